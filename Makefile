@@ -1,0 +1,53 @@
+# Everything here first calls deploy/setup.sh, which installs what is missing and says nothing when all is there.
+# State (the demo's database, the walking network, logs) is kept in .state/.
+
+# A bare container has the locale "C", in which Chinese can't be printed. Leave a UTF-8 locale as the user has it.
+ifneq ($(shell locale charmap 2>/dev/null),UTF-8)
+export LC_ALL := C.UTF-8
+endif
+
+SETUP := sh deploy/setup.sh
+BIN := .venv/bin
+COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --universal --generate-hashes --no-header \
+	$(if $(UPGRADE),--upgrade)
+
+.PHONY: help demo serve test bench check lock clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
+
+demo: ## load the invented district and answer one incident, on the embedded database
+	@$(SETUP)
+	@$(BIN)/aed demo
+
+serve: ## start the API
+	@$(SETUP)
+	@$(BIN)/aed serve
+
+test: ## check, then the whole suite on both databases (starts a PostgreSQL of its own)
+	@$(SETUP) test
+	@$(MAKE) --no-print-directory check
+	$(BIN)/pytest
+
+bench: ## measure, and print ratios
+	@$(SETUP) test
+	$(BIN)/python -m tests.bench
+
+check: ## style, types and the floors of the house
+	@$(SETUP)
+	$(BIN)/ruff check src tests geodata
+	$(BIN)/ruff format --check src tests geodata
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: ## lock the dependencies of pyproject.toml again (UPGRADE=1: to the newest versions)
+	@$(SETUP)
+	$(COMPILE) --python-version 3.12 pyproject.toml -o requirements.lock
+	$(COMPILE) --python-version 3.12 pyproject.toml --group dev -o requirements-dev.lock
+	echo 'setuptools>=77' | $(COMPILE) --python-version 3.12 --no-annotate - -o deploy/build.lock
+	echo uv | $(COMPILE) --python-version 3.9 --no-annotate - -o deploy/bootstrap.lock
+	@$(SETUP)
+
+clean: ## remove what can be made again: the environment, caches, and the demo's state in .state
+	rm -rf .venv .state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build src/*.egg-info
+	find src tests geodata -name __pycache__ -type d -prune -exec rm -rf {} +

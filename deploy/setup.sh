@@ -1,0 +1,392 @@
+#!/bin/sh
+# Makes this folder ready to run: system packages, a Python with SQLite extensions, uv, and .venv as locked.
+#
+#   deploy/setup.sh         what `make demo` and `make serve` need
+#   deploy/setup.sh test    and PostgreSQL with PostGIS, for `make test` and `make bench`
+#   deploy/setup.sh check   installs nothing; status 1 when something is missing for running
+#
+# Says nothing and costs a fraction of a second when all is there. Safe to interrupt, to repeat, and to run twice
+# at the same time. Settings: AED_PYTHON names the interpreter to use.
+#
+# 1. Nothing changed since the last run that finished, and all of it works: done.
+# 2. Choose an interpreter; say which were passed over, and why.
+# 3. Install the system packages that are missing, as root or through sudo, or print the line and stop.
+# 4. Install the uv of deploy/bootstrap.lock into .state/uv.
+# 5. Bring .venv to requirements-dev.lock. It is the same for running and for testing, so that going from one
+#    to the other installs and removes nothing.
+# 6. Write down what was installed, last of all.
+
+set -eu
+unset CDPATH PYTHONHOME PYTHONPATH
+cd -- "$(dirname -- "$0")/.."
+
+PURPOSE=${1:-run}
+LOG=.state/setup.log
+STAMP=.state/setup.stamp
+UNFINISHED=.state/setup.unfinished
+VENV_PYTHON=.venv/bin/python
+UV=.state/uv/bin/uv
+POSTGRES=17
+FETCHED_PYTHON=3.13
+
+case $PURPOSE in
+run | test | check) ;;
+*)
+    echo "usage: deploy/setup.sh [test | check]" >&2
+    exit 2
+    ;;
+esac
+
+say() { printf 'setup: %s\n' "$*"; }
+
+# A line that starts with a space is a command to copy, so nothing stands before it.
+give_up() {
+    for line; do
+        case $line in
+        " "*) printf '%s\n' "$line" ;;
+        *) say "$line" ;;
+        esac
+    done >&2
+    exit 1
+}
+
+# step TEXT COMMAND...: one line on the screen, the rest in the log; the end of the log when it fails.
+# Descriptor 9 is the lock: a service that apt starts must not inherit it.
+step() {
+    say "$1"
+    shift
+    if ! "$@" >"$LOG" 2>&1 </dev/null 9>&-; then
+        tail -n 25 "$LOG" >&2
+        give_up "that failed: $*" "its last lines are above, all of them in $LOG; run the same command again to go on"
+    fi
+}
+
+# --- 1. is all there? ---------------------------------------------------------------------------------------
+
+fingerprint() {
+    cat requirements.lock requirements-dev.lock pyproject.toml deploy/bootstrap.lock deploy/build.lock \
+        deploy/setup.sh | sha256sum
+}
+
+# The environment's Python starts, finds the program in this very folder, and loads SpatiaLite.
+environment_works() {
+    [ -x "$VENV_PYTHON" ] && "$VENV_PYTHON" -I - 2>/dev/null <<'PY'
+import importlib.util, os, sqlite3, sys
+found = importlib.util.find_spec("aed")
+if found is None or not os.path.samefile(os.path.dirname(found.origin), os.path.join("src", "aed")):
+    sys.exit(1)
+if not os.path.samefile(sys.prefix, ".venv"):
+    sys.exit(1)
+database = sqlite3.connect(":memory:")
+database.enable_load_extension(True)
+database.load_extension("mod_spatialite")
+PY
+}
+
+postgres_is_there() {
+    [ -x "/usr/lib/postgresql/$POSTGRES/bin/initdb" ] &&
+        [ -e "/usr/share/postgresql/$POSTGRES/extension/postgis.control" ]
+}
+
+all_is_there() {
+    [ "$(cat "$STAMP" 2>/dev/null)" = "$WANTED" ] && environment_works &&
+        { [ "$PURPOSE" != test ] || postgres_is_there; } &&
+        { [ -z "${AED_PYTHON:-}" ] || [ "$(interpreter "$AED_PYTHON")" = "$(interpreter "$VENV_PYTHON")" ]; }
+}
+
+# --- 2. the interpreter -------------------------------------------------------------------------------------
+
+# Prints the path of the interpreter behind a command, or why it can't be used (then the status is 1).
+interpreter() {
+    "$1" -I - 2>/dev/null <<'PY' || { [ $? -eq 3 ] || echo "does not start"; return 1; }
+import os, platform, sys
+def unusable(why):
+    print(why)
+    sys.exit(3)
+version = platform.python_version()
+if sys.version_info < (3, 12):
+    unusable("is Python %s; 3.12 or newer is needed" % version)
+if sys.implementation.name != "cpython" or "t" in getattr(sys, "abiflags", ""):
+    unusable("is not the ordinary build of Python %s" % version)
+try:
+    import sqlite3
+except ImportError:
+    unusable("is a Python %s without sqlite3" % version)
+if not hasattr(sqlite3.Connection, "enable_load_extension"):
+    unusable("is a Python %s whose sqlite3 can't load extensions, so no SpatiaLite" % version)
+print(os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable))
+PY
+}
+
+# Sets PYTHON to the first suitable interpreter, or to nothing.
+choose_python() {
+    PYTHON=
+    if [ -n "${AED_PYTHON:-}" ]; then
+        found=$(command -v -- "$AED_PYTHON") || give_up "AED_PYTHON names $AED_PYTHON, which is not there"
+        PYTHON=$(interpreter "$found") || give_up "AED_PYTHON names $found, which $PYTHON"
+        return
+    fi
+    tried=:
+    for name in python3.14 python3.13 python3.12 python3; do
+        for candidate in "$(command -v "$name" || :)" "/usr/bin/$name"; do
+            [ -x "$candidate" ] || continue
+            case $tried in *":$candidate:"*) continue ;; esac
+            tried=$tried$candidate:
+            if PYTHON=$(interpreter "$candidate"); then
+                return
+            fi
+            say "passing over $candidate: it $PYTHON"
+            PYTHON=
+        done
+    done
+}
+
+# Sets SEED to an interpreter of any version that can make a virtual environment with pip in it, or to nothing.
+choose_seed() {
+    for SEED in "$PYTHON" "$(command -v python3 || :)" /usr/bin/python3; do
+        if [ -n "$SEED" ] && "$SEED" -I -c 'import ensurepip, venv' 2>/dev/null; then
+            return
+        fi
+    done
+    SEED=
+}
+
+# --- 3. system packages -------------------------------------------------------------------------------------
+
+may_be_root() { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+apt_get() {
+    as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 LC_ALL=C.UTF-8 \
+        apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 -q -y "$@"
+}
+
+# A source that can't be reached makes this fail; what is needed may still be had from the others.
+apt_update() { apt_get update || echo "apt-get update failed; going on with the lists that are there"; }
+
+on_offer() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'; }
+
+python_on_offer() {
+    version=$(LC_ALL=C apt-cache policy python3 2>/dev/null | sed -n 's/^  Candidate: 3\.\([0-9]*\).*/\1/p')
+    [ "${version:-0}" -ge 12 ]
+}
+
+spatialite_is_there() {
+    if [ -n "$PYTHON" ]; then
+        "$PYTHON" -I - 2>/dev/null <<'PY'
+import sqlite3
+database = sqlite3.connect(":memory:")
+database.enable_load_extension(True)
+database.load_extension("mod_spatialite")
+PY
+    else
+        ls /usr/lib/*/mod_spatialite.so >/dev/null 2>&1
+    fi
+}
+
+# Sets MISSING to the packages to install.
+list_missing() {
+    MISSING=
+    if [ -z "$PYTHON" ] && python_on_offer; then
+        MISSING="python3 python3-venv"
+    else
+        choose_seed
+        if [ -z "$SEED" ]; then
+            case $PYTHON in
+            /usr/bin/python3.*) MISSING=${PYTHON#/usr/bin/}-venv ;;
+            *) MISSING="python3 python3-venv" ;;
+            esac
+        fi
+    fi
+    spatialite_is_there || MISSING="$MISSING libsqlite3-mod-spatialite"
+    if [ "$PURPOSE" = test ] && ! postgres_is_there; then
+        MISSING="$MISSING postgresql-$POSTGRES postgresql-$POSTGRES-postgis-3"
+    fi
+    MISSING=${MISSING# }
+}
+
+# PostgreSQL's packages make and start a cluster called main, which nobody asked for here. The file that says no
+# stands only as long as our own installation; clusters that exist are not touched either way.
+NO_CLUSTER=/etc/postgresql-common/createcluster.d/aed-setup.conf
+
+forbid_cluster() {
+    as_root mkdir -p "${NO_CLUSTER%/*}" && echo 'create_main_cluster = false' | as_root tee "$NO_CLUSTER" >/dev/null
+}
+
+allow_cluster() { as_root rm -f "$NO_CLUSTER"; }
+
+# The PostgreSQL project packages every version for every release; Debian ships the script that adds its packages.
+PGDG=/usr/share/postgresql-common/pgdg
+PGDG_SOURCE=/etc/apt/sources.list.d/pgdg
+
+run_pgdg_script() {
+    for script in "$PGDG"/*.sh; do as_root "$script" -y || return; done
+}
+
+add_pgdg() {
+    had=$(ls "$PGDG_SOURCE".* 2>/dev/null || :)
+    step "this distribution has no PostgreSQL $POSTGRES; installing what adds the PostgreSQL project's own packages" \
+        apt_get install --no-install-recommends postgresql-common ca-certificates
+    step "adding them with the script in $PGDG" run_pgdg_script
+    if ! on_offer "postgresql-$POSTGRES"; then
+        if [ -z "$had" ]; then as_root rm -f "$PGDG_SOURCE.sources" "$PGDG_SOURCE.list"; fi
+        give_up "PostgreSQL $POSTGRES is not to be had: not from this distribution, and the PostgreSQL project's" \
+            "packages could not be reached; see $LOG. make demo and make serve need no PostgreSQL."
+    fi
+}
+
+install_packages() {
+    if ! command -v apt-get >/dev/null; then
+        give_up "these are missing, and this is no Debian or Ubuntu: $MISSING" \
+            "install what your distribution calls them, then run the same command again"
+    fi
+    if ! may_be_root; then
+        case $MISSING in
+        *postgresql*)
+            on_offer "postgresql-$POSTGRES" || say "this distribution may have no PostgreSQL $POSTGRES: if so, install" \
+                "postgresql-common and run the script in $PGDG first, which adds the PostgreSQL project's own packages"
+            ;;
+        esac
+        give_up "system packages are missing, and neither root nor sudo without a password is to be had; run" \
+            "    sudo apt-get update && sudo apt-get install --no-install-recommends $MISSING" \
+            "and then the same command again"
+    fi
+    step "refreshing the package lists" apt_update
+    list_missing # what is on offer is known only now
+    case $MISSING in
+    *postgresql*)
+        trap allow_cluster EXIT
+        trap 'exit 129' HUP
+        trap 'exit 130' INT
+        trap 'exit 143' TERM
+        forbid_cluster
+        on_offer "postgresql-$POSTGRES" || add_pgdg
+        ;;
+    esac
+    # Word by word is meant: a list of package names.
+    # shellcheck disable=SC2086
+    step "installing $MISSING" apt_get install --no-install-recommends $MISSING
+    case $MISSING in
+    *postgresql*)
+        allow_cluster
+        trap - EXIT HUP INT TERM
+        ;;
+    esac
+}
+
+# --- 4. and 5. uv and the environment -----------------------------------------------------------------------
+
+# Caches go where the user's go, or into .state where there is no home to write to.
+choose_folders() {
+    if [ -z "${UV_CACHE_DIR:-}" ]; then
+        cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
+        if [ -z "$cache" ] || ! mkdir -p "$cache/uv" 2>/dev/null || [ ! -w "$cache/uv" ]; then
+            export UV_CACHE_DIR="$PWD/.state/cache/uv" PIP_CACHE_DIR="$PWD/.state/cache/pip"
+        fi
+    fi
+    export HOME="${HOME:-$PWD/.state}"
+    export UV_PYTHON_INSTALL_DIR="${UV_PYTHON_INSTALL_DIR:-$PWD/.state/python}"
+    export UV_PYTHON_DOWNLOADS=manual UV_NO_PROGRESS=1 UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-180}"
+    export PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1
+    # A mirror that was set for pip serves uv as well.
+    if [ -n "${PIP_INDEX_URL:-}" ]; then export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}"; fi
+    if [ -n "${PIP_CERT:-}" ]; then export SSL_CERT_FILE="${SSL_CERT_FILE:-$PIP_CERT}"; fi
+    unset VIRTUAL_ENV CONDA_PREFIX UV_PYTHON UV_SYSTEM_PYTHON UV_PROJECT_ENVIRONMENT
+}
+
+install_uv() {
+    version=$(sed -n 's/^uv==\([0-9.]*\).*/\1/p' deploy/bootstrap.lock)
+    case $("$UV" --version 2>/dev/null || :) in
+    "uv $version" | "uv $version "*) return ;;
+    esac
+    rm -rf .state/uv
+    step "installing uv $version into .state/uv" bootstrap_uv
+}
+
+bootstrap_uv() {
+    "$SEED" -m venv .state/uv &&
+        .state/uv/bin/python -m pip install --only-binary=:all: --require-hashes -r deploy/bootstrap.lock
+}
+
+fetch_python() {
+    say "no Python 3.12 or newer with SQLite extensions here; fetching $FETCHED_PYTHON through uv"
+    if ! "$UV" python install --no-bin "$FETCHED_PYTHON" >"$LOG" 2>&1 </dev/null 9>&-; then
+        tail -n 5 "$LOG" >&2
+        give_up "it could not be fetched. Install Python 3.12 or newer whose sqlite3 can load extensions, and name it:" \
+            "    AED_PYTHON=/path/to/python3 make demo"
+    fi
+    found=$("$UV" python find --managed-python "$FETCHED_PYTHON") || give_up "uv fetched a Python and can't find it"
+    PYTHON=$(interpreter "$found") || give_up "the Python that uv fetched, $found, $PYTHON"
+}
+
+# An environment of another interpreter, half made, or moved here from elsewhere is made anew.
+make_environment() {
+    if [ ! -e "$UNFINISHED" ] && environment_fits; then
+        return
+    fi
+    : >"$UNFINISHED"
+    step "making .venv with $PYTHON" "$UV" venv --clear --no-project --python "$PYTHON" .venv
+}
+
+environment_fits() {
+    [ -x "$VENV_PYTHON" ] || return 1
+    [ "$(interpreter "$VENV_PYTHON")" = "$PYTHON" ] || return 1
+    if [ -e "$STAMP" ]; then environment_works; fi
+}
+
+# --------------------------------------------------------------------------------------------------------------
+
+WANTED=$(fingerprint)
+if all_is_there; then
+    exit 0
+fi
+if [ "$PURPOSE" = check ]; then
+    exit 1
+fi
+
+mkdir -p .state
+exec 9>.state/setup.lock
+if command -v flock >/dev/null && ! flock -n 9; then
+    say "waiting for the set-up of this folder that runs already"
+    flock 9
+    if all_is_there; then
+        exit 0
+    fi
+fi
+
+choose_folders
+choose_python
+list_missing
+if [ -n "$MISSING" ]; then
+    install_packages
+    if [ -z "$PYTHON" ]; then
+        choose_python >/dev/null
+    fi
+    choose_seed
+fi
+if [ "$PURPOSE" = test ] && ! postgres_is_there; then
+    give_up "PostgreSQL $POSTGRES with PostGIS is still not in /usr/lib/postgresql/$POSTGRES; see $LOG"
+fi
+if all_is_there; then
+    exit 0 # only system packages were missing
+fi
+
+install_uv
+if [ -z "$PYTHON" ]; then
+    fetch_python
+fi
+say "using $PYTHON"
+make_environment
+: >"$UNFINISHED"
+rm -f "$STAMP"
+step "installing the locked packages into .venv" \
+    "$UV" pip sync --python "$VENV_PYTHON" --require-hashes requirements-dev.lock
+step "installing aed itself" \
+    "$UV" pip install --python "$VENV_PYTHON" --no-deps --build-constraints deploy/build.lock --editable .
+environment_works || give_up "all is installed, yet $VENV_PYTHON can't load aed and mod_spatialite; run make clean and try again"
+printf '%s\n' "$WANTED" >"$STAMP"
+rm -f "$UNFINISHED"
+say "ready"

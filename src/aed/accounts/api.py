@@ -1,0 +1,48 @@
+"""Routes about who is asking, and the regions."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from aed.accounts import queries
+from aed.accounts.access import ViewerDep
+from aed.accounts.models import Region
+from aed.accounts.schemas import RegionOut, ViewerOut
+from aed.db import ReadSession
+
+router = APIRouter(tags=["accounts"])
+
+
+@router.get("/me")
+def me(viewer: ViewerDep) -> ViewerOut:
+    """Who this token stands for."""
+    return ViewerOut(
+        role=viewer.role or "anyone",
+        name=viewer.name,
+        scopes=sorted(viewer.scopes),
+        estate_id=viewer.estate_id,
+        region_ids=list(viewer.region_ids),
+    )
+
+
+@router.get("/regions")
+def regions(session: ReadSession) -> list[RegionOut]:
+    """The regions, with their emergency numbers; the same for everyone."""
+    found = queries.regions(session)
+    codes = {region.id: region.code for region in found}
+    return [region_out(region, parent=codes.get(region.parent_id or 0)) for region in found]
+
+
+def region_out(region: Region, *, parent: str | None) -> RegionOut:
+    return RegionOut(
+        id=region.id,
+        code=region.code,
+        name_en=region.name_en,
+        name_zh=region.name_zh,
+        parent=parent,
+        country=region.country,
+        time_zone=region.time_zone,
+        emergency_number=region.emergency_number,
+        holiday_calendar=region.holiday_calendar,
+        version=region.version,
+    )

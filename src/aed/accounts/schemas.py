@@ -1,0 +1,64 @@
+"""What crosses the boundary about regions and viewers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _known_time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("not a known time zone; give an IANA name such as Asia/Shanghai") from None
+    return value
+
+
+def _without_control_characters(value: str) -> str:
+    if any(ord(character) < 32 and character not in "\n\t" for character in value):
+        raise ValueError("must not hold control characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be valid Unicode text") from None
+    return value
+
+
+TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_time_zone)]
+Words = Annotated[str, Field(max_length=2000), AfterValidator(_without_control_characters)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_without_control_characters)]
+Code = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")]
+Phone = Annotated[str, Field(min_length=2, max_length=32, pattern=r"^\+?[0-9 ()/.-]+$")]
+Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
+class RegionIn(BaseModel):
+    """A region to add or to amend."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: Code
+    name_en: Name
+    name_zh: Name
+    parent: Code | None = None
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$")]
+    time_zone: TimeZone
+    emergency_number: Annotated[str, Field(pattern=r"^[0-9]{2,8}$")]
+    holiday_calendar: Code | None = None
+
+
+class RegionOut(RegionIn):
+    id: Id
+    version: int
+
+
+class ViewerOut(BaseModel):
+    """Who the caller is, as the server understands it."""
+
+    role: str = Field(examples=["anyone", "member", "dispatcher", "administrator"])
+    name: str
+    scopes: list[str]
+    estate_id: int | None
+    region_ids: list[int]

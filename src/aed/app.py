@@ -1,0 +1,242 @@
+"""The HTTP application: mounts the routers, maps errors to problem documents, answers for its health."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio.to_thread
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy import text
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aed import __version__
+from aed.accounts import api as accounts_api
+from aed.db import DatabaseDep, open_database, reads
+from aed.errors import AedError, DatabaseUnavailable, NetworkFileUnusable, NotSignedIn
+from aed.incidents import api as incidents_api
+from aed.migrations import head
+from aed.problems import Problem, problem
+from aed.registry import api as registry_api
+from aed.settings import Settings, load_settings
+from aed.walking.file import load_network
+from aed.walking.network import WalkingNetwork
+
+log = structlog.get_logger("aed")
+
+RETRY_AFTER_SECONDS = 5
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application on the database and network that the settings name."""
+    settings = settings or load_settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
+        yield
+        app.state.database.close()
+
+    app = FastAPI(
+        title="AED and first-aid network",
+        version=__version__,
+        description="What device can be at this patient soonest, and who can come? "
+        "It complements the emergency number and never replaces it.",
+        lifespan=lifespan,
+        openapi_url="/v1/openapi.json",
+        docs_url="/docs",
+        redoc_url=None,
+        responses={
+            "4XX": {"model": Problem, "description": "What is wrong and what would be right"},
+            503: {"model": Problem, "description": "The database does not answer; see Retry-After"},
+        },
+    )
+    app.state.settings = settings
+    app.state.database = open_database(settings)
+    app.state.network = _network(settings.walking_network)
+    for part in (incidents_api, registry_api, accounts_api):
+        app.include_router(part.router, prefix="/v1")
+    _add_health(app)
+    _add_problems(app)
+    app.add_middleware(_BodyLimit, limit_bytes=settings.body_limit_bytes)
+    if settings.access_log:
+        app.add_middleware(_AccessLog)
+    return app
+
+
+def _network(path: Path) -> WalkingNetwork | None:
+    """The walking network, or None: the lookup then answers from straight lines and says so."""
+    try:
+        network = load_network(path)
+    except NetworkFileUnusable as error:
+        log.warning("walking network not loaded", path=str(path), why=error.detail)
+        return None
+    log.info("walking network loaded", path=str(path), nodes=network.node_count, edges=network.edge_count)
+    return network
+
+
+# --- health ---------------------------------------------------------------------------------------------
+
+
+def _add_health(app: FastAPI) -> None:
+    @app.get("/healthz", tags=["health"])
+    def healthz() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["health"])
+    def readyz(request: Request, database: DatabaseDep) -> dict[str, str]:
+        """The database answers and has the schema that this program knows."""
+        with reads(database) as session:
+            if not session.connection().dialect.has_table(session.connection(), "alembic_version"):
+                raise DatabaseUnavailable("The database has no schema yet: run `aed db upgrade`.")
+            revision = session.scalar(text("SELECT version_num FROM alembic_version"))
+        if revision != head():
+            raise DatabaseUnavailable(
+                f"The database is at schema {revision}, the program at {head()}: run `aed db upgrade`."
+            )
+        has_network = request.app.state.network is not None
+        return {"status": "ok", "walking": "network" if has_network else "straight lines only"}
+
+
+# --- problems -------------------------------------------------------------------------------------------
+
+
+def _add_problems(app: FastAPI) -> None:
+    @app.exception_handler(AedError)
+    def expected(request: Request, error: AedError) -> Response:
+        headers = {}
+        if isinstance(error, DatabaseUnavailable):
+            headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        if isinstance(error, NotSignedIn):
+            headers["WWW-Authenticate"] = 'Bearer realm="aed"'
+        if error.status >= 500:
+            log.error("request failed", path=request.url.path, why=error.detail)
+        return problem(request, error.status, error.code, error.title, error.detail, error.field, headers)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Response:
+        wrong = [
+            {
+                "field": ".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0]),
+                "detail": each["msg"],
+            }
+            for each in error.errors()
+        ]
+        first = wrong[0]
+        return problem(
+            request,
+            422,
+            "invalid-input",
+            "The input is not valid",
+            f"{first['field']}: {first['detail']}.",
+            first["field"],
+            errors=wrong,
+        )
+
+    @app.exception_handler(StarletteHTTPException)
+    def http(request: Request, error: StarletteHTTPException) -> Response:
+        return problem(
+            request,
+            error.status_code,
+            f"http-{error.status_code}",
+            str(error.detail),
+            f"{request.method} {request.url.path}: {error.detail}.",
+            None,
+            dict(error.headers or {}),
+        )
+
+    @app.exception_handler(Exception)
+    def unexpected(request: Request, error: Exception) -> Response:
+        log.error("unexpected error", path=request.url.path, exc_info=error)
+        return problem(
+            request,
+            500,
+            "unexpected",
+            "Something went wrong here",
+            "The mistake is ours, and has been written down.",
+            None,
+        )
+
+
+# --- middleware -----------------------------------------------------------------------------------------
+
+
+class _BodyLimit:
+    """Refuses a request body over the limit, by its header or as it comes."""
+
+    def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
+        self._app, self._limit = app, limit_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self._app(scope, receive, send)
+            return
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > self._limit:
+            await self._refuse(scope, receive, send)
+            return
+        taken = 0
+        chunks: list[Message] = []
+        while True:
+            message = await receive()
+            chunks.append(message)
+            if message["type"] != "http.request":
+                break
+            taken += len(message.get("body", b""))
+            if taken > self._limit:
+                await self._refuse(scope, receive, send)
+                return
+            if not message.get("more_body", False):
+                break
+
+        async def again() -> Message:
+            return chunks.pop(0) if chunks else await receive()
+
+        await self._app(scope, again, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = problem(
+            Request(scope),
+            413,
+            "too-large",
+            "The body is too large",
+            f"A body has at most {self._limit} bytes.",
+            None,
+        )
+        await response(scope, receive, send)
+
+
+class _AccessLog:
+    """One line per request: method, path, status, milliseconds. No query: it may hold a patient's place."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                ms=round((time.perf_counter() - started) * 1000, 2),
+            )

@@ -1,0 +1,43 @@
+"""The commands. `aed --help` lists them.
+
+context.py   the settings, the database, who is acting
+screen.py    tables and sentences for people
+server.py    aed serve, aed db
+lookup.py    aed nearest, aed walking
+imports.py   aed import
+register.py  aed devices, estates, gates, consumables, holidays, regions
+tokens.py    aed tokens
+demo.py      aed demo
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from aed.cli import demo, imports, lookup, register, server, tokens
+from aed.cli.context import answering_errors
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Registry, lookup and upkeep of a network of defibrillators and first-aiders.",
+)
+app.command("serve")(server.serve)
+app.command("nearest")(lookup.nearest_command)
+app.command("demo")(demo.demo)
+app.add_typer(server.db, name="db")
+app.add_typer(lookup.walking, name="walking")
+app.add_typer(imports.imports, name="import")
+app.add_typer(tokens.tokens, name="tokens")
+for name, group in register.GROUPS.items():
+    app.add_typer(group, name=name)
+
+
+def main() -> None:
+    """The `aed` command: an expected failure is a sentence and exit status 1, never a stack trace."""
+    with answering_errors():
+        app()
+    sys.exit(0)

@@ -1,0 +1,86 @@
+"""aed demo: from nothing to the nearest device, on the invented district in geodata/."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.cli.context import opened, operator, viewer_as
+from aed.cli.lookup import print_answer
+from aed.cli.screen import say
+from aed.cli.server import bring_up_to_date
+from aed.db import Database, reads, transaction
+from aed.errors import InvalidInput
+from aed.geo import Position
+from aed.incidents.queries.nearest import Question, nearest
+from aed.interchange import actions
+from aed.settings import load_settings
+from aed.walking.build import build_network
+from aed.walking.file import load_network, save_network
+from aed.walking.network import WalkingNetwork
+
+HERE = Path("geodata/demo_district")
+
+
+def demo(folder: Annotated[Path, typer.Option(help="The district's folder")] = HERE) -> None:
+    """Make the demo's database and network, ask one question, and say what to type next."""
+    if not (folder / "devices.csv").is_file():
+        raise InvalidInput(
+            f"There is no demo district in {folder}: run this where the README is.", field="folder"
+        )
+    settings = load_settings()
+    with opened(settings) as database:
+        bring_up_to_date(database)
+        _load(database, folder)
+        network = _network(folder / "streets.osm.pbf", settings.walking_network)
+        asked = json.loads((folder / "questions.json").read_text(encoding="utf-8"))[0]
+        question = Question(
+            here=Position(asked["lat"], asked["lon"]),
+            at=datetime.fromisoformat(asked["at"]),
+            floor=asked["floor"],
+            limit=5,
+        )
+        say()
+        say(f"{asked['name_zh']} {asked['name_en']}")
+        say(f"{asked['lat']}, {asked['lon']} at {question.at:%Y-%m-%d %H:%M %z}, asked by a dispatcher:")
+        say()
+        with reads(database) as session:
+            viewer = viewer_as(session, "dispatcher:CN-33")
+            answer = nearest(session.connection(), viewer, question, network=network, settings=settings)
+        print_answer(answer, settings)
+    say()
+    here = f"{asked['lat']} {asked['lon']}"
+    say("Next:")
+    say(f"  .venv/bin/aed nearest {here} --at 2026-09-22T02:00:00+08:00      anyone, at night")
+    say("  .venv/bin/aed nearest 30.284038 120.098707 --as estate:demo-district/inkstone      a resident")
+    say("  make serve      then http://127.0.0.1:8000/docs, or")
+    say(f"  curl 'http://127.0.0.1:8000/v1/nearest?lat={asked['lat']}&lon={asked['lon']}'")
+
+
+def _load(database: Database, folder: Path) -> None:
+    """Imports the district; a second time changes nothing."""
+    now = clock.now()
+    with transaction(database) as session:
+        estates = actions.import_estates(session, operator(), folder / "estates.geojson", at=now)
+        devices = actions.import_devices(session, operator(), folder / "devices.csv", at=now)
+        people = actions.import_responders(session, operator(), folder / "responders.csv", at=now)
+    for what, report in (("estates and gates", estates), ("devices", devices), ("responders", people)):
+        say(f"{what}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged")
+        for row in report.bad:
+            say(f"  {row.where} set aside: {row.reason}")
+
+
+def _network(streets: Path, target: Path) -> WalkingNetwork:
+    """The saved network, built again when the streets are newer."""
+    if not target.exists() or target.stat().st_mtime < streets.stat().st_mtime:
+        network = build_network(streets)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save_network(network, target)
+        say(f"walking network: {network.node_count} nodes, {network.edge_count} edges")
+        return network
+    return load_network(target)

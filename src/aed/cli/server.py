@@ -1,0 +1,62 @@
+"""aed serve, aed db."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from aed import clock, migrations
+from aed.app import create_app
+from aed.cli.context import opened, operator
+from aed.cli.screen import say
+from aed.db import Database, transaction
+from aed.logs import set_up_logs
+from aed.registry.actions.holidays import seed_china
+from aed.settings import load_settings
+
+db = typer.Typer(no_args_is_help=True, help="The database's schema.")
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Where to listen (AED_HOST)")] = None,
+    port: Annotated[int | None, typer.Option(help="Its port (AED_PORT)")] = None,
+) -> None:
+    """Start the API."""
+    settings = load_settings()
+    set_up_logs(settings)
+    app = create_app(settings)
+    uvicorn.run(
+        app,
+        host=host or settings.host,
+        port=settings.port if port is None else port,
+        log_config=None,
+        access_log=False,  # aed.app writes one structured line per request
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+@db.command()
+def upgrade(revision: Annotated[str, typer.Argument(help="Where to")] = "head") -> None:
+    """Make the schema, or bring it up to date; safe to run again."""
+    with opened() as database:
+        bring_up_to_date(database, revision)
+        say(f"The database is at schema {revision if revision != 'head' else migrations.head()}.")
+
+
+@db.command()
+def downgrade(revision: Annotated[str, typer.Argument(help="Where to; 'base' empties the database")]) -> None:
+    """Go back to an earlier schema. What it does not hold is lost."""
+    with opened() as database:
+        migrations.downgrade(database, revision)
+        say(f"The database is at schema {revision}.")
+
+
+def bring_up_to_date(database: Database, revision: str = "head") -> None:
+    """The schema, and the holiday calendar that ships with the program."""
+    migrations.upgrade(database, revision)
+    if revision == "head":
+        with transaction(database) as session:
+            seed_china(session, operator(), at=clock.now())

@@ -1,0 +1,73 @@
+"""aed tokens."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.accounts import actions
+from aed.accounts import queries as accounts
+from aed.accounts.rules import Role, Scope
+from aed.cli.context import reading, writing
+from aed.cli.screen import say, table
+from aed.errors import InvalidInput
+
+tokens = typer.Typer(no_args_is_help=True, help="Keys to the API.")
+
+
+@tokens.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="What it is for; one of a kind")],
+    role: Annotated[Role, typer.Option(help="What it stands for")],
+    estate: Annotated[int | None, typer.Option(help="A member's estate, by its id")] = None,
+    region: Annotated[str | None, typer.Option(help="A dispatcher's region, by its code")] = None,
+    scope: Annotated[list[Scope] | None, typer.Option(help="read (default), write; may be repeated")] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=3650, help="Valid for so many days")] = None,
+) -> None:
+    """Make a token. Its key is printed once and stored nowhere."""
+    if not name.strip() or len(name) > 100:
+        raise InvalidInput("A token needs a name of at most 100 characters.", field="name")
+    now = clock.now()
+    with writing() as session:
+        key = actions.create_token(
+            session,
+            name=name,
+            role=role,
+            scopes=scope or [Scope.READ],
+            at=now,
+            estate_id=estate,
+            region_id=accounts.region_by_code(session, region).id if region is not None else None,
+            expires_at=now + timedelta(days=days) if days is not None else None,
+        )
+    say(key)
+
+
+@tokens.command("list")
+def show_all() -> None:
+    """Who has one. Keys are not shown: they are not known."""
+    with reading() as session:
+        rows = [
+            (
+                token.name,
+                token.role,
+                " ".join(token.scopes),
+                token.estate_id,
+                token.region_id,
+                f"{token.created_at:%Y-%m-%d}",
+                f"{token.expires_at:%Y-%m-%d}" if token.expires_at else "never",
+                "revoked" if token.revoked_at else "",
+            )
+            for token in accounts.tokens(session)
+        ]
+    table(None, ["name", "role", "scopes", "estate", "region", "made", "expires", ""], rows)
+
+
+@tokens.command("revoke")
+def revoke(name: Annotated[str, typer.Argument(help="Its name")]) -> None:
+    """From now on it opens nothing."""
+    with writing() as session:
+        actions.revoke_token(session, name=name, at=clock.now())
+    say(f"{name} is revoked.")

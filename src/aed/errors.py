@@ -1,0 +1,93 @@
+"""What can go wrong on purpose: each error says what would be right, and which HTTP status it is."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AedError(Exception):
+    """An expected failure. `detail` is a sentence for the person who caused it.
+
+    `field` names the part of the input that is wrong, where one is.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "error"
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(self, detail: str, *, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+
+
+class InvalidInput(AedError):
+    """A value that cannot be meant."""
+
+    status = 422
+    code = "invalid-input"
+    title = "The input is not valid"
+
+
+class NotSignedIn(AedError):
+    """No token, or one that is wrong, revoked or expired."""
+
+    status = 401
+    code = "not-signed-in"
+    title = "A valid token is needed"
+
+
+class NotAllowed(AedError):
+    """A valid token that may not do this."""
+
+    status = 403
+    code = "not-allowed"
+    title = "This token may not do that"
+
+
+class NotFound(AedError):
+    """There is no such thing, or the viewer may not see it: the two are told apart for nobody."""
+
+    status = 404
+    code = "not-found"
+    title = "Not found"
+
+
+class Conflict(AedError):
+    """The same thing exists already, or its state forbids this."""
+
+    status = 409
+    code = "conflict"
+    title = "In conflict with what is recorded"
+
+
+class ChangedMeanwhile(AedError):
+    """Someone else amended it since it was read."""
+
+    status = 412
+    code = "changed-meanwhile"
+    title = "It was changed in the meantime"
+
+
+class VersionNeeded(AedError):
+    """An amendment without saying which version it amends."""
+
+    status = 428
+    code = "version-needed"
+    title = "If-Match is needed"
+
+
+class DatabaseUnavailable(AedError):
+    """The database does not answer; asking again soon may succeed."""
+
+    status = 503
+    code = "database-unavailable"
+    title = "The database is not available"
+
+
+class NetworkFileUnusable(AedError):
+    """A walking network or OSM file that is missing, truncated, damaged or of another version."""
+
+    status = 500
+    code = "network-file-unusable"
+    title = "The walking network cannot be read"

@@ -1,0 +1,428 @@
+"""Positions, datums and distances.
+
+Positions are WGS-84 everywhere inside the program. Chinese maps use two others, and a point read in the wrong
+one lies in the next street or the next district (in Hangzhou GCJ-02 is 517 m off, BD-09 1,152 m):
+
+- GCJ-02 (AMap, Tencent, and the street maps of mainland China by Apple and Google) shifts a point by 20 to
+  700 m. Here it does so in mainland China alone: inside a polygon of its land and 35 km of its sea
+  (`mainland_china.json`), not the usual box, which holds Taiwan, Hong Kong and Korea. Elsewhere a GCJ-02 pair
+  is the WGS-84 pair.
+- BD-09 (Baidu) shifts a GCJ-02 pair by 770 to 980 m more. Baidu says that it uses it in China with Hong
+  Kong, Macau and Taiwan, and plain WGS-84 abroad. So BD-09 is undone there, with the GCJ-02 beneath it, and
+  abroad a BD-09 pair is the WGS-84 pair.
+
+Both are undone exactly, by iteration. One thing no arithmetic can undo: along the edge of such an area a pair
+may mean two places, one inside that is shifted out across the edge and one that stands there unshifted, up to
+700 m (BD-09: 1.5 km) apart; and on the other side of the country, inside the edge, some pairs mean none. The
+answer then is the place whose shift gives the pair: whoever says GCJ-02 or BD-09 took it from a Chinese map.
+Farther from the edge than that nothing is ambiguous. The edge is within 100 m along the land borders of Hong
+Kong and Macau, half-way at sea off Kinmen and Matsu, and good to 1-4 km along the other land borders.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import itertools
+import json
+import math
+import zlib
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import resources
+from typing import Final, TypedDict
+from urllib.parse import quote
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pyproj import Geod
+
+from aed.errors import InvalidInput
+
+
+class Datum(StrEnum):
+    """Which datum a pair of coordinates was given in."""
+
+    WGS84 = "wgs84"
+    GCJ02 = "gcj02"
+    BD09 = "bd09"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A point in WGS-84 degrees."""
+
+    lat: float
+    lon: float
+
+
+# --- From and to other datums ---
+
+
+def position_from(lat: float, lon: float, datum: Datum = Datum.WGS84, *, field: str = "lat") -> Position:
+    """The position that a pair of degrees in `datum` means.
+
+    `field` is what the latitude is called where it came from (`lat`, `latitude`, `from.lat`); the longitude's
+    name follows from it. Raises InvalidInput, naming the one that is wrong, for what is no number or out of
+    range.
+    """
+    if not (-90.0 <= lat <= 90.0 and -180.0 <= lon <= 180.0):  # NaN fails both
+        raise _not_degrees(lat, lon, field=field)
+    if datum is Datum.WGS84:
+        return Position(lat, lon)
+    return to_wgs84(lat, lon, datum)
+
+
+def to_wgs84(lat: float, lon: float, datum: Datum) -> Position:
+    """The position of a pair that is known to be in range; right to 1e-8 m where the pair is unambiguous."""
+    if datum is Datum.WGS84 or not _near_china(lat, lon):
+        return Position(lat, lon)
+    if datum is Datum.GCJ02:
+        unshifted = _from_gcj02(lat, lon)
+        if _in_mainland(*unshifted) or _in_mainland(lat, lon):
+            return Position(*unshifted)
+    else:
+        unshifted = _from_gcj02(*_from_bd09(lat, lon))
+        if _where_baidu_shifts(*unshifted) or _where_baidu_shifts(lat, lon):
+            return Position(*unshifted)
+    return Position(lat, lon)
+
+
+def from_wgs84(position: Position, datum: Datum) -> tuple[float, float]:
+    """Latitude and longitude of `position` in `datum`."""
+    lat, lon = position.lat, position.lon
+    if datum is Datum.GCJ02 and _in_mainland(lat, lon):
+        return _to_gcj02(lat, lon)
+    if datum is Datum.BD09 and _where_baidu_shifts(lat, lon):
+        return _to_bd09(*_to_gcj02(lat, lon))
+    return lat, lon
+
+
+def in_mainland_china(position: Position) -> bool:
+    """Whether GCJ-02 shifts coordinates at `position`. It says nothing about whose land it is."""
+    return _in_mainland(position.lat, position.lon)
+
+
+def _not_degrees(lat: float, lon: float, *, field: str) -> InvalidInput:
+    """Why the pair cannot be meant, said about the one that is wrong."""
+    lon_field = field.removesuffix("lat") + "lon" if field.endswith("lat") else "lon"
+    if field.endswith("latitude"):
+        lon_field = field.removesuffix("latitude") + "longitude"
+    if not math.isfinite(lat):
+        return InvalidInput("Latitude must be a number of degrees from -90 to 90.", field=field)
+    if not math.isfinite(lon):
+        return InvalidInput("Longitude must be a number of degrees from -180 to 180.", field=lon_field)
+    if not -90.0 <= lat <= 90.0:
+        if -180.0 <= lat <= 180.0 and -90.0 <= lon <= 90.0:
+            return InvalidInput(
+                f"Latitude is {lat:g}, but must be from -90 to 90: latitude and longitude look swapped. "
+                "Give latitude first.",
+                field=field,
+            )
+        return InvalidInput(f"Latitude is {lat:g}, but must be from -90 to 90 degrees.", field=field)
+    return InvalidInput(f"Longitude is {lon:g}, but must be from -180 to 180 degrees.", field=lon_field)
+
+
+# The formula and constants that public converters share (on Krasovsky's spheroid of 1940): its makers never
+# published one. tests/test_geo.py checks it against 1,340 results of those converters.
+_KRASOVSKY_METRES: Final = 6378245.0
+_KRASOVSKY_ECCENTRICITY_SQUARED: Final = 0.00669342162296594323
+_DEGREES: Final = 180.0 / math.pi
+
+_EXACT_DEGREES: Final = 1e-13
+"""1e-8 m: where an iteration stops. A double holds 120 degrees to 1.4e-14."""
+
+_ROUNDS_AT_MOST: Final = 12
+"""Each inverse takes at most 6: a round leaves about 1 % of the error, and the last one only confirms."""
+
+
+def _to_gcj02(lat: float, lon: float) -> tuple[float, float]:
+    """The pair shifted by GCJ-02's formula, wherever it lies."""
+    sin, pi = math.sin, math.pi
+    x, y = lon - 105.0, lat - 35.0
+    root, px, py = math.sqrt(abs(x)), pi * x, pi * y
+    common = 0.1 * x * y + 40.0 / 3.0 * (sin(6.0 * px) + sin(2.0 * px))
+    north = (
+        -100.0
+        + 2.0 * x
+        + 3.0 * y
+        + 0.2 * y * y
+        + 0.2 * root
+        + common
+        + 40.0 / 3.0 * (sin(py) + 2.0 * sin(py / 3.0) + 8.0 * sin(py / 12.0) + 16.0 * sin(py / 30.0))
+    )
+    east = (
+        300.0
+        + x
+        + 2.0 * y
+        + 0.1 * x * x
+        + 0.1 * root
+        + common
+        + 40.0 / 3.0 * (sin(px) + 2.0 * sin(px / 3.0) + 7.5 * sin(px / 12.0) + 15.0 * sin(px / 30.0))
+    )
+    phi = lat / _DEGREES
+    w2 = 1.0 - _KRASOVSKY_ECCENTRICITY_SQUARED * sin(phi) ** 2
+    normal = _KRASOVSKY_METRES / math.sqrt(w2)
+    meridian = normal * (1.0 - _KRASOVSKY_ECCENTRICITY_SQUARED) / w2
+    return lat + north / meridian * _DEGREES, lon + east / (normal * math.cos(phi)) * _DEGREES
+
+
+def _from_gcj02(lat: float, lon: float) -> tuple[float, float]:
+    """The pair that `_to_gcj02` takes to this one."""
+    guess_lat, guess_lon = lat, lon
+    for _ in range(_ROUNDS_AT_MOST):
+        there_lat, there_lon = _to_gcj02(guess_lat, guess_lon)
+        miss_lat, miss_lon = lat - there_lat, lon - there_lon
+        guess_lat += miss_lat
+        guess_lon += miss_lon
+        if abs(miss_lat) < _EXACT_DEGREES and abs(miss_lon) < _EXACT_DEGREES:
+            break
+    return guess_lat, guess_lon
+
+
+_BD09_WAVES: Final = math.pi * 3000.0 / 180.0
+_BD09_LAT: Final = 0.006
+_BD09_LON: Final = 0.0065
+
+
+def _to_bd09(lat: float, lon: float) -> tuple[float, float]:
+    """A GCJ-02 pair shifted by Baidu's formula: a ripple in polar coordinates, then a constant."""
+    radius = math.hypot(lon, lat) + 0.00002 * math.sin(lat * _BD09_WAVES)
+    angle = math.atan2(lat, lon) + 0.000003 * math.cos(lon * _BD09_WAVES)
+    return radius * math.sin(angle) + _BD09_LAT, radius * math.cos(angle) + _BD09_LON
+
+
+def _from_bd09(lat: float, lon: float) -> tuple[float, float]:
+    """The GCJ-02 pair that `_to_bd09` takes to this one; the inverse formula in use is 1-3 m off."""
+    guess_lat, guess_lon = lat - _BD09_LAT, lon - _BD09_LON
+    for _ in range(_ROUNDS_AT_MOST):
+        there_lat, there_lon = _to_bd09(guess_lat, guess_lon)
+        miss_lat, miss_lon = lat - there_lat, lon - there_lon
+        guess_lat += miss_lat
+        guess_lon += miss_lon
+        if abs(miss_lat) < _EXACT_DEGREES and abs(miss_lon) < _EXACT_DEGREES:
+            break
+    return guess_lat, guess_lon
+
+
+def _near_china(lat: float, lon: float) -> bool:
+    """Whether it is worth asking at all: far away the formula's polynomials run wild."""
+    return 10.0 <= lat <= 60.0 and 70.0 <= lon <= 140.0
+
+
+def _where_baidu_shifts(lat: float, lon: float) -> bool:
+    """Whether Baidu uses BD-09 there: mainland China, Hong Kong with Macau, Taiwan with its islands.
+
+    The latter as two boxes, whose edges lie at sea or in the mainland.
+    """
+    return (
+        (22.05 <= lat <= 22.6 and 113.52 <= lon <= 114.51)
+        or (21.7 <= lat <= 26.6 and 118.0 <= lon <= 122.3)
+        or _in_mainland(lat, lon)
+    )
+
+
+# --- The land polygon ---
+
+_INSIDE: Final = 1
+_BORDER: Final = 2
+_CLIP_MARGIN_DEGREES: Final = 1e-6
+
+_Edge = tuple[float, float, float, float]
+"""lon, lat of one end and of the other."""
+
+
+class _GridFile(TypedDict):
+    west: int
+    south: int
+    columns: int
+    rows: int
+    cells_per_degree: int
+    kinds: str
+
+
+class _MainlandFile(TypedDict):
+    """`mainland_china.json`; geodata/make_mainland_china.py says what is in it."""
+
+    units_per_degree: int
+    polygons: list[list[list[int]]]
+    grid: _GridFile
+
+
+@dataclass(frozen=True, slots=True)
+class _Mainland:
+    """The polygon, and one byte for each cell of 0.1 degree: outside, inside or border.
+
+    The script that makes the file keeps the two in step.
+    """
+
+    area: shapely.MultiPolygon
+    west: int
+    south: int
+    columns: int
+    rows: int
+    cells_per_degree: int
+    kinds: bytes
+
+
+@functools.cache
+def _mainland() -> _Mainland:
+    """Read on first use, which takes 4 ms."""
+    text = resources.files("aed").joinpath("mainland_china.json").read_bytes()
+    content: _MainlandFile = json.loads(text)
+    units = content["units_per_degree"]
+
+    def outline(differences: list[int]) -> NDArray[np.float64]:
+        steps = np.array(differences, dtype=np.float64).reshape(-1, 2)
+        whole: NDArray[np.float64] = np.cumsum(steps, axis=0) / units
+        return whole
+
+    grid = content["grid"]
+    return _Mainland(
+        area=shapely.MultiPolygon(
+            [
+                shapely.Polygon(outline(rings[0]), [outline(hole) for hole in rings[1:]])
+                for rings in content["polygons"]
+            ]
+        ),
+        west=grid["west"],
+        south=grid["south"],
+        columns=grid["columns"],
+        rows=grid["rows"],
+        cells_per_degree=grid["cells_per_degree"],
+        kinds=zlib.decompress(base64.b64decode(grid["kinds"])),
+    )
+
+
+def _in_mainland(lat: float, lon: float) -> bool:
+    """Whether the WGS-84 pair is in the polygon; a pair of no numbers is not."""
+    if not _near_china(lat, lon):
+        return False
+    mainland = _mainland()
+    row = math.floor((lat - mainland.south) * mainland.cells_per_degree)
+    column = math.floor((lon - mainland.west) * mainland.cells_per_degree)
+    if not (0 <= row < mainland.rows and 0 <= column < mainland.columns):
+        return False
+    kind = mainland.kinds[row * mainland.columns + column]
+    if kind != _BORDER:
+        return kind == _INSIDE
+    inside = False
+    for lon1, lat1, lon2, lat2 in _edges_in_cell(row, column):
+        # Even-odd rule: does the ray to the east cross this edge?
+        if (lat1 > lat) != (lat2 > lat) and lon < lon1 + (lat - lat1) / (lat2 - lat1) * (lon2 - lon1):
+            inside = not inside
+    return inside
+
+
+@functools.cache
+def _edges_in_cell(row: int, column: int) -> tuple[_Edge, ...]:
+    """The outline of the part of the polygon in one border cell, without horizontal edges: up to 33."""
+    mainland = _mainland()
+    west = mainland.west + column / mainland.cells_per_degree
+    south = mainland.south + row / mainland.cells_per_degree
+    size = 1 / mainland.cells_per_degree
+    # A point on the cell's edge may be counted to it by rounding: take a little more.
+    part = shapely.clip_by_rect(
+        mainland.area,
+        west - _CLIP_MARGIN_DEGREES,
+        south - _CLIP_MARGIN_DEGREES,
+        west + size + _CLIP_MARGIN_DEGREES,
+        south + size + _CLIP_MARGIN_DEGREES,
+    )
+    edges: list[_Edge] = []
+    for polygon in shapely.get_parts(part):
+        if not isinstance(polygon, shapely.Polygon):
+            continue  # where the outline only touches the cell
+        for ring in (polygon.exterior, *polygon.interiors):
+            points: list[list[float]] = shapely.get_coordinates(ring).tolist()
+            edges.extend(
+                (lon1, lat1, lon2, lat2)
+                for (lon1, lat1), (lon2, lat2) in itertools.pairwise(points)
+                if lat1 != lat2
+            )
+    return tuple(edges)
+
+
+# --- Distances ---
+
+_WGS84_SPHEROID: Final = Geod(ellps="WGS84")
+
+
+def distance_metres(a: Position, b: Position) -> float:
+    """Along the WGS-84 spheroid (Karney's geodesic, right to nanometres)."""
+    return float(_WGS84_SPHEROID.inv(a.lon, a.lat, b.lon, b.lat)[2])
+
+
+def distances_metres(
+    here: Position, lats: NDArray[np.float64], lons: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The same from `here` to each of many points."""
+    count = len(lats)
+    metres: NDArray[np.float64] = _WGS84_SPHEROID.inv(
+        np.full(count, here.lon), np.full(count, here.lat), lons, lats, return_back_azimuth=False
+    )[2]
+    return metres
+
+
+def mercator_degrees(position: Position) -> tuple[float, float]:
+    """The position on the (spherical) Mercator plane, x and y in degrees at the equator.
+
+    Conformal: near a point the order of distances is that on the ground, which in plain degrees it is not.
+    """
+    return position.lon, math.degrees(math.asinh(math.tan(math.radians(position.lat))))
+
+
+# --- Links ---
+
+
+def map_links(position: Position, *, label: str) -> dict[str, str]:
+    """Links that open six maps at `position`, by `amap`, `baidu`, `tencent`, `apple`, `google` and `osm`.
+
+    - AMap, Baidu and Tencent are told the datum in the link. In mainland China it is their own. Elsewhere it
+      is WGS-84, which each turns into what it uses there (Hong Kong and Macau are shifted too).
+    - Apple and Google draw the streets of mainland China in GCJ-02, take the numbers in a link as they stand,
+      and cannot be told a datum: so GCJ-02 there, WGS-84 elsewhere. Google's satellite view is WGS-84 in the
+      mainland too: the pin is right among the streets, with which the link opens, and some 500 m off on the
+      photographs.
+    - OpenStreetMap is WGS-84.
+
+    Six decimals: 0.1 m. Google and OpenStreetMap take no label.
+    """
+    lat, lon = f"{position.lat:.6f}", f"{position.lon:.6f}"
+    if _in_mainland(position.lat, position.lon):
+        gcj02 = _to_gcj02(position.lat, position.lon)
+        bd09 = _to_bd09(*gcj02)
+        street_lat, street_lon = f"{gcj02[0]:.6f}", f"{gcj02[1]:.6f}"
+        baidu_pair = f"{bd09[0]:.6f},{bd09[1]:.6f}"
+        amap_datum, tencent_datum, baidu_datum = "gaode", "2", "bd09ll"
+    else:
+        street_lat, street_lon = lat, lon
+        baidu_pair = f"{lat},{lon}"
+        amap_datum, tencent_datum, baidu_datum = "wgs84", "1", "wgs84"
+    name, tencent_name = _in_a_link(label)
+    return {
+        "amap": (
+            f"https://uri.amap.com/marker?position={street_lon},{street_lat}&name={name}"
+            f"&coordinate={amap_datum}&callnative=1&src=aed"
+        ),
+        "baidu": (
+            f"https://api.map.baidu.com/marker?location={baidu_pair}&title={name}&content={name}"
+            f"&coord_type={baidu_datum}&output=html&src=webapp.aed.aed"
+        ),
+        "tencent": (
+            f"https://apis.map.qq.com/uri/v1/marker?marker=coord:{street_lat},{street_lon};title:{tencent_name}"
+            f";addr:{tencent_name}&coord_type={tencent_datum}&referer=aed"
+        ),
+        "apple": f"https://maps.apple.com/?ll={street_lat},{street_lon}&q={name}",
+        "google": f"https://www.google.com/maps/search/?api=1&query={street_lat},{street_lon}",
+        "osm": f"https://www.openstreetmap.org/?mlat={lat}&mlon={lon}#map=19/{lat}/{lon}",
+    }
+
+
+@functools.lru_cache(maxsize=4096)
+def _in_a_link(label: str) -> tuple[str, str]:
+    """The label as it stands in a query, and in Tencent's, where ; : | part the marker's attributes."""
+    label = label.strip() or "AED"  # Baidu and Tencent insist on one
+    tencent = label.translate({ord(";"): "；", ord(":"): "：", ord("|"): "｜"})
+    return quote(label, safe="", errors="replace"), quote(tencent, safe="", errors="replace")

@@ -1,0 +1,124 @@
+"""The search for the responders who can come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Row
+
+from aed.accounts.rules import Viewer
+from aed.db import as_date, as_moment
+from aed.geo import Position, distances_metres
+from aed.incidents.queries.ways import Ways, positions
+from aed.incidents.rules.arrival import Basis, estimated_walk_metres, floor_seconds
+from aed.registry import queries as registry
+from aed.registry.rules.hours import hours_at
+from aed.responders import queries as responders
+from aed.responders.rules import Availability, availability
+from aed.settings import Settings
+
+MOST_CANDIDATES = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class NearbyResponder:
+    """A responder who may be called. `position` is the true place: it never leaves the program."""
+
+    responder_id: int
+    position: Position
+    walk_seconds: float
+    basis: Basis
+    availability: Availability
+    certificate_kind: str
+
+
+def nearest_responders(
+    connection: Connection,
+    viewer: Viewer,
+    here: Position,
+    ways: Ways | None,
+    *,
+    at: datetime,
+    floor: int,
+    limit: int,
+    settings: Settings,
+) -> list[NearbyResponder]:
+    """The `limit` responders within the radius who can be at the patient soonest, by walking time.
+
+    1. Take default places in order of straight-line distance.
+    2. Keep whom the rules allow to be called there now; of two places of a person the sooner one.
+    3. Stop when no place farther on the straight line could be sooner.
+    """
+    radius = settings.responder_radius_metres
+    if ways is not None:
+        ways.widen(radius * settings.arrival.detour_factor)
+    at_least = 4 * limit + 10
+    while True:
+        ring = responders.nearest_places(connection.dialect, viewer).ring(
+            connection, here, at_least=at_least, within_metres=radius
+        )
+        found = _callable(connection, here, ways, ring.rows, at=at, floor=floor, settings=settings)
+        enough = radius
+        if len(found) >= limit:
+            enough = min(radius, found[limit - 1].walk_seconds * settings.arrival.responder_metres_per_second)
+        if ring.complete_within_metres >= enough or at_least >= MOST_CANDIDATES:
+            return found[:limit]
+        at_least = min(MOST_CANDIDATES, at_least * 3)
+
+
+def _callable(
+    connection: Connection,
+    here: Position,
+    ways: Ways | None,
+    rows: Sequence[Row[*tuple[Any, ...]]],
+    *,
+    at: datetime,
+    floor: int,
+    settings: Settings,
+) -> list[NearbyResponder]:
+    """Whom of these rows the rules allow to be called, soonest first, each person once."""
+    if not rows:
+        return []
+    numbers = settings.arrival
+    lats, lons = positions(rows)
+    straight = distances_metres(here, lats, lons).tolist()
+    costs = ways.costs(ways.footings(lats, lons)) if ways is not None else [math.inf] * len(rows)
+    soonest: dict[int, NearbyResponder] = {}
+    for row, straight_metres, cost in zip(rows, straight, costs, strict=True):
+        if straight_metres > settings.responder_radius_metres:
+            continue
+        callable_now = _availability(connection, row, at)
+        if callable_now is None:
+            continue
+        basis = Basis.STRAIGHT_LINE if math.isinf(cost) else Basis.WALKING_NETWORK
+        metres = cost if basis is Basis.WALKING_NETWORK else estimated_walk_metres(straight_metres, numbers)
+        seconds = metres / numbers.responder_metres_per_second
+        seconds += floor_seconds(floor, numbers) + floor_seconds(row.floor, numbers)
+        known = soonest.get(row.responder_id)
+        if known is None or seconds < known.walk_seconds:
+            soonest[row.responder_id] = NearbyResponder(
+                row.responder_id,
+                Position(row.lat, row.lon),
+                seconds,
+                basis,
+                callable_now,
+                row.certificate_kind,
+            )
+    return sorted(soonest.values(), key=lambda found: (found.walk_seconds, found.responder_id))
+
+
+def _availability(connection: Connection, row: Row[*tuple[Any, ...]], at: datetime) -> Availability | None:
+    calendar = registry.calendar_of(connection, row.holiday_calendar, row.calendar_version)
+    return availability(
+        at=at,
+        today=at.astimezone(ZoneInfo(row.time_zone)).date(),
+        valid_until=as_date(row.valid_until),
+        paused_until=as_moment(row.paused_until),
+        availability_hours=hours_at(row.availability, at, time_zone=row.time_zone, calendar=calendar).state,
+        place_hours=hours_at(row.hours, at, time_zone=row.time_zone, calendar=calendar).state,
+    )

@@ -1,0 +1,212 @@
+"""How far it is on foot from a patient, with the gates as they stand for one viewer at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from aed.accounts.rules import Viewer
+from aed.geo import Position
+from aed.incidents.rules.arrival import metres_worth
+from aed.registry import queries as registry
+from aed.registry.rules.gate import Passage, Passing, passing
+from aed.registry.rules.hours import HolidayCalendar, Opening, hours_at
+from aed.settings import Arrival
+from aed.walking.footing import Footings
+from aed.walking.network import Barrier, WalkingNetwork
+from aed.walking.reach import Reach, Walk
+from aed.walking.streets import Crossing
+
+_NOBODY_PASSES = frozenset({"no", "private"})
+
+
+@dataclass(frozen=True, slots=True)
+class GatePassed:
+    """A gate on the way that is worth a word: it makes you wait, or is closed, or its hours are not known."""
+
+    name_en: str
+    name_zh: str
+    wait_seconds: float
+    hours_known: bool = True
+    is_closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTime:
+    """Where the gates on the map, which belong to no estate, take their time and holidays from."""
+
+    time_zone: str
+    calendar: HolidayCalendar | None
+
+
+@dataclass(slots=True)
+class _Gates:
+    closed: list[Crossing]
+    waits: list[tuple[Crossing, float]]
+    told: dict[Crossing, GatePassed]
+
+    def close(self, crossing: Crossing, name_en: str, name_zh: str, numbers: Arrival) -> None:
+        self.closed.append(crossing)
+        self.told[crossing] = GatePassed(name_en, name_zh, numbers.closed_gate_seconds, is_closed=True)
+
+    def keep_waiting(self, crossing: Crossing, told: GatePassed, numbers: Arrival) -> None:
+        self.waits.append((crossing, metres_worth(told.wait_seconds, numbers)))
+        self.told[crossing] = told
+
+
+class Ways:
+    """Walks from one place. Widens as far as it is asked to, and no farther."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        viewer: Viewer,
+        network: WalkingNetwork,
+        here: Position,
+        *,
+        at: datetime,
+        local: LocalTime | None,
+        numbers: Arrival,
+    ) -> None:
+        self._connection = connection
+        self._viewer = viewer
+        self._network = network
+        self._here = here
+        self._at = at
+        self._local = local
+        self._numbers = numbers
+        self._reach: Reach | None = None
+        self._opened: Reach | None = None
+        self._told: dict[Crossing, GatePassed] = {}
+        self.within_metres = 0.0
+
+    def widen(self, within_metres: float) -> bool:
+        """Walks everything within that many metres. False when no street is near the patient."""
+        if self.within_metres >= within_metres:
+            return self._reach is not None
+        gates = self._gates(within_metres)
+        self._told = gates.told
+        self._reach = self._network.reach(
+            self._here, within_metres=within_metres, closed=gates.closed, delays=gates.waits
+        )
+        if gates.closed:
+            wait = metres_worth(self._numbers.closed_gate_seconds, self._numbers)
+            self._opened = self._network.reach(
+                self._here,
+                within_metres=within_metres,
+                delays=[*gates.waits, *((crossing, wait) for crossing in gates.closed)],
+            )
+        self.within_metres = within_metres
+        return self._reach is not None
+
+    def footings(self, lats: NDArray[np.float64], lons: NDArray[np.float64]) -> Footings:
+        return self._network.footings(lats, lons)
+
+    def costs(self, footings: Footings) -> list[float]:
+        """Metres one way to each point, waits counted as metres; infinite where that is not within reach."""
+        assert self._reach is not None
+        found: list[float] = self._reach.costs(footings).tolist()
+        return found
+
+    def costs_if_opened(self, footings: Footings) -> list[float] | None:
+        """The same, if closed gates were opened on asking; None where there is no closed gate around."""
+        if self._opened is None:
+            return None
+        found: list[float] = self._opened.costs(footings).tolist()
+        return found
+
+    @property
+    def meets_gates(self) -> bool:
+        """Whether a way may pass a gate worth a word, so that its walk is not simply its cost."""
+        return bool(self._told)
+
+    def walk_to(
+        self, footings: Footings, i: int, *, by_closed_gate: bool = False
+    ) -> tuple[Walk, tuple[GatePassed, ...]]:
+        """The way to a point within reach, and the gates on it that are worth a word."""
+        reach = self._opened if by_closed_gate else self._reach
+        assert reach is not None
+        walk = reach.walk_to(footings, i)
+        return walk, tuple(self._told[crossing] for crossing in walk.crossings)
+
+    def _gates(self, within_metres: float) -> _Gates:
+        """The gates within that many metres: whom they stop, whom they keep waiting.
+
+        A registered gate speaks for the one that the map has at the same place.
+        """
+        gates = _Gates([], [], {})
+        registered: set[int] = set()
+        rows = registry.gates_around(self._connection.dialect).rows(
+            self._connection, self._here, within_metres=within_metres
+        )
+        for row in rows:
+            crossing = _crossing_at(self._network, row.lat, row.lon)
+            if crossing is None:
+                continue
+            registered.add(crossing.edge)
+            calendar = registry.calendar_of(self._connection, row.holiday_calendar, row.calendar_version)
+            hours = hours_at(row.opening_hours, self._at, time_zone=row.time_zone, calendar=calendar).state
+            passed = passing(
+                Passage(row.passage),
+                hours,
+                is_member=self._viewer.estate_id is not None and self._viewer.estate_id == row.estate_id,
+                guard_can_be_rung=self._viewer.sees_responders,
+            )
+            if passed is Passing.NOT:
+                gates.close(crossing, row.name_en, row.name_zh, self._numbers)
+            elif passed is Passing.AFTER_A_WAIT or hours is Opening.UNKNOWN:
+                wait = self._numbers.guarded_gate_seconds if passed is Passing.AFTER_A_WAIT else 0.0
+                told = GatePassed(row.name_en, row.name_zh, wait, hours is not Opening.UNKNOWN)
+                gates.keep_waiting(crossing, told, self._numbers)
+        for barrier in self._network.barriers_near(self._here, within_metres):
+            if barrier.crossing.edge not in registered:
+                self._stand(barrier, gates)
+        return gates
+
+    def _stand(self, barrier: Barrier, gates: _Gates) -> None:
+        """A gate that only the map knows: locked ones and others' private ones stop; hours are asked."""
+        if barrier.locked:
+            gates.close(barrier.crossing, "a locked gate", "一处上锁的出入口", self._numbers)
+            return
+        hours = Opening.OPEN
+        if barrier.opening_hours is not None:
+            if self._local is None:
+                hours = Opening.UNKNOWN
+            else:
+                hours = hours_at(
+                    barrier.opening_hours,
+                    self._at,
+                    time_zone=self._local.time_zone,
+                    calendar=self._local.calendar,
+                ).state
+        passage = Passage.RESIDENTS if barrier.access in _NOBODY_PASSES else Passage.OPEN
+        passed = passing(passage, hours, is_member=False, guard_can_be_rung=self._viewer.sees_responders)
+        if passed is Passing.NOT:
+            gates.close(barrier.crossing, "a closed gate", "一处关闭的出入口", self._numbers)
+        elif passed is Passing.AFTER_A_WAIT:
+            told = GatePassed("a private gate", "一处非公共出入口", self._numbers.guarded_gate_seconds)
+            gates.keep_waiting(barrier.crossing, told, self._numbers)
+        elif hours is Opening.UNKNOWN:
+            told = GatePassed("a gate", "一处出入口", 0.0, hours_known=False)
+            gates.keep_waiting(barrier.crossing, told, self._numbers)
+
+
+@lru_cache(maxsize=100_000)
+def _crossing_at(network: WalkingNetwork, lat: float, lon: float) -> Crossing | None:
+    """Where a registered gate stands on the network; neither ever moves, so it is looked up once."""
+    return network.crossing_at(Position(lat, lon))
+
+
+def positions(rows: Sequence[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Latitudes and longitudes of rows as arrays."""
+    return (
+        np.array([row.lat for row in rows], dtype=np.float64),
+        np.array([row.lon for row in rows], dtype=np.float64),
+    )

@@ -1,0 +1,1 @@
+"""Decisions about incidents: no SQL, no HTTP, no clock."""

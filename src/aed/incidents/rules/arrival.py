@@ -1,0 +1,111 @@
+"""The arithmetic of the lookup: how soon a device can be at the patient, and how sure that is.
+
+    fetch    = pick_up + 2 * (seconds_per_metre * walk + floors)
+    expected = fetch + (1 - chance reachable * chance ready) * lost
+
+`walk` is one way, in metres, and holds the waits at guarded gates as the metres one would walk meanwhile.
+Devices are ranked by `expected`. All numbers are settings (`aed.settings.Arrival`), each with its source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aed.registry.rules.device import Access, Readiness
+from aed.settings import Arrival
+
+SAME_BUILDING_METRES = 30.0
+"""A device this near on the map may be on other floors of the same building: one goes straight there."""
+
+
+class Basis(StrEnum):
+    """What the walk was measured on."""
+
+    WALKING_NETWORK = "walking_network"
+    STRAIGHT_LINE = "straight_line"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """How long fetching one device and coming back takes."""
+
+    fetch_seconds: float
+    floor_seconds: float
+    """Of these, on stairs and in lifts."""
+    chance: float
+    """That it can be reached and is ready; 0 when it cannot be used."""
+    expected_seconds: float
+
+
+def fetch(
+    walk_metres: float,
+    *,
+    straight_metres: float,
+    patient_floor: int,
+    device_floor: int,
+    access: Access,
+    readiness: Readiness,
+    numbers: Arrival,
+    by_closed_gate: bool = False,
+) -> Fetch:
+    """The fetch of one device; `walk_metres` is one way with waits.
+
+    `by_closed_gate`: no way leads there unless somebody opens a gate that is closed for this viewer.
+    """
+    if straight_metres <= SAME_BUILDING_METRES:
+        floors = floor_seconds(patient_floor - device_floor, numbers)
+    else:
+        floors = floor_seconds(patient_floor, numbers) + floor_seconds(device_floor, numbers)
+    seconds = numbers.pick_up_seconds + 2 * (numbers.seconds_per_metre * walk_metres + floors)
+    chance = _chance(access, readiness, numbers)
+    if by_closed_gate:
+        chance *= numbers.chance_closed_gate
+    return Fetch(seconds, 2 * floors, chance, seconds + (1 - chance) * numbers.lost_seconds)
+
+
+def floor_seconds(floors: int, numbers: Arrival) -> float:
+    """One way over that many floors, up or down: stairs, or the lift above the third."""
+    count = abs(floors)
+    if count > numbers.high_floor:
+        return numbers.high_floor_seconds
+    return min(count * numbers.stairs_seconds_per_floor, numbers.high_floor_seconds)
+
+
+def _chance(access: Access, readiness: Readiness, numbers: Arrival) -> float:
+    if access is Access.CLOSED or not readiness.is_usable:
+        return 0.0
+    if access is Access.OPEN:
+        reachable = numbers.chance_open
+    elif access is Access.ASSISTED:
+        reachable = numbers.chance_assisted
+    else:
+        reachable = numbers.chance_unknown
+    ready = numbers.chance_ready_checked if readiness is Readiness.CHECKED else numbers.chance_ready
+    return reachable * ready
+
+
+def best_chance(numbers: Arrival) -> float:
+    """No device is surer than this."""
+    reachable = max(numbers.chance_open, numbers.chance_assisted, numbers.chance_unknown)
+    return reachable * max(numbers.chance_ready, numbers.chance_ready_checked)
+
+
+def metres_that_can_beat(expected_seconds: float, numbers: Arrival) -> float:
+    """A device whose walk is longer than this cannot be expected sooner, whatever else it is.
+
+    The inverse of `fetch` for the best device there can be: open, checked, on the ground. A walk is never
+    shorter than the straight line, so this is also where the search may stop.
+    """
+    best = numbers.pick_up_seconds + (1 - best_chance(numbers)) * numbers.lost_seconds
+    return max(0.0, (expected_seconds - best) / (2 * numbers.seconds_per_metre))
+
+
+def estimated_walk_metres(straight_metres: float, numbers: Arrival, *, at_least: float = 0.0) -> float:
+    """A walk where no network is known, or where the network knows that it is longer than `at_least`."""
+    return max(straight_metres * numbers.detour_factor, at_least)
+
+
+def metres_worth(seconds: float, numbers: Arrival) -> float:
+    """What a wait is worth in metres of the fetch."""
+    return seconds / numbers.seconds_per_metre

@@ -1,0 +1,85 @@
+"""The reasons of an answer in words, in English and Chinese."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from aed.incidents.rules.arrival import Basis
+from aed.registry.rules.device import Access, Readiness
+
+type Words = dict[str, str]
+"""{"en": …, "zh": …}"""
+
+_ACCESS: dict[Access, Words] = {
+    Access.OPEN: {"en": "open now", "zh": "现在开放"},
+    Access.ASSISTED: {"en": "someone must let you in", "zh": "需有人协助进入"},
+    Access.CLOSED: {"en": "closed now", "zh": "现在关闭"},
+    Access.UNKNOWN: {"en": "opening hours not known", "zh": "开放时间未知"},
+}
+_READINESS: dict[Readiness, Words] = {
+    Readiness.CHECKED: {"en": "checked lately", "zh": "近期已巡检"},
+    Readiness.UNCHECKED: {"en": "not known to be checked lately", "zh": "近期巡检情况未知"},
+    Readiness.EXPIRED: {"en": "pads or battery expired: do not use", "zh": "电极片或电池已过期：请勿使用"},
+    Readiness.OUT_OF_SERVICE: {"en": "out of service: do not use", "zh": "停用：请勿使用"},
+}
+
+
+def access_words(access: Access, until: datetime | None, at: datetime, time_zone: str) -> Words:
+    """ "open now, until 22:00"; with the date when that is not today."""
+    words = _ACCESS[access]
+    if until is None or access is Access.UNKNOWN:
+        return words
+    zone = ZoneInfo(time_zone)
+    local, today = until.astimezone(zone), at.astimezone(zone).date()
+    when = f"{local:%H:%M}" if local.date() == today else f"{local:%Y-%m-%d %H:%M}"
+    if access is Access.CLOSED:
+        return {"en": f"closed now, until {when}", "zh": f"现在关闭，至{when}"}
+    return {"en": f"{words['en']}, until {when}", "zh": f"{words['zh']}，至{when}"}
+
+
+def readiness_words(readiness: Readiness) -> Words:
+    return _READINESS[readiness]
+
+
+def way_words(basis: Basis, walk_metres: float, straight_metres: float) -> Words:
+    if basis is Basis.WALKING_NETWORK:
+        return {
+            "en": f"{walk_metres:.0f} m on foot ({straight_metres:.0f} m straight)",
+            "zh": f"步行{walk_metres:.0f}米（直线{straight_metres:.0f}米）",
+        }
+    return {
+        "en": f"about {walk_metres:.0f} m, estimated from {straight_metres:.0f} m straight",
+        "zh": f"约{walk_metres:.0f}米，由直线{straight_metres:.0f}米估算",
+    }
+
+
+def floor_words(device_floor: int, seconds: float) -> Words:
+    """`device_floor` counts from 0; in Chinese the ground floor is the first."""
+    zh = f"地下{-device_floor}层" if device_floor < 0 else f"{device_floor + 1}楼"
+    en = f"basement {-device_floor}" if device_floor < 0 else f"floor {device_floor}"
+    en = "ground floor" if device_floor == 0 else en
+    return {"en": f"{en}, {seconds:.0f} s on stairs and in lifts", "zh": f"{zh}，上下楼{seconds:.0f}秒"}
+
+
+def gate_words(
+    name_en: str, name_zh: str, wait_seconds: float, *, hours_known: bool, is_closed: bool
+) -> Words:
+    if is_closed:
+        return {
+            "en": f"no way but through {name_en}, closed for you now: have it opened",
+            "zh": f"只能经{name_zh}，现对您关闭：请联系门岗开门",
+        }
+    en, zh = f"through {name_en}", f"经{name_zh}"
+    if wait_seconds:
+        en, zh = f"{en} ({wait_seconds:.0f} s wait)", f"{zh}（等候{wait_seconds:.0f}秒）"
+    if not hours_known:
+        en, zh = f"{en}, whose hours are not known", f"{zh}，开放时间未知"
+    return {"en": en, "zh": zh}
+
+
+def emergency_words(number: str) -> Words:
+    return {
+        "en": f"Call {number} first. This list complements the emergency number and never replaces it.",
+        "zh": f"请先拨打{number}。本信息仅作补充，不能代替急救电话。",
+    }

@@ -1,0 +1,228 @@
+"""The answer of the lookup as it crosses the boundary.
+
+The answer is written as plain dictionaries, straight to bytes: it is the question that saves a life, and
+validating what we have just made ourselves would cost more than making it. `NearestOut` documents the same
+shape for OpenAPI; tests hold each answer against it.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import h3
+from pydantic import BaseModel, ConfigDict, Field
+
+from aed.accounts.rules import Viewer
+from aed.geo import Position, map_links
+from aed.incidents.queries.nearest import Answer, NearbyDevice
+from aed.incidents.queries.people import NearbyResponder
+from aed.incidents.rules import reasons
+from aed.incidents.rules.arrival import Basis
+from aed.registry.rules.device import Access, Cabinet, Readiness
+from aed.responders.rules import Availability, CertificateKind
+from aed.settings import Settings
+from aed.sharing.rules import is_of_the_house
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class WordsOut(Strict):
+    en: str
+    zh: str
+
+
+class MaybeWordsOut(Strict):
+    en: str | None
+    zh: str | None
+
+
+class PlaceOut(Strict):
+    lat: float = Field(examples=[30.2901])
+    lon: float = Field(examples=[120.1003])
+
+
+class EmergencyOut(WordsOut):
+    number: str = Field(examples=["120"])
+
+
+class AccessOut(Strict):
+    state: Access
+    until: datetime | None = Field(description="When that changes next, if it is known")
+
+
+class RingOut(Strict):
+    """Whom to ring."""
+
+    guard: str | None
+    keeper_name: str | None = None
+    keeper: str | None = None
+
+
+class RouteOut(Strict):
+    """GeoJSON, from the patient to the device."""
+
+    type: Literal["LineString"]
+    coordinates: list[tuple[float, float]]
+
+
+class NearbyDeviceOut(Strict):
+    id: int
+    position: PlaceOut
+    place: MaybeWordsOut
+    floor: int
+    estate: WordsOut | None
+    fetch_seconds: int = Field(description="Fetch it and be back at the patient")
+    expected_seconds: int = Field(description="The same, weighed by the chance that it can be had")
+    chance: float = Field(ge=0, le=1)
+    walk_metres: int = Field(description="One way")
+    straight_metres: int
+    basis: Basis
+    access: AccessOut
+    readiness: Readiness
+    how_to_get_in: MaybeWordsOut
+    cabinet: Cabinet
+    ring: RingOut
+    route: RouteOut | None
+    reasons: list[WordsOut]
+    links: dict[str, str] = Field(description="Opens the map of that name at the right place")
+
+
+class UnusableDeviceOut(NearbyDeviceOut):
+    opens_at: datetime | None = Field(description="When it opens next; null when not known or not the reason")
+
+
+class NearbyResponderOut(Strict):
+    """Coarse until they accept: a cell of about a tenth of a square kilometre, and a rounded time."""
+
+    id: int
+    cell: str = Field(description="H3 index")
+    walk_seconds: int
+    basis: Basis
+    availability: Availability
+    certificate: CertificateKind
+
+
+class AskedOut(Strict):
+    position: PlaceOut
+    at: datetime
+    floor: int
+
+
+class NearestOut(Strict):
+    """Devices that can be at the patient soonest, best first."""
+
+    emergency: EmergencyOut
+    asked: AskedOut
+    basis: Basis
+    devices: list[NearbyDeviceOut]
+    unusable_now: list[UnusableDeviceOut] = Field(
+        description="Near, but closed or not ready; with when they open"
+    )
+    responders: list[NearbyResponderOut] | None = Field(description="For dispatchers; null for anyone else")
+    is_complete: bool = Field(description="False when so many devices were unusable that the search stopped")
+
+
+def answer_out(answer: Answer, viewer: Viewer, *, settings: Settings) -> dict[str, Any]:
+    """The answer in the shape of `NearestOut`."""
+    asked = answer.question
+    return {
+        "emergency": {
+            "number": answer.emergency_number,
+            **reasons.emergency_words(answer.emergency_number),
+        },
+        "asked": {
+            "position": {"lat": asked.here.lat, "lon": asked.here.lon},
+            "at": moment(asked.at),
+            "floor": asked.floor,
+        },
+        "basis": answer.basis,
+        "devices": [_device(near, answer, viewer, settings) for near in answer.devices],
+        "unusable_now": [
+            {
+                **_device(near, answer, viewer, settings),
+                "opens_at": moment(near.access.until)
+                if near.access.access is Access.CLOSED and near.readiness.is_usable
+                else None,
+            }
+            for near in answer.unusable
+        ],
+        "responders": None
+        if answer.responders is None
+        else [_responder(person, settings) for person in answer.responders],
+        "is_complete": answer.is_complete,
+    }
+
+
+def moment(at: datetime | None) -> str | None:
+    """ISO 8601 in UTC with a Z."""
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at is not None else None
+
+
+def _device(near: NearbyDevice, answer: Answer, viewer: Viewer, settings: Settings) -> dict[str, Any]:
+    row, until = near.row, near.access.until
+    ring = {"guard": row.guard_phone if near.access.access is Access.ASSISTED else None}
+    if viewer.is_signed_in and is_of_the_house(viewer, row.estate_id, row.region_id):
+        ring = {"guard": row.guard_phone, "keeper_name": row.keeper_name, "keeper": row.keeper_phone}
+    return {
+        "id": row.id,
+        "position": {"lat": row.lat, "lon": row.lon},
+        "place": {"en": row.place_en, "zh": row.place_zh},
+        "floor": row.floor,
+        "estate": {"en": row.estate_en, "zh": row.estate_zh} if row.estate_id is not None else None,
+        "fetch_seconds": round(near.fetch.fetch_seconds),
+        "expected_seconds": round(near.fetch.expected_seconds),
+        "chance": round(near.fetch.chance, 3),
+        "walk_metres": round(near.walk_metres),
+        "straight_metres": round(near.straight_metres),
+        "basis": near.basis,
+        "access": {"state": near.access.access, "until": moment(until)},
+        "readiness": near.readiness,
+        "how_to_get_in": {"en": row.how_to_get_in_en, "zh": row.how_to_get_in_zh},
+        "cabinet": row.cabinet,
+        "ring": ring,
+        "route": None
+        if near.route is None
+        else {"type": "LineString", "coordinates": near.route.coordinates},
+        "reasons": _reasons(near, answer),
+        "links": map_links(Position(row.lat, row.lon), label=row.place_zh or row.place_en or "AED"),
+    }
+
+
+def _reasons(near: NearbyDevice, answer: Answer) -> list[reasons.Words]:
+    row = near.row
+    words = [
+        reasons.way_words(near.basis, near.walk_metres, near.straight_metres),
+        reasons.access_words(near.access.access, near.access.until, answer.question.at, row.time_zone),
+        reasons.readiness_words(near.readiness),
+    ]
+    if near.fetch.floor_seconds:
+        words.append(reasons.floor_words(row.floor, near.fetch.floor_seconds))
+    words += [
+        reasons.gate_words(
+            gate.name_en,
+            gate.name_zh,
+            gate.wait_seconds,
+            hours_known=gate.hours_known,
+            is_closed=gate.is_closed,
+        )
+        for gate in near.gates
+    ]
+    return words
+
+
+def _responder(person: NearbyResponder, settings: Settings) -> dict[str, Any]:
+    step = settings.responder_seconds_step
+    return {
+        "id": person.responder_id,
+        "cell": h3.latlng_to_cell(
+            person.position.lat, person.position.lon, settings.responder_cell_resolution
+        ),
+        "walk_seconds": math.ceil(person.walk_seconds / step) * step,
+        "basis": person.basis,
+        "availability": person.availability,
+        "certificate": person.certificate_kind,
+    }

@@ -1,0 +1,52 @@
+"""Schema history, and moving a database along it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection
+
+from aed.db import Database
+from aed.errors import Conflict
+from aed.spatial import prepare_database
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, without an .ini file."""
+    found = Config()
+    found.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    found.attributes["connection"] = connection
+    return found
+
+
+def upgrade(database: Database, revision: str = "head") -> None:
+    """The database's schema is at `revision`. A database that is there already stays as it is."""
+    with database.engine.connect() as connection:
+        with connection.begin():
+            prepare_database(connection)
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET statement_timeout = 0")
+            connection.commit()
+        try:
+            command.upgrade(config(connection), revision)
+        except CommandError as error:
+            raise Conflict(f"The database cannot be upgraded: {error}") from error
+        connection.commit()
+
+
+def downgrade(database: Database, revision: str) -> None:
+    """The schema is back at `revision`; `base` empties it."""
+    with database.engine.connect() as connection:
+        command.downgrade(config(connection), revision)
+        connection.commit()
+
+
+def head() -> str:
+    """The newest revision that this program knows."""
+    found = ScriptDirectory.from_config(config()).get_current_head()
+    assert found is not None
+    return found

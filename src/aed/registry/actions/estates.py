@@ -1,0 +1,184 @@
+"""Creating, amending and withdrawing estates and their gates."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts import queries as accounts_queries
+from aed.accounts.rules import Viewer, may_administer, may_write_estate
+from aed.errors import Conflict
+from aed.registry import queries
+from aed.registry.actions.place import belongs_to
+from aed.registry.actions.record import (
+    Outcome,
+    flush,
+    none_only_where_allowed,
+    record_amendment,
+    record_new,
+    same_version,
+)
+from aed.registry.models import Device, Estate, Gate
+from aed.registry.rules.boundary import parse_boundary
+from aed.registry.rules.device import DeviceState
+from aed.registry.rules.estate import EstateState
+from aed.registry.rules.gate import GateState
+from aed.registry.schemas.estates import EstateAmend, EstateIn, GateAmend, GateIn
+from aed.spatial import area, point, position_of, shape_of
+
+
+def create_estate(session: Session, who: Viewer, new: EstateIn, *, at: datetime) -> Estate:
+    may_administer(who)
+    estate = Estate(
+        source=new.source,
+        source_id=new.source_id or str(uuid.uuid4()),
+        region=accounts_queries.region_by_code(session, new.region),
+        name_en=new.name_en,
+        name_zh=new.name_zh,
+        neighbourhood=new.neighbourhood,
+        time_zone=new.time_zone,
+        guard_phone=new.guard_phone,
+        boundary=area(parse_boundary(new.boundary)),
+        state=EstateState.STANDING,
+    )
+    session.add(estate)
+    flush(session, f"The source '{estate.source}' has an estate '{estate.source_id}' already.", "source_id")
+    record_new(session, who, estate, at=at)
+    return estate
+
+
+def put_estate(session: Session, who: Viewer, given: EstateIn, *, at: datetime) -> tuple[Estate, Outcome]:
+    """The source's estate is as given: created, amended, or left alone when it is so already."""
+    may_administer(who)
+    estate = session.scalar(
+        select(Estate).where(  # visibility: an administrator's
+            Estate.source == given.source, Estate.source_id == given.source_id
+        )
+    )
+    if estate is None:
+        return create_estate(session, who, given, at=at), Outcome.NEW
+    estate.region_id = accounts_queries.region_by_code(session, given.region).id
+    for name in given.model_fields_set & set(EstateAmend.model_fields) - {"boundary"}:
+        setattr(estate, name, getattr(given, name))
+    boundary = parse_boundary(given.boundary)
+    if not shape_of(estate.boundary).equals(boundary):
+        estate.boundary = area(boundary)
+    estate.state = EstateState.STANDING
+    outcome = record_amendment(session, who, estate, at=at)
+    flush(session, "The estate cannot be amended so.", None)
+    return estate, outcome
+
+
+def amend_estate(
+    session: Session, who: Viewer, estate_id: int, change: EstateAmend, *, version: int, at: datetime
+) -> Estate:
+    estate = queries.estate(session, who, estate_id)
+    may_write_estate(who, estate.id)
+    same_version(estate, version)
+    none_only_where_allowed(estate, change, change.model_fields_set)
+    if "neighbourhood" in change.model_fields_set and change.neighbourhood != estate.neighbourhood:
+        may_administer(who)  # joining a neighbourhood shows one what the others share
+    for name in change.model_fields_set:
+        value = getattr(change, name)
+        setattr(estate, name, area(parse_boundary(value)) if name == "boundary" else value)
+    record_amendment(session, who, estate, at=at)
+    flush(session, "The estate cannot be amended so.", None)
+    return estate
+
+
+def withdraw_estate(session: Session, who: Viewer, estate_id: int, *, version: int, at: datetime) -> Estate:
+    """The estate is no longer served. Refused while devices stand in it; its gates go with it."""
+    may_administer(who)
+    estate = queries.estate(session, who, estate_id)
+    same_version(estate, version)
+    standing = session.scalar(
+        select(Device.id)
+        # visibility: an administrator's own act, and only whether there is one
+        .where(Device.estate_id == estate.id, Device.state != DeviceState.WITHDRAWN)
+        .limit(1)
+    )
+    if standing is not None:
+        raise Conflict("Devices still stand in this estate; withdraw them first.", field="estate_id")
+    for gate in queries.gates(session, who, estate_id=estate.id):
+        gate.state = GateState.WITHDRAWN
+        record_amendment(session, who, gate, at=at)
+    estate.state = EstateState.WITHDRAWN
+    record_amendment(session, who, estate, at=at)
+    flush(session, "The estate cannot be withdrawn.", None)
+    return estate
+
+
+def create_gate(session: Session, who: Viewer, estate_id: int, new: GateIn, *, at: datetime) -> Gate:
+    estate = queries.estate(session, who, estate_id)
+    may_write_estate(who, estate.id)
+    here = new.position.position()
+    belongs_to(estate, here, new.position)
+    gate = Gate(
+        estate_id=estate.id,
+        source=new.source,
+        source_id=new.source_id or str(uuid.uuid4()),
+        name_en=new.name_en,
+        name_zh=new.name_zh,
+        position=point(here),
+        passage=new.passage,
+        opening_hours=new.opening_hours,
+        state=GateState.STANDING,
+    )
+    session.add(gate)
+    flush(session, f"The source '{gate.source}' has a gate '{gate.source_id}' already.", "source_id")
+    record_new(session, who, gate, at=at)
+    return gate
+
+
+def put_gate(session: Session, who: Viewer, estate_id: int, given: GateIn, *, at: datetime) -> Outcome:
+    """The source's gate is as given: created, amended, or left alone when it is so already."""
+    may_administer(who)
+    gate = session.scalar(
+        select(Gate).where(  # visibility: an administrator's
+            Gate.source == given.source, Gate.source_id == given.source_id
+        )
+    )
+    if gate is None:
+        create_gate(session, who, estate_id, given, at=at)
+        return Outcome.NEW
+    here = given.position.position()
+    belongs_to(queries.estate(session, who, estate_id), here, given.position)
+    gate.estate_id, gate.state = estate_id, GateState.STANDING
+    if position_of(gate.position) != here:
+        gate.position = point(here)
+    for name in given.model_fields_set & set(GateAmend.model_fields) - {"position"}:
+        setattr(gate, name, getattr(given, name))
+    outcome = record_amendment(session, who, gate, at=at)
+    flush(session, "The gate cannot be amended so.", None)
+    return outcome
+
+
+def amend_gate(
+    session: Session, who: Viewer, gate_id: int, change: GateAmend, *, version: int, at: datetime
+) -> Gate:
+    gate = queries.gate(session, who, gate_id)
+    may_write_estate(who, gate.estate_id)
+    same_version(gate, version)
+    none_only_where_allowed(gate, change, change.model_fields_set)
+    for name in change.model_fields_set - {"position"}:
+        setattr(gate, name, getattr(change, name))
+    if change.position is not None:
+        here = change.position.position()
+        belongs_to(queries.estate(session, who, gate.estate_id), here, change.position)
+        gate.position = point(here)
+    record_amendment(session, who, gate, at=at)
+    flush(session, "The gate cannot be amended so.", None)
+    return gate
+
+
+def withdraw_gate(session: Session, who: Viewer, gate_id: int, *, version: int, at: datetime) -> Gate:
+    gate = queries.gate(session, who, gate_id)
+    may_write_estate(who, gate.estate_id)
+    same_version(gate, version)
+    gate.state = GateState.WITHDRAWN
+    record_amendment(session, who, gate, at=at)
+    flush(session, "The gate cannot be withdrawn.", None)
+    return gate

@@ -1,0 +1,106 @@
+"""What every action does: the same version, a flush that tells a clash, and the record of the change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from enum import Enum, StrEnum
+from typing import Any
+
+from geoalchemy2 import WKBElement, WKTElement
+from pydantic import BaseModel
+from shapely.geometry import Point
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, class_mapper
+from sqlalchemy.orm.attributes import instance_state
+from sqlalchemy.orm.exc import StaleDataError
+
+from aed.accounts.rules import Viewer
+from aed.errors import ChangedMeanwhile, Conflict, InvalidInput
+from aed.registry.models import Change, Consumable, Device, Estate, Gate, HolidayCalendar
+from aed.spatial import shape_of
+
+
+class Outcome(StrEnum):
+    """What putting a row did."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+
+    @classmethod
+    def of(cls, is_new: bool | None) -> Outcome:
+        """True for new, False for changed, None for unchanged."""
+        return cls.UNCHANGED if is_new is None else cls.NEW if is_new else cls.CHANGED
+
+
+type Row = Device | Estate | Gate | Consumable
+
+
+def same_version(row: Row | HolidayCalendar, version: int | None) -> None:
+    if row.version != version:
+        raise ChangedMeanwhile(
+            f"It is at version {row.version} now. Read it again, amend that, and send its ETag in If-Match."
+        )
+
+
+def flush(session: Session, taken: str, field: str | None) -> None:
+    """Flushes; a clash with another writer is said as what it is."""
+    try:
+        session.flush()
+    except StaleDataError:
+        raise ChangedMeanwhile("Somebody else amended it at this moment. Read it again.") from None
+    except IntegrityError:
+        raise Conflict(taken, field=field) from None
+
+
+def none_only_where_allowed(row: Row, given: BaseModel, names: Iterable[str]) -> None:
+    columns = class_mapper(type(row)).columns
+    for name in names:
+        if getattr(given, name) is None and name in columns and not columns[name].nullable:
+            raise InvalidInput(f"{name} cannot be null.", field=name)
+
+
+def record_new(session: Session, who: Viewer, row: Row, *, at: datetime) -> None:
+    """Keeps every field of a row that was just flushed for the first time."""
+    fields = {name: [None, now] for name in _recorded(row) if (now := _plain(getattr(row, name))) is not None}
+    _keep(session, who, row, fields, at=at)
+
+
+def record_amendment(session: Session, who: Viewer, row: Row, *, at: datetime) -> Outcome:
+    """Keeps what is different in `row` from what is stored, if anything is. To be called before the flush."""
+    fields: dict[str, Any] = {}
+    state = instance_state(row)
+    for name in _recorded(row):
+        history = state.attrs[name].history
+        if history.has_changes():
+            before = _plain(history.deleted[0]) if history.deleted else None
+            now = _plain(getattr(row, name))
+            if before != now:
+                fields[name] = [before, now]
+    if not fields:
+        return Outcome.UNCHANGED
+    _keep(session, who, row, fields, at=at)
+    return Outcome.CHANGED
+
+
+def _recorded(row: Row) -> list[str]:
+    return [
+        column.key for column in class_mapper(type(row)).column_attrs if column.key not in ("id", "version")
+    ]
+
+
+def _keep(session: Session, who: Viewer, row: Row, fields: dict[str, Any], *, at: datetime) -> None:
+    session.add(Change(subject=row.__tablename__, subject_id=str(row.id), at=at, who=who.name, fields=fields))
+
+
+def _plain(value: object) -> object:
+    """A value as JSON keeps it: points as [lat, lon], areas as WKT."""
+    if isinstance(value, WKBElement | WKTElement):
+        shape = shape_of(value)
+        return [shape.y, shape.x] if isinstance(shape, Point) else shape.wkt
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, date):  # and datetime
+        return value.isoformat()
+    return value

@@ -1,0 +1,9 @@
+"""Routes of the register."""
+
+from fastapi import APIRouter
+
+from aed.registry.api import devices, estates, holidays
+
+router = APIRouter(tags=["registry"])
+for part in (devices, estates, holidays):
+    router.include_router(part.router)

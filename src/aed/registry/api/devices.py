@@ -1,0 +1,186 @@
+"""Routes of devices and consumables."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.db import ReadSession, WriteSession
+from aed.errors import InvalidInput
+from aed.registry import queries
+from aed.registry.actions import devices as actions
+from aed.registry.api.requests import (
+    Cursor,
+    DeviceId,
+    IfMatch,
+    Limit,
+    RowId,
+    after,
+    may_see_history,
+    tag,
+    version_in,
+)
+from aed.registry.rules.device import DeviceState
+from aed.registry.schemas.devices import (
+    ConsumableAmend,
+    ConsumableIn,
+    ConsumableOut,
+    DeviceAmend,
+    DeviceFeature,
+    DeviceIn,
+    DeviceOut,
+    DevicePage,
+    Link,
+)
+from aed.registry.schemas.fields import ChangeOut
+from aed.sharing.rules import Audience
+
+router = APIRouter()
+
+
+def parse_box(bbox: str) -> queries.Box:
+    """west,south,east,north."""
+    parts = bbox.split(",")
+    try:
+        west, south, east, north = (float(part) for part in parts)
+    except ValueError:
+        raise InvalidInput("bbox must be four numbers: west,south,east,north.", field="bbox") from None
+    return queries.Box(west, south, east, north)
+
+
+@router.get("/devices")
+def list_devices(
+    request: Request,
+    session: ReadSession,
+    viewer: ViewerDep,
+    bbox: Annotated[str | None, Query(examples=["120.08,30.28,120.11,30.30"], max_length=200)] = None,
+    estate_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    region: Annotated[str | None, Query(max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")] = None,
+    audience: Audience | None = None,
+    state: DeviceState | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> DevicePage:
+    """The devices that you may know of, as GeoJSON, a page at a time."""
+    rows = queries.devices(
+        session,
+        viewer,
+        limit=limit + 1,
+        after_id=after(cursor),
+        box=parse_box(bbox) if bbox is not None else None,
+        estate_id=estate_id,
+        region=region,
+        audience=audience,
+        state=state,
+    )
+    page = DevicePage(features=[DeviceFeature.of(row) for row in rows[:limit]])
+    if len(rows) > limit:
+        following = request.url.include_query_params(cursor=rows[limit - 1].id)
+        page.links.append(Link(rel="next", href=f"{following.path}?{following.query}"))
+    return page
+
+
+@router.get("/devices/{device_id}")
+def show_device(
+    session: ReadSession, viewer: ViewerDep, device_id: DeviceId, response: Response
+) -> DeviceOut:
+    """One device."""
+    device = queries.device(session, viewer, device_id)
+    tag(response, device.version)
+    return DeviceOut.of(device, viewer)
+
+
+@router.post("/devices", status_code=201)
+def create_device(session: WriteSession, viewer: ViewerDep, new: DeviceIn, response: Response) -> DeviceOut:
+    """Registers a device."""
+    created = actions.create_device(session, viewer, new, at=clock.now())
+    response.headers["Location"] = f"/v1/devices/{created.id}"
+    tag(response, created.version)
+    return DeviceOut.of(queries.device(session, viewer, created.id), viewer)
+
+
+@router.patch("/devices/{device_id}")
+def amend_device(
+    session: WriteSession,
+    viewer: ViewerDep,
+    device_id: DeviceId,
+    change: DeviceAmend,
+    response: Response,
+    if_match: IfMatch = None,
+) -> DeviceOut:
+    """Amends what is given; refused (412) when somebody else amended it since it was read."""
+    device = actions.amend_device(
+        session, viewer, device_id, change, version=version_in(if_match), at=clock.now()
+    )
+    tag(response, device.version)
+    return DeviceOut.of(device, viewer)
+
+
+@router.delete("/devices/{device_id}", status_code=204)
+def withdraw_device(
+    session: WriteSession, viewer: ViewerDep, device_id: DeviceId, if_match: IfMatch = None
+) -> None:
+    """Withdraws a device; its history stays."""
+    actions.withdraw_device(session, viewer, device_id, version=version_in(if_match), at=clock.now())
+
+
+@router.get("/devices/{device_id}/history")
+def device_history(session: ReadSession, viewer: ViewerDep, device_id: DeviceId) -> list[ChangeOut]:
+    """Who changed what and when, newest first; for those who may amend it."""
+    device = queries.device(session, viewer, device_id)
+    may_see_history(viewer, device.estate_id)
+    return [
+        ChangeOut.of(change)
+        for change in queries.changes(session, subject="devices", subject_id=str(device.id))
+    ]
+
+
+# --- consumables ----------------------------------------------------------------------------------------
+
+
+@router.post("/devices/{device_id}/consumables", status_code=201)
+def fit_consumable(
+    session: WriteSession, viewer: ViewerDep, device_id: DeviceId, new: ConsumableIn, response: Response
+) -> ConsumableOut:
+    """Pads or a battery are fitted."""
+    fitted = actions.fit_consumable(session, viewer, device_id, new, at=clock.now())
+    tag(response, fitted.version)
+    return ConsumableOut.of(fitted)
+
+
+@router.get("/consumables/{consumable_id}")
+def show_consumable(
+    session: ReadSession, viewer: ViewerDep, consumable_id: RowId, response: Response
+) -> ConsumableOut:
+    """One consumable."""
+    found, _device = queries.consumable(session, viewer, consumable_id)
+    tag(response, found.version)
+    return ConsumableOut.of(found)
+
+
+@router.patch("/consumables/{consumable_id}")
+def amend_consumable(
+    session: WriteSession,
+    viewer: ViewerDep,
+    consumable_id: RowId,
+    change: ConsumableAmend,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ConsumableOut:
+    """Corrects what was written of it."""
+    found = actions.amend_consumable(
+        session, viewer, consumable_id, change, version=version_in(if_match), at=clock.now()
+    )
+    tag(response, found.version)
+    return ConsumableOut.of(found)
+
+
+@router.delete("/consumables/{consumable_id}", status_code=204)
+def withdraw_consumable(
+    session: WriteSession, viewer: ViewerDep, consumable_id: RowId, if_match: IfMatch = None
+) -> None:
+    """It is no longer in the device."""
+    actions.withdraw_consumable(session, viewer, consumable_id, version=version_in(if_match), at=clock.now())

@@ -1,0 +1,180 @@
+"""Estates, gates, devices, consumables, holiday calendars, and the record of every change."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from geoalchemy2 import WKBElement, WKTElement
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from aed.accounts.models import Person, Region
+from aed.db import Key, Table, Versioned, stored_by_value
+from aed.geo import Datum
+from aed.registry.rules.calendar import DayKind
+from aed.registry.rules.device import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
+from aed.registry.rules.estate import EstateState
+from aed.registry.rules.gate import GateState, Passage
+from aed.sharing.rules import Audience
+from aed.spatial import area_type, point_type
+
+
+class HolidayCalendar(Versioned, Table):
+    """Which days are holidays and which weekend days are worked, for the years it holds."""
+
+    __tablename__ = "holiday_calendars"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
+class HolidayYear(Table):
+    """A year that a calendar holds completely. Without this row the year is unknown, not free of holidays."""
+
+    __tablename__ = "holiday_years"
+
+    calendar_name: Mapped[str] = mapped_column(ForeignKey("holiday_calendars.name"), primary_key=True)
+    year: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+
+class HolidayDay(Table):
+    """One special day."""
+
+    __tablename__ = "holiday_days"
+
+    calendar_name: Mapped[str] = mapped_column(ForeignKey("holiday_calendars.name"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    kind: Mapped[DayKind] = mapped_column(stored_by_value(DayKind))
+
+
+class Estate(Versioned, Table):
+    """A managed compound with a boundary, gates and an operator."""
+
+    __tablename__ = "estates"
+    __table_args__ = (UniqueConstraint("source", "source_id"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
+    source: Mapped[str] = mapped_column(String(64))
+    source_id: Mapped[str] = mapped_column(String(128))
+    name_en: Mapped[str] = mapped_column(String(200))
+    name_zh: Mapped[str] = mapped_column(String(200))
+    neighbourhood: Mapped[str | None] = mapped_column(String(64), index=True)
+    """Estates with the same word share with each other."""
+    time_zone: Mapped[str | None] = mapped_column(String(64))
+    """None: the region's."""
+    guard_phone: Mapped[str | None] = mapped_column(String(32))
+    boundary: Mapped[WKBElement | WKTElement] = mapped_column(area_type())
+    state: Mapped[EstateState] = mapped_column(stored_by_value(EstateState), default=EstateState.STANDING)
+
+    region: Mapped[Region] = relationship(lazy="raise")
+
+
+class Gate(Versioned, Table):
+    """A way through an estate's boundary."""
+
+    __tablename__ = "gates"
+    __table_args__ = (UniqueConstraint("source", "source_id"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    estate_id: Mapped[int] = mapped_column(ForeignKey("estates.id"), index=True)
+    source: Mapped[str] = mapped_column(String(64))
+    source_id: Mapped[str] = mapped_column(String(128))
+    name_en: Mapped[str] = mapped_column(String(200))
+    name_zh: Mapped[str] = mapped_column(String(200))
+    position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
+    passage: Mapped[Passage] = mapped_column(stored_by_value(Passage))
+    opening_hours: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[GateState] = mapped_column(stored_by_value(GateState), default=GateState.STANDING)
+
+    estate: Mapped[Estate] = relationship(lazy="raise")
+
+
+class Device(Versioned, Table):
+    """One defibrillator in one place."""
+
+    __tablename__ = "devices"
+    __table_args__ = (
+        UniqueConstraint("source", "source_id"),
+        CheckConstraint(
+            "(state = 'out_of_service') = (out_of_service_reason IS NOT NULL)",
+            name="reason_when_out_of_service",
+        ),
+        CheckConstraint("floor BETWEEN -20 AND 200", name="floor_of_a_building"),
+        Index("ix_devices_region_id", "region_id"),
+        Index("ix_devices_estate_id", "estate_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"))
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"))
+    source: Mapped[str] = mapped_column(String(64))
+    source_id: Mapped[str] = mapped_column(String(128))
+    position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
+    """WGS-84."""
+    origin_datum: Mapped[Datum] = mapped_column(stored_by_value(Datum))
+    origin_lat: Mapped[float]
+    origin_lon: Mapped[float]
+    """What was given, in the datum it was given in."""
+    place_en: Mapped[str | None] = mapped_column(Text)
+    place_zh: Mapped[str | None] = mapped_column(Text)
+    floor: Mapped[int] = mapped_column(default=0)
+    """0 is the ground floor, -1 the one below."""
+    opening_hours: Mapped[str | None] = mapped_column(Text)
+    """Normalised OSM expression; None: not known."""
+    hours_as_written: Mapped[str | None] = mapped_column(Text)
+    """What the source says, kept when it is not (yet) understood."""
+    entry: Mapped[Entry] = mapped_column(stored_by_value(Entry), default=Entry.FREE)
+    how_to_get_in_en: Mapped[str | None] = mapped_column(Text)
+    how_to_get_in_zh: Mapped[str | None] = mapped_column(Text)
+    cabinet: Mapped[Cabinet] = mapped_column(stored_by_value(Cabinet), default=Cabinet.UNKNOWN)
+    maker: Mapped[str | None] = mapped_column(String(100))
+    model: Mapped[str | None] = mapped_column(String(100))
+    serial: Mapped[str | None] = mapped_column(String(100))
+    keeper_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    audience: Mapped[Audience] = mapped_column(stored_by_value(Audience), default=Audience.ESTATE)
+    state: Mapped[DeviceState] = mapped_column(stored_by_value(DeviceState), default=DeviceState.IN_SERVICE)
+    out_of_service_reason: Mapped[str | None] = mapped_column(Text)
+    last_checked_on: Mapped[date | None]
+
+    keeper: Mapped[Person | None] = relationship(lazy="raise")
+    estate: Mapped[Estate | None] = relationship(lazy="raise")
+    region: Mapped[Region] = relationship(lazy="raise")
+    consumables: Mapped[list[Consumable]] = relationship(
+        lazy="raise",
+        order_by="Consumable.expires_on",
+        viewonly=True,
+        primaryjoin="and_(Consumable.device_id == Device.id, Consumable.state == 'fitted')",
+    )
+
+
+class Consumable(Versioned, Table):
+    """Pads or a battery: what expires."""
+
+    __tablename__ = "consumables"
+    __table_args__ = (Index("ix_consumables_fitted", "device_id", "state", "expires_on"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    kind: Mapped[ConsumableKind] = mapped_column(stored_by_value(ConsumableKind))
+    lot: Mapped[str | None] = mapped_column(String(100))
+    expires_on: Mapped[date]
+    state: Mapped[ConsumableState] = mapped_column(
+        stored_by_value(ConsumableState), default=ConsumableState.FITTED
+    )
+
+
+class Change(Table):
+    """One change of one row: who, when, what it was and what it became. Never amended, never deleted."""
+
+    __tablename__ = "changes"
+    __table_args__ = (Index("ix_changes_subject", "subject", "subject_id"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    subject: Mapped[str] = mapped_column(String(32))
+    """The table's name."""
+    subject_id: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+    who: Mapped[str] = mapped_column(String(200))
+    fields: Mapped[dict[str, Any]]
+    """{field: [before, after]}; before is null in the first change of a row."""

@@ -1,0 +1,369 @@
+"""Reading the register. Every read of devices, estates and gates carries the viewer's predicate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Dialect, Engine, Row, Select, Subquery, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
+
+from aed.accounts.models import Person, Region
+from aed.accounts.rules import Viewer
+from aed.errors import NotFound
+from aed.registry.models import (
+    Change,
+    Consumable,
+    Device,
+    Estate,
+    Gate,
+    HolidayCalendar,
+    HolidayDay,
+    HolidayYear,
+)
+from aed.registry.rules.calendar import DayKind
+from aed.registry.rules.device import ConsumableState, DeviceState
+from aed.registry.rules.gate import GateState
+from aed.registry.rules.hours import HolidayCalendar as Calendar
+from aed.sharing.queries import known_to, visible_to
+from aed.sharing.rules import Audience
+from aed.spatial import (
+    Around,
+    Nearest,
+    all_around,
+    constant,
+    inside_box,
+    latitude,
+    longitude,
+    nearest_first,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box of degrees."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+
+def first_expiry(device_id: InstrumentedAttribute[int] | ColumnElement[int]) -> ColumnElement[date]:
+    """The day on which the first fitted consumable of a device expires, asked for each row."""
+    return (
+        select(func.min(Consumable.expires_on))
+        .where(Consumable.device_id == device_id, Consumable.state == constant(ConsumableState.FITTED))
+        .scalar_subquery()
+    )
+
+
+# --- devices --------------------------------------------------------------------------------------------
+
+
+def device(session: Session, viewer: Viewer, device_id: int, *, for_update: bool = False) -> Device:
+    """One device with its keeper, estate, region and fitted consumables.
+
+    Raises NotFound when there is none, or none for this viewer.
+    """
+    statement = (
+        select(Device)
+        .where(Device.id == device_id, visible_to(viewer, Device))
+        .options(
+            joinedload(Device.keeper),
+            joinedload(Device.estate),
+            joinedload(Device.region),
+            selectinload(Device.consumables),
+        )
+    )
+    if for_update:
+        statement = statement.with_for_update(of=Device)
+    found = session.scalar(statement)
+    if found is None:
+        raise NotFound(f"There is no device {device_id} that you may see.", field="device_id")
+    return found
+
+
+def devices(
+    session: Session,
+    viewer: Viewer,
+    *,
+    limit: int,
+    after_id: int = 0,
+    box: Box | None = None,
+    estate_id: int | None = None,
+    region: str | None = None,
+    audience: Audience | None = None,
+    state: DeviceState | None = None,
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """A page of devices in order of id, with plain columns: one statement, whatever the page holds."""
+    statement = (
+        select(
+            Device.id,
+            latitude(Device.position).label("lat"),
+            longitude(Device.position).label("lon"),
+            Device.source,
+            Device.source_id,
+            Region.code.label("region"),
+            Device.estate_id,
+            Device.place_en,
+            Device.place_zh,
+            Device.floor,
+            Device.opening_hours,
+            Device.entry,
+            Device.audience,
+            Device.state,
+            first_expiry(Device.id).label("first_expiry"),
+            Device.version,
+        )
+        .join(Region, Region.id == Device.region_id)
+        .where(visible_to(viewer, Device), Device.id > after_id)
+        .order_by(Device.id)
+        .limit(limit)
+    )
+    if box is not None:
+        statement = statement.where(
+            inside_box(
+                session, Device.position, west=box.west, south=box.south, east=box.east, north=box.north
+            )
+        )
+    if estate_id is not None:
+        statement = statement.where(Device.estate_id == estate_id)
+    if region is not None:
+        statement = statement.where(Region.code == region)
+    if audience is not None:
+        statement = statement.where(Device.audience == audience)
+    if state is not None:
+        statement = statement.where(Device.state == state)
+    return session.execute(statement).all()
+
+
+def consumable(session: Session, viewer: Viewer, consumable_id: int) -> tuple[Consumable, Device]:
+    """One consumable and its device, if the viewer may see that."""
+    row = session.execute(
+        select(Consumable, Device)
+        .join(Device, Device.id == Consumable.device_id)
+        .where(Consumable.id == consumable_id, visible_to(viewer, Device))
+    ).first()
+    if row is None:
+        raise NotFound(f"There is no consumable {consumable_id} that you may see.", field="consumable_id")
+    return row[0], row[1]
+
+
+def changes(session: Session, *, subject: str, subject_id: str, limit: int = 200) -> Sequence[Change]:
+    """The history of one row, newest first. The caller has made sure that the viewer may see the row."""
+    return session.scalars(
+        select(Change)
+        .where(Change.subject == subject, Change.subject_id == subject_id)
+        .order_by(Change.id.desc())
+        .limit(limit)
+    ).all()
+
+
+# --- what the lookup asks -------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=512)
+def nearest_devices(dialect: Dialect, viewer: Viewer) -> Nearest:
+    """The compiled statement for the nearest devices in service that this viewer may see.
+
+    Plain columns; estates, regions and keepers are joined to the chosen few only. A stranger's statement
+    does not even ask for keepers and guards' phones of devices that need no one.
+    """
+    inner = select(
+        Device.id,
+        latitude(Device.position).label("lat"),
+        longitude(Device.position).label("lon"),
+        Device.floor,
+        Device.opening_hours,
+        Device.entry,
+        Device.how_to_get_in_en,
+        Device.how_to_get_in_zh,
+        Device.place_en,
+        Device.place_zh,
+        Device.cabinet,
+        Device.last_checked_on,
+        Device.estate_id,
+        Device.region_id,
+        Device.keeper_id,
+    ).where(visible_to(viewer, Device), Device.state == constant(DeviceState.IN_SERVICE))
+
+    def joined(near: Subquery) -> Select[*tuple[Any, ...]]:
+        statement = (
+            select(
+                *near.c,
+                first_expiry(near.c.id).label("first_expiry"),
+                Estate.name_en.label("estate_en"),
+                Estate.name_zh.label("estate_zh"),
+                Estate.guard_phone,
+                func.coalesce(Estate.time_zone, Region.time_zone).label("time_zone"),
+                Region.emergency_number,
+                Region.holiday_calendar,
+                HolidayCalendar.version.label("calendar_version"),
+            )
+            .select_from(near)
+            .join(Region, Region.id == near.c.region_id)
+            .outerjoin(Estate, Estate.id == near.c.estate_id)
+            .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
+        )
+        if viewer.is_signed_in:
+            return statement.add_columns(
+                Person.name.label("keeper_name"), Person.phone.label("keeper_phone")
+            ).outerjoin(Person, Person.id == near.c.keeper_id)
+        return statement
+
+    return nearest_first(dialect, inner, Device.position, joined=joined)
+
+
+@lru_cache(maxsize=16)
+def gates_around(dialect: Dialect) -> Around:
+    """The compiled statement for the standing gates in a box around a place.
+
+    visibility: every walker meets every gate; the answer tells of one only where a way passes it.
+    """
+    statement = (
+        select(
+            Gate.id,
+            latitude(Gate.position).label("lat"),
+            longitude(Gate.position).label("lon"),
+            Gate.name_en,
+            Gate.name_zh,
+            Gate.passage,
+            Gate.opening_hours,
+            Gate.estate_id,
+            func.coalesce(Estate.time_zone, Region.time_zone).label("time_zone"),
+            Region.holiday_calendar,
+            HolidayCalendar.version.label("calendar_version"),
+        )
+        .join(Estate, Estate.id == Gate.estate_id)
+        .join(Region, Region.id == Estate.region_id)
+        .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
+        .where(Gate.state == constant(GateState.STANDING))
+        .order_by(Gate.id)
+    )
+    return all_around(dialect, statement, Gate.position)
+
+
+_calendars: dict[tuple[Engine, str, int], Calendar] = {}
+_MOST_CALENDARS = 64
+
+
+def calendar_of(connection: Connection, name: str | None, version: int | None) -> Calendar | None:
+    """A region's holiday calendar for the lookup, kept in memory for as long as its version stands."""
+    if name is None or version is None:
+        return None
+    key = (connection.engine, name, version)
+    found = _calendars.get(key)
+    if found is None:
+        with Session(connection) as session:
+            found = holiday_calendar(session, name)
+        if len(_calendars) >= _MOST_CALENDARS:
+            _calendars.clear()
+        _calendars[key] = found
+    return found
+
+
+# --- estates and gates ----------------------------------------------------------------------------------
+
+
+def _estates_known_to(viewer: Viewer) -> ColumnElement[bool]:
+    return known_to(viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state)
+
+
+def estate(session: Session, viewer: Viewer, estate_id: int) -> Estate:
+    """One estate with its region. Raises NotFound when there is none, or none for this viewer."""
+    found = session.scalar(
+        select(Estate)
+        .where(Estate.id == estate_id, _estates_known_to(viewer))
+        .options(joinedload(Estate.region))
+    )
+    if found is None:
+        raise NotFound(f"There is no estate {estate_id} that you may see.", field="estate_id")
+    return found
+
+
+def estate_id_of(session: Session, *, source: str, source_id: str) -> int | None:
+    """The id of a source's estate.
+
+    visibility: for an administrator's import only, which knows the source's id already.
+    """
+    return session.scalar(select(Estate.id).where(Estate.source == source, Estate.source_id == source_id))
+
+
+def estates(session: Session, viewer: Viewer, *, limit: int, after_id: int = 0) -> Sequence[Estate]:
+    """A page of estates in order of id."""
+    return session.scalars(
+        select(Estate)
+        .where(_estates_known_to(viewer), Estate.id > after_id)
+        .options(joinedload(Estate.region))
+        .order_by(Estate.id)
+        .limit(limit)
+    ).all()
+
+
+def gate(session: Session, viewer: Viewer, gate_id: int) -> Gate:
+    """One gate, if the viewer knows its estate."""
+    found = session.scalar(
+        select(Gate)
+        .join(Estate, Estate.id == Gate.estate_id)
+        .where(Gate.id == gate_id, _gates_known_to(viewer))
+    )
+    if found is None:
+        raise NotFound(f"There is no gate {gate_id} that you may see.", field="gate_id")
+    return found
+
+
+def gates(session: Session, viewer: Viewer, *, estate_id: int) -> Sequence[Gate]:
+    """The gates of an estate that the viewer knows."""
+    return session.scalars(
+        select(Gate)
+        .join(Estate, Estate.id == Gate.estate_id)
+        .where(Gate.estate_id == estate_id, _gates_known_to(viewer))
+        .order_by(Gate.id)
+    ).all()
+
+
+def _gates_known_to(viewer: Viewer) -> ColumnElement[bool]:
+    return known_to(viewer, estate_id=Gate.estate_id, region_id=Estate.region_id, state=Gate.state)
+
+
+# --- holidays: the same for everyone --------------------------------------------------------------------
+
+
+def holiday_calendar(session: Session, name: str) -> Calendar:
+    """A calendar as the hours use it; one without years knows nothing."""
+    years = frozenset(session.scalars(select(HolidayYear.year).where(HolidayYear.calendar_name == name)))
+    days = session.execute(
+        select(HolidayDay.day, HolidayDay.kind).where(HolidayDay.calendar_name == name)
+    ).all()
+    return Calendar(
+        name=name,
+        years=years,
+        holidays=frozenset(day for day, kind in days if kind is DayKind.HOLIDAY),
+        workdays=frozenset(day for day, kind in days if kind is DayKind.WORKDAY),
+    )
+
+
+def holiday_calendars(session: Session) -> list[tuple[HolidayCalendar, list[int]]]:
+    """Every calendar with the years that it holds."""
+    years = session.scalars(select(HolidayYear).order_by(HolidayYear.year)).all()
+    return [
+        (calendar, [year.year for year in years if year.calendar_name == calendar.name])
+        for calendar in session.scalars(select(HolidayCalendar).order_by(HolidayCalendar.name))
+    ]
+
+
+def holiday_year(session: Session, name: str, year: int) -> tuple[HolidayCalendar, Sequence[HolidayDay]]:
+    """The special days of one year. Raises NotFound for a year that the calendar does not hold."""
+    calendar = session.get(HolidayCalendar, name)
+    if calendar is None or session.get(HolidayYear, (name, year)) is None:
+        raise NotFound(f"The holiday calendar '{name}' does not hold {year}.", field="year")
+    days = session.scalars(
+        select(HolidayDay)
+        .where(HolidayDay.calendar_name == name, HolidayDay.day.between(date(year, 1, 1), date(year, 12, 31)))
+        .order_by(HolidayDay.day)
+    ).all()
+    return calendar, days

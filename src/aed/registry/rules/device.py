@@ -1,0 +1,106 @@
+"""Decisions about one device: its words, whether it is ready, whether one can get at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from aed.registry.rules.hours import HoursAt, Opening
+
+
+class DeviceState(StrEnum):
+    IN_SERVICE = "in_service"
+    OUT_OF_SERVICE = "out_of_service"
+    """Quarantined: must not be offered, and says why."""
+    WITHDRAWN = "withdrawn"
+    """No longer there; kept for its history."""
+
+
+class Entry(StrEnum):
+    """How one gets at a device while its hours say open."""
+
+    FREE = "free"
+    ASSISTED = "assisted"
+    """Somebody lets you in: a guard, a keeper, a receptionist."""
+    UNKNOWN = "unknown"
+    """Whether one may go to it is not known, whatever its hours."""
+
+
+class Cabinet(StrEnum):
+    NONE = "none"
+    UNLOCKED = "unlocked"
+    ALARMED = "alarmed"
+    LOCKED = "locked"
+    UNKNOWN = "unknown"
+
+
+class ConsumableKind(StrEnum):
+    PADS = "pads"
+    CHILD_PADS = "child_pads"
+    BATTERY = "battery"
+
+
+class ConsumableState(StrEnum):
+    FITTED = "fitted"
+    WITHDRAWN = "withdrawn"
+
+
+class Readiness(StrEnum):
+    CHECKED = "checked"
+    """In service, in date, and checked lately."""
+    UNCHECKED = "unchecked"
+    """In service and in date as far as the register knows, but not known to be checked lately."""
+    EXPIRED = "expired"
+    """Pads or battery have expired: not usable."""
+    OUT_OF_SERVICE = "out_of_service"
+    """Not usable."""
+
+    @property
+    def is_usable(self) -> bool:
+        return self in (Readiness.CHECKED, Readiness.UNCHECKED)
+
+
+def readiness_on(
+    day: date,
+    *,
+    state: DeviceState,
+    first_expiry: date | None,
+    last_checked_on: date | None,
+    checked_within_days: int,
+) -> Readiness:
+    """Whether a device is ready on `day` (a date in its own time zone).
+
+    What expires on a date may be used on that date and no longer.
+    """
+    if state is not DeviceState.IN_SERVICE:
+        return Readiness.OUT_OF_SERVICE
+    if first_expiry is not None and first_expiry < day:
+        return Readiness.EXPIRED
+    if last_checked_on is not None and 0 <= (day - last_checked_on).days <= checked_within_days:
+        return Readiness.CHECKED
+    return Readiness.UNCHECKED
+
+
+class Access(StrEnum):
+    """Whether one can get at a device at a moment."""
+
+    OPEN = "open"
+    ASSISTED = "assisted"
+    CLOSED = "closed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessAt:
+    access: Access
+    until: datetime | None
+
+
+def access_at(hours: HoursAt, entry: Entry) -> AccessAt:
+    """Only hours that were really given make open (or assisted) or closed."""
+    if hours.state is Opening.CLOSED:
+        return AccessAt(Access.CLOSED, hours.until)
+    if hours.state is Opening.UNKNOWN or entry is Entry.UNKNOWN:
+        return AccessAt(Access.UNKNOWN, hours.until)
+    return AccessAt(Access.ASSISTED if entry is Entry.ASSISTED else Access.OPEN, hours.until)

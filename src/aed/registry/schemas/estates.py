@@ -1,0 +1,135 @@
+"""Estates and gates, in and out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from shapely.geometry import mapping
+
+from aed.accounts.schemas import Code, Id, Name, Phone, TimeZone
+from aed.registry.models import Estate, Gate
+from aed.registry.rules.estate import EstateState
+from aed.registry.rules.gate import GateState, Passage
+from aed.registry.schemas.fields import OpeningHours, PositionIn, PositionOut, Ref, Source
+from aed.spatial import position_of, shape_of
+
+
+class EstateFields(BaseModel):
+    """What of an estate can be amended."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name_en: Name
+    name_zh: Name
+    neighbourhood: Code | None = None
+    time_zone: TimeZone | None = None
+    guard_phone: Phone | None = None
+    boundary: dict[str, Any] = Field(description="GeoJSON Polygon or MultiPolygon, WGS-84")
+
+
+class EstateIn(EstateFields):
+    region: Code
+    source: Source = "registry"
+    source_id: Ref | None = Field(None, description="Made up when left out")
+
+
+class EstateAmend(BaseModel):
+    """Only what is given is amended."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name_en: Name | None = None
+    name_zh: Name | None = None
+    neighbourhood: Code | None = None
+    time_zone: TimeZone | None = None
+    guard_phone: Phone | None = None
+    boundary: dict[str, Any] | None = None
+
+
+class EstateOut(BaseModel):
+    id: Id
+    source: str
+    source_id: str
+    region: str
+    name_en: str
+    name_zh: str
+    neighbourhood: str | None
+    time_zone: str
+    guard_phone: str | None
+    boundary: dict[str, Any]
+    state: EstateState
+    version: int
+
+    @classmethod
+    def of(cls, estate: Estate) -> EstateOut:
+        return cls(
+            id=estate.id,
+            source=estate.source,
+            source_id=estate.source_id,
+            region=estate.region.code,
+            name_en=estate.name_en,
+            name_zh=estate.name_zh,
+            neighbourhood=estate.neighbourhood,
+            time_zone=estate.time_zone or estate.region.time_zone,
+            guard_phone=estate.guard_phone,
+            boundary=mapping(shape_of(estate.boundary)),
+            state=estate.state,
+            version=estate.version,
+        )
+
+
+class GateFields(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name_en: Name
+    name_zh: Name
+    position: PositionIn
+    passage: Passage
+    opening_hours: OpeningHours | None = None
+
+
+class GateIn(GateFields):
+    source: Source = "registry"
+    source_id: Ref | None = None
+
+
+class GateAmend(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name_en: Name | None = None
+    name_zh: Name | None = None
+    position: PositionIn | None = None
+    passage: Passage | None = None
+    opening_hours: OpeningHours | None = None
+
+
+class GateOut(BaseModel):
+    id: Id
+    estate_id: Id
+    source: str
+    source_id: str
+    name_en: str
+    name_zh: str
+    position: PositionOut
+    passage: Passage
+    opening_hours: str | None
+    state: GateState
+    version: int
+
+    @classmethod
+    def of(cls, gate: Gate) -> GateOut:
+        here = position_of(gate.position)
+        return cls(
+            id=gate.id,
+            estate_id=gate.estate_id,
+            source=gate.source,
+            source_id=gate.source_id,
+            name_en=gate.name_en,
+            name_zh=gate.name_zh,
+            position=PositionOut(lat=here.lat, lon=here.lon),
+            passage=gate.passage,
+            opening_hours=gate.opening_hours,
+            state=gate.state,
+            version=gate.version,
+        )

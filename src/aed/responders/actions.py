@@ -1,0 +1,120 @@
+"""Registering responders. Enrolment, consent and verification come with the people's own accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from aed.accounts import actions as accounts
+from aed.accounts.rules import Viewer, may_administer
+from aed.geo import Position
+from aed.responders.models import Certificate, Responder, ResponderPlace
+from aed.responders.rules import CertificateKind, PlaceKind, ResponderState
+from aed.spatial import point, position_of
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceGiven:
+    """Where somebody is by default."""
+
+    kind: PlaceKind
+    position: Position
+    floor: int
+    hours: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateGiven:
+    kind: CertificateKind
+    issuer: str
+    number: str | None
+    issued_on: date | None
+    valid_until: date
+
+
+@dataclass(frozen=True, slots=True)
+class ResponderGiven:
+    """A person who may be called, as a source tells of them."""
+
+    source: str
+    source_id: str
+    name: str
+    phone: str | None
+    language: str
+    region_id: int
+    estate_id: int | None
+    availability: str | None
+    paused_until: datetime | None
+    certificate: CertificateGiven
+    places: tuple[PlaceGiven, ...]
+
+
+def put_responder(session: Session, who: Viewer, given: ResponderGiven) -> bool | None:
+    """The responder is as given. True when new, False when changed, None when it was so already."""
+    may_administer(who)
+    found = session.scalar(
+        select(Responder).where(Responder.source == given.source, Responder.source_id == given.source_id)
+    )
+    is_new = found is None
+    person = accounts.person(session, name=given.name, phone=given.phone, language=given.language)
+    if found is None:
+        found = Responder(
+            source=given.source, source_id=given.source_id, person_id=person.id, state=ResponderState.ACTIVE
+        )
+        session.add(found)
+    found.person_id, found.region_id, found.estate_id = person.id, given.region_id, given.estate_id
+    found.availability, found.paused_until = given.availability, given.paused_until
+    has_changed = is_new or session.is_modified(found)
+    session.flush()
+    has_changed |= _put_certificate(session, found.id, given.certificate)
+    has_changed |= _put_places(session, found.id, given.places)
+    if is_new:
+        return True
+    return False if has_changed else None
+
+
+def _put_certificate(session: Session, responder_id: int, given: CertificateGiven) -> bool:
+    """Adds the certificate, or amends the one with the same issuer and number. True when that changed it."""
+    found = session.scalar(
+        select(Certificate).where(
+            Certificate.responder_id == responder_id,
+            Certificate.issuer == given.issuer,
+            Certificate.number == given.number if given.number else Certificate.number.is_(None),
+        )
+    )
+    if found is None:
+        found = Certificate(responder_id=responder_id, issuer=given.issuer, number=given.number)
+        session.add(found)
+    found.kind, found.issued_on, found.valid_until = given.kind, given.issued_on, given.valid_until
+    has_changed = found in session.new or session.is_modified(found)
+    session.flush()
+    return has_changed
+
+
+def _put_places(session: Session, responder_id: int, given: Sequence[PlaceGiven]) -> bool:
+    """The person's places are exactly these. True when that changed them."""
+    known = session.scalars(
+        select(ResponderPlace).where(ResponderPlace.responder_id == responder_id).order_by(ResponderPlace.id)
+    ).all()
+    before = [
+        PlaceGiven(place.kind, position_of(place.position), place.floor, place.hours) for place in known
+    ]
+    if before == list(given):
+        return False
+    session.execute(delete(ResponderPlace).where(ResponderPlace.responder_id == responder_id))
+    session.add_all(
+        ResponderPlace(
+            responder_id=responder_id,
+            kind=place.kind,
+            position=point(place.position),
+            floor=place.floor,
+            hours=place.hours,
+        )
+        for place in given
+    )
+    session.flush()
+    return True

@@ -1,0 +1,67 @@
+"""People who may be called, their certificates, and where they are by default."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from geoalchemy2 import WKBElement, WKTElement
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from aed.accounts.models import Person, Region
+from aed.db import Key, Table, stored_by_value
+from aed.responders.rules import CertificateKind, PlaceKind, ResponderState
+from aed.spatial import point_type
+
+
+class Responder(Table):
+    """A person who may be called."""
+
+    __tablename__ = "responders"
+    __table_args__ = (UniqueConstraint("source", "source_id"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
+    source: Mapped[str] = mapped_column(String(64))
+    source_id: Mapped[str] = mapped_column(String(128))
+    availability: Mapped[str | None] = mapped_column(Text)
+    """When they may be called, as an OSM expression; None: not known."""
+    paused_until: Mapped[datetime | None]
+    state: Mapped[ResponderState] = mapped_column(
+        stored_by_value(ResponderState), default=ResponderState.ACTIVE
+    )
+
+    person: Mapped[Person] = relationship(lazy="raise")
+    region: Mapped[Region] = relationship(lazy="raise")
+
+
+class Certificate(Table):
+    """What a person may do, who says so, until when."""
+
+    __tablename__ = "certificates"
+    __table_args__ = (Index("ix_certificates_valid", "responder_id", "valid_until"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    responder_id: Mapped[int] = mapped_column(ForeignKey("responders.id"))
+    kind: Mapped[CertificateKind] = mapped_column(stored_by_value(CertificateKind))
+    issuer: Mapped[str] = mapped_column(String(200))
+    number: Mapped[str | None] = mapped_column(String(100))
+    issued_on: Mapped[date | None]
+    valid_until: Mapped[date]
+    """The last day on which it is valid."""
+
+
+class ResponderPlace(Table):
+    """Where a responder is by default, and when."""
+
+    __tablename__ = "responder_places"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    responder_id: Mapped[int] = mapped_column(ForeignKey("responders.id"), index=True)
+    kind: Mapped[PlaceKind] = mapped_column(stored_by_value(PlaceKind))
+    position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
+    floor: Mapped[int] = mapped_column(default=0)
+    hours: Mapped[str | None] = mapped_column(Text)
+    """When the person is there, as an OSM expression; None: not known."""

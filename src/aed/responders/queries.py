@@ -1,0 +1,72 @@
+"""Reading responders; only dispatchers see any."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Dialect, Select, Subquery, func, select
+
+from aed.accounts.models import Region
+from aed.accounts.rules import Viewer
+from aed.registry.models import HolidayCalendar
+from aed.responders.models import Certificate, Responder, ResponderPlace
+from aed.responders.rules import ResponderState
+from aed.sharing.queries import may_be_called_by
+from aed.spatial import Nearest, constant, latitude, longitude, nearest_first
+
+
+@lru_cache(maxsize=256)
+def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest:
+    """The compiled statement for the default places of active responders, nearest first.
+
+    No name and no phone is asked for: nothing that a dispatcher may not see yet leaves the database.
+    """
+    inner = (
+        select(
+            ResponderPlace.id,
+            ResponderPlace.responder_id,
+            latitude(ResponderPlace.position).label("lat"),
+            longitude(ResponderPlace.position).label("lon"),
+            ResponderPlace.floor,
+            ResponderPlace.hours,
+            Responder.availability,
+            Responder.paused_until,
+            Responder.estate_id,
+            Responder.region_id,
+        )
+        .join(Responder, Responder.id == ResponderPlace.responder_id)
+        .where(
+            may_be_called_by(viewer, region_id=Responder.region_id),
+            Responder.state == constant(ResponderState.ACTIVE),
+        )
+    )
+
+    def joined(near: Subquery) -> Select[*tuple[Any, ...]]:
+        best = (
+            select(func.max(Certificate.valid_until))
+            .where(Certificate.responder_id == near.c.responder_id)
+            .scalar_subquery()
+        )
+        kind = (
+            select(Certificate.kind)
+            .where(Certificate.responder_id == near.c.responder_id)
+            .order_by(Certificate.valid_until.desc(), Certificate.id)
+            .limit(1)
+            .scalar_subquery()
+        )
+        return (
+            select(
+                *near.c,
+                best.label("valid_until"),
+                kind.label("certificate_kind"),
+                Region.time_zone,
+                Region.holiday_calendar,
+                HolidayCalendar.version.label("calendar_version"),
+            )
+            .select_from(near)
+            .join(Region, Region.id == near.c.region_id)
+            .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
+        )
+
+    return nearest_first(dialect, inner, ResponderPlace.position, joined=joined)

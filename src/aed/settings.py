@@ -1,0 +1,104 @@
+"""Every knob, with its start value and where that comes from. Read from the environment, prefix `AED_`.
+
+Nested values use two underscores: `AED_ARRIVAL__PICK_UP_SECONDS=112`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from aed.errors import InvalidInput
+
+
+class LogFormat(StrEnum):
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class Arrival(BaseModel):
+    """The numbers of the expected-time arithmetic (`aed.incidents.rules.arrival`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pick_up_seconds: float = Field(112.0, ge=0, description="Fetch and return, the part without distance")
+    # Fitted to Gramm 2025: round trips of 200/400/600 m took 4.05/6.62/8.62 min.
+    seconds_per_metre: float = Field(0.343, gt=0, description="Per metre of the round trip")  # same fit
+    responder_metres_per_second: float = Field(2.3, gt=0, description="A called responder, one way")
+    # Jonsson 2020, Resuscitation 151:197 (1.8 where dense).
+    detour_factor: float = Field(1.5, ge=1, description="Walk over straight line where no network is known")
+    # Karlsson 2021; Fan 2020 found 2.4 among podium towers.
+    stairs_seconds_per_floor: float = Field(16.0, ge=0, description="One floor, one way, up to the third")
+    # About 0.2 m/s of climb over 3 m of storey; drills replace it.
+    high_floor: int = Field(3, ge=0, description="Above this floor the lift is taken")
+    high_floor_seconds: float = Field(120.0, ge=0, description="One way, above `high_floor`")  # Drennan 2016
+    guarded_gate_seconds: float = Field(30.0, ge=0, description="An outsider at a guarded gate, each passing")
+    # A guard's look and the bar going up; drills replace it.
+    closed_gate_seconds: float = Field(180.0, ge=0, description="Getting a closed gate opened, each passing")
+    # Ringing the guard and waiting for the key; only asked where no other way leads; drills replace it.
+    chance_closed_gate: float = Field(0.5, gt=0, le=1, description="That a closed gate is opened at all")
+    # Not known: worth as much as unknown hours.
+    chance_open: float = Field(0.98, gt=0, le=1, description="Reachable when its hours say open")
+    chance_assisted: float = Field(0.9, gt=0, le=1, description="Reachable when somebody must let you in")
+    chance_unknown: float = Field(0.5, gt=0, le=1, description="Reachable when its hours are not known")
+    # Hansen 2013: 9 % of devices are always open, coverage falls by 53 % at night: unknown is worth half.
+    chance_ready_checked: float = Field(0.95, gt=0, le=1, description="Ready when checked lately")
+    chance_ready: float = Field(0.85, gt=0, le=1, description="Ready when not known to be checked lately")
+    # Audits find about 85 % ready.
+    checked_within_days: int = Field(35, ge=1, description="How lately is lately")  # monthly check and grace
+    lost_seconds: float = Field(600.0, ge=0, description="What a fetch that finds nothing costs")
+    # Until the next chance, about an urban ambulance's response.
+
+
+class Settings(BaseSettings):
+    """The process's settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AED_", env_nested_delimiter="__", frozen=True, extra="ignore"
+    )
+
+    database_url: str = Field(
+        "sqlite:///.state/aed.sqlite", description="sqlite:///FILE, or postgresql+psycopg://… with PostGIS"
+    )
+    walking_network: Path = Field(
+        Path(".state/walking.npz"), description="The file that `aed walking build` made"
+    )
+    host: str = Field("127.0.0.1", description="Where `aed serve` listens")
+    port: int = Field(8000, ge=0, le=65535, description="Its port")
+    threads: int = Field(8, ge=1, le=64, description="Requests answered at once")
+    # Measured: 40 threads give a p99 of 57-147 ms, 8 give 11-14 ms at the same throughput.
+    log_format: LogFormat = Field(LogFormat.CONSOLE, description="json for machines, console for people")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="What is worth a line")
+    access_log: bool = Field(True, description="One line per request (level info)")
+    emergency_number_mainland_china: str = Field("120", description="Shown where no region says otherwise")
+    emergency_number_elsewhere: str = Field("112", description="Works from any GSM phone")
+    search_radius_metres: float = Field(50_000.0, gt=0, description="Nothing farther is ever answered")
+    walking_reach_metres: float = Field(
+        5_000.0, gt=0, description="Beyond this walk the answer is estimated from the straight line"
+    )
+    responder_radius_metres: float = Field(
+        1_500.0, gt=0, description="Responders are looked for within this"
+    )  # Ringh 2015; Zijlstra 2014; HartslagNu: at most 1,500 m
+    responder_cell_resolution: int = Field(
+        9, ge=5, le=10, description="H3 resolution in which dispatchers see responders (9: about 0.1 km2)"
+    )
+    responder_seconds_step: int = Field(
+        30, ge=1, description="Walking times of responders are rounded up to this, so they tell no address"
+    )
+    body_limit_bytes: int = Field(1_000_000, gt=0, description="A larger request body is refused")
+    statement_timeout_ms: int = Field(5_000, gt=0, description="PostgreSQL ends a statement after this")
+    lock_timeout_ms: int = Field(4_000, gt=0, description="And a wait for a lock; SQLite's busy timeout too")
+    arrival: Arrival = Field(default_factory=Arrival, description="The expected-time arithmetic")
+
+
+def load_settings() -> Settings:
+    """The settings as the environment has them. A value that cannot be meant raises InvalidInput by name."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = "AED_" + "__".join(str(part).upper() for part in wrong["loc"])
+        raise InvalidInput(f"{name}: {wrong['msg']}.", field=name) from None

@@ -1,0 +1,86 @@
+"""Who sees what, as SQL predicates. Every read of the register carries one of these.
+
+`tests/test_visibility.py` reads the source and fails on a select that does not.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from sqlalchemy import ColumnElement, and_, false, or_, true
+from sqlalchemy.orm import InstrumentedAttribute
+
+from aed.accounts.rules import Role, Viewer
+from aed.sharing.rules import Audience
+from aed.spatial import constant, constants
+
+
+class Shared(Protocol):
+    """A table of things that are shared up the ladder."""
+
+    audience: Any
+    estate_id: Any
+    region_id: Any
+    state: Any
+
+
+class OfAnEstate(Protocol):
+    """A table of what an estate and its region's dispatchers know of."""
+
+    state: Any
+
+
+def visible_to(viewer: Viewer, device: type[Shared]) -> ColumnElement[bool]:
+    """The devices that the viewer may know of. The one definition.
+
+    Branches on "signed in" first: comparing with an absent estate would compile to IS NULL and leak.
+
+    1. Anyone: public ones.
+    2. A member: public ones, those of the own estate, those that neighbouring estates share with it
+       (a step of the ladder includes the ones before it, so `dispatch` too).
+    3. A dispatcher: every device in the region, public ones elsewhere.
+    4. An administrator: all, withdrawn ones too.
+    """
+    if viewer.is_administrator:
+        return true()
+    public = device.audience == constant(Audience.PUBLIC)
+    standing: ColumnElement[bool] = device.state != constant("withdrawn")
+    if not viewer.is_signed_in:
+        return and_(standing, public)
+    if viewer.role is Role.DISPATCHER:
+        return and_(standing, or_(public, device.region_id.in_(constants(viewer.region_ids))))
+    neighbours = [estate for estate in viewer.estate_ids if estate != viewer.estate_id]
+    shared = device.audience.in_(
+        [constant(step) for step in (Audience.NEIGHBOURS, Audience.DISPATCH)]
+    ) & device.estate_id.in_(constants(neighbours))
+    return and_(standing, or_(public, device.estate_id == viewer.estate_id, shared))
+
+
+def known_to(
+    viewer: Viewer,
+    *,
+    estate_id: InstrumentedAttribute[int],
+    region_id: InstrumentedAttribute[int],
+    state: InstrumentedAttribute[Any],
+) -> ColumnElement[bool]:
+    """Estates and their gates: a member knows those of the neighbourhood, a dispatcher those of the region.
+
+    Guard phones and ways in are part of them, so anyone else knows none.
+    """
+    if viewer.is_administrator:
+        return true()
+    standing: ColumnElement[bool] = state != constant("withdrawn")
+    if viewer.role is Role.DISPATCHER:
+        return and_(standing, region_id.in_(constants(viewer.region_ids)))
+    if viewer.role is Role.MEMBER:
+        return and_(standing, estate_id.in_(constants(viewer.estate_ids)))
+    return false()
+
+
+def may_be_called_by(viewer: Viewer, *, region_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    """Responders: a dispatcher's of the region, all for an administrator, nobody for anyone else."""
+    if viewer.is_administrator:
+        return true()
+    if viewer.role is Role.DISPATCHER:
+        return region_id.in_(constants(viewer.region_ids))
+    return false()

@@ -1,0 +1,29 @@
+"""The sharing ladder: who a device is for. Each step includes the ones before it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from aed.accounts.rules import Role, Viewer
+
+
+class Audience(StrEnum):
+    """共享范围: from the estate alone to everyone."""
+
+    ESTATE = "estate"
+    NEIGHBOURS = "neighbours"
+    DISPATCH = "dispatch"
+    PUBLIC = "public"
+
+
+def is_of_the_house(viewer: Viewer, estate_id: int | None, region_id: int) -> bool:
+    """Whether the viewer may know what is no stranger's business: serials, keepers, guards' phones."""
+    match viewer.role:
+        case Role.ADMINISTRATOR:
+            return True
+        case Role.DISPATCHER:
+            return region_id in viewer.region_ids
+        case Role.MEMBER:
+            return estate_id is not None and estate_id == viewer.estate_id
+        case None:
+            return False

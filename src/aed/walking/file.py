@@ -1,0 +1,208 @@
+"""A walking network as one file.
+
+Layout, little-endian: 8 bytes of magic, version (uint32), length of the header (uint32), 32 bytes of BLAKE2b
+over all that follows, the header (JSON: number of streets, heights of the strips that they are ordered by,
+bytes of each array, barriers), the arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aed.errors import NetworkFileUnusable
+from aed.geo import Position
+from aed.walking.network import Barrier, Crossing, WalkingNetwork
+from aed.walking.streets import EDGE_STRIP_UNITS, NODE_STRIP_UNITS, Streets
+
+_MAGIC: Final = b"AEDWALK\n"
+_VERSION: Final = 1
+_PREAMBLE: Final = struct.Struct("<8sII32s")
+_ARRAY_COUNT: Final = 13
+
+
+def save_network(network: WalkingNetwork, path: Path) -> None:
+    """The network is in `path`, whole: a reader finds the old file or the new one, never half of one.
+
+    Raises NetworkFileUnusable when it cannot be written there.
+    """
+    streets = network.streets
+    arrays = [
+        values.astype(values.dtype.newbyteorder("<"), copy=False)
+        for values in (
+            streets.edge_u,
+            streets.edge_v,
+            streets.point_start,
+            streets.point_lat,
+            streets.point_lon,
+            streets.point_along,
+            streets.gate_first,
+            streets.node_key,
+            streets.edge_key,
+            streets.neighbour_start,
+            streets.neighbour,
+            streets.neighbour_edge,
+            streets.neighbour_metres,
+        )
+    ]
+    header = json.dumps(
+        {
+            "street_count": streets.street_count,
+            "strip_units": [NODE_STRIP_UNITS, EDGE_STRIP_UNITS],
+            "bytes": [values.nbytes for values in arrays],
+            "barriers": [
+                [
+                    barrier.osm_id,
+                    barrier.position.lat,
+                    barrier.position.lon,
+                    barrier.crossing.edge,
+                    barrier.access,
+                    barrier.locked,
+                    barrier.opening_hours,
+                ]
+                for barrier in network.barriers
+            ],
+        },
+        ensure_ascii=False,
+    ).encode()
+    digest = hashlib.blake2b(header, digest_size=32)
+    for values in arrays:
+        digest.update(values.data)
+    preamble = _PREAMBLE.pack(_MAGIC, _VERSION, len(header), digest.digest())
+    try:
+        _write_whole(path, [preamble, header, *(values.data for values in arrays)])
+    except OSError as failure:
+        raise NetworkFileUnusable(
+            f"The walking network cannot be written to {path} ({failure.strerror}). "
+            "Choose a folder that exists, may be written to and has room.",
+            field="path",
+        ) from failure
+
+
+def load_network(path: Path) -> WalkingNetwork:
+    """The network saved in `path`.
+
+    Raises NetworkFileUnusable when it is missing, cut short, damaged, something else, or of another version.
+    """
+    try:
+        with path.open("rb") as file:
+            left = os.fstat(file.fileno()).st_size - _PREAMBLE.size
+            header_bytes, expected = _read_preamble(path, file.read(_PREAMBLE.size))
+            if header_bytes > left:
+                raise _unusable(path, "is cut short")
+            raw_header = file.read(header_bytes)
+            header = _read_header(path, raw_header)
+            # Before the checksum can be taken, at least the size is right.
+            if left - header_bytes != sum(header.array_bytes):
+                raise _unusable(path, "is cut short, or damaged")
+            digest = hashlib.blake2b(raw_header, digest_size=32)
+            sizes = iter(header.array_bytes)
+
+            def read[Kind: (np.int32, np.int64, np.float32)](kind: type[Kind]) -> NDArray[Kind]:
+                stored = np.dtype(kind).newbyteorder("<")
+                values = np.fromfile(file, dtype=stored, count=next(sizes) // stored.itemsize)
+                digest.update(values.data)
+                return values.astype(kind, copy=False)
+
+            streets = Streets(  # the arrays in the order of `save_network`
+                street_count=header.street_count,
+                edge_u=read(np.int32),
+                edge_v=read(np.int32),
+                point_start=read(np.int32),
+                point_lat=read(np.int32),
+                point_lon=read(np.int32),
+                point_along=read(np.float32),
+                gate_first=read(np.int32),
+                node_key=read(np.int64),
+                edge_key=read(np.int64),
+                neighbour_start=read(np.int32),
+                neighbour=read(np.int32),
+                neighbour_edge=read(np.int32),
+                neighbour_metres=read(np.float32),
+            )
+    except FileNotFoundError as failure:
+        raise NetworkFileUnusable(
+            f"There is no walking network at {path}. Build one with `aed walking build FILE.osm.pbf`.",
+            field="path",
+        ) from failure
+    except OSError as failure:
+        raise _unusable(path, f"cannot be read ({failure.strerror})") from failure
+    if digest.digest() != expected:
+        raise _unusable(path, "is damaged: its checksum is not the one written with it")
+    return WalkingNetwork(streets, header.barriers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    street_count: int
+    array_bytes: list[int]
+    barriers: list[Barrier]
+
+
+def _read_preamble(path: Path, preamble: bytes) -> tuple[int, bytes]:
+    """The length of the header and the checksum."""
+    if not preamble.startswith(_MAGIC):
+        raise _unusable(path, "is not a walking network" if preamble else "is empty")
+    if len(preamble) < _PREAMBLE.size:
+        raise _unusable(path, "is cut short")
+    _, version, header_bytes, checksum = _PREAMBLE.unpack(preamble)
+    if version != _VERSION:
+        raise _unusable(path, f"is of version {version}, and this program reads version {_VERSION}")
+    return header_bytes, checksum
+
+
+def _read_header(path: Path, raw_header: bytes) -> _Header:
+    try:
+        header = json.loads(raw_header)
+        array_bytes = [int(count) for count in header["bytes"]]
+        if len(array_bytes) != _ARRAY_COUNT or min(array_bytes) < 0:
+            raise ValueError("bytes")
+        if header["strip_units"] != [NODE_STRIP_UNITS, EDGE_STRIP_UNITS]:
+            raise _unusable(path, "is of another version: its strips are of another height")
+        return _Header(
+            street_count=int(header["street_count"]),
+            array_bytes=array_bytes,
+            barriers=[
+                Barrier(
+                    osm_id=osm_id,
+                    position=Position(lat, lon),
+                    crossing=Crossing(edge, 0.0),
+                    access=access,
+                    locked=locked,
+                    opening_hours=opening_hours,
+                )
+                for osm_id, lat, lon, edge, access, locked, opening_hours in header["barriers"]
+            ],
+        )
+    except (ValueError, KeyError, TypeError) as failure:
+        raise _unusable(path, "is damaged: its header cannot be read") from failure
+
+
+def _unusable(path: Path, what: str) -> NetworkFileUnusable:
+    return NetworkFileUnusable(
+        f"{path} {what}. Build it again with `aed walking build FILE.osm.pbf`.", field="path"
+    )
+
+
+def _write_whole(path: Path, parts: list[bytes | memoryview]) -> None:
+    """Writes beside `path` and renames, so that the name never stands for an unfinished file."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    unfinished = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.chmod(0o644)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

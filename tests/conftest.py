@@ -1,0 +1,110 @@
+"""Every test that takes `database` (or what is made from it) runs on both databases."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from aed.app import create_app
+from aed.cli.server import bring_up_to_date
+from aed.db import Database, open_database
+from aed.settings import Settings
+from tests.throwaway_postgres import copy_database, drop_database, throwaway_postgres
+
+ENGINES = ("spatialite", "postgis")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL with PostGIS for the whole run, empty."""
+    with throwaway_postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgis_template(postgres_url: str) -> str:
+    """A database with the schema and the holidays, to be copied."""
+    _prepare(postgres_url)
+    return postgres_url
+
+
+@pytest.fixture(scope="session")
+def spatialite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a file."""
+    path = tmp_path_factory.mktemp("spatialite") / "template.sqlite"
+    _prepare(f"sqlite:///{path}")
+    return path
+
+
+def _prepare(url: str) -> None:
+    database = open_database(Settings(database_url=url))
+    try:
+        bring_up_to_date(database)
+    finally:
+        database.close()
+
+
+@pytest.fixture(params=ENGINES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of its own for each test, with the schema and the holidays, on each engine."""
+    if request.param == "spatialite":
+        path = tmp_path / "aed.sqlite"
+        shutil.copyfile(request.getfixturevalue("spatialite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    url = copy_database(request.getfixturevalue("postgis_template"), f"test_{next(_numbers)}")
+    yield url
+    drop_database(url)
+
+
+_numbers = iter(range(1, 1_000_000))
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """No walking network is there unless a test builds one at `settings.walking_network`."""
+    return Settings(
+        database_url=database_url, walking_network=tmp_path / "walking.npz", access_log=False, threads=4
+    )
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    opened = open_database(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def session(database: Database) -> Iterator[Session]:
+    """A session whose work is committed only by the test."""
+    with database.writing() as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TestClient]:
+    """The application over HTTP, without a token."""
+    with TestClient(create_app(settings), raise_server_exceptions=False) as opened:
+        yield opened
+
+
+@pytest.fixture
+def client_on(database_url: str) -> Iterator[Callable[[Settings], TestClient]]:
+    """For a test that needs other settings, or the network that it has just built."""
+    opened: list[TestClient] = []
+
+    def make(settings: Settings) -> TestClient:
+        client = TestClient(create_app(settings), raise_server_exceptions=False)
+        client.__enter__()
+        opened.append(client)
+        return client
+
+    yield make
+    for client in opened:
+        client.__exit__(None, None, None)

@@ -1,0 +1,199 @@
+"""Things of the domain, made with as little as the test says: an estate, its neighbour, a stranger."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts import actions as accounts
+from aed.accounts.models import Region
+from aed.accounts.rules import ANYONE, Role, Scope, Viewer
+from aed.accounts.schemas import RegionIn
+from aed.geo import Position
+from aed.registry.actions import devices as device_actions
+from aed.registry.actions import estates as estate_actions
+from aed.registry.models import Device, Estate, Gate
+from aed.registry.rules.device import ConsumableKind
+from aed.registry.schemas.devices import ConsumableIn, DeviceIn
+from aed.registry.schemas.estates import EstateIn, GateIn
+from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
+from aed.responders.models import Responder
+from aed.responders.rules import CertificateKind, PlaceKind
+
+NOW = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
+"""A Tuesday, 10:00 in China; no holiday."""
+PATIENT = Position(30.29, 120.10)
+ADMINISTRATOR = Viewer(role=Role.ADMINISTRATOR, name="test", scopes=frozenset(Scope))
+METRES_PER_DEGREE = 111_195.0
+
+_numbers = itertools.count(1)
+
+__all__ = ["ANYONE"]
+
+
+def north_of(place: Position, *, metres: float) -> Position:
+    return Position(place.lat + metres / METRES_PER_DEGREE, place.lon)
+
+
+def east_of(place: Position, *, metres: float) -> Position:
+    return Position(place.lat, place.lon + metres / METRES_PER_DEGREE / math.cos(math.radians(place.lat)))
+
+
+def region(session: Session, code: str = "CN-33", **given: Any) -> Region:
+    """The region with that code, added when it is not there; in China unless said otherwise."""
+    found = session.scalar(select(Region).where(Region.code == code))
+    if found is not None:
+        return found
+    fields = {
+        "code": code,
+        "name_en": f"Region {code}",
+        "name_zh": f"区域{code}",
+        "country": "CN",
+        "time_zone": "Asia/Shanghai",
+        "emergency_number": "120",
+        "holiday_calendar": "CN",
+    }
+    return accounts.put_region(session, RegionIn.model_validate(fields | given))[0]
+
+
+def square(centre: Position, *, metres: float = 200.0) -> dict[str, Any]:
+    """A GeoJSON square with that half side."""
+    north, south = north_of(centre, metres=metres), north_of(centre, metres=-metres)
+    east, west = east_of(centre, metres=metres), east_of(centre, metres=-metres)
+    ring = [
+        [west.lon, south.lat],
+        [east.lon, south.lat],
+        [east.lon, north.lat],
+        [west.lon, north.lat],
+        [west.lon, south.lat],
+    ]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+def estate(session: Session, *, around: Position = PATIENT, in_region: str = "CN-33", **given: Any) -> Estate:
+    number = next(_numbers)
+    region(session, in_region)
+    fields = {
+        "region": in_region,
+        "name_en": f"Estate {number}",
+        "name_zh": f"园区{number}",
+        "guard_phone": f"+86 571 0555 {number % 10000:04d}",
+        "boundary": square(around),
+    }
+    return estate_actions.create_estate(
+        session, ADMINISTRATOR, EstateIn.model_validate(fields | given), at=NOW
+    )
+
+
+def gate(session: Session, estate: Estate, *, at: Position, **given: Any) -> Gate:
+    number = next(_numbers)
+    fields = {
+        "name_en": f"Gate {number}",
+        "name_zh": f"{number}号门",
+        "position": {"lat": at.lat, "lon": at.lon},
+        "passage": "open",
+    }
+    return estate_actions.create_gate(
+        session, ADMINISTRATOR, estate.id, GateIn.model_validate(fields | given), at=NOW
+    )
+
+
+def device(
+    session: Session,
+    *,
+    at: Position = PATIENT,
+    of: Estate | None = None,
+    in_region: str = "CN-33",
+    pads_expire_on: date | None = None,
+    **given: Any,
+) -> Device:
+    """A public device, always open, checked yesterday, unless said otherwise."""
+    fields: dict[str, Any] = {
+        "position": {"lat": at.lat, "lon": at.lon},
+        "audience": "public",
+        "opening_hours": "24/7",
+        "last_checked_on": date(2026, 9, 21),
+    }
+    if of is not None:
+        fields["estate_id"] = of.id
+    else:
+        fields["region"] = region(session, in_region).code
+    made = device_actions.create_device(
+        session, ADMINISTRATOR, DeviceIn.model_validate(fields | given), at=NOW
+    )
+    if pads_expire_on is not None:
+        pads = ConsumableIn(kind=ConsumableKind.PADS, expires_on=pads_expire_on)
+        device_actions.fit_consumable(session, ADMINISTRATOR, made.id, pads, at=NOW)
+    return made
+
+
+def responder(
+    session: Session,
+    *,
+    at: Position = PATIENT,
+    in_region: str = "CN-33",
+    valid_until: date = date(2028, 1, 1),
+    availability: str | None = "24/7",
+    place_hours: str | None = "24/7",
+    paused_until: datetime | None = None,
+    also_at: Iterable[Position] = (),
+    estate_id: int | None = None,
+) -> int:
+    """A responder who may be called at any hour, unless said otherwise; returns the id."""
+    number = next(_numbers)
+    places = [at, *also_at]
+    given = ResponderGiven(
+        source="test",
+        source_id=str(number),
+        name=f"Responder {number}",
+        phone=f"+86 100 0000 {number % 10000:04d}",
+        language="zh",
+        region_id=region(session, in_region).id,
+        estate_id=estate_id,
+        availability=availability,
+        paused_until=paused_until,
+        certificate=CertificateGiven(CertificateKind.CPR_AED, "Test issuer", str(number), None, valid_until),
+        places=tuple(PlaceGiven(PlaceKind.HOME, place, 0, place_hours) for place in places),
+    )
+    put_responder(session, ADMINISTRATOR, given)
+    found = session.scalar(select(Responder.id).where(Responder.source_id == str(number)))
+    assert found is not None
+    return found
+
+
+def member(of: Estate, *neighbours: Estate, writes: bool = False) -> Viewer:
+    """Someone of an estate, whose neighbourhood has these others."""
+    scopes = frozenset(Scope) if writes else frozenset({Scope.READ})
+    ids = tuple(sorted({of.id, *(each.id for each in neighbours)}))
+    return Viewer(role=Role.MEMBER, name="member", scopes=scopes, estate_id=of.id, estate_ids=ids)
+
+
+def dispatcher(*regions: Region) -> Viewer:
+    return Viewer(role=Role.DISPATCHER, name="dispatcher", region_ids=tuple(each.id for each in regions))
+
+
+def key(
+    session: Session,
+    role: Role,
+    *,
+    estate: Estate | None = None,
+    region: Region | None = None,
+    writes: bool = False,
+) -> dict[str, str]:
+    """The Authorization header of a new token."""
+    made = accounts.create_token(
+        session,
+        name=f"token {next(_numbers)}",
+        role=role,
+        scopes=list(Scope) if writes else [Scope.READ],
+        at=NOW,
+        estate_id=estate.id if estate is not None else None,
+        region_id=region.id if region is not None else None,
+    )
+    return {"Authorization": f"Bearer {made}"}

@@ -1,0 +1,322 @@
+"""A PostgreSQL with PostGIS that exists only while it is needed.
+
+By hand: `python -m tests.throwaway_postgres` prints the URL of one and keeps it until interrupted.
+"""
+
+import contextlib
+import fcntl
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import URL, make_url
+
+BIN = Path("/usr/lib/postgresql/17/bin")
+POSTGIS = Path("/usr/share/postgresql/17/extension/postgis.control")
+FOLDER_PREFIX = "aed-postgres-"
+OWNED = "owned"
+"""A file in the folder that its owner keeps locked while it lives, however it dies."""
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+LONGEST_SOCKET_FOLDER = 80
+"""Of the 107 bytes that a socket's path may have; the rest is for the socket's own name."""
+
+SETTINGS: Mapping[str, str] = {
+    # Nothing of it outlives the process, so nothing needs to reach the disk.
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    # Plans as for data that is in memory; compiling them costs more than it brings.
+    "jit": "off",
+    "random_page_cost": "1.1",
+    "shared_buffers": "64MB",
+    "max_connections": "60",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "lc_messages": "C",
+    # Logging in is not what is tested: the smallest work factor that SCRAM takes.
+    "scram_iterations": "1",
+}
+
+
+class PostgresMissingError(RuntimeError):
+    """PostgreSQL can't be started here; the sentence says what to do."""
+
+
+@contextlib.contextmanager
+def throwaway_postgres(settings: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty database with PostGIS, gone with its server when the block is left.
+
+    `settings` are added to `SETTINGS` (a benchmark wants larger buffers than a test).
+
+    1. Remove what a run left behind that was killed with no time to clean up.
+    2. Make a cluster in a new folder, as another user when we are root: PostgreSQL refuses to run as root.
+    3. Start the server as our child, told to quit by the kernel when we die, whatever kills us.
+    4. On the way out, SIGTERM included, stop it at once and remove the folder.
+
+    Raises PostgresMissingError.
+    """
+    _require_installed()
+    user = _server_user()
+    _remove_leftovers()
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=_reachable_folder(user)))
+    with contextlib.ExitStack() as cleaning_up:
+        cleaning_up.enter_context(_sigterm_as_exit())
+        cleaning_up.callback(shutil.rmtree, folder, ignore_errors=True)
+        owned = cleaning_up.enter_context((folder / OWNED).open("w", encoding="ascii"))
+        fcntl.flock(owned, fcntl.LOCK_EX)
+        if user is not None:
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        password = secrets.token_urlsafe(18)
+        _make_cluster(folder, user, password, {**SETTINGS, **(settings or {})})
+        server, port = _start(folder, user, password)
+        cleaning_up.callback(_stop, server)
+        with psycopg.connect(_conninfo(port, password, "postgres"), autocommit=True) as maintenance:
+            maintenance.execute("CREATE DATABASE aed")
+        with psycopg.connect(_conninfo(port, password, "aed"), autocommit=True) as database:
+            database.execute("CREATE EXTENSION postgis")
+        url = URL.create("postgresql+psycopg", "aed", password, "127.0.0.1", port, "aed")
+        yield url.render_as_string(hide_password=False)
+
+
+def copy_database(url: str, name: str) -> str:
+    """The URL of a new database `name` with all that the one at `url` holds.
+
+    Nobody may be connected to the original meanwhile: dispose of engines first. Copying the files
+    ("FILE_COPY") takes two checkpoints, which cost next to nothing without fsync.
+    """
+    original = make_url(url)
+    with _maintenance(original) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                sql.Identifier(name), sql.Identifier(original.database or "")
+            )
+        )
+    return original.set(database=name).render_as_string(hide_password=False)
+
+
+def drop_database(url: str) -> None:
+    """The database is gone, and whoever was still connected to it has been cut off."""
+    database = make_url(url)
+    with _maintenance(database) as connection:
+        connection.execute(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database.database or ""))
+        )
+
+
+@contextlib.contextmanager
+def _maintenance(url: URL) -> Iterator[psycopg.Connection]:
+    """A connection beside the databases that are made and dropped."""
+    plain = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        yield connection
+
+
+def _require_installed() -> None:
+    if not (BIN / "initdb").exists():
+        raise PostgresMissingError(f"PostgreSQL 17 is not in {BIN}: run `make test`, which installs it")
+    if not POSTGIS.exists():
+        raise PostgresMissingError(
+            "PostGIS for PostgreSQL 17 is not installed: run `make test`, which installs it"
+        )
+
+
+def _server_user() -> pwd.struct_passwd | None:
+    """Whom the server runs as: ourselves (None), or when we are root somebody who is not."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise PostgresMissingError(
+        "PostgreSQL refuses to run as root, and there is no user postgres or nobody here"
+    )
+
+
+def _reachable_folder(user: pwd.struct_passwd | None) -> str:
+    """A folder for temporary files that the server's user can enter: root's own may be closed to it."""
+    candidates = [Path(tempfile.gettempdir()).resolve(), Path("/tmp"), Path("/var/tmp")]
+    for folder in candidates:
+        if folder.is_dir() and (user is None or _may_enter(folder)):
+            return str(folder)
+    raise PostgresMissingError(
+        f"{' and '.join(map(str, candidates))} are closed to the user that PostgreSQL runs as"
+    )
+
+
+def _may_enter(folder: Path) -> bool:
+    return all(part.stat().st_mode & stat.S_IXOTH for part in (folder, *folder.parents))
+
+
+def _remove_leftovers() -> None:
+    """Folders are gone whose owner is: that run was killed outright, and its server quit with it."""
+    for temporary in {Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")}:
+        for folder in temporary.glob(f"{FOLDER_PREFIX}*"):
+            # In use (BlockingIOError), another person's (PermissionError) or only just being made: it stays.
+            with contextlib.suppress(OSError), (folder / OWNED).open("r+", encoding="ascii") as owned:
+                fcntl.flock(owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _as_user(user: pwd.struct_passwd | None) -> list[str]:
+    """What to put before a command so that `user` runs it, and it quits when this process dies."""
+    become = [] if user is None else [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    return ["setpriv", *become, "--pdeathsig=QUIT", "--"]
+
+
+def _make_cluster(
+    folder: Path, user: pwd.struct_passwd | None, password: str, settings: Mapping[str, str]
+) -> None:
+    password_file = folder / "password"
+    password_file.touch(mode=0o600)
+    password_file.write_text(password, encoding="ascii")
+    if user is not None:
+        os.chown(password_file, user.pw_uid, user.pw_gid)
+    command = [
+        *_as_user(user),
+        str(BIN / "initdb"),
+        f"--pgdata={folder / 'data'}",
+        "--username=aed",
+        f"--pwfile={password_file}",
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale-provider=builtin",
+        "--builtin-locale=C.UTF-8",
+        "--locale=C",
+        "--no-sync",
+        "--no-instructions",
+        *(f"--set={name}={value}" for name, value in settings.items()),
+    ]
+    made = subprocess.run(
+        command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False
+    )
+    if made.returncode != 0:
+        raise PostgresMissingError(f"initdb failed:\n{made.stdout}{made.stderr}")
+
+
+def _start(
+    folder: Path, user: pwd.struct_passwd | None, password: str
+) -> tuple[subprocess.Popen[bytes], int]:
+    """The running server and its port.
+
+    A port that was free a moment ago may be taken by another process before the server has it: three tries.
+    """
+    log_path = folder / "log"
+    socket_folder = str(folder) if len(str(folder)) <= LONGEST_SOCKET_FOLDER else ""
+    for _ in range(3):
+        port = _free_port()
+        command = [
+            *_as_user(user),
+            str(BIN / "postgres"),
+            "-D",
+            str(folder / "data"),
+            "-p",
+            str(port),
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            f"unix_socket_directories={socket_folder}",
+        ]
+        with log_path.open("ab") as log:
+            server = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for us; we then stop the server in order
+            )
+        try:
+            if _answers(server, port, password):
+                return server, port
+        except BaseException:
+            _stop(server)
+            raise
+        _stop(server)
+    raise PostgresMissingError(f"PostgreSQL did not start:\n{log_path.read_text(errors='replace')[-2000:]}")
+
+
+def _answers(server: subprocess.Popen[bytes], port: int, password: str) -> bool:
+    """Whether the server takes connections, waiting until it does or has ended."""
+    give_up_at = time.monotonic() + START_SECONDS
+    while server.poll() is None and time.monotonic() < give_up_at:
+        with (
+            contextlib.suppress(psycopg.OperationalError),
+            psycopg.connect(_conninfo(port, password, "postgres"), connect_timeout=5),
+        ):
+            return server.poll() is None
+        time.sleep(0.02)
+    return False
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """The server has ended: at once, without a checkpoint, and by force if need be."""
+    if server.poll() is None:
+        server.send_signal(signal.SIGQUIT)
+        try:
+            server.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+@contextlib.contextmanager
+def _sigterm_as_exit() -> Iterator[None]:
+    """Within the block SIGTERM unwinds the stack like an exception, unless somebody else handles it."""
+
+    def leave(_signal_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    try:
+        ours = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        if ours:
+            signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not the main thread, which alone may set handlers
+        ours = False
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _conninfo(port: int, password: str, database: str) -> str:
+    return psycopg.conninfo.make_conninfo(
+        host="127.0.0.1", port=port, user="aed", password=password, dbname=database
+    )
+
+
+def _environment() -> dict[str, str]:
+    """Without PGDATA, PGPORT and the like, which would lead the server elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return {**kept, "LC_ALL": "C"}
+
+
+if __name__ == "__main__":
+    with throwaway_postgres() as database_url, contextlib.suppress(KeyboardInterrupt):
+        print(database_url, flush=True)  # noqa: T201  # printing it is what this command is for
+        print("stops with Ctrl-C", file=sys.stderr)  # noqa: T201
+        signal.pause()

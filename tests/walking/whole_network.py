@@ -1,0 +1,90 @@
+"""The slow answer to hold the fast one against: footings and gates as nodes, one search over all."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import dijkstra
+
+from aed.walking.footing import Footings
+from aed.walking.network import Crossing, WalkingNetwork
+
+
+def costs_over_the_whole_network(
+    network: WalkingNetwork,
+    start: Footings,
+    targets: Footings,
+    *,
+    within_metres: float,
+    closed: Sequence[Crossing] = (),
+    delays: Sequence[tuple[Crossing, float]] = (),
+) -> NDArray[np.float64]:
+    """Metres from the single footing `start` to each target, infinite beyond the limit.
+
+    A gate on a street is a pair of nodes, one on each side; who stands exactly in it steps off on either.
+    """
+    streets = network.streets
+    arcs: list[tuple[int, int, float]] = []
+    node_count = streets.node_count
+
+    def new_node() -> int:
+        nonlocal node_count
+        node_count += 1
+        return node_count - 1
+
+    def join(a: int, b: int, metres: float) -> None:
+        if math.isfinite(metres):
+            arcs.append((a, b, metres))
+            arcs.append((b, a, metres))
+
+    gates: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for crossing, metres in (*((crossing, math.inf) for crossing in closed), *delays):
+        if crossing.edge < streets.street_count:
+            gates[crossing.edge].append((crossing.along_metres, metres))
+        else:
+            spokes = streets.gate_edges(crossing.edge)
+            for spoke in spokes:
+                gates[spoke].append((0.0, metres / (1 if len(spokes) == 1 else 2)))
+
+    source = new_node()
+    goals = [new_node() for _ in range(len(targets))]
+    standing: dict[int, list[tuple[float, int]]] = defaultdict(list)
+    standing[int(start.edge[0])].append((float(start.along_metres[0]), source))
+    for i, goal in enumerate(goals):
+        if targets.edge[i] >= 0:
+            standing[int(targets.edge[i])].append((float(targets.along_metres[i]), goal))
+
+    for edge in range(streets.edge_count):
+        u, v = int(streets.edge_u[edge]), int(streets.edge_v[edge])
+        length = streets.edge_metres(edge)
+        if edge >= streets.street_count:
+            join(u, v, sum(metres for _, metres in gates[edge]))
+            continue
+        here, at = u, 0.0
+        for place in sorted({*(along for along, _ in gates[edge]), *(along for along, _ in standing[edge])}):
+            sides = [new_node()]
+            join(here, sides[0], place - at)
+            for along, metres in gates[edge]:
+                if along == place:
+                    sides.append(new_node())
+                    join(sides[-2], sides[-1], metres)
+            for along, terminal in standing[edge]:
+                if along == place:
+                    for side in sides:
+                        arcs.append((source, side, 0.0) if terminal == source else (side, terminal, 0.0))
+            here, at = sides[-1], place
+        join(here, v, length - at)
+
+    best: dict[tuple[int, int], float] = {}
+    for a, b, metres in arcs:
+        best[a, b] = min(metres, best.get((a, b), math.inf))
+    tails, heads = zip(*best, strict=True)
+    graph = csr_matrix((list(best.values()), (tails, heads)), shape=(node_count, node_count))
+    distance = dijkstra(graph, indices=source)
+    total = distance[goals] + start.off_metres[0] + targets.off_metres
+    return np.where(total <= within_metres, total, np.inf)
