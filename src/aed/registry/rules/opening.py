@@ -1,0 +1,22 @@
+"""The three values of opening hours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Opening(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class HoursAt:
+    """What holds at a moment. `until` is when `state` changes next, None if not within about a year."""
+
+    state: Opening
+    until: datetime | None
+    comment: str | None = None
