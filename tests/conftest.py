@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
@@ -17,6 +18,14 @@ from aed.settings import Settings
 from tests.throwaway_postgres import copy_database, drop_database, throwaway_postgres
 
 ENGINES = ("spatialite", "postgis")
+
+# As `aed serve` logs for people: what structlog does unasked prints every local variable, and takes seconds.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from aed.accounts.schemas import RegionIn
 from aed.geo import Position
 from aed.registry.actions import devices as device_actions
 from aed.registry.actions import estates as estate_actions
-from aed.registry.models import Device, Estate, Gate
+from aed.registry.models import Change, Device, Estate, Gate
 from aed.registry.rules.device import ConsumableKind
 from aed.registry.schemas.devices import ConsumableIn, DeviceIn
 from aed.registry.schemas.estates import EstateIn, GateIn
@@ -176,6 +176,15 @@ def member(of: Estate, *neighbours: Estate, writes: bool = False) -> Viewer:
 
 def dispatcher(*regions: Region) -> Viewer:
     return Viewer(role=Role.DISPATCHER, name="dispatcher", region_ids=tuple(each.id for each in regions))
+
+
+def changes(session: Session, subject: str) -> list[Change]:
+    """What was kept of changes in that table, oldest first; the session holds nothing afterwards."""
+    session.rollback()
+    found = list(session.scalars(select(Change).where(Change.subject == subject).order_by(Change.id)))
+    session.expunge_all()
+    session.rollback()
+    return found
 
 
 def key(

@@ -1,12 +1,17 @@
 """What can be known of the deployment files without deploying them."""
 
+import json
 import os
 import re
 import shutil
-import sqlite3
+import socket
 import subprocess
+import threading
 import time
 import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -171,17 +176,287 @@ def test_shell_scripts_have_no_known_traps(script: Path) -> None:
     assert checked.returncode == 0, checked.stdout
 
 
+UNITS = sorted(path.name for ending in ("service", "timer") for path in DEPLOY.glob(f"*.{ending}"))
+DROP_INS = {"with-postgresql.conf": ["aed", "aed-backup"], "with-compose.conf": ["aed-backup"]}
+
+
+def copy_units(folder: Path) -> None:
+    """As they would be installed; systemd would complain that the programs are not on this machine."""
+    for name in UNITS:
+        unit = (DEPLOY / name).read_text(encoding="utf-8")
+        (folder / name).write_text(unit.replace("/opt/aed/.venv/bin/aed", "/bin/true"), encoding="utf-8")
+    for name in ("docker.service", "postgresql.service"):
+        (folder / name).write_text("[Service]\nExecStart=/bin/true\n", encoding="utf-8")
+
+
+def verify_units(folder: Path, *names: str) -> tuple[int, str]:
+    verified = run(
+        "env",
+        f"SYSTEMD_UNIT_PATH={folder}:",
+        "systemd-analyze",
+        "verify",
+        "--man=no",
+        *map(folder.joinpath, names),
+    )
+    return verified.returncode, verified.stdout + verified.stderr
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_systemd_understands_the_service(tmp_path: Path) -> None:
-    unit = (DEPLOY / "aed.service").read_text(encoding="utf-8")
-    # It would complain that the program is not installed on this machine.
-    (tmp_path / "aed.service").write_text(
-        unit.replace("/opt/aed/.venv/bin/aed", "/bin/true"), encoding="utf-8"
+def test_systemd_understands_the_units(tmp_path: Path) -> None:
+    copy_units(tmp_path)
+
+    assert UNITS == ["aed-backup.service", "aed-backup.timer", "aed.service"]
+    assert verify_units(tmp_path, *UNITS) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@pytest.mark.parametrize("drop_in", DROP_INS)
+def test_systemd_understands_the_units_with_a_drop_in(tmp_path: Path, drop_in: str) -> None:
+    copy_units(tmp_path)
+    added = (DEPLOY / drop_in).read_text(encoding="utf-8").replace("/usr/bin/docker", "/bin/true")
+    for unit in DROP_INS[drop_in]:
+        (tmp_path / f"{unit}.service.d").mkdir()
+        (tmp_path / f"{unit}.service.d" / drop_in).write_text(added, encoding="utf-8")
+
+    assert verify_units(tmp_path, *UNITS) == (0, "")
+
+
+def test_a_backup_is_made_every_night_where_the_unit_may_write() -> None:
+    unit = (DEPLOY / "aed-backup.service").read_text(encoding="utf-8")
+    timer = (DEPLOY / "aed-backup.timer").read_text(encoding="utf-8")
+    example = (DEPLOY / "aed.env.example").read_text(encoding="utf-8")
+    folder = re.search(r"^AED_BACKUPS=(.*)$", example, re.MULTILINE)
+
+    assert folder is not None
+    assert f"ReadWritePaths={folder[1]}\n" in unit
+    assert {"RandomizedDelaySec=30min", "Persistent=true"} <= set(timer.splitlines())
+
+
+# --- what stands before the API ---------------------------------------------------------------------------
+
+
+def test_what_stands_before_the_api_takes_bodies_as_large_as_the_api_does() -> None:
+    from aed.settings import Settings
+
+    limit = Settings.model_fields["body_limit_bytes"].default
+    caddy = re.search(r"max_size (\d+)MB", (DEPLOY / "Caddyfile").read_text(encoding="utf-8"))
+    nginx = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+
+    assert re.findall(r"client_max_body_size (\d+);", nginx) == [str(limit)]
+    assert f"at most {limit} bytes" in nginx
+    assert caddy is not None
+    assert int(caddy[1]) * 1_000_000 == limit
+
+
+@pytest.mark.skipif(shutil.which("caddy") is None, reason="Caddy is not installed")
+def test_caddy_understands_its_file(tmp_path: Path) -> None:
+    checked = run(
+        *("env", f"HOME={tmp_path}", f"XDG_DATA_HOME={tmp_path}", f"XDG_CONFIG_HOME={tmp_path}"),
+        *("caddy", "validate", "--adapter", "caddyfile", "--config", DEPLOY / "Caddyfile"),
     )
 
-    verified = run("systemd-analyze", "verify", "--man=no", tmp_path / "aed.service")
+    assert checked.returncode == 0, checked.stderr
 
-    assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
+
+class Echo(BaseHTTPRequestHandler):
+    """Stands for the API: answers with the headers that it was sent."""
+
+    wbufsize = 1 << 16
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = json.dumps(dict(self.headers.items())).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET  # noqa: N815 - as http.server calls it
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name for it
+        """Says nothing."""
+
+
+@dataclass(frozen=True)
+class Front:
+    """nginx as deployed, but on other ports, with a certificate of its own, before an echo."""
+
+    https: int
+    http: int
+    folder: Path
+    api: ThreadingHTTPServer
+
+    def ask(self, path: str, *options: str) -> list[str]:
+        """The answer's lines: status, headers, an empty one, the body."""
+        url = f"https://aed.example.org:{self.https}{path}"
+        return self._curl(url, *options)
+
+    def ask_plainly(self, path: str) -> list[str]:
+        return self._curl(f"http://aed.example.org:{self.http}{path}")
+
+    def _curl(self, url: str, *options: str) -> list[str]:
+        resolved = [
+            word
+            for port in (self.https, self.http)
+            for word in ("--resolve", f"aed.example.org:{port}:127.0.0.1")
+        ]
+        quietly = ("--silent", "--insecure", "--include", "--max-time", "10", "--noproxy", "*")
+        return run("curl", *quietly, *resolved, *options, url).stdout.splitlines()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def front(tmp_path: Path) -> Iterator[Front]:
+    for program in ("nginx", "openssl", "curl"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    api = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=api.serve_forever, daemon=True).start()
+    made = run(
+        *(
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=aed.example.org",
+        ),
+        *("-keyout", tmp_path / "privkey.pem", "-out", tmp_path / "fullchain.pem"),
+    )
+    assert made.returncode == 0, made.stderr
+    found = Front(free_port(), free_port(), tmp_path, api)
+    site = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    site = re.sub(r" *listen \[::\].*\n", "", site)
+    for given, here in {
+        "listen 443 ": f"listen 127.0.0.1:{found.https} ",
+        "listen 80;": f"listen 127.0.0.1:{found.http};",
+        "server 127.0.0.1:8000;": f"server 127.0.0.1:{api.server_port};",
+        "/etc/letsencrypt/live/aed.example.org/": f"{tmp_path}/",
+        "/var/log/nginx/": f"{tmp_path}/",
+    }.items():
+        assert given in site
+        site = site.replace(given, here)
+    (tmp_path / "site.conf").write_text(site, encoding="utf-8")
+    paths = "".join(
+        f"{kind}_temp_path {tmp_path}/{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (tmp_path / "nginx.conf").write_text(
+        f"pid {tmp_path}/pid; daemon off; worker_processes 1; user root; error_log {tmp_path}/all.log;"
+        f"events {{}} http {{ {paths} include {tmp_path}/site.conf; }}",
+        encoding="utf-8",
+    )
+    command = ["nginx", "-e", str(tmp_path / "start.log"), "-c", str(tmp_path / "nginx.conf")]
+    checked = run(*command, "-t")
+    assert checked.returncode == 0, checked.stderr
+    complaints = [line for line in checked.stderr.splitlines() if "[warn]" in line or "[emerg]" in line]
+    assert [
+        line
+        for line in complaints
+        if 'the "listen ... http2" directive is deprecated' not in line and '"user"' not in line
+    ] == []
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        give_up_at = time.monotonic() + 10
+        while not found.ask("/healthz"):
+            assert time.monotonic() < give_up_at, (tmp_path / "start.log").read_text(encoding="utf-8")
+            time.sleep(0.05)
+        yield found
+    finally:
+        server.terminate()
+        server.wait(10)
+        api.shutdown()
+        api.server_close()
+
+
+def test_nginx_speaks_tls_and_tells_the_api_who_asks_by_what_name(front: Front) -> None:
+    answer = front.ask("/v1/nearest?lat=30.29&lon=120.10", "--header", "X-Forwarded-For: 8.8.8.8")
+    told = json.loads(answer[-1])
+
+    assert answer[0].startswith("HTTP/2 200")
+    assert "strict-transport-security: max-age=63072000" in answer
+    assert told["Host"] == "aed.example.org"
+    assert told["X-Forwarded-For"] == "127.0.0.1"
+    assert told["X-Forwarded-Proto"] == "https"
+    plain = front.ask_plainly("/v1/nearest?lat=30.29&lon=120.10")
+    assert plain[0].startswith("HTTP/1.1 301")
+    assert "Location: https://aed.example.org/v1/nearest?lat=30.29&lon=120.10" in plain
+
+
+def test_nginx_refuses_old_tls(front: Front) -> None:
+    assert front.ask("/healthz", "--tlsv1.2", "--tls-max", "1.2")[0].startswith("HTTP/2 200")
+    assert front.ask("/healthz", "--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0") == []
+
+
+def test_nginx_refuses_a_body_over_the_limit_with_a_problem_document(front: Front) -> None:
+    body = front.folder / "body"
+    body.write_bytes(b"x" * 1_000_000)
+    assert front.ask("/v1/devices", "--data-binary", f"@{body}")[0].startswith("HTTP/2 200")
+    body.write_bytes(b"x" * 1_000_001)
+
+    answer = front.ask("/v1/devices", "--data-binary", f"@{body}")
+
+    assert answer[0].startswith("HTTP/2 413")
+    assert "content-type: application/problem+json" in answer
+    assert "strict-transport-security: max-age=63072000" in answer
+    assert json.loads(answer[-1])["instance"] == "/v1/devices"
+
+
+def test_nginx_slows_down_who_asks_without_a_token_only_beyond_reason(front: Front) -> None:
+    at_once = (
+        "--parallel",
+        "--parallel-max",
+        "20",
+        "--output",
+        "/dev/null",
+        "--write-out",
+        "%{http_code}\\n",
+    )
+
+    anonymous = front.ask("/v1/nearest?n=[1-300]", *at_once)
+    with_token = front.ask("/v1/nearest?n=[1-300]", *at_once, "--header", "Authorization: Bearer key")
+
+    assert anonymous.count("200") >= 200
+    assert set(anonymous) == {"200", "429"}
+    assert with_token == ["200"] * 300
+
+
+def test_nginx_says_what_to_do_when_the_api_is_down(front: Front) -> None:
+    front.api.shutdown()
+    front.api.server_close()
+
+    answer = front.ask("/v1/nearest?lat=30.123456&lon=120.654321")
+
+    assert answer[0].startswith("HTTP/2 503")
+    assert "retry-after: 5" in answer
+    assert "Call the emergency number" in json.loads(answer[-1])["detail"]
+
+
+def test_no_log_of_nginx_holds_a_patients_place(front: Front) -> None:
+    front.ask("/v1/nearest?lat=30.123456&lon=120.654321", "--referer", "https://map/?lat=30.123456")
+    front.api.shutdown()
+    front.api.server_close()
+    front.ask("/v1/nearest?lat=30.123456&lon=120.654321")
+    front.ask("/v1/nearest?lat=30.123456&n=[1-300]", "--parallel", "--output", "/dev/null")
+
+    written = "".join(log.read_text(encoding="utf-8") for log in front.folder.glob("*.log"))
+
+    assert "GET /v1/nearest" in written
+    assert "30.123456" not in written
+
+
+# --- set-up -----------------------------------------------------------------------------------------------
 
 
 def test_a_second_set_up_is_quick_and_silent() -> None:
@@ -208,35 +483,21 @@ def test_make_lists_its_targets() -> None:
         assert f"make {target} " in listed.stdout
 
 
-def test_the_backup_command_of_the_guide_keeps_a_spatial_database_whole(tmp_path: Path) -> None:
-    """The very line that deploy/README.md tells people to run, on a database that is being written to."""
+def test_every_command_that_the_guide_names_is_one_of_the_program() -> None:
+    from typer.main import get_command
+
+    from aed.cli import app
+
     guide = (DEPLOY / "README.md").read_text(encoding="utf-8")
-    command = re.search(r"python -c '(import sqlite3.*?)'", guide)
-    assert command is not None
-    live = sqlite3.connect(tmp_path / "aed.sqlite")
-    live.execute("PRAGMA journal_mode = WAL")
-    live.enable_load_extension(True)
-    live.load_extension("mod_spatialite")
-    live.execute("SELECT InitSpatialMetaDataFull(1)")
-    live.execute("CREATE TABLE place (id INTEGER PRIMARY KEY)")
-    live.execute("SELECT AddGeometryColumn('place', 'position', 4326, 'POINT', 'XY')")
-    live.execute("SELECT CreateSpatialIndex('place', 'position')")
-    live.execute("INSERT INTO place (position) VALUES (MakePoint(120.15, 30.28, 4326))")
-    live.commit()
-    live.execute("INSERT INTO place (position) VALUES (MakePoint(120.16, 30.28, 4326))")  # not committed
+    named = set(re.findall(r"(?:^|`|/bin/| api )aed ([a-z]+)", guide, re.MULTILINE))
 
-    done = run(
-        ROOT / ".venv" / "bin" / "python",
-        "-c",
-        command[1],
-        tmp_path / "aed.sqlite",
-        tmp_path / "backup.sqlite",
-    )
+    assert {"backup", "restore", "nearest", "walking", "tokens"} <= named
+    assert named <= set(getattr(get_command(app), "commands", {}))
 
-    live.close()
-    assert done.returncode == 0, done.stderr
-    backup = sqlite3.connect(tmp_path / "backup.sqlite")
-    assert backup.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert backup.execute("SELECT count(*) FROM place").fetchone() == (1,)
-    assert backup.execute("SELECT count(*) FROM idx_place_position").fetchone() == (1,)
-    backup.close()
+
+def test_every_file_that_the_guide_names_is_there() -> None:
+    guide = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| (`[^|]*) \| [^|]* \|$", guide.partition("## One estate")[0], re.MULTILINE)
+    named = {name for row in table for name in re.findall(r"`([^`]+)`", row)}
+
+    assert named | {"README.md", "Dockerfile.dockerignore"} == {path.name for path in DEPLOY.iterdir()}

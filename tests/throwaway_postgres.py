@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -60,7 +61,39 @@ class PostgresMissingError(RuntimeError):
 
 @contextlib.contextmanager
 def throwaway_postgres(settings: Mapping[str, str] | None = None) -> Iterator[str]:
-    """The SQLAlchemy URL of an empty database with PostGIS, gone with its server when the block is left.
+    """The SQLAlchemy URL of an empty database with PostGIS, gone with its server when the block is left."""
+    with throwaway_server(settings) as server:
+        yield server.url
+
+
+@dataclass
+class Server:
+    """A server that can be stopped, and started again with what it held, on the same port."""
+
+    folder: Path
+    user: pwd.struct_passwd | None
+    password: str
+    process: subprocess.Popen[bytes]
+    port: int
+
+    @property
+    def url(self) -> str:
+        url = URL.create("postgresql+psycopg", "aed", self.password, "127.0.0.1", self.port, "aed")
+        return url.render_as_string(hide_password=False)
+
+    def stop(self) -> None:
+        """In order, so that nothing is lost that was committed; whoever is connected is cut off."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(STOP_SECONDS)
+
+    def start(self) -> None:
+        self.process, self.port = _start(self.folder, self.user, self.password, port=self.port)
+
+
+@contextlib.contextmanager
+def throwaway_server(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A server with an empty database with PostGIS, gone when the block is left.
 
     `settings` are added to `SETTINGS` (a benchmark wants larger buffers than a test).
 
@@ -84,14 +117,14 @@ def throwaway_postgres(settings: Mapping[str, str] | None = None) -> Iterator[st
             os.chown(folder, user.pw_uid, user.pw_gid)
         password = secrets.token_urlsafe(18)
         _make_cluster(folder, user, password, {**SETTINGS, **(settings or {})})
-        server, port = _start(folder, user, password)
-        cleaning_up.callback(_stop, server)
+        server = Server(folder, user, password, *_start(folder, user, password))
+        cleaning_up.callback(lambda: _stop(server.process))
+        port = server.port
         with psycopg.connect(_conninfo(port, password, "postgres"), autocommit=True) as maintenance:
             maintenance.execute("CREATE DATABASE aed")
         with psycopg.connect(_conninfo(port, password, "aed"), autocommit=True) as database:
             database.execute("CREATE EXTENSION postgis")
-        url = URL.create("postgresql+psycopg", "aed", password, "127.0.0.1", port, "aed")
-        yield url.render_as_string(hide_password=False)
+        yield server
 
 
 def copy_database(url: str, name: str) -> str:
@@ -210,16 +243,17 @@ def _make_cluster(
 
 
 def _start(
-    folder: Path, user: pwd.struct_passwd | None, password: str
+    folder: Path, user: pwd.struct_passwd | None, password: str, *, port: int | None = None
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """The running server and its port.
+    """The running server and its port: the one asked for, or one that is free.
 
     A port that was free a moment ago may be taken by another process before the server has it: three tries.
     """
     log_path = folder / "log"
+    is_free_to_choose = port is None
     socket_folder = str(folder) if len(str(folder)) <= LONGEST_SOCKET_FOLDER else ""
     for _ in range(3):
-        port = _free_port()
+        port = port or _free_port()
         command = [
             *_as_user(user),
             str(BIN / "postgres"),
@@ -249,6 +283,7 @@ def _start(
             _stop(server)
             raise
         _stop(server)
+        port = None if is_free_to_choose else port
     raise PostgresMissingError(f"PostgreSQL did not start:\n{log_path.read_text(errors='replace')[-2000:]}")
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio.to_thread
 import structlog
@@ -21,7 +22,8 @@ from aed.db import DatabaseDep, open_database, reads
 from aed.errors import AedError, DatabaseUnavailable, NetworkFileUnusable, NotSignedIn
 from aed.incidents import api as incidents_api
 from aed.migrations import head
-from aed.problems import Problem, problem
+from aed.problems import PROBLEM_TYPE, Problem, problem
+from aed.publishing import api as publishing_api
 from aed.registry import api as registry_api
 from aed.settings import Settings, load_settings
 from aed.walking.file import load_network
@@ -61,8 +63,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.network = _network(settings.walking_network)
     for part in (incidents_api, registry_api, accounts_api):
         app.include_router(part.router, prefix="/v1")
+    app.include_router(publishing_api.router)
     _add_health(app)
     _add_problems(app)
+    _describe(app)
     app.add_middleware(_BodyLimit, limit_bytes=settings.body_limit_bytes)
     if settings.access_log:
         app.add_middleware(_AccessLog)
@@ -164,6 +168,37 @@ def _add_problems(app: FastAPI) -> None:
         )
 
 
+# --- OpenAPI --------------------------------------------------------------------------------------------
+
+_HEADERS_OF_THE_NEW = {
+    "Location": {"description": "Where it is from now on", "schema": {"type": "string"}},
+    "ETag": {"description": "Its version, for If-Match", "schema": {"type": "string"}},
+}
+
+
+def _describe(app: FastAPI) -> None:
+    """The document says what FastAPI cannot know: the content type of problems, headers, and the token."""
+    made_by_fastapi = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is not None:
+            return app.openapi_schema
+        document = made_by_fastapi()
+        document["components"]["securitySchemes"] = {
+            "token": {"type": "http", "scheme": "bearer", "description": "Made by `aed tokens create`"}
+        }
+        document["security"] = [{}, {"token": []}]  # anonymous questions are answered too
+        operations = [each for path in document["paths"].values() for each in path.values()]
+        for status, answer in (each for one in operations for each in one["responses"].items()):
+            if status == "4XX" or status.startswith("5"):
+                answer["content"] = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+            if status == "201":
+                answer["headers"] = _HEADERS_OF_THE_NEW
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] # the way that FastAPI's guide shows
+
+
 # --- middleware -----------------------------------------------------------------------------------------
 
 
@@ -237,6 +272,6 @@ class _AccessLog:
                 "request",
                 method=scope["method"],
                 path=scope["path"],
-                status=status,
+                status=status or 500,  # nothing sent yet: what was raised is answered farther out
                 ms=round((time.perf_counter() - started) * 1000, 2),
             )

@@ -29,6 +29,12 @@ class InvalidInput(AedError):
     title = "The input is not valid"
 
 
+class InvalidQuery(InvalidInput):
+    """The same where a standard asks for 400."""
+
+    status = 400
+
+
 class NotSignedIn(AedError):
     """No token, or one that is wrong, revoked or expired."""
 
@@ -77,6 +83,14 @@ class VersionNeeded(AedError):
     title = "If-Match is needed"
 
 
+class TooBusy(AedError):
+    """Enough of this is being done at this moment; asking again later will succeed."""
+
+    status = 429
+    code = "too-busy"
+    title = "Too much of this at once"
+
+
 class DatabaseUnavailable(AedError):
     """The database does not answer; asking again soon may succeed."""
 
@@ -91,3 +105,19 @@ class NetworkFileUnusable(AedError):
     status = 500
     code = "network-file-unusable"
     title = "The walking network cannot be read"
+
+
+class BackupFailed(AedError):
+    """A backup or a restoring that could not be done; what was there before still is."""
+
+    status = 500
+    code = "backup-failed"
+    title = "The backup could not be made or restored"
+
+
+class BackupUnusable(AedError):
+    """A backup that is missing, cut short, damaged, foreign, or of another kind or a newer version."""
+
+    status = 422
+    code = "backup-unusable"
+    title = "The backup cannot be used"

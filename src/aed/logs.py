@@ -21,7 +21,13 @@ def set_up_logs(settings: Settings) -> None:
         )
         shaping: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, renderer]
     else:
-        shaping = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        shaping = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                # The default shows every local variable: keys and patients' places, and takes seconds.
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

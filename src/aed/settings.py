@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from aed.errors import InvalidInput
 
@@ -22,7 +22,7 @@ class LogFormat(StrEnum):
 class Arrival(BaseModel):
     """The numbers of the expected-time arithmetic (`aed.incidents.rules.arrival`)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     pick_up_seconds: float = Field(112.0, ge=0, description="Fetch and return, the part without distance")
     # Fitted to Gramm 2025: round trips of 200/400/600 m took 4.05/6.62/8.62 min.
@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     """The process's settings."""
 
     model_config = SettingsConfigDict(
-        env_prefix="AED_", env_nested_delimiter="__", frozen=True, extra="ignore"
+        env_prefix="AED_", env_nested_delimiter="__", frozen=True, extra="ignore", allow_inf_nan=False
     )
 
     database_url: str = Field(
@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     walking_network: Path = Field(
         Path(".state/walking.npz"), description="The file that `aed walking build` made"
     )
+    backups: Path = Field(Path(".state/backups"), description="The folder that `aed backup` fills")
     host: str = Field("127.0.0.1", description="Where `aed serve` listens")
     port: int = Field(8000, ge=0, le=65535, description="Its port")
     threads: int = Field(8, ge=1, le=64, description="Requests answered at once")
@@ -98,6 +99,9 @@ def load_settings() -> Settings:
     """The settings as the environment has them. A value that cannot be meant raises InvalidInput by name."""
     try:
         return Settings()
+    except SettingsError as error:
+        name = "AED_" + str(error).partition('"')[2].partition('"')[0].upper()
+        raise InvalidInput(f"{name}: must be JSON, or give its parts as {name}__….", field=name) from None
     except ValidationError as error:
         wrong = error.errors()[0]
         name = "AED_" + "__".join(str(part).upper() for part in wrong["loc"])

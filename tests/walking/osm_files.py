@@ -13,15 +13,16 @@ from aed.geo import Position
 
 ORIGIN = Position(47.14, 9.52)
 _METRES_PER_DEGREE = 111_180.0
-_METRES_PER_DEGREE_EAST = 111_410.0 * math.cos(math.radians(ORIGIN.lat))
+_METRES_PER_DEGREE_EAST = 111_410.0  # at the equator
 
 type Tags = Mapping[str, str]
 type Plan = Mapping[int, tuple[float, float]]
 
 
-def at(east: float, north: float) -> Position:
+def at(east: float, north: float, *, origin: Position = ORIGIN) -> Position:
     """The place so many metres east and north of the origin (to a metre or so in a thousand)."""
-    return Position(ORIGIN.lat + north / _METRES_PER_DEGREE, ORIGIN.lon + east / _METRES_PER_DEGREE_EAST)
+    metres_east = _METRES_PER_DEGREE_EAST * math.cos(math.radians(origin.lat))
+    return Position(origin.lat + north / _METRES_PER_DEGREE, origin.lon + east / metres_east)
 
 
 def write_osm(
@@ -30,13 +31,14 @@ def write_osm(
     ways: Sequence[tuple[Sequence[int], Tags]],
     *,
     node_tags: Mapping[int, Tags] | None = None,
+    origin: Position = ORIGIN,
 ) -> Path:
     """An extract in `path` with nodes by number at (east, north) metres, and ways over them."""
     tags_of = node_tags or {}
     writer = osmium.SimpleWriter(str(path), overwrite=True)
     try:
         for number in sorted(plan):
-            place = at(*plan[number])
+            place = at(*plan[number], origin=origin)
             writer.add_node(
                 osmium.osm.mutable.Node(
                     id=number, location=(place.lon, place.lat), tags=dict(tags_of.get(number, {})), version=1

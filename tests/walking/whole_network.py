@@ -78,7 +78,7 @@ def costs_over_the_whole_network(
                     for side in sides:
                         arcs.append((source, side, 0.0) if terminal == source else (side, terminal, 0.0))
             here, at = sides[-1], place
-        join(here, v, length - at)
+        join(here, v, max(0.0, length - at))  # a footing at the very end may round beyond it
 
     best: dict[tuple[int, int], float] = {}
     for a, b, metres in arcs:

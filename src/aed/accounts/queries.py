@@ -22,7 +22,10 @@ def regions_below(session: Session, region_id: int) -> tuple[int, ...]:
 
 
 def estates_sharing(session: Session, estate_id: int) -> tuple[int, ...]:
-    """The estate and those of its neighbourhood. Its table lies above this floor: asked for by name."""
+    """The estate and those of its neighbourhood. Its table lies above this floor: asked for by name.
+
+    visibility: it is what the predicates are made of, and answers ids alone.
+    """
     here = select(_estates.c.neighbourhood).where(_estates.c.id == estate_id).scalar_subquery()
     neighbours = select(_estates.c.id).where(_estates.c.neighbourhood == here)
     return tuple(sorted({estate_id, *session.scalars(neighbours)}))
@@ -33,7 +36,7 @@ def region_by_code(session: Session, code: str) -> Region:
     region = session.scalar(select(Region).where(Region.code == code))
     if region is None:
         known = list(session.scalars(select(Region.code).order_by(Region.code).limit(20)))
-        names = ", ".join(known) or "none yet: aed regions add"
+        names = ", ".join(known) or "none yet: aed regions put"
         raise NotFound(f"There is no region '{code}'. Known: {names}.", field="region")
     return region
 

@@ -3,8 +3,10 @@
 context.py   the settings, the database, who is acting
 screen.py    tables and sentences for people
 server.py    aed serve, aed db
+backups.py   aed backup, aed restore
 lookup.py    aed nearest, aed walking
 imports.py   aed import
+exports.py   aed export
 register.py  aed devices, estates, gates, consumables, holidays, regions
 tokens.py    aed tokens
 demo.py      aed demo
@@ -13,10 +15,11 @@ demo.py      aed demo
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 import typer
 
-from aed.cli import demo, imports, lookup, register, server, tokens
+from aed.cli import backups, demo, exports, imports, lookup, register, server, tokens
 from aed.cli.context import answering_errors
 
 app = typer.Typer(
@@ -26,8 +29,11 @@ app = typer.Typer(
     help="Registry, lookup and upkeep of a network of defibrillators and first-aiders.",
 )
 app.command("serve")(server.serve)
-app.command("nearest")(lookup.nearest_command)
+app.command("nearest", context_settings={"ignore_unknown_options": True})(lookup.nearest_command)
+app.command("export")(exports.export_command)
 app.command("demo")(demo.demo)
+app.command("backup")(backups.backup)
+app.command("restore")(backups.restore)
 app.add_typer(server.db, name="db")
 app.add_typer(lookup.walking, name="walking")
 app.add_typer(imports.imports, name="import")
@@ -38,6 +44,9 @@ for name, group in register.GROUPS.items():
 
 def main() -> None:
     """The `aed` command: an expected failure is a sentence and exit status 1, never a stack trace."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that has no Chinese still gets its answer
+            stream.reconfigure(errors="backslashreplace")
     with answering_errors():
-        app()
+        app(prog_name="aed")
     sys.exit(0)

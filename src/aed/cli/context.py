@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from aed.accounts import queries as accounts
 from aed.accounts.rules import ANYONE, Role, Scope, Viewer
 from aed.db import Database, open_database, reads, transaction
-from aed.errors import AedError, InvalidInput
+from aed.errors import AedError, DatabaseUnavailable, InvalidInput
 from aed.registry import queries as registry
 from aed.settings import Settings, load_settings
 
@@ -32,6 +32,14 @@ def opened(settings: Settings | None = None) -> Iterator[Database]:
 def writing(settings: Settings | None = None) -> Iterator[Session]:
     """One transaction for one command."""
     with opened(settings) as database, transaction(database) as session:
+        yield session
+
+
+@contextmanager
+def writing_much() -> Iterator[Session]:
+    """One transaction for a long command, which waits its turn behind another such one."""
+    patient = {"lock_timeout_ms": 600_000, "statement_timeout_ms": 600_000}
+    with writing(load_settings().model_copy(update=patient)) as session:
         yield session
 
 
@@ -75,9 +83,9 @@ def _member(session: Session, which: str) -> Viewer:
     if slash:
         estate_id = registry.estate_id_of(session, source=source, source_id=source_id)
     else:
-        estate_id = int(which) if which.isdigit() else None
+        estate_id = int(which) if which.isascii() and which.isdecimal() and len(which) < 19 else None
     if estate_id is None:
-        raise InvalidInput(f"There is no estate {which}.", field="as")
+        raise InvalidInput(f"There is no estate '{which}': see aed estates list.", field="as")
     estate = registry.estate(session, operator(), estate_id)
     return Viewer(
         role=Role.MEMBER,
@@ -92,15 +100,26 @@ def answering_errors() -> Iterator[None]:
     """Says an expected failure in one sentence and ends with status 1."""
     try:
         yield
+    except DatabaseUnavailable as error:
+        why = _first_line(error.__cause__.orig) if isinstance(error.__cause__, DBAPIError) else ""
+        _fail(f"{error.detail} ({why})" if why else error.detail)
     except AedError as error:
-        sys.stderr.write(f"aed: {error.detail}\n")
-        sys.exit(1)
+        _fail(error.detail)
     except DBAPIError as error:
-        first = str(error.orig).strip().splitlines()[:1]
-        sys.stderr.write(f"aed: the database refused: {first[0] if first else error.__class__.__name__}\n")
-        if "no such table" in str(error.orig) or "does not exist" in str(error.orig):
-            sys.stderr.write("aed: is its schema there? Run: aed db upgrade\n")
-        sys.exit(1)
+        _fail(f"the database refused: {_first_line(error.orig)}")
+    except UnicodeEncodeError:
+        _fail("what was given holds characters that are no text.")
+    except OSError as error:
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}.")
     except KeyboardInterrupt:
         sys.stderr.write("aed: stopped\n")
         sys.exit(130)
+
+
+def _first_line(error: BaseException | None) -> str:
+    return next(iter(str(error).strip().splitlines()), error.__class__.__name__)
+
+
+def _fail(sentence: str) -> None:
+    sys.stderr.write(f"aed: {sentence}\n")
+    sys.exit(1)

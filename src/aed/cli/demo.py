@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,7 +20,7 @@ from aed.errors import InvalidInput
 from aed.geo import Position
 from aed.incidents.queries.nearest import Question, nearest
 from aed.interchange import actions
-from aed.settings import load_settings
+from aed.settings import Settings, load_settings
 from aed.walking.build import build_network
 from aed.walking.file import load_network, save_network
 from aed.walking.network import WalkingNetwork
@@ -27,7 +28,10 @@ from aed.walking.network import WalkingNetwork
 HERE = Path("geodata/demo_district")
 
 
-def demo(folder: Annotated[Path, typer.Option(help="The district's folder")] = HERE) -> None:
+def demo(
+    folder: Annotated[Path, typer.Option(help="The district's folder")] = HERE,
+    ask_all: Annotated[bool, typer.Option("--all", help="Ask all the questions of the district")] = False,
+) -> None:
     """Make the demo's database and network, ask one question, and say what to type next."""
     if not (folder / "devices.csv").is_file():
         raise InvalidInput(
@@ -38,28 +42,45 @@ def demo(folder: Annotated[Path, typer.Option(help="The district's folder")] = H
         bring_up_to_date(database)
         _load(database, folder)
         network = _network(folder / "streets.osm.pbf", settings.walking_network)
-        asked = json.loads((folder / "questions.json").read_text(encoding="utf-8"))[0]
-        question = Question(
-            here=Position(asked["lat"], asked["lon"]),
-            at=datetime.fromisoformat(asked["at"]),
-            floor=asked["floor"],
-            limit=5,
-        )
-        say()
-        say(f"{asked['name_zh']} {asked['name_en']}")
-        say(f"{asked['lat']}, {asked['lon']} at {question.at:%Y-%m-%d %H:%M %z}, asked by a dispatcher:")
-        say()
-        with reads(database) as session:
-            viewer = viewer_as(session, "dispatcher:CN-33")
-            answer = nearest(session.connection(), viewer, question, network=network, settings=settings)
-        print_answer(answer, settings)
+        questions = json.loads((folder / "questions.json").read_text(encoding="utf-8"))
+        if ask_all:
+            for asked in questions:
+                _ask(database, asked, _WHO.get(asked["as"], asked["as"]), network, settings)
+                say(f"→ {asked['note']}")
+            return
+        asked = questions[0]
+        _ask(database, asked, _WHO["dispatcher"], network, settings)
     say()
     here = f"{asked['lat']} {asked['lon']}"
     say("Next:")
     say(f"  .venv/bin/aed nearest {here} --at 2026-09-22T02:00:00+08:00      anyone, at night")
     say("  .venv/bin/aed nearest 30.284038 120.098707 --as estate:demo-district/inkstone      a resident")
+    say("  .venv/bin/aed demo --all      all the questions of the district, and what each shows")
     say("  make serve      then http://127.0.0.1:8000/docs, or")
     say(f"  curl 'http://127.0.0.1:8000/v1/nearest?lat={asked['lat']}&lon={asked['lon']}'")
+
+
+_WHO = {"dispatcher": "dispatcher:CN-33", "estate:inkstone": "estate:demo-district/inkstone"}
+"""How the district's questions call who asks, and how `aed nearest --as` does."""
+
+
+def _ask(
+    database: Database, asked: Mapping[str, Any], who: str, network: WalkingNetwork, settings: Settings
+) -> None:
+    question = Question(
+        here=Position(asked["lat"], asked["lon"]),
+        at=datetime.fromisoformat(asked["at"]),
+        floor=asked["floor"],
+        limit=5,
+    )
+    say()
+    say(f"{asked['name_zh']} {asked['name_en']}")
+    say(f"{asked['lat']}, {asked['lon']} at {question.at:%Y-%m-%d %H:%M %z}, asked as {who}:")
+    say()
+    with reads(database) as session:
+        viewer = viewer_as(session, who)
+        answer = nearest(session.connection(), viewer, question, network=network, settings=settings)
+    print_answer(answer, settings, viewer)
 
 
 def _load(database: Database, folder: Path) -> None:

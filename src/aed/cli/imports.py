@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import csv
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.cli.context import operator, writing
+from aed.cli.context import operator, writing_much
 from aed.cli.screen import counting, say, table
-from aed.errors import Conflict
+from aed.errors import Conflict, InvalidInput
 from aed.interchange import actions
-from aed.interchange.actions import ImportReport
+from aed.interchange.actions import BadRow, ImportReport, Progress
+from aed.interchange.formats.cells import neutral
 from aed.interchange.formats.recognise import DeviceFormat
+from aed.interchange.formats.table import SET_ASIDE_COLUMNS
 
 imports = typer.Typer(no_args_is_help=True, help="Read lists: again and again, without doubling anything.")
 
 File = Annotated[Path, typer.Argument(help="The file")]
-Strict = Annotated[bool, typer.Option(help="Take nothing when any row is bad")]
-BadRows = Annotated[Path | None, typer.Option(help="Write the rows set aside, with reasons, to this CSV")]
+Strict = Annotated[bool, typer.Option("--strict", help="Take nothing when any row is bad")]
+BadRows = Annotated[
+    Path | None,
+    typer.Option(help="Write the rows set aside to this CSV, with reasons; put right, it can be imported"),
+]
 SHOWN = 20
 
 
@@ -28,57 +36,106 @@ SHOWN = 20
 def devices(
     file: File,
     form: Annotated[DeviceFormat | None, typer.Option("--format", help="Recognised when left out")] = None,
-    region: Annotated[str | None, typer.Option(help="For rows that name neither estate nor region")] = None,
+    region: Annotated[
+        str | None, typer.Option(help="For new devices whose row names neither estate nor region")
+    ] = None,
     strict: Strict = False,
     bad_rows: BadRows = None,
 ) -> None:
     """Devices: the project's own CSV or GeoJSON, or OpenStreetMap's GeoJSON."""
-    with writing() as session, counting("devices") as progress:
-        report = actions.import_devices(
+    _import(
+        "devices",
+        lambda session, progress: actions.import_devices(
             session, operator(), file, at=clock.now(), form=form, region=region, progress=progress
-        )
-        _refuse_if(strict, report)
-    _tell(report, file, bad_rows)
+        ),
+        file,
+        strict,
+        bad_rows,
+    )
 
 
 @imports.command("estates")
 def estates(file: File, strict: Strict = False, bad_rows: BadRows = None) -> None:
     """Regions, estates and gates: the project's own GeoJSON or CSV."""
-    with writing() as session, counting("estates and gates") as progress:
-        report = actions.import_estates(session, operator(), file, at=clock.now(), progress=progress)
-        _refuse_if(strict, report)
-    _tell(report, file, bad_rows)
+    _import(
+        "rows",
+        lambda session, progress: actions.import_estates(
+            session, operator(), file, at=clock.now(), progress=progress
+        ),
+        file,
+        strict,
+        bad_rows,
+    )
 
 
 @imports.command("responders")
 def responders(file: File, strict: Strict = False, bad_rows: BadRows = None) -> None:
     """Responders: the project's own CSV or GeoJSON, a row for each place of a person."""
-    with writing() as session, counting("people") as progress:
-        report = actions.import_responders(session, operator(), file, at=clock.now(), progress=progress)
-        _refuse_if(strict, report)
-    _tell(report, file, bad_rows)
+    _import(
+        "rows",
+        lambda session, progress: actions.import_responders(
+            session, operator(), file, at=clock.now(), progress=progress
+        ),
+        file,
+        strict,
+        bad_rows,
+    )
 
 
-def _refuse_if(strict: bool, report: ImportReport) -> None:
-    if strict and report.bad:
-        first = report.bad[0]
-        raise Conflict(f"Nothing was taken: {len(report.bad)} bad rows, first {first.where}: {first.reason}")
-
-
-def _tell(report: ImportReport, file: Path, bad_rows: Path | None) -> None:
+def _import(
+    what: str,
+    run: Callable[[Session, Progress], ImportReport],
+    file: Path,
+    strict: bool,
+    bad_rows: Path | None,
+) -> None:
+    """Runs one import in one transaction, and tells. Nothing is taken when the list of bad rows, which was
+    asked for, cannot be written."""
+    with writing_much() as session, counting(what) as progress:
+        report = run(session, progress)
+        if bad_rows is not None:
+            _write(report.bad, bad_rows)
+        _refuse_if(strict, report, file)
     say(
         f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged, "
         f"{len(report.bad)} set aside."
     )
     if report.hours_not_understood:
         say(f"{report.hours_not_understood} have hours that were not understood: kept as written, unknown.")
-    if report.bad:
-        shown = report.bad[:SHOWN]
-        table("Set aside", ["where", "why"], [(row.where, row.reason) for row in shown])
-        if len(report.bad) > SHOWN:
-            say(f"… and {len(report.bad) - SHOWN} more.")
-    if bad_rows is not None:
-        with bad_rows.open("w", encoding="utf-8-sig", newline="") as opened_file:
-            writer = csv.writer(opened_file)
-            writer.writerow(["where", "why"])
-            writer.writerows((row.where, row.reason) for row in report.bad)
+    _tell(report.bad)
+
+
+def _refuse_if(strict: bool, report: ImportReport, file: Path) -> None:
+    if not report.bad or (report.taken and not strict):
+        return
+    _tell(report.bad)
+    first = f"{len(report.bad)} bad rows, first {report.bad[0].where}: {report.bad[0].reason}"
+    if report.taken == 0:
+        raise InvalidInput(f"{file.name} holds no row that can be taken: {first}", field="file")
+    raise Conflict(f"Nothing was taken: {first}")
+
+
+def _tell(bad: list[BadRow]) -> None:
+    if bad:
+        table("Set aside", ["where", "why"], [(row.where, row.reason) for row in bad[:SHOWN]])
+        if len(bad) > SHOWN:
+            say(f"… and {len(bad) - SHOWN} more: --bad-rows FILE writes them all.")
+
+
+def _write(bad: list[BadRow], target: Path) -> None:
+    columns = list(dict.fromkeys(name for row in bad for name in row.fields))
+    try:
+        with target.open("w", encoding="utf-8-sig", errors="replace", newline="") as opened:
+            writer = csv.writer(opened)
+            writer.writerow([*SET_ASIDE_COLUMNS, *columns])
+            for row in bad:
+                cells = [row.where, row.reason, *(_cell(row.fields.get(name)) for name in columns)]
+                writer.writerow([neutral(cell) for cell in cells])
+    except OSError as error:
+        raise InvalidInput(f"{target} cannot be written: {error.strerror}.", field="bad-rows") from None
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,16 +13,22 @@ import orjson
 import typer
 
 from aed import clock
+from aed.accounts.rules import ANYONE, Viewer
 from aed.cli.context import opened, viewer_as
-from aed.cli.screen import say, table
+from aed.cli.screen import Entry, entries, heading, say, warn
 from aed.db import reads
 from aed.errors import NetworkFileUnusable
 from aed.geo import Datum, position_from
 from aed.incidents.queries.nearest import Answer, NearbyDevice, Question, nearest
+from aed.incidents.queries.ways import GatePassed
+from aed.incidents.rules.arrival import Basis
 from aed.incidents.rules.moment import parse_moment
-from aed.incidents.rules.reasons import access_words
+from aed.incidents.rules.reasons import access_words, floor_words, gate_words, readiness_words
 from aed.incidents.schemas import answer_out
+from aed.registry.rules.device import Access
+from aed.responders.rules import Availability, CertificateKind
 from aed.settings import Settings, load_settings
+from aed.sharing.rules import is_of_the_house
 from aed.walking.build import build_network
 from aed.walking.file import load_network, save_network
 from aed.walking.network import WalkingNetwork
@@ -62,7 +69,7 @@ def nearest_command(
             shown = answer_out(answer, viewer, settings=settings)
             say(json.dumps(json.loads(orjson.dumps(shown)), ensure_ascii=False, indent=2))
         else:
-            print_answer(answer, settings)
+            print_answer(answer, settings, viewer)
 
 
 def network_or_none(settings: Settings) -> WalkingNetwork | None:
@@ -70,69 +77,117 @@ def network_or_none(settings: Settings) -> WalkingNetwork | None:
     try:
         return load_network(settings.walking_network)
     except NetworkFileUnusable as error:
-        say(f"No walking network ({error.detail}) Distances are estimated from straight lines.")
+        warn(f"{error.detail} Distances are estimated from straight lines.")
         return None
 
 
-def print_answer(answer: Answer, settings: Settings) -> None:
+def print_answer(answer: Answer, settings: Settings, viewer: Viewer = ANYONE) -> None:
     """The answer as a dispatcher reads it."""
     asked = answer.question
-    say(f"☎  {answer.emergency_number}: call first 请先拨打 {answer.emergency_number}")
-    say()
-    rows = [_row(number, near, asked.at) for number, near in enumerate(answer.devices, start=1)]
-    table(
-        "Devices, soonest at the patient first 可用设备（最快在前）",
-        ["", "back in", "walk", "straight", "access", "ready", "where", "how to get in", "ring"],
-        rows,
-        right=["", "back in", "walk", "straight"],
-    )
-    if not rows:
-        say("None that can be used now.")
+    say(f"☎  Call {answer.emergency_number} first. 请先拨打{answer.emergency_number}。")
+    heading("Devices, best first: how soon back at the patient, and how surely 可用设备（综合最优在前）")
+    if answer.devices:
+        numbered = enumerate(answer.devices, start=1)
+        entries(_COLUMNS, [_entry(str(number), near, asked.at, viewer) for number, near in numbered])
+    else:
+        say("None that can be used now. 目前没有可用设备。")
+    if not answer.is_complete:
+        say("There may be more: the search stopped among too many that cannot be used.")
     if answer.unusable:
-        table(
-            "Near, but not to be used now 附近但现在不可用",
-            ["", "back in", "walk", "straight", "why, until", "ready", "where", "how to get in", "ring"],
-            [_row("–", near, asked.at) for near in answer.unusable],
-            right=["back in", "walk", "straight"],
-        )
+        heading("Near, but not to be used now 附近但现在不可用")
+        entries(_COLUMNS, [_entry("–", near, asked.at, viewer) for near in answer.unusable])
     if answer.responders is not None:
-        table(
-            "Responders who may be called 可呼叫的急救员",
-            ["id", "there in", "certificate", "availability", "basis"],
-            [
-                (
-                    person.responder_id,
-                    minutes(math.ceil(person.walk_seconds / 30) * 30),
-                    person.certificate_kind,
-                    person.availability,
-                    person.basis,
-                )
-                for person in answer.responders
-            ],
-            right=["id", "there in"],
-        )
-    if answer.basis == "straight_line":
-        say("Estimated from straight lines: no walking network is known here.")
+        heading("Responders who may be called 可呼叫的急救员")
+        step = settings.responder_seconds_step
+        if answer.responders:
+            entries(
+                ["id", "there in"],
+                [
+                    Entry(
+                        (str(person.responder_id), minutes(math.ceil(person.walk_seconds / step) * step)),
+                        f"{_CERTIFICATES[person.certificate_kind]} · {_AVAILABILITIES[person.availability]}"
+                        + ("" if person.basis is Basis.WALKING_NETWORK else " · estimated 估算"),
+                    )
+                    for person in answer.responders
+                ],
+            )
+        else:
+            say("None within reach. 附近没有。")
+    if answer.basis is Basis.STRAIGHT_LINE:
+        say()
+        say("Estimated from straight lines: no walking network is known here. 按直线估算，此处无步行路网。")
 
 
-def _row(number: object, near: NearbyDevice, at: datetime) -> tuple[object, ...]:
+_COLUMNS = ("", "back in", "walk")
+_CERTIFICATES: Mapping[str, str] = {
+    CertificateKind.FIRST_AID: "first aid 救护员",
+    CertificateKind.CPR_AED: "CPR and AED 心肺复苏",
+    CertificateKind.PROFESSIONAL: "professional 专业人员",
+}
+_AVAILABILITIES: Mapping[Availability, str] = {
+    Availability.AVAILABLE: "available 可呼叫",
+    Availability.UNKNOWN: "availability not known 是否有空未知",
+}
+
+
+def _entry(number: str, near: NearbyDevice, at: datetime, viewer: Viewer) -> Entry:
+    """First how soon and whether; below it where, how to get in, and whom to ring."""
     row = near.row
-    where = "\n".join(dict.fromkeys(text for text in (row.place_zh, row.place_en) if text)) or row.estate_en
-    level = "" if row.floor == 0 else f" ({row.floor:+d})"
-    ways_in = "\n".join(dict.fromkeys(text for text in (row.how_to_get_in_zh, row.how_to_get_in_en) if text))
-    gates = "; ".join(gate.name_en for gate in near.gates if gate.is_closed)
-    return (
-        number,
-        minutes(near.fetch.fetch_seconds),
-        f"{near.walk_metres:.0f} m" + ("" if near.basis == "walking_network" else " est."),
-        f"{near.straight_metres:.0f} m",
-        access_words(near.access.access, near.access.until, at, row.time_zone)["en"]
-        + (f"; {gates} must be opened" if gates else ""),
-        near.readiness,
-        f"{where or ''}{level}",
-        ways_in,
-        row.guard_phone if near.access.access == "assisted" or near.by_closed_gate else None,
+    whether = [
+        access_words(near.access.access, near.access.until, at, row.time_zone)["en"],
+        readiness_words(near.readiness)["en"],
+    ]
+    if not near.readiness.is_usable:  # the reason comes first
+        whether.reverse()
+    estimated = "" if near.basis is Basis.WALKING_NETWORK else "~"
+    return Entry(
+        (number, minutes(near.fetch.fetch_seconds), f"{estimated}{near.walk_metres:.0f} m"),
+        " · ".join(whether),
+        [
+            *_place(near),
+            *_once(row.how_to_get_in_zh, row.how_to_get_in_en),
+            *(_through(gate) for gate in near.gates),
+            *_to_ring(near, viewer),
+        ],
     )
+
+
+def _place(near: NearbyDevice) -> list[str]:
+    row = near.row
+    words = _once(row.place_zh, row.place_en) or _once(row.estate_zh, row.estate_en)
+    if not words:
+        words = [f"{row.lat:.6f}, {row.lon:.6f}"]
+    if row.floor != 0:
+        floor = floor_words(row.floor, near.fetch.floor_seconds)
+        words.append(f"{floor['en']} {floor['zh']}")
+    return words
+
+
+def _through(gate: GatePassed) -> str:
+    words = gate_words(
+        gate.name_en,
+        gate.name_zh,
+        gate.wait_seconds,
+        hours_known=gate.hours_known,
+        is_closed=gate.is_closed,
+    )
+    return f"{words['zh']} {words['en']}"
+
+
+def _to_ring(near: NearbyDevice, viewer: Viewer) -> list[str]:
+    row = near.row
+    inside = viewer.is_signed_in and is_of_the_house(viewer, row.estate_id, row.region_id)
+    needs_guard = near.access.access is Access.ASSISTED or near.by_closed_gate
+    ring = []
+    if row.guard_phone and (inside or needs_guard):
+        ring.append(f"guard 门岗 {row.guard_phone}")
+    if inside and row.keeper_phone:
+        ring.append(f"keeper 责任人 {row.keeper_name} {row.keeper_phone}")
+    return [f"☎  {' · '.join(ring)}"] if ring else []
+
+
+def _once(*texts: str | None) -> list[str]:
+    return list(dict.fromkeys(text for text in texts if text))
 
 
 def minutes(seconds: float) -> str:

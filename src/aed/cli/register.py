@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 from pydantic import BaseModel, ValidationError
+from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts import actions as accounts_actions
@@ -36,11 +37,17 @@ from aed.registry.schemas.estates import EstateAmend, EstateIn, EstateOut, GateA
 from aed.registry.schemas.holidays import HolidayYearIn, SpecialDay
 
 Fields = Annotated[list[str], typer.Argument(help="NAME=VALUE …", metavar="NAME=VALUE…")]
-Id = Annotated[int, typer.Argument(help="Its id", min=1)]
+LARGEST_ID = 2**63 - 1
+Id = Annotated[int, typer.Argument(help="Its id", min=1, max=LARGEST_ID, show_default=False)]
 Version = Annotated[
     int | None,
-    typer.Option(help="Refuse when it is at another version by now (see show); else the present one"),
+    typer.Option(
+        min=1,
+        max=LARGEST_ID,
+        help="Refuse when it is at another version by now (see show); else the present one",
+    ),
 ]
+After = Annotated[int, typer.Option(min=0, max=LARGEST_ID, help="Go on after this id")]
 SHOWN = 100
 
 
@@ -57,7 +64,8 @@ def fields_in[SchemaT: BaseModel](shape: type[SchemaT], given: Iterable[str]) ->
     try:
         return shape.model_validate(values)
     except ValidationError as error:
-        wrong = error.errors()[0]
+        # A name that is not known comes first: it is why what was meant by it is missing.
+        wrong = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         field = ".".join(str(part) for part in wrong["loc"])
         known = ", ".join(shape.model_fields)
         hint = f" Known: {known}." if wrong["type"] == "extra_forbidden" else ""
@@ -70,7 +78,7 @@ def _value(text: str) -> object:
     if text.startswith("@"):
         try:
             return json.loads(Path(text[1:]).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or no JSON
             raise InvalidInput(f"{text[1:]} cannot be read as JSON: {error}.", field=text) from None
     return text
 
@@ -88,6 +96,13 @@ def _show(shown: BaseModel) -> None:
         say(f"{name}: {'' if value is None else value}")
 
 
+def _show_history(session: Session, subject: str, subject_id: int) -> None:
+    for change in queries.changes(session, subject=subject, subject_id=str(subject_id)):
+        say(f"{change.at:%Y-%m-%d %H:%M:%SZ}  {change.who}")
+        for name, (before, after) in change.fields.items():
+            say(f"    {name}: {before} → {after}")
+
+
 # --- regions --------------------------------------------------------------------------------------------
 
 regions = typer.Typer(no_args_is_help=True, help="Provinces and cities above estates.")
@@ -101,8 +116,19 @@ def put_region(given: Fields) -> None:
         say(f"Region {region.code} is {region.name_en} {region.name_zh}.")
 
 
+@regions.command("show")
+def show_region(code: Annotated[str, typer.Argument(help="Its code")]) -> None:
+    """All of one region."""
+    with reading() as session:
+        region = accounts.region_by_code(session, code)
+        parent = next((each.code for each in accounts.regions(session) if each.id == region.parent_id), None)
+        shown = {name: getattr(region, name) for name in RegionIn.model_fields if name != "parent"}
+        _show(RegionIn.model_validate({**shown, "parent": parent}))
+
+
 @regions.command("list")
 def list_regions() -> None:
+    """The regions."""
     with reading() as session:
         rows = [
             (
@@ -153,14 +179,23 @@ def withdraw_estate(estate_id: Id, version: Version = None) -> None:
         say(f"Estate {estate_id} is withdrawn.")
 
 
+@estates_group.command("history")
+def estate_history(estate_id: Id) -> None:
+    """Who changed what and when, newest first."""
+    with reading() as session:
+        _show_history(session, "estates", queries.estate(session, operator(), estate_id).id)
+
+
 @estates_group.command("show")
 def show_estate(estate_id: Id) -> None:
+    """All of one estate."""
     with reading() as session:
         _show(EstateOut.of(queries.estate(session, operator(), estate_id)))
 
 
 @estates_group.command("list")
-def list_estates(after: Annotated[int, typer.Option(help="Go on after this id")] = 0) -> None:
+def list_estates(after: After = 0) -> None:
+    """The estates, a hundred at a time."""
     with reading() as session:
         rows = [
             (
@@ -197,8 +232,23 @@ def amend_gate(gate_id: Id, given: Fields, version: Version = None) -> None:
         say(f"Gate {gate.id} is at version {gate.version}.")
 
 
+@gates_group.command("show")
+def show_gate(gate_id: Id) -> None:
+    """All of one gate."""
+    with reading() as session:
+        _show(GateOut.of(queries.gate(session, operator(), gate_id)))
+
+
+@gates_group.command("history")
+def gate_history(gate_id: Id) -> None:
+    """Who changed what and when, newest first."""
+    with reading() as session:
+        _show_history(session, "gates", queries.gate(session, operator(), gate_id).id)
+
+
 @gates_group.command("withdraw")
 def withdraw_gate(gate_id: Id, version: Version = None) -> None:
+    """The gate is no longer there; its history stays."""
     with writing() as session:
         present = queries.gate(session, operator(), gate_id).version
         estates.withdraw_gate(session, operator(), gate_id, version=version or present, at=clock.now())
@@ -209,6 +259,7 @@ def withdraw_gate(gate_id: Id, version: Version = None) -> None:
 def list_gates(estate_id: Id) -> None:
     """The gates of an estate."""
     with reading() as session:
+        queries.estate(session, operator(), estate_id)
         rows = [
             (each.id, each.name_en, each.name_zh, each.passage, each.opening_hours, each.state)
             for each in (GateOut.of(gate) for gate in queries.gates(session, operator(), estate_id=estate_id))
@@ -253,17 +304,25 @@ def withdraw_device(device_id: Id, version: Version = None) -> None:
 
 @devices_group.command("show")
 def show_device(device_id: Id) -> None:
+    """All of one device."""
     with reading() as session:
         _show(DeviceOut.of(queries.device(session, operator(), device_id), operator()))
 
 
 @devices_group.command("list")
 def list_devices(
-    after: Annotated[int, typer.Option(help="Go on after this id")] = 0,
-    estate: Annotated[int | None, typer.Option(help="Of this estate")] = None,
+    after: After = 0,
+    estate: Annotated[
+        int | None, typer.Option(min=1, max=LARGEST_ID, help="Of this estate, by its id")
+    ] = None,
     region: Annotated[str | None, typer.Option(help="Of this region")] = None,
 ) -> None:
+    """The devices, a hundred at a time."""
     with reading() as session:
+        if region is not None:
+            accounts.region_by_code(session, region)
+        if estate is not None:
+            queries.estate(session, operator(), estate)
         rows = [
             (each.id, each.place_zh or each.place_en, each.opening_hours or "?", each.audience, each.state,
              each.first_expiry, f"{each.lat:.5f}, {each.lon:.5f}")
@@ -278,12 +337,7 @@ def list_devices(
 def device_history(device_id: Id) -> None:
     """Who changed what and when, newest first."""
     with reading() as session:
-        device = queries.device(session, operator(), device_id)
-        kept = queries.changes(session, subject="devices", subject_id=str(device.id))
-    for change in kept:
-        say(f"{change.at:%Y-%m-%d %H:%M:%SZ}  {change.who}")
-        for name, (before, after) in change.fields.items():
-            say(f"    {name}: {before} → {after}")
+        _show_history(session, "devices", queries.device(session, operator(), device_id).id)
 
 
 @consumables_group.command("fit")
@@ -319,8 +373,17 @@ def withdraw_consumable(consumable_id: Id, version: Version = None) -> None:
         say(f"Consumable {consumable_id} is withdrawn.")
 
 
+@consumables_group.command("history")
+def consumable_history(consumable_id: Id) -> None:
+    """Who changed what and when, newest first."""
+    with reading() as session:
+        found = queries.consumable(session, operator(), consumable_id)[0]
+        _show_history(session, "consumables", found.id)
+
+
 @consumables_group.command("show")
 def show_consumable(consumable_id: Id) -> None:
+    """All of one consumable."""
     with reading() as session:
         _show(ConsumableOut.of(queries.consumable(session, operator(), consumable_id)[0]))
 
@@ -345,6 +408,7 @@ def list_holidays() -> None:
 
 @holidays_group.command("show")
 def show_holidays(name: Name, year: Year) -> None:
+    """The special days of a year."""
     with reading() as session:
         _, days = queries.holiday_year(session, name, year)
         rows = [(special.day, f"{special.day:%a}", special.kind) for special in days]

@@ -6,7 +6,10 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
+from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -17,23 +20,81 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from aed.interchange.actions import Progress as Count
 
-console = Console(width=int(os.environ.get("COLUMNS", "0")) or (None if sys.stdout.isatty() else 118))
+NARROWEST, WIDEST, UNKNOWN_WIDTH = 60, 120, 100
+
+
+def _console() -> Console:
+    """As wide as the terminal, within reason: lines longer than 120 columns are hard to follow."""
+    if not sys.stdout.isatty() and not os.environ.get("COLUMNS", "").isdecimal():
+        return Console(width=UNKNOWN_WIDTH)
+    wide = Console().width
+    return Console(width=max(NARROWEST, min(WIDEST, wide)))
+
+
+console = _console()
 errors = Console(stderr=True)
 
 
 def say(text: str = "") -> None:
-    """A line as it is: nothing in it is markup."""
-    console.print(text, markup=False, highlight=False)
+    """A line as it is: nothing in it is markup, nothing is broken (a key, JSON) to fit the screen."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """A line beside the answer, not in it: what reads the answer as JSON does not meet it."""
+    errors.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def heading(text: str) -> None:
+    say()
+    console.print(text, style="bold", markup=False, highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One of a list: figures in columns, then what is said beside them, then lines below that."""
+
+    figures: Sequence[str]
+    said: str
+    below: Sequence[str] = ()
+
+
+def entries(columns: Sequence[str], found: Sequence[Entry]) -> None:
+    """A list without rules: narrow columns of figures on the left, words with the rest of the width."""
+    rows = [columns, *(each.figures for each in found)]
+    widths = [max(cell_len(row[column]) for row in rows) for column in range(len(columns))]
+    _beside(columns, widths, [], style="dim")
+    for each in found:
+        _beside(each.figures, widths, [each.said], style="bold")
+        _beside([""] * len(columns), widths, each.below, style="")
+
+
+def _beside(figures: Sequence[str], widths: Sequence[int], words: Sequence[str], *, style: str) -> None:
+    """The figures, right-aligned, and beside them the words, each beginning on a line of its own."""
+    left = "".join(
+        " " * (width - cell_len(figure)) + figure + "  "
+        for figure, width in zip(figures, widths, strict=True)
+    )
+    room = console.width - cell_len(left)
+    lines = [line for each in words for line in Text(each).wrap(console, room)] or [Text("")]
+    if not words and not left.strip():
+        return
+    for number, line in enumerate(lines):
+        beginning = left if number == 0 else " " * cell_len(left)
+        shown = Text(beginning + line.plain.rstrip(), style=style)
+        shown.rstrip()
+        console.print(shown, soft_wrap=True)
 
 
 def table(
     title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()
 ) -> None:
     """A table; the columns named in `right` hold numbers."""
-    shown = Table(title=title, title_justify="left", header_style="bold")
+    shown = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
         shown.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:

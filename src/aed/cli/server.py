@@ -11,7 +11,7 @@ from aed import clock, migrations
 from aed.app import create_app
 from aed.cli.context import opened, operator
 from aed.cli.screen import say
-from aed.db import Database, transaction
+from aed.db import Database, answering, transaction
 from aed.logs import set_up_logs
 from aed.registry.actions.holidays import seed_china
 from aed.settings import load_settings
@@ -41,7 +41,7 @@ def serve(
 @db.command()
 def upgrade(revision: Annotated[str, typer.Argument(help="Where to")] = "head") -> None:
     """Make the schema, or bring it up to date; safe to run again."""
-    with opened() as database:
+    with opened() as database, answering():
         bring_up_to_date(database, revision)
         say(f"The database is at schema {revision if revision != 'head' else migrations.head()}.")
 
@@ -49,7 +49,7 @@ def upgrade(revision: Annotated[str, typer.Argument(help="Where to")] = "head") 
 @db.command()
 def downgrade(revision: Annotated[str, typer.Argument(help="Where to; 'base' empties the database")]) -> None:
     """Go back to an earlier schema. What it does not hold is lost."""
-    with opened() as database:
+    with opened() as database, answering():
         migrations.downgrade(database, revision)
         say(f"The database is at schema {revision}.")
 

@@ -28,8 +28,8 @@ def create(
     days: Annotated[int | None, typer.Option(min=1, max=3650, help="Valid for so many days")] = None,
 ) -> None:
     """Make a token. Its key is printed once and stored nowhere."""
-    if not name.strip() or len(name) > 100:
-        raise InvalidInput("A token needs a name of at most 100 characters.", field="name")
+    if not name.strip() or len(name) > 100 or not name.isprintable():
+        raise InvalidInput("A token needs a name of at most 100 printable characters.", field="name")
     now = clock.now()
     with writing() as session:
         key = actions.create_token(

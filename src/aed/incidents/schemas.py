@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import h3
 from pydantic import BaseModel, ConfigDict, Field
 
 from aed.accounts.rules import Viewer
-from aed.geo import Position, map_links
+from aed.geo import Datum, Position, map_links
 from aed.incidents.queries.nearest import Answer, NearbyDevice
 from aed.incidents.queries.people import NearbyResponder
 from aed.incidents.rules import reasons
@@ -28,6 +29,19 @@ from aed.sharing.rules import is_of_the_house
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class NearestIn(BaseModel):
+    """The question, as the query of the URL. One model: FastAPI takes longer over eight parameters."""
+
+    lat: float = Field(description="Degrees, in `datum`", examples=[30.2901])
+    lon: float = Field(description="Degrees, in `datum`", examples=[120.1003])
+    datum: Datum = Field(Datum.WGS84, description="What lat and lon are in")
+    at: datetime | None = Field(None, description="A moment with its offset; now when left out")
+    limit: int = Field(5, ge=1, le=50, description="Devices at most")
+    floor: int = Field(0, ge=-20, le=200, description="The patient's; 0 is the ground floor")
+    route: bool = Field(False, description="With the way to each device as GeoJSON")
+    responders: int = Field(10, ge=1, le=50, description="Responders at most, for dispatchers")
 
 
 class WordsOut(Strict):
@@ -157,6 +171,7 @@ def answer_out(answer: Answer, viewer: Viewer, *, settings: Settings) -> dict[st
     }
 
 
+@lru_cache(maxsize=4_096)
 def moment(at: datetime | None) -> str | None:
     """ISO 8601 in UTC with a Z."""
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at is not None else None
@@ -164,7 +179,8 @@ def moment(at: datetime | None) -> str | None:
 
 def _device(near: NearbyDevice, answer: Answer, viewer: Viewer, settings: Settings) -> dict[str, Any]:
     row, until = near.row, near.access.until
-    ring = {"guard": row.guard_phone if near.access.access is Access.ASSISTED else None}
+    needs_guard = near.access.access is Access.ASSISTED or near.by_closed_gate
+    ring = {"guard": row.guard_phone if needs_guard else None}
     if viewer.is_signed_in and is_of_the_house(viewer, row.estate_id, row.region_id):
         ring = {"guard": row.guard_phone, "keeper_name": row.keeper_name, "keeper": row.keeper_phone}
     return {

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+import re
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from aed.accounts.schemas import Code, Name, Phone, RegionIn, TimeZone, Words
-from aed.geo import Datum
+from aed.geo import Datum, Position, position_from
 from aed.registry.rules.device import Cabinet, DeviceState, Entry
 from aed.registry.rules.gate import Passage
 from aed.registry.schemas.fields import Day, Floor, Label, OpeningHours, Ref, Source
 from aed.responders.rules import CertificateKind, PlaceKind
 from aed.sharing.rules import Audience
 
+
+def _written_as_a_date(given: object) -> object:
+    if isinstance(given, str) and re.fullmatch(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\s*", given):
+        return given
+    raise ValueError("must be a date such as 2027-05-31")
+
+
+def _written_as_a_moment(given: object) -> object:
+    if isinstance(given, str) and re.match(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]", given):
+        return given
+    raise ValueError("must be a moment such as 2026-12-31T00:00:00+08:00")
+
+
 Degrees = Annotated[float, Field(allow_inf_nan=False)]
+FileDay = Annotated[Day, BeforeValidator(_written_as_a_date)]
+"""A number is not taken for a date."""
+FileMoment = Annotated[datetime, BeforeValidator(_written_as_a_moment)]
 
 
 class FileRow(BaseModel):
     """A row of a file: unknown columns are refused, empty cells dropped."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, coerce_numbers_to_str=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -29,21 +46,32 @@ class FileRow(BaseModel):
         if not isinstance(given, dict):
             return given
         return {
-            name: value
+            name: str(value).lower() if isinstance(value, bool) else value  # true is neither 1 nor 1.0
             for name, value in given.items()
             if value is not None and not (isinstance(value, str) and not value.strip())
         }
 
 
-class DeviceRow(FileRow):
+class PlacedRow(FileRow):
+    """A row with a position."""
+
+    lat: Degrees
+    lon: Degrees
+    datum: Datum = Datum.WGS84
+
+    def position(self) -> Position:
+        """In WGS-84. Raises InvalidInput naming lat or lon."""
+        return position_from(self.lat, self.lon, self.datum)
+
+
+class DeviceRow(PlacedRow):
     """One device of a devices file."""
 
     source: Source
     source_id: Ref
-    lat: Degrees
-    lon: Degrees
-    datum: Datum = Datum.WGS84
     estate: Ref | None = None
+    estate_source: Source | None = None
+    """Whose id `estate` is; the row's own `source` when left out."""
     region: Code | None = None
     place_en: Words | None = None
     place_zh: Words | None = None
@@ -62,9 +90,10 @@ class DeviceRow(FileRow):
     audience: Audience = Audience.ESTATE
     state: DeviceState = DeviceState.IN_SERVICE
     out_of_service_reason: Words | None = None
-    pads_expire_on: Day | None = None
-    battery_expires_on: Day | None = None
-    last_checked_on: Day | None = None
+    pads_expire_on: FileDay | None = None
+    child_pads_expire_on: FileDay | None = None
+    battery_expires_on: FileDay | None = None
+    last_checked_on: FileDay | None = None
 
 
 class RegionRow(FileRow, RegionIn):
@@ -84,16 +113,14 @@ class EstateRow(FileRow):
     boundary: dict[str, Any]
 
 
-class GateRow(FileRow):
+class GateRow(PlacedRow):
     kind: Literal["gate"]
     source: Source
     source_id: Ref
     estate: Ref
+    estate_source: Source | None = None
     name_en: Name
     name_zh: Name
-    lat: Degrees
-    lon: Degrees
-    datum: Datum = Datum.WGS84
     passage: Passage
     opening_hours: OpeningHours | None = None
 
@@ -102,7 +129,7 @@ type EstatesFileRow = Annotated[RegionRow | EstateRow | GateRow, Field(discrimin
 """A row of an estates file: its column `kind` says which."""
 
 
-class ResponderRow(FileRow):
+class ResponderRow(PlacedRow):
     """One place of one person; rows of a person repeat what is the person's."""
 
     source: Source
@@ -115,14 +142,11 @@ class ResponderRow(FileRow):
     certificate_kind: CertificateKind
     certificate_issuer: Name
     certificate_number: Label | None = None
-    certificate_issued_on: Day | None = None
-    certificate_valid_until: Day
+    certificate_issued_on: FileDay | None = None
+    certificate_valid_until: FileDay
     availability: OpeningHours | None = None
-    paused_until: datetime | None = None
+    paused_until: FileMoment | None = None
     place: PlaceKind
-    lat: Degrees
-    lon: Degrees
-    datum: Datum = Datum.WGS84
     floor: Floor = 0
     place_hours: OpeningHours | None = None
 
@@ -132,19 +156,35 @@ class ResponderRow(FileRow):
             raise ValueError("paused_until needs an offset, such as 2026-12-31T00:00:00+08:00")
         return self
 
-    def person(self) -> tuple[str | date | datetime | None, ...]:
-        """What must be the same in every row of a person."""
-        return (
-            self.name,
-            self.phone,
-            self.language,
-            self.region,
-            self.estate,
-            self.certificate_kind,
-            self.certificate_issuer,
-            self.certificate_number,
-            self.certificate_issued_on,
-            self.certificate_valid_until,
-            self.availability,
-            self.paused_until,
-        )
+    def disagreeing(self, other: ResponderRow) -> str | None:
+        """The first column of the person in which another row of the person says otherwise."""
+        for name in PERSON_COLUMNS:
+            if getattr(self, name) != getattr(other, name):
+                return name
+        return None
+
+
+PERSON_COLUMNS = (
+    "name",
+    "phone",
+    "language",
+    "region",
+    "estate",
+    "certificate_kind",
+    "certificate_issuer",
+    "certificate_number",
+    "certificate_issued_on",
+    "certificate_valid_until",
+    "availability",
+    "paused_until",
+)
+"""What must be the same in every row of a person."""
+
+
+def columns(*rows: type[FileRow]) -> list[str]:
+    """The columns that a file of such rows may have."""
+    return list(dict.fromkeys(name for row in rows for name in row.model_fields))
+
+
+def needed_columns(row: type[FileRow]) -> list[str]:
+    return [name for name, field in row.model_fields.items() if field.is_required()]

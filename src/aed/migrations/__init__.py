@@ -31,17 +31,25 @@ def upgrade(database: Database, revision: str = "head") -> None:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SET statement_timeout = 0")
             connection.commit()
-        try:
-            command.upgrade(config(connection), revision)
-        except CommandError as error:
-            raise Conflict(f"The database cannot be upgraded: {error}") from error
+        upgrade_on(connection, revision)
         connection.commit()
+
+
+def upgrade_on(connection: Connection, revision: str = "head") -> None:
+    """The same on a connection; within its transaction, if it is in one."""
+    try:
+        command.upgrade(config(connection), revision)
+    except CommandError as error:
+        raise Conflict(f"The database cannot be upgraded: {error}") from error
 
 
 def downgrade(database: Database, revision: str) -> None:
     """The schema is back at `revision`; `base` empties it."""
     with database.engine.connect() as connection:
-        command.downgrade(config(connection), revision)
+        try:
+            command.downgrade(config(connection), revision)
+        except CommandError as error:
+            raise Conflict(f"The database cannot be downgraded: {error}") from error
         connection.commit()
 
 
@@ -50,3 +58,8 @@ def head() -> str:
     found = ScriptDirectory.from_config(config()).get_current_head()
     assert found is not None
     return found
+
+
+def is_known(revision: str) -> bool:
+    """Whether that revision is one of this program's; if not, a newer program made it."""
+    return revision in {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}

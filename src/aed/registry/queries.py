@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Dialect, Engine, Row, Select, Subquery, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
@@ -25,7 +25,7 @@ from aed.registry.models import (
     HolidayYear,
 )
 from aed.registry.rules.calendar import DayKind
-from aed.registry.rules.device import ConsumableState, DeviceState
+from aed.registry.rules.device import NEEDED_KINDS, ConsumableState, DeviceState
 from aed.registry.rules.gate import GateState
 from aed.registry.rules.hours import HolidayCalendar as Calendar
 from aed.sharing.queries import known_to, visible_to
@@ -53,10 +53,18 @@ class Box:
 
 
 def first_expiry(device_id: InstrumentedAttribute[int] | ColumnElement[int]) -> ColumnElement[date]:
-    """The day on which the first fitted consumable of a device expires, asked for each row."""
+    """The day on which a device can no longer be used on an adult, asked for each row: the first of its
+    fitted pads and battery to expire. A child's pads do not count: the device works without them.
+
+    visibility: a part of statements that choose the devices.
+    """
     return (
         select(func.min(Consumable.expires_on))
-        .where(Consumable.device_id == device_id, Consumable.state == constant(ConsumableState.FITTED))
+        .where(
+            Consumable.device_id == device_id,
+            Consumable.state == constant(ConsumableState.FITTED),
+            Consumable.kind.in_([constant(kind) for kind in NEEDED_KINDS]),
+        )
         .scalar_subquery()
     )
 
@@ -154,7 +162,10 @@ def consumable(session: Session, viewer: Viewer, consumable_id: int) -> tuple[Co
 
 
 def changes(session: Session, *, subject: str, subject_id: str, limit: int = 200) -> Sequence[Change]:
-    """The history of one row, newest first. The caller has made sure that the viewer may see the row."""
+    """The history of one row, newest first.
+
+    visibility: the caller has made sure that the viewer may see the row, and its history.
+    """
     return session.scalars(
         select(Change)
         .where(Change.subject == subject, Change.subject_id == subject_id)
@@ -166,8 +177,38 @@ def changes(session: Session, *, subject: str, subject_id: str, limit: int = 200
 # --- what the lookup asks -------------------------------------------------------------------------------
 
 
+class DeviceNearby(NamedTuple):
+    """What the lookup asks of one device. Dates are text on SQLite: see `aed.db.as_date`."""
+
+    id: int
+    lat: float
+    lon: float
+    floor: int
+    opening_hours: str | None
+    entry: str
+    how_to_get_in_en: str | None
+    how_to_get_in_zh: str | None
+    place_en: str | None
+    place_zh: str | None
+    cabinet: str
+    last_checked_on: date | str | None
+    estate_id: int | None
+    region_id: int
+    keeper_id: int | None
+    first_expiry: date | str | None
+    estate_en: str | None
+    estate_zh: str | None
+    guard_phone: str | None
+    time_zone: str
+    emergency_number: str
+    holiday_calendar: str | None
+    calendar_version: int | None
+    keeper_name: str | None = None
+    keeper_phone: str | None = None
+
+
 @lru_cache(maxsize=512)
-def nearest_devices(dialect: Dialect, viewer: Viewer) -> Nearest:
+def nearest_devices(dialect: Dialect, viewer: Viewer) -> Nearest[DeviceNearby]:
     """The compiled statement for the nearest devices in service that this viewer may see.
 
     Plain columns; estates, regions and keepers are joined to the chosen few only. A stranger's statement
@@ -215,11 +256,27 @@ def nearest_devices(dialect: Dialect, viewer: Viewer) -> Nearest:
             ).outerjoin(Person, Person.id == near.c.keeper_id)
         return statement
 
-    return nearest_first(dialect, inner, Device.position, joined=joined)
+    return nearest_first(dialect, inner, Device.position, joined=joined, row=DeviceNearby)
+
+
+class GateNearby(NamedTuple):
+    """What a walk asks of one gate."""
+
+    id: int
+    lat: float
+    lon: float
+    name_en: str
+    name_zh: str
+    passage: str
+    opening_hours: str | None
+    estate_id: int
+    time_zone: str
+    holiday_calendar: str | None
+    calendar_version: int | None
 
 
 @lru_cache(maxsize=16)
-def gates_around(dialect: Dialect) -> Around:
+def gates_around(dialect: Dialect) -> Around[GateNearby]:
     """The compiled statement for the standing gates in a box around a place.
 
     visibility: every walker meets every gate; the answer tells of one only where a way passes it.
@@ -244,7 +301,7 @@ def gates_around(dialect: Dialect) -> Around:
         .where(Gate.state == constant(GateState.STANDING))
         .order_by(Gate.id)
     )
-    return all_around(dialect, statement, Gate.position)
+    return all_around(dialect, statement, Gate.position, row=GateNearby)
 
 
 _calendars: dict[tuple[Engine, str, int], Calendar] = {}

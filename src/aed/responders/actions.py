@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from aed.accounts import actions as accounts
+from aed.accounts.models import Person
 from aed.accounts.rules import Viewer, may_administer
 from aed.geo import Position
 from aed.responders.models import Certificate, Responder, ResponderPlace
@@ -38,13 +39,13 @@ class CertificateGiven:
 
 @dataclass(frozen=True, slots=True)
 class ResponderGiven:
-    """A person who may be called, as a source tells of them."""
+    """A person who may be called, as a source tells of them. What is None is not given."""
 
     source: str
     source_id: str
     name: str
     phone: str | None
-    language: str
+    language: str | None
     region_id: int
     estate_id: int | None
     availability: str | None
@@ -54,21 +55,26 @@ class ResponderGiven:
 
 
 def put_responder(session: Session, who: Viewer, given: ResponderGiven) -> bool | None:
-    """The responder is as given. True when new, False when changed, None when it was so already."""
+    """The responder is as given. True when new, False when changed, None when it was so already.
+
+    visibility: an administrator's.
+    """
     may_administer(who)
     found = session.scalar(
         select(Responder).where(Responder.source == given.source, Responder.source_id == given.source_id)
     )
     is_new = found is None
-    person = accounts.person(session, name=given.name, phone=given.phone, language=given.language)
+    person = _person(session, found, given)
     if found is None:
         found = Responder(
             source=given.source, source_id=given.source_id, person_id=person.id, state=ResponderState.ACTIVE
         )
         session.add(found)
-    found.person_id, found.region_id, found.estate_id = person.id, given.region_id, given.estate_id
-    found.availability, found.paused_until = given.availability, given.paused_until
-    has_changed = is_new or session.is_modified(found)
+    found.person_id, found.region_id = person.id, given.region_id
+    for name in ("estate_id", "availability", "paused_until"):
+        if getattr(given, name) is not None:
+            setattr(found, name, getattr(given, name))
+    has_changed = is_new or session.is_modified(found) or session.is_modified(person)
     session.flush()
     has_changed |= _put_certificate(session, found.id, given.certificate)
     has_changed |= _put_places(session, found.id, given.places)
@@ -77,8 +83,26 @@ def put_responder(session: Session, who: Viewer, given: ResponderGiven) -> bool 
     return False if has_changed else None
 
 
+def _person(session: Session, known: Responder | None, given: ResponderGiven) -> Person:
+    """Who it is: the same person as before when name and phone are, or no phone is given.
+
+    visibility: for an administrator, see put_responder.
+    """
+    if known is not None and given.phone is None:
+        person = session.get_one(Person, known.person_id)
+        if person.name == given.name:
+            person.language = given.language or person.language
+            return person
+    person = accounts.person(session, name=given.name, phone=given.phone, language=given.language or "zh")
+    person.language = given.language or person.language
+    return person
+
+
 def _put_certificate(session: Session, responder_id: int, given: CertificateGiven) -> bool:
-    """Adds the certificate, or amends the one with the same issuer and number. True when that changed it."""
+    """Adds the certificate, or amends the one with the same issuer and number. True when that changed it.
+
+    visibility: an administrator's, see put_responder.
+    """
     found = session.scalar(
         select(Certificate).where(
             Certificate.responder_id == responder_id,
@@ -96,7 +120,10 @@ def _put_certificate(session: Session, responder_id: int, given: CertificateGive
 
 
 def _put_places(session: Session, responder_id: int, given: Sequence[PlaceGiven]) -> bool:
-    """The person's places are exactly these. True when that changed them."""
+    """The person's places are exactly these. True when that changed them.
+
+    visibility: an administrator's, see put_responder.
+    """
     known = session.scalars(
         select(ResponderPlace).where(ResponderPlace.responder_id == responder_id).order_by(ResponderPlace.id)
     ).all()

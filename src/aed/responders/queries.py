@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Dialect, Select, Subquery, func, select
 
@@ -16,8 +17,29 @@ from aed.sharing.queries import may_be_called_by
 from aed.spatial import Nearest, constant, latitude, longitude, nearest_first
 
 
+class PlaceNearby(NamedTuple):
+    """What the lookup asks of one place of a responder. Dates and moments are text on SQLite."""
+
+    id: int
+    responder_id: int
+    lat: float
+    lon: float
+    floor: int
+    hours: str | None
+    availability: str | None
+    paused_until: datetime | str | None
+    estate_id: int | None
+    region_id: int
+    valid_until: date | str | None
+    certificate_kind: str
+    """Null without a certificate; but then `valid_until` is, and nobody without one is called."""
+    time_zone: str
+    holiday_calendar: str | None
+    calendar_version: int | None
+
+
 @lru_cache(maxsize=256)
-def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest:
+def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
     """The compiled statement for the default places of active responders, nearest first.
 
     No name and no phone is asked for: nothing that a dispatcher may not see yet leaves the database.
@@ -69,4 +91,4 @@ def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest:
             .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
         )
 
-    return nearest_first(dialect, inner, ResponderPlace.position, joined=joined)
+    return nearest_first(dialect, inner, ResponderPlace.position, joined=joined, row=PlaceNearby)

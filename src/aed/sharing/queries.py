@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, and_, false, or_, true
@@ -48,11 +49,11 @@ def visible_to(viewer: Viewer, device: type[Shared]) -> ColumnElement[bool]:
     if not viewer.is_signed_in:
         return and_(standing, public)
     if viewer.role is Role.DISPATCHER:
-        return and_(standing, or_(public, device.region_id.in_(constants(viewer.region_ids))))
+        return and_(standing, or_(public, _one_of(device.region_id, viewer.region_ids)))
     neighbours = [estate for estate in viewer.estate_ids if estate != viewer.estate_id]
     shared = device.audience.in_(
         [constant(step) for step in (Audience.NEIGHBOURS, Audience.DISPATCH)]
-    ) & device.estate_id.in_(constants(neighbours))
+    ) & _one_of(device.estate_id, neighbours)
     return and_(standing, or_(public, device.estate_id == viewer.estate_id, shared))
 
 
@@ -71,9 +72,9 @@ def known_to(
         return true()
     standing: ColumnElement[bool] = state != constant("withdrawn")
     if viewer.role is Role.DISPATCHER:
-        return and_(standing, region_id.in_(constants(viewer.region_ids)))
+        return and_(standing, _one_of(region_id, viewer.region_ids))
     if viewer.role is Role.MEMBER:
-        return and_(standing, estate_id.in_(constants(viewer.estate_ids)))
+        return and_(standing, _one_of(estate_id, viewer.estate_ids))
     return false()
 
 
@@ -82,5 +83,11 @@ def may_be_called_by(viewer: Viewer, *, region_id: InstrumentedAttribute[int]) -
     if viewer.is_administrator:
         return true()
     if viewer.role is Role.DISPATCHER:
-        return region_id.in_(constants(viewer.region_ids))
+        return _one_of(region_id, viewer.region_ids)
     return false()
+
+
+def _one_of(column: Any, keys: Sequence[int]) -> ColumnElement[bool]:
+    """No key, no row: an IN without members cannot stand in a statement that is compiled once."""
+    found: ColumnElement[bool] = column.in_(constants(keys)) if keys else false()
+    return found

@@ -7,13 +7,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
 from pyproj import Geod
 
 from aed.geo import Position
 from aed.walking.footing import SNAP_METRES, Footings, find_footing, find_footings
 from aed.walking.reach import Reach, ScratchPad, find_reach
-from aed.walking.streets import Crossing, Streets
+from aed.walking.streets import Crossing, Floats, Streets
 
 __all__ = ["Barrier", "Crossing", "WalkingNetwork"]
 
@@ -33,6 +34,10 @@ class Barrier:
     opening_hours: str | None
 
 
+MOST_FOOTINGS_REMEMBERED = 50_000
+"""About 15 MB."""
+
+
 class WalkingNetwork:
     """The streets of one extract with their gates. Never changes; any number of threads may ask at once."""
 
@@ -41,6 +46,7 @@ class WalkingNetwork:
         self.barriers = tuple(sorted(barriers, key=lambda barrier: barrier.position.lat))
         self._barrier_lats = [barrier.position.lat for barrier in self.barriers]
         self._scratch = ScratchPad()
+        self._footings: dict[tuple[float, float], tuple[int, float, float]] = {}
 
     @property
     def node_count(self) -> int:
@@ -53,8 +59,12 @@ class WalkingNetwork:
 
     def covers(self, position: Position) -> bool:
         """Whether a street is near enough to walk from here."""
+        return self.start_at(position) is not None
+
+    def start_at(self, position: Position) -> Footings | None:
+        """Where a walk from here begins, or None when no street is near enough."""
         footing = find_footing(self.streets, position.lat, position.lon, within_metres=SNAP_METRES)
-        return bool(footing.edge[0] >= 0)
+        return footing if footing.edge[0] >= 0 else None
 
     def barriers_near(self, position: Position, within_metres: float) -> list[Barrier]:
         """The gates on the map within a straight line of here, nearest first."""
@@ -89,9 +99,27 @@ class WalkingNetwork:
         """Where points stand: each on the nearest edge, if one is within `within_metres`."""
         return find_footings(self.streets, lats, lons, within_metres=within_metres)
 
+    def footings_of_places(self, lats: Floats, lons: Floats) -> Footings:
+        """The same within `SNAP_METRES`, for places that are asked for again and again: remembered."""
+        if not len(lats):
+            return self.footings(lats, lons)
+        remembered = self._footings
+        places = list(zip(lats.tolist(), lons.tolist(), strict=True))
+        missing = [i for i, place in enumerate(places) if place not in remembered]
+        if missing:
+            found = self.footings(lats[missing], lons[missing])
+            if len(remembered) + len(missing) > MOST_FOOTINGS_REMEMBERED:
+                remembered = self._footings = {}
+                missing, found = list(range(len(places))), self.footings(lats, lons)
+            columns = (found.edge.tolist(), found.along_metres.tolist(), found.off_metres.tolist())
+            for i, *footing in zip(missing, *columns, strict=True):
+                remembered[places[i]] = tuple(footing)
+        edge, along, off = zip(*(remembered[place] for place in places), strict=True)
+        return Footings(lats, lons, np.array(edge, dtype=np.int32), np.array(along), np.array(off))
+
     def reach(
         self,
-        start: Position,
+        start: Position | Footings,
         *,
         within_metres: float,
         closed: Sequence[Crossing] = (),
@@ -102,8 +130,8 @@ class WalkingNetwork:
         Nobody passes a `closed` crossing. A delay, in metres of walking that it is worth, is paid each time
         its crossing is passed. Raises InvalidInput for a crossing of another network, or a number below 0.
         """
-        footing = find_footing(self.streets, start.lat, start.lon, within_metres=SNAP_METRES)
-        if footing.edge[0] < 0:
+        footing = self.start_at(start) if isinstance(start, Position) else start
+        if footing is None:
             return None
         return find_reach(
             self.streets, self._scratch, footing, within_metres=within_metres, closed=closed, delays=delays

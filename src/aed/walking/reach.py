@@ -70,6 +70,7 @@ class _Window:
     start: Ints
     neighbour: Ints
     metres: Floats
+    """Without closures and delays."""
 
     @property
     def source(self) -> int:
@@ -83,11 +84,12 @@ class _Window:
         run = self.low.searchsorted(nodes, side="right") - 1
         return np.where((run >= 0) & (nodes < self.high[run]), nodes + self.shift[run], _OUTSIDE)
 
-    def original(self, local_number: int) -> int:
-        """The network's number of a node of the window."""
-        first = self.low + self.shift
-        run = int(first.searchsorted(local_number, side="right")) - 1
-        return local_number - int(self.shift[run])
+    def originals(self, local_numbers: Sequence[int]) -> list[int]:
+        """The network's numbers of nodes of the window."""
+        wanted = np.array(local_numbers, dtype=np.int64)
+        run = (self.low + self.shift).searchsorted(wanted, side="right") - 1
+        found: list[int] = (wanted - self.shift[run]).tolist()
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +126,63 @@ class Reach:
     start: Footings
     blocks: dict[int, _Block]
     window: _Window
+    metres: Floats
+    """The window's, with closures and delays."""
     distance: Floats
     predecessor: Ints
+
+    def with_gates(
+        self, *, closed: Sequence[Crossing] = (), delays: Sequence[tuple[Crossing, float]] = ()
+    ) -> Reach:
+        """The same reach, if the gates stood otherwise."""
+        blocks = _blocks(self.streets, closed, delays)
+        return _searched(self.streets, self.window, self.start, self.within_metres, blocks)
 
     def costs(self, footings: Footings) -> Floats:
         """Metres to each point with legs and delays, infinite where that is not within `within_metres`."""
         return self._best(footings)[0]
 
-    def walk_to(self, footings: Footings, i: int) -> Walk:
-        """The way to point i. Raises ValueError when it is not within reach (its cost is infinite)."""
-        costs, by = self._best(footings.take([i]))
+    def walk_to(self, footings: Footings, i: int, *, with_line: bool = True) -> Walk:
+        """The way to point i, on request without its line on the ground (no coordinates then).
+
+        Raises ValueError when it is not within reach (its cost is infinite).
+        """
+        target = footings.take([i])
+        costs, by = self._best(target)
         if math.isinf(float(costs[0])):
             raise ValueError(f"point {i} is not within {self.within_metres} metres of the start")
-        return _walk(self, footings.take([i]), int(by[0]))
+        return _walk(self, target, int(by[0]), with_line=with_line)
+
+    def may_pass_crossings(self, footings: Footings) -> list[bool]:
+        """Whether the way to each point may pass a delayed place. False is certain, and quick to find out.
+
+        Only then is a walk not simply its cost.
+        """
+        if not self.blocks:
+            return [False] * len(footings)
+        if int(self.start.edge[0]) in self.blocks:
+            return [True] * len(footings)
+        _, by = self._best(footings)
+        streets, source = self.streets, self.window.source
+        behind, known = _behind_blocks(self), {source: False}
+        before = memoryview(self.predecessor)
+        ends = np.where(by == 0, streets.edge_u[footings.edge], streets.edge_v[footings.edge])
+        found: list[bool] = []
+        for edge, way, end in zip(
+            footings.edge.tolist(), by.tolist(), self.window.local(ends).tolist(), strict=True
+        ):
+            passes = edge in self.blocks
+            if not passes and way != 2:
+                here, passed = end, []
+                while here >= 0 and here not in known:
+                    passed.append(here)
+                    if here in behind:
+                        break
+                    here = before[here]
+                passes = known.get(here, True)
+                known.update(dict.fromkeys(passed, passes))
+            found.append(passes)
+        return found
 
     def crossings_to(self, footings: Footings, i: int) -> tuple[Crossing, ...]:
         """The delayed places passed on the way to point i, in order."""
@@ -191,34 +237,25 @@ def find_reach(
     """Everything that can be walked to from the single footing `start` within `within_metres`.
 
     1. Cut out the nodes within the straight-line radius: no way of that length leaves it.
-    2. Close and delay edges in the copy.
-    3. Add the start as a node, joined to both ends of its edge.
+    2. Add the start as a node, joined to both ends of its edge.
+    3. Close and delay edges in a copy of their lengths.
     4. One bounded Dijkstra.
     """
     if not within_metres >= 0:
         raise InvalidInput("The reach must be a number of metres, not below 0.", field="within_metres")
     limit = min(within_metres, _FARTHEST_METRES)
-    edge, along = int(start.edge[0]), float(start.along_metres[0])
-    off = float(start.off_metres[0])
     blocks = _blocks(streets, closed, delays)
-    to_first, to_last = along, max(0.0, streets.edge_metres(edge) - along)
-    block = blocks.get(edge)
-    if block is not None:
-        to_first += block.to_first_end(along)
-        to_last += block.to_last_end(along)
-    ends = (int(streets.edge_u[edge]), int(streets.edge_v[edge]))
-    window = _cut_out(
-        streets,
-        scratch,
-        Position(float(start.lats[0]), float(start.lons[0])),
-        limit,
-        ends,
-        (off + to_first, off + to_last),
-    )
-    if blocks:
-        _apply(streets, window, blocks)
+    window = _cut_out(streets, scratch, start, limit)
+    return _searched(streets, window, start, limit, blocks)
+
+
+def _searched(
+    streets: Streets, window: _Window, start: Footings, limit: float, blocks: dict[int, _Block]
+) -> Reach:
+    """One bounded Dijkstra over a window, with these closures and delays."""
+    metres = _with_blocks(streets, window, start, blocks) if blocks else window.metres
     size = len(window.start) - 1
-    graph = csr_matrix((window.metres, window.neighbour, window.start), shape=(size, size))
+    graph = csr_matrix((metres, window.neighbour, window.start), shape=(size, size))
     distance, predecessor = dijkstra(graph, indices=window.source, return_predecessors=True, limit=limit)
     distance[_OUTSIDE] = np.inf
     return Reach(
@@ -227,6 +264,7 @@ def find_reach(
         start=start,
         blocks=blocks,
         window=window,
+        metres=metres,
         distance=distance,
         predecessor=predecessor,
     )
@@ -263,15 +301,12 @@ def _blocks(
     return blocks
 
 
-def _cut_out(
-    streets: Streets,
-    scratch: ScratchPad,
-    centre: Position,
-    radius_metres: float,
-    ends: tuple[int, int],
-    end_metres: tuple[float, float],
-) -> _Window:
-    """The window around `centre`, with the start joined to `ends` as its last node."""
+def _cut_out(streets: Streets, scratch: ScratchPad, start_at: Footings, radius_metres: float) -> _Window:
+    """The window around the start, which is joined to both ends of its edge as the last node."""
+    edge, along = int(start_at.edge[0]), float(start_at.along_metres[0])
+    off = float(start_at.off_metres[0])
+    ends = (int(streets.edge_u[edge]), int(streets.edge_v[edge]))
+    centre = Position(float(start_at.lats[0]), float(start_at.lons[0]))
     low, high = _runs_within(streets, centre, radius_metres)
     node_counts = high - low
     shift: Longs = (node_counts.cumsum() - node_counts + 1 - low).astype(np.int64, copy=False)
@@ -286,7 +321,8 @@ def _cut_out(
     start = np.zeros(inside + 3, dtype=np.int32)
     neighbour = np.empty(joined + 2, dtype=np.int32)
     metres = np.empty(joined + 2)
-    metres[joined], metres[joined + 1] = end_metres
+    metres[joined] = off + along
+    metres[joined + 1] = off + max(0.0, streets.edge_metres(edge) - along)
     start[inside + 2] = joined + 2
     if runs:
         # Row ends: the edges before a run here, less those before it in the network, added to each node's.
@@ -344,19 +380,44 @@ def _runs_within(streets: Streets, centre: Position, radius_metres: float) -> tu
     return low[filled], high[filled]
 
 
-def _apply(streets: Streets, window: _Window, blocks: dict[int, _Block]) -> None:
-    """Adds closures and delays to the edges of the window."""
-    edges = np.fromiter(blocks, dtype=np.int32, count=len(blocks))
-    tails = np.concatenate([streets.edge_u[edges], streets.edge_v[edges]])
-    locals_ = window.local(tails)
-    for k in np.flatnonzero(locals_ != _OUTSIDE).tolist():
-        edge, node = int(edges[k % len(edges)]), int(tails[k])
-        a, b = int(streets.neighbour_start[node]), int(streets.neighbour_start[node + 1])
-        place = np.flatnonzero(streets.neighbour_edge[a:b] == edge) + int(window.start[locals_[k]])
-        window.metres[place] += sum(blocks[edge].metres)
+def _with_blocks(streets: Streets, window: _Window, start: Footings, blocks: dict[int, _Block]) -> Floats:
+    """The window's lengths with closures and delays added, those from the start to its edge's ends too."""
+    metres = window.metres.copy()
+    edges = np.fromiter(blocks, dtype=np.int32, count=len(blocks)).repeat(2)
+    paid = np.array([sum(block.metres) for block in blocks.values()]).repeat(2)
+    tails = streets.edge_u[edges]
+    tails[1::2] = streets.edge_v[edges[1::2]]
+    local = window.local(tails)
+    inside = local != _OUTSIDE
+    edges, paid, tails, local = edges[inside], paid[inside], tails[inside], local[inside]
+    first = streets.neighbour_start[tails]
+    counts = streets.neighbour_start[tails + 1] - first
+    # The edges at each tail, one after the other; in network and window they lie in the same order.
+    which = np.arange(int(counts.sum())) - (counts.cumsum() - counts).repeat(counts)
+    is_it = streets.neighbour_edge[first.repeat(counts) + which] == edges.repeat(counts)
+    metres[(window.start[local].repeat(counts) + which)[is_it]] += paid.repeat(counts)[is_it]
+    block = blocks.get(int(start.edge[0]))
+    if block is not None:
+        along = float(start.along_metres[0])
+        metres[-2] += block.to_first_end(along)
+        metres[-1] += block.to_last_end(along)
+    return metres
 
 
-def _walk(reach: Reach, target: Footings, by: int) -> Walk:
+def _behind_blocks(reach: Reach) -> set[int]:
+    """The local numbers of the nodes that are reached over an edge with a closed or delayed place on it."""
+    window, streets = reach.window, reach.streets
+    edges = np.fromiter(reach.blocks, dtype=np.int32, count=len(reach.blocks))
+    one, other = window.local(streets.edge_u[edges]), window.local(streets.edge_v[edges])
+    before = reach.predecessor
+    inside = (one != _OUTSIDE) & (other != _OUTSIDE)
+    return {
+        *one[inside & (before[one] == other)].tolist(),
+        *other[inside & (before[other] == one)].tolist(),
+    }
+
+
+def _walk(reach: Reach, target: Footings, by: int, *, with_line: bool) -> Walk:
     """The way to the single point `target`, reached by its edge's first end, its last, or along it."""
     streets, window = reach.streets, reach.window
     edge, along = int(target.edge[0]), float(target.along_metres[0])
@@ -367,13 +428,16 @@ def _walk(reach: Reach, target: Footings, by: int) -> Walk:
     else:
         end_along = 0.0 if by == 0 else streets.edge_metres(edge)
         pieces.append((edge, end_along, along))
-        here = int(window.local((streets.edge_u if by == 0 else streets.edge_v)[[edge]])[0])
-        while (before := int(reach.predecessor[here])) != window.source:
-            passed, forward = _edge_between(reach, before, here)
+        nodes = [int(window.local((streets.edge_u if by == 0 else streets.edge_v)[[edge]])[0])]
+        before = memoryview(reach.predecessor)
+        while (node := before[nodes[-1]]) != window.source:
+            nodes.append(node)
+        originals = window.originals(nodes)
+        for here, node, original in zip(nodes, nodes[1:], originals[1:], strict=False):
+            passed, forward = _edge_between(reach, node, here, original)
             length = streets.edge_metres(passed)
             pieces.append((passed, 0.0, length) if forward else (passed, length, 0.0))
-            here = before
-        at_first = _edge_between_source(window, here)
+        at_first = _edge_between_source(reach, nodes[-1])
         pieces.append((start_edge, start_along, 0.0 if at_first else streets.edge_metres(start_edge)))
         pieces.reverse()
 
@@ -383,7 +447,7 @@ def _walk(reach: Reach, target: Footings, by: int) -> Walk:
     gate = -1  # the gate whose first spoke was just passed
     for number, (passed, start, end) in enumerate(pieces):
         metres += abs(end - start)
-        for place in _line(streets, passed, start, end):
+        for place in _line(streets, passed, start, end) if with_line else ():
             if place != coordinates[-1]:
                 coordinates.append(place)
         block = reach.blocks.get(passed)
@@ -401,24 +465,26 @@ def _walk(reach: Reach, target: Footings, by: int) -> Walk:
     goal = (float(target.lons[0]), float(target.lats[0]))
     if goal != coordinates[-1] or len(coordinates) == 1:
         coordinates.append(goal)
-    return Walk(metres=metres, coordinates=coordinates, crossings=tuple(crossings))
+    return Walk(metres=metres, coordinates=coordinates if with_line else [], crossings=tuple(crossings))
 
 
-def _edge_between(reach: Reach, before: int, here: int) -> tuple[int, bool]:
-    """The cheapest edge from one local node to the next, and whether it is walked from its first end."""
+def _edge_between(reach: Reach, before: int, here: int, before_original: int) -> tuple[int, bool]:
+    """The cheapest edge from one local node to the next, and whether it is walked from its first end.
+
+    `before_original` is the network's number of the local node `before`.
+    """
     window, streets = reach.window, reach.streets
-    a, b = int(window.start[before]), int(window.start[before + 1])
-    places = np.flatnonzero(window.neighbour[a:b] == here)
-    best = int(places[int(window.metres[a:b][places].argmin())])
-    node = window.original(before)
-    edge = int(streets.neighbour_edge[int(streets.neighbour_start[node]) + best])
-    return edge, int(streets.edge_u[edge]) == node
+    a, b = window.start[before : before + 2].tolist()
+    ends, metres = window.neighbour[a:b].tolist(), reach.metres[a:b].tolist()
+    best = min((place for place in range(b - a) if ends[place] == here), key=metres.__getitem__)
+    edge = int(streets.neighbour_edge[int(streets.neighbour_start[before_original]) + best])
+    return edge, int(streets.edge_u[edge]) == before_original
 
 
-def _edge_between_source(window: _Window, here: int) -> bool:
+def _edge_between_source(reach: Reach, here: int) -> bool:
     """Whether the way from the start to its first node goes to the edge's first end (else its last)."""
-    first, last = window.neighbour[-2:].tolist()
-    return bool(first == here and (last != here or window.metres[-2] <= window.metres[-1]))
+    first, last = reach.window.neighbour[-2:].tolist()
+    return bool(first == here and (last != here or reach.metres[-2] <= reach.metres[-1]))
 
 
 def _passed(block: _Block, start: float, end: float, *, from_end: bool, to_end: bool) -> list[Crossing]:

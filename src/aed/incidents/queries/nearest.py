@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from aed.accounts.rules import Viewer
 from aed.db import as_date
@@ -24,7 +24,9 @@ from aed.incidents.rules.arrival import (
     metres_that_can_beat,
 )
 from aed.registry import queries as registry
+from aed.registry.queries import DeviceNearby
 from aed.registry.rules.device import (
+    Access,
     AccessAt,
     DeviceState,
     Entry,
@@ -39,8 +41,14 @@ from aed.walking.reach import Walk
 
 MOST_CANDIDATES = 5_000
 """Beyond this many the answer is what has been found, and says that it may not be complete."""
-MORE_THAN_ASKED = 6
+_NO_SHORTER_THAN_STRAIGHT = 1.001
+"""Streets are measured on planes and in 32 bits: a straight street may come out this much too short."""
+MORE_THAN_ASKED = 4
 MOST_UNUSABLE = 5
+
+
+type _Hours = tuple[str | None, str, str, str | None, int | None]
+"""What access follows from: expression, time zone, entry, calendar and its version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +63,27 @@ class Question:
     responders: int = 10
 
 
+_NOT_YET = Fetch(math.inf, 0.0, 0.0, math.inf)
+
+
 @dataclass(slots=True)
 class NearbyDevice:
     """A device as the answer tells of it: the place, the time, and what they follow from."""
 
-    row: Row[*tuple[Any, ...]]
-    """Of `registry.queries.nearest_devices`."""
+    row: DeviceNearby
     straight_metres: float
     access: AccessAt
     readiness: Readiness
-    basis: Basis
-    """A walk that is not measured yet, or not within reach, is estimated from the straight line."""
+    is_usable: bool
     walk_metres: float
-    """One way, without waits."""
-    fetch: Fetch
+    """One way, without waits. One that is not measured yet, or not within reach, is estimated."""
+    fetch: Fetch = _NOT_YET
+    basis: Basis = Basis.STRAIGHT_LINE
     is_measured: bool = True
     by_closed_gate: bool = False
     """No way leads there unless a gate is opened that is closed for this viewer."""
     gates: tuple[GatePassed, ...] = ()
     route: Walk | None = None
-
-    @property
-    def is_usable(self) -> bool:
-        return self.fetch.chance > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +117,31 @@ def nearest(
     5. Stop once no farther device could beat the last one kept: no walk is shorter than the straight line.
     """
     search = _Search(connection, viewer, question, network, settings)
-    at_least = question.limit + MORE_THAN_ASKED
+    # Walks are longer than straight lines: the last of those kept is about the 25th on the straight line.
+    about = question.limit + MORE_THAN_ASKED if network is None else 3 * question.limit
+    enough = math.inf
     while True:
         ring = registry.nearest_devices(connection.dialect, viewer).ring(
-            connection, question.here, at_least=at_least, within_metres=settings.search_radius_metres
+            connection,
+            question.here,
+            about=about,
+            within_metres=settings.search_radius_metres,
+            complete_to_metres=enough,
         )
-        ranked = search.ranked(ring.rows)
+        ranked = search.ranked(
+            ring.rows, within_metres=min(settings.search_radius_metres, ring.complete_within_metres)
+        )
         usable = [near for near in ranked if near.is_usable]
         enough = settings.search_radius_metres
         if len(usable) >= question.limit:
             last = usable[question.limit - 1].fetch.expected_seconds
-            enough = min(enough, metres_that_can_beat(last, settings.arrival))
+            enough = min(enough, search.straight_metres_of(metres_that_can_beat(last, settings.arrival)))
         is_complete = ring.complete_within_metres >= enough
-        if is_complete or at_least >= MOST_CANDIDATES:
+        if is_complete or about >= MOST_CANDIDATES:
             break
         # The count grows with the square of the distance; 1.2 for luck.
         growth = 1.2 * (enough / max(ring.complete_within_metres, 1.0)) ** 2
-        at_least = min(MOST_CANDIDATES, math.ceil(at_least * min(max(growth, 1.5), 4.0)))
+        about = min(MOST_CANDIDATES, math.ceil(about * min(max(growth, 1.5), 4.0)))
     devices = usable[: question.limit]
     unusable = search.unusable(ranked, devices)
     search.describe([*devices, *unusable])
@@ -169,8 +183,9 @@ class _Search:
         self._question = question
         self._network = network
         self._settings = settings
-        self._dates: dict[str, date] = {}
-        self._rows: Sequence[Row[*tuple[Any, ...]]] = ()
+        self._today: dict[str, date] = {}
+        """By time zone."""
+        self._accesses: dict[_Hours, AccessAt] = {}
         self._places: dict[int, int] = {}
         self._footings: Any = None
         self.ways: Ways | None = None
@@ -179,58 +194,75 @@ class _Search:
     def basis(self) -> Basis:
         return Basis.STRAIGHT_LINE if self.ways is None else Basis.WALKING_NETWORK
 
-    def ranked(self, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[NearbyDevice]:
-        """The devices of these rows, soonest expected first; those that cannot be used last."""
+    def straight_metres_of(self, walk_metres: float) -> float:
+        """A device farther than this on the straight line has a longer walk, measured or estimated."""
+        if self.ways is None:
+            return walk_metres / self._settings.arrival.detour_factor
+        return walk_metres * _NO_SHORTER_THAN_STRAIGHT
+
+    def ranked(self, rows: Sequence[DeviceNearby], *, within_metres: float) -> list[NearbyDevice]:
+        """The devices of these rows within a straight line, soonest expected first.
+
+        Those that cannot be used come last.
+        """
         if not rows:
+            self._begin(())
             return []
         lats, lons = positions(rows)
         straight = distances_metres(self._question.here, lats, lons).tolist()
         found = [
             self._candidate(row, metres)
             for row, metres in zip(rows, straight, strict=True)
-            if metres <= self._settings.search_radius_metres
+            if metres <= within_metres
         ]
-        found.sort(key=_soonest)
-        if self._network is None or not found:
-            return found
-        if self.ways is None:
-            self._begin(found[0].row)
-        if self.ways is not None:
+        found.sort(key=_nearest)
+        self._begin(found)
+        if self.ways is not None and found:
             self._walk(found)
+        else:
+            for near in found:
+                near.fetch = self._fetch(near)
+            found.sort(key=_soonest)
         return found
 
-    def _begin(self, near: Row[*tuple[Any, ...]]) -> None:
+    def _begin(self, found: Sequence[NearbyDevice]) -> None:
         """The first walk. The nearest device lends the gates on the map its time zone and holidays."""
-        assert self._network is not None
-        calendar = registry.calendar_of(self._connection, near.holiday_calendar, near.calendar_version)
-        ways = Ways(
-            self._connection,
-            self._viewer,
-            self._network,
-            self._question.here,
-            at=self._question.at,
-            local=LocalTime(near.time_zone, calendar),
-            numbers=self._settings.arrival,
-        )
-        if self._network.covers(self._question.here):
-            self.ways = ways
+        if self._network is None or self.ways is not None:
+            return
+        local = None
+        if found:
+            near = found[0].row
+            calendar = registry.calendar_of(self._connection, near.holiday_calendar, near.calendar_version)
+            local = LocalTime(near.time_zone, calendar)
+        start = self._network.start_at(self._question.here)
+        if start is not None:
+            self.ways = Ways(
+                self._connection,
+                self._viewer,
+                self._network,
+                self._question.here,
+                start,
+                at=self._question.at,
+                local=local,
+                numbers=self._settings.arrival,
+            )
 
     def _walk(self, found: list[NearbyDevice]) -> None:
-        """Measures the walks until the first `limit` are measured, and sorts.
+        """Measures the walks until those that will be told are measured, and sorts.
 
         What is not within reach yet is at least as far as the reach, or as the way through gates that are
-        closed: as long as such a device is not among the first, its true walk does not matter.
+        closed: as long as such a device is not among the first, its true walk does not matter. Nor does any
+        walk that is too long to beat the last of the first whose walks are known: so far the reach need go.
         """
         assert self.ways is not None
         ways, most = self.ways, self._settings.walking_reach_metres
         limit = self._question.limit
         lats, lons = positions([near.row for near in found])
-        footings = ways.footings(lats, lons)
+        footings = ways.footings_of_devices(lats, lons)
         on_street = (footings.edge >= 0).tolist()
         self._footings, self._places = footings, {near.row.id: i for i, near in enumerate(found)}
-        usable = [near for near in found if near.is_usable]
-        kept = usable[:limit] or found[:limit]
-        within = max(near.straight_metres for near in kept) * self._settings.arrival.detour_factor + 100.0
+        kept = [near for near in found if near.is_usable][:limit] or found[:limit]
+        within = kept[-1].straight_metres * self._settings.arrival.detour_factor + 100.0
         order = list(found)
         while True:
             within = min(max(within, ways.within_metres), most)
@@ -240,11 +272,19 @@ class _Search:
             for near, cost, if_opened, is_on_street in zip(order, costs, opened, on_street, strict=True):
                 if is_on_street:  # else the estimate stands
                     self._measure(near, cost, if_opened, within)
+                near.fetch = self._fetch(near)
             found.sort(key=_soonest)
             first = [near for near in found if near.is_usable][:limit]
+            if len(first) < limit:  # then those are told, too, that cannot be used
+                first = found[: len(first) + MOST_UNUSABLE]
             if within >= most or all(near.is_measured for near in first):
                 return
-            within *= 2.0
+            known = [near for near in found if near.is_usable and near.is_measured][:limit]
+            enough = math.inf
+            if len(known) == limit:
+                last = known[-1].fetch.expected_seconds
+                enough = metres_that_can_beat(last, self._settings.arrival) + 1.0
+            within = enough if within < enough < 2.0 * within else 2.0 * within
 
     def _measure(self, near: NearbyDevice, cost: float, if_opened: float, within: float) -> None:
         """What the reach tells of one device: its walk, or as much as is known of it so far."""
@@ -263,36 +303,10 @@ class _Search:
                 near.walk_metres = estimated_walk_metres(
                     near.straight_metres, self._settings.arrival, at_least=within
                 )
-        near.fetch = self._fetch(near, near.walk_metres)
 
-    def _candidate(self, row: Row[*tuple[Any, ...]], straight_metres: float) -> NearbyDevice:
-        numbers, at = self._settings.arrival, self._question.at
-        calendar = registry.calendar_of(self._connection, row.holiday_calendar, row.calendar_version)
-        hours = hours_at(row.opening_hours, at, time_zone=row.time_zone, calendar=calendar)
-        today = self._dates.get(row.time_zone)
-        if today is None:
-            today = self._dates[row.time_zone] = at.astimezone(ZoneInfo(row.time_zone)).date()
-        near = NearbyDevice(
-            row=row,
-            straight_metres=straight_metres,
-            access=access_at(hours, Entry(row.entry)),
-            readiness=readiness_on(
-                today,
-                state=DeviceState.IN_SERVICE,
-                first_expiry=as_date(row.first_expiry),
-                last_checked_on=as_date(row.last_checked_on),
-                checked_within_days=numbers.checked_within_days,
-            ),
-            basis=Basis.STRAIGHT_LINE,
-            walk_metres=estimated_walk_metres(straight_metres, numbers),
-            fetch=_NOT_YET,
-        )
-        near.fetch = self._fetch(near, near.walk_metres)
-        return near
-
-    def _fetch(self, near: NearbyDevice, cost_metres: float) -> Fetch:
+    def _fetch(self, near: NearbyDevice) -> Fetch:
         return fetch(
-            cost_metres,
+            near.walk_metres,
             straight_metres=near.straight_metres,
             patient_floor=self._question.floor,
             device_floor=near.row.floor,
@@ -301,6 +315,30 @@ class _Search:
             numbers=self._settings.arrival,
             by_closed_gate=near.by_closed_gate,
         )
+
+    def _candidate(self, row: DeviceNearby, straight_metres: float) -> NearbyDevice:
+        numbers = self._settings.arrival
+        hours = (row.opening_hours, row.time_zone, row.entry, row.holiday_calendar, row.calendar_version)
+        access = self._accesses.get(hours) or self._access(hours, row)
+        readiness = readiness_on(
+            self._today[row.time_zone],
+            state=DeviceState.IN_SERVICE,
+            first_expiry=as_date(row.first_expiry),
+            last_checked_on=as_date(row.last_checked_on),
+            checked_within_days=numbers.checked_within_days,
+        )
+        is_usable = access.access is not Access.CLOSED and readiness.is_usable
+        walk_metres = estimated_walk_metres(straight_metres, numbers)
+        return NearbyDevice(row, straight_metres, access, readiness, is_usable, walk_metres)
+
+    def _access(self, hours: _Hours, row: DeviceNearby) -> AccessAt:
+        """Asked once for all devices with the same hours in the same place."""
+        at = self._question.at
+        calendar = registry.calendar_of(self._connection, row.holiday_calendar, row.calendar_version)
+        found = hours_at(row.opening_hours, at, time_zone=row.time_zone, calendar=calendar)
+        self._today[row.time_zone] = at.astimezone(ZoneInfo(row.time_zone)).date()
+        access = self._accesses[hours] = access_at(found, Entry(row.entry))
+        return access
 
     def unusable(self, ranked: list[NearbyDevice], kept: list[NearbyDevice]) -> list[NearbyDevice]:
         """Devices that would have been sooner than the last one kept, if they could be used."""
@@ -314,19 +352,22 @@ class _Search:
 
     def describe(self, chosen: list[NearbyDevice]) -> None:
         """Adds the gates passed and, where asked for, the route."""
-        ways = self.ways
-        if ways is None or not (self._question.with_routes or ways.meets_gates):
+        ways, with_routes = self.ways, self._question.with_routes
+        walked = [near for near in chosen if near.basis is Basis.WALKING_NETWORK]
+        if ways is None or not walked:
             return
-        for near in chosen:
-            if near.basis is Basis.WALKING_NETWORK:
+        footings = self._footings.take([self._places[near.row.id] for near in walked])
+        for i, (near, may_meet) in enumerate(zip(walked, ways.may_meet_gates(footings), strict=True)):
+            if with_routes or may_meet or near.by_closed_gate:
                 walk, near.gates = ways.walk_to(
-                    self._footings, self._places[near.row.id], by_closed_gate=near.by_closed_gate
+                    footings, i, by_closed_gate=near.by_closed_gate, with_line=with_routes
                 )
                 near.walk_metres = walk.metres
-                near.route = walk if self._question.with_routes else None
+                near.route = walk if with_routes else None
 
 
-_NOT_YET = Fetch(math.inf, 0.0, 0.0, math.inf)
+def _nearest(near: NearbyDevice) -> float:
+    return near.straight_metres
 
 
 def _soonest(near: NearbyDevice) -> tuple[bool, float, float, int]:
@@ -334,10 +375,12 @@ def _soonest(near: NearbyDevice) -> tuple[bool, float, float, int]:
 
 
 def _emergency_number(ranked: list[NearbyDevice], here: Position, settings: Settings) -> str:
-    """Of the region of the nearest device; else of mainland China, or the one that GSM phones know."""
-    if ranked:
-        number: str = min(ranked, key=lambda near: near.straight_metres).row.emergency_number
-        return number
-    if in_mainland_china(here):
+    """Of the region of the nearest device on the same side of China's border; else mainland China's, or the
+    one that any GSM phone knows."""
+    is_in_china = in_mainland_china(here)
+    for near in sorted(ranked, key=lambda near: near.straight_metres):
+        if in_mainland_china(Position(near.row.lat, near.row.lon)) is is_in_china:
+            return near.row.emergency_number
+    if is_in_china:
         return settings.emergency_number_mainland_china
     return settings.emergency_number_elsewhere

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from aed.accounts.rules import Viewer
 from aed.db import as_date, as_moment
@@ -19,6 +18,7 @@ from aed.incidents.rules.arrival import Basis, estimated_walk_metres, floor_seco
 from aed.registry import queries as registry
 from aed.registry.rules.hours import hours_at
 from aed.responders import queries as responders
+from aed.responders.queries import PlaceNearby
 from aed.responders.rules import Availability, availability
 from aed.settings import Settings
 
@@ -57,25 +57,25 @@ def nearest_responders(
     radius = settings.responder_radius_metres
     if ways is not None:
         ways.widen(radius * settings.arrival.detour_factor)
-    at_least = 4 * limit + 10
+    about = 4 * limit + 10
     while True:
         ring = responders.nearest_places(connection.dialect, viewer).ring(
-            connection, here, at_least=at_least, within_metres=radius
+            connection, here, about=about, within_metres=radius
         )
         found = _callable(connection, here, ways, ring.rows, at=at, floor=floor, settings=settings)
         enough = radius
         if len(found) >= limit:
             enough = min(radius, found[limit - 1].walk_seconds * settings.arrival.responder_metres_per_second)
-        if ring.complete_within_metres >= enough or at_least >= MOST_CANDIDATES:
+        if ring.complete_within_metres >= enough or about >= MOST_CANDIDATES:
             return found[:limit]
-        at_least = min(MOST_CANDIDATES, at_least * 3)
+        about = min(MOST_CANDIDATES, about * 3)
 
 
 def _callable(
     connection: Connection,
     here: Position,
     ways: Ways | None,
-    rows: Sequence[Row[*tuple[Any, ...]]],
+    rows: Sequence[PlaceNearby],
     *,
     at: datetime,
     floor: int,
@@ -87,16 +87,26 @@ def _callable(
     numbers = settings.arrival
     lats, lons = positions(rows)
     straight = distances_metres(here, lats, lons).tolist()
-    costs = ways.costs(ways.footings(lats, lons)) if ways is not None else [math.inf] * len(rows)
+    costs, at_least = [math.inf] * len(rows), [0.0] * len(rows)
+    if ways is not None:
+        footings = ways.footings(lats, lons)
+        costs = ways.costs(footings)
+        at_least = [ways.within_metres if edge >= 0 else 0.0 for edge in footings.edge.tolist()]
+        opened = ways.costs_if_opened(footings)
+        if opened is not None:
+            pairs = zip(costs, opened, strict=True)
+            costs = [if_opened if math.isinf(cost) else cost for cost, if_opened in pairs]
     soonest: dict[int, NearbyResponder] = {}
-    for row, straight_metres, cost in zip(rows, straight, costs, strict=True):
+    for row, straight_metres, cost, beyond in zip(rows, straight, costs, at_least, strict=True):
         if straight_metres > settings.responder_radius_metres:
             continue
         callable_now = _availability(connection, row, at)
         if callable_now is None:
             continue
         basis = Basis.STRAIGHT_LINE if math.isinf(cost) else Basis.WALKING_NETWORK
-        metres = cost if basis is Basis.WALKING_NETWORK else estimated_walk_metres(straight_metres, numbers)
+        metres = cost
+        if basis is Basis.STRAIGHT_LINE:
+            metres = estimated_walk_metres(straight_metres, numbers, at_least=beyond)
         seconds = metres / numbers.responder_metres_per_second
         seconds += floor_seconds(floor, numbers) + floor_seconds(row.floor, numbers)
         known = soonest.get(row.responder_id)
@@ -112,7 +122,7 @@ def _callable(
     return sorted(soonest.values(), key=lambda found: (found.walk_seconds, found.responder_id))
 
 
-def _availability(connection: Connection, row: Row[*tuple[Any, ...]], at: datetime) -> Availability | None:
+def _availability(connection: Connection, row: PlaceNearby, at: datetime) -> Availability | None:
     calendar = registry.calendar_of(connection, row.holiday_calendar, row.calendar_version)
     return availability(
         at=at,

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +18,15 @@ from aed.registry import queries as registry
 from aed.registry.rules.gate import Passage, Passing, passing
 from aed.registry.rules.hours import HolidayCalendar, Opening, hours_at
 from aed.settings import Arrival
+from aed.spatial import Located
 from aed.walking.footing import Footings
 from aed.walking.network import Barrier, WalkingNetwork
 from aed.walking.reach import Reach, Walk
 from aed.walking.streets import Crossing
 
 _NOBODY_PASSES = frozenset({"no", "private"})
+_BESIDE_THE_STREET_METRES = 15.0
+"""A registered gate stands on the street that is this near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Ways:
         viewer: Viewer,
         network: WalkingNetwork,
         here: Position,
+        start: Footings,
         *,
         at: datetime,
         local: LocalTime | None,
@@ -79,6 +82,7 @@ class Ways:
         self._viewer = viewer
         self._network = network
         self._here = here
+        self._start = start
         self._at = at
         self._local = local
         self._numbers = numbers
@@ -87,27 +91,28 @@ class Ways:
         self._told: dict[Crossing, GatePassed] = {}
         self.within_metres = 0.0
 
-    def widen(self, within_metres: float) -> bool:
-        """Walks everything within that many metres. False when no street is near the patient."""
+    def widen(self, within_metres: float) -> None:
+        """Walks everything within that many metres."""
         if self.within_metres >= within_metres:
-            return self._reach is not None
+            return
         gates = self._gates(within_metres)
         self._told = gates.told
-        self._reach = self._network.reach(
-            self._here, within_metres=within_metres, closed=gates.closed, delays=gates.waits
+        reach = self._reach = self._network.reach(
+            self._start, within_metres=within_metres, closed=gates.closed, delays=gates.waits
         )
-        if gates.closed:
+        if gates.closed and reach is not None:
             wait = metres_worth(self._numbers.closed_gate_seconds, self._numbers)
-            self._opened = self._network.reach(
-                self._here,
-                within_metres=within_metres,
-                delays=[*gates.waits, *((crossing, wait) for crossing in gates.closed)],
+            self._opened = reach.with_gates(
+                delays=[*gates.waits, *((crossing, wait) for crossing in gates.closed)]
             )
         self.within_metres = within_metres
-        return self._reach is not None
 
     def footings(self, lats: NDArray[np.float64], lons: NDArray[np.float64]) -> Footings:
         return self._network.footings(lats, lons)
+
+    def footings_of_devices(self, lats: NDArray[np.float64], lons: NDArray[np.float64]) -> Footings:
+        """The same, remembered: devices stand still and are asked for again and again."""
+        return self._network.footings_of_places(lats, lons)
 
     def costs(self, footings: Footings) -> list[float]:
         """Metres one way to each point, waits counted as metres; infinite where that is not within reach."""
@@ -122,18 +127,18 @@ class Ways:
         found: list[float] = self._opened.costs(footings).tolist()
         return found
 
-    @property
-    def meets_gates(self) -> bool:
-        """Whether a way may pass a gate worth a word, so that its walk is not simply its cost."""
-        return bool(self._told)
+    def may_meet_gates(self, footings: Footings) -> list[bool]:
+        """Whether the way to each point may pass a gate worth a word, so that its walk is not its cost."""
+        assert self._reach is not None
+        return self._reach.may_pass_crossings(footings) if self._told else [False] * len(footings)
 
     def walk_to(
-        self, footings: Footings, i: int, *, by_closed_gate: bool = False
+        self, footings: Footings, i: int, *, by_closed_gate: bool, with_line: bool
     ) -> tuple[Walk, tuple[GatePassed, ...]]:
         """The way to a point within reach, and the gates on it that are worth a word."""
         reach = self._opened if by_closed_gate else self._reach
         assert reach is not None
-        walk = reach.walk_to(footings, i)
+        walk = reach.walk_to(footings, i, with_line=with_line)
         return walk, tuple(self._told[crossing] for crossing in walk.crossings)
 
     def _gates(self, within_metres: float) -> _Gates:
@@ -144,7 +149,7 @@ class Ways:
         gates = _Gates([], [], {})
         registered: set[int] = set()
         rows = registry.gates_around(self._connection.dialect).rows(
-            self._connection, self._here, within_metres=within_metres
+            self._connection, self._here, within_metres=within_metres + _BESIDE_THE_STREET_METRES
         )
         for row in rows:
             crossing = _crossing_at(self._network, row.lat, row.lon)
@@ -201,10 +206,10 @@ class Ways:
 @lru_cache(maxsize=100_000)
 def _crossing_at(network: WalkingNetwork, lat: float, lon: float) -> Crossing | None:
     """Where a registered gate stands on the network; neither ever moves, so it is looked up once."""
-    return network.crossing_at(Position(lat, lon))
+    return network.crossing_at(Position(lat, lon), within_metres=_BESIDE_THE_STREET_METRES)
 
 
-def positions(rows: Sequence[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def positions(rows: Sequence[Located]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Latitudes and longitudes of rows as arrays."""
     return (
         np.array([row.lat for row in rows], dtype=np.float64),

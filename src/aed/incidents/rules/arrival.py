@@ -9,8 +9,8 @@ Devices are ranked by `expected`. All numbers are settings (`aed.settings.Arriva
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from aed.registry.rules.device import Access, Readiness
 from aed.settings import Arrival
@@ -26,8 +26,7 @@ class Basis(StrEnum):
     STRAIGHT_LINE = "straight_line"
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(NamedTuple):
     """How long fetching one device and coming back takes."""
 
     fetch_seconds: float

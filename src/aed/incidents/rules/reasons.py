@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from aed.incidents.rules.arrival import Basis
@@ -30,12 +31,18 @@ def access_words(access: Access, until: datetime | None, at: datetime, time_zone
     words = _ACCESS[access]
     if until is None or access is Access.UNKNOWN:
         return words
-    zone = ZoneInfo(time_zone)
-    local, today = until.astimezone(zone), at.astimezone(zone).date()
-    when = f"{local:%H:%M}" if local.date() == today else f"{local:%Y-%m-%d %H:%M}"
+    day, clock = _on_the_wall(until, time_zone)
+    when = clock if day == _on_the_wall(at, time_zone)[0] else f"{day} {clock}"
     if access is Access.CLOSED:
         return {"en": f"closed now, until {when}", "zh": f"现在关闭，至{when}"}
     return {"en": f"{words['en']}, until {when}", "zh": f"{words['zh']}，至{when}"}
+
+
+@lru_cache(maxsize=4_096)
+def _on_the_wall(moment: datetime, time_zone: str) -> tuple[str, str]:
+    """Date and time as they are shown there; most devices of an answer close at the same few moments."""
+    local = moment.astimezone(ZoneInfo(time_zone))
+    return f"{local:%Y-%m-%d}", f"{local:%H:%M}"
 
 
 def readiness_words(readiness: Readiness) -> Words:

@@ -1,55 +1,107 @@
-"""GeoJSON FeatureCollections: reading one, and the project's own."""
+"""GeoJSON: the features of a file, and the project's own."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from aed.errors import InvalidInput
-from aed.interchange.formats.records import Record, file_text
+from aed.interchange.formats.json_stream import Shape, json_object, objects, shape_of
+from aed.interchange.formats.records import Record
 
 
-def features(path: Path) -> list[dict[str, Any]]:
-    """The features of a file. Raises InvalidInput for anything that is not a FeatureCollection of objects."""
-    try:
-        document = json.loads(file_text(path))
-    except json.JSONDecodeError as error:
-        raise InvalidInput(
-            f"{path.name} is not JSON (line {error.lineno}): {error.msg}.", field="file"
-        ) from None
-    except RecursionError:
-        raise InvalidInput(f"{path.name} is nested too deeply.", field="file") from None
-    found = document.get("features") if isinstance(document, dict) else None
-    if not isinstance(found, list) or document.get("type") != "FeatureCollection":
-        raise InvalidInput(f"{path.name} is not a GeoJSON FeatureCollection.", field="file")
-    if not found:
+def features(path: Path, shape: Shape | None = None) -> Iterator[object]:
+    """The features of a file, one at a time. Raises InvalidInput for anything that is not a FeatureCollection
+    with some, or several of them one after the other, or features one after the other."""
+    shape = shape or shape_of(path)
+    if not may_be_features(shape):
+        raise not_geojson(path, shape)
+    found = objects(path, shape.prefix)
+    first = next(found, None)
+    if first is None:
         raise InvalidInput(f"{path.name} holds no features.", field="file")
-    return [each if isinstance(each, dict) else {} for each in found]
+    if shape.prefix == "" and json_object(first).get("type") != "Feature":
+        raise not_geojson(path, shape)
+    yield first
+    yield from found
 
 
-def point_of(feature: dict[str, Any]) -> dict[str, Any]:
+def may_be_features(shape: Shape) -> bool:
+    kind = shape.members.get("type")
+    if shape.prefix == "features.item":
+        return kind in (None, "FeatureCollection")
+    return shape.prefix == "" and kind == "Feature" and "properties" in shape.names
+
+
+def not_geojson(path: Path, shape: Shape) -> InvalidInput:
+    """Why a JSON file cannot be read, with what it says of itself where it is an error."""
+    says = next(
+        (
+            f" It says: {' '.join(value.split())[:200]}"
+            for name in ("error", "remark", "message", "detail", "error_message")
+            if isinstance(value := shape.members.get(name), str)
+        ),
+        "",
+    )
+    return InvalidInput(
+        f"{path.name} is not a GeoJSON FeatureCollection, which is an object with "
+        f'"type": "FeatureCollection" and a list of "features".{says}',
+        field="file",
+    )
+
+
+def point_of(feature: Mapping[str, Any]) -> dict[str, Any]:
     """lat and lon of a Point, as fields; nothing where it has none, which the row's schema then says."""
-    geometry = feature.get("geometry")
-    coordinates = geometry.get("coordinates") if isinstance(geometry, dict) else None
-    if isinstance(geometry, dict) and geometry.get("type") == "Point" and isinstance(coordinates, list):
+    geometry = json_object(feature.get("geometry"))
+    coordinates = geometry.get("coordinates")
+    if geometry.get("type") == "Point" and isinstance(coordinates, list):
         return dict(zip(("lon", "lat"), coordinates, strict=False))
     return {}
 
 
-def properties_of(feature: dict[str, Any]) -> dict[str, Any]:
-    properties = feature.get("properties")
-    return properties if isinstance(properties, dict) else {}
+def raw_of(feature: Mapping[str, Any]) -> dict[str, str]:
+    """The feature as a row: its properties and the coordinates of its point, as text."""
+    point = {f"geometry.{name}": value for name, value in point_of(feature).items()}
+    return members_of(json_object(feature.get("properties")) | point)
 
 
-def read_own(path: Path) -> Iterator[Record]:
+def members_of(found: Mapping[str, Any]) -> dict[str, str]:
+    """The members of an object as text; those of an object in it by both names."""
+    members: dict[str, str] = {}
+    for name, value in found.items():
+        if isinstance(value, dict):
+            members |= {f"{name}.{inner}": _text(each) for inner, each in value.items()}
+        else:
+            members[name] = _text(value)
+    return members
+
+
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case list() | dict():
+            return json.dumps(value, ensure_ascii=False)
+        case _:
+            return str(value)
+
+
+def read_own(found: Iterable[object]) -> Iterator[Record]:
     """The project's own GeoJSON: properties are the fields; a Point is lat and lon, an area the boundary."""
-    for number, feature in enumerate(features(path), start=1):
-        fields = dict(properties_of(feature))
-        geometry = feature.get("geometry")
-        if isinstance(geometry, dict) and geometry.get("type") in ("Polygon", "MultiPolygon"):
+    for number, feature in enumerate(found, start=1):
+        if not isinstance(feature, dict):
+            yield Record("feature", number, {}, "is not a GeoJSON feature")
+            continue
+        fields = dict(json_object(feature.get("properties")))
+        geometry = json_object(feature.get("geometry"))
+        if geometry.get("type") in ("Polygon", "MultiPolygon"):
             fields["boundary"] = geometry
         else:
             fields |= point_of(feature)
-        yield Record(f"feature {number}", fields)
+        yield Record("feature", number, fields, raw=raw_of(feature))

@@ -2,48 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from aed.errors import InvalidInput
-
-MOST_BYTES = 200_000_000
+from aed.interchange.rules.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One row: where it stands in the file, and its fields by name."""
 
-    where: str
-    """"line 12" or "feature 3"."""
+    unit: Literal["line", "row", "feature", "element"]
+    number: int
+    """Of a line: the one on which the row begins, as an editor counts."""
     fields: Mapping[str, Any]
+    wrong: str | None = None
+    """Why it cannot be read at all."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """The column of the file that a field came from; a field that is not in it has the column's own name."""
+    raw: Mapping[str, str] = field(default_factory=dict)
+    """The row as it was in the file, by the file's own column names; empty where a format has no rows."""
+    findings: tuple[Finding, ...] = ()
+    """What the reader itself noticed."""
+
+    @property
+    def where(self) -> str:
+        return f"{self.unit} {self.number}"
 
 
-def file_bytes(path: Path) -> bytes:
-    """The whole file. Raises InvalidInput for one that is missing, a folder, empty or over the limit."""
-    if not path.is_file():
-        raise InvalidInput(f"There is no file {path}.", field="file")
-    size = path.stat().st_size
-    if size == 0:
-        raise InvalidInput(f"{path.name} is empty.", field="file")
-    if size > MOST_BYTES:
-        raise InvalidInput(f"{path.name} is larger than {MOST_BYTES // 1_000_000} MB.", field="file")
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidInput(f"{path.name} cannot be read: {error.strerror}.", field="file") from None
+@dataclass(frozen=True, slots=True)
+class Reading(Iterator[Record]):
+    """A list of devices that is being read: the records, once. What is wrong with the file as a whole is
+    raised as InvalidInput on the way, wherever in the file it stands."""
 
+    form: str
+    """The format's name."""
+    title: str
+    records: Iterator[Record]
+    country: str | None = None
+    """ISO 3166-1 code of the country that the whole list lies in, where it lies in one."""
+    source: str | None = None
+    """Of all its devices; None where each says its own."""
 
-def file_text(path: Path) -> str:
-    """The whole file as text: UTF-8, with or without a byte order mark."""
-    try:
-        text = file_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"{path.name} is not UTF-8 (byte {error.start}): save it as 'CSV UTF-8'.", field="file"
-        ) from None
-    if "\x00" in text:
-        raise InvalidInput(f"{path.name} holds NUL bytes: it is not a text file.", field="file")
-    return text
+    def __next__(self) -> Record:
+        return next(self.records)

@@ -12,7 +12,7 @@ from aed.accounts import queries as accounts_queries
 from aed.accounts.rules import Viewer, may_administer, may_write_estate
 from aed.errors import Conflict
 from aed.registry import queries
-from aed.registry.actions.place import belongs_to
+from aed.registry.actions.place import belongs_to, still_served
 from aed.registry.actions.record import (
     Outcome,
     flush,
@@ -81,9 +81,12 @@ def amend_estate(
     none_only_where_allowed(estate, change, change.model_fields_set)
     if "neighbourhood" in change.model_fields_set and change.neighbourhood != estate.neighbourhood:
         may_administer(who)  # joining a neighbourhood shows one what the others share
-    for name in change.model_fields_set:
-        value = getattr(change, name)
-        setattr(estate, name, area(parse_boundary(value)) if name == "boundary" else value)
+    for name in change.model_fields_set - {"boundary"}:
+        setattr(estate, name, getattr(change, name))
+    if change.boundary is not None:
+        boundary = parse_boundary(change.boundary)
+        if not shape_of(estate.boundary).equals(boundary):
+            estate.boundary = area(boundary)
     record_amendment(session, who, estate, at=at)
     flush(session, "The estate cannot be amended so.", None)
     return estate
@@ -114,6 +117,7 @@ def withdraw_estate(session: Session, who: Viewer, estate_id: int, *, version: i
 def create_gate(session: Session, who: Viewer, estate_id: int, new: GateIn, *, at: datetime) -> Gate:
     estate = queries.estate(session, who, estate_id)
     may_write_estate(who, estate.id)
+    still_served(estate)
     here = new.position.position()
     belongs_to(estate, here, new.position)
     gate = Gate(
@@ -163,12 +167,14 @@ def amend_gate(
     may_write_estate(who, gate.estate_id)
     same_version(gate, version)
     none_only_where_allowed(gate, change, change.model_fields_set)
-    for name in change.model_fields_set - {"position"}:
-        setattr(gate, name, getattr(change, name))
     if change.position is not None:
         here = change.position.position()
+        # First of all: asking for the estate would flush what is amended already, past the record.
         belongs_to(queries.estate(session, who, gate.estate_id), here, change.position)
-        gate.position = point(here)
+        if position_of(gate.position) != here:
+            gate.position = point(here)
+    for name in change.model_fields_set - {"position"}:
+        setattr(gate, name, getattr(change, name))
     record_amendment(session, who, gate, at=at)
     flush(session, "The gate cannot be amended so.", None)
     return gate

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer, may_administer
-from aed.errors import ChangedMeanwhile, InvalidInput
+from aed.errors import ChangedMeanwhile, InvalidInput, VersionNeeded
 from aed.registry import queries
 from aed.registry.actions.record import flush, same_version
 from aed.registry.models import Change, HolidayCalendar, HolidayDay, HolidayYear
@@ -80,6 +80,8 @@ def _hold_year(
         session.add(calendar)
         flush(session, f"There is a calendar '{name}' already.", "calendar")
     else:
+        if version is None:
+            raise VersionNeeded(f"The calendar '{name}' is there already: send its ETag in If-Match.")
         # The days are rows of their own, so the calendar's version is moved by hand, as a claim.
         claimed = session.scalar(
             update(HolidayCalendar)

@@ -5,14 +5,21 @@ from __future__ import annotations
 from shapely.geometry import Point
 from shapely.ops import nearest_points
 
-from aed.errors import InvalidInput
+from aed.errors import Conflict, InvalidInput
 from aed.geo import Datum, Position, distance_metres, to_wgs84
 from aed.registry.models import Estate
+from aed.registry.rules.estate import EstateState
 from aed.registry.schemas.fields import PositionIn
 from aed.spatial import shape_of
 
 NEAR_ENOUGH_METRES = 200.0
 """Farther than this from the boundary is taken for a mistake in the coordinates (a datum slip is 500 m)."""
+
+
+def still_served(estate: Estate) -> None:
+    """Passes unless the estate is withdrawn: nothing new is registered in such a one."""
+    if estate.state is EstateState.WITHDRAWN:
+        raise Conflict(f"The estate {estate.name_en} is withdrawn.", field="estate_id")
 
 
 def belongs_to(estate: Estate, here: Position, given: PositionIn) -> None:
@@ -30,6 +37,15 @@ def belongs_to(estate: Estate, here: Position, given: PositionIn) -> None:
                 f"{given.datum.upper()}, but inside or near it as {datum.upper()}: give datum={datum}.",
                 field="position.datum",
             )
+    if (
+        abs(given.lon) <= 90.0
+        and _metres_outside(estate, Position(given.lon, given.lat)) <= NEAR_ENOUGH_METRES
+    ):
+        raise InvalidInput(
+            f"Latitude {given.lat:g} and longitude {given.lon:g} look swapped: the other way round it lies "
+            f"in {estate.name_en}.",
+            field="position",
+        )
     raise InvalidInput(
         f"It lies {away:.0f} m outside the boundary of {estate.name_en}: check the coordinates, "
         "or leave out the estate.",

@@ -147,6 +147,7 @@ def fit_consumable(
 ) -> ConsumableOut:
     """Pads or a battery are fitted."""
     fitted = actions.fit_consumable(session, viewer, device_id, new, at=clock.now())
+    response.headers["Location"] = f"/v1/consumables/{fitted.id}"
     tag(response, fitted.version)
     return ConsumableOut.of(fitted)
 

@@ -17,10 +17,10 @@ Cursor = Annotated[
     str | None,
     Query(max_length=20, pattern="^[0-9]+$", description="From the link rel=next of the page before"),
 ]
-DeviceId = Annotated[int, Path(ge=1, le=2**63 - 1)]
-RowId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+DeviceId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+RowId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 CalendarName = Annotated[str, Path(pattern="^[A-Za-z0-9._:-]{1,32}$", examples=["CN"])]
-Year = Annotated[int, Path(ge=1990, le=2100)]
+Year = Annotated[int, Path(ge=1990, le=2100, examples=[2026])]
 
 
 def version_in(if_match: str | None) -> int:

@@ -29,6 +29,7 @@ def parse_boundary(geojson: dict[str, Any]) -> Polygon | MultiPolygon:
     except (
         shapely.errors.ShapelyError,
         ValueError,
+        OverflowError,
         TypeError,
         KeyError,
         IndexError,

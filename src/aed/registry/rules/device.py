@@ -41,6 +41,10 @@ class ConsumableKind(StrEnum):
     BATTERY = "battery"
 
 
+NEEDED_KINDS = (ConsumableKind.PADS, ConsumableKind.BATTERY)
+"""Without these a device is of no use."""
+
+
 class ConsumableState(StrEnum):
     FITTED = "fitted"
     WITHDRAWN = "withdrawn"

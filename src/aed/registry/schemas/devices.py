@@ -12,7 +12,14 @@ from aed.accounts.rules import Viewer
 from aed.accounts.schemas import Code, Id, Name, Phone, Words
 from aed.geo import Datum, map_links
 from aed.registry.models import Consumable, Device
-from aed.registry.rules.device import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
+from aed.registry.rules.device import (
+    NEEDED_KINDS,
+    Cabinet,
+    ConsumableKind,
+    ConsumableState,
+    DeviceState,
+    Entry,
+)
 from aed.registry.schemas.fields import Day, Floor, Label, OpeningHours, PositionIn, PositionOut, Ref, Source
 from aed.sharing.rules import Audience, is_of_the_house
 from aed.spatial import position_of
@@ -53,6 +60,26 @@ class DeviceFields(BaseModel):
 class DeviceIn(DeviceFields):
     """A new device. `estate_id` or `region` says where it belongs."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "region": "CN-33",
+                    "position": {"lat": 30.2875, "lon": 120.1047, "datum": "gcj02"},
+                    "place_en": "Lobby of building 2, left of the lift",
+                    "place_zh": "2号楼大堂，电梯左侧",
+                    "opening_hours": "Mo-Fr 08:30-17:30; PH off",
+                    "entry": "assisted",
+                    "how_to_get_in_en": "Ask at the front desk",
+                    "how_to_get_in_zh": "请前台带入",
+                    "cabinet": "alarmed",
+                    "audience": "public",
+                    "last_checked_on": "2026-09-01",
+                }
+            ]
+        }
+    )
+
     estate_id: Id | None = None
     region: Code | None = None
     source: Source = "registry"
@@ -62,7 +89,12 @@ class DeviceIn(DeviceFields):
 class DeviceAmend(BaseModel):
     """Only what is given is amended; null empties a field that may be empty."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"state": "out_of_service", "out_of_service_reason": "Pads used on 1 September"}]
+        },
+    )
 
     position: PositionIn | None = None
     place_en: Words | None = None
@@ -85,7 +117,10 @@ class DeviceAmend(BaseModel):
 
 
 class ConsumableIn(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"kind": "pads", "lot": "2409-17", "expires_on": "2028-06-30"}]},
+    )
 
     kind: ConsumableKind
     lot: Label | None = None
@@ -93,7 +128,7 @@ class ConsumableIn(BaseModel):
 
 
 class ConsumableAmend(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"expires_on": "2028-07-31"}]})
 
     kind: ConsumableKind | None = None
     lot: Label | None = None
@@ -192,7 +227,9 @@ class DeviceOut(BaseModel):
             state=device.state,
             out_of_service_reason=device.out_of_service_reason,
             last_checked_on=device.last_checked_on,
-            first_expiry=min((item.expires_on for item in device.consumables), default=None),
+            first_expiry=min(
+                (item.expires_on for item in device.consumables if item.kind in NEEDED_KINDS), default=None
+            ),
             consumables=[ConsumableOut.of(item) for item in device.consumables],
             links=map_links(here, label=device.place_zh or device.place_en or "AED"),
             version=device.version,

@@ -29,6 +29,32 @@ class EstateFields(BaseModel):
 
 
 class EstateIn(EstateFields):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "region": "CN-33",
+                    "name_en": "Spring Garden",
+                    "name_zh": "春园",
+                    "neighbourhood": "west-lake-north",
+                    "guard_phone": "+86 571 5550 1000",
+                    "boundary": {
+                        "type": "Polygon",
+                        "coordinates": [
+                            [
+                                [120.1000, 30.2850],
+                                [120.1050, 30.2850],
+                                [120.1050, 30.2900],
+                                [120.1000, 30.2900],
+                                [120.1000, 30.2850],
+                            ]
+                        ],
+                    },
+                }
+            ]
+        }
+    )
+
     region: Code
     source: Source = "registry"
     source_id: Ref | None = Field(None, description="Made up when left out")
@@ -37,7 +63,9 @@ class EstateIn(EstateFields):
 class EstateAmend(BaseModel):
     """Only what is given is amended."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"guard_phone": "+86 571 5550 1001"}]}
+    )
 
     name_en: Name | None = None
     name_zh: Name | None = None
@@ -90,12 +118,28 @@ class GateFields(BaseModel):
 
 
 class GateIn(GateFields):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name_en": "West gate",
+                    "name_zh": "西门",
+                    "position": {"lat": 30.2875, "lon": 120.1000},
+                    "passage": "guarded",
+                    "opening_hours": "06:00-23:00",
+                }
+            ]
+        }
+    )
+
     source: Source = "registry"
     source_id: Ref | None = None
 
 
 class GateAmend(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"opening_hours": "05:30-24:00"}]}
+    )
 
     name_en: Name | None = None
     name_zh: Name | None = None

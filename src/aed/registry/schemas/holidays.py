@@ -22,7 +22,19 @@ class SpecialDay(BaseModel):
 class HolidayYearIn(BaseModel):
     """All special days of one year: the year counts as known completely once it is put."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "days": [
+                        {"day": "2026-10-01", "kind": "holiday"},
+                        {"day": "2026-10-10", "kind": "workday"},
+                    ]
+                }
+            ]
+        },
+    )
 
     days: Annotated[list[SpecialDay], Field(max_length=366)]
 

@@ -1,0 +1,179 @@
+"""A backup's file: a ZIP of what the database's own tool wrote, and a manifest.
+
+Nothing of it is ours alone: `unzip` takes it apart, and SQLite or pg_restore read what is inside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from aed import __version__
+from aed.errors import BackupUnusable
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+LARGEST_MANIFEST_BYTES = 1_000_000
+CHUNK_BYTES = 1 << 20
+
+type Write = Callable[[bytes], object]
+type Progress = Callable[[int], None]
+"""Told how many megabytes have been moved so far."""
+
+
+class Kind(StrEnum):
+    SPATIALITE = "spatialite"
+    POSTGIS = "postgis"
+
+
+PAYLOADS: Mapping[Kind, str] = {Kind.SPATIALITE: "database.sqlite", Kind.POSTGIS: "database.dump"}
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What was in the database at the moment that the backup shows."""
+
+    server: str
+    """The engine and its version, for people."""
+    server_major: int
+    schema_revision: str
+    rows: Mapping[str, int]
+    """Of each of the program's own tables."""
+
+
+class Manifest(BaseModel):
+    """What a backup says of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    format: Literal[1]
+    program: str = Field(description="The program's version")
+    kind: Kind
+    server: str
+    server_major: int
+    schema_revision: str
+    taken_at: AwareDatetime
+    payload_bytes: int = Field(ge=0)
+    payload_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    rows: dict[str, int]
+
+
+def write_archive(
+    file: BinaryIO, *, kind: Kind, at: datetime, progress: Progress, pour: Callable[[Write], Contents]
+) -> Manifest:
+    """`file` is a whole backup of what `pour` wrote. A dump of PostgreSQL comes compressed already."""
+    digest = hashlib.sha256()
+    size = 0
+    method = zipfile.ZIP_DEFLATED if kind is Kind.SPATIALITE else zipfile.ZIP_STORED
+    # Level 1 is the fastest: a little larger than the slowest, in a fraction of its time.
+    with zipfile.ZipFile(file, "w", method, compresslevel=1) as archive:
+        with archive.open(PAYLOADS[kind], "w", force_zip64=True) as payload:
+
+            def write(chunk: bytes) -> None:
+                nonlocal size
+                payload.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+                progress(size // 1_000_000)
+
+            contents = pour(write)
+        manifest = Manifest(
+            format=FORMAT,
+            program=__version__,
+            kind=kind,
+            server=contents.server,
+            server_major=contents.server_major,
+            schema_revision=contents.schema_revision,
+            taken_at=at,
+            payload_bytes=size,
+            payload_sha256=digest.hexdigest(),
+            rows=dict(contents.rows),
+        )
+        with archive.open(MANIFEST, "w") as text:
+            text.write(manifest.model_dump_json(indent=2).encode() + b"\n")
+    return manifest
+
+
+def read_manifest(path: Path) -> Manifest:
+    """What the backup at `path` says of itself; BackupUnusable when it is none, or not whole."""
+    with _opened(path) as archive:
+        names = archive.namelist()
+        if MANIFEST not in names:
+            raise BackupUnusable(f"{path} is not a backup of this program.")
+        if archive.getinfo(MANIFEST).file_size > LARGEST_MANIFEST_BYTES:
+            raise BackupUnusable(f"{path} is not a backup of this program: its manifest is too large.")
+        manifest = _manifest(path, archive.read(MANIFEST))
+        payload = PAYLOADS[manifest.kind]
+        if sorted(names) != sorted((MANIFEST, payload)):
+            raise BackupUnusable(f"{path} does not hold what a backup holds: {MANIFEST} and {payload}.")
+        if archive.getinfo(payload).file_size != manifest.payload_bytes:
+            raise _damaged(path)
+        return manifest
+
+
+def _manifest(path: Path, text: bytes) -> Manifest:
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path) from error
+    stated = given.get("format") if isinstance(given, dict) else None
+    if isinstance(stated, int) and stated > FORMAT:
+        raise BackupUnusable(f"{path} was made by a newer version of this program; upgrade this one first.")
+    try:
+        return Manifest.model_validate(given)
+    except ValidationError as error:
+        wrong = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise BackupUnusable(f"{path} is damaged: its manifest has no usable '{wrong}'.") from error
+
+
+def read_payload(path: Path, manifest: Manifest, progress: Progress) -> Iterator[bytes]:
+    """What the database's tool wrote, piece by piece. Raises BackupUnusable, at its end at the latest."""
+    digest = hashlib.sha256()
+    size = 0
+    with _opened(path) as archive, archive.open(PAYLOADS[manifest.kind]) as payload:
+        while chunk := payload.read(CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+            progress(size // 1_000_000)
+            yield chunk
+    if (size, digest.hexdigest()) != (manifest.payload_bytes, manifest.payload_sha256):
+        raise _damaged(path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The archive; whatever is wrong with it becomes BackupUnusable."""
+    if not path.is_file():
+        raise BackupUnusable(f"There is no file {path}.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        KeyError,
+        NotImplementedError,
+        RuntimeError,  # encrypted
+        ValueError,
+    ) as error:
+        raise _damaged(path) from error
+    except OSError as error:
+        raise BackupUnusable(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _damaged(path: Path) -> BackupUnusable:
+    return BackupUnusable(f"{path} is damaged, cut short, or no backup of this program; take an older one.")

@@ -1,0 +1,109 @@
+"""A file that appears whole or not at all, is never written over, and makes room for newer ones."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from aed.errors import BackupFailed, Conflict, InvalidInput
+
+PARTIAL = ".partial"
+SCRATCH = ".sqlite"
+"""Added to a partial file's name: SQLite's copy before it is packed."""
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+def backup_name(database: str, at: datetime) -> str:
+    """`aed-20260922T020000Z.zip`: sorted by name is sorted by time."""
+    return f"{database}-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}.zip"
+
+
+def _is_backup_of(database: str, name: str) -> bool:
+    return re.fullmatch(re.escape(database) + r"-\d{8}T\d{6}Z\.zip", name) is not None
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A file that is at `path`, on disk, once the block has ended well; else nothing is there.
+
+    Also gives where scratch may be put meanwhile. Only its owner may read it: it holds people's telephones.
+    What a killed run left behind in the folder is removed: its lock went with it.
+    Raises Conflict when something is at `path`.
+    """
+    if path.exists() or path.is_symlink():
+        raise Conflict(f"{path} exists already, and a backup is never written over.")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}{PARTIAL}")
+    _remove_leftovers(path.parent)
+    with os.fdopen(os.open(partial, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(f"Another backup to {path} is under way.") from None
+        scratch = partial.with_name(partial.name + SCRATCH)
+        try:
+            file.truncate()
+            scratch.unlink(missing_ok=True)
+            os.close(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            yield file, scratch
+            file.flush()
+            os.fsync(file.fileno())
+            _appear(partial, path)
+        finally:
+            scratch.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def _appear(partial: Path, path: Path) -> None:
+    try:
+        os.link(partial, path)  # unlike a rename, this fails when something is there
+    except FileExistsError:
+        raise Conflict(f"{path} exists already, and a backup is never written over.") from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS or path.exists():
+            raise
+        partial.rename(path)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for partial in folder.glob(f".*.zip{PARTIAL}"):
+        try:
+            with partial.open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                partial.with_name(partial.name + SCRATCH).unlink(missing_ok=True)
+                partial.unlink(missing_ok=True)
+        except (BlockingIOError, FileNotFoundError, PermissionError):
+            continue  # in use, gone, or another person's
+
+
+def sync_folder(folder: Path) -> None:
+    """The names in it are on disk."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def keep_newest(folder: Path, database: str, count: int) -> list[Path]:
+    """Only the newest `count` backups of that database are left; answers what was removed."""
+    if count < 1:
+        raise InvalidInput("At least one backup must be kept.", field="keep")
+    found = sorted(path for path in folder.iterdir() if _is_backup_of(database, path.name))
+    removed = found[:-count]
+    for path in removed:
+        try:
+            path.unlink()
+        except OSError as error:
+            raise BackupFailed(
+                f"The backup was made, but the older {path} cannot be removed: {error.strerror}."
+            ) from error
+    return removed

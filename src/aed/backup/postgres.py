@@ -1,0 +1,341 @@
+"""PostGIS: pg_dump of one moment, and pg_restore's statements inside one transaction of ours."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import IO
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import Connection, Engine, text
+
+from aed import migrations
+from aed.backup.archive import CHUNK_BYTES, Contents, Manifest, Progress, Write, read_payload
+from aed.backup.tables import count_rows, is_as_new, own_tables, schema_revision
+from aed.db import Database, answering
+from aed.errors import BackupFailed, BackupUnusable, Conflict
+from aed.spatial import prepare_database
+
+PROGRAMS = Path("/usr/lib/postgresql")
+LOCK_SECONDS = 10
+_VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
+_COPY = re.compile(rb"COPY .* FROM stdin;\n")
+_NOT_OURS = re.compile(r"\d+; \d+ \d+ (SCHEMA|EXTENSION|ACL|DEFAULT ACL|COMMENT - (SCHEMA|EXTENSION)) ")
+"""Lines of a dump's table of contents: what the database it goes to already has, or decides itself."""
+_COPY_BYTES = 1 << 18
+
+
+# --- taking ---------------------------------------------------------------------------------------------
+
+
+def pour(database: Database, write: Write) -> Contents:
+    """Writes a dump, in pg_dump's own format, of the database at one moment; writers go on meanwhile.
+
+    The rows are counted in the very snapshot that pg_dump reads.
+    """
+    engine = database.engine.execution_options(isolation_level="REPEATABLE READ")
+    with answering(), engine.connect() as connection, connection.begin():
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        _without_timeouts(connection)
+        major = _server_major(connection)
+        program = _program("pg_dump", major)
+        tables = own_tables(connection)
+        revision = schema_revision(connection, tables)
+        if revision is None:
+            raise BackupFailed("The database has no schema yet, so there is nothing to back up.")
+        snapshot = connection.scalar(text("SELECT pg_export_snapshot()"))
+        schema = connection.scalar(text("SELECT current_schema()"))
+        contents = Contents(
+            server=f"PostgreSQL {connection.scalar(text('SHOW server_version'))}",
+            server_major=major,
+            schema_revision=revision,
+            rows=count_rows(connection, tables),
+        )
+        conninfo, environment = _how_to_connect(database.engine)
+        command = [
+            str(program),
+            "--format=custom",
+            "--compress=1",
+            f"--schema={_exactly(schema)}",
+            f"--snapshot={snapshot}",
+            f"--lock-wait-timeout={LOCK_SECONDS}s",
+            "--no-password",
+            f"--dbname={conninfo}",
+        ]
+        with _running(command, environment, "The database cannot be dumped") as output:
+            while chunk := output.read(CHUNK_BYTES):
+                write(chunk)
+    return contents
+
+
+def _exactly(name: str | None) -> str:
+    """A name as pg_dump's patterns take it: quoted, so that nothing in it is a wildcard."""
+    doubled = (name or "public").replace('"', '""')
+    return f'"{doubled}"'
+
+
+# --- restoring ------------------------------------------------------------------------------------------
+
+
+def restore(
+    database: Database, backup: Path, manifest: Manifest, *, replace: bool, progress: Progress
+) -> None:
+    """The database holds what the backup holds, at the program's schema.
+
+    1. Unpack the dump, and check its sum.
+    2. In one transaction: drop the program's own tables, make those of the dump, fill them, add keys and
+       indexes, compare the counts, migrate. Whatever goes wrong, the database is as it was.
+    3. Let the planner look at the new tables.
+
+    Raises Conflict, BackupUnusable, BackupFailed, DatabaseUnavailable.
+    """
+    with answering(), database.engine.connect() as connection:
+        major = _server_major(connection)
+        was_new = is_as_new(connection)
+    if not was_new and not replace:
+        raise Conflict("The database is not empty. To restore in its place all the same: --replace.")
+    if major < manifest.server_major:
+        raise BackupUnusable(
+            f"{backup} is of {manifest.server}, and this server is older: PostgreSQL {major}."
+        )
+    program = _program("pg_restore", max(major, manifest.server_major), newest=True)
+    with _unpacked(backup, manifest, progress) as dump, answering():
+        try:
+            with database.engine.begin() as connection:
+                _fill(connection, program, dump)
+                _compare(connection, backup, manifest)
+                migrations.upgrade_on(connection)
+        except psycopg.errors.LockNotAvailable as error:
+            raise Conflict("The database is in use: stop the service first.") from error
+        except psycopg.Error as error:
+            first = str(error).strip().splitlines()[:1]
+            raise BackupFailed(
+                f"The backup cannot be restored, and the database is as it was: {' '.join(first)}"
+            ) from error
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            _without_timeouts(connection)
+            for name in own_tables(connection):
+                connection.exec_driver_sql(f'ANALYZE "{name}"')
+
+
+@contextmanager
+def _unpacked(backup: Path, manifest: Manifest, progress: Progress) -> Iterator[Path]:
+    """The dump as a file of its own, in which pg_restore can go back and forth; none is left when killed.
+
+    It is written where TMPDIR says, else beside the backup, else where temporary files go.
+    """
+    folder = os.environ.get("TMPDIR") or (backup.parent if os.access(backup.parent, os.W_OK) else None)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for chunk in read_payload(backup, manifest, progress):
+            file.write(chunk)
+        file.flush()
+        yield Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
+
+
+def _fill(connection: Connection, program: Path, dump: Path) -> None:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)
+    connection.exec_driver_sql("SET statement_timeout = 0")  # the settings' lock_timeout stays
+    prepare_database(connection)
+    with raw.cursor() as cursor:
+        _drop_own(cursor)
+        with _contents_list(program, dump) as wanted:
+            for section in ("pre-data", "data", "post-data"):
+                command = [
+                    str(program),
+                    "--file=-",
+                    "--no-owner",
+                    "--no-privileges",
+                    f"--section={section}",
+                    f"--use-list={wanted}",
+                    str(dump),
+                ]
+                with _running(command, None, "The dump cannot be read") as statements:
+                    (_load if section == "data" else _run)(cursor, statements)
+        cursor.execute("RESET ALL")
+    _without_timeouts(connection)
+
+
+@contextmanager
+def _contents_list(program: Path, dump: Path) -> Iterator[str]:
+    """The name of a file with the lines of the dump's table of contents that are to be restored."""
+    with _running([str(program), "--list", str(dump)], None, "The dump cannot be read") as output:
+        lines = output.read().decode().splitlines(keepends=True)
+    with tempfile.NamedTemporaryFile("w", prefix="aed-restore-", encoding="utf-8") as file:
+        file.writelines(line for line in lines if not _NOT_OURS.match(line))
+        file.flush()
+        yield file.name
+
+
+_OWN_OBJECTS: Mapping[str, sql.SQL] = {
+    # What is dropped, and what to look for: nothing that an extension brought.
+    "VIEW": sql.SQL("pg_class AS own WHERE relkind = 'v' AND relnamespace"),
+    "MATERIALIZED VIEW": sql.SQL("pg_class AS own WHERE relkind = 'm' AND relnamespace"),
+    "TABLE": sql.SQL("pg_class AS own WHERE relkind IN ('r', 'p') AND relnamespace"),
+    "SEQUENCE": sql.SQL("pg_class AS own WHERE relkind = 'S' AND relnamespace"),
+    "ROUTINE": sql.SQL("pg_proc AS own WHERE pronamespace"),
+    "TYPE": sql.SQL("pg_type AS own WHERE typtype IN ('e', 'd', 'r') AND typnamespace"),
+}
+_NAMES: Mapping[str, sql.SQL] = {
+    "ROUTINE": sql.SQL("oid::regprocedure::text"),  # with its arguments, and quoted
+    "TYPE": sql.SQL("quote_ident(typname)"),
+}
+
+
+def _drop_own(cursor: psycopg.Cursor) -> None:
+    for kind, found in _OWN_OBJECTS.items():
+        cursor.execute(
+            sql.SQL(
+                "SELECT {} FROM {} = current_schema()::regnamespace AND NOT EXISTS (SELECT 1 FROM pg_depend "
+                "WHERE pg_depend.classid = own.tableoid AND pg_depend.objid = own.oid AND deptype = 'e')"
+            ).format(_NAMES.get(kind, sql.SQL("quote_ident(relname)")), found)
+        )
+        for (name,) in cursor.fetchall():
+            cursor.execute(sql.SQL("DROP {} IF EXISTS {} CASCADE").format(sql.SQL(kind), sql.SQL(name)))
+
+
+def _is_for_psql(line: bytes) -> bool:
+    """Lines that keep psql from running programs; nothing here would."""
+    return line.startswith((b"\\restrict ", b"\\unrestrict "))
+
+
+def _run(cursor: psycopg.Cursor, statements: Iterable[bytes]) -> None:
+    cursor.execute(b"".join(line for line in statements if not _is_for_psql(line)))
+
+
+def _load(cursor: psycopg.Cursor, statements: Iterable[bytes]) -> None:
+    """Runs statements; after each COPY come its rows, up to a line of a backslash and a dot."""
+    pending: list[bytes] = []
+    lines = iter(statements)
+    for line in lines:
+        if _COPY.fullmatch(line):
+            _run(cursor, pending)
+            pending.clear()
+            _copy_in(cursor, line.removesuffix(b";\n"), lines)
+        else:
+            pending.append(line)
+    _run(cursor, pending)
+
+
+def _copy_in(cursor: psycopg.Cursor, statement: bytes, lines: Iterator[bytes]) -> None:
+    with cursor.copy(statement) as copy:
+        batch: list[bytes] = []
+        size = 0
+        for line in takewhile(lambda line: line != b"\\.\n", lines):
+            batch.append(line)
+            size += len(line)
+            if size > _COPY_BYTES:
+                copy.write(b"".join(batch))
+                batch.clear()
+                size = 0
+        copy.write(b"".join(batch))
+
+
+def _compare(connection: Connection, backup: Path, manifest: Manifest) -> None:
+    tables = own_tables(connection)
+    revision = schema_revision(connection, tables)
+    if count_rows(connection, tables) != manifest.rows or revision != manifest.schema_revision:
+        raise BackupUnusable(f"{backup} does not hold what it says it holds; take an older one.")
+
+
+# --- the server's own programs --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Found:
+    major: int
+    path: Path
+
+
+def _program(name: str, at_least: int, *, newest: bool = False) -> Path:
+    """pg_dump or pg_restore, of that version or newer; the nearest one unless the newest is wanted."""
+    candidates = [*PROGRAMS.glob(f"*/bin/{name}")]
+    if on_path := shutil.which(name):
+        candidates.append(Path(on_path))
+    found = sorted(
+        _Found(major, path)
+        for path in candidates
+        if (major := _major_of(path)) is not None and major >= at_least
+    )
+    if not found:
+        raise BackupFailed(
+            f"{name} of PostgreSQL {at_least} or newer is not installed here: "
+            f"apt-get install postgresql-client-{at_least}."
+        )
+    return (found[-1] if newest else found[0]).path
+
+
+def _major_of(program: Path) -> int | None:
+    try:
+        told = subprocess.run(
+            [program, "--version"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
+            env=_environment(),
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    version = _VERSION.search(told.stdout)
+    return int(version[1]) if version and told.returncode == 0 else None
+
+
+def _server_major(connection: Connection) -> int:
+    return int(connection.scalar(text("SHOW server_version_num"))) // 10_000
+
+
+def _without_timeouts(connection: Connection) -> None:
+    for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+        connection.exec_driver_sql(f"SET {name} = 0")
+
+
+def _how_to_connect(engine: Engine) -> tuple[str, dict[str, str]]:
+    """What libpq must be told: where to, for the command line, and the password, for the environment only."""
+    _, given = engine.dialect.create_connect_args(engine.url)
+    parameters = {name: str(value) for name, value in given.items() if name != "context"}
+    environment = _environment()
+    if (password := parameters.pop("password", None)) is not None:
+        environment["PGPASSWORD"] = password
+    return psycopg.conninfo.make_conninfo(**parameters), environment
+
+
+def _environment() -> dict[str, str]:
+    """Messages in English; a database of the environment's would mislead Debian's wrapper."""
+    return {**os.environ, "LC_ALL": "C"}
+
+
+@contextmanager
+def _running(command: list[str], environment: dict[str, str] | None, failing: str) -> Iterator[IO[bytes]]:
+    """What the program writes. Once the block is left it has ended, and well, or BackupFailed is raised."""
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command,
+            env=environment or _environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            bufsize=CHUNK_BYTES,
+        )
+        assert process.stdout is not None
+        try:
+            with process.stdout:
+                yield process.stdout
+            status = process.wait()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if status != 0:
+            said.seek(0)
+            last = said.read().decode(errors="replace").strip().splitlines()[-1:]
+            raise BackupFailed(f"{failing}: {' '.join(last) or f'status {status}'}")

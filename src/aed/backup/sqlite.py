@@ -1,0 +1,234 @@
+"""SpatiaLite: a copy of one moment while others write, and a whole file put in the database's place."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, NullPool, create_engine
+from sqlalchemy.exc import DBAPIError
+
+from aed import migrations
+from aed.backup.archive import CHUNK_BYTES, Contents, Manifest, Progress, Write, read_payload
+from aed.backup.folder import sync_folder
+from aed.backup.tables import count_rows, is_as_new, own_tables, schema_revision
+from aed.db import open_database
+from aed.errors import BackupFailed, BackupUnusable, Conflict
+from aed.settings import Settings
+
+PAGES_A_STEP = 4096
+LOCK_SECONDS = 10.0
+_BESIDE = ("-wal", "-shm", "-journal")
+
+
+# --- taking ---------------------------------------------------------------------------------------------
+
+
+def pour(database: Path, write: Write, *, scratch: Path) -> Contents:
+    """Writes the database as it is at one moment, in a file that needs nothing beside it.
+
+    1. Copy its pages within one reading transaction: writers go on, and the copy shows none of theirs.
+    2. Look the copy over: a damaged database is found out tonight, not on the day that the backup is needed.
+    3. Count its rows, and write it.
+    """
+    if not database.is_file():
+        raise BackupFailed(f"There is no database at {database}.")
+    try:
+        _copy(database, scratch)
+    except sqlite3.Error as error:
+        raise BackupFailed(f"{database} cannot be copied: {error}.") from error
+    with _plain(scratch) as connection:
+        found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
+        if found != "ok":
+            raise BackupFailed(f"{database} is damaged, so no backup was made: {found}.")
+        tables = own_tables(connection)
+        revision = schema_revision(connection, tables)
+        if revision is None:
+            raise BackupFailed(f"{database} has no schema yet, so there is nothing to back up.")
+        contents = Contents(
+            server=f"SQLite {sqlite3.sqlite_version}",
+            server_major=sqlite3.sqlite_version_info[0],
+            schema_revision=revision,
+            rows=count_rows(connection, tables),
+        )
+    with scratch.open("rb") as copy:
+        while chunk := copy.read(CHUNK_BYTES):
+            write(chunk)
+    return contents
+
+
+def _copy(database: Path, to: Path) -> None:
+    with (
+        contextlib.closing(
+            sqlite3.connect(_uri(database, "rw"), uri=True, timeout=LOCK_SECONDS, isolation_level=None)
+        ) as source,
+        contextlib.closing(sqlite3.connect(to, isolation_level=None)) as copy,
+    ):
+        copy.execute("PRAGMA synchronous = OFF")
+        # Held open, so that the copying never begins anew because of a writer.
+        source.execute("BEGIN")
+        source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        source.backup(copy, pages=PAGES_A_STEP)
+        source.execute("ROLLBACK")
+        copy.execute("PRAGMA journal_mode = DELETE")
+
+
+def _uri(path: Path, mode: str) -> str:
+    return f"file:{quote(str(path.absolute()))}?mode={mode}"
+
+
+@contextlib.contextmanager
+def _plain(path: Path) -> Iterator[Connection]:
+    """The file as it is: nothing of it, and nothing beside it, changes by looking."""
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(_uri(path, "ro"), uri=True, timeout=LOCK_SECONDS)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    with engine.connect() as connection:
+        yield connection
+
+
+# --- restoring ------------------------------------------------------------------------------------------
+
+
+def restore(
+    settings: Settings,
+    database: Path,
+    backup: Path,
+    manifest: Manifest,
+    *,
+    replace: bool,
+    at: datetime,
+    progress: Progress,
+) -> Path | None:
+    """The database holds what the backup holds, at the program's schema; answers where the old one is now.
+
+    1. Unpack beside the database, check sum and counts there, migrate it there.
+    2. Make sure that nobody has the database open; whoever did would mix the old into the new.
+    3. Keep the old file under another name, if it held anything, and rename the new one into its place.
+
+    Until the last step nothing of the database has changed. Raises Conflict, BackupUnusable, BackupFailed.
+    """
+    was = _look_at(database)
+    if was is not _Was.NEW and not replace:
+        raise Conflict(f"{database} is not empty. To restore in its place all the same: --replace.")
+    database.parent.mkdir(parents=True, exist_ok=True)
+    unpacked = database.with_name(f".{database.name}.restoring")
+    with unpacked.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(f"Another restoring of {database} is under way.") from None
+        try:
+            file.truncate(0)
+            for chunk in read_payload(backup, manifest, progress):
+                file.write(chunk)
+            file.flush()
+            _same_rows(unpacked, backup, manifest)
+            _migrate(settings, unpacked)
+            _own_as(unpacked, database)
+            os.fsync(file.fileno())
+            return _swap(unpacked, database, was=was, at=at)
+        finally:
+            for name in (unpacked, *_beside(unpacked)):
+                name.unlink(missing_ok=True)
+
+
+class _Was(Enum):
+    NEW = "nothing was entered, or there was no file"
+    FILLED = "it held something"
+    DAMAGED = "it was no database, or is none any more"
+
+
+def _look_at(database: Path) -> _Was:
+    if not database.exists() or database.stat().st_size == 0:
+        return _Was.NEW
+    try:
+        with _plain(database) as connection:
+            return _Was.NEW if is_as_new(connection) else _Was.FILLED
+    except DBAPIError:
+        return _Was.DAMAGED
+
+
+def _same_rows(unpacked: Path, backup: Path, manifest: Manifest) -> None:
+    try:
+        with _plain(unpacked) as connection:
+            tables = own_tables(connection)
+            revision = schema_revision(connection, tables)
+            same = count_rows(connection, tables) == manifest.rows and revision == manifest.schema_revision
+    except DBAPIError as error:
+        raise BackupUnusable(f"{backup} does not hold a database: {error.orig}.") from error
+    if not same:
+        raise BackupUnusable(f"{backup} does not hold what it says it holds; take an older one.")
+
+
+def _migrate(settings: Settings, unpacked: Path) -> None:
+    url = URL.create("sqlite", database=str(unpacked)).render_as_string(hide_password=False)
+    opened = open_database(settings.model_copy(update={"database_url": url}))
+    try:
+        migrations.upgrade(opened)
+    finally:
+        opened.close()
+    with contextlib.closing(sqlite3.connect(unpacked)) as raw:
+        raw.execute("PRAGMA journal_mode = DELETE")
+
+
+def _own_as(unpacked: Path, database: Path) -> None:
+    """Restored by root, it must still be writable for the service: owned as what it replaces was."""
+    if database.exists():
+        unpacked.chmod(database.stat().st_mode & 0o777)
+    if os.geteuid() == 0:
+        owner = (database if database.exists() else database.parent).stat()
+        os.chown(unpacked, owner.st_uid, owner.st_gid)
+
+
+def _swap(unpacked: Path, database: Path, *, was: _Was, at: datetime) -> Path | None:
+    aside = database.with_name(f"{database.name}.replaced-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}")
+    if aside.exists():
+        raise Conflict(f"{aside} exists already; move it away first.")
+    if was is _Was.DAMAGED:
+        for name, kept in zip(_beside(database), _beside(aside), strict=True):
+            if name.exists():  # SQLite itself may remove it as soon as it opens the file
+                shutil.copy2(name, kept)
+    _refuse_if_open(database)
+    for name in _beside(database):
+        # Of a file that was lost or damaged: it would be taken for the new one's.
+        name.unlink(missing_ok=True)
+    if was is not _Was.NEW:
+        try:
+            os.link(database, aside)
+        except OSError:  # no links there: for a moment there is no database
+            database.rename(aside)
+    unpacked.replace(database)
+    sync_folder(database.parent)
+    return aside if was is not _Was.NEW else None
+
+
+def _refuse_if_open(database: Path) -> None:
+    """Only alone can the write-ahead log be given up; that also puts all of it into the file."""
+    if not database.exists():
+        return
+    in_use = Conflict(f"{database} is in use: stop the service first (systemctl stop aed).")
+    try:
+        with contextlib.closing(sqlite3.connect(database, timeout=1.0, isolation_level=None)) as alone:
+            if alone.execute("PRAGMA journal_mode = DELETE").fetchone() == ("wal",):
+                raise in_use
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise in_use from error
+        raise BackupFailed(f"{database} cannot be replaced: {error}.") from error
+    except sqlite3.DatabaseError:
+        return  # not a database any more: nobody is using it
+
+
+def _beside(database: Path) -> list[Path]:
+    return [database.with_name(database.name + ending) for ending in _BESIDE]

@@ -1,0 +1,128 @@
+"""Taking and restoring backups, whichever database it is."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import URL
+
+from aed import migrations
+from aed.backup import postgres, sqlite
+from aed.backup.archive import (
+    Contents,
+    Kind,
+    Manifest,
+    Progress,
+    Write,
+    read_manifest,
+    read_payload,
+    write_archive,
+)
+from aed.backup.folder import backup_name, keep_newest, new_file
+from aed.db import Database
+from aed.errors import BackupFailed, BackupUnusable, InvalidInput
+from aed.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    path: Path
+    manifest: Manifest
+    removed: tuple[Path, ...]
+    """Older ones that made room."""
+
+
+def take(database: Database, *, to: Path, keep: int | None, at: datetime, progress: Progress) -> Taken:
+    """A backup of the whole database is on disk. `to` names a folder, or a new file ending in `.zip`.
+
+    In a folder it is named by database and moment, and of that database's only the newest `keep` stay.
+    Raises BackupFailed, Conflict, InvalidInput, DatabaseUnavailable; then nothing has been left behind.
+    """
+    kind, name = _what_is_at(database.engine.url)
+    is_file = to.suffix == ".zip" and not to.is_dir()
+    if is_file and keep is not None:
+        raise InvalidInput("--keep goes with a folder, not with a file.", field="keep")
+    path = to if is_file else to / backup_name(name, at)
+    with _room_and_rights(path), new_file(path) as (file, scratch):
+
+        def pour(write: Write) -> Contents:
+            if kind is Kind.SPATIALITE:
+                return sqlite.pour(_file_of(database.engine.url), write, scratch=scratch)
+            return postgres.pour(database, write)
+
+        manifest = write_archive(file, kind=kind, at=at, progress=progress, pour=pour)
+    removed = keep_newest(to, name, keep) if keep is not None else []
+    return Taken(path, manifest, tuple(removed))
+
+
+def check(backup: Path, *, progress: Progress) -> Manifest:
+    """What the backup says of itself, once its sum has been found right. Raises BackupUnusable."""
+    manifest = read_manifest(backup)
+    for _ in read_payload(backup, manifest, progress):
+        pass
+    return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    manifest: Manifest
+    set_aside: Path | None
+    """Where the replaced database is now, if it held anything (SpatiaLite only)."""
+
+
+def restore(
+    settings: Settings, database: Database, backup: Path, *, replace: bool, at: datetime, progress: Progress
+) -> Restored:
+    """The database holds exactly what the backup holds, brought to the program's schema, or is as it was.
+
+    A database in which somebody has entered something is refused unless `replace`. Raises BackupUnusable for
+    a file that is damaged, of the other kind of database, or of a schema that this program doesn't know;
+    Conflict, BackupFailed, DatabaseUnavailable.
+    """
+    manifest = read_manifest(backup)
+    kind, _ = _what_is_at(database.engine.url)
+    if manifest.kind is not kind:
+        raise BackupUnusable(
+            f"{backup} is of a {manifest.kind} database, and AED_DATABASE_URL names a {kind} one."
+        )
+    if not migrations.is_known(manifest.schema_revision):
+        raise BackupUnusable(
+            f"{backup} is of schema {manifest.schema_revision}, and this program knows up to "
+            f"{migrations.head()}: restore it with version {manifest.program} or a newer one."
+        )
+    if kind is Kind.POSTGIS:
+        with _room_and_rights(backup):
+            postgres.restore(database, backup, manifest, replace=replace, progress=progress)
+        return Restored(manifest, None)
+    file = _file_of(database.engine.url)
+    with _room_and_rights(file):
+        aside = sqlite.restore(settings, file, backup, manifest, replace=replace, at=at, progress=progress)
+    return Restored(manifest, aside)
+
+
+def _what_is_at(url: URL) -> tuple[Kind, str]:
+    """The kind of database, and a name for its backups."""
+    is_sqlite = url.get_backend_name() == "sqlite"
+    name = Path(url.database or "").stem if is_sqlite else url.database or url.username or ""
+    return (Kind.SPATIALITE if is_sqlite else Kind.POSTGIS), re.sub(r"[^\w-]+", "_", name) or "database"
+
+
+def _file_of(url: URL) -> Path:
+    return Path(url.database or "")
+
+
+@contextmanager
+def _room_and_rights(path: Path) -> Iterator[None]:
+    """Says in a sentence what the operating system refuses."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise BackupFailed(f"There is no room left for {error.filename or path}.") from error
+        raise BackupFailed(f"{error.filename or path}: {error.strerror or error}.") from error

@@ -1,0 +1,60 @@
+"""aed backup, aed restore."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.backup import whole
+from aed.backup.archive import Manifest
+from aed.cli.context import opened
+from aed.cli.screen import counting, say
+from aed.settings import load_settings
+
+
+def backup(
+    to: Annotated[Path | None, typer.Option(help="A folder, or a new .zip; AED_BACKUPS if left out")] = None,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Leave only so many of this database in the folder")
+    ] = None,
+) -> None:
+    """Put the whole database into one file, while it serves. The walking network is not in it."""
+    settings = load_settings()
+    with opened(settings) as database, counting("backing up, in megabytes") as progress:
+        taken = whole.take(database, to=to or settings.backups, keep=keep, at=clock.now(), progress=progress)
+    size = taken.path.stat().st_size
+    removed = f" Removed {len(taken.removed)} older." if taken.removed else ""
+    say(f"{taken.path}: {size / 1000:,.0f} kB, {_what_is_in(taken.manifest)}.{removed}")
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `aed backup` made")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Even if the database holds something, which is then gone")
+    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only check the file and say what is in it")] = False,
+) -> None:
+    """Put a backup into an empty database, and bring it up to date."""
+    if check:
+        with counting("checking, in megabytes") as progress:
+            manifest = whole.check(file, progress=progress)
+        say(f"{file} is whole: {manifest.kind}, {_what_is_in(manifest)}.")
+        return
+    settings = load_settings()
+    with opened(settings) as database, counting("restoring, in megabytes") as progress:
+        restored = whole.restore(settings, database, file, replace=replace, at=clock.now(), progress=progress)
+    say(f"Restored: {_what_is_in(restored.manifest)}.")
+    if restored.set_aside is not None:
+        say(f"What was there before is {restored.set_aside}; remove it when you no longer need it.")
+
+
+def _what_is_in(manifest: Manifest) -> str:
+    rows, tables = sum(manifest.rows.values()), len(manifest.rows)
+    devices = manifest.rows.get("devices", 0)
+    return (
+        f"{devices} devices, {rows} rows in {tables} tables, schema {manifest.schema_revision}, "
+        f"as of {manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC"
+    )

@@ -1,0 +1,72 @@
+"""aed export."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.cli.context import opened, viewer_as
+from aed.cli.screen import counting, warn
+from aed.db import reads
+from aed.errors import InvalidInput
+from aed.publishing.formats.writing import chosen, exported
+from aed.publishing.rules.export import ExportFormat
+
+
+def export_command(
+    form: Annotated[ExportFormat, typer.Argument(help="csv, xlsx and geojson can be read back")],
+    to: Annotated[Path | None, typer.Option(help="The file; standard output if left out")] = None,
+    as_: Annotated[
+        str,
+        typer.Option("--as", help="anonymous, administrator, estate:ID, estate:SOURCE/ID, dispatcher:REGION"),
+    ] = "anonymous",
+    bbox: Annotated[str | None, typer.Option(help="Only within west,south,east,north")] = None,
+    region: Annotated[str | None, typer.Option(help="Only in this region and those below it")] = None,
+) -> None:
+    """Write the register to a file, as the viewer may know it; everything with --as administrator."""
+    if to is None and sys.stdout.isatty() and form in (ExportFormat.XLSX, ExportFormat.GEOPACKAGE):
+        raise InvalidInput(f"{form.value} is no text for a screen: name a file with --to.", field="to")
+    with opened() as database, counting("devices") as progress:
+        with reads(database) as session:
+            viewer = viewer_as(session, as_)
+        pieces = exported(
+            database,
+            viewer,
+            form,
+            chosen(database, bbox=bbox, region=region),
+            at=clock.now(),
+            progress=progress,
+        )
+        if to is None:
+            _to_standard_output(pieces)
+        else:
+            _to_file(pieces, to)
+            warn(f"{to}: {to.stat().st_size:,} bytes.")
+
+
+def _to_standard_output(pieces: Iterator[bytes]) -> None:
+    for piece in pieces:
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+def _to_file(pieces: Iterator[bytes], to: Path) -> None:
+    """The file is there once it is whole; an export that breaks off leaves what was there before."""
+    unfinished = to.with_name(f".{to.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(to)
+    except OSError as error:
+        raise InvalidInput(f"{to} cannot be written: {error.strerror}.", field="to") from None
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,182 @@
+"""Taking rows of a file: in batches, and what cannot be taken is set aside and leaves no trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import batched
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer, may_administer
+from aed.db import alone
+from aed.errors import AedError, InvalidInput
+from aed.interchange.formats.records import Record
+from aed.interchange.rules.reasons import printable, reason_of
+from aed.interchange.schemas import PlacedRow
+from aed.registry import queries as registry
+from aed.registry.actions.record import Outcome
+
+ROWS_AT_ONCE = 500
+
+type Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that was set aside: where it stands, what is wrong with it, and what it holds."""
+
+    where: str
+    reason: str
+    number: int
+    fields: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import did."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    hours_not_understood: int = 0
+    """Devices whose hours are kept as written and count as unknown."""
+    bad: list[BadRow] = field(default_factory=list)
+    """In the order of the file."""
+
+    @property
+    def taken(self) -> int:
+        return self.new + self.changed + self.unchanged
+
+    def count(self, outcome: Outcome) -> None:
+        match outcome:
+            case Outcome.NEW:
+                self.new += 1
+            case Outcome.CHANGED:
+                self.changed += 1
+            case Outcome.UNCHANGED:
+                self.unchanged += 1
+
+    def set_aside(self, record: Record, reason: str) -> None:
+        self.bad.append(BadRow(record.where, printable(reason), record.number, record.fields))
+
+
+def begin_import(session: Session, who: Viewer) -> ImportReport:
+    """An import by an administrator, and no other one beside it."""
+    may_administer(who)
+    alone(session, "import")
+    return ImportReport()
+
+
+def finished(report: ImportReport) -> ImportReport:
+    """The report with its bad rows in order. Raises InvalidInput for a file that held no row at all."""
+    if report.taken == 0 and not report.bad:
+        raise InvalidInput("The file holds no rows below its first line.", field="file")
+    report.bad.sort(key=lambda bad: bad.number)
+    return report
+
+
+def valid_rows[RowT](
+    records: Iterable[Record],
+    shape: TypeAdapter[RowT],
+    *,
+    known: Collection[str],
+    report: ImportReport,
+    progress: Progress | None,
+) -> Iterator[tuple[Record, RowT]]:
+    """The rows that can be meant; the others are set aside."""
+    for done, record in enumerate(records, start=1):
+        if progress is not None:
+            progress(done)
+        if record.wrong is not None:
+            report.set_aside(record, record.wrong)
+            continue
+        try:
+            row = shape.validate_python(dict(record.fields))
+            if isinstance(row, PlacedRow):
+                row.position()
+        except ValidationError as error:
+            reason = reason_of(error, known=known, is_feature=record.unit == "feature")
+            report.set_aside(record, reason)
+        except InvalidInput as error:
+            report.set_aside(record, _said(error))
+        else:
+            yield record, row
+
+
+def without_duplicates[RowT](
+    rows: Iterable[tuple[Record, RowT]], identity: Callable[[RowT], tuple[str, ...]], report: ImportReport
+) -> Iterator[tuple[Record, RowT]]:
+    """The first row of each identity; a later one is set aside: which of the two is right, nobody knows."""
+    seen: dict[tuple[str, ...], str] = {}
+    for record, row in rows:
+        key = identity(row)
+        first = seen.setdefault(key, record.where)
+        if first == record.where:
+            yield record, row
+        else:
+            report.set_aside(record, f"{' '.join(key)} stands in {first} already: a duplicate")
+
+
+def take[RowT](
+    session: Session,
+    rows: Iterable[tuple[Sequence[Record], RowT]],
+    put: Callable[[Sequence[RowT]], Sequence[Outcome]],
+    report: ImportReport,
+) -> None:
+    """Takes the rows in batches, each with the records that it was read from. Of a batch that cannot be
+    taken as a whole, the bad rows are looked for."""
+    for batch in batched(rows, ROWS_AT_ONCE):
+        _take_batch(session, batch, put, report)
+
+
+def _take_batch[RowT](
+    session: Session,
+    batch: Sequence[tuple[Sequence[Record], RowT]],
+    put: Callable[[Sequence[RowT]], Sequence[Outcome]],
+    report: ImportReport,
+) -> None:
+    try:
+        with session.begin_nested():
+            outcomes = put([row for _, row in batch])
+    except AedError as error:
+        if len(batch) == 1:
+            for record in batch[0][0]:
+                report.set_aside(record, _said(error))
+            return
+        middle = len(batch) // 2
+        _take_batch(session, batch[:middle], put, report)
+        _take_batch(session, batch[middle:], put, report)
+    else:
+        for outcome in outcomes:
+            report.count(outcome)
+
+
+def _said(error: AedError) -> str:
+    return f"{_COLUMNS.get(error.field, error.field)}: {error.detail}" if error.field else error.detail
+
+
+_COLUMNS: Mapping[str, str] = {"position.datum": "datum", "position": "lat, lon", "estate_id": "estate"}
+"""What a field of the register is called in a file."""
+
+
+class Estates:
+    """The estates of a source by its own id, asked once each."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: dict[tuple[str, str], int] = {}
+
+    def id_of(self, source: str, source_id: str) -> int:
+        found = self._known.get((source, source_id))
+        if found is None:
+            found = registry.estate_id_of(self._session, source=source, source_id=source_id)
+            if found is None:
+                raise InvalidInput(
+                    f"The source '{source}' has no estate '{source_id}': import its estates first.",
+                    field="estate",
+                )
+            self._known[source, source_id] = found
+        return found

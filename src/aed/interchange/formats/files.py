@@ -1,0 +1,145 @@
+"""Opening a file that may be anything: how large it is, what it is, which encoding, in bounded memory."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from aed.errors import InvalidInput
+
+MOST_BYTES: Final = 1_000_000_000
+HEAD_BYTES: Final = 65_536
+"""How much of a file is looked at to find out what it is."""
+BYTES_AT_ONCE: Final = 1 << 18
+
+UTF_8: Final = "utf-8-sig"
+
+OTHER_FILES: Final = {
+    b"PK\x03\x04": "an Excel workbook or a zip archive: save the sheet as 'CSV UTF-8', or unpack it",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook, or one with a password: save it as an Excel workbook (.xlsx)"
+    " without one, or as 'CSV UTF-8'",
+    b"\x1f\x8b": "compressed with gzip: unpack it first",
+    b"%PDF": "a PDF document",
+    b"SQLite format 3": "an SQLite database",
+    b"\xff\xfe": "UTF-16 ('Unicode text'): save it as 'CSV UTF-8'",
+    b"\xfe\xff": "UTF-16 ('Unicode text'): save it as 'CSV UTF-8'",
+}
+"""What files that are no text begin with, and what to do with them."""
+
+
+def head_of(path: Path) -> bytes:
+    """The beginning of a file. Raises InvalidInput for one that is missing, a folder, empty or over the
+    limit."""
+    try:
+        if path.is_dir():
+            raise InvalidInput(f"{path} is a folder: name a file in it.", field="file")
+        if not path.is_file():
+            raise InvalidInput(f"There is no file {path}.", field="file")
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise InvalidInput(f"{path.name} is larger than {MOST_BYTES // 1_000_000} MB.", field="file")
+        with path.open("rb") as opened:
+            head = opened.read(HEAD_BYTES)
+            if not head.removeprefix(codecs.BOM_UTF8).strip() and not opened.read(HEAD_BYTES).strip():
+                raise InvalidInput(f"{path.name} is empty.", field="file")
+    except OSError as error:
+        raise InvalidInput(f"{path.name} cannot be read: {error.strerror}.", field="file") from None
+    except ValueError:  # a name with a NUL
+        raise InvalidInput("This is not a file name.", field="file") from None
+    return head
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file's bytes; one that cannot be read says so."""
+    try:
+        with path.open("rb") as stream:
+            yield stream
+    except OSError as error:
+        raise InvalidInput(f"{path.name} cannot be read: {error.strerror}.", field="file") from None
+
+
+def refuse_other_files(path: Path, head: bytes) -> None:
+    """Raises InvalidInput for what is no text, or a web page, and says what it looks like and what to do."""
+    for beginning, what in OTHER_FILES.items():
+        if head.startswith(beginning):
+            raise InvalidInput(f"{path.name} is {what}.", field="file")
+    beginning = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1024].lower()
+    if beginning.startswith((b"<!doc", b"<html")) or (beginning[:1] == b"<" and b"<html" in beginning):
+        raise InvalidInput(
+            f"{path.name} is a web page, most likely an error page saved in place of the data: "
+            "download it again.",
+            field="file",
+        )
+
+
+def encoding_of(path: Path, encodings: Sequence[str] = (UTF_8,)) -> str:
+    """The first of the encodings in which the whole file is text.
+
+    Raises InvalidInput for a file that is text in none, with the line and what it looks like; and for one
+    with a NUL character.
+    """
+    refuse_other_files(path, head_of(path))
+    first_bad: tuple[int, bytes] | None = None
+    for encoding in encodings:
+        bad = _first_undecodable(path, encoding)
+        if bad is None:
+            return encoding
+        first_bad = first_bad or bad
+    assert first_bad is not None
+    line, around = first_bad
+    if list(encodings) != [UTF_8]:
+        tried = ", ".join(name.removesuffix("-sig").upper() for name in encodings)
+        raise InvalidInput(
+            f"{path.name} is text in none of the encodings of its format ({tried}; line {line} of it as "
+            f"{encodings[0].removesuffix('-sig').upper()}): save it as 'CSV UTF-8'.",
+            field="file",
+        )
+    raise InvalidInput(f"{path.name} is not UTF-8 (line {line}){_hint(around)}", field="file")
+
+
+def _first_undecodable(path: Path, encoding: str) -> tuple[int, bytes] | None:
+    """The line of the first byte that is no text in the encoding, and the bytes around it."""
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    lines = 1
+    kept = b""
+    with opened(path) as stream:
+        while True:
+            chunk = stream.read(BYTES_AT_ONCE)
+            try:
+                decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                line = lines + error.object.count(b"\n", 0, error.start)
+                return line, kept[-HEAD_BYTES:] + error.object[: error.start + HEAD_BYTES]
+            if b"\0" in chunk:
+                line = lines + chunk.count(b"\n", 0, chunk.index(b"\0"))
+                raise InvalidInput(
+                    f"{path.name} holds a NUL character (line {line}): it is not a text file, or damaged.",
+                    field="file",
+                )
+            if not chunk:
+                return None
+            lines += chunk.count(b"\n")
+            kept = chunk
+
+
+def _hint(around: bytes) -> str:
+    text = around.decode("gb18030", "replace")
+    odd = sum(character == "\ufffd" or "\ue000" <= character <= "\uf8ff" for character in text)
+    if odd <= 2 and any("\u4e00" <= character <= "\u9fff" for character in text):
+        return (
+            " but looks like GBK, which Chinese Windows writes: save it as 'CSV UTF-8', or run "
+            "iconv -f GB18030 -t UTF-8."
+        )
+    return ": save it as 'CSV UTF-8'."
+
+
+def head_text(head: bytes, encoding: str) -> str | None:
+    """The head as text, without what is cut off at its end; None where it is none in that encoding."""
+    try:
+        return codecs.getincrementaldecoder(encoding)("strict").decode(head, final=False)
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,191 @@
+"""What stands in a cell of somebody's list, as a value of the register: understood, or not, never guessed."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from calendar import monthrange
+from collections.abc import Mapping
+from datetime import date
+from typing import Final
+
+EARLIEST: Final = date(1990, 1, 1)
+LATEST: Final = date(2100, 12, 31)
+"""What the register takes for a date."""
+
+_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_CHINESE: Final = re.compile("[\u3400-\u9fff]")
+_MOST_ENCODINGS: Final = 4
+LONGEST_ARRAY: Final = 2_000
+
+
+def clean(text: str) -> str:
+    """A cell without what is no text, its line breaks as one kind."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
+    one_kind = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u3000", " ")
+    return _UNPRINTABLE.sub(" ", one_kind).strip()
+
+
+def without_entities(text: str) -> str:
+    """&amp;amp; and the like as the character that is meant, however often it was encoded."""
+    for _ in range(_MOST_ENCODINGS):
+        decoded = html.unescape(text)
+        if decoded == text:
+            break
+        text = decoded
+    return text.replace("\xa0", " ")
+
+
+def without_tags(text: str) -> str:
+    """The words of a bit of HTML, a line for each of its blocks."""
+    lines = re.sub(r"<\s*/?\s*(?:br|p|div|li|ul|ol|tr|table|h[1-6])\b[^<>]{0,500}>", "\n", text, flags=re.I)
+    words = without_entities(re.sub(r"<[^<>]{0,500}>", " ", lines))
+    return "\n".join(line for each in words.split("\n") if (line := " ".join(each.split())))
+
+
+def plain(text: str) -> str:
+    """For comparing words: without width, case and spaces around."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def is_chinese(text: str) -> bool:
+    return _CHINESE.search(text) is not None
+
+
+def array_items(text: str) -> list[str]:
+    """The items of an array written in braces, `{lundi,"jours fériés"}`; of other text, itself."""
+    inner = text[:LONGEST_ARRAY].strip()
+    if inner.startswith("{") and inner.endswith("}"):
+        inner = inner[1:-1]
+    quoted = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,"]+)')
+    items = [(a or b).replace('\\"', '"').strip() for a, b in quoted.findall(inner)]
+    return [item for item in items if item]
+
+
+# --- Positions ---
+
+
+def degrees(text: str) -> str:
+    """A number of degrees as a computer writes it: full-width digits, a decimal comma, a degree sign."""
+    written = unicodedata.normalize("NFKC", text).strip().strip("°'\"").strip()
+    return re.sub(r"^([+-]?[0-9]+),([0-9]+)$", r"\1.\2", written)
+
+
+def pair(text: str) -> tuple[str, str] | None:
+    """The two numbers of `(121.5,25.0)`, `POINT (121.5 25.0)` and the like, in their order."""
+    numbers = re.findall(r"[+-]?[0-9]{1,4}(?:\.[0-9]{1,20})?", unicodedata.normalize("NFKC", text[:200]))
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else None
+
+
+# --- Dates ---
+
+_ISO: Final = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})\.?(?:[T ].*)?")
+_COMPACT: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
+_YEAR_LAST: Final = re.compile(r"([0-9]{1,2})[-/.]([0-9]{1,2})[-/.]([0-9]{4})(?:[T ].*)?")
+_EAST: Final = re.compile(
+    r"(令和|平成|民國|民国)?\s*([0-9]{1,4}|元)[年년]\s*([0-9]{1,2})[月월]\s*([0-9]{1,2})[日일]?"
+)
+_ERAS: Final = {"令和": 2018, "平成": 1988, "民國": 1911, "民国": 1911, None: 0}
+
+
+def date_of(text: str, *, day_first: bool = True) -> date | None:
+    """The date that is written; None where none is, or more than one could be meant."""
+    written = unicodedata.normalize("NFKC", text).strip()[:40]
+    if found := _ISO.fullmatch(written) or _COMPACT.fullmatch(written):
+        year, month, day = (int(part) for part in found.groups())
+    elif found := _YEAR_LAST.fullmatch(written):
+        first, second, year = (int(part) for part in found.groups())
+        day, month = (first, second) if day_first else (second, first)
+    elif found := _EAST.fullmatch(written):
+        year = _ERAS[found[1]] + (1 if found[2] == "元" else int(found[2]))
+        month, day = int(found[3]), int(found[4])
+    else:
+        return None
+    if 1 <= year <= 9999 and 1 <= month <= 12 and 1 <= day <= monthrange(year, month)[1]:
+        return date(year, month, day)
+    return None
+
+
+# --- Floors ---
+
+_NUMERALS: Final = {"一": 1, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
+_N: Final = r"(?:[0-9]{1,3}|[一二三四五六七八九]?十[一二三四五六七八九]?|[一二三四五六七八九])"
+_UNIT: Final = r"(?:階(?!建|段)|樓(?!梯)|楼(?!梯)|层|層|층)"
+_BETWEEN: Final = r"\s*(?:[・,、/~〜\-–&+]|和|及|與|与|から)\s*"
+_UNDERGROUND: Final = re.compile(
+    rf"(?:地下|지하)\s*(?P<a>{_N})\s*(?:{_UNIT}|f)|(?<![a-z0-9])b\s*(?P<b>[0-9]{{1,2}})\s*(?:f|{_UNIT})?(?![a-z0-9])"
+)
+_ABOVE: Final = re.compile(
+    rf"(?P<many>{_N}(?:{_UNIT}|f)?(?:{_BETWEEN}{_N}(?:{_UNIT}|f)?)*{_BETWEEN}{_N}\s*(?:{_UNIT}|f(?![a-z0-9])))"
+    rf"|(?<![0-9.・,、/~〜\-–])(?P<a>{_N})\s*{_UNIT}"
+    r"|(?<![a-z0-9.])(?P<b>[0-9]{1,3})\s*/?\s*f(?![a-z0-9])"
+    r"|(?<![a-z0-9.])(?P<c>[0-9]{1,3})(?:st|nd|rd|th)\s+floor"
+    r"|(?<![a-z0-9.])(?P<d>[0-9]{1,3})\s*(?:er|ère|e|ème|eme|è|nd|nde)\.?\s*(?:étage|etage|etg)"
+    r"|(?<![a-z0-9])r\s*\+\s*(?P<e>[0-9]{1,3})|(?:étage|etage|niveau|level|floor)\s*(?P<f>-?[0-9]{1,3})(?![0-9.])"
+)
+_GROUND: Final = re.compile(
+    r"(?<![a-z])(?:g\s*/\s*f|ground\s+floor|rez[\s-]*de[\s-]*chauss[ée]{1,2}e?|r\.?d\.?c\.?|erdgeschoss|parterre"
+    r"|parter)(?![a-z])"
+)
+_BETWEEN_FLOORS: Final = re.compile(r"中[0-9二三]+階|mezzanine|entresol|m[0-9]f|夾層|夹层")
+_SOME_FLOOR: Final = re.compile(r"地下|지하|地庫|sous[\s-]*sol|basement|underground")
+
+
+def floor_of(text: str, *, ground: int) -> int | str | None:
+    """The floor that is written, 0 at street level; None where none is; words why where it is not clear.
+
+    `ground` is what the floor at street level is called there: 1 where 1F is it (East Asia, North America),
+    0 where it is not (most of Europe). B1 and 地下1階 are one below it everywhere.
+    """
+    written = unicodedata.normalize("NFKC", text).casefold().strip()[:300]
+    if re.fullmatch(r"[+-]?[0-9]{1,3}", written):
+        return _counted(int(written), ground)
+    if _BETWEEN_FLOORS.search(written):
+        return "it is between two floors"
+    found = {
+        -number for each in _UNDERGROUND.finditer(written) if (number := _number(each["a"] or each["b"]))
+    }
+    rest = _UNDERGROUND.sub(" ", written)
+    if _GROUND.search(rest):
+        found.add(0)
+        rest = _GROUND.sub(" ", rest)
+    for each in _ABOVE.finditer(rest):
+        if each["many"]:
+            return "several floors are named"
+        number = _number(next(part for part in each.groups()[1:] if part is not None))
+        found.add(_counted(number, ground))
+    if len(found) > 1:
+        return "several floors are named"
+    if found:
+        return found.pop()
+    return "which floor below ground is not said" if _SOME_FLOOR.search(rest) else None
+
+
+def _counted(number: int, ground: int) -> int:
+    return number - ground if number >= ground else number
+
+
+def _number(text: str) -> int:
+    if text.lstrip("-").isdigit():
+        return int(text)
+    tens, ten, ones = text.rpartition("十")
+    return (10 * _NUMERALS.get(tens, 1) if ten else 0) + _NUMERALS.get(ones, 0)
+
+
+# --- Words out of a list ---
+
+
+def choice_of(text: str, choices: Mapping[str, str]) -> str | None:
+    """What a word means; `choices` by their `plain` words."""
+    return choices.get(plain(text))
+
+
+_PHONE: Final = re.compile(r"\+?[0-9][0-9 ()/.\-]{0,30}[0-9]|\([0-9]{1,5}\)[0-9 ().\-]{1,26}[0-9]")
+
+
+def phone_of(text: str) -> str | None:
+    """The first telephone number in a text."""
+    found = _PHONE.search(unicodedata.normalize("NFKC", text).replace("\u2010", "-")[:200])
+    return found[0].strip()[:32] if found else None

@@ -1,0 +1,85 @@
+"""Files to take away."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import StreamingResponse
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.db import DatabaseDep
+from aed.errors import TooBusy
+from aed.publishing.api.caching import caching
+from aed.publishing.formats.forms import FORMS
+from aed.publishing.formats.writing import chosen, exported
+from aed.publishing.rules.export import ExportFormat
+
+router = APIRouter()
+
+AT_ONCE = 2
+"""So many exports run at the same time: each takes the time of one processor, which lookups need more."""
+_places = threading.BoundedSemaphore(AT_ONCE)
+
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+_OBJECT = {"schema": {"type": "object"}}
+_KINDS = sorted({form.media_type.partition(";")[0] for form in FORMS.values()})
+
+
+@router.get(
+    "/v1/export/{format}",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "The file",
+            "content": {kind: _OBJECT if kind.endswith("json") else _FILE for kind in _KINDS},
+        }
+    },
+)
+def export(
+    database: DatabaseDep,
+    viewer: ViewerDep,
+    form: Annotated[ExportFormat, Path(alias="format", description="The project's own: csv, xlsx, geojson")],
+    bbox: Annotated[
+        str | None,
+        Query(examples=["120.08,30.28,120.11,30.30"], max_length=200, description="Only within it"),
+    ] = None,
+    region: Annotated[
+        str | None,
+        Query(
+            max_length=32, pattern=r"^[A-Za-z0-9._:-]+$", description="Only in it and the regions below it"
+        ),
+    ] = None,
+) -> Response:
+    """The devices that you may know of as one file; of serials and keepers only your own house's.
+
+    It comes as it is read. An answer that breaks off half-way is not the whole file.
+    """
+    now = clock.now()
+    pieces = exported(database, viewer, form, chosen(database, bbox=bbox, region=region), at=now)
+    if not _places.acquire(blocking=False):
+        raise TooBusy(f"{AT_ONCE} exports are running at this moment. Try again when one has ended.")
+    body = _in_its_place(pieces)
+    # The beginning and the first page: what goes wrong with them is a problem document, not a broken file.
+    begun = list(itertools.islice(body, 2))
+    kind = FORMS[form]
+    return StreamingResponse(
+        itertools.chain(begun, body),
+        media_type=kind.media_type,
+        headers={
+            **caching(viewer),
+            "Content-Disposition": f'attachment; filename="aed-{form.value}-{now:%Y%m%d}.{kind.suffix}"',
+        },
+    )
+
+
+def _in_its_place(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces; the place among the exports is given back at their end, whichever end it is."""
+    try:
+        yield from pieces
+    finally:
+        _places.release()

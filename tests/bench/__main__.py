@@ -1,0 +1,455 @@
+"""`python -m tests.bench`: fills two databases, asks the real application over HTTP, prints ratios.
+
+AED_BENCH_SIZE=small takes 50,000 devices in place of 1,000,000, for a quick trial.
+AED_BENCH_POSTGRES=URL fills databases aed_bench_* on that server, and takes them as they are the next time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import make_url
+
+from aed.accounts.actions import create_token
+from aed.accounts.rules import Role, Scope
+from aed.db import open_database, transaction
+from aed.geo import Position
+from aed.settings import Settings
+from aed.walking.build import build_network
+from aed.walking.file import save_network
+from aed.walking.network import WalkingNetwork
+from tests.bench.bare import dijkstra_on, nearest_on_postgis, nearest_on_spatialite
+from tests.bench.client import Line, request
+from tests.bench.filling import fill_postgis, fill_spatialite
+from tests.bench.population import Population, city_centres, questions
+from tests.bench.rounds import Timing, by_turns
+from tests.bench.server import SAME_BYTES, Running, serving
+from tests.throwaway_postgres import throwaway_postgres
+from tests.walking.grids import grid_position, middle_of_grid, street_grid
+
+AT = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
+"""A Tuesday, 10:00 in China; no holiday."""
+NIGHT = datetime(2026, 9, 22, 15, 30, tzinfo=UTC)
+LIMIT = 10
+REACH_METRES = 1_500.0
+NODES, MANY_NODES = 54_000, 1_000_000
+MANY_CITIES, FEW_CITIES = 250, 3
+RESPONDERS_ON_SPATIALITE = 275_707
+WALKED_METRES = 3_000.0
+"""Questions with walking lie this near the middle of the first city, whose streets are the network."""
+QUESTIONS = 400
+ROUNDS, A_ROUND = 15, 40
+VADUZ = Position(47.14, 9.52)
+LIECHTENSTEIN = Path(__file__).parents[3] / "shared/data/liechtenstein/liechtenstein.osm.pbf"
+
+POSTGRES_SETTINGS = {
+    "shared_buffers": "2GB",
+    "maintenance_work_mem": "512MB",
+    "max_wal_size": "16GB",
+    "effective_cache_size": "8GB",
+    "max_parallel_maintenance_workers": "1",
+    "autovacuum": "off",
+    "max_connections": "100",
+}
+
+
+def say(*words: object) -> None:
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
+# --- the table ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One line of the table."""
+
+    what: str
+    value: float
+    limit: float | None
+    behind: str
+    """The microseconds that it is made of."""
+
+    def __str__(self) -> str:
+        limit = "" if self.limit is None else f"{self.limit:.2f}"
+        over = "  OVER THE LIMIT" if self.limit is not None and self.value > self.limit else ""
+        return f"{self.what:<52} {self.value:>6.2f} {limit:>8}{over}\n{'':4}{self.behind}"
+
+
+def lookup_ratio(what: str, timings: Mapping[str, Timing], limit: float | None) -> Ratio:
+    """The lookup to the sum of all else that was timed beside it."""
+    micros = {name: timing.micros for name, timing in timings.items()}
+    needed = {name: value for name, value in micros.items() if name != "lookup"}
+    lookup = timings["lookup"]
+    behind = (
+        f"{micros['lookup']:.0f} us : {' + '.join(f'{name} {value:.0f}' for name, value in needed.items())}"
+        f"; lookup p50 {lookup.percentile(0.5):.0f}, p99 {lookup.percentile(0.99):.0f} us"
+    )
+    return Ratio(what, micros["lookup"] / sum(needed.values()), limit, behind)
+
+
+type Bare = Mapping[str, Sequence[Callable[[], object]]]
+
+
+# --- asking ---------------------------------------------------------------------------------------------
+
+
+def target(here: Position, *, at: datetime = AT, **more: object) -> str:
+    """The path and query of a lookup."""
+    asked = {"lat": f"{here.lat:.6f}", "lon": f"{here.lon:.6f}", "limit": LIMIT, "at": at.isoformat()}
+    return "/v1/nearest?" + urlencode({**asked, **more})
+
+
+def same_bytes_as_answers(line: Line, targets: Sequence[str]) -> int:
+    """The extra endpoint answers from now on with an answer of median size, whose bytes are returned."""
+    answers = sorted((line.get(each) for each in targets[:100]), key=len)
+    line.put(SAME_BYTES, answers[len(answers) // 2])
+    return len(answers[len(answers) // 2])
+
+
+def against_the_least(server: Running, places: Sequence[Position], bare: Bare) -> dict[str, Timing]:
+    """The lookup, the same bytes unread, and each bare thing at these places, by turns."""
+    with contextlib.closing(server.line()) as line:
+        targets = [target(here) for here in places]
+        same_bytes_as_answers(line, targets)
+        return by_turns(
+            {
+                "lookup": (line.exchange, [request(each) for each in targets]),
+                "same bytes": (
+                    line.exchange,
+                    [request(each.replace("/v1/nearest", SAME_BYTES)) for each in targets],
+                ),
+                **{name: (lambda step: step(), steps) for name, steps in bare.items()},
+            },
+            rounds=ROUNDS,
+            a_round=A_ROUND,
+        )
+
+
+def clients_own_cost(size: int) -> float:
+    """Microseconds for a question to a server that does nothing, with an answer of that size."""
+    with serving({}, "echo", str(size)) as server, contextlib.closing(server.line()) as line:
+        message = request(target(VADUZ))
+        return by_turns({"echo": (line.exchange, [message])}, rounds=5, a_round=200)["echo"].micros
+
+
+def requests_a_second(server: Running, places: Sequence[Position], *, lines: int, seconds: float) -> float:
+    """Lookups answered a second on that many connections."""
+    messages = [request(target(here)) for here in places]
+    done = [0] * lines
+    give_up_at = time.monotonic() + seconds
+
+    def ask(number: int) -> None:
+        with contextlib.closing(server.line()) as line:
+            while time.monotonic() < give_up_at:
+                line.exchange(messages[(number * 37 + done[number]) % len(messages)])
+                done[number] += 1
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(lines)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(done) / seconds
+
+
+# --- databases ------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    kept = os.environ.get("AED_BENCH_POSTGRES")
+    if kept:
+        yield kept
+        return
+    with throwaway_postgres(POSTGRES_SETTINGS) as url:
+        yield url
+
+
+def on_postgis(server_url: str, name: str, population: Population) -> str:
+    """The URL of a database with that population, filled now or by an earlier run."""
+    name = f"aed_bench_{name}_{population.devices}"
+    url = make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    plain = make_url(server_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    started = time.monotonic()
+    with psycopg.connect(plain, autocommit=True) as connection:
+        known = connection.execute(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [name]
+        ).fetchone()
+        if known == ("filled",):
+            say(f"PostGIS: {name} is there already")
+            return url
+        database = sql.Identifier(name)
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(database))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(database))
+        fill_postgis(url, population)
+        connection.execute(sql.SQL("COMMENT ON DATABASE {} IS 'filled'").format(database))
+    say(
+        f"PostGIS: {population.devices:,} devices and {population.responders:,} responders "
+        f"filled and indexed in {time.monotonic() - started:.0f} s"
+    )
+    return url
+
+
+def on_spatialite(path: Path, population: Population) -> str:
+    started = time.monotonic()
+    fill_spatialite(path, population)
+    say(
+        f"SpatiaLite: {population.devices:,} devices and {population.responders:,} responders "
+        f"filled in {time.monotonic() - started:.0f} s, {path.stat().st_size / 1e6:.0f} MB"
+    )
+    return f"sqlite:///{path}"
+
+
+def dispatcher_key(url: str) -> str:
+    """A new token for the first city."""
+    database = open_database(Settings(database_url=url))
+    try:
+        with transaction(database) as session:
+            return create_token(
+                session,
+                name=f"bench {time.time_ns()}",
+                role=Role.DISPATCHER,
+                scopes=[Scope.READ],
+                at=datetime.now(UTC),
+                region_id=1,
+                expires_at=datetime.now(UTC) + timedelta(hours=1),
+            )
+    finally:
+        database.close()
+
+
+# --- the measurements -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What there is to ask, and where."""
+
+    many: str
+    few: str
+    gated: str
+    """As `few`, with gates in the first city too."""
+    spatialite: Path
+    centres: Sequence[Position]
+    network: WalkingNetwork
+    network_path: Path
+
+    def environment(self, url: str, *, walking: bool) -> dict[str, str]:
+        path = self.network_path if walking else self.network_path.with_name("none")
+        return {"AED_DATABASE_URL": url, "AED_WALKING_NETWORK": str(path)}
+
+    @property
+    def walked(self) -> list[Position]:
+        return questions(self.centres[:1], QUESTIONS, seed=1, farthest_metres=WALKED_METRES)
+
+
+def straight_lines(scene: Scene) -> Iterator[Ratio]:
+    places = questions(scene.centres, QUESTIONS, seed=2)
+    prepared = nearest_on_postgis(scene.many, LIMIT)
+    with serving(scene.environment(scene.many, walking=False)) as server:
+        bare: Bare = {"nearest 10 in psycopg": [prepared(here) for here in places]}
+        yield lookup_ratio("lookup, straight line, PostGIS", against_the_least(server, places, bare), 2.0)
+    places = questions(scene.centres[:FEW_CITIES], QUESTIONS, seed=3)
+    prepared = nearest_on_spatialite(scene.spatialite, LIMIT)
+    with serving(scene.environment(f"sqlite:///{scene.spatialite}", walking=False)) as server:
+        bare = {"nearest 10 in sqlite3": [prepared(here) for here in places]}
+        yield lookup_ratio("lookup, straight line, SpatiaLite", against_the_least(server, places, bare), 2.0)
+
+
+def walks(scene: Scene) -> Iterator[Ratio]:
+    places = scene.walked
+    dijkstra = dijkstra_on(scene.network, REACH_METRES)
+    searches = [dijkstra(here) for here in places]
+    prepared = nearest_on_postgis(scene.many, LIMIT)
+    with serving(scene.environment(scene.many, walking=True)) as server:
+        bare: Bare = {
+            "nearest 10 in psycopg": [prepared(here) for here in places],
+            "Dijkstra": searches,
+        }
+        yield lookup_ratio("lookup with walking, PostGIS", against_the_least(server, places, bare), 2.0)
+    prepared = nearest_on_spatialite(scene.spatialite, LIMIT)
+    with serving(scene.environment(f"sqlite:///{scene.spatialite}", walking=True)) as server:
+        bare = {"nearest 10 in sqlite3": [prepared(here) for here in places], "Dijkstra": searches}
+        yield lookup_ratio("lookup with walking, SpatiaLite", against_the_least(server, places, bare), 2.0)
+
+
+def growth(scene: Scene, many_devices: int) -> Iterator[Ratio]:
+    messages = [request(target(here)) for here in scene.walked]
+    with (
+        serving(scene.environment(scene.many, walking=True)) as many,
+        serving(scene.environment(scene.few, walking=True)) as few,
+        contextlib.closing(many.line()) as to_many,
+        contextlib.closing(few.line()) as to_few,
+    ):
+        if [to_many.exchange(each) for each in messages] != [to_few.exchange(each) for each in messages]:
+            raise RuntimeError("the two registers answer differently in the same city")
+        timings = by_turns(
+            {"many": (to_many.exchange, messages), "few": (to_few.exchange, messages)},
+            rounds=ROUNDS,
+            a_round=A_ROUND,
+        )
+    many_micros, few_micros = timings["many"].micros, timings["few"].micros
+    yield Ratio(
+        f"lookup with walking, {many_devices:,} devices : 12,000",
+        many_micros / few_micros,
+        1.25,
+        f"{many_micros:.0f} us : {few_micros:.0f} us, PostGIS, the same answers",
+    )
+
+
+def walking_search(network: WalkingNetwork) -> Iterator[Ratio]:
+    large = street_grid(MANY_NODES)
+
+    def inside(nodes: int) -> list[Position]:
+        """Places far enough from the edge of that grid for the whole reach."""
+        room = 1.0 - 2 * 0.2
+        shares = [((i * 0.618034) % 1.0, (i * 0.754878) % 1.0) for i in range(QUESTIONS)]
+        return [grid_position(nodes, 0.2 + room * north, 0.2 + room * east) for north, east in shares]
+
+    timings = by_turns(
+        {
+            "large": (lambda here: large.reach(here, within_metres=REACH_METRES), inside(MANY_NODES)),
+            "small": (lambda here: network.reach(here, within_metres=REACH_METRES), inside(NODES)),
+        },
+        rounds=ROUNDS,
+        a_round=A_ROUND,
+    )
+    many, few = timings["large"].micros, timings["small"].micros
+    yield Ratio(
+        f"walking search, {large.node_count:,} nodes : {network.node_count:,}",
+        many / few,
+        1.5,
+        f"{many:.0f} us : {few:.0f} us, {REACH_METRES:.0f} m",
+    )
+
+
+def one_by_one(what: str, server: Running, messages: Sequence[bytes]) -> str:
+    with contextlib.closing(server.line()) as line:
+        timing = by_turns({"lookup": (line.exchange, messages)}, rounds=8, a_round=A_ROUND)["lookup"]
+    return f"{what:<52} p50 {timing.percentile(0.5):>6.0f} us   p99 {timing.percentile(0.99):>6.0f} us"
+
+
+def without_a_limit(scene: Scene) -> Iterator[str]:
+    everywhere = questions(scene.centres, QUESTIONS, seed=2)
+    key = dispatcher_key(scene.many)
+    with serving(scene.environment(scene.many, walking=False)) as server:
+        by_night = [request(target(here, at=NIGHT)) for here in everywhere]
+        yield one_by_one("straight line by night, PostGIS", server, by_night)
+        for lines in (1, 8):
+            rate = requests_a_second(server, everywhere, lines=lines, seconds=4.0)
+            yield f"{f'straight line, PostGIS, {lines} connections':<52} {rate:>10.0f} requests a second"
+    with serving(scene.environment(scene.many, walking=True)) as server:
+        by_night = [request(target(here, at=NIGHT)) for here in scene.walked]
+        yield one_by_one("walking by night, PostGIS", server, by_night)
+        with_routes = [request(target(here, route="true")) for here in scene.walked]
+        yield one_by_one("walking with routes, PostGIS", server, with_routes)
+        dispatched = [request(target(here), key) for here in scene.walked]
+        yield one_by_one("a dispatcher's, walking, with 10 responders, PostGIS", server, dispatched)
+        rate = requests_a_second(server, scene.walked, lines=8, seconds=4.0)
+        yield f"{'walking, PostGIS, 8 connections':<52} {rate:>10.0f} requests a second"
+    with serving(scene.environment(scene.gated, walking=True)) as server:
+        gated = [request(target(here)) for here in scene.walked]
+        yield one_by_one("walking among gates (4 a km2), PostGIS, 12,000", server, gated)
+
+
+def memory(scene: Scene, folder: Path) -> Iterator[Ratio]:
+    """The resident set of a process with a country's network, after 1,000 lookups."""
+    if LIECHTENSTEIN.exists():
+        where, centre, path = "Liechtenstein", VADUZ, folder / "liechtenstein.network"
+        network = build_network(LIECHTENSTEIN)
+        save_network(network, path)
+        nodes = network.node_count
+    else:
+        where, centre, path = "a grid", scene.centres[0], scene.network_path
+        nodes = scene.network.node_count
+    url = on_spatialite(folder / "country.sqlite", Population([centre], 4_000, AT.date()))
+    with serving({"AED_DATABASE_URL": url, "AED_WALKING_NETWORK": str(path)}) as server:
+        places = questions([centre], 1_000, seed=4)
+        with contextlib.closing(server.line()) as line:
+            for here in places:
+                line.get(target(here))
+        one_line = server.resident_mb()
+        requests_a_second(server, places, lines=8, seconds=2.0)
+        yield Ratio(
+            f"resident, network of {where} ({nodes:,} nodes) : 300 MB",
+            one_line / 300.0,
+            1.0,
+            f"{one_line:.0f} MB after 1,000 lookups on one connection; "
+            f"{server.resident_mb():.0f} MB after more on eight",
+        )
+
+
+def machine() -> str:
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    model = re.search(r"model name\s*: (.+)", text)
+    megahertz = re.search(r"cpu MHz\s*: (\d+)", text)
+    memory_kb = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text(encoding="ascii"))
+    return (
+        f"{os.cpu_count()} cores of {model[1] if model else platform.machine()}"
+        f"{f' at {int(megahertz[1]) / 1000:.1f} GHz' if megahertz else ''}, "
+        f"{int(memory_kb[1]) / 1e6 if memory_kb else 0:.0f} GB, Python {platform.python_version()}"
+    )
+
+
+def main() -> None:
+    small = os.environ.get("AED_BENCH_SIZE") == "small"
+    cities = 13 if small else MANY_CITIES
+    centres = city_centres(cities, first=middle_of_grid(NODES))
+    say(machine())
+    load = os.getloadavg()[0]
+    if load > 0.7:
+        say(f"Others are at work on this machine (load {load:.1f}): the figures will be too high.")
+    with tempfile.TemporaryDirectory(prefix="aed-bench-") as name, postgres() as server_url:
+        folder = Path(name)
+        network = street_grid(NODES)
+        save_network(network, folder / "grid.network")
+        large = Population(centres, cities * 4_000, AT.date(), gates_everywhere=False)
+        little = replace(large, centres=centres[:FEW_CITIES], responders=FEW_CITIES * 4_000)
+        on_file = replace(little, responders=RESPONDERS_ON_SPATIALITE)
+        scene = Scene(
+            many=on_postgis(server_url, "many", large),
+            few=on_postgis(server_url, "few", little),
+            gated=on_postgis(server_url, "gated", replace(little, gates_everywhere=True)),
+            spatialite=folder / "few.sqlite",
+            centres=centres,
+            network=network,
+            network_path=folder / "grid.network",
+        )
+        on_spatialite(scene.spatialite, on_file)
+        if small:
+            say(f"AED_BENCH_SIZE=small: {large.devices:,} devices, which is not the real size.")
+        size = 19_000
+        say(f"client's own cost, inside every figure over HTTP: {clients_own_cost(size):.0f} us\n")
+        say(f"{'ratio':<52} {'':>6} {'at most':>8}")
+        for ratio in chain(
+            straight_lines(scene),
+            walks(scene),
+            growth(scene, large.devices),
+            walking_search(network),
+            memory(scene, folder),
+        ):
+            say(ratio)
+        say()
+        for line in without_a_limit(scene):
+            say(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""What the lookup cannot do without, and nothing else: the statement on the bare driver, one Dijkstra."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psycopg
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import dijkstra
+from sqlalchemy import make_url
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from aed.accounts.rules import ANYONE
+from aed.db import open_database
+from aed.geo import Position, distances_metres, mercator_degrees
+from aed.registry import queries as registry
+from aed.settings import Settings
+from aed.walking.network import WalkingNetwork
+
+type Prepared = Callable[[Position], Callable[[], object]]
+
+
+def nearest_on_postgis(url: str, limit: int) -> Prepared:
+    """The lookup's own statement with LIMIT `limit` on a bare psycopg connection, prepared by it as usual.
+
+    Give it the place; what it gives back asks.
+    """
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    connection = psycopg.connect(plain, autocommit=True, options="-c jit=off -c timezone=UTC")
+    nearest = registry.nearest_devices(PGDialect_psycopg(), ANYONE)  # type: ignore[no-untyped-call] # as SQLAlchemy has it
+
+    statement = nearest.limited(limit)
+
+    def prepared(here: Position) -> Callable[[], object]:
+        x, y = mercator_degrees(here)
+        parameters = {**nearest.constants, "nearest_x": x, "nearest_y": y}
+        return lambda: connection.execute(statement, parameters).fetchall()
+
+    return prepared
+
+
+def nearest_on_spatialite(path: Path, limit: int) -> Prepared:
+    """The lookup's own statement on a bare sqlite3 connection, over the window that holds `limit` devices.
+
+    That window is found beforehand, when the place is given.
+    """
+    database = open_database(Settings(database_url=f"sqlite:///{path}"))
+    pooled = database.engine.raw_connection()
+    connection = pooled.driver_connection
+    assert isinstance(connection, sqlite3.Connection)
+    nearest = registry.nearest_devices(database.engine.dialect, ANYONE)
+    lat, lon = (registry.DeviceNearby._fields.index(name) for name in ("lat", "lon"))
+
+    def prepared(here: Position) -> Callable[[], object]:
+        metres = 500.0
+        while True:
+            rows = connection.execute(nearest.sql, {**nearest.constants, **_window(here, metres)}).fetchall()
+            away = distances_metres(
+                here, np.array([row[lat] for row in rows]), np.array([row[lon] for row in rows])
+            )
+            if int((away <= metres).sum()) >= limit:
+                break
+            metres *= 1.5
+        parameters = {**nearest.constants, **_window(here, float(np.sort(away)[limit - 1]))}
+
+        return lambda: (connection.execute(nearest.sql, parameters).fetchall(), pooled)
+
+    return prepared
+
+
+def _window(here: Position, metres: float) -> dict[str, float]:
+    north = (metres + 2.0) / 110_500.0
+    east = north / math.cos(math.radians(abs(here.lat) + north))
+    return {
+        "nearest_west": here.lon - east,
+        "nearest_east": here.lon + east,
+        "nearest_south": here.lat - north,
+        "nearest_north": here.lat + north,
+    }
+
+
+def dijkstra_on(network: WalkingNetwork, within_metres: float) -> Prepared:
+    """One bounded Dijkstra over the whole network from the corner nearest to a place, found beforehand."""
+    streets = network.streets
+    matrix = csr_matrix(
+        (streets.neighbour_metres.astype(np.float64), streets.neighbour, streets.neighbour_start),
+        shape=(streets.node_count, streets.node_count),
+    )
+
+    def prepared(here: Position) -> Callable[[], object]:
+        footing = network.footings([here.lat], [here.lon])
+        node = int(streets.edge_u[int(footing.edge[0])])
+        return lambda: dijkstra(matrix, indices=node, limit=within_metres)
+
+    return prepared

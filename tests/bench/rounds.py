@@ -1,0 +1,60 @@
+"""Measuring by turns."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+type Step = Callable[[Any], object]
+
+
+@dataclass
+class Timing:
+    """How long one thing took: of each round the median, and every single time."""
+
+    medians: list[float] = field(default_factory=list)
+    all: list[float] = field(default_factory=list)
+
+    @property
+    def micros(self) -> float:
+        """The median over the rounds of their medians, in microseconds."""
+        return statistics.median(self.medians) * 1e6
+
+    def percentile(self, share: float) -> float:
+        ordered = sorted(self.all)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1e6
+
+
+def by_turns(
+    steps: Mapping[str, tuple[Step, Sequence[Any]]], *, rounds: int, a_round: int, warm_up: int = 100
+) -> dict[str, Timing]:
+    """Times each step on its inputs, `a_round` of them at a time, A B C A B C; every step warmed up before.
+
+    All steps have the same inputs, each at another place in their order: none finds warm in the processor's
+    caches what the one before it has just read for the same question.
+    """
+    timings = {name: Timing() for name in steps}
+    for step, inputs in steps.values():
+        for i in range(warm_up):
+            step(inputs[-1 - i % len(inputs)])
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(rounds):
+            for place, (name, (step, inputs)) in enumerate(steps.items()):
+                taken: list[float] = []
+                first = number * a_round + place * len(inputs) // len(steps)
+                for i in range(first, first + a_round):
+                    given = inputs[i % len(inputs)]
+                    start = time.perf_counter()
+                    step(given)
+                    taken.append(time.perf_counter() - start)
+                timings[name].medians.append(statistics.median(taken))
+                timings[name].all += taken
+    finally:
+        gc.enable()
+    return timings

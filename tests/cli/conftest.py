@@ -1,0 +1,56 @@
+"""The command line in this process: what it says, and how it ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from aed.cli import main
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command said, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+
+type Aed = Callable[..., Said]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Aed:
+    """Runs `aed` with these words. A failure is one sentence on stderr, and never a stack trace."""
+
+    def run(*words: object, fails: bool = False, warns: bool = False) -> Said:
+        monkeypatch.setattr(sys, "argv", ["aed", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        said = Said(int(ended.value.code or 0), out, err)
+        assert "Traceback" not in out + err
+        if fails:
+            assert said.status == 1, said
+            assert err.startswith("aed: ")
+            assert len(err.splitlines()) == 1, err
+        else:
+            assert said.status == 0, said
+            assert warns == bool(err), err
+        return said
+
+    return run
+
+
+@pytest.fixture
+def aed(run: Aed, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aed:
+    """`run`, with a database that has the schema; on each engine."""
+    monkeypatch.setenv("AED_DATABASE_URL", database_url)
+    monkeypatch.setenv("AED_WALKING_NETWORK", str(tmp_path / "walking.npz"))
+    return run

@@ -1,0 +1,137 @@
+"""aed import: the report, bad rows, --strict, and files that are none."""
+
+from __future__ import annotations
+
+import csv
+import getpass
+from pathlib import Path
+
+import pytest
+
+from aed.db import Database
+from tests import make
+from tests.cli.conftest import Aed
+from tests.interchange.lists import DEVICE, DISTRICT, ESTATE, feature, geojson, table
+from tests.make import PATIENT, square
+
+
+@pytest.fixture
+def region(database: Database) -> None:
+    with database.writing.begin() as session:
+        make.region(session)
+
+
+def test_the_demo_district_is_imported_and_read_again(aed: Aed) -> None:
+    expected = {
+        "estates": ("estates.geojson", 50),
+        "devices": ("devices.csv", 42),
+        "responders": ("responders.csv", 60),
+    }
+    for kind, (name, rows) in expected.items():
+        said = aed("import", kind, DISTRICT / name)
+        assert said.out == f"{name}: {rows} new, 0 changed, 0 unchanged, 0 set aside.\n"
+    for kind, (name, rows) in expected.items():
+        said = aed("import", kind, DISTRICT / name)
+        assert said.out == f"{name}: 0 new, 0 changed, {rows} unchanged, 0 set aside.\n"
+
+
+def test_a_change_is_kept_with_who_imported_it(aed: Aed, region: None, tmp_path: Path) -> None:
+    aed("import", "devices", table(tmp_path, DEVICE))
+    aed("import", "devices", table(tmp_path, DEVICE | {"place_zh": "大堂"}))
+
+    newest, *_ = aed("devices", "history", 1).out.splitlines()
+    assert newest.endswith(f"cli:{getpass.getuser()}")
+    assert "place_zh: None → 大堂" in aed("devices", "history", 1).out
+
+
+def test_bad_rows_are_told_and_written_and_can_be_put_right(aed: Aed, region: None, tmp_path: Path) -> None:
+    good, bad = DEVICE, DEVICE | {"source_id": "2", "lat": "30,29", "place_zh": "大堂"}
+    path = table(tmp_path, good, bad)
+    aside = tmp_path / "aside.csv"
+
+    said = aed("import", "devices", path, "--bad-rows", aside)
+
+    assert "1 new, 0 changed, 0 unchanged, 1 set aside." in said.out
+    assert "line 3" in said.out
+    assert "lat: must be a number (it is '30,29')" in said.out
+    with aside.open(encoding="utf-8-sig", newline="") as opened:
+        (row,) = csv.DictReader(opened)
+    assert row["set_aside_at"] == "line 3"
+    assert row["set_aside_why"].startswith("lat: must be a number")
+    assert (row["source_id"], row["place_zh"]) == ("2", "大堂")
+    aside.write_text(aside.read_text("utf-8").replace('"30,29"', "30.29"), "utf-8")
+    assert "1 new" in aed("import", "devices", aside).out
+
+
+def test_a_cell_set_aside_is_no_formula_and_comes_back_as_it_was(
+    aed: Aed, region: None, tmp_path: Path
+) -> None:
+    aside = tmp_path / "aside.csv"
+    path = table(tmp_path, DEVICE, DEVICE | {"source_id": "2", "lat": "x", "place_en": "=1+1"})
+    aed("import", "devices", path, "--bad-rows", aside)
+    assert ",'=1+1" in aside.read_text("utf-8")
+
+    aside.write_text(aside.read_text("utf-8").replace(",x,", ",30.29,"), "utf-8")
+    aed("import", "devices", aside)
+    assert "place_en: =1+1\n" in aed("devices", "show", 2).out
+
+
+def test_estates_set_aside_can_be_put_right(aed: Aed, region: None, tmp_path: Path) -> None:
+    estate = feature(ESTATE | {"region": "XX"}, square(PATIENT))
+    other = feature(ESTATE | {"source_id": "f"}, square(PATIENT))
+    aside = tmp_path / "aside.csv"
+    aed("import", "estates", geojson(tmp_path, other, estate), "--bad-rows", aside)
+
+    aside.write_text(aside.read_text("utf-8").replace(",XX", ",CN-33"), "utf-8")
+    assert "1 new, 0 changed" in aed("import", "estates", aside).out
+
+
+def test_strict_takes_nothing(aed: Aed, region: None, tmp_path: Path) -> None:
+    path = table(tmp_path, DEVICE, DEVICE | {"source_id": "2", "lat": "x"})
+    aside = tmp_path / "aside.csv"
+
+    said = aed("import", "devices", path, "--strict", "--bad-rows", aside, fails=True)
+
+    assert said.err.startswith("aed: Nothing was taken: 1 bad rows, first line 3: lat: ")
+    assert aside.is_file()
+    assert "1 new" in aed("import", "devices", table(tmp_path, DEVICE), "--strict").out
+
+
+def test_a_list_of_bad_rows_alone_fails(aed: Aed, region: None, tmp_path: Path) -> None:
+    said = aed("import", "devices", table(tmp_path, DEVICE | {"lat": "x"}), fails=True)
+    assert "holds no row that can be taken" in said.err
+
+
+def test_bad_rows_that_cannot_be_written_take_nothing(aed: Aed, region: None, tmp_path: Path) -> None:
+    path = table(tmp_path, DEVICE)
+    said = aed("import", "devices", path, "--bad-rows", tmp_path / "no" / "folder.csv", fails=True)
+    assert "cannot be written" in said.err
+    assert "1 new" in aed("import", "devices", path).out
+
+
+def test_more_bad_rows_than_fit_are_counted(aed: Aed, region: None, tmp_path: Path) -> None:
+    rows = [DEVICE | {"source_id": str(number), "lat": "x"} for number in range(30)]
+    said = aed("import", "devices", table(tmp_path, DEVICE, *rows))
+    assert "… and 10 more" in said.out
+
+
+@pytest.mark.parametrize("kind", ["devices", "estates", "responders"])
+def test_a_file_that_is_none_is_refused_in_a_sentence(aed: Aed, kind: str, tmp_path: Path) -> None:
+    contents = {
+        "empty.csv": b"",
+        "gbk.csv": "kind,名称\n".encode("gbk"),
+        "page.geojson": b"<html></html>",
+        "cut.geojson": b'{"type": "FeatureCollection", "features": [',
+        "header.csv": b"source,source_id\n",
+    }
+    for name, content in contents.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        aed("import", kind, path, fails=True)
+    aed("import", kind, tmp_path, fails=True)
+    aed("import", kind, tmp_path / "nothing", fails=True)
+
+
+def test_a_region_that_is_none_is_refused(aed: Aed, tmp_path: Path) -> None:
+    said = aed("import", "devices", table(tmp_path, DEVICE | {"region": ""}), "--region", "XX", fails=True)
+    assert "no region 'XX'" in said.err

@@ -1,0 +1,152 @@
+"""`aed` as a process: what a terminal sees, and what it sees when something is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Aed
+from tests.commands import aed as process
+
+GROUPS = [
+    "db",
+    "walking",
+    "import",
+    "tokens",
+    "regions",
+    "estates",
+    "gates",
+    "devices",
+    "consumables",
+    "holidays",
+]
+
+
+def test_the_module_is_the_command(tmp_path: Path) -> None:
+    said = process("--help", COLUMNS="100")
+    assert said.returncode == 0
+    assert said.stdout.lstrip().startswith("Usage: aed [OPTIONS] COMMAND")
+    assert "\x1b" not in said.stdout
+
+
+def test_a_failing_process_says_one_sentence_and_ends_with_1(tmp_path: Path) -> None:
+    said = process("import", "devices", "nothing.csv", AED_DATABASE_URL=f"sqlite:///{tmp_path}/a.sqlite")
+    assert (said.returncode, said.stdout) == (1, "")
+    assert said.stderr == "aed: There is no file nothing.csv.\n"
+
+
+def test_chinese_on_a_terminal_that_has_none_does_not_stop_the_answer(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/a.sqlite"
+    process("db", "upgrade", AED_DATABASE_URL=url)
+    said = process("nearest", "30", "120", AED_DATABASE_URL=url, PYTHONIOENCODING="latin-1")
+    assert said.returncode == 0
+    assert "Call 120 first" in said.stdout
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_command_of_a_group_says_what_it_does(run: Aed, group: str) -> None:
+    lines = run(group, "--help").out.splitlines()
+    listed = [
+        line.strip("│ ").split(maxsplit=1) for line in lines if line.startswith("│ ") and line[2] not in " -"
+    ]
+    assert listed
+    assert all(len(command) == 2 for command in listed), listed
+    for name, *_ in listed:
+        assert "Usage: aed" in run(group, name, "--help").out
+
+
+@pytest.mark.parametrize("command", ["serve", "nearest", "demo"])
+def test_every_command_says_what_it_does(run: Aed, command: str) -> None:
+    assert f"Usage: aed {command}" in run(command, "--help").out
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("nonsense", "AED_DATABASE_URL is not a database URL"),
+        ("", "AED_DATABASE_URL"),
+        ("mysql://a/b", "must begin with sqlite:/// or postgresql"),
+        ("sqlite://", "must name a file"),
+        ("sqlite:////proc/none/a.sqlite", "cannot be made"),
+        ("sqlite:////proc/version", "does not answer"),
+        ("postgresql://nobody@127.0.0.1:1/aed", "does not answer"),
+    ],
+)
+@pytest.mark.parametrize("words", ["devices list", "db upgrade", "nearest 30 120", "tokens list"])
+def test_a_database_that_cannot_be_had_is_told(
+    run: Aed, monkeypatch: pytest.MonkeyPatch, url: str, says: str, words: str
+) -> None:
+    monkeypatch.setenv("AED_DATABASE_URL", url)
+    assert says in run(*words.split(), fails=True).err
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["devices list", "devices add lat=30 lon=120 region=X", "nearest 30 120", "tokens list", "regions list"],
+)
+def test_a_database_without_a_schema_says_how_to_make_it(
+    run: Aed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str
+) -> None:
+    monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/empty.sqlite")
+    assert "aed db upgrade" in run(*words.split(), fails=True).err
+
+
+def test_a_file_that_is_no_database_is_told(
+    run: Aed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "a.sqlite").write_text("not a database, but long enough to be looked at" * 100)
+    monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/a.sqlite")
+    run("devices", "list", fails=True)
+    run("db", "upgrade", fails=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AED_THREADS", "many"),
+        ("AED_PORT", "99999"),
+        ("AED_LOG_LEVEL", "loud"),
+        ("AED_ARRIVAL__PICK_UP_SECONDS", "-1"),
+        ("AED_ARRIVAL__NOTHING", "1"),
+        ("AED_ARRIVAL", "not json"),
+    ],
+)
+def test_a_wrong_setting_is_named(run: Aed, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    assert run("nearest", "30", "120", fails=True).err.startswith(f"aed: {name}")
+
+
+def test_the_schema_goes_up_and_down_again(aed: Aed) -> None:
+    assert "is at schema" in aed("db", "upgrade").out
+    assert aed("db", "downgrade", "base").out == "The database is at schema base.\n"
+    assert "aed db upgrade" in aed("regions", "list", fails=True).err
+    aed("db", "upgrade")
+    assert "CN" in aed("holidays", "list").out
+
+
+@pytest.mark.parametrize("direction", ["upgrade", "downgrade"])
+def test_a_schema_that_is_none_is_refused(aed: Aed, direction: str) -> None:
+    aed("db", direction, "no-such-revision", fails=True)
+
+
+def test_the_demo_wants_its_district(run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/a.sqlite")
+    assert "no demo district" in run("demo", "--folder", tmp_path, fails=True).err
+
+
+def test_the_demo_answers_and_a_second_time_changes_nothing(
+    run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/a.sqlite")
+    monkeypatch.setenv("AED_WALKING_NETWORK", str(tmp_path / "walking.npz"))
+    first = run("demo").out
+    assert "devices: 42 new, 0 changed, 0 unchanged" in first
+    assert "walking network: " in first
+    assert "back in" in first
+    assert "Next:" in first
+    second = run("demo", "--all").out
+    assert "devices: 0 new, 0 changed, 42 unchanged" in second
+    assert second.count("asked as") == 8
+    assert second.count("→ ") == 8
+    assert "Estimated from straight lines" not in first + second

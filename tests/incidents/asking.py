@@ -1,0 +1,92 @@
+"""Asks the lookup as a test does, and holds every answer against the shape that is promised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import ANYONE, Viewer
+from aed.geo import Position
+from aed.incidents.queries.nearest import Answer, NearbyDevice, Question, nearest
+from aed.incidents.schemas import NearbyDeviceOut, NearestOut, answer_out
+from aed.settings import Settings
+from aed.walking.build import build_network
+from aed.walking.file import save_network
+from aed.walking.network import WalkingNetwork
+from tests.make import NOW, PATIENT
+from tests.walking.osm_files import Plan, Tags, at, write_osm
+
+STREET: Tags = {"highway": "residential"}
+GATE: Tags = {"barrier": "gate"}
+
+
+def place(east: float, north: float) -> Position:
+    """So many metres east and north of the patient."""
+    return at(east, north, origin=PATIENT)
+
+
+def streets(
+    settings: Settings, plan: Plan, *ways: Sequence[int], gates: Mapping[int, Tags] | None = None
+) -> WalkingNetwork:
+    """The walking network of these streets, in metres around the patient; saved where the server looks."""
+    folder = settings.walking_network.parent
+    source = write_osm(
+        folder / "streets.osm", plan, [(way, STREET) for way in ways], node_tags=gates, origin=PATIENT
+    )
+    network = build_network(source)
+    save_network(network, settings.walking_network)
+    return network
+
+
+def ask(
+    session: Session,
+    settings: Settings,
+    viewer: Viewer = ANYONE,
+    *,
+    network: WalkingNetwork | None = None,
+    **given: Any,
+) -> Answer:
+    """The answer for the patient at `make.NOW`, unless the question says otherwise."""
+    session.commit()
+    question = Question(**{"here": PATIENT, "at": NOW, **given})
+    answer = nearest(session.connection(), viewer, question, network=network, settings=settings)
+    shown(answer, viewer, settings)
+    return answer
+
+
+def shown(answer: Answer, viewer: Viewer, settings: Settings) -> NearestOut:
+    """The answer as its reader gets it; nothing missing and nothing more than `NearestOut` promises."""
+    return NearestOut.model_validate_json(orjson.dumps(answer_out(answer, viewer, settings=settings)))
+
+
+def ids(near: Sequence[NearbyDevice]) -> list[int]:
+    return [device.row.id for device in near]
+
+
+def get(
+    client: TestClient, headers: Mapping[str, str] | None = None, **given: str | float | bool
+) -> NearestOut:
+    """The answer over HTTP."""
+    question: dict[str, str | float | bool] = {
+        "lat": PATIENT.lat,
+        "lon": PATIENT.lon,
+        "at": NOW.isoformat(),
+        **given,
+    }
+    response = client.get("/v1/nearest", params=question, headers=dict(headers or {}))
+    assert response.status_code == 200, response.text
+    return NearestOut.model_validate_json(response.content)
+
+
+def english(device: NearbyDeviceOut) -> list[str]:
+    """The reasons, in English; each is given in Chinese too."""
+    assert all(words.zh for words in device.reasons)
+    return [words.en for words in device.reasons]
+
+
+def chinese(device: NearbyDeviceOut) -> list[str]:
+    return [words.zh for words in device.reasons]

@@ -1,0 +1,294 @@
+"""The lookup done the slow way: every device of the register, a search over the whole network, one sort.
+
+Shares with the program only what is pure: hours, readiness, and the arithmetic of `aed.incidents.rules`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, joinedload
+
+from aed.accounts.rules import Role, Viewer
+from aed.geo import Position, distance_metres
+from aed.incidents.queries.nearest import Answer, NearbyDevice, Question
+from aed.incidents.rules.arrival import fetch
+from aed.registry import queries as registry
+from aed.registry.models import Consumable, Device, Gate
+from aed.registry.rules.device import ConsumableState, DeviceState, access_at, readiness_on
+from aed.registry.rules.gate import GateState, Passage
+from aed.registry.rules.hours import HolidayCalendar, Opening, hours_at
+from aed.settings import Settings
+from aed.sharing.rules import Audience
+from aed.spatial import position_of
+from aed.walking.network import Crossing, WalkingNetwork
+from tests.walking.whole_network import costs_over_the_whole_network
+
+
+@dataclass(frozen=True)
+class Found:
+    """One device as the slow search has it."""
+
+    device_id: int
+    expected_seconds: float
+    fetch_seconds: float
+    straight_metres: float
+    cost_metres: float
+    is_usable: bool
+    by_closed_gate: bool
+
+
+@dataclass(frozen=True)
+class Known:
+    """One device of the register, with what it is judged by."""
+
+    device: Device
+    position: Position
+    time_zone: str
+    calendar: HolidayCalendar | None
+    first_expiry: date | None
+
+
+def whole_register(session: Session) -> list[Known]:
+    """Every device, whoever may see it."""
+    expiry = dict(
+        session.execute(
+            select(Consumable.device_id, func.min(Consumable.expires_on))
+            .where(Consumable.state == ConsumableState.FITTED)
+            .group_by(Consumable.device_id)
+        ).all()
+    )
+    devices = session.scalars(
+        select(Device).options(joinedload(Device.region), joinedload(Device.estate)).order_by(Device.id)
+    ).all()
+    calendars = {
+        name: registry.holiday_calendar(session, name)
+        for name in {device.region.holiday_calendar for device in devices}
+        if name is not None
+    }
+    return [
+        Known(
+            device,
+            position_of(device.position),
+            (device.estate.time_zone if device.estate else None) or device.region.time_zone,
+            calendars.get(device.region.holiday_calendar or ""),
+            expiry.get(device.id),
+        )
+        for device in devices
+    ]
+
+
+def may_see(viewer: Viewer, device: Device) -> bool:
+    """The sharing ladder, said once more."""
+    if device.state is not DeviceState.IN_SERVICE:
+        return False
+    if device.audience is Audience.PUBLIC or viewer.role is Role.ADMINISTRATOR:
+        return True
+    if viewer.role is Role.DISPATCHER:
+        return device.region_id in viewer.region_ids
+    if viewer.role is Role.MEMBER:
+        if device.estate_id == viewer.estate_id:
+            return True
+        return device.estate_id in viewer.estate_ids and device.audience is not Audience.ESTATE
+    return False
+
+
+def gates_as_they_stand(
+    session: Session,
+    network: WalkingNetwork,
+    viewer: Viewer,
+    question: Question,
+    settings: Settings,
+    *,
+    local: Known | None,
+) -> tuple[list[Crossing], list[tuple[Crossing, float]]]:
+    """Closed gates, and waits in metres, of the whole register and the whole map."""
+    closed: list[Crossing] = []
+    waits: list[tuple[Crossing, float]] = []
+    wait = settings.arrival.guarded_gate_seconds / settings.arrival.seconds_per_metre
+    registered: set[int] = set()
+    for gate in session.scalars(select(Gate).where(Gate.state == GateState.STANDING)):
+        crossing = network.crossing_at(position_of(gate.position))
+        if crossing is None:
+            continue
+        registered.add(crossing.edge)
+        hours = hours_at(
+            gate.opening_hours,
+            question.at,
+            time_zone="Asia/Shanghai",
+            calendar=registry.holiday_calendar(session, "CN"),
+        ).state
+        is_at_home = viewer.role is Role.MEMBER and viewer.estate_id == gate.estate_id
+        is_dispatch = viewer.role in (Role.DISPATCHER, Role.ADMINISTRATOR)
+        if hours is Opening.CLOSED:
+            closed.append(crossing)
+        elif gate.passage is Passage.GUARDED and not is_at_home:
+            waits.append((crossing, wait))
+        elif gate.passage is Passage.RESIDENTS and not is_at_home:
+            if is_dispatch:
+                waits.append((crossing, wait))
+            else:
+                closed.append(crossing)
+    for barrier in network.barriers:
+        if barrier.crossing.edge in registered:
+            continue
+        is_shut = barrier.opening_hours is not None and (
+            local is not None
+            and hours_at(
+                barrier.opening_hours, question.at, time_zone=local.time_zone, calendar=local.calendar
+            ).state
+            is Opening.CLOSED
+        )
+        is_private = barrier.access in ("no", "private")
+        is_dispatch = viewer.role in (Role.DISPATCHER, Role.ADMINISTRATOR)
+        if barrier.locked or is_shut or (is_private and not is_dispatch):
+            closed.append(barrier.crossing)
+        elif is_private:
+            waits.append((barrier.crossing, wait))
+    return closed, waits
+
+
+def all_devices(
+    session: Session,
+    viewer: Viewer,
+    question: Question,
+    *,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> list[Found]:
+    """Every device that the viewer may see, usable ones first, soonest expected first."""
+    known = [
+        each
+        for each in whole_register(session)
+        if may_see(viewer, each.device)
+        and distance_metres(question.here, each.position) <= settings.search_radius_metres
+    ]
+    if not known:
+        return []
+    count = len(known)
+    reach = settings.walking_reach_metres
+    costs = opened = [math.inf] * count
+    on_street = [False] * count
+    if network is not None:
+        footings = network.footings(
+            [question.here.lat, *(each.position.lat for each in known)],
+            [question.here.lon, *(each.position.lon for each in known)],
+        )
+        if footings.edge[0] >= 0:
+            local = min(known, key=lambda each: distance_metres(question.here, each.position))
+            closed, waits = gates_as_they_stand(session, network, viewer, question, settings, local=local)
+            ring = settings.arrival.closed_gate_seconds / settings.arrival.seconds_per_metre
+            start, targets = footings.take([0]), footings.take(range(1, count + 1))
+            costs, opened = (
+                costs_over_the_whole_network(
+                    network, start, targets, within_metres=reach, closed=shut, delays=delays
+                ).tolist()
+                for shut, delays in (
+                    (closed, waits),
+                    ([], [*waits, *((crossing, ring) for crossing in closed)]),
+                )
+            )
+            on_street = (targets.edge >= 0).tolist()
+    found = [
+        judged(each, question, settings, cost=cost, if_opened=if_opened, is_within_a_network=is_on_street)
+        for each, cost, if_opened, is_on_street in zip(known, costs, opened, on_street, strict=True)
+    ]
+    return sorted(found, key=lambda one: (not one.is_usable, one.expected_seconds, one.straight_metres))
+
+
+def judged(
+    known: Known,
+    question: Question,
+    settings: Settings,
+    *,
+    cost: float,
+    if_opened: float,
+    is_within_a_network: bool,
+) -> Found:
+    """One device by its walk: the free way, else the one through closed gates, else the estimate."""
+    straight = distance_metres(question.here, known.position)
+    by_closed_gate = math.isinf(cost) and not math.isinf(if_opened)
+    metres = min(cost, if_opened) if by_closed_gate else cost
+    if math.isinf(metres):
+        metres = 1.5 * straight
+        if is_within_a_network:
+            metres = max(metres, settings.walking_reach_metres)
+    hours = hours_at(
+        known.device.opening_hours, question.at, time_zone=known.time_zone, calendar=known.calendar
+    )
+    fetched = fetch(
+        metres,
+        straight_metres=straight,
+        patient_floor=question.floor,
+        device_floor=known.device.floor,
+        access=access_at(hours, known.device.entry).access,
+        readiness=readiness_on(
+            question.at.astimezone(ZoneInfo(known.time_zone)).date(),
+            state=known.device.state,
+            first_expiry=known.first_expiry,
+            last_checked_on=known.device.last_checked_on,
+            checked_within_days=settings.arrival.checked_within_days,
+        ),
+        numbers=settings.arrival,
+        by_closed_gate=by_closed_gate,
+    )
+    return Found(
+        known.device.id,
+        fetched.expected_seconds,
+        fetched.fetch_seconds,
+        straight,
+        metres,
+        fetched.chance > 0,
+        by_closed_gate,
+    )
+
+
+def same(answer: Answer, slow: Sequence[Found], *, settings: Settings) -> None:
+    """The answer is the one of the slow search.
+
+    Devices that are expected at the same moment, to a millionth of a second, may change places.
+    """
+    assert answer.is_complete
+    limit = answer.question.limit
+    usable = [one for one in slow if one.is_usable]
+    expected = usable[:limit]
+    assert len(answer.devices) == len(expected)
+    by_id = {one.device_id: one for one in slow}
+    for near, one in zip(answer.devices, expected, strict=True):
+        _same_device(near, by_id[near.row.id])
+        if near.row.id != one.device_id:
+            assert abs(near.fetch.expected_seconds - one.expected_seconds) < 1e-6
+    assert len({near.row.id for near in answer.devices}) == len(answer.devices)
+
+    latest = expected[-1].fetch_seconds if len(expected) >= limit else math.inf
+    sooner = sorted(
+        (one for one in slow if not one.is_usable and one.fetch_seconds <= latest),
+        key=lambda one: one.fetch_seconds,
+    )
+    for near in answer.unusable:
+        _same_device(near, by_id[near.row.id])
+        assert near.row.id in {one.device_id for one in sooner}
+    seconds = [near.fetch.fetch_seconds for near in answer.unusable]
+    assert seconds == sorted(seconds)
+    if len(expected) < limit:
+        # Nothing else can be told, so these are told to the last.
+        told = [by_id[near.row.id].fetch_seconds for near in answer.unusable]
+        assert _close(told, [one.fetch_seconds for one in sooner[:5]])
+
+
+def _same_device(near: NearbyDevice, one: Found) -> None:
+    assert near.row.id == one.device_id
+    assert _close(
+        [near.fetch.expected_seconds, near.fetch.fetch_seconds, near.straight_metres],
+        [one.expected_seconds, one.fetch_seconds, one.straight_metres],
+    )
+    assert near.by_closed_gate == one.by_closed_gate
+
+
+def _close(some: Sequence[float], others: Sequence[float]) -> bool:
+    return len(some) == len(others) and all(abs(a - b) < 1e-5 for a, b in zip(some, others, strict=True))

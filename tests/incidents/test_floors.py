@@ -1,0 +1,86 @@
+"""Stairs and lifts: of the same building, of another, above the third floor."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import ANYONE
+from aed.settings import Settings
+from tests import make
+from tests.incidents.asking import ask, chinese, english, ids, shown
+from tests.make import PATIENT, north_of
+
+SAME_BUILDING, OTHER_BUILDING = 10.0, 200.0
+FLOOR, LIFT = 16.0, 120.0
+
+
+@pytest.mark.parametrize(
+    ("metres", "patient", "device", "one_way_seconds"),
+    [
+        (SAME_BUILDING, 0, 0, 0.0),
+        (SAME_BUILDING, 2, 2, 0.0),
+        (SAME_BUILDING, 12, 12, 0.0),
+        (SAME_BUILDING, 1, 3, 2 * FLOOR),
+        (SAME_BUILDING, 3, 0, 3 * FLOOR),
+        (SAME_BUILDING, 4, 0, LIFT),
+        (SAME_BUILDING, 12, 11, FLOOR),
+        (SAME_BUILDING, -1, 1, 2 * FLOOR),
+        (OTHER_BUILDING, 0, 0, 0.0),
+        (OTHER_BUILDING, 2, 2, 4 * FLOOR),
+        (OTHER_BUILDING, 12, 0, LIFT),
+        (OTHER_BUILDING, 12, 12, 2 * LIFT),
+        (OTHER_BUILDING, 3, -1, 4 * FLOOR),
+    ],
+)
+def test_floors_cost_stairs_or_the_lift_each_way(
+    session: Session, settings: Settings, metres: float, patient: int, device: int, one_way_seconds: float
+) -> None:
+    make.device(session, at=north_of(PATIENT, metres=metres), floor=device)
+
+    (near,) = ask(session, settings, floor=patient).devices
+
+    walked = 2 * 0.343 * 1.5 * near.straight_metres
+    assert near.fetch.floor_seconds == 2 * one_way_seconds
+    assert near.fetch.fetch_seconds == pytest.approx(112 + walked + 2 * one_way_seconds)
+
+
+def test_a_device_high_up_ranks_behind_one_a_little_farther(session: Session, settings: Settings) -> None:
+    high = make.device(session, at=north_of(PATIENT, metres=100), floor=20)
+    low = make.device(session, at=north_of(PATIENT, metres=250))
+
+    assert ids(ask(session, settings).devices) == [low.id, high.id]
+
+
+@pytest.mark.parametrize(
+    ("device", "patient", "en", "zh"),
+    [
+        (0, 2, "ground floor, 64 s on stairs and in lifts", "1楼，上下楼64秒"),
+        (1, 0, "floor 1, 32 s on stairs and in lifts", "2楼，上下楼32秒"),
+        (11, 0, "floor 11, 240 s on stairs and in lifts", "12楼，上下楼240秒"),
+        (-1, 0, "basement 1, 32 s on stairs and in lifts", "地下1层，上下楼32秒"),
+        (-3, 0, "basement 3, 96 s on stairs and in lifts", "地下3层，上下楼96秒"),
+    ],
+)
+def test_a_floor_is_told_as_people_there_count(
+    session: Session, settings: Settings, device: int, patient: int, en: str, zh: str
+) -> None:
+    """Devices count from 0, as in English; in Chinese the ground floor is the first."""
+    make.device(session, at=north_of(PATIENT, metres=100), floor=device)
+
+    (told,) = shown(ask(session, settings, floor=patient), ANYONE, settings).devices
+
+    assert told.floor == device
+    assert en in english(told)
+    assert zh in chinese(told)
+
+
+def test_no_word_is_lost_on_floors_where_there_is_nothing_to_climb(
+    session: Session, settings: Settings
+) -> None:
+    make.device(session)
+
+    (told,) = shown(ask(session, settings), ANYONE, settings).devices
+
+    assert not any("floor" in words for words in english(told))
+    assert not any("楼" in words for words in chinese(told))

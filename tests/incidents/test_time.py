@@ -1,0 +1,246 @@
+"""Moments: opening hours, holidays, and what has expired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import ANYONE, Role
+from aed.registry.actions import devices as device_actions
+from aed.registry.rules.device import Access, ConsumableKind, Readiness
+from aed.registry.schemas.devices import ConsumableIn
+from aed.settings import Settings
+from tests import make
+from tests.incidents.asking import ask, chinese, english, get, ids, shown
+from tests.make import NOW, PATIENT, east_of, north_of
+
+OFFICE = "Mo-Fr 08:30-17:30; PH off"
+NIGHT = NOW + timedelta(hours=14)
+
+
+def china(text: str) -> datetime:
+    return datetime.fromisoformat(f"{text}+08:00")
+
+
+def test_a_closed_device_stands_apart_with_when_it_opens(session: Session, settings: Settings) -> None:
+    closed = make.device(session, opening_hours=OFFICE)
+    far = make.device(session, at=north_of(PATIENT, metres=300))
+
+    answer = ask(session, settings, at=NIGHT)
+
+    assert ids(answer.devices) == [far.id]
+    assert ids(answer.unusable) == [closed.id]
+    (told,) = shown(answer, ANYONE, settings).unusable_now
+    assert told.opens_at == china("2026-09-23T08:30")
+    assert told.access.state is Access.CLOSED
+    assert told.chance == 0
+
+
+def test_the_words_name_the_day_when_it_is_not_today(session: Session, settings: Settings) -> None:
+    make.device(session, opening_hours=OFFICE)
+
+    before_work = shown(ask(session, settings, at=china("2026-09-22T07:00")), ANYONE, settings)
+    at_work = shown(ask(session, settings, at=china("2026-09-22T10:00")), ANYONE, settings)
+    after_work = shown(ask(session, settings, at=china("2026-09-22T22:00")), ANYONE, settings)
+
+    assert "closed now, until 08:30" in english(before_work.unusable_now[0])
+    assert "现在关闭，至08:30" in chinese(before_work.unusable_now[0])
+    assert "open now, until 17:30" in english(at_work.devices[0])
+    assert "现在开放，至17:30" in chinese(at_work.devices[0])
+    assert "closed now, until 2026-09-23 08:30" in english(after_work.unusable_now[0])
+
+
+def test_a_closed_device_that_is_farther_than_the_last_one_kept_is_not_told(
+    session: Session, settings: Settings
+) -> None:
+    make.device(session, at=north_of(PATIENT, metres=500), opening_hours="off")
+    near = make.device(session)
+
+    answer = ask(session, settings, limit=1)
+
+    assert ids(answer.devices) == [near.id]
+    assert answer.unusable == []
+
+
+def test_unknown_hours_rank_by_their_chance_and_say_so(session: Session, settings: Settings) -> None:
+    unknown = make.device(session, opening_hours=None)
+    surely = make.device(session, at=north_of(PATIENT, metres=250))
+    far = make.device(session, at=east_of(PATIENT, metres=400))
+
+    answer = ask(session, settings)
+
+    # Half a chance of losing 600 s weighs as much as some 400 m of walking.
+    assert ids(answer.devices) == [surely.id, unknown.id, far.id]
+    told = shown(answer, ANYONE, settings).devices[1]
+    assert told.access.state is Access.UNKNOWN
+    assert told.chance == pytest.approx(0.5 * 0.95, abs=0.001)
+    assert "opening hours not known" in english(told)
+    assert "开放时间未知" in chinese(told)
+
+
+def test_a_device_that_somebody_must_fetch_tells_whom_to_ring(session: Session, settings: Settings) -> None:
+    estate = make.estate(session)
+    make.device(session, of=estate, entry="assisted", keeper={"name": "Keeper Zhou", "phone": "+86 571 1"})
+    make.device(session, at=north_of(PATIENT, metres=50), of=estate)
+
+    helped, free = shown(ask(session, settings), ANYONE, settings).devices
+
+    assert (helped.access.state, helped.ring.guard) == (Access.ASSISTED, estate.guard_phone)
+    assert helped.ring.keeper is None, "a keeper is not rung by strangers"
+    assert "someone must let you in" in english(helped)
+    assert (free.access.state, free.ring.guard) == (Access.OPEN, None)
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_open"),
+    [
+        ("2026-09-30T10:00", True),  # a Wednesday
+        ("2026-10-01T10:00", False),  # National Day, a Thursday
+        ("2026-10-07T10:00", False),  # the last day of the holiday, a Wednesday
+        ("2026-10-08T10:00", True),
+        ("2026-10-10T10:00", True),  # a Saturday that is worked to make up for it
+        ("2026-10-10T18:00", False),
+        ("2026-10-11T10:00", False),  # an ordinary Sunday
+        ("2026-09-20T10:00", True),  # a Sunday that is worked
+    ],
+)
+def test_holidays_and_make_up_workdays_are_those_of_the_region(
+    session: Session, settings: Settings, moment: str, is_open: bool
+) -> None:
+    office = make.device(session, opening_hours=OFFICE)
+
+    answer = ask(session, settings, at=china(moment))
+
+    assert ids(answer.devices if is_open else answer.unusable) == [office.id]
+
+
+def test_a_holiday_in_a_year_that_the_calendar_does_not_hold_is_unknown(
+    session: Session, settings: Settings
+) -> None:
+    make.device(session, opening_hours=OFFICE)
+
+    (near,) = ask(session, settings, at=china("2031-10-01T10:00")).devices
+
+    assert near.access.access is Access.UNKNOWN
+
+
+def test_a_region_without_a_calendar_does_not_know_its_holidays(session: Session, settings: Settings) -> None:
+    make.region(session, "XX-1", holiday_calendar=None)
+    make.device(session, opening_hours=OFFICE, in_region="XX-1")
+
+    (near,) = ask(session, settings, at=china("2026-10-01T10:00")).devices
+
+    assert near.access.access is Access.UNKNOWN
+
+
+def test_a_calendar_amended_over_http_changes_the_next_answer(
+    session: Session, settings: Settings, client: TestClient
+) -> None:
+    make.device(session, opening_hours=OFFICE)
+    administrator = make.key(session, Role.ADMINISTRATOR, writes=True)
+    session.commit()
+    moment = china("2026-10-01T10:00").isoformat()
+    held = client.get("/v1/holidays/CN/2026")
+
+    def state() -> Access:
+        answer = get(client, at=moment)
+        return (answer.devices or answer.unusable_now)[0].access.state
+
+    assert state() is Access.CLOSED
+    without = [day for day in held.json()["days"] if day["day"] != "2026-10-01"]
+    amended = client.put(
+        "/v1/holidays/CN/2026",
+        json={"days": without},
+        headers={**administrator, "If-Match": held.headers["ETag"]},
+    )
+    assert amended.status_code == 200
+    assert state() is Access.OPEN
+    dropped = client.delete(
+        "/v1/holidays/CN/2026", headers={**administrator, "If-Match": amended.headers["ETag"]}
+    )
+    assert dropped.status_code == 204
+    assert state() is Access.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "is_offered"),
+    [
+        ("Asia/Shanghai", "2026-09-22T15:59:00", True),  # 23:59 there, still the day
+        ("Asia/Shanghai", "2026-09-22T16:00:00", False),  # midnight there
+        ("Europe/Vaduz", "2026-09-22T16:00:00", True),
+        ("Europe/Vaduz", "2026-09-22T21:59:00", True),
+        ("Europe/Vaduz", "2026-09-22T22:00:00", False),
+    ],
+)
+def test_an_expired_device_is_never_offered(
+    session: Session, settings: Settings, zone: str, moment: str, is_offered: bool
+) -> None:
+    """On the day it expires it still is; the next day, in its region, it is not."""
+    make.region(session, "ZZ-1", time_zone=zone)
+    device = make.device(session, in_region="ZZ-1", pads_expire_on=date(2026, 9, 22))
+
+    answer = ask(session, settings, at=datetime.fromisoformat(moment).replace(tzinfo=UTC))
+
+    assert ids(answer.devices) == ([device.id] if is_offered else [])
+    if not is_offered:
+        (told,) = shown(answer, ANYONE, settings).unusable_now
+        assert told.readiness is Readiness.EXPIRED
+        assert told.opens_at is None, "no hour makes it usable"
+        assert "pads or battery expired: do not use" in english(told)
+        assert "电极片或电池已过期：请勿使用" in chinese(told)
+
+
+def test_what_is_quarantined_or_withdrawn_is_not_offered_to_anyone(
+    session: Session, settings: Settings
+) -> None:
+    make.device(session, state="out_of_service", out_of_service_reason="lid broken")
+    gone = make.device(session)
+    device_actions.withdraw_device(session, make.ADMINISTRATOR, gone.id, version=1, at=NOW)
+    ready = make.device(session, at=north_of(PATIENT, metres=400))
+
+    for viewer in (ANYONE, make.dispatcher(make.region(session)), make.ADMINISTRATOR):
+        answer = ask(session, settings, viewer)
+        assert ids(answer.devices) == [ready.id]
+        assert answer.unusable == []
+
+
+def test_a_device_checked_lately_is_surer_than_one_that_is_not(session: Session, settings: Settings) -> None:
+    unchecked = make.device(session, last_checked_on=None)
+    checked = make.device(session, at=north_of(PATIENT, metres=50))
+    long_ago = make.device(session, at=north_of(PATIENT, metres=400), last_checked_on=date(2026, 8, 17))
+
+    answer = ask(session, settings)
+
+    assert ids(answer.devices) == [checked.id, unchecked.id, long_ago.id]
+    told = shown(answer, ANYONE, settings).devices
+    assert [near.readiness for near in told] == [
+        Readiness.CHECKED,
+        Readiness.UNCHECKED,
+        Readiness.UNCHECKED,
+    ]
+    assert "checked lately" in english(told[0])
+    assert "近期巡检情况未知" in chinese(told[1])
+
+
+def test_an_estate_keeps_its_own_time(
+    session: Session, settings: Settings, client_on: Callable[[Settings], TestClient]
+) -> None:
+    estate = make.estate(session, time_zone="Asia/Urumqi")
+    device = make.device(session, of=estate, opening_hours="10:00-19:00")
+    session.commit()
+    client = client_on(settings)
+
+    assert [near.id for near in get(client, at="2026-09-22T11:30:00+08:00").unusable_now] == [device.id]
+    assert [near.id for near in get(client, at="2026-09-22T12:30:00+08:00").devices] == [device.id]
+
+
+def test_a_childs_expired_pads_do_not_take_the_device_out(session: Session, settings: Settings) -> None:
+    device = make.device(session, pads_expire_on=date(2028, 1, 1))
+    child_pads = ConsumableIn(kind=ConsumableKind.CHILD_PADS, expires_on=date(2020, 1, 1))
+    device_actions.fit_consumable(session, make.ADMINISTRATOR, device.id, child_pads, at=NOW)
+
+    assert ids(ask(session, settings).devices) == [device.id]

@@ -1,0 +1,77 @@
+"""The demo district, and published lists where they are at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from aed.interchange import actions
+from aed.registry.models import Change, Device, Estate, Gate
+from aed.responders.models import Responder, ResponderPlace
+from aed.sharing.rules import Audience
+from tests import make
+from tests.interchange import lists
+from tests.interchange.lists import DISTRICT, SHARED, counts
+from tests.make import ADMINISTRATOR, NOW
+
+
+def published(path: str) -> Path:
+    found = SHARED / path
+    if not found.is_file():
+        pytest.skip(f"the published list {found} is not here")
+    return found
+
+
+def count(session: Session, kind: type) -> int:
+    return session.scalar(select(func.count()).select_from(kind)) or 0
+
+
+def test_the_demo_district_twice(session: Session) -> None:
+    estates, devices, people = (
+        DISTRICT / name for name in ("estates.geojson", "devices.csv", "responders.csv")
+    )
+    assert counts(lists.estates(session, estates)) == (50, 0, 0, 0)
+    assert counts(actions.import_devices(session, ADMINISTRATOR, devices, at=NOW)) == (42, 0, 0, 0)
+    assert counts(actions.import_responders(session, ADMINISTRATOR, people, at=NOW)) == (60, 0, 0, 0)
+    session.commit()
+    held = {kind: count(session, kind) for kind in (Estate, Gate, Device, Responder, ResponderPlace)}
+    assert list(held.values()) == [12, 35, 42, 60, 76]
+    changes = count(session, Change)
+
+    assert counts(lists.estates(session, estates)) == (0, 0, 50, 0)
+    assert counts(actions.import_devices(session, ADMINISTRATOR, devices, at=NOW)) == (0, 0, 42, 0)
+    assert counts(actions.import_responders(session, ADMINISTRATOR, people, at=NOW)) == (0, 0, 60, 0)
+    session.commit()
+    assert {kind: count(session, kind) for kind in held} == held
+    assert count(session, Change) == changes
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "devices", "not_understood_at_most"),
+    [
+        ("liechtenstein/liechtenstein_aeds.geojson", "LI", 148, 10),
+        ("poland/aed_poland.geojson", "PL", 575, 15),
+    ],
+)
+def test_a_country_from_openstreetmap_twice(
+    session: Session, path: str, code: str, devices: int, not_understood_at_most: int
+) -> None:
+    found = published(path)
+    zone = {"LI": "Europe/Vaduz", "PL": "Europe/Warsaw"}[code]
+    make.region(session, code, country=code, time_zone=zone, emergency_number="112", holiday_calendar=None)
+
+    first = actions.import_devices(session, ADMINISTRATOR, found, at=NOW, region=code)
+    session.commit()
+    again = actions.import_devices(session, ADMINISTRATOR, found, at=NOW, region=code)
+    session.commit()
+
+    assert counts(first) == (devices, 0, 0, 0)
+    assert counts(again) == (0, 0, devices, 0)
+    assert first.hours_not_understood <= not_understood_at_most
+    changes = select(func.count(Change.id)).where(Change.subject == "devices")
+    assert session.scalar(changes) == devices
+    audiences = set(session.scalars(select(Device.audience).distinct()))
+    assert audiences == {Audience.PUBLIC, Audience.DISPATCH}

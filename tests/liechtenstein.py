@@ -1,0 +1,325 @@
+"""The streets and defibrillators of a whole country, and how wrong the straight line is there.
+
+`python -m tests.liechtenstein` imports them into a database of its own and prints, as Markdown: how often the
+straight line would have named another device than the walking network, by how many metres of walking it was
+wrong, and one answer for a place in Vaduz. Needs ../shared/data/liechtenstein beside the project.
+
+Data (c) OpenStreetMap contributors, ODbL.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import dijkstra
+from shapely.geometry import shape
+from shapely.geometry.base import BaseGeometry
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import ANYONE, Role, Scope, Viewer
+from aed.cli.lookup import print_answer
+from aed.cli.screen import say
+from aed.cli.server import bring_up_to_date
+from aed.db import open_database
+from aed.geo import Position, distances_metres
+from aed.incidents.queries.nearest import Question, nearest
+from aed.interchange.actions import ImportReport, import_devices
+from aed.registry.rules.device import Access, access_at
+from aed.registry.rules.hours import hours_at
+from aed.settings import Settings
+from aed.walking.build import build_network
+from aed.walking.footing import Footings
+from aed.walking.network import Crossing, WalkingNetwork
+from tests import make
+from tests.incidents.brute_force import Found, Known, judged, may_see, whole_register
+
+FOLDER = Path(__file__).parents[2] / "shared" / "data" / "liechtenstein"
+STREETS = FOLDER / "liechtenstein.osm.pbf"
+DEVICES = FOLDER / "liechtenstein_aeds.geojson"
+RESIDENTIAL = FOLDER / "liechtenstein_residential_areas.geojson"
+IS_HERE = all(file.is_file() for file in (STREETS, DEVICES, RESIDENTIAL))
+WHY_NOT = "needs ../shared/data/liechtenstein beside the project"
+
+IN_VADUZ = Position(47.1375, 9.5225)
+NOON = datetime(2026, 9, 22, 10, 0, tzinfo=UTC)
+"""A Tuesday, 12:00 in Vaduz."""
+NIGHT = datetime(2026, 9, 22, 1, 0, tzinfo=UTC)
+"""The same Tuesday, 03:00."""
+POINTS = 1_000
+
+type Floats = NDArray[np.float64]
+
+
+def import_country(session: Session) -> ImportReport:
+    """The region and its devices as OpenStreetMap has them; no holiday calendar is known."""
+    make.region(
+        session,
+        "LI",
+        name_en="Liechtenstein",
+        name_zh="列支敦士登",
+        country="LI",
+        time_zone="Europe/Vaduz",
+        emergency_number="144",
+        holiday_calendar=None,
+    )
+    who = Viewer(role=Role.ADMINISTRATOR, name="import", scopes=frozenset(Scope))
+    return import_devices(session, who, DEVICES, at=make.NOW, region="LI")
+
+
+# --- the slow search ------------------------------------------------------------------------------------
+
+
+class WalksOfTheCountry:
+    """Walks between any place and all devices: one plain Dijkstra from each device over the whole network.
+
+    The streets are walked both ways, so a way from a device is a way to it. Gates are those of the map, as
+    they stand for a stranger (or for a dispatcher, who has private ones opened).
+    """
+
+    def __init__(
+        self, network: WalkingNetwork, known: Sequence[Known], settings: Settings, *, is_dispatch: bool
+    ) -> None:
+        self._network = network
+        self._known = known
+        self._settings = settings
+        numbers = settings.arrival
+        closed: list[Crossing] = []
+        waits: list[tuple[Crossing, float]] = []
+        for barrier in network.barriers:
+            is_private = barrier.access in ("no", "private")
+            if barrier.locked or (is_private and not is_dispatch):
+                closed.append(barrier.crossing)
+            elif is_private:
+                wait = numbers.guarded_gate_seconds / numbers.seconds_per_metre
+                waits.append((barrier.crossing, wait))
+        self._targets = network.footings(
+            [each.position.lat for each in known], [each.position.lon for each in known]
+        )
+        ring = numbers.closed_gate_seconds / numbers.seconds_per_metre
+        self._free = self._distances([*waits, *((crossing, math.inf) for crossing in closed)])
+        self._opened = self._distances([*waits, *((crossing, ring) for crossing in closed)])
+
+    def _distances(self, delays: Sequence[tuple[Crossing, float]]) -> Floats:
+        """Metres from each device to each node."""
+        streets = self._network.streets
+        metres = np.array([streets.edge_metres(edge) for edge in range(streets.edge_count)])
+        for crossing, delay in delays:
+            spokes = streets.gate_edges(crossing.edge)
+            for spoke in spokes:
+                metres[spoke] += delay if len(spokes) == 1 else delay / 2
+        targets, first = self._targets, streets.node_count
+        devices = np.arange(first, first + len(targets))[targets.edge >= 0]
+        on = targets.edge[targets.edge >= 0]
+        along, off = targets.along_metres[targets.edge >= 0], targets.off_metres[targets.edge >= 0]
+        tails = np.concatenate([streets.edge_u, streets.edge_v, devices, devices])
+        heads = np.concatenate([streets.edge_v, streets.edge_u, streets.edge_u[on], streets.edge_v[on]])
+        lengths = np.concatenate([metres, metres, along + off, np.maximum(metres[on] - along, 0.0) + off])
+        # Of several streets between two corners the shortest; scipy would add them up.
+        order = np.lexsort([lengths, heads, tails])
+        pairs = np.stack([tails[order], heads[order]])
+        is_first = np.ones(len(order), dtype=bool)
+        is_first[1:] = (pairs[:, 1:] != pairs[:, :-1]).any(axis=0)
+        is_first &= np.isfinite(lengths[order])
+        size = first + len(targets)
+        graph = coo_array(
+            (lengths[order][is_first], (pairs[0][is_first], pairs[1][is_first])), shape=(size, size)
+        ).tocsr()
+        found: Floats = dijkstra(graph, indices=np.arange(first, size))[:, :first]
+        return found
+
+    def costs(self, here: Position) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        """Metres to each device, those with closed gates opened on asking, and which are on a street."""
+        start = self._network.footings([here.lat], [here.lon])
+        if start.edge[0] < 0:
+            nowhere = np.full(len(self._known), np.inf)
+            return nowhere, nowhere, np.zeros(len(self._known), dtype=bool)
+        free, opened = (self._from(start, distances) for distances in (self._free, self._opened))
+        return free, opened, self._targets.edge >= 0
+
+    def connected(self, here: Sequence[Position]) -> list[Position]:
+        """The places from which some device can be walked to.
+
+        The residential areas reach across the border, where the extract has no streets.
+        """
+        return [place for place in here if bool(np.isfinite(self.costs(place)[1]).any())]
+
+    def _from(self, start: Footings, distances: Floats) -> Floats:
+        streets, targets = self._network.streets, self._targets
+        edge, along, off = int(start.edge[0]), float(start.along_metres[0]), float(start.off_metres[0])
+        left = max(streets.edge_metres(edge) - along, 0.0)
+        by_ends = np.minimum(
+            distances[:, streets.edge_u[edge]] + along, distances[:, streets.edge_v[edge]] + left
+        )
+        along_it = np.abs(targets.along_metres - along) + targets.off_metres
+        found: Floats = np.where(targets.edge == edge, np.minimum(by_ends, along_it), by_ends) + off
+        return found
+
+    def all_devices(self, viewer: Viewer, question: Question) -> list[Found]:
+        """Every device that the viewer may see, usable ones first, soonest expected first."""
+        reach = self._settings.walking_reach_metres
+        costs, opened, on_street = self.costs(question.here)
+        free = np.where(costs <= reach, costs, np.inf)
+        by_gate = np.where(opened <= reach, opened, np.inf)
+        found = [
+            judged(
+                each,
+                question,
+                self._settings,
+                cost=float(free[i]),
+                if_opened=float(by_gate[i]),
+                is_within_a_network=bool(on_street[i]),
+            )
+            for i, each in enumerate(self._known)
+            if may_see(viewer, each.device)
+        ]
+        return sorted(found, key=lambda one: (not one.is_usable, one.expected_seconds, one.straight_metres))
+
+
+# --- places ---------------------------------------------------------------------------------------------
+
+
+def residential_areas() -> list[BaseGeometry]:
+    with RESIDENTIAL.open(encoding="utf-8") as file:
+        return [shape(feature["geometry"]) for feature in json.load(file)["features"]]
+
+
+def places_where_people_live(count: int, *, seed: int, astray_metres: float = 0.0) -> list[Position]:
+    """Places spread evenly over the country's residential areas, or up to so many metres from one."""
+    random = np.random.default_rng(seed)
+    areas = residential_areas()
+    shares = np.array([area.area for area in areas])
+    found: list[Position] = []
+    for i in random.choice(len(areas), size=count, p=shares / shares.sum()).tolist():
+        area = areas[i]
+        west, south, east, north = area.bounds
+        while True:
+            lon, lat = random.uniform((west, south), (east, north)).tolist()
+            if area.contains(shapely.Point(lon, lat)):
+                break
+        metres, turn = astray_metres * math.sqrt(random.random()), random.uniform(0.0, math.tau)
+        here = make.north_of(Position(lat, lon), metres=metres * math.sin(turn))
+        found.append(make.east_of(here, metres=metres * math.cos(turn)))
+    return found
+
+
+# --- the comparison -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The nearest by the straight line against the nearest on foot, over many places."""
+
+    what: str
+    devices: int
+    places: int
+    metres_wrong: list[float]
+    """Of the places where the straight line names another device: how much longer the walk to that is."""
+    ratios: list[float]
+    """The walk to the nearest on foot over the straight line to it."""
+
+    def row(self) -> list[str]:
+        wrong = np.array(self.metres_wrong)
+        low, middle, high = np.quantile(self.ratios, [0.1, 0.5, 0.9])
+        return [
+            self.what,
+            f"{self.devices}",
+            f"{len(wrong) / self.places:.1%}".replace("%", " %"),
+            f"{np.median(wrong):,.0f} m",
+            f"{np.quantile(wrong, 0.9):,.0f} m",
+            f"{wrong.max():,.0f} m",
+            f"{middle:.2f} ({low:.2f}-{high:.2f})",
+        ]
+
+
+HEADER = [
+    "devices that count",
+    "how many",
+    "straight line names another",
+    "wrong by (median)",
+    "90 %",
+    "most",
+    "walk : straight line (10-90 %)",
+]
+
+
+def compare(
+    what: str, walks: WalksOfTheCountry, known: Sequence[Known], usable: Sequence[bool], here: list[Position]
+) -> Comparison:
+    """The nearest of the usable devices by line and on foot, in metres alone: no floors, no chances."""
+    which = np.flatnonzero(usable)
+    lats, lons = (
+        np.array([getattr(each.position, name) for each in known])[which] for name in ("lat", "lon")
+    )
+    wrong: list[float] = []
+    ratios: list[float] = []
+    for place in here:
+        costs, opened, _ = walks.costs(place)
+        walk = np.where(np.isfinite(costs), costs, opened)[which]
+        straight = distances_metres(place, lats, lons)
+        by_line, on_foot = int(straight.argmin()), int(walk.argmin())
+        if by_line != on_foot:
+            wrong.append(float(walk[by_line] - walk[on_foot]))
+        ratios.append(float(walk[on_foot] / straight[on_foot]))
+    return Comparison(what, len(which), len(here), wrong, ratios)
+
+
+def is_reachable(known: Known, at: datetime) -> bool:
+    """Not closed at that moment; hours that are not known count as reachable."""
+    hours = hours_at(known.device.opening_hours, at, time_zone=known.time_zone, calendar=known.calendar)
+    return access_at(hours, known.device.entry).access is not Access.CLOSED
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def main() -> None:
+    if not IS_HERE:
+        say(f"Nothing to compare: {WHY_NOT}.")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(database_url=f"sqlite:///{folder}/aed.sqlite")
+        database = open_database(settings)
+        bring_up_to_date(database)
+        network = build_network(STREETS)
+        with database.writing() as session:
+            report = import_country(session)
+            session.commit()
+            known = whole_register(session)
+            walks = WalksOfTheCountry(network, known, settings, is_dispatch=False)
+            here = walks.connected(places_where_people_live(2 * POINTS, seed=2026))[:POINTS]
+            say(
+                f"{report.taken} devices ({report.hours_not_understood} with hours that are not understood), "
+                f"{network.node_count} nodes, {network.edge_count} edges, {len(network.barriers)} gates; "
+                f"{len(here)} places."
+            )
+            say()
+            rows = [
+                compare(what, walks, known, usable, here).row()
+                for what, usable in (
+                    ("all", [True] * len(known)),
+                    ("not closed on a Tuesday, 12:00", [is_reachable(each, NOON) for each in known]),
+                    ("not closed on a Tuesday, 03:00", [is_reachable(each, NIGHT) for each in known]),
+                )
+            ]
+            say(markdown(HEADER, rows))
+            say()
+            question = Question(here=IN_VADUZ, at=NOON, limit=5)
+            answer = nearest(session.connection(), ANYONE, question, network=network, settings=settings)
+            print_answer(answer, settings)
+        database.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The real server on loopback, and GDAL's tools as they come with Debian."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from aed.app import create_app
+from aed.settings import Settings
+
+START_SECONDS = 20.0
+
+
+@pytest.fixture
+def served(settings: Settings) -> Iterator[str]:
+    """The address of the application, served on a port of its own."""
+    app = create_app(settings)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    until = time.monotonic() + START_SECONDS
+    while not server.started:
+        assert thread.is_alive(), "the server did not start"
+        assert time.monotonic() < until, "the server did not start in time"
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(START_SECONDS)
+    listening.close()
+
+
+type Gdal = Callable[..., str]
+
+
+@pytest.fixture
+def gdal(tmp_path: Path) -> Gdal:
+    """Runs one of GDAL's tools and gives what it says; a warning or an error of it fails the test."""
+
+    def run(tool: str, *arguments: str | Path, token: Mapping[str, str] | None = None) -> str:
+        found = shutil.which(tool)
+        assert found is not None, (
+            f"{tool} is not installed: `make test` installs gdal-bin, deploy/setup.sh test"
+        )
+        headers = [
+            part
+            for name, value in (token or {}).items()
+            for part in ("--config", "GDAL_HTTP_HEADERS", f"{name}: {value}")
+        ]
+        done = subprocess.run(
+            [found, *headers, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=tmp_path,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "ERROR" not in done.stderr, done.stderr
+        assert "Warning" not in done.stderr, done.stderr
+        return done.stdout
+
+    return run

@@ -1,0 +1,67 @@
+"""Whoever works at the register over HTTP: the office of the network, and people of estates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+from tests import make
+
+from aed.accounts.rules import Role
+from aed.registry.models import Estate
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Someone with (or without) a token, amending as one should: read, then send the ETag back."""
+
+    client: TestClient
+    headers: dict[str, str]
+
+    def get(self, path: str) -> Any:
+        return self.client.get(path, headers=self.headers)
+
+    def post(self, path: str, body: Any) -> Any:
+        return self.client.post(path, json=body, headers=self.headers)
+
+    def put(self, path: str, body: Any, *, etag: str | None = None) -> Any:
+        return self.client.put(path, json=body, headers=self._with(etag))
+
+    def patch(self, path: str, body: Any, *, etag: str | None = '"1"') -> Any:
+        return self.client.patch(path, json=body, headers=self._with(etag))
+
+    def delete(self, path: str, *, etag: str | None = '"1"') -> Any:
+        return self.client.delete(path, headers=self._with(etag))
+
+    def _with(self, etag: str | None) -> dict[str, str]:
+        return self.headers if etag is None else {**self.headers, "If-Match": etag}
+
+
+@pytest.fixture
+def nobody(client: TestClient) -> Desk:
+    return Desk(client, {})
+
+
+@pytest.fixture
+def office(session: Session, client: TestClient) -> Desk:
+    """An administrator who may write; region CN-33 is there."""
+    make.region(session)
+    headers = make.key(session, Role.ADMINISTRATOR, writes=True)
+    session.commit()
+    return Desk(client, headers)
+
+
+@pytest.fixture
+def desk_of(session: Session, client: TestClient) -> Callable[..., Desk]:
+    """Someone of an estate; who may write unless said otherwise."""
+
+    def make_desk(estate: Estate, *, writes: bool = True) -> Desk:
+        headers = make.key(session, Role.MEMBER, estate=estate, writes=writes)
+        session.commit()
+        return Desk(client, headers)
+
+    return make_desk

@@ -1,0 +1,173 @@
+"""The responders told are those of a slow search over every place of every person."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer
+from aed.geo import Position, distance_metres
+from aed.incidents.queries.nearest import Question, nearest
+from aed.incidents.queries.people import NearbyResponder
+from aed.incidents.rules.arrival import floor_seconds
+from aed.registry import queries as registry
+from aed.registry.rules.hours import hours_at
+from aed.responders.models import Certificate, Responder, ResponderPlace
+from aed.responders.rules import Availability, availability
+from aed.settings import Settings
+from aed.spatial import position_of
+from aed.walking.network import WalkingNetwork
+from tests import make
+from tests.incidents.brute_force import gates_as_they_stand
+from tests.walking.grids import grid_position, street_grid
+from tests.walking.whole_network import costs_over_the_whole_network
+
+TOWN = street_grid(1600, seed=9)
+MOMENTS = [datetime(2026, 9, 22, 2, 0, tzinfo=UTC), datetime(2026, 9, 22, 16, 30, tzinfo=UTC)]
+HOURS = ["24/7", "24/7", None, "Mo-Fr 09:00-18:00; PH off", "19:00-08:00", "off"]
+
+
+def slow(
+    session: Session,
+    viewer: Viewer,
+    question: Question,
+    *,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> list[tuple[float, int, Availability]]:
+    """Seconds, id and availability of everyone who may be called, soonest first."""
+    calendar = registry.holiday_calendar(session, "CN")
+    places = session.scalars(select(ResponderPlace).order_by(ResponderPlace.id)).all()
+    positions = [position_of(place.position) for place in places]
+    costs, on_street = [math.inf] * len(places), [False] * len(places)
+    reach = settings.responder_radius_metres * settings.arrival.detour_factor
+    if network is not None:
+        footings = network.footings(
+            [question.here.lat, *(each.lat for each in positions)],
+            [question.here.lon, *(each.lon for each in positions)],
+        )
+        if footings.edge[0] >= 0:
+            start, targets = footings.take([0]), footings.take(range(1, len(places) + 1))
+            closed, waits = gates_as_they_stand(session, network, viewer, question, settings, local=None)
+            ring = settings.arrival.closed_gate_seconds / settings.arrival.seconds_per_metre
+            free, opened = (
+                costs_over_the_whole_network(
+                    network, start, targets, within_metres=reach, closed=shut, delays=delays
+                )
+                for shut, delays in (
+                    (closed, waits),
+                    ([], [*waits, *((crossing, ring) for crossing in closed)]),
+                )
+            )
+            costs = np.where(np.isfinite(free), free, opened).tolist()
+            on_street = (targets.edge >= 0).tolist()
+    best: dict[int, tuple[float, Availability]] = {}
+    for place, position, cost, is_on_street in zip(places, positions, costs, on_street, strict=True):
+        person = session.get_one(Responder, place.responder_id)
+        straight = distance_metres(question.here, position)
+        if person.region_id not in viewer.region_ids or straight > settings.responder_radius_metres:
+            continue
+        now = availability(
+            at=question.at,
+            today=question.at.astimezone(ZoneInfo("Asia/Shanghai")).date(),
+            valid_until=max(
+                session.scalars(select(Certificate.valid_until).where(Certificate.responder_id == person.id)),
+                default=None,
+            ),
+            paused_until=person.paused_until,
+            availability_hours=hours_at(
+                person.availability, question.at, time_zone="Asia/Shanghai", calendar=calendar
+            ).state,
+            place_hours=hours_at(
+                place.hours, question.at, time_zone="Asia/Shanghai", calendar=calendar
+            ).state,
+        )
+        if now is None:
+            continue
+        metres = cost
+        if math.isinf(cost):
+            metres = max(1.5 * straight, reach if is_on_street else 0.0)
+        seconds = metres / settings.arrival.responder_metres_per_second
+        seconds += floor_seconds(question.floor, settings.arrival)
+        seconds += floor_seconds(place.floor, settings.arrival)
+        if person.id not in best or seconds < best[person.id][0]:
+            best[person.id] = seconds, now
+    return sorted((seconds, person, now) for person, (seconds, now) in best.items())
+
+
+@pytest.fixture
+def town(session: Session) -> None:
+    """150 people with one or two places each, a third of whom may not be called at some hour."""
+    random = np.random.default_rng(31)
+    centre = grid_position(1600, 0.5, 0.5)
+    estate = make.estate(session, around=centre, boundary=make.square(centre, metres=3000))
+
+    def somewhere() -> Position:
+        return grid_position(1600, *random.uniform(-0.02, 1.02, 2).tolist())
+
+    for number in range(150):
+        make.responder(
+            session,
+            at=somewhere(),
+            also_at=[somewhere()] if number % 3 == 0 else [],
+            in_region="CN-31" if number % 11 == 10 else "CN-33",
+            availability=HOURS[int(random.integers(len(HOURS)))],
+            place_hours=HOURS[int(random.integers(len(HOURS)))],
+            valid_until=date(2026, 9, 22) if number % 5 == 4 else date(2028, 1, 1),
+            paused_until=MOMENTS[1] if number % 13 == 12 else None,
+        )
+    for number in range(20):
+        make.gate(
+            session,
+            estate,
+            at=grid_position(1600, *random.uniform(0.2, 0.8, 2).tolist()),
+            passage=["open", "guarded", "residents"][number % 3],
+            opening_hours=["24/7", "06:00-22:00"][number % 2],
+        )
+    session.commit()
+
+
+def test_responders_come_in_the_order_in_which_they_can_be_there(
+    session: Session, settings: Settings, town: None
+) -> None:
+    random = np.random.default_rng(37)
+    viewer = make.dispatcher(make.region(session))
+    # No device is registered, so the walks are those of the responders' own reach.
+    compared = by_walk = 0
+    for number in range(16):
+        question = Question(
+            here=grid_position(1600, *random.uniform(0.1, 0.9, 2).tolist()),
+            at=MOMENTS[number % 2],
+            floor=[0, 4][number % 3 == 2],
+            responders=[1, 3, 10, 50][number % 4],
+        )
+        network = TOWN if number % 8 != 7 else None
+
+        answer = nearest(
+            session.connection(), viewer, question, network=network, settings=settings
+        ).responders
+
+        everyone = slow(session, viewer, question, network=network, settings=settings)
+        expected = everyone[: question.responders]
+        assert answer is not None
+        assert [person.walk_seconds for person in answer] == pytest.approx(
+            [seconds for seconds, _, _ in expected], abs=1e-6
+        )
+        assert [(person.responder_id, person.availability) for person in answer] == [
+            (responder, now) for _, responder, now in expected
+        ]
+        compared += len(answer)
+        by_walk += not _is_by_line(question.here, answer)
+    assert compared > 100
+    assert by_walk > 5, "the straight line would have told the same: the test says nothing"
+
+
+def _is_by_line(here: Position, people: list[NearbyResponder]) -> bool:
+    metres = [distance_metres(here, person.position) for person in people]
+    return metres == sorted(metres)

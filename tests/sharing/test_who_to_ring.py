@@ -1,0 +1,67 @@
+"""Whose phone is told: a guard's to whoever must be let in, a keeper's to nobody outside the house."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Role
+from tests import make
+from tests.make import NOW, PATIENT, north_of
+
+LOOKUP = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}&at={NOW:%Y-%m-%dT%H:%M:%SZ}"
+GUARD = "+86 571 0111 2222"
+KEEPER = {"name": "Wang", "phone": "+86 571 0333 4444"}
+
+
+@pytest.fixture
+def house(session: Session) -> dict[str, Any]:
+    """A free and an assisted public device of one estate, and one that is closed."""
+    estate = make.estate(session, guard_phone=GUARD, neighbourhood="lane")
+    at = [north_of(PATIENT, metres=metres) for metres in (10, 20, 30)]
+    return {
+        "free": make.device(session, of=estate, at=at[0], keeper=KEEPER).id,
+        "assisted": make.device(session, of=estate, at=at[1], keeper=KEEPER, entry="assisted").id,
+        "closed": make.device(
+            session, of=estate, at=at[2], keeper=KEEPER, entry="assisted", opening_hours="22:00-23:00"
+        ).id,
+        "member": make.key(session, Role.MEMBER, estate=estate),
+        "neighbour": make.key(session, Role.MEMBER, estate=make.estate(session, neighbourhood="lane")),
+        "dispatcher": make.key(session, Role.DISPATCHER, region=make.region(session)),
+    }
+
+
+def rings(client: TestClient, headers: dict[str, str] | None = None) -> dict[int, dict[str, str | None]]:
+    answer = client.get(LOOKUP, headers=headers).json()
+    return {near["id"]: near["ring"] for near in answer["devices"] + answer["unusable_now"]}
+
+
+def test_a_stranger_is_told_the_guard_only_where_the_guard_lets_one_in(
+    session: Session, client: TestClient, house: dict[str, Any]
+) -> None:
+    session.commit()
+
+    for headers in (None, house["neighbour"]):
+        told = rings(client, headers)
+        assert told[house["assisted"]]["guard"] == GUARD
+        assert told[house["free"]]["guard"] is None
+        assert told[house["closed"]]["guard"] is None, "nobody lets one in now"
+        for ring in told.values():
+            assert ring.get("keeper") is None
+            assert ring.get("keeper_name") is None
+        for kind in ("free", "assisted", "closed"):
+            shown = client.get(f"/v1/devices/{house[kind]}", headers=headers).json()
+            assert (shown["guard_phone"], shown["keeper"], shown["serial"]) == (None, None, None)
+
+
+def test_the_house_and_its_dispatcher_are_told_both_at_any_hour(
+    session: Session, client: TestClient, house: dict[str, Any]
+) -> None:
+    session.commit()
+
+    for who in ("member", "dispatcher"):
+        for ring in rings(client, house[who]).values():
+            assert ring == {"guard": GUARD, "keeper_name": KEEPER["name"], "keeper": KEEPER["phone"]}

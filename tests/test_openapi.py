@@ -1,0 +1,248 @@
+"""The OpenAPI document, and the whole API held against it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Role
+from aed.app import create_app
+from aed.settings import Settings
+from tests import make
+from tests.make import PATIENT
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """As it is answered; no database is asked for it."""
+    app = create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
+    with TestClient(app) as client:
+        answer = client.get("/v1/openapi.json")
+    assert answer.status_code == 200
+    return dict(answer.json())
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield f"{method.upper()} {path}", item[method]
+
+
+def resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in schema:
+        name = schema["$ref"].removeprefix("#/components/schemas/")
+        schema = document["components"]["schemas"][name]
+    return schema
+
+
+# --- the document ---------------------------------------------------------------------------------------
+
+
+def test_the_document_is_valid_and_names_the_program(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert document["info"]["title"]
+    assert document["info"]["version"]
+    for name, schema in document["components"]["schemas"].items():
+        assert jsonschema_rs.meta.is_valid(
+            {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+        ), name
+    # The loader reads every operation, and resolves every reference.
+    loaded = list(schemathesis.openapi.from_dict(document).get_all_operations())
+    assert [each for each in loaded if not hasattr(each.ok(), "label")] == []
+    assert len(loaded) == len(list(operations(document)))
+
+
+def test_every_operation_says_what_it_does_and_no_two_have_one_name(document: dict[str, Any]) -> None:
+    named = [one["operationId"] for _, one in operations(document)]
+    assert len(set(named)) == len(named)
+    for label, one in operations(document):
+        assert one.get("description", "").strip(), label
+        assert one["tags"], label
+
+
+def test_every_operation_tells_its_failures_as_problem_documents(document: dict[str, Any]) -> None:
+    for label, one in operations(document):
+        for status in ("4XX", "503"):
+            answer = one["responses"][status]
+            assert list(answer["content"]) == ["application/problem+json"], (label, status)
+            schema = answer["content"]["application/problem+json"]["schema"]
+            assert schema == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_every_body_has_an_example_and_every_required_parameter_too(document: dict[str, Any]) -> None:
+    for label, one in operations(document):
+        for parameter in one.get("parameters", []):
+            schema = resolved(document, parameter["schema"])
+            speaks_for_itself = schema.get("type") == "integer" or "enum" in schema
+            says = speaks_for_itself or "examples" in schema or "examples" in parameter
+            assert says or not parameter["required"], (label, parameter["name"])
+        if "requestBody" in one:
+            schema = resolved(document, one["requestBody"]["content"]["application/json"]["schema"])
+            assert schema.get("examples"), label
+
+
+def test_a_token_is_described_and_not_always_needed(document: dict[str, Any]) -> None:
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    assert document["security"] == [{}, {"token": []}]
+
+
+# --- the whole API --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def known(session: Session, settings: Settings) -> dict[str, int | str]:
+    """What path parameters may name, so that not every answer is 404."""
+    estate = make.estate(session, around=PATIENT)
+    device = make.device(session, of=estate, pads_expire_on=date(2027, 1, 1))
+    gate = make.gate(session, estate, at=PATIENT)
+    made: dict[str, int | str] = {
+        "device_id": device.id,
+        "estate_id": estate.id,
+        "gate_id": gate.id,
+        "consumable_id": 1,
+        "calendar": "CN",
+        "year": 2026,
+    }
+    make.responder(session)
+    session.commit()
+    return made
+
+
+@pytest.fixture
+def headers(session: Session) -> dict[str, str]:
+    made = make.key(session, Role.ADMINISTRATOR, writes=True)
+    session.commit()
+    return made
+
+
+def filled(path: str, known: dict[str, int | str]) -> str:
+    return path.format(**known) if "{" in path else path
+
+
+def test_the_documented_examples_work(
+    client: TestClient, known: dict[str, int | str], headers: dict[str, str], document: dict[str, Any]
+) -> None:
+    """Whoever copies them out of the document gets what the document promises."""
+    tried = 0
+    for path, item in document["paths"].items():
+        for method in ("post", "put", "patch"):
+            if method not in item:
+                continue
+            schema = resolved(document, item[method]["requestBody"]["content"]["application/json"]["schema"])
+            where = filled(path, known)
+            for example in schema["examples"]:
+                asking = dict(headers)
+                if method != "post":
+                    asking["If-Match"] = client.get(where, headers=headers).headers["ETag"]
+                answer = client.request(method, where, json=example, headers=asking)
+                assert answer.status_code in (200, 201), (method, where, answer.text)
+                assert answer.headers["ETag"]
+                if answer.status_code == 201:
+                    again = client.get(answer.headers["Location"], headers=headers)
+                    assert again.json() == answer.json()
+                tried += 1
+    assert tried >= 9
+
+
+EXAMPLES = 100 if os.environ.get("AED_TEST_PROFILE") == "deep" else 12
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+]
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Asks what schemathesis makes up, and keeps what was answered."""
+
+    client: TestClient
+    headers: dict[str, str]
+    known: dict[str, int | str]
+    answered: dict[str, set[int]] = field(default_factory=dict)
+
+    def ask_all_of(self, operation: APIOperation) -> None:
+        """Sensible questions and senseless ones, about what is there and what is not."""
+        questions = operation.as_strategy(GenerationMode.POSITIVE)
+        if operation.body or operation.query or operation.path_parameters or operation.headers:
+            questions |= operation.as_strategy(GenerationMode.NEGATIVE)
+
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=questions, is_known=st.booleans(), version=st.sampled_from([None, 1, 2, 3]))
+        def holds(case: schemathesis.Case, is_known: bool, version: int | None) -> None:
+            if is_known and case.path_parameters:
+                names = self.known.keys() & case.path_parameters.keys()
+                case.path_parameters |= {name: self.known[name] for name in names}
+            answer = self.ask(case, version)
+            self.answered.setdefault(operation.label, set()).add(answer.status_code)
+            case.validate_response(answer, checks=CHECKS)
+
+        holds()
+
+    def ask(self, case: schemathesis.Case, version: int | None) -> Any:
+        sent = case.as_transport_kwargs(headers=dict(self.headers))
+        if version is not None and case.method in ("PATCH", "DELETE", "PUT"):
+            sent["headers"]["If-Match"] = f'"{version}"'
+        sent.pop("cookies", None)  # there are none
+        if "data" in sent:
+            sent["content"] = sent.pop("data")
+        return self.client.request(**sent)
+
+
+@pytest.mark.parametrize("who", ["nobody", "administrator"])
+def test_whatever_is_asked_the_answer_is_as_documented_and_never_our_mistake(
+    client: TestClient,
+    known: dict[str, int | str],
+    headers: dict[str, str],
+    document: dict[str, Any],
+    who: str,
+) -> None:
+    asker = Asker(client, headers if who == "administrator" else {}, known)
+
+    wrong: list[FailureGroup] = []
+    for operation in schemathesis.openapi.from_dict(document).get_all_operations():
+        try:
+            asker.ask_all_of(operation.ok())
+        except FailureGroup as failures:
+            wrong.append(failures)
+
+    assert [(failure.operation, str(failure)) for group in wrong for failure in group.exceptions] == []
+    assert len(asker.answered) == len(list(operations(document)))
+    fine = {label for label, statuses in asker.answered.items() if statuses & {200, 201, 204}}
+    if who == "administrator":
+        assert {"GET /v1/nearest", "GET /v1/devices/{device_id}", "DELETE /v1/gates/{gate_id}"} <= fine
+    else:
+        assert [label for label in fine if not label.startswith("GET")] == []

@@ -1,0 +1,139 @@
+"""The knobs: each is described, documented, and refused in one sentence when it cannot be meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from aed.cli.context import answering_errors
+from aed.db import open_database
+from aed.errors import InvalidInput
+from aed.settings import Settings, load_settings
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTED_IN = ROOT / "deploy" / "README.md"
+
+
+def knobs(model: type[BaseModel] = Settings, prefix: str = "AED_") -> Iterator[tuple[str, str, str]]:
+    """(name in the environment, start value, description), nested ones by their full name."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from knobs(kind, f"{prefix}{name.upper()}__")
+        else:
+            yield f"{prefix}{name.upper()}", str(field.default), field.description or ""
+
+
+def table() -> str:
+    """The settings as they stand in the documentation."""
+    rows = ["| setting | start | what it is |", "|---|---|---|"]
+    rows += [f"| `{name}` | `{start}` | {described} |" for name, start, described in knobs()]
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize("model", [Settings, Settings.model_fields["arrival"].annotation])
+def test_every_setting_is_described(model: type[BaseModel]) -> None:
+    assert [name for name, field in model.model_fields.items() if not field.description] == []
+
+
+def test_every_setting_stands_in_the_documentation_with_its_start_value() -> None:
+    text = DOCUMENTED_IN.read_text()
+    section = text[text.index("\n## Settings\n") :]
+    assert table() in section, f"put this into {DOCUMENTED_IN.name}, section Settings:\n\n{table()}\n"
+
+
+def test_nothing_in_the_documentation_is_called_by_a_name_that_is_no_setting() -> None:
+    known = {name for name, _, _ in knobs()}
+    # Of the setting-up, not of the program.
+    known |= {"AED_", "AED_PYTHON", "AED_TEST_PROFILE"}
+    for path in (*ROOT.glob("*.md"), *(ROOT / "deploy").glob("*"), ROOT / "Makefile"):
+        if path.is_file():
+            named = set(re.findall(r"\bAED_[A-Z_]*[A-Z]\b", path.read_text()))
+            assert named <= known, path.name
+
+
+WRONG = {
+    "AED_PORT": ["http", "-1", "65536", ""],
+    "AED_THREADS": ["0", "65", "many"],
+    "AED_LOG_FORMAT": ["xml"],
+    "AED_LOG_LEVEL": ["loud"],
+    "AED_ACCESS_LOG": ["perhaps"],
+    "AED_SEARCH_RADIUS_METRES": ["0", "nan", "-5"],
+    "AED_BODY_LIMIT_BYTES": ["0"],
+    "AED_RESPONDER_CELL_RESOLUTION": ["16"],
+    "AED_ARRIVAL__PICK_UP_SECONDS": ["-1", "soon", "nan", "inf"],
+    "AED_ARRIVAL__CHANCE_OPEN": ["0", "1.5"],
+    "AED_ARRIVAL__DETOUR_FACTOR": ["0.5"],
+    "AED_ARRIVAL__NO_SUCH_KNOB": ["1"],
+    "AED_ARRIVAL": ["not json", "[1]", "3"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
+)
+def test_a_value_that_cannot_be_meant_is_told_in_one_sentence_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(InvalidInput) as refused:
+        load_settings()
+
+    assert refused.value.field == name
+    assert refused.value.detail.startswith(f"{name}: ")
+    assert refused.value.detail.endswith(".")
+    assert not refused.value.detail.endswith("..")
+    assert "\n" not in refused.value.detail
+
+
+def test_a_command_says_it_and_ends_with_status_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AED_THREADS", "0")
+
+    with pytest.raises(SystemExit) as ended, answering_errors():
+        load_settings()
+
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("aed: AED_THREADS: ")
+    assert said.count("\n") == 1
+
+
+def test_what_the_environment_says_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AED_PORT", "9000")
+    monkeypatch.setenv("AED_ARRIVAL__PICK_UP_SECONDS", "90")
+    monkeypatch.setenv("AED_SOMETHING_OF_ANOTHER_PROGRAM", "x")
+
+    settings = load_settings()
+
+    assert settings.port == 9000
+    assert settings.arrival.pick_up_seconds == 90
+    assert settings.arrival.seconds_per_metre == Settings().arrival.seconds_per_metre
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "not a url",
+        "mysql://root@localhost/aed",
+        "postgresql+asyncpg://a@b/c",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:////dev/null/aed.sqlite",
+        "postgresql+psycopg://a:secret@b:port/c",
+    ],
+)
+def test_a_database_that_cannot_be_meant_is_named_and_its_password_is_not(url: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        open_database(Settings(database_url=url))
+
+    assert refused.value.field == "AED_DATABASE_URL"
+    assert "AED_DATABASE_URL" in refused.value.detail
+    assert "secret" not in refused.value.detail

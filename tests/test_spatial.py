@@ -1,0 +1,302 @@
+"""Nearest and in-a-box on both databases, against a brute force over every point."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+from pyproj import Geod
+from sqlalchemy import Row, insert, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import ANYONE
+from aed.db import Database
+from aed.errors import InvalidInput
+from aed.geo import Datum, Position
+from aed.incidents.queries.nearest import Question, nearest
+from aed.registry import queries
+from aed.registry.models import Device
+from aed.registry.rules.device import DeviceState
+from aed.settings import Settings
+from aed.sharing.rules import Audience
+from aed.spatial import inside_box, latitude, longitude, point
+from tests import make
+from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
+
+GEOD = Geod(ellps="WGS84")
+IS_DEEP = os.environ.get("AED_TEST_PROFILE") == "deep"
+modestly = settings(
+    max_examples=500 if IS_DEEP else 50,
+    derandomize=not IS_DEEP,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+CITIES = (
+    Position(30.29, 120.10),
+    Position(47.14, 9.52),
+    Position(-33.87, 151.21),
+    Position(69.65, 18.96),  # Tromsø
+    Position(0.0, 0.0),
+    Position(-69.9, -68.0),
+)
+
+
+def clustered(count: int) -> list[Position]:
+    """Points clustered like cities, the same each time: streets apart, a day's walk apart, some double."""
+    numbers = np.random.default_rng(7)
+    found = []
+    for number in range(count):
+        city = CITIES[number % len(CITIES)]
+        spread = float(numbers.choice([30.0, 300.0, 3_000.0, 30_000.0]))
+        east, north = numbers.normal(0, spread, 2)
+        found.append(east_of(north_of(city, metres=float(north)), metres=float(east)))
+    return [*found, *found[:12]]
+
+
+def register(session: Session, places: Sequence[Position], **given: object) -> list[int]:
+    """Public devices at these places, in one statement; their ids in the same order."""
+    region = make.region(session)
+    rows = [
+        {
+            "region_id": region.id,
+            "source": "grid",
+            "source_id": str(number),
+            "position": point(place),
+            "origin_datum": Datum.WGS84,
+            "origin_lat": place.lat,
+            "origin_lon": place.lon,
+            "opening_hours": "24/7",
+            "audience": Audience.PUBLIC,
+            "state": DeviceState.IN_SERVICE,
+            "version": 1,
+            **given,
+        }
+        for number, place in enumerate(places)
+    ]
+    session.execute(insert(Device), rows)
+    ids = {source_id: id_ for id_, source_id in session.execute(select(Device.id, Device.source_id))}
+    session.commit()
+    return [ids[row["source_id"]] for row in rows]
+
+
+def spheroid_metres(here: Position, places: Sequence[Position]) -> list[float]:
+    count = len(places)
+    _, _, metres = GEOD.inv(
+        [here.lon] * count,
+        [here.lat] * count,
+        [place.lon for place in places],
+        [place.lat for place in places],
+    )
+    return [float(each) for each in metres]
+
+
+near_a_city = st.builds(
+    lambda city, east, north: east_of(north_of(city, metres=north), metres=east),
+    st.sampled_from(CITIES),
+    st.floats(-40_000, 40_000),
+    st.floats(-40_000, 40_000),
+)
+near_or_far = near_a_city | st.builds(Position, st.floats(-70, 70), st.floats(-170, 170))
+
+
+# --- nearest --------------------------------------------------------------------------------------------
+
+
+def test_a_ring_holds_everything_that_it_says_it_holds(session: Session, database: Database) -> None:
+    places = clustered(300)
+    ids = register(session, places)
+
+    with database.reading() as reader:
+        connection = reader.connection()
+        statement = queries.nearest_devices(connection.dialect, ANYONE)
+
+        @modestly
+        @given(
+            here=near_or_far,
+            about=st.integers(1, 60),
+            within=st.sampled_from([500.0, 5e3, 5e4]),
+            enough=st.sampled_from([100.0, 1e3, math.inf]),
+        )
+        @example(here=CITIES[3], about=5, within=5e4, enough=math.inf)
+        @example(here=places[0], about=1, within=500.0, enough=math.inf)
+        def holds(here: Position, about: int, within: float, enough: float) -> None:
+            metres = dict(zip(ids, spheroid_metres(here, places), strict=True))
+            ring = statement.ring(
+                connection, here, about=about, within_metres=within, complete_to_metres=enough
+            )
+
+            found = {row.id for row in ring.rows}
+            assert len(found) == len(ring.rows)
+            complete = min(ring.complete_within_metres, within)
+            assert {id_ for id_, away in metres.items() if away < complete} <= found
+            if complete < enough:
+                everything = sum(away <= within for away in metres.values())
+                assert len(found) >= min(0.75 * about, everything)
+
+        holds()
+
+
+def test_the_lookup_names_the_nearest_on_the_spheroid(
+    session: Session, database: Database, settings: Settings
+) -> None:
+    places = clustered(300)
+    ids = register(session, places)
+
+    with database.reading() as reader:
+
+        @modestly
+        @given(here=near_a_city, limit=st.integers(1, 12))
+        def equals(here: Position, limit: int) -> None:
+            metres = spheroid_metres(here, places)
+            answer = nearest(
+                reader.connection(),
+                ANYONE,
+                Question(here=here, at=NOW, limit=limit),
+                network=None,
+                settings=settings,
+            )
+
+            # Devices that differ in nothing but their place: the soonest is the nearest.
+            reachable = [(away, id_) for away, id_ in zip(metres, ids, strict=True) if away <= 50_000]
+            expected = sorted(reachable)[:limit]
+            assert [near.straight_metres for near in answer.devices] == pytest.approx(
+                [away for away, _ in expected], abs=0.01
+            )
+            assert answer.is_complete
+            by_id = dict(zip(ids, metres, strict=True))
+            for near in answer.devices:
+                assert near.straight_metres == pytest.approx(by_id[near.row.id], abs=0.01)
+
+        equals()
+
+
+def test_in_degrees_another_would_be_nearest_but_the_nearer_in_metres_is_named(
+    session: Session, settings: Settings
+) -> None:
+    """At 70 degrees north a degree of longitude is a third of one of latitude."""
+    here = Position(70.0, 25.0)
+    east, north = Position(70.0, 25.02), Position(70.01, 25.0)
+    nearer, _ = register(session, [east, north])
+
+    answer = nearest(
+        session.connection(), ANYONE, Question(here=here, at=NOW, limit=1), network=None, settings=settings
+    )
+
+    assert math.hypot(0.02, 0.0) > math.hypot(0.0, 0.01)
+    assert [near.row.id for near in answer.devices] == [nearer]
+
+
+@pytest.mark.parametrize("lat", [0.0, 51.9, -16.8, 70.0])
+def test_near_the_180th_meridian_this_side_of_it_is_answered(
+    session: Session, settings: Settings, lat: float
+) -> None:
+    """As documented in aed.spatial: the map ends there, and the other side's devices are not looked for."""
+    here = Position(lat, 179.9995)
+    this_side, _other_side = register(session, [Position(lat, 179.99), Position(lat, -179.9999)])
+
+    answer = nearest(
+        session.connection(), ANYONE, Question(here=here, at=NOW, limit=5), network=None, settings=settings
+    )
+
+    assert this_side in [near.row.id for near in answer.devices]
+    for lon in (180.0, -180.0):
+        nearest(
+            session.connection(),
+            ANYONE,
+            Question(here=Position(lat, lon), at=NOW),
+            network=None,
+            settings=settings,
+        )
+
+
+@pytest.mark.parametrize("lat", [90.0, -90.0, 89.95, 85.0, -89.99999])
+def test_at_the_poles_nothing_breaks(session: Session, settings: Settings, lat: float) -> None:
+    register(session, [PATIENT])
+
+    answer = nearest(
+        session.connection(),
+        ANYONE,
+        Question(here=Position(lat, 12.0), at=NOW),
+        network=None,
+        settings=settings,
+    )
+
+    assert answer.devices == []
+
+
+# --- a box ----------------------------------------------------------------------------------------------
+
+
+def test_a_box_holds_what_lies_in_it_to_the_last_digit(session: Session, database: Database) -> None:
+    places = clustered(120)
+    ids = register(session, places)
+    lats = st.sampled_from([place.lat for place in places]) | st.floats(-90, 90)
+    lons = st.sampled_from([place.lon for place in places]) | st.floats(-180, 180)
+
+    with database.reading() as reader:
+
+        @modestly
+        @given(west=lons, south=lats, east=lons, north=lats, inward=st.booleans())
+        @example(
+            west=places[5].lon, south=places[5].lat, east=places[5].lon, north=places[5].lat, inward=False
+        )
+        @example(
+            west=places[2].lon, south=places[2].lat, east=places[2].lon, north=places[2].lat, inward=False
+        )
+        @example(west=-180.0, south=-90.0, east=180.0, north=90.0, inward=False)
+        def equals(west: float, south: float, east: float, north: float, inward: bool) -> None:
+            west, east = sorted((west, east))
+            south, north = sorted((south, north))
+            if inward:  # just beside a device
+                west, south = math.nextafter(west, 999), math.nextafter(south, 999)
+                assume(west <= east and south <= north and west <= 180 and south <= 90)
+            chosen = inside_box(reader, Device.position, west=west, south=south, east=east, north=north)
+
+            assert set(reader.scalars(select(Device.id).where(chosen))) == {
+                id_
+                for id_, place in zip(ids, places, strict=True)
+                if west <= place.lon <= east and south <= place.lat <= north
+            }
+
+        equals()
+
+
+@pytest.mark.parametrize(
+    ("west", "south", "east", "north"),
+    [
+        (10, 0, 9, 1),
+        (0, 10, 1, 9),
+        (-181, 0, 1, 1),
+        (0, 0, 181, 1),
+        (0, -91, 1, 1),
+        (0, 0, 1, 91),
+        (math.nan, 0, 1, 1),
+        (0, 0, math.inf, 1),
+    ],
+)
+def test_a_box_that_cannot_be_meant_is_refused(
+    session: Session, west: float, south: float, east: float, north: float
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        inside_box(session, Device.position, west=west, south=south, east=east, north=north)
+
+    assert refused.value.field == "bbox"
+
+
+def test_a_place_comes_back_to_the_last_digit(session: Session) -> None:
+    places = [Position(30.123456789012345, 120.98765432109876), Position(-0.0, 180.0), Position(1e-9, -1e-9)]
+    ids = register(session, places)
+
+    for id_, place in zip(ids, places, strict=True):
+        row: Row[tuple[float, float]] = session.execute(
+            select(latitude(Device.position), longitude(Device.position)).where(Device.id == id_)
+        ).one()
+        assert tuple(row) == (place.lat, place.lon)
+        assert queries.device(session, ADMINISTRATOR, id_).origin_lat == place.lat

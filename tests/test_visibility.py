@@ -1,0 +1,326 @@
+"""No read without the viewer's predicate: looked for in the source, and in what is sent to the database."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+import aed
+import aed.responders.models
+from aed.db import Table
+from aed.publishing.rules.export import ExportFormat
+from tests import make
+from tests.make import PATIENT, north_of
+from tests.statements import statements_of
+
+SOURCE = Path(aed.__file__).parent
+
+GUARDED = {
+    "Device": "devices",
+    "Estate": "estates",
+    "Gate": "gates",
+    "Consumable": "consumables",
+    "Change": "changes",
+    "Person": "people",
+    "Responder": "responders",
+    "ResponderPlace": "responder_places",
+    "Certificate": "certificates",
+}
+"""What not everyone may see: a model and its table."""
+OPEN_TO_ALL = {
+    "regions",
+    "holiday_calendars",
+    "holiday_years",
+    "holiday_days",
+    "tokens",  # asked by the hash of a key that the caller holds, and by the command line
+}
+PREDICATES = {"visible_to", "known_to", "may_be_called_by"}
+READING = {
+    "aliased",
+    "exists",
+    "from_statement",
+    "get",
+    "get_one",
+    "join",
+    "outerjoin",
+    "query",
+    "refresh",
+    "select",
+    "select_from",
+    "with_entities",
+}
+REASON = re.compile(r"\bvisibility: \w+")
+SQL_FROM = re.compile(rf"\b(?:FROM|JOIN) +(?:{'|'.join(GUARDED.values())})\b")
+
+
+# --- the check ------------------------------------------------------------------------------------------
+
+
+def unguarded_reads(source: str) -> list[str]:
+    """The functions (or lines outside of one) that read a guarded table without a predicate or a reason.
+
+    1. A read is a call of one of `READING` with a guarded model in its arguments, `table("devices")`, or SQL
+       in a string. A name that was bound to one (an import under another name, an alias) counts as it.
+    2. It may stand in a function that calls a predicate, itself or through a function of its module, or that
+       says `visibility: why not`. A function inside another is part of it.
+    """
+    tree = ast.parse(source)
+    lines = source.splitlines()
+    guarded = set(GUARDED) | _bound_names(tree)
+    functions = dict(_functions(tree))
+    guarding = _guarding(functions)
+    found = []
+    inside: set[ast.AST] = set()
+    for name, function in functions.items():
+        inside |= set(ast.walk(function))
+        is_excused = REASON.search("\n".join(lines[function.lineno - 1 : function.end_lineno]))
+        if _reads(function, guarded) and name not in guarding and not is_excused:
+            found.append(name)
+    for statement in tree.body:
+        outside = [node for node in ast.walk(statement) if node not in inside]
+        text = "\n".join(lines[statement.lineno - 1 : statement.end_lineno])
+        if any(_is_read(node, guarded) for node in outside) and not REASON.search(text):
+            found.append(f"line {statement.lineno}")
+    return found
+
+
+def _functions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+    """Functions and methods, without those inside of them."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, node
+        if isinstance(node, ast.ClassDef):
+            for part in ast.walk(node):
+                if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
+                    yield f"{node.name}.{part.name}", part
+
+
+def _bound_names(tree: ast.Module) -> set[str]:
+    """Other names of guarded models in this module."""
+    names = {
+        alias.asname
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name in GUARDED and alias.asname
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and (
+            _is_read(node.value, set(GUARDED)) or _is_table_by_name(node.value)
+        ):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return names
+
+
+def _guarding(functions: dict[str, ast.AST]) -> set[str]:
+    """The functions that call a predicate, directly or through one of their module."""
+    called = {name: _called(function) for name, function in functions.items()}
+    guarding = {name for name, calls in called.items() if calls & PREDICATES}
+    while True:
+        more = {name for name, calls in called.items() if calls & guarding} - guarding
+        if not more:
+            return guarding
+        guarding |= more
+
+
+def _called(function: ast.AST) -> set[str]:
+    return {_name_of(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)}
+
+
+def _name_of(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _reads(function: ast.AST, guarded: set[str]) -> bool:
+    return any(_is_read(node, guarded) for node in ast.walk(function))
+
+
+def _is_read(node: ast.AST, guarded: set[str]) -> bool:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return SQL_FROM.search(node.value) is not None
+    if not isinstance(node, ast.Call) or _name_of(node.func) not in READING:
+        return False
+    arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+    return any(
+        isinstance(part, ast.Name | ast.Attribute) and _name_of(part) in guarded
+        for argument in arguments
+        for part in ast.walk(argument)
+    )
+
+
+def _is_table_by_name(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and _name_of(node.func) in ("table", "Table")
+        and any(isinstance(part, ast.Constant) and part.value in GUARDED.values() for part in node.args)
+    )
+
+
+# --- the source -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_every_read_carries_the_viewers_predicate_or_says_why_not(path: Path) -> None:
+    assert unguarded_reads(path.read_text()) == [], (
+        "These read what not everyone may see: add visible_to, known_to or may_be_called_by, "
+        "or a line `visibility: why it needs none`."
+    )
+
+
+def test_every_table_is_guarded_or_known_to_be_for_everyone() -> None:
+    assert set(GUARDED.values()) | OPEN_TO_ALL == set(Table.metadata.tables)
+    assert not set(GUARDED.values()) & OPEN_TO_ALL
+    models = {mapper.class_.__name__: mapper.class_.__tablename__ for mapper in Table.registry.mappers}
+    assert {name: models[name] for name in GUARDED} == GUARDED
+
+
+def test_the_check_sees_the_reads_that_there_are() -> None:
+    """Without their predicates the queries of the register would all be found."""
+    source = (SOURCE / "registry" / "queries.py").read_text()
+    for predicate in PREDICATES:
+        source = source.replace(predicate, "anything")
+
+    assert {
+        "device",
+        "devices",
+        "consumable",
+        "nearest_devices",
+        "estate",
+        "estates",
+        "gate",
+        "gates",
+    } <= set(unguarded_reads(source))
+
+
+BAD = {
+    "a select of the model": "def f(session): return session.scalars(select(Device)).all()",
+    "a select of a column": "def f(session): return session.scalars(select(Device.id))",
+    "a count": "def f(session): return session.scalar(select(func.count()).select_from(Estate))",
+    "an aggregate": "def f(): return select(func.max(Certificate.valid_until))",
+    "a join": "def f(): return select(Region.id).join(Gate, Gate.estate_id == 1)",
+    "a get": "def f(session): return session.get(Device, 1)",
+    "an old-style query": "def f(session): return session.query(Responder).all()",
+    "the module's name before it": "def f(): return select(models.ResponderPlace)",
+    "another name for it": "from aed.registry.models import Device as D\ndef f(): return select(D)",
+    "an alias of it": "Other = aliased(Device)  # visibility: only a name\ndef f(): return select(Other.id)",
+    "a table by its name": 'places = table("devices", column("id"))\ndef f(): return select(places.c.id)',
+    "SQL in a string": 'def f(session): return session.execute(text("SELECT * FROM devices"))',
+    "SQL in an f-string": 'def f(session, n): return session.execute(text(f"SELECT {n} FROM responders r"))',
+    "a method": "class A:\n    def f(self): return select(Device)",
+    "an async function": "async def f(): return select(Change)",
+    "a function inside": "def f():\n    def g(): return select(Gate)\n    return g",
+    "a lambda": "f = lambda: select(Estate)",
+    "outside of any function": "EVERYTHING = select(Consumable)",
+    "a predicate that is only imported": "from aed.sharing import visible_to\ndef f(): return select(Device)",
+    "a predicate that is not called": "def f(): return select(Device), visible_to",
+    "another function's predicate": (
+        "def f(): return select(Device)\ndef g(): return select(Device).where(visible_to(v, Device))"
+    ),
+    "a reason without words": 'def f():\n    "visibility:"\n    return select(Device)',
+    "a reason in the next function": "def f(): return select(Device)\n# visibility: not for f\ndef g(): pass",
+}
+GOOD = {
+    "the predicate": "def f(v): return select(Device).where(visible_to(v, Device))",
+    "through a function of the module": (
+        "def mine(v): return known_to(v, estate_id=1)\ndef f(v): return select(Estate).where(mine(v))"
+    ),
+    "through two": (
+        "def one(v): return known_to(v)\n"
+        "def two(v): return one(v)\n"
+        "def f(v): return select(Gate).where(two(v))"
+    ),
+    "in a function inside": (
+        "def f(v):\n    def g(): return select(Device).where(visible_to(v, Device))\n    return g"
+    ),
+    "a reason in the docstring": (
+        'def f():\n    """Counts.\n\n    visibility: an import\'s."""\n    return select(Device)'
+    ),
+    "a reason in a comment": "def f():\n    return select(Device)  # visibility: an administrator's",
+    "what is for everyone": "def f(): return select(Region), select(HolidayDay.day)",
+    "making one": "def f(): return Device(source='x')",
+    "naming a column": "def f(): return Device.id == 3",
+    "a dictionary's get": "def f(known): return known.get('Device')",
+}
+
+
+@pytest.mark.parametrize("code", BAD.values(), ids=BAD.keys())
+def test_the_check_finds_a_planted_read_without_the_predicate(code: str) -> None:
+    assert unguarded_reads(code) != []
+
+
+@pytest.mark.parametrize("code", GOOD.values(), ids=GOOD.keys())
+def test_the_check_lets_a_guarded_read_pass(code: str) -> None:
+    assert unguarded_reads(code) == []
+
+
+# --- what is sent to the database -----------------------------------------------------------------------
+
+
+def paths_for_reading(client: TestClient) -> list[str]:
+    paths = client.get("/v1/openapi.json").json()["paths"]
+    return [path for path, operations in paths.items() if "get" in operations]
+
+
+def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
+    session: Session, client: TestClient
+) -> None:
+    estate = make.estate(session)
+    gate = make.gate(session, estate, at=PATIENT)
+    public = make.device(session, of=estate, audience="public")
+    hidden = make.device(session, of=estate, at=north_of(PATIENT, metres=20), audience="estate")
+    make.responder(session)
+    session.commit()
+    given: dict[str, list[object]] = {
+        "estate_id": [estate.id],
+        "gate_id": [gate.id],
+        "consumable_id": [1],
+        "device_id": [public.id, hidden.id],
+        "feature_id": [public.id, hidden.id],
+        "calendar": ["CN"],
+        "year": [2026],
+        "format": list(ExportFormat),
+        "collection_id": ["devices", "estates", "gates"],
+        "z": [14],
+        "x": [13657],
+        "y": [6744],
+    }
+    query = {
+        "/v1/nearest": [f"lat={PATIENT.lat}&lon={PATIENT.lon}&route=true&responders=50&limit=50"],
+        "/v1/devices": ["", f"bbox=119,29,121,31&estate_id={estate.id}", "audience=estate&state=in_service"],
+        "/v1/export/{format}": ["", "bbox=119,29,121,31"],
+        "/ogc/collections/{collection_id}/items": ["", "bbox=119,29,121,31&limit=1"],
+    }
+
+    asked = 0
+    with statements_of(client.app.state.database.engine) as sent:  # type: ignore[attr-defined] # it is a FastAPI
+        for path in paths_for_reading(client):
+            names = re.findall(r"\{(\w+)\}", path)
+            for values in itertools.product(*(given[name] for name in names)):
+                filled = path.format(**dict(zip(names, values, strict=True)))
+                for parameters in query.get(path, [""]):
+                    assert client.get(f"{filled}?{parameters}").status_code in (200, 401, 404), filled
+                    asked += 1
+
+    assert asked >= 40
+    of_devices = [statement for statement in sent if re.search(r"\b(FROM|JOIN) devices\b", statement)]
+    assert len(of_devices) >= 6
+    for statement in of_devices:
+        if re.search(r"SELECT devices_1.id, consumables.* WHERE devices_1.id IN \(\S+\)", statement):
+            continue  # what is fitted in a device that was just read, by its key
+        assert "devices.audience = 'public'" in statement
+        assert "devices.state != 'withdrawn'" in statement
+    for statement in sent:
+        if re.search(r"\bFROM (estates|gates)\b", statement):
+            assert re.search(r"\bWHERE\b.*(false|0 = 1)", statement), statement
+        assert not re.search(r"\b(responders|responder_places|certificates|people|changes)\b", statement) or (
+            "devices.audience = 'public'" in statement
+        ), statement
