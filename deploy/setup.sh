@@ -2,7 +2,7 @@
 # Makes this folder ready to run: system packages, a Python with SQLite extensions, uv, and .venv as locked.
 #
 #   deploy/setup.sh         what `make demo` and `make serve` need
-#   deploy/setup.sh test    and PostgreSQL with PostGIS, for `make test` and `make bench`
+#   deploy/setup.sh test    and PostgreSQL with PostGIS, and GDAL's tools, for `make test` and `make bench`
 #   deploy/setup.sh check   installs nothing; status 1 when something is missing for running
 #
 # Says nothing and costs a fraction of a second when all is there. Safe to interrupt, to repeat, and to run twice
@@ -88,9 +88,12 @@ postgres_is_there() {
         [ -e "/usr/share/postgresql/$POSTGRES/extension/postgis.control" ]
 }
 
+# What reads the register from outside, as QGIS does.
+gdal_is_there() { command -v ogrinfo >/dev/null && command -v ogr2ogr >/dev/null; }
+
 all_is_there() {
     [ "$(cat "$STAMP" 2>/dev/null)" = "$WANTED" ] && environment_works &&
-        { [ "$PURPOSE" != test ] || postgres_is_there; } &&
+        { [ "$PURPOSE" != test ] || { postgres_is_there && gdal_is_there; }; } &&
         { [ -z "${AED_PYTHON:-}" ] || [ "$(interpreter "$AED_PYTHON")" = "$(interpreter "$VENV_PYTHON")" ]; }
 }
 
@@ -204,6 +207,9 @@ list_missing() {
     spatialite_is_there || MISSING="$MISSING libsqlite3-mod-spatialite"
     if [ "$PURPOSE" = test ] && ! postgres_is_there; then
         MISSING="$MISSING postgresql-$POSTGRES postgresql-$POSTGRES-postgis-3"
+    fi
+    if [ "$PURPOSE" = test ] && ! gdal_is_there; then
+        MISSING="$MISSING gdal-bin"
     fi
     MISSING=${MISSING# }
 }
@@ -369,6 +375,9 @@ if [ -n "$MISSING" ]; then
 fi
 if [ "$PURPOSE" = test ] && ! postgres_is_there; then
     give_up "PostgreSQL $POSTGRES with PostGIS is still not in /usr/lib/postgresql/$POSTGRES; see $LOG"
+fi
+if [ "$PURPOSE" = test ] && ! gdal_is_there; then
+    give_up "gdal-bin is installed, yet ogrinfo and ogr2ogr are not to be found; see $LOG"
 fi
 if all_is_there; then
     exit 0 # only system packages were missing

@@ -300,3 +300,9 @@ def test_a_place_comes_back_to_the_last_digit(session: Session) -> None:
         ).one()
         assert tuple(row) == (place.lat, place.lon)
         assert queries.device(session, ADMINISTRATOR, id_).origin_lat == place.lat
+
+
+def test_a_device_at_a_pole_is_registered_like_any_other(session: Session) -> None:
+    made = register(session, [Position(-90.0, 0.0), Position(90.0, 0.0)])
+
+    assert len(made) == 2

@@ -7,11 +7,13 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 
 from aed.app import create_app
 from aed.settings import Settings
@@ -19,10 +21,9 @@ from aed.settings import Settings
 START_SECONDS = 20.0
 
 
-@pytest.fixture
-def served(settings: Settings) -> Iterator[str]:
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
     """The address of the application, served on a port of its own."""
-    app = create_app(settings)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
@@ -38,6 +39,12 @@ def served(settings: Settings) -> Iterator[str]:
     listening.close()
 
 
+@pytest.fixture
+def served(settings: Settings) -> Iterator[str]:
+    with serving(create_app(settings)) as address:
+        yield address
+
+
 type Gdal = Callable[..., str]
 
 
@@ -45,18 +52,15 @@ type Gdal = Callable[..., str]
 def gdal(tmp_path: Path) -> Gdal:
     """Runs one of GDAL's tools and gives what it says; a warning or an error of it fails the test."""
 
-    def run(tool: str, *arguments: str | Path, token: Mapping[str, str] | None = None) -> str:
+    def run(tool: str, *arguments: str | Path, token: str | None = None) -> str:
         found = shutil.which(tool)
         assert found is not None, (
             f"{tool} is not installed: `make test` installs gdal-bin, deploy/setup.sh test"
         )
-        headers = [
-            part
-            for name, value in (token or {}).items()
-            for part in ("--config", "GDAL_HTTP_HEADERS", f"{name}: {value}")
-        ]
+        # GDAL 3.10 does not send GDAL_HTTP_HEADERS to an OGC API: the token has settings of its own.
+        key = ["--config", "GDAL_HTTP_AUTH", "BEARER", "--config", "GDAL_HTTP_BEARER", token] if token else []
         done = subprocess.run(
-            [found, *headers, *map(str, arguments)],
+            [found, *key, *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=120,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +17,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as trying
@@ -28,6 +31,7 @@ from aed.db import Database, open_database
 from aed.errors import NotSignedIn
 from aed.interchange import actions as interchange
 from aed.publishing.api import exports as exports_api
+from aed.publishing.api.exports import ExportResponse
 from aed.publishing.formats.own import COLUMNS
 from aed.publishing.formats.writing import chosen, exported
 from aed.publishing.queries.devices import EVERYTHING, every_device
@@ -39,7 +43,7 @@ from aed.registry.schemas.devices import ConsumableIn
 from aed.settings import Settings
 from tests import make
 from tests.make import ADMINISTRATOR, ANYONE, NOW, PATIENT, east_of, north_of
-from tests.publishing.conftest import Gdal
+from tests.publishing.conftest import Gdal, serving
 
 SERIAL, KEEPER, PHONE, GUARD = "SN-4711", "Keeper Wang", "+86 571 0333 4444", "+86 571 0111 2222"
 SECRETS = (SERIAL, KEEPER, PHONE, GUARD)
@@ -228,7 +232,7 @@ def _full_register(session: Session) -> None:
     """Every field filled, each with what is awkward in some format."""
     make.region(session, "CN-33")
     ours = make.estate(session, source="list", source_id="e1")
-    make.gate(session, ours, at=PATIENT, source="other list", source_id="g1")
+    make.gate(session, ours, at=PATIENT, source="other-list", source_id="g1")
     full = make.device(
         session,
         of=ours,
@@ -496,3 +500,23 @@ def test_the_command_says_what_is_wrong_in_a_sentence(
 def test_a_stranger_may_not_ask_for_estates_in_the_program_either(database: Database) -> None:
     with pytest.raises(NotSignedIn):
         exported(database, ANYONE, ExportFormat.ESTATES, chosen(database, bbox=None, region=None), at=NOW)
+
+
+def test_one_who_hangs_up_half_way_gives_the_place_back() -> None:
+    """Over a real connection: the file would never end."""
+    endless = FastAPI()
+
+    @endless.get("/", response_class=ExportResponse)
+    def forever() -> ExportResponse:
+        assert exports_api._places.acquire(blocking=False)
+        return ExportResponse([], itertools.repeat(b"x" * 65_536), media_type="text/csv", headers={})
+
+    with serving(endless) as address:
+        for _ in range(exports_api.AT_ONCE + 1):
+            with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))) as line:
+                line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert line.recv(1_000).startswith(b"HTTP/1.1 200")
+            for _ in range(exports_api.AT_ONCE):
+                assert exports_api._places.acquire(timeout=10)
+            for _ in range(exports_api.AT_ONCE):
+                exports_api._places.release()

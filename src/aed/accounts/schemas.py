@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 
 def _known_time_zone(value: str) -> str:
@@ -27,8 +27,18 @@ def _without_control_characters(value: str) -> str:
 
 
 TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_time_zone)]
-Words = Annotated[str, Field(max_length=2000), AfterValidator(_without_control_characters)]
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_without_control_characters)]
+Words = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    Field(max_length=2000),
+    AfterValidator(_without_control_characters),
+]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    Field(min_length=1, max_length=200),
+    AfterValidator(_without_control_characters),
+]
 Code = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")]
 Phone = Annotated[str, Field(min_length=2, max_length=32, pattern=r"^\+?[0-9 ()/.-]+$")]
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]

@@ -63,8 +63,10 @@ def nearest_command(
     )
     with opened(settings) as database, reads(database) as session:
         viewer = viewer_as(session, as_)
-        network = network_or_none(settings)
+        network, why_none = network_if_any(settings)
         answer = nearest(session.connection(), viewer, question, network=network, settings=settings)
+        if why_none is not None:
+            warn(f"{why_none} Distances are estimated from straight lines.")
         if as_json:
             shown = answer_out(answer, viewer, settings=settings)
             say(json.dumps(json.loads(orjson.dumps(shown)), ensure_ascii=False, indent=2))
@@ -72,13 +74,12 @@ def nearest_command(
             print_answer(answer, settings, viewer)
 
 
-def network_or_none(settings: Settings) -> WalkingNetwork | None:
-    """The saved network; without one the answer is estimated, and a line says so."""
+def network_if_any(settings: Settings) -> tuple[WalkingNetwork | None, str | None]:
+    """The saved network, or None and why; the answer is then estimated."""
     try:
-        return load_network(settings.walking_network)
+        return load_network(settings.walking_network), None
     except NetworkFileUnusable as error:
-        warn(f"{error.detail} Distances are estimated from straight lines.")
-        return None
+        return None, error.detail
 
 
 def print_answer(answer: Answer, settings: Settings, viewer: Viewer = ANYONE) -> None:

@@ -204,8 +204,14 @@ def _device(near: NearbyDevice, answer: Answer, viewer: Viewer, settings: Settin
         if near.route is None
         else {"type": "LineString", "coordinates": near.route.coordinates},
         "reasons": _reasons(near, answer),
-        "links": map_links(Position(row.lat, row.lon), label=row.place_zh or row.place_en or "AED"),
+        "links": _links(row.lat, row.lon, row.place_zh or row.place_en or "AED"),
     }
+
+
+@lru_cache(maxsize=8_192)
+def _links(lat: float, lon: float, label: str) -> dict[str, str]:
+    """Remembered, about 10 MB: a device stands still and is answered again and again."""
+    return map_links(Position(lat, lon), label=label)
 
 
 def _reasons(near: NearbyDevice, answer: Answer) -> list[reasons.Words]:

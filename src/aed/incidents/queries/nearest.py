@@ -262,7 +262,8 @@ class _Search:
         on_street = (footings.edge >= 0).tolist()
         self._footings, self._places = footings, {near.row.id: i for i, near in enumerate(found)}
         kept = [near for near in found if near.is_usable][:limit] or found[:limit]
-        within = kept[-1].straight_metres * self._settings.arrival.detour_factor + 100.0
+        # More than the usual detour: every other question would have to walk a second time, and farther.
+        within = kept[-1].straight_metres * 1.15 * self._settings.arrival.detour_factor + 100.0
         order = list(found)
         while True:
             within = min(max(within, ways.within_metres), most)

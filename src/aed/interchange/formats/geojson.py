@@ -93,7 +93,10 @@ def _text(value: object) -> str:
 
 
 def read_own(found: Iterable[object]) -> Iterator[Record]:
-    """The project's own GeoJSON: properties are the fields; a Point is lat and lon, an area the boundary."""
+    """The project's own GeoJSON: properties are the fields; a Point is lat and lon, an area the boundary.
+
+    `lat`, `lon` and `datum` among the properties are what was given; the Point is then for maps, in WGS-84.
+    """
     for number, feature in enumerate(found, start=1):
         if not isinstance(feature, dict):
             yield Record("feature", number, {}, "is not a GeoJSON feature")
@@ -103,5 +106,6 @@ def read_own(found: Iterable[object]) -> Iterator[Record]:
         if geometry.get("type") in ("Polygon", "MultiPolygon"):
             fields["boundary"] = geometry
         else:
-            fields |= point_of(feature)
+            was_given = fields.keys() >= {"lat", "lon", "datum"}
+            fields = point_of(feature) | fields if was_given else fields | point_of(feature)
         yield Record("feature", number, fields, raw=raw_of(feature))

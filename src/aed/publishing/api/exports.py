@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from aed import clock
 from aed.accounts.access import ViewerDep
@@ -63,12 +64,16 @@ def export(
     pieces = exported(database, viewer, form, chosen(database, bbox=bbox, region=region), at=now)
     if not _places.acquire(blocking=False):
         raise TooBusy(f"{AT_ONCE} exports are running at this moment. Try again when one has ended.")
-    body = _in_its_place(pieces)
-    # The beginning and the first page: what goes wrong with them is a problem document, not a broken file.
-    begun = list(itertools.islice(body, 2))
+    try:
+        # The beginning and the first page: what goes wrong with them is a problem document, no broken file.
+        begun = list(itertools.islice(pieces, 2))
+    except BaseException:
+        _places.release()
+        raise
     kind = FORMS[form]
-    return StreamingResponse(
-        itertools.chain(begun, body),
+    return ExportResponse(
+        begun,
+        pieces,
         media_type=kind.media_type,
         headers={
             **caching(viewer),
@@ -77,9 +82,19 @@ def export(
     )
 
 
-def _in_its_place(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces; the place among the exports is given back at their end, whichever end it is."""
-    try:
-        yield from pieces
-    finally:
-        _places.release()
+class ExportResponse(StreamingResponse):
+    """The pieces one after the other; then, or when the taker has hung up, its place is given back."""
+
+    def __init__(
+        self, begun: Sequence[bytes], rest: Iterator[bytes], *, media_type: str, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(itertools.chain(begun, rest), media_type=media_type, headers=headers)
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if isinstance(self._rest, Generator):
+                self._rest.close()  # a file on the disk is removed now, not some time
+            _places.release()

@@ -14,7 +14,7 @@ type Cell = str | int | float | None
 
 def own_row(device: PublishedDevice) -> dict[str, Cell]:
     """The row of a device by column. The position is the one that was given, in the datum it was given in,
-    so that reading it back gives the same device to the last digit."""
+    so that reading it back gives the same device to the last digit. No words are as good as none."""
     row = device.row
     fields: dict[str, Cell] = {
         "lat": row.origin_lat,
@@ -47,7 +47,7 @@ def own_row(device: PublishedDevice) -> dict[str, Cell]:
         "battery_expires_on": _day(device.battery_expires_on),
         "last_checked_on": _day(row.last_checked_on),
     }
-    return {column: fields[column] for column in COLUMNS}
+    return {column: None if fields[column] == "" else fields[column] for column in COLUMNS}
 
 
 def _day(day: date | None) -> str | None:

@@ -42,6 +42,7 @@ LAST_YEAR: Final = 9990
 """The years in which any day may be asked for; the library knows 1900 to 9999."""
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def parse_hours(text: str) -> str:
     """The expression as it is to be stored, or InvalidInput that says what is wrong and what would be right.
 

@@ -1,0 +1,86 @@
+"""What is found out quickly about gates on the way agrees with walking the way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aed.walking.network import Crossing, WalkingNetwork
+from tests.walking.grids import grid_position, street_grid
+
+NODES = 2_500
+REACH_METRES = 1_200.0
+
+
+@pytest.fixture(scope="module")
+def grid() -> WalkingNetwork:
+    return street_grid(NODES, seed=7)
+
+
+def some_crossings(grid: WalkingNetwork, count: int, *, seed: int) -> list[Crossing]:
+    random = np.random.default_rng(seed)
+    edges = random.choice(grid.edge_count, count, replace=False).tolist()
+    return [Crossing(edge, grid.streets.edge_metres(edge) * float(random.random())) for edge in edges]
+
+
+def some_places(count: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    places = [grid_position(NODES, *random.uniform(0.1, 0.9, 2).tolist()) for _ in range(count)]
+    return np.array([place.lat for place in places]), np.array([place.lon for place in places])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_way_that_cannot_pass_a_gate_passes_none_and_costs_what_it_is_long(
+    grid: WalkingNetwork, seed: int
+) -> None:
+    crossings = some_crossings(grid, 300, seed=seed)
+    delays = [(crossing, 40.0) for crossing in crossings[:200]]
+    reach = grid.reach(
+        grid_position(NODES, 0.5, 0.5), within_metres=REACH_METRES, closed=crossings[200:], delays=delays
+    )
+    assert reach is not None
+    footings = grid.footings(*some_places(120, seed=seed))
+    costs, may_pass = reach.costs(footings), reach.may_pass_crossings(footings)
+    reached = np.flatnonzero(np.isfinite(costs)).tolist()
+    assert {may_pass[i] for i in reached} == {True, False}  # else nothing is tried here
+    for i in reached:
+        walk = reach.walk_to(footings, i)
+        if not may_pass[i]:
+            assert walk.crossings == ()
+            assert walk.metres == pytest.approx(costs[i], abs=0.01)
+        without_line = reach.walk_to(footings, i, with_line=False)
+        assert (without_line.metres, without_line.crossings) == (walk.metres, walk.crossings)
+
+
+def test_the_same_reach_with_other_gates_is_what_it_would_be_from_the_beginning(
+    grid: WalkingNetwork,
+) -> None:
+    here = grid_position(NODES, 0.5, 0.5)
+    start = grid.start_at(here)
+    assert start is not None
+    on_the_first_street = Crossing(int(start.edge[0]), 1.0)
+    crossings = [on_the_first_street, *some_crossings(grid, 200, seed=1)]
+    footings = grid.footings(*some_places(120, seed=2))
+    shut = grid.reach(start, within_metres=REACH_METRES, closed=crossings)
+    assert shut is not None
+
+    opened = shut.with_gates(delays=[(crossing, 25.0) for crossing in crossings])
+
+    anew = grid.reach(here, within_metres=REACH_METRES, delays=[(crossing, 25.0) for crossing in crossings])
+    assert anew is not None
+    assert opened.costs(footings).tolist() == anew.costs(footings).tolist()
+    assert shut.costs(footings).tolist() != anew.costs(footings).tolist()
+
+
+def test_remembered_footings_are_those_that_were_found(
+    grid: WalkingNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aed.walking.network.MOST_FOOTINGS_REMEMBERED", 100)
+    for seed in (1, 2, 1, 3, 2):
+        lats, lons = some_places(60, seed=seed)
+
+        remembered, found = grid.footings_of_places(lats, lons), grid.footings(lats, lons)
+
+        assert remembered.edge.tolist() == found.edge.tolist()
+        assert remembered.along_metres.tolist() == found.along_metres.tolist()
+        assert remembered.off_metres.tolist() == found.off_metres.tolist()
