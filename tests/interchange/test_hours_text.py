@@ -10,7 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
@@ -730,6 +730,7 @@ def test_no_table_yields_hours_that_the_registry_refuses(
 
 
 @given(times=TIMES, note=SHUFFLED, hour=st.integers(0, 23), day=st.integers(16, 22))
+@example(times=("20:00", "21:00"), note="月曜日8:30~17:00 月曜日8:30~17:00", hour=8, day=16)
 @settings(max_examples=700, deadline=None)
 def test_a_note_opens_nothing_that_the_columns_close(
     times: tuple[str, str], note: str, hour: int, day: int

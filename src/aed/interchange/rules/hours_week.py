@@ -114,8 +114,11 @@ def in_order(spans: Iterable[Span]) -> Spans | None:
 
 
 def is_within(narrow: Spans, wide: Spans) -> bool:
-    """Whether each of `narrow` lies inside one of `wide`."""
-    return all(any(outer.start <= span.start and span.end <= outer.end for outer in wide) for span in narrow)
+    """Whether each of `narrow` lies inside a certain one of `wide`: within what is unknown nothing is sure."""
+    return all(
+        any(outer.certain and outer.start <= span.start and span.end <= outer.end for outer in wide)
+        for span in narrow
+    )
 
 
 def agreed(one: Spans, other: Spans) -> Spans:
