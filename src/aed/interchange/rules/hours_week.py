@@ -114,7 +114,7 @@ def in_order(spans: Iterable[Span]) -> Spans | None:
 
 
 def is_within(narrow: Spans, wide: Spans) -> bool:
-    """Whether each of `narrow` lies inside a certain one of `wide`: within what is unknown nothing is sure."""
+    """Whether each of `narrow` lies inside a certain one of `wide`: inside an unknown one nothing is sure."""
     return all(
         any(outer.certain and outer.start <= span.start and span.end <= outer.end for outer in wide)
         for span in narrow
