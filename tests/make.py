@@ -16,6 +16,9 @@ from aed.accounts.models import Region
 from aed.accounts.rules import ANYONE, Role, Scope, Viewer
 from aed.accounts.schemas import RegionIn
 from aed.geo import Position
+from aed.interchange.models import Review, SourceRecord
+from aed.interchange.rules.claims import digest_of
+from aed.interchange.rules.review import ReviewKind
 from aed.registry.actions import devices as device_actions
 from aed.registry.actions import estates as estate_actions
 from aed.registry.models import Change, Device, Estate, Gate
@@ -25,6 +28,7 @@ from aed.registry.schemas.estates import EstateIn, GateIn
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
 from aed.responders.models import Responder
 from aed.responders.rules import CertificateKind, PlaceKind
+from aed.spatial import position_of
 
 NOW = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
 """A Tuesday, 10:00 in China; no holiday."""
@@ -165,6 +169,33 @@ def responder(
     found = session.scalar(select(Responder.id).where(Responder.source_id == str(number)))
     assert found is not None
     return found
+
+
+def review(session: Session, *, of: Device) -> Review:
+    """The question whether an entry of another list, a few metres off, is this device."""
+    number = next(_numbers)
+    here = position_of(of.position)
+    fields = {"lat": north_of(here, metres=8).lat, "lon": here.lon}
+    record = SourceRecord(
+        source="another",
+        source_id=str(number),
+        fields=fields,
+        digest=digest_of(fields),
+        first_seen_at=NOW,
+        changed_at=NOW,
+    )
+    asked = Review(
+        kind=ReviewKind.DUPLICATE,
+        source=record.source,
+        source_id=record.source_id,
+        device_id=of.id,
+        attribute="",
+        evidence={"score": 0.7, "signs": [], "record": fields},
+        opened_at=NOW,
+    )
+    session.add_all([record, asked])
+    session.flush()
+    return asked
 
 
 def member(of: Estate, *neighbours: Estate, writes: bool = False) -> Viewer:

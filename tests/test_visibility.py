@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 import aed
+import aed.interchange.models
 import aed.responders.models
 from aed.db import Table
 from aed.publishing.rules.export import ExportFormat
@@ -32,6 +33,8 @@ GUARDED = {
     "Responder": "responders",
     "ResponderPlace": "responder_places",
     "Certificate": "certificates",
+    "SourceRecord": "source_records",
+    "Review": "reviews",
 }
 """What not everyone may see: a model and its table."""
 OPEN_TO_ALL = {
@@ -39,6 +42,8 @@ OPEN_TO_ALL = {
     "holiday_calendars",
     "holiday_years",
     "holiday_days",
+    "sources",
+    "feeds",  # asked by the command line and the timetable only
     "tokens",  # asked by the hash of a key that the caller holds, and by the command line
 }
 PREDICATES = {"visible_to", "known_to", "may_be_called_by"}
@@ -285,6 +290,7 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
         "consumable_id": [1],
         "device_id": [public.id, hidden.id],
         "feature_id": [public.id, hidden.id],
+        "review_id": [1],
         "calendar": ["CN"],
         "year": [2026],
         "format": list(ExportFormat),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from aed.accounts import api as accounts_api
 from aed.db import DatabaseDep, open_database, reads
 from aed.errors import AedError, DatabaseUnavailable, NetworkFileUnusable, NotSignedIn
 from aed.incidents import api as incidents_api
+from aed.interchange import api as interchange_api
 from aed.migrations import head
 from aed.problems import PROBLEM_TYPE, Problem, problem
 from aed.publishing import api as publishing_api
@@ -61,13 +62,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.database = open_database(settings)
     app.state.network = _network(settings.walking_network)
-    for part in (incidents_api, registry_api, accounts_api):
+    for part in (incidents_api, registry_api, accounts_api, interchange_api):
         app.include_router(part.router, prefix="/v1")
     app.include_router(publishing_api.router)
     _add_health(app)
     _add_problems(app)
     _describe(app)
-    app.add_middleware(_BodyLimit, limit_bytes=settings.body_limit_bytes)
+    app.add_middleware(
+        _BodyLimit,
+        limit_bytes=settings.body_limit_bytes,
+        limits_of_paths={"/v1/lint": settings.lint_limit_bytes},
+    )
     if settings.access_log:
         app.add_middleware(_AccessLog)
     return app
@@ -205,16 +210,17 @@ def _describe(app: FastAPI) -> None:
 class _BodyLimit:
     """Refuses a request body over the limit, by its header or as it comes."""
 
-    def __init__(self, app: ASGIApp, limit_bytes: int) -> None:
-        self._app, self._limit = app, limit_bytes
+    def __init__(self, app: ASGIApp, limit_bytes: int, limits_of_paths: Mapping[str, int]) -> None:
+        self._app, self._limit, self._limits_of_paths = app, limit_bytes, limits_of_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
+        limit = self._limits_of_paths.get(scope["path"], self._limit)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > self._limit:
-            await self._refuse(scope, receive, send)
+        if not declared.isdigit() or int(declared) > limit:
+            await self._refuse(scope, receive, send, limit)
             return
         taken = 0
         chunks: list[Message] = []
@@ -224,8 +230,8 @@ class _BodyLimit:
             if message["type"] != "http.request":
                 break
             taken += len(message.get("body", b""))
-            if taken > self._limit:
-                await self._refuse(scope, receive, send)
+            if taken > limit:
+                await self._refuse(scope, receive, send, limit)
                 return
             if not message.get("more_body", False):
                 break
@@ -235,13 +241,13 @@ class _BodyLimit:
 
         await self._app(scope, again, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         response = problem(
             Request(scope),
             413,
             "too-large",
             "The body is too large",
-            f"A body has at most {self._limit} bytes.",
+            f"A body has at most {limit} bytes.",
             None,
         )
         await response(scope, receive, send)

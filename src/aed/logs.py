@@ -42,3 +42,5 @@ def set_up_logs(settings: Settings) -> None:
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True
     )
+    # It tells every URL that it asks, with the keys that may stand in it.
+    logging.getLogger("httpx2").setLevel(max(level, logging.WARNING))

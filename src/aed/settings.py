@@ -90,6 +90,28 @@ class Settings(BaseSettings):
         30, ge=1, description="Walking times of responders are rounded up to this, so they tell no address"
     )
     body_limit_bytes: int = Field(1_000_000, gt=0, description="A larger request body is refused")
+    lint_limit_bytes: int = Field(
+        10_000_000, gt=0, description="A list that is sent to `/v1/lint` may be larger: this"
+    )
+    run_jobs: bool | None = Field(
+        None, description="Whether `aed serve` runs the timetable; left out: where the database is SQLite"
+    )
+    feed_limit_bytes: int = Field(
+        200_000_000, gt=0, description="A larger file is not fetched, as it is sent and unpacked"
+    )
+    feed_seconds: float = Field(300.0, gt=0, le=1200, description="And none that takes longer to come")
+    feed_allow_private: bool = Field(
+        False, description="Feeds may come from this machine and from private networks too"
+    )
+    same_device_score: float = Field(
+        0.9, ge=0, le=1, description="From this score on, another list's entry is taken for a known device"
+    )
+    maybe_same_score: float = Field(
+        0.6, ge=0, le=1, description="From this score on, a person is asked whether it is one"
+    )
+    shrink_share: float = Field(
+        0.2, ge=0, le=1, description="A list that lost more than this share is held back for a person"
+    )
     statement_timeout_ms: int = Field(5_000, gt=0, description="PostgreSQL ends a statement after this")
     lock_timeout_ms: int = Field(4_000, gt=0, description="And a wait for a lock; SQLite's busy timeout too")
     arrival: Arrival = Field(default_factory=Arrival, description="The expected-time arithmetic")

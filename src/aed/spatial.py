@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from geoalchemy2.shape import to_shape
 from shapely.geometry import Point
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import (
+    ARRAY,
     BindParameter,
     Column,
     ColumnElement,
@@ -30,6 +32,7 @@ from sqlalchemy import (
     bindparam,
     column,
     func,
+    literal,
     literal_column,
     select,
     table,
@@ -136,6 +139,47 @@ def overlapping_box(
         )
         return and_(place.class_.id.in_(rows))
     return place.bool_op("&&")(func.ST_MakeEnvelope(west, south, east, north, WGS84))
+
+
+def ids_near_each(
+    session: Session,
+    places: Sequence[Position],
+    place: GeometryColumn,
+    *,
+    within_metres: float,
+    where: ColumnElement[bool],
+) -> list[tuple[int, int]]:
+    """What lies near many places, by index, in one statement: (the number of the place, the id of the row).
+
+    Every row within the distance that `where` holds for, and some in the corners of its box.
+    """
+    boxes = [_window(here, within_metres) for here in places]
+    sides = [[box[f"nearest_{side}"] for box in boxes] for side in ("west", "south", "east", "north")]
+    row = place.class_
+    if session.get_bind().dialect.name == "sqlite":
+        given = json.dumps(list(zip(*sides, strict=True)))
+        each = func.json_each(given).table_valued(column("key", Integer), column("value"), name="box")
+        west, south, east, north = (_json_number(each.c.value, side) for side in range(4))
+        index = _index_table(place)
+        inside = and_(
+            index.c.xmin >= west, index.c.xmax <= east, index.c.ymin >= south, index.c.ymax <= north
+        )
+        tables = each.join(index, inside).join(row, row.id == index.c.pkid)
+        statement = select(each.c.key, row.id).select_from(tables).where(where)
+    else:
+        names = [column(side, Double) for side in ("west", "south", "east", "north")]
+        arrays = [literal(side, ARRAY(Double)) for side in sides]
+        boxed = (
+            func.unnest(*arrays).table_valued(*names, with_ordinality="number", name="box").render_derived()
+        )
+        box = func.ST_MakeEnvelope(boxed.c.west, boxed.c.south, boxed.c.east, boxed.c.north, WGS84)
+        tables = boxed.join(row, place.bool_op("&&")(box))
+        statement = select(boxed.c.number - 1, row.id).select_from(tables).where(where)
+    return [(int(number), int(found)) for number, found in session.execute(statement)]
+
+
+def _json_number(array: ColumnElement[Any], place: int) -> ColumnElement[float]:
+    return func.json_extract(array, f"$[{place}]", type_=Double())
 
 
 def constants(keys: Iterable[int]) -> list[ColumnElement[int]]:

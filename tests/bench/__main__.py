@@ -36,7 +36,9 @@ from aed.walking.network import WalkingNetwork
 from tests.bench.bare import dijkstra_on, nearest_on_postgis, nearest_on_spatialite
 from tests.bench.client import Line, request
 from tests.bench.filling import fill_postgis, fill_spatialite
+from tests.bench.imports import imports
 from tests.bench.population import Population, city_centres, questions
+from tests.bench.ratio import Ratio
 from tests.bench.rounds import Timing, by_turns
 from tests.bench.server import SAME_BYTES, Running, serving
 from tests.throwaway_postgres import throwaway_postgres
@@ -74,22 +76,6 @@ def say(*words: object) -> None:
 
 
 # --- the table ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """One line of the table."""
-
-    what: str
-    value: float
-    limit: float | None
-    behind: str
-    """The microseconds that it is made of."""
-
-    def __str__(self) -> str:
-        limit = "" if self.limit is None else f"{self.limit:.2f}"
-        over = "  OVER THE LIMIT" if self.limit is not None and self.value > self.limit else ""
-        return f"{self.what:<52} {self.value:>6.2f} {limit:>8}{over}\n{'':4}{self.behind}"
 
 
 def lookup_ratio(what: str, timings: Mapping[str, Timing], limit: float | None) -> Ratio:
@@ -444,6 +430,7 @@ def main() -> None:
             growth(scene, large.devices),
             walking_search(network),
             memory(scene, folder),
+            imports(server_url, folder, large, little),
         ):
             say(ratio)
         say()

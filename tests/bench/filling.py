@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -28,13 +29,13 @@ def fill_postgis(url: str, population: Population) -> None:
     2. COPY the rows, table by table, two tables at a time.
     3. Put back what was taken down, two at a time; VACUUM ANALYZE.
     """
-    _make_schema(url)
+    make_schema(url)
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as connection:
         put_back = _take_down(connection)
     with psycopg.connect(plain) as connection:
         for table in COLUMNS:
-            _copy(connection, table, population)
+            copy_rows(connection, table, population)
     _two_at_a_time(plain, [statement for statement in put_back if "FOREIGN KEY" not in statement])
     _two_at_a_time(plain, [f"VACUUM (ANALYZE) {table}" for table in COLUMNS])
     _two_at_a_time(plain, [statement for statement in put_back if "FOREIGN KEY" in statement])
@@ -42,8 +43,13 @@ def fill_postgis(url: str, population: Population) -> None:
 
 def fill_spatialite(path: Path, population: Population) -> None:
     """The schema and the population are in the new file, analysed."""
+    fill_some_on_spatialite(path, population, list(COLUMNS))
+
+
+def fill_some_on_spatialite(path: Path, population: Population, tables: Sequence[str]) -> None:
+    """The same with these tables only."""
     url = f"sqlite:///{path}"
-    _make_schema(url)
+    make_schema(url)
     database = open_database(Settings(database_url=url))
     try:
         with database.engine.connect() as opened:
@@ -52,7 +58,8 @@ def fill_spatialite(path: Path, population: Population) -> None:
             raw.execute("PRAGMA synchronous = OFF")
             raw.execute("PRAGMA foreign_keys = OFF")
             raw.execute("BEGIN")
-            for table, columns in COLUMNS.items():
+            for table in tables:
+                columns = COLUMNS[table]
                 names = columns.split(",")
                 values = ",".join(
                     "GeomFromWKB(?, 4326)" if name in GEOMETRY_COLUMNS else "?" for name in names
@@ -75,7 +82,7 @@ def _for_sqlite(row: Row, last_is_geometry: bool) -> list[object]:
     return plain
 
 
-def _make_schema(url: str) -> None:
+def make_schema(url: str) -> None:
     database = open_database(Settings(database_url=url))
     try:
         migrations.upgrade(database)
@@ -111,7 +118,7 @@ def _take_down(connection: psycopg.Connection) -> list[str]:
     return put_back
 
 
-def _copy(connection: psycopg.Connection, table: str, population: Population) -> None:
+def copy_rows(connection: psycopg.Connection, table: str, population: Population) -> None:
     columns = sql.SQL(",").join(map(sql.Identifier, COLUMNS[table].split(",")))
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), columns)
     with connection.cursor() as cursor, cursor.copy(statement) as copy:

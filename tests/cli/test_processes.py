@@ -20,6 +20,7 @@ GROUPS = [
     "devices",
     "consumables",
     "holidays",
+    "feeds",
 ]
 
 

@@ -148,19 +148,22 @@ def test_hours_that_were_understood_and_no_longer_are_become_unknown(
     assert (found.opening_hours, found.hours_as_written) == (None, "ask at the counter")
 
 
-def test_what_somebody_amended_by_hand_is_amended_back_and_kept_in_history(
-    session: Session, tmp_path: Path
-) -> None:
-    path = table(tmp_path, DEVICE | {"place_en": "Hall"})
-    lists.devices(session, path)
+def test_what_somebody_amended_by_hand_stays_whatever_the_list_says(session: Session, tmp_path: Path) -> None:
+    row = DEVICE | {"place_en": "Hall", "maker": "A"}
+    lists.devices(session, table(tmp_path, row))
     session.commit()
     found = device(session)
     by_hand.amend_device(
         session, ADMINISTRATOR, found.id, DeviceAmend(place_en="Attic"), version=found.version, at=NOW
     )
     session.commit()
-    assert counts(lists.devices(session, path)) == (0, 1, 0, 0)
+
+    assert counts(lists.devices(session, table(tmp_path, row))) == (0, 0, 1, 0)
+    newer = row | {"place_en": "Lobby", "maker": "B"}
+    assert counts(lists.devices(session, table(tmp_path, newer))) == (0, 1, 0, 0)
+
     session.commit()
+    assert (device(session).place_en, device(session).maker) == ("Attic", "B")
     assert len(queries.changes(session, subject="devices", subject_id=str(found.id))) == 3
 
 

@@ -75,3 +75,19 @@ def test_a_country_from_openstreetmap_twice(
     assert session.scalar(changes) == devices
     audiences = set(session.scalars(select(Device.audience).distinct()))
     assert audiences == {Audience.PUBLIC, Audience.DISPATCH}
+
+
+@pytest.mark.parametrize("order", [("csv", "geojson"), ("geojson", "csv")], ids="-".join)
+def test_the_two_files_of_poland_are_one_register(session: Session, order: tuple[str, str]) -> None:
+    make.region(session, "PL", country="PL", time_zone="Europe/Warsaw", holiday_calendar=None)
+    first, second = (published(f"poland/aed_poland.{ending}") for ending in order)
+
+    taken = actions.import_devices(session, ADMINISTRATOR, first, at=NOW, region="PL")
+    session.commit()
+    again = actions.import_devices(session, ADMINISTRATOR, second, at=NOW, region="PL")
+    session.commit()
+
+    assert counts(taken) == (575, 0, 0, 0)
+    assert counts(again) == (0, 0, 575, 0)
+    assert (again.gone, again.waiting, again.conflicting) == ([], 0, 0)
+    assert session.scalar(select(func.count(Change.id)).where(Change.subject == "devices")) == 575

@@ -164,7 +164,12 @@ def test_an_amendment_changes_what_it_names_and_nothing_else(office: Desk) -> No
     assert amended.status_code == 200
     assert amended.headers["ETag"] == '"2"'
     changed = {"floor": 2, "keeper": None, "hours_as_written": None, "version": 2}
-    assert amended.json() == before | changed
+    origins = amended.json()["origins"]
+    assert amended.json() == before | changed | {"origins": origins}
+    assert {name for name, origin in origins.items() if origin["source"] == "registry"} == {
+        *("floor", "keeper", "opening_hours")
+    }
+    assert origins["*"] == before["origins"]["*"]
     assert office.get(path).json() == amended.json()
 
 

@@ -7,6 +7,9 @@ backups.py   aed backup, aed restore
 lookup.py    aed nearest, aed walking
 imports.py   aed import
 exports.py   aed export
+linting.py   aed lint
+feeds.py     aed feeds
+reviews.py   aed reviews, sources
 register.py  aed devices, estates, gates, consumables, holidays, regions
 tokens.py    aed tokens
 demo.py      aed demo
@@ -19,7 +22,7 @@ from io import TextIOWrapper
 
 import typer
 
-from aed.cli import backups, demo, exports, imports, lookup, register, server, tokens
+from aed.cli import backups, demo, exports, feeds, imports, linting, lookup, register, reviews, server, tokens
 from aed.cli.context import answering_errors
 
 app = typer.Typer(
@@ -31,12 +34,16 @@ app = typer.Typer(
 app.command("serve")(server.serve)
 app.command("nearest", context_settings={"ignore_unknown_options": True})(lookup.nearest_command)
 app.command("export")(exports.export_command)
+app.command("lint")(linting.lint)
 app.command("demo")(demo.demo)
 app.command("backup")(backups.backup)
 app.command("restore")(backups.restore)
 app.add_typer(server.db, name="db")
 app.add_typer(lookup.walking, name="walking")
 app.add_typer(imports.imports, name="import")
+app.add_typer(feeds.feeds, name="feeds")
+app.add_typer(reviews.reviews, name="reviews")
+app.add_typer(reviews.sources, name="sources")
 app.add_typer(tokens.tokens, name="tokens")
 for name, group in register.GROUPS.items():
     app.add_typer(group, name=name)

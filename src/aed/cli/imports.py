@@ -12,14 +12,18 @@ import typer
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.cli.context import operator, writing_much
+from aed.cli.context import operator, trying_much, writing_much
+from aed.cli.differences import tell_what_became
 from aed.cli.screen import counting, say, table
 from aed.errors import Conflict, InvalidInput
 from aed.interchange import actions
-from aed.interchange.actions import BadRow, ImportReport, Progress
+from aed.interchange.actions import BadRow, DeviceReport, ImportReport, Progress
+from aed.interchange.actions.thresholds import thresholds_in
 from aed.interchange.formats.cells import neutral
+from aed.interchange.formats.mapping import mapping_of
 from aed.interchange.formats.recognise import DeviceFormat
 from aed.interchange.formats.table import SET_ASIDE_COLUMNS
+from aed.settings import load_settings
 
 imports = typer.Typer(no_args_is_help=True, help="Read lists: again and again, without doubling anything.")
 
@@ -39,19 +43,45 @@ def devices(
     region: Annotated[
         str | None, typer.Option(help="For new devices whose row names neither estate nor region")
     ] = None,
+    mapping: Annotated[Path | None, typer.Option(help="A mapping file (YAML): read by that")] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="The file is a part of its list: what it lacks is not gone")
+    ] = False,
+    accept_shrink: Annotated[
+        bool, typer.Option("--accept-shrink", help="What is missing is gone, however much it is")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be new, changed, gone, asked; write nothing")
+    ] = False,
     strict: Strict = False,
     bad_rows: BadRows = None,
 ) -> None:
-    """Devices: the project's own CSV or GeoJSON, or OpenStreetMap's GeoJSON."""
-    _import(
-        "devices",
-        lambda session, progress: actions.import_devices(
-            session, operator(), file, at=clock.now(), form=form, region=region, progress=progress
-        ),
-        file,
-        strict,
-        bad_rows,
-    )
+    """Devices: a list in any of the formats, or one that a mapping file explains.
+
+    A file is taken for the whole list of its source: what was listed before and is not any more goes out of
+    service, unless it is much: then a person is asked (aed reviews).
+    """
+    by = mapping_of(mapping) if mapping is not None else None
+
+    def run(session: Session, progress: Progress) -> DeviceReport:
+        return actions.import_devices(
+            session,
+            operator(),
+            file,
+            at=clock.now(),
+            form=form,
+            mapping=by,
+            region=region,
+            is_partial=partial,
+            is_shrink_accepted=accept_shrink,
+            thresholds=thresholds_in(load_settings()),
+            progress=progress,
+        )
+
+    report = _import("devices", run, file, strict, bad_rows, is_dry_run=dry_run)
+    tell_what_became(report, in_detail=dry_run)
+    if dry_run:
+        say("Nothing was written: this was a dry run.")
 
 
 @imports.command("estates")
@@ -82,16 +112,18 @@ def responders(file: File, strict: Strict = False, bad_rows: BadRows = None) -> 
     )
 
 
-def _import(
+def _import[ReportT: ImportReport](
     what: str,
-    run: Callable[[Session, Progress], ImportReport],
+    run: Callable[[Session, Progress], ReportT],
     file: Path,
     strict: bool,
     bad_rows: Path | None,
-) -> None:
+    *,
+    is_dry_run: bool = False,
+) -> ReportT:
     """Runs one import in one transaction, and tells. Nothing is taken when the list of bad rows, which was
     asked for, cannot be written."""
-    with writing_much() as session, counting(what) as progress:
+    with trying_much() if is_dry_run else writing_much() as session, counting(what) as progress:
         report = run(session, progress)
         if bad_rows is not None:
             _write(report.bad, bad_rows)
@@ -103,6 +135,7 @@ def _import(
     if report.hours_not_understood:
         say(f"{report.hours_not_understood} have hours that were not understood: kept as written, unknown.")
     _tell(report.bad)
+    return report
 
 
 def _refuse_if(strict: bool, report: ImportReport, file: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from aed import clock, migrations
+from aed import clock, migrations, schedule
 from aed.app import create_app
 from aed.cli.context import opened, operator
 from aed.cli.screen import say
@@ -23,19 +23,20 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Where to listen (AED_HOST)")] = None,
     port: Annotated[int | None, typer.Option(help="Its port (AED_PORT)")] = None,
 ) -> None:
-    """Start the API."""
+    """Start the API, and the timetable beside it (AED_RUN_JOBS)."""
     settings = load_settings()
     set_up_logs(settings)
     app = create_app(settings)
-    uvicorn.run(
-        app,
-        host=host or settings.host,
-        port=settings.port if port is None else port,
-        log_config=None,
-        access_log=False,  # aed.app writes one structured line per request
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
+    with schedule.running(settings):
+        uvicorn.run(
+            app,
+            host=host or settings.host,
+            port=settings.port if port is None else port,
+            log_config=None,
+            access_log=False,  # aed.app writes one structured line per request
+            server_header=False,
+            timeout_graceful_shutdown=10,
+        )
 
 
 @db.command()

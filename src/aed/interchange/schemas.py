@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from aed.accounts.schemas import Code, Name, Phone, RegionIn, TimeZone, Words
+from aed.accounts.schemas import Code, Id, Name, Phone, RegionIn, TimeZone, Words
 from aed.geo import Datum, Position, position_from
+from aed.interchange.models import Review
+from aed.interchange.rules.review import Decision, ReviewKind
 from aed.registry.rules.device import Cabinet, DeviceState, Entry
 from aed.registry.rules.gate import Passage
 from aed.registry.schemas.fields import Day, Floor, Label, OpeningHours, Ref, Source
@@ -188,3 +190,31 @@ def columns(*rows: type[FileRow]) -> list[str]:
 
 def needed_columns(row: type[FileRow]) -> list[str]:
     return [name for name, field in row.model_fields.items() if field.is_required()]
+
+
+class ReviewOut(BaseModel):
+    """A question to a person, and its answer."""
+
+    id: Id
+    kind: ReviewKind
+    source: str
+    source_id: str = Field(description="Of the entry that raised it; empty: it is about the whole list")
+    device_id: Id | None
+    attribute: str = Field(description="About which the sources disagree; empty: about the whole device")
+    evidence: dict[str, Any]
+    opened_at: datetime
+    decision: Decision | None
+    decided_at: datetime | None
+    decided_by: str | None
+
+    @classmethod
+    def of(cls, review: Review) -> ReviewOut:
+        return cls.model_validate(review, from_attributes=True)
+
+
+class DecisionIn(BaseModel):
+    """duplicate: same or different; conflict: take or keep; shrink: accept or refuse."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"decision": "different"}]})
+
+    decision: Decision

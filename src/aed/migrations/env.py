@@ -8,6 +8,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 import aed.accounts.models
+import aed.interchange.models
 import aed.registry.models
 import aed.responders.models  # noqa: F401 - the models register themselves
 from aed.db import Table

@@ -136,6 +136,8 @@ class Device(Versioned, Table):
     state: Mapped[DeviceState] = mapped_column(stored_by_value(DeviceState), default=DeviceState.IN_SERVICE)
     out_of_service_reason: Mapped[str | None] = mapped_column(Text)
     last_checked_on: Mapped[date | None]
+    origins: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """Which source each attribute comes from, and when: see `rules.origin`. Empty: all from `source`."""
 
     keeper: Mapped[Person | None] = relationship(lazy="raise")
     estate: Mapped[Estate | None] = relationship(lazy="raise")

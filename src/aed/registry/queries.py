@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -13,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinl
 
 from aed.accounts.models import Person, Region
 from aed.accounts.rules import Viewer
+from aed.bulk import among
 from aed.errors import NotFound
 from aed.registry.models import (
     Change,
@@ -348,6 +349,17 @@ def estate_id_of(session: Session, *, source: str, source_id: str) -> int | None
     visibility: for an administrator's import only, which knows the source's id already.
     """
     return session.scalar(select(Estate.id).where(Estate.source == source, Estate.source_id == source_id))
+
+
+def estate_ids_of(session: Session, *, source: str, source_ids: Collection[str]) -> dict[str, int]:
+    """The same for many: those that there are.
+
+    visibility: for an administrator's import only, which knows the source's ids already.
+    """
+    statement = select(Estate.source_id, Estate.id).where(
+        Estate.source == source, among(session, Estate.source_id, source_ids)
+    )
+    return {row.source_id: row.id for row in session.execute(statement)}
 
 
 def estates(session: Session, viewer: Viewer, *, limit: int, after_id: int = 0) -> Sequence[Estate]:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -36,6 +35,7 @@ from aed.registry.rules.device import (
 )
 from aed.registry.rules.hours import hours_at
 from aed.settings import Settings
+from aed.walking.footing import Footings
 from aed.walking.network import WalkingNetwork
 from aed.walking.reach import Walk
 
@@ -187,7 +187,7 @@ class _Search:
         """By time zone."""
         self._accesses: dict[_Hours, AccessAt] = {}
         self._places: dict[int, int] = {}
-        self._footings: Any = None
+        self._footings: Footings | None = None
         self.ways: Ways | None = None
 
     @property
@@ -357,6 +357,7 @@ class _Search:
         walked = [near for near in chosen if near.basis is Basis.WALKING_NETWORK]
         if ways is None or not walked:
             return
+        assert self._footings is not None
         footings = self._footings.take([self._places[near.row.id] for near in walked])
         for i, (near, may_meet) in enumerate(zip(walked, ways.may_meet_gates(footings), strict=True)):
             if with_routes or may_meet or near.by_closed_gate:

@@ -2,11 +2,23 @@
 
 devices.py, estates.py, responders.py   what each list is taken into
 taking.py                               rows taken in batches, or set aside; the report
+merging.py, matching.py, holding.py     devices: what is new, what is another list's, what holds
+leaving.py                              devices: what a list no longer holds
+reviews.py, deciding.py                 what a person is asked, and the answers
 """
 
 from aed.interchange.actions.devices import import_devices
 from aed.interchange.actions.estates import import_estates
+from aed.interchange.actions.report import DeviceReport
 from aed.interchange.actions.responders import import_responders
 from aed.interchange.actions.taking import BadRow, ImportReport, Progress
 
-__all__ = ["BadRow", "ImportReport", "Progress", "import_devices", "import_estates", "import_responders"]
+__all__ = [
+    "BadRow",
+    "DeviceReport",
+    "ImportReport",
+    "Progress",
+    "import_devices",
+    "import_estates",
+    "import_responders",
+]

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import batched
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
+from aed.accounts import queries as accounts
 from aed.accounts.rules import Viewer
-from aed.errors import AedError, InvalidInput
+from aed.interchange import queries
+from aed.interchange.actions.leaving import Listed, mark_missing
+from aed.interchange.actions.merging import Before, Entry, Merging, entry_of
+from aed.interchange.actions.report import DeviceReport
 from aed.interchange.actions.taking import (
+    ROWS_AT_ONCE,
+    BadRow,
     Estates,
-    ImportReport,
     Progress,
     begin_import,
     finished,
     take,
     valid_rows,
-    without_duplicates,
 )
+from aed.interchange.formats.mapping import Mapping
 from aed.interchange.formats.recognise import DeviceFormat, read_devices
 from aed.interchange.formats.records import Record
+from aed.interchange.formats.table import SET_ASIDE_COLUMNS
+from aed.interchange.rules.thresholds import Thresholds
 from aed.interchange.schemas import DeviceRow, columns
-from aed.registry.actions.devices import DeviceGiven, put_devices
-from aed.registry.rules.device import ConsumableKind, DeviceState
-from aed.registry.schemas.devices import DeviceIn, KeeperIn
-from aed.registry.schemas.fields import PositionIn
 
 
 def import_devices(
@@ -38,78 +41,100 @@ def import_devices(
     *,
     at: datetime,
     form: DeviceFormat | None = None,
+    mapping: Mapping | None = None,
     region: str | None = None,
+    is_partial: bool = False,
+    is_shrink_accepted: bool = False,
+    thresholds: Thresholds | None = None,
     progress: Progress | None = None,
-) -> ImportReport:
+) -> DeviceReport:
     """Devices from a file. `region` is for new ones whose row names neither an estate nor a region.
 
     All good rows or, when this raises, none: the caller's transaction is the border.
+
+    1. Rows that cannot be meant, and all but the first of each device, are set aside.
+    2. The others are taken in batches: see `Merging`.
+    3. What a list held before and this file, which is whole, does not, is gone. Nothing is where the file is
+       a part of the list (`is_partial`; so are rows that were set aside and put right), or where a row does
+       not say which device it is.
     """
-    report = begin_import(session, who)
+    thresholds = thresholds or Thresholds()
+    report = begin_import(session, who, DeviceReport())
+    records = read_devices(path, form, mapping)
+    listed = Listed(session)
+    ranks, estates = queries.ranks(session), Estates(session)
+    if region is not None:
+        accounts.region_by_code(session, region)
+    merging = Merging(
+        session=session,
+        who=who,
+        at=at,
+        estates=estates,
+        ranks=ranks,
+        thresholds=thresholds,
+        region=region,
+        before=Before.now(session),
+    )
+    parts = _Parts()
     rows = valid_rows(
-        read_devices(path, form),
+        parts.seen_in(records),
         TypeAdapter(DeviceRow),
         known=columns(DeviceRow),
         report=report,
         progress=progress,
     )
-    rows = without_duplicates(rows, lambda row: (row.source, row.source_id), report)
-    given = _given(session, rows, report)
-    take(session, given, lambda batch: put_devices(session, who, batch, region=region, at=at), report)
+    take(session, _once(rows, listed, report), merging.put, report, report.count_row)
+    _list_bad_rows(listed, report.bad, report)
+    if not is_partial and not parts.is_put_right and not report.unnamed:
+        report.gone += mark_missing(
+            session,
+            who,
+            listed,
+            thresholds=thresholds,
+            is_shrink_accepted=is_shrink_accepted,
+            ranks=ranks,
+            estates=estates,
+            at=at,
+        )
+    listed.close()
     return finished(report)
 
 
-def _given(
-    session: Session, rows: Iterable[tuple[Record, DeviceRow]], report: ImportReport
-) -> Iterator[tuple[Sequence[Record], DeviceGiven]]:
-    estates = Estates(session)
-    for record, row in rows:
-        try:
-            given = _device_given(row, estates)
-        except AedError as error:
-            report.set_aside(record, f"{error.field}: {error.detail}")
-            continue
-        report.hours_not_understood += row.opening_hours is None and row.hours_as_written is not None
-        yield (record,), given
+class _Parts:
+    """Whether the file is a list of rows that were set aside: a part of another, put right."""
+
+    is_put_right = False
+
+    def seen_in(self, records: Iterable[Record]) -> Iterator[Record]:
+        for record in records:
+            if SET_ASIDE_COLUMNS[0] in record.raw:
+                self.is_put_right = True
+            yield record
 
 
-def _device_given(row: DeviceRow, estates: Estates) -> DeviceGiven:
-    given = row.model_dump(include=_LIKE_THE_REGISTER, exclude_unset=True)
-    given["position"] = PositionIn(lat=row.lat, lon=row.lon, datum=row.datum)
-    if row.estate is not None:
-        given["estate_id"] = estates.id_of(row.estate_source or row.source, row.estate)
-    elif row.region is not None:
-        given["region"] = row.region
-    given |= _hours(row)
-    if row.keeper_name is not None:
-        given["keeper"] = KeeperIn(name=row.keeper_name, phone=row.keeper_phone)
-    elif row.keeper_phone is not None:
-        raise InvalidInput("Whose phone is this? keeper_name is empty.", field="keeper_phone")
-    if row.state is DeviceState.WITHDRAWN:
-        given.pop("state")
-        given.pop("out_of_service_reason", None)
-    expiry = {
-        ConsumableKind.PADS: row.pads_expire_on,
-        ConsumableKind.CHILD_PADS: row.child_pads_expire_on,
-        ConsumableKind.BATTERY: row.battery_expires_on,
-    }
-    return DeviceGiven(
-        device=DeviceIn.model_validate(given),
-        expiry={kind: day for kind, day in expiry.items() if day is not None},
-        is_withdrawn=row.state is DeviceState.WITHDRAWN,
-    )
+def _once(
+    rows: Iterable[tuple[Record, DeviceRow]], listed: Listed, report: DeviceReport
+) -> Iterator[tuple[Sequence[Record], Entry]]:
+    """The first row of each device; a later one is set aside: which of the two is right, nobody knows."""
+    for batch in batched(rows, ROWS_AT_ONCE):
+        before = listed.add([((row.source, row.source_id), record.where) for record, row in batch])
+        for number, (record, row) in enumerate(batch):
+            if number in before:
+                name = f"{row.source} {row.source_id}"
+                report.set_aside(record, f"{name} stands in {before[number]} already: a duplicate")
+                continue
+            report.hours_not_understood += row.opening_hours is None and row.hours_as_written is not None
+            yield (record,), entry_of(row, record.where)
 
 
-def _hours(row: DeviceRow) -> dict[str, Any]:
-    """What is understood and what was written are one thing: given, both are replaced."""
-    if row.opening_hours is None and row.hours_as_written is None:
-        return {}
-    return {"opening_hours": row.opening_hours, "hours_as_written": row.hours_as_written}
-
-
-_LIKE_THE_REGISTER = set(DeviceRow.model_fields) & set(DeviceIn.model_fields) - {
-    "region",
-    "opening_hours",
-    "hours_as_written",
-}
-"""Columns that the register has by the same name."""
+def _list_bad_rows(listed: Listed, bad: Sequence[BadRow], report: DeviceReport) -> None:
+    """A device whose row was set aside is listed all the same."""
+    for some in batched(bad, ROWS_AT_ONCE):
+        named = []
+        for row in some:
+            source, source_id = (str(row.fields.get(name) or "").strip() for name in ("source", "source_id"))
+            if not source or not source_id or max(len(source) * 2, len(source_id)) > 128:
+                report.unnamed += 1
+            elif source in listed.sources and source_id.isprintable():
+                named.append(((source, source_id), row.where))
+        listed.add(named)

@@ -41,7 +41,7 @@ def import_estates(
 
     All good rows or, when this raises, none: the caller's transaction is the border.
     """
-    report = begin_import(session, who)
+    report = begin_import(session, who, ImportReport())
     estates = Estates(session)
 
     def put(rows: Sequence[RegionRow | EstateRow | GateRow]) -> list[Outcome]:
@@ -55,7 +55,7 @@ def import_estates(
         progress=progress,
     )
     once = without_duplicates(rows, _identity, report)
-    take(session, (((record,), row) for record, row in once), put, report)
+    take(session, (((record,), row) for record, row in once), put, report, report.count)
     return finished(report)
 
 

@@ -37,7 +37,7 @@ def import_responders(
 
     All good rows or, when this raises, none: the caller's transaction is the border.
     """
-    report = begin_import(session, who)
+    report = begin_import(session, who, ImportReport())
     estates = Estates(session)
     records = read_table_or_own(path, known=columns(ResponderRow), needed=needed_columns(ResponderRow))
     rows = valid_rows(
@@ -48,7 +48,7 @@ def import_responders(
     def put(batch: Sequence[Person]) -> list[Outcome]:
         return [_put_responder(session, who, person, estates) for person in batch]
 
-    take(session, people, put, report)
+    take(session, people, put, report, report.count)
     return finished(report)
 
 

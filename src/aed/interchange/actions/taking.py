@@ -63,14 +63,14 @@ class ImportReport:
         self.bad.append(BadRow(record.where, printable(reason), record.number, record.fields))
 
 
-def begin_import(session: Session, who: Viewer) -> ImportReport:
+def begin_import[ReportT: ImportReport](session: Session, who: Viewer, report: ReportT) -> ReportT:
     """An import by an administrator, and no other one beside it."""
     may_administer(who)
     alone(session, "import")
-    return ImportReport()
+    return report
 
 
-def finished(report: ImportReport) -> ImportReport:
+def finished[ReportT: ImportReport](report: ReportT) -> ReportT:
     """The report with its bad rows in order. Raises InvalidInput for a file that held no row at all."""
     if report.taken == 0 and not report.bad:
         raise InvalidInput("The file holds no rows below its first line.", field="file")
@@ -120,23 +120,25 @@ def without_duplicates[RowT](
             report.set_aside(record, f"{' '.join(key)} stands in {first} already: a duplicate")
 
 
-def take[RowT](
+def take[RowT, DoneT](
     session: Session,
     rows: Iterable[tuple[Sequence[Record], RowT]],
-    put: Callable[[Sequence[RowT]], Sequence[Outcome]],
+    put: Callable[[Sequence[RowT]], Sequence[DoneT]],
     report: ImportReport,
+    count: Callable[[DoneT], None],
 ) -> None:
-    """Takes the rows in batches, each with the records that it was read from. Of a batch that cannot be
-    taken as a whole, the bad rows are looked for."""
+    """Takes the rows in batches, each with the records that it was read from, and counts what was done. Of a
+    batch that cannot be taken as a whole, the bad rows are looked for."""
     for batch in batched(rows, ROWS_AT_ONCE):
-        _take_batch(session, batch, put, report)
+        _take_batch(session, batch, put, report, count)
 
 
-def _take_batch[RowT](
+def _take_batch[RowT, DoneT](
     session: Session,
     batch: Sequence[tuple[Sequence[Record], RowT]],
-    put: Callable[[Sequence[RowT]], Sequence[Outcome]],
+    put: Callable[[Sequence[RowT]], Sequence[DoneT]],
     report: ImportReport,
+    count: Callable[[DoneT], None],
 ) -> None:
     try:
         with session.begin_nested():
@@ -147,11 +149,11 @@ def _take_batch[RowT](
                 report.set_aside(record, _said(error))
             return
         middle = len(batch) // 2
-        _take_batch(session, batch[:middle], put, report)
-        _take_batch(session, batch[middle:], put, report)
+        _take_batch(session, batch[:middle], put, report, count)
+        _take_batch(session, batch[middle:], put, report, count)
     else:
         for outcome in outcomes:
-            report.count(outcome)
+            count(outcome)
 
 
 def _said(error: AedError) -> str:
@@ -162,12 +164,27 @@ _COLUMNS: Mapping[str, str] = {"position.datum": "datum", "position": "lat, lon"
 """What a field of the register is called in a file."""
 
 
+_MOST_ESTATES = 20_000
+
+
 class Estates:
-    """The estates of a source by its own id, asked once each."""
+    """The estates of a source by its own id, asked once each (of a long list now and then again)."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._known: dict[tuple[str, str], int] = {}
+
+    def load(self, named: Iterable[tuple[str, str]]) -> None:
+        """These will be asked for, and are read at once."""
+        if len(self._known) > _MOST_ESTATES:
+            self._known.clear()
+        unknown: dict[str, set[str]] = {}
+        for source, source_id in named:
+            if (source, source_id) not in self._known:
+                unknown.setdefault(source, set()).add(source_id)
+        for source, source_ids in unknown.items():
+            found = registry.estate_ids_of(self._session, source=source, source_ids=source_ids)
+            self._known |= {(source, source_id): estate_id for source_id, estate_id in found.items()}
 
     def id_of(self, source: str, source_id: str) -> int:
         found = self._known.get((source, source_id))

@@ -10,6 +10,7 @@ from typing import Any
 from aed.errors import InvalidInput
 from aed.interchange.formats.json_stream import Shape, json_object, objects, shape_of
 from aed.interchange.formats.records import Record
+from aed.interchange.formats.table import LINT_COLUMN
 
 
 def features(path: Path, shape: Shape | None = None) -> Iterator[object]:
@@ -102,6 +103,7 @@ def read_own(found: Iterable[object]) -> Iterator[Record]:
             yield Record("feature", number, {}, "is not a GeoJSON feature")
             continue
         fields = dict(json_object(feature.get("properties")))
+        fields.pop(LINT_COLUMN, None)
         geometry = json_object(feature.get("geometry"))
         if geometry.get("type") in ("Polygon", "MultiPolygon"):
             fields["boundary"] = geometry

@@ -307,6 +307,11 @@ def built_in_mappings() -> tuple[Mapping, ...]:
 
 def mapping_of(path: Path) -> Mapping:
     """The mapping in a file. Raises InvalidInput naming the key that is wrong and what would be right."""
+    return mapping_from(text_of_mapping(path), path.name)
+
+
+def text_of_mapping(path: Path) -> str:
+    """The text of a mapping file, whatever it says."""
     try:
         if not path.is_file():
             raise InvalidInput(f"There is no mapping file {path}.", field="mapping")
@@ -315,14 +320,13 @@ def mapping_of(path: Path) -> Mapping:
                 f"{path.name} is larger than {MOST_BYTES_OF_A_MAPPING // 1000} kB: this is no mapping file.",
                 field="mapping",
             )
-        text = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise InvalidInput(f"{path.name} cannot be read: {error.strerror}.", field="mapping") from None
     except UnicodeDecodeError:
         raise InvalidInput(f"{path.name} is not UTF-8.", field="mapping") from None
     except ValueError:  # a name with a NUL
         raise InvalidInput("This is not a file name.", field="mapping") from None
-    return mapping_from(text, path.name)
 
 
 def mapping_from(text: str, name: str) -> Mapping:

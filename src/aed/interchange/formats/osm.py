@@ -11,7 +11,7 @@ from aed.interchange.formats.geojson import point_of, raw_of
 from aed.interchange.formats.hours import understood
 from aed.interchange.formats.json_stream import json_object
 from aed.interchange.formats.mapped import Header
-from aed.interchange.formats.records import Record
+from aed.interchange.formats.records import Record, Unit
 from aed.interchange.formats.values import clean, is_chinese
 from aed.interchange.rules.finding import Finding, FindingKind, Severity
 from aed.interchange.rules.reasons import printable
@@ -99,7 +99,7 @@ def identity_of(given: object, kind: str | None = None) -> str | None:
     return f"{_KINDS.get(kind, kind)}/{parts[2]}"
 
 
-def read_osm_rows(rows: Iterable[Row], header: Header, *, unit: Any = "line") -> Iterator[Record]:
+def read_osm_rows(rows: Iterable[Row], header: Header, *, unit: Unit = "line") -> Iterator[Record]:
     """Rows whose columns are tags; rows of other things are passed over."""
     lat, lon = header.column(LAT_COLUMNS), header.column(LON_COLUMNS)
     identity, kind = header.column(ID_COLUMNS), header.column(TYPE_COLUMNS)

@@ -27,7 +27,7 @@ from aed.interchange.formats.osm_pbf import is_pbf, read_pbf
 from aed.interchange.formats.overpass import PREFIX as ELEMENTS
 from aed.interchange.formats.overpass import read_overpass
 from aed.interchange.formats.records import Reading, Record
-from aed.interchange.formats.table import SET_ASIDE_COLUMNS, read_own_rows, read_table
+from aed.interchange.formats.table import PASSED_OVER, read_own_rows, read_table
 from aed.interchange.formats.workbook import is_workbook, sheets
 from aed.interchange.rules.reasons import printable
 from aed.interchange.schemas import DeviceRow, columns, needed_columns
@@ -247,7 +247,7 @@ def _first_rows(path: Path, delimiter: str, encoding: str) -> list[Row]:
 
 def _is_own(rows: Sequence[Row]) -> bool:
     header = {cell.strip() for cell in rows[0].cells} if rows else set()
-    return header >= set(needed_columns(DeviceRow)) and header <= {*columns(DeviceRow), *SET_ASIDE_COLUMNS}
+    return header >= set(needed_columns(DeviceRow)) and header <= {*columns(DeviceRow), *PASSED_OVER}
 
 
 def _is_osm(rows: Sequence[Row], *, is_named: bool = False) -> bool:

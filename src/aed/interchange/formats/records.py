@@ -8,12 +8,15 @@ from typing import Any, Literal
 
 from aed.interchange.rules.finding import Finding
 
+type Unit = Literal["line", "row", "feature", "element"]
+"""What a file counts in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One row: where it stands in the file, and its fields by name."""
 
-    unit: Literal["line", "row", "feature", "element"]
+    unit: Unit
     number: int
     """Of a line: the one on which the row begins, as an editor counts."""
     fields: Mapping[str, Any]

@@ -20,6 +20,10 @@ from aed.interchange.formats.records import Record
 SET_ASIDE_COLUMNS = ("set_aside_at", "set_aside_why")
 """In a list of rows that were set aside. Passed over, so that such a list can be put right and read."""
 
+LINT_COLUMN = "lint_findings"
+"""In a list that `aed lint --marked` wrote. Passed over too."""
+PASSED_OVER = (*SET_ASIDE_COLUMNS, LINT_COLUMN)
+
 COMMENT = "#"
 """A row that begins with it explains the columns and is passed over."""
 
@@ -60,7 +64,7 @@ def read_own_rows(
         fields = {
             column: as_meant(cell) if unit == "line" else cell
             for column, cell in raw.items()
-            if column not in SET_ASIDE_COLUMNS
+            if column not in PASSED_OVER
         }
         yield Record(unit, row.number, fields, wrong, raw=raw)
 
@@ -72,13 +76,15 @@ def _check(header: list[str], known: Collection[str], needed: Collection[str], n
                 raise InvalidInput(
                     f"{name} has {called} between its cells: save it with commas.", field="file"
                 )
-    known = [*known, *SET_ASIDE_COLUMNS]
+    known = [*known, *PASSED_OVER]
     for number, column in enumerate(header, start=1):
         if not column:
             raise InvalidInput(f"{name}: column {number} has no name in the first line.", field="file")
         if column not in known:
             near = difflib.get_close_matches(column, known, n=1)
-            hint = f" Did you mean {near[0]}?" if near else f" Known: {', '.join(known[:-2])}."
+            hint = (
+                f" Did you mean {near[0]}?" if near else f" Known: {', '.join(known[: -len(PASSED_OVER)])}."
+            )
             raise InvalidInput(
                 f"{name} has a column '{column[:60]}' that is not known; its first line must name the "
                 f"columns.{hint}",

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from aed.errors import InvalidInput
 from aed.interchange.rules.hours_statements import Closes, OnlyOn, Opens, Statement, Until, statements_of
 from aed.interchange.rules.hours_text import (
+    MOST_REMEMBERED,
     NO_DAYS_GIVEN,
     UnderstoodHours,
     brought_together,
@@ -67,6 +69,7 @@ def hours_of_week(
     return _with_note(Week(given), note, language, _original(times, note))
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def hours_of_taiwan(
     *, weekdays: Times, saturday: Times, sunday: Times, always: str | None = None, note: str | None = None
 ) -> UnderstoodHours:
@@ -89,6 +92,7 @@ def hours_of_taiwan(
     return hours_of_week(times, note=note, language="zh")
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def hours_of_japan(
     *, days: str | None, opens: str | None, closes: str | None, note: str | None = None
 ) -> UnderstoodHours:
@@ -113,6 +117,7 @@ _NOT_GIVEN: Final = frozenset({"", "non renseigné", "non renseigne", "null", "n
 _VAGUE_HOURS: Final = frozenset({"heures ouvrables", "heures de nuit", "heures ouvrées"})
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def hours_of_geodae(*, days: str | None, hours: str | None, note: str | None = None) -> UnderstoodHours:
     """Hours of the French register: c_disp_j and c_disp_h, arrays in braces, and c_disp_complt.
 

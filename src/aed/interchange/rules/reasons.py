@@ -65,6 +65,14 @@ def reason_of(error: ValidationError, *, known: Collection[str], is_feature: boo
     return _joined(_said(wrong, known))
 
 
+def reasons_of(error: ValidationError, *, known: Collection[str]) -> list[tuple[str, str, str]]:
+    """Each wrong column, pydantic's word for what is wrong with it, and what would be right."""
+    return [
+        (str(each["loc"][-1]) if each["loc"] else "", each["type"], _one(each, known))
+        for each in error.errors(include_url=False)
+    ]
+
+
 def printable(text: str, length: int = LONGEST_REASON) -> str:
     """One line that any terminal and any file takes."""
     one_line = " ".join(text.split())

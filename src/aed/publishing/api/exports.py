@@ -67,7 +67,7 @@ def export(
     try:
         # The beginning and the first page: what goes wrong with them is a problem document, no broken file.
         begun = list(itertools.islice(pieces, 2))
-    except BaseException:
+    except BaseException:  # whatever ends it, the place is given back; nothing is swallowed
         _places.release()
         raise
     kind = FORMS[form]

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session
 
 from aed.accounts import actions as accounts
 from aed.accounts import queries as accounts_queries
-from aed.accounts.models import Person
-from aed.accounts.rules import Viewer, may_administer, may_write_estate
-from aed.errors import InvalidInput, NotFound
+from aed.accounts.rules import Viewer, may_write_estate
+from aed.errors import InvalidInput
 from aed.registry import queries
+from aed.registry.actions.origins import amended_by_hand
 from aed.registry.actions.place import belongs_to, still_served
 from aed.registry.actions.record import (
-    Outcome,
+    amended_fields,
     flush,
     none_only_where_allowed,
     record_amendment,
@@ -26,7 +23,8 @@ from aed.registry.actions.record import (
     same_version,
 )
 from aed.registry.models import Consumable, Device, Estate
-from aed.registry.rules.device import ConsumableKind, ConsumableState, DeviceState
+from aed.registry.rules.device import EXPIRY, ConsumableState, DeviceState
+from aed.registry.rules.origin import Origin, Origins, attributes_of
 from aed.registry.schemas.devices import ConsumableAmend, ConsumableIn, DeviceAmend, DeviceIn, KeeperIn
 from aed.registry.schemas.fields import PositionIn
 from aed.spatial import point, position_of
@@ -48,210 +46,13 @@ def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime)
         source_id=new.source_id or str(uuid.uuid4()),
         region_id=region_id,
         estate_id=new.estate_id,
+        origins=Origins({}, Origin(new.source, at)).as_json(),
     )
-    _put_fields(session, device, new, set(DeviceAmend.model_fields), estate)
+    put_fields(session, device, new, set(DeviceAmend.model_fields), estate)
     session.add(device)
     flush(session, f"The source '{device.source}' has a device '{device.source_id}' already.", "source_id")
     record_new(session, who, device, at=at)
     return device
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceGiven:
-    """A device as a source tells of it. What is not given in `device` stays as it is."""
-
-    device: DeviceIn
-    expiry: Mapping[ConsumableKind, date]
-    """When what is fitted expires."""
-    is_withdrawn: bool = False
-
-
-def put_devices(
-    session: Session,
-    who: Viewer,
-    given: Sequence[DeviceGiven],
-    *,
-    region: str | None = None,
-    at: datetime,
-) -> list[Outcome]:
-    """The sources' devices are as given: each created, amended, or left alone. In few statements for many.
-
-    `given` names no device twice. Where a device belongs (`estate_id`, `region`) is one thing: given, it is
-    replaced as a whole; `region` is where new ones belong that say neither. Raises what `create_device`
-    raises, and then nothing of `given` may be kept.
-
-    1. Read what stands of them, and what they refer to.
-    2. Put the fields on the devices; what was new is recorded once it has its id.
-    3. The same for what expires.
-    """
-    may_administer(who)
-    standing = _standing(session, [each.device for each in given], region)
-    outcomes, devices, made = [], [], []
-    for each in given:
-        device = standing.devices.get((each.device.source, each.device.source_id))
-        if device is None:
-            device = _new_device(session, each.device, standing)
-            made.append(device)
-            outcomes.append(Outcome.NEW)
-        else:
-            _put_again(session, device, each.device, standing)
-            outcomes.append(Outcome.UNCHANGED)
-        if each.is_withdrawn:
-            device.state, device.out_of_service_reason = DeviceState.WITHDRAWN, None
-        if outcomes[-1] is not Outcome.NEW:
-            outcomes[-1] = record_amendment(session, who, device, at=at)
-        devices.append(device)
-    flush(session, "A source has one of these devices already, or it cannot be amended so.", "source_id")
-    for device in made:
-        record_new(session, who, device, at=at)
-    fitted = _fitted(session, devices)
-    new_consumables: list[Consumable] = []
-    for number, (each, device) in enumerate(zip(given, devices, strict=True)):
-        for kind, day in each.expiry.items():
-            items = fitted.get((device.id, kind), [])
-            if any(item.expires_on == day for item in items):
-                continue
-            if items:
-                items[0].expires_on = day
-                record_amendment(session, who, items[0], at=at)
-            else:
-                new = Consumable(device_id=device.id, kind=kind, expires_on=day, state=ConsumableState.FITTED)
-                session.add(new)
-                new_consumables.append(new)
-            if outcomes[number] is Outcome.UNCHANGED:
-                outcomes[number] = Outcome.CHANGED
-    flush(session, "The consumables cannot be amended so.", None)
-    for consumable in new_consumables:
-        record_new(session, who, consumable, at=at)
-    session.flush()
-    return outcomes
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """What stands of a list of devices, and what they refer to."""
-
-    devices: Mapping[tuple[str, str | None], Device]
-    estates: Mapping[int, Estate]
-    region_ids: Mapping[str, int]
-    default_region_id: int | None
-    """Where new devices belong that do not say."""
-    keepers: Mapping[tuple[str, str | None], Person]
-
-
-def _standing(session: Session, given: Sequence[DeviceIn], region: str | None) -> _Standing:
-    names: dict[str, list[str]] = {}
-    for each in given:
-        if each.source_id is not None:
-            names.setdefault(each.source, []).append(each.source_id)
-    devices = [
-        device
-        for source, source_ids in names.items()
-        for device in session.scalars(
-            select(Device)  # visibility: for an administrator, see put_devices
-            .where(Device.source == source, Device.source_id.in_(source_ids))
-            .options(joinedload(Device.keeper))
-        )
-    ]
-    estate_ids = {each.estate_id for each in given} | {device.estate_id for device in devices}
-    estates = session.scalars(
-        # visibility: for an administrator, see put_devices
-        select(Estate).where(Estate.id.in_([found for found in estate_ids if found is not None]))
-    ).all()
-    by_identity: dict[tuple[str, str | None], Device] = {
-        (device.source, device.source_id): device for device in devices
-    }
-    return _Standing(
-        devices=by_identity,
-        estates={estate.id: estate for estate in estates},
-        region_ids={
-            code: accounts_queries.region_by_code(session, code).id
-            for code in sorted({each.region for each in given if each.region is not None})
-        },
-        default_region_id=accounts_queries.region_by_code(session, region).id if region is not None else None,
-        keepers=accounts.people(
-            session,
-            [
-                (each.keeper.name, each.keeper.phone)
-                for each in given
-                if each.keeper is not None
-                and not _is_kept(by_identity.get((each.source, each.source_id)), each.keeper)
-            ],
-        ),
-    )
-
-
-def _new_device(session: Session, new: DeviceIn, standing: _Standing) -> Device:
-    device = Device(source=new.source, source_id=new.source_id or str(uuid.uuid4()))
-    _put_belonging(device, new, standing)
-    estate = standing.estates.get(device.estate_id) if device.estate_id is not None else None
-    _put_fields(session, device, new, set(DeviceAmend.model_fields) - {"keeper"}, estate)
-    _put_known_keeper(device, new, standing)
-    session.add(device)
-    return device
-
-
-def _put_again(session: Session, device: Device, given: DeviceIn, standing: _Standing) -> None:
-    _put_belonging(device, given, standing)
-    estate = standing.estates.get(device.estate_id) if device.estate_id is not None else None
-    _put_fields(
-        session, device, given, given.model_fields_set & set(DeviceAmend.model_fields) - {"keeper"}, estate
-    )
-    if given.keeper is not None and not _is_kept(device, given.keeper):
-        _put_known_keeper(device, given, standing)
-
-
-def _put_belonging(device: Device, given: DeviceIn, standing: _Standing) -> None:
-    """To an estate and thereby its region, or to a region alone; as before when neither is given."""
-    if given.estate_id is not None:
-        estate = standing.estates.get(given.estate_id)
-        if estate is None:
-            raise NotFound(f"There is no estate {given.estate_id}.", field="estate")
-        if device.estate_id != estate.id:
-            still_served(estate)
-        device.estate_id, device.region_id = estate.id, estate.region_id
-    elif given.region is not None:
-        device.estate_id, device.region_id = None, standing.region_ids[given.region]
-    elif device.region_id is None and standing.default_region_id is not None:
-        device.region_id = standing.default_region_id
-    elif device.region_id is None:
-        raise InvalidInput("Say where it belongs: an estate, or a region.", field="region")
-
-
-def _is_kept(device: Device | None, keeper: KeeperIn) -> bool:
-    """Whether the device has that keeper already, of whom no phone is given now."""
-    return (
-        keeper.phone is None
-        and device is not None
-        and device.keeper is not None
-        and device.keeper.name == keeper.name
-    )
-
-
-def _put_known_keeper(device: Device, given: DeviceIn, standing: _Standing) -> None:
-    keeper = standing.keepers[given.keeper.name, given.keeper.phone] if given.keeper is not None else None
-    device.keeper = keeper
-    device.keeper_id = keeper.id if keeper is not None else None
-
-
-def _fitted(
-    session: Session, devices: Sequence[Device]
-) -> dict[tuple[int, ConsumableKind], list[Consumable]]:
-    """What is fitted in these devices, by kind, soonest to expire first.
-
-    visibility: for an administrator, see put_devices.
-    """
-    found: dict[tuple[int, ConsumableKind], list[Consumable]] = {}
-    for consumable in session.scalars(
-        select(Consumable)
-        .where(
-            Consumable.device_id.in_([device.id for device in devices]),
-            Consumable.state == ConsumableState.FITTED,
-        )
-        .order_by(Consumable.expires_on, Consumable.id)
-    ):
-        found.setdefault((consumable.device_id, consumable.kind), []).append(consumable)
-    return found
 
 
 def amend_device(
@@ -266,9 +67,11 @@ def amend_device(
     same_version(device, version)
     estate = queries.estate(session, who, device.estate_id) if device.estate_id is not None else None
     none_only_where_allowed(device, change, change.model_fields_set)
-    _put_fields(session, device, change, set(change.model_fields_set), estate)
+    put_fields(session, device, change, set(change.model_fields_set), estate)
+    amended = amended_fields(device)
     record_amendment(session, who, device, at=at)
     flush(session, "The device cannot be amended so.", None)
+    amended_by_hand(session, device, attributes_of(amended), at=at)
     return device
 
 
@@ -280,10 +83,11 @@ def withdraw_device(session: Session, who: Viewer, device_id: int, *, version: i
     device.state, device.out_of_service_reason = DeviceState.WITHDRAWN, None
     record_amendment(session, who, device, at=at)
     flush(session, "The device cannot be withdrawn.", None)
+    amended_by_hand(session, device, ["state"], at=at)
     return device
 
 
-def _put_fields(
+def put_fields(
     session: Session, device: Device, given: DeviceIn | DeviceAmend, names: set[str], estate: Estate | None
 ) -> None:
     """Puts the named fields of `given` on the device."""
@@ -294,13 +98,21 @@ def _put_fields(
         _put_position(device, given.position, estate)
     for name in names - {"position", "keeper"}:
         setattr(device, name, getattr(given, name))
-    if device.state is DeviceState.OUT_OF_SERVICE:
-        if not device.out_of_service_reason:
+    reason = device.out_of_service_reason if device.state is DeviceState.OUT_OF_SERVICE else None
+    if "out_of_service_reason" in names:
+        reason = given.out_of_service_reason
+    device.out_of_service_reason = checked_reason(device.state, reason)
+
+
+def checked_reason(state: DeviceState, reason: str | None) -> str | None:
+    """The reason of a device in that state. Raises InvalidInput where one lacks, or is too much."""
+    if state is DeviceState.OUT_OF_SERVICE:
+        if not reason:
             raise InvalidInput("Say why it is out of service.", field="out_of_service_reason")
-    elif "out_of_service_reason" in names and given.out_of_service_reason:
+        return reason
+    if reason:
         raise InvalidInput("A reason belongs to state 'out_of_service'.", field="out_of_service_reason")
-    else:
-        device.out_of_service_reason = None
+    return None
 
 
 def _put_position(device: Device, given: PositionIn, estate: Estate | None) -> None:
@@ -333,6 +145,7 @@ def fit_consumable(
     session.add(consumable)
     session.flush()
     record_new(session, who, consumable, at=at)
+    amended_by_hand(session, device, [EXPIRY[consumable.kind]], at=at)
     return consumable
 
 
@@ -347,6 +160,7 @@ def amend_consumable(
         setattr(consumable, name, getattr(change, name))
     record_amendment(session, who, consumable, at=at)
     flush(session, "The consumable cannot be amended so.", None)
+    amended_by_hand(session, device, [EXPIRY[consumable.kind]], at=at)
     return consumable
 
 
@@ -360,4 +174,5 @@ def withdraw_consumable(
     consumable.state = ConsumableState.WITHDRAWN
     record_amendment(session, who, consumable, at=at)
     flush(session, "The consumable cannot be withdrawn.", None)
+    amended_by_hand(session, device, [EXPIRY[consumable.kind]], at=at)
     return consumable

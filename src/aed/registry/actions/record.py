@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum, StrEnum
-from typing import Any
+from typing import Any, Final
 
 from geoalchemy2 import WKBElement, WKTElement
 from pydantic import BaseModel
@@ -16,9 +16,10 @@ from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.orm.exc import StaleDataError
 
 from aed.accounts.rules import Viewer
+from aed.bulk import insert_many
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput
 from aed.registry.models import Change, Consumable, Device, Estate, Gate, HolidayCalendar
-from aed.spatial import shape_of
+from aed.spatial import position_of, shape_of
 
 
 class Outcome(StrEnum):
@@ -67,8 +68,52 @@ def record_new(session: Session, who: Viewer, row: Row, *, at: datetime) -> None
     _keep(session, who, row, fields, at=at)
 
 
+def keep_new(
+    session: Session,
+    who: Viewer,
+    model: type[Device | Consumable],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    at: datetime,
+) -> None:
+    """The same for many rows that were just inserted, by column."""
+    said = who.name
+    insert_many(
+        session,
+        Change,
+        [
+            {
+                "subject": model.__tablename__,
+                "subject_id": str(row["id"]),
+                "at": at,
+                "who": said,
+                "fields": {
+                    name: [None, _plain(value)]
+                    for name, value in row.items()
+                    if value is not None and name not in _NOT_RECORDED
+                },
+            }
+            for row in rows
+        ],
+    )
+
+
 def record_amendment(session: Session, who: Viewer, row: Row, *, at: datetime) -> Outcome:
     """Keeps what is different in `row` from what is stored, if anything is. To be called before the flush."""
+    fields = amended_fields(row)
+    if not fields:
+        return Outcome.UNCHANGED
+    _keep(session, who, row, fields, at=at)
+    return Outcome.CHANGED
+
+
+def keep_note(session: Session, who: Viewer, row: Row, fields: dict[str, Any], *, at: datetime) -> None:
+    """What is to be known of a change and is no field of the row."""
+    _keep(session, who, row, fields, at=at)
+
+
+def amended_fields(row: Row) -> dict[str, Any]:
+    """{column: [before, now]} of what is different in `row` from what is stored."""
     fields: dict[str, Any] = {}
     state = instance_state(row)
     for name in _recorded(row):
@@ -78,16 +123,14 @@ def record_amendment(session: Session, who: Viewer, row: Row, *, at: datetime) -
             now = _plain(getattr(row, name))
             if before != now:
                 fields[name] = [before, now]
-    if not fields:
-        return Outcome.UNCHANGED
-    _keep(session, who, row, fields, at=at)
-    return Outcome.CHANGED
+    return fields
+
+
+_NOT_RECORDED: Final = ("id", "version", "origins")
 
 
 def _recorded(row: Row) -> list[str]:
-    return [
-        column.key for column in class_mapper(type(row)).column_attrs if column.key not in ("id", "version")
-    ]
+    return [column.key for column in class_mapper(type(row)).column_attrs if column.key not in _NOT_RECORDED]
 
 
 def _keep(session: Session, who: Viewer, row: Row, fields: dict[str, Any], *, at: datetime) -> None:
@@ -96,6 +139,11 @@ def _keep(session: Session, who: Viewer, row: Row, fields: dict[str, Any], *, at
 
 def _plain(value: object) -> object:
     """A value as JSON keeps it: points as [lat, lon], areas as WKT."""
+    if value is None or type(value) in (str, int, float):
+        return value
+    if isinstance(value, WKTElement) and value.data.startswith("POINT("):
+        here = position_of(value)
+        return [here.lat, here.lon]
     if isinstance(value, WKBElement | WKTElement):
         shape = shape_of(value)
         return [shape.y, shape.x] if isinstance(shape, Point) else shape.wkt

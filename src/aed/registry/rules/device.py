@@ -41,6 +41,13 @@ class ConsumableKind(StrEnum):
     BATTERY = "battery"
 
 
+EXPIRY = {
+    ConsumableKind.PADS: "pads_expire_on",
+    ConsumableKind.CHILD_PADS: "child_pads_expire_on",
+    ConsumableKind.BATTERY: "battery_expires_on",
+}
+"""What lists call the day on which each expires."""
+
 NEEDED_KINDS = (ConsumableKind.PADS, ConsumableKind.BATTERY)
 """Without these a device is of no use."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +20,7 @@ from aed.registry.rules.device import (
     DeviceState,
     Entry,
 )
+from aed.registry.rules.origin import THE_OTHERS, origins_in
 from aed.registry.schemas.fields import Day, Floor, Label, OpeningHours, PositionIn, PositionOut, Ref, Source
 from aed.sharing.rules import Audience, is_of_the_house
 from aed.spatial import position_of
@@ -157,8 +158,16 @@ class ConsumableOut(BaseModel):
         )
 
 
+class OriginOut(BaseModel):
+    """Which source said it, and when it was taken; null: before that was recorded."""
+
+    source: str
+    at: datetime | None
+
+
 class DeviceOut(BaseModel):
-    """One device as its viewer may see it; serial, keeper and guard are for its own people and dispatch."""
+    """One device as its viewer may see it; serial, keeper, guard and the origins are for its own people and
+    dispatch."""
 
     id: Id
     source: str
@@ -189,6 +198,9 @@ class DeviceOut(BaseModel):
     last_checked_on: date | None
     first_expiry: date | None
     consumables: list[ConsumableOut]
+    origins: dict[str, OriginOut] | None = Field(
+        description="Where its attributes come from: those that are named, and `*` all others"
+    )
     links: dict[str, str] = Field(description="Opens the map of that name at the right place")
     version: int
 
@@ -231,9 +243,16 @@ class DeviceOut(BaseModel):
                 (item.expires_on for item in device.consumables if item.kind in NEEDED_KINDS), default=None
             ),
             consumables=[ConsumableOut.of(item) for item in device.consumables],
+            origins=_origins(device) if inside else None,
             links=map_links(here, label=device.place_zh or device.place_en or "AED"),
             version=device.version,
         )
+
+
+def _origins(device: Device) -> dict[str, OriginOut]:
+    found = origins_in(device.origins, device.source)
+    said = {**found.named, THE_OTHERS: found.others}
+    return {name: OriginOut(source=origin.source, at=origin.at) for name, origin in said.items()}
 
 
 class PointGeometry(BaseModel):

@@ -1,0 +1,89 @@
+"""What an import of devices did to the register, or would do, for people."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aed.cli.screen import say, table
+from aed.interchange.actions import DeviceReport
+from aed.interchange.actions.merging import Taken
+
+SHOWN = 20
+
+
+def tell_what_became(report: DeviceReport, *, in_detail: bool) -> None:
+    """A sentence for each thing that is more than new, changed or unchanged; in detail, each row too."""
+    if report.joined:
+        say(f"{report.joined} are devices that another list has registered: joined.")
+    if in_detail:
+        _tables(report)
+    if report.waiting:
+        say(f"{report.waiting} may be devices that another list has registered: see aed reviews list.")
+    if report.conflicting:
+        say(f"{report.conflicting} say otherwise than another list: see aed reviews list.")
+    for gone in report.gone:
+        if gone.is_held_back:
+            say(
+                f"{len(gone.source_ids)} of {gone.source} are missing, too many to be believed: they stay as "
+                "they are until a person decides, see aed reviews list."
+            )
+        else:
+            say(f"{len(gone.source_ids)} of {gone.source} are no longer listed: gone.")
+    if report.unnamed:
+        say("Nothing counts as gone: not every row says which device it is.")
+
+
+def _tables(report: DeviceReport) -> None:
+    _table("New", ["where", "source", "id"], [_row(each) for each in report.added], report.new)
+    changed = [
+        (*_row(each), name, _words(before), _words(now))
+        for each in report.amended
+        for name, (before, now) in sorted(each.changes.items())
+    ]
+    columns = ["where", "source", "id", "what", "before", "now"]
+    _table("Changed", columns, changed, report.changed and len(changed))
+    matched = [
+        (
+            *_row(each),
+            each.match.device_id,
+            f"{each.match.likeness.score:.2f}",
+            "joined" if each.match.is_sure else "asked",
+            "; ".join(sign.said for sign in each.match.likeness.signs),
+        )
+        for each in report.matched
+        if each.match is not None
+    ]
+    columns = ["where", "source", "id", "device", "score", "", "because"]
+    _table("Perhaps registered already", columns, matched, report.joined + report.waiting)
+    disputed = [(*_row(each), each.device_id, ", ".join(each.conflicts)) for each in report.disputed]
+    _table("Two lists disagree", ["where", "source", "id", "device", "about"], disputed, report.conflicting)
+    gone = [
+        (each.source, source_id, "held back" if each.is_held_back else "")
+        for each in report.gone
+        for source_id in each.source_ids[:SHOWN]
+    ]
+    count = sum(len(each.source_ids) for each in report.gone)
+    _table("No longer listed", ["source", "id", ""], gone, count)
+
+
+def _row(taken: Taken) -> tuple[str, str, str]:
+    return taken.entry.where, taken.entry.source, taken.entry.source_id
+
+
+def _table(title: str, columns: list[str], rows: list[Any], count: int) -> None:
+    if not rows:
+        return
+    table(title, columns, rows[:SHOWN])
+    if count > SHOWN:
+        say(f"… and {count - SHOWN} more.")
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        told = {name: part for name, part in value.items() if part is not None}
+        if "given" in told:
+            lat, lon, datum = told["given"]
+            return f"{lat} {lon} {datum}"
+        return " · ".join(str(part) for part in told.values())
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,124 @@
+"""aed feeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.cli.context import opened, operator, reading, writing
+from aed.cli.screen import counting, say, table
+from aed.db import reads
+from aed.errors import Conflict
+from aed.interchange import jobs, queries
+from aed.interchange.actions.feeds import FeedGiven, put_feed, remove_feed
+from aed.interchange.actions.thresholds import thresholds_in
+from aed.interchange.formats.mapping import text_of_mapping
+from aed.interchange.formats.recognise import DeviceFormat
+from aed.interchange.rules.feed import MOST_HOURS, FeedResult
+from aed.schedule import PATIENT_MS, fetching, is_run_here
+from aed.settings import load_settings
+
+feeds = typer.Typer(no_args_is_help=True, help="Lists that are fetched again and again.")
+
+Name = Annotated[str, typer.Argument(help="What it is called, such as its source")]
+
+
+@feeds.command("add")
+def add(
+    name: Name,
+    url: Annotated[str, typer.Argument(help="Where the list is: https://…")],
+    every: Annotated[int, typer.Option(min=1, max=MOST_HOURS, help="In hours")] = 24,
+    form: Annotated[DeviceFormat | None, typer.Option("--format", help="Recognised when left out")] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="A mapping file, which is kept with the feed: read by that")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="For new devices whose row names neither estate nor region")
+    ] = None,
+) -> None:
+    """Follow a list of devices from now on; one of that name is changed."""
+    settings = load_settings()
+    given = FeedGiven(
+        name=name,
+        url=url,
+        every_hours=every,
+        form=form,
+        mapping=text_of_mapping(mapping) if mapping is not None else None,
+        region=region,
+    )
+    with writing(settings) as session:
+        is_new = put_feed(session, operator(), given, by=fetching(settings), at=clock.now())
+    say(f"{name} is {'followed' if is_new else 'changed: it is followed'} every {every} h.")
+    if not is_run_here(settings):
+        say("`aed serve` does not run it here (AED_RUN_JOBS): run `aed feeds run` on a timetable.")
+
+
+@feeds.command("list")
+def show_all() -> None:
+    """Which are followed, how the last try ended, and when the next one is."""
+    with reading() as session:
+        rows = [
+            (
+                feed.name,
+                f"{feed.every_hours} h",
+                _moment(feed.last_taken_at),
+                _moment(feed.next_due_at),
+                f"{feed.last_result or 'not tried yet'}"
+                + (f" {feed.failures}x" if feed.failures > 1 else ""),
+                (f"{_moment(feed.last_tried_at)}: {feed.last_said}\n" if feed.last_said else "") + feed.url,
+            )
+            for feed in queries.feeds(session)
+        ]
+    table(None, ["name", "every", "taken (UTC)", "next", "last try", ""], rows)
+
+
+@feeds.command("run")
+def run(
+    name: Annotated[str | None, typer.Argument(help="Its name; all that are due if left out")] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Take the file even if it did not change")] = False,
+) -> None:
+    """Fetch and import now."""
+    settings = load_settings()
+    patient = {"lock_timeout_ms": PATIENT_MS, "statement_timeout_ms": PATIENT_MS}
+    failed = []
+    with opened(settings.model_copy(update=patient)) as database:
+        if name is not None:
+            names = [name]
+        else:
+            with reads(database) as session:
+                names = list(queries.feeds_due(session, at=clock.now()))
+        for each in names:
+            with counting(each) as progress:
+                found = jobs.run_feed(
+                    database,
+                    each,
+                    clock.now,
+                    by=fetching(settings),
+                    thresholds=thresholds_in(settings),
+                    is_asked_for=name is not None,
+                    is_anew=anew,
+                    progress=progress,
+                )
+            if found is not None and found.result is FeedResult.FAILED:
+                failed.append(f"{found.name}: {found.said}")
+            elif found is not None:
+                say(f"{found.name}: {found.result.replace('_', ' ')}. {found.said}")
+    if not names:
+        say("No feed is due.")
+    if failed:
+        raise Conflict(" ".join(failed))
+
+
+@feeds.command("remove")
+def remove(name: Name) -> None:
+    """Follow it no longer. Its devices stay."""
+    with writing() as session:
+        remove_feed(session, operator(), name)
+    say(f"{name} is no longer followed; its devices stay.")
+
+
+def _moment(moment: object) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment is not None else ""

@@ -1,0 +1,134 @@
+"""aed lint."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.cli.context import operator, reading
+from aed.cli.screen import counting, say, table, warn
+from aed.errors import AedError, InvalidInput
+from aed.interchange.actions.linting import Linted, finding_as_json, lint_list, summary_as_json
+from aed.interchange.formats.mapping import mapping_of
+from aed.interchange.formats.marked import write_marked
+from aed.interchange.formats.recognise import DeviceFormat
+from aed.interchange.rules.finding import Finding, FindingKind, Severity
+from aed.interchange.rules.lint_words import CHINESE_SEVERITY, shown
+
+SHOWN_OF_A_KIND = 5
+CLEAN, HAS_ERRORS, NOT_A_LIST = 0, 1, 2
+
+
+def lint(
+    file: Annotated[Path, typer.Argument(help="A list of devices, in any format that can be imported")],
+    form: Annotated[DeviceFormat | None, typer.Option("--format", help="Recognised when left out")] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="A mapping file (YAML) for a list that nobody has seen")
+    ] = None,
+    country: Annotated[
+        str | None, typer.Option(help="Where the list lies, such as CN; else what its format or its rows say")
+    ] = None,
+    register: Annotated[
+        bool, typer.Option("--register", help="Compare with the registered devices and estates too")
+    ] = False,
+    marked: Annotated[
+        Path | None,
+        typer.Option(help="Write the list back here with a column of findings: .csv, .xlsx, .geojson"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All findings for a machine")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show every finding, notes too")] = False,
+) -> None:
+    """Look a list over before it is imported: every doubt, by row and column, with what would be right.
+
+    Ends with 0 where there are no errors, with 1 where there are, with 2 where it cannot be read.
+    """
+    try:
+        with ExitStack() as stack:
+            session = stack.enter_context(reading()) if register else None
+            progress = stack.enter_context(counting("rows"))
+            linted = stack.enter_context(
+                lint_list(
+                    file,
+                    on=clock.now().date(),
+                    form=form,
+                    mapping=mapping_of(mapping) if mapping is not None else None,
+                    country=_country(country),
+                    register=(session, operator()) if session is not None else None,
+                    progress=progress,
+                )
+            )
+            if marked is not None:
+                write_marked(file, marked, linted.marks(), first=linted.first, encodings=linted.encodings)
+            if as_json:
+                _write_json(linted)
+            else:
+                _show(linted, everything=everything)
+            status = HAS_ERRORS if linted.has_errors else CLEAN
+    except AedError as error:
+        if as_json:
+            say(json.dumps({"file": file.name, "error": error.detail}, ensure_ascii=False))
+        warn(f"aed: {error.detail}")
+        raise typer.Exit(NOT_A_LIST) from None
+    raise typer.Exit(status)
+
+
+def _country(code: str | None) -> str | None:
+    if code is None:
+        return None
+    if not (len(code) == 2 and code.isascii() and code.isalpha()):
+        raise InvalidInput("--country is the two letters of a country, such as CN.", field="country")
+    return code.upper()
+
+
+def _write_json(linted: Linted) -> None:
+    """One object; the findings a line each."""
+    beginning = json.dumps(summary_as_json(linted), ensure_ascii=False)
+    sys.stdout.write(f'{beginning[:-1]}, "findings": [')
+    for count, finding in enumerate(linted.findings()):
+        separator = ",\n" if count else "\n"
+        sys.stdout.write(separator + json.dumps(finding_as_json(finding), ensure_ascii=False))
+    sys.stdout.write("\n]}\n")
+
+
+def _show(linted: Linted, *, everything: bool) -> None:
+    severities = linted.severities()
+    counted = ", ".join(
+        f"{severities[severity]:,} {severity.value}{'' if severities[severity] == 1 else 's'} "
+        f"{CHINESE_SEVERITY[severity]}"
+        for severity in Severity
+    )
+    say(f"{linted.file}: {linted.title}; {linted.rows:,} rows; {counted}.")
+    if not linted.counts:
+        return
+    order = list(Severity)
+    rows = sorted(linted.counts.items(), key=lambda each: (order.index(each[0][1]), -each[1]))
+    table(
+        None,
+        ["what", "how bad", "findings"],
+        [(shown(kind), f"{how.value} {CHINESE_SEVERITY[how]}", f"{count:,}") for (kind, how), count in rows],
+        right=["findings"],
+    )
+    told: Counter[FindingKind] = Counter()
+    for finding in linted.findings():
+        if everything or (finding.severity is not Severity.NOTE and told[finding.kind] < SHOWN_OF_A_KIND):
+            told[finding.kind] += 1
+            _tell(finding)
+    left = sum(severities.values()) - told.total()
+    if left > 0:
+        say(f"… and {left:,} more: --all shows every finding, --json and --marked FILE write them.")
+
+
+def _tell(finding: Finding) -> None:
+    say(f"{finding.where}: {shown(finding.kind)} ({finding.severity.value})")
+    if finding.column or finding.read:
+        say(f"    {': '.join(part for part in (finding.column, finding.read) if part)}")
+    say(f"    {finding.wrong}")
+    if finding.right:
+        say(f"    → {finding.right}")

@@ -1,0 +1,149 @@
+"""aed reviews, aed sources."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from aed import clock
+from aed.cli.context import operator, reading, writing_much
+from aed.cli.screen import say, table
+from aed.interchange import queries
+from aed.interchange.actions.deciding import decide
+from aed.interchange.actions.ranking import put_source
+from aed.interchange.actions.thresholds import thresholds_in
+from aed.interchange.models import Review
+from aed.interchange.rules.merge import HAND_RANK, rank_of
+from aed.interchange.rules.review import DECISIONS, Decision, ReviewKind
+from aed.settings import load_settings
+
+reviews = typer.Typer(no_args_is_help=True, help="What a person must decide about imported lists.")
+sources = typer.Typer(no_args_is_help=True, help="The lists that devices come from, and whom to believe.")
+
+ReviewId = Annotated[int, typer.Argument(min=1, help="Its number, see aed reviews list")]
+
+
+@reviews.command("list")
+def show_all(
+    decided: Annotated[bool, typer.Option("--all", help="What is decided too")] = False,
+    after: Annotated[int, typer.Option(min=0, help="Only those with a higher number")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+) -> None:
+    """What is to be decided, the oldest first."""
+    with reading() as session:
+        found = queries.reviews(session, is_open=not decided, limit=limit + 1, after_id=after)
+        rows = [(each.id, each.kind, _about(each), _in_short(each), each.decision) for each in found[:limit]]
+    if not rows:
+        say("There is nothing to decide.")
+        return
+    table(None, ["id", "kind", "about", "", "decided"], rows, right=["id"])
+    if len(found) > limit:
+        say(f"More follow: --after {rows[-1][0]}.")
+
+
+@reviews.command("show")
+def show(review_id: ReviewId) -> None:
+    """One with its evidence, and what can be answered."""
+    with reading() as session:
+        review = queries.review(session, review_id)
+        say(f"{review.kind} {review.id}, asked {review.opened_at:%Y-%m-%d %H:%M} UTC: {_about(review)}")
+        if review.decision is not None:
+            say(f"decided: {review.decision}, {review.decided_at:%Y-%m-%d %H:%M} UTC by {review.decided_by}")
+        for line in _evidence(review):
+            say(line)
+        answers = " | ".join(DECISIONS[review.kind])
+    say(f"aed reviews decide {review_id} {answers}")
+
+
+@reviews.command("decide")
+def decide_one(
+    review_id: ReviewId,
+    decision: Annotated[Decision, typer.Argument(help="As aed reviews show says")],
+) -> None:
+    """Answer one: same or different; take or keep; accept or refuse."""
+    with writing_much() as session:
+        decide(
+            session,
+            operator(),
+            review_id,
+            decision,
+            thresholds=thresholds_in(load_settings()),
+            at=clock.now(),
+        )
+    say(f"Review {review_id}: {decision}.")
+
+
+def _about(review: Review) -> str:
+    record = f"{review.source} {review.source_id}".strip()
+    device = f", device {review.device_id}" if review.device_id is not None else ""
+    return f"{record}{device}{f', {review.attribute}' if review.attribute else ''}"
+
+
+def _in_short(review: Review) -> str:
+    evidence = review.evidence
+    match review.kind:
+        case ReviewKind.DUPLICATE:
+            return f"the same device? score {evidence['score']:.2f}"
+        case ReviewKind.CONFLICT:
+            present, offered = evidence["present"], evidence["offered"]
+            both = [f"{said['source']}: {_told(said['value'])}" for said in (present, offered)]
+            return " | ".join(both)
+        case ReviewKind.SHRINK:
+            return f"{evidence['missing']} of {evidence['listed_before']} are missing"
+
+
+def _evidence(review: Review) -> list[str]:
+    evidence = review.evidence
+    match review.kind:
+        case ReviewKind.DUPLICATE:
+            signs = [f"  {sign['weight']:+.1f}  {sign['said']}" for sign in evidence["signs"]]
+            record = [f"  {name}: {_told(value)}" for name, value in evidence["record"].items()]
+            return [f"score {evidence['score']:.3f}, of", *signs, "the list says", *record]
+        case ReviewKind.CONFLICT:
+            return [
+                f"  {which}, of {said['source'] if said['source'] != 'registry' else 'a person'}: "
+                f"{_told(said['value'])}"
+                for which, said in (("stands", evidence["present"]), ("offered", evidence["offered"]))
+            ]
+        case ReviewKind.SHRINK:
+            return [
+                f"  {evidence['missing']} of {evidence['listed_before']} are not in the last list, such as",
+                *(f"  {source_id}" for source_id in evidence["examples"]),
+            ]
+
+
+def _told(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+@sources.command("list")
+def show_sources() -> None:
+    """Every source, the one that is believed first on top."""
+    with reading() as session:
+        ranks = queries.ranks(session)
+        rows = [
+            (each.source, rank_of(each.source, ranks), each.live, each.gone, each.waiting, each.title)
+            for each in queries.sources(session)
+        ]
+    rows.sort(key=lambda row: (-row[1], row[0]))
+    columns = ["source", "rank", "listed", "gone", "waiting", "title"]
+    table(None, columns, rows, right=["rank", "listed", "gone", "waiting"])
+
+
+@sources.command("set")
+def set_source(
+    name: Annotated[str, typer.Argument(help="Such as osm")],
+    rank: Annotated[
+        int | None, typer.Option(min=0, max=HAND_RANK, help=f"50 is usual, {HAND_RANK} a person's")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="What people call it")] = None,
+    country: Annotated[str | None, typer.Option(help="Two letters, such as CN")] = None,
+) -> None:
+    """Say whom to believe: of two lists that disagree, the one ranked higher."""
+    with writing_much() as session:
+        source = put_source(
+            session, operator(), name, rank=rank, title=title, country=country, at=clock.now()
+        )
+        say(f"{source.name} has rank {source.rank}.")

@@ -1,0 +1,60 @@
+"""Which sources are believed."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from itertools import batched
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer, may_administer
+from aed.db import alone
+from aed.errors import InvalidInput
+from aed.interchange import queries
+from aed.interchange.actions.holding import hold
+from aed.interchange.actions.taking import ROWS_AT_ONCE as AT_ONCE
+from aed.interchange.actions.taking import Estates
+from aed.interchange.models import ListSource
+from aed.interchange.rules.merge import DEFAULT_RANK, HAND_RANK
+from aed.registry.rules.origin import BY_HAND
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+def put_source(
+    session: Session,
+    who: Viewer,
+    name: str,
+    *,
+    rank: int | None = None,
+    title: str | None = None,
+    country: str | None = None,
+    at: datetime,
+) -> ListSource:
+    """What is given of the source holds from now on, and what follows for devices that others list too."""
+    may_administer(who)
+    alone(session, "import")
+    if not _NAME.fullmatch(name):
+        raise InvalidInput("A source's name is of letters, digits and . _ : -, at most 64.", field="name")
+    if name == BY_HAND:
+        raise InvalidInput("What people amend by hand outranks every list.", field="name")
+    if rank is not None and not 0 <= rank <= HAND_RANK:
+        raise InvalidInput(f"A rank is from 0 to {HAND_RANK}.", field="rank")
+    if country is not None and not re.fullmatch(r"[A-Z]{2}", country):
+        raise InvalidInput("A country is two capital letters, such as CN.", field="country")
+    source = session.get(ListSource, name) or ListSource(name=name, rank=DEFAULT_RANK)
+    if rank is not None:
+        source.rank = rank
+    if title is not None:
+        source.title = title[:200]
+    if country is not None:
+        source.country = country
+    session.add(source)
+    session.flush()
+    if rank is not None:
+        ranks, estates = queries.ranks(session), Estates(session)
+        for some in batched(queries.shared_devices(session, name), AT_ONCE):
+            hold(session, who, some, ranks=ranks, estates=estates, at=at)
+    return source

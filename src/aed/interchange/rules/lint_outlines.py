@@ -1,0 +1,236 @@
+"""In which country points lie, or in which sea: from outlines that are good to some kilometres.
+
+`geodata/make_country_outlines.py` says where they come from. They are for doubts about a list, not for
+borders: nothing is said about a point that is nearer to a line than the outline is good.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import zlib
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final, TypedDict
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from aed.geo import Position, in_mainland_china
+
+type Degrees = NDArray[np.float64]
+type Numbers = NDArray[np.int64]
+
+BORDER_METRES: Final = 5_000.0
+"""How far beyond a border a point must lie to be called outside: Natural Earth's lines are good to 1-4 km,
+and they were simplified by up to 2 km."""
+COAST_METRES: Final = 25_000.0
+"""The same for the sea, which the outline has where islands of some kilometres are: Wang'an in the Taiwan
+Strait, with 4,000 people, lies 19 km from the nearest coast in it."""
+NOWHERE: Final = -1
+HALF_ROUND: Final = 180.0
+
+_METRES_PER_DEGREE: Final = 111_195.0
+_POLAR: Final = 85.0
+_TOGETHER: Final = {
+    "CN": {"HK", "MO", "TW"},
+    "DK": {"FO", "GL"},
+    "FI": {"AX"},
+    "FR": {"BL", "MF", "NC", "PF", "PM", "TF", "WF"},
+    "GB": {"GG", "GI", "IM", "JE"},
+    "NL": {"AW", "CW", "SX"},
+    "US": {"AS", "GU", "MP", "PR", "UM", "VI"},
+}
+"""What a list of a country may hold beside its own outline, so that nobody is told off for it."""
+
+
+class _Named(TypedDict):
+    code: str
+    name: str
+
+
+class _File(TypedDict):
+    units_per_degree: int
+    arcs: str
+    polygons: str
+    countries: list[_Named]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlines:
+    """The land as polygons on the Mercator plane, where "near" means the same in all directions."""
+
+    tree: shapely.STRtree
+    parts: NDArray[np.object_]
+    owners: Numbers
+    """Which country a part is of."""
+    codes: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def knows(self, code: str) -> bool:
+        return code in self.codes
+
+    def name_of(self, code: str) -> str:
+        return self.names[self.codes.index(code)] if code in self.codes else code
+
+
+@functools.cache
+def outlines() -> Outlines:
+    """Read on first use, which takes about 0.1 s."""
+    content: _File = json.loads(resources.files("aed").joinpath("country_outlines.json").read_bytes())
+    arcs = _arcs(_unpacked(content["arcs"]), content["units_per_degree"])
+    numbers = iter(_unpacked(content["polygons"]).tolist())
+    parts: list[shapely.Geometry] = []
+    owners: list[int] = []
+    for owner in range(len(content["countries"])):
+        before = 0
+        for _ in range(next(numbers)):
+            rings: list[Degrees] = []
+            for _ in range(next(numbers)):
+                pieces: list[Degrees] = []
+                for _ in range(next(numbers)):
+                    before += next(numbers)
+                    arc = arcs[before] if before >= 0 else arcs[~before][::-1]
+                    pieces.append(arc[1:] if pieces else arc)
+                rings.append(np.vstack(pieces))
+            found = _polygons(rings)
+            parts += found
+            owners += [owner] * len(found)
+    whole = np.array(parts)
+    crossing = ~shapely.is_valid(whole)
+    whole[crossing] = shapely.make_valid(whole[crossing])
+    shapely.prepare(whole)
+    codes = tuple(each["code"] for each in content["countries"])
+    names = tuple(each["name"] for each in content["countries"])
+    return Outlines(shapely.STRtree(whole), whole, np.array(owners, dtype=np.int64), codes, names)
+
+
+def _polygons(rings: list[Degrees]) -> list[shapely.Geometry]:
+    """The polygon of an outer ring and its holes; cut in two where it crosses the antimeridian."""
+    outer, *holes = [ring for ring in rings if len(ring) > 3] or [np.empty((0, 2))]
+    if not outer.size:
+        return []  # an island smaller than the rounding
+    if np.abs(np.diff(outer[:, 0])).max() <= HALF_ROUND:
+        return [shapely.Polygon(outer, holes)]
+    x = np.unwrap(outer[:, 0], period=2 * HALF_ROUND)
+    ring = np.column_stack([x, outer[:, 1]])
+    if abs(x[-1] - x[0]) > HALF_ROUND:  # around the pole
+        pole = np.sign(outer[0, 1]) * _plane(np.array([_POLAR]), np.array([0.0]))[1][0]
+        ring = np.vstack([ring, [x[-1], pole], [x[0], pole]])
+    whole = shapely.make_valid(shapely.Polygon(ring))
+    found: list[shapely.Geometry] = []
+    for turn in (-2 * HALF_ROUND, 0.0, 2 * HALF_ROUND):
+        part = shapely.clip_by_rect(whole, turn - HALF_ROUND, -1_000.0, turn + HALF_ROUND, 1_000.0)
+        moved = shapely.transform(part, lambda points, turn=turn: points - [turn, 0.0])  # type: ignore[misc]
+        found += [each for each in shapely.get_parts(moved).tolist() if isinstance(each, shapely.Polygon)]
+    return found
+
+
+def countries_of(lats: Degrees, lons: Degrees) -> Numbers:
+    """Of each point the number of its country in `Outlines.codes`; NOWHERE for the sea, and for what is no
+    number."""
+    known = outlines()
+    x, y = _plane(lats, lons)
+    found = np.full(len(lats), NOWHERE, dtype=np.int64)
+    for part, inside in _by_part(known, x, y):
+        found[inside] = known.owners[part]
+    return found
+
+
+def _by_part(known: Outlines, x: Degrees, y: Degrees) -> list[tuple[int, Numbers]]:
+    """Of each part the points in it: the boxes of the parts first, then the parts."""
+    good = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    if not len(good):
+        return []
+    # Points of a list lie in few parts: those whose boxes touch the box of a block of the list's points.
+    found: list[tuple[int, Numbers]] = []
+    area = shapely.box(x[good].min(), y[good].min(), x[good].max(), y[good].max())
+    bounds = shapely.bounds(known.parts)
+    for part in np.sort(known.tree.query(area)).tolist():
+        west, south, east, north = bounds[part]
+        near = good[(x[good] >= west) & (x[good] <= east) & (y[good] >= south) & (y[good] <= north)]
+        if len(near):
+            inside = near[shapely.contains_xy(known.parts[part], x[near], y[near])]
+            if len(inside):
+                found.append((part, inside))
+    return found
+
+
+def is_in(
+    code: str, lats: Degrees, lons: Degrees, *, within_metres: float = BORDER_METRES
+) -> NDArray[np.bool_]:
+    """Whether each point lies in the country or so near to it; what is no number does not."""
+    known = outlines()
+    codes = {code} | _TOGETHER.get(code, set())
+    owners = [number for number, each in enumerate(known.codes) if each in codes]
+    is_part = np.isin(known.owners, owners)
+    found: NDArray[np.bool_] = np.isin(countries_of(lats, lons), owners)
+    left = np.flatnonzero(~found & np.isfinite(lats) & np.isfinite(lons))
+    if len(left):
+        beyond, part = _near(known, lats[left], lons[left], within_metres)
+        found[left[np.unique(beyond[is_part[part]])]] = True
+    if code == "CN":
+        for row in np.flatnonzero(~found & np.isfinite(lats) & np.isfinite(lons)).tolist():
+            found[row] = in_mainland_china(Position(float(lats[row]), float(lons[row])))
+    return found
+
+
+def is_at_sea(lats: Degrees, lons: Degrees, *, beyond_metres: float = COAST_METRES) -> NDArray[np.bool_]:
+    """Whether each point lies in no country and that far from the land of any."""
+    found: NDArray[np.bool_] = (countries_of(lats, lons) == NOWHERE) & np.isfinite(lats) & np.isfinite(lons)
+    left = np.flatnonzero(found)
+    if len(left):
+        near, _ = _near(outlines(), lats[left], lons[left], beyond_metres)
+        found[left[np.unique(near)]] = False
+    return found
+
+
+def metres_from(code: str, lat: float, lon: float) -> float:
+    """How far a point lies from the country, by its outline; infinite for a country that is not known."""
+    known = outlines()
+    codes = {code} | _TOGETHER.get(code, set())
+    owners = [number for number, each in enumerate(known.codes) if each in codes]
+    x, y = _plane(np.array([lat]), np.array([lon]))
+    apart = shapely.distance(shapely.Point(x[0], y[0]), known.parts[np.isin(known.owners, owners)])
+    nearest = float(np.min(apart)) if len(apart) else float("inf")
+    return nearest * _METRES_PER_DEGREE * float(np.cos(np.radians(lat)))
+
+
+def _near(known: Outlines, lats: Degrees, lons: Degrees, metres: float) -> tuple[Numbers, Numbers]:
+    """Pairs of point and part that are no farther apart than that."""
+    x, y = _plane(lats, lons)
+    reach = metres / _METRES_PER_DEGREE / np.cos(np.radians(np.clip(lats, -_POLAR, _POLAR)))
+    found = known.tree.query(shapely.points(x, y), predicate="dwithin", distance=reach)
+    return found[0].astype(np.int64), found[1].astype(np.int64)
+
+
+def _plane(lats: Degrees, lons: Degrees) -> tuple[Degrees, Degrees]:
+    """The Mercator plane, in degrees at the equator; the poles stay on it."""
+    y: Degrees = np.degrees(np.arcsinh(np.tan(np.radians(np.clip(lats, -_POLAR, _POLAR)))))
+    return lons, y
+
+
+def _unpacked(text: str) -> Numbers:
+    """Variable-length numbers, all at once."""
+    octets = np.frombuffer(zlib.decompress(base64.b85decode(text)), dtype=np.uint8)
+    ends = np.flatnonzero(octets < 0x80)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    places = np.arange(len(octets)) - np.repeat(starts, ends - starts + 1)
+    parts = (octets & 0x7F).astype(np.int64) << (7 * places)
+    values = np.add.reduceat(parts, starts)
+    result: Numbers = np.where(values & 1, -(values + 1 >> 1), values >> 1)
+    return result
+
+
+def _arcs(numbers: Numbers, units: int) -> list[Degrees]:
+    arcs: list[Degrees] = []
+    place = 0
+    while place < len(numbers):
+        count = int(numbers[place])
+        steps = numbers[place + 1 : place + 1 + 2 * count].reshape(-1, 2)
+        x, y = np.cumsum(steps, axis=0).T / units
+        arcs.append(np.column_stack(_plane(y, x)))
+        place += 1 + 2 * count
+    return arcs

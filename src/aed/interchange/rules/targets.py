@@ -1,0 +1,119 @@
+"""Where a feed may be fetched from: public addresses, over HTTP or HTTPS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+
+from aed.errors import InvalidInput
+
+type Address = IPv4Address | IPv6Address
+
+LONGEST_URL: Final = 2000
+_PORTS: Final = {"http": 80, "https": 443}
+
+_PRIVATE: Final[Mapping[IPv4Network | IPv6Network, str]] = {
+    IPv4Network("127.0.0.0/8"): "this machine itself",
+    IPv6Network("::1/128"): "this machine itself",
+    IPv4Network("10.0.0.0/8"): "a private network",
+    IPv4Network("172.16.0.0/12"): "a private network",
+    IPv4Network("192.168.0.0/16"): "a private network",
+    IPv4Network("100.64.0.0/10"): "a provider's inner network",
+    IPv6Network("fc00::/7"): "a private network",
+}
+"""What an operator may open: networks of one's own."""
+_NEVER: Final[Mapping[IPv4Network | IPv6Network, str]] = {
+    IPv4Network("0.0.0.0/8"): "no address of a server",
+    IPv4Network("169.254.0.0/16"): "a link-local address, where machines keep their secrets",
+    IPv4Network("192.88.99.0/24"): "a way into another network",
+    IPv4Network("224.0.0.0/4"): "a multicast address",
+    IPv6Network("fe80::/10"): "a link-local address, where machines keep their secrets",
+    IPv6Network("ff00::/8"): "a multicast address",
+    IPv6Network("::ffff:0:0/96"): "an IPv4 address in disguise",
+    IPv6Network("2002::/16"): "an IPv4 address in disguise",
+    IPv6Network("2001::/32"): "an IPv4 address in disguise",
+}
+_IPV4_BEHIND_IPV6: Final = IPv6Network("64:ff9b::/96")
+"""How a network without IPv4 reaches an IPv4 server (RFC 6052): as good as that server's own address."""
+_GLOBAL_IPV6: Final = ip_network("2000::/3")
+
+
+def why_refused(address: Address, *, is_private_allowed: bool = False) -> str | None:
+    """What an address is that no feed is fetched from; None for one that is public.
+
+    `is_private_allowed` opens the machine itself and private networks, and nothing else.
+    """
+    if address in _IPV4_BEHIND_IPV6:
+        return why_refused(IPv4Address(int(address) & 0xFFFF_FFFF), is_private_allowed=is_private_allowed)
+    for networks, is_open in ((_NEVER, False), (_PRIVATE, is_private_allowed)):
+        for network, what in networks.items():
+            if address in network:
+                return None if is_open else what
+    if isinstance(address, IPv6Address) and address not in _GLOBAL_IPV6:
+        return "no address of the public internet"
+    if not address.is_global or address.is_reserved:
+        return "no address of the public internet"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server's name and port, and what is asked of it."""
+
+    url: str
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def address(self) -> Address | None:
+        """Where the URL names an address in place of a name."""
+        try:
+            return ip_address(self.host)
+        except ValueError:
+            return None
+
+
+def target_of(url: str) -> Target:
+    """What a URL points at. Raises InvalidInput for one that is refused whatever its address."""
+    if len(url) > LONGEST_URL:
+        raise InvalidInput(f"A feed's URL has at most {LONGEST_URL} characters.", field="url")
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+        raise InvalidInput(
+            "A URL holds no spaces and only ASCII: copy it from the browser's address line.", field="url"
+        )
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise InvalidInput(
+            "This is not a URL: it must look like https://host/list.csv.", field="url"
+        ) from None
+    if parts.scheme not in _PORTS or not parts.hostname or "%" in parts.hostname:
+        raise InvalidInput("A feed's URL begins with https:// or http:// and a server's name.", field="url")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidInput("A feed's URL holds no user and no password: it is shown and logged.", field="url")
+    return Target(
+        url=parts._replace(fragment="").geturl(),
+        scheme=parts.scheme,
+        host=parts.hostname,
+        port=port if port is not None else _PORTS[parts.scheme],
+    )
+
+
+def redirected(target: Target, location: str) -> Target:
+    """Where a redirect leads. Raises InvalidInput for one that leads nowhere, or from HTTPS to HTTP."""
+    try:
+        there = target_of(urljoin(target.url, location))
+    except ValueError:
+        raise InvalidInput("It is redirected to what is no URL.", field="url") from None
+    except InvalidInput as error:
+        raise InvalidInput(f"It is redirected to what is refused: {error.detail}", field="url") from None
+    if target.scheme == "https" and there.scheme == "http":
+        raise InvalidInput(
+            "It is redirected from https to http, where anybody on the way can change it.", field="url"
+        )
+    return there

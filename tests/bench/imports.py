@@ -1,0 +1,172 @@
+"""Importing a list of devices: against the bare COPY of the same rows, and how much memory it takes."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import make_url
+
+from aed.interchange.schemas import DeviceRow
+from tests.bench.filling import copy_rows, fill_some_on_spatialite, make_schema
+from tests.bench.population import COLUMNS, Population
+from tests.bench.ratio import Ratio
+
+MOST_TIMES_COPY = 20.0
+MOST_MEGABYTES = 400.0
+MOST_SECONDS_ON_SPATIALITE = 15.0
+BEFORE = ("regions", "estates", "people")
+"""What stands before the devices come."""
+HEADER = [
+    name for name in DeviceRow.model_fields if name not in ("datum", "hours_as_written", "estate_source")
+]
+
+
+def write_list(path: Path, population: Population) -> None:
+    """The population's devices as the project's own CSV, with what is fitted in them."""
+    columns = COLUMNS["devices"].split(",")
+    names = {row[0]: row[1:3] for rows in population.rows("people") for row in rows}
+    fitted = (row for rows in population.rows("consumables") for row in rows)
+    with path.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.DictWriter(opened, HEADER, extrasaction="ignore")
+        writer.writeheader()
+        for rows in population.rows("devices"):
+            for row in rows:
+                device = dict(zip(columns, row, strict=True))
+                name, phone = names[device["keeper_id"]]
+                pads, battery = next(fitted), next(fitted)
+                estate = device["estate_id"]
+                writer.writerow(
+                    device
+                    | {
+                        "lat": device["origin_lat"],
+                        "lon": device["origin_lon"],
+                        "estate": f"e{estate}" if estate is not None else "",
+                        "region": f"CN-{device['region_id']:03}",
+                        "keeper_name": name,
+                        "keeper_phone": phone,
+                        "pads_expire_on": pads[4],
+                        "battery_expires_on": battery[4],
+                    }
+                )
+
+
+@dataclass(frozen=True)
+class Run:
+    """One `aed import devices`, in a process of its own."""
+
+    seconds: float
+    megabytes: float
+    """The most that was resident."""
+    said: str
+
+
+def run_import(url: str, path: Path) -> Run:
+    started = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aed", "import", "devices", str(path)],
+        env={**os.environ, "AED_DATABASE_URL": url, "LC_ALL": "C.UTF-8"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = process.stdout.read().strip()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close()
+    if process.returncode:
+        raise RuntimeError(f"the import failed: {said}")
+    return Run(time.monotonic() - started, used.ru_maxrss / 1000, said)
+
+
+def imports(server_url: str, folder: Path, population: Population, few: Population) -> Iterator[Ratio]:
+    """On PostGIS `population`, on SpatiaLite `few`; each once, since it takes minutes."""
+    population, few = replace(population, responders=0), replace(few, responders=0)
+    path = folder / "devices.csv"
+    write_list(path, population)
+    url = make_url(server_url).set(database="aed_bench_import").render_as_string(hide_password=False)
+    copied, first, again = _on_postgis(server_url, url, path, population)
+    yield Ratio(
+        f"import of {population.devices:,} devices, PostGIS : COPY",
+        first.seconds / copied,
+        MOST_TIMES_COPY,
+        f"{first.seconds:.0f} s : {copied:.1f} s for the bare rows of the table; the same file again "
+        f"{again.seconds:.0f} s",
+    )
+    yield Ratio(
+        f"its memory, {path.stat().st_size / 1e6:.0f} MB of file : {MOST_MEGABYTES:.0f} MB",
+        first.megabytes / MOST_MEGABYTES,
+        1.0,
+        f"{first.megabytes:.0f} MB resident at most; the same file again {again.megabytes:.0f} MB",
+    )
+    path.unlink()
+    write_list(path, few)
+    register = folder / "import.sqlite"
+    fill_some_on_spatialite(register, few, BEFORE)
+    on_file = run_import(f"sqlite:///{register}", path)
+    yield Ratio(
+        f"import of {few.devices:,} devices, SpatiaLite : {MOST_SECONDS_ON_SPATIALITE:.0f} s",
+        on_file.seconds / MOST_SECONDS_ON_SPATIALITE,
+        1.0,
+        f"{on_file.seconds:.1f} s, {on_file.megabytes:.0f} MB resident at most",
+    )
+
+
+def _on_postgis(server_url: str, url: str, path: Path, population: Population) -> tuple[float, Run, Run]:
+    """Seconds for the COPY, and the import of the same rows into the same emptied table, twice."""
+    database = sql.Identifier("aed_bench_import")
+    with psycopg.connect(_plain(server_url), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} (FORCE)").format(database))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(database))
+        try:
+            make_schema(url)
+            with psycopg.connect(_plain(url)) as filling:
+                for table in BEFORE:
+                    copy_rows(filling, table, population)
+                    filling.execute(
+                        sql.SQL("SELECT setval(pg_get_serial_sequence({}, 'id'), max(id)) FROM {}").format(
+                            sql.Literal(table), sql.Identifier(table)
+                        )
+                    )
+                filling.commit()
+                copied = _timed_copy(filling, population)
+                filling.execute("TRUNCATE devices CASCADE")
+                filling.commit()
+            with psycopg.connect(_plain(url), autocommit=True) as cleaning:
+                cleaning.execute("VACUUM ANALYZE")
+            first, again = run_import(url, path), run_import(url, path)
+            if f"{population.devices} new, 0 changed, 0 unchanged, 0 set aside" not in first.said:
+                raise RuntimeError(first.said)
+            if f"0 new, 0 changed, {population.devices} unchanged, 0 set aside" not in again.said:
+                raise RuntimeError(again.said)
+            return copied, first, again
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} (FORCE)").format(database))
+
+
+def _timed_copy(connection: psycopg.Connection, population: Population) -> float:
+    """The server's time for rows that are ready: making them up does not count."""
+    columns = sql.SQL(",").join(map(sql.Identifier, COLUMNS["devices"].split(",")))
+    statement = sql.SQL("COPY devices ({}) FROM STDIN").format(columns)
+    taken = 0.0
+    for rows in population.rows("devices"):
+        started = time.perf_counter()
+        with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+        taken += time.perf_counter() - started
+    started = time.perf_counter()
+    connection.commit()
+    return taken + time.perf_counter() - started
+
+
+def _plain(url: str) -> str:
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

@@ -1,0 +1,21 @@
+"""One line of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """What was measured against what it may be at most."""
+
+    what: str
+    value: float
+    limit: float | None
+    behind: str
+    """What it is made of."""
+
+    def __str__(self) -> str:
+        limit = "" if self.limit is None else f"{self.limit:.2f}"
+        over = "  OVER THE LIMIT" if self.limit is not None and self.value > self.limit else ""
+        return f"{self.what:<52} {self.value:>6.2f} {limit:>8}{over}\n{'':4}{self.behind}"
