@@ -21,6 +21,7 @@ import uvicorn
 from fastapi import Request, Response
 
 from aed.app import create_app
+from aed.cli.server import spare_the_collector
 from aed.logs import set_up_logs
 from aed.settings import load_settings
 from tests.bench.client import Line
@@ -48,6 +49,7 @@ def main(arguments: list[str]) -> None:
     def same_bytes() -> Response:
         return Response(kept["body"], media_type="application/json")
 
+    spare_the_collector()
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
     uvicorn.Server(config).run(sockets=[listening])
 

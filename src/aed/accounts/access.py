@@ -44,8 +44,11 @@ def viewer_by_key(session: Session, key: str, *, at: datetime) -> Viewer:
     return viewer_of(session, token)
 
 
-async def _viewer(request: Request) -> Viewer:
-    """Async, so that a caller without a token costs no change of threads."""
+async def viewer_asking(request: Request) -> Viewer:
+    """Who calls, by the Authorization header. Raises NotSignedIn for one that is no valid token.
+
+    Async, so that a caller without a token costs no change of threads.
+    """
     header = request.headers.get("authorization")
     if header is None:
         return ANYONE
@@ -59,4 +62,4 @@ async def _viewer(request: Request) -> Viewer:
     )
 
 
-ViewerDep = Annotated[Viewer, Depends(_viewer)]
+ViewerDep = Annotated[Viewer, Depends(viewer_asking)]

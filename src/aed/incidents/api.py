@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import ValidationError
 
 from aed import clock
-from aed.accounts.access import ViewerDep
+from aed.accounts.access import ViewerDep, viewer_asking
 from aed.db import ask, database_of
 from aed.geo import position_from
 from aed.incidents.queries.nearest import Question, nearest
 from aed.incidents.rules.moment import check_moment
 from aed.incidents.schemas import NearestIn, NearestOut, answer_out
 
-router = APIRouter(tags=["incidents"])
+
+
+class _Direct(APIRoute):
+    """The lookup's route without FastAPI's resolving of dependencies, which takes longer than asking who calls
+    and reading the question: 75 of 430 microseconds. What it declares and documents is as of any route."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        async def handle(request: Request) -> Response:
+            viewer = await viewer_asking(request)
+            return await run_in_threadpool(find_nearest, request, viewer, _question(request))
+
+        return handle
+
+
+def _question(request: Request) -> NearestIn:
+    try:
+        return NearestIn.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)
+        raise RequestValidationError([{**each, "loc": ("query", *each["loc"])} for each in wrong]) from error
+
+
+router = APIRouter(tags=["incidents"], route_class=_Direct)
 
 
 @router.get("/nearest", response_model=NearestOut)
