@@ -7,7 +7,7 @@ import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import mapbox_vector_tile
 from geoalchemy2 import Geometry, WKBElement, WKTElement
@@ -28,12 +28,14 @@ from sqlalchemy import (
     Row,
     Select,
     Subquery,
+    all_,
     and_,
     bindparam,
     column,
     func,
     literal,
     literal_column,
+    not_,
     select,
     table,
 )
@@ -201,27 +203,24 @@ def constant(value: str) -> ColumnElement[str]:
 
 
 class Located(Protocol):
-    """A row that says where it is, in degrees."""
+    """A row that says what it is and where, in degrees."""
 
+    @property
+    def id(self) -> int: ...
     @property
     def lat(self) -> float: ...
     @property
     def lon(self) -> float: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Ring[R: Located]:
-    """Rows around a place. Every eligible row nearer than `complete_within_metres` is among them.
+class _Needed(NamedTuple):
+    """How far a question had to look, and how many rows lay so near."""
 
-    The map ends at the 180th meridian: what is nearer across it is not looked for. (It runs through the sea,
-    Chukotka, Taveuni and Antarctica.)
-    """
-
-    rows: Sequence[R]
-    complete_within_metres: float
+    metres: float
+    rows: float
 
 
-_RINGS_REMEMBERED = 10_000
+_PLACES_REMEMBERED = 10_000
 _COUNTS = sorted(2**power * part // 2 for power in range(3, 13) for part in (2, 3))
 """8, 12, 16, 24, 32, 48 …: how many rows are asked for. Few, since each is a statement to prepare."""
 
@@ -232,62 +231,132 @@ class Nearest[R: Located]:
 
     sql: str
     """With the word `nearest_limit` where PostgreSQL is told how many."""
+    more: str
+    """The same without what has been fetched: on PostgreSQL by ids, on SQLite by the window before."""
     constants: Mapping[str, object]
     row: Callable[..., R]
     is_sqlite: bool
-    _last_metres: dict[tuple[int, int], float] = field(default_factory=dict)
-    """How wide a window holds one row, about, by the last questions nearby. A hint: it changes no answer."""
+    _needed: dict[tuple[int, int, int], _Needed] = field(default_factory=dict)
+    """What the last questions nearby needed. A hint: it changes no answer."""
 
-    def ring(
-        self,
-        connection: Connection,
-        here: Position,
-        *,
-        about: int,
-        within_metres: float,
-        complete_to_metres: float = math.inf,
-    ) -> Ring[R]:
-        """About the `about` nearest rows, or all within `within_metres`, in no promised order.
+    def rings(
+        self, connection: Connection, here: Position, *, at_least: int, within_metres: float
+    ) -> Rings[R]:
+        """Rows around a place, to be fetched ring by ring. `at_least` is how many are asked for."""
+        return Rings(self, connection, here, at_least, within_metres)
 
-        All within `complete_to_metres` will do, however few they are.
-        PostGIS: one k-nearest statement over the Mercator index; what it promises to be complete is the
-        farthest row's distance less what the projection may be off.
-        SpatiaLite: a window of its R*Tree, widened until enough rows lie inside its inscribed circle. It
-        begins as wide as was needed nearby the last time.
-        """
-        if not self.is_sqlite:
-            x, y = mercator_degrees(here)
-            count = next((count for count in _COUNTS if count >= about), about)
-            rows = self._rows(connection, self.limited(count), {"nearest_x": x, "nearest_y": y})
-            return Ring(rows, _surely_complete_within(here, rows) if len(rows) >= count else math.inf)
-        cell = (round(here.lat * 20), round(here.lon * 20))
-        radius = self._last_metres.get(cell, 400.0) * math.sqrt(0.85 * about)
-        radius = min(radius, complete_to_metres / _NO_MORE_THAN_SPHEROID + 1.0, within_metres)
-        while True:
-            rows = self._rows(connection, self.sql, _window(here, radius))
-            surely = radius * _NO_MORE_THAN_SPHEROID
-            near = _count_within(rows, here, surely)
-            if near >= 0.75 * about or surely >= complete_to_metres or radius >= within_metres:
-                break
-            wider = 2.0 if near == 0 else max(1.2, min(3.0, math.sqrt(about / near)))
-            radius = min(radius * wider, within_metres)
-        if len(self._last_metres) >= _RINGS_REMEMBERED:
-            self._last_metres.clear()
-        one = max(radius / math.sqrt(max(near, 1)), 10.0)
-        self._last_metres[cell] = 0.7 * self._last_metres.get(cell, one) + 0.3 * one
-        return Ring(rows, within_metres if radius >= within_metres else surely)
-
-    def limited(self, count: int) -> str:
+    def limited(self, count: int, sql: str | None = None) -> str:
         """PostgreSQL's statement for `count` rows.
 
         The number is part of the text: for a parameter the planner takes a tenth of the table, finds that
         its plan for any number costs more than one for this number, and plans anew at every question.
         """
-        return self.sql.replace("nearest_limit", str(count))
+        return (sql or self.sql).replace("nearest_limit", str(count))
 
-    def _rows(self, connection: Connection, sql: str, asked: Mapping[str, object]) -> list[R]:
-        row = self.row
-        return [row(*values) for values in fetched(connection, sql, {**self.constants, **asked})]
+
+class Rings[R: Located]:
+    """Rows around one place, fetched ring by ring outwards, each once and in no promised order.
+
+    `rows` are all so far; every eligible row nearer than `complete_within_metres` is among them (infinite
+    when there is none left). The map ends at the 180th meridian: what is nearer across it is not looked for.
+    (It runs through the sea, Chukotka, Taveuni and Antarctica.)
+
+    PostGIS: k-nearest statements over the Mercator index; what is promised to be complete is the farthest
+    row's distance less what the projection may be off.
+    SpatiaLite: a window of its R*Tree, widened until enough rows lie inside its inscribed circle.
+    The first ring is as large as was needed nearby the last times.
+    """
+
+    def __init__(
+        self, nearest: Nearest[R], connection: Connection, here: Position, at_least: int, within_metres: float
+    ) -> None:
+        self._nearest, self._connection = nearest, connection
+        self._here, self._at_least, self._within = here, at_least, within_metres
+        self._cell = (round(here.lat * 20), round(here.lon * 20), at_least)
+        self._window_metres = 0.0
+        self.rows: list[R] = []
+        self.complete_within_metres = 0.0
+
+    def widen(self, *, about: int, to_metres: float = math.inf) -> Sequence[R]:
+        """The rows of the next ring.
+
+        Then about `about` are there in all, or all within `to_metres` or `within_metres`, however few.
+        """
+        before = len(self.rows)
+        if self._nearest.is_sqlite:
+            self._widen_window(about, to_metres)
+        else:
+            self._fetch_nearest(about, to_metres)
+        return self.rows[before:]
+
+    def remember(self, metres: float) -> None:
+        """The question is answered, and had to look this far: the next one nearby begins with that."""
+        known = self._nearest._needed
+        now = _Needed(metres, _count_within(self.rows, self._here, metres))
+        last = known.get(self._cell, now)
+        if len(known) >= _PLACES_REMEMBERED:
+            known.clear()
+        known[self._cell] = _Needed(*(0.8 * old + 0.2 * new for old, new in zip(last, now, strict=True)))
+
+    def _fetch_nearest(self, about: int, to_metres: float) -> None:
+        nearest, (x, y) = self._nearest, mercator_degrees(self._here)
+        asked: dict[str, object] = {"nearest_x": x, "nearest_y": y}
+        needed = nearest._needed.get(self._cell) if not self.rows else None
+        enough = about if needed is None else math.ceil(1.2 * needed.rows) + 1
+        while True:
+            more = enough - len(self.rows)
+            if self.rows and to_metres < math.inf:  # the count grows with the square of the distance
+                growth = (to_metres / max(self.complete_within_metres, 1.0)) ** 2 - 1.0
+                more = min(more, math.ceil(1.2 * growth * len(self.rows)) + 1)
+            count = next((count for count in _COUNTS if count >= more), more)
+            sql = nearest.limited(count, nearest.more if self.rows else nearest.sql)
+            if self.rows:
+                asked["nearest_seen"] = [row.id for row in self.rows]
+            found = self._fetched(sql, asked)
+            self.rows += found
+            if len(found) < count:
+                self.complete_within_metres = math.inf
+                return
+            self.complete_within_metres = _surely_complete_within(self._here, self.rows)
+            if len(self.rows) >= enough or self.complete_within_metres >= min(to_metres, self._within):
+                return
+
+    def _widen_window(self, about: int, to_metres: float) -> None:
+        needed = self._nearest._needed.get(self._cell) if not self.rows else None
+        enough, radius = 0.75 * about, self._window_metres * 1.5
+        if needed is not None:
+            enough, radius = self._at_least, 1.05 * needed.metres / _NO_MORE_THAN_SPHEROID
+        elif not self._window_metres:
+            radius = 400.0 * math.sqrt(0.85 * about)
+        elif to_metres < math.inf:
+            radius = math.inf
+        while True:
+            radius = min(radius, to_metres / _NO_MORE_THAN_SPHEROID + 1.0, self._within)
+            box = _window(self._here, radius)
+            if self._window_metres:
+                before = _window(self._here, self._window_metres)
+                box |= {f"{side}_in": degrees for side, degrees in before.items()}
+            sql = self._nearest.more if self._window_metres else self._nearest.sql
+            self.rows += self._fetched(sql, box)
+            self._window_metres = radius
+            surely = radius * _NO_MORE_THAN_SPHEROID
+            self.complete_within_metres = self._within if radius >= self._within else surely
+            if surely >= to_metres or radius >= self._within:
+                return
+            near = _count_within(self.rows, self._here, surely)
+            if near >= enough:
+                return
+            radius *= 2.0 if near == 0 else max(1.2, min(3.0, math.sqrt(about / near)))
+
+    def _fetched(self, sql: str, asked: Mapping[str, object]) -> list[R]:
+        """Rows that are not there yet: one that has just been moved might come a second time."""
+        row = self._nearest.row
+        values = fetched(self._connection, sql, {**self._nearest.constants, **asked})
+        found = [row(*each) for each in values]
+        if self.rows:
+            known = {each.id for each in self.rows}
+            found = [each for each in found if each.id not in known]
+        return found
 
 
 def nearest_first[R: Located](
@@ -304,19 +373,24 @@ def nearest_first[R: Located](
     `row` is a NamedTuple of the columns; those that are left out at its end have defaults.
     """
     is_sqlite = dialect.name == "sqlite"
+    key = place.class_.id
     if is_sqlite:
-        inner = inner.where(place.class_.id.in_(_window_rows(place)))
+        first, more = (inner.where(key.in_(_window_rows(place, beyond=beyond))) for beyond in (False, True))
     else:
         here = func.point(_told_later("nearest_x"), _told_later("nearest_y"))
-        inner = inner.order_by(
+        first = inner.order_by(
             literal_column(_mercator_point(f"{place.class_.__tablename__}.{place.key}")).op(
                 "<->", return_type=Double()
             )(here)
         ).limit(literal_column("nearest_limit", Integer))
-    statement = joined(inner.subquery("near"))
+        more = first.where(key != all_(_told_later("nearest_seen", ARRAY(key.type))))
+    statement, next_statement = (joined(rows.subquery("near")) for rows in (first, more))
     sql, constants = _compiled(dialect, statement)
+    next_sql, next_constants = _compiled(dialect, next_statement)
     _check_columns(statement, row)
-    return Nearest(sql, constants, row, is_sqlite)
+    if any(next_constants.get(name, value) != value for name, value in constants.items()):
+        raise TypeError("the two statements call different things by the same name")
+    return Nearest(sql, next_sql, constants | next_constants, row, is_sqlite)
 
 
 def _check_columns(statement: Select[*tuple[Any, ...]], row: type[object]) -> None:
@@ -410,14 +484,20 @@ def _index_table(place: GeometryColumn) -> Any:
     return table(name, *(column(part) for part in ("pkid", "xmin", "xmax", "ymin", "ymax")))
 
 
-def _window_rows(place: GeometryColumn) -> Select[*tuple[Any, ...]]:
+def _window_rows(place: GeometryColumn, *, beyond: bool = False) -> Select[*tuple[Any, ...]]:
+    """Keys of the rows in a window; those beyond an inner one only, on request."""
     index = _index_table(place)
-    return select(index.c.pkid).where(
-        index.c.xmin >= _told_later("nearest_west"),
-        index.c.xmax <= _told_later("nearest_east"),
-        index.c.ymin >= _told_later("nearest_south"),
-        index.c.ymax <= _told_later("nearest_north"),
-    )
+
+    def inside(ending: str) -> ColumnElement[bool]:
+        return and_(
+            index.c.xmin >= _told_later(f"nearest_west{ending}"),
+            index.c.xmax <= _told_later(f"nearest_east{ending}"),
+            index.c.ymin >= _told_later(f"nearest_south{ending}"),
+            index.c.ymax <= _told_later(f"nearest_north{ending}"),
+        )
+
+    rows = select(index.c.pkid).where(inside(""))
+    return rows.where(not_(inside("_in"))) if beyond else rows
 
 
 def _window(here: Position, metres: float) -> dict[str, float]:
@@ -433,7 +513,7 @@ def _window(here: Position, metres: float) -> dict[str, float]:
     }
 
 
-def _count_within(rows: Sequence[Located], here: Position, metres: float) -> int:
+def _count_within(rows: Iterable[Located], here: Position, metres: float) -> int:
     """About how many rows are that near."""
     degrees = (metres / METRES_PER_DEGREE) ** 2
     across = math.cos(math.radians(here.lat)) ** 2

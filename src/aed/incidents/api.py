@@ -21,10 +21,9 @@ from aed.incidents.rules.moment import check_moment
 from aed.incidents.schemas import NearestIn, NearestOut, answer_out
 
 
-
 class _Direct(APIRoute):
-    """The lookup's route without FastAPI's resolving of dependencies, which takes longer than asking who calls
-    and reading the question: 75 of 430 microseconds. What it declares and documents is as of any route."""
+    """The lookup's route without FastAPI's resolving of dependencies, which takes longer than asking who is
+    calling and reading the question: 75 of 430 microseconds. Declared and documented it is as any other."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         async def handle(request: Request) -> Response:

@@ -51,6 +51,10 @@ class Footings:
             self.off_metres[chosen],
         )
 
+    def followed_by(self, others: Footings) -> Footings:
+        """These, then those."""
+        return _joined([self, others])
+
 
 def find_footings(streets: Streets, lats: ArrayLike, lons: ArrayLike, *, within_metres: float) -> Footings:
     """Where each point stands: on the edge nearest to it, and nowhere when that is farther than the limit.

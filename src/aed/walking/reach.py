@@ -1,15 +1,17 @@
 """How far it is from one start to anywhere within reach, and by which way.
 
-The cost follows what is reached: the nodes within the straight-line radius are cut out of the network (they
-lie in a few runs, one per strip of latitude) and the search runs on that window alone.
+The cost follows what is reached. A network of up to `WHOLE_UP_TO_NODES` is searched as it is; of a larger one
+the nodes within the straight-line radius are cut out (they lie in a few runs, one per strip of latitude) and
+the search runs on that window alone.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import local
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,11 +50,18 @@ class Walk:
     crossings: tuple[Crossing, ...]
 
 
+WHOLE_UP_TO_NODES = 100_000
+"""Up to here filling arrays of the network's size takes less than cutting a window out of it."""
+
+
 class ScratchPad(local):
-    """One array of the network's size per thread, nought wherever it is not in use."""
+    """What a thread keeps from search to search."""
 
     def __init__(self) -> None:
         self.local_number: Ints = np.zeros(0, dtype=np.int32)
+        """One number a node, nought wherever it is not in use."""
+        self.whole: _Window | None = None
+        """The whole network, where it is small."""
 
     def of_size(self, count: int) -> Ints:
         if len(self.local_number) != count:
@@ -62,7 +71,11 @@ class ScratchPad(local):
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """Part of the network, its nodes renumbered: node `low[k] + i` is `shift[k] + low[k] + i` here."""
+    """Part of the network, its nodes renumbered: node `low[k] + i` is `shift[k] + low[k] + i` here.
+
+    The last node is the point of departure. Where it leads, and what closures and delays add, is written
+    into the arrays for the time of one search: see `_searched`.
+    """
 
     low: Ints
     high: Ints
@@ -71,6 +84,10 @@ class _Window:
     neighbour: Ints
     metres: Floats
     """Without closures and delays."""
+    graph: csr_matrix
+    """The same three arrays."""
+    is_whole: bool = False
+    """Every node of the network is here: each has its own number plus 1."""
 
     @property
     def source(self) -> int:
@@ -79,6 +96,8 @@ class _Window:
 
     def local(self, nodes: Ints) -> Longs:
         """The local numbers of nodes, `_OUTSIDE` for those beyond the window."""
+        if self.is_whole:
+            return nodes.astype(np.int64) + 1
         if len(self.low) == 0:
             return np.zeros(len(nodes), dtype=np.int64)
         run = self.low.searchsorted(nodes, side="right") - 1
@@ -86,6 +105,8 @@ class _Window:
 
     def originals(self, local_numbers: Sequence[int]) -> list[int]:
         """The network's numbers of nodes of the window."""
+        if self.is_whole:
+            return [number - 1 for number in local_numbers]
         wanted = np.array(local_numbers, dtype=np.int64)
         run = (self.low + self.shift).searchsorted(wanted, side="right") - 1
         found: list[int] = (wanted - self.shift[run]).tolist()
@@ -119,15 +140,20 @@ class _Block:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reach:
-    """Everything within `within_metres` of a start, legs and delays counted."""
+    """Everything within `within_metres` of a start, legs and delays counted.
+
+    It belongs to the thread that asked for it: what it was searched on is the thread's own.
+    """
 
     streets: Streets
     within_metres: float
     start: Footings
     blocks: dict[int, _Block]
     window: _Window
-    metres: Floats
-    """The window's, with closures and delays."""
+    ends: tuple[int, int]
+    """The local numbers of the ends of the start's edge."""
+    end_metres: tuple[float, float]
+    """From the start to each, with closures and delays."""
     distance: Floats
     predecessor: Ints
 
@@ -236,27 +262,45 @@ def find_reach(
 ) -> Reach:
     """Everything that can be walked to from the single footing `start` within `within_metres`.
 
-    1. Cut out the nodes within the straight-line radius: no way of that length leaves it.
-    2. Add the start as a node, joined to both ends of its edge.
-    3. Close and delay edges in a copy of their lengths.
-    4. One bounded Dijkstra.
+    1. Of a large network, cut out the nodes within the straight-line radius: no way of that length leaves it.
+    2. Join the start to both ends of its edge; close and delay edges.
+    3. One bounded Dijkstra.
     """
     if not within_metres >= 0:
         raise InvalidInput("The reach must be a number of metres, not below 0.", field="within_metres")
     limit = min(within_metres, _FARTHEST_METRES)
     blocks = _blocks(streets, closed, delays)
-    window = _cut_out(streets, scratch, start, limit)
+    if streets.node_count > WHOLE_UP_TO_NODES:
+        window = _cut_out(streets, scratch, start, limit)
+    else:
+        window = scratch.whole = scratch.whole or _whole(streets)
     return _searched(streets, window, start, limit, blocks)
 
 
 def _searched(
     streets: Streets, window: _Window, start: Footings, limit: float, blocks: dict[int, _Block]
 ) -> Reach:
-    """One bounded Dijkstra over a window, with these closures and delays."""
-    metres = _with_blocks(streets, window, start, blocks) if blocks else window.metres
-    size = len(window.start) - 1
-    graph = csr_matrix((metres, window.neighbour, window.start), shape=(size, size))
-    distance, predecessor = dijkstra(graph, indices=window.source, return_predecessors=True, limit=limit)
+    """One bounded Dijkstra over a window, with these closures and delays.
+
+    They are written into the window's lengths and taken out again: a copy would take longer than the search.
+    """
+    edge, along, off = int(start.edge[0]), float(start.along_metres[0]), float(start.off_metres[0])
+    ends = window.local(np.array([streets.edge_u[edge], streets.edge_v[edge]])).tolist()
+    end_metres = [off + along, off + max(0.0, streets.edge_metres(edge) - along)]
+    if (block := blocks.get(edge)) is not None:
+        end_metres[0] += block.to_first_end(along)
+        end_metres[1] += block.to_last_end(along)
+    metres = window.metres
+    window.neighbour[-2:], metres[-2:] = ends, end_metres
+    paid = _paid(streets, window, blocks)
+    without = metres[paid.at]
+    metres[paid.at] += paid.metres
+    try:
+        distance, predecessor = dijkstra(
+            window.graph, indices=window.source, return_predecessors=True, limit=limit
+        )
+    finally:
+        metres[paid.at] = without
     distance[_OUTSIDE] = np.inf
     return Reach(
         streets=streets,
@@ -264,7 +308,8 @@ def _searched(
         start=start,
         blocks=blocks,
         window=window,
-        metres=metres,
+        ends=(ends[0], ends[1]),
+        end_metres=(end_metres[0], end_metres[1]),
         distance=distance,
         predecessor=predecessor,
     )
@@ -301,11 +346,29 @@ def _blocks(
     return blocks
 
 
+def _window(low: Ints, high: Ints, shift: Longs, start: Ints, neighbour: Ints, metres: Floats) -> _Window:
+    size = len(start) - 1
+    graph = csr_matrix((metres, neighbour, start), shape=(size, size))
+    return _Window(low, high, shift, start, neighbour, metres, graph)
+
+
+def _whole(streets: Streets) -> _Window:
+    """All of the network, and a node for the start."""
+    nodes, joined = streets.node_count, len(streets.neighbour)
+    start = np.zeros(nodes + 3, dtype=np.int32)
+    start[1 : nodes + 2] = streets.neighbour_start
+    start[nodes + 2] = joined + 2
+    neighbour = np.zeros(joined + 2, dtype=np.int32)
+    np.add(streets.neighbour, 1, out=neighbour[:joined])
+    metres = np.zeros(joined + 2)
+    metres[:joined] = streets.neighbour_metres
+    low, high = np.zeros(1, dtype=np.int32), np.array([nodes], dtype=np.int32)
+    window = _window(low, high, np.ones(1, dtype=np.int64), start, neighbour, metres)
+    return replace(window, is_whole=True)
+
+
 def _cut_out(streets: Streets, scratch: ScratchPad, start_at: Footings, radius_metres: float) -> _Window:
-    """The window around the start, which is joined to both ends of its edge as the last node."""
-    edge, along = int(start_at.edge[0]), float(start_at.along_metres[0])
-    off = float(start_at.off_metres[0])
-    ends = (int(streets.edge_u[edge]), int(streets.edge_v[edge]))
+    """The window around the start, and a node for it."""
     centre = Position(float(start_at.lats[0]), float(start_at.lons[0]))
     low, high = _runs_within(streets, centre, radius_metres)
     node_counts = high - low
@@ -319,10 +382,8 @@ def _cut_out(streets: Streets, scratch: ScratchPad, start_at: Footings, radius_m
     )
 
     start = np.zeros(inside + 3, dtype=np.int32)
-    neighbour = np.empty(joined + 2, dtype=np.int32)
-    metres = np.empty(joined + 2)
-    metres[joined] = off + along
-    metres[joined + 1] = off + max(0.0, streets.edge_metres(edge) - along)
+    neighbour = np.zeros(joined + 2, dtype=np.int32)
+    metres = np.zeros(joined + 2)
     start[inside + 2] = joined + 2
     if runs:
         # Row ends: the edges before a run here, less those before it in the network, added to each node's.
@@ -341,11 +402,10 @@ def _cut_out(streets: Streets, scratch: ScratchPad, start_at: Footings, radius_m
             done += length
         if runs:
             number.take(original, out=neighbour[:joined], mode="clip")
-        neighbour[joined], neighbour[joined + 1] = number[ends[0]], number[ends[1]]
     finally:
         for run in runs:
             number[run] = _OUTSIDE
-    return _Window(low, high, shift, start, neighbour, metres)
+    return _window(low, high, shift, start, neighbour, metres)
 
 
 def _runs_within(streets: Streets, centre: Position, radius_metres: float) -> tuple[Ints, Ints]:
@@ -380,9 +440,20 @@ def _runs_within(streets: Streets, centre: Position, radius_metres: float) -> tu
     return low[filled], high[filled]
 
 
-def _with_blocks(streets: Streets, window: _Window, start: Footings, blocks: dict[int, _Block]) -> Floats:
-    """The window's lengths with closures and delays added, those from the start to its edge's ends too."""
-    metres = window.metres.copy()
+class _Paid(NamedTuple):
+    """What closures and delays add, and at which of a window's lengths."""
+
+    at: NDArray[np.intp]
+    metres: Floats
+
+
+_NOTHING_PAID = _Paid(np.zeros(0, dtype=np.intp), np.zeros(0))
+
+
+def _paid(streets: Streets, window: _Window, blocks: dict[int, _Block]) -> _Paid:
+    """What is paid on the edges of a window, in both directions."""
+    if not blocks:
+        return _NOTHING_PAID
     edges = np.fromiter(blocks, dtype=np.int32, count=len(blocks)).repeat(2)
     paid = np.array([sum(block.metres) for block in blocks.values()]).repeat(2)
     tails = streets.edge_u[edges]
@@ -395,13 +466,8 @@ def _with_blocks(streets: Streets, window: _Window, start: Footings, blocks: dic
     # The edges at each tail, one after the other; in network and window they lie in the same order.
     which = np.arange(int(counts.sum())) - (counts.cumsum() - counts).repeat(counts)
     is_it = streets.neighbour_edge[first.repeat(counts) + which] == edges.repeat(counts)
-    metres[(window.start[local].repeat(counts) + which)[is_it]] += paid.repeat(counts)[is_it]
-    block = blocks.get(int(start.edge[0]))
-    if block is not None:
-        along = float(start.along_metres[0])
-        metres[-2] += block.to_first_end(along)
-        metres[-1] += block.to_last_end(along)
-    return metres
+    at = (window.start[local].repeat(counts) + which)[is_it]
+    return _Paid(at.astype(np.intp), paid.repeat(counts)[is_it])
 
 
 def _behind_blocks(reach: Reach) -> set[int]:
@@ -475,16 +541,21 @@ def _edge_between(reach: Reach, before: int, here: int, before_original: int) ->
     """
     window, streets = reach.window, reach.streets
     a, b = window.start[before : before + 2].tolist()
-    ends, metres = window.neighbour[a:b].tolist(), reach.metres[a:b].tolist()
-    best = min((place for place in range(b - a) if ends[place] == here), key=metres.__getitem__)
-    edge = int(streets.neighbour_edge[int(streets.neighbour_start[before_original]) + best])
+    first = int(streets.neighbour_start[before_original])
+    edges = streets.neighbour_edge[first : first + b - a].tolist()
+    joined = zip(window.neighbour[a:b].tolist(), window.metres[a:b].tolist(), edges, strict=True)
+    _, edge = min(
+        (metres + (sum(reach.blocks[edge].metres) if edge in reach.blocks else 0.0), edge)
+        for end, metres, edge in joined
+        if end == here
+    )
     return edge, int(streets.edge_u[edge]) == before_original
 
 
 def _edge_between_source(reach: Reach, here: int) -> bool:
     """Whether the way from the start to its first node goes to the edge's first end (else its last)."""
-    first, last = reach.window.neighbour[-2:].tolist()
-    return bool(first == here and (last != here or reach.metres[-2] <= reach.metres[-1]))
+    (first, last), (to_first, to_last) = reach.ends, reach.end_metres
+    return first == here and (last != here or to_first <= to_last)
 
 
 def _passed(block: _Block, start: float, end: float, *, from_end: bool, to_end: bool) -> list[Crossing]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -43,6 +45,7 @@ MOST_CANDIDATES = 5_000
 """Beyond this many the answer is what has been found, and says that it may not be complete."""
 _NO_SHORTER_THAN_STRAIGHT = 1.001
 """Streets are measured on planes and in 32 bits: a straight street may come out this much too short."""
+_ROUNDING_METRES = 0.001
 MORE_THAN_ASKED = 4
 MOST_UNUSABLE = 5
 
@@ -70,12 +73,14 @@ _NOT_YET = Fetch(math.inf, 0.0, 0.0, math.inf)
 class NearbyDevice:
     """A device as the answer tells of it: the place, the time, and what they follow from."""
 
+    number: int
+    """Among the rows that were fetched."""
     row: DeviceNearby
     straight_metres: float
     access: AccessAt
     readiness: Readiness
     is_usable: bool
-    walk_metres: float
+    walk_metres: float = math.inf
     """One way, without waits. One that is not measured yet, or not within reach, is estimated."""
     fetch: Fetch = _NOT_YET
     basis: Basis = Basis.STRAIGHT_LINE
@@ -84,6 +89,16 @@ class NearbyDevice:
     """No way leads there unless a gate is opened that is closed for this viewer."""
     gates: tuple[GatePassed, ...] = ()
     route: Walk | None = None
+
+
+class _WalkTo(NamedTuple):
+    """One way to a device, by its number, as far as it is known."""
+
+    metres: float
+    number: int
+    basis: Basis
+    is_measured: bool
+    by_closed_gate: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,45 +125,39 @@ def nearest(
 ) -> Answer:
     """The devices that can be at the patient soonest by expected time. Exact, not "nearest by line first".
 
-    1. Take devices that the viewer may see in order of straight-line distance.
-    2. Ask each one's hours and readiness at the moment.
-    3. Walk from the patient, with the gates as they stand for this viewer.
-    4. Rank by expected time.
-    5. Stop once no farther device could beat the last one kept: no walk is shorter than the straight line.
+    1. Take devices that the viewer may see, ring by ring outwards.
+    2. Walk from the patient, with the gates as they stand for this viewer.
+    3. Ask hours and readiness at the moment, of the nearest first, and rank by expected time.
+    4. Stop once no farther device could beat the last one kept: no walk is shorter than the straight line.
     """
     search = _Search(connection, viewer, question, network, settings)
+    radius = settings.search_radius_metres
+    rings = registry.nearest_devices(connection.dialect, viewer).rings(
+        connection, question.here, at_least=question.limit, within_metres=radius
+    )
     # Walks are longer than straight lines: the last of those kept is about the 25th on the straight line.
     about = question.limit + MORE_THAN_ASKED if network is None else 3 * question.limit
     enough = math.inf
     while True:
-        ring = registry.nearest_devices(connection.dialect, viewer).ring(
-            connection,
-            question.here,
-            about=about,
-            within_metres=settings.search_radius_metres,
-            complete_to_metres=enough,
-        )
-        ranked = search.ranked(
-            ring.rows, within_metres=min(settings.search_radius_metres, ring.complete_within_metres)
-        )
+        search.add(rings.widen(about=about, to_metres=enough))
+        ranked = search.ranked()
         usable = [near for near in ranked if near.is_usable]
-        enough = settings.search_radius_metres
+        enough = radius
         if len(usable) >= question.limit:
             last = usable[question.limit - 1].fetch.expected_seconds
             enough = min(enough, search.straight_metres_of(metres_that_can_beat(last, settings.arrival)))
-        is_complete = ring.complete_within_metres >= enough
-        if is_complete or about >= MOST_CANDIDATES:
+        is_complete = rings.complete_within_metres >= enough
+        if is_complete or len(rings.rows) >= MOST_CANDIDATES:
             break
-        # The count grows with the square of the distance; 1.2 for luck.
-        growth = 1.2 * (enough / max(ring.complete_within_metres, 1.0)) ** 2
-        about = min(MOST_CANDIDATES, math.ceil(about * min(max(growth, 1.5), 4.0)))
+        about = min(MOST_CANDIDATES, 4 * max(about, len(rings.rows)))
+    rings.remember(enough)
     devices = usable[: question.limit]
     unusable = search.unusable(ranked, devices)
     search.describe([*devices, *unusable])
     return Answer(
         question=question,
         basis=search.basis,
-        emergency_number=_emergency_number(ranked, question.here, settings),
+        emergency_number=search.emergency_number(),
         devices=devices,
         unusable=unusable,
         responders=nearest_responders(
@@ -168,7 +177,7 @@ def nearest(
 
 
 class _Search:
-    """The state of one search: the ways from the patient, widened as candidates ask for it."""
+    """The state of one search: the rows so far, and the ways from the patient, widened as they ask for it."""
 
     def __init__(
         self,
@@ -186,7 +195,11 @@ class _Search:
         self._today: dict[str, date] = {}
         """By time zone."""
         self._accesses: dict[_Hours, AccessAt] = {}
-        self._places: dict[int, int] = {}
+        self._rows: list[DeviceNearby] = []
+        self._straight: list[float] = []
+        self._order: list[int] = []
+        """The numbers of the rows within the search radius, nearest first."""
+        self._known: dict[int, NearbyDevice] = {}
         self._footings: Footings | None = None
         self.ways: Ways | None = None
 
@@ -200,38 +213,37 @@ class _Search:
             return walk_metres / self._settings.arrival.detour_factor
         return walk_metres * _NO_SHORTER_THAN_STRAIGHT
 
-    def ranked(self, rows: Sequence[DeviceNearby], *, within_metres: float) -> list[NearbyDevice]:
-        """The devices of these rows within a straight line, soonest expected first.
+    def add(self, rows: Sequence[DeviceNearby]) -> None:
+        """Takes a ring of devices into account."""
+        if rows:
+            lats, lons = positions(rows)
+            first, radius = len(self._rows), self._settings.search_radius_metres
+            self._rows += rows
+            self._straight += distances_metres(self._question.here, lats, lons).tolist()
+            straight = self._straight
+            self._order += (each for each in range(first, len(straight)) if straight[each] <= radius)
+            self._order.sort(key=straight.__getitem__)
+        self._begin()
+        if self.ways is not None and rows:
+            footings = self.ways.footings_of_devices(lats, lons)
+            self._footings = footings if self._footings is None else self._footings.followed_by(footings)
 
-        Those that cannot be used come last.
+    def ranked(self) -> list[NearbyDevice]:
+        """The devices so far, soonest expected first; those that cannot be used come last.
+
+        Those that could not be expected sooner than the last that is asked for may be left out.
         """
-        if not rows:
-            self._begin(())
-            return []
-        lats, lons = positions(rows)
-        straight = distances_metres(self._question.here, lats, lons).tolist()
-        found = [
-            self._candidate(row, metres)
-            for row, metres in zip(rows, straight, strict=True)
-            if metres <= within_metres
-        ]
-        found.sort(key=_nearest)
-        self._begin(found)
-        if self.ways is not None and found:
-            self._walk(found)
-        else:
-            for near in found:
-                near.fetch = self._fetch(near)
-            found.sort(key=_soonest)
-        return found
+        if self.ways is not None and self._order:
+            return self._walked(self.ways)
+        return self._soonest(self._straight_lines())
 
-    def _begin(self, found: Sequence[NearbyDevice]) -> None:
-        """The first walk. The nearest device lends the gates on the map its time zone and holidays."""
+    def _begin(self) -> None:
+        """Where the walk starts. The nearest device lends the gates on the map its time zone and holidays."""
         if self._network is None or self.ways is not None:
             return
         local = None
-        if found:
-            near = found[0].row
+        if self._order:
+            near = self._rows[self._order[0]]
             calendar = registry.calendar_of(self._connection, near.holiday_calendar, near.calendar_version)
             local = LocalTime(near.time_zone, calendar)
         start = self._network.start_at(self._question.here)
@@ -247,63 +259,100 @@ class _Search:
                 numbers=self._settings.arrival,
             )
 
-    def _walk(self, found: list[NearbyDevice]) -> None:
-        """Measures the walks until those that will be told are measured, and sorts.
+    def _walked(self, ways: Ways) -> list[NearbyDevice]:
+        """Measures the walks until those that will be told are measured, and ranks.
 
         What is not within reach yet is at least as far as the reach, or as the way through gates that are
         closed: as long as such a device is not among the first, its true walk does not matter. Nor does any
         walk that is too long to beat the last of the first whose walks are known: so far the reach need go.
         """
-        assert self.ways is not None
-        ways, most = self.ways, self._settings.walking_reach_metres
+        assert self._footings is not None
+        most, numbers = self._settings.walking_reach_metres, self._settings.arrival
         limit = self._question.limit
-        lats, lons = positions([near.row for near in found])
-        footings = ways.footings_of_devices(lats, lons)
-        on_street = (footings.edge >= 0).tolist()
-        self._footings, self._places = footings, {near.row.id: i for i, near in enumerate(found)}
-        kept = [near for near in found if near.is_usable][:limit] or found[:limit]
         # More than the usual detour: every other question would have to walk a second time, and farther.
-        within = kept[-1].straight_metres * 1.15 * self._settings.arrival.detour_factor + 100.0
-        order = list(found)
+        within = self._last_straight(limit) * 1.1 * numbers.detour_factor + 50.0
         while True:
             within = min(max(within, ways.within_metres), most)
             ways.widen(within)
-            costs = ways.costs(footings)
-            opened = ways.costs_if_opened(footings) or costs
-            for near, cost, if_opened, is_on_street in zip(order, costs, opened, on_street, strict=True):
-                if is_on_street:  # else the estimate stands
-                    self._measure(near, cost, if_opened, within)
-                near.fetch = self._fetch(near)
-            found.sort(key=_soonest)
+            found = self._soonest(self._measured(ways))
             first = [near for near in found if near.is_usable][:limit]
             if len(first) < limit:  # then those are told, too, that cannot be used
                 first = found[: len(first) + MOST_UNUSABLE]
             if within >= most or all(near.is_measured for near in first):
-                return
+                return found
             known = [near for near in found if near.is_usable and near.is_measured][:limit]
             enough = math.inf
             if len(known) == limit:
                 last = known[-1].fetch.expected_seconds
-                enough = metres_that_can_beat(last, self._settings.arrival) + 1.0
+                enough = metres_that_can_beat(last, numbers) + 1.0
             within = enough if within < enough < 2.0 * within else 2.0 * within
 
-    def _measure(self, near: NearbyDevice, cost: float, if_opened: float, within: float) -> None:
-        """What the reach tells of one device: its walk, or as much as is known of it so far."""
+    def _last_straight(self, limit: int) -> float:
+        """How far on the straight line the first `limit` usable devices are, or all there are."""
+        usable = 0
+        for number in self._order:
+            usable += (self._known.get(number) or self._device(number)).is_usable
+            if usable == limit:
+                return self._straight[number]
+        return self._straight[self._order[min(limit, len(self._order)) - 1]]
+
+    def _straight_lines(self) -> list[_WalkTo]:
+        straight, detour = self._straight, self._settings.arrival.detour_factor
+        return [
+            _WalkTo(straight[number] * detour, number, Basis.STRAIGHT_LINE, True, False)
+            for number in self._order
+        ]
+
+    def _measured(self, ways: Ways) -> list[_WalkTo]:
+        """What the reach tells of each device: its walk, or as much as is known of it so far."""
+        assert self._footings is not None
+        straight, numbers, within = self._straight, self._settings.arrival, ways.within_metres
         is_last = within >= self._settings.walking_reach_metres
-        near.is_measured = is_last or not math.isinf(cost)
-        near.by_closed_gate = is_last and math.isinf(cost) and not math.isinf(if_opened)
-        near.basis = Basis.WALKING_NETWORK
-        if not math.isinf(cost):
-            near.walk_metres = cost
-        elif not math.isinf(if_opened):
-            near.walk_metres = if_opened
-        else:
-            near.basis = Basis.STRAIGHT_LINE
-            near.walk_metres = max(near.straight_metres, within)
-            if is_last:
-                near.walk_metres = estimated_walk_metres(
-                    near.straight_metres, self._settings.arrival, at_least=within
-                )
+        costs = ways.costs(self._footings)
+        opened = ways.costs_if_opened(self._footings) or costs
+        on_street = (self._footings.edge >= 0).tolist()
+        walks: list[_WalkTo] = []
+        for number in self._order:
+            cost = costs[number]
+            if cost != math.inf:
+                walk = _WalkTo(cost, number, Basis.WALKING_NETWORK, True, False)
+            elif not on_street[number]:
+                metres = straight[number] * numbers.detour_factor
+                walk = _WalkTo(metres, number, Basis.STRAIGHT_LINE, True, False)
+            elif opened[number] != math.inf:
+                walk = _WalkTo(opened[number], number, Basis.WALKING_NETWORK, is_last, is_last)
+            else:
+                metres = max(straight[number], within)
+                if is_last:
+                    metres = estimated_walk_metres(straight[number], numbers, at_least=within)
+                walk = _WalkTo(metres, number, Basis.STRAIGHT_LINE, is_last, False)
+            walks.append(walk)
+        walks.sort()
+        return walks
+
+    def _soonest(self, walks: Sequence[_WalkTo]) -> list[NearbyDevice]:
+        """The devices at the end of these walks, shortest first, ranked by expected time.
+
+        Leaves out those whose walk is too long to beat the last that is asked for.
+        """
+        numbers, limit = self._settings.arrival, self._question.limit
+        best: list[float] = []
+        can_beat = math.inf
+        found: list[NearbyDevice] = []
+        for metres, number, basis, is_measured, by_closed_gate in walks:
+            if metres > can_beat:
+                break
+            near = self._known.get(number) or self._device(number)
+            near.walk_metres, near.basis = metres, basis
+            near.is_measured, near.by_closed_gate = is_measured, by_closed_gate
+            near.fetch = self._fetch(near)
+            found.append(near)
+            if near.is_usable:
+                insort(best, near.fetch.expected_seconds)
+                if len(best) >= limit:
+                    can_beat = metres_that_can_beat(best[limit - 1], numbers) + _ROUNDING_METRES
+        found.sort(key=_by_expected)
+        return found
 
     def _fetch(self, near: NearbyDevice) -> Fetch:
         return fetch(
@@ -317,8 +366,9 @@ class _Search:
             by_closed_gate=near.by_closed_gate,
         )
 
-    def _candidate(self, row: DeviceNearby, straight_metres: float) -> NearbyDevice:
-        numbers = self._settings.arrival
+    def _device(self, number: int) -> NearbyDevice:
+        """A device with its hours and readiness at the moment; asked once for each."""
+        row = self._rows[number]
         hours = (row.opening_hours, row.time_zone, row.entry, row.holiday_calendar, row.calendar_version)
         access = self._accesses.get(hours) or self._access(hours, row)
         readiness = readiness_on(
@@ -326,11 +376,12 @@ class _Search:
             state=DeviceState.IN_SERVICE,
             first_expiry=as_date(row.first_expiry),
             last_checked_on=as_date(row.last_checked_on),
-            checked_within_days=numbers.checked_within_days,
+            checked_within_days=self._settings.arrival.checked_within_days,
         )
         is_usable = access.access is not Access.CLOSED and readiness.is_usable
-        walk_metres = estimated_walk_metres(straight_metres, numbers)
-        return NearbyDevice(row, straight_metres, access, readiness, is_usable, walk_metres)
+        near = NearbyDevice(number, row, self._straight[number], access, readiness, is_usable)
+        self._known[number] = near
+        return near
 
     def _access(self, hours: _Hours, row: DeviceNearby) -> AccessAt:
         """Asked once for all devices with the same hours in the same place."""
@@ -351,6 +402,18 @@ class _Search:
         ]
         return sorted(sooner, key=lambda near: (near.fetch.fetch_seconds, near.row.id))[:MOST_UNUSABLE]
 
+    def emergency_number(self) -> str:
+        """Of the region of the nearest device on the same side of China's border; else mainland China's, or
+        the one that any GSM phone knows."""
+        is_in_china = in_mainland_china(self._question.here)
+        for number in self._order:
+            row = self._rows[number]
+            if in_mainland_china(Position(row.lat, row.lon)) is is_in_china:
+                return row.emergency_number
+        if is_in_china:
+            return self._settings.emergency_number_mainland_china
+        return self._settings.emergency_number_elsewhere
+
     def describe(self, chosen: list[NearbyDevice]) -> None:
         """Adds the gates passed and, where asked for, the route."""
         ways, with_routes = self.ways, self._question.with_routes
@@ -358,7 +421,7 @@ class _Search:
         if ways is None or not walked:
             return
         assert self._footings is not None
-        footings = self._footings.take([self._places[near.row.id] for near in walked])
+        footings = self._footings.take([near.number for near in walked])
         for i, (near, may_meet) in enumerate(zip(walked, ways.may_meet_gates(footings), strict=True)):
             if with_routes or may_meet or near.by_closed_gate:
                 walk, near.gates = ways.walk_to(
@@ -368,21 +431,5 @@ class _Search:
                 near.route = walk if with_routes else None
 
 
-def _nearest(near: NearbyDevice) -> float:
-    return near.straight_metres
-
-
-def _soonest(near: NearbyDevice) -> tuple[bool, float, float, int]:
+def _by_expected(near: NearbyDevice) -> tuple[bool, float, float, int]:
     return not near.is_usable, near.fetch.expected_seconds, near.straight_metres, near.row.id
-
-
-def _emergency_number(ranked: list[NearbyDevice], here: Position, settings: Settings) -> str:
-    """Of the region of the nearest device on the same side of China's border; else mainland China's, or the
-    one that any GSM phone knows."""
-    is_in_china = in_mainland_china(here)
-    for near in sorted(ranked, key=lambda near: near.straight_metres):
-        if in_mainland_china(Position(near.row.lat, near.row.lon)) is is_in_china:
-            return near.row.emergency_number
-    if is_in_china:
-        return settings.emergency_number_mainland_china
-    return settings.emergency_number_elsewhere

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -57,18 +57,25 @@ def nearest_responders(
     radius = settings.responder_radius_metres
     if ways is not None:
         ways.widen(radius * settings.arrival.detour_factor)
-    about = 4 * limit + 10
+    rings = responders.nearest_places(connection.dialect, viewer).rings(
+        connection, here, at_least=limit, within_metres=radius
+    )
+    about, enough = 4 * limit + 10, radius
+    soonest: dict[int, NearbyResponder] = {}
     while True:
-        ring = responders.nearest_places(connection.dialect, viewer).ring(
-            connection, here, about=about, within_metres=radius
-        )
-        found = _callable(connection, here, ways, ring.rows, at=at, floor=floor, settings=settings)
+        rows = rings.widen(about=about, to_metres=enough)
+        for person in _callable(connection, here, ways, rows, at=at, floor=floor, settings=settings):
+            known = soonest.get(person.responder_id)
+            if known is None or person.walk_seconds < known.walk_seconds:
+                soonest[person.responder_id] = person
+        found = sorted(soonest.values(), key=lambda found: (found.walk_seconds, found.responder_id))
         enough = radius
         if len(found) >= limit:
             enough = min(radius, found[limit - 1].walk_seconds * settings.arrival.responder_metres_per_second)
-        if ring.complete_within_metres >= enough or about >= MOST_CANDIDATES:
+        if rings.complete_within_metres >= enough or len(rings.rows) >= MOST_CANDIDATES:
+            rings.remember(enough)
             return found[:limit]
-        about = min(MOST_CANDIDATES, about * 3)
+        about = min(MOST_CANDIDATES, 3 * max(about, len(rings.rows)))
 
 
 def _callable(
@@ -80,10 +87,10 @@ def _callable(
     at: datetime,
     floor: int,
     settings: Settings,
-) -> list[NearbyResponder]:
-    """Whom of these rows the rules allow to be called, soonest first, each person once."""
+) -> Iterator[NearbyResponder]:
+    """Whom of these rows the rules allow to be called there; a person for each of their places."""
     if not rows:
-        return []
+        return
     numbers = settings.arrival
     lats, lons = positions(rows)
     straight = distances_metres(here, lats, lons).tolist()
@@ -96,7 +103,6 @@ def _callable(
         if opened is not None:
             pairs = zip(costs, opened, strict=True)
             costs = [if_opened if math.isinf(cost) else cost for cost, if_opened in pairs]
-    soonest: dict[int, NearbyResponder] = {}
     for row, straight_metres, cost, beyond in zip(rows, straight, costs, at_least, strict=True):
         if straight_metres > settings.responder_radius_metres:
             continue
@@ -109,17 +115,14 @@ def _callable(
             metres = estimated_walk_metres(straight_metres, numbers, at_least=beyond)
         seconds = metres / numbers.responder_metres_per_second
         seconds += floor_seconds(floor, numbers) + floor_seconds(row.floor, numbers)
-        known = soonest.get(row.responder_id)
-        if known is None or seconds < known.walk_seconds:
-            soonest[row.responder_id] = NearbyResponder(
-                row.responder_id,
-                Position(row.lat, row.lon),
-                seconds,
-                basis,
-                callable_now,
-                row.certificate_kind,
-            )
-    return sorted(soonest.values(), key=lambda found: (found.walk_seconds, found.responder_id))
+        yield NearbyResponder(
+            row.responder_id,
+            Position(row.lat, row.lon),
+            seconds,
+            basis,
+            callable_now,
+            row.certificate_kind,
+        )
 
 
 def _availability(connection: Connection, row: PlaceNearby, at: datetime) -> Availability | None:
