@@ -121,24 +121,42 @@ def test_a_ring_holds_everything_that_it_says_it_holds(session: Session, databas
         @given(
             here=near_or_far,
             about=st.integers(1, 60),
+            at_least=st.integers(1, 20),
             within=st.sampled_from([500.0, 5e3, 5e4]),
             enough=st.sampled_from([100.0, 1e3, math.inf]),
+            farther=st.floats(1.0, 5.0),
+            remembered=st.floats(1.0, 20_000.0),
         )
-        @example(here=CITIES[3], about=5, within=5e4, enough=math.inf)
-        @example(here=places[0], about=1, within=500.0, enough=math.inf)
-        def holds(here: Position, about: int, within: float, enough: float) -> None:
+        @example(
+            here=CITIES[3], about=5, at_least=5, within=5e4, enough=math.inf, farther=1.0, remembered=1.0
+        )
+        @example(
+            here=places[0], about=1, at_least=1, within=500.0, enough=math.inf, farther=2.0, remembered=1e4
+        )
+        def holds(
+            here: Position,
+            about: int,
+            at_least: int,
+            within: float,
+            enough: float,
+            farther: float,
+            remembered: float,
+        ) -> None:
             metres = dict(zip(ids, spheroid_metres(here, places), strict=True))
-            ring = statement.ring(
-                connection, here, about=about, within_metres=within, complete_to_metres=enough
-            )
+            rings = statement.rings(connection, here, at_least=at_least, within_metres=within)
+            for to_metres, wanted in ((enough, about), (farther * enough, 2 * about)):
+                before = len(rings.rows)
+                new = rings.widen(about=wanted, to_metres=to_metres)
 
-            found = {row.id for row in ring.rows}
-            assert len(found) == len(ring.rows)
-            complete = min(ring.complete_within_metres, within)
-            assert {id_ for id_, away in metres.items() if away < complete} <= found
-            if complete < enough:
-                everything = sum(away <= within for away in metres.values())
-                assert len(found) >= min(0.75 * about, everything)
+                assert list(new) == rings.rows[before:]
+                found = {row.id for row in rings.rows}
+                assert len(found) == len(rings.rows)
+                complete = min(rings.complete_within_metres, within)
+                assert {id_ for id_, away in metres.items() if away < complete} <= found
+                if complete < to_metres:
+                    everything = sum(away <= within for away in metres.values())
+                    assert len(found) >= min(0.75 * wanted, at_least, everything)
+            rings.remember(remembered)  # of any of these the next question may begin with what it likes
 
         holds()
 

@@ -83,15 +83,18 @@ def _window(here: Position, metres: float) -> dict[str, float]:
     }
 
 
-def dijkstra_on(network: WalkingNetwork, within_metres: float) -> Prepared:
-    """One bounded Dijkstra over the whole network from the corner nearest to a place, found beforehand."""
+def dijkstra_on(network: WalkingNetwork) -> Callable[[Position, float], Callable[[], object]]:
+    """One bounded Dijkstra over the whole network from the corner nearest to a place, found beforehand.
+
+    Give it the place and how far it must go.
+    """
     streets = network.streets
     matrix = csr_matrix(
         (streets.neighbour_metres.astype(np.float64), streets.neighbour, streets.neighbour_start),
         shape=(streets.node_count, streets.node_count),
     )
 
-    def prepared(here: Position) -> Callable[[], object]:
+    def prepared(here: Position, within_metres: float) -> Callable[[], object]:
         footing = network.footings([here.lat], [here.lon])
         node = int(streets.edge_u[int(footing.edge[0])])
         return lambda: dijkstra(matrix, indices=node, limit=within_metres)

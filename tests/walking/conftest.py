@@ -1,0 +1,13 @@
+"""Small networks are searched whole, windows are cut out of large ones: here every network is both."""
+
+from __future__ import annotations
+
+import pytest
+
+from aed.walking import reach
+
+
+@pytest.fixture(autouse=True, params=["whole", "cut_out"])
+def as_large(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "cut_out":
+        monkeypatch.setattr(reach, "WHOLE_UP_TO_NODES", 0)
