@@ -1,0 +1,48 @@
+"""The one place that knows PostGIS from SpatiaLite: columns, indexes, and the questions asked of places."""
+
+from aed.spatial.columns import (
+    WGS84,
+    GeometryColumn,
+    area,
+    area_type,
+    latitude,
+    longitude,
+    point,
+    point_type,
+    position_of,
+    shape_of,
+)
+from aed.spatial.nearest import Located, Nearest, Rings, nearest_first
+from aed.spatial.schema import add_geometry_column, create_nearest_index, drop_spatial_table, prepare_database
+from aed.spatial.statements import constant, constants
+from aed.spatial.tiles import vector_tile
+from aed.spatial.windows import Around, all_around, ids_near_each, inside_box, overlapping_box
+
+__all__ = [
+    "WGS84",
+    "Around",
+    "GeometryColumn",
+    "Located",
+    "Nearest",
+    "Rings",
+    "add_geometry_column",
+    "all_around",
+    "area",
+    "area_type",
+    "constant",
+    "constants",
+    "create_nearest_index",
+    "drop_spatial_table",
+    "ids_near_each",
+    "inside_box",
+    "latitude",
+    "longitude",
+    "nearest_first",
+    "overlapping_box",
+    "point",
+    "point_type",
+    "position_of",
+    "prepare_database",
+    "shape_of",
+    "vector_tile",
+]

@@ -1,0 +1,254 @@
+"""What is nearest to a place, ring by ring outwards, by index on both databases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    Dialect,
+    Double,
+    Integer,
+    Select,
+    Subquery,
+    all_,
+    func,
+    literal_column,
+)
+
+from aed.geo import Position, mercator_degrees
+from aed.spatial.columns import GeometryColumn
+from aed.spatial.statements import check_columns, compiled_for, fetched, told_later
+from aed.spatial.windows import METRES_PER_DEGREE, NO_MORE_THAN_SPHEROID, window_around, window_rows
+
+
+class Located(Protocol):
+    """A row that says what it is and where, in degrees."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def lat(self) -> float: ...
+    @property
+    def lon(self) -> float: ...
+
+
+class _Needed(NamedTuple):
+    """How far a question had to look, and how many rows lay so near."""
+
+    metres: float
+    rows: float
+
+
+_PLACES_REMEMBERED = 10_000
+
+
+_COUNTS = sorted(2**power * part // 2 for power in range(3, 13) for part in (2, 3))
+"""8, 12, 16, 24, 32, 48 …: how many rows are asked for. Few, since each is a statement to prepare."""
+
+
+@dataclass(frozen=True)
+class Nearest[R: Located]:
+    """A compiled "nearest first" statement; made once, asked often. See `nearest_first`."""
+
+    sql: str
+    """With the word `nearest_limit` where PostgreSQL is told how many."""
+    more: str
+    """The same without what has been fetched: on PostgreSQL by ids, on SQLite by the window before."""
+    constants: Mapping[str, object]
+    row: Callable[..., R]
+    is_sqlite: bool
+    _needed: dict[tuple[int, int, int], _Needed] = field(default_factory=dict)
+    """What the last questions nearby needed. A hint: it changes no answer."""
+
+    def rings(
+        self, connection: Connection, here: Position, *, at_least: int, within_metres: float
+    ) -> Rings[R]:
+        """Rows around a place, to be fetched ring by ring. `at_least` is how many are asked for."""
+        return Rings(self, connection, here, at_least, within_metres)
+
+    def limited(self, count: int, sql: str | None = None) -> str:
+        """PostgreSQL's statement for `count` rows.
+
+        The number is part of the text: for a parameter the planner takes a tenth of the table, finds that
+        its plan for any number costs more than one for this number, and plans anew at every question.
+        """
+        return (sql or self.sql).replace("nearest_limit", str(count))
+
+
+class Rings[R: Located]:
+    """Rows around one place, fetched ring by ring outwards, each once and in no promised order.
+
+    `rows` are all so far; every eligible row nearer than `complete_within_metres` is among them (infinite
+    when there is none left). The map ends at the 180th meridian: what is nearer across it is not looked for.
+    (It runs through the sea, Chukotka, Taveuni and Antarctica.)
+
+    PostGIS: k-nearest statements over the Mercator index; what is promised to be complete is the farthest
+    row's distance less what the projection may be off.
+    SpatiaLite: a window of its R*Tree, widened until enough rows lie inside its inscribed circle.
+    The first ring is as large as was needed nearby the last times.
+    """
+
+    def __init__(
+        self, nearest: Nearest[R], connection: Connection, here: Position, at_least: int, within_metres: float
+    ) -> None:
+        self._nearest, self._connection = nearest, connection
+        self._here, self._at_least, self._within = here, at_least, within_metres
+        self._cell = (round(here.lat * 20), round(here.lon * 20), at_least)
+        self._window_metres = 0.0
+        self.rows: list[R] = []
+        self.complete_within_metres = 0.0
+
+    def widen(self, *, about: int, to_metres: float = math.inf) -> Sequence[R]:
+        """The rows of the next ring.
+
+        Then about `about` are there in all, or all within `to_metres` or `within_metres`, however few.
+        """
+        before = len(self.rows)
+        if self._nearest.is_sqlite:
+            self._widen_window(about, to_metres)
+        else:
+            self._fetch_nearest(about, to_metres)
+        return self.rows[before:]
+
+    def remember(self, metres: float) -> None:
+        """The question is answered, and had to look this far: the next one nearby begins with that."""
+        known = self._nearest._needed
+        now = _Needed(metres, _count_within(self.rows, self._here, metres))
+        last = known.get(self._cell, now)
+        if len(known) >= _PLACES_REMEMBERED:
+            known.clear()
+        known[self._cell] = _Needed(*(0.8 * old + 0.2 * new for old, new in zip(last, now, strict=True)))
+
+    def _fetch_nearest(self, about: int, to_metres: float) -> None:
+        nearest, (x, y) = self._nearest, mercator_degrees(self._here)
+        asked: dict[str, object] = {"nearest_x": x, "nearest_y": y}
+        needed = nearest._needed.get(self._cell) if not self.rows else None
+        enough = about if needed is None else math.ceil(1.2 * needed.rows) + 1
+        while True:
+            more = enough - len(self.rows)
+            if self.rows and to_metres < math.inf:  # the count grows with the square of the distance
+                growth = (to_metres / max(self.complete_within_metres, 1.0)) ** 2 - 1.0
+                more = min(more, math.ceil(1.2 * growth * len(self.rows)) + 1)
+            count = next((count for count in _COUNTS if count >= more), more)
+            sql = nearest.limited(count, nearest.more if self.rows else nearest.sql)
+            if self.rows:
+                asked["nearest_seen"] = [row.id for row in self.rows]
+            found = self._fetched(sql, asked)
+            self.rows += found
+            if len(found) < count:
+                self.complete_within_metres = math.inf
+                return
+            self.complete_within_metres = _surely_complete_within(self._here, self.rows)
+            if len(self.rows) >= enough or self.complete_within_metres >= min(to_metres, self._within):
+                return
+
+    def _widen_window(self, about: int, to_metres: float) -> None:
+        needed = self._nearest._needed.get(self._cell) if not self.rows else None
+        enough, radius = 0.75 * about, self._window_metres * 1.5
+        if needed is not None:
+            enough, radius = self._at_least, 1.05 * needed.metres / NO_MORE_THAN_SPHEROID
+        elif not self._window_metres:
+            radius = 400.0 * math.sqrt(0.85 * about)
+        elif to_metres < math.inf:
+            radius = math.inf
+        while True:
+            radius = min(radius, to_metres / NO_MORE_THAN_SPHEROID + 1.0, self._within)
+            box = window_around(self._here, radius)
+            if self._window_metres:
+                before = window_around(self._here, self._window_metres)
+                box |= {f"{side}_in": degrees for side, degrees in before.items()}
+            sql = self._nearest.more if self._window_metres else self._nearest.sql
+            self.rows += self._fetched(sql, box)
+            self._window_metres = radius
+            surely = radius * NO_MORE_THAN_SPHEROID
+            self.complete_within_metres = self._within if radius >= self._within else surely
+            if surely >= to_metres or radius >= self._within:
+                return
+            near = _count_within(self.rows, self._here, surely)
+            if near >= enough:
+                return
+            radius *= 2.0 if near == 0 else max(1.2, min(3.0, math.sqrt(about / near)))
+
+    def _fetched(self, sql: str, asked: Mapping[str, object]) -> list[R]:
+        """Rows that are not there yet: one that has just been moved might come a second time."""
+        row = self._nearest.row
+        values = fetched(self._connection, sql, {**self._nearest.constants, **asked})
+        found = [row(*each) for each in values]
+        if self.rows:
+            known = {each.id for each in self.rows}
+            found = [each for each in found if each.id not in known]
+        return found
+
+
+def nearest_first[R: Located](
+    dialect: Dialect,
+    inner: Select[*tuple[Any, ...]],
+    place: GeometryColumn,
+    *,
+    joined: Callable[[Subquery], Select[*tuple[Any, ...]]],
+    row: type[R],
+) -> Nearest[R]:
+    """Compiles `inner` (which must select columns named `lat` and `lon`) into a nearest-first statement.
+
+    `joined(subquery)` adds what is joined to the few chosen rows only; it returns the outer Select.
+    `row` is a NamedTuple of the columns; those that are left out at its end have defaults.
+    """
+    is_sqlite = dialect.name == "sqlite"
+    key = place.class_.id
+    if is_sqlite:
+        first, more = (inner.where(key.in_(window_rows(place, beyond=beyond))) for beyond in (False, True))
+    else:
+        here = func.point(told_later("nearest_x"), told_later("nearest_y"))
+        first = inner.order_by(
+            literal_column(mercator_point(f"{place.class_.__tablename__}.{place.key}")).op(
+                "<->", return_type=Double()
+            )(here)
+        ).limit(literal_column("nearest_limit", Integer))
+        more = first.where(key != all_(told_later("nearest_seen", ARRAY(key.type))))
+    statement, next_statement = (joined(rows.subquery("near")) for rows in (first, more))
+    sql, constants = compiled_for(dialect, statement)
+    next_sql, next_constants = compiled_for(dialect, next_statement)
+    check_columns(statement, row)
+    if any(next_constants.get(name, value) != value for name, value in constants.items()):
+        raise TypeError("the two statements call different things by the same name")
+    return Nearest(sql, next_sql, constants | next_constants, row, is_sqlite)
+
+
+def mercator_point(name: str) -> str:
+    """SQL of a PostgreSQL `point` in conformal degrees; the index and the ordering must say the same.
+
+    Ordering in plain degrees names a wrong nearest device in 5-8 per cent of questions. The poles themselves
+    are not on the map.
+    """
+    return (
+        f"point(ST_X({name}), "
+        f"ln(tan(0.7853981633974483 + least(greatest(ST_Y({name}), -89.9), 89.9) * 0.008726646259971648)) "
+        "* 57.29577951308232)"
+    )
+
+
+def _surely_complete_within(here: Position, rows: Sequence[Located]) -> float:
+    """Metres within which the k nearest in Mercator, which `rows` are, hold everything.
+
+    The farthest of them on the map says how far the map was searched (so does any, but less). Over a long
+    way the map's scale changes with the latitude: the smaller one is taken.
+    """
+    across = math.cos(math.radians(here.lat)) ** 2
+    far = max(rows, key=lambda row: (row.lat - here.lat) ** 2 + (row.lon - here.lon) ** 2 * across)
+    x, y = mercator_degrees(here)
+    east, north = mercator_degrees(Position(far.lat, far.lon))
+    searched = math.hypot(east - x, north - y)
+    farthest = min(89.0, abs(here.lat) + searched)
+    return searched * METRES_PER_DEGREE * math.cos(math.radians(farthest)) * NO_MORE_THAN_SPHEROID
+
+
+def _count_within(rows: Iterable[Located], here: Position, metres: float) -> int:
+    """About how many rows are that near."""
+    degrees = (metres / METRES_PER_DEGREE) ** 2
+    across = math.cos(math.radians(here.lat)) ** 2
+    return sum((row.lat - here.lat) ** 2 + (row.lon - here.lon) ** 2 * across <= degrees for row in rows)
