@@ -124,7 +124,7 @@ def check_walk(reach: Reach, targets: Footings, i: int, delays: Sequence[tuple[C
     )
     lons, lats = zip(*walk.coordinates, strict=True)
     assert WGS84.line_length(lons, lats) == pytest.approx(walk.metres, rel=1e-3, abs=0.05)
-    start = (float(reach.start.lons[0]), float(reach.start.lats[0]))
+    start = (float(reach.found.start.lons[0]), float(reach.found.start.lats[0]))
     goal = (float(targets.lons[i]), float(targets.lats[i]))
     assert (walk.coordinates[0], walk.coordinates[-1]) == (start, goal)
     assert reach.crossings_to(targets, i) == walk.crossings

@@ -13,8 +13,9 @@ from pyproj import Geod
 
 from aed.geo import Position
 from aed.walking.footing import SNAP_METRES, Footings, find_footing, find_footings
-from aed.walking.reach import Reach, ScratchPad, find_reach
+from aed.walking.reach import Reach, find_reach
 from aed.walking.streets import Crossing, Floats, Streets
+from aed.walking.window import ScratchPad
 
 __all__ = ["Barrier", "Crossing", "WalkingNetwork"]
 

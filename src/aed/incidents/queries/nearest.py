@@ -39,7 +39,7 @@ from aed.registry.rules.hours import hours_at
 from aed.settings import Settings
 from aed.walking.footing import Footings
 from aed.walking.network import WalkingNetwork
-from aed.walking.reach import Walk
+from aed.walking.way import Walk
 
 MOST_CANDIDATES = 5_000
 """Beyond this many the answer is what has been found, and says that it may not be complete."""

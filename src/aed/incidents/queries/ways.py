@@ -21,8 +21,9 @@ from aed.settings import Arrival
 from aed.spatial import Located
 from aed.walking.footing import Footings
 from aed.walking.network import Barrier, WalkingNetwork
-from aed.walking.reach import Reach, Walk
+from aed.walking.reach import Reach
 from aed.walking.streets import Crossing
+from aed.walking.way import Walk
 
 _NOBODY_PASSES = frozenset({"no", "private"})
 _BESIDE_THE_STREET_METRES = 15.0

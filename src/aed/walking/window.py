@@ -1,0 +1,186 @@
+"""Part of the network, or all of it, as a graph to be searched.
+
+The nodes within a straight-line radius lie in a few runs, one per strip of latitude.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from threading import local
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from aed.geo import Position
+from aed.walking.footing import Footings
+from aed.walking.streets import (
+    NODE_STRIP_UNITS,
+    UNITS_PER_DEGREE,
+    Floats,
+    Ints,
+    Longs,
+    Streets,
+)
+
+OUTSIDE = 0  # local number of "somewhere beyond the window"; nothing leads on from there
+
+
+_SPHERE_METRES = 6_371_008.8
+
+
+_SPHERE_ERROR = 1.006  # a spheroid's distance is at most this many times shorter than the mean sphere's
+
+
+class ScratchPad(local):
+    """What a thread keeps from search to search."""
+
+    def __init__(self) -> None:
+        self.local_number: Ints = np.zeros(0, dtype=np.int32)
+        """One number a node, nought wherever it is not in use."""
+        self.whole: Window | None = None
+        """The whole network, where it is small."""
+
+    def of_size(self, count: int) -> Ints:
+        if len(self.local_number) != count:
+            self.local_number = np.zeros(count, dtype=np.int32)
+        return self.local_number
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Part of the network, its nodes renumbered: node `low[k] + i` is `shift[k] + low[k] + i` here.
+
+    The last node is the point of departure. Where it leads, and what closures and delays add, is written
+    into the arrays for the time of one search: see `_searched`.
+    """
+
+    low: Ints
+    high: Ints
+    shift: Longs
+    start: Ints
+    neighbour: Ints
+    metres: Floats
+    """Without closures and delays."""
+    graph: csr_matrix
+    """The same three arrays."""
+    is_whole: bool = False
+    """Every node of the network is here: each has its own number plus 1."""
+
+    @property
+    def source(self) -> int:
+        """The local number of the point of departure, the last node."""
+        return len(self.start) - 2
+
+    def local(self, nodes: Ints) -> Longs:
+        """The local numbers of nodes, `OUTSIDE` for those beyond the window."""
+        if self.is_whole:
+            return nodes.astype(np.int64) + 1
+        if len(self.low) == 0:
+            return np.zeros(len(nodes), dtype=np.int64)
+        run = self.low.searchsorted(nodes, side="right") - 1
+        return np.where((run >= 0) & (nodes < self.high[run]), nodes + self.shift[run], OUTSIDE)
+
+    def originals(self, local_numbers: Sequence[int]) -> list[int]:
+        """The network's numbers of nodes of the window."""
+        if self.is_whole:
+            return [number - 1 for number in local_numbers]
+        wanted = np.array(local_numbers, dtype=np.int64)
+        run = (self.low + self.shift).searchsorted(wanted, side="right") - 1
+        found: list[int] = (wanted - self.shift[run]).tolist()
+        return found
+
+
+def _window(low: Ints, high: Ints, shift: Longs, start: Ints, neighbour: Ints, metres: Floats) -> Window:
+    size = len(start) - 1
+    graph = csr_matrix((metres, neighbour, start), shape=(size, size))
+    return Window(low, high, shift, start, neighbour, metres, graph)
+
+
+def whole(streets: Streets) -> Window:
+    """All of the network, and a node for the start."""
+    nodes, joined = streets.node_count, len(streets.neighbour)
+    start = np.zeros(nodes + 3, dtype=np.int32)
+    start[1 : nodes + 2] = streets.neighbour_start
+    start[nodes + 2] = joined + 2
+    neighbour = np.zeros(joined + 2, dtype=np.int32)
+    np.add(streets.neighbour, 1, out=neighbour[:joined])
+    metres = np.zeros(joined + 2)
+    metres[:joined] = streets.neighbour_metres
+    low, high = np.zeros(1, dtype=np.int32), np.array([nodes], dtype=np.int32)
+    window = _window(low, high, np.ones(1, dtype=np.int64), start, neighbour, metres)
+    return replace(window, is_whole=True)
+
+
+def cut_out(streets: Streets, scratch: ScratchPad, start_at: Footings, radius_metres: float) -> Window:
+    """The window around the start, and a node for it."""
+    centre = Position(float(start_at.lats[0]), float(start_at.lons[0]))
+    low, high = _runs_within(streets, centre, radius_metres)
+    node_counts = high - low
+    shift: Longs = (node_counts.cumsum() - node_counts + 1 - low).astype(np.int64, copy=False)
+    first_edge, edge_end = streets.neighbour_start.take(low), streets.neighbour_start.take(high)
+    edge_counts = edge_end - first_edge
+    inside, joined = int(node_counts.sum()), int(edge_counts.sum())
+    runs, edge_runs = (
+        [slice(a, b) for a, b in zip(lows.tolist(), highs.tolist(), strict=True)]
+        for lows, highs in ((low, high), (first_edge, edge_end))
+    )
+
+    start = np.zeros(inside + 3, dtype=np.int32)
+    neighbour = np.zeros(joined + 2, dtype=np.int32)
+    metres = np.zeros(joined + 2)
+    start[inside + 2] = joined + 2
+    if runs:
+        # Row ends: the edges before a run here, less those before it in the network, added to each node's.
+        row_ends = start[2 : inside + 2]
+        np.concatenate([streets.neighbour_start[run.start + 1 : run.stop + 1] for run in runs], out=row_ends)
+        row_ends += (edge_counts.cumsum() - edge_counts - first_edge).repeat(node_counts).astype(np.int32)
+        original = np.concatenate([streets.neighbour[run] for run in edge_runs])
+        np.concatenate([streets.neighbour_metres[run] for run in edge_runs], out=metres[:joined])
+    number = scratch.of_size(streets.node_count)
+    ramp = np.arange(1, inside + 1, dtype=np.int32)
+    try:
+        done = 0
+        for run in runs:
+            length = run.stop - run.start
+            number[run] = ramp[done : done + length]
+            done += length
+        if runs:
+            number.take(original, out=neighbour[:joined], mode="clip")
+    finally:
+        for run in runs:
+            number[run] = OUTSIDE
+    return _window(low, high, shift, start, neighbour, metres)
+
+
+def _runs_within(streets: Streets, centre: Position, radius_metres: float) -> tuple[Ints, Ints]:
+    """Runs `low:high` of nodes, one per strip of latitude, that hold every node within the radius.
+
+    On a sphere sin^2(d/2) = sin^2(dlat/2) + cos lat1 cos lat2 sin^2(dlon/2) (haversine); in each strip the
+    longitudes allowed are widest for the latitude nearest to the centre and the smallest cosine.
+    """
+    angle = min(math.pi, (radius_metres * _SPHERE_ERROR + 1.0) / _SPHERE_METRES)
+    strip_degrees = NODE_STRIP_UNITS / UNITS_PER_DEGREE
+    lowest, highest = int(streets.node_key[0]) >> 32, int(streets.node_key[-1]) >> 32
+    first = max(lowest, math.floor((centre.lat - math.degrees(angle) + 90.0) / strip_degrees))
+    last = min(highest, math.floor((centre.lat + math.degrees(angle) + 90.0) / strip_degrees))
+    whole = math.sin(angle / 2) ** 2
+    cosine = math.cos(math.radians(centre.lat))
+    at = (centre.lon + 180.0) * UNITS_PER_DEGREE
+    west: list[int] = []
+    east: list[int] = []
+    for strip in range(first, last + 1):
+        south = strip * strip_degrees - 90.0
+        north = south + strip_degrees
+        apart = max(south - centre.lat, centre.lat - north, 0.0)
+        poleward = min(90.0, max(-south, north))
+        room = whole - math.sin(math.radians(apart) / 2) ** 2
+        widest = max(cosine * math.cos(math.radians(poleward)), 1e-12)
+        half_width = 2 * math.asin(math.sqrt(min(1.0, max(0.0, room / widest))))
+        half_units = math.degrees(half_width) * UNITS_PER_DEGREE + 1
+        west.append((strip << 32) + max(0, int(at - half_units)))
+        east.append((strip << 32) + min(360 * UNITS_PER_DEGREE, int(at + half_units)) + 1)
+    low, high = streets.node_key.searchsorted(np.array([west, east], dtype=np.int64)).astype(np.int32)
+    filled = high > low
+    return low[filled], high[filled]
