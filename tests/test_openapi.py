@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+import requests
 import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
@@ -222,8 +223,15 @@ class Asker:
         if version is not None and case.method in ("PATCH", "DELETE", "PUT"):
             sent["headers"]["If-Match"] = f'"{version}"'
         sent.pop("cookies", None)  # there are none
-        if "data" in sent:
-            sent["content"] = sent.pop("data")
+        data, files = sent.pop("data", None), sent.pop("files", None)
+        if files:  # as schemathesis means them, which has numbers for files too
+            form = requests.PreparedRequest()
+            form.prepare_headers({})
+            form.prepare_body(data, files)
+            sent["content"] = form.body
+            sent["headers"]["Content-Type"] = form.headers["Content-Type"]
+        elif data is not None:
+            sent["content"] = data
         return self.client.request(**sent)
 
 

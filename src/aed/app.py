@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from aed import __version__
 from aed.accounts import api as accounts_api
 from aed.db import DatabaseDep, open_database, reads
-from aed.errors import AedError, DatabaseUnavailable, NetworkFileUnusable, NotSignedIn
+from aed.errors import AedError, DatabaseUnavailable, NetworkFileUnusable, NotSignedIn, TooLarge
 from aed.incidents import api as incidents_api
 from aed.interchange import api as interchange_api
 from aed.migrations import head
@@ -71,7 +71,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         _BodyLimit,
         limit_bytes=settings.body_limit_bytes,
-        limits_of_paths={"/v1/lint": settings.lint_limit_bytes},
+        limits_of_files={
+            "/v1/lint": settings.lint_limit_bytes,
+            "/v1/imports/devices": settings.import_limit_bytes,
+        },
     )
     if settings.access_log:
         app.add_middleware(_AccessLog)
@@ -126,7 +129,16 @@ def _add_problems(app: FastAPI) -> None:
             headers["WWW-Authenticate"] = 'Bearer realm="aed"'
         if error.status >= 500:
             log.error("request failed", path=request.url.path, why=error.detail)
-        return problem(request, error.status, error.code, error.title, error.detail, error.field, headers)
+        return problem(
+            request,
+            error.status,
+            error.code,
+            error.title,
+            error.detail,
+            error.field,
+            headers,
+            errors=error.errors or None,
+        )
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
@@ -208,33 +220,36 @@ def _describe(app: FastAPI) -> None:
 
 
 class _BodyLimit:
-    """Refuses a request body over the limit, by its header or as it comes."""
+    """Refuses a request body over the limit, by its header or as it comes.
 
-    def __init__(self, app: ASGIApp, limit_bytes: int, limits_of_paths: Mapping[str, int]) -> None:
-        self._app, self._limit, self._limits_of_paths = app, limit_bytes, limits_of_paths
+    A body is collected before anything is done about it; but a file (`limits_of_files`: by path) goes on as
+    it comes, and the route that reads it gets TooLarge where the limit is.
+    """
+
+    def __init__(self, app: ASGIApp, limit_bytes: int, limits_of_files: Mapping[str, int]) -> None:
+        self._app, self._limit, self._limits_of_files = app, limit_bytes, limits_of_files
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
-        limit = self._limits_of_paths.get(scope["path"], self._limit)
+        is_file = scope["path"] in self._limits_of_files
+        limit = self._limits_of_files.get(scope["path"], self._limit)
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > limit:
             await self._refuse(scope, receive, send, limit)
             return
-        taken = 0
+        counted = _counted(receive, limit)
+        if is_file:
+            await self._app(scope, counted, send)
+            return
         chunks: list[Message] = []
-        while True:
-            message = await receive()
-            chunks.append(message)
-            if message["type"] != "http.request":
-                break
-            taken += len(message.get("body", b""))
-            if taken > limit:
-                await self._refuse(scope, receive, send, limit)
-                return
-            if not message.get("more_body", False):
-                break
+        try:
+            while not chunks or chunks[-1].get("more_body", False):
+                chunks.append(await counted())
+        except TooLarge:
+            await self._refuse(scope, receive, send, limit)
+            return
 
         async def again() -> Message:
             return chunks.pop(0) if chunks else await receive()
@@ -242,15 +257,28 @@ class _BodyLimit:
         await self._app(scope, again, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
-        response = problem(
-            Request(scope),
-            413,
-            "too-large",
-            "The body is too large",
-            f"A body has at most {limit} bytes.",
-            None,
-        )
+        error = _too_large(limit)
+        response = problem(Request(scope), error.status, error.code, error.title, error.detail, None)
         await response(scope, receive, send)
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    """The same; raises TooLarge for the piece with which the body is over the limit."""
+    taken = 0
+
+    async def counted() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            raise _too_large(limit)
+        return message
+
+    return counted
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"A body has at most {limit} bytes here.")
 
 
 class _AccessLog:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 import psycopg
 from fastapi import Depends, Request
-from psycopg.errors import UndefinedTable
+from psycopg.errors import LockNotAvailable, UndefinedTable
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -46,7 +46,7 @@ from sqlalchemy.orm import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from aed.errors import DatabaseUnavailable, InvalidInput
+from aed.errors import DatabaseUnavailable, InvalidInput, TooBusy
 from aed.settings import Settings
 
 
@@ -281,10 +281,27 @@ def transaction(database: Database) -> Iterator[Session]:
         yield session
 
 
+@contextmanager
+def trial(database: Database) -> Iterator[Session]:
+    """One transaction of which nothing stays."""
+    with answering(), database.writing() as session:
+        yield session
+        session.rollback()
+
+
 def alone(session: Session, what: str) -> None:
-    """No other transaction that asks for `what` goes on until this one has ended. SQLite has one writer."""
-    if session.get_bind().dialect.name == "postgresql":
+    """No other transaction that asks for `what` goes on until this one has ended. SQLite has one writer.
+
+    Raises TooBusy where the settings' lock_timeout is over before the other one is.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return
+    try:
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": zlib.crc32(what.encode())})
+    except OperationalError as error:
+        if isinstance(error.orig, LockNotAvailable):
+            raise TooBusy(f"Another {what} is going on. Try again when it has ended.") from None
+        raise
 
 
 @contextmanager

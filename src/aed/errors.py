@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 
@@ -14,6 +15,8 @@ class AedError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "error"
     title: ClassVar[str] = "Something went wrong"
+    errors: Sequence[Mapping[str, str]] = ()
+    """{field, detail} of each of several things that are wrong."""
 
     def __init__(self, detail: str, *, field: str | None = None) -> None:
         super().__init__(detail)
@@ -65,6 +68,14 @@ class Conflict(AedError):
     status = 409
     code = "conflict"
     title = "In conflict with what is recorded"
+
+
+class TooLarge(AedError):
+    """A body over the limit of its path."""
+
+    status = 413
+    code = "too-large"
+    title = "The body is too large"
 
 
 class ChangedMeanwhile(AedError):

@@ -13,7 +13,7 @@ PROBLEM_TYPE = "application/problem+json"
 
 
 class FieldProblem(BaseModel):
-    field: str
+    field: str = Field(description="The part of the input, or of a file: line 3")
     detail: str
 
 

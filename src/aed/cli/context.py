@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts import queries as accounts
 from aed.accounts.rules import ANYONE, Role, Scope, Viewer
-from aed.db import Database, answering, open_database, reads, transaction
+from aed.db import Database, open_database, reads, transaction, trial
 from aed.errors import AedError, DatabaseUnavailable, InvalidInput
 from aed.registry import queries as registry
 from aed.settings import Settings, load_settings
@@ -48,9 +48,8 @@ def trying_much() -> Iterator[Session]:
     """The same, and nothing of it stays."""
     patient = {"lock_timeout_ms": 600_000, "statement_timeout_ms": 600_000}
     settings = load_settings().model_copy(update=patient)
-    with opened(settings) as database, answering(), database.writing() as session:
+    with opened(settings) as database, trial(database) as session:
         yield session
-        session.rollback()
 
 
 @contextmanager

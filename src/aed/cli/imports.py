@@ -15,9 +15,9 @@ from aed import clock
 from aed.cli.context import operator, trying_much, writing_much
 from aed.cli.differences import tell_what_became
 from aed.cli.screen import counting, say, table
-from aed.errors import Conflict, InvalidInput
+from aed.errors import InvalidInput
 from aed.interchange import actions
-from aed.interchange.actions import BadRow, DeviceReport, ImportReport, Progress
+from aed.interchange.actions import BadRow, DeviceReport, ImportReport, NothingTaken, Progress
 from aed.interchange.actions.thresholds import thresholds_in
 from aed.interchange.formats.cells import neutral
 from aed.interchange.formats.mapping import mapping_of
@@ -127,7 +127,11 @@ def _import[ReportT: ImportReport](
         report = run(session, progress)
         if bad_rows is not None:
             _write(report.bad, bad_rows)
-        _refuse_if(strict, report, file)
+        try:
+            actions.refuse_bad_rows(report, file.name, is_strict=strict)
+        except NothingTaken:
+            _tell(report.bad)
+            raise
     say(
         f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged, "
         f"{len(report.bad)} set aside."
@@ -136,16 +140,6 @@ def _import[ReportT: ImportReport](
         say(f"{report.hours_not_understood} have hours that were not understood: kept as written, unknown.")
     _tell(report.bad)
     return report
-
-
-def _refuse_if(strict: bool, report: ImportReport, file: Path) -> None:
-    if not report.bad or (report.taken and not strict):
-        return
-    _tell(report.bad)
-    first = f"{len(report.bad)} bad rows, first {report.bad[0].where}: {report.bad[0].reason}"
-    if report.taken == 0:
-        raise InvalidInput(f"{file.name} holds no row that can be taken: {first}", field="file")
-    raise Conflict(f"Nothing was taken: {first}")
 
 
 def _tell(bad: list[BadRow]) -> None:

@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role, Scope, Viewer
 from aed.db import Database, reads, transaction
-from aed.errors import AedError, Conflict, InvalidInput
+from aed.errors import AedError, Conflict
 from aed.interchange import queries
-from aed.interchange.actions import Progress, import_devices
+from aed.interchange.actions import Progress, import_devices, refuse_bad_rows
 from aed.interchange.actions.feeds import Claim, Ended, claim_feed, end_feed
 from aed.interchange.actions.fetching import FetchFailed, Fetching, Validators, fetch
 from aed.interchange.actions.report import DeviceReport
@@ -149,13 +149,7 @@ def _imported(
         thresholds=thresholds,
         progress=progress,
     )
-    if report.taken == 0:
-        first = report.bad[0]
-        raise InvalidInput(
-            f"{path.name} holds no row that can be taken: {len(report.bad)} bad rows, first {first.where}: "
-            f"{first.reason}",
-            field="file",
-        )
+    refuse_bad_rows(report, path.name)
     return _said(report)
 
 

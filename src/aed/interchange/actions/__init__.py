@@ -11,14 +11,22 @@ from aed.interchange.actions.devices import import_devices
 from aed.interchange.actions.estates import import_estates
 from aed.interchange.actions.report import DeviceReport
 from aed.interchange.actions.responders import import_responders
-from aed.interchange.actions.taking import BadRow, ImportReport, Progress
+from aed.interchange.actions.taking import (
+    BadRow,
+    ImportReport,
+    NothingTaken,
+    Progress,
+    refuse_bad_rows,
+)
 
 __all__ = [
     "BadRow",
     "DeviceReport",
     "ImportReport",
+    "NothingTaken",
     "Progress",
     "import_devices",
     "import_estates",
     "import_responders",
+    "refuse_bad_rows",
 ]

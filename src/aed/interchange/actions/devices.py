@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts import queries as accounts
 from aed.accounts.rules import Viewer
+from aed.errors import InvalidInput
 from aed.interchange import queries
 from aed.interchange.actions.leaving import Listed, mark_missing
 from aed.interchange.actions.merging import Before, Entry, Merging, entry_of
@@ -28,7 +29,7 @@ from aed.interchange.actions.taking import (
 )
 from aed.interchange.formats.mapping import Mapping
 from aed.interchange.formats.recognise import DeviceFormat, read_devices
-from aed.interchange.formats.records import Record
+from aed.interchange.formats.records import Reading, Record
 from aed.interchange.formats.table import SET_ASIDE_COLUMNS
 from aed.interchange.rules.thresholds import Thresholds
 from aed.interchange.schemas import DeviceRow, columns
@@ -43,12 +44,14 @@ def import_devices(
     form: DeviceFormat | None = None,
     mapping: Mapping | None = None,
     region: str | None = None,
+    source: str | None = None,
     is_partial: bool = False,
     is_shrink_accepted: bool = False,
     thresholds: Thresholds | None = None,
     progress: Progress | None = None,
 ) -> DeviceReport:
-    """Devices from a file. `region` is for new ones whose row names neither an estate nor a region.
+    """Devices from a file. `region` is for new ones whose row names neither an estate nor a region; `source`
+    is who keeps the list, where its format is one that several bodies publish each for themselves.
 
     All good rows or, when this raises, none: the caller's transaction is the border.
 
@@ -60,7 +63,7 @@ def import_devices(
     """
     thresholds = thresholds or Thresholds()
     report = begin_import(session, who, DeviceReport())
-    records = read_devices(path, form, mapping)
+    records = _filed_under(source, read_devices(path, form, mapping, source=source))
     listed = Listed(session)
     ranks, estates = queries.ranks(session), Estates(session)
     if region is not None:
@@ -98,6 +101,14 @@ def import_devices(
         )
     listed.close()
     return finished(report)
+
+
+def _filed_under(source: str | None, reading: Reading) -> Reading:
+    """Raises InvalidInput for a `source` that the format does not leave to be said."""
+    if source is None or reading.source == source:
+        return reading
+    said = "each row says so in its column 'source'" if reading.source is None else f"'{reading.source}' does"
+    raise InvalidInput(f"A source cannot be given for {reading.title}: {said}.", field="source")
 
 
 class _Parts:

@@ -20,6 +20,8 @@ from aed.registry import queries as registry
 from aed.registry.actions.record import Outcome
 
 ROWS_AT_ONCE = 500
+MOST_TOLD = 1_000
+"""So many bad rows are told in a refusal."""
 
 type Progress = Callable[[int], None]
 
@@ -61,6 +63,31 @@ class ImportReport:
 
     def set_aside(self, record: Record, reason: str) -> None:
         self.bad.append(BadRow(record.where, printable(reason), record.number, record.fields))
+
+
+class NothingTaken(InvalidInput):
+    """A file of which nothing is taken, because of its bad rows."""
+
+    code = "nothing-taken"
+    title = "Nothing of the file was taken"
+
+    def __init__(self, detail: str, bad: Sequence[BadRow]) -> None:
+        super().__init__(detail, field="file")
+        self.bad = bad
+        self.errors = [{"field": row.where, "detail": row.reason} for row in bad[:MOST_TOLD]]
+
+
+def refuse_bad_rows(report: ImportReport, file: str, *, is_strict: bool = False) -> None:
+    """Raises NothingTaken where every row is bad; where one is enough to take nothing (`is_strict`), for one.
+
+    The caller's transaction must end with it.
+    """
+    if not report.bad or (report.taken and not is_strict):
+        return
+    first = f"{len(report.bad)} bad rows, first {report.bad[0].where}: {report.bad[0].reason}"
+    if report.taken == 0:
+        raise NothingTaken(f"{file} holds no row that can be taken: {first}", report.bad)
+    raise NothingTaken(f"Nothing was taken: {first}", report.bad)
 
 
 def begin_import[ReportT: ImportReport](session: Session, who: Viewer, report: ReportT) -> ReportT:

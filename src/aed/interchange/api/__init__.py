@@ -1,0 +1,15 @@
+"""Routes of other people's lists.
+
+linting.py     /v1/lint
+imports.py     /v1/imports
+reviews.py     /v1/reviews
+sent_file.py   the file that comes as a body, or in a form
+"""
+
+from fastapi import APIRouter
+
+from aed.interchange.api import imports, linting, reviews
+
+router = APIRouter(tags=["lists"])
+for part in (linting, imports, reviews):
+    router.include_router(part.router)

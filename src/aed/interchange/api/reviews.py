@@ -1,0 +1,63 @@
+"""What a person must decide about imported lists."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.accounts.rules import may_administer
+from aed.db import ReadSession, WriteSession
+from aed.interchange import queries
+from aed.interchange.actions.deciding import decide
+from aed.interchange.actions.thresholds import thresholds_in
+from aed.interchange.schemas import DecisionIn, ReviewOut
+
+router = APIRouter()
+
+ReviewId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+
+
+@router.get("/reviews")
+def list_reviews(
+    session: ReadSession,
+    viewer: ViewerDep,
+    decided: Annotated[bool, Query(description="What is decided too")] = False,
+    after: Annotated[int, Query(ge=0, le=2**63 - 1, description="Only those with a higher id")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many at most")] = 100,
+) -> list[ReviewOut]:
+    """What a person must decide about imported lists, the oldest first. For administrators."""
+    may_administer(viewer)
+    found = queries.reviews(session, is_open=not decided, limit=limit, after_id=after)
+    return [ReviewOut.of(each) for each in found]
+
+
+@router.get("/reviews/{review_id}")
+def show_review(
+    session: ReadSession, viewer: ViewerDep, review_id: ReviewId, response: Response
+) -> ReviewOut:
+    """One of them with its evidence. For administrators."""
+    may_administer(viewer)
+    return _tagged(response, ReviewOut.of(queries.review(session, review_id)))
+
+
+@router.post("/reviews/{review_id}/decision")
+def decide_review(
+    request: Request,
+    session: WriteSession,
+    viewer: ViewerDep,
+    review_id: ReviewId,
+    given: DecisionIn,
+    response: Response,
+) -> ReviewOut:
+    """Decide: it is carried out at once and remembered. Another decision later is carried out too."""
+    thresholds = thresholds_in(request.app.state.settings)
+    review = decide(session, viewer, review_id, given.decision, thresholds=thresholds, at=clock.now())
+    return _tagged(response, ReviewOut.of(review))
+
+
+def _tagged(response: Response, review: ReviewOut) -> ReviewOut:
+    response.headers["ETag"] = f'"{int(review.decided_at.timestamp()) if review.decided_at else 0}"'
+    return review
