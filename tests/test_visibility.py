@@ -294,6 +294,7 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
         "calendar": ["CN"],
         "year": [2026],
         "format": list(ExportFormat),
+        "ending": ["csv", "xlsx"],
         "collection_id": ["devices", "estates", "gates"],
         "z": [14],
         "x": [13657],

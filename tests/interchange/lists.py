@@ -6,9 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 from sqlalchemy.orm import Session
 
 from aed.interchange import actions
@@ -123,3 +125,38 @@ def counts(report: ImportReport) -> tuple[int, int, int, int]:
 def reasons(report: ImportReport) -> dict[str, str]:
     """{where: why} of what was set aside."""
     return {bad.where: bad.reason for bad in report.bad}
+
+
+# --- Templates ------------------------------------------------------------------------------------------
+
+FILLED: dict[str, Any] = {
+    "source": "office",
+    "source_id": "0012",
+    "lat": PATIENT.lat,
+    "lon": PATIENT.lon,
+    "region": "CN-33",
+    "place_zh": "图书馆一楼",
+    "floor": -1,
+    "opening_hours": "Mo-Fr 08:30-17:30; PH off",
+    "audience": "public",
+    "pads_expire_on": date(2028, 5, 31),
+}
+
+
+def fill_in(path: Path) -> None:
+    """As a person does with a spreadsheet, or an editor: one device, below what is there."""
+    if path.suffix == ".xlsx":
+        book = openpyxl.load_workbook(path)
+        sheet = book["devices"]
+        column = {cell.value: cell.column for cell in sheet[1]}
+        row = sheet.max_row + 1
+        for name, value in FILLED.items():
+            sheet.cell(row, column[name], value)
+        book.save(path)
+        return
+    with path.open(encoding="utf-8-sig", newline="") as opened:
+        header = next(csv.reader(opened))
+    line = io.StringIO()
+    csv.writer(line).writerow([FILLED.get(name, "") for name in header])
+    with path.open("a", encoding="utf-8", newline="") as opened:
+        opened.write(line.getvalue())

@@ -7,6 +7,7 @@ backups.py   aed backup, aed restore
 lookup.py    aed nearest, aed walking
 imports.py   aed import
 exports.py   aed export
+templates.py aed template
 linting.py   aed lint
 feeds.py     aed feeds
 reviews.py   aed reviews, sources
@@ -22,7 +23,20 @@ from io import TextIOWrapper
 
 import typer
 
-from aed.cli import backups, demo, exports, feeds, imports, linting, lookup, register, reviews, server, tokens
+from aed.cli import (
+    backups,
+    demo,
+    exports,
+    feeds,
+    imports,
+    linting,
+    lookup,
+    register,
+    reviews,
+    server,
+    templates,
+    tokens,
+)
 from aed.cli.context import answering_errors
 
 app = typer.Typer(
@@ -41,6 +55,7 @@ app.command("restore")(backups.restore)
 app.add_typer(server.db, name="db")
 app.add_typer(lookup.walking, name="walking")
 app.add_typer(imports.imports, name="import")
+app.add_typer(templates.templates, name="template")
 app.add_typer(feeds.feeds, name="feeds")
 app.add_typer(reviews.reviews, name="reviews")
 app.add_typer(reviews.sources, name="sources")

@@ -2,14 +2,15 @@
 
 linting.py     /v1/lint
 imports.py     /v1/imports
+templates.py   /v1/templates
 reviews.py     /v1/reviews
 sent_file.py   the file that comes as a body, or in a form
 """
 
 from fastapi import APIRouter
 
-from aed.interchange.api import imports, linting, reviews
+from aed.interchange.api import imports, linting, reviews, templates
 
 router = APIRouter(tags=["lists"])
-for part in (linting, imports, reviews):
+for part in (linting, imports, templates, reviews):
     router.include_router(part.router)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -152,3 +154,26 @@ def template_xlsx() -> bytes:
             for number, words in enumerate(EXPLANATIONS[name], start=2):
                 explanation.write_string(row, number, words, wrapped)
     return written.getvalue()
+
+
+class TemplateFormat(StrEnum):
+    """The kinds of file that there is an empty table in."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """An empty table: how it is made, and what it is called over HTTP."""
+
+    made: Callable[[], bytes]
+    media_type: str
+
+
+TEMPLATES: Final[Mapping[TemplateFormat, Template]] = {
+    TemplateFormat.CSV: Template(template_csv, "text/csv; charset=utf-8"),
+    TemplateFormat.XLSX: Template(
+        template_xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    ),
+}

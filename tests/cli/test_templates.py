@@ -1,0 +1,43 @@
+"""aed template: an empty list, filled in and imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aed.db import Database
+from tests import make
+from tests.cli.conftest import Aed
+from tests.interchange.lists import fill_in
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx"])
+def test_a_template_from_the_command_is_filled_in_and_imported(
+    aed: Aed, database: Database, tmp_path: Path, ending: str
+) -> None:
+    with database.writing.begin() as session:
+        make.region(session)
+    path = tmp_path / f"list.{ending}"
+    aed("template", "devices", "-o", path)
+    assert "holds no row" in aed("import", "devices", path, fails=True).err
+    fill_in(path)
+
+    assert "1 new, 0 changed, 0 unchanged, 0 set aside" in aed("import", "devices", path).out
+    shown = aed("devices", "show", 1).out
+    for said in ("source_id: 0012\n", "place_zh: 图书馆一楼\n", "floor: -1\n", "first_expiry: 2028-05-31\n"):
+        assert said in shown
+    assert "0 new, 0 changed, 1 unchanged" in aed("import", "devices", path).out
+
+
+def test_what_is_no_table_is_refused(run: Aed, tmp_path: Path) -> None:
+    assert ".csv or .xlsx" in run("template", "devices", "-o", tmp_path / "list.pdf", fails=True).err
+    nowhere = tmp_path / "no" / "list.csv"
+    assert "cannot be written" in run("template", "devices", "-o", nowhere, fails=True).err
+
+
+def test_what_is_filled_in_already_is_not_written_over(run: Aed, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("mine", "utf-8")
+    assert "is there already" in run("template", "devices", "-o", path, fails=True).err
+    assert path.read_text("utf-8") == "mine"
