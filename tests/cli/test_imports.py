@@ -135,3 +135,32 @@ def test_a_file_that_is_none_is_refused_in_a_sentence(aed: Aed, kind: str, tmp_p
 def test_a_region_that_is_none_is_refused(aed: Aed, tmp_path: Path) -> None:
     said = aed("import", "devices", table(tmp_path, DEVICE | {"region": ""}), "--region", "XX", fails=True)
     assert "no region 'XX'" in said.err
+
+
+def test_lists_of_one_format_are_filed_under_who_keeps_each(
+    aed: Aed, database: Database, tmp_path: Path
+) -> None:
+    with database.writing.begin() as session:
+        make.region(session, "JP-27", country="JP", time_zone="Asia/Tokyo", holiday_calendar=None)
+    for city, lat in (("north", 34.70), ("south", 34.60)):
+        row = {"名称": f"{city}庁舎", "設置位置": "1階", "緯度": lat, "経度": 135.50}
+        path = table(tmp_path, row, name=f"{city}.csv")
+
+        said = aed("import", "devices", path, "--region", "JP-27", "--source", f"jp.{city}").out
+
+        assert said == f"{city}.csv: 1 new, 0 changed, 0 unchanged, 0 set aside.\n"
+    assert "source: jp.south\n" in aed("devices", "show", 2).out
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("theirs", "for the project's own CSV: each row says so in its column 'source'"),
+        ("our list", "of letters, digits"),
+        ("registry", "outranks every list"),
+    ],
+)
+def test_a_source_that_cannot_be_given_is_refused(
+    aed: Aed, region: None, tmp_path: Path, source: str, says: str
+) -> None:
+    assert says in aed("import", "devices", table(tmp_path, DEVICE), "--source", source, fails=True).err

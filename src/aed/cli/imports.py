@@ -43,6 +43,9 @@ def devices(
     region: Annotated[
         str | None, typer.Option(help="For new devices whose row names neither estate nor region")
     ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Who keeps this list, where several bodies publish lists of its format")
+    ] = None,
     mapping: Annotated[Path | None, typer.Option(help="A mapping file (YAML): read by that")] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="The file is a part of its list: what it lacks is not gone")
@@ -72,6 +75,7 @@ def devices(
             form=form,
             mapping=by,
             region=region,
+            source=source,
             is_partial=partial,
             is_shrink_accepted=accept_shrink,
             thresholds=thresholds_in(load_settings()),

@@ -16,6 +16,7 @@ from aed.errors import InvalidInput
 from aed.interchange import queries
 from aed.interchange.actions.leaving import Listed, mark_missing
 from aed.interchange.actions.merging import Before, Entry, Merging, entry_of
+from aed.interchange.actions.ranking import check_name
 from aed.interchange.actions.report import DeviceReport
 from aed.interchange.actions.taking import (
     ROWS_AT_ONCE,
@@ -63,6 +64,8 @@ def import_devices(
     """
     thresholds = thresholds or Thresholds()
     report = begin_import(session, who, DeviceReport())
+    if source is not None:
+        check_name(source, field="source")
     records = _filed_under(source, read_devices(path, form, mapping, source=source))
     listed = Listed(session)
     ranks, estates = queries.ranks(session), Estates(session)

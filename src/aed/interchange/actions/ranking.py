@@ -23,6 +23,16 @@ from aed.registry.rules.origin import BY_HAND
 _NAME: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
+def check_name(name: str, *, field: str) -> None:
+    """Raises InvalidInput for what no list can be called."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput("A source's name is of letters, digits and . _ : -, at most 64.", field=field)
+    if name == BY_HAND:
+        raise InvalidInput(
+            f"'{BY_HAND}' is what people amend by hand, which outranks every list.", field=field
+        )
+
+
 def put_source(
     session: Session,
     who: Viewer,
@@ -36,10 +46,7 @@ def put_source(
     """What is given of the source holds from now on, and what follows for devices that others list too."""
     may_administer(who)
     alone(session, "import")
-    if not _NAME.fullmatch(name):
-        raise InvalidInput("A source's name is of letters, digits and . _ : -, at most 64.", field="name")
-    if name == BY_HAND:
-        raise InvalidInput("What people amend by hand outranks every list.", field="name")
+    check_name(name, field="name")
     if rank is not None and not 0 <= rank <= HAND_RANK:
         raise InvalidInput(f"A rank is from 0 to {HAND_RANK}.", field="rank")
     if country is not None and not re.fullmatch(r"[A-Z]{2}", country):
