@@ -235,17 +235,52 @@ def test_a_backup_is_made_every_night_where_the_unit_may_write() -> None:
 # --- what stands before the API ---------------------------------------------------------------------------
 
 
-def test_what_stands_before_the_api_takes_bodies_as_large_as_the_api_does() -> None:
+def body_limits() -> dict[str, int]:
+    """{path: bytes} as the settings start, and what counts for all others as `default`."""
     from aed.settings import Settings
 
-    limit = Settings.model_fields["body_limit_bytes"].default
-    caddy = re.search(r"max_size (\d+)MB", (DEPLOY / "Caddyfile").read_text(encoding="utf-8"))
-    nginx = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    fields = Settings.model_fields
+    return {
+        "default": fields["body_limit_bytes"].default,
+        "/v1/lint": fields["lint_limit_bytes"].default,
+        "/v1/imports/devices": fields["import_limit_bytes"].default,
+    }
 
-    assert re.findall(r"client_max_body_size (\d+);", nginx) == [str(limit)]
-    assert f"at most {limit} bytes" in nginx
-    assert caddy is not None
-    assert int(caddy[1]) * 1_000_000 == limit
+
+def test_every_path_that_takes_larger_bodies_is_known_here() -> None:
+    from aed.app import create_app
+    from aed.settings import Settings
+
+    app = create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none"))
+    (limit,) = (each for each in app.user_middleware if "limits_of_files" in each.kwargs)
+
+    assert {"default": limit.kwargs["limit_bytes"], **limit.kwargs["limits_of_files"]} == body_limits()
+
+
+def test_nginx_takes_bodies_as_large_as_the_api_does_and_says_so() -> None:
+    nginx = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    everywhere, *elsewhere = re.findall(
+        r"^(?:    location = (\S+) \{\n)? +client_max_body_size (\d+);", nginx, re.MULTILINE
+    )
+    said = re.search(r"map \$uri \$aed_body_limit \{\n(.*?)\}", nginx, re.DOTALL)
+
+    assert nginx.count("client_max_body_size") == 1 + 1 + len(elsewhere), "and once in a comment"
+    assert {"default": int(everywhere[1]), **{path: int(size) for path, size in elsewhere}} == body_limits()
+    assert said is not None
+    assert {path: int(size) for path, size in re.findall(r"(\S+) +(\d+);", said[1])} == body_limits()
+    assert "at most $aed_body_limit bytes" in nginx
+
+
+def test_caddy_takes_bodies_as_large_as_the_api_does() -> None:
+    caddy = (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
+    limits = dict(re.findall(r"request_body (\S+) \{\s+max_size (\d+)MB", caddy))
+    elsewhere = re.search(r"@no_list not path (.*)", caddy)
+
+    found = {path.replace("@no_list", "default"): int(size) * 1_000_000 for path, size in limits.items()}
+    assert caddy.count("request_body") == len(limits)
+    assert found == body_limits()
+    assert elsewhere is not None
+    assert set(elsewhere[1].split()) == set(body_limits()) - {"default"}
 
 
 @pytest.mark.skipif(shutil.which("caddy") is None, reason="Caddy is not installed")
@@ -264,7 +299,9 @@ class Echo(BaseHTTPRequestHandler):
     wbufsize = 1 << 16
 
     def do_GET(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        left = int(self.headers.get("Content-Length", 0))
+        while left and (piece := self.rfile.read(min(left, 1 << 20))):
+            left -= len(piece)
         body = json.dumps(dict(self.headers.items())).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -411,6 +448,23 @@ def test_nginx_refuses_a_body_over_the_limit_with_a_problem_document(front: Fron
     assert "content-type: application/problem+json" in answer
     assert "strict-transport-security: max-age=63072000" in answer
     assert json.loads(answer[-1])["instance"] == "/v1/devices"
+    assert "at most 1000000 bytes" in json.loads(answer[-1])["detail"]
+
+
+@pytest.mark.parametrize("path", [path for path in body_limits() if path != "default"])
+def test_nginx_takes_larger_lists_up_to_a_limit(front: Front, path: str) -> None:
+    limit = body_limits()[path]
+    body = front.folder / "body"
+    body.touch()
+    os.truncate(body, limit)
+    sent = ("--request", "POST", "--upload-file", str(body))
+    assert front.ask(path, *sent)[0].startswith("HTTP/2 200")
+    os.truncate(body, limit + 1)
+
+    answer = front.ask(path, *sent)
+
+    assert answer[0].startswith("HTTP/2 413")
+    assert f"at most {limit} bytes" in json.loads(answer[-1])["detail"]
 
 
 def test_nginx_slows_down_who_asks_without_a_token_only_beyond_reason(front: Front) -> None:
