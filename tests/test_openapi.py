@@ -120,6 +120,7 @@ def known(session: Session, settings: Settings) -> dict[str, int | str]:
     """What path parameters may name, so that not every answer is 404."""
     estate = make.estate(session, around=PATIENT)
     device = make.device(session, of=estate, pads_expire_on=date(2027, 1, 1))
+    make.device(session, of=estate)
     gate = make.gate(session, estate, at=PATIENT)
     made: dict[str, int | str] = {
         "device_id": device.id,

@@ -123,3 +123,18 @@ def test_whom_to_believe_is_said_and_shown(aed: Aed, region: None, tmp_path: Pat
 def test_a_mapping_file_teaches_a_list_that_nobody_has_seen(aed: Aed, region: None, tmp_path: Path) -> None:
     missing = aed("import", "devices", table(tmp_path, OURS), "--mapping", tmp_path / "no.yaml", fails=True)
     assert "There is no mapping file" in missing.err
+
+
+def test_two_devices_are_joined_by_hand(aed: Aed, region: None, tmp_path: Path) -> None:
+    far = OURS | {"source": "theirs", "lat": north_of(PATIENT, metres=300).lat, "maker": "Mindray"}
+    aed("import", "devices", table(tmp_path, OURS))
+    aed("import", "devices", table(tmp_path, far))
+
+    assert aed("devices", "join", 1, 2).out == "Device 2 is withdrawn: it is device 1.\n"
+
+    assert "maker: Mindray\n" in aed("devices", "show", 1).out
+    assert "same_device_as: None → 1" in aed("devices", "history", 2).out
+    assert "same" in aed("reviews", "list", "--all").out
+    assert "a person said so" in aed("reviews", "show", 1).out
+    assert "is withdrawn" in aed("devices", "join", 1, 2, fails=True).err
+    assert "name two" in aed("devices", "join", 1, 1, fails=True).err

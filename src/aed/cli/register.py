@@ -23,6 +23,7 @@ from aed.accounts.schemas import RegionIn
 from aed.cli.context import operator, reading, writing
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
+from aed.interchange.actions import joining
 from aed.registry import queries
 from aed.registry.actions import devices, estates, holidays
 from aed.registry.schemas.devices import (
@@ -300,6 +301,19 @@ def withdraw_device(device_id: Id, version: Version = None) -> None:
         present = queries.device(session, operator(), device_id).version
         devices.withdraw_device(session, operator(), device_id, version=version or present, at=clock.now())
         say(f"Device {device_id} is withdrawn.")
+
+
+@devices_group.command("join")
+def join_devices(
+    kept_id: Annotated[int, typer.Argument(help="The one that stays", min=1, max=LARGEST_ID)],
+    other_id: Annotated[
+        int, typer.Argument(help="The one that is the same, and is withdrawn", min=1, max=LARGEST_ID)
+    ],
+) -> None:
+    """Say that two devices are one: what lists tell of the other is told of the kept one from now on."""
+    with writing() as session:
+        joining.join_devices(session, operator(), kept_id, other_id, at=clock.now())
+        say(f"Device {other_id} is withdrawn: it is device {kept_id}.")
 
 
 @devices_group.command("show")

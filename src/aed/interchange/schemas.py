@@ -212,6 +212,14 @@ class ReviewOut(BaseModel):
         return cls.model_validate(review, from_attributes=True)
 
 
+class JoinIn(BaseModel):
+    """The device that is the same as another."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"other_id": 2}]})
+
+    other_id: Id
+
+
 class DecisionIn(BaseModel):
     """duplicate: same or different; conflict: take or keep; shrink: accept or refuse."""
 

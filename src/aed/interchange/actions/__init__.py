@@ -4,7 +4,7 @@ devices.py, estates.py, responders.py   what each list is taken into
 taking.py                               rows taken in batches, or set aside; the report
 merging.py, matching.py, holding.py     devices: what is new, what is another list's, what holds
 leaving.py                              devices: what a list no longer holds
-reviews.py, deciding.py                 what a person is asked, and the answers
+reviews.py, deciding.py, joining.py     what a person is asked, and the answers
 """
 
 from aed.interchange.actions.devices import import_devices

@@ -12,6 +12,7 @@ from aed.db import alone
 from aed.errors import Conflict, InvalidInput
 from aed.interchange import queries
 from aed.interchange.actions.holding import hold
+from aed.interchange.actions.joining import merge_into
 from aed.interchange.actions.leaving import mark_gone
 from aed.interchange.actions.merging import Before, Entry, Merging
 from aed.interchange.actions.taking import Estates
@@ -19,7 +20,7 @@ from aed.interchange.models import Review, SourceRecord
 from aed.interchange.queries import Record
 from aed.interchange.rules.review import DECISIONS, Decision, ReviewKind
 from aed.interchange.rules.thresholds import Thresholds
-from aed.registry.actions.lists import withdraw_as_same
+from aed.registry.actions.lists import stand_apart
 
 
 def decide(
@@ -73,18 +74,15 @@ def _join(
     own, device_id = record.device_id, review.device_id
     if device_id is None or own == device_id:
         return
-    moved = SourceRecord.id == record.id if own is None else SourceRecord.device_id == own
+    if own is not None:
+        merge_into(session, who, own, device_id, ranks=ranks, estates=estates, at=at)
+        return
     session.execute(
         update(SourceRecord)
-        .where(moved)
+        .where(SourceRecord.id == record.id)
         .values(device_id=device_id)
         .execution_options(synchronize_session=False)
     )
-    if own is not None:
-        withdraw_as_same(session, who, own, same_as=device_id, at=at)
-        for other in queries.reviews_of_devices(session, [own], ReviewKind.CONFLICT):
-            if other.decision is None:
-                session.delete(other)
     hold(session, who, {device_id}, ranks=ranks, estates=estates, at=at)
 
 
@@ -97,7 +95,8 @@ def _part(
     thresholds: Thresholds,
     at: datetime,
 ) -> None:
-    """The record does not tell of the device: it is the next most like it, or a new one."""
+    """The record does not tell of the device: it is the one that was registered from it, the next most like
+    it, or a new one."""
     record = queries.record(session, (review.source, review.source_id))
     if record.device_id not in (None, review.device_id):
         return
@@ -111,6 +110,8 @@ def _part(
         .execution_options(synchronize_session=False)
     )
     hold(session, who, {device.id}, ranks=ranks, estates=estates, at=at)
+    for own in queries.device_ids(session, [(record.source, record.source_id)]).values():
+        stand_apart(session, who, own, at=at)
     if record.gone_since is None:
         merging = Merging(
             session=session,

@@ -3,7 +3,7 @@
 linting.py     /v1/lint
 imports.py     /v1/imports
 templates.py   /v1/templates
-reviews.py     /v1/reviews
+reviews.py     /v1/reviews, /v1/devices/{device_id}/join
 sent_file.py   the file that comes as a body, or in a form
 """
 

@@ -12,8 +12,11 @@ from aed.accounts.rules import may_administer
 from aed.db import ReadSession, WriteSession
 from aed.interchange import queries
 from aed.interchange.actions.deciding import decide
+from aed.interchange.actions.joining import join_devices
 from aed.interchange.actions.thresholds import thresholds_in
-from aed.interchange.schemas import DecisionIn, ReviewOut
+from aed.interchange.schemas import DecisionIn, JoinIn, ReviewOut
+from aed.registry import queries as registry
+from aed.registry.schemas.devices import DeviceOut
 
 router = APIRouter()
 
@@ -56,6 +59,25 @@ def decide_review(
     thresholds = thresholds_in(request.app.state.settings)
     review = decide(session, viewer, review_id, given.decision, thresholds=thresholds, at=clock.now())
     return _tagged(response, ReviewOut.of(review))
+
+
+@router.post("/devices/{device_id}/join")
+def join_device(
+    session: WriteSession,
+    viewer: ViewerDep,
+    device_id: Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])],
+    given: JoinIn,
+    response: Response,
+) -> DeviceOut:
+    """Say that another device is this one: it is withdrawn, and what is told of it is told of this one.
+
+    That is remembered as a review, which another decision changes. For administrators.
+    """
+    join_devices(session, viewer, device_id, given.other_id, at=clock.now())
+    session.expire_all()  # what a list says was put beside the ORM
+    device = registry.device(session, viewer, device_id)
+    response.headers["ETag"] = f'"{device.version}"'
+    return DeviceOut.of(device, viewer)
 
 
 def _tagged(response: Response, review: ReviewOut) -> ReviewOut:

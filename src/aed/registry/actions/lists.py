@@ -23,6 +23,7 @@ from aed.registry.actions.origins import put_origins
 from aed.registry.actions.place import belongs_to, still_served
 from aed.registry.actions.record import Outcome, flush, keep_new, keep_note, record_amendment
 from aed.registry.models import Consumable, Device, Estate
+from aed.registry.queries import changes
 from aed.registry.rules.device import ConsumableKind, ConsumableState, DeviceState
 from aed.registry.rules.origin import Origin, Origins
 from aed.registry.schemas.devices import DeviceAmend, DeviceIn, KeeperIn
@@ -147,6 +148,23 @@ def withdraw_as_same(session: Session, who: Viewer, device_id: int, *, same_as: 
     record_amendment(session, who, superfluous, at=at)
     keep_note(session, who, superfluous, {"same_device_as": [None, same_as]}, at=at)
     flush(session, "The device cannot be withdrawn.", None)
+
+
+def stand_apart(session: Session, who: Viewer, device_id: int, *, at: datetime) -> None:
+    """A device that was withdrawn as the same as another stands again, as it stood before. One that was
+    withdrawn for another reason stays withdrawn."""
+    may_administer(who)
+    joined = session.get_one(Device, device_id)  # visibility: for an administrator
+    history = changes(session, subject=Device.__tablename__, subject_id=str(device_id))
+    is_joined = bool(history) and "same_device_as" in history[0].fields
+    if joined.state is not DeviceState.WITHDRAWN or not is_joined:
+        return
+    withdrawn, said = history[1].fields, history[0].fields["same_device_as"]
+    joined.state = DeviceState(withdrawn["state"][0])
+    joined.out_of_service_reason = withdrawn.get("out_of_service_reason", (None,))[0]
+    record_amendment(session, who, joined, at=at)
+    keep_note(session, who, joined, {"same_device_as": [said[1], None]}, at=at)
+    flush(session, "The device cannot stand again.", None)
 
 
 # --- New ones -------------------------------------------------------------------------------------------
