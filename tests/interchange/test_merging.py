@@ -439,6 +439,16 @@ def test_a_shrink_can_be_accepted_beforehand(session: Session, tmp_path: Path) -
     assert take(session, tmp_path, *rows[:10], is_shrink_accepted=True).gone_count == 10
 
 
+def test_whoever_watches_sees_what_is_gone_being_marked(session: Session, tmp_path: Path) -> None:
+    rows = several(20)
+    take(session, tmp_path, *rows)
+    told: list[int] = []
+
+    take(session, tmp_path, *rows[:10], is_shrink_accepted=True, progress=told.append)
+
+    assert told == [*range(1, 11), 20]
+
+
 # --- Decisions ------------------------------------------------------------------------------------------
 
 

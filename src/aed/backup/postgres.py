@@ -111,7 +111,8 @@ def restore(
     with _unpacked(backup, manifest, progress) as dump, answering():
         try:
             with database.engine.begin() as connection:
-                _fill(connection, program, dump)
+                loaded = _Counting(progress, manifest.payload_bytes)
+                _fill(connection, program, dump, loaded)
                 _compare(connection, backup, manifest)
                 migrations.upgrade_on(connection)
         except psycopg.errors.LockNotAvailable as error:
@@ -141,7 +142,19 @@ def _unpacked(backup: Path, manifest: Manifest, progress: Progress) -> Iterator[
         yield Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
 
 
-def _fill(connection: Connection, program: Path, dump: Path) -> None:
+@dataclass(slots=True)
+class _Counting:
+    """Bytes that are loaded, after those that were unpacked; told in megabytes."""
+
+    progress: Progress
+    size: int
+
+    def add(self, more: int) -> None:
+        self.size += more
+        self.progress(self.size // 1_000_000)
+
+
+def _fill(connection: Connection, program: Path, dump: Path, loaded: _Counting) -> None:
     raw = connection.connection.driver_connection
     assert isinstance(raw, psycopg.Connection)
     connection.exec_driver_sql("SET statement_timeout = 0")  # the settings' lock_timeout stays
@@ -160,7 +173,10 @@ def _fill(connection: Connection, program: Path, dump: Path) -> None:
                     str(dump),
                 ]
                 with _running(command, None, "The dump cannot be read") as statements:
-                    (_load if section == "data" else _run)(cursor, statements)
+                    if section == "data":
+                        _load(cursor, statements, loaded)
+                    else:
+                        _run(cursor, statements)
         cursor.execute("RESET ALL")
     _without_timeouts(connection)
 
@@ -212,7 +228,7 @@ def _run(cursor: psycopg.Cursor, statements: Iterable[bytes]) -> None:
     cursor.execute(b"".join(line for line in statements if not _is_for_psql(line)))
 
 
-def _load(cursor: psycopg.Cursor, statements: Iterable[bytes]) -> None:
+def _load(cursor: psycopg.Cursor, statements: Iterable[bytes], loaded: _Counting) -> None:
     """Runs statements; after each COPY come its rows, up to a line of a backslash and a dot."""
     pending: list[bytes] = []
     lines = iter(statements)
@@ -220,13 +236,13 @@ def _load(cursor: psycopg.Cursor, statements: Iterable[bytes]) -> None:
         if _COPY.fullmatch(line):
             _run(cursor, pending)
             pending.clear()
-            _copy_in(cursor, line.removesuffix(b";\n"), lines)
+            _copy_in(cursor, line.removesuffix(b";\n"), lines, loaded)
         else:
             pending.append(line)
     _run(cursor, pending)
 
 
-def _copy_in(cursor: psycopg.Cursor, statement: bytes, lines: Iterator[bytes]) -> None:
+def _copy_in(cursor: psycopg.Cursor, statement: bytes, lines: Iterator[bytes], loaded: _Counting) -> None:
     with cursor.copy(statement) as copy:
         batch: list[bytes] = []
         size = 0
@@ -235,9 +251,11 @@ def _copy_in(cursor: psycopg.Cursor, statement: bytes, lines: Iterator[bytes]) -
             size += len(line)
             if size > _COPY_BYTES:
                 copy.write(b"".join(batch))
+                loaded.add(size)
                 batch.clear()
                 size = 0
         copy.write(b"".join(batch))
+        loaded.add(size)
 
 
 def _compare(connection: Connection, backup: Path, manifest: Manifest) -> None:

@@ -32,7 +32,8 @@ def export_command(
     """Write the register to a file, as the viewer may know it; everything with --as administrator."""
     if to is None and sys.stdout.isatty() and form in (ExportFormat.XLSX, ExportFormat.GEOPACKAGE):
         raise InvalidInput(f"{form.value} is no text for a screen: name a file with --to.", field="to")
-    with opened() as database, counting("devices") as progress:
+    what = "estates and gates" if form is ExportFormat.ESTATES else "devices"
+    with opened() as database, counting(what) as progress:
         with reads(database) as session:
             viewer = viewer_as(session, as_)
         pieces = exported(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -127,15 +127,15 @@ def _import[ReportT: ImportReport](
 ) -> ReportT:
     """Runs one import in one transaction, and tells. Nothing is taken when the list of bad rows, which was
     asked for, cannot be written."""
-    with trying_much() if is_dry_run else writing_much() as session, counting(what) as progress:
-        report = run(session, progress)
-        if bad_rows is not None:
-            _write(report.bad, bad_rows)
-        try:
+    try:
+        with trying_much() if is_dry_run else writing_much() as session, counting(what) as progress:
+            report = run(session, progress)
+            if bad_rows is not None:
+                _write(report.bad, bad_rows)
             actions.refuse_bad_rows(report, file.name, is_strict=strict)
-        except NothingTaken:
-            _tell(report.bad)
-            raise
+    except NothingTaken as refused:
+        _tell(refused.bad)
+        raise
     say(
         f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged, "
         f"{len(report.bad)} set aside."
@@ -146,7 +146,7 @@ def _import[ReportT: ImportReport](
     return report
 
 
-def _tell(bad: list[BadRow]) -> None:
+def _tell(bad: Sequence[BadRow]) -> None:
     if bad:
         table("Set aside", ["where", "why"], [(row.where, row.reason) for row in bad[:SHOWN]])
         if len(bad) > SHOWN:

@@ -13,7 +13,7 @@ import typer
 
 from aed import clock
 from aed.cli.context import operator, reading
-from aed.cli.screen import counting, say, table, warn
+from aed.cli.screen import counted, counting, say, table, warn
 from aed.errors import AedError, InvalidInput
 from aed.interchange.actions.linting import Linted, finding_as_json, lint_list, summary_as_json
 from aed.interchange.formats.mapping import mapping_of
@@ -52,20 +52,22 @@ def lint(
     try:
         with ExitStack() as stack:
             session = stack.enter_context(reading()) if register else None
-            progress = stack.enter_context(counting("rows"))
-            linted = stack.enter_context(
-                lint_list(
-                    file,
-                    on=clock.now().date(),
-                    form=form,
-                    mapping=mapping_of(mapping) if mapping is not None else None,
-                    country=_country(country),
-                    register=(session, operator()) if session is not None else None,
-                    progress=progress,
+            with counting("rows read and compared") as progress:
+                linted = stack.enter_context(
+                    lint_list(
+                        file,
+                        on=clock.now().date(),
+                        form=form,
+                        mapping=mapping_of(mapping) if mapping is not None else None,
+                        country=_country(country),
+                        register=(session, operator()) if session is not None else None,
+                        progress=progress,
+                    )
                 )
-            )
             if marked is not None:
-                write_marked(file, marked, linted.marks(), first=linted.first, encodings=linted.encodings)
+                with counting("rows written") as progress:
+                    marks = counted(linted.marks(), progress)
+                    write_marked(file, marked, marks, first=linted.first, encodings=linted.encodings)
             if as_json:
                 _write_json(linted)
             else:

@@ -9,7 +9,7 @@ import typer
 
 from aed import clock
 from aed.cli.context import operator, reading, writing_much
-from aed.cli.screen import say, table
+from aed.cli.screen import counting, say, table
 from aed.interchange import queries
 from aed.interchange.actions.deciding import decide
 from aed.interchange.actions.ranking import put_source
@@ -63,7 +63,7 @@ def decide_one(
     decision: Annotated[Decision, typer.Argument(help="As aed reviews show says")],
 ) -> None:
     """Answer one: same or different; take or keep; accept or refuse."""
-    with writing_much() as session:
+    with writing_much() as session, counting("devices") as progress:
         decide(
             session,
             operator(),
@@ -71,6 +71,7 @@ def decide_one(
             decision,
             thresholds=thresholds_in(load_settings()),
             at=clock.now(),
+            progress=progress,
         )
     say(f"Review {review_id}: {decision}.")
 
@@ -142,8 +143,16 @@ def set_source(
     country: Annotated[str | None, typer.Option(help="Two letters, such as CN")] = None,
 ) -> None:
     """Say whom to believe: of two lists that disagree, the one ranked higher."""
-    with writing_much() as session:
+    with writing_much() as session, counting("devices") as progress:
         source = put_source(
-            session, operator(), name, rank=rank, title=title, country=country, at=clock.now()
+            session,
+            operator(),
+            name,
+            rank=rank,
+            title=title,
+            country=country,
+            at=clock.now(),
+            progress=progress,
         )
-        say(f"{source.name} has rank {source.rank}.")
+        said = f"{source.name} has rank {source.rank}."
+    say(said)

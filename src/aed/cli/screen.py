@@ -115,6 +115,14 @@ def counting(what: str) -> Iterator[Count]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=errors, transient=True) as progress:
+    # The answer goes where it always goes, and not through this display to the error output.
+    with Progress(*columns, console=errors, transient=True, redirect_stdout=False) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done: progress.update(task, completed=done)
+
+
+def counted[ThingT](things: Iterable[ThingT], count: Count) -> Iterator[ThingT]:
+    """The things, each counted once it is done with."""
+    for done, thing in enumerate(things, start=1):
+        yield thing
+        count(done)

@@ -15,7 +15,7 @@ from aed.interchange.actions.holding import hold
 from aed.interchange.actions.joining import merge_into
 from aed.interchange.actions.leaving import mark_gone
 from aed.interchange.actions.merging import Before, Entry, Merging
-from aed.interchange.actions.taking import Estates
+from aed.interchange.actions.taking import Estates, Progress
 from aed.interchange.models import Review, SourceRecord
 from aed.interchange.queries import Record
 from aed.interchange.rules.review import DECISIONS, Decision, ReviewKind
@@ -31,8 +31,10 @@ def decide(
     *,
     thresholds: Thresholds,
     at: datetime,
+    progress: Progress | None = None,
 ) -> Review:
-    """It is decided, and so it is in the register. A decision may be changed by another.
+    """It is decided, and so it is in the register. A decision may be changed by another. Counted is what is
+    marked as gone.
 
     Raises NotFound, InvalidInput for what is no answer to the question, and what `put_devices` raises.
     """
@@ -58,7 +60,9 @@ def decide(
             hold(session, who, _device(review), ranks=ranks, estates=estates, at=at)
         case ReviewKind.SHRINK, Decision.ACCEPT:
             missing = queries.missing_records(session, review.source)
-            mark_gone(session, who, review.source, missing, ranks=ranks, estates=estates, at=at)
+            mark_gone(
+                session, who, review.source, missing, ranks=ranks, estates=estates, at=at, progress=progress
+            )
     return review
 
 

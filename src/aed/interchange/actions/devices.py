@@ -25,6 +25,7 @@ from aed.interchange.actions.taking import (
     Progress,
     begin_import,
     finished,
+    further,
     take,
     valid_rows,
 )
@@ -61,6 +62,8 @@ def import_devices(
     3. What a list held before and this file, which is whole, does not, is gone. Nothing is where the file is
        a part of the list (`is_partial`; so are rows that were set aside and put right), or where a row does
        not say which device it is.
+
+    Counted are the rows, and then what is gone.
     """
     thresholds = thresholds or Thresholds()
     report = begin_import(session, who, DeviceReport())
@@ -101,6 +104,7 @@ def import_devices(
             ranks=ranks,
             estates=estates,
             at=at,
+            progress=further(progress, after=report.taken + len(report.bad)),
         )
     listed.close()
     return finished(report)

@@ -16,7 +16,7 @@ from aed.bulk import among, insert_many
 from aed.interchange import queries
 from aed.interchange.actions.holding import NO_LONGER_LISTED, hold
 from aed.interchange.actions.reviews import ask
-from aed.interchange.actions.taking import Estates
+from aed.interchange.actions.taking import Estates, Progress, further
 from aed.interchange.models import Review, SourceRecord
 from aed.interchange.queries import Identity
 from aed.interchange.rules.merge import Ranks
@@ -129,9 +129,11 @@ def mark_missing(
     ranks: Ranks,
     estates: Estates,
     at: datetime,
+    progress: Progress | None = None,
 ) -> list[Gone]:
     """What the lists of this file, which are whole, do not hold any more is gone, or held back."""
-    found = []
+    found: list[Gone] = []
+    done = 0
     for source in sorted(listed.sources):
         missing = listed.missing(source)
         known = queries.shrink_review(session, source)
@@ -146,7 +148,9 @@ def mark_missing(
             _hold_back(session, source, missing, live, known, at=at)
         else:
             ids = [record_id for record_id, _, _ in missing]
-            mark_gone(session, who, source, ids, ranks=ranks, estates=estates, at=at)
+            more = further(progress, after=done)
+            mark_gone(session, who, source, ids, ranks=ranks, estates=estates, at=at, progress=more)
+            done += len(ids)
             if known is not None and known.decision is None:
                 session.delete(known)
         found.append(Gone(source, source_ids, is_held_back))
@@ -195,13 +199,15 @@ def mark_gone(
     ranks: Ranks,
     estates: Estates,
     at: datetime,
+    progress: Progress | None = None,
 ) -> None:
     """These records are gone. A device that nobody lists any more goes out of service and says why; one
     that others list is as those say.
 
     visibility: for an administrator, see put_devices.
     """
-    for some in batched(sorted(record_ids), AT_ONCE):
+    count = further(progress, after=0)
+    for number, some in enumerate(batched(sorted(record_ids), AT_ONCE)):
         session.execute(
             update(SourceRecord).where(SourceRecord.id.in_(some)).values(gone_since=at, missing_since=None)
         )
@@ -211,6 +217,7 @@ def mark_gone(
         for review in queries.open_reviews_raised_by(session, some):
             session.delete(review)
         session.flush()
+        count(number * AT_ONCE + len(some))
 
 
 def _take_out(

@@ -19,7 +19,7 @@ from aed.accounts.rules import Viewer
 from aed.errors import InvalidInput
 from aed.interchange.actions.lint_notes import ListNotes, RowNote
 from aed.interchange.actions.lint_register import Registered, compared_with_register
-from aed.interchange.actions.taking import Progress
+from aed.interchange.actions.taking import Progress, further
 from aed.interchange.formats import values
 from aed.interchange.formats.hours import hours_of
 from aed.interchange.formats.mapped import header_of
@@ -138,6 +138,8 @@ def lint_list(
     2. All positions against each other and the map (`rules.lint_places`).
     3. Rows against each other, and against the register where one is given: duplicates, the datum.
 
+    Counted are the rows that were read, and then those that were compared.
+
     `country` overrides what the list says of itself. Raises InvalidInput for a file that is none of a list.
     """
     with ListNotes() as notes:
@@ -171,7 +173,7 @@ def lint_list(
             first or Record("row", 0, {}),
             tuple(mapping.encodings) if mapping is not None else (),
         )
-        _compare_rows(linted)
+        _compare_rows(linted, further(progress, after=len(notes)))
         if register is not None:
             _compare_with_register(linted, *register)
         for finding in linted.findings():
@@ -328,7 +330,7 @@ class _HoursTwice:
 # --- Rows against each other ---
 
 
-def _compare_rows(linted: Linted) -> None:
+def _compare_rows(linted: Linted, progress: Progress) -> None:
     notes, places = linted.notes, linted.places
     words, serials = notes.hashes_of("words"), notes.hashes_of("serials")
     for first, later in repeats(notes.hashes_of("ids")).tolist():
@@ -355,7 +357,9 @@ def _compare_rows(linted: Linted) -> None:
     _tell_slips(linted, _pairs_of_rows(linted, [*by_words.tolist(), *by_serial.tolist()]), "another row")
     seen: set[tuple[int, int]] = set()
     best: dict[int, tuple[float, int, str]] = {}
-    for first, later in [*by_serial.tolist(), *near.tolist(), *by_words.tolist()][:MOST_COMPARED]:
+    pairs = [*by_serial.tolist(), *near.tolist(), *by_words.tolist()][:MOST_COMPARED]
+    for done, (first, later) in enumerate(pairs, start=1):
+        progress(done)
         if (first, later) in seen or best.get(later, (0.0,))[0] >= SURE_SCORE:
             continue
         seen.add((first, later))

@@ -15,7 +15,7 @@ from aed.errors import InvalidInput
 from aed.interchange import queries
 from aed.interchange.actions.holding import hold
 from aed.interchange.actions.taking import ROWS_AT_ONCE as AT_ONCE
-from aed.interchange.actions.taking import Estates
+from aed.interchange.actions.taking import Estates, Progress, further
 from aed.interchange.models import ListSource
 from aed.interchange.rules.merge import DEFAULT_RANK, HAND_RANK
 from aed.registry.rules.origin import BY_HAND
@@ -42,8 +42,10 @@ def put_source(
     title: str | None = None,
     country: str | None = None,
     at: datetime,
+    progress: Progress | None = None,
 ) -> ListSource:
-    """What is given of the source holds from now on, and what follows for devices that others list too."""
+    """What is given of the source holds from now on, and what follows for devices that others list too; those
+    are counted."""
     may_administer(who)
     alone(session, "import")
     check_name(name, field="name")
@@ -62,6 +64,8 @@ def put_source(
     session.flush()
     if rank is not None:
         ranks, estates = queries.ranks(session), Estates(session)
-        for some in batched(queries.shared_devices(session, name), AT_ONCE):
+        count = further(progress, after=0)
+        for number, some in enumerate(batched(queries.shared_devices(session, name), AT_ONCE)):
             hold(session, who, some, ranks=ranks, estates=estates, at=at)
+            count(number * AT_ONCE + len(some))
     return source

@@ -24,6 +24,17 @@ MOST_TOLD = 1_000
 """So many bad rows are told in a refusal."""
 
 type Progress = Callable[[int], None]
+"""Is told how many have been done up to now."""
+
+
+def further(progress: Progress | None, *, after: int) -> Progress:
+    """The same for what is done after so many, counted from nothing again."""
+
+    def count(done: int) -> None:
+        if progress is not None:
+            progress(after + done)
+
+    return count
 
 
 @dataclass(frozen=True, slots=True)

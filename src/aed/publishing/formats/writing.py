@@ -57,16 +57,14 @@ def exported(
         if not viewer.is_signed_in:
             raise NotSignedIn("Estates and gates are for those who know them: send a token.")
         around = Around(choice.bounds, choice.region_ids)
-        return collection_of(_estates_and_gates(database, viewer, around))
+        return collection_of(_counted(_estates_and_gates(database, viewer, around), progress))
     pages = _counted(every_device(database, viewer, choice), progress)
     if form in STREAMED:
         return STREAMED[form](pages)
     return _from_disk(form, pages, at)
 
 
-def _counted(
-    pages: Iterator[Sequence[PublishedDevice]], progress: Progress | None
-) -> Iterator[Sequence[PublishedDevice]]:
+def _counted[RowT](pages: Iterator[Sequence[RowT]], progress: Progress | None) -> Iterator[Sequence[RowT]]:
     done = 0
     for page in pages:
         yield page

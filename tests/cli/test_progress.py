@@ -1,0 +1,89 @@
+"""What takes long says how far it is to whoever watches, and the answer is not mixed with that."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from aed.db import Database
+from tests import make
+from tests.commands import ROOT, environment
+from tests.interchange.lists import DEVICE, table
+
+
+def watched(*words: str, status: int = 0, **settings: str) -> tuple[str, str]:
+    """What `aed` says on its output, a file, and on the error output, a terminal."""
+    terminal, theirs = pty.openpty()
+    shown: list[bytes] = []
+
+    def watch() -> None:
+        while True:
+            try:
+                shown.append(os.read(terminal, 65_536))
+            except OSError:  # nobody has the other end any more
+                return
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "aed", *words],
+            cwd=ROOT,
+            env=environment(**settings, TERM="xterm-256color"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            timeout=120,
+            check=False,
+        )
+    finally:
+        os.close(theirs)
+        watching.join(timeout=30)
+        os.close(terminal)
+    assert done.returncode == status, shown
+    return done.stdout.decode(), b"".join(shown).decode()
+
+
+@pytest.fixture
+def region(database: Database) -> None:
+    with database.writing.begin() as session:
+        make.region(session)
+    database.close()  # a restoring wants it for itself
+
+
+def test_whoever_watches_sees_how_far_it_is(region: None, database_url: str, tmp_path: Path) -> None:
+    here = {"AED_DATABASE_URL": database_url, "AED_BACKUPS": str(tmp_path / "backups")}
+    rows = [DEVICE | {"source_id": str(number)} for number in range(3)]
+    list_of_three = str(table(tmp_path, *rows))
+
+    for words, counted, said in (
+        (["import", "devices", list_of_three], "devices", "3 new"),
+        (["lint", list_of_three], "rows read and compared", "3 rows"),
+        (["export", "estates", "--as", "administrator"], "estates and gates", "CN-33"),
+        (["backup"], "backing up", "3 devices"),
+    ):
+        answer, shown = watched(*words, **here)
+        assert said in answer, words
+        assert counted in shown, words
+        assert said not in shown, words
+    (backup,) = (tmp_path / "backups").glob("*.zip")
+    answer, shown = watched("restore", "--replace", str(backup), **here)
+    assert "3 devices" in answer
+    assert "restoring" in shown
+
+
+def test_an_answer_for_a_machine_goes_to_its_file_while_somebody_watches(
+    region: None, database_url: str, tmp_path: Path
+) -> None:
+    path = table(tmp_path, DEVICE, DEVICE)
+
+    answer, _ = watched("lint", str(path), "--json", status=1, AED_DATABASE_URL=database_url)
+
+    assert json.loads(answer)["rows"] == 2
