@@ -11,7 +11,7 @@ templates.py aed template
 linting.py   aed lint
 feeds.py     aed feeds
 reviews.py   aed reviews, sources
-register.py  aed devices, estates, gates, consumables, holidays, regions
+register/    aed devices, estates, gates, consumables, holidays, regions
 tokens.py    aed tokens
 demo.py      aed demo
 """

@@ -1,0 +1,109 @@
+"""aed devices, aed consumables."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.accounts import queries as accounts
+from aed.cli.context import operator, reading, writing
+from aed.cli.register.fields import Fields, fields_in
+from aed.cli.register.rows import LARGEST_ID, SHOWN, After, Id, Kind, add_commands
+from aed.cli.screen import say, table
+from aed.interchange.actions import joining
+from aed.registry import queries
+from aed.registry.actions import devices
+from aed.registry.schemas.devices import (
+    ConsumableAmend,
+    ConsumableIn,
+    ConsumableOut,
+    DeviceAmend,
+    DeviceIn,
+    DeviceOut,
+)
+
+devices_group = typer.Typer(no_args_is_help=True, help="Devices.")
+consumables_group = typer.Typer(no_args_is_help=True, help="Pads and batteries.")
+add_commands(
+    devices_group,
+    Kind(
+        name="device",
+        amending="Amend what is given.",
+        withdrawing="The device is no longer there; its history stays.",
+        read=queries.device,
+        shown=lambda device: DeviceOut.of(device, operator()),
+        shape=DeviceAmend,
+        amend=devices.amend_device,
+        withdraw=devices.withdraw_device,
+    ),
+)
+add_commands(
+    consumables_group,
+    Kind(
+        name="consumable",
+        amending="Correct what was written of it.",
+        withdrawing="It is no longer in the device.",
+        read=lambda session, who, consumable_id: queries.consumable(session, who, consumable_id)[0],
+        shown=ConsumableOut.of,
+        shape=ConsumableAmend,
+        amend=devices.amend_consumable,
+        withdraw=devices.withdraw_consumable,
+    ),
+)
+
+
+@devices_group.command("add")
+def add_device(given: Fields) -> None:
+    """Register a device: lat=… lon=… and estate_id=… or region=…"""
+    with writing() as session:
+        device = devices.create_device(session, operator(), fields_in(DeviceIn, given), at=clock.now())
+        say(f"Device {device.id} is registered.")
+
+
+@devices_group.command("join")
+def join_devices(
+    kept_id: Annotated[int, typer.Argument(help="The one that stays", min=1, max=LARGEST_ID)],
+    other_id: Annotated[
+        int, typer.Argument(help="The one that is the same, and is withdrawn", min=1, max=LARGEST_ID)
+    ],
+) -> None:
+    """Say that two devices are one: what lists tell of the other is told of the kept one from now on."""
+    with writing() as session:
+        joining.join_devices(session, operator(), kept_id, other_id, at=clock.now())
+        say(f"Device {other_id} is withdrawn: it is device {kept_id}.")
+
+
+@devices_group.command("list")
+def list_devices(
+    after: After = 0,
+    estate: Annotated[
+        int | None, typer.Option(min=1, max=LARGEST_ID, help="Of this estate, by its id")
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="Of this region")] = None,
+) -> None:
+    """The devices, a hundred at a time."""
+    with reading() as session:
+        if region is not None:
+            accounts.region_by_code(session, region)
+        if estate is not None:
+            queries.estate(session, operator(), estate)
+        rows = [
+            (each.id, each.place_zh or each.place_en, each.opening_hours or "?", each.audience, each.state,
+             each.first_expiry, f"{each.lat:.5f}, {each.lon:.5f}")
+            for each in queries.devices(
+                session, operator(), limit=SHOWN, after_id=after, estate_id=estate, region=region
+            )
+        ]  # fmt: skip
+    table(None, ["id", "where", "hours", "for", "state", "expires", "position"], rows, right=["id"])
+
+
+@consumables_group.command("fit")
+def fit_consumable(device_id: Id, given: Fields) -> None:
+    """Pads or a battery are in the device: kind=pads expires_on=2028-05-31"""
+    with writing() as session:
+        fitted = devices.fit_consumable(
+            session, operator(), device_id, fields_in(ConsumableIn, given), at=clock.now()
+        )
+        say(f"Consumable {fitted.id} is fitted.")

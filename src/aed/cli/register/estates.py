@@ -1,0 +1,90 @@
+"""aed estates, aed gates."""
+
+from __future__ import annotations
+
+import typer
+
+from aed import clock
+from aed.cli.context import operator, reading, writing
+from aed.cli.register.fields import Fields, fields_in
+from aed.cli.register.rows import SHOWN, After, Id, Kind, add_commands
+from aed.cli.screen import say, table
+from aed.registry import queries
+from aed.registry.actions import estates
+from aed.registry.schemas.estates import EstateAmend, EstateIn, EstateOut, GateAmend, GateIn, GateOut
+
+estates_group = typer.Typer(no_args_is_help=True, help="Estates.")
+gates_group = typer.Typer(no_args_is_help=True, help="Gates.")
+add_commands(
+    estates_group,
+    Kind(
+        name="estate",
+        amending="Amend what is given.",
+        withdrawing="Withdraw an estate and its gates; refused while devices stand in it.",
+        read=queries.estate,
+        shown=EstateOut.of,
+        shape=EstateAmend,
+        amend=estates.amend_estate,
+        withdraw=estates.withdraw_estate,
+    ),
+)
+add_commands(
+    gates_group,
+    Kind(
+        name="gate",
+        amending="Amend what is given.",
+        withdrawing="The gate is no longer there; its history stays.",
+        read=queries.gate,
+        shown=GateOut.of,
+        shape=GateAmend,
+        amend=estates.amend_gate,
+        withdraw=estates.withdraw_gate,
+    ),
+)
+
+
+@estates_group.command("add")
+def add_estate(given: Fields) -> None:
+    """Register an estate; boundary=@FILE holds GeoJSON."""
+    with writing() as session:
+        estate = estates.create_estate(session, operator(), fields_in(EstateIn, given), at=clock.now())
+        say(f"Estate {estate.id} is registered.")
+
+
+@estates_group.command("list")
+def list_estates(after: After = 0) -> None:
+    """The estates, a hundred at a time."""
+    with reading() as session:
+        rows = [
+            (
+                each.id,
+                each.name_en,
+                each.name_zh,
+                each.region.code,
+                each.neighbourhood,
+                each.guard_phone,
+                each.state,
+            )
+            for each in queries.estates(session, operator(), limit=SHOWN, after_id=after)
+        ]
+    table(None, ["id", "name", "名称", "region", "neighbourhood", "guard", "state"], rows)
+
+
+@gates_group.command("add")
+def add_gate(estate_id: Id, given: Fields) -> None:
+    """Register a gate of an estate."""
+    with writing() as session:
+        gate = estates.create_gate(session, operator(), estate_id, fields_in(GateIn, given), at=clock.now())
+        say(f"Gate {gate.id} is registered.")
+
+
+@gates_group.command("list")
+def list_gates(estate_id: Id) -> None:
+    """The gates of an estate."""
+    with reading() as session:
+        queries.estate(session, operator(), estate_id)
+        rows = [
+            (each.id, each.name_en, each.name_zh, each.passage, each.opening_hours, each.state)
+            for each in (GateOut.of(gate) for gate in queries.gates(session, operator(), estate_id=estate_id))
+        ]
+    table(None, ["id", "name", "名称", "who passes", "hours", "state"], rows)

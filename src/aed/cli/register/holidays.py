@@ -1,0 +1,75 @@
+"""aed holidays."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.cli.context import operator, reading, writing
+from aed.cli.screen import say, table
+from aed.errors import InvalidInput
+from aed.registry import queries
+from aed.registry.actions import holidays
+from aed.registry.schemas.holidays import HolidayYearIn, SpecialDay
+
+holidays_group = typer.Typer(no_args_is_help=True, help="Holiday calendars.")
+Name = Annotated[str, typer.Argument(help="The calendar, such as CN")]
+Year = Annotated[int, typer.Argument(min=1990, max=2100)]
+
+
+@holidays_group.command("list")
+def list_holidays() -> None:
+    """The calendars and the years that each holds."""
+    with reading() as session:
+        rows = [
+            (calendar.name, " ".join(str(year) for year in years), calendar.version)
+            for calendar, years in queries.holiday_calendars(session)
+        ]
+    table(None, ["calendar", "years", "version"], rows)
+
+
+@holidays_group.command("show")
+def show_holidays(name: Name, year: Year) -> None:
+    """The special days of a year."""
+    with reading() as session:
+        _, days = queries.holiday_year(session, name, year)
+        rows = [(special.day, f"{special.day:%a}", special.kind) for special in days]
+    table(f"{name} {year}", ["day", "", "kind"], rows)
+
+
+@holidays_group.command("put")
+def put_holidays(
+    name: Name,
+    year: Year,
+    holiday: Annotated[list[str] | None, typer.Option(help="A day off, 2027-10-01; may be repeated")] = None,
+    workday: Annotated[list[str] | None, typer.Option(help="A make-up workday; may be repeated")] = None,
+) -> None:
+    """The calendar holds exactly these special days for that year."""
+    days = [*_days(holiday, "holiday"), *_days(workday, "workday")]
+    with writing() as session:
+        known = {calendar.name: calendar.version for calendar, _ in queries.holiday_calendars(session)}
+        holidays.put_holiday_year(
+            session, operator(), name, year, HolidayYearIn(days=days), version=known.get(name), at=clock.now()
+        )
+        say(f"{name} holds {len(days)} special days for {year}.")
+
+
+@holidays_group.command("drop")
+def drop_holidays(name: Name, year: Year) -> None:
+    """The calendar no longer holds that year: what depends on it becomes unknown."""
+    with writing() as session:
+        calendar, _ = queries.holiday_year(session, name, year)
+        holidays.drop_holiday_year(session, operator(), name, year, version=calendar.version, at=clock.now())
+        say(f"{name} no longer holds {year}.")
+
+
+def _days(given: list[str] | None, kind: str) -> list[SpecialDay]:
+    try:
+        return [
+            SpecialDay.model_validate({"day": date.fromisoformat(day), "kind": kind}) for day in given or []
+        ]
+    except ValueError:
+        raise InvalidInput("A day must read like 2027-10-01.", field=kind) from None

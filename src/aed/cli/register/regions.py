@@ -1,0 +1,53 @@
+"""aed regions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aed.accounts import actions as accounts_actions
+from aed.accounts import queries as accounts
+from aed.accounts.schemas import RegionIn
+from aed.cli.context import reading, writing
+from aed.cli.register.fields import Fields, fields_in
+from aed.cli.register.rows import show_all
+from aed.cli.screen import say, table
+
+regions = typer.Typer(no_args_is_help=True, help="Provinces and cities above estates.")
+
+
+@regions.command("put")
+def put_region(given: Fields) -> None:
+    """Add a region, or amend the one with that code."""
+    with writing() as session:
+        region, _ = accounts_actions.put_region(session, fields_in(RegionIn, given))
+        say(f"Region {region.code} is {region.name_en} {region.name_zh}.")
+
+
+@regions.command("show")
+def show_region(code: Annotated[str, typer.Argument(help="Its code")]) -> None:
+    """All of one region."""
+    with reading() as session:
+        region = accounts.region_by_code(session, code)
+        parent = next((each.code for each in accounts.regions(session) if each.id == region.parent_id), None)
+        shown = {name: getattr(region, name) for name in RegionIn.model_fields if name != "parent"}
+        show_all(RegionIn.model_validate({**shown, "parent": parent}))
+
+
+@regions.command("list")
+def list_regions() -> None:
+    """The regions."""
+    with reading() as session:
+        rows = [
+            (
+                each.code,
+                each.name_en,
+                each.name_zh,
+                each.time_zone,
+                each.emergency_number,
+                each.holiday_calendar,
+            )
+            for each in accounts.regions(session)
+        ]
+    table(None, ["code", "name", "名称", "time zone", "emergency", "holidays"], rows)

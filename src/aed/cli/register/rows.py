@@ -1,0 +1,113 @@
+"""What is done in the same way with whatever the register knows by an id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Protocol
+
+import typer
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.rules import Viewer
+from aed.cli.context import operator, reading, writing
+from aed.cli.register.fields import Fields, fields_in
+from aed.cli.screen import say
+from aed.registry import queries
+from aed.registry.actions.record import Row
+
+LARGEST_ID = 2**63 - 1
+SHOWN = 100
+"""So many rows make a page."""
+Id = Annotated[int, typer.Argument(help="Its id", min=1, max=LARGEST_ID, show_default=False)]
+RowId = Annotated[int, typer.Argument(help="Its id", min=1, max=LARGEST_ID, show_default=False, metavar="ID")]
+Version = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=LARGEST_ID,
+        help="Refuse when it is at another version by now (see show); else the present one",
+    ),
+]
+After = Annotated[int, typer.Option(min=0, max=LARGEST_ID, help="Go on after this id")]
+
+
+class Amend[RowT: Row, AmendT: BaseModel](Protocol):
+    """An action that amends a row."""
+
+    def __call__(
+        self, session: Session, who: Viewer, row_id: int, change: AmendT, /, *, version: int, at: datetime
+    ) -> RowT: ...
+
+
+class Withdraw(Protocol):
+    """An action that withdraws a row."""
+
+    def __call__(
+        self, session: Session, who: Viewer, row_id: int, /, *, version: int, at: datetime
+    ) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind[RowT: Row, AmendT: BaseModel]:
+    """A kind of row, and what is done with one."""
+
+    name: str
+    amending: str
+    """What the command `amend` says of itself; so the next."""
+    withdrawing: str
+    read: Callable[[Session, Viewer, int], RowT]
+    shown: Callable[[RowT], BaseModel]
+    shape: type[AmendT]
+    """Of an amendment."""
+    amend: Amend[RowT, AmendT]
+    withdraw: Withdraw
+
+
+def add_commands[RowT: Row, AmendT: BaseModel](group: typer.Typer, kind: Kind[RowT, AmendT]) -> None:
+    """The group has the commands amend, withdraw, show and history."""
+    name = kind.name.capitalize()
+
+    @group.command("amend", help=kind.amending)
+    def amend(row_id: RowId, given: Fields, version: Version = None) -> None:
+        with writing() as session:
+            change = fields_in(kind.shape, given)
+            present = kind.read(session, operator(), row_id).version
+            row = kind.amend(session, operator(), row_id, change, version=version or present, at=clock.now())
+            say(f"{name} {row.id} is at version {row.version}.")
+
+    @group.command("withdraw", help=kind.withdrawing)
+    def withdraw(row_id: RowId, version: Version = None) -> None:
+        with writing() as session:
+            present = kind.read(session, operator(), row_id).version
+            kind.withdraw(session, operator(), row_id, version=version or present, at=clock.now())
+            say(f"{name} {row_id} is withdrawn.")
+
+    @group.command("show", help=f"All of one {kind.name}.")
+    def show(row_id: RowId) -> None:
+        with reading() as session:
+            show_all(kind.shown(kind.read(session, operator(), row_id)))
+
+    @group.command("history", help="Who changed what and when, newest first.")
+    def history(row_id: RowId) -> None:
+        with reading() as session:
+            row = kind.read(session, operator(), row_id)
+            _show_history(session, row.__tablename__, row.id)
+
+
+def show_all(shown: BaseModel) -> None:
+    for name, value in shown.model_dump(mode="json").items():
+        if isinstance(value, dict | list):
+            value = json.dumps(value, ensure_ascii=False)
+        say(f"{name}: {'' if value is None else value}")
+
+
+def _show_history(session: Session, subject: str, subject_id: int) -> None:
+    for change in queries.changes(session, subject=subject, subject_id=str(subject_id)):
+        say(f"{change.at:%Y-%m-%d %H:%M:%SZ}  {change.who}")
+        for name, (before, after) in change.fields.items():
+            say(f"    {name}: {before} → {after}")
