@@ -308,6 +308,10 @@ GERMAN = [
     ("Mo-Fr 8-17 Uhr nach Vereinbarung", None),
     ("während der Öffnungszeiten", None),
 ]
+HOLIDAYS_APART = [
+    ("月～土(祝日を除く)8:30～22:00,日・祝8:30～17:00", "Mo-Sa 08:30-22:00; Su 08:30-17:00; PH 08:30-17:00"),
+    ("Mon-Sat 9:00-17:00, holidays 10:00-12:00, closed on holidays", None),
+]
 POLISH = [
     ("całodobowo", "24/7"),
     ("Czynne całą dobę", "24/7"),
@@ -324,7 +328,32 @@ POLISH = [
     ("w dni robocze 8-16", None),
     ("pon-pt", None),
 ]
+LEFT_EMPTY = [
+    ("Monday 9:00-17:00, Tuesday - , Wednesday 9:00-17:00", None),
+    ("Monday: 9:00-17:00, Tuesday: , Wednesday: 9:00-17:00", None),
+    ("Monday: 9:00-17:00; Tuesday; Wednesday: 9:00-17:00", None),
+    ("Monday: 9:00-17:00\nTuesday:\nWednesday: 9:00-17:00", None),
+    ("Monday 9:00-17:00, Tuesday /, Wednesday 9:00-17:00", None),
+    ("Monday 9:00-17:00, Tuesday (), Wednesday 9:00-17:00", None),
+    ("Saturday: Sunday: 10:00-12:00", None),
+    ("Saturday open, Sunday 10:00-12:00", None),
+    ("Saturday\nSunday closed\nMo-Fr 9:00-17:00", None),
+    ("Mo 09:00-12:00; Tu; We 09:00-12:00", None),
+    ("Mo-Fr; Sa 09:00-12:00", None),
+    ("周一至周五：9:00-17:00，周六：－，周日：10:00-12:00", None),
+    ("周六：；周日：9:00-17:00", None),
+    ("土曜：、日曜：9:00-17:00", None),
+    ("lundi : , mardi : 9h-17h", None),
+    ("Samstag: –, Sonntag: 9-17 Uhr", None),
+    ("sobota: ; niedziela: 9:00-17:00", None),
+    ("Mon, Tue and Wed 9:00-17:00", "Mo-We 09:00-17:00"),
+    ("Weekdays: Mon-Fri 9:00-17:00", "Mo-Fr 09:00-17:00"),
+    ("Mon-Fri:\n9:00-17:00\nSat:\n9:00-12:00", "Mo-Fr 09:00-17:00; Sa 09:00-12:00"),
+]
+"""Days beside which the hours are left out, and texts that look a little like them."""
 BY_LANGUAGE = {
+    "left empty": LEFT_EMPTY,
+    "holidays apart": HOLIDAYS_APART,
     "zh": CHINESE,
     "ja": JAPANESE,
     "ko": KOREAN,

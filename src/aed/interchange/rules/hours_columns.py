@@ -200,7 +200,8 @@ _OSM_NAMES: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 
 def _week_of_days(days: str, language: str) -> Week | None:
     """A week that is open all day on the days of a cell: "月火水木金", "土日祝以外", "lundi, mardi"."""
-    tidy = tidied(f"{days} 00:00-24:00")
+    listed = re.sub(r"[;；\n]", ",", days)  # in a cell of days a semicolon is between two of them
+    tidy = tidied(f"{listed} 00:00-24:00")
     statements = statements_of(tidy, language) if tidy else None
     return week_said(statements) if statements else None
 

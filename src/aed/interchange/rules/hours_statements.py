@@ -131,7 +131,9 @@ def _items(words: list[Word], language: str) -> list[_Item]:
                 item, place = _time(tokens, place - 1, language, of_24_hours)
                 items.append(item)
             case Days():
-                days, place = _days(token, tokens, place)
+                days, place = _days(token, words, place)
+                if isinstance(before, Days) and gap is Gap.EMPTY and before.certain != days.certain:
+                    raise _NotUnderstood
                 if isinstance(before, Days) and gap is Gap.NONE:
                     items[-1] = _all_days((before, days))
                 elif isinstance(before, _Times) and gap is Gap.COMMA:
@@ -165,16 +167,18 @@ def _after_from(tokens: list[Token], place: int) -> Token | None:
     return tokens[place] if place < len(tokens) else None
 
 
-def _days(first: Days, tokens: list[Token], place: int) -> tuple[Days, int]:
+def _days(first: Days, words: list[Word], place: int) -> tuple[Days, int]:
     """Days, or from one of them TO another. `place` is that of the token after the first."""
-    if place >= len(tokens) or tokens[place] not in _TO:
+    if place >= len(words) or words[place].token not in _TO:
         return first, place
     last_at = place + 1
-    while last_at < len(tokens) and tokens[last_at] is Mark.FROM:
+    while last_at < len(words) and words[last_at].token is Mark.FROM:
         last_at += 1
-    last = tokens[last_at] if last_at < len(tokens) else None
+    last = words[last_at].token if last_at < len(words) else None
     if not isinstance(last, Days):
         return first, place
+    if any(word.after in (Gap.COMMA, Gap.EMPTY) for word in words[place : last_at + 1]):
+        raise _NotUnderstood  # a stroke in place of hours: "Saturday -, Sunday 9-12"
     start, end = _weekday(first), _weekday(last)
     if start is None or end is None or start == end:
         raise _NotUnderstood
@@ -333,6 +337,7 @@ def _statements(items: list[_Item]) -> Iterator[Statement]:
     """
     waiting: list[Days | Dates | Doubt] = []
     bracket = 0
+    before_break = 0
     only = False
     times_first = 0
     place = 0
@@ -345,6 +350,8 @@ def _statements(items: list[_Item]) -> Iterator[Statement]:
             case Mark.BRACKET:
                 bracket = len(waiting)
             case Mark.BRACKET_END:
+                if place > 1 and items[place - 2] is Mark.BRACKET:
+                    raise _NotUnderstood
                 bracket = 0
             case Mark.COMMA:
                 pass
@@ -352,8 +359,11 @@ def _statements(items: list[_Item]) -> Iterator[Statement]:
                 if only and waiting:
                     yield OnlyOn(_all_days(waiting))
                     waiting, only = [], False
+                before_break = len(waiting)
             case Mark.ONLY:
                 only = True
+            case _Times() | _EndsAt() if 0 < before_break < len(waiting):
+                raise _NotUnderstood  # "Saturday; Sunday 9-12" says nothing of Saturday
             case _Times():
                 times, place = _times(item, items, place)
                 if place < len(items) and items[place] is Mark.OFF_BEFORE:
@@ -378,6 +388,8 @@ def _statements(items: list[_Item]) -> Iterator[Statement]:
                 yield _closes(closed, named_after=True)
             case Mark.OFF | Mark.OFF_BEFORE if waiting:
                 first = bracket if 0 < bracket < len(waiting) else _first_closed(waiting)
+                if first < before_break < len(waiting):
+                    raise _NotUnderstood  # "Saturday; Sunday closed"
                 yield _closes(waiting[first:])
                 waiting, bracket, only = waiting[:first], 0, False
             case Mark.OFF_NEXT:

@@ -146,9 +146,23 @@ def _expression_already(text: str, tidy: str, *, whole: bool) -> str | None:
         if end <= start and span_of(start, end) is None:
             return None
     try:
-        return parse_hours(text)
+        expression = parse_hours(text)
     except InvalidInput:
         return None
+    return None if _names_days_without_times(expression) else expression
+
+
+_A_DAY: Final = r"(?:Mo|Tu|We|Th|Fr|Sa|Su|PH|SH)(?:\[[^\]]*\])?"
+_DAYS_ALONE: Final = re.compile(rf"{_A_DAY}(?:[-,]{_A_DAY})*")
+
+
+def _names_days_without_times(expression: str) -> bool:
+    """Whether a rule is of days only, such as `Tu` in `Mo 09:00-12:00; Tu; We 09:00-12:00`.
+
+    To OpenStreetMap that is open all day. Who writes it has left a field empty, more likely on a day of rest.
+    """
+    rules = re.split(r";|\|\||, ", re.sub(r'"[^"]*"', '""', expression))
+    return any(_DAYS_ALONE.fullmatch(rule.strip()) for rule in rules)
 
 
 def _is_vague(expression: str) -> bool:
@@ -197,8 +211,16 @@ def week_said(statements: Iterable[Statement]) -> Week | None:
         if opening.days.perhaps:
             doubts.append("perhaps " + _names(opening.days.perhaps))
     week = Week(hours, doubts=tuple(doubts))
-    for statement in statements:
+    for place, statement in enumerate(statements):
+        if (
+            isinstance(statement, Closes)
+            and _gives_holidays(statements[:place])
+            and _closes_holidays(statement)
+        ):
+            return None
         if not isinstance(statement, Opens | OnlyOn):
+            if isinstance(statement, Closes) and _gives_holidays(statements[place:]):
+                statement = _without_holidays(statement)
             narrowed = narrow(week, statement)
             if narrowed is None or (isinstance(statement, Closes) and statement.spans):
                 return None
@@ -214,6 +236,24 @@ def week_said(statements: Iterable[Statement]) -> Week | None:
         if isinstance(statement, OnlyOn) and not statement.days.certain <= week.hours.keys():
             return None
     return week
+
+
+def _gives_holidays(statements: Iterable[Statement]) -> bool:
+    """Whether holidays have hours of their own: "Mo-Sa (holidays excepted) 8-22, Su and holidays 8-17"."""
+    return any(
+        isinstance(each, Opens) and each.days is not None and PUBLIC_HOLIDAY in each.days.certain
+        for each in statements
+    )
+
+
+def _closes_holidays(statement: Closes) -> bool:
+    return statement.days is not None and PUBLIC_HOLIDAY in statement.days.certain and not statement.spans
+
+
+def _without_holidays(statement: Closes) -> Closes:
+    if statement.days is None or statement.spans:
+        return statement
+    return replace(statement, days=replace(statement.days, certain=statement.days.certain - {PUBLIC_HOLIDAY}))
 
 
 def _is_an_exception(days: frozenset[Day], spans: Spans, hours: dict[Day, Spans]) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from aed.interchange.rules.hours_week import (
@@ -121,6 +122,8 @@ class Mark(Enum):
     """TO, or a stroke between days and their times."""
     BRACKET = auto()
     BRACKET_END = auto()
+    COLON = auto()
+    """What follows is said of what stands before it."""
     NOTHING = auto()
     """Says nothing about when: "open", "opening hours"."""
 
@@ -187,7 +190,7 @@ _EVERYWHERE: Final[Mapping[str, Token]] = {
     "24hr": Mark.WHOLE_DAY, "24hrs": Mark.WHOLE_DAY, "24 hrs": Mark.WHOLE_DAY, "24 hr": Mark.WHOLE_DAY,
     "24/24": Mark.WHOLE_DAY, "24h/24": Mark.WHOLE_DAY, "24h/24h": Mark.WHOLE_DAY,
     "-": Mark.DASH, ";": Mark.BREAK, "\n": Mark.BREAK, "|": Mark.BREAK, ",": Mark.COMMA, " ": Mark.SPACE,
-    "&": Mark.AND, "+": Mark.AND, "(": Mark.BRACKET, ")": Mark.BRACKET_END, ":": Mark.NOTHING,
+    "&": Mark.AND, "+": Mark.AND, "(": Mark.BRACKET, ")": Mark.BRACKET_END, ":": Mark.COLON,
 }  # fmt: skip
 _OSM_NAMES: Final = _named("mo", "tu", "we", "th", "fr", "sa", "su")
 
@@ -528,6 +531,8 @@ class Gap(Enum):
     """Nothing, or a word such as "and": what belongs to one belongs to the other."""
     SPACE = auto()
     COMMA = auto()
+    EMPTY = auto()
+    """What should be said of the word before is left out: "Saturday: , Sunday", "Saturday open, Sunday"."""
 
 
 class Word(NamedTuple):
@@ -541,7 +546,7 @@ def words_of(text: str, language: str) -> list[Word] | None:
     if language not in _LATIN:
         text = _HAN_HOUR.sub(lambda found: _HAN_NUMERALS[found[1]], text)
     words: list[Word] = []
-    between: set[Token] = set()
+    between: list[Token] = []
     place = 0
     while place < len(text):
         found = _next(text, place, language)
@@ -550,20 +555,28 @@ def words_of(text: str, language: str) -> list[Word] | None:
         tokens, place = found
         for token in tokens:
             if token in _GAPS:
-                between.add(token)
-            elif token is not Mark.NOTHING:
-                words.append(Word(token, _gap(between)))
+                between.append(token)
+            else:
+                words.append(Word(token, _gap(words[-1].token if words else None, between)))
                 between.clear()
     return words
 
 
-_GAPS: Final = frozenset({Mark.AND, Mark.COMMA, Mark.SPACE})
+_GAPS: Final = frozenset({Mark.AND, Mark.COMMA, Mark.SPACE, Mark.COLON, Mark.NOTHING})
 
 
-def _gap(between: set[Token]) -> Gap:
-    if not between or Mark.AND in between:
+def _gap(before: Token | None, between: list[Token]) -> Gap:
+    signs = [token for token in between if token is not Mark.SPACE]
+    if isinstance(before, Days) and (Mark.COLON in signs or (Mark.NOTHING, Mark.COMMA) in pairwise(signs)):
+        return Gap.EMPTY
+    gaps = {token for token in between if token not in (Mark.COLON, Mark.NOTHING)}
+    if not gaps or Mark.AND in gaps:
         return Gap.NONE
-    return Gap.COMMA if Mark.COMMA in between else Gap.SPACE
+    return Gap.COMMA if Mark.COMMA in gaps else Gap.SPACE
+
+
+_STROKE_FOR_NOTHING: Final = re.compile(r"/\s*(?:[,;|]|$)", re.MULTILINE)
+"""In place of hours: "Saturday /, Sunday 9-12"."""
 
 
 def _next(text: str, place: int, language: str) -> tuple[list[Token], int] | None:
@@ -583,7 +596,7 @@ def _next(text: str, place: int, language: str) -> tuple[list[Token], int] | Non
     if best is None and text[place] == "." and not digit_behind:
         return [Mark.BREAK], place + 1
     if best is None and text[place] == "/" and not (digit_before or digit_behind):
-        return [Mark.AND], place + 1
+        return None if _STROKE_FOR_NOTHING.match(text, place) else ([Mark.AND], place + 1)
     return best
 
 
