@@ -91,6 +91,7 @@ def import_devices(
         known=columns(DeviceRow),
         report=report,
         progress=progress,
+        country=records.country,
     )
     take(session, _once(rows, listed, report), merging.put, report, report.count_row)
     _list_bad_rows(listed, report.bad, report)

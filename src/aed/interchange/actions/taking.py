@@ -14,6 +14,7 @@ from aed.accounts.rules import Viewer, may_administer
 from aed.db import alone
 from aed.errors import AedError, InvalidInput
 from aed.interchange.formats.records import Record
+from aed.interchange.rules.no_position import why_no_position
 from aed.interchange.rules.reasons import printable, reason_of
 from aed.interchange.schemas import PlacedRow
 from aed.registry import queries as registry
@@ -123,8 +124,9 @@ def valid_rows[RowT](
     known: Collection[str],
     report: ImportReport,
     progress: Progress | None,
+    country: str | None = None,
 ) -> Iterator[tuple[Record, RowT]]:
-    """The rows that can be meant; the others are set aside."""
+    """The rows that can be meant; the others are set aside. `country`: where the whole list lies."""
     for done, record in enumerate(records, start=1):
         if progress is not None:
             progress(done)
@@ -133,15 +135,20 @@ def valid_rows[RowT](
             continue
         try:
             row = shape.validate_python(dict(record.fields))
+            why = None
             if isinstance(row, PlacedRow):
                 row.position()
+                why = why_no_position(row.lat, row.lon, country=country)
         except ValidationError as error:
             reason = reason_of(error, known=known, is_feature=record.unit == "feature")
             report.set_aside(record, reason)
         except InvalidInput as error:
             report.set_aside(record, _said(error))
         else:
-            yield record, row
+            if why is not None:
+                report.set_aside(record, why)
+            else:
+                yield record, row
 
 
 def without_duplicates[RowT](
