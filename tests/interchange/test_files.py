@@ -92,6 +92,32 @@ def test_json_that_cannot_be_read(tmp_path: Path, content: str, says: str) -> No
     assert says in refused(written(tmp_path, content, "list.geojson"))
 
 
+@pytest.mark.parametrize(
+    ("crs", "is_read"),
+    [
+        ("urn:ogc:def:crs:OGC:1.3:CRS84", True),
+        ("EPSG:4326", True),
+        ("http://www.opengis.net/def/crs/EPSG/0/4258", True),
+        ("urn:ogc:def:crs:EPSG::2056", False),
+        ("urn:ogc:def:crs:EPSG::4301", False),
+    ],
+)
+def test_geojson_in_other_coordinates_than_degrees_of_wgs84_is_refused(
+    tmp_path: Path, crs: str, is_read: bool
+) -> None:
+    document = {
+        "type": "FeatureCollection",
+        "crs": {"type": "name", "properties": {"name": crs}},
+        "features": [feature({"source": "list", "source_id": "1"}, point())],
+    }
+    path = written(tmp_path, json.dumps(document), "list.geojson")
+
+    if is_read:
+        assert len(list(read_devices(path))) == 1
+    else:
+        assert f"has its coordinates in {crs} and not in WGS-84" in refused(path)
+
+
 def test_an_extract_without_a_device_is_refused_and_not_zero_devices(tmp_path: Path) -> None:
     path = geojson(tmp_path, feature({"emergency": "fire_hydrant"}, point()))
     assert "no feature with emergency=defibrillator among 1" in refused(path)

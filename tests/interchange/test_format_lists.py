@@ -398,6 +398,29 @@ def test_french_states(tmp_path: Path, written_state: str, state: str) -> None:
     assert french(tmp_path, c_etat_fonct=written_state)[1].state == state
 
 
+def test_a_french_list_may_have_the_names_of_the_schema_itself(tmp_path: Path) -> None:
+    names = [name.removeprefix("c_") for name in FRANCE]
+    row = {name.removeprefix("c_"): cell for name, cell in MAIRIE.items()}
+    reading, record, device = only(written(tmp_path, text_of(names, [row], delimiter=";")))
+    assert reading.form == "geodae"
+    assert device == french(tmp_path)[1]
+    assert dict(record.fields) == dict(french(tmp_path)[0].fields)
+
+
+@pytest.mark.parametrize(
+    ("written_access", "entry"),
+    [("t", "free"), ("Vrai", "free"), ("Faux", "unknown"), ("", "unknown"), ("sur demande", "unknown")],
+)
+def test_french_access_is_free_only_where_that_is_said(
+    tmp_path: Path, written_access: str, entry: str
+) -> None:
+    assert french(tmp_path, c_acc_lib=written_access)[1].entry == entry
+
+
+def test_french_pads_for_children(tmp_path: Path) -> None:
+    assert str(french(tmp_path, c_dtpr_lcped="2027-08-31")[1].child_pads_expire_on) == "2027-08-31"
+
+
 def test_french_rows_that_a_person_should_look_at(tmp_path: Path) -> None:
     record, _ = french(tmp_path, c_doublon="t", c_etat_valid="en attente de validation", c_etat_fonct="?")
     assert {

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from aed.errors import InvalidInput
-from aed.interchange.formats.json_stream import Shape, json_object, objects, shape_of
+from aed.interchange.formats.json_stream import CRS, Shape, json_object, objects, shape_of
 from aed.interchange.formats.records import Record
 from aed.interchange.formats.table import LINT_COLUMN
+from aed.interchange.rules.reasons import printable
 
 
 def features(path: Path, shape: Shape | None = None) -> Iterator[object]:
@@ -19,6 +21,7 @@ def features(path: Path, shape: Shape | None = None) -> Iterator[object]:
     shape = shape or shape_of(path)
     if not may_be_features(shape):
         raise not_geojson(path, shape)
+    _refuse_other_coordinates(path, shape)
     found = objects(path, shape.prefix)
     first = next(found, None)
     if first is None:
@@ -27,6 +30,24 @@ def features(path: Path, shape: Shape | None = None) -> Iterator[object]:
         raise not_geojson(path, shape)
     yield first
     yield from found
+
+
+_AS_WGS84: Final = frozenset(
+    {"crs84", "crs84h", "4326", "4979", "4258", "4269", "4490", "4612", "4737", "6668"}
+)
+"""Degrees within a few metres of WGS-84's: ETRS89, NAD83, CGCS2000, JGD2000 and 2011, Korea 2000."""
+
+
+def _refuse_other_coordinates(path: Path, shape: Shape) -> None:
+    """Raises InvalidInput where the file says that its coordinates are others than RFC 7946 has."""
+    said = next((str(shape.members[name]) for name in CRS if shape.members.get(name) is not None), None)
+    if said is None or re.split(r"[:/#]", said.strip())[-1].casefold() in _AS_WGS84:
+        return
+    raise InvalidInput(
+        f"{path.name} has its coordinates in {printable(said, 60)} and not in WGS-84 (EPSG:4326): "
+        "save it again in that, for instance with ogr2ogr -t_srs EPSG:4326.",
+        field="file",
+    )
 
 
 def may_be_features(shape: Shape) -> bool:

@@ -43,13 +43,17 @@ _RECORD_SEPARATOR: Final = b"\x1e"
 """Stands between the documents of a GeoJSON text sequence (RFC 8142)."""
 
 
+CRS: Final = ("crs.properties.name", "crs.properties.code")
+"""Where GeoJSON of before 2016 says what its coordinates are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What a JSON file is made of. `prefix` is where its objects are, as ijson says it."""
 
     prefix: str
     members: dict[str, object] = field(default_factory=dict)
-    """The members of its first document that are no lists or objects and stand before the objects."""
+    """The members of its first document that are no lists or objects and stand before the objects; CRS."""
     names: frozenset[str] = frozenset()
     """The names of all members of its first document that were seen."""
 
@@ -77,7 +81,7 @@ def shape_of(path: Path) -> Shape:
                     return Shape(f"{prefix}.item", members, frozenset(names | {prefix}))
                 if kind == "map_key" and prefix == "":
                     names.add(value)
-                elif "." not in prefix and kind in ("string", "number", "boolean", "null"):
+                elif (prefix in CRS or "." not in prefix) and kind in ("string", "number", "boolean", "null"):
                     members[prefix] = value
                 if kind == "start_map" and last[1] == "start_array" and first_list is None:
                     first_list = prefix

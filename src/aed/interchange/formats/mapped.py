@@ -21,6 +21,7 @@ from aed.interchange.formats.mapping import WORDS, FieldRule, Looks, Mapping, Na
 from aed.interchange.formats.records import Record
 from aed.interchange.rules.finding import Finding, FindingKind, Severity
 from aed.interchange.rules.reasons import printable
+from aed.registry.rules.device import Entry
 
 ROWS_BEFORE_THE_HEADER: Final = 30
 """How far down the header is looked for."""
@@ -349,6 +350,8 @@ class _Row:
                     self._put(name, meant, column)
                 elif meant is None:
                     known = ", ".join(list(rule.choices)[:8])
+                    if name == "entry":
+                        self.fields[name] = Entry.UNKNOWN
                     self.find(
                         FindingKind.VALUE_NOT_UNDERSTOOD,
                         Severity.WARNING,
