@@ -2,7 +2,8 @@
 # Makes this folder ready to run: system packages, a Python with SQLite extensions, uv, and .venv as locked.
 #
 #   deploy/setup.sh         what `make demo` and `make serve` need
-#   deploy/setup.sh test    and PostgreSQL with PostGIS, and GDAL's tools, for `make test` and `make bench`
+#   deploy/setup.sh test    and PostgreSQL with PostGIS, and GDAL's tools, for `make test` and `make bench`; and,
+#                           where they are to be had, nginx, Caddy and shellcheck, which look at the files here
 #   deploy/setup.sh check   installs nothing; status 1 when something is missing for running
 #
 # Says nothing and costs a fraction of a second when all is there. Safe to interrupt, to repeat, and to run twice
@@ -10,7 +11,8 @@
 #
 # 1. Nothing changed since the last run that finished, and all of it works: done.
 # 2. Choose an interpreter; say which were passed over, and why.
-# 3. Install the system packages that are missing, as root or through sudo, or print the line and stop.
+# 3. Install the system packages that are missing, as root or through sudo, or print the line and stop. What only
+#    some tests need is left out with a word where it is not to be had.
 # 4. Install the uv of deploy/bootstrap.lock into .state/uv.
 # 5. Bring .venv to requirements-dev.lock. It is the same for running and for testing, so that going from one
 #    to the other installs and removes nothing.
@@ -24,6 +26,7 @@ PURPOSE=${1:-run}
 LOG=.state/setup.log
 STAMP=.state/setup.stamp
 UNFINISHED=.state/setup.unfinished
+WITHOUT=.state/setup.without
 VENV_PYTHON=.venv/bin/python
 UV=.state/uv/bin/uv
 POSTGRES=17
@@ -91,9 +94,28 @@ postgres_is_there() {
 # What reads the register from outside, as QGIS does.
 gdal_is_there() { command -v ogrinfo >/dev/null && command -v ogr2ogr >/dev/null; }
 
+# What looks at the files of this folder. Their tests are skipped without, so it is no reason to stop.
+INSPECTORS="nginx caddy shellcheck"
+
+program_is_there() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ]; }
+
+# Sets WANTING to the inspectors to install: not those that were found not to be had, which $WITHOUT names.
+list_wanting() {
+    WANTING=
+    for name in $INSPECTORS; do
+        program_is_there "$name" || grep -qx "$name" "$WITHOUT" 2>/dev/null || WANTING="$WANTING $name"
+    done
+    WANTING=${WANTING# }
+}
+
+inspectors_are_there() {
+    list_wanting
+    [ -z "$WANTING" ]
+}
+
 all_is_there() {
     [ "$(cat "$STAMP" 2>/dev/null)" = "$WANTED" ] && environment_works &&
-        { [ "$PURPOSE" != test ] || { postgres_is_there && gdal_is_there; }; } &&
+        { [ "$PURPOSE" != test ] || { postgres_is_there && gdal_is_there && inspectors_are_there; }; } &&
         { [ -z "${AED_PYTHON:-}" ] || [ "$(interpreter "$AED_PYTHON")" = "$(interpreter "$VENV_PYTHON")" ]; }
 }
 
@@ -169,6 +191,13 @@ apt_get() {
 
 # A source that can't be reached makes this fail; what is needed may still be had from the others.
 apt_update() { apt_get update || echo "apt-get update failed; going on with the lists that are there"; }
+
+LISTS_ARE_FRESH=
+
+refresh_lists() {
+    [ -n "$LISTS_ARE_FRESH" ] || step "refreshing the package lists" apt_update
+    LISTS_ARE_FRESH=yes
+}
 
 on_offer() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'; }
 
@@ -260,7 +289,7 @@ install_packages() {
             "    sudo apt-get update && sudo apt-get install --no-install-recommends $MISSING" \
             "and then the same command again"
     fi
-    step "refreshing the package lists" apt_update
+    refresh_lists
     list_missing # what is on offer is known only now
     case $MISSING in
     *postgresql*)
@@ -281,6 +310,68 @@ install_packages() {
         trap - EXIT HUP INT TERM
         ;;
     esac
+}
+
+# The packages of nginx and Caddy start a server on port 80 and at every boot, which nobody asked for here. Where
+# no policy stands, one that starts nothing stands as long as our own installation.
+POLICY=/usr/sbin/policy-rc.d
+
+forbid_services() {
+    [ ! -e "$POLICY" ] || return 0
+    POLICY_IS_OURS=yes
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$POLICY" >/dev/null && as_root chmod 755 "$POLICY"
+}
+
+allow_services() {
+    if [ -n "${POLICY_IS_OURS:-}" ]; then as_root rm -f "$POLICY"; fi
+    POLICY_IS_OURS=
+}
+
+# An inspector that was there before is somebody's, and its service is left alone.
+keep_from_starting() {
+    command -v systemctl >/dev/null || return 0
+    for name; do
+        case $name in
+        nginx | caddy)
+            if [ -d /run/systemd/system ]; then as_root systemctl stop "$name" || :; fi
+            as_root systemctl disable "$name" || :
+            ;;
+        esac
+    done
+}
+
+do_without() {
+    say "$1: $2. The tests that need it are skipped"
+    echo "$2" >>"$WITHOUT"
+}
+
+install_wanting() {
+    if ! command -v apt-get >/dev/null || ! may_be_root; then
+        for name in $WANTING; do do_without "not installed, which takes apt and root" "$name"; done
+        return
+    fi
+    refresh_lists
+    found=
+    for name in $WANTING; do
+        if on_offer "$name"; then found="$found $name"; else do_without "not on offer here" "$name"; fi
+    done
+    [ -n "$found" ] || return 0
+    say "installing${found}"
+    trap allow_services EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    forbid_services
+    # Word by word is meant: a list of package names.
+    # shellcheck disable=SC2086
+    if ! apt_get install --no-install-recommends $found >"$LOG" 2>&1 </dev/null 9>&-; then
+        tail -n 5 "$LOG" >&2
+        say "that failed (see $LOG), and is tried again the next time; the tests that need them are skipped"
+    fi
+    # shellcheck disable=SC2086
+    keep_from_starting $found >>"$LOG" 2>&1 </dev/null 9>&-
+    allow_services
+    trap - EXIT HUP INT TERM
 }
 
 # --- 4. and 5. uv and the environment -----------------------------------------------------------------------
@@ -378,6 +469,9 @@ if [ "$PURPOSE" = test ] && ! postgres_is_there; then
 fi
 if [ "$PURPOSE" = test ] && ! gdal_is_there; then
     give_up "gdal-bin is installed, yet ogrinfo and ogr2ogr are not to be found; see $LOG"
+fi
+if [ "$PURPOSE" = test ] && ! inspectors_are_there; then
+    install_wanting
 fi
 if all_is_there; then
     exit 0 # only system packages were missing
