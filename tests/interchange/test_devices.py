@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, joinedload
 from aed.accounts.rules import ANYONE
 from aed.errors import InvalidInput, NotSignedIn
 from aed.interchange import actions
+from aed.interchange.actions import taking
 from aed.registry import queries
 from aed.registry.actions import devices as by_hand
 from aed.registry.models import Change, Consumable, Device
@@ -384,3 +385,17 @@ def test_an_import_that_fails_leaves_the_register_as_it_was(session: Session, tm
     session.rollback()
 
     assert session.query(Device).count() == 1
+
+
+def test_a_file_of_bad_rows_is_refused_before_they_fill_the_memory(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "MOST_BAD_ROWS", 1_000)
+    bad = [DEVICE | {"source_id": str(number), "lat": "north"} for number in range(1_002)]
+    good = [DEVICE | {"source_id": f"g{number}"} for number in range(1_500)]
+
+    assert counts(lists.devices(session, table(tmp_path, *good, *bad))) == (1_500, 0, 0, 1_002)
+    with pytest.raises(
+        InvalidInput, match=r"More than 1,000 rows .* the first, line 2: lat: must be a number"
+    ):
+        lists.devices(session, table(tmp_path, *bad))

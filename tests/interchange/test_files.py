@@ -57,6 +57,8 @@ def test_a_file_that_is_missing_and_a_folder(tmp_path: Path) -> None:
         (f"{HEADER.replace('source_id', 'source_idd')}\n{ROW}\n", "Did you mean source_id?"),
         (f"{HEADER.replace('region', 'Region')}\n{ROW}\n", "Did you mean region?"),
         (f"{HEADER},lat\n{ROW},1\n", "has the column lat twice"),
+        ("\ufeff<?xml version='1.0'?><!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "is XML"),
+        (f"{HEADER}\n{ROW}\n".encode("utf-32"), "is UTF-32"),
         (f"{HEADER},\n{ROW},\n", "column 6 has no name"),
         ("source,source_id,lat\na,b,1\n", "lacks the column lon"),
         (f"{HEADER},place_en\n{ROW},{'x' * 1_000_000}\n", "begins in line 2"),

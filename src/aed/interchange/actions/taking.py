@@ -23,6 +23,8 @@ from aed.registry.actions.record import Outcome
 ROWS_AT_ONCE = 500
 MOST_TOLD = 1_000
 """So many bad rows are told in a refusal."""
+MOST_BAD_ROWS = 100_000
+"""That are remembered of a file that has hardly any others."""
 
 type Progress = Callable[[int], None]
 """Is told how many have been done up to now."""
@@ -74,6 +76,13 @@ class ImportReport:
                 self.unchanged += 1
 
     def set_aside(self, record: Record, reason: str) -> None:
+        """Raises InvalidInput for a file of bad rows, which would fill the memory."""
+        if len(self.bad) >= MOST_BAD_ROWS and len(self.bad) > self.taken:
+            raise InvalidInput(
+                f"More than {len(self.bad):,} rows cannot be taken, and that is most of them; the first, "
+                f"{self.bad[0].where}: {self.bad[0].reason}. Is this the list that is meant?",
+                field="file",
+            )
         self.bad.append(BadRow(record.where, printable(reason), record.number, record.fields))
 
 

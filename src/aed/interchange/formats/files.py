@@ -24,6 +24,7 @@ OTHER_FILES: Final = {
     b"\x1f\x8b": "compressed with gzip: unpack it first",
     b"%PDF": "a PDF document",
     b"SQLite format 3": "an SQLite database",
+    b"\xff\xfe\x00\x00": "UTF-32: save it as 'CSV UTF-8'",
     b"\xff\xfe": "UTF-16 ('Unicode text'): save it as 'CSV UTF-8'",
     b"\xfe\xff": "UTF-16 ('Unicode text'): save it as 'CSV UTF-8'",
 }
@@ -72,6 +73,11 @@ def refuse_other_files(path: Path, head: bytes) -> None:
         raise InvalidInput(
             f"{path.name} is a web page, most likely an error page saved in place of the data: "
             "download it again.",
+            field="file",
+        )
+    if beginning.startswith((b"<?xml", b"<osm", b"<gpx", b"<kml")):
+        raise InvalidInput(
+            f"{path.name} is XML, which no list that is read comes in: get it as CSV or as JSON.",
             field="file",
         )
 
