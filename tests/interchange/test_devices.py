@@ -208,8 +208,6 @@ def test_bad_rows_among_good_ones_are_found_whatever_the_batch(session: Session,
     [
         ({"lat": "95"}, "lat", "from -90 to 90"),
         ({"lat": "120.1", "lon": "30.29"}, "lat", "swapped"),
-        ({"lat": "0", "lon": "0.0"}, "lat, lon", "it stands for no position"),
-        ({"lat": "90"}, "lat", "is a pole"),
         ({"lat": "nan"}, "lat", "must be a number"),
         ({"lat": "inf"}, "lat", "must be a number"),
         ({"lon": "1e999"}, "lon", "must be a number"),
@@ -254,17 +252,23 @@ def test_a_bad_cell_is_set_aside_with_its_column_and_what_would_be_right(
     assert right in report.bad[0].reason
 
 
-def test_a_position_of_a_french_list_that_is_swapped_is_set_aside(session: Session, tmp_path: Path) -> None:
+def test_positions_of_a_french_list_that_cannot_be_meant_are_set_aside(
+    session: Session, tmp_path: Path
+) -> None:
     path = tmp_path / "list.csv"
     path.write_text(
         "c_gid;c_nom;c_lat_coor1;c_long_coor1\n1;Mairie;48.85;2.35\n2;Mairie;2.35;48.85\n3;Port;-20.9;55.5\n"
+        "4;Mairie;0;0.0\n5;Mairie;90;2.35\n"
     )
 
     report = lists.devices(session, path, region="CN-33")
 
-    assert counts(report) == (2, 0, 0, 1)
-    assert "line 3" in reasons(report)
-    assert "they look swapped" in reasons(report)["line 3"]
+    assert counts(report) == (2, 0, 0, 3)
+    why = reasons(report)
+    assert list(why) == ["line 3", "line 5", "line 6"]
+    assert "they look swapped" in why["line 3"]
+    assert "it stands for no position" in why["line 5"]
+    assert "is a pole" in why["line 6"]
 
 
 def test_coordinates_in_the_wrong_datum_are_set_aside_with_the_right_one(

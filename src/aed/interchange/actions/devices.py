@@ -91,6 +91,7 @@ def import_devices(
         known=columns(DeviceRow),
         report=report,
         progress=progress,
+        is_of_others=records.source is not None,
         country=records.country,
     )
     take(session, _once(rows, listed, report), merging.put, report, report.count_row)

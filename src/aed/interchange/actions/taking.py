@@ -133,9 +133,13 @@ def valid_rows[RowT](
     known: Collection[str],
     report: ImportReport,
     progress: Progress | None,
+    is_of_others: bool = False,
     country: str | None = None,
 ) -> Iterator[tuple[Record, RowT]]:
-    """The rows that can be meant; the others are set aside. `country`: where the whole list lies."""
+    """The rows that can be meant; the others are set aside. `country`: where the whole list lies.
+
+    What the register itself gave out comes back as it was, so only lists of others are doubted.
+    """
     for done, record in enumerate(records, start=1):
         if progress is not None:
             progress(done)
@@ -147,7 +151,8 @@ def valid_rows[RowT](
             why = None
             if isinstance(row, PlacedRow):
                 row.position()
-                why = why_no_position(row.lat, row.lon, country=country)
+                if is_of_others:
+                    why = why_no_position(row.lat, row.lon, country=country)
         except ValidationError as error:
             reason = reason_of(error, known=known, is_feature=record.unit == "feature")
             report.set_aside(record, reason)
