@@ -102,6 +102,14 @@ class TooBusy(AedError):
     title = "Too much of this at once"
 
 
+class NoRoom(AedError):
+    """This machine cannot keep what was sent, though there is nothing wrong with it."""
+
+    status = 507
+    code = "no-room"
+    title = "There is no room for this at the moment"
+
+
 class DatabaseUnavailable(AedError):
     """The database does not answer; asking again soon may succeed."""
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -294,6 +295,25 @@ def test_a_list_may_be_as_large_as_is_set_and_no_larger(
 
 
 # --- Beside others, and stopped -----------------------------------------------------------------------------
+
+
+def test_a_disk_that_takes_no_more_is_a_sentence(
+    client: TestClient, session: Session, office: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/dev/null")  # where no folder can be made
+
+    answer = client.post(WHERE, content=csv_of(DEVICE), headers=office)
+
+    assert answer.status_code == 507
+    assert answer.json()["type"] == "urn:aed:problem:no-room"
+    assert "cannot be kept on this machine" in answer.json()["detail"]
+    assert standing(session) == (0, 0, 0)
+
+
+def test_a_name_longer_than_file_systems_take_is_cut(client: TestClient, office: dict[str, str]) -> None:
+    answer = client.post(WHERE, params={"name": "清" * 100 + ".csv"}, content=csv_of(DEVICE), headers=office)
+
+    assert answer.status_code == 200, answer.text
 
 
 def test_while_another_import_goes_on_one_is_told_so(

@@ -6,7 +6,7 @@ import re
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -16,7 +16,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
-from aed.errors import InvalidInput, TooBusy
+from aed.errors import InvalidInput, NoRoom, TooBusy
 from aed.interchange.formats.mapping import Mapping, mapping_from
 
 MOST_MAPPING_BYTES: Final = 100_000
@@ -71,27 +71,35 @@ async def sent_file(request: Request, *, name: str | None) -> AsyncIterator[Sent
     """The file that the request sends, until the end of the block; it is never whole in memory.
 
     It is called `name`, else as the form calls it. Raises InvalidInput for a form that is none, has no part
-    `file`, or breaks off.
+    `file`, or breaks off, and NoRoom where the disk takes no more.
     """
-    with tempfile.TemporaryDirectory(prefix="aed-list-") as folder:
-        coming = Path(folder) / ".coming"
-        kind, options = parse_options_header(request.headers.get("content-type"))
-        given_name: str | None = None
-        mapping_text: bytes | None = None
+    with ExitStack() as kept:
         try:
-            with coming.open("wb", buffering=BYTES_AT_ONCE) as file:
-                if kind == b"multipart/form-data":
-                    form = _Form(options.get(b"boundary", b""), file)
-                    async for piece in request.stream():
-                        form.write(piece)
-                    given_name, mapping_text = form.ended()
-                else:
-                    async for piece in request.stream():
-                        file.write(piece)
+            folder = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="aed-list-")))
+            sent = await _saved(request, folder, name=name)
         except ClientDisconnect:
             raise InvalidInput("The file broke off before it was whole.", field="file") from None
-        path = coming.rename(Path(folder) / _file_name(name or given_name))
-        yield SentFile(path, mapping_text)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise NoRoom(f"The file cannot be kept on this machine: {why}. Tell who runs it.") from error
+        yield sent
+
+
+async def _saved(request: Request, folder: Path, *, name: str | None) -> SentFile:
+    coming = folder / ".coming"
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    given_name: str | None = None
+    mapping_text: bytes | None = None
+    with coming.open("wb", buffering=BYTES_AT_ONCE) as file:
+        if kind == b"multipart/form-data":
+            form = _Form(options.get(b"boundary", b""), file)
+            async for piece in request.stream():
+                form.write(piece)
+            given_name, mapping_text = form.ended()
+        else:
+            async for piece in request.stream():
+                file.write(piece)
+    return SentFile(coming.rename(folder / _file_name(name or given_name)), mapping_text)
 
 
 def _file_name(given: str | None) -> str:
