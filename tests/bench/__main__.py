@@ -42,6 +42,7 @@ from tests.bench.population import Population, city_centres, questions
 from tests.bench.ratio import Ratio
 from tests.bench.rounds import Timing, by_turns
 from tests.bench.server import SAME_BYTES, Running, serving
+from tests.bench.tiles import tiles
 from tests.throwaway_postgres import throwaway_postgres
 from tests.walking.grids import grid_position, middle_of_grid, street_grid
 
@@ -439,6 +440,12 @@ def main() -> None:
             growth(scene, large.devices),
             walking_search(network),
             memory(scene, folder),
+            tiles(scene.environment(scene.many, walking=False), centres, f"{large.devices:,} on PostGIS"),
+            tiles(
+                scene.environment(f"sqlite:///{scene.spatialite}", walking=False),
+                centres[:FEW_CITIES],
+                "12,000 on SpatiaLite",
+            ),
             imports(server_url, folder, large, little),
         ):
             say(ratio)

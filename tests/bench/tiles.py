@@ -1,0 +1,39 @@
+"""Vector tiles of dense cities, over HTTP, each asked without a version that the client has."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from aed.geo import Position
+from tests.bench.client import request
+from tests.bench.ratio import Ratio
+from tests.bench.rounds import by_turns
+from tests.bench.server import serving
+
+MOST_MILLISECONDS = 50.0
+CITY_ZOOMS = (10, 12, 14, 16)
+COUNTRY_ZOOMS = (0, 4, 8)
+CITIES = 8
+
+
+def target(zoom: int, place: Position) -> str:
+    """The tile that a place is on."""
+    across = (place.lon + 180.0) / 360.0
+    down = 0.5 - math.asinh(math.tan(math.radians(place.lat))) / (2 * math.pi)
+    return f"/tiles/{zoom}/{int(across * 2**zoom)}/{int(down * 2**zoom)}.mvt"
+
+
+def tiles(environment: Mapping[str, str], centres: Sequence[Position], what: str) -> Iterator[Ratio]:
+    """The slowest zoom of a city against the limit; beside it every zoom, those of a country too."""
+    middles: dict[int, float] = {}
+    with serving(environment) as server, contextlib.closing(server.line()) as line:
+        for zoom in (*CITY_ZOOMS, *COUNTRY_ZOOMS):
+            messages = [request(target(zoom, centre)) for centre in centres[:CITIES]]
+            asked = by_turns({"tile": (line.exchange, messages)}, rounds=3, a_round=CITIES, warm_up=2)["tile"]
+            middles[zoom] = asked.percentile(0.5) / 1000
+    slowest = max(middles[zoom] for zoom in CITY_ZOOMS)
+    told = ", ".join(f"zoom {zoom} {middle:.1f} ms" for zoom, middle in middles.items())
+    what = f"tile of a dense city, {what} : {MOST_MILLISECONDS:.0f} ms"
+    yield Ratio(what, slowest / MOST_MILLISECONDS, 1.0, told)
