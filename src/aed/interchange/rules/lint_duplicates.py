@@ -35,6 +35,7 @@ SKETCH_WORDS: Final = 4
 """Of 64 bits: which pairs of letters a text has, roughly."""
 LEAST_ALIKE: Final = 0.7
 NEIGHBOURS: Final = 6
+PAIRS_AT_ONCE: Final = 200_000
 ROWS_OF_A_PLACE: Final = 4
 MOST_ROWS_OF_A_SERIAL: Final = 3
 """What more rows have in common is no serial number but a word for none."""
@@ -96,7 +97,11 @@ def near_pairs(
     groups = _in_groups(good[order], inverse[order], reach=ROWS_OF_A_PLACE)
     # Between places: the first rows of each.
     firsts = _first_rows(good[order], inverse[order], len(places), most=3)
-    found = [groups]
+
+    def alike(pairs: Pairs) -> Pairs:
+        return _alike_pairs(pairs, numbers, sketches)
+
+    found = [alike(groups)]
     if len(places) > 1:
         count = min(NEIGHBOURS + 1, len(places))
         _, near = cKDTree(places).query(places, k=count, distance_upper_bound=FAR_METRES)
@@ -107,12 +112,20 @@ def near_pairs(
         one, other = one[is_pair], other[is_pair]
         for i in range(firsts.shape[1]):
             for j in range(firsts.shape[1]):
-                found.append(np.column_stack([firsts[one, i], firsts[other, j]]))
-    pairs = np.vstack(found)
-    pairs = pairs[(pairs >= 0).all(axis=1)]
-    one, other = pairs[:, 0], pairs[:, 1]
-    alike = (numbers[one] == numbers[other]) & (_alike(sketches[one], sketches[other]) >= LEAST_ALIKE)
-    return _unique(pairs[alike])
+                found.append(alike(np.column_stack([firsts[one, i], firsts[other, j]])))
+    return _unique(np.vstack(found))
+
+
+def _alike_pairs(pairs: Pairs, numbers: Hashes, sketches: Hashes) -> Pairs:
+    """Those of rows that there are, with the same numbers and words that may be alike; some at a time, since
+    a long list has far more pairs than rows."""
+    found = [np.empty((0, 2), dtype=np.int64)]
+    for start in range(0, len(pairs), PAIRS_AT_ONCE):
+        some = pairs[start : start + PAIRS_AT_ONCE]
+        some = some[(some >= 0).all(axis=1)]
+        some = some[numbers[some[:, 0]] == numbers[some[:, 1]]]
+        found.append(some[_alike(sketches[some[:, 0]], sketches[some[:, 1]]) >= LEAST_ALIKE])
+    return np.vstack(found)
 
 
 def same_words_pairs(words: Hashes, *, at_most: int) -> Pairs:
