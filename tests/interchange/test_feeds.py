@@ -719,6 +719,8 @@ def test_a_stranger_and_a_reader_follow_nothing(session: Session) -> None:
         ({"every_hours": 745}, "every"),
         ({"mapping": "nonsense"}, "mapping"),
         ({"region": "ZZ"}, "region"),
+        ({"source": "registry"}, "source"),
+        ({"source": " "}, "source"),
     ],
 )
 def test_a_feed_that_cannot_be_meant_is_refused_by_the_field(
@@ -763,6 +765,29 @@ def test_a_feed_is_read_by_its_mapping(database: Database, source: Source, now: 
     assert run.said == "1 new, 0 changed, 0 unchanged, 0 set aside."
     with database.reading() as session:
         assert session.execute(select(Device.source, Device.place_en)).one() == ("town", "Town hall")
+
+
+def test_two_lists_in_one_format_are_told_apart_by_who_keeps_them(
+    database: Database, source: Source, now: Clock
+) -> None:
+    mapping = """
+        name: town
+        title: A town's list
+        source: town
+        id: {columns: No, content: Where}
+        position: {lat: Y, lon: X}
+        language: en
+        fields: {place: Where}
+    """
+    for name, lat in (("north", "30.29"), ("south", "30.19")):
+        source.behave = answers(f"No,Y,X,Where\n1,{lat},120.10,Town hall of {name}\n")
+        follow(database, source.url(), name, mapping=mapping, region="CN-33", source=name)
+        (run,) = jobs.run_feeds(database, now, by=BY)
+        assert run.said == "1 new, 0 changed, 0 unchanged, 0 set aside."
+
+    with database.reading() as session:
+        found = session.execute(select(Device.source, Device.state).order_by(Device.source)).all()
+    assert found == [("north", DeviceState.IN_SERVICE), ("south", DeviceState.IN_SERVICE)]
 
 
 # --- The timetable --------------------------------------------------------------------------------------

@@ -38,6 +38,9 @@ def add(
     region: Annotated[
         str | None, typer.Option(help="For new devices whose row names neither estate nor region")
     ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Who keeps it: for each of several lists in one format another")
+    ] = None,
 ) -> None:
     """Follow a list of devices from now on; one of that name is changed."""
     settings = load_settings()
@@ -48,6 +51,7 @@ def add(
         form=form,
         mapping=text_of_mapping(mapping) if mapping is not None else None,
         region=region,
+        source=source,
     )
     with writing(settings) as session:
         is_new = put_feed(session, operator(), given, by=fetching(settings), at=clock.now())

@@ -146,6 +146,7 @@ def _imported(
         form=claim.form,
         mapping=mapping,
         region=claim.region,
+        source=claim.source,
         thresholds=thresholds,
         progress=progress,
     )

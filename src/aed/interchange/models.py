@@ -33,6 +33,8 @@ class Feed(Table):
     """The text of a mapping file."""
     region: Mapped[str | None] = mapped_column(String(32))
     """The code of the region for new devices whose row names none."""
+    source: Mapped[str | None] = mapped_column(String(64))
+    """Who keeps the list, where its format does not say so."""
     every_hours: Mapped[int]
     next_due_at: Mapped[datetime]
     failures: Mapped[int] = mapped_column(default=0)

@@ -16,6 +16,7 @@ from aed.accounts.rules import Viewer, may_administer
 from aed.errors import Conflict, InvalidInput
 from aed.interchange import queries
 from aed.interchange.actions.fetching import Fetched, Fetching, Validators
+from aed.interchange.actions.ranking import check_name
 from aed.interchange.formats.mapping import mapping_from
 from aed.interchange.formats.recognise import DeviceFormat
 from aed.interchange.models import Feed
@@ -38,6 +39,8 @@ class FeedGiven:
     mapping: str | None = None
     """The text of a mapping file."""
     region: str | None = None
+    source: str | None = None
+    """Who keeps the list: of two in one format, each would else take the other's devices for gone."""
 
 
 def put_feed(session: Session, who: Viewer, given: FeedGiven, *, by: Fetching, at: datetime) -> bool:
@@ -50,9 +53,9 @@ def put_feed(session: Session, who: Viewer, given: FeedGiven, *, by: Fetching, a
     found = session.get(Feed, given.name, with_for_update=True)
     is_new = found is None
     feed = found or Feed(name=given.name, failures=0)
-    what = (given.url, given.form, given.mapping, given.region)
-    if is_new or (feed.url, feed.form, feed.mapping, feed.region) != what:
-        feed.url, feed.form, feed.mapping, feed.region = what
+    what = (given.url, given.form, given.mapping, given.region, given.source)
+    if is_new or (feed.url, feed.form, feed.mapping, feed.region, feed.source) != what:
+        feed.url, feed.form, feed.mapping, feed.region, feed.source = what
         feed.etag = feed.last_modified = feed.digest = None
         # Whoever fetches the former one at this moment finds the claim gone, and takes nothing.
         feed.claim = feed.claimed_until = None
@@ -87,6 +90,8 @@ def _check(session: Session, given: FeedGiven, by: Fetching) -> None:
         mapping_from(given.mapping, "The mapping")
     if given.region is not None:
         accounts.region_by_code(session, given.region)
+    if given.source is not None:
+        check_name(given.source, field="source")
 
 
 # --- Whose turn it is -----------------------------------------------------------------------------------
@@ -102,6 +107,7 @@ class Claim:
     form: DeviceFormat | None
     mapping: str | None
     region: str | None
+    source: str | None
     every_hours: int
     failures: int
     known: Validators
@@ -141,6 +147,7 @@ def claim_feed(session: Session, name: str, *, at: datetime, is_asked_for: bool)
         form=DeviceFormat(feed.form) if feed.form is not None else None,
         mapping=feed.mapping,
         region=feed.region,
+        source=feed.source,
         every_hours=feed.every_hours,
         failures=feed.failures,
         known=Validators(feed.etag, feed.last_modified),
