@@ -12,6 +12,7 @@ feeds.py     aed feeds
 reviews.py   aed reviews, sources
 register.py  aed devices, estates, gates, consumables, holidays, regions
 tokens.py    aed tokens
+people.py    aed people, roles
 demo.py      aed demo
 """
 
@@ -22,7 +23,20 @@ from io import TextIOWrapper
 
 import typer
 
-from aed.cli import backups, demo, exports, feeds, imports, linting, lookup, register, reviews, server, tokens
+from aed.cli import (
+    backups,
+    demo,
+    exports,
+    feeds,
+    imports,
+    linting,
+    lookup,
+    people,
+    register,
+    reviews,
+    server,
+    tokens,
+)
 from aed.cli.context import answering_errors
 
 app = typer.Typer(
@@ -45,6 +59,8 @@ app.add_typer(feeds.feeds, name="feeds")
 app.add_typer(reviews.reviews, name="reviews")
 app.add_typer(reviews.sources, name="sources")
 app.add_typer(tokens.tokens, name="tokens")
+app.add_typer(people.people, name="people")
+app.add_typer(people.roles, name="roles")
 for name, group in register.GROUPS.items():
     app.add_typer(group, name=name)
 
