@@ -95,6 +95,7 @@ def amend_person(
                 account = _open_account(session, person, phone, at=at)
             else:
                 account.phone = phone
+                _flush(session)
                 end_sign_ins(session, person_id, at=at)
     if fields:
         _keep(session, who, person, fields, at=at)

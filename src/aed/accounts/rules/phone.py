@@ -18,7 +18,7 @@ def e164(written: str, *, country: str) -> str:
         number = phonenumbers.parse(written, country)
     except NumberParseException:
         raise InvalidInput(
-            "This is no telephone number. Write it with its country code, such as +86 138 0013 8000.",
+            "This is no telephone number. Write its digits, with + and the country code in front.",
             field="phone",
         ) from None
     if number.extension:
