@@ -17,13 +17,13 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts import queries
-from aed.accounts.actions import accounts
+from aed.accounts.actions import accounts, known_people
 from aed.accounts.models import Person
 from aed.accounts.rules import Role
 from aed.accounts.rules.phone import e164, masked
 from aed.accounts.schemas.people import PersonAmend
 from aed.db import Database
-from aed.errors import ChangedMeanwhile, Conflict, InvalidInput
+from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed
 from aed.notifications.channels import spool
 from aed.notifications.jobs import send_waiting
 from aed.notifications.models import Outgoing
@@ -161,6 +161,31 @@ def test_somebody_from_a_list_gets_an_account_by_a_correction(session: Session) 
     account = queries.account_of(session, known.id)
     assert account is not None
     assert account.phone == "+8613800138000"
+
+
+def test_everyone_of_a_list_gets_an_account_but_those_who_share_a_number(session: Session) -> None:
+    make.person(session, phone="138 0013 8000")
+    for name, phone in (
+        ("taken", "+86 13800138000"),
+        ("own", "138-0013-8001"),
+        ("shared", "138 0013 8002"),
+        ("shared too", "+8613800138002"),
+        ("invented", "+86 100 0000 0001"),
+        ("none", None),
+    ):
+        known_people.person(session, name=name, phone=phone)
+
+    done = accounts.open_accounts(session, ADMINISTRATOR, country="CN", at=NOW)
+
+    assert (done.opened, done.shared, done.unusable) == (1, 3, 2)
+    found = queries.account_by_phone(session, "+8613800138001")
+    assert found is not None
+    assert found[1].name == "own"
+    (opened,) = queries.person_history(session, found[1].id)
+    assert opened.fields == {"account": [None, "+86*********01"]}
+    assert accounts.open_accounts(session, ADMINISTRATOR, country="CN", at=NOW).opened == 0
+    with pytest.raises(NotAllowed):
+        accounts.open_accounts(session, make.dispatcher(make.region(session)), country="CN", at=NOW)
 
 
 def test_the_previous_releases_statement_still_adds_a_person(session: Session) -> None:

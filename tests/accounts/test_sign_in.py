@@ -195,6 +195,27 @@ def test_of_two_codes_asked_for_at_once_one_is_good(
     assert statuses.count(200) == 1
 
 
+def test_with_a_code_one_sets_the_own_password_and_every_other_browser_is_signed_out(
+    browser: Browsers, person_id: int, session: Session
+) -> None:
+    forgotten, own = browser(), browser()
+    forgotten.sign_in(PHONE, password=PASSWORD)
+    own.ask_for_code(PHONE)
+    (code,) = codes_sent(session)
+    new = "quite another pass phrase"
+
+    assert own.sign_in(PHONE, code=code, new_password="short").status_code == 422
+    assert own.sign_in(PHONE, password=PASSWORD, new_password=new).status_code == 422
+    assert own.sign_in(PHONE, code="000000" if code != "000000" else "1", new_password=new).status_code == 401
+    assert forgotten.me()["person_id"] == person_id, "nothing has happened yet"
+    assert own.sign_in(PHONE, code=code, new_password=new).status_code == 200
+
+    assert own.me()["person_id"] == person_id
+    assert forgotten.me()["role"] == "anyone"
+    assert browser().sign_in(PHONE, password=PASSWORD).status_code == 401
+    assert browser().sign_in(PHONE, password=new).status_code == 200
+
+
 # --- what a stranger learns -----------------------------------------------------------------------------
 
 

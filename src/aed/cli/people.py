@@ -16,7 +16,7 @@ from aed.accounts.models import RoleGrant
 from aed.accounts.rules.person import Channel, Language
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas.people import PersonAmend, PersonIn, RoleIn
-from aed.cli.context import operator, reading, writing
+from aed.cli.context import operator, reading, writing, writing_much
 from aed.cli.register import SHOWN, After, Fields, Id, Version, fields_in
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
@@ -125,6 +125,23 @@ def amend(person_id: Id, fields: Fields, version: Version = None) -> None:
         )
         said = f"Person {person.id} is at version {person.version}."
     say(said)
+
+
+@people.command("open-accounts")
+def open_accounts(
+    region: Annotated[
+        str | None, typer.Option(help="Where numbers without a country code are at home")
+    ] = None,
+) -> None:
+    """Let everyone sign in who came with a list and whose number is nobody else's."""
+    with writing_much() as session:
+        country = load_settings().phone_country
+        if region is not None:
+            country = queries.region_by_code(session, region).country
+        done = accounts.open_accounts(session, operator(), country=country, at=clock.now())
+    say(
+        f"Opened: {done.opened}. Numbers of several people: {done.shared}. No usable number: {done.unusable}."
+    )
 
 
 @people.command("set-password")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import batched
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
@@ -17,6 +20,7 @@ from aed.accounts.models import Account, Person, PersonChange
 from aed.accounts.rules import Scope, Viewer, may_administer
 from aed.accounts.rules.phone import e164, masked
 from aed.accounts.schemas.people import PersonAmend, PersonIn
+from aed.bulk import insert_many
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotSignedIn
 
 
@@ -101,6 +105,51 @@ def amend_person(
         _keep(session, who, person, fields, at=at)
     _flush(session)
     return person, account
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """How many people of lists got an account, and why others did not."""
+
+    opened: int
+    shared: int
+    """Several people have the number, or somebody signs in with it already: a person must say whose it is."""
+    unusable: int
+    """There is no number that can be rung."""
+
+
+def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) -> Opened:
+    """Everyone who came with a list, and whose number is nobody else's, can sign in by codes from now on.
+
+    visibility: for the network's administrator.
+    """
+    may_administer(who)
+    taken = set(session.scalars(select(Account.phone)))
+    without = select(Person.id, Person.phone).outerjoin(Account, Account.person_id == Person.id)
+    people_of: dict[str, list[int]] = {}
+    unusable = 0
+    for person_id, written in session.execute(without.where(Account.person_id.is_(None))).yield_per(10_000):
+        try:
+            people_of.setdefault(e164(written or "", country=country), []).append(person_id)
+        except InvalidInput:
+            unusable += 1
+    whose = {phone: ids[0] for phone, ids in people_of.items() if len(ids) == 1 and phone not in taken}
+    for batch in batched(whose.items(), 10_000):
+        insert_many(
+            session,
+            Account,
+            [{"person_id": person_id, "phone": phone, "opened_at": at} for phone, person_id in batch],
+        )
+        insert_many(
+            session,
+            PersonChange,
+            [
+                {"person_id": id_, "at": at, "who": who.name, "fields": {"account": [None, masked(phone)]}}
+                for phone, id_ in batch
+            ],
+        )
+    counted = sum(len(ids) for ids in people_of.values())
+    return Opened(opened=len(whose), shared=counted - len(whose), unusable=unusable)
 
 
 def _open_account(session: Session, person: Person, phone: str, *, at: datetime) -> Account:

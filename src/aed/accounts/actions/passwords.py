@@ -11,7 +11,7 @@ from sqlalchemy import CursorResult, update
 from sqlalchemy.orm import Session
 
 from aed.accounts import queries
-from aed.accounts.models import PersonChange, SignIn
+from aed.accounts.models import Account, PersonChange, SignIn
 from aed.accounts.rules import Viewer, may_administer
 from aed.accounts.rules.sign_in import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from aed.errors import Conflict, InvalidInput
@@ -42,18 +42,29 @@ def set_password(session: Session, who: Viewer, person_id: int, password: str, *
     """
     if who.person_id != person_id:
         may_administer(who)
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise InvalidInput(
-            f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters; four words make one.",
-            field="password",
-        )
+    may_be_one(password, field="password")
     queries.person(session, who, person_id)
     account = queries.account_of(session, person_id)
     if account is None:
         raise Conflict("The person has no account yet: amend the person with a phone.", field="person_id")
-    account.password_hash, account.password_set_at = hashed(password), at
-    session.add(PersonChange(person_id=person_id, at=at, who=who.name, fields={"password": [None, "set"]}))
-    end_sign_ins(session, person_id, at=at)
+    put_password(session, account, hashed(password), who=who.name, at=at)
+
+
+def may_be_one(password: str, *, field: str) -> None:
+    """Passes for what may be a password."""
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise InvalidInput(
+            f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters; four words make one.",
+            field=field,
+        )
+
+
+def put_password(session: Session, account: Account, kept: str, *, who: str, at: datetime) -> None:
+    """The account has the password of that hash from now on; every sign-in ends."""
+    account.password_hash, account.password_set_at = kept, at
+    change = PersonChange(person_id=account.person_id, at=at, who=who, fields={"password": [None, "set"]})
+    session.add(change)
+    end_sign_ins(session, account.person_id, at=at)
     session.flush()
 
 

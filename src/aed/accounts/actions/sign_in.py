@@ -17,7 +17,7 @@ from sqlalchemy import CursorResult, bindparam, delete, text, update
 from sqlalchemy.orm import Session
 
 from aed.accounts import queries
-from aed.accounts.actions.passwords import hashed, is_right
+from aed.accounts.actions.passwords import hashed, is_right, may_be_one, put_password
 from aed.accounts.actions.tokens import key_hash
 from aed.accounts.models import Account, Person, SignIn, SignInCode, SignInTries
 from aed.accounts.rules.message import Message
@@ -72,14 +72,26 @@ def sign_in_by_password(
 
 
 def sign_in_by_code(
-    database: Database, *, phone: str, code: str, address: str, lasts: timedelta, at: datetime
+    database: Database,
+    *,
+    phone: str,
+    code: str,
+    address: str,
+    lasts: timedelta,
+    at: datetime,
+    new_password: str | None = None,
 ) -> SignedIn:
     """The same with a code: good for ten minutes, for five tries, and once.
+
+    With a new password, which counts from now on, every other sign-in ends: so it is set the first time,
+    changed, and set again when it was forgotten.
 
     1. Take one of the tries; a code without any left is as good as none.
     2. Compare.
     3. Use it up, if nobody else did meanwhile.
     """
+    if new_password is not None:
+        may_be_one(new_password, field="new_password")
     _count(database, Way.CODE, phone=phone, address=address, at=at)
     account = account_key(phone)
     good = (SignInCode.account_key == account, SignInCode.used_at.is_(None), SignInCode.expires_at > at)
@@ -92,6 +104,7 @@ def sign_in_by_code(
         )
     if not is_right("".join(code.split()), kept):
         raise NotSignedIn(WRONG)
+    new_hash = hashed(new_password) if new_password is not None else None
     with transaction(database) as session:
         used = session.execute(
             update(SignInCode).where(*good, SignInCode.code_hash == kept).values(used_at=at)
@@ -100,6 +113,8 @@ def sign_in_by_code(
         found = queries.account_by_phone(session, phone)
         if used.rowcount != 1 or found is None:
             raise NotSignedIn(WRONG)
+        if new_hash is not None:
+            put_password(session, found[0], new_hash, who=f"person:{found[1].id}", at=at)
         return _signed_in(session, *found, way=Way.CODE, lasts=lasts, at=at)
 
 

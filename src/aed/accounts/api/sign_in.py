@@ -77,7 +77,13 @@ def sign_in(
     else:
         assert given.code is not None
         done = actions.sign_in_by_code(
-            database, phone=phone, code=given.code.get_secret_value(), address=address, lasts=lasts, at=now
+            database,
+            phone=phone,
+            code=given.code.get_secret_value(),
+            address=address,
+            lasts=lasts,
+            at=now,
+            new_password=given.new_password.get_secret_value() if given.new_password is not None else None,
         )
     response.set_cookie(
         COOKIE,

@@ -26,11 +26,16 @@ class SignInIn(BaseModel):
     phone: WrittenPhone
     password: Password | None = None
     code: OneTimeCode | None = None
+    new_password: Password | None = Field(
+        None, description="With a code: the password from now on; every other sign-in ends"
+    )
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
         if (self.password is None) == (self.code is None):
             raise ValueError("give either the password or the code")
+        if self.new_password is not None and self.code is None:
+            raise ValueError("a new password is set with a code, also when the old one is known")
         return self
 
 
