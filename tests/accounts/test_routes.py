@@ -223,6 +223,27 @@ def test_every_cell_holds(asking: tuple[TestClient, Everyone]) -> None:
     assert not differs, "\n".join([*differs, "", "As the app has it:", "", as_table(found)])
 
 
+def test_no_route_changes_anything_for_a_page_that_does_not_send_its_word(
+    asking: tuple[TestClient, Everyone],
+) -> None:
+    """A cookie alone is what a form of another site would send. Signing in needs none: it has the secret."""
+    client, made = asking
+    app = client.app
+    assert isinstance(app, FastAPI)
+    cookie = {"Cookie": made.headers["administrator"]["Cookie"], "If-Match": '"1"'}
+    changing = [route for route in routes_of(app) if not route.startswith("GET ")]
+
+    for route in sorted(changing):
+        if route in ("POST /v1/sign-in", "POST /v1/sign-in/code"):
+            continue
+        method, path = route.split(" ", 1)
+        body = None if method == "DELETE" else {}
+        answer = client.request(method, path.format(**made.known), headers=cookie, json=body)
+        assert answer.status_code == 403, (route, answer.text)
+        assert "csrf_token" in answer.json()["detail"], route
+    assert len(changing) >= 20
+
+
 def test_the_table_reads_back_as_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = {
         "GET /a": {"nobody": "401", "one": "yes", "two": "yes", "three": "404"},

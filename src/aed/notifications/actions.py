@@ -48,6 +48,12 @@ def put(session: Session, message: Message, at: datetime) -> Outgoing:
     return outgoing
 
 
+def is_any_waiting(session: Session) -> bool:
+    """visibility: for the timetable; whether there is one, no more."""
+    waiting = select(Outgoing.id).where(Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None))
+    return session.scalar(waiting.limit(1)) is not None
+
+
 def claim(session: Session, *, at: datetime) -> Letter | None:
     """The oldest message that is due, for two minutes nobody else's; None when there is none.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from aed.db import Database, transaction
+from aed.db import Database, reads, transaction
 from aed.notifications import actions
 from aed.notifications.actions import Letter
 
@@ -21,6 +21,9 @@ def send_waiting(
 
     What was delivered but could not be recorded is delivered again: at least once, with the same id.
     """
+    with reads(database) as session:
+        if not actions.is_any_waiting(session):
+            return 0, 0  # without a write, since this is asked every other second
     done = failed = 0
     with transaction(database) as session:
         actions.give_up_the_unwanted(session, at=now())

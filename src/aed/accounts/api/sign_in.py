@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -11,7 +14,7 @@ from aed import clock
 from aed.accounts.access import ViewerDep, address_of, key_in_cookie
 from aed.accounts.actions import sign_in as actions
 from aed.accounts.actions.passwords import end_sign_ins
-from aed.accounts.actions.sign_in import Send
+from aed.accounts.actions.sign_in import Send, SignedIn
 from aed.accounts.api.requests import SettingsDep
 from aed.accounts.rules.phone import e164
 from aed.accounts.rules.sign_in import CODE_IS_GOOD_FOR, COOKIE, csrf_token
@@ -24,9 +27,24 @@ from aed.accounts.schemas.sign_in import (
     SignInIn,
     ViewerOut,
 )
-from aed.db import DatabaseDep, WriteSession
+from aed.db import Database, DatabaseDep, WriteSession
+from aed.errors import TooBusy
 
 router = APIRouter()
+
+AT_ONCE = 3
+_places = threading.BoundedSemaphore(AT_ONCE)
+"""A hash takes 19 MiB and tens of milliseconds: a flood of guesses must not keep lookups waiting."""
+
+
+@contextmanager
+def _place() -> Iterator[None]:
+    if not _places.acquire(blocking=False):
+        raise TooBusy("Many are signing in at this moment. Try again in a few seconds.")
+    try:
+        yield
+    finally:
+        _places.release()
 
 
 async def _send(request: Request) -> Send:
@@ -64,26 +82,10 @@ def sign_in(
 ) -> SignedInOut:
     """Signs a browser in, by password or by the code that was sent; sets its cookie."""
     phone = e164(given.phone, country=settings.phone_country)
-    lasts, address, now = timedelta(hours=settings.sign_in_hours), address_of(request), clock.now()
-    if given.password is not None:
-        done = actions.sign_in_by_password(
-            database,
-            phone=phone,
-            password=given.password.get_secret_value(),
-            address=address,
-            lasts=lasts,
-            at=now,
-        )
-    else:
-        assert given.code is not None
-        done = actions.sign_in_by_code(
-            database,
-            phone=phone,
-            code=given.code.get_secret_value(),
-            address=address,
-            lasts=lasts,
-            at=now,
-            new_password=given.new_password.get_secret_value() if given.new_password is not None else None,
+    lasts = timedelta(hours=settings.sign_in_hours)
+    with _place():
+        done = _signed_in(
+            database, given, phone=phone, address=address_of(request), lasts=lasts, at=clock.now()
         )
     response.set_cookie(
         COOKIE,
@@ -100,6 +102,30 @@ def sign_in(
     )
 
 
+def _signed_in(
+    database: Database, given: SignInIn, *, phone: str, address: str, lasts: timedelta, at: datetime
+) -> SignedIn:
+    if given.password is not None:
+        return actions.sign_in_by_password(
+            database,
+            phone=phone,
+            password=given.password.get_secret_value(),
+            address=address,
+            lasts=lasts,
+            at=at,
+        )
+    assert given.code is not None
+    return actions.sign_in_by_code(
+        database,
+        phone=phone,
+        code=given.code.get_secret_value(),
+        address=address,
+        lasts=lasts,
+        at=at,
+        new_password=given.new_password.get_secret_value() if given.new_password is not None else None,
+    )
+
+
 @router.post("/sign-in/code", status_code=202)
 def ask_for_code(
     request: Request,
@@ -110,7 +136,8 @@ def ask_for_code(
 ) -> CodeOut:
     """Sends a code to the number, if it has an account. The answer is the same if it has none."""
     phone = e164(given.phone, country=settings.phone_country)
-    actions.ask_for_code(database, phone=phone, address=address_of(request), send=send, at=clock.now())
+    with _place():
+        actions.ask_for_code(database, phone=phone, address=address_of(request), send=send, at=clock.now())
     return CodeOut(
         detail="If this number has an account, a code is on its way to it.",
         good_for_minutes=int(CODE_IS_GOOD_FOR.total_seconds() // 60),
