@@ -19,6 +19,8 @@ from aed.accounts.schemas.people import RoleIn
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.registry import queries as registry
 from aed.registry.models import Estate
+from aed.registry.queries import nearest_devices
+from aed.responders.queries import nearest_places
 from tests import make
 from tests.accounts.conftest import Browser
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
@@ -120,6 +122,26 @@ def test_the_manager_of_a_region_knows_its_estates_and_not_what_stands_in_the_st
     assert [row.id for row in registry.devices(session, viewer, limit=10)] == [in_it.id]
     assert [each.id for each in registry.estates(session, viewer, limit=10)] == [estate.id]
     assert not viewer.sees_responders
+
+
+@pytest.mark.parametrize("kept", [nearest_devices, nearest_places])
+def test_the_residents_of_an_estate_share_one_compiled_statement_and_no_more(
+    session: Session, kept: Any
+) -> None:
+    """What is kept by viewer depends on nothing in which two equal viewers differ."""
+    estate = make.estate(session)
+    other = make.estate(session, around=east_of(PATIENT, metres=2_000))
+    one, two = (held(session, (HeldRole.RESIDENT, {"estate": estate})) for _ in range(2))
+    keeper = held(session, (HeldRole.KEEPER, {"estate": estate}))
+    elsewhere = held(session, (HeldRole.RESIDENT, {"estate": other}))
+    dialect = session.get_bind().dialect
+
+    assert (one.name, one.person_id) != (two.name, two.person_id)
+    assert kept(dialect, one) is kept(dialect, two) is kept(dialect, keeper)
+    anew = [kept.__wrapped__(dialect, viewer) for viewer in (one, two, keeper)]
+    assert len({(each.sql, repr(each.constants)) for each in anew}) == 1
+    assert one != elsewhere
+    assert kept(dialect, one) is not kept(dialect, elsewhere)
 
 
 def test_the_administrator_of_a_region_is_not_the_networks(session: Session) -> None:

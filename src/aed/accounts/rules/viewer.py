@@ -32,10 +32,15 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who is asking. `ANYONE` for a caller without a token who is not signed in."""
+    """Who is asking. `ANYONE` for a caller without a token who is not signed in.
+
+    Two who see the same of the register are equal, so that the lookup's statements, which are compiled once
+    for a viewer, are compiled once for all residents of an estate. What is kept by viewer must therefore not
+    depend on the name, the person and what the person holds.
+    """
 
     role: Role | None = None
-    name: str = "anyone"
+    name: str = field(default="anyone", compare=False)
     """For the record of changes."""
     scopes: frozenset[Scope] = field(default=frozenset({Scope.READ}))
     estate_id: int | None = None
@@ -43,13 +48,13 @@ class Viewer:
     """The estate and those of its neighbourhood."""
     region_ids: tuple[int, ...] = ()
     """The dispatcher's region and all below it; an administrator's of a region too."""
-    person_id: int | None = None
+    person_id: int | None = field(default=None, compare=False)
     """None for a token: what a person may do comes from what is held, not from the scopes."""
     other_estate_ids: tuple[int, ...] = ()
     """Further estates that a person is of."""
     managed_region_ids: tuple[int, ...] = ()
     """Regions all of whose estates the person manages."""
-    holdings: tuple[Holding, ...] = ()
+    holdings: tuple[Holding, ...] = field(default=(), compare=False)
 
     @property
     def is_signed_in(self) -> bool:
