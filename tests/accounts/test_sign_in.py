@@ -419,6 +419,20 @@ def test_a_form_of_another_site_cannot_sign_anybody_in(browser: Browsers, person
         assert "set-cookie" not in answer.headers
 
 
+def test_signing_in_again_ends_the_sign_in_before(
+    browser: Browsers, person_id: int, session: Session
+) -> None:
+    own = browser()
+    own.sign_in(PHONE, password=PASSWORD)
+    before = own.client.cookies[COOKIE]
+    own.sign_in(PHONE, password=PASSWORD)
+
+    assert own.client.cookies[COOKIE] != before
+    assert own.me()["person_id"] == person_id
+    kept = browser().client.get("/v1/me", headers={"Cookie": f"{COOKIE}={before}"})
+    assert kept.json()["role"] == "anyone"
+
+
 def test_a_sign_in_that_is_over_is_nobody_and_a_lookup_is_still_answered(
     browser: Browsers, person_id: int, session: Session
 ) -> None:

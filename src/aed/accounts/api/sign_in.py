@@ -27,7 +27,7 @@ from aed.accounts.schemas.sign_in import (
     SignInIn,
     ViewerOut,
 )
-from aed.db import Database, DatabaseDep, WriteSession
+from aed.db import Database, DatabaseDep, WriteSession, transaction
 from aed.errors import TooBusy
 
 router = APIRouter()
@@ -87,6 +87,10 @@ def sign_in(
         done = _signed_in(
             database, given, phone=phone, address=address_of(request), lasts=lasts, at=clock.now()
         )
+    before = key_in_cookie(request)
+    if before is not None:
+        with transaction(database) as session:  # its cookie is overwritten: nobody could end it any more
+            actions.sign_out(session, before, at=clock.now())
     response.set_cookie(
         COOKIE,
         done.key,
