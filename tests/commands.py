@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import httpx2
 
 ROOT = Path(__file__).parent.parent
 NOT_THEIRS = ("AED_", "PYTHONDONTWRITEBYTECODE", "COLUMNS", "FORCE_COLOR", "NO_COLOR")
@@ -30,3 +36,34 @@ def aed(
         timeout=within_seconds,
         check=False,
     )
+
+
+@contextmanager
+def serving(log: Path, **settings: str) -> Iterator[str]:
+    """`aed serve` as a process that answers at the URL; what it writes goes into `log`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    with log.open("wb") as written:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "aed", "serve", "--port", str(port)],
+            cwd=log.parent,
+            env=environment(**settings),
+            stdout=written,
+            stderr=written,
+        )
+        try:
+            until = time.monotonic() + 60
+            while True:
+                try:
+                    httpx2.get(f"{url}/healthz", timeout=5)
+                    break
+                except httpx2.TransportError:
+                    assert process.poll() is None, log.read_text()
+                    assert time.monotonic() < until, log.read_text()
+                    time.sleep(0.1)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(timeout=30)

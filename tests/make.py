@@ -12,9 +12,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts import actions as accounts
-from aed.accounts.models import Region
+from aed.accounts.actions import accounts as account_actions
+from aed.accounts.actions import passwords
+from aed.accounts.actions import roles as role_actions
+from aed.accounts.models import Person, Region, RoleGrant
 from aed.accounts.rules import ANYONE, Role, Scope, Viewer
+from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas import RegionIn
+from aed.accounts.schemas.people import PersonIn, RoleIn
 from aed.geo import Position
 from aed.interchange.models import Review, SourceRecord
 from aed.interchange.rules.claims import digest_of
@@ -207,6 +212,37 @@ def member(of: Estate, *neighbours: Estate, writes: bool = False) -> Viewer:
 
 def dispatcher(*regions: Region) -> Viewer:
     return Viewer(role=Role.DISPATCHER, name="dispatcher", region_ids=tuple(each.id for each in regions))
+
+
+def person(
+    session: Session, *, phone: str | None = None, password: str | None = None, **given: Any
+) -> Person:
+    """Somebody with an account, who signs in by codes unless there is a password."""
+    number = next(_numbers)
+    fields = {"name": f"Person {number}", "phone": phone or f"+86 138 0014 {number % 10000:04d}"}
+    made = account_actions.add_person(
+        session, ADMINISTRATOR, PersonIn.model_validate(fields | given), country="CN", at=NOW
+    )
+    if password is not None:
+        passwords.set_password(session, ADMINISTRATOR, made.id, password, at=NOW)
+    return made
+
+
+def role(
+    session: Session,
+    of: Person,
+    held: HeldRole,
+    *,
+    estate: Estate | None = None,
+    region: Region | None = None,
+) -> RoleGrant:
+    """A role that the person holds from now on: on an estate, on a region, or on the whole network."""
+    given = RoleIn(
+        role=held,
+        estate_id=estate.id if estate is not None else None,
+        region=region.code if region is not None else None,
+    )
+    return role_actions.grant_role(session, ADMINISTRATOR, of, given, at=NOW)
 
 
 def changes(session: Session, subject: str) -> list[Change]:

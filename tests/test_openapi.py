@@ -28,6 +28,7 @@ from schemathesis.specs.openapi.checks import (
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
+from aed.accounts.rules.roles import HeldRole
 from aed.app import create_app
 from aed.settings import Settings
 from tests import make
@@ -132,6 +133,9 @@ def known(session: Session, settings: Settings) -> dict[str, int | str]:
     }
     made["review_id"] = make.review(session, of=device).id
     make.responder(session)
+    person = make.person(session, phone="+8613800138000", password="a long pass phrase")
+    made["person_id"] = person.id
+    made["grant_id"] = make.role(session, person, HeldRole.RESIDENT, estate=estate).id
     session.commit()
     return made
 
@@ -145,6 +149,12 @@ def headers(session: Session) -> dict[str, str]:
 
 def filled(path: str, known: dict[str, int | str]) -> str:
     return path.format(**known) if "{" in path else path
+
+
+SIGNING_IN = {"POST /v1/sign-in", "POST /v1/sign-in/code", "DELETE /v1/sign-in"}
+"""What somebody does who is nobody yet, or no longer somebody."""
+WITHOUT_VERSION = {"POST /v1/sign-in": 200, "POST /v1/sign-in/code": 202}
+"""Nothing is made that could be read again, and amended."""
 
 
 def test_the_documented_examples_work(
@@ -166,13 +176,16 @@ def test_the_documented_examples_work(
                 if method != "post":
                     asking["If-Match"] = client.get(where, headers=headers).headers["ETag"]
                 answer = client.request(method, where, json=example, headers=asking)
+                tried += 1
+                if f"{method.upper()} {path}" in WITHOUT_VERSION:
+                    assert answer.status_code == WITHOUT_VERSION[f"{method.upper()} {path}"], answer.text
+                    continue
                 assert answer.status_code in (200, 201), (method, where, answer.text)
                 assert answer.headers["ETag"]
                 if answer.status_code == 201:
                     again = client.get(answer.headers["Location"], headers=headers)
                     assert again.json() == answer.json()
-                tried += 1
-    assert tried >= 9
+    assert tried >= 14
 
 
 EXAMPLES = 100 if os.environ.get("AED_TEST_PROFILE") == "deep" else 12
@@ -259,4 +272,4 @@ def test_whatever_is_asked_the_answer_is_as_documented_and_never_our_mistake(
     if who == "administrator":
         assert {"GET /v1/nearest", "GET /v1/devices/{device_id}", "DELETE /v1/gates/{gate_id}"} <= fine
     else:
-        assert [label for label in fine if not label.startswith("GET")] == []
+        assert {label for label in fine if not label.startswith("GET")} <= SIGNING_IN

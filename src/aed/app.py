@@ -23,6 +23,7 @@ from aed.errors import AedError, DatabaseUnavailable, NetworkFileUnusable, NotSi
 from aed.incidents import api as incidents_api
 from aed.interchange import api as interchange_api
 from aed.migrations import head
+from aed.notifications import actions as outbox
 from aed.problems import PROBLEM_TYPE, Problem, problem
 from aed.publishing import api as publishing_api
 from aed.registry import api as registry_api
@@ -61,6 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = open_database(settings)
+    app.state.send = outbox.put
     app.state.network = _network(settings.walking_network)
     for part in (incidents_api, registry_api, accounts_api, interchange_api):
         app.include_router(part.router, prefix="/v1")

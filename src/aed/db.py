@@ -157,6 +157,7 @@ def open_database(settings: Settings) -> Database:
             pool_use_lifo=True,  # the connection used last has its pages and plans warm
             pool_timeout=settings.lock_timeout_ms / 1000,
             connect_args={"check_same_thread": False},
+            hide_parameters=True,  # what a failing statement was given may be a number, or a code
         )
 
         def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
@@ -176,6 +177,7 @@ def open_database(settings: Settings) -> Database:
                 "options": f"-c timezone=UTC -c jit=off -c statement_timeout={settings.statement_timeout_ms}"
                 f" -c lock_timeout={settings.lock_timeout_ms}",
             },
+            hide_parameters=True,  # what a failing statement was given may be a number, or a code
         )
         event.listen(engine, "checkout", _refuse_if_closed)
     else:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from collections.abc import MutableMapping
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -19,21 +22,20 @@ def set_up_logs(settings: Settings) -> None:
         renderer = structlog.processors.JSONRenderer(
             serializer=lambda value, **_: orjson.dumps(value).decode()
         )
-        shaping: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, renderer]
     else:
-        shaping = [
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(),
-                # The default shows every local variable: keys and patients' places, and takes seconds.
-                exception_formatter=structlog.dev.plain_traceback,
-            )
-        ]
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # The default shows every local variable: keys and patients' places, and takes seconds.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *shaping,
+            structlog.processors.format_exc_info,
+            _without_rows,
+            renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -42,5 +44,29 @@ def set_up_logs(settings: Settings) -> None:
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True
     )
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_Plain("%(levelname)s %(name)s: %(message)s"))
     # It tells every URL that it asks, with the keys that may stand in it.
     logging.getLogger("httpx2").setLevel(max(level, logging.WARNING))
+
+
+_ROWS: Final = re.compile(r"(DETAIL:|\[parameters:).*")
+"""Where PostgreSQL tells the row that it refused, and SQLAlchemy what a statement was given."""
+
+
+def without_rows(written: str) -> str:
+    """A stack trace without the rows that it tells of: they hold telephone numbers, names and codes."""
+    return _ROWS.sub(r"\1 not kept", written)
+
+
+def _without_rows(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if isinstance(event.get("exception"), str):
+        event["exception"] = without_rows(event["exception"])
+    return event
+
+
+class _Plain(logging.Formatter):
+    """What the libraries log, uvicorn's stack traces among it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_rows(super().format(record))

@@ -16,12 +16,15 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from aed import clock
-from aed.db import Database, open_database
+from aed.accounts.actions.sign_in import forget_what_is_over
+from aed.db import Database, open_database, transaction
 from aed.errors import AedError
 from aed.interchange.actions.fetching import Fetching
 from aed.interchange.actions.thresholds import thresholds_in
 from aed.interchange.jobs import run_feeds
 from aed.interchange.rules.targets import why_refused
+from aed.notifications.channels import spool
+from aed.notifications.jobs import send_waiting
 from aed.settings import Settings
 
 log = structlog.get_logger("aed")
@@ -44,7 +47,25 @@ def _feeds(database: Database, settings: Settings) -> None:
         log.info("feed", name=run.name, result=str(run.result), said=run.said)
 
 
-TIMETABLE: Final = (Job("feeds", every=timedelta(minutes=1), run=_feeds),)
+def _outbox(database: Database, settings: Settings) -> None:
+    folder = settings.outbox_spool
+    sent, not_sent = send_waiting(
+        database, clock.now, deliver=lambda letter, at: spool.deliver(letter, folder, at=at)
+    )
+    if sent or not_sent:
+        log.info("outbox", sent=sent, not_sent=not_sent)
+
+
+def _forget(database: Database, _settings: Settings) -> None:
+    with transaction(database) as session:
+        forget_what_is_over(session, at=clock.now())
+
+
+TIMETABLE: Final = (
+    Job("feeds", every=timedelta(minutes=1), run=_feeds),
+    Job("outbox", every=timedelta(seconds=2), run=_outbox),
+    Job("forget sign-ins", every=timedelta(hours=1), run=_forget),
+)
 
 
 def fetching(settings: Settings) -> Fetching:

@@ -115,6 +115,15 @@ class Settings(BaseSettings):
     shrink_share: float = Field(
         0.2, ge=0, le=1, description="A list that lost more than this share is held back for a person"
     )
+    phone_country: str = Field(
+        "CN", pattern="^[A-Z]{2}$", description="Where a number without a country code is at home"
+    )
+    sign_in_hours: int = Field(
+        168, ge=1, le=2160, description="After so many hours a browser signs in again"
+    )  # a week: a caretaker's phone
+    outbox_spool: Path = Field(
+        Path(".state/outbox"), description="The folder into which messages go, codes for signing in too"
+    )
     statement_timeout_ms: int = Field(5_000, gt=0, description="PostgreSQL ends a statement after this")
     lock_timeout_ms: int = Field(4_000, gt=0, description="And a wait for a lock; SQLite's busy timeout too")
     arrival: Arrival = Field(default_factory=Arrival, description="The expected-time arithmetic")

@@ -21,6 +21,8 @@ GROUPS = [
     "consumables",
     "holidays",
     "feeds",
+    "people",
+    "roles",
 ]
 
 

@@ -1,8 +1,10 @@
-"""Who is calling: from the Authorization header to a Viewer."""
+"""Who is calling: from the Authorization header, or the cookie of a page, to a Viewer."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -11,11 +13,13 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts import queries
-from aed.accounts.actions import key_hash
+from aed.accounts.actions.tokens import key_hash
 from aed.accounts.models import Token
 from aed.accounts.rules import ANYONE, Role, Scope, Viewer
+from aed.accounts.rules.roles import HeldRole
+from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, is_csrf_token
 from aed.db import database_of, once_more
-from aed.errors import NotSignedIn
+from aed.errors import NotAllowed, NotSignedIn
 
 
 def viewer_of(session: Session, token: Token) -> Viewer:
@@ -44,22 +48,78 @@ def viewer_by_key(session: Session, key: str, *, at: datetime) -> Viewer:
     return viewer_of(session, token)
 
 
-async def viewer_asking(request: Request) -> Viewer:
-    """Who calls, by the Authorization header. Raises NotSignedIn for one that is no valid token.
+def viewer_of_person(session: Session, person_id: int) -> Viewer:
+    """The person as the register sees them, by the roles that are held at this moment.
 
-    Async, so that a caller without a token costs no change of threads.
+    1. An administrator of the network is one; of a region, a dispatcher there who may also amend.
+    2. Everyone else is a member: of the estates on which any role is held, and their neighbourhoods.
+    3. Whoever holds nothing is signed in, and sees what everyone sees.
     """
-    header = request.headers.get("authorization")
-    if header is None:
-        return ANYONE
-    kind, _, key = header.partition(" ")
-    if kind.lower() != "bearer" or not key.strip():
-        raise NotSignedIn("The Authorization header must read: Bearer TOKEN.")
-    return await run_in_threadpool(
-        once_more,
-        lambda session: viewer_by_key(session, key.strip(), at=clock.now()),
-        database_of(request),
+    holdings = queries.holdings_of(session, person_id)
+    dispatching = (HeldRole.DISPATCHER, HeldRole.ADMINISTRATOR)
+    region_ids = {id_ for each in holdings if each.role in dispatching for id_ in each.region_ids}
+    managed = {id_ for each in holdings if each.role is HeldRole.ESTATE_MANAGER for id_ in each.region_ids}
+    estates = tuple(dict.fromkeys(each.estate_id for each in holdings if each.estate_id is not None))
+    role = Role.DISPATCHER if region_ids else Role.MEMBER
+    if any(each.role is HeldRole.ADMINISTRATOR and each.is_everywhere for each in holdings):
+        role = Role.ADMINISTRATOR
+    return Viewer(
+        role=role,
+        name=f"person:{person_id}",
+        scopes=frozenset(Scope),
+        estate_id=estates[0] if estates else None,
+        estate_ids=queries.estates_sharing(session, *estates) if estates else (),
+        region_ids=tuple(sorted(region_ids)),
+        person_id=person_id,
+        other_estate_ids=estates[1:],
+        managed_region_ids=tuple(sorted(managed)),
+        holdings=holdings,
     )
 
 
+def viewer_by_cookie(session: Session, key: str, *, at: datetime) -> Viewer:
+    """ANYONE for a cookie that is over: a browser sends it by itself, and a lookup must still be answered."""
+    found = queries.signed_in(session, key_hash(key), at=at)
+    return ANYONE if found is None else viewer_of_person(session, found.person_id)
+
+
+def key_in_cookie(request: Request) -> str | None:
+    """The key of the sign-in that the browser sends along, unless a token is sent too."""
+    if "cookie" not in request.headers or "authorization" in request.headers:
+        return None
+    return request.cookies.get(COOKIE)
+
+
+async def viewer_asking(request: Request) -> Viewer:
+    """Who calls, by token or cookie. Raises NotSignedIn for a token that is not valid.
+
+    Async, so that a caller without a token costs no change of threads.
+
+    A browser sends its cookie whoever makes it ask, so a change needs the page's own word too.
+    """
+    header = request.headers.get("authorization")
+    if header is None:
+        cookie = key_in_cookie(request)
+        if cookie is None:
+            return ANYONE
+        viewer = await _ask(request, partial(viewer_by_cookie, key=cookie, at=clock.now()))
+        is_change = request.method not in ("GET", "HEAD", "OPTIONS")
+        if viewer.is_signed_in and is_change and not is_csrf_token(request.headers.get(CSRF_HEADER), cookie):
+            raise NotAllowed(f"Send the csrf_token of your sign-in in {CSRF_HEADER}: GET /v1/me tells it.")
+        return viewer
+    kind, _, key = header.partition(" ")
+    if kind.lower() != "bearer" or not key.strip():
+        raise NotSignedIn("The Authorization header must read: Bearer TOKEN.")
+    return await _ask(request, partial(viewer_by_key, key=key.strip(), at=clock.now()))
+
+
+async def _ask(request: Request, question: Callable[[Session], Viewer]) -> Viewer:
+    return await run_in_threadpool(once_more, question, database_of(request))
+
+
 ViewerDep = Annotated[Viewer, Depends(viewer_asking)]
+
+
+def address_of(request: Request) -> str:
+    """Where the question comes from; behind a proxy that is trusted, as it says."""
+    return request.client.host if request.client is not None else "unknown"

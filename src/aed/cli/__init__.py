@@ -13,6 +13,7 @@ feeds.py     aed feeds
 reviews.py   aed reviews, sources
 register/    aed devices, estates, gates, consumables, holidays, regions
 tokens.py    aed tokens
+people.py    aed people, roles
 demo.py      aed demo
 """
 
@@ -31,6 +32,7 @@ from aed.cli import (
     imports,
     linting,
     lookup,
+    people,
     register,
     reviews,
     server,
@@ -60,6 +62,8 @@ app.add_typer(feeds.feeds, name="feeds")
 app.add_typer(reviews.reviews, name="reviews")
 app.add_typer(reviews.sources, name="sources")
 app.add_typer(tokens.tokens, name="tokens")
+app.add_typer(people.people, name="people")
+app.add_typer(people.roles, name="roles")
 for name, group in register.GROUPS.items():
     app.add_typer(group, name=name)
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 import aed.accounts.models
 import aed.interchange.models
+import aed.notifications.models
 import aed.registry.models
 import aed.responders.models  # noqa: F401 - the models register themselves
 from aed.db import Table

@@ -37,10 +37,12 @@ def visible_to(viewer: Viewer, device: type[Shared]) -> ColumnElement[bool]:
     Branches on "signed in" first: comparing with an absent estate would compile to IS NULL and leak.
 
     1. Anyone: public ones.
-    2. A member: public ones, those of the own estate, those that neighbouring estates share with it
+    2. A member: public ones, those of the own estates, those that neighbouring estates share with them
        (a step of the ladder includes the ones before it, so `dispatch` too).
-    3. A dispatcher: every device in the region, public ones elsewhere.
-    4. An administrator: all, withdrawn ones too.
+    3. A dispatcher, and whoever administers a region: every device there, public ones elsewhere.
+       Who manages a region's estates: those of the estates.
+    4. An administrator of the network: all, withdrawn ones too.
+    A person may be several of these, and sees what each of them sees.
     """
     if viewer.is_administrator:
         return true()
@@ -48,13 +50,17 @@ def visible_to(viewer: Viewer, device: type[Shared]) -> ColumnElement[bool]:
     standing: ColumnElement[bool] = device.state != constant("withdrawn")
     if not viewer.is_signed_in:
         return and_(standing, public)
-    if viewer.role is Role.DISPATCHER:
-        return and_(standing, or_(public, _one_of(device.region_id, viewer.region_ids)))
-    neighbours = [estate for estate in viewer.estate_ids if estate != viewer.estate_id]
-    shared = device.audience.in_(
-        [constant(step) for step in (Audience.NEIGHBOURS, Audience.DISPATCH)]
-    ) & _one_of(device.estate_id, neighbours)
-    return and_(standing, or_(public, device.estate_id == viewer.estate_id, shared))
+    seen = [public]
+    if viewer.region_ids:
+        seen.append(_one_of(device.region_id, viewer.region_ids))
+    if viewer.managed_region_ids:
+        seen.append(_one_of(device.region_id, viewer.managed_region_ids) & device.estate_id.is_not(None))
+    if own := viewer.own_estate_ids:
+        seen.append(_one_of(device.estate_id, own))
+    if neighbours := [estate for estate in viewer.estate_ids if estate not in own]:
+        steps = [constant(step) for step in (Audience.NEIGHBOURS, Audience.DISPATCH)]
+        seen.append(device.audience.in_(steps) & _one_of(device.estate_id, neighbours))
+    return and_(standing, or_(*seen))
 
 
 def known_to(
@@ -64,18 +70,20 @@ def known_to(
     region_id: InstrumentedAttribute[int],
     state: InstrumentedAttribute[Any],
 ) -> ColumnElement[bool]:
-    """Estates and their gates: a member knows those of the neighbourhood, a dispatcher those of the region.
+    """Estates and their gates: a member knows those of the neighbourhood, a dispatcher those of the region,
+    and so does whoever administers or manages a region.
 
     Guard phones and ways in are part of them, so anyone else knows none.
     """
     if viewer.is_administrator:
         return true()
     standing: ColumnElement[bool] = state != constant("withdrawn")
-    if viewer.role is Role.DISPATCHER:
-        return and_(standing, _one_of(region_id, viewer.region_ids))
-    if viewer.role is Role.MEMBER:
-        return and_(standing, _one_of(estate_id, viewer.estate_ids))
-    return false()
+    known = []
+    if regions := sorted({*viewer.region_ids, *viewer.managed_region_ids}):
+        known.append(_one_of(region_id, regions))
+    if viewer.estate_ids:
+        known.append(_one_of(estate_id, viewer.estate_ids))
+    return and_(standing, or_(*known)) if known else false()
 
 
 def may_be_called_by(viewer: Viewer, *, region_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:

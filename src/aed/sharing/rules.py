@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from aed.accounts.rules import Role, Viewer
+from aed.accounts.rules import Viewer
 
 
 class Audience(StrEnum):
@@ -18,12 +18,7 @@ class Audience(StrEnum):
 
 def is_of_the_house(viewer: Viewer, estate_id: int | None, region_id: int) -> bool:
     """Whether the viewer may know what is no stranger's business: serials, keepers, guards' phones."""
-    match viewer.role:
-        case Role.ADMINISTRATOR:
-            return True
-        case Role.DISPATCHER:
-            return region_id in viewer.region_ids
-        case Role.MEMBER:
-            return estate_id is not None and estate_id == viewer.estate_id
-        case None:
-            return False
+    if viewer.is_administrator:
+        return True
+    is_managed = estate_id is not None and region_id in viewer.managed_region_ids
+    return is_managed or region_id in viewer.region_ids or viewer.belongs_to(estate_id)

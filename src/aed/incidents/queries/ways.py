@@ -162,7 +162,7 @@ class Ways:
             passed = passing(
                 Passage(row.passage),
                 hours,
-                is_member=self._viewer.estate_id is not None and self._viewer.estate_id == row.estate_id,
+                is_member=self._viewer.belongs_to(row.estate_id),
                 guard_can_be_rung=self._viewer.sees_responders,
             )
             if passed is Passing.NOT:

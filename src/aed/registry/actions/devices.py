@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts import actions as accounts
 from aed.accounts import queries as accounts_queries
-from aed.accounts.rules import Viewer, may_write_estate
-from aed.errors import InvalidInput
+from aed.accounts.rules import Viewer, may_keep_devices, may_write_estate
+from aed.errors import InvalidInput, NotAllowed
 from aed.registry import queries
 from aed.registry.actions.origins import amended_by_hand
 from aed.registry.actions.place import belongs_to, still_served
@@ -32,15 +32,7 @@ from aed.spatial import point, position_of
 
 def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime) -> Device:
     """A new device. Raises Conflict when its source knows it already."""
-    may_write_estate(who, new.estate_id)
-    estate = queries.estate(session, who, new.estate_id) if new.estate_id is not None else None
-    if estate is not None:
-        still_served(estate)
-        region_id = estate.region_id
-    elif new.region is not None:
-        region_id = accounts_queries.region_by_code(session, new.region).id
-    else:
-        raise InvalidInput("Say where it belongs: estate_id, or region.", field="region")
+    estate, region_id = _where_it_belongs(session, who, new)
     device = Device(
         source=new.source,
         source_id=new.source_id or str(uuid.uuid4()),
@@ -55,6 +47,24 @@ def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime)
     return device
 
 
+def _where_it_belongs(session: Session, who: Viewer, new: DeviceIn) -> tuple[Estate | None, int]:
+    """The estate, if any, and the region of a new device, if the viewer may register one there."""
+    if who.person_id is None:
+        may_keep_devices(who, new.estate_id)  # before a stranger learns which estates and regions there are
+    elif not who.holdings:
+        raise NotAllowed("Only those who keep or administer devices may register one.")
+    if new.estate_id is not None:
+        estate = queries.estate(session, who, new.estate_id)
+        may_keep_devices(who, estate.id, region_id=estate.region_id)
+        still_served(estate)
+        return estate, estate.region_id
+    if new.region is None:
+        raise InvalidInput("Say where it belongs: estate_id, or region.", field="region")
+    region_id = accounts_queries.region_by_code(session, new.region).id
+    may_keep_devices(who, None, region_id=region_id)
+    return None, region_id
+
+
 def amend_device(
     session: Session, who: Viewer, device_id: int, change: DeviceAmend, *, version: int, at: datetime
 ) -> Device:
@@ -63,7 +73,7 @@ def amend_device(
     Raises ChangedMeanwhile when `version` is not the present one.
     """
     device = queries.device(session, who, device_id)
-    may_write_estate(who, device.estate_id)
+    may_keep_devices(who, device.estate_id, region_id=device.region_id)
     same_version(device, version)
     estate = queries.estate(session, who, device.estate_id) if device.estate_id is not None else None
     none_only_where_allowed(device, change, change.model_fields_set)
@@ -78,7 +88,7 @@ def amend_device(
 def withdraw_device(session: Session, who: Viewer, device_id: int, *, version: int, at: datetime) -> Device:
     """The device is no longer there. Its history stays."""
     device = queries.device(session, who, device_id)
-    may_write_estate(who, device.estate_id)
+    may_write_estate(who, device.estate_id, region_id=device.region_id)
     same_version(device, version)
     device.state, device.out_of_service_reason = DeviceState.WITHDRAWN, None
     record_amendment(session, who, device, at=at)
@@ -134,7 +144,7 @@ def fit_consumable(
 ) -> Consumable:
     """Pads or a battery are in the device from now on."""
     device = queries.device(session, who, device_id)
-    may_write_estate(who, device.estate_id)
+    may_keep_devices(who, device.estate_id, region_id=device.region_id)
     consumable = Consumable(
         device_id=device.id,
         kind=new.kind,
@@ -153,7 +163,7 @@ def amend_consumable(
     session: Session, who: Viewer, consumable_id: int, change: ConsumableAmend, *, version: int, at: datetime
 ) -> Consumable:
     consumable, device = queries.consumable(session, who, consumable_id)
-    may_write_estate(who, device.estate_id)
+    may_keep_devices(who, device.estate_id, region_id=device.region_id)
     same_version(consumable, version)
     none_only_where_allowed(consumable, change, change.model_fields_set)
     for name in change.model_fields_set:
@@ -169,7 +179,7 @@ def withdraw_consumable(
 ) -> Consumable:
     """It is no longer in the device."""
     consumable, device = queries.consumable(session, who, consumable_id)
-    may_write_estate(who, device.estate_id)
+    may_keep_devices(who, device.estate_id, region_id=device.region_id)
     same_version(consumable, version)
     consumable.state = ConsumableState.WITHDRAWN
     record_amendment(session, who, consumable, at=at)

@@ -31,11 +31,17 @@ from aed.spatial import area, point, position_of, shape_of
 
 
 def create_estate(session: Session, who: Viewer, new: EstateIn, *, at: datetime) -> Estate:
-    may_administer(who)
+    """A new estate, by who administers its region. Raises Conflict when its source knows it already."""
+    if not who.holdings:
+        may_administer(who)
+    region = accounts_queries.region_by_code(session, new.region)
+    may_administer(who, region_id=region.id)
+    if new.neighbourhood is not None:
+        may_administer(who)  # joining a neighbourhood shows one what the others share
     estate = Estate(
         source=new.source,
         source_id=new.source_id or str(uuid.uuid4()),
-        region=accounts_queries.region_by_code(session, new.region),
+        region=region,
         name_en=new.name_en,
         name_zh=new.name_zh,
         neighbourhood=new.neighbourhood,
@@ -76,7 +82,7 @@ def amend_estate(
     session: Session, who: Viewer, estate_id: int, change: EstateAmend, *, version: int, at: datetime
 ) -> Estate:
     estate = queries.estate(session, who, estate_id)
-    may_write_estate(who, estate.id)
+    may_write_estate(who, estate.id, region_id=estate.region_id)
     same_version(estate, version)
     none_only_where_allowed(estate, change, change.model_fields_set)
     if "neighbourhood" in change.model_fields_set and change.neighbourhood != estate.neighbourhood:
@@ -94,8 +100,10 @@ def amend_estate(
 
 def withdraw_estate(session: Session, who: Viewer, estate_id: int, *, version: int, at: datetime) -> Estate:
     """The estate is no longer served. Refused while devices stand in it; its gates go with it."""
-    may_administer(who)
+    if not who.holdings:
+        may_administer(who)
     estate = queries.estate(session, who, estate_id)
+    may_administer(who, region_id=estate.region_id)
     same_version(estate, version)
     standing = session.scalar(
         select(Device.id)
@@ -114,9 +122,13 @@ def withdraw_estate(session: Session, who: Viewer, estate_id: int, *, version: i
     return estate
 
 
+def _region_of(session: Session, who: Viewer, gate: Gate) -> int:
+    return queries.estate(session, who, gate.estate_id).region_id
+
+
 def create_gate(session: Session, who: Viewer, estate_id: int, new: GateIn, *, at: datetime) -> Gate:
     estate = queries.estate(session, who, estate_id)
-    may_write_estate(who, estate.id)
+    may_write_estate(who, estate.id, region_id=estate.region_id)
     still_served(estate)
     here = new.position.position()
     belongs_to(estate, here, new.position)
@@ -164,7 +176,7 @@ def amend_gate(
     session: Session, who: Viewer, gate_id: int, change: GateAmend, *, version: int, at: datetime
 ) -> Gate:
     gate = queries.gate(session, who, gate_id)
-    may_write_estate(who, gate.estate_id)
+    may_write_estate(who, gate.estate_id, region_id=_region_of(session, who, gate))
     same_version(gate, version)
     none_only_where_allowed(gate, change, change.model_fields_set)
     if change.position is not None:
@@ -182,7 +194,7 @@ def amend_gate(
 
 def withdraw_gate(session: Session, who: Viewer, gate_id: int, *, version: int, at: datetime) -> Gate:
     gate = queries.gate(session, who, gate_id)
-    may_write_estate(who, gate.estate_id)
+    may_write_estate(who, gate.estate_id, region_id=_region_of(session, who, gate))
     same_version(gate, version)
     gate.state = GateState.WITHDRAWN
     record_amendment(session, who, gate, at=at)

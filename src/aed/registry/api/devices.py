@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from aed import clock
 from aed.accounts.access import ViewerDep
+from aed.accounts.rules import may_keep_devices
 from aed.db import ReadSession, WriteSession
 from aed.errors import InvalidInput
 from aed.registry import queries
@@ -131,7 +132,7 @@ def withdraw_device(
 def device_history(session: ReadSession, viewer: ViewerDep, device_id: DeviceId) -> list[ChangeOut]:
     """Who changed what and when, newest first; for those who may amend it."""
     device = queries.device(session, viewer, device_id)
-    may_see_history(viewer, device.estate_id)
+    may_see_history(may_keep_devices, viewer, device.estate_id, region_id=device.region_id)
     return [
         ChangeOut.of(change)
         for change in queries.changes(session, subject="devices", subject_id=str(device.id))

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from aed import clock
 from aed.accounts.access import ViewerDep
+from aed.accounts.rules import may_write_estate
 from aed.db import ReadSession, WriteSession
 from aed.registry import queries
 from aed.registry.actions import estates as actions
@@ -82,7 +83,7 @@ def withdraw_estate(
 def estate_history(session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> list[ChangeOut]:
     """Who changed what and when, newest first."""
     estate = queries.estate(session, viewer, estate_id)
-    may_see_history(viewer, estate.id)
+    may_see_history(may_write_estate, viewer, estate.id, region_id=estate.region_id)
     return [
         ChangeOut.of(change)
         for change in queries.changes(session, subject="estates", subject_id=str(estate.id))

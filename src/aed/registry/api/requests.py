@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Header, Path, Query, Response
 
-from aed.accounts.rules import Scope, Viewer, may_write_estate
+from aed.accounts.rules import Scope, Viewer
 from aed.errors import InvalidInput, NotSignedIn, VersionNeeded
 
 IfMatch = Annotated[
@@ -42,10 +44,10 @@ def after(cursor: str | None) -> int:
     return min(int(cursor), 2**63 - 1) if cursor else 0
 
 
-def may_see_history(viewer: Viewer, estate_id: int | None) -> None:
+def may_see_history(
+    may_amend: Callable[..., None], viewer: Viewer, estate_id: int | None, *, region_id: int
+) -> None:
+    """Passes for those whom `may_amend` lets pass, those who may only read included."""
     if not viewer.is_signed_in:
         raise NotSignedIn("The history is shown to those who may amend it: send a token.")
-    reading = Viewer(
-        role=viewer.role, scopes=frozenset({Scope.READ, Scope.WRITE}), estate_id=viewer.estate_id
-    )
-    may_write_estate(reading, estate_id)
+    may_amend(replace(viewer, scopes=frozenset(Scope)), estate_id, region_id=region_id)

@@ -1,28 +1,15 @@
-"""Routes about who is asking, and the regions."""
+"""Routes of regions."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
 from aed.accounts import queries
-from aed.accounts.access import ViewerDep
 from aed.accounts.models import Region
-from aed.accounts.schemas import RegionOut, ViewerOut
+from aed.accounts.schemas import RegionOut
 from aed.db import ReadSession
 
-router = APIRouter(tags=["accounts"])
-
-
-@router.get("/me")
-def me(viewer: ViewerDep) -> ViewerOut:
-    """Who this token stands for."""
-    return ViewerOut(
-        role=viewer.role or "anyone",
-        name=viewer.name,
-        scopes=sorted(viewer.scopes),
-        estate_id=viewer.estate_id,
-        region_ids=list(viewer.region_ids),
-    )
+router = APIRouter()
 
 
 @router.get("/regions")

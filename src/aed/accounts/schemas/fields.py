@@ -1,4 +1,4 @@
-"""What crosses the boundary about regions and viewers."""
+"""The kinds of values that stand in what crosses the boundary."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 
 def _known_time_zone(value: str) -> str:
@@ -46,33 +46,3 @@ Name = Annotated[
 Code = Annotated[str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")]
 Phone = Annotated[str, Field(min_length=2, max_length=32, pattern=r"^\+?[0-9 ()/.-]+$")]
 Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
-
-
-class RegionIn(BaseModel):
-    """A region to add or to amend."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    code: Code
-    name_en: Name
-    name_zh: Name
-    parent: Code | None = None
-    country: Annotated[str, Field(pattern="^[A-Z]{2}$")]
-    time_zone: TimeZone
-    emergency_number: Annotated[str, Field(pattern=r"^[0-9]{2,8}$")]
-    holiday_calendar: Code | None = None
-
-
-class RegionOut(RegionIn):
-    id: Id
-    version: int
-
-
-class ViewerOut(BaseModel):
-    """Who the caller is, as the server understands it."""
-
-    role: str = Field(examples=["anyone", "member", "dispatcher", "administrator"])
-    name: str
-    scopes: list[str]
-    estate_id: int | None
-    region_ids: list[int]

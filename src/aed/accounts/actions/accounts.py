@@ -1,0 +1,177 @@
+"""Adding and correcting people, and opening their accounts. Everything is kept with who and when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import batched
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
+
+from aed.accounts import queries
+from aed.accounts.actions.passwords import end_sign_ins
+from aed.accounts.actions.roles import grant_role, may_give_that
+from aed.accounts.models import Account, Person, PersonChange
+from aed.accounts.rules import Scope, Viewer, may_administer
+from aed.accounts.rules.phone import e164, masked
+from aed.accounts.schemas.people import PersonAmend, PersonIn
+from aed.bulk import insert_many
+from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotSignedIn
+
+
+def add_person(session: Session, who: Viewer, new: PersonIn, *, country: str, at: datetime) -> Person:
+    """A person with an account and, if given, a role.
+
+    `country`: where a number is at home that has no country code and comes without a region.
+    Raises Conflict when somebody has that number, NotAllowed for who may not give the role.
+    """
+    if new.role is not None:
+        may_give_that(session, who, new.role)
+    else:
+        may_administer(who)
+    phone = _e164(session, new.phone, region=new.region, country=country)
+    person = Person(name=new.name, phone=phone, language=new.language.value, channel=new.channel)
+    session.add(person)
+    session.flush()
+    _open_account(session, person, phone, at=at)
+    fields = {
+        "name": [None, new.name],
+        "phone": [None, masked(phone)],
+        "language": [None, new.language.value],
+        "channel": [None, new.channel.value],
+    }
+    _keep(session, who, person, fields, at=at)
+    session.flush()
+    if new.role is not None:
+        grant_role(session, who, person, new.role, at=at)
+    return person
+
+
+def amend_person(
+    session: Session,
+    who: Viewer,
+    person_id: int,
+    change: PersonAmend,
+    *,
+    version: int,
+    country: str,
+    at: datetime,
+) -> tuple[Person, Account | None]:
+    """What is given in `change` holds from now on; a number opens the account where there was none.
+
+    Anyone corrects the own name, language and channel. The number is the network's administrator's to change:
+    whoever holds it can sign in. With it every sign-in ends.
+    """
+    if not who.is_signed_in:
+        raise NotSignedIn("Correcting a person needs a token: send Authorization: Bearer …, or sign in.")
+    person, account = queries.person(session, who, person_id)
+    is_office = who.is_administrator and Scope.WRITE in who.scopes
+    if not is_office and (who.person_id != person_id or "phone" in change.model_fields_set):
+        raise NotAllowed("Only the network's administrator may change this; one's own name anyone.")
+    if person.version != version:
+        raise ChangedMeanwhile(
+            f"The person is at version {person.version} now. Read it again, and send its ETag in If-Match."
+        )
+    fields: dict[str, Any] = {}
+    for name in ("name", "language", "channel"):
+        if name not in change.model_fields_set:
+            continue
+        now = getattr(change, name)
+        if now is None:
+            raise InvalidInput(f"{name} cannot be null.", field=name)
+        before = getattr(person, name)
+        if before != now:
+            fields[name] = [before, str(now)]
+            setattr(person, name, now if name == "channel" else str(now))
+    if "phone" in change.model_fields_set:
+        if change.phone is None:
+            raise InvalidInput("phone cannot be null.", field="phone")
+        phone = _e164(session, change.phone, region=change.region, country=country)
+        if account is None or account.phone != phone or person.phone != phone:
+            fields["phone"] = [masked(person.phone) if person.phone else None, masked(phone)]
+            person.phone = phone
+            if account is None:
+                account = _open_account(session, person, phone, at=at)
+            else:
+                account.phone = phone
+                _flush(session)
+                end_sign_ins(session, person_id, at=at)
+    if fields:
+        _keep(session, who, person, fields, at=at)
+    _flush(session)
+    return person, account
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """How many people of lists got an account, and why others did not."""
+
+    opened: int
+    shared: int
+    """Several people have the number, or somebody signs in with it already: a person must say whose it is."""
+    unusable: int
+    """There is no number that can be rung."""
+
+
+def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) -> Opened:
+    """Everyone who came with a list, and whose number is nobody else's, can sign in by codes from now on.
+
+    visibility: for the network's administrator.
+    """
+    may_administer(who)
+    taken = set(session.scalars(select(Account.phone)))
+    without = select(Person.id, Person.phone).outerjoin(Account, Account.person_id == Person.id)
+    people_of: dict[str, list[int]] = {}
+    unusable = 0
+    for person_id, written in session.execute(without.where(Account.person_id.is_(None))).yield_per(10_000):
+        try:
+            people_of.setdefault(e164(written or "", country=country), []).append(person_id)
+        except InvalidInput:
+            unusable += 1
+    whose = {phone: ids[0] for phone, ids in people_of.items() if len(ids) == 1 and phone not in taken}
+    for batch in batched(whose.items(), 10_000):
+        insert_many(
+            session,
+            Account,
+            [{"person_id": person_id, "phone": phone, "opened_at": at} for phone, person_id in batch],
+        )
+        insert_many(
+            session,
+            PersonChange,
+            [
+                {"person_id": id_, "at": at, "who": who.name, "fields": {"account": [None, masked(phone)]}}
+                for phone, id_ in batch
+            ],
+        )
+    counted = sum(len(ids) for ids in people_of.values())
+    return Opened(opened=len(whose), shared=counted - len(whose), unusable=unusable)
+
+
+def _open_account(session: Session, person: Person, phone: str, *, at: datetime) -> Account:
+    account = Account(person_id=person.id, phone=phone, opened_at=at)
+    session.add(account)
+    _flush(session)
+    return account
+
+
+def _flush(session: Session) -> None:
+    try:
+        session.flush()
+    except StaleDataError:
+        raise ChangedMeanwhile("Somebody else amended it at this moment. Read it again.") from None
+    except IntegrityError:
+        raise Conflict("Somebody signs in with this number already.", field="phone") from None
+
+
+def _e164(session: Session, written: str, *, region: str | None, country: str) -> str:
+    at_home = queries.region_by_code(session, region).country if region is not None else country
+    return e164(written, country=at_home)
+
+
+def _keep(session: Session, who: Viewer, person: Person, fields: Mapping[str, Any], *, at: datetime) -> None:
+    session.add(PersonChange(person_id=person.id, at=at, who=who.name, fields=dict(fields)))

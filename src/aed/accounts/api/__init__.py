@@ -1,0 +1,11 @@
+"""Routes about who is asking, the regions, people and their roles."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from aed.accounts.api import people, regions, roles, sign_in
+
+router = APIRouter(tags=["accounts"])
+for part in (sign_in, regions, people, roles):
+    router.include_router(part.router)

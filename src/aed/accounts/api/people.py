@@ -1,0 +1,90 @@
+"""Routes of people."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from aed import clock
+from aed.accounts import queries
+from aed.accounts.access import ViewerDep
+from aed.accounts.actions import accounts as actions
+from aed.accounts.api.requests import Cursor, IfMatch, Limit, PersonId, SettingsDep, after, tag, version_in
+from aed.accounts.rules import Viewer
+from aed.accounts.schemas.people import PeoplePage, PersonAmend, PersonChangeOut, PersonIn, PersonOut
+from aed.db import ReadSession, WriteSession
+from aed.errors import NotSignedIn
+
+router = APIRouter()
+
+
+def _signed_in(viewer: Viewer) -> None:
+    if not viewer.is_signed_in:
+        raise NotSignedIn("People are shown to those who answer for them: send a token, or sign in.")
+
+
+@router.get("/people")
+def list_people(
+    session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
+) -> PeoplePage:
+    """The people that you answer for, and yourself, a page at a time."""
+    _signed_in(viewer)
+    found = queries.people(session, viewer, limit=limit + 1, after_id=after(cursor))
+    page = PeoplePage(people=[PersonOut.of(*each) for each in found[:limit]])
+    if len(found) > limit:
+        page.next = str(page.people[-1].id)
+    return page
+
+
+@router.post("/people", status_code=201)
+def add_person(
+    session: WriteSession, viewer: ViewerDep, settings: SettingsDep, new: PersonIn, response: Response
+) -> PersonOut:
+    """Adds a person with an account and, if given, a role."""
+    person = actions.add_person(session, viewer, new, country=settings.phone_country, at=clock.now())
+    response.headers["Location"] = f"/v1/people/{person.id}"
+    tag(response, person.version)
+    return PersonOut.of(person, queries.account_of(session, person.id))
+
+
+@router.get("/people/{person_id}")
+def show_person(
+    session: ReadSession, viewer: ViewerDep, person_id: PersonId, response: Response
+) -> PersonOut:
+    """One person."""
+    _signed_in(viewer)
+    person, account = queries.person(session, viewer, person_id)
+    tag(response, person.version)
+    return PersonOut.of(person, account)
+
+
+@router.patch("/people/{person_id}")
+def amend_person(
+    session: WriteSession,
+    viewer: ViewerDep,
+    settings: SettingsDep,
+    person_id: PersonId,
+    change: PersonAmend,
+    response: Response,
+    if_match: IfMatch = None,
+) -> PersonOut:
+    """Corrects what is given; refused (412) when somebody else amended it since it was read."""
+    _signed_in(viewer)
+    person, account = actions.amend_person(
+        session,
+        viewer,
+        person_id,
+        change,
+        version=version_in(if_match),
+        country=settings.phone_country,
+        at=clock.now(),
+    )
+    tag(response, person.version)
+    return PersonOut.of(person, account)
+
+
+@router.get("/people/{person_id}/history")
+def person_history(session: ReadSession, viewer: ViewerDep, person_id: PersonId) -> list[PersonChangeOut]:
+    """Who changed what and when, newest first."""
+    _signed_in(viewer)
+    queries.person(session, viewer, person_id)
+    return [PersonChangeOut.of(change) for change in queries.person_history(session, person_id)]

@@ -1,0 +1,91 @@
+"""Routes of the roles that people hold."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts import queries
+from aed.accounts.access import ViewerDep
+from aed.accounts.actions import roles as actions
+from aed.accounts.api.requests import Cursor, GrantId, Limit, PersonId, after, tag
+from aed.accounts.models import RoleGrant
+from aed.accounts.schemas.people import RoleIn, RoleOut, RolesPage
+from aed.db import ReadSession, WriteSession
+from aed.errors import NotSignedIn
+
+router = APIRouter()
+
+
+def _out(session: Session, *grants: RoleGrant) -> list[RoleOut]:
+    codes = queries.codes_of_regions(session, (each.region_id for each in grants if each.region_id))
+    return [RoleOut.of(each, codes) for each in grants]
+
+
+@router.get("/roles")
+def list_roles(
+    session: ReadSession,
+    viewer: ViewerDep,
+    person_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    estate_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    region: Annotated[str | None, Query(max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")] = None,
+    also_revoked: Annotated[bool, Query(description="Those that were held, too")] = False,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> RolesPage:
+    """The roles held where you administer or manage, and your own, a page at a time."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn("Roles are shown to those who answer for them: send a token, or sign in.")
+    region_id = queries.region_by_code(session, region).id if region is not None else None
+    found = queries.role_grants(
+        session,
+        viewer,
+        limit=limit + 1,
+        after_id=after(cursor),
+        person_id=person_id,
+        estate_id=estate_id,
+        region_id=region_id,
+        also_revoked=also_revoked,
+    )
+    page = RolesPage(roles=_out(session, *found[:limit]))
+    if len(found) > limit:
+        page.next = str(page.roles[-1].id)
+    return page
+
+
+@router.post("/people/{person_id}/roles", status_code=201)
+def grant_role(
+    session: WriteSession, viewer: ViewerDep, person_id: PersonId, new: RoleIn, response: Response
+) -> RoleOut:
+    """Gives the person a role."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn("Giving roles needs an administrator: send a token, or sign in.")
+    person, _account = queries.person(session, viewer, person_id)
+    grant = actions.grant_role(session, viewer, person, new, at=clock.now())
+    response.headers["Location"] = f"/v1/roles/{grant.id}"
+    tag(response, _version(grant))
+    return _out(session, grant)[0]
+
+
+@router.get("/roles/{grant_id}")
+def show_role(session: ReadSession, viewer: ViewerDep, grant_id: GrantId, response: Response) -> RoleOut:
+    """One role that somebody holds, or held."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn("Roles are shown to those who answer for them: send a token, or sign in.")
+    grant = queries.role_grant(session, viewer, grant_id)
+    tag(response, _version(grant))
+    return _out(session, grant)[0]
+
+
+@router.delete("/roles/{grant_id}", status_code=204)
+def revoke_role(session: WriteSession, viewer: ViewerDep, grant_id: GrantId) -> None:
+    """Takes the role back; that it was held stays on record."""
+    actions.revoke_role(session, viewer, grant_id, at=clock.now())
+
+
+def _version(grant: RoleGrant) -> int:
+    """It changes once."""
+    return 1 if grant.revoked_at is None else 2

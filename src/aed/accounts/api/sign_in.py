@@ -1,0 +1,166 @@
+"""Routes of signing in and out, and of who is asking."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from aed import clock
+from aed.accounts.access import ViewerDep, address_of, key_in_cookie
+from aed.accounts.actions import sign_in as actions
+from aed.accounts.actions.passwords import end_sign_ins
+from aed.accounts.actions.sign_in import Send, SignedIn
+from aed.accounts.api.requests import SettingsDep
+from aed.accounts.rules.phone import e164
+from aed.accounts.rules.sign_in import CODE_IS_GOOD_FOR, COOKIE, csrf_token
+from aed.accounts.schemas.sign_in import (
+    CodeIn,
+    CodeOut,
+    HeldOut,
+    SignedInOut,
+    SignedInViewerOut,
+    SignInIn,
+    ViewerOut,
+)
+from aed.db import Database, DatabaseDep, WriteSession, transaction
+from aed.errors import TooBusy
+
+router = APIRouter()
+
+AT_ONCE = 3
+_places = threading.BoundedSemaphore(AT_ONCE)
+"""A hash takes 19 MiB and tens of milliseconds: a flood of guesses must not keep lookups waiting."""
+
+
+@contextmanager
+def _place() -> Iterator[None]:
+    if not _places.acquire(blocking=False):
+        raise TooBusy("Many are signing in at this moment. Try again in a few seconds.")
+    try:
+        yield
+    finally:
+        _places.release()
+
+
+async def _send(request: Request) -> Send:
+    send: Send = request.app.state.send
+    return send
+
+
+@router.get("/me")
+def me(request: Request, viewer: ViewerDep) -> SignedInViewerOut | ViewerOut:
+    """Who this token or this sign-in stands for."""
+    known = ViewerOut(
+        role=viewer.role or "anyone",
+        name=viewer.name,
+        scopes=sorted(viewer.scopes),
+        estate_id=viewer.estate_id,
+        region_ids=list(viewer.region_ids),
+    )
+    key = key_in_cookie(request)
+    if viewer.person_id is None or key is None:
+        return known
+    return SignedInViewerOut(
+        **known.model_dump(),
+        person_id=viewer.person_id,
+        roles=[
+            HeldOut(role=each.role, estate_id=each.estate_id, region_ids=list(each.region_ids))
+            for each in viewer.holdings
+        ],
+        csrf_token=csrf_token(key),
+    )
+
+
+@router.post("/sign-in")
+def sign_in(
+    request: Request, response: Response, database: DatabaseDep, settings: SettingsDep, given: SignInIn
+) -> SignedInOut:
+    """Signs a browser in, by password or by the code that was sent; sets its cookie."""
+    phone = e164(given.phone, country=settings.phone_country)
+    lasts = timedelta(hours=settings.sign_in_hours)
+    with _place():
+        done = _signed_in(
+            database, given, phone=phone, address=address_of(request), lasts=lasts, at=clock.now()
+        )
+    before = key_in_cookie(request)
+    if before is not None:
+        with transaction(database) as session:  # its cookie is overwritten: nobody could end it any more
+            actions.sign_out(session, before, at=clock.now())
+    response.set_cookie(
+        COOKIE,
+        done.key,
+        max_age=int(lasts.total_seconds()),
+        path="/",
+        secure=True,
+        httponly=True,
+        samesite="lax",
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return SignedInOut(
+        person_id=done.person_id, name=done.name, csrf_token=csrf_token(done.key), expires_at=done.expires_at
+    )
+
+
+def _signed_in(
+    database: Database, given: SignInIn, *, phone: str, address: str, lasts: timedelta, at: datetime
+) -> SignedIn:
+    if given.password is not None:
+        return actions.sign_in_by_password(
+            database,
+            phone=phone,
+            password=given.password.get_secret_value(),
+            address=address,
+            lasts=lasts,
+            at=at,
+        )
+    assert given.code is not None
+    return actions.sign_in_by_code(
+        database,
+        phone=phone,
+        code=given.code.get_secret_value(),
+        address=address,
+        lasts=lasts,
+        at=at,
+        new_password=given.new_password.get_secret_value() if given.new_password is not None else None,
+    )
+
+
+@router.post("/sign-in/code", status_code=202)
+def ask_for_code(
+    request: Request,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    send: Annotated[Send, Depends(_send)],
+    given: CodeIn,
+) -> CodeOut:
+    """Sends a code to the number, if it has an account. The answer is the same if it has none."""
+    phone = e164(given.phone, country=settings.phone_country)
+    with _place():
+        actions.ask_for_code(database, phone=phone, address=address_of(request), send=send, at=clock.now())
+    return CodeOut(
+        detail="If this number has an account, a code is on its way to it.",
+        good_for_minutes=int(CODE_IS_GOOD_FOR.total_seconds() // 60),
+    )
+
+
+@router.delete("/sign-in", status_code=204)
+def sign_out(
+    request: Request,
+    response: Response,
+    session: WriteSession,
+    viewer: ViewerDep,
+    everywhere: Annotated[bool, Query(description="On every other device too")] = False,
+) -> None:
+    """Signs this browser out. Without a sign-in nothing happens."""
+    key = key_in_cookie(request)
+    if key is None:
+        return
+    actions.sign_out(session, key, at=clock.now())
+    if everywhere and viewer.person_id is not None:
+        end_sign_ins(session, viewer.person_id, at=clock.now())
+    response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")

@@ -1,0 +1,93 @@
+"""People, their accounts, the roles that they hold, and the history of both."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aed.accounts.rules.person import Channel
+from aed.accounts.rules.roles import HeldRole
+from aed.db import Key, Table, Versioned, stored_by_value
+
+
+class Person(Versioned, Table):
+    """Somebody: a keeper, a responder, a resident."""
+
+    __tablename__ = "people"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    phone: Mapped[str | None] = mapped_column(String(32), index=True)
+    """As a list or a register gave it; E.164 for whoever has an account."""
+    language: Mapped[str] = mapped_column(String(8), default="zh")
+    channel: Mapped[Channel] = mapped_column(
+        stored_by_value(Channel), default=Channel.SMS, server_default=text("'sms'")
+    )
+    version: Mapped[int] = mapped_column(server_default=text("1"))
+
+
+class Account(Table):
+    """How a person signs in: one number, one account."""
+
+    __tablename__ = "accounts"
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
+    phone: Mapped[str] = mapped_column(String(32), unique=True)
+    """E.164."""
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    """argon2id, with its parameters and salt; None for whoever signs in by codes alone."""
+    opened_at: Mapped[datetime]
+    password_set_at: Mapped[datetime | None]
+
+
+class PersonChange(Table):
+    """Who changed what of a person, and when. Numbers are masked in it."""
+
+    __tablename__ = "person_changes"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    at: Mapped[datetime]
+    who: Mapped[str] = mapped_column(String(200))
+    fields: Mapped[dict[str, Any]]
+    """{field: [before, now]}."""
+
+
+class RoleGrant(Table):
+    """A role that a person holds or held. Rows stay; a revoked one says when, and by whom."""
+
+    __tablename__ = "role_grants"
+    __table_args__ = (
+        CheckConstraint("region_id IS NULL OR estate_id IS NULL", name="one_place"),
+        CheckConstraint(
+            "role = 'administrator' OR region_id IS NOT NULL OR estate_id IS NOT NULL", name="some_place"
+        ),
+        CheckConstraint("role <> 'dispatcher' OR region_id IS NOT NULL", name="dispatcher_of_a_region"),
+        CheckConstraint("(revoked_at IS NULL) = (revoked_by IS NULL)", name="revoked_by_somebody"),
+        # One standing grant of a role for a place; 0 stands for no estate or no region.
+        Index(
+            "uq_role_grants_standing",
+            "person_id",
+            "role",
+            text("coalesce(region_id, 0)"),
+            text("coalesce(estate_id, 0)"),
+            unique=True,
+            postgresql_where=text("revoked_at IS NULL"),
+            sqlite_where=text("revoked_at IS NULL"),
+        ),
+        Index("ix_role_grants_estate_id", "estate_id"),
+        Index("ix_role_grants_region_id", "region_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    role: Mapped[HeldRole] = mapped_column(stored_by_value(HeldRole))
+    region_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"))
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"))
+    granted_at: Mapped[datetime]
+    granted_by: Mapped[str] = mapped_column(String(200))
+    revoked_at: Mapped[datetime | None]
+    revoked_by: Mapped[str | None] = mapped_column(String(200))

@@ -1,0 +1,25 @@
+"""Regions."""
+
+from __future__ import annotations
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aed.db import Key, Table, Versioned
+
+
+class Region(Versioned, Table):
+    """A province or city above estates; a tree. Roles are held on one and cover what is below."""
+
+    __tablename__ = "regions"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    code: Mapped[str] = mapped_column(String(32), unique=True)
+    name_en: Mapped[str] = mapped_column(String(200))
+    name_zh: Mapped[str] = mapped_column(String(200))
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"), index=True)
+    country: Mapped[str] = mapped_column(String(2))
+    """ISO 3166-1 alpha-2."""
+    time_zone: Mapped[str] = mapped_column(String(64))
+    emergency_number: Mapped[str] = mapped_column(String(16))
+    holiday_calendar: Mapped[str | None] = mapped_column(ForeignKey("holiday_calendars.name"))

@@ -1,0 +1,47 @@
+"""Signing in: sessions of pages, one-time codes, and how often somebody tried."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aed.db import Key, Table
+
+
+class SignIn(Table):
+    """A browser that is signed in, by the hash of its cookie's key."""
+
+    __tablename__ = "sign_ins"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class SignInCode(Table):
+    """The one code that is good for an account. It has a row where there is no account too."""
+
+    __tablename__ = "sign_in_codes"
+    __table_args__ = (CheckConstraint("tries BETWEEN 0 AND 5", name="tries"),)
+
+    account_key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    code_hash: Mapped[str] = mapped_column(String(255))
+    """argon2id: a copy of the table does not give a code away within the minutes that it is good for."""
+    expires_at: Mapped[datetime]
+    tries: Mapped[int]
+    used_at: Mapped[datetime | None]
+
+
+class SignInTries(Table):
+    """How often something was tried since a moment, for one account or one address, within one limit."""
+
+    __tablename__ = "sign_in_tries"
+
+    what: Mapped[str] = mapped_column(String(128), primary_key=True)
+    since: Mapped[datetime] = mapped_column(index=True)
+    count: Mapped[int]

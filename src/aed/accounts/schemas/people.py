@@ -1,0 +1,158 @@
+"""People and their roles, as they cross the boundary."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aed.accounts.models import Account, Person, PersonChange, RoleGrant
+from aed.accounts.rules.person import Channel, Language
+from aed.accounts.rules.roles import HeldRole
+from aed.accounts.schemas.fields import Code, Id, Name
+
+WrittenPhone = Annotated[
+    str,
+    Field(
+        min_length=3,
+        max_length=64,
+        description="As people write it; without a country code it is taken for one of the region's country",
+    ),
+]
+
+
+class RoleIn(BaseModel):
+    """A role to give: on an estate, on a region, or (administrators alone) on the whole network."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"role": "dispatcher", "region": "CN-33"}]}
+    )
+
+    role: HeldRole
+    estate_id: Id | None = None
+    region: Code | None = None
+
+
+class PersonIn(BaseModel):
+    """A person to add, who may sign in by codes from then on."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"name": "王芳", "phone": "+44 7911 123456", "language": "zh", "channel": "sms"},
+                {
+                    "name": "Li Wei",
+                    "phone": "138 0013 8001",
+                    "region": "CN-33",
+                    "language": "en",
+                    "role": {"role": "responder", "region": "CN-33"},
+                },
+            ]
+        },
+    )
+
+    name: Name
+    phone: WrittenPhone
+    region: Code | None = Field(None, description="Where a number without a country code is at home")
+    language: Language = Language.ZH
+    channel: Channel = Channel.SMS
+    role: RoleIn | None = Field(
+        None, description="Given with it; only the network's administrator may leave it out"
+    )
+
+
+class PersonAmend(BaseModel):
+    """What is to be corrected. The number opens the account: the network's administrator alone changes it."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"name": "王芳芳", "language": "en"}]}
+    )
+
+    name: Name | None = None
+    phone: WrittenPhone | None = None
+    region: Code | None = Field(None, description="Where a number without a country code is at home")
+    language: Language | None = None
+    channel: Channel | None = None
+
+
+class PersonOut(BaseModel):
+    """A person, for whoever may know of them."""
+
+    id: Id
+    name: str
+    phone: str | None
+    language: str
+    channel: Channel
+    has_account: bool
+    has_password: bool
+    version: int
+
+    @classmethod
+    def of(cls, person: Person, account: Account | None) -> PersonOut:
+        return cls(
+            id=person.id,
+            name=person.name,
+            phone=account.phone if account is not None else person.phone,
+            language=person.language,
+            channel=person.channel,
+            has_account=account is not None,
+            has_password=account is not None and account.password_hash is not None,
+            version=person.version,
+        )
+
+
+class PeoplePage(BaseModel):
+    """People in order of id; `next` is the cursor of the following page."""
+
+    people: list[PersonOut]
+    next: str | None = None
+
+
+class PersonChangeOut(BaseModel):
+    """One change of a person. Numbers are masked."""
+
+    at: datetime
+    who: str
+    fields: dict[str, Any]
+
+    @classmethod
+    def of(cls, change: PersonChange) -> PersonChangeOut:
+        return cls(at=change.at, who=change.who, fields=change.fields)
+
+
+class RoleOut(BaseModel):
+    """A role that a person holds, or held until `revoked_at`."""
+
+    id: Id
+    person_id: Id
+    role: HeldRole
+    estate_id: Id | None
+    region: str | None
+    granted_at: datetime
+    granted_by: str
+    revoked_at: datetime | None
+    revoked_by: str | None
+
+    @classmethod
+    def of(cls, grant: RoleGrant, codes: dict[int, str]) -> RoleOut:
+        """`codes`: those of the regions, by id."""
+        return cls(
+            id=grant.id,
+            person_id=grant.person_id,
+            role=grant.role,
+            estate_id=grant.estate_id,
+            region=codes[grant.region_id] if grant.region_id is not None else None,
+            granted_at=grant.granted_at,
+            granted_by=grant.granted_by,
+            revoked_at=grant.revoked_at,
+            revoked_by=grant.revoked_by,
+        )
+
+
+class RolesPage(BaseModel):
+    """Roles in order of id; `next` is the cursor of the following page."""
+
+    roles: list[RoleOut]
+    next: str | None = None

@@ -1,0 +1,29 @@
+"""Regions, as they cross the boundary."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aed.accounts.schemas.fields import Code, Id, Name, TimeZone
+
+
+class RegionIn(BaseModel):
+    """A region to add or to amend."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: Code
+    name_en: Name
+    name_zh: Name
+    parent: Code | None = None
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$")]
+    time_zone: TimeZone
+    emergency_number: Annotated[str, Field(pattern=r"^[0-9]{2,8}$")]
+    holiday_calendar: Code | None = None
+
+
+class RegionOut(RegionIn):
+    id: Id
+    version: int

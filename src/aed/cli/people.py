@@ -1,0 +1,238 @@
+"""aed people, aed roles."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.accounts import queries
+from aed.accounts.actions import accounts, passwords
+from aed.accounts.actions import roles as role_actions
+from aed.accounts.models import RoleGrant
+from aed.accounts.rules.person import Channel, Language
+from aed.accounts.rules.roles import HeldRole
+from aed.accounts.schemas.people import PersonAmend, PersonIn, RoleIn
+from aed.cli.context import operator, reading, writing, writing_much
+from aed.cli.register.fields import Fields, fields_in
+from aed.cli.register.rows import SHOWN, After, Id, Version
+from aed.cli.screen import say, table
+from aed.errors import InvalidInput
+from aed.settings import load_settings
+
+people = typer.Typer(no_args_is_help=True, help="People, their numbers and their accounts.")
+roles = typer.Typer(no_args_is_help=True, help="What people are to an estate, a region, the network.")
+
+Estate = Annotated[int | None, typer.Option(help="On this estate, by its id", min=1)]
+Region = Annotated[str | None, typer.Option(help="On this region and all below it, by its code")]
+
+
+@people.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="The name")],
+    phone: Annotated[str, typer.Argument(help="The number, as people write it")],
+    region: Annotated[
+        str | None, typer.Option(help="Where a number without a country code is at home")
+    ] = None,
+    language: Annotated[Language, typer.Option(help="For messages")] = Language.ZH,
+    channel: Annotated[Channel, typer.Option(help="For messages")] = Channel.SMS,
+) -> None:
+    """Add a person, who can sign in by codes from then on. Says the id."""
+    given = [f"name={name}", f"phone={phone}", f"language={language}", f"channel={channel}"]
+    new = fields_in(PersonIn, given + ([f"region={region}"] if region is not None else []))
+    with writing() as session:
+        person = accounts.add_person(
+            session, operator(), new, country=load_settings().phone_country, at=clock.now()
+        )
+        said = f"Person {person.id} is {person.name}."
+    say(said)
+
+
+@people.command("list")
+def show_all(after: After = 0) -> None:
+    """The people, in order of id."""
+    with reading() as session:
+        rows = [
+            (
+                person.id,
+                person.name,
+                account.phone if account is not None else person.phone,
+                person.language,
+                person.channel,
+                "password" if account and account.password_hash else "codes" if account else "no account",
+            )
+            for person, account in queries.people(session, operator(), limit=SHOWN, after_id=after)
+        ]
+    table(None, ["id", "name", "phone", "language", "channel", "signs in by"], rows)
+    if len(rows) == SHOWN:
+        say(f"There may be more: --after {rows[-1][0]}")
+
+
+@people.command("show")
+def show(person_id: Id) -> None:
+    """One person, with the roles held, and the history."""
+    with reading() as session:
+        person, account = queries.person(session, operator(), person_id)
+        held = queries.role_grants(session, operator(), limit=SHOWN, person_id=person_id, also_revoked=True)
+        codes = queries.codes_of_regions(session, (each.region_id for each in held if each.region_id))
+        changes = queries.person_history(session, person_id)
+        signs_in = "no account"
+        if account is not None:
+            signs_in = "by password or code" if account.password_hash is not None else "by code"
+        table(
+            None,
+            ["field", "value"],
+            [
+                ("id", person.id),
+                ("name", person.name),
+                ("phone", account.phone if account is not None else person.phone),
+                ("language", person.language),
+                ("channel", person.channel),
+                ("signs in", signs_in),
+                ("version", person.version),
+            ],
+        )
+        if held:
+            table("Roles", ["id", "role", "on", "since", "until"], [_shown(each, codes) for each in held])
+        if changes:
+            table(
+                "History",
+                ["at", "who", "what"],
+                [(f"{each.at:%Y-%m-%d %H:%M}", each.who, _said(each.fields)) for each in changes],
+            )
+
+
+def _said(fields: dict[str, list[str | None]]) -> str:
+    return "; ".join(f"{name}: {before or '-'} → {now}" for name, (before, now) in fields.items())
+
+
+@people.command("amend")
+def amend(person_id: Id, fields: Fields, version: Version = None) -> None:
+    """Correct name, phone, language or channel. A phone opens an account where there was none."""
+    change = fields_in(PersonAmend, fields)
+    with writing() as session:
+        present, _account = queries.person(session, operator(), person_id)
+        person, _account = accounts.amend_person(
+            session,
+            operator(),
+            person_id,
+            change,
+            version=version if version is not None else present.version,
+            country=load_settings().phone_country,
+            at=clock.now(),
+        )
+        said = f"Person {person.id} is at version {person.version}."
+    say(said)
+
+
+@people.command("open-accounts")
+def open_accounts(
+    region: Annotated[
+        str | None, typer.Option(help="Where numbers without a country code are at home")
+    ] = None,
+) -> None:
+    """Let everyone sign in who came with a list and whose number is nobody else's."""
+    with writing_much() as session:
+        country = load_settings().phone_country
+        if region is not None:
+            country = queries.region_by_code(session, region).country
+        done = accounts.open_accounts(session, operator(), country=country, at=clock.now())
+    say(
+        f"Opened: {done.opened}. Numbers of several people: {done.shared}. No usable number: {done.unusable}."
+    )
+
+
+@people.command("set-password")
+def set_password(person_id: Id) -> None:
+    """Set the password, asked for twice, or read as one line from standard input. Every sign-in ends."""
+    if sys.stdin.isatty():
+        given = getpass.getpass("Password: ")
+        if getpass.getpass("Again: ") != given:
+            raise InvalidInput("The two are not the same.", field="password")
+    else:
+        given = sys.stdin.readline().rstrip("\r\n")
+    with writing() as session:
+        passwords.set_password(session, operator(), person_id, given, at=clock.now())
+    say(f"The password of person {person_id} is set.")
+
+
+@people.command("sign-out")
+def sign_out(person_id: Id) -> None:
+    """End every sign-in of the person."""
+    with writing() as session:
+        queries.person(session, operator(), person_id)
+        ended = passwords.end_sign_ins(session, person_id, at=clock.now())
+    say(f"Sign-ins ended: {ended}.")
+
+
+# --- roles ----------------------------------------------------------------------------------------------
+
+
+def _shown(grant: RoleGrant, codes: dict[int, str]) -> tuple[object, ...]:
+    place = "the network"
+    if grant.estate_id is not None:
+        place = f"estate {grant.estate_id}"
+    elif grant.region_id is not None:
+        place = codes[grant.region_id]
+    until = f"{grant.revoked_at:%Y-%m-%d %H:%M}" if grant.revoked_at is not None else ""
+    return grant.id, grant.role, place, f"{grant.granted_at:%Y-%m-%d %H:%M}", until
+
+
+@roles.command("grant")
+def grant(
+    person_id: Id,
+    role: Annotated[HeldRole, typer.Argument(help="What the person becomes")],
+    estate: Estate = None,
+    region: Region = None,
+) -> None:
+    """Give a role on an estate or a region; an administrator's without either is for the whole network."""
+    place = {"estate_id": estate, "region": region}
+    new = fields_in(
+        RoleIn, [f"role={role}", *(f"{name}={value}" for name, value in place.items() if value is not None)]
+    )
+    with writing() as session:
+        person, _account = queries.person(session, operator(), person_id)
+        made = role_actions.grant_role(session, operator(), person, new, at=clock.now())
+        said = f"Role {made.id}: {person.name} is {role}."
+    say(said)
+
+
+@roles.command("revoke")
+def revoke(
+    grant_id: Annotated[int, typer.Argument(help="The role's id, from aed roles list", min=1)],
+) -> None:
+    """Take a role back; that it was held stays on record."""
+    with writing() as session:
+        taken = role_actions.revoke_role(session, operator(), grant_id, at=clock.now())
+        said = f"Person {taken.person_id} is no longer {taken.role}."
+    say(said)
+
+
+@roles.command("list")
+def list_roles(
+    estate: Estate = None,
+    region: Region = None,
+    person: Annotated[int | None, typer.Option(help="Of this person, by the id", min=1)] = None,
+    revoked: Annotated[bool, typer.Option(help="Those that were held, too")] = False,
+    after: After = 0,
+) -> None:
+    """Who is what, and where."""
+    with reading() as session:
+        found = queries.role_grants(
+            session,
+            operator(),
+            limit=SHOWN,
+            after_id=after,
+            person_id=person,
+            estate_id=estate,
+            region_id=queries.region_by_code(session, region).id if region is not None else None,
+            also_revoked=revoked,
+        )
+        codes = queries.codes_of_regions(session, (each.region_id for each in found if each.region_id))
+        rows = [(*(shown := _shown(each, codes))[:1], each.person_id, *shown[1:]) for each in found]
+    table(None, ["id", "person", "role", "on", "since", "until"], rows)
+    if len(rows) == SHOWN:
+        say(f"There may be more: --after {rows[-1][0]}")

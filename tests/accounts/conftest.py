@@ -1,0 +1,73 @@
+"""A browser: it keeps its cookie, and sends back the token that it was told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules.sign_in import CSRF_HEADER
+from aed.app import create_app
+from aed.notifications.models import Outgoing
+from aed.settings import Settings
+
+
+@dataclass
+class Browser:
+    """One person's browser, on HTTPS as its cookie demands."""
+
+    client: TestClient
+    csrf: dict[str, str] = field(default_factory=dict)
+
+    def sign_in(self, phone: str, **what: str) -> Any:
+        answer = self.client.post("/v1/sign-in", json={"phone": phone, **what})
+        if answer.status_code == 200:
+            self.csrf = {CSRF_HEADER: answer.json()["csrf_token"]}
+        return answer
+
+    def ask_for_code(self, phone: str) -> Any:
+        return self.client.post("/v1/sign-in/code", json={"phone": phone})
+
+    def me(self) -> Any:
+        return self.client.get("/v1/me").json()
+
+
+@pytest.fixture
+def browser(settings: Settings) -> Iterator[Callable[[], Browser]]:
+    """New browsers, all on one app."""
+    app = create_app(settings)
+    opened: list[TestClient] = []
+
+    def new() -> Browser:
+        client = TestClient(app, base_url="https://testserver", raise_server_exceptions=False)
+        if not opened:
+            client.__enter__()
+        opened.append(client)
+        return Browser(client)
+
+    yield new
+    if opened:
+        opened[0].__exit__(None, None, None)
+
+
+def codes_sent(session: Session) -> list[str]:
+    """The codes in the outbox, oldest first.
+
+    A test reads them where the program that sends them would.
+    """
+    session.rollback()
+    said = session.scalars(select(Outgoing.text_en).order_by(Outgoing.id)).all()
+    session.rollback()
+    return [found.group() for each in said if each and (found := re.search(r"\b\d{6}\b", each))]
+
+
+def forget_tries(session: Session) -> None:
+    session.rollback()
+    session.execute(text("DELETE FROM sign_in_tries"))
+    session.commit()

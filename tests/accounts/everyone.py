@@ -1,0 +1,122 @@
+"""One of each who may ask, in a small world: an estate, its neighbour, another one, and who is what there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.actions.tokens import key_hash
+from aed.accounts.models import Person, Region, SignIn
+from aed.accounts.rules import Role
+from aed.accounts.rules.roles import HeldRole
+from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, csrf_token
+from aed.registry.models import Estate
+from tests import make
+from tests.make import NOW, PATIENT, east_of
+
+FAR_FUTURE = NOW.replace(year=2099)
+PHONE, PASSWORD = "+86 138 0013 8000", "a long pass phrase"
+
+
+@dataclass
+class Everyone:
+    """The headers of each who asks, and what paths may name."""
+
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    known: dict[str, int | str] = field(default_factory=dict)
+
+
+def signed_in(session: Session, person: Person) -> dict[str, str]:
+    """The headers of a browser in which the person is signed in."""
+    key = f"key of {person.id}"
+    session.add(SignIn(person_id=person.id, key_hash=key_hash(key), created_at=NOW, expires_at=FAR_FUTURE))
+    session.flush()
+    return {"Cookie": f"{COOKIE}={key}", CSRF_HEADER: csrf_token(key)}
+
+
+def somebody(
+    session: Session, held: HeldRole | None, *, estate: Estate | None = None, region: Region | None = None
+) -> dict[str, str]:
+    """The headers of a new person who holds the role."""
+    person = make.person(session)
+    if held is not None:
+        make.role(session, person, held, estate=estate, region=region)
+    return signed_in(session, person)
+
+
+def build(session: Session) -> Everyone:
+    """Region CN-33 in CN; the estate lies in CN-33 and shares with a neighbour, another lies in CN-44.
+
+    A device of the estate alone is what paths name, so that no stranger may read of it.
+    """
+    country = make.region(session, "CN")
+    region = make.region(session, "CN-33", parent="CN")
+    elsewhere = make.region(session, "CN-44", parent="CN")
+    estate = make.estate(session, in_region="CN-33", neighbourhood="lane")
+    neighbour = make.estate(
+        session, in_region="CN-33", neighbourhood="lane", around=east_of(PATIENT, metres=500)
+    )
+    other = make.estate(session, in_region="CN-44", around=east_of(PATIENT, metres=3_000))
+    device = make.device(session, of=estate, audience="estate", pads_expire_on=date(2027, 1, 1))
+    resident = make.person(session, phone=PHONE, password=PASSWORD)
+    grant = make.role(session, resident, HeldRole.RESIDENT, estate=estate)
+    session.flush()
+    session.expire(device, ["consumables"])
+    session.refresh(device, ["consumables"])
+    everyone = Everyone()
+    everyone.known = {
+        "device_id": device.id,
+        "other_device_id": make.device(session, of=estate).id,
+        "estate_id": estate.id,
+        "gate_id": make.gate(session, estate, at=PATIENT).id,
+        "consumable_id": device.consumables[0].id,
+        "review_id": make.review(session, of=device).id,
+        "calendar": "CN",
+        "year": 2026,
+        "format": "csv",
+        "ending": "csv",
+        "collection_id": "devices",
+        "feature_id": device.id,
+        "z": 14,
+        "x": 13657,
+        "y": 6744,
+        "person_id": resident.id,
+        "grant_id": grant.id,
+    }
+
+    def token(role: Role, *, writes: bool = True, **place: Estate | Region) -> dict[str, str]:
+        return make.key(session, role, writes=writes, **place)  # type: ignore[arg-type] # estate=…, region=…
+
+    everyone.headers = {
+        "anonymous": {},
+        "resident": signed_in(session, resident),
+        "neighbour": somebody(session, HeldRole.RESIDENT, estate=neighbour),
+        "resident elsewhere": somebody(session, HeldRole.RESIDENT, estate=other),
+        "without a role": somebody(session, None),
+        "responder": somebody(session, HeldRole.RESPONDER, region=region),
+        "keeper": somebody(session, HeldRole.KEEPER, estate=estate),
+        "keeper elsewhere": somebody(session, HeldRole.KEEPER, estate=other),
+        "lead": somebody(session, HeldRole.LEAD, estate=estate),
+        "manager": somebody(session, HeldRole.ESTATE_MANAGER, estate=estate),
+        "manager elsewhere": somebody(session, HeldRole.ESTATE_MANAGER, estate=other),
+        "manager of the region": somebody(session, HeldRole.ESTATE_MANAGER, region=region),
+        "training officer": somebody(session, HeldRole.TRAINING_OFFICER, region=region),
+        "dispatcher": somebody(session, HeldRole.DISPATCHER, region=region),
+        "dispatcher elsewhere": somebody(session, HeldRole.DISPATCHER, region=elsewhere),
+        "administrator of the region": somebody(session, HeldRole.ADMINISTRATOR, region=region),
+        "administrator above": somebody(session, HeldRole.ADMINISTRATOR, region=country),
+        "administrator elsewhere": somebody(session, HeldRole.ADMINISTRATOR, region=elsewhere),
+        "administrator": somebody(session, HeldRole.ADMINISTRATOR),
+        "member token": token(Role.MEMBER, estate=estate),
+        "reading member token": token(Role.MEMBER, writes=False, estate=estate),
+        "dispatcher token": token(Role.DISPATCHER, region=region),
+        "administrator token": token(Role.ADMINISTRATOR),
+        "reading administrator token": token(Role.ADMINISTRATOR, writes=False),
+    }
+    revoked = make.person(session)
+    was = make.role(session, revoked, HeldRole.ADMINISTRATOR)
+    was.revoked_at, was.revoked_by = NOW, "test"
+    everyone.headers["administrator no longer"] = signed_in(session, revoked)
+    return everyone

@@ -1,0 +1,324 @@
+"""People: numbers in any way people write them, corrections with history, and what is never in a log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts import queries
+from aed.accounts.actions import accounts, known_people
+from aed.accounts.models import Person
+from aed.accounts.rules import Role
+from aed.accounts.rules.phone import e164, masked
+from aed.accounts.schemas.people import PersonAmend
+from aed.db import Database
+from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed
+from aed.notifications.channels import spool
+from aed.notifications.jobs import send_waiting
+from aed.notifications.models import Outgoing
+from tests import make
+from tests.accounts.conftest import Browser, codes_sent
+from tests.make import ADMINISTRATOR, NOW
+
+PASSWORD = "four words are enough"
+type Browsers = Callable[[], Browser]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "13800138000",
+        "138 0013 8000",
+        "138-0013-8000",
+        "+86 138 0013 8000",
+        "+8613800138000",
+        "0086 13800138000",
+        "86 138 0013 8000",
+        "(+86) 138 0013 8000",
+        "１３８００１３８０００",
+        "＋８６ 138 0013 8000",
+        "tel:+86-138-0013-8000",
+        " 138.0013.8000 ",
+        "手机 13800138000",
+    ],
+)
+def test_a_number_is_understood_in_any_way_people_write_it(written: str) -> None:
+    assert e164(written, country="CN") == "+8613800138000"
+
+
+def test_a_number_is_at_home_where_the_region_is() -> None:
+    assert e164("0571 8765 4321", country="CN") == "+8657187654321"
+    assert e164("09012345678", country="JP") == "+819012345678"
+    assert e164("+81 90 1234 5678", country="CN") == "+819012345678"
+
+
+@pytest.mark.parametrize(
+    "written", ["", "nobody", "120", "1380013800", "138001380000", "0571 8765 4321 ext 7"]
+)
+def test_what_is_no_number_is_refused_in_words_without_repeating_it(written: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        e164(written, country="CN")
+
+    assert refused.value.field == "phone"
+    assert len(written) < 4 or written not in refused.value.detail
+
+
+@given(st.text(max_size=40))
+def test_whatever_is_written_is_a_number_or_refused(written: str) -> None:
+    try:
+        found = e164(written, country="CN")
+    except InvalidInput:
+        return
+    assert re.fullmatch(r"\+[1-9]\d{5,14}", found)
+    assert e164(found, country="JP") == found
+
+
+def test_a_masked_number_cannot_be_rung() -> None:
+    assert masked("+8613800138000") == "+86*********00"
+    assert masked("12345") == "***"
+
+
+def test_a_correction_is_kept_with_who_and_when_and_its_numbers_masked(session: Session) -> None:
+    person = make.person(session, phone="138 0013 8000", name="王芳")
+
+    accounts.amend_person(
+        session,
+        ADMINISTRATOR,
+        person.id,
+        PersonAmend(name="王芳芳", phone="138 0013 8001"),
+        version=1,
+        country="CN",
+        at=NOW + timedelta(days=1),
+    )
+
+    newest, first = queries.person_history(session, person.id)
+    assert newest.fields == {
+        "name": ["王芳", "王芳芳"],
+        "phone": ["+86*********00", "+86*********01"],
+    }
+    assert (newest.who, newest.at) == ("test", NOW + timedelta(days=1))
+    assert first.fields["name"] == [None, "王芳"]
+    assert person.phone == "+8613800138001"
+    assert queries.account_by_phone(session, "+8613800138000") is None
+
+
+def amend(session: Session, person_id: int, *, version: int = 1, **change: str | None) -> None:
+    accounts.amend_person(
+        session,
+        ADMINISTRATOR,
+        person_id,
+        PersonAmend.model_validate(change),
+        version=version,
+        country="CN",
+        at=NOW,
+    )
+
+
+def test_one_number_is_one_account(session: Session) -> None:
+    make.person(session, phone="138 0013 8000")
+    other = make.person(session, phone="138 0013 8001")
+    session.commit()
+
+    with pytest.raises(Conflict) as refused:
+        make.person(session, phone="+86 138-0013-8000")
+    session.rollback()
+    assert refused.value.field == "phone"
+    with pytest.raises(Conflict):
+        amend(session, other.id, phone="13800138000")
+    session.rollback()
+
+
+def test_an_older_version_is_refused_and_nothing_changes(session: Session) -> None:
+    person = make.person(session, name="王芳")
+    amend(session, person.id, name="王芳芳")
+
+    with pytest.raises(ChangedMeanwhile):
+        amend(session, person.id, name="李芳")
+    amend(session, person.id, version=2, name="王芳芳")
+
+    assert (person.name, person.version) == ("王芳芳", 2)
+    assert len(queries.person_history(session, person.id)) == 2, "what changes nothing is not kept"
+
+
+def test_somebody_from_a_list_gets_an_account_by_a_correction(session: Session) -> None:
+    make.responder(session)
+    known = session.scalars(select(Person)).one()
+    assert queries.account_of(session, known.id) is None
+
+    amend(session, known.id, phone="138 0013 8000")
+
+    account = queries.account_of(session, known.id)
+    assert account is not None
+    assert account.phone == "+8613800138000"
+
+
+def test_everyone_of_a_list_gets_an_account_but_those_who_share_a_number(session: Session) -> None:
+    make.person(session, phone="138 0013 8000")
+    for name, phone in (
+        ("taken", "+86 13800138000"),
+        ("own", "138-0013-8001"),
+        ("shared", "138 0013 8002"),
+        ("shared too", "+8613800138002"),
+        ("invented", "+86 100 0000 0001"),
+        ("none", None),
+    ):
+        known_people.person(session, name=name, phone=phone)
+
+    done = accounts.open_accounts(session, ADMINISTRATOR, country="CN", at=NOW)
+
+    assert (done.opened, done.shared, done.unusable) == (1, 3, 2)
+    found = queries.account_by_phone(session, "+8613800138001")
+    assert found is not None
+    assert found[1].name == "own"
+    (opened,) = queries.person_history(session, found[1].id)
+    assert opened.fields == {"account": [None, "+86*********01"]}
+    assert accounts.open_accounts(session, ADMINISTRATOR, country="CN", at=NOW).opened == 0
+    with pytest.raises(NotAllowed):
+        accounts.open_accounts(session, make.dispatcher(make.region(session)), country="CN", at=NOW)
+
+
+def test_the_previous_releases_statement_still_adds_a_person(session: Session) -> None:
+    session.execute(text("INSERT INTO people (name, language) VALUES ('Old', 'zh')"))
+
+    found = session.scalars(select(Person)).one()
+    assert (found.channel, found.version) == ("sms", 1)
+
+
+def test_a_new_number_ends_the_sign_ins_of_the_old_one(browser: Browsers, session: Session) -> None:
+    person = make.person(session, phone="138 0013 8000", password=PASSWORD)
+    session.commit()
+    own = browser()
+    own.sign_in("13800138000", password=PASSWORD)
+    version = int(own.client.get(f"/v1/people/{person.id}").headers["ETag"].strip('"'))
+
+    amend(session, person.id, version=version, phone="138 0013 8001")
+    session.commit()
+
+    assert own.me()["role"] == "anyone"
+    assert own.sign_in("13800138000", password=PASSWORD).status_code == 401
+    assert own.sign_in("13800138001", password=PASSWORD).status_code == 200
+
+
+def test_one_corrects_the_own_name_and_not_the_own_number(browser: Browsers, session: Session) -> None:
+    person = make.person(session, phone="138 0013 8000", password=PASSWORD)
+    session.commit()
+    own = browser()
+    own.sign_in("13800138000", password=PASSWORD)
+    path = f"/v1/people/{person.id}"
+
+    def patch(**change: str) -> int:
+        headers = {**own.csrf, "If-Match": own.client.get(path).headers["ETag"]}
+        return int(own.client.patch(path, json=change, headers=headers).status_code)
+
+    assert patch(name="Wang Fang", language="en", channel="voice") == 200
+    assert patch(phone="138 0013 8001") == 403
+    shown = own.client.get(path).json()
+    assert (shown["name"], shown["language"], shown["channel"]) == ("Wang Fang", "en", "voice")
+
+
+def test_people_come_a_page_at_a_time(client: TestClient, session: Session) -> None:
+    made = [make.person(session).id for _ in range(5)]
+    headers = make.key(session, Role.ADMINISTRATOR)
+    session.commit()
+
+    seen: list[int] = []
+    cursor = ""
+    while True:
+        page = client.get(f"/v1/people?limit=2{cursor}", headers=headers).json()
+        seen += [each["id"] for each in page["people"]]
+        if page["next"] is None:
+            break
+        cursor = f"&cursor={page['next']}"
+
+    assert seen == made
+
+
+# --- the outbox -----------------------------------------------------------------------------------------
+
+
+def test_a_code_is_spooled_once_in_the_persons_language_and_forgotten(
+    browser: Browsers, session: Session, database: Database, tmp_path: Path
+) -> None:
+    make.person(session, phone="138 0013 8000", language="zh")
+    session.commit()
+    browser().ask_for_code("13800138000")
+    (code,) = codes_sent(session)
+    folder = tmp_path / "outbox"
+
+    def run() -> tuple[int, int]:
+        return send_waiting(
+            database, clock.now, deliver=lambda letter, at: spool.deliver(letter, folder, at=at)
+        )
+
+    assert run() == (1, 0)
+    assert run() == (0, 0)
+
+    (path,) = folder.iterdir()
+    (line,) = path.read_bytes().splitlines()
+    said = orjson.loads(line)
+    assert (said["to"], said["channel"], said["language"]) == ("+8613800138000", "sms", "zh")
+    assert code in said["text"]
+    assert "请勿" in said["text"]
+    assert (path.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)
+    session.rollback()
+    row = session.scalars(select(Outgoing)).one()
+    assert (row.text_en, row.text_zh) == (None, None)
+    assert row.sent_at is not None
+
+
+def test_what_cannot_be_spooled_is_tried_again_and_given_up_after_five_times(
+    browser: Browsers, session: Session, database: Database, tmp_path: Path
+) -> None:
+    make.person(session, phone="138 0013 8000")
+    session.commit()
+    browser().ask_for_code("13800138000")
+    session.execute(text("UPDATE outbox SET expires_at = NULL"))
+    session.commit()
+    (tmp_path / "file").touch()
+
+    def run(minutes: float, folder: Path) -> tuple[int, int]:
+        return send_waiting(
+            database,
+            lambda: clock.now() + timedelta(minutes=minutes),
+            deliver=lambda letter, at: spool.deliver(letter, folder, at=at),
+        )
+
+    for number in range(5):
+        assert run(3 * number, tmp_path / "file" / "outbox") == (0, 1)
+        assert run(3 * number + 1, tmp_path / "outbox") == (0, 0), "the lease still holds"
+
+    assert run(60, tmp_path / "outbox") == (0, 0)
+    session.rollback()
+    row = session.scalars(select(Outgoing)).one()
+    assert row.given_up_at is not None
+    assert row.text_zh is None
+
+
+def test_a_code_that_nobody_wants_any_longer_is_not_sent(
+    browser: Browsers, session: Session, database: Database, tmp_path: Path
+) -> None:
+    make.person(session, phone="138 0013 8000")
+    session.commit()
+    browser().ask_for_code("13800138000")
+
+    sent = send_waiting(
+        database,
+        lambda: clock.now() + timedelta(minutes=11),
+        deliver=lambda letter, at: spool.deliver(letter, tmp_path / "outbox", at=at),
+    )
+
+    assert sent == (0, 0)
+    assert not (tmp_path / "outbox").exists()
+    session.rollback()
+    assert session.scalars(select(Outgoing.text_en)).one() is None

@@ -1,0 +1,326 @@
+"""Roles: what each covers, who gives them, that a revoked one is worth nothing from the next request on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from aed.accounts import queries
+from aed.accounts.access import viewer_of_person
+from aed.accounts.actions import roles
+from aed.accounts.models import Person, RoleGrant
+from aed.accounts.rules import ANYONE, Role, Viewer
+from aed.accounts.rules.roles import HeldRole, Holding, may_give
+from aed.accounts.schemas.people import RoleIn
+from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
+from aed.registry import queries as registry
+from aed.registry.models import Estate
+from aed.registry.queries import nearest_devices
+from aed.responders.queries import nearest_places
+from tests import make
+from tests.accounts.conftest import Browser
+from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
+
+PASSWORD = "four words are enough"
+type Browsers = Callable[[], Browser]
+
+
+# --- what is covered ------------------------------------------------------------------------------------
+
+
+def test_a_role_covers_its_place_and_what_is_below() -> None:
+    of_an_estate = Holding(HeldRole.ESTATE_MANAGER, estate_id=7)
+    of_a_region = Holding(HeldRole.ADMINISTRATOR, region_ids=(1, 2))
+    everywhere = Holding(HeldRole.ADMINISTRATOR)
+
+    assert of_an_estate.covers(estate_id=7, region_id=1)
+    assert not of_an_estate.covers(estate_id=8, region_id=1)
+    assert not of_an_estate.covers(estate_id=None, region_id=1)
+    assert of_a_region.covers(estate_id=8, region_id=2)
+    assert of_a_region.covers(estate_id=None, region_id=1)
+    assert not of_a_region.covers(estate_id=8, region_id=3)
+    assert not of_a_region.covers(estate_id=None, region_id=None), "a region is not the network"
+    assert everywhere.covers(estate_id=None, region_id=None)
+
+
+def test_a_manager_gives_residents_keepers_and_leads_alone() -> None:
+    manager = [Holding(HeldRole.ESTATE_MANAGER, estate_id=7)]
+
+    given = {role for role in HeldRole if may_give(manager, role, estate_id=7, region_id=1)}
+
+    assert given == {HeldRole.RESIDENT, HeldRole.KEEPER, HeldRole.LEAD}
+    assert not any(may_give(manager, role, estate_id=8, region_id=1) for role in HeldRole)
+    region_manager = [Holding(HeldRole.ESTATE_MANAGER, region_ids=(1,))]
+    assert may_give(region_manager, HeldRole.KEEPER, estate_id=8, region_id=1)
+    assert not may_give(region_manager, HeldRole.KEEPER, estate_id=None, region_id=1)
+
+
+def held(session: Session, *roles_on: tuple[HeldRole, dict[str, Any]]) -> Viewer:
+    """The viewer of a new person who holds these."""
+    person = make.person(session)
+    for role, place in roles_on:
+        make.role(session, person, role, **place)
+    return viewer_of_person(session, person.id)
+
+
+def test_whoever_holds_nothing_sees_what_everyone_sees(session: Session) -> None:
+    estate = make.estate(session)
+    public = make.device(session, of=estate)
+    make.device(session, of=estate, at=north_of(PATIENT, metres=20), audience="estate")
+    make.device(session, at=north_of(PATIENT, metres=40), audience="estate")  # of no estate
+    viewer = held(session)
+
+    assert viewer.is_signed_in
+    assert [row.id for row in registry.devices(session, viewer, limit=10)] == [public.id]
+    assert registry.estates(session, viewer, limit=10) == []
+
+
+def test_a_person_sees_what_each_of_the_roles_sees(session: Session) -> None:
+    """A resident of one estate who dispatches in another region, and keeps the devices of a third estate."""
+    make.region(session, "CN-44")
+    home = make.estate(session, in_region="CN-33")
+    kept = make.estate(session, in_region="CN-33", around=east_of(PATIENT, metres=1_000))
+    served = make.estate(session, in_region="CN-44", around=east_of(PATIENT, metres=2_000))
+    stranger = make.estate(session, in_region="CN-33", around=east_of(PATIENT, metres=3_000))
+    devices = [
+        make.device(session, of=estate, at=east_of(PATIENT, metres=metres), audience="estate")
+        for estate, metres in ((home, 0), (kept, 1_000), (served, 2_000), (stranger, 3_000))
+    ]
+    viewer = held(
+        session,
+        (HeldRole.RESIDENT, {"estate": home}),
+        (HeldRole.KEEPER, {"estate": kept}),
+        (HeldRole.DISPATCHER, {"region": make.region(session, "CN-44")}),
+    )
+
+    assert viewer.role is Role.DISPATCHER
+    assert [row.id for row in registry.devices(session, viewer, limit=10)] == [
+        each.id for each in devices[:3]
+    ]
+    assert [each.id for each in registry.estates(session, viewer, limit=10)] == [home.id, kept.id, served.id]
+    assert viewer.belongs_to(home.id)
+    assert viewer.belongs_to(kept.id)
+    assert not viewer.belongs_to(served.id)
+    assert hash(viewer) == hash(viewer_of_person(session, viewer.person_id or 0))
+
+
+def test_the_manager_of_a_region_knows_its_estates_and_not_what_stands_in_the_street(
+    session: Session,
+) -> None:
+    make.region(session, "CN")
+    make.region(session, "CN-33", parent="CN")
+    estate = make.estate(session)
+    in_it = make.device(session, of=estate, audience="estate")
+    make.device(session, at=north_of(PATIENT, metres=50), audience="dispatch")
+
+    viewer = held(session, (HeldRole.ESTATE_MANAGER, {"region": make.region(session, "CN")}))
+
+    assert [row.id for row in registry.devices(session, viewer, limit=10)] == [in_it.id]
+    assert [each.id for each in registry.estates(session, viewer, limit=10)] == [estate.id]
+    assert not viewer.sees_responders
+
+
+@pytest.mark.parametrize("kept", [nearest_devices, nearest_places])
+def test_the_residents_of_an_estate_share_one_compiled_statement_and_no_more(
+    session: Session, kept: Any
+) -> None:
+    """What is kept by viewer depends on nothing in which two equal viewers differ."""
+    estate = make.estate(session)
+    other = make.estate(session, around=east_of(PATIENT, metres=2_000))
+    one, two = (held(session, (HeldRole.RESIDENT, {"estate": estate})) for _ in range(2))
+    keeper = held(session, (HeldRole.KEEPER, {"estate": estate}))
+    elsewhere = held(session, (HeldRole.RESIDENT, {"estate": other}))
+    dialect = session.get_bind().dialect
+
+    assert (one.name, one.person_id) != (two.name, two.person_id)
+    assert kept(dialect, one) is kept(dialect, two) is kept(dialect, keeper)
+    anew = [kept.__wrapped__(dialect, viewer) for viewer in (one, two, keeper)]
+    assert len({(each.sql, repr(each.constants)) for each in anew}) == 1
+    assert one != elsewhere
+    assert kept(dialect, one) is not kept(dialect, elsewhere)
+
+
+def test_the_administrator_of_a_region_is_not_the_networks(session: Session) -> None:
+    viewer = held(session, (HeldRole.ADMINISTRATOR, {"region": make.region(session)}))
+
+    assert not viewer.is_administrator
+    assert held(session, (HeldRole.ADMINISTRATOR, {})).is_administrator
+
+
+# --- who gives them -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("role", "place", "field"),
+    [
+        (HeldRole.DISPATCHER, {"estate_id": 1}, "estate_id"),
+        (HeldRole.ADMINISTRATOR, {"estate_id": 1}, "estate_id"),
+        (HeldRole.RESIDENT, {"region": "CN-33"}, "region"),
+        (HeldRole.KEEPER, {"region": "CN-33"}, "region"),
+        (HeldRole.LEAD, {}, "role"),
+        (HeldRole.DISPATCHER, {}, "role"),
+        (HeldRole.RESIDENT, {"estate_id": 1, "region": "CN-33"}, "region"),
+    ],
+)
+def test_a_role_is_held_where_it_means_something(
+    session: Session, role: HeldRole, place: dict[str, Any], field: str
+) -> None:
+    make.estate(session)
+    person = make.person(session)
+
+    with pytest.raises(InvalidInput) as refused:
+        roles.grant_role(session, ADMINISTRATOR, person, RoleIn(role=role, **place), at=NOW)
+
+    assert refused.value.field == field
+    assert "held on" in refused.value.detail
+
+
+def test_whoever_covers_nothing_gives_nothing_and_learns_of_no_estate(session: Session) -> None:
+    person = make.person(session)
+    resident = held(session, (HeldRole.RESIDENT, {"estate": make.estate(session)}))
+
+    with pytest.raises(NotSignedIn):
+        roles.grant_role(session, ANYONE, person, RoleIn(role=HeldRole.RESIDENT, estate_id=999), at=NOW)
+    for estate_id in (1, 999):
+        with pytest.raises(NotAllowed):
+            roles.grant_role(
+                session, resident, person, RoleIn(role=HeldRole.RESIDENT, estate_id=estate_id), at=NOW
+            )
+
+
+def test_nobody_rises_by_an_own_gift(session: Session) -> None:
+    """A manager is no administrator of the region, a region's administrator none of the network or above."""
+    make.region(session, "CN")
+    region = make.region(session, "CN-33", parent="CN")
+    estate = make.estate(session, in_region="CN-33")
+    person = make.person(session)
+    manager = held(session, (HeldRole.ESTATE_MANAGER, {"estate": estate}))
+    regional = held(session, (HeldRole.ADMINISTRATOR, {"region": region}))
+
+    def gives(who: Viewer, role: HeldRole, **place: Any) -> bool:
+        try:
+            roles.grant_role(session, who, person, RoleIn(role=role, **place), at=NOW)
+        except NotAllowed:
+            return False
+        return True
+
+    assert gives(manager, HeldRole.KEEPER, estate_id=estate.id)
+    assert not gives(manager, HeldRole.ESTATE_MANAGER, estate_id=estate.id)
+    assert not gives(manager, HeldRole.TRAINING_OFFICER, estate_id=estate.id)
+    assert not gives(manager, HeldRole.ADMINISTRATOR, region="CN-33")
+    assert gives(regional, HeldRole.ESTATE_MANAGER, estate_id=estate.id)
+    assert gives(regional, HeldRole.DISPATCHER, region="CN-33")
+    assert not gives(regional, HeldRole.DISPATCHER, region="CN")
+    assert not gives(regional, HeldRole.ADMINISTRATOR)
+
+
+def test_a_role_is_held_once_and_may_be_given_again_after_it_was_taken(session: Session) -> None:
+    estate, person = make.estate(session), make.person(session)
+    first = make.role(session, person, HeldRole.KEEPER, estate=estate)
+    session.commit()
+
+    with pytest.raises(Conflict):
+        make.role(session, person, HeldRole.KEEPER, estate=estate)
+    session.rollback()
+    roles.revoke_role(session, ADMINISTRATOR, first.id, at=NOW)
+    again = make.role(session, person, HeldRole.KEEPER, estate=estate)
+
+    both = queries.role_grants(session, ADMINISTRATOR, limit=10, person_id=person.id, also_revoked=True)
+    assert [(each.id, each.revoked_by) for each in both] == [(first.id, "test"), (again.id, None)]
+    assert [each.id for each in queries.role_grants(session, ADMINISTRATOR, limit=10)] == [again.id]
+
+
+def test_the_database_itself_refuses_a_role_that_is_held_nowhere(session: Session) -> None:
+    person = make.person(session)
+    session.commit()
+
+    for role, place in ((HeldRole.LEAD, {}), (HeldRole.DISPATCHER, {"estate_id": 1})):
+        session.add(RoleGrant(person_id=person.id, role=role, granted_at=NOW, granted_by="x", **place))
+        with pytest.raises(IntegrityError):
+            session.flush()
+        session.rollback()
+
+
+def test_a_role_that_one_may_not_see_is_not_there_to_be_taken(session: Session) -> None:
+    estate = make.estate(session)
+    other = make.estate(session, around=east_of(PATIENT, metres=2_000))
+    grant = make.role(session, make.person(session), HeldRole.RESIDENT, estate=other)
+    manager = held(session, (HeldRole.ESTATE_MANAGER, {"estate": estate}))
+
+    with pytest.raises(NotFound):
+        roles.revoke_role(session, manager, grant.id, at=NOW)
+    with pytest.raises(NotSignedIn):
+        roles.revoke_role(session, ANYONE, grant.id, at=NOW)
+    assert grant.revoked_at is None
+
+
+# --- at once --------------------------------------------------------------------------------------------
+
+
+def with_password(session: Session) -> tuple[Person, Estate]:
+    estate = make.estate(session)
+    person = make.person(session, phone="+8613800138000", password=PASSWORD)
+    return person, estate
+
+
+def test_a_role_counts_from_the_next_request_and_a_revoked_one_no_longer(
+    browser: Browsers, session: Session
+) -> None:
+    person, estate = with_password(session)
+    device = make.device(session, of=estate, audience="estate")
+    session.commit()
+    own = browser()
+    own.sign_in("+8613800138000", password=PASSWORD)
+    path = f"/v1/devices/{device.id}"
+    assert own.client.get(path).status_code == 404
+
+    grant = make.role(session, person, HeldRole.KEEPER, estate=estate)
+    session.commit()
+    seen = own.client.get(path)
+    assert seen.status_code == 200
+    headers = {"If-Match": seen.headers["ETag"], **own.csrf}
+    amended = own.client.patch(path, json={"place_en": "Lobby"}, headers=headers)
+    assert amended.status_code == 200, amended.text
+    assert make.changes(session, "devices")[-1].who == f"person:{person.id}"
+
+    roles.revoke_role(session, ADMINISTRATOR, grant.id, at=NOW)
+    session.commit()
+    assert own.client.get(path).status_code == 404
+    assert own.me()["roles"] == []
+
+
+def test_roles_are_given_and_taken_over_http_by_who_covers_the_place(
+    browser: Browsers, session: Session
+) -> None:
+    manager, estate = with_password(session)
+    make.role(session, manager, HeldRole.ESTATE_MANAGER, estate=estate)
+    session.commit()
+    own = browser()
+    own.sign_in("+8613800138000", password=PASSWORD)
+    new = {
+        "name": "李伟",
+        "phone": "138 0013 8001",
+        "role": {"role": "resident", "estate_id": estate.id},
+    }
+
+    added = own.client.post("/v1/people", json=new, headers=own.csrf)
+    assert added.status_code == 201, added.text
+    where = added.headers["Location"]
+    assert own.client.get(where).json()["phone"] == "+8613800138001"
+    given = own.client.post(
+        f"{where}/roles", json={"role": "keeper", "estate_id": estate.id}, headers=own.csrf
+    )
+    assert given.status_code == 201
+    listed = own.client.get(f"/v1/roles?estate_id={estate.id}").json()["roles"]
+    assert [each["role"] for each in listed] == ["estate_manager", "resident", "keeper"]
+
+    taken = given.headers["Location"]
+    assert own.client.delete(taken, headers=own.csrf).status_code == 204
+    assert own.client.get(taken).json()["revoked_by"] == f"person:{manager.id}"
+    pages = own.client.get(f"/v1/roles?estate_id={estate.id}&limit=1").json()
+    assert pages["next"] == str(pages["roles"][0]["id"])
+    assert len(own.client.get("/v1/people").json()["people"]) == 2

@@ -1,0 +1,262 @@
+"""Every route against everyone who may ask: `routes.txt` says what each is answered, and each cell is held.
+
+An answer is `yes`, or the status that refuses: 401, 403, 404. A route without a row fails. A route that
+answers otherwise to another body has a row for each, told apart in brackets.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from aed import db
+from aed.app import create_app
+from aed.db import database_of, open_database
+from aed.settings import Settings
+from tests import make
+from tests.accounts import everyone
+from tests.accounts.everyone import PASSWORD, PHONE, Everyone
+from tests.make import PATIENT
+from tests.throwaway_postgres import copy_database, drop_database
+
+TABLE = Path(__file__).with_name("routes.txt")
+NOT_OURS = {"/v1/openapi.json", "/docs", "/docs/oauth2-redirect"}
+"""FastAPI's own pages: the same for everyone."""
+ANSWERS = ("yes", "401", "403", "404")
+OTHERS = "everyone else"
+QUERIES = {
+    "GET /v1/nearest": {"lat": "30.29", "lon": "120.1"},
+    "POST /v1/imports/devices": {"dry_run": "true"},  # it has a transaction of its own
+}
+LIST: dict[str, Any] = {
+    "content": b"source,source_id,region,lat,lon,place_en\ntown,1,CN-33,30.29,120.1,Lobby\n",
+    "headers": {"Content-Type": "text/csv"},
+}
+BODIES: dict[str, dict[str, Any]] = {
+    "POST /v1/sign-in": {"json": {"phone": PHONE, "password": PASSWORD}},
+    "POST /v1/lint": LIST,
+    "POST /v1/imports/devices": LIST,
+    "POST /v1/devices/{device_id}/join": {"json": {"other_id": "other_device_id"}},
+    "POST /v1/devices (of the estate)": {
+        "json": {"estate_id": "estate_id", "position": {"lat": 30.29, "lon": 120.1}, "audience": "public"}
+    },
+    "POST /v1/estates (of no neighbourhood)": {
+        "json": {"region": "CN-33", "name_en": "Court", "name_zh": "苑", "boundary": make.square(PATIENT)}
+    },
+    "POST /v1/people (a resident)": {
+        "json": {
+            "name": "Li Wei",
+            "phone": "+86 138 0013 8009",
+            "role": {"role": "resident", "estate_id": "estate_id"},
+        }
+    },
+    "POST /v1/people/{person_id}/roles (keeper)": {"json": {"role": "keeper", "estate_id": "estate_id"}},
+    "POST /v1/people/{person_id}/roles (administrator)": {"json": {"role": "administrator"}},
+}
+"""Where the document's example is not enough, or another body is answered otherwise."""
+
+
+def table(people: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Route to who asks to what is answered. Lines that begin with # are remarks."""
+    rows: dict[str, dict[str, str]] = {}
+    others: dict[str, str] = {}
+    for line in TABLE.read_text(encoding="utf-8").splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        if not line.startswith(" "):
+            route = line.strip()
+            assert route not in rows, f"{route} has two rows"
+            rows[route] = {}
+            continue
+        answer, _, named = line.partition(":")
+        assert answer.strip() in ANSWERS, line
+        for who in (each.strip() for each in named.split(",")):
+            assert who not in rows[route], f"{route}: {who} twice"
+            if who == OTHERS:
+                assert route not in others, f"{route}: {OTHERS} twice"
+                others[route] = answer.strip()
+            else:
+                rows[route][who] = answer.strip()
+    for route, answer in others.items():
+        assert answer != "yes" or not {"403", "404"} & set(rows[route].values()), f"{route}: name who may"
+        rows[route] = dict.fromkeys(people, answer) | rows[route]
+    return rows
+
+
+def as_table(found: Mapping[str, Mapping[str, str]]) -> str:
+    """The same back: the commonest answer of a row, or the commonest refusal, is everyone else's."""
+    lines = []
+    for route, row in found.items():
+        count = Counter(row.values())
+        if count["403"] or count["404"]:
+            del count["yes"]
+        commonest = max(count, key=lambda answer: count[answer])
+        lines.append(route)
+        for answer in ANSWERS:
+            named = [who for who, cell in row.items() if cell == answer and answer != commonest]
+            if answer == commonest:
+                named = [OTHERS]
+            if named:
+                lines.append(f"    {answer}: {', '.join(named)}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def routes_of(app: FastAPI) -> set[str]:
+    """METHOD path of everything that is mounted, documented or not."""
+    found: set[str] = set()
+
+    def walk(routes: Any, prefix: str) -> None:
+        for route in routes:
+            if (inner := getattr(route, "original_router", None)) is not None:
+                walk(inner.routes, prefix + route.include_context.prefix)
+                continue
+            found.update(f"{method} {prefix}{route.path}" for method in route.methods - {"HEAD", "OPTIONS"})
+
+    walk(app.routes, "")
+    return {each for each in found if each.split(" ", 1)[1] not in NOT_OURS}
+
+
+@pytest.fixture(scope="module", params=("spatialite", "postgis"))
+def asking(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[TestClient, Everyone]]:
+    """The app on a world of its own, whose register forgets each change as soon as it has answered."""
+    path = tmp_path_factory.mktemp("routes") / "aed.sqlite"
+    if request.param == "spatialite":
+        shutil.copyfile(request.getfixturevalue("spatialite_template"), path)
+        url = f"sqlite:///{path}"
+    else:
+        url = copy_database(request.getfixturevalue("postgis_template"), "routes")
+    settings = Settings(database_url=url, walking_network=path.with_name("none.npz"), access_log=False)
+    database = open_database(settings)
+    with database.writing.begin() as session:
+        made = everyone.build(session)
+    database.close()
+    app = create_app(settings)
+    app.dependency_overrides[db._writing] = rolled_back
+    with TestClient(app, base_url="https://testserver", raise_server_exceptions=False) as client:
+        yield client, made
+    if request.param == "postgis":
+        drop_database(url)
+
+
+def rolled_back(request: Request) -> Iterator[Session]:
+    with db.answering(), database_of(request).writing() as session:
+        yield session
+        session.flush()
+        session.rollback()
+
+
+def answered(client: TestClient, made: Everyone, document: dict[str, Any], route: str, who: str) -> str:
+    """What that one is answered, as a cell: whatever is wrong with the question itself counts as yes."""
+    method, path = route.partition(" (")[0].split(" ", 1)
+    headers = dict(made.headers[who])
+    sent: dict[str, Any] = {}
+    body = document["paths"][path][method.lower()].get("requestBody")
+    if route in BODIES:
+        sent |= BODIES[route]
+        if "json" in sent:
+            sent["json"] = _with_ids(sent["json"], made)
+        headers |= sent.pop("headers", {})
+    elif body is not None:
+        schema = body["content"]["application/json"]["schema"]
+        schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+        sent["json"] = schema["examples"][0]
+    if method in ("PATCH", "PUT", "DELETE"):
+        headers["If-Match"] = '"1"'
+    where = path.format(**made.known)
+    answer = client.request(method, where, params=QUERIES.get(route), headers=headers, **sent)
+    client.cookies.clear()
+    assert answer.status_code < 500, (route, who, answer.text)
+    assert answer.status_code != 429, (route, who, "the test itself asks too much")
+    return str(answer.status_code) if answer.status_code in (401, 403, 404) else "yes"
+
+
+def _with_ids(body: Any, made: Everyone) -> Any:
+    """Where a body names what the world has, by its name, its id."""
+    if isinstance(body, dict):
+        return {name: _with_ids(value, made) for name, value in body.items()}
+    return made.known.get(body, body) if isinstance(body, str) else body
+
+
+def test_every_route_has_a_row_and_every_row_a_route(asking: tuple[TestClient, Everyone]) -> None:
+    client, made = asking
+    app = client.app
+    assert isinstance(app, FastAPI)
+
+    rows = table(made.headers)
+    told = {route.partition(" (")[0] for route in rows}
+    assert routes_of(app) == told, f"give each route its row in {TABLE.name}, and read every cell of it"
+    documented = {
+        f"{method.upper()} {path}" for path, item in app.openapi()["paths"].items() for method in item
+    }
+    assert documented == told
+    assert set(BODIES) <= set(rows)
+    for route, row in rows.items():
+        assert set(row) == set(made.headers), route
+
+
+def test_every_cell_holds(asking: tuple[TestClient, Everyone]) -> None:
+    """The whole table: what differs is told, and how the table would have it."""
+    client, made = asking
+    app = client.app
+    assert isinstance(app, FastAPI)
+    document = client.get("/v1/openapi.json").json()
+    expected = table(made.headers)
+    routes = sorted(routes_of(app) | set(BODIES), key=lambda each: each.split(" ", 1)[::-1])
+    found: dict[str, dict[str, str]] = {}
+    differs = []
+    for route in routes:
+        found[route] = {}
+        for who in made.headers:
+            cell = found[route][who] = answered(client, made, document, route, who)
+            if "sign-in" in route:  # it has transactions of its own: who signs in again is signed out before
+                with app.state.database.writing.begin() as session:
+                    session.execute(text("DELETE FROM sign_in_tries"))
+                    session.execute(text("UPDATE sign_ins SET ended_at = NULL"))
+            told = expected.get(route, {}).get(who)
+            if cell != told:
+                differs.append(f"{route} by {who}: {cell}, not {told}")
+    assert not differs, "\n".join([*differs, "", "As the app has it:", "", as_table(found)])
+
+
+def test_no_route_changes_anything_for_a_page_that_does_not_send_its_word(
+    asking: tuple[TestClient, Everyone],
+) -> None:
+    """A cookie alone is what a form of another site would send. Signing in needs none: it has the secret."""
+    client, made = asking
+    app = client.app
+    assert isinstance(app, FastAPI)
+    cookie = {"Cookie": made.headers["administrator"]["Cookie"], "If-Match": '"1"'}
+    changing = [route for route in routes_of(app) if not route.startswith("GET ")]
+
+    for route in sorted(changing):
+        if route in ("POST /v1/sign-in", "POST /v1/sign-in/code"):
+            continue
+        method, path = route.split(" ", 1)
+        body = None if method == "DELETE" else {}
+        answer = client.request(method, path.format(**made.known), headers=cookie, json=body)
+        assert answer.status_code == 403, (route, answer.text)
+        assert "csrf_token" in answer.json()["detail"], route
+    assert len(changing) >= 20
+
+
+def test_the_table_reads_back_as_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {
+        "GET /a": {"nobody": "401", "one": "yes", "two": "yes", "three": "404"},
+        "PUT /b": {"nobody": "403", "one": "403", "two": "403", "three": "403"},
+    }
+    (tmp_path / "t.txt").write_text("# a remark\n" + as_table(rows), encoding="utf-8")
+    monkeypatch.setattr("tests.accounts.test_routes.TABLE", tmp_path / "t.txt")
+
+    assert table(["nobody", "one", "two", "three"]) == rows

@@ -1,0 +1,49 @@
+"""The whole way, with the program as a process: asked for, spooled by the timetable, read, signed in."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import httpx2
+import orjson
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules.sign_in import COOKIE
+from tests import make
+from tests.commands import serving
+
+
+def test_a_code_comes_out_of_the_spool_and_signs_in(
+    session: Session, database_url: str, tmp_path: Path
+) -> None:
+    person = make.person(session, phone="138 0013 8000", language="en")
+    session.commit()
+    spool = tmp_path / "outbox"
+    settings = {
+        "AED_DATABASE_URL": database_url,
+        "AED_RUN_JOBS": "true",
+        "AED_OUTBOX_SPOOL": str(spool),
+    }
+
+    with (
+        serving(tmp_path / "serve.log", **settings) as url,
+        httpx2.Client(base_url=url, timeout=30) as client,
+    ):
+        assert client.post("/v1/sign-in/code", json={"phone": "13800138000"}).status_code == 202
+        until = time.monotonic() + 30
+        while not list(spool.glob("*.jsonl")) and time.monotonic() < until:
+            time.sleep(0.1)
+        (written,) = spool.glob("*.jsonl")
+        said = orjson.loads(written.read_bytes())
+        found = re.search(r"\b\d{6}\b", said["text"])
+        assert found is not None
+        signed_in = client.post("/v1/sign-in", json={"phone": "13800138000", "code": found.group()})
+        assert signed_in.status_code == 200
+        client.cookies.clear()
+        key = signed_in.headers["set-cookie"].split("=", 1)[1].split(";")[0]
+        me = client.get("/v1/me", headers={"Cookie": f"{COOKIE}={key}"}).json()
+        assert me["person_id"] == person.id
+
+    assert found.group() not in (tmp_path / "serve.log").read_text()

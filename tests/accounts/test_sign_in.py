@@ -1,0 +1,494 @@
+"""Signing in by password and by code: what works, what it costs to guess, and what a stranger learns."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.actions import passwords, sign_in
+from aed.accounts.actions.passwords import HASHER, NOBODYS
+from aed.accounts.api import sign_in as api
+from aed.accounts.models import SignIn, SignInCode
+from aed.accounts.rules.roles import HeldRole
+from aed.accounts.rules.sign_in import COOKIE
+from aed.db import Database
+from aed.errors import NotSignedIn, TooBusy
+from aed.notifications.models import Outgoing
+from tests import make
+from tests.accounts.conftest import Browser, codes_sent, forget_tries
+from tests.make import ADMINISTRATOR
+
+PHONE, UNKNOWN = "+86 138 0013 8000", "+86 138 0013 8999"
+PASSWORD = "four words are enough"
+type Browsers = Callable[[], Browser]
+
+
+@pytest.fixture
+def person_id(session: Session) -> int:
+    """Somebody with a number and a password, who is a resident."""
+    person = make.person(session, phone=PHONE, password=PASSWORD)
+    make.role(session, person, HeldRole.RESIDENT, estate=make.estate(session))
+    session.commit()
+    return person.id
+
+
+def test_nobody_is_signed_in_by_a_wrong_password(browser: Browsers, person_id: int) -> None:
+    stranger = browser()
+
+    assert stranger.sign_in(PHONE, password="not the password").status_code == 401
+
+    assert stranger.me()["role"] == "anyone"
+    assert COOKIE not in stranger.client.cookies
+
+
+def test_a_password_signs_in_until_one_signs_out(browser: Browsers, person_id: int) -> None:
+    own = browser()
+
+    answer = own.sign_in("138 0013 8000", password=PASSWORD)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["person_id"] == person_id
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith(f"{COOKIE}=")
+    assert {"Path=/", "Secure", "HttpOnly", "SameSite=lax"} <= set(cookie.split("; "))
+    assert "Domain" not in cookie
+    assert own.me()["person_id"] == person_id
+    assert own.me()["roles"][0]["role"] == "resident"
+
+    assert own.client.delete("/v1/sign-in", headers=own.csrf).status_code == 204
+    assert own.me()["role"] == "anyone"
+
+
+def test_a_cookie_that_was_kept_is_worth_nothing_after_signing_out(browser: Browsers, person_id: int) -> None:
+    own = browser()
+    own.sign_in(PHONE, password=PASSWORD)
+    kept = own.client.cookies[COOKIE]
+    own.client.delete("/v1/sign-in", headers=own.csrf)
+
+    thief = browser()
+    answer = thief.client.get("/v1/me", headers={"Cookie": f"{COOKIE}={kept}"})
+
+    assert answer.json()["role"] == "anyone"
+
+
+def test_a_code_signs_in_once(browser: Browsers, person_id: int, session: Session) -> None:
+    own, other = browser(), browser()
+    assert own.ask_for_code(PHONE).status_code == 202
+    (code,) = codes_sent(session)
+
+    assert own.sign_in(PHONE, code=f" {code[:3]} {code[3:]}").status_code == 200
+    assert own.me()["person_id"] == person_id
+    assert other.sign_in(PHONE, code=code).status_code == 401
+
+
+def test_a_code_is_good_for_five_tries(browser: Browsers, person_id: int, session: Session) -> None:
+    own = browser()
+    own.ask_for_code(PHONE)
+    (code,) = codes_sent(session)
+    wrong = "000000" if code != "000000" else "000001"
+
+    for _ in range(5):
+        assert own.sign_in(PHONE, code=wrong).status_code == 401
+
+    assert own.sign_in(PHONE, code=code).status_code == 401
+
+
+def test_a_code_is_good_for_ten_minutes(database: Database, person_id: int, session: Session) -> None:
+    from aed.notifications import actions as outbox
+
+    asked_at = clock.now()
+    phone = "+8613800138000"
+    sign_in.ask_for_code(database, phone=phone, address="10.0.0.1", send=outbox.put, at=asked_at)
+    (code,) = codes_sent(session)
+
+    def by_code(minutes: float) -> sign_in.SignedIn:
+        return sign_in.sign_in_by_code(
+            database,
+            phone=phone,
+            code=code,
+            address="10.0.0.1",
+            lasts=timedelta(days=1),
+            at=asked_at + timedelta(minutes=minutes),
+        )
+
+    with pytest.raises(NotSignedIn):
+        by_code(10)
+    assert by_code(9.9).person_id == person_id
+
+
+def test_a_new_code_takes_the_place_of_the_one_before(
+    browser: Browsers, person_id: int, session: Session
+) -> None:
+    own = browser()
+    own.ask_for_code(PHONE)
+    own.ask_for_code(PHONE)
+    first, second = codes_sent(session)
+
+    if first != second:
+        assert own.sign_in(PHONE, code=first).status_code == 401
+    assert own.sign_in(PHONE, code=second).status_code == 200
+
+
+def test_of_many_who_send_the_same_code_at_once_one_gets_in(
+    browser: Browsers, database: Database, person_id: int, session: Session
+) -> None:
+    browser().ask_for_code(PHONE)
+    (code,) = codes_sent(session)
+    together = threading.Barrier(4)
+    got_in: list[bool] = []
+
+    def come(number: int) -> None:
+        together.wait()
+        try:
+            sign_in.sign_in_by_code(
+                database,
+                phone="+8613800138000",
+                code=code,
+                address=f"10.0.0.{number}",
+                lasts=timedelta(days=1),
+                at=clock.now(),
+            )
+        except NotSignedIn:
+            got_in.append(False)
+        else:
+            got_in.append(True)
+
+    threads = [threading.Thread(target=come, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(got_in) == [False, False, False, True]
+    assert session.scalar(select(func.count()).select_from(SignIn)) == 1
+
+
+def test_of_two_codes_asked_for_at_once_one_is_good(
+    browser: Browsers, database: Database, person_id: int, session: Session
+) -> None:
+    from aed.notifications import actions as outbox
+
+    together = threading.Barrier(2)
+
+    def ask(number: int) -> None:
+        together.wait()
+        sign_in.ask_for_code(
+            database, phone="+8613800138000", address=f"10.0.0.{number}", send=outbox.put, at=clock.now()
+        )
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    codes = codes_sent(session)
+    assert len(codes) == 2
+    statuses = [browser().sign_in(PHONE, code=code).status_code for code in codes]
+    assert statuses.count(200) == 1
+
+
+def test_with_a_code_one_sets_the_own_password_and_every_other_browser_is_signed_out(
+    browser: Browsers, person_id: int, session: Session
+) -> None:
+    forgotten, own = browser(), browser()
+    forgotten.sign_in(PHONE, password=PASSWORD)
+    own.ask_for_code(PHONE)
+    (code,) = codes_sent(session)
+    new = "quite another pass phrase"
+
+    assert own.sign_in(PHONE, code=code, new_password="short").status_code == 422
+    assert own.sign_in(PHONE, password=PASSWORD, new_password=new).status_code == 422
+    assert own.sign_in(PHONE, code="000000" if code != "000000" else "1", new_password=new).status_code == 401
+    assert forgotten.me()["person_id"] == person_id, "nothing has happened yet"
+    assert own.sign_in(PHONE, code=code, new_password=new).status_code == 200
+
+    assert own.me()["person_id"] == person_id
+    assert forgotten.me()["role"] == "anyone"
+    assert browser().sign_in(PHONE, password=PASSWORD).status_code == 401
+    assert browser().sign_in(PHONE, password=new).status_code == 200
+
+
+# --- what a stranger learns -----------------------------------------------------------------------------
+
+
+def test_a_number_with_an_account_is_answered_like_one_without(
+    browser: Browsers, person_id: int, session: Session
+) -> None:
+    stranger = browser()
+
+    def told(phone: str) -> list[tuple[int, object]]:
+        forget_tries(session)
+        answers = [
+            stranger.sign_in(phone, password="a wrong password"),
+            stranger.ask_for_code(phone),
+            stranger.sign_in(phone, code="12345"),
+        ]
+        answers += [stranger.ask_for_code(phone) for _ in range(5)]
+        answers += [stranger.sign_in(phone, password="a wrong password") for _ in range(10)]
+        return [
+            (answer.status_code, {**answer.json(), "headers": sorted(answer.headers)}) for answer in answers
+        ]
+
+    known = told(PHONE)
+
+    assert known == told(UNKNOWN)
+    assert {status for status, _ in known} == {401, 202, 429}
+    assert session.scalar(select(func.count()).select_from(Outgoing)) == 5, "none for the unknown number"
+
+
+def test_an_unknown_number_costs_the_same_hashing(
+    browser: Browsers, person_id: int, session: Session
+) -> None:
+    """Ratios: a hash costs tens of milliseconds, everything else a few."""
+    stranger = browser()
+
+    def seconds(phone: str) -> float:
+        forget_tries(session)
+        taken = []
+        for _ in range(7):
+            began = time.perf_counter()
+            assert stranger.sign_in(phone, password="a wrong password").status_code == 401
+            taken.append(time.perf_counter() - began)
+        return statistics.median(taken)
+
+    seconds(PHONE)
+    assert 0.5 < seconds(PHONE) / seconds(UNKNOWN) < 2.0
+
+
+def test_nobodys_hash_has_the_parameters_of_everybodys() -> None:
+    assert NOBODYS.rsplit("$", 2)[0] == HASHER.hash("x").rsplit("$", 2)[0]
+    assert not passwords.is_right("", None)
+
+
+def test_whoever_has_no_password_is_answered_as_if_it_were_wrong(browser: Browsers, session: Session) -> None:
+    make.person(session, phone=PHONE)
+    session.commit()
+
+    for given in ("", "anything at all"):
+        assert browser().sign_in(PHONE, password=given or "x").status_code == 401
+
+
+# --- how often ------------------------------------------------------------------------------------------
+
+
+def test_after_ten_wrong_passwords_the_right_one_waits_and_a_code_still_works(
+    browser: Browsers, person_id: int, session: Session
+) -> None:
+    own = browser()
+    for _ in range(10):
+        assert own.sign_in(PHONE, password="a wrong password").status_code == 401
+
+    locked = own.sign_in(PHONE, password=PASSWORD)
+
+    assert locked.status_code == 429
+    assert COOKIE not in own.client.cookies
+    own.ask_for_code(PHONE)
+    assert own.sign_in(PHONE, code=codes_sent(session)[0]).status_code == 200
+
+
+def by_password(database: Database, password: str, *, address: str, after_minutes: float) -> sign_in.SignedIn:
+    return sign_in.sign_in_by_password(
+        database,
+        phone="+8613800138000",
+        password=password,
+        address=address,
+        lasts=timedelta(days=1),
+        at=clock.now() + timedelta(minutes=after_minutes),
+    )
+
+
+def test_a_lock_opens_after_a_quarter_of_an_hour(database: Database, person_id: int) -> None:
+    for number in range(12):
+        with pytest.raises((NotSignedIn, TooBusy)):
+            by_password(database, "a wrong password", address=f"10.0.0.{number}", after_minutes=0)
+    with pytest.raises(TooBusy):
+        by_password(database, PASSWORD, address="10.0.1.1", after_minutes=14)
+
+    assert by_password(database, PASSWORD, address="10.0.1.1", after_minutes=16).person_id == person_id
+
+
+def test_getting_in_forgets_the_failures(database: Database, person_id: int) -> None:
+    for _ in range(3):
+        for _ in range(9):
+            with pytest.raises(NotSignedIn):
+                by_password(database, "a wrong password", address="10.0.0.1", after_minutes=0)
+        by_password(database, PASSWORD, address="10.0.0.1", after_minutes=0)
+
+
+def test_an_address_that_tries_many_numbers_is_stopped_and_its_neighbour_is_not(
+    database: Database, person_id: int
+) -> None:
+    def attempt(number: int, address: str) -> type[Exception] | None:
+        try:
+            sign_in.sign_in_by_password(
+                database,
+                phone=f"+86139{number:08}",
+                password="x",
+                address=address,
+                lasts=timedelta(days=1),
+                at=clock.now(),
+            )
+        except (NotSignedIn, TooBusy) as error:
+            return type(error)
+        return None
+
+    tried = [attempt(number, f"2001:db8::{number:x}") for number in range(52)]
+
+    assert tried == [NotSignedIn] * 50 + [TooBusy] * 2, "one customer's /64 is one address"
+    assert attempt(99, "2001:db8:0:1::1") is NotSignedIn
+
+
+def test_many_at_once_do_not_slip_past_the_limit(database: Database, person_id: int) -> None:
+    together = threading.Barrier(6)
+    seen: list[type[Exception]] = []
+
+    def come(number: int) -> None:
+        together.wait()
+        for _ in range(4):
+            try:
+                by_password(database, "a wrong password", address=f"10.0.0.{number}", after_minutes=0)
+            except (NotSignedIn, TooBusy) as error:
+                seen.append(type(error))
+
+    threads = [threading.Thread(target=come, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert seen.count(NotSignedIn) == 10
+    assert seen.count(TooBusy) == 14
+
+
+def test_a_flood_of_sign_ins_leaves_room_for_lookups(browser: Browsers, person_id: int) -> None:
+    own = browser()
+    with contextlib.ExitStack() as held:
+        for _ in range(api.AT_ONCE):
+            held.enter_context(api._place())
+        assert own.sign_in(PHONE, password=PASSWORD).status_code == 429
+        assert own.ask_for_code(PHONE).status_code == 429
+        assert own.client.get("/v1/nearest?lat=30.29&lon=120.1").status_code == 200
+
+    assert own.sign_in(PHONE, password=PASSWORD).status_code == 200
+
+
+# --- sessions of pages ----------------------------------------------------------------------------------
+
+
+def test_a_change_needs_the_pages_own_word(browser: Browsers, person_id: int) -> None:
+    own = browser()
+    own.sign_in(PHONE, password=PASSWORD)
+    path, body = f"/v1/people/{person_id}", {"name": "Wang Fang"}
+    if_match = {"If-Match": own.client.get(path).headers["ETag"]}
+
+    for csrf in ({}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": "0" * 64}, {"X-CSRF-Token": "é"}):
+        sent = {name: value.encode() for name, value in {**if_match, **csrf}.items()}
+        answer = own.client.patch(path, json=body, headers=sent)
+        assert answer.status_code == 403, answer.text
+        assert "csrf_token" in answer.json()["detail"]
+    assert own.client.delete("/v1/sign-in").status_code == 403
+    assert own.client.get(path).json()["name"] != "Wang Fang"
+
+    assert own.me()["csrf_token"] == own.csrf["X-CSRF-Token"]
+    assert own.client.patch(path, json=body, headers={**if_match, **own.csrf}).status_code == 200
+
+
+def test_another_browsers_word_is_not_taken(browser: Browsers, person_id: int) -> None:
+    own, other = browser(), browser()
+    own.sign_in(PHONE, password=PASSWORD)
+    other.sign_in(PHONE, password=PASSWORD)
+
+    assert own.client.delete("/v1/sign-in", headers=other.csrf).status_code == 403
+
+
+def test_a_form_of_another_site_cannot_sign_anybody_in(browser: Browsers, person_id: int) -> None:
+    body = f'{{"phone": "{PHONE}", "password": "{PASSWORD}"}}'
+    for kind in ("text/plain", "application/x-www-form-urlencoded"):
+        answer = browser().client.post("/v1/sign-in", content=body, headers={"Content-Type": kind})
+        assert answer.status_code == 422
+        assert "set-cookie" not in answer.headers
+
+
+def test_signing_in_again_ends_the_sign_in_before(
+    browser: Browsers, person_id: int, session: Session
+) -> None:
+    own = browser()
+    own.sign_in(PHONE, password=PASSWORD)
+    before = own.client.cookies[COOKIE]
+    own.sign_in(PHONE, password=PASSWORD)
+
+    assert own.client.cookies[COOKIE] != before
+    assert own.me()["person_id"] == person_id
+    kept = browser().client.get("/v1/me", headers={"Cookie": f"{COOKIE}={before}"})
+    assert kept.json()["role"] == "anyone"
+
+
+def test_a_sign_in_that_is_over_is_nobody_and_a_lookup_is_still_answered(
+    browser: Browsers, person_id: int, session: Session
+) -> None:
+    own = browser()
+    own.sign_in(PHONE, password=PASSWORD)
+    session.execute(update(SignIn).values(expires_at=clock.now()))
+    session.commit()
+
+    assert own.me()["role"] == "anyone"
+    assert own.client.get(f"/v1/people/{person_id}").status_code == 401
+    assert own.client.get("/v1/nearest?lat=30.29&lon=120.1").status_code == 200
+
+
+def test_signing_out_everywhere_ends_every_browser_and_a_new_password_too(
+    browser: Browsers, person_id: int, session: Session
+) -> None:
+    browsers = [browser() for _ in range(3)]
+    for each in browsers:
+        each.sign_in(PHONE, password=PASSWORD)
+
+    browsers[0].client.delete("/v1/sign-in?everywhere=true", headers=browsers[0].csrf)
+    assert [each.me()["role"] for each in browsers] == ["anyone"] * 3
+
+    browsers[1].sign_in(PHONE, password=PASSWORD)
+    passwords.set_password(session, ADMINISTRATOR, person_id, "another pass phrase", at=clock.now())
+    session.commit()
+    assert browsers[1].me()["role"] == "anyone"
+    assert browsers[1].sign_in(PHONE, password=PASSWORD).status_code == 401
+    assert browsers[1].sign_in(PHONE, password="another pass phrase").status_code == 200
+
+
+def test_a_key_is_stored_only_as_its_hash_and_a_code_only_until_it_is_sent(
+    browser: Browsers, person_id: int, session: Session
+) -> None:
+    own = browser()
+    own.sign_in(PHONE, password=PASSWORD)
+    own.ask_for_code(PHONE)
+    (code,) = codes_sent(session)
+
+    for table in ("sign_ins", "sign_in_codes", "sign_in_tries", "accounts", "person_changes"):
+        rows = str(session.execute(text(f"SELECT * FROM {table}")).all())  # noqa: S608 - the test's own names
+        assert own.client.cookies[COOKIE] not in rows
+        assert PASSWORD not in rows
+        assert f"'{code}'" not in rows
+
+
+def test_what_is_over_is_forgotten(browser: Browsers, person_id: int, session: Session) -> None:
+    own = browser()
+    own.sign_in(PHONE, password=PASSWORD)
+    own.ask_for_code(PHONE)
+
+    sign_in.forget_what_is_over(session, at=clock.now())
+    assert session.scalar(select(func.count()).select_from(SignIn)) == 1
+    assert session.scalar(select(func.count()).select_from(SignInCode)) == 1
+
+    sign_in.forget_what_is_over(session, at=clock.now() + timedelta(days=100))
+    for model in (SignIn, SignInCode):
+        assert session.scalar(select(func.count()).select_from(model)) == 0
+    assert session.execute(text("SELECT count(*) FROM sign_in_tries")).scalar_one() == 0

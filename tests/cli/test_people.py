@@ -1,0 +1,102 @@
+"""aed people, aed roles: from nobody to an administrator who can sign in."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from aed.settings import Settings
+from tests import make
+from tests.cli.conftest import Aed
+
+PASSWORD = "four words are enough"
+
+
+def id_in(said: str) -> str:
+    found = re.search(r"\d+", said)
+    assert found is not None, said
+    return found.group()
+
+
+def set_password(aed: Aed, monkeypatch: pytest.MonkeyPatch, person: str, given: str, **how: bool) -> str:
+    """With the password on standard input, as a script would have it."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(given + "\n"))
+    said = aed("people", "set-password", person, **how)
+    assert given not in said.out + said.err
+    return said.out + said.err
+
+
+def test_a_fresh_machine_gets_its_first_administrator(
+    aed: Aed,
+    session: Session,
+    settings: Settings,
+    client_on: Callable[[Settings], TestClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    person = id_in(aed("people", "add", "王芳", "138 0013 8000").out)
+    aed("roles", "grant", person, "administrator")
+    set_password(aed, monkeypatch, person, PASSWORD)
+
+    client = client_on(settings)
+    client.base_url = "https://testserver"
+    signed_in = client.post("/v1/sign-in", json={"phone": "13800138000", "password": PASSWORD})
+    assert signed_in.status_code == 200
+    assert client.get("/v1/me").json()["role"] == "administrator"
+
+    assert aed("people", "sign-out", person).out == "Sign-ins ended: 1.\n"
+    assert client.get("/v1/me").json()["role"] == "anyone"
+
+
+def test_a_number_is_at_home_in_the_region(aed: Aed, session: Session) -> None:
+    make.region(session, "JP-12", country="JP", holiday_calendar=None)
+    session.commit()
+
+    person = id_in(aed("people", "add", "Sato", "090-1234-5678", "--region", "JP-12", "--language", "en").out)
+
+    shown = aed("people", "show", person).out
+    assert "+819012345678" in shown
+    assert "by code" in shown
+    aed("people", "amend", person, "name=Sato Hanako", "channel=voice")
+    shown = aed("people", "show", person).out
+    assert "Sato → Sato Hanako" in shown
+    assert "voice" in shown
+    assert "Sato Hanako" in aed("people", "list").out
+
+
+def test_a_role_is_given_listed_and_taken_back(aed: Aed, session: Session) -> None:
+    estate = make.estate(session).id
+    session.commit()
+    person = id_in(aed("people", "add", "王芳", "138 0013 8000").out)
+
+    grant = id_in(aed("roles", "grant", person, "keeper", "--estate", estate).out)
+    assert f"estate {estate}" in aed("roles", "list", "--estate", estate).out
+    assert "dispatcher" in aed("roles", "grant", person, "dispatcher", "--region", "CN-33").out
+    assert "dispatcher" in aed("roles", "list", "--region", "CN-33").out
+
+    aed("roles", "revoke", grant)
+    assert "keeper" not in aed("roles", "list", "--person", person).out
+    assert "keeper" in aed("roles", "list", "--person", person, "--revoked").out
+    assert "keeper" in aed("people", "show", person).out
+
+
+def test_what_cannot_be_meant_is_told_in_one_sentence(
+    aed: Aed, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.estate(session)
+    session.commit()
+    person = id_in(aed("people", "add", "王芳", "138 0013 8000").out)
+
+    assert "digits" in aed("people", "add", "李伟", "nobody", fails=True).err
+    assert "already" in aed("people", "add", "李伟", "+86 13800138000", fails=True).err
+    assert "no region 'XX'" in aed("people", "add", "李伟", "138 0013 8001", "--region", "XX", fails=True).err
+    assert "held on" in aed("roles", "grant", person, "resident", "--region", "CN-33", fails=True).err
+    assert "held on" in aed("roles", "grant", person, "lead", fails=True).err
+    assert "no estate 99" in aed("roles", "grant", person, "resident", "--estate", 99, fails=True).err
+    assert "no role 99" in aed("roles", "revoke", 99, fails=True).err
+    assert "no person 99" in aed("people", "show", 99, fails=True).err
+    assert "10 to 200" in set_password(aed, monkeypatch, person, "short", fails=True)
