@@ -23,6 +23,7 @@ from aed.interchange.actions.thresholds import thresholds_in
 from aed.interchange.jobs import run_feeds
 from aed.interchange.rules.targets import why_refused
 from aed.settings import Settings
+from aed.training.jobs import end_offers
 
 log = structlog.get_logger("aed")
 
@@ -44,7 +45,15 @@ def _feeds(database: Database, settings: Settings) -> None:
         log.info("feed", name=run.name, result=str(run.result), said=run.said)
 
 
-TIMETABLE: Final = (Job("feeds", every=timedelta(minutes=1), run=_feeds),)
+def _offers(database: Database, _settings: Settings) -> None:
+    if ended := end_offers(database, clock.now()):
+        log.info("offers", ended=ended)
+
+
+TIMETABLE: Final = (
+    Job("feeds", every=timedelta(minutes=1), run=_feeds),
+    Job("offers", every=timedelta(minutes=1), run=_offers),
+)
 
 
 def fetching(settings: Settings) -> Fetching:

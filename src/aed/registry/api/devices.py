@@ -9,20 +9,9 @@ from fastapi import APIRouter, Query, Request, Response
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.db import ReadSession, WriteSession
-from aed.errors import InvalidInput
 from aed.registry import queries
 from aed.registry.actions import devices as actions
-from aed.registry.api.requests import (
-    Cursor,
-    DeviceId,
-    IfMatch,
-    Limit,
-    RowId,
-    after,
-    may_see_history,
-    tag,
-    version_in,
-)
+from aed.registry.api.requests import DeviceId, may_see_history
 from aed.registry.rules.device import DeviceState
 from aed.registry.schemas.devices import (
     ConsumableAmend,
@@ -36,19 +25,10 @@ from aed.registry.schemas.devices import (
     Link,
 )
 from aed.registry.schemas.fields import ChangeOut
+from aed.requests import Cursor, IfMatch, Limit, RowId, after, box_in, tag, version_in
 from aed.sharing.rules import Audience
 
 router = APIRouter()
-
-
-def parse_box(bbox: str) -> queries.Box:
-    """west,south,east,north."""
-    parts = bbox.split(",")
-    try:
-        west, south, east, north = (float(part) for part in parts)
-    except ValueError:
-        raise InvalidInput("bbox must be four numbers: west,south,east,north.", field="bbox") from None
-    return queries.Box(west, south, east, north)
 
 
 @router.get("/devices")
@@ -70,7 +50,7 @@ def list_devices(
         viewer,
         limit=limit + 1,
         after_id=after(cursor),
-        box=parse_box(bbox) if bbox is not None else None,
+        box=queries.Box(*box_in(bbox)) if bbox is not None else None,
         estate_id=estate_id,
         region=region,
         audience=audience,
