@@ -11,6 +11,7 @@ linting.py   aed lint
 feeds.py     aed feeds
 reviews.py   aed reviews, sources
 register.py  aed devices, estates, gates, consumables, holidays, regions
+training.py  aed courses, sessions, enrol, enrolments, certificates
 tokens.py    aed tokens
 demo.py      aed demo
 """
@@ -22,7 +23,20 @@ from io import TextIOWrapper
 
 import typer
 
-from aed.cli import backups, demo, exports, feeds, imports, linting, lookup, register, reviews, server, tokens
+from aed.cli import (
+    backups,
+    demo,
+    exports,
+    feeds,
+    imports,
+    linting,
+    lookup,
+    register,
+    reviews,
+    server,
+    tokens,
+    training,
+)
 from aed.cli.context import answering_errors
 
 app = typer.Typer(
@@ -45,7 +59,8 @@ app.add_typer(feeds.feeds, name="feeds")
 app.add_typer(reviews.reviews, name="reviews")
 app.add_typer(reviews.sources, name="sources")
 app.add_typer(tokens.tokens, name="tokens")
-for name, group in register.GROUPS.items():
+app.command("enrol")(training.enrol)
+for name, group in (register.GROUPS | training.GROUPS).items():
     app.add_typer(group, name=name)
 
 

@@ -61,6 +61,7 @@ def fields_in[SchemaT: BaseModel](shape: type[SchemaT], given: Iterable[str]) ->
         values[name.strip()] = _value(value)
     _gather(values, "position", {"lat": "lat", "lon": "lon", "datum": "datum"})
     _gather(values, "keeper", {"keeper_name": "name", "keeper_phone": "phone"})
+    _gather(values, "trainer", {"trainer_name": "name", "trainer_phone": "phone"})
     try:
         return shape.model_validate(values)
     except ValidationError as error:
@@ -89,14 +90,16 @@ def _gather(values: dict[str, object], into: str, parts: dict[str, str]) -> None
         values[into] = found
 
 
-def _show(shown: BaseModel) -> None:
+def show_fields(shown: BaseModel) -> None:
+    """A field a line."""
     for name, value in shown.model_dump(mode="json").items():
         if isinstance(value, dict | list):
             value = json.dumps(value, ensure_ascii=False)
         say(f"{name}: {'' if value is None else value}")
 
 
-def _show_history(session: Session, subject: str, subject_id: int) -> None:
+def show_history(session: Session, subject: str, subject_id: int) -> None:
+    """Who changed what and when, newest first."""
     for change in queries.changes(session, subject=subject, subject_id=str(subject_id)):
         say(f"{change.at:%Y-%m-%d %H:%M:%SZ}  {change.who}")
         for name, (before, after) in change.fields.items():
@@ -123,7 +126,7 @@ def show_region(code: Annotated[str, typer.Argument(help="Its code")]) -> None:
         region = accounts.region_by_code(session, code)
         parent = next((each.code for each in accounts.regions(session) if each.id == region.parent_id), None)
         shown = {name: getattr(region, name) for name in RegionIn.model_fields if name != "parent"}
-        _show(RegionIn.model_validate({**shown, "parent": parent}))
+        show_fields(RegionIn.model_validate({**shown, "parent": parent}))
 
 
 @regions.command("list")
@@ -183,14 +186,14 @@ def withdraw_estate(estate_id: Id, version: Version = None) -> None:
 def estate_history(estate_id: Id) -> None:
     """Who changed what and when, newest first."""
     with reading() as session:
-        _show_history(session, "estates", queries.estate(session, operator(), estate_id).id)
+        show_history(session, "estates", queries.estate(session, operator(), estate_id).id)
 
 
 @estates_group.command("show")
 def show_estate(estate_id: Id) -> None:
     """All of one estate."""
     with reading() as session:
-        _show(EstateOut.of(queries.estate(session, operator(), estate_id)))
+        show_fields(EstateOut.of(queries.estate(session, operator(), estate_id)))
 
 
 @estates_group.command("list")
@@ -236,14 +239,14 @@ def amend_gate(gate_id: Id, given: Fields, version: Version = None) -> None:
 def show_gate(gate_id: Id) -> None:
     """All of one gate."""
     with reading() as session:
-        _show(GateOut.of(queries.gate(session, operator(), gate_id)))
+        show_fields(GateOut.of(queries.gate(session, operator(), gate_id)))
 
 
 @gates_group.command("history")
 def gate_history(gate_id: Id) -> None:
     """Who changed what and when, newest first."""
     with reading() as session:
-        _show_history(session, "gates", queries.gate(session, operator(), gate_id).id)
+        show_history(session, "gates", queries.gate(session, operator(), gate_id).id)
 
 
 @gates_group.command("withdraw")
@@ -306,7 +309,7 @@ def withdraw_device(device_id: Id, version: Version = None) -> None:
 def show_device(device_id: Id) -> None:
     """All of one device."""
     with reading() as session:
-        _show(DeviceOut.of(queries.device(session, operator(), device_id), operator()))
+        show_fields(DeviceOut.of(queries.device(session, operator(), device_id), operator()))
 
 
 @devices_group.command("list")
@@ -337,7 +340,7 @@ def list_devices(
 def device_history(device_id: Id) -> None:
     """Who changed what and when, newest first."""
     with reading() as session:
-        _show_history(session, "devices", queries.device(session, operator(), device_id).id)
+        show_history(session, "devices", queries.device(session, operator(), device_id).id)
 
 
 @consumables_group.command("fit")
@@ -378,14 +381,14 @@ def consumable_history(consumable_id: Id) -> None:
     """Who changed what and when, newest first."""
     with reading() as session:
         found = queries.consumable(session, operator(), consumable_id)[0]
-        _show_history(session, "consumables", found.id)
+        show_history(session, "consumables", found.id)
 
 
 @consumables_group.command("show")
 def show_consumable(consumable_id: Id) -> None:
     """All of one consumable."""
     with reading() as session:
-        _show(ConsumableOut.of(queries.consumable(session, operator(), consumable_id)[0]))
+        show_fields(ConsumableOut.of(queries.consumable(session, operator(), consumable_id)[0]))
 
 
 # --- holidays -------------------------------------------------------------------------------------------
