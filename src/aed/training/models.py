@@ -119,8 +119,8 @@ class Enrolment(Versioned, Table):
             "session_id",
             "person_id",
             unique=True,
-            postgresql_where=text("state IN ('enrolled', 'waiting', 'offered')"),
-            sqlite_where=text("state IN ('enrolled', 'waiting', 'offered')"),
+            postgresql_where=text("state = 'enrolled' OR state = 'waiting' OR state = 'offered'"),
+            sqlite_where=text("state = 'enrolled' OR state = 'waiting' OR state = 'offered'"),
         ),
     )
 

@@ -174,7 +174,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_enrolments_estate_id"), "enrolments", ["estate_id"], unique=False)
     op.create_index("ix_enrolments_in_order", "enrolments", ["session_id", "state", "id"], unique=False)
     op.create_index("ix_enrolments_offers", "enrolments", ["state", "offer_expires_at"], unique=False)
-    standing = "state IN ('enrolled', 'waiting', 'offered')"
+    standing = "state = 'enrolled' OR state = 'waiting' OR state = 'offered'"
     op.create_index(
         "uq_enrolments_standing",
         "enrolments",
