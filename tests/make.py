@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -34,6 +34,13 @@ from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven,
 from aed.responders.models import Responder
 from aed.responders.rules import CertificateKind, PlaceKind
 from aed.spatial import position_of
+from aed.training.actions import courses as course_actions
+from aed.training.actions import enrolling
+from aed.training.actions import sessions as session_actions
+from aed.training.models import Course, Enrolment, TrainingSession
+from aed.training.schemas.courses import CourseIn
+from aed.training.schemas.enrolments import EnrolmentIn
+from aed.training.schemas.sessions import SessionIn
 
 NOW = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
 """A Tuesday, 10:00 in China; no holiday."""
@@ -201,6 +208,79 @@ def review(session: Session, *, of: Device) -> Review:
     session.add_all([record, asked])
     session.flush()
     return asked
+
+
+def course(session: Session, code: str | None = None, **given: Any) -> Course:
+    """Four hours that entitle to a CPR and AED card of two years, to be refreshed after six months."""
+    code = code or f"COURSE-{next(_numbers)}"
+    fields: dict[str, Any] = {
+        "code": code,
+        "name_en": f"Course {code}",
+        "name_zh": f"课程{code}",
+        "hours": 4,
+        "certificate_kind": "cpr_aed",
+        "issuer": "Test issuer",
+        "validity_months": 24,
+        "refresher_months": 6,
+    }
+    return course_actions.create_course(
+        session, ADMINISTRATOR, CourseIn.model_validate(fields | given), at=NOW
+    )
+
+
+def training(
+    session: Session,
+    of: Course | None = None,
+    *,
+    estate: Estate | None = None,
+    at: Position = PATIENT,
+    starts_at: datetime = NOW + timedelta(days=10),
+    planned_at: datetime | None = None,
+    **given: Any,
+) -> TrainingSession:
+    """A session of four hours for twenty in ten days, enrolment open until a day before; public unless it is
+    an estate's."""
+    region(session)
+    fields: dict[str, Any] = {
+        "course": (of or course(session)).code,
+        "position": {"lat": at.lat, "lon": at.lon},
+        "place_en": "Community hall",
+        "place_zh": "社区活动室",
+        "starts_at": starts_at,
+        "ends_at": starts_at + timedelta(hours=4),
+        "enrolment_closes_at": starts_at - timedelta(days=1),
+        "capacity": 20,
+    }
+    if estate is None:
+        fields |= {"region": "CN-33", "audience": "public"}
+    else:
+        fields |= {"estate_id": estate.id, "audience": "estate"}
+    return session_actions.create_session(
+        session,
+        ADMINISTRATOR,
+        SessionIn.model_validate(fields | given),
+        at=planned_at or min(NOW, starts_at - timedelta(days=30)),
+    )
+
+
+def enrolment(
+    session: Session,
+    of: TrainingSession,
+    name: str | None = None,
+    *,
+    who: Viewer = ADMINISTRATOR,
+    at: datetime = NOW,
+    **given: Any,
+) -> Enrolment:
+    """A person of that name, or somebody new, enrols; of the session's estate where it has one."""
+    number = next(_numbers)
+    fields: dict[str, Any] = {
+        "name": name or f"Learner {number}",
+        "phone": f"+86 100 1000 {number % 10000:04d}" if name is None else "+86 100 1000 0000",
+    }
+    if of.estate_id is not None and who is ADMINISTRATOR:
+        fields["estate_id"] = of.estate_id
+    return enrolling.enrol(session, who, of.id, EnrolmentIn.model_validate(fields | given), at=at)
 
 
 def member(of: Estate, *neighbours: Estate, writes: bool = False) -> Viewer:

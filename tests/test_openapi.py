@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import jsonschema_rs
@@ -136,6 +136,12 @@ def known(session: Session, settings: Settings) -> dict[str, int | str]:
     person = make.person(session, phone="+8613800138000", password="a long pass phrase")
     made["person_id"] = person.id
     made["grant_id"] = make.role(session, person, HeldRole.RESIDENT, estate=estate).id
+    made["course_id"] = make.course(session, "FIRST-AID").id
+    soon = datetime.now(UTC) + timedelta(hours=1)  # one can enrol still, and already sign in
+    training = make.training(session, starts_at=soon, enrolment_closes_at=soon.isoformat())
+    comes, leaves = make.enrolment(session, training), make.enrolment(session, training)
+    assert comes.id == 1, "as the examples have it"
+    made |= {"session_id": training.id, "enrolment_id": leaves.id, "number": "CPR-AED-2026-0A1B2C3D4E"}
     session.commit()
     return made
 

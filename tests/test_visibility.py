@@ -6,6 +6,7 @@ import ast
 import itertools
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,14 @@ import aed
 import aed.interchange.models
 import aed.notifications.models
 import aed.responders.models
+import aed.training.models
 from aed.db import Table
 from aed.publishing.rules.export import ExportFormat
 from tests import make
-from tests.make import PATIENT, north_of
+from tests.make import NOW, PATIENT, north_of
 from tests.statements import statements_of
 
+LATER = datetime(2060, 1, 1, tzinfo=UTC)
 SOURCE = Path(aed.__file__).parent
 
 GUARDED = {
@@ -40,6 +43,10 @@ GUARDED = {
     "PersonChange": "person_changes",
     "RoleGrant": "role_grants",
     "Outgoing": "outbox",
+    "TrainingSession": "training_sessions",
+    "Enrolment": "enrolments",
+    "Attendance": "attendances",
+    "Assessment": "assessments",
 }
 """What not everyone may see: a model and its table."""
 OPEN_TO_ALL = {
@@ -47,6 +54,8 @@ OPEN_TO_ALL = {
     "holiday_calendars",
     "holiday_years",
     "holiday_days",
+    "courses",
+    "course_prerequisites",
     "sources",
     "feeds",  # asked by the command line and the timetable only
     "tokens",  # asked by the hash of a key that the caller holds, and by the command line
@@ -54,7 +63,15 @@ OPEN_TO_ALL = {
     "sign_in_codes",  # asked by the hash of a number that the caller gives, and answered to nobody
     "sign_in_tries",  # counts, answered to nobody
 }
-PREDICATES = {"visible_to", "known_to", "may_be_called_by", "people_known_to", "held_where_known_to"}
+PREDICATES = {
+    "visible_to",
+    "known_to",
+    "may_be_called_by",
+    "people_known_to",
+    "held_where_known_to",
+    "told_of",
+    "on_rosters_of",
+}
 READING = {
     "aliased",
     "exists",
@@ -291,6 +308,9 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
     public = make.device(session, of=estate, audience="public")
     hidden = make.device(session, of=estate, at=north_of(PATIENT, metres=20), audience="estate")
     make.responder(session)
+    open_to_all = make.training(session, starts_at=LATER, planned_at=NOW)
+    of_the_estate = make.training(session, estate=estate, starts_at=LATER, planned_at=NOW)
+    make.enrolment(session, open_to_all)
     session.commit()
     given: dict[str, list[object]] = {
         "estate_id": [estate.id],
@@ -301,6 +321,10 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
         "review_id": [1],
         "person_id": [1],
         "grant_id": [1],
+        "course_id": [1],
+        "session_id": [open_to_all.id, of_the_estate.id],
+        "enrolment_id": [1],
+        "number": ["CPR-AED-2026-0A1B2C3D4E"],
         "calendar": ["CN"],
         "year": [2026],
         "format": list(ExportFormat),
@@ -335,9 +359,23 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
             continue  # what is fitted in a device that was just read, by its key
         assert "devices.audience = 'public'" in statement
         assert "devices.state != 'withdrawn'" in statement
+    of_sessions = [each for each in sent if re.search(r"\bFROM training_sessions\b", each)]
+    assert len(of_sessions) >= 3
+    for statement in of_sessions:
+        assert re.search(r"WHERE training_sessions.audience = ", statement), statement
     for statement in sent:
         if re.search(r"\bFROM (estates|gates)\b", statement):
             assert re.search(r"\bWHERE\b.*(false|0 = 1)", statement), statement
+        if re.search(r"FROM enrolments WHERE enrolments.session_id IN .* GROUP BY", statement):
+            continue  # how many places are held
+        assert not re.search(r"\b(enrolments|attendances|assessments)\b", statement), statement
+        if re.search(
+            r"FROM certificates .*WHERE certificates.number = \S+ AND certificates.is_awarded", statement
+        ):
+            continue  # whoever has the number may ask whether it is valid
+        if "FROM training_sessions" in statement:
+            statement = re.sub(r"LEFT OUTER JOIN people AS people_1 ON \S+ = \S+", "", statement)
+            statement = re.sub(r"people_1\.\w+", "", statement)  # the trainer, kept from the answer
         assert not re.search(r"\b(responders|responder_places|certificates|people|changes)\b", statement) or (
             "devices.audience = 'public'" in statement
         ), statement

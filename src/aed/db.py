@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,6 +13,7 @@ from pathlib import Path
 from select import POLLIN, poll
 from typing import Annotated, Any, ClassVar
 
+import anyio
 import psycopg
 from fastapi import Depends, Request
 from psycopg.errors import LockNotAvailable, UndefinedTable
@@ -126,6 +127,12 @@ class Database:
     """The same engine, each statement for itself (autocommit): a lookup pays for no BEGIN and no ROLLBACK."""
     reading: sessionmaker[Session]
     """Sessions on that."""
+    turns: anyio.Semaphore
+    """How many requests write at once: one thread always is left.
+
+    Writers wait for each other's locks, each in a thread. Whoever holds the lock needs a thread once more,
+    for its answer, before it commits: were they all taken by those who wait, nobody would get on.
+    """
 
     def close(self) -> None:
         self.engine.dispose()
@@ -195,6 +202,7 @@ def open_database(settings: Settings) -> Database:
         writing=sessionmaker(engine, expire_on_commit=False),
         asking=asking,
         reading=sessionmaker(asking, expire_on_commit=False, autoflush=False),
+        turns=anyio.Semaphore(max(1, settings.threads - 1)),
     )
 
 
@@ -346,7 +354,12 @@ def database_of(request: Request) -> Database:
     return database
 
 
-def _writing(request: Request) -> Iterator[Session]:
+async def _turn(request: Request) -> AsyncIterator[None]:
+    async with database_of(request).turns:
+        yield
+
+
+def _writing(request: Request, _turn: Annotated[None, Depends(_turn, scope="function")]) -> Iterator[Session]:
     with transaction(database_of(request)) as session:
         yield session
 

@@ -26,6 +26,7 @@ from aed.interchange.rules.targets import why_refused
 from aed.notifications.channels import spool
 from aed.notifications.jobs import send_waiting
 from aed.settings import Settings
+from aed.training.jobs import end_offers
 
 log = structlog.get_logger("aed")
 
@@ -61,10 +62,16 @@ def _forget(database: Database, _settings: Settings) -> None:
         forget_what_is_over(session, at=clock.now())
 
 
+def _offers(database: Database, _settings: Settings) -> None:
+    if ended := end_offers(database, clock.now()):
+        log.info("offers", ended=ended)
+
+
 TIMETABLE: Final = (
     Job("feeds", every=timedelta(minutes=1), run=_feeds),
     Job("outbox", every=timedelta(seconds=2), run=_outbox),
     Job("forget sign-ins", every=timedelta(hours=1), run=_forget),
+    Job("offers", every=timedelta(minutes=1), run=_offers),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.actions.tokens import key_hash
@@ -13,6 +14,10 @@ from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, csrf_token
 from aed.registry.models import Estate
+from aed.responders.models import Certificate
+from aed.training.actions import results
+from aed.training.models import TrainingSession
+from aed.training.rules.enrolment import AttendanceState, MarkedBy
 from tests import make
 from tests.make import NOW, PATIENT, east_of
 
@@ -46,6 +51,18 @@ def somebody(
     return signed_in(session, person)
 
 
+def awarded(session: Session, training: TrainingSession) -> str:
+    """The number of the certificate of somebody who passed."""
+    enrolment, at = make.enrolment(session, training), training.ends_at
+    for result in (
+        results.Result(enrolment.id, attendance=AttendanceState.ATTENDED),
+        results.Result(enrolment.id, passed=True),
+    ):
+        open_ = results.open_for_results(session, make.ADMINISTRATOR, training.id, at=at)
+        results.put_results(session, make.ADMINISTRATOR, open_, [result], how=MarkedBy.HAND, at=at)
+    return session.scalars(select(Certificate.number).where(Certificate.is_awarded)).one() or ""
+
+
 def build(session: Session) -> Everyone:
     """Region CN-33 in CN; the estate lies in CN-33 and shares with a neighbour, another lies in CN-44.
 
@@ -66,7 +83,15 @@ def build(session: Session) -> Everyone:
     session.expire(device, ["consumables"])
     session.refresh(device, ["consumables"])
     everyone = Everyone()
+    course = make.course(session, "FIRST-AID")
+    training = make.training(session, course, estate=estate)
+    enrolment = make.enrolment(session, training)
+    number = awarded(session, make.training(session, course, estate=estate))
     everyone.known = {
+        "course_id": course.id,
+        "session_id": training.id,
+        "enrolment_id": enrolment.id,
+        "number": number,
         "device_id": device.id,
         "other_device_id": make.device(session, of=estate).id,
         "estate_id": estate.id,

@@ -12,6 +12,7 @@ linting.py   aed lint
 feeds.py     aed feeds
 reviews.py   aed reviews, sources
 register/    aed devices, estates, gates, consumables, holidays, regions
+training.py  aed courses, sessions, enrol, enrolments, certificates
 tokens.py    aed tokens
 people.py    aed people, roles
 demo.py      aed demo
@@ -38,6 +39,7 @@ from aed.cli import (
     server,
     templates,
     tokens,
+    training,
 )
 from aed.cli.context import answering_errors
 
@@ -64,7 +66,8 @@ app.add_typer(reviews.sources, name="sources")
 app.add_typer(tokens.tokens, name="tokens")
 app.add_typer(people.people, name="people")
 app.add_typer(people.roles, name="roles")
-for name, group in register.GROUPS.items():
+app.command("enrol")(training.enrol)
+for name, group in (register.GROUPS | training.GROUPS).items():
     app.add_typer(group, name=name)
 
 

@@ -17,6 +17,7 @@ from aed.registry.rules.gate import Passage
 from aed.registry.schemas.fields import Day, Floor, Label, OpeningHours, Ref, Source
 from aed.responders.rules import CertificateKind, PlaceKind
 from aed.sharing.rules import Audience
+from aed.training.rules.enrolment import AttendanceState
 
 
 def _written_as_a_date(given: object) -> object:
@@ -164,6 +165,33 @@ class ResponderRow(PlacedRow):
             if getattr(self, name) != getattr(other, name):
                 return name
         return None
+
+
+def _attendance_in_words(given: object) -> object:
+    return _ATTENDANCE.get(given.strip(), given) if isinstance(given, str) else given
+
+
+def _result_in_words(given: object) -> object:
+    return _RESULTS.get(given.strip(), given) if isinstance(given, str) else given
+
+
+_ATTENDANCE = {"到": "attended", "出席": "attended", "缺席": "no_show", "未到": "no_show"}
+_RESULTS = {"通过": "passed", "合格": "passed", "未通过": "failed", "不合格": "failed"}
+
+
+class RosterRow(FileRow):
+    """One person of a session's roster, as it comes back filled in. `name` is there to be compared; what else
+    the sheet says of the person is not read."""
+
+    enrolment: Id
+    name: Name | None = None
+    phone: str | None = None
+    state: str | None = None
+    waiting_place: str | None = None
+    attendance: Annotated[AttendanceState | None, BeforeValidator(_attendance_in_words)] = None
+    result: Annotated[Literal["passed", "failed"] | None, BeforeValidator(_result_in_words)] = None
+    note: Annotated[Words, Field(max_length=500)] | None = None
+    certificate: str | None = None
 
 
 PERSON_COLUMNS = (

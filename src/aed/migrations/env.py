@@ -11,7 +11,8 @@ import aed.accounts.models
 import aed.interchange.models
 import aed.notifications.models
 import aed.registry.models
-import aed.responders.models  # noqa: F401 - the models register themselves
+import aed.responders.models
+import aed.training.models  # noqa: F401 - the models register themselves
 from aed.db import Table
 
 

@@ -1,10 +1,15 @@
-"""Registering responders. Enrolment, consent and verification come with the people's own accounts."""
+"""Registering responders; awarding and revoking certificates.
+
+Consent and verification come with the people's own accounts.
+"""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Final
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -13,6 +18,7 @@ from aed.accounts import actions as accounts
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer, may_administer
 from aed.geo import Position
+from aed.registry.actions.record import flush, record_amendment, record_new
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.rules import CertificateKind, PlaceKind, ResponderState
 from aed.spatial import point, position_of
@@ -145,3 +151,78 @@ def _put_places(session: Session, responder_id: int, given: Sequence[PlaceGiven]
     )
     session.flush()
     return True
+
+
+# --- awarding -------------------------------------------------------------------------------------------
+
+AWARDED_BY: Final = "training"
+"""The source of a person who learnt and of whom no list tells."""
+_DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's: no letter that is read as a digit."""
+_RANDOM_DIGITS: Final = 10
+"""50 bits: a number that somebody makes up is nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """What a person gets, and where the person is at home."""
+
+    person_id: int
+    region_id: int
+    estate_id: int | None
+    kind: CertificateKind
+    issuer: str
+    number_begins: str
+    issued_on: date
+    valid_until: date
+
+
+def award_certificate(session: Session, who: Viewer, award: Award, *, at: datetime) -> Certificate:
+    """A new certificate with a number of its own. Whoever calls has seen to it that `who` may.
+
+    Somebody who is no responder yet gets an entry that nobody calls: to be called one offers oneself.
+
+    visibility: for who assessed the person, and by the person's key.
+    """
+    responder = session.scalar(
+        select(Responder)
+        .where(Responder.person_id == award.person_id)
+        .order_by(Responder.state != ResponderState.ACTIVE, Responder.id)
+        .limit(1)
+    )
+    if responder is None:
+        responder = Responder(
+            source=AWARDED_BY,
+            source_id=str(award.person_id),
+            person_id=award.person_id,
+            region_id=award.region_id,
+            estate_id=award.estate_id,
+            state=ResponderState.WITHDRAWN,
+        )
+        session.add(responder)
+        flush(session, "This person is being awarded something at this moment. Try again.", None)
+    random = "".join(secrets.choice(_DIGITS) for _ in range(_RANDOM_DIGITS))
+    certificate = Certificate(
+        responder_id=responder.id,
+        kind=award.kind,
+        issuer=award.issuer,
+        number=f"{award.number_begins}-{award.issued_on.year}-{random}",
+        issued_on=award.issued_on,
+        valid_until=award.valid_until,
+        is_awarded=True,
+    )
+    session.add(certificate)
+    flush(session, "There is a certificate with this number already. Try again.", None)
+    record_new(session, who, certificate, at=at)
+    return certificate
+
+
+def revoke_certificate(
+    session: Session, who: Viewer, certificate: Certificate, *, why: str, at: datetime
+) -> None:
+    """It is valid no more. Revoking twice changes nothing. Whoever calls has seen to it that `who` may."""
+    if certificate.revoked_at is not None:
+        return
+    certificate.revoked_at, certificate.revoked_why = at, why
+    record_amendment(session, who, certificate, at=at)
+    session.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from geoalchemy2 import WKBElement, WKTElement
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
@@ -41,7 +41,16 @@ class Certificate(Table):
     """What a person may do, who says so, until when."""
 
     __tablename__ = "certificates"
-    __table_args__ = (Index("ix_certificates_valid", "responder_id", "valid_until"),)
+    __table_args__ = (
+        Index("ix_certificates_valid", "responder_id", "valid_until", "revoked_at"),
+        Index(
+            "uq_certificates_awarded",
+            "number",
+            unique=True,
+            postgresql_where=text("is_awarded"),
+            sqlite_where=text("is_awarded"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     responder_id: Mapped[int] = mapped_column(ForeignKey("responders.id"))
@@ -51,6 +60,13 @@ class Certificate(Table):
     issued_on: Mapped[date | None]
     valid_until: Mapped[date]
     """The last day on which it is valid."""
+    is_awarded: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Awarded by a training of this network, which made up its number; else a source tells of it."""
+    revoked_at: Mapped[datetime | None]
+    """From this moment it is valid no more, whatever `valid_until` says."""
+    revoked_why: Mapped[str | None] = mapped_column(Text)
+
+    responder: Mapped[Responder] = relationship(lazy="raise")
 
 
 class ResponderPlace(Table):

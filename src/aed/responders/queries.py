@@ -67,12 +67,12 @@ def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
     def joined(near: Subquery) -> Select[*tuple[Any, ...]]:
         best = (
             select(func.max(Certificate.valid_until))
-            .where(Certificate.responder_id == near.c.responder_id)
+            .where(Certificate.responder_id == near.c.responder_id, Certificate.revoked_at.is_(None))
             .scalar_subquery()
         )
         kind = (
             select(Certificate.kind)
-            .where(Certificate.responder_id == near.c.responder_id)
+            .where(Certificate.responder_id == near.c.responder_id, Certificate.revoked_at.is_(None))
             .order_by(Certificate.valid_until.desc(), Certificate.id)
             .limit(1)
             .scalar_subquery()

@@ -1,6 +1,6 @@
 """Fields as words, NAME=VALUE, by the names that the API uses; `null` empties one, @FILE reads JSON.
 
-A position is lat=… lon=… datum=…, a keeper keeper_name=… keeper_phone=….
+A position is lat=… lon=… datum=…, a keeper keeper_name=… keeper_phone=…, a trainer likewise.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def fields_in[SchemaT: BaseModel](shape: type[SchemaT], given: Iterable[str]) ->
         values[name.strip()] = _value(value)
     _gather(values, "position", {"lat": "lat", "lon": "lon", "datum": "datum"})
     _gather(values, "keeper", {"keeper_name": "name", "keeper_phone": "phone"})
+    _gather(values, "trainer", {"trainer_name": "name", "trainer_phone": "phone"})
     try:
         return shape.model_validate(values)
     except ValidationError as error:

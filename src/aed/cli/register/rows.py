@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import typer
 from pydantic import BaseModel
@@ -18,7 +18,7 @@ from aed.cli.context import operator, reading, writing
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.screen import say
 from aed.registry import queries
-from aed.registry.actions.record import Row
+from aed.registry.actions.record import Row as RecordedRow
 
 LARGEST_ID = 2**63 - 1
 SHOWN = 100
@@ -34,6 +34,12 @@ Version = Annotated[
     ),
 ]
 After = Annotated[int, typer.Option(min=0, max=LARGEST_ID, help="Go on after this id")]
+
+
+class Row(RecordedRow, Protocol):
+    """A row of the register, which has a version."""
+
+    version: Any  # Any: a column, as SQLAlchemy declares it
 
 
 class Amend[RowT: Row, AmendT: BaseModel](Protocol):
@@ -96,17 +102,19 @@ def add_commands[RowT: Row, AmendT: BaseModel](group: typer.Typer, kind: Kind[Ro
     def history(row_id: RowId) -> None:
         with reading() as session:
             row = kind.read(session, operator(), row_id)
-            _show_history(session, row.__tablename__, row.id)
+            show_history(session, row.__tablename__, row.id)
 
 
 def show_all(shown: BaseModel) -> None:
+    """A field a line."""
     for name, value in shown.model_dump(mode="json").items():
         if isinstance(value, dict | list):
             value = json.dumps(value, ensure_ascii=False)
         say(f"{name}: {'' if value is None else value}")
 
 
-def _show_history(session: Session, subject: str, subject_id: int) -> None:
+def show_history(session: Session, subject: str, subject_id: int) -> None:
+    """Who changed what and when, newest first."""
     for change in queries.changes(session, subject=subject, subject_id=str(subject_id)):
         say(f"{change.at:%Y-%m-%d %H:%M:%SZ}  {change.who}")
         for name, (before, after) in change.fields.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum, StrEnum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from geoalchemy2 import WKBElement, WKTElement
 from pydantic import BaseModel
@@ -18,7 +18,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from aed.accounts.rules import Viewer
 from aed.bulk import insert_many
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput
-from aed.registry.models import Change, Consumable, Device, Estate, Gate, HolidayCalendar
+from aed.registry.models import Change, Consumable, Device
 from aed.spatial import position_of, shape_of
 
 
@@ -35,10 +35,20 @@ class Outcome(StrEnum):
         return cls.UNCHANGED if is_new is None else cls.NEW if is_new else cls.CHANGED
 
 
-type Row = Device | Estate | Gate | Consumable
+class Counted(Protocol):
+    """A row whose version is counted."""
+
+    version: Any  # Any: a mapped column, which is an int when it is read
 
 
-def same_version(row: Row | HolidayCalendar, version: int | None) -> None:
+class Row(Protocol):
+    """A row whose every change is kept: one with a key of its own."""
+
+    __tablename__: Any  # Any: what SQLAlchemy says of it too
+    id: Any  # Any: see version
+
+
+def same_version(row: Counted, version: int | None) -> None:
     if row.version != version:
         raise ChangedMeanwhile(
             f"It is at version {row.version} now. Read it again, amend that, and send its ETag in If-Match."

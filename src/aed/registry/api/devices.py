@@ -10,20 +10,9 @@ from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import may_keep_devices
 from aed.db import ReadSession, WriteSession
-from aed.errors import InvalidInput
 from aed.registry import queries
 from aed.registry.actions import devices as actions
-from aed.registry.api.requests import (
-    Cursor,
-    DeviceId,
-    IfMatch,
-    Limit,
-    RowId,
-    after,
-    may_see_history,
-    tag,
-    version_in,
-)
+from aed.registry.api.requests import DeviceId, may_see_history
 from aed.registry.rules.device import DeviceState
 from aed.registry.schemas.devices import (
     ConsumableAmend,
@@ -37,19 +26,10 @@ from aed.registry.schemas.devices import (
     Link,
 )
 from aed.registry.schemas.fields import ChangeOut
+from aed.requests import Cursor, IfMatch, Limit, RowId, after, box_in, tag, version_in
 from aed.sharing.rules import Audience
 
 router = APIRouter()
-
-
-def parse_box(bbox: str) -> queries.Box:
-    """west,south,east,north."""
-    parts = bbox.split(",")
-    try:
-        west, south, east, north = (float(part) for part in parts)
-    except ValueError:
-        raise InvalidInput("bbox must be four numbers: west,south,east,north.", field="bbox") from None
-    return queries.Box(west, south, east, north)
 
 
 @router.get("/devices")
@@ -71,7 +51,7 @@ def list_devices(
         viewer,
         limit=limit + 1,
         after_id=after(cursor),
-        box=parse_box(bbox) if bbox is not None else None,
+        box=queries.Box(*box_in(bbox)) if bbox is not None else None,
         estate_id=estate_id,
         region=region,
         audience=audience,

@@ -10,18 +10,10 @@ from aed.accounts.rules import may_write_estate
 from aed.db import ReadSession, WriteSession
 from aed.registry import queries
 from aed.registry.actions import estates as actions
-from aed.registry.api.requests import (
-    Cursor,
-    IfMatch,
-    Limit,
-    RowId,
-    after,
-    may_see_history,
-    tag,
-    version_in,
-)
+from aed.registry.api.requests import may_see_history
 from aed.registry.schemas.estates import EstateAmend, EstateIn, EstateOut, GateAmend, GateIn, GateOut
 from aed.registry.schemas.fields import ChangeOut
+from aed.requests import Cursor, IfMatch, Limit, RowId, after, tag, version_in
 
 router = APIRouter()
 

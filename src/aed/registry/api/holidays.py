@@ -9,8 +9,9 @@ from aed.accounts.access import ViewerDep
 from aed.db import ReadSession, WriteSession
 from aed.registry import queries
 from aed.registry.actions import holidays as actions
-from aed.registry.api.requests import CalendarName, IfMatch, Year, tag, version_in
+from aed.registry.api.requests import CalendarName, Year
 from aed.registry.schemas.holidays import HolidayCalendarOut, HolidayYearIn, HolidayYearOut
+from aed.requests import IfMatch, tag, version_in
 
 router = APIRouter()
 

@@ -1,0 +1,420 @@
+"""aed courses, sessions, enrol, enrolments, certificates: a year of training by hand.
+
+Fields are given as NAME=VALUE, by the names that the API uses; a trainer is trainer_name=… trainer_phone=….
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from aed import clock
+from aed.cli.context import operator, reading, writing, writing_much
+from aed.cli.register.fields import Fields, fields_in
+from aed.cli.register.rows import Id, Version, show_all, show_history
+from aed.cli.screen import say, table
+from aed.interchange.actions.rosters import export_roster, import_roster
+from aed.interchange.formats.marked import write_marked
+from aed.training.actions import courses as course_actions
+from aed.training.actions import enrolling, results
+from aed.training.actions import sessions as session_actions
+from aed.training.models import TrainingSession
+from aed.training.queries import certificates as certificate_queries
+from aed.training.queries import courses as course_queries
+from aed.training.queries import rosters
+from aed.training.queries import sessions as session_queries
+from aed.training.rules.certificate import is_valid, masked
+from aed.training.rules.enrolment import EnrolmentState
+from aed.training.schemas.courses import CourseAmend, CourseIn, CourseOut
+from aed.training.schemas.enrolments import EnrolmentIn, EnrolmentOut
+from aed.training.schemas.sessions import SessionAmend, SessionIn, SessionOut
+
+SHOWN = 100
+
+# --- courses --------------------------------------------------------------------------------------------
+
+courses = typer.Typer(no_args_is_help=True, help="What is taught, and what passing entitles to.")
+
+Needs = Annotated[
+    list[str] | None,
+    typer.Option("--needs", help="A course to be passed before, by its code; may be repeated"),
+]
+
+
+@courses.command("add")
+def add_course(given: Fields, needs: Needs = None) -> None:
+    """Offer a course."""
+    with writing() as session:
+        new = fields_in(CourseIn, given).model_copy(update={"prerequisites": needs or []})
+        course = course_actions.create_course(session, operator(), new, at=clock.now())
+        say(f"Course {course.id} is offered as {course.code}.")
+
+
+@courses.command("amend")
+def amend_course(
+    course_id: Id,
+    given: Annotated[list[str] | None, typer.Argument(help="NAME=VALUE …", metavar="NAME=VALUE…")] = None,
+    needs: Needs = None,
+    version: Version = None,
+) -> None:
+    """Amend what is given; --needs replaces what the course needs."""
+    with writing() as session:
+        change = fields_in(CourseAmend, given or [])
+        if needs is not None:
+            change = CourseAmend(**change.model_dump(exclude_unset=True), prerequisites=needs)
+        present = course_queries.course(session, course_id).version
+        course = course_actions.amend_course(
+            session, operator(), course_id, change, version=version or present, at=clock.now()
+        )
+        say(f"Course {course.code} is at version {course.version}.")
+
+
+@courses.command("withdraw")
+def withdraw_course(course_id: Id, version: Version = None) -> None:
+    """No new sessions of it; what was awarded stays valid."""
+    with writing() as session:
+        present = course_queries.course(session, course_id).version
+        course_actions.withdraw_course(
+            session, operator(), course_id, version=version or present, at=clock.now()
+        )
+    say(f"Course {course_id} is withdrawn.")
+
+
+@courses.command("show")
+def show_course(course_id: Id) -> None:
+    """All of one course."""
+    with reading() as session:
+        course = course_queries.course(session, course_id)
+        show_all(CourseOut.of(course, course_queries.prerequisite_codes(session, course.id)))
+
+
+@courses.command("history")
+def course_history(course_id: Id) -> None:
+    """Who changed what and when, newest first."""
+    with reading() as session:
+        show_history(session, "courses", course_queries.course(session, course_id).id)
+
+
+@courses.command("list")
+def list_courses() -> None:
+    """The courses."""
+    with reading() as session:
+        found = course_queries.courses(session, limit=1000)
+        needed = course_queries.prerequisites(session, [each.id for each in found])
+        rows = [
+            (
+                each.id,
+                each.code,
+                each.name_en,
+                each.name_zh,
+                f"{each.hours:g}",
+                each.certificate_kind,
+                each.validity_months,
+                each.refresher_months,
+                " ".join(course.code for course in needed.get(each.id, [])),
+                each.state,
+            )
+            for each in found
+        ]
+    table(
+        None,
+        ["id", "code", "name", "名称", "hours", "certificate", "months", "refresh", "needs", "state"],
+        rows,
+        right=["id", "hours", "months", "refresh"],
+    )
+
+
+# --- sessions -------------------------------------------------------------------------------------------
+
+sessions = typer.Typer(no_args_is_help=True, help="Courses held at a place and a time.")
+
+
+@sessions.command("add")
+def add_session(given: Fields) -> None:
+    """Plan a session."""
+    with writing() as session:
+        training = session_actions.create_session(
+            session, operator(), fields_in(SessionIn, given), at=clock.now()
+        )
+        say(f"Session {training.id} is planned: {_when(training)}.")
+
+
+@sessions.command("amend")
+def amend_session(session_id: Id, given: Fields, version: Version = None) -> None:
+    """Amend what is given. More places are offered at once to those who wait."""
+    with writing() as session:
+        change = fields_in(SessionAmend, given)
+        present = session_queries.training_session(session, operator(), session_id).version
+        training = session_actions.amend_session(
+            session, operator(), session_id, change, version=version or present, at=clock.now()
+        )
+        say(f"Session {training.id} is at version {training.version}.")
+
+
+@sessions.command("cancel")
+def cancel_session(
+    session_id: Id,
+    why: Annotated[str, typer.Option(help="What those who enrolled are told")],
+    version: Version = None,
+) -> None:
+    """Cancel a session; everybody's enrolment ends with it."""
+    with writing() as session:
+        present = session_queries.training_session(session, operator(), session_id).version
+        session_actions.cancel_session(
+            session, operator(), session_id, why=why, version=version or present, at=clock.now()
+        )
+    say(f"Session {session_id} is cancelled.")
+
+
+@sessions.command("show")
+def show_session(session_id: Id) -> None:
+    """All of one session."""
+    with reading() as session:
+        training = session_queries.training_session(session, operator(), session_id)
+        places = session_queries.places_of(session, training.id)
+        show_all(SessionOut.of(training, places, operator()))
+
+
+@sessions.command("history")
+def session_history(session_id: Id) -> None:
+    """Who changed what and when, newest first."""
+    with reading() as session:
+        found = session_queries.training_session(session, operator(), session_id)
+        show_history(session, "training_sessions", found.id)
+
+
+@sessions.command("list")
+def list_sessions(
+    past: Annotated[bool, typer.Option("--all", help="Those that are over too")] = False,
+    estate: Annotated[int | None, typer.Option(help="Of this estate, by its id")] = None,
+    course: Annotated[str | None, typer.Option(help="Of this course, by its code")] = None,
+) -> None:
+    """The sessions, the next one first, a hundred at most; a * is beside those below their minimum."""
+    with reading() as session:
+        found = session_queries.training_sessions(
+            session,
+            operator(),
+            limit=SHOWN + 1,
+            starts_from=None if past else clock.now(),
+            estate_id=estate,
+            course=course,
+        )
+        places = session_queries.places(session, [each.id for each in found])
+        rows = [
+            (
+                each.id,
+                _when(each),
+                each.course.code,
+                each.place_zh,
+                each.estate_id,
+                each.audience,
+                each.language,
+                f"{places[each.id].held}/{each.capacity}"
+                + ("*" if places[each.id].held < each.minimum else ""),
+                places[each.id].waiting,
+                each.state,
+            )
+            for each in found[:SHOWN]
+        ]
+    table(
+        None,
+        ["id", "when", "course", "where", "estate", "for", "in", "places", "waiting", "state"],
+        rows,
+        right=["id", "places", "waiting"],
+    )
+    if len(found) > SHOWN:
+        say("More follow: narrow it down by --estate or --course.")
+
+
+@sessions.command("roster")
+def roster(
+    session_id: Id,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="A .xlsx or .csv to fill in")] = None,
+) -> None:
+    """The people of a session, on the screen or as a sheet to take along."""
+    with reading() as session:
+        if out is not None:
+            count = export_roster(session, operator(), session_id, out)
+            say(f"{out}: {count} people. Filled in, it is read by: aed sessions results {session_id} {out}")
+            return
+        training = session_queries.training_session(session, operator(), session_id)
+        _show_roster(rosters.roster(session, operator(), training.id))
+
+
+@sessions.command("results")
+def take_results(
+    session_id: Id,
+    file: Annotated[Path, typer.Argument(help="The roster as it was filled in, .xlsx or .csv")],
+    marked: Annotated[
+        Path | None, typer.Option(help="Write the sheet back here, with what is wrong beside each row")
+    ] = None,
+) -> None:
+    """Take attendance and results from a roster. What is right is taken, whatever else is wrong."""
+    with writing_much() as session:
+        report = import_roster(session, operator(), session_id, file, at=clock.now())
+    if marked is not None and report.first is not None:
+        write_marked(file, marked, report.marks(), first=report.first)
+        say(f"{marked} has the sheet with what was found.")
+    say(
+        f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged, "
+        f"{len(report.bad)} not taken."
+    )
+    for bad in report.bad:
+        say(f"{bad.where}: {bad.reason}")
+
+
+def _when(training: TrainingSession) -> str:
+    """In the time of the place."""
+    zone = ZoneInfo(training.time_zone)
+    begins, ends = training.starts_at.astimezone(zone), training.ends_at.astimezone(zone)
+    return f"{begins:%Y-%m-%d %H:%M}–{ends:%H:%M}"
+
+
+# --- enrolments -----------------------------------------------------------------------------------------
+
+enrolments = typer.Typer(no_args_is_help=True, help="Who is on a roster, or waits for a place.")
+
+
+def enrol(session_id: Id, given: Fields) -> None:
+    """Enrol a person: name=… phone=… estate_id=…."""
+    with writing() as session:
+        made = enrolling.enrol(session, operator(), session_id, fields_in(EnrolmentIn, given), at=clock.now())
+        row = rosters.roster_row(session, operator(), made.id)
+    place = f", place {row.waiting_place} on the waiting list" if row.state is EnrolmentState.WAITING else ""
+    say(f"Enrolment {row.id}: {row.name} is {row.state}{place}.")
+
+
+@enrolments.command("show")
+def show_enrolment(enrolment_id: Id) -> None:
+    """All of one enrolment."""
+    with reading() as session:
+        show_all(EnrolmentOut.of(rosters.roster_row(session, operator(), enrolment_id)))
+
+
+@enrolments.command("history")
+def enrolment_history(enrolment_id: Id) -> None:
+    """Who changed what and when, newest first."""
+    with reading() as session:
+        show_history(session, "enrolments", rosters.roster_row(session, operator(), enrolment_id).id)
+
+
+@enrolments.command("accept")
+def accept(enrolment_id: Id) -> None:
+    """Take the place that is offered."""
+    with writing() as session:
+        version = rosters.enrolment(session, operator(), enrolment_id).version
+        enrolling.accept(session, operator(), enrolment_id, version=version, at=clock.now())
+    say(f"Enrolment {enrolment_id} is enrolled.")
+
+
+@enrolments.command("withdraw")
+def withdraw(enrolment_id: Id) -> None:
+    """Give up the place, which is offered to the next."""
+    with writing() as session:
+        version = rosters.enrolment(session, operator(), enrolment_id).version
+        enrolling.withdraw(session, operator(), enrolment_id, version=version, at=clock.now())
+    say(f"Enrolment {enrolment_id} is withdrawn.")
+
+
+@enrolments.command("move")
+def move(
+    enrolment_id: Id, to: Annotated[int, typer.Option(help="The other session, by its id", min=1)]
+) -> None:
+    """Move to another session."""
+    with writing() as session:
+        version = rosters.enrolment(session, operator(), enrolment_id).version
+        arrived = enrolling.move(
+            session, operator(), enrolment_id, to_session_id=to, version=version, at=clock.now()
+        )
+        say(f"Enrolment {arrived.id} in session {to} is {arrived.state}.")
+
+
+@enrolments.command("expire")
+def expire() -> None:
+    """Offers that were not taken in time go to the next; the timetable does so each minute."""
+    with writing_much() as session:
+        say(f"{enrolling.expire_offers(session, clock.now())} offers ended.")
+
+
+def _show_roster(rows: Sequence[rosters.RosterRow]) -> None:
+    shown = [
+        (
+            row.id,
+            row.name,
+            row.phone,
+            row.state,
+            row.waiting_place or (f"{row.offer_expires_at:%m-%d %H:%MZ}" if row.offer_expires_at else None),
+            row.attendance,
+            {True: "passed", False: "failed", None: None}[row.passed],
+            row.certificate,
+        )
+        for row in rows
+    ]
+    columns = ["id", "name", "phone", "state", "waits", "attendance", "result", "certificate"]
+    table(None, columns, shown, right=["id"])
+
+
+# --- certificates ---------------------------------------------------------------------------------------
+
+certificates = typer.Typer(no_args_is_help=True, help="What was awarded, what runs out, who should practise.")
+Number = Annotated[str, typer.Argument(help="Its number")]
+
+
+@certificates.command("verify")
+def verify(number: Number) -> None:
+    """Whether a certificate that was awarded here is valid today."""
+    with reading() as session:
+        found = certificate_queries.by_number(session, number)
+    today = clock.now().astimezone(ZoneInfo(found.time_zone)).date()
+    valid = is_valid(today=today, valid_until=found.valid_until, revoked_at=found.revoked_at)
+    say(f"{number}: {'valid' if valid else 'NOT VALID'}, {masked(found.name)}, until {found.valid_until}.")
+
+
+@certificates.command("revoke")
+def revoke(number: Number, why: Annotated[str, typer.Option(help="Kept, and shown to nobody else")]) -> None:
+    """From now on it is not valid."""
+    with writing() as session:
+        results.revoke(session, operator(), number, why=why, at=clock.now())
+    say(f"{number} is revoked.")
+
+
+@certificates.command("lapsing")
+def lapsing(
+    days: Annotated[int, typer.Option(min=0, max=3650, help="Within so many days from today")] = 90,
+) -> None:
+    """Whose certificate runs out soon and was not renewed, the first first."""
+    with reading() as session:
+        today = clock.now().date()
+        found = certificate_queries.lapsing(session, operator(), today=today, within_days=days)
+    if not found:
+        say(f"No certificate runs out within {days} days.")
+        return
+    rows = [
+        (each.valid_until, (each.valid_until - today).days, each.name, each.phone, each.estate_id, each.kind)
+        for each in found
+    ]
+    table(None, ["until", "days", "name", "phone", "estate", "certificate"], rows, right=["days"])
+
+
+@certificates.command("refreshers")
+def refreshers() -> None:
+    """Who should practise again, whatever the card says; the longest without practice first."""
+    with reading() as session:
+        found = certificate_queries.to_refresh(session, operator(), today=clock.now().date())
+    if not found:
+        say("Nobody is to refresh anything.")
+        return
+    rows = [(each.practised_on, each.name, each.phone, each.course, each.refresher) for each in found]
+    table(None, ["practised", "name", "phone", "course", ""], rows)
+
+
+GROUPS = {
+    "courses": courses,
+    "sessions": sessions,
+    "enrolments": enrolments,
+    "certificates": certificates,
+}

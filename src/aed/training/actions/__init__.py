@@ -1,0 +1,1 @@
+"""Planning courses and sessions, enrolling, and what comes of it."""

@@ -1,0 +1,146 @@
+"""Routes of enrolments, attendance and assessments."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.accounts.rules import Viewer
+from aed.db import ReadSession, WriteSession
+from aed.registry.actions.record import Outcome
+from aed.registry.queries import changes
+from aed.registry.schemas.fields import ChangeOut
+from aed.requests import Cursor, IfMatch, Limit, after, tag, version_in
+from aed.training.actions import enrolling, results
+from aed.training.api.sessions import SessionId
+from aed.training.queries import rosters, sessions
+from aed.training.rules.enrolment import MarkedBy
+from aed.training.rules.who import may_write
+from aed.training.schemas.enrolments import (
+    AssessmentIn,
+    AttendanceIn,
+    EnrolmentAmend,
+    EnrolmentIn,
+    EnrolmentOut,
+    EnrolmentPage,
+    MarkedOut,
+)
+from aed.training.schemas.sessions import Link
+
+router = APIRouter()
+
+EnrolmentId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+
+
+@router.get("/sessions/{session_id}/enrolments")
+def list_enrolments(
+    request: Request,
+    session: ReadSession,
+    viewer: ViewerDep,
+    session_id: SessionId,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> EnrolmentPage:
+    """The roster and its waiting list in order of arrival, with those who left. Whoever runs the session sees
+    all, another estate those whom it enrolled."""
+    may_write(viewer)
+    training = sessions.training_session(session, viewer, session_id)
+    found = rosters.roster(session, viewer, training.id, limit=limit + 1, after_id=after(cursor))
+    page = EnrolmentPage(enrolments=[EnrolmentOut.of(row) for row in found[:limit]])
+    if len(found) > limit:
+        following = request.url.include_query_params(cursor=found[limit - 1].id)
+        page.links.append(Link(rel="next", href=f"{following.path}?{following.query}"))
+    return page
+
+
+@router.post("/sessions/{session_id}/enrolments", status_code=201)
+def enrol(
+    session: WriteSession,
+    viewer: ViewerDep,
+    session_id: SessionId,
+    new: EnrolmentIn,
+    response: Response,
+) -> EnrolmentOut:
+    """Enrols a person: a place where one is free, else the end of the waiting list."""
+    made = enrolling.enrol(session, viewer, session_id, new, at=clock.now())
+    response.headers["Location"] = f"/v1/enrolments/{made.id}"
+    return _shown(session, viewer, made.id, response)
+
+
+@router.get("/enrolments/{enrolment_id}")
+def show_enrolment(
+    session: ReadSession, viewer: ViewerDep, enrolment_id: EnrolmentId, response: Response
+) -> EnrolmentOut:
+    """One enrolment, for those who run the session and those who enrolled the person."""
+    may_write(viewer)
+    return _shown(session, viewer, enrolment_id, response)
+
+
+@router.patch("/enrolments/{enrolment_id}")
+def amend_enrolment(
+    session: WriteSession,
+    viewer: ViewerDep,
+    enrolment_id: EnrolmentId,
+    change: EnrolmentAmend,
+    response: Response,
+    if_match: IfMatch = None,
+) -> EnrolmentOut:
+    """Takes the place that was offered (enrolled), gives one up (withdrawn), or moves to another session, and
+    then the answer is the enrolment there."""
+    version, at = version_in(if_match), clock.now()
+    if change.session_id is not None:
+        moved = enrolling.move(
+            session, viewer, enrolment_id, to_session_id=change.session_id, version=version, at=at
+        )
+        response.headers["Content-Location"] = f"/v1/enrolments/{moved.id}"
+        return _shown(session, viewer, moved.id, response)
+    do = enrolling.accept if change.state == "enrolled" else enrolling.withdraw
+    do(session, viewer, enrolment_id, version=version, at=at)
+    return _shown(session, viewer, enrolment_id, response)
+
+
+@router.get("/enrolments/{enrolment_id}/history")
+def enrolment_history(session: ReadSession, viewer: ViewerDep, enrolment_id: EnrolmentId) -> list[ChangeOut]:
+    """Who changed what and when, newest first; for those who see the enrolment."""
+    may_write(viewer)
+    row = rosters.roster_row(session, viewer, enrolment_id)
+    return [ChangeOut.of(change) for change in changes(session, subject="enrolments", subject_id=str(row.id))]
+
+
+@router.post("/sessions/{session_id}/attendance")
+def mark_attendance(
+    session: WriteSession, viewer: ViewerDep, session_id: SessionId, given: AttendanceIn, response: Response
+) -> MarkedOut:
+    """Who came and who did not, from two hours before it begins; saying it again changes nothing."""
+    rows = [results.Result(row.enrolment_id, attendance=row.attendance) for row in given.rows]
+    return _marked(session, viewer, session_id, rows, response)
+
+
+@router.post("/sessions/{session_id}/assessments")
+def assess(
+    session: WriteSession, viewer: ViewerDep, session_id: SessionId, given: AssessmentIn, response: Response
+) -> MarkedOut:
+    """Who passed and who did not, of those who attended. Passing awards what the course entitles to."""
+    rows = [results.Result(row.enrolment_id, passed=row.passed, note=row.note) for row in given.rows]
+    return _marked(session, viewer, session_id, rows, response)
+
+
+def _marked(
+    session: Session, viewer: Viewer, session_id: int, rows: list[results.Result], response: Response
+) -> MarkedOut:
+    at = clock.now()
+    training = results.open_for_results(session, viewer, session_id, at=at)
+    outcomes = results.put_results(session, viewer, training, rows, how=MarkedBy.HAND, at=at)
+    tag(response, training.version)
+    unchanged = outcomes.count(Outcome.UNCHANGED)
+    return MarkedOut(changed=len(outcomes) - unchanged, unchanged=unchanged)
+
+
+def _shown(session: Session, viewer: Viewer, enrolment_id: int, response: Response) -> EnrolmentOut:
+    row = rosters.roster_row(session, viewer, enrolment_id)
+    tag(response, row.version)
+    return EnrolmentOut.of(row)

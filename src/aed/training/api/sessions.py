@@ -1,0 +1,150 @@
+"""Routes of sessions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.accounts.rules import Viewer
+from aed.db import ReadSession, WriteSession
+from aed.registry.queries import Box, changes
+from aed.registry.schemas.fields import ChangeOut
+from aed.requests import IfMatch, Limit, box_in, tag, version_in
+from aed.training.actions import sessions as actions
+from aed.training.models import TrainingSession
+from aed.training.queries import sessions as queries
+from aed.training.rules.who import may_run_training
+from aed.training.schemas.sessions import (
+    Link,
+    Moment,
+    SessionAmend,
+    SessionIn,
+    SessionOut,
+    SessionPage,
+    Why,
+)
+
+router = APIRouter()
+
+SessionId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+PageAfter = Annotated[
+    str | None,
+    Query(pattern="^[0-9]{1,16}-[0-9]{1,18}$", description="From the link rel=next of the page before"),
+]
+
+
+@router.get("/sessions")
+def list_sessions(
+    request: Request,
+    session: ReadSession,
+    viewer: ViewerDep,
+    bbox: Annotated[str | None, Query(examples=["120.08,30.28,120.11,30.30"], max_length=200)] = None,
+    estate_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    region: Annotated[str | None, Query(max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")] = None,
+    course: Annotated[str | None, Query(max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")] = None,
+    language: Annotated[Literal["zh", "en"] | None, Query()] = None,
+    starts_from: Annotated[Moment | None, Query(description="Left out: from now on")] = None,
+    starts_before: Annotated[Moment | None, Query()] = None,
+    limit: Limit = 100,
+    cursor: PageAfter = None,
+) -> SessionPage:
+    """The sessions that you may know of, the next one first, a page at a time."""
+    found = queries.training_sessions(
+        session,
+        viewer,
+        limit=limit + 1,
+        after=_after(cursor),
+        starts_from=starts_from or clock.now(),
+        starts_before=starts_before,
+        box=Box(*box_in(bbox)) if bbox is not None else None,
+        estate_id=estate_id,
+        region=region,
+        language=language,
+        course=course,
+    )
+    places = queries.places(session, [each.id for each in found])
+    page = SessionPage(sessions=[SessionOut.of(each, places[each.id], viewer) for each in found[:limit]])
+    if len(found) > limit:
+        last = found[limit - 1]
+        following = request.url.include_query_params(
+            cursor=f"{(last.starts_at - _EPOCH) // _MICROSECOND}-{last.id}",
+            starts_from=(starts_from or last.starts_at).isoformat(),
+        )
+        page.links.append(Link(rel="next", href=f"{following.path}?{following.query}"))
+    return page
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def _after(cursor: str | None) -> queries.After | None:
+    if cursor is None:
+        return None
+    microseconds, _, id_ = cursor.partition("-")
+    return queries.After(_EPOCH + int(microseconds) * _MICROSECOND, int(id_))
+
+
+@router.get("/sessions/{session_id}")
+def show_session(
+    session: ReadSession, viewer: ViewerDep, session_id: SessionId, response: Response
+) -> SessionOut:
+    """One session."""
+    return _shown(session, viewer, queries.training_session(session, viewer, session_id), response)
+
+
+@router.post("/sessions", status_code=201)
+def create_session(
+    session: WriteSession, viewer: ViewerDep, new: SessionIn, response: Response
+) -> SessionOut:
+    """Plans a session. For those who run the training of its estate."""
+    created = actions.create_session(session, viewer, new, at=clock.now())
+    response.headers["Location"] = f"/v1/sessions/{created.id}"
+    return _shown(session, viewer, created, response)
+
+
+@router.patch("/sessions/{session_id}")
+def amend_session(
+    session: WriteSession,
+    viewer: ViewerDep,
+    session_id: SessionId,
+    change: SessionAmend,
+    response: Response,
+    if_match: IfMatch = None,
+) -> SessionOut:
+    """Amends what is given; refused (412) when somebody else amended it since it was read."""
+    training = actions.amend_session(
+        session, viewer, session_id, change, version=version_in(if_match), at=clock.now()
+    )
+    return _shown(session, viewer, training, response)
+
+
+@router.delete("/sessions/{session_id}", status_code=204)
+def cancel_session(
+    session: WriteSession,
+    viewer: ViewerDep,
+    session_id: SessionId,
+    why: Annotated[Why, Query(description="What those who enrolled are told")] = "It cannot be held.",
+    if_match: IfMatch = None,
+) -> None:
+    """Cancels a session; everybody's enrolment ends with it."""
+    actions.cancel_session(session, viewer, session_id, why=why, version=version_in(if_match), at=clock.now())
+
+
+@router.get("/sessions/{session_id}/history")
+def session_history(session: ReadSession, viewer: ViewerDep, session_id: SessionId) -> list[ChangeOut]:
+    """Who changed what and when, newest first; for those who run it."""
+    training = queries.training_session(session, viewer, session_id)
+    may_run_training(viewer, training.estate_id, training.region_id)
+    found = changes(session, subject="training_sessions", subject_id=str(training.id))
+    return [ChangeOut.of(change) for change in found]
+
+
+def _shown(session: Session, viewer: Viewer, training: TrainingSession, response: Response) -> SessionOut:
+    tag(response, training.version)
+    return SessionOut.of(training, queries.places_of(session, training.id), viewer)

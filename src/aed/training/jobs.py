@@ -1,0 +1,14 @@
+"""What the timetable runs: offered places that nobody took go to the next."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from aed.db import Database, transaction
+from aed.training.actions.enrolling import expire_offers
+
+
+def end_offers(database: Database, now: datetime) -> int:
+    """How many offers were over. It may run in several processes: each offer ends once."""
+    with transaction(database) as session:
+        return expire_offers(session, now)

@@ -1,0 +1,169 @@
+"""Courses, sessions, who is enrolled in them, who came, who passed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from geoalchemy2 import WKBElement, WKTElement
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from aed.accounts.models import Person, Region
+from aed.db import Key, Table, Versioned, stored_by_value
+from aed.registry.models import Estate
+from aed.responders.models import Certificate
+from aed.responders.rules import CertificateKind
+from aed.spatial import point_type
+from aed.training.rules.course import CourseState
+from aed.training.rules.enrolment import AttendanceState, EnrolmentState, MarkedBy
+from aed.training.rules.session import SessionAudience, SessionState
+
+
+class Course(Versioned, Table):
+    """What is taught, and what passing it entitles to."""
+
+    __tablename__ = "courses"
+    __table_args__ = (
+        CheckConstraint("hours > 0 AND hours <= 400", name="hours"),
+        CheckConstraint("validity_months BETWEEN 1 AND 120", name="validity_months"),
+        CheckConstraint("refresher_months BETWEEN 1 AND 60", name="refresher_months"),
+        CheckConstraint(
+            "(certificate_kind IS NULL) = (validity_months IS NULL)"
+            " AND (certificate_kind IS NULL) = (issuer IS NULL)",
+            name="certificate_whole",
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    code: Mapped[str] = mapped_column(String(32), unique=True)
+    name_en: Mapped[str] = mapped_column(String(200))
+    name_zh: Mapped[str] = mapped_column(String(200))
+    hours: Mapped[float]
+    certificate_kind: Mapped[CertificateKind | None] = mapped_column(stored_by_value(CertificateKind))
+    """What passing entitles to; None: to nothing, such as a refresher."""
+    issuer: Mapped[str | None] = mapped_column(String(200))
+    """Who says so on the certificate."""
+    validity_months: Mapped[int | None]
+    refresher_months: Mapped[int | None]
+    """After so many months skills should be refreshed; None: nothing to refresh."""
+    state: Mapped[CourseState] = mapped_column(stored_by_value(CourseState), default=CourseState.OFFERED)
+
+
+class Prerequisite(Table):
+    """A course that must have been passed before another."""
+
+    __tablename__ = "course_prerequisites"
+    __table_args__ = (CheckConstraint("course_id <> needs_id", name="not_itself"),)
+
+    course_id: Mapped[int] = mapped_column(ForeignKey("courses.id"), primary_key=True)
+    needs_id: Mapped[int] = mapped_column(ForeignKey("courses.id"), primary_key=True, index=True)
+
+
+class TrainingSession(Versioned, Table):
+    """A course held at a place and a time."""
+
+    __tablename__ = "training_sessions"
+    __table_args__ = (
+        CheckConstraint("ends_at > starts_at AND enrolment_closes_at <= starts_at", name="in_order"),
+        CheckConstraint("minimum BETWEEN 1 AND capacity", name="minimum"),
+        CheckConstraint("capacity BETWEEN 1 AND 1000", name="capacity"),
+        CheckConstraint("audience <> 'estate' OR estate_id IS NOT NULL", name="estate_for_its_people"),
+        CheckConstraint("(state = 'cancelled') = (cancelled_why IS NOT NULL)", name="why_cancelled"),
+        Index("ix_training_sessions_starts", "starts_at", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    course_id: Mapped[int] = mapped_column(ForeignKey("courses.id"), index=True)
+    trainer_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
+    """Whose training it is; None: the region's."""
+    audience: Mapped[SessionAudience] = mapped_column(stored_by_value(SessionAudience))
+    position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
+    """WGS-84."""
+    place_en: Mapped[str] = mapped_column(Text)
+    place_zh: Mapped[str] = mapped_column(Text)
+    language: Mapped[str] = mapped_column(String(8))
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    enrolment_closes_at: Mapped[datetime]
+    capacity: Mapped[int]
+    minimum: Mapped[int]
+    state: Mapped[SessionState] = mapped_column(stored_by_value(SessionState), default=SessionState.PLANNED)
+    cancelled_why: Mapped[str | None] = mapped_column(Text)
+
+    course: Mapped[Course] = relationship(lazy="raise")
+    trainer: Mapped[Person | None] = relationship(lazy="raise")
+    estate: Mapped[Estate | None] = relationship(lazy="raise")
+    region: Mapped[Region] = relationship(lazy="raise")
+
+    @property
+    def time_zone(self) -> str:
+        """The estate's, else the region's; both must be loaded."""
+        return (self.estate.time_zone if self.estate is not None else None) or self.region.time_zone
+
+
+class Enrolment(Versioned, Table):
+    """A person on the roster of a session, or on its waiting list. Their ids are the order of arrival.
+
+    The row of the session is locked while one is added or changes, see `actions.enrolling`.
+    """
+
+    __tablename__ = "enrolments"
+    __table_args__ = (
+        CheckConstraint("(state = 'offered') = (offer_expires_at IS NOT NULL)", name="offer_ends"),
+        Index("ix_enrolments_in_order", "session_id", "state", "id"),
+        Index("ix_enrolments_offers", "state", "offer_expires_at"),
+        Index(  # nobody is on one roster twice
+            "uq_enrolments_standing",
+            "session_id",
+            "person_id",
+            unique=True,
+            postgresql_where=text("state = 'enrolled' OR state = 'waiting' OR state = 'offered'"),
+            sqlite_where=text("state = 'enrolled' OR state = 'waiting' OR state = 'offered'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("training_sessions.id"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
+    """Where the person belongs to; None: to no estate, or it is not known."""
+    state: Mapped[EnrolmentState] = mapped_column(stored_by_value(EnrolmentState))
+    enrolled_at: Mapped[datetime]
+    """When the person arrived at the roster or the waiting list."""
+    offer_expires_at: Mapped[datetime | None]
+    moved_to_id: Mapped[int | None] = mapped_column(ForeignKey("enrolments.id"))
+
+    session: Mapped[TrainingSession] = relationship(lazy="raise")
+    person: Mapped[Person] = relationship(lazy="raise")
+
+
+class Attendance(Versioned, Table):
+    """Whether an enrolled person came."""
+
+    __tablename__ = "attendances"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    enrolment_id: Mapped[int] = mapped_column(ForeignKey("enrolments.id"), unique=True)
+    state: Mapped[AttendanceState] = mapped_column(stored_by_value(AttendanceState))
+    how: Mapped[MarkedBy] = mapped_column(stored_by_value(MarkedBy))
+    marked_at: Mapped[datetime]
+    marked_by: Mapped[str] = mapped_column(String(200))
+
+
+class Assessment(Versioned, Table):
+    """Whether a person who came passed."""
+
+    __tablename__ = "assessments"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    enrolment_id: Mapped[int] = mapped_column(ForeignKey("enrolments.id"), unique=True)
+    passed: Mapped[bool]
+    note: Mapped[str | None] = mapped_column(Text)
+    assessed_at: Mapped[datetime]
+    assessed_by: Mapped[str] = mapped_column(String(200))
+    certificate_id: Mapped[int | None] = mapped_column(ForeignKey("certificates.id"), index=True)
+    """What passing was awarded with."""
+
+    certificate: Mapped[Certificate | None] = relationship(lazy="raise")

@@ -1,0 +1,1 @@
+"""Reading courses, sessions, rosters, and what should be learnt next."""

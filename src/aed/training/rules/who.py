@@ -1,0 +1,67 @@
+"""Who may run the training of an estate or region, and who may enrol people in it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aed.accounts.rules import Role, Scope, Viewer
+from aed.accounts.rules.roles import HeldRole
+from aed.errors import NotAllowed, NotSignedIn
+
+RUN_IN_REGIONS: Final = frozenset({HeldRole.TRAINING_OFFICER, HeldRole.ADMINISTRATOR})
+"""Who holds one of these runs the training there, sessions outside any estate included."""
+RUN_IN_ESTATES: Final = RUN_IN_REGIONS | {HeldRole.ESTATE_MANAGER}
+ENROL: Final = RUN_IN_ESTATES | {HeldRole.LEAD}
+"""And these send the people of the estate to it."""
+
+
+def runs_training(viewer: Viewer, estate_id: int | None, region_id: int) -> bool:
+    """Whether the viewer runs the training of that estate (None: of the region, in no estate).
+
+    An administrator of the network everywhere; a person by the roles that are held; an estate's token there.
+    A token that only reads does not: it may be anybody's of the estate, and a roster has names and numbers.
+    """
+    if Scope.WRITE not in viewer.scopes:
+        return False
+    if viewer.is_administrator:
+        return True
+    if viewer.person_id is not None:
+        roles = RUN_IN_REGIONS if estate_id is None else RUN_IN_ESTATES
+        return viewer.holds(roles, estate_id=estate_id, region_id=region_id)
+    return viewer.role is Role.MEMBER and estate_id is not None and estate_id == viewer.estate_id
+
+
+def may_run_training(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
+    """Passes for who runs the training there.
+
+    Raises NotSignedIn for anyone, NotAllowed for a token that only reads or is of another place, and for a
+    person without such a role there.
+    """
+    may_write(viewer)
+    if not runs_training(viewer, estate_id, region_id):
+        raise NotAllowed("Training is run by the training officer or manager of its estate or region.")
+
+
+def may_enrol(viewer: Viewer, of_estate_id: int | None, *, region_id: int | None, is_self: bool) -> None:
+    """Passes for who may put people of that estate (None: of none) on a roster, and take them off it.
+
+    Everyone may enrol themselves. `region_id` is the estate's.
+    """
+    may_write(viewer)
+    if viewer.is_administrator or is_self:
+        return
+    if viewer.person_id is not None:
+        if viewer.holds(ENROL, estate_id=of_estate_id, region_id=region_id):
+            return
+        raise NotAllowed("Others are enrolled by a lead, manager or training officer of their estate.")
+    if viewer.role is Role.MEMBER and of_estate_id is not None and of_estate_id == viewer.estate_id:
+        return
+    raise NotAllowed("This token may enrol only people of its own estate.")
+
+
+def may_write(viewer: Viewer) -> None:
+    """Passes for whoever may write at all: nobody else has to do with rosters, which name people."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn("Rosters and enrolments need a token: send Authorization: Bearer …, or sign in.")
+    if Scope.WRITE not in viewer.scopes:
+        raise NotAllowed("This token may read only; ask for one with the scope 'write'.")

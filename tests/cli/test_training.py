@@ -1,0 +1,109 @@
+"""A training on the command line, from the course to the certificate."""
+
+from __future__ import annotations
+
+import csv
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from aed import clock
+from tests.cli.conftest import Aed
+
+PLACE = ("lat=30.29", "lon=120.1", "place_en=Hall", "place_zh=活动室")
+
+
+@pytest.fixture
+def session_id(aed: Aed) -> str:
+    """A session for two that begins within the hour."""
+    aed(
+        *("regions", "put", "code=CN-33", "name_en=Zhejiang", "name_zh=浙江", "country=CN"),
+        *("time_zone=Asia/Shanghai", "emergency_number=120"),
+    )
+    aed(
+        *("courses", "add", "code=CPR", "name_en=Resuscitation", "name_zh=心肺复苏", "hours=4"),
+        *("certificate_kind=cpr_aed", "issuer=Office", "validity_months=1", "refresher_months=6"),
+    )
+    begins = clock.now() + timedelta(minutes=50)
+    said = aed(
+        *("sessions", "add", "course=CPR", "region=CN-33", "audience=public", "capacity=2", "minimum=2"),
+        *(f"starts_at={begins.isoformat()}", f"ends_at={(begins + timedelta(hours=4)).isoformat()}"),
+        *("trainer_name=林老师", "trainer_phone=+86 571 5550 2000", *PLACE),
+    )
+    found = re.search(r"Session (\d+) is planned", said.out)
+    assert found
+    return found[1]
+
+
+def test_from_the_course_to_the_certificate(aed: Aed, session_id: str, tmp_path: Path) -> None:
+    assert "CPR" in aed("courses", "list").out
+    assert "0/2*" in aed("sessions", "list").out
+    for name in ("王小明", "李华", "张三"):
+        said = aed("enrol", session_id, f"name={name}", "phone=+86 571 5550 3000").out
+    assert "张三 is waiting, place 1 on the waiting list" in said
+    assert (
+        "on the roster already"
+        in aed("enrol", session_id, "name=李华", "phone=+86 571 5550 3000", fails=True).err
+    )
+    aed("enrolments", "withdraw", 1)
+    assert "offered" in aed("sessions", "roster", session_id).out
+    assert "0 offers ended" in aed("enrolments", "expire").out
+    aed("enrolments", "accept", 3)
+
+    sheet = tmp_path / "roster.csv"
+    assert "2 people" in aed("sessions", "roster", session_id, "-o", sheet).out
+    with sheet.open(encoding="utf-8-sig", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    rows[0] |= {"attendance": "attended", "result": "passed"}
+    rows[1] |= {"attendance": "attended", "result": "maybe"}
+    with sheet.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.DictWriter(opened, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    marked = tmp_path / "marked.csv"
+    some = aed("sessions", "results", session_id, sheet, "--marked", marked)
+    assert "1 new, 0 changed, 0 unchanged, 1 not taken." in some.out
+    assert "line 3: result" in some.out
+    assert "lint_findings" in marked.read_text(encoding="utf-8-sig")
+
+    number = re.search(r"CPR-\d{4}-\w{10}", aed("enrolments", "show", 2).out)
+    assert number
+    assert "valid, 李*, until" in aed("certificates", "verify", number[0]).out
+    assert "李华" in aed("certificates", "lapsing", "--days", 40).out
+    assert "No certificate" in aed("certificates", "lapsing", "--days", 3).out
+    assert "Nobody" in aed("certificates", "refreshers").out
+    aed("certificates", "revoke", number[0], "--why", "A mistake")
+    assert "NOT VALID" in aed("certificates", "verify", number[0]).out
+    assert "No certificate" in aed("certificates", "lapsing", "--days", 40).out
+    assert "state: waiting → offered" in aed("enrolments", "history", 3).out
+
+
+def test_a_session_is_amended_moved_to_and_cancelled(aed: Aed, session_id: str) -> None:
+    later = clock.now() + timedelta(days=3)
+    aed(
+        *("sessions", "add", "course=CPR", "region=CN-33", "audience=public", "capacity=5", *PLACE),
+        *(f"starts_at={later.isoformat()}", f"ends_at={(later + timedelta(hours=4)).isoformat()}"),
+    )
+    aed("enrol", session_id, "name=王小明", "phone=+86 571 5550 3000")
+    assert "Enrolment 2 in session 2 is enrolled" in aed("enrolments", "move", 1, "--to", 2).out
+    assert "version 2" in aed("sessions", "amend", 2, "capacity=6", "language=en").out
+    assert "language: en" in aed("sessions", "show", 2).out
+    assert "at version 2 now" in aed("sessions", "amend", 2, "capacity=7", "--version", 1, fails=True).err
+    aed("sessions", "cancel", 2, "--why", "The trainer is ill.")
+    assert "cancelled" in aed("sessions", "list").out
+    assert "state: cancelled" in aed("enrolments", "show", 2).out
+    assert "The trainer is ill" in aed("sessions", "history", 2).out
+    assert "The session was cancelled" in aed("enrol", 2, "name=Li", "phone=+86 1", fails=True).err
+
+
+def test_courses_need_each_other_and_are_withdrawn(aed: Aed, session_id: str) -> None:
+    assert session_id == "1"
+    aed("courses", "add", "code=MORE", "name_en=More", "name_zh=进阶", "hours=8", "--needs", "CPR")
+    assert 'prerequisites: ["CPR"]' in aed("courses", "show", 2).out
+    assert "itself needs CPR" in aed("courses", "amend", 1, "--needs", "MORE", fails=True).err
+    aed("courses", "amend", 2, "hours=6")
+    aed("courses", "withdraw", 2)
+    assert "withdrawn" in aed("courses", "list").out
+    assert "hours: 8.0 → 6.0" in aed("courses", "history", 2).out

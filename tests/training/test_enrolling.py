@@ -1,0 +1,349 @@
+"""Enrolling, the waiting list, offers, withdrawing, moving, cancelling."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Person
+from aed.accounts.rules import Scope, Viewer
+from aed.errors import ChangedMeanwhile, Conflict, NotAllowed, NotFound, NotSignedIn
+from aed.training.actions import enrolling
+from aed.training.actions.sessions import amend_session, cancel_session
+from aed.training.models import Enrolment, TrainingSession
+from aed.training.queries import rosters, sessions
+from aed.training.rules.enrolment import EnrolmentState
+from aed.training.rules.session import OFFER_LASTS
+from aed.training.schemas.sessions import SessionAmend
+from tests import make
+from tests.make import ADMINISTRATOR, ANYONE, NOW
+
+ENROLLED, WAITING, OFFERED = EnrolmentState.ENROLLED, EnrolmentState.WAITING, EnrolmentState.OFFERED
+LAPSED, WITHDRAWN = EnrolmentState.LAPSED, EnrolmentState.WITHDRAWN
+
+
+def states(session: Session, of: TrainingSession) -> list[EnrolmentState]:
+    """Of everybody who ever enrolled, in order of arrival."""
+    session.expire_all()
+    return list(
+        session.scalars(select(Enrolment.state).where(Enrolment.session_id == of.id).order_by(Enrolment.id))
+    )
+
+
+def withdraw(
+    session: Session, enrolment: Enrolment, *, who: Viewer = ADMINISTRATOR, at: datetime = NOW
+) -> None:
+    version = session.get_one(Enrolment, enrolment.id, populate_existing=True).version
+    enrolling.withdraw(session, who, enrolment.id, version=version, at=at)
+
+
+def accept(session: Session, enrolment: Enrolment, *, at: datetime = NOW) -> Enrolment:
+    version = session.get_one(Enrolment, enrolment.id, populate_existing=True).version
+    return enrolling.accept(session, ADMINISTRATOR, enrolment.id, version=version, at=at)
+
+
+# --- who ------------------------------------------------------------------------------------------------
+
+
+def test_a_stranger_is_asked_for_a_token(session: Session) -> None:
+    training = make.training(session)
+
+    with pytest.raises(NotSignedIn):
+        make.enrolment(session, training, who=ANYONE)
+    with pytest.raises(NotSignedIn):
+        enrolling.withdraw(session, ANYONE, make.enrolment(session, training).id, version=1, at=NOW)
+
+
+def test_someone_of_an_estate_enrols_its_own_people_and_nobody_elses(session: Session) -> None:
+    home, other = make.estate(session), make.estate(session)
+    training = make.training(session)
+    of_home = make.member(home, writes=True)
+
+    assert make.enrolment(session, training, who=of_home).estate_id == home.id
+    with pytest.raises(NotAllowed, match="own estate"):
+        make.enrolment(session, training, who=of_home, estate_id=other.id)
+    with pytest.raises(NotAllowed, match="read only"):
+        make.enrolment(session, training, who=make.member(home))
+    theirs = make.enrolment(session, training, who=make.member(other, writes=True))
+    with pytest.raises(NotFound):
+        withdraw(session, theirs, who=of_home)
+
+
+def test_a_session_of_an_estate_is_for_its_people(session: Session) -> None:
+    home, other = make.estate(session), make.estate(session)
+    training = make.training(session, estate=home)
+
+    with pytest.raises(NotFound):
+        make.enrolment(session, training, who=make.member(other, writes=True))
+    with pytest.raises(Conflict, match="its estate only"):
+        make.enrolment(session, training, estate_id=other.id)
+    with pytest.raises(Conflict, match="which estate"):
+        make.enrolment(session, training, estate_id=None)
+    assert make.enrolment(session, training, who=make.member(home, writes=True)).state is ENROLLED
+
+
+def test_whoever_is_known_to_be_of_another_estate_is_refused_whatever_is_said(session: Session) -> None:
+    home, other = make.estate(session), make.estate(session)
+    make.responder(session, estate_id=other.id)
+    [(name, phone)] = session.execute(select(Person.name, Person.phone)).all()
+
+    with pytest.raises(Conflict, match="its estate only"):
+        make.enrolment(
+            session,
+            make.training(session, estate=home),
+            name,
+            phone=phone,
+            who=make.member(home, writes=True),
+        )
+
+
+def test_who_runs_a_session_takes_those_off_whom_others_sent(session: Session) -> None:
+    host, guest = make.estate(session), make.estate(session)
+    training = make.training(session, estate=host, audience="public")
+    sent = make.enrolment(session, training, who=make.member(guest, writes=True))
+
+    withdraw(session, sent, who=make.member(host, writes=True))
+
+    assert states(session, training) == [WITHDRAWN]
+
+
+# --- refusals -------------------------------------------------------------------------------------------
+
+
+def test_enrolment_after_the_closing_time_is_refused(session: Session) -> None:
+    training = make.training(session)
+
+    with pytest.raises(Conflict, match="Enrolment closed at"):
+        make.enrolment(session, training, at=training.enrolment_closes_at)
+    with pytest.raises(Conflict, match="has begun"):
+        make.enrolment(session, training, at=training.starts_at)
+    assert make.enrolment(session, training, at=training.enrolment_closes_at - timedelta(seconds=1))
+
+
+def test_nobody_enrols_twice_but_again_after_withdrawing(session: Session) -> None:
+    training = make.training(session, capacity=1)
+    first = make.enrolment(session, training, "Wang")
+    with pytest.raises(Conflict, match="on the roster already"):
+        make.enrolment(session, training, "Wang")
+    make.enrolment(session, training, "Li")
+    with pytest.raises(Conflict, match="waiting list already"):
+        make.enrolment(session, training, "Li")
+
+    withdraw(session, first)
+
+    assert make.enrolment(session, training, "Wang").state is WAITING
+    assert states(session, training) == [WITHDRAWN, OFFERED, WAITING]
+
+
+def test_a_course_that_needs_another_asks_for_a_valid_card_on_the_day(session: Session) -> None:
+    first = make.course(session, "BASIC")
+    advanced = make.course(session, "ADVANCED", prerequisites=["BASIC"], certificate_kind="first_aid")
+    training = make.training(session, advanced)
+    make.responder(session, valid_until=date(2026, 10, 2))
+    make.responder(session, valid_until=date(2026, 10, 1))
+    people = session.execute(select(Person.name, Person.phone).order_by(Person.id)).all()
+    assert training.starts_at.date() == date(2026, 10, 2)
+    assert first.certificate_kind == "cpr_aed"
+
+    with pytest.raises(Conflict, match="needs BASIC first"):
+        make.enrolment(session, training)
+    with pytest.raises(Conflict, match="needs BASIC first"):
+        make.enrolment(session, training, people[1].name, phone=people[1].phone)
+    assert make.enrolment(session, training, people[0].name, phone=people[0].phone).state is ENROLLED
+
+
+def test_a_cancelled_session_takes_nobody_and_ends_every_enrolment(session: Session) -> None:
+    training = make.training(session, capacity=1)
+    make.enrolment(session, training)
+    make.enrolment(session, training)
+
+    cancel_session(
+        session, ADMINISTRATOR, training.id, why="The trainer is ill.", version=training.version, at=NOW
+    )
+
+    assert states(session, training) == [EnrolmentState.CANCELLED] * 2
+    with pytest.raises(Conflict, match="The trainer is ill"):
+        make.enrolment(session, training)
+
+
+# --- the waiting list -----------------------------------------------------------------------------------
+
+
+def test_a_place_set_free_is_offered_to_the_first_who_waits_and_taken(session: Session) -> None:
+    training = make.training(session, capacity=1)
+    has = make.enrolment(session, training)
+    first, second = make.enrolment(session, training), make.enrolment(session, training)
+    assert states(session, training) == [ENROLLED, WAITING, WAITING]
+    with pytest.raises(Conflict, match="No place is free yet"):
+        accept(session, first)
+
+    withdraw(session, has)
+
+    assert states(session, training) == [WITHDRAWN, OFFERED, WAITING]
+    assert first.offer_expires_at == NOW + OFFER_LASTS
+    assert accept(session, first).state is ENROLLED
+    assert accept(session, first).state is ENROLLED
+    assert second.state is WAITING
+
+
+def test_a_place_not_taken_in_time_goes_to_the_next(session: Session) -> None:
+    training = make.training(session, capacity=1)
+    has = make.enrolment(session, training)
+    first, second = make.enrolment(session, training), make.enrolment(session, training)
+    withdraw(session, has)
+    until = NOW + OFFER_LASTS
+
+    assert enrolling.expire_offers(session, until - timedelta(seconds=1)) == 0
+    assert enrolling.expire_offers(session, until) == 1
+    assert enrolling.expire_offers(session, until) == 0
+
+    assert states(session, training) == [WITHDRAWN, LAPSED, OFFERED]
+    with pytest.raises(Conflict, match="not taken in time"):
+        accept(session, first, at=until)
+    assert accept(session, second, at=until).state is ENROLLED
+
+
+def test_an_offer_that_is_over_cannot_be_taken_before_the_timetable_has_run(session: Session) -> None:
+    training = make.training(session, capacity=1)
+    has, late = make.enrolment(session, training), make.enrolment(session, training)
+    withdraw(session, has)
+
+    with pytest.raises(Conflict, match="not taken in time"):
+        accept(session, late, at=NOW + OFFER_LASTS)
+
+
+def test_who_comes_while_a_place_is_offered_does_not_get_it(session: Session) -> None:
+    training = make.training(session, capacity=1)
+    has = make.enrolment(session, training)
+    make.enrolment(session, training)
+    withdraw(session, has)
+
+    assert make.enrolment(session, training).state is WAITING
+
+
+def test_shortly_before_it_begins_an_offer_lasts_half_of_the_time_that_is_left(session: Session) -> None:
+    training = make.training(session, capacity=1)
+    has, first, second = (make.enrolment(session, training) for _ in range(3))
+    late = training.starts_at - timedelta(hours=8)
+
+    withdraw(session, has, at=late)
+    assert first.offer_expires_at == late + timedelta(hours=4)
+    enrolling.expire_offers(session, late + timedelta(hours=4))
+    session.refresh(second)
+    assert second.offer_expires_at == late + timedelta(hours=6)
+
+
+def test_once_it_has_begun_nobody_is_offered_a_place(session: Session) -> None:
+    training = make.training(session, capacity=1)
+    has, *_ = (make.enrolment(session, training) for _ in range(2))
+    withdraw(session, has, at=training.starts_at - timedelta(hours=2))
+
+    enrolling.expire_offers(session, training.starts_at)
+    assert states(session, training) == [WITHDRAWN, LAPSED]
+
+
+def test_more_places_are_offered_at_once_and_fewer_than_are_held_are_refused(session: Session) -> None:
+    training = make.training(session, capacity=1)
+    for _ in range(4):
+        make.enrolment(session, training)
+
+    amended = amend_session(
+        session, ADMINISTRATOR, training.id, SessionAmend(capacity=3), version=training.version, at=NOW
+    )
+
+    assert states(session, training) == [ENROLLED, OFFERED, OFFERED, WAITING]
+    with pytest.raises(Conflict, match="taken or offered"):
+        amend_session(
+            session, ADMINISTRATOR, training.id, SessionAmend(capacity=2), version=amended.version, at=NOW
+        )
+
+
+def test_withdrawing_twice_changes_nothing_and_an_old_version_is_refused(session: Session) -> None:
+    enrolment = make.enrolment(session, make.training(session))
+    with pytest.raises(ChangedMeanwhile):
+        enrolling.withdraw(session, ADMINISTRATOR, enrolment.id, version=7, at=NOW)
+    withdraw(session, enrolment)
+    version = enrolment.version
+
+    enrolling.withdraw(session, ADMINISTRATOR, enrolment.id, version=1, at=NOW)
+
+    assert enrolment.version == version
+
+
+# --- moving ---------------------------------------------------------------------------------------------
+
+
+def test_moving_sets_a_place_free_and_keeps_whence(session: Session) -> None:
+    course = make.course(session)
+    here, there = make.training(session, course, capacity=1), make.training(session, course, capacity=1)
+    moves, waits = make.enrolment(session, here), make.enrolment(session, here)
+
+    arrived = enrolling.move(session, ADMINISTRATOR, moves.id, to_session_id=there.id, version=1, at=NOW)
+
+    assert (arrived.session_id, arrived.state) == (there.id, ENROLLED)
+    assert (moves.state, moves.moved_to_id) == (EnrolmentState.MOVED, arrived.id)
+    assert rosters.enrolment(session, ADMINISTRATOR, waits.id).state is OFFERED
+
+
+def test_nobody_loses_a_place_by_moving_to_a_full_session(session: Session) -> None:
+    course = make.course(session)
+    here, there = make.training(session, course), make.training(session, course, capacity=1)
+    make.enrolment(session, there)
+    moves = make.enrolment(session, here)
+
+    session.commit()
+
+    with pytest.raises(Conflict, match="full"):
+        enrolling.move(session, ADMINISTRATOR, moves.id, to_session_id=there.id, version=1, at=NOW)
+
+    session.rollback()
+    assert states(session, here) == [ENROLLED]
+    assert states(session, there) == [ENROLLED]
+
+
+def test_who_only_waits_may_wait_elsewhere(session: Session) -> None:
+    course = make.course(session)
+    here, there = make.training(session, course, capacity=1), make.training(session, course, capacity=1)
+    for training in (here, there):
+        make.enrolment(session, training)
+    waits = make.enrolment(session, here)
+
+    arrived = enrolling.move(session, ADMINISTRATOR, waits.id, to_session_id=there.id, version=1, at=NOW)
+
+    assert arrived.state is WAITING
+    with pytest.raises(Conflict, match="moved already"):
+        enrolling.move(session, ADMINISTRATOR, waits.id, to_session_id=there.id, version=2, at=NOW)
+
+
+# --- the record -----------------------------------------------------------------------------------------
+
+
+def test_every_step_is_kept_with_who_and_when(session: Session) -> None:
+    training = make.training(session, capacity=1)
+    has, waits = make.enrolment(session, training), make.enrolment(session, training)
+    withdraw(session, has)
+    enrolling.expire_offers(session, NOW + OFFER_LASTS)
+    session.commit()
+
+    kept = [each for each in make.changes(session, "enrolments") if each.subject_id == str(waits.id)]
+
+    assert [(each.who, each.fields["state"]) for each in kept] == [
+        ("test", [None, "waiting"]),
+        ("test", ["waiting", "offered"]),
+        ("timetable", ["offered", "lapsed"]),
+    ]
+
+
+def test_places_are_counted_and_the_waiting_list_is_numbered(session: Session) -> None:
+    training = make.training(session, capacity=2)
+    for _ in range(5):
+        make.enrolment(session, training)
+
+    assert sessions.places_of(session, training.id) == (2, 3)
+    found = rosters.roster(session, ADMINISTRATOR, training.id)
+    assert [each.waiting_place for each in found] == [None, None, 1, 2, 3]
+    reader = Viewer(role=ADMINISTRATOR.role, scopes=frozenset({Scope.READ}))
+    assert rosters.roster(session, reader, training.id) == []

@@ -1,0 +1,201 @@
+"""A roster goes out as a sheet, is filled in by hand, and comes back."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import xlsxwriter
+from python_calamine import CalamineWorkbook
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.errors import Conflict, InvalidInput, NotAllowed
+from aed.interchange.actions.rosters import export_roster, import_roster
+from aed.interchange.formats.cells import as_meant
+from aed.interchange.formats.marked import write_marked
+from aed.interchange.formats.roster import EXPLANATIONS, RosterLine
+from aed.interchange.formats.table import LINT_COLUMN
+from aed.interchange.schemas import RosterRow, columns
+from aed.responders.models import Certificate
+from aed.training.models import TrainingSession
+from aed.training.queries import rosters
+from aed.training.rules.enrolment import EnrolmentState
+from aed.training.rules.session import SessionState
+from tests import make
+from tests.make import ADMINISTRATOR, NOW
+
+type Table = list[list[str]]
+
+
+def read(path: Path) -> Table:
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8-sig", newline="") as opened:
+            return list(csv.reader(opened))
+    rows = CalamineWorkbook.from_path(str(path)).get_sheet_by_index(0).to_python()
+    return [[str(int(cell)) if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+
+
+def write(path: Path, rows: Table) -> None:
+    if path.suffix == ".csv":
+        with path.open("w", encoding="utf-8", newline="") as opened:
+            csv.writer(opened).writerows(rows)
+        return
+    with xlsxwriter.Workbook(str(path)) as book:
+        sheet = book.add_worksheet()
+        for number, row in enumerate(rows):
+            for column, cell in enumerate(row):
+                sheet.write_string(number, column, cell)
+
+
+def filled_in(path: Path, said: Mapping[str, Mapping[str, str]]) -> None:
+    """The sheet with these cells filled in, by the name of the person."""
+    header, *rows = read(path)
+    for row in rows:
+        for column, cell in said.get(row[header.index("name")], {}).items():
+            row[header.index(column)] = cell
+    write(path, [header, *rows])
+
+
+@pytest.fixture(params=(".csv", ".xlsx"))
+def sheet(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return tmp_path / f"roster{request.param}"
+
+
+@pytest.fixture
+def training(session: Session) -> TrainingSession:
+    """Three have a place, one waits, one left."""
+    made = make.training(session, make.course(session, "CPR"), capacity=3)
+    for name in ("王小明", "李华", "=HYPERLINK(1)", "陈晨"):
+        make.enrolment(session, made, name, phone="+86 571 5550 0001")
+    make.enrolment(session, made, "走了").state = EnrolmentState.WITHDRAWN
+    session.commit()
+    return made
+
+
+def test_a_roster_comes_back_as_it_left_and_changes_nothing(
+    session: Session, training: TrainingSession, sheet: Path
+) -> None:
+    assert export_roster(session, ADMINISTRATOR, training.id, sheet) == 4
+
+    header, *rows = read(sheet)
+    assert header[:5] == ["enrolment", "name", "phone", "state", "waiting_place"]
+    assert [row[3] for row in rows] == ["enrolled", "enrolled", "enrolled", "waiting"]
+    assert rows[0][2] == ("'" if sheet.suffix == ".csv" else "") + "+86 571 5550 0001", "no formula in a CSV"
+    report = import_roster(session, ADMINISTRATOR, training.id, sheet, at=training.ends_at)
+    assert (report.new, report.changed, report.unchanged, report.bad) == (0, 0, 4, [])
+    assert training.state is SessionState.PLANNED
+
+
+def test_what_is_filled_in_by_hand_is_taken_once(
+    session: Session, training: TrainingSession, sheet: Path
+) -> None:
+    export_roster(session, ADMINISTRATOR, training.id, sheet)
+    filled_in(
+        sheet,
+        {
+            "王小明": {"attendance": "attended", "result": "passed", "note": "很好"},
+            "李华": {"attendance": "缺席"},
+            "=HYPERLINK(1)": {"attendance": "到", "result": "未通过"},
+            "'=HYPERLINK(1)": {"attendance": "到", "result": "未通过"},
+        },
+    )
+
+    first = import_roster(session, ADMINISTRATOR, training.id, sheet, at=training.ends_at)
+    again = import_roster(session, ADMINISTRATOR, training.id, sheet, at=training.ends_at)
+
+    assert (first.new, first.unchanged, first.bad) == (3, 1, [])
+    assert (again.new, again.changed, again.unchanged) == (0, 0, 4)
+    found = rosters.roster(session, ADMINISTRATOR, training.id)
+    assert [(row.attendance, row.passed, row.note) for row in found[:4]] == [
+        ("attended", True, "很好"),
+        ("no_show", None, None),
+        ("attended", False, None),
+        (None, None, None),
+    ]
+    assert len(session.scalars(select(Certificate)).all()) == 1
+    export_roster(session, ADMINISTRATOR, training.id, sheet)
+    assert read(sheet)[1][5:8] == ["attended", "passed", "很好"]
+
+
+def test_wrong_rows_are_marked_in_the_sheet_that_goes_back_and_the_others_count(
+    session: Session, training: TrainingSession, sheet: Path, tmp_path: Path
+) -> None:
+    export_roster(session, ADMINISTRATOR, training.id, sheet)
+    header, first, second, third, waits = read(sheet)
+    rows = [
+        [*first[:5], "attended", "passed", "", ""],
+        [*second[:5], "perhaps", "", "", ""],
+        [third[0], "Someone else", *third[2:5], "attended", "", "", ""],
+        [*waits[:5], "attended", "", "", ""],
+        [*first[:5], "no_show", "", "", ""],
+        ["987", *third[1:5], "attended", "", "", ""],
+        ["no number", *third[1:5], "attended", "", "", ""],
+    ]
+    write(sheet, [header, *rows])
+
+    report = import_roster(session, ADMINISTRATOR, training.id, sheet, at=training.ends_at)
+    session.commit()
+
+    assert report.new == 1
+    marked = tmp_path / f"marked{sheet.suffix}"
+    assert report.first is not None
+    write_marked(sheet, marked, report.marks(), first=report.first)
+    header, *back = read(marked)
+    said = [row[header.index(LINT_COLUMN)] for row in back]
+    assert said[0] == ""
+    for words, cell in zip(
+        ("attended", "not Someone else: a row may have slipped", "no place in this session", "duplicate"),
+        said[1:5],
+        strict=True,
+    ):
+        assert words in cell
+    assert "no enrolment 987" in said[5]
+    assert "enrolment" in said[6]
+    meant = as_meant if sheet.suffix == ".csv" else str
+    assert [[meant(cell) for cell in row[:5]] for row in back] == [row[:5] for row in rows], "nothing is lost"
+    found = rosters.roster(session, ADMINISTRATOR, training.id)
+    assert [row.attendance for row in found] == ["attended", None, None, None, None]
+
+    again = import_roster(session, ADMINISTRATOR, training.id, marked, at=training.ends_at)
+    assert (again.new, again.unchanged, len(again.bad)) == (0, 1, 6), (
+        "the marked sheet can be put right and sent"
+    )
+
+
+def test_a_roster_is_for_those_who_run_the_session(
+    session: Session, training: TrainingSession, sheet: Path
+) -> None:
+    with pytest.raises(NotAllowed):
+        export_roster(session, make.member(make.estate(session), writes=True), training.id, sheet)
+    assert not sheet.exists()
+    export_roster(session, ADMINISTRATOR, training.id, sheet)
+    with pytest.raises(NotAllowed):
+        import_roster(session, make.member(make.estate(session)), training.id, sheet, at=training.ends_at)
+    with pytest.raises(Conflict, match="two hours before"):
+        import_roster(session, ADMINISTRATOR, training.id, sheet, at=NOW)
+
+
+def test_what_is_no_roster_is_refused_in_words(
+    session: Session, training: TrainingSession, tmp_path: Path
+) -> None:
+    def refused(name: str, content: bytes) -> str:
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(InvalidInput) as raised:
+            import_roster(session, ADMINISTRATOR, training.id, path, at=training.ends_at)
+        return raised.value.detail
+
+    assert "lacks the column enrolment" in refused("a.csv", b"name,attendance\nWang,attended\n")
+    assert "Did you mean attendance?" in refused("b.csv", b"enrolment,atendance\n1,attended\n")
+    assert "no rows" in refused("c.csv", b"enrolment,attendance\n")
+    assert "UTF-8" in refused("d.csv", "enrolment,name\n1,王小明很好很好\n".encode("gb18030"))
+    assert "web page" in refused("e.csv", b"<html></html>")
+    with pytest.raises(InvalidInput, match=r"\.csv or \.xlsx"):
+        export_roster(session, ADMINISTRATOR, training.id, tmp_path / "roster.pdf")
+
+
+def test_every_column_is_explained() -> None:
+    assert list(EXPLANATIONS) == list(RosterLine._fields) == columns(RosterRow)

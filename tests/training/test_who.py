@@ -1,0 +1,111 @@
+"""What people may do with training, by the roles that they hold."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.orm import Session
+
+from aed.accounts.access import viewer_of_person
+from aed.accounts.models import Person
+from aed.accounts.rules import Viewer
+from aed.accounts.rules.roles import HeldRole
+from aed.errors import NotAllowed, NotFound
+from aed.registry.models import Estate
+from aed.training.models import TrainingSession
+from aed.training.queries import rosters, sessions
+from aed.training.rules.who import runs_training
+from tests import make
+from tests.make import ADMINISTRATOR
+
+
+def holding(session: Session, *held: HeldRole, estate: Estate, region: str | None = None) -> Viewer:
+    """A new person with these roles on the estate, or on a region."""
+    person = make.person(session)
+    for role in held:
+        if region is None:
+            make.role(session, person, role, estate=estate)
+        else:
+            make.role(session, person, role, region=make.region(session, region))
+    session.flush()
+    return viewer_of_person(session, person.id)
+
+
+def names(session: Session, who: Viewer, training: TrainingSession) -> list[str]:
+    return [row.name for row in rosters.roster(session, who, training.id)]
+
+
+@pytest.mark.parametrize(
+    ("role", "runs", "sees"),
+    [
+        (HeldRole.RESIDENT, False, []),
+        (HeldRole.RESPONDER, False, []),
+        (HeldRole.KEEPER, False, []),
+        (HeldRole.LEAD, False, ["of here"]),
+        (HeldRole.ESTATE_MANAGER, True, ["of here", "of there"]),
+        (HeldRole.TRAINING_OFFICER, True, ["of here", "of there"]),
+    ],
+)
+def test_who_runs_the_training_of_an_estate_and_sees_its_people(
+    session: Session, role: HeldRole, runs: bool, sees: list[str]
+) -> None:
+    here, there = make.estate(session), make.estate(session)
+    training = make.training(session, estate=here, audience="public")
+    make.enrolment(session, training, "of here")
+    make.enrolment(session, training, "of there", estate_id=there.id)
+    who = holding(session, role, estate=here)
+
+    assert runs_training(who, here.id, here.region_id) is runs
+    assert runs_training(who, there.id, there.region_id) is False
+    assert runs_training(who, None, here.region_id) is False
+    assert names(session, who, training) == sees
+
+
+@pytest.mark.parametrize(
+    ("role", "in_the_street"), [(HeldRole.TRAINING_OFFICER, True), (HeldRole.ESTATE_MANAGER, False)]
+)
+def test_a_role_on_a_region_reaches_its_estates(
+    session: Session, role: HeldRole, in_the_street: bool
+) -> None:
+    here = make.estate(session, in_region="CN-33")
+    elsewhere = make.estate(session, in_region="CN-44")
+    training, far = make.training(session, estate=here), make.training(session, estate=elsewhere)
+    make.enrolment(session, training, "of here")
+    who = holding(session, role, estate=here, region="CN-33")
+
+    assert runs_training(who, here.id, here.region_id)
+    assert not runs_training(who, elsewhere.id, elsewhere.region_id)
+    assert runs_training(who, None, here.region_id) is in_the_street
+    assert names(session, who, training) == ["of here"]
+    assert sessions.training_session(session, who, training.id).id == training.id
+    with pytest.raises(NotFound):
+        sessions.training_session(session, who, far.id)
+    assert make.enrolment(session, training, "sent", who=who, estate_id=here.id).estate_id == here.id
+
+
+def test_people_enrol_themselves_and_nobody_else(session: Session) -> None:
+    here = make.estate(session)
+    training = make.training(session, estate=here)
+    who = holding(session, HeldRole.RESIDENT, estate=here)
+    person = session.get_one(Person, who.person_id)
+
+    mine = make.enrolment(session, training, person.name, who=who, phone=person.phone)
+    with pytest.raises(NotAllowed, match="Others are enrolled by"):
+        make.enrolment(session, training, "Somebody else", who=who)
+
+    assert (mine.person_id, mine.estate_id) == (person.id, here.id)
+    assert names(session, who, training) == [person.name]
+    make.enrolment(session, training, "Somebody else")
+    assert names(session, who, training) == [person.name], "no one else's name is told"
+    assert len(names(session, ADMINISTRATOR, training)) == 2
+
+
+def test_a_lead_sends_the_people_of_the_own_estate_only(session: Session) -> None:
+    here, there = make.estate(session), make.estate(session)
+    training = make.training(session, estate=there, audience="public")
+    lead = holding(session, HeldRole.LEAD, estate=here)
+
+    sent = make.enrolment(session, training, "of here", who=lead, estate_id=here.id)
+    with pytest.raises(NotAllowed):
+        make.enrolment(session, training, "of there", who=lead, estate_id=there.id)
+    assert names(session, lead, training) == ["of here"]
+    assert sent.estate_id == here.id
