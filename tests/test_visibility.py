@@ -71,6 +71,7 @@ PREDICATES = {
     "held_where_known_to",
     "told_of",
     "on_rosters_of",
+    "seen_by",  # the same for enrolments
 }
 READING = {
     "aliased",

@@ -49,13 +49,12 @@ def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, a
     of_estate = new.estate_id if new.estate_id is not None else who.estate_id
     may_write(who)
     training = sessions.locked(session, who, session_id)
-    is_self = _is_self(session, who, new)
+    person = _self(session, who, new)
     region_id = rosters.region_of_estate(session, of_estate)
     if not runs_training(who, training.estate_id, training.region_id):
-        may_enrol(who, of_estate, region_id=region_id, is_self=is_self)
+        may_enrol(who, of_estate, region_id=region_id, is_self=person is not None)
     settle(session, who, training, at=at)
     _open_to_enrolment(training, at=at)
-    person = session.get(Person, who.person_id) if is_self else None
     if person is None:
         person = accounts.person(session, name=new.name, phone=new.phone, language=new.language)
     known = rosters.estate_of_person(session, person.id)
@@ -196,10 +195,14 @@ def _locked(
     return rosters.enrolment(session, who, enrolment_id), training
 
 
-def _is_self(session: Session, who: Viewer, new: EnrolmentIn) -> bool:
-    """Whether somebody who is signed in gives the own name and number."""
+def _self(session: Session, who: Viewer, new: EnrolmentIn) -> Person | None:
+    """Who is signed in, if it is the own name and number that is given.
+
+    visibility: everyone sees themselves.
+    """
     person = session.get(Person, who.person_id) if who.person_id is not None else None
-    return person is not None and (person.name, person.phone) == (new.name, new.phone)
+    is_own = person is not None and (person.name, person.phone) == (new.name, new.phone)
+    return person if is_own else None
 
 
 def _may_change(session: Session, who: Viewer, enrolment: Enrolment) -> None:
