@@ -117,25 +117,34 @@ def cut_out(streets: Streets, scratch: ScratchPad, start_at: Footings, radius_me
     """The window around the start, and a node for it."""
     centre = Position(float(start_at.lats[0]), float(start_at.lons[0]))
     low, high = _runs_within(streets, centre, radius_metres)
-    node_counts = high - low
-    shift: Longs = (node_counts.cumsum() - node_counts + 1 - low).astype(np.int64, copy=False)
-    first_edge, edge_end = streets.neighbour_start.take(low), streets.neighbour_start.take(high)
-    edge_counts = edge_end - first_edge
-    inside, joined = int(node_counts.sum()), int(edge_counts.sum())
-    runs, edge_runs = (
-        [slice(a, b) for a, b in zip(lows.tolist(), highs.tolist(), strict=True)]
-        for lows, highs in ((low, high), (first_edge, edge_end))
-    )
+    # Few runs: counted faster by hand than by array.
+    lows, highs = low.tolist(), high.tolist()
+    bounds = streets.neighbour_start.take([*lows, *highs]).tolist()
+    first_edges, edge_ends = bounds[: len(lows)], bounds[len(lows) :]
+    runs = [slice(a, b) for a, b in zip(lows, highs, strict=True)]
+    edge_runs = [slice(a, b) for a, b in zip(first_edges, edge_ends, strict=True)]
+    shifts: list[int] = []
+    """Of node numbers; the next of places among the edges."""
+    edge_shifts: list[int] = []
+    inside = joined = 0
+    for run, edges in zip(runs, edge_runs, strict=True):
+        shifts.append(inside + 1 - run.start)
+        edge_shifts.append(joined - edges.start)
+        inside += run.stop - run.start
+        joined += edges.stop - edges.start
+    shift = np.array(shifts, dtype=np.int64)
 
-    start = np.zeros(inside + 3, dtype=np.int32)
-    neighbour = np.zeros(joined + 2, dtype=np.int32)
-    metres = np.zeros(joined + 2)
+    start = np.empty(inside + 3, dtype=np.int32)
+    neighbour = np.empty(joined + 2, dtype=np.int32)
+    metres = np.empty(joined + 2)
+    start[0] = start[1] = 0
     start[inside + 2] = joined + 2
+    neighbour[joined:] = OUTSIDE
+    metres[joined:] = 0.0
     if runs:
-        # Row ends: the edges before a run here, less those before it in the network, added to each node's.
         row_ends = start[2 : inside + 2]
         np.concatenate([streets.neighbour_start[run.start + 1 : run.stop + 1] for run in runs], out=row_ends)
-        row_ends += (edge_counts.cumsum() - edge_counts - first_edge).repeat(node_counts).astype(np.int32)
+        row_ends += np.array(edge_shifts, dtype=np.int32).repeat(high - low)
         original = np.concatenate([streets.neighbour[run] for run in edge_runs])
         np.concatenate([streets.neighbour_metres[run] for run in edge_runs], out=metres[:joined])
     number = scratch.of_size(streets.node_count)
@@ -165,7 +174,7 @@ def _runs_within(streets: Streets, centre: Position, radius_metres: float) -> tu
     lowest, highest = int(streets.node_key[0]) >> 32, int(streets.node_key[-1]) >> 32
     first = max(lowest, math.floor((centre.lat - math.degrees(angle) + 90.0) / strip_degrees))
     last = min(highest, math.floor((centre.lat + math.degrees(angle) + 90.0) / strip_degrees))
-    whole = math.sin(angle / 2) ** 2
+    sine_squared = math.sin(angle / 2) ** 2
     cosine = math.cos(math.radians(centre.lat))
     at = (centre.lon + 180.0) * UNITS_PER_DEGREE
     west: list[int] = []
@@ -175,7 +184,7 @@ def _runs_within(streets: Streets, centre: Position, radius_metres: float) -> tu
         north = south + strip_degrees
         apart = max(south - centre.lat, centre.lat - north, 0.0)
         poleward = min(90.0, max(-south, north))
-        room = whole - math.sin(math.radians(apart) / 2) ** 2
+        room = sine_squared - math.sin(math.radians(apart) / 2) ** 2
         widest = max(cosine * math.cos(math.radians(poleward)), 1e-12)
         half_width = 2 * math.asin(math.sqrt(min(1.0, max(0.0, room / widest))))
         half_units = math.degrees(half_width) * UNITS_PER_DEGREE + 1
