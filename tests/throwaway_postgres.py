@@ -352,6 +352,6 @@ def _environment() -> dict[str, str]:
 
 if __name__ == "__main__":
     with throwaway_postgres() as database_url, contextlib.suppress(KeyboardInterrupt):
-        print(database_url, flush=True)  # noqa: T201  # printing it is what this command is for
-        print("stops with Ctrl-C", file=sys.stderr)  # noqa: T201
+        print(database_url, flush=True)  # noqa: T201 - a command by hand  # printing it is what this command is for
+        print("stops with Ctrl-C", file=sys.stderr)  # noqa: T201 - a command by hand
         signal.pause()

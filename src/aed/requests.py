@@ -14,7 +14,11 @@ IfMatch = Annotated[
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most")]
 Cursor = Annotated[
     str | None,
-    Query(max_length=20, pattern="^[0-9]+$", description="From the link rel=next of the page before"),
+    Query(
+        max_length=20,
+        pattern="^[0-9]+$",
+        description="From the link rel=next of the page before, or its `next`",
+    ),
 ]
 RowId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 

@@ -1,22 +1,13 @@
-"""What the routes of people and roles have in common: pages, versions, where numbers are at home."""
+"""What the routes of people and roles have in common: whom paths name, and where numbers are at home."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Header, Path, Query, Request, Response
+from fastapi import Depends, Path, Request
 
-from aed.errors import InvalidInput, VersionNeeded
 from aed.settings import Settings
 
-IfMatch = Annotated[
-    str | None, Header(alias="If-Match", description='The ETag that was read, such as "3"', examples=['"3"'])
-]
-Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most")]
-Cursor = Annotated[
-    str | None,
-    Query(max_length=20, pattern="^[0-9]+$", description="What the page before gave as `next`"),
-]
 PersonId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 GrantId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 
@@ -27,22 +18,3 @@ async def _settings(request: Request) -> Settings:
 
 
 SettingsDep = Annotated[Settings, Depends(_settings)]
-
-
-def after(cursor: str | None) -> int:
-    """The id after which a page begins."""
-    return min(int(cursor), 2**63 - 1) if cursor else 0
-
-
-def version_in(if_match: str | None) -> int:
-    """The version that If-Match names. Raises VersionNeeded without one."""
-    if if_match is None:
-        raise VersionNeeded("Send the ETag that you read in If-Match, so that nobody's change is lost.")
-    bare = if_match.strip().removeprefix("W/").strip('"')
-    if not bare.isascii() or not bare.isdigit() or len(bare) > 15:
-        raise InvalidInput('If-Match must be an ETag as it was read, such as "3".', field="If-Match")
-    return int(bare)
-
-
-def tag(response: Response, version: int) -> None:
-    response.headers["ETag"] = f'"{version}"'

@@ -11,11 +11,12 @@ from aed import clock
 from aed.accounts import queries
 from aed.accounts.access import ViewerDep
 from aed.accounts.actions import roles as actions
-from aed.accounts.api.requests import Cursor, GrantId, Limit, PersonId, after, tag
+from aed.accounts.api.requests import GrantId, PersonId
 from aed.accounts.models import RoleGrant
 from aed.accounts.schemas.people import RoleIn, RoleOut, RolesPage
 from aed.db import ReadSession, WriteSession
 from aed.errors import NotSignedIn
+from aed.requests import Cursor, Limit, after, tag
 
 router = APIRouter()
 

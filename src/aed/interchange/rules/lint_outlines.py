@@ -17,6 +17,7 @@ from typing import Final, TypedDict
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely import affinity
 
 from aed.geo import Position, in_mainland_china
 
@@ -123,7 +124,7 @@ def _polygons(rings: list[Degrees]) -> list[shapely.Geometry]:
     found: list[shapely.Geometry] = []
     for turn in (-2 * HALF_ROUND, 0.0, 2 * HALF_ROUND):
         part = shapely.clip_by_rect(whole, turn - HALF_ROUND, -1_000.0, turn + HALF_ROUND, 1_000.0)
-        moved = shapely.transform(part, lambda points, turn=turn: points - [turn, 0.0])  # type: ignore[misc]
+        moved = affinity.translate(part, xoff=-turn)
         found += [each for each in shapely.get_parts(moved).tolist() if isinstance(each, shapely.Polygon)]
     return found
 
