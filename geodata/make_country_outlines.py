@@ -119,6 +119,7 @@ def packed(numbers: Iterable[int]) -> bytes:
 
 
 def polygons_of(country: Country) -> list[list[list[int]]]:
+    # TopoJSON: a polygon has rings of arcs, a multipolygon has polygons; which it is stands in `type` alone.
     if country["type"] == "Polygon":
         return [cast("list[list[int]]", country["arcs"])]
     return cast("list[list[list[int]]]", country["arcs"])

@@ -20,6 +20,9 @@ Cursor = Annotated[
         description="From the link rel=next of the page before, or its `next`",
     ),
 ]
+Bbox = Annotated[str | None, Query(examples=["120.08,30.28,120.11,30.30"], max_length=200)]
+OfEstate = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
+OfRegion = Annotated[str | None, Query(max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")]
 RowId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 
 

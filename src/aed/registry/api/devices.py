@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from aed import clock
 from aed.accounts.access import ViewerDep
@@ -26,7 +24,19 @@ from aed.registry.schemas.devices import (
     Link,
 )
 from aed.registry.schemas.fields import ChangeOut
-from aed.requests import Cursor, IfMatch, Limit, RowId, after, box_in, tag, version_in
+from aed.requests import (
+    Bbox,
+    Cursor,
+    IfMatch,
+    Limit,
+    OfEstate,
+    OfRegion,
+    RowId,
+    after,
+    box_in,
+    tag,
+    version_in,
+)
 from aed.sharing.rules import Audience
 
 router = APIRouter()
@@ -37,9 +47,9 @@ def list_devices(
     request: Request,
     session: ReadSession,
     viewer: ViewerDep,
-    bbox: Annotated[str | None, Query(examples=["120.08,30.28,120.11,30.30"], max_length=200)] = None,
-    estate_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
-    region: Annotated[str | None, Query(max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")] = None,
+    bbox: Bbox = None,
+    estate_id: OfEstate = None,
+    region: OfRegion = None,
     audience: Audience | None = None,
     state: DeviceState | None = None,
     limit: Limit = 100,

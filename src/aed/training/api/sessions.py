@@ -14,7 +14,7 @@ from aed.accounts.rules import Viewer
 from aed.db import ReadSession, WriteSession
 from aed.registry.queries import Box, changes
 from aed.registry.schemas.fields import ChangeOut
-from aed.requests import IfMatch, Limit, box_in, tag, version_in
+from aed.requests import Bbox, IfMatch, Limit, OfEstate, OfRegion, box_in, tag, version_in
 from aed.training.actions import sessions as actions
 from aed.training.models import TrainingSession
 from aed.training.queries import sessions as queries
@@ -43,9 +43,9 @@ def list_sessions(
     request: Request,
     session: ReadSession,
     viewer: ViewerDep,
-    bbox: Annotated[str | None, Query(examples=["120.08,30.28,120.11,30.30"], max_length=200)] = None,
-    estate_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
-    region: Annotated[str | None, Query(max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")] = None,
+    bbox: Bbox = None,
+    estate_id: OfEstate = None,
+    region: OfRegion = None,
     course: Annotated[str | None, Query(max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")] = None,
     language: Annotated[Literal["zh", "en"] | None, Query()] = None,
     starts_from: Annotated[Moment | None, Query(description="Left out: from now on")] = None,
