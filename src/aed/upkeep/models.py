@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.db import Key, Table, Versioned, stored_by_value
 from aed.registry.models import Device
 from aed.upkeep.rules.policy import CheckKind
 from aed.upkeep.rules.quarantine import Reason, ReportKind
-from aed.upkeep.rules.states import PolicyState, RecallState
+from aed.upkeep.rules.states import PolicyState, RecallState, ReportState
 
 
 class Policy(Versioned, Table):
@@ -24,6 +24,8 @@ class Policy(Versioned, Table):
         CheckConstraint("glance_days BETWEEN 1 AND 366", name="glance_days"),
         CheckConstraint("check_days BETWEEN 1 AND 366", name="check_days"),
         CheckConstraint("service_months BETWEEN 1 AND 120", name="service_months"),
+        CheckConstraint("pads_months BETWEEN 1 AND 120", name="pads_months"),
+        CheckConstraint("battery_months BETWEEN 1 AND 240", name="battery_months"),
         Index(
             "uq_policies_in_force",
             "scope",
@@ -45,6 +47,9 @@ class Policy(Versioned, Table):
     """None: never; so the next two."""
     check_days: Mapped[int | None]
     service_months: Mapped[int | None]
+    pads_months: Mapped[int | None]
+    """How long pads that say no date may be used; None: then one must be given. So the battery's."""
+    battery_months: Mapped[int | None]
     asks: Mapped[list[str]]
     """Values of `Question`, in the order in which they are asked."""
     state: Mapped[PolicyState] = mapped_column(stored_by_value(PolicyState), default=PolicyState.IN_FORCE)
@@ -75,12 +80,30 @@ class Check(Table):
     was_used: Mapped[bool]
     answers: Mapped[dict[str, Any]]
     """{question: true when all is well}."""
-    replaced: Mapped[list[str]]
-    """Kinds of consumables that were replaced on the spot."""
+    replaced: Mapped[dict[str, Any]]
+    """{kind: {"lot", "expires_on", "lot_before", "expires_on_before"}} of what was replaced on the spot."""
     note: Mapped[str | None] = mapped_column(Text)
     is_passed: Mapped[bool]
     is_late: Mapped[bool]
     """A later check was here already when it arrived: nothing followed from it."""
+
+
+class Photo(Table):
+    """A picture of a check, made anew from what was sent: no place, no camera, no owner in it."""
+
+    __tablename__ = "photos"
+    __table_args__ = (UniqueConstraint("check_id", "sent_sha256"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    check_id: Mapped[int] = mapped_column(ForeignKey("checks.id"))
+    sent_sha256: Mapped[str] = mapped_column(String(64))
+    """Of the file that was sent: the same one sent again is the same photo."""
+    sha256: Mapped[str] = mapped_column(String(64))
+    """Of what is kept."""
+    width: Mapped[int]
+    height: Mapped[int]
+    jpeg: Mapped[bytes] = mapped_column(deferred=True)
+    received_at: Mapped[datetime]
 
 
 class Quarantine(Table):
@@ -107,6 +130,7 @@ class Quarantine(Table):
     since: Mapped[datetime]
     said: Mapped[str | None] = mapped_column(Text)
     by_check_id: Mapped[int | None] = mapped_column(ForeignKey("checks.id"))
+    by_report_id: Mapped[int | None] = mapped_column(ForeignKey("reports.id"))
     recall_id: Mapped[int | None] = mapped_column(ForeignKey("recalls.id"), index=True)
     reason_before: Mapped[str | None] = mapped_column(Text)
     """Why the device was out of service already, by hand: it is so again when this ends."""
@@ -117,13 +141,14 @@ class Quarantine(Table):
 
 
 class Report(Table):
-    """What somebody said of a device in passing. It quarantines nothing by itself."""
+    """What somebody said of a device in passing. A stranger's quarantines nothing by itself."""
 
     __tablename__ = "reports"
     __table_args__ = (
         Index("ix_reports_of_device", "device_id", "at"),
         Index("ix_reports_from", "from_key", "at"),
         CheckConstraint("(closed_at IS NULL) = (closed_by IS NULL)", name="closed_by_somebody"),
+        CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="open_until_closed"),
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -132,9 +157,11 @@ class Report(Table):
     note: Mapped[str | None] = mapped_column(Text)
     at: Mapped[datetime]
     by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
-    """None: a stranger."""
+    by_name: Mapped[str | None] = mapped_column(String(200))
+    """Who said so, as the record of changes names them; None: a stranger."""
     from_key: Mapped[str | None] = mapped_column(String(64))
     """A stranger's address as sign-ins count it, so that one cannot report without end; gone after a day."""
+    state: Mapped[ReportState] = mapped_column(stored_by_value(ReportState), default=ReportState.OPEN)
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None] = mapped_column(String(200))
 

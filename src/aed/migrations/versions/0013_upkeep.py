@@ -1,4 +1,4 @@
-"""Upkeep: policies, checks, quarantines, reports of passers-by, recalls."""
+"""Upkeep: policies, checks, quarantines, photos, reports of passers-by, recalls."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ def upgrade() -> None:
         sa.Column("glance_days", sa.Integer(), nullable=True),
         sa.Column("check_days", sa.Integer(), nullable=True),
         sa.Column("service_months", sa.Integer(), nullable=True),
+        sa.Column("pads_months", sa.Integer(), nullable=True),
+        sa.Column("battery_months", sa.Integer(), nullable=True),
         sa.Column("asks", sa.JSON(), nullable=False),
         sa.Column("state", one_of("policystate", "in_force", "withdrawn"), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -46,6 +48,8 @@ def upgrade() -> None:
         sa.CheckConstraint("glance_days BETWEEN 1 AND 366", name=op.f("ck_policies_glance_days")),
         sa.CheckConstraint("check_days BETWEEN 1 AND 366", name=op.f("ck_policies_check_days")),
         sa.CheckConstraint("service_months BETWEEN 1 AND 120", name=op.f("ck_policies_service_months")),
+        sa.CheckConstraint("pads_months BETWEEN 1 AND 120", name=op.f("ck_policies_pads_months")),
+        sa.CheckConstraint("battery_months BETWEEN 1 AND 240", name=op.f("ck_policies_battery_months")),
         refers("policies", "estate_id", "estates"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_policies")),
     )
@@ -87,6 +91,54 @@ def upgrade() -> None:
     op.create_index(op.f("ix_checks_by_id"), "checks", ["by_id"], unique=False)
     op.create_index("ix_checks_of_device", "checks", ["device_id", "kind", "answered_at"], unique=False)
     op.create_table(
+        "photos",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("check_id", KEY, nullable=False),
+        sa.Column("sent_sha256", sa.String(length=64), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("width", sa.Integer(), nullable=False),
+        sa.Column("height", sa.Integer(), nullable=False),
+        sa.Column("jpeg", sa.LargeBinary(), nullable=False),
+        sa.Column("received_at", MOMENT, nullable=False),
+        refers("photos", "check_id", "checks"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_photos")),
+        sa.UniqueConstraint("check_id", "sent_sha256", name=op.f("uq_photos_check_id_sent_sha256")),
+    )
+    op.create_table(
+        "reports",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("device_id", KEY, nullable=False),
+        sa.Column(
+            "kind",
+            one_of(
+                "reportkind", "missing", "beeping", "damaged", "no_access", "other", "used", "not_fetched"
+            ),
+            nullable=False,
+        ),
+        sa.Column("note", sa.Text(), nullable=True),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("by_id", KEY, nullable=True),
+        sa.Column("by_name", sa.String(length=200), nullable=True),
+        sa.Column("from_key", sa.String(length=64), nullable=True),
+        sa.Column(
+            "state", one_of("reportstate", "open", "confirmed", "dismissed", "answered"), nullable=False
+        ),
+        sa.Column("closed_at", MOMENT, nullable=True),
+        sa.Column("closed_by", sa.String(length=200), nullable=True),
+        sa.CheckConstraint(
+            "(closed_at IS NULL) = (closed_by IS NULL)", name=op.f("ck_reports_closed_by_somebody")
+        ),
+        sa.CheckConstraint(
+            "(state = 'open') = (closed_at IS NULL)", name=op.f("ck_reports_open_until_closed")
+        ),
+        refers("reports", "device_id", "devices"),
+        refers("reports", "by_id", "people"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reports")),
+    )
+    op.create_index(op.f("ix_reports_by_id"), "reports", ["by_id"], unique=False)
+    op.create_index("ix_reports_from", "reports", ["from_key", "at"], unique=False)
+    op.create_index("ix_reports_of_device", "reports", ["device_id", "at"], unique=False)
+    op.create_table(
         "recalls",
         sa.Column("id", KEY, nullable=False),
         sa.Column("maker", sa.String(length=100), nullable=False),
@@ -111,14 +163,13 @@ def upgrade() -> None:
         sa.Column("device_id", KEY, nullable=False),
         sa.Column(
             "reason",
-            one_of(
-                "reason", "used", "failed_check", "missing", "recall", "failed_fetches", "not_returned"
-            ),
+            one_of("reason", "used", "failed_check", "missing", "recall", "failed_fetches", "not_returned"),
             nullable=False,
         ),
         sa.Column("since", MOMENT, nullable=False),
         sa.Column("said", sa.Text(), nullable=True),
         sa.Column("by_check_id", KEY, nullable=True),
+        sa.Column("by_report_id", KEY, nullable=True),
         sa.Column("recall_id", KEY, nullable=True),
         sa.Column("reason_before", sa.Text(), nullable=True),
         sa.Column("lifted_at", MOMENT, nullable=True),
@@ -126,6 +177,7 @@ def upgrade() -> None:
         sa.CheckConstraint("lifted_at IS NULL OR lifted_at >= since", name=op.f("ck_quarantines_in_order")),
         refers("quarantines", "device_id", "devices"),
         refers("quarantines", "by_check_id", "checks"),
+        refers("quarantines", "by_report_id", "reports"),
         refers("quarantines", "recall_id", "recalls"),
         refers("quarantines", "lifted_by_check_id", "checks"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantines")),
@@ -140,34 +192,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("lifted_at IS NULL"),
         sqlite_where=sa.text("lifted_at IS NULL"),
     )
-    op.create_table(
-        "reports",
-        sa.Column("id", KEY, nullable=False),
-        sa.Column("device_id", KEY, nullable=False),
-        sa.Column(
-            "kind",
-            one_of("reportkind", "missing", "beeping", "damaged", "no_access", "other"),
-            nullable=False,
-        ),
-        sa.Column("note", sa.Text(), nullable=True),
-        sa.Column("at", MOMENT, nullable=False),
-        sa.Column("by_id", KEY, nullable=True),
-        sa.Column("from_key", sa.String(length=64), nullable=True),
-        sa.Column("closed_at", MOMENT, nullable=True),
-        sa.Column("closed_by", sa.String(length=200), nullable=True),
-        sa.CheckConstraint(
-            "(closed_at IS NULL) = (closed_by IS NULL)", name=op.f("ck_reports_closed_by_somebody")
-        ),
-        refers("reports", "device_id", "devices"),
-        refers("reports", "by_id", "people"),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_reports")),
-    )
-    op.create_index(op.f("ix_reports_by_id"), "reports", ["by_id"], unique=False)
-    op.create_index("ix_reports_from", "reports", ["from_key", "at"], unique=False)
-    op.create_index("ix_reports_of_device", "reports", ["device_id", "at"], unique=False)
 
 
 def downgrade() -> None:
-    for table in ("reports", "quarantines", "recalls", "checks", "policies"):
+    for table in ("quarantines", "recalls", "reports", "photos", "checks", "policies"):
         op.drop_table(table)
     op.drop_column("devices", "is_quarantined")

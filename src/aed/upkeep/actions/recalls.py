@@ -1,23 +1,27 @@
-"""Makers' recalls: entered once, every device that is meant is quarantined."""
+"""Makers' recalls: entered once, every device that is meant is quarantined and its keeper told."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import batched
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.rules import Viewer, may_administer
-from aed.bulk import among
+from aed.errors import Conflict
 from aed.registry.actions.record import flush, record_amendment, record_new, same_version
 from aed.registry.models import Device
 from aed.upkeep.actions import quarantines
+from aed.upkeep.actions.telling import tell_keepers
 from aed.upkeep.models import Recall
 from aed.upkeep.queries import recalls as queries
-from aed.upkeep.rules.quarantine import Reason
+from aed.upkeep.queries.quarantines import standing_of
 from aed.upkeep.rules.states import RecallState
 from aed.upkeep.schemas.recalls import RecallIn
+
+_AT_ONCE = 1_000
 
 
 def announce_recall(session: Session, who: Viewer, new: RecallIn, *, at: datetime) -> Recall:
@@ -35,24 +39,40 @@ def announce_recall(session: Session, who: Viewer, new: RecallIn, *, at: datetim
 
 
 def apply_recall(session: Session, who: Viewer, recall: Recall, *, at: datetime) -> int:
-    """How many devices fell under it that did not before: registered or corrected since."""
+    """How many devices fell under it that did not before: registered or corrected since.
+
+    Each keeper gets one message, however many devices it means.
+    """
     meant = queries.devices_meant(session, recall)
-    for device in _devices(session, meant):
-        quarantines.begin(
-            session, who, device, Reason.RECALL, at=at, said=recall.reference, recall_id=recall.id
-        )
-    return len(meant)
+    if not meant:
+        return 0
+    devices = _devices(session, meant)
+    standing = standing_of(session, meant)
+    for device in devices:
+        quarantines.begin_recall(session, who, device, recall, standing.get(device.id, []), at=at)
+    tell_keepers(
+        session,
+        who,
+        devices,
+        en=f"recalled by the maker ({recall.reference}): {recall.text_en[:300]}",
+        zh=f"厂家召回（{recall.reference}）：{recall.text_zh[:300]}",
+        at=at,
+    )
+    return len(devices)
 
 
-def _devices(session: Session, ids: Sequence[int]) -> Sequence[Device]:
+def _devices(session: Session, ids: Sequence[int]) -> list[Device]:
     """visibility: for the quarantine alone, see `queries.devices_meant`."""
-    return session.scalars(
-        select(Device)
-        .where(among(session, Device.id, ids))
-        .options(joinedload(Device.region), joinedload(Device.estate))
-        .order_by(Device.id)
-        .with_for_update(of=Device)
-    ).all()
+    found: list[Device] = []
+    for some in batched(ids, _AT_ONCE):
+        found += session.scalars(
+            select(Device)
+            .where(Device.id.in_(some))
+            .options(joinedload(Device.region), joinedload(Device.estate))
+            .order_by(Device.id)
+            .with_for_update(of=Device)
+        )
+    return found
 
 
 def apply_open_recalls(session: Session, who: Viewer, *, at: datetime) -> int:
@@ -65,6 +85,8 @@ def close_recall(session: Session, who: Viewer, recall_id: int, *, version: int,
     may_administer(who)
     recall = queries.recall(session, recall_id)
     same_version(recall, version)
+    if recall.state is RecallState.CLOSED:
+        raise Conflict("The recall is closed already.", field="state")
     recall.state = RecallState.CLOSED
     record_amendment(session, who, recall, at=at)
     flush(session, "The recall cannot be closed.", None)

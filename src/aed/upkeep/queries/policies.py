@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
 from aed.errors import NotFound
-from aed.registry.models import Device
+from aed.registry.models import Device, Estate
+from aed.sharing.queries import known_to
 from aed.upkeep.models import Policy
-from aed.upkeep.rules.policy import Question, Scope, Terms, closest
+from aed.upkeep.rules.policy import DEFAULT, Question, Scope, Terms, closest
 from aed.upkeep.rules.states import PolicyState
 
 
 def _told_to(viewer: Viewer) -> ColumnElement[bool]:
-    """Policies of makers and models are for everyone to read, an estate's for its own people, and for those
-    who see all of the network."""
-    if viewer.is_administrator or viewer.region_ids or viewer.managed_region_ids:
-        return true()
-    return or_(Policy.estate_id.is_(None), Policy.estate_id.in_(viewer.own_estate_ids))
+    """Policies of makers and models are for everyone to read, an estate's for whoever knows the estate."""
+    known = known_to(viewer, estate_id=Estate.id, region_id=Estate.region_id, state=Estate.state)
+    return or_(Policy.estate_id.is_(None), Policy.estate_id.in_(select(Estate.id).where(known)))
 
 
 def policy(session: Session, viewer: Viewer, policy_id: int) -> Policy:
@@ -38,7 +37,10 @@ def policies(session: Session, viewer: Viewer, *, limit: int, after_id: int = 0)
 
 
 def policy_for(session: Session, device: Device) -> Policy | None:
-    """The policy in force for a device that the caller may see; None: the default holds."""
+    """The policy in force for a device that the caller may see; None: the default holds.
+
+    visibility: of a device that the caller may see, whose form it is.
+    """
     in_force = session.scalars(
         select(Policy).where(
             Policy.state == PolicyState.IN_FORCE,
@@ -55,16 +57,24 @@ def scope_of(policy: Policy) -> Scope:
     return Scope(policy.estate_id, policy.maker, policy.model)
 
 
-def terms_of(policy: Policy) -> Terms:
+def terms_of(policy: Policy | None) -> Terms:
+    """What a policy says; without one the default."""
+    if policy is None:
+        return DEFAULT
     return Terms(
-        policy.glance_days,
-        policy.check_days,
-        policy.service_months,
-        tuple(Question(each) for each in policy.asks),
+        glance_days=policy.glance_days,
+        check_days=policy.check_days,
+        service_months=policy.service_months,
+        asks=tuple(Question(each) for each in policy.asks),
+        pads_months=policy.pads_months,
+        battery_months=policy.battery_months,
     )
 
 
 def all_in_force(session: Session) -> list[tuple[Scope, Terms]]:
-    """Every policy in force: for what is due, which is told of devices that the viewer may see."""
+    """Every policy in force.
+
+    visibility: for what is due, which is told of devices that the viewer may see.
+    """
     found = session.scalars(select(Policy).where(Policy.state == PolicyState.IN_FORCE))
     return [(scope_of(each), terms_of(each)) for each in found]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -32,6 +32,8 @@ class Answered:
     answers: Mapping[Question, bool]
     replaced: frozenset[ConsumableKind]
     recall_is_done: bool = False
+    has_had_new_pads: bool = False
+    """Since the device was used last, by an earlier check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,10 @@ def consequences(check: Answered, *, standing: Collection[Reason]) -> Consequenc
     1. Not in its place: missing, and nothing else is known of it.
     2. Used, unless the pads were replaced on the spot: its pads are gone.
     3. A no to what must be yes fails the check.
-    4. A check (no mere glance) that passes lifts what it answers: missing, not returned and unfetched ones
-       because it is there, a failed check because it passes now, used where pads were replaced with this or
-       an earlier check, a recall where the check says that it has been dealt with.
+    4. A check (no mere glance) that passes lifts what it answers: missing and not returned because it is
+       there, a failed check because it passes now, failed fetches where one gets in as the register says,
+       used where pads were replaced with this or an earlier check, a recall where what it asks for has been
+       done.
     A glance lifts nothing: it sees a light through a window.
     """
     if not check.is_there:
@@ -70,8 +73,10 @@ def consequences(check: Answered, *, standing: Collection[Reason]) -> Consequenc
     is_passed = check.kind is not CheckKind.GLANCE and not quarantines and _answers_all(check)
     lifts: set[Reason] = set()
     if is_passed:
-        lifts = {Reason.MISSING, Reason.NOT_RETURNED, Reason.FAILED_FETCHES, Reason.FAILED_CHECK}
-        if has_new_pads:
+        lifts = {Reason.MISSING, Reason.NOT_RETURNED, Reason.FAILED_CHECK}
+        if check.answers.get(Question.ACCESS_AS_DESCRIBED):
+            lifts.add(Reason.FAILED_FETCHES)
+        if has_new_pads or check.has_had_new_pads:
             lifts.add(Reason.USED)
         if check.recall_is_done:
             lifts.add(Reason.RECALL)
@@ -81,6 +86,16 @@ def consequences(check: Answered, *, standing: Collection[Reason]) -> Consequenc
         is_passed=is_passed,
         to_be_told=tuple(question for question in noes if question not in MUST_BE_YES),
     )
+
+
+def asked_of(asks: Sequence[Question], standing: Collection[Reason]) -> tuple[Question, ...]:
+    """What a form asks: what its policy says, and what answers the reasons for which a device is out."""
+    more = (
+        [Question.ACCESS_AS_DESCRIBED]
+        if Reason.FAILED_FETCHES in standing and Question.ACCESS_AS_DESCRIBED not in asks
+        else []
+    )
+    return (*asks, *more)
 
 
 def _answers_all(check: Answered) -> bool:
@@ -95,9 +110,11 @@ def check_moment(answered_at: datetime, *, now: datetime) -> None:
     """Raises InvalidInput for a check of the future, or of long ago."""
     if answered_at > now + MOST_AHEAD:
         raise InvalidInput(
-            "answered_at lies in the future: set the clock of the phone, or leave it out.", field="answered_at"
+            "answered_at lies in the future: set the clock of the phone, or leave it out.",
+            field="answered_at",
         )
     if answered_at < now - MOST_LATE:
         raise InvalidInput(
-            f"answered_at is more than {MOST_LATE.days} days ago: check the device again.", field="answered_at"
+            f"answered_at is more than {MOST_LATE.days} days ago: check the device again.",
+            field="answered_at",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -51,10 +52,13 @@ def next_by_days(last: date | None, every_days: int, *, since: date) -> date:
 
 
 def next_by_months(last: date | None, every_months: int, *, since: date) -> date:
-    """The same by months; a day that the month does not have is its last. One that was never done is due as
-    if it had been done when the device was registered: a new device comes serviced."""
-    start = last or since
-    years, month = divmod(start.month - 1 + every_months, 12)
-    year, month = start.year + years, month + 1
-    last_day = (date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)).day
-    return date(year, month, min(start.day, last_day))
+    """The same by months. One that was never done is due as if it had been done when the device was
+    registered: a new device comes serviced."""
+    return months_after(last or since, every_months)
+
+
+def months_after(day: date, months: int) -> date:
+    """The same day of a later month; a day that the month does not have is its last."""
+    years, month = divmod(day.month - 1 + months, 12)
+    year = day.year + years
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

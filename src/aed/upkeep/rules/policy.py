@@ -1,4 +1,4 @@
-"""How often a device is looked at, and what a check asks: the words of a policy, and what holds by default."""
+"""How often a device is looked at, and what a check asks: a policy's words, and what holds by default."""
 
 from __future__ import annotations
 
@@ -46,8 +46,23 @@ WORDS: Final = {
 }
 """Each question in English and Chinese."""
 
+PROBLEMS: Final = {
+    Question.STATUS_LIGHT: ("status light", "状态指示灯"),
+    Question.CABINET: ("cabinet", "箱体"),
+    Question.SEAL: ("seal", "封条"),
+    Question.SIGN: ("sign", "指示牌"),
+    Question.PADS_IN_DATE: ("pads", "电极片"),
+    Question.BATTERY_IN_DATE: ("battery", "电池"),
+    Question.SPARE_PADS: ("spare pads", "备用电极片"),
+    Question.ALARM: ("alarm", "箱体报警器"),
+    Question.ACCESS_AS_DESCRIBED: ("how one gets in", "取用方式"),
+    Question.PHOTO: ("photo", "照片"),
+}
+"""What is wrong where the answer is no."""
 GLANCE_ASKS: Final = (Question.STATUS_LIGHT,)
 """A glance asks no more, whatever the policy."""
+MUST_ASK: Final = frozenset({Question.STATUS_LIGHT, Question.PADS_IN_DATE})
+"""Without these a check cannot say that a device is ready, so every policy asks them."""
 DEFAULT_ASKS: Final = (
     Question.STATUS_LIGHT,
     Question.CABINET,
@@ -61,16 +76,22 @@ DEFAULT_ASKS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How often each kind of check is due; None: never."""
+    """How often each kind of check is due (None: never), and how long what is fitted may be used."""
 
     glance_days: int | None
     check_days: int | None
     service_months: int | None
     asks: tuple[Question, ...]
+    pads_months: int | None
+    """For pads and batteries that say no date themselves; None: then one must be given."""
+    battery_months: int | None
 
 
-DEFAULT: Final = Terms(glance_days=1, check_days=30, service_months=12, asks=DEFAULT_ASKS)
-"""Where no policy is in force: glance daily, check monthly (HartslagNu; Guangzhou), service yearly."""
+DEFAULT: Final = Terms(
+    glance_days=1, check_days=30, service_months=12, asks=DEFAULT_ASKS, pads_months=24, battery_months=48
+)
+"""Where no policy is in force: glance daily, check monthly (HartslagNu; Guangzhou), service yearly. Makers
+give pads two to five years and batteries four to five: the shortest of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +114,7 @@ class Scope:
     def closeness(self) -> int:
         """Of two policies that cover a device the closer one holds: an estate's own word goes first, then the
         model's, then the maker's."""
-        return (
-            4 * (self.estate_id is not None) + 2 * (self.model is not None) + (self.maker is not None)
-        )
+        return 4 * (self.estate_id is not None) + 2 * (self.model is not None) + (self.maker is not None)
 
 
 def _same(one: str, other: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""Whether a policy or a recall holds."""
+"""Whether a policy, a recall or a report still stands."""
 
 from __future__ import annotations
 
@@ -14,3 +14,13 @@ class RecallState(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
     """No further devices fall under it."""
+
+
+class ReportState(StrEnum):
+    OPEN = "open"
+    CONFIRMED = "confirmed"
+    """Somebody of the house says that it is so."""
+    DISMISSED = "dismissed"
+    """Somebody of the house says that it is not so."""
+    ANSWERED = "answered"
+    """The device was checked since."""

@@ -14,6 +14,16 @@ CHECKS: Final = SERVICES | {HeldRole.LEAD, HeldRole.RESPONDER}
 GLANCES: Final = CHECKS | {HeldRole.RESIDENT}
 
 
+def may_tell_of_a_fetch(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
+    """Passes for whoever may glance at the device, and for a dispatcher of its region.
+
+    Raises NotSignedIn for anyone, NotAllowed for everybody else.
+    """
+    if viewer.role is Role.DISPATCHER and region_id in viewer.region_ids and Scope.WRITE in viewer.scopes:
+        return
+    may_check(viewer, CheckKind.GLANCE, estate_id, region_id)
+
+
 def may_check(viewer: Viewer, kind: CheckKind, estate_id: int | None, region_id: int) -> None:
     """Passes for whoever may tell of a check of that kind there.
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated
+from datetime import date, datetime
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from aed.accounts.schemas import Id, Words
-from aed.registry.rules.device import ConsumableKind, DeviceState
+from aed.registry.rules.device import ConsumableKind, Readiness
 from aed.registry.schemas.fields import Day, Floor, Label, PositionIn
-from aed.upkeep.models import Check, Quarantine, Report
+from aed.upkeep.models import Check, Photo, Quarantine, Report
 from aed.upkeep.rules.policy import CheckKind, Question
 from aed.upkeep.rules.quarantine import WORDS, Reason, ReportKind
+from aed.upkeep.rules.states import ReportState
 
 
 class ReplacedIn(BaseModel):
@@ -23,7 +24,7 @@ class ReplacedIn(BaseModel):
 
     kind: ConsumableKind
     lot: Label | None = None
-    expires_on: Day
+    expires_on: Day | None = Field(None, description="Left out: as long from now as the policy says")
 
 
 class MovedIn(BaseModel):
@@ -67,6 +68,25 @@ class CheckIn(BaseModel):
     recall_is_done: bool = Field(False, description="What the maker's recall asks for has been done")
     note: Words | None = None
 
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        if len({each.kind for each in self.replaced}) < len(self.replaced):
+            raise ValueError("replaced: each kind once")
+        if self.kind is CheckKind.GLANCE and (self.replaced or self.moved or self.recall_is_done):
+            raise ValueError("a glance replaces and moves nothing: send it as a check")
+        if not self.is_there and (self.answers or self.replaced or self.moved or self.was_used):
+            raise ValueError("of a device that is not there nothing else can be told")
+        return self
+
+
+class ReplacedOut(BaseModel):
+    """What was fitted, and what it took the place of."""
+
+    lot: str | None
+    expires_on: date
+    lot_before: str | None
+    expires_on_before: date | None
+
 
 class CheckOut(BaseModel):
     id: Id
@@ -79,7 +99,7 @@ class CheckOut(BaseModel):
     is_there: bool
     was_used: bool
     answers: dict[str, bool]
-    replaced: list[ConsumableKind]
+    replaced: dict[ConsumableKind, ReplacedOut]
     note: str | None
     is_passed: bool
     is_late: bool = Field(description="A later check was here already: nothing followed from this one")
@@ -97,7 +117,10 @@ class CheckOut(BaseModel):
             is_there=check.is_there,
             was_used=check.was_used,
             answers=check.answers,
-            replaced=[ConsumableKind(each) for each in check.replaced],
+            replaced={
+                ConsumableKind(kind): ReplacedOut.model_validate(each)
+                for kind, each in check.replaced.items()
+            },
             note=check.note,
             is_passed=check.is_passed,
             is_late=check.is_late,
@@ -107,6 +130,8 @@ class CheckOut(BaseModel):
 class QuarantineOut(BaseModel):
     """Why a device is not offered, and since when."""
 
+    id: Id
+    device_id: Id
     reason: Reason
     en: str
     zh: str
@@ -119,6 +144,8 @@ class QuarantineOut(BaseModel):
     def of(cls, quarantine: Quarantine) -> QuarantineOut:
         en, zh = WORDS[quarantine.reason]
         return cls(
+            id=quarantine.id,
+            device_id=quarantine.device_id,
             reason=quarantine.reason,
             en=en,
             zh=zh,
@@ -129,12 +156,32 @@ class QuarantineOut(BaseModel):
         )
 
 
+class WhyOut(BaseModel):
+    """One reason why a device must not be used."""
+
+    reason: Reason | Literal["expired", "out_of_service", "withdrawn"]
+    en: str
+    zh: str
+    since: datetime | None = None
+
+
+class ReadinessOut(BaseModel):
+    """Whether a device would be offered today, and why not. For everyone who may see the device."""
+
+    device_id: Id
+    number: str = Field(description="What stands on its label", examples=["1234-4"])
+    is_usable: bool
+    readiness: Readiness
+    why_not: list[WhyOut]
+    last_checked_on: date | None
+    first_expiry: date | None
+
+
 class CheckedOut(BaseModel):
     """What a check brought about."""
 
     check: CheckOut
-    device_state: DeviceState
-    quarantines: list[QuarantineOut] = Field(description="That stand now")
+    device: ReadinessOut
 
 
 class ReportIn(BaseModel):
@@ -152,8 +199,10 @@ class ReportOut(BaseModel):
     kind: ReportKind
     note: str | None
     at: datetime
-    by_stranger: bool
+    by: str | None = Field(description="null: a stranger")
+    state: ReportState
     closed_at: datetime | None
+    closed_by: str | None
 
     @classmethod
     def of(cls, report: Report) -> ReportOut:
@@ -163,8 +212,10 @@ class ReportOut(BaseModel):
             kind=report.kind,
             note=report.note,
             at=report.at,
-            by_stranger=report.by_id is None,
+            by=report.by_name,
+            state=report.state,
             closed_at=report.closed_at,
+            closed_by=report.closed_by,
         )
 
 
@@ -173,3 +224,52 @@ class ThanksOut(BaseModel):
 
     en: str = "Thank you. Whoever keeps this device has been told."
     zh: str = "谢谢！已通知该设备的责任人。"
+
+
+class ClosedIn(BaseModel):
+    """Whether what was reported is so."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "confirmed"}]})
+
+    state: Literal[ReportState.CONFIRMED, ReportState.DISMISSED]
+
+
+class PhotoOut(BaseModel):
+    id: Id
+    check_id: Id
+    width: int
+    height: int
+    sha256: str = Field(description="Of the picture as it is kept")
+    received_at: datetime
+
+    @classmethod
+    def of(cls, photo: Photo) -> PhotoOut:
+        return cls(
+            id=photo.id,
+            check_id=photo.check_id,
+            width=photo.width,
+            height=photo.height,
+            sha256=photo.sha256,
+            received_at=photo.received_at,
+        )
+
+
+class CheckPage(BaseModel):
+    """The last to arrive first. More follows when `next` is not null: send it as `cursor`."""
+
+    checks: list[CheckOut]
+    next: str | None
+
+
+class QuarantinePage(BaseModel):
+    """More follows when `next` is not null: send it as `cursor`."""
+
+    quarantines: list[QuarantineOut]
+    next: str | None
+
+
+class ReportPage(BaseModel):
+    """More follows when `next` is not null: send it as `cursor`."""
+
+    reports: list[ReportOut]
+    next: str | None

@@ -7,12 +7,15 @@ from datetime import date
 from pydantic import BaseModel, Field
 
 from aed.accounts.schemas import Id
-from aed.upkeep.queries.due import Duties
+from aed.registry.rules.device import ConsumableKind
+from aed.upkeep.queries.due import Duties, Replacement
 from aed.upkeep.rules.due import WORDS, Due, Matter
+from aed.upkeep.rules.number import short_number
 
 
 class DueOut(BaseModel):
     device_id: Id
+    number: str = Field(description="What stands on the device's label")
     estate_id: Id | None
     estate_en: str | None
     estate_zh: str | None
@@ -30,6 +33,7 @@ class DueOut(BaseModel):
         en, zh = WORDS[due.matter]
         return cls(
             device_id=due.device_id,
+            number=short_number(due.device_id),
             estate_id=device.estate_id,
             estate_en=device.estate_en,
             estate_zh=device.estate_zh,
@@ -49,3 +53,25 @@ class DuePage(BaseModel):
     due: list[DueOut]
     overdue: int = Field(description="How many are overdue in all")
     next: str | None
+
+
+class ReplacementOut(BaseModel):
+    """So many of a kind are needed in a month, for devices of a model."""
+
+    month: str = Field(
+        description="What has expired already is needed in the present month", examples=["2027-03"]
+    )
+    maker: str | None
+    model: str | None
+    kind: ConsumableKind
+    quantity: int
+
+    @classmethod
+    def of(cls, found: Replacement) -> ReplacementOut:
+        return cls(
+            month=f"{found.month:%Y-%m}",
+            maker=found.maker or None,
+            model=found.model or None,
+            kind=found.kind,
+            quantity=found.quantity,
+        )

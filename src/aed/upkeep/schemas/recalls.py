@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Annotated, Self
+from datetime import date, datetime
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aed.accounts.schemas import Id, Words
 from aed.registry.schemas.fields import Day, Label
 from aed.upkeep.models import Recall
-from aed.upkeep.queries.recalls import Progress
+from aed.upkeep.queries.recalls import Progress, Recalled
 from aed.upkeep.rules.recall import in_range
 from aed.upkeep.rules.states import RecallState
 
@@ -97,3 +97,53 @@ class RecallOut(BaseModel):
             without_serial=progress.without_serial,
             version=recall.version,
         )
+
+
+class RecallClose(BaseModel):
+    """No further device falls under it."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "closed"}]})
+
+    state: Literal[RecallState.CLOSED]
+
+
+class RecallPage(BaseModel):
+    """More follows when `next` is not null: send it as `cursor`."""
+
+    recalls: list[RecallOut]
+    next: str | None
+
+
+class RecalledOut(BaseModel):
+    """A device that a recall means."""
+
+    device_id: Id
+    estate_id: Id | None
+    estate_en: str | None
+    estate_zh: str | None
+    place_en: str | None
+    place_zh: str | None
+    serial: str | None
+    since: datetime
+    dealt_with_at: datetime | None
+
+    @classmethod
+    def of(cls, found: Recalled) -> RecalledOut:
+        return cls(
+            device_id=found.device_id,
+            estate_id=found.estate_id,
+            estate_en=found.estate_en,
+            estate_zh=found.estate_zh,
+            place_en=found.place_en,
+            place_zh=found.place_zh,
+            serial=found.serial,
+            since=found.since,
+            dealt_with_at=found.lifted_at,
+        )
+
+
+class RecalledPage(BaseModel):
+    """More follows when `next` is not null: send it as `cursor`."""
+
+    devices: list[RecalledOut]
+    next: str | None
