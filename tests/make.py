@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -41,6 +42,14 @@ from aed.training.models import Course, Enrolment, TrainingSession
 from aed.training.schemas.courses import CourseIn
 from aed.training.schemas.enrolments import EnrolmentIn
 from aed.training.schemas.sessions import SessionIn
+from aed.upkeep.actions import checks as check_actions
+from aed.upkeep.actions import policies as policy_actions
+from aed.upkeep.actions import recalls as recall_actions
+from aed.upkeep.actions.checks import Taken
+from aed.upkeep.models import Policy, Recall
+from aed.upkeep.schemas.checks import CheckIn
+from aed.upkeep.schemas.policies import PolicyIn
+from aed.upkeep.schemas.recalls import RecallIn
 
 NOW = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
 """A Tuesday, 10:00 in China; no holiday."""
@@ -281,6 +290,53 @@ def enrolment(
     if of.estate_id is not None and who is ADMINISTRATOR:
         fields["estate_id"] = of.estate_id
     return enrolling.enrol(session, who, of.id, EnrolmentIn.model_validate(fields | given), at=at)
+
+
+def policy(session: Session, *, of: Estate | None = None, **given: Any) -> Policy:
+    """In force from now on: for the estate, the maker and model, or all devices."""
+    number = next(_numbers)
+    fields: dict[str, Any] = {"name_en": f"Policy {number}", "name_zh": f"方案{number}"}
+    if of is not None:
+        fields["estate_id"] = of.id
+    return policy_actions.create_policy(
+        session, ADMINISTRATOR, PolicyIn.model_validate(fields | given), at=NOW
+    )
+
+
+def check(
+    session: Session,
+    of: Device,
+    *,
+    who: Viewer = ADMINISTRATOR,
+    at: datetime = NOW,
+    answers: Mapping[str, bool] | None = None,
+    only: Mapping[str, bool] | None = None,
+    **given: Any,
+) -> Taken:
+    """A check in which all is well, answered now, unless said otherwise. `only`: nothing else was asked."""
+    is_there = given.get("is_there", True)
+    well = {"status_light": True, "pads_in_date": True, "battery_in_date": True, "access_as_described": True}
+    fields: dict[str, Any] = {
+        "key": str(UUID(int=next(_numbers))),
+        "answers": only or (well | dict(answers or {}) if is_there else {}),
+    }
+    session.flush()
+    session.expire(of, ["consumables"])  # as a request of its own would see them
+    return check_actions.take_check(session, who, of.id, CheckIn.model_validate(fields | given), at=at)
+
+
+def recall(session: Session, *, at: datetime = NOW, **given: Any) -> Recall:
+    """Of the maker Heartline's devices, all of them unless said otherwise."""
+    fields: dict[str, Any] = {
+        "maker": "Heartline",
+        "reference": f"HL-{next(_numbers)}",
+        "text_en": "The capacitor may fail.",
+        "text_zh": "电容可能失效。",
+        "announced_on": "2026-09-20",
+    }
+    return recall_actions.announce_recall(
+        session, ADMINISTRATOR, RecallIn.model_validate(fields | given), at=at
+    )
 
 
 def member(of: Estate, *neighbours: Estate, writes: bool = False) -> Viewer:

@@ -18,6 +18,7 @@ import aed.interchange.models
 import aed.notifications.models
 import aed.responders.models
 import aed.training.models
+import aed.upkeep.models
 from aed.db import Table
 from aed.publishing.rules.export import ExportFormat
 from tests import make
@@ -47,6 +48,11 @@ GUARDED = {
     "Enrolment": "enrolments",
     "Attendance": "attendances",
     "Assessment": "assessments",
+    "Check": "checks",
+    "Photo": "photos",
+    "Quarantine": "quarantines",
+    "Report": "reports",
+    "Policy": "policies",
 }
 """What not everyone may see: a model and its table."""
 OPEN_TO_ALL = {
@@ -56,6 +62,7 @@ OPEN_TO_ALL = {
     "holiday_days",
     "courses",
     "course_prerequisites",
+    "recalls",
     "sources",
     "feeds",  # asked by the command line and the timetable only
     "tokens",  # asked by the hash of a key that the caller holds, and by the command line
@@ -71,6 +78,7 @@ PREDICATES = {
     "held_where_known_to",
     "told_of",
     "on_rosters_of",
+    "of_the_house",
     "seen_by",  # the same for enrolments
 }
 READING = {

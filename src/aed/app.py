@@ -29,6 +29,7 @@ from aed.publishing import api as publishing_api
 from aed.registry import api as registry_api
 from aed.settings import Settings, load_settings
 from aed.training import api as training_api
+from aed.upkeep import api as upkeep_api
 from aed.walking.file import load_network
 from aed.walking.network import WalkingNetwork
 
@@ -65,7 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = open_database(settings)
     app.state.send = outbox.put
     app.state.network = _network(settings.walking_network)
-    for part in (incidents_api, registry_api, accounts_api, training_api, interchange_api):
+    for part in (incidents_api, registry_api, accounts_api, training_api, upkeep_api, interchange_api):
         app.include_router(part.router, prefix="/v1")
     app.include_router(publishing_api.router)
     _add_health(app)
@@ -77,6 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         limits_of_files={
             "/v1/lint": settings.lint_limit_bytes,
             "/v1/imports/devices": settings.import_limit_bytes,
+            "/v1/photos": settings.photo_limit_bytes,
         },
     )
     if settings.access_log:

@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     import_limit_bytes: int = Field(
         200_000_000, gt=0, description="And one that is sent to `/v1/imports/devices`: this"
     )
+    photo_limit_bytes: int = Field(
+        15_000_000, gt=0, description="And a photo of a check, which is sent to `/v1/photos`: this"
+    )
     run_jobs: bool | None = Field(
         None, description="Whether `aed serve` runs the timetable; left out: where the database is SQLite"
     )

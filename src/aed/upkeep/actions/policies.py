@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer, may_administer, may_write_estate
+from aed.accounts.rules import Viewer, may_write_estate
 from aed.registry import queries as registry
 from aed.registry.actions.record import (
     flush,
@@ -18,6 +18,7 @@ from aed.registry.actions.record import (
 from aed.upkeep.models import Policy
 from aed.upkeep.queries import policies as queries
 from aed.upkeep.rules.states import PolicyState
+from aed.upkeep.rules.who import may_decide_policy
 from aed.upkeep.schemas.policies import PolicyAmend, PolicyIn
 
 
@@ -64,13 +65,12 @@ def withdraw_policy(session: Session, who: Viewer, policy_id: int, *, version: i
 
 
 def _may_decide(session: Session, who: Viewer, estate_id: int | None) -> None:
-    if estate_id is None:
-        may_administer(who)
-        return
-    if who.person_id is None:
-        may_write_estate(who, estate_id)  # before a stranger learns which estates there are
-    estate = registry.estate(session, who, estate_id)
-    may_write_estate(who, estate.id, region_id=estate.region_id)
+    region_id = None
+    if estate_id is not None:
+        if who.person_id is None:
+            may_write_estate(who, estate_id)  # before a stranger learns which estates there are
+        region_id = registry.estate(session, who, estate_id).region_id
+    may_decide_policy(who, estate_id, region_id)
 
 
 def _scope(estate_id: int | None, maker: str | None, model: str | None) -> str:

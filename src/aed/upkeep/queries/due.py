@@ -191,7 +191,7 @@ def _last_done(
     """By device and kind the last day of one that was told of; a check counts whether or not it passed, and
     so does the day that a list says it was checked on.
 
-    visibility: `chosen` holds the viewer's predicates.
+    visibility: through `chosen`, which holds the viewer's predicates.
     """
     done: dict[int, dict[CheckKind, date]] = defaultdict(dict)
     told = session.execute(
@@ -211,7 +211,7 @@ def _last_done(
 def _registered(session: Session, devices: dict[int, DueDevice], chosen: Select[int]) -> dict[int, date]:
     """The day on which the register first heard of each device.
 
-    visibility: `chosen` holds the viewer's predicates.
+    visibility: through `chosen`, which holds the viewer's predicates.
     """
     written = select(cast(Device.id, String)).where(Device.id.in_(chosen))
     rows = session.execute(
@@ -229,7 +229,7 @@ def _local_day(at: datetime, device: DueDevice) -> date:
 def _expiring(session: Session, chosen: Select[int]) -> list[Due]:
     """What is fitted is to be replaced on the last day on which it may be used.
 
-    visibility: `chosen` holds the viewer's predicates.
+    visibility: through `chosen`, which holds the viewer's predicates.
     """
     rows = session.execute(
         select(Consumable.device_id, Consumable.kind, func.min(Consumable.expires_on))
@@ -242,7 +242,7 @@ def _expiring(session: Session, chosen: Select[int]) -> list[Due]:
 def _to_be_brought_back(session: Session, devices: dict[int, DueDevice], chosen: Select[int]) -> list[Due]:
     """A quarantined device has been due since it was quarantined.
 
-    visibility: `chosen` holds the viewer's predicates.
+    visibility: through `chosen`, which holds the viewer's predicates.
     """
     rows = session.execute(
         select(Quarantine.device_id, func.min(Quarantine.since))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aed.accounts.rules import Role, Scope, Viewer
+from aed.accounts.rules import Role, Scope, Viewer, may_administer, may_write_estate
 from aed.accounts.rules.roles import HeldRole
 from aed.errors import NotAllowed, NotSignedIn
 from aed.upkeep.rules.policy import CheckKind
@@ -12,6 +12,15 @@ from aed.upkeep.rules.policy import CheckKind
 SERVICES: Final = frozenset({HeldRole.KEEPER, HeldRole.ESTATE_MANAGER, HeldRole.ADMINISTRATOR})
 CHECKS: Final = SERVICES | {HeldRole.LEAD, HeldRole.RESPONDER}
 GLANCES: Final = CHECKS | {HeldRole.RESIDENT}
+
+
+def may_decide_policy(viewer: Viewer, estate_id: int | None, region_id: int | None) -> None:
+    """Passes for an estate's manager, or an administrator of its region; where the policy is for no estate,
+    for an administrator of the network. Raises NotSignedIn and NotAllowed."""
+    if estate_id is None:
+        may_administer(viewer)
+    else:
+        may_write_estate(viewer, estate_id, region_id=region_id)
 
 
 def may_tell_of_a_fetch(viewer: Viewer, estate_id: int | None, region_id: int) -> None:

@@ -9,9 +9,11 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from aed.accounts.schemas import Id, Words
-from aed.registry.rules.device import ConsumableKind, Readiness
+from aed.registry.rules.device import ConsumableKind, DeviceState, Readiness
 from aed.registry.schemas.fields import Day, Floor, Label, PositionIn
 from aed.upkeep.models import Check, Photo, Quarantine, Report
+from aed.upkeep.queries.readiness import DeviceReadiness
+from aed.upkeep.rules.number import short_number
 from aed.upkeep.rules.policy import CheckKind, Question
 from aed.upkeep.rules.quarantine import WORDS, Reason, ReportKind
 from aed.upkeep.rules.states import ReportState
@@ -175,6 +177,31 @@ class ReadinessOut(BaseModel):
     why_not: list[WhyOut]
     last_checked_on: date | None
     first_expiry: date | None
+
+    @classmethod
+    def of(cls, found: DeviceReadiness) -> ReadinessOut:
+        device = found.device
+        why = [
+            WhyOut(reason=each.reason, en=WORDS[each.reason][0], zh=WORDS[each.reason][1], since=each.since)
+            for each in found.standing
+        ]
+        if not why and found.readiness is Readiness.OUT_OF_SERVICE:
+            if device.state is DeviceState.WITHDRAWN:
+                why.append(WhyOut(reason="withdrawn", en="no longer there", zh="已撤除"))
+            else:
+                said = device.out_of_service_reason or ""
+                why.append(WhyOut(reason="out_of_service", en=said, zh=said))
+        if found.is_expired:
+            why.append(WhyOut(reason="expired", en="pads or battery have expired", zh="电极片或电池已过期"))
+        return cls(
+            device_id=device.id,
+            number=short_number(device.id),
+            is_usable=found.readiness.is_usable,
+            readiness=found.readiness,
+            why_not=why,
+            last_checked_on=device.last_checked_on,
+            first_expiry=found.first_expiry,
+        )
 
 
 class CheckedOut(BaseModel):

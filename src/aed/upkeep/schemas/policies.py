@@ -33,7 +33,7 @@ def _asks_enough(asks: list[Question] | None) -> None:
 
 
 class PolicyIn(BaseModel):
-    """In force from now on, for the estate, the maker or the model that it names; for all if it names none."""
+    """In force from now on for the estate, maker or model that it names; of all if none."""
 
     model_config = ConfigDict(
         extra="forbid",
