@@ -73,6 +73,16 @@ def test_one_address_is_heard_five_times_an_hour(session: Session) -> None:
     say(session, devices[-1], ReportKind.BEEPING, hours=1.1)
 
 
+def test_whoever_signs_in_from_elsewhere_is_a_stranger_here(session: Session) -> None:
+    devices = [make.device(session, of=make.estate(session)) for _ in range(MOST_FROM_ONE + 1)]
+    elsewhere = make.somebody(session, HeldRole.RESIDENT, estate=make.estate(session))
+    for device in devices[:-1]:
+        say(session, device, ReportKind.BEEPING, who=elsewhere)
+
+    with pytest.raises(TooBusy):
+        say(session, devices[-1], ReportKind.BEEPING, who=elsewhere)
+
+
 def test_a_stranger_reports_only_what_a_stranger_may_see(session: Session) -> None:
     hidden = make.device(session, of=make.estate(session), audience="estate")
     with pytest.raises(NotFound):
