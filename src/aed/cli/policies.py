@@ -18,7 +18,8 @@ from aed.upkeep.actions import policies as policy_actions
 from aed.upkeep.actions import recalls as recall_actions
 from aed.upkeep.queries import policies as policy_queries
 from aed.upkeep.queries import recalls as recall_queries
-from aed.upkeep.rules.policy import DEFAULT, Question
+from aed.upkeep.queries.policies import terms_of
+from aed.upkeep.rules.policy import DEFAULT, Question, Terms
 from aed.upkeep.rules.states import PolicyState
 from aed.upkeep.schemas.policies import PolicyAmend, PolicyIn, PolicyOut
 from aed.upkeep.schemas.recalls import RecallIn, RecallOut
@@ -95,33 +96,23 @@ def list_policies(
     """The policies in force; where none is, the default holds."""
     with reading() as session:
         found = policy_queries.policies(session, operator(), limit=SHOWN + 1, after_id=after)
-        rows = [
-            (
-                each.id,
-                each.estate_id,
-                each.maker,
-                each.model,
-                each.name_zh,
-                each.name_en,
-                each.glance_days,
-                each.check_days,
-                each.service_months,
-                each.pads_months,
-                each.battery_months,
-                len(each.asks),
-                each.state,
-            )
+        rows: list[tuple[object, ...]] = [
+            (each.id, each.estate_id, each.maker, each.model, *_in_short(terms_of(each)), each.name_zh)
             for each in found[:SHOWN]
             if withdrawn or each.state is PolicyState.IN_FORCE
         ]
-    default = (DEFAULT.glance_days, DEFAULT.check_days, DEFAULT.service_months)
-    lives = (DEFAULT.pads_months, DEFAULT.battery_months, len(DEFAULT.asks))
-    rows.append((None, None, None, None, "默认", "default", *default, *lives, None))  # type: ignore[arg-type] # no row
-    columns = ["id", "estate", "maker", "model", "名称", "name", "glance d", "check d", "service m"]
-    columns += ["pads m", "battery m", "asks", "state"]
-    table(None, columns, rows, right=["id", "estate", *columns[6:12]])
+    rows.append((None, None, None, None, *_in_short(DEFAULT), "默认 default"))
+    columns = ["id", "estate", "maker", "model", "glance", "check", "service", "pads", "battery", "name"]
+    table(None, columns, rows, right=columns[:2])
     if len(found) > SHOWN:
         say(f"More follow: --after {found[SHOWN - 1].id}.")
+
+
+def _in_short(terms: Terms) -> tuple[str, ...]:
+    """How often, and how long what is fitted lasts."""
+    days = [f"{each} d" if each else "never" for each in (terms.glance_days, terms.check_days)]
+    lives = [f"{each} m" if each else "as dated" for each in (terms.pads_months, terms.battery_months)]
+    return (*days, f"{terms.service_months} m" if terms.service_months else "never", *lives)
 
 
 # --- recalls --------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from aed import clock
@@ -123,10 +124,10 @@ def _replaced(word: str) -> dict[str, str]:
 def _valid(fields: dict[str, object]) -> CheckIn:
     try:
         return CheckIn.model_validate(fields)
-    except ValueError as error:
-        errors = getattr(error, "errors", list)()
-        said = f"{'.'.join(str(part) for part in errors[0]['loc'])}: {errors[0]['msg']}" if errors else error
-        raise InvalidInput(f"{said}.".removeprefix(": "), field=None) from None
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        field = ".".join(str(part) for part in wrong["loc"])
+        raise InvalidInput(f"{field or 'check'}: {wrong['msg']}.", field=field or None) from None
 
 
 @checks.command("list")
