@@ -69,6 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for part in (incidents_api, registry_api, accounts_api, training_api, upkeep_api, interchange_api):
         app.include_router(part.router, prefix="/v1")
     app.include_router(publishing_api.router)
+    app.include_router(upkeep_api.pages_router)
     _add_health(app)
     _add_problems(app)
     _describe(app)

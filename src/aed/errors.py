@@ -140,3 +140,11 @@ class BackupUnusable(AedError):
     status = 422
     code = "backup-unusable"
     title = "The backup cannot be used"
+
+
+class PaperNotMade(AedError):
+    """A PDF that cannot be made on this machine, such as for want of a Chinese font."""
+
+    status = 500
+    code = "paper-not-made"
+    title = "The PDF cannot be made on this machine"

@@ -27,7 +27,7 @@ from aed.notifications.channels import spool
 from aed.notifications.jobs import send_waiting
 from aed.settings import Settings
 from aed.training.jobs import end_offers
-from aed.upkeep.jobs import look_after
+from aed.upkeep.jobs import ASKED_EVERY, ask_after_devices, confirm_nearby, look_after
 
 log = structlog.get_logger("aed")
 
@@ -73,12 +73,27 @@ def _upkeep(database: Database, _settings: Settings) -> None:
         log.info("recalls", devices=recalled)
 
 
+def _call_outs(database: Database, settings: Settings) -> None:
+    asked, given_up = ask_after_devices(
+        database, clock.now(), numbers=settings.returns, public_url=settings.public_url
+    )
+    if asked or given_up:
+        log.info("call-outs", asked=asked, given_up=given_up)
+
+
+def _confirmations(database: Database, settings: Settings) -> None:
+    if asked := confirm_nearby(database, clock.now(), numbers=settings.trust, public_url=settings.public_url):
+        log.info("confirmations", asked=asked)
+
+
 TIMETABLE: Final = (
     Job("feeds", every=timedelta(minutes=1), run=_feeds),
     Job("outbox", every=timedelta(seconds=2), run=_outbox),
     Job("forget sign-ins", every=timedelta(hours=1), run=_forget),
     Job("offers", every=timedelta(minutes=1), run=_offers),
     Job("upkeep", every=timedelta(minutes=10), run=_upkeep),
+    Job("call-outs", every=timedelta(minutes=5), run=_call_outs),
+    Job("confirmations", every=ASKED_EVERY, run=_confirmations),
 )
 
 

@@ -78,7 +78,9 @@ class Returns(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ask_after_minutes: int = Field(120, ge=1, description="Then it is asked whether it is back")
-    ask_again_minutes: int = Field(360, ge=1, description="And again after so long, as long as nobody answers")
+    ask_again_minutes: int = Field(
+        360, ge=1, description="And again after so long, as long as nobody answers"
+    )
     quarantine_after_minutes: int = Field(
         1440, ge=1, description="After so long without an answer it is offered no more"
     )  # a day: a night and a working day have passed for whoever was asked

@@ -14,7 +14,8 @@ reviews.py   aed reviews, sources
 register/    aed devices, estates, gates, consumables, holidays, regions
 training.py  aed courses, sessions, enrol, enrolments, certificates
 policies.py  aed policies, recalls
-upkeep.py    aed checks, quarantines, reports, due, replacements, labels
+upkeep.py    aed checks, quarantines, reports, due, replacements
+trust.py     aed trust, call-outs, labels
 tokens.py    aed tokens
 people.py    aed people, roles
 demo.py      aed demo
@@ -43,6 +44,7 @@ from aed.cli import (
     templates,
     tokens,
     training,
+    trust,
     upkeep,
 )
 from aed.cli.context import answering_errors
@@ -73,8 +75,10 @@ app.add_typer(people.roles, name="roles")
 app.command("enrol")(training.enrol)
 app.command("due")(upkeep.due)
 app.command("replacements")(upkeep.replacements)
-for name, group in (register.GROUPS | training.GROUPS | policies.GROUPS | upkeep.GROUPS).items():
-    app.add_typer(group, name=name)
+app.command("labels")(trust.labels)
+for module in (register, training, policies, upkeep, trust):
+    for name, group in module.GROUPS.items():
+        app.add_typer(group, name=name)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Policies, checks, quarantines, passers-by's reports, makers' recalls; what is confirmed, and asked after."""
+"""Policies, checks, quarantines, passers-by's reports, makers' recalls; what is confirmed and asked after."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
+from aed.accounts.models import Person
 from aed.accounts.rules import Viewer
 from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Language
@@ -33,27 +34,33 @@ def tell_keepers(
     """
     told = 0
     for person, theirs in told_of_devices(session, devices):
-        if person.id == who.person_id:
-            continue
-        try:
-            phone = e164(person.phone or "", country=theirs[0].region.country)
-        except InvalidInput as error:
-            log.warning("keeper cannot be told", person=person.id, why=error.detail)
-            continue
-        outbox.put(
-            session,
-            Message(
-                person_id=person.id,
-                channel=person.channel,
-                phone=phone,
-                language=Language(person.language),
-                text_en=f"{_named(theirs, Language.EN)}: {en}",
-                text_zh=f"{_named(theirs, Language.ZH)}：{zh}",
-            ),
-            at,
-        )
-        told += 1
+        if person.id != who.person_id:
+            told += tell_person(session, person, theirs, en=en, zh=zh, at=at)
     return told
+
+
+def tell_person(
+    session: Session, person: Person, devices: Sequence[Device], *, en: str, zh: str, at: datetime
+) -> bool:
+    """One message about the devices. False, and a line in the log, where no message can reach the person."""
+    try:
+        phone = e164(person.phone or "", country=devices[0].region.country)
+    except InvalidInput as error:
+        log.warning("person cannot be told", person=person.id, why=error.detail)
+        return False
+    outbox.put(
+        session,
+        Message(
+            person_id=person.id,
+            channel=person.channel,
+            phone=phone,
+            language=Language(person.language),
+            text_en=f"{_named(devices, Language.EN)}: {en}",
+            text_zh=f"{_named(devices, Language.ZH)}：{zh}",
+        ),
+        at,
+    )
+    return True
 
 
 def _named(devices: Sequence[Device], language: Language) -> str:
