@@ -2,8 +2,8 @@
 
     confidence(days) = 0.5 ** (days / half_life)
 
-What fails by chance, as often in one month as in the next, stays right for such a share (an exponential law of
-survival). The half-lives are settings (`aed.settings.Trust`). The curve is drawn in deploy/trust.svg.
+What fails by chance, as often in one month as in the next, stays right for such a share (an exponential law
+of survival). The half-lives are settings (`aed.settings.Trust`). The curve is drawn in deploy/trust.svg.
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ def tell_of_call_out(
 
     For whoever may glance at the device, and for its dispatchers. Raises NotFound for a device or a person
     that there is not, Conflict for another call-out under the key.
+    visibility: whether there is a person of that id, no more.
     """
     device = registry.device(session, who, new.device_id, for_update=True)
     may_tell_of_a_fetch(who, device.estate_id, device.region_id)
@@ -92,6 +93,7 @@ def close_call_out(
     """What became of the device, by somebody of the house or a dispatcher. The same again changes nothing.
 
     Raises Conflict where it was closed otherwise.
+    visibility: through `queries.call_out`.
     """
     found = queries.call_out(session, who, call_out_id)
     device = registry.device(session, who, found.device_id, for_update=True)
@@ -117,7 +119,10 @@ def close_call_out_as(
     at: datetime,
 ) -> None:
     """It is closed, with all that follows: used or not back, the device is not offered any longer; one that
-    could not be had counts as a failed fetch. Of an open one; the device was read for update."""
+    could not be had counts as a failed fetch. Of an open one; the device was read for update.
+
+    visibility: for whoever may tell what became of the device.
+    """
     call_out.outcome, call_out.closed_at, call_out.closed_by = outcome, at, who.name
     call_out.ask_at = None
     for errand in open_errands_of(session, device.id):
@@ -152,6 +157,8 @@ def ask_after(
 ) -> Outcome | None:
     """Whoever was sent and whoever keeps the device are asked whether it is back; after long silence it is
     given up, and not offered any longer. The timetable's.
+
+    visibility: for the timetable.
 
     What came of it: SILENT, or None. One that was answered meanwhile, or asked by another, is left alone.
     """

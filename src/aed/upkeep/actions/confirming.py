@@ -61,7 +61,10 @@ def put_confirmed(
     session: Session, who: Viewer, device: Device, facts: Collection[Fact], *, at: datetime
 ) -> None:
     """These are confirmed as of `at`, unless somebody confirmed them later; whoever was asked is asked no
-    more."""
+    more.
+
+    visibility: for whoever may confirm it.
+    """
     for fact in facts:
         row = session.get(Confirmed, (device.id, fact))
         if row is None:

@@ -138,23 +138,23 @@ def list_calendars(session: ReadSession, viewer: ViewerDep) -> list[CalendarOut]
     return [CalendarOut.of(each) for each in calendars_of(session, viewer)]
 
 
-@router.delete("/due/calendars/{calendar_id}", status_code=204)
-def revoke_calendar(session: WriteSession, viewer: ViewerDep, calendar_id: RowId) -> None:
+@router.delete("/due/calendars/{due_calendar_id}", status_code=204)
+def revoke_calendar(session: WriteSession, viewer: ViewerDep, due_calendar_id: RowId) -> None:
     """Nobody reads it any longer."""
-    actions.revoke_calendar(session, viewer, calendar_id, at=clock.now())
+    actions.revoke_calendar(session, viewer, due_calendar_id, at=clock.now())
 
 
 @router.get(
-    "/due/calendars/{key}.ics",
+    "/due/calendars/{due_key}.ics",
     response_class=Response,
     responses={200: {"description": "The calendar", "content": {"text/calendar": _FILE}}},
 )
 def read_calendar(
-    session: ReadSession, key: Annotated[str, Path(max_length=64, examples=["due_key"])]
+    session: ReadSession, due_key: Annotated[str, Path(max_length=64, examples=["due_key"])]
 ) -> Response:
     """What a calendar program reads, by the key alone: a year ahead, without the daily glances."""
     at = clock.now()
-    found, region = calendar_by_key(session, key)
+    found, region = calendar_by_key(session, due_key)
     viewer = viewer_of_person(session, found.person_id)
     keeper_id = found.person_id if found.is_mine else None
     whose = Whose(estate_id=found.estate_id, region=region, keeper_id=keeper_id)

@@ -342,7 +342,7 @@ function errandPart() {
   if (!asked.is_open) return el("section", {}, el("p", {className: "state good"}, t(asked.answer ? "answered" : "closed")));
   const answer = async chosen => {
     try {
-      const {ok, told} = await ask("POST", `/errands/${encodeURIComponent(HERE)}`, {body: JSON.stringify({answer: chosen})});
+      const {ok, told} = await ask("POST", `/errands/${encodeURIComponent(HERE)}`, {body: JSON.stringify({answer: chosen}), csrf: state.csrf});
       if (ok) state.errand = told;
       tell(ok ? t("answered") : told.detail, ok ? "good" : "bad");
     } catch (error) {
