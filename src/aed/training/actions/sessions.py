@@ -113,7 +113,7 @@ def cancel_session(
     may_run_training(who, training.estate_id, training.region_id)
     same_version(training, version)
     _planned(training)
-    end_all(session, who, training, at=at)
+    end_all(session, who, training, why=why, at=at)
     training.state, training.cancelled_why = SessionState.CANCELLED, why
     record_amendment(session, who, training, at=at)
     flush(session, "The session cannot be cancelled.", None)
