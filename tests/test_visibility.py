@@ -31,6 +31,7 @@ GUARDED = {
     "Device": "devices",
     "Estate": "estates",
     "Gate": "gates",
+    "Building": "buildings",
     "Consumable": "consumables",
     "Change": "changes",
     "Person": "people",

@@ -144,9 +144,7 @@ def test_who_left_no_number_is_not_told_and_a_number_that_rings_is_written_as_e1
     session.add(silent)
     session.flush()
     session.add(
-        Enrolment(
-            session_id=training.id, person_id=silent.id, state=EnrolmentState.ENROLLED, enrolled_at=NOW
-        )
+        Enrolment(session_id=training.id, person_id=silent.id, state=EnrolmentState.ENROLLED, enrolled_at=NOW)
     )
     session.flush()
 

@@ -128,7 +128,18 @@ class GateRow(PlacedRow):
     opening_hours: OpeningHours | None = None
 
 
-type EstatesFileRow = Annotated[RegionRow | EstateRow | GateRow, Field(discriminator="kind")]
+class BuildingRow(PlacedRow):
+    kind: Literal["building"]
+    source: Source
+    source_id: Ref
+    estate: Ref
+    estate_source: Source | None = None
+    name_en: Name
+    name_zh: Name
+    floors: Annotated[int, Field(ge=1, le=200)] | None = None
+
+
+type EstatesFileRow = Annotated[RegionRow | EstateRow | GateRow | BuildingRow, Field(discriminator="kind")]
 """A row of an estates file: its column `kind` says which."""
 
 
