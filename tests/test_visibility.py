@@ -72,6 +72,7 @@ PREDICATES = {
     "held_where_known_to",
     "told_of",
     "on_rosters_of",
+    "run_by",
     "seen_by",  # the same for enrolments
 }
 READING = {

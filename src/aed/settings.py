@@ -89,6 +89,12 @@ class Settings(BaseSettings):
     responder_seconds_step: int = Field(
         30, ge=1, description="Walking times of responders are rounded up to this, so they tell no address"
     )
+    gap_walk_seconds: float = Field(
+        180.0, gt=0, le=900, description="In the gap table people count who are at a building within this"
+    )
+    gap_target: int = Field(
+        3, ge=1, le=50, description="So many should be able to come; fewer are a gap"
+    )  # Haskins 2021: 27 % of those who are asked come, of three at least one in 61 %
     body_limit_bytes: int = Field(1_000_000, gt=0, description="A larger request body is refused")
     lint_limit_bytes: int = Field(
         10_000_000, gt=0, description="A list that is sent to `/v1/lint` may be larger: this"

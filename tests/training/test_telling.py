@@ -1,4 +1,4 @@
-"""People are told what becomes of their enrolments: once each, in their language, and of nothing that is undone."""
+"""People are told what becomes of their enrolments: once each, in their language, nothing that is undone."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_more_places_are_told_to_as_many_as_there_are(session: Session) -> None:
 
 
 def test_whoever_moves_is_told_where_to(session: Session) -> None:
-    training, has, _ = one_place(session)
+    _, has, _ = one_place(session)
     other = make.training(session, starts_at=NOW + timedelta(days=12))
 
     arrived = enrolling.move(
@@ -160,7 +160,7 @@ def test_what_is_rolled_back_takes_its_message_with_it(session: Session, databas
     has, waits = make.enrolment(session, training), make.enrolment(session, training)
     session.commit()
 
-    with pytest.raises(Conflict, match="changed my mind"), transaction(database) as own:
+    with pytest.raises(Conflict, match="changed my mind"), transaction(database) as own:  # noqa: PT012 - the block is what is undone
         withdraw(own, has)
         assert len(told(own, waits)) == 1
         raise Conflict("changed my mind")

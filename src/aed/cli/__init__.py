@@ -12,6 +12,7 @@ linting.py   aed lint
 feeds.py     aed feeds
 reviews.py   aed reviews, sources
 register/    aed devices, estates, gates, consumables, holidays, regions
+gaps.py      aed gaps
 training.py  aed courses, sessions, enrol, enrolments, certificates
 tokens.py    aed tokens
 people.py    aed people, roles
@@ -30,6 +31,7 @@ from aed.cli import (
     demo,
     exports,
     feeds,
+    gaps,
     imports,
     linting,
     lookup,
@@ -66,6 +68,7 @@ app.add_typer(reviews.sources, name="sources")
 app.add_typer(tokens.tokens, name="tokens")
 app.add_typer(people.people, name="people")
 app.add_typer(people.roles, name="roles")
+app.command("gaps")(gaps.gaps)
 app.command("enrol")(training.enrol)
 for name, group in (register.GROUPS | training.GROUPS).items():
     app.add_typer(group, name=name)

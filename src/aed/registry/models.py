@@ -91,8 +91,10 @@ class Gate(Versioned, Table):
 
 
 class Building(Table):
-    """A house of an estate, where people live or work. Taken from a map or a list again and again, so it has no
-    history of its own: what the list no longer holds is gone."""
+    """A house of an estate, where people live or work.
+
+    Taken from a map or a list again and again, so it has no history: what they no longer hold is gone.
+    """
 
     __tablename__ = "buildings"
     __table_args__ = (

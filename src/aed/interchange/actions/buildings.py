@@ -72,7 +72,7 @@ def import_buildings(
             f"{path.name} shows no building in any of the {len(estates)} estates: is it of this region?",
             field="file",
         )
-    for batch in batched(found, AT_ONCE, strict=False):
+    for batch in batched(found, AT_ONCE):
         for outcome in put_buildings(session, who, batch):
             report.count(outcome)
     report.gone = forget_buildings(

@@ -77,7 +77,7 @@ def _records(path: Path) -> Iterator[Record]:
 
 
 def _parents_first(records: Iterable[Record]) -> list[Record]:
-    """Regions, each after the one above it, then estates, then what stands in them; else in the order of the file."""
+    """Regions, each after the one above it, then estates, then what stands in them; else as in the file."""
     found = list(records)
     parents = {
         str(record.fields.get("code")): str(record.fields.get("parent"))

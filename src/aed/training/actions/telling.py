@@ -1,7 +1,7 @@
 """Telling people of their enrolments, through the outbox: in the transaction in which it happens.
 
-So whoever is told is told once, and of nothing that did not happen: what is rolled back takes its message with
-it, and a job that starts again finds nothing left to tell.
+So whoever is told is told once, and of nothing that did not happen: what is rolled back takes its message
+with it, and a job that starts again finds nothing left to tell.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _unwanted_from(enrolment: Enrolment, training: TrainingSession, notice: Noti
 
 
 def _rung(phone: str, *, country: str) -> str:
-    """As E.164; a number that is none as it was written: it is the channel's to say that it does not answer."""
+    """As E.164; what is no number as it was written: it is the channel's to say that it does not answer."""
     try:
         return e164(phone, country=country)
     except InvalidInput:

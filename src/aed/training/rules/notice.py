@@ -34,22 +34,22 @@ class Occasion:
 
 
 def words(notice: Notice, of: Occasion, *, until: datetime | None = None) -> tuple[str, str]:
-    """English and Chinese. `until`: when an offered place goes on to the next. Times are those of the place."""
+    """English and Chinese. `until`: when an offered place goes on. Times are those of the place."""
     when = _local(of.starts_at, of.time_zone)
     what_en = f"{of.course_en}, {when}, {of.place_en}"
     what_zh = f"{of.course_zh}（{when}，{of.place_zh}）"
     match notice:
         case Notice.ENROLLED:
             return (
-                f"You have a place: {what_en}. If you cannot come, give it up, so that the next can.",
+                f"You have a place: {what_en}. If you cannot come, give it up for the next.",
                 f"您已报上名：{what_zh}。如不能参加，请尽早取消，把名额留给下一位。",
             )
         case Notice.OFFERED:
             assert until is not None
             ends = _local(until, of.time_zone)
             return (
-                f"A place has become free: {what_en}. It is kept for you until {ends}: accept it before then, "
-                "or it goes to the next.",
+                f"A place has become free: {what_en}. It is kept for you until {ends}: "
+                "accept it before then, or it goes to the next.",
                 f"候补有名额了：{what_zh}。为您保留至{ends}，请在此之前确认，逾期将让给下一位。",
             )
         case Notice.LAPSED:
