@@ -59,7 +59,7 @@ def gaps(
         if to is not None and form is not None:
             seen = _Seen()
             _write(seen.counting(found), form, goal, to)
-            warn(f"{to}: {seen.buildings} buildings of {seen.estates} estates.")
+            warn(f"{to}: estates {seen.estates}, buildings {seen.buildings}.")
             return
         tables = list(found)
     if wanted is not None:
@@ -138,7 +138,7 @@ def _show_estate(found: EstateGaps, target: int) -> None:
         for each in found.buildings
     ]
     table(
-        f"{found.name_zh} {found.name_en}: hours of the week from {found.week.monday} with fewer than {target}",
+        f"{found.name_zh} {found.name_en}: hours with fewer than {target} in the week of {found.week.monday}",
         ["id", "building", "楼栋", "now", "after", "fewest", "at", "measured on"],
         rows,
         right=["id", "now", "after", "fewest"],
@@ -201,7 +201,8 @@ def _suggest(found: EstateGaps) -> None:
     suggestion = found.suggestion
     near = next(each for each in found.buildings if each.building_id == suggestion.building_id)
     heading(
-        f"The next session: {found.name_en}, near {near.name_en} 建议下一场：{found.name_zh}，{near.name_zh}附近"
+        f"The next session: {found.name_en}, near {near.name_en} "
+        f"建议下一场：{found.name_zh}，{near.name_zh}附近"
     )
     say(f"{name_en(suggestion.hour)}:00, {suggestion.starts_on} or later, {suggestion.places} places.")
     for sentence in (*suggestion.because_en, *suggestion.because_zh):

@@ -57,8 +57,8 @@ def list_gaps(
     limit: Annotated[int, Query(ge=1, le=50, description="How many estates at most")] = 10,
     cursor: Cursor = None,
 ) -> Response:
-    """How many valid, available responders are within three minutes' walk of each building in each hour of the
-    coming week, now and after the planned sessions; what lapses; and the session that would help most.
+    """How many valid, available responders are within three minutes' walk of each building in each hour of
+    the coming week, now and after the planned sessions; what lapses; the session that would help most.
 
     For who runs the training of the estates: counts only, nobody is named. A page holds whole estates; in the
     other formats its next one is in the Link header.

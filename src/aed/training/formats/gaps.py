@@ -104,7 +104,7 @@ def _neutral(cell: Cell) -> Cell:
 
 
 def xlsx_of(estates: Iterable[EstateGaps], target: int, to: Path) -> None:
-    """Sheets `now` and `after` with a row for each building, and `lapses`. A row at a time goes to the disk."""
+    """Sheets `now` and `after` with a row for each building, and `lapses`. A row at a time goes to disk."""
     with xlsxwriter.Workbook(
         to, {"constant_memory": True, "strings_to_urls": False, "strings_to_formulas": False}
     ) as book:

@@ -5,8 +5,8 @@
 
 `more` is what a session in that slot is expected to bring to the building in that hour: the responders that
 come out of it, times the share of the estate's buildings from which one is at `b` in time (nobody knows in
-which of them the learners live), times how many of those who are free in the slot are there in that hour. Fewer
-come to a slot in which fewer are free. The best slot is the one that lifts most building-hours to the target.
+which of them the learners live), times how many of those who are free in the slot are there in that hour.
+Fewer come to a slot in which fewer are free. The best slot is the one that lifts most building-hours.
 """
 
 from __future__ import annotations
