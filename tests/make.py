@@ -26,7 +26,8 @@ from aed.interchange.rules.claims import digest_of
 from aed.interchange.rules.review import ReviewKind
 from aed.registry.actions import devices as device_actions
 from aed.registry.actions import estates as estate_actions
-from aed.registry.models import Change, Device, Estate, Gate
+from aed.registry.actions.buildings import BuildingGiven, put_buildings
+from aed.registry.models import Building, Change, Device, Estate, Gate
 from aed.registry.rules.device import ConsumableKind
 from aed.registry.schemas.devices import ConsumableIn, DeviceIn
 from aed.registry.schemas.estates import EstateIn, GateIn
@@ -118,6 +119,14 @@ def gate(session: Session, estate: Estate, *, at: Position, **given: Any) -> Gat
     return estate_actions.create_gate(
         session, ADMINISTRATOR, estate.id, GateIn.model_validate(fields | given), at=NOW
     )
+
+
+def building(session: Session, of: Estate, *, at: Position, **given: Any) -> Building:
+    number = next(_numbers)
+    fields: dict[str, Any] = {"name_en": f"Building {number}", "name_zh": f"{number}幢", "floors": 6}
+    made = BuildingGiven("test", str(number), of.id, position=at, **fields | given)
+    put_buildings(session, ADMINISTRATOR, [made])
+    return session.scalars(select(Building).where(Building.source_id == str(number))).one()
 
 
 def device(

@@ -100,14 +100,18 @@ def houses(session: Session, estates: Sequence[EstateAsked]) -> dict[int, list[H
             latitude(Building.position),
             longitude(Building.position),
         )
-        .where(Building.estate_id.between(min(ids), max(ids)), _among(Building.estate_id, ids))
+        .where(_among(Building.estate_id, ids))
         .order_by(Building.estate_id, Building.id)
     ):
         found[row[0]].append(House(row[1], row[2], row[3], Position(row[4], row[5])))
     named = {estate.id: estate for estate in estates if estate.id not in found}
+    if not named:
+        return found
     for estate_id, boundary in session.execute(
         select(Estate.id, Estate.boundary).where(_among(Estate.id, list(named)))
     ):
+        if estate_id not in named:
+            continue
         middle = shape_of(boundary).representative_point()
         estate = named[estate_id]
         found[estate_id].append(House(None, estate.name_en, estate.name_zh, Position(middle.y, middle.x)))
