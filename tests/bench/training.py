@@ -243,7 +243,7 @@ def _who_may_be_called(what: str, url: str, places: Sequence[Position]) -> Ratio
         f"who may be called within 1 km, {what}",
         asked / alone,
         2.0,
-        f"p50 {asked:.0f} us : {alone:.0f} us for the bare statement; {met[len(met) // 2]} people in the middle",
+        f"p50 {asked:.0f} us : {alone:.0f} us for the bare statement; {met[len(met) // 2]} people",
     )
 
 
