@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person, Region
 from aed.accounts.rules import Viewer
-from aed.errors import NotFound
+from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind
 from aed.training.models import Assessment, Attendance, Course, Enrolment, Prerequisite, TrainingSession
@@ -19,6 +19,7 @@ from aed.training.queries import rosters
 from aed.training.queries.seen import on_rosters_of
 from aed.training.rules.enrolment import AttendanceState
 from aed.training.rules.refresher import Refresher, refresher
+from aed.training.rules.who import runs_training
 
 
 class Shown(NamedTuple):
@@ -74,6 +75,68 @@ def awarded(session: Session, number: str) -> Awarded:
     if found is None:
         raise NotFound("No certificate with this number was awarded here.", field="number")
     return Awarded(*found)
+
+
+class OnPaper(NamedTuple):
+    """What a certificate says on paper, and for whom it is."""
+
+    number: str
+    name: str
+    person_id: int
+    kind: CertificateKind
+    issuer: str
+    issued_on: date | None
+    valid_until: date
+    revoked_at: datetime | None
+    course_zh: str
+    course_en: str
+    hours: float
+    emergency_number: str
+
+
+def on_paper(session: Session, viewer: Viewer, number: str) -> OnPaper:
+    """The certificate that was awarded with that number, for its holder and for who runs the training that
+    awarded it. Raises NotFound, NotSignedIn, NotAllowed, and Conflict for one that was revoked.
+
+    visibility: asked of the viewer once it is known whose it is.
+    """
+    if not viewer.is_signed_in:
+        raise NotSignedIn("A certificate on paper is for its holder: sign in, or send a token.")
+    found = session.execute(
+        select(
+            Certificate.number,
+            Person.name,
+            Person.id,
+            Certificate.kind,
+            Certificate.issuer,
+            Certificate.issued_on,
+            Certificate.valid_until,
+            Certificate.revoked_at,
+            Course.name_zh,
+            Course.name_en,
+            Course.hours,
+            Region.emergency_number,
+            TrainingSession.estate_id,
+            TrainingSession.region_id,
+        )
+        .join(Responder, Responder.id == Certificate.responder_id)
+        .join(Person, Person.id == Responder.person_id)
+        .join(Assessment, Assessment.certificate_id == Certificate.id)
+        .join(Enrolment, Enrolment.id == Assessment.enrolment_id)
+        .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
+        .join(Course, Course.id == TrainingSession.course_id)
+        .join(Region, Region.id == TrainingSession.region_id)
+        .where(Certificate.number == number, Certificate.is_awarded)
+    ).one_or_none()
+    if found is None:
+        raise NotFound("No certificate with this number was awarded here.", field="number")
+    *said, estate_id, region_id = found
+    paper = OnPaper(*said)
+    if viewer.person_id != paper.person_id and not runs_training(viewer, estate_id, region_id):
+        raise NotAllowed("A certificate on paper is for its holder and for who runs the training.")
+    if paper.revoked_at is not None:
+        raise Conflict("This certificate was revoked, and is not printed any more.", field="number")
+    return paper
 
 
 class Lapsing(NamedTuple):
