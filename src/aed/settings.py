@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     )  # such as https://aed.example.org; it is in QR codes for years
     signing_keys: Path = Field(
         Path(".state/signing-keys.json"),
-        description="The keys that sign certificates, made when first needed; printed codes need them for years",
+        description="The keys that sign certificates, made when needed; keep them: printed codes do",
     )
     signing_key_set: SecretStr | None = Field(
         None, description="The same as the text of that file (a JWK set), in place of it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -21,6 +22,11 @@ from aed.training.rules.enrolment import AttendanceState, EnrolmentState, Marked
 from aed.training.rules.presence import PresenceCode, can_sign_in_until, why_over
 from aed.training.rules.session import SessionState, can_sign_in
 from aed.training.rules.who import may_run_training
+
+NO_CODE: Final = (
+    "这不是签到码，或已损坏；请扫描培训现场屏幕上的二维码。"
+    "This is no code of a session, or was altered: scan the one on the trainer's screen."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +63,7 @@ def sign_in(session: Session, who: Viewer, code: PresenceCode | None, *, at: dat
     """
     person = _person(session, who)
     if code is None:
-        raise InvalidInput(
-            "这不是签到码，或已损坏；请扫描培训现场屏幕上的二维码。"
-            "This is no code of a session, or was altered: scan the one on the trainer's screen.",
-            field="token",
-        )
+        raise InvalidInput(NO_CODE, field="token")
     training = sessions.locked(session, TIMETABLE, code.session_id)
     over = why_over(code, at=at, time_zone=training.time_zone)
     if over is not None:
@@ -113,9 +115,7 @@ def _open(training: TrainingSession, *, at: datetime) -> None:
 def _with_a_place(session: Session, training: TrainingSession, person: Person) -> Enrolment:
     found = rosters.standing_of(session, training.id, person.id)
     if found is None:
-        found = queries.standing_by_number(
-            session, training.id, person, country=training.region.country
-        )
+        found = queries.standing_by_number(session, training.id, person, country=training.region.country)
     if found is None:
         raise NotAllowed(
             "您未报名此场次，请联系讲师。You are not enrolled in this session: ask the trainer.",

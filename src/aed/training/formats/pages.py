@@ -19,7 +19,8 @@ main{background:#fff;border-radius:14px;padding:1.6rem 1.8rem;margin:1rem;max-wi
  box-shadow:0 1px 6px #0002;text-align:center}
 h1{font-size:1.5rem;margin:.2rem 0 .6rem}p{margin:.5rem 0}.en{color:#555;font-size:.9rem}
 .mark{font-size:2rem;font-weight:700;border-radius:10px;padding:.6rem}.yes{background:#e2f3e4;color:#14602a}
-.no{background:#fbe3e1;color:#8f1b12}dl{display:grid;grid-template-columns:auto 1fr;gap:.4rem 1rem;text-align:left}
+.no{background:#fbe3e1;color:#8f1b12}
+dl{display:grid;grid-template-columns:auto 1fr;gap:.4rem 1rem;text-align:left}
 dt{color:#555}dd{margin:0;font-weight:600;overflow-wrap:anywhere}
 button,input{font:inherit;padding:.7rem 1rem;border-radius:8px;border:1px solid #999;width:100%;
  box-sizing:border-box;margin:.3rem 0}button{background:#a8201a;color:#fff;border:0}[hidden]{display:none}

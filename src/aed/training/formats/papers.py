@@ -1,4 +1,4 @@
-"""Certificates and attendance sheets as PDF, in Chinese and English. How they look is in *.typ beside this."""
+"""Certificates and attendance sheets as PDF, in Chinese and English. How they look: *.typ beside this."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BLANK_LINES: Final = 3
 
 
 def certificate_pdf(about: OnPaper, *, address: str) -> bytes:
-    """The certificate, with `address` as the code by which anyone checks it. The same again is the same bytes.
+    """The certificate, with `address` as the code by which anyone checks it. Asked again: the same bytes.
 
     Raises PaperNotMade.
     """
@@ -124,11 +124,11 @@ def _pdf(template: str, given: Mapping[str, Any], *, made_at: datetime) -> bytes
 
 @lru_cache(maxsize=1)
 def _fonts() -> typst.Fonts:
-    """The fonts of this machine, looked for once. A paper without the Chinese one would have boxes for words."""
+    """The fonts of this machine, looked for once. Without a Chinese one there were boxes for words."""
     found = typst.Fonts()
     if FONT not in found.families():
         raise PaperNotMade(
-            f"This machine has no font {FONT}, without which Chinese cannot be set. Tell who runs this server: "
-            "apt-get install fonts-noto-cjk."
+            f"This machine has no font {FONT}, without which Chinese cannot be set. Tell who runs this "
+            "server: apt-get install fonts-noto-cjk."
         )
     return found

@@ -27,7 +27,7 @@ from aed.settings import Settings
 ALGORITHM: Final = "Ed25519"
 LONGEST: Final = 1_000
 _ID_LENGTH: Final = 12
-"""72 bits of the key's thumbprint (RFC 7638): enough to tell keys of one network apart, and a smaller code."""
+"""72 bits of the key's thumbprint (RFC 7638): enough to tell a network's keys apart, and a smaller code."""
 
 
 class Purpose(StrEnum):
@@ -108,7 +108,7 @@ def add_key(settings: Settings) -> SigningKeys:
     """A new key signs from now on; those before still verify."""
     if settings.signing_key_set is not None:
         raise InvalidInput(
-            "The keys come from AED_SIGNING_KEY_SET: put a new one first in it, and keep the others behind it.",
+            "The keys come from AED_SIGNING_KEY_SET: put a new one first in it and keep the others.",
             field="AED_SIGNING_KEY_SET",
         )
     before = signing_keys(settings).keys if settings.signing_keys.exists() else ()
@@ -135,7 +135,7 @@ def _read(text: str, where: str) -> SigningKeys:
     return SigningKeys(found)
 
 
-def _key_in(given: dict[str, str]) -> OKPKey:
+def _key_in(given: dict[str, str | list[str]]) -> OKPKey:
     if given["crv"] != ALGORITHM:
         raise ValueError(given["crv"])
     key = OKPKey.import_key(given)
