@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from aed.training.api import certificates, courses, enrolments, papers, presence, sessions
+from aed.training.api import calendars, certificates, courses, enrolments, papers, presence, sessions
 
 router = APIRouter(tags=["training"])
-for part in (courses, sessions, enrolments, presence, papers, certificates):
+for part in (courses, sessions, enrolments, presence, papers, certificates, calendars):
     router.include_router(part.router)

@@ -61,7 +61,9 @@ def check_certificate(
     session: ReadSession,
     settings: SettingsDep,
     wants_page: WantsPage,
-    token: Annotated[str, Path(max_length=1000, description="From the code on the certificate")],
+    token: Annotated[
+        str, Path(max_length=1000, description="From the code on the certificate", examples=["eyJhbGc…"])
+    ],
     response: Response,
 ) -> CheckedOut | Response:
     """Whether the certificate with this code is valid today, whose it is (masked), and until when: for anyone

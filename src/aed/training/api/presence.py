@@ -29,7 +29,9 @@ from aed.training.schemas.papers import PresenceCodeOut, PresenceOut, SignedInAt
 router = APIRouter()
 
 SCAN: str = "/v1/attendance/"
-Token = Annotated[str, Path(max_length=1000, description="From the code on the trainer's screen")]
+Token = Annotated[
+    str, Path(max_length=1000, description="From the code on the trainer's screen", examples=["eyJhbGc…"])
+]
 
 
 @router.get("/sessions/{session_id}/attendance-code", response_model=PresenceCodeOut, responses=OR_A_PAGE)
