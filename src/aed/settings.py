@@ -94,7 +94,7 @@ class Settings(BaseSettings):
         10_000_000, gt=0, description="A list that is sent to `/v1/lint` may be larger: this"
     )
     import_limit_bytes: int = Field(
-        200_000_000, gt=0, description="And one that is sent to `/v1/imports/devices`: this"
+        200_000_000, gt=0, description="And one that is sent to `/v1/imports/…`: this"
     )
     run_jobs: bool | None = Field(
         None, description="Whether `aed serve` runs the timetable; left out: where the database is SQLite"

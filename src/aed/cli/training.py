@@ -18,6 +18,7 @@ from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import Id, Version, show_all, show_history
 from aed.cli.screen import say, table
 from aed.interchange.actions.rosters import export_roster, import_roster
+from aed.interchange.formats.files import GB18030
 from aed.interchange.formats.marked import write_marked
 from aed.training.actions import courses as course_actions
 from aed.training.actions import enrolling, results
@@ -257,7 +258,7 @@ def take_results(
     with writing_much() as session:
         report = import_roster(session, operator(), session_id, file, at=clock.now())
     if marked is not None and report.first is not None:
-        write_marked(file, marked, report.marks(), first=report.first)
+        write_marked(file, marked, report.marks(), first=report.first, encodings=(GB18030,))
         say(f"{marked} has the sheet with what was found.")
     say(
         f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged, "
