@@ -146,7 +146,10 @@ def _changed_at(
     found: Sequence[TrainingSession],
     own: dict[int, list[tuple[EnrolmentState, int, int]]],
 ) -> dict[int, datetime]:
-    """When each of the sessions, or an enrolment of the person in it, changed for the last time."""
+    """When each of the sessions, or an enrolment of the person in it, changed for the last time.
+
+    visibility: of what the calendar shows.
+    """
     of_session = {str(each.id): each.id for each in found}
     of_enrolment = {
         str(enrolment_id): each.id for each in found for _, _, enrolment_id in own.get(each.id, [])

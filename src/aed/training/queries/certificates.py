@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import func, select, union_all
+from sqlalchemy import and_, func, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person, Region
@@ -150,7 +150,23 @@ class Lapsing(NamedTuple):
     valid_until: date
 
 
-def lapsing(session: Session, viewer: Viewer, *, today: date, within_days: int) -> Sequence[Lapsing]:
+class AfterLapsing(NamedTuple):
+    """The last of the page before."""
+
+    valid_until: date
+    responder_id: int
+    kind: str
+
+
+def lapsing(
+    session: Session,
+    viewer: Viewer,
+    *,
+    today: date,
+    within_days: int,
+    limit: int | None = None,
+    after: AfterLapsing | None = None,
+) -> Sequence[Lapsing]:
     """Whose last certificate of a kind runs out from today on within so many days, the first first.
 
     Whoever renewed it already is not among them; nor are certificates that ran out before.
@@ -175,8 +191,13 @@ def lapsing(session: Session, viewer: Viewer, *, today: date, within_days: int) 
         )
         .group_by(Responder.id, Person.id, Certificate.kind)
         .having(last.between(today, today + timedelta(days=within_days)))
-        .order_by(last, Responder.id)
+        .order_by(last, Responder.id, Certificate.kind)
+        .limit(limit)
     )
+    if after is not None:
+        follows = and_(Responder.id == after.responder_id, Certificate.kind > after.kind)
+        follows = or_(Responder.id > after.responder_id, follows)
+        statement = statement.having(or_(last > after.valid_until, and_(last == after.valid_until, follows)))
     return [Lapsing(*row) for row in session.execute(statement)]
 
 
@@ -191,7 +212,22 @@ class ToRefresh(NamedTuple):
     refresher: Refresher
 
 
-def to_refresh(session: Session, viewer: Viewer, *, today: date) -> list[ToRefresh]:
+class AfterRefresh(NamedTuple):
+    """The last of the page before."""
+
+    practised_on: date
+    person_id: int
+    course: str
+
+
+def to_refresh(
+    session: Session,
+    viewer: Viewer,
+    *,
+    today: date,
+    limit: int | None = None,
+    after: AfterRefresh | None = None,
+) -> list[ToRefresh]:
     """Who passed a course with a refresher term and has not practised since, the longest first.
 
     Attending the course again counts as practice, and so does attending one that builds on it. The day is
@@ -236,10 +272,17 @@ def to_refresh(session: Session, viewer: Viewer, *, today: date) -> list[ToRefre
         .where(Course.refresher_months.is_not(None))
         .order_by(practised.c.ended_at, Person.id)
     )
+    if after is not None:  # those of its day are told apart below
+        statement = statement.where(practised.c.ended_at >= datetime.combine(after.practised_on, time(), UTC))
     found = []
     for person_id, name, phone, course, ended_at, months in session.execute(statement):
         practised_on = ended_at.date()
         suggested = refresher(practised_on=practised_on, refresher_months=months, today=today)
         if suggested is not None:
             found.append(ToRefresh(person_id, name, phone, course, practised_on, suggested))
-    return found
+    found.sort(key=_in_order)
+    return [each for each in found if after is None or _in_order(each) > after][:limit]
+
+
+def _in_order(each: ToRefresh) -> AfterRefresh:
+    return AfterRefresh(each.practised_on, each.person_id, each.course)
