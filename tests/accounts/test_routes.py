@@ -50,7 +50,6 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/imports/responders": LIST,
     "POST /v1/sessions/{session_id}/roster": {"content": b"enrolment\n99999\n"},
     "POST /v1/calendars (a person's)": {"json": {"kind": "person"}},
-    "POST /v1/calendars (the estate's)": {"json": {"kind": "estate", "estate_id": "estate_id"}},
     "POST /v1/devices/{device_id}/join": {"json": {"other_id": "other_device_id"}},
     "POST /v1/devices (of the estate)": {
         "json": {"estate_id": "estate_id", "position": {"lat": 30.29, "lon": 120.1}, "audience": "public"}

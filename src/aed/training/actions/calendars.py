@@ -19,8 +19,9 @@ from aed.registry import queries as registry
 from aed.registry.actions.record import flush
 from aed.training.models import CalendarAddress
 from aed.training.queries import calendars as queries
+from aed.training.queries import rosters
 from aed.training.rules.calendar import CalendarKind
-from aed.training.rules.who import may_run_training, may_write
+from aed.training.rules.who import may_run_training, may_write, runs_training
 
 KEY_PREFIX: Final = "cal_"
 
@@ -72,8 +73,10 @@ def revoke_address(session: Session, who: Viewer, address_id: int, *, at: dateti
 def _may_have(session: Session, who: Viewer, *, person_id: int | None, estate_id: int | None) -> None:
     """visibility: one's own, an estate's training's, or an administrator's."""
     if estate_id is not None:
-        estate = registry.estate(session, who, estate_id)
-        may_run_training(who, estate.id, estate.region_id)
+        region_id = rosters.region_of_estate(session, estate_id)
+        if region_id is None or not runs_training(who, estate_id, region_id):
+            estate = registry.estate(session, who, estate_id)  # whoever may not see it is told of none
+            may_run_training(who, estate.id, estate.region_id)
         return
     if not who.is_administrator and who.person_id != person_id:
         raise NotAllowed("A calendar is for the person whose sessions it shows.")
