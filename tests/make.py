@@ -38,7 +38,9 @@ from aed.spatial import position_of
 from aed.training.actions import courses as course_actions
 from aed.training.actions import enrolling
 from aed.training.actions import sessions as session_actions
+from aed.training.actions.calendars import create_address
 from aed.training.models import Course, Enrolment, TrainingSession
+from aed.training.rules.calendar import CalendarKind
 from aed.training.schemas.courses import CourseIn
 from aed.training.schemas.enrolments import EnrolmentIn
 from aed.training.schemas.sessions import SessionIn
@@ -290,6 +292,12 @@ def enrolment(
     if of.estate_id is not None and who is ADMINISTRATOR:
         fields["estate_id"] = of.estate_id
     return enrolling.enrol(session, who, of.id, EnrolmentIn.model_validate(fields | given), at=at)
+
+
+def calendar(session: Session, *, of: Person) -> tuple[int, str]:
+    """A private address of the person's calendar: its id, and its key."""
+    made, key = create_address(session, ADMINISTRATOR, CalendarKind.PERSON, person_id=of.id, at=NOW)
+    return made.id, key
 
 
 def member(of: Estate, *neighbours: Estate, writes: bool = False) -> Viewer:

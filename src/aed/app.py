@@ -77,6 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         limits_of_files={
             "/v1/lint": settings.lint_limit_bytes,
             "/v1/imports/devices": settings.import_limit_bytes,
+            "/v1/imports/responders": settings.import_limit_bytes,
         },
     )
     if settings.access_log:

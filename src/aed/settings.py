@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from aed.errors import InvalidInput
@@ -100,7 +100,7 @@ class Settings(BaseSettings):
         10_000_000, gt=0, description="A list that is sent to `/v1/lint` may be larger: this"
     )
     import_limit_bytes: int = Field(
-        200_000_000, gt=0, description="And one that is sent to `/v1/imports/devices`: this"
+        200_000_000, gt=0, description="And one that is sent to `/v1/imports/…`: this"
     )
     run_jobs: bool | None = Field(
         None, description="Whether `aed serve` runs the timetable; left out: where the database is SQLite"
@@ -129,6 +129,18 @@ class Settings(BaseSettings):
     )  # a week: a caretaker's phone
     outbox_spool: Path = Field(
         Path(".state/outbox"), description="The folder into which messages go, codes for signing in too"
+    )
+    public_url: str | None = Field(
+        None,
+        pattern="^https?://[^/?#]+(/[^?#]*[^/?#])?$",
+        description="Where people reach this, for what is printed; left out: as the question came",
+    )  # such as https://aed.example.org; it is in QR codes for years
+    signing_keys: Path = Field(
+        Path(".state/signing-keys.json"),
+        description="The keys that sign certificates, made when needed; keep them: printed codes do",
+    )
+    signing_key_set: SecretStr | None = Field(
+        None, description="The same as the text of that file (a JWK set), in place of it"
     )
     statement_timeout_ms: int = Field(5_000, gt=0, description="PostgreSQL ends a statement after this")
     lock_timeout_ms: int = Field(4_000, gt=0, description="And a wait for a lock; SQLite's busy timeout too")

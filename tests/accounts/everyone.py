@@ -91,6 +91,8 @@ def build(session: Session) -> Everyone:
         "course_id": course.id,
         "session_id": training.id,
         "enrolment_id": enrolment.id,
+        "calendar_id": make.calendar(session, of=resident)[0],
+        "token": "nonsense",
         "number": number,
         "device_id": device.id,
         "other_device_id": make.device(session, of=estate).id,

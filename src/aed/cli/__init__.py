@@ -2,6 +2,7 @@
 
 context.py   the settings, the database, who is acting
 screen.py    tables and sentences for people
+files.py     files that a command writes
 server.py    aed serve, aed db
 backups.py   aed backup, aed restore
 lookup.py    aed nearest, aed walking
@@ -13,7 +14,9 @@ feeds.py     aed feeds
 reviews.py   aed reviews, sources
 register/    aed devices, estates, gates, consumables, holidays, regions
 gaps.py      aed gaps
-training.py  aed courses, sessions, enrol, enrolments, certificates
+training.py  aed courses, sessions, enrol, enrolments
+certificates.py  aed certificates
+calendars.py     aed calendars
 tokens.py    aed tokens
 people.py    aed people, roles
 demo.py      aed demo
@@ -28,6 +31,8 @@ import typer
 
 from aed.cli import (
     backups,
+    calendars,
+    certificates,
     demo,
     exports,
     feeds,
@@ -70,7 +75,7 @@ app.add_typer(people.people, name="people")
 app.add_typer(people.roles, name="roles")
 app.command("gaps")(gaps.gaps)
 app.command("enrol")(training.enrol)
-for name, group in (register.GROUPS | training.GROUPS).items():
+for name, group in (register.GROUPS | training.GROUPS | certificates.GROUPS | calendars.GROUPS).items():
     app.add_typer(group, name=name)
 
 

@@ -39,7 +39,9 @@ def import_responders(
     """
     report = begin_import(session, who, ImportReport())
     estates = Estates(session)
-    records = read_table_or_own(path, known=columns(ResponderRow), needed=needed_columns(ResponderRow))
+    records = read_table_or_own(
+        path, known=columns(ResponderRow), needed=needed_columns(ResponderRow), may_be_chinese=True
+    )
     rows = valid_rows(
         records, TypeAdapter(ResponderRow), known=columns(ResponderRow), report=report, progress=progress
     )
