@@ -32,7 +32,7 @@ from aed.registry.schemas.devices import ConsumableIn, DeviceIn
 from aed.registry.schemas.estates import EstateIn, GateIn
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
 from aed.responders.models import Responder
-from aed.responders.rules import CertificateKind, PlaceKind
+from aed.responders.rules import CertificateKind, PlaceKind, Trust
 from aed.spatial import position_of
 from aed.training.actions import courses as course_actions
 from aed.training.actions import enrolling
@@ -160,6 +160,11 @@ def responder(
     paused_until: datetime | None = None,
     also_at: Iterable[Position] = (),
     estate_id: int | None = None,
+    trust: Trust = Trust.VERIFIED,
+    issuer: str = "Test issuer",
+    name: str | None = None,
+    phone: str | None = None,
+    number_on_card: str | None = None,
 ) -> int:
     """A responder who may be called at any hour, unless said otherwise; returns the id."""
     number = next(_numbers)
@@ -167,14 +172,16 @@ def responder(
     given = ResponderGiven(
         source="test",
         source_id=str(number),
-        name=f"Responder {number}",
-        phone=f"+86 100 0000 {number % 10000:04d}",
+        name=name or f"Responder {number}",
+        phone=phone or f"+86 100 0000 {number % 10000:04d}",
         language="zh",
         region_id=region(session, in_region).id,
         estate_id=estate_id,
         availability=availability,
         paused_until=paused_until,
-        certificate=CertificateGiven(CertificateKind.CPR_AED, "Test issuer", str(number), None, valid_until),
+        certificate=CertificateGiven(
+            CertificateKind.CPR_AED, issuer, number_on_card or str(number), None, valid_until, trust
+        ),
         places=tuple(PlaceGiven(PlaceKind.HOME, place, 0, place_hours) for place in places),
     )
     put_responder(session, ADMINISTRATOR, given)
