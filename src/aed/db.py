@@ -99,7 +99,12 @@ class Table(DeclarativeBase):
         }
     )
     registry: ClassVar[registry] = registry(
-        type_annotation_map={datetime: UtcMoment, dict[str, Any]: JSON, list[str]: JSON, list[dict[str, Any]]: JSON}
+        type_annotation_map={
+            datetime: UtcMoment,
+            dict[str, Any]: JSON,
+            list[str]: JSON,
+            list[dict[str, Any]]: JSON,
+        }
     )
 
 

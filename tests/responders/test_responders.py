@@ -244,7 +244,9 @@ def test_at_work_by_day_and_at_home_by_night(session: Session, settings: Setting
         estate_id=None,
         availability="24/7",
         paused_until=None,
-        certificate=CertificateGiven(CertificateKind.CPR_AED, "Issuer", "1", None, date(2028, 1, 1), Trust.VERIFIED),
+        certificate=CertificateGiven(
+            CertificateKind.CPR_AED, "Issuer", "1", None, date(2028, 1, 1), Trust.VERIFIED
+        ),
         places=(
             PlaceGiven(PlaceKind.WORK, work, 0, "Mo-Fr 09:00-18:00; PH off"),
             PlaceGiven(PlaceKind.HOME, home, 0, "19:00-08:00"),

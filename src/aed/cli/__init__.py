@@ -6,6 +6,7 @@ server.py    aed serve, aed db
 backups.py   aed backup, aed restore
 lookup.py    aed nearest, aed walking
 imports.py   aed import
+issuers.py   aed issuers
 exports.py   aed export
 templates.py aed template
 linting.py   aed lint
@@ -15,6 +16,7 @@ register/    aed devices, estates, gates, consumables, holidays, regions
 training.py  aed courses, sessions, enrol, enrolments, certificates
 tokens.py    aed tokens
 people.py    aed people, roles
+duplicates.py aed people duplicates, same, different
 demo.py      aed demo
 """
 
@@ -28,9 +30,11 @@ import typer
 from aed.cli import (
     backups,
     demo,
+    duplicates,
     exports,
     feeds,
     imports,
+    issuers,
     linting,
     lookup,
     people,
@@ -59,11 +63,13 @@ app.command("restore")(backups.restore)
 app.add_typer(server.db, name="db")
 app.add_typer(lookup.walking, name="walking")
 app.add_typer(imports.imports, name="import")
+app.add_typer(issuers.issuers, name="issuers")
 app.add_typer(templates.templates, name="template")
 app.add_typer(feeds.feeds, name="feeds")
 app.add_typer(reviews.reviews, name="reviews")
 app.add_typer(reviews.sources, name="sources")
 app.add_typer(tokens.tokens, name="tokens")
+duplicates.add_commands(people.people)
 app.add_typer(people.people, name="people")
 app.add_typer(people.roles, name="roles")
 app.command("enrol")(training.enrol)

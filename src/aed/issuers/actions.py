@@ -143,9 +143,7 @@ def _put_names(session: Session, issuer: Issuer, further: Iterable[str]) -> None
     if taken is not None:
         raise Conflict(f"'{taken[0]}' is a name of the issuer {taken[1]} already.", field="also_called")
     session.execute(delete(IssuerName).where(IssuerName.issuer_id == issuer.id))
-    session.add_all(
-        IssuerName(plain=plain, name=name, issuer_id=issuer.id) for plain, name in names.items()
-    )
+    session.add_all(IssuerName(plain=plain, name=name, issuer_id=issuer.id) for plain, name in names.items())
     flush(session, "Another issuer is called so already.", "also_called")
 
 

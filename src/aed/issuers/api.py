@@ -16,7 +16,7 @@ from aed.issuers import actions, queries
 from aed.issuers.models import Issuer
 from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut, IssuersPage
 from aed.registry import queries as registry
-from aed.registry.schemas.devices import ChangeOut
+from aed.registry.schemas.fields import ChangeOut
 from aed.requests import Cursor, IfMatch, Limit, OfRegion, after, tag, version_in
 
 router = APIRouter(tags=["issuers"])
@@ -26,7 +26,11 @@ IssuerId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 
 @router.get("/issuers")
 def list_issuers(
-    session: ReadSession, viewer: ViewerDep, region: OfRegion = None, limit: Limit = 100, cursor: Cursor = None
+    session: ReadSession,
+    viewer: ViewerDep,
+    region: OfRegion = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
 ) -> IssuersPage:
     """Who issues certificates, with their courses, a page at a time; the same for everyone."""
     region_id = accounts.region_by_code(session, region).id if region is not None else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.rules import Scope, Viewer
+from aed.accounts.rules import Role, Scope, Viewer
 from aed.accounts.rules.roles import HeldRole
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.issuers.models import Issuer, IssuerCourse, IssuerName
@@ -41,9 +42,7 @@ def may_look_after(viewer: Viewer, region_id: int | None) -> None:
 
 def issuer(session: Session, issuer_id: int) -> Issuer:
     """Raises NotFound."""
-    found = session.scalar(
-        select(Issuer).options(joinedload(Issuer.region)).where(Issuer.id == issuer_id)
-    )
+    found = session.scalar(select(Issuer).options(joinedload(Issuer.region)).where(Issuer.id == issuer_id))
     if found is None:
         raise NotFound(f"There is no issuer {issuer_id}.", field="issuer_id")
     return found
@@ -98,3 +97,7 @@ def issuer_called(session: Session, name: str) -> Issuer | None:
         .join(IssuerName, IssuerName.issuer_id == Issuer.id)
         .where(IssuerName.plain == plain_name(name))
     )
+
+
+TIMETABLE: Final = Viewer(role=Role.ADMINISTRATOR, name="timetable", scopes=frozenset(Scope))
+"""Who does what nobody asked for."""

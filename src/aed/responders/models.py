@@ -10,7 +10,6 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
 from aed.db import Key, Table, stored_by_value
-from aed.issuers.models import Issuer
 from aed.responders.rules import CertificateKind, PlaceKind, ResponderState, Trust
 from aed.spatial import point_type
 

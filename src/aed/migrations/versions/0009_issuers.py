@@ -35,14 +35,25 @@ def upgrade() -> None:
         sa.Column("code", sa.String(length=32), nullable=False),
         sa.Column("name_en", sa.String(length=200), nullable=False),
         sa.Column("name_zh", sa.String(length=200), nullable=False),
-        sa.Column("kind", _one_of("issuerkind", "red_cross", "ambulance_service", "training_office", "other"), nullable=False),
+        sa.Column(
+            "kind",
+            _one_of("issuerkind", "red_cross", "ambulance_service", "training_office", "other"),
+            nullable=False,
+        ),
         sa.Column("region_id", KEY, nullable=True),
         sa.Column("trust_in_lists", _one_of("trust_in_lists", *TRUST), nullable=False),
         sa.Column("verified_by", _one_of("verifiedby", "nothing", "roster", "query"), nullable=False),
         sa.Column("query_url", sa.String(length=500), nullable=True),
-        sa.Column("state", _one_of("issuerstate", "active", "withdrawn"), server_default=sa.text("'active'"), nullable=False),
+        sa.Column(
+            "state",
+            _one_of("issuerstate", "active", "withdrawn"),
+            server_default=sa.text("'active'"),
+            nullable=False,
+        ),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.CheckConstraint("(verified_by = 'query') = (query_url IS NOT NULL)", name=op.f("ck_issuers_url_to_query")),
+        sa.CheckConstraint(
+            "(verified_by = 'query') = (query_url IS NOT NULL)", name=op.f("ck_issuers_url_to_query")
+        ),
         sa.ForeignKeyConstraint(["region_id"], ["regions.id"], name=op.f("fk_issuers_region_id_regions")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_issuers")),
         sa.UniqueConstraint("code", name=op.f("uq_issuers_code")),
@@ -53,7 +64,9 @@ def upgrade() -> None:
         sa.Column("plain", sa.String(length=250), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("issuer_id", KEY, nullable=False),
-        sa.ForeignKeyConstraint(["issuer_id"], ["issuers.id"], name=op.f("fk_issuer_names_issuer_id_issuers")),
+        sa.ForeignKeyConstraint(
+            ["issuer_id"], ["issuers.id"], name=op.f("fk_issuer_names_issuer_id_issuers")
+        ),
         sa.PrimaryKeyConstraint("plain", name=op.f("pk_issuer_names")),
     )
     op.create_index("ix_issuer_names_issuer_id", "issuer_names", ["issuer_id"], unique=False)
@@ -65,13 +78,19 @@ def upgrade() -> None:
         sa.Column("name_zh", sa.String(length=200), nullable=False),
         sa.Column("kind", _one_of("certificatekind", *KINDS), nullable=False),
         sa.Column("validity_months", sa.Integer(), nullable=False),
-        sa.CheckConstraint("validity_months BETWEEN 1 AND 120", name=op.f("ck_issuer_courses_validity_months")),
-        sa.ForeignKeyConstraint(["issuer_id"], ["issuers.id"], name=op.f("fk_issuer_courses_issuer_id_issuers")),
+        sa.CheckConstraint(
+            "validity_months BETWEEN 1 AND 120", name=op.f("ck_issuer_courses_validity_months")
+        ),
+        sa.ForeignKeyConstraint(
+            ["issuer_id"], ["issuers.id"], name=op.f("fk_issuer_courses_issuer_id_issuers")
+        ),
         sa.PrimaryKeyConstraint("issuer_id", "code", name=op.f("pk_issuer_courses")),
     )
     # In SQL, since SQLite takes a CHECK or a foreign key only together with its new column. With defaults of
     # the database's own: the previous release's code writes these rows without them.
-    op.execute(f"ALTER TABLE regions ADD COLUMN trust_needed VARCHAR(32) {_is_one_of('regions', 'trust_needed', *TRUST)}")
+    op.execute(
+        f"ALTER TABLE regions ADD COLUMN trust_needed VARCHAR(32) {_is_one_of('regions', 'trust_needed', *TRUST)}"
+    )
     op.execute(
         "ALTER TABLE regions ADD COLUMN trust_in_force VARCHAR(32) DEFAULT 'verified' NOT NULL "
         + _is_one_of("regions", "trust_in_force", *TRUST)
@@ -92,10 +111,19 @@ def upgrade() -> None:
             f"ALTER TABLE {table} ADD COLUMN {column} {kind} "
             f"CONSTRAINT fk_{table}_{column}_{other} REFERENCES {other} (id)"
         )
-    for table, column in (("courses", "issuer_id"), ("responders", "joined_into_id"), ("people", "joined_into_id")):
+    for table, column in (
+        ("courses", "issuer_id"),
+        ("responders", "joined_into_id"),
+        ("people", "joined_into_id"),
+    ):
         op.create_index(op.f(f"ix_{table}_{column}"), table, [column], unique=False)
     op.drop_index("ix_certificates_valid", table_name="certificates")
-    op.create_index("ix_certificates_valid", "certificates", ["responder_id", "valid_until", "revoked_at", "trust"], unique=False)
+    op.create_index(
+        "ix_certificates_valid",
+        "certificates",
+        ["responder_id", "valid_until", "revoked_at", "trust"],
+        unique=False,
+    )
     op.create_index("ix_certificates_issued", "certificates", ["issuer_id", "number"], unique=False)
     op.create_table(
         "issuer_entries",
@@ -115,7 +143,9 @@ def upgrade() -> None:
         sa.Column("read_at", MOMENT, nullable=False),
         sa.Column("changed_at", MOMENT, nullable=False),
         sa.Column("before", sa.JSON(), nullable=True),
-        sa.ForeignKeyConstraint(["issuer_id"], ["issuers.id"], name=op.f("fk_issuer_entries_issuer_id_issuers")),
+        sa.ForeignKeyConstraint(
+            ["issuer_id"], ["issuers.id"], name=op.f("fk_issuer_entries_issuer_id_issuers")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_issuer_entries")),
     )
     op.create_index("uq_issuer_entries_number", "issuer_entries", ["issuer_id", "number"], unique=True)
@@ -124,18 +154,32 @@ def upgrade() -> None:
         "certificate_checks",
         sa.Column("certificate_id", KEY, autoincrement=False, nullable=False),
         sa.Column("issuer_id", KEY, nullable=False),
-        sa.Column("state", _one_of("checkstate", "waiting", "confirmed", "corrected", "disputed", "unknown", "revoked"), nullable=False),
+        sa.Column(
+            "state",
+            _one_of("checkstate", "waiting", "confirmed", "corrected", "disputed", "unknown", "revoked"),
+            nullable=False,
+        ),
         sa.Column("said", sa.Text(), nullable=False),
         sa.Column("tries", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("next_try_at", MOMENT, nullable=True),
         sa.Column("changed_at", MOMENT, nullable=False),
         sa.CheckConstraint("tries >= 0", name=op.f("ck_certificate_checks_tries")),
-        sa.ForeignKeyConstraint(["certificate_id"], ["certificates.id"], name=op.f("fk_certificate_checks_certificate_id_certificates")),
-        sa.ForeignKeyConstraint(["issuer_id"], ["issuers.id"], name=op.f("fk_certificate_checks_issuer_id_issuers")),
+        sa.ForeignKeyConstraint(
+            ["certificate_id"],
+            ["certificates.id"],
+            name=op.f("fk_certificate_checks_certificate_id_certificates"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["issuer_id"], ["issuers.id"], name=op.f("fk_certificate_checks_issuer_id_issuers")
+        ),
         sa.PrimaryKeyConstraint("certificate_id", name=op.f("pk_certificate_checks")),
     )
-    op.create_index("ix_certificate_checks_next", "certificate_checks", ["state", "next_try_at"], unique=False)
-    op.create_index("ix_certificate_checks_issuer_id", "certificate_checks", ["issuer_id", "state"], unique=False)
+    op.create_index(
+        "ix_certificate_checks_next", "certificate_checks", ["state", "next_try_at"], unique=False
+    )
+    op.create_index(
+        "ix_certificate_checks_issuer_id", "certificate_checks", ["issuer_id", "state"], unique=False
+    )
     op.create_table(
         "issuer_lines",
         sa.Column("issuer_id", KEY, autoincrement=False, nullable=False),
@@ -143,7 +187,9 @@ def upgrade() -> None:
         sa.Column("closed_until", MOMENT, nullable=True),
         sa.Column("said", sa.Text(), nullable=False),
         sa.Column("changed_at", MOMENT, nullable=False),
-        sa.ForeignKeyConstraint(["issuer_id"], ["issuers.id"], name=op.f("fk_issuer_lines_issuer_id_issuers")),
+        sa.ForeignKeyConstraint(
+            ["issuer_id"], ["issuers.id"], name=op.f("fk_issuer_lines_issuer_id_issuers")
+        ),
         sa.PrimaryKeyConstraint("issuer_id", name=op.f("pk_issuer_lines")),
     )
     op.create_table(
@@ -195,7 +241,9 @@ def upgrade() -> None:
         sa.Column("expires_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("state_hash", name=op.f("pk_provider_requests")),
     )
-    op.create_index(op.f("ix_provider_requests_expires_at"), "provider_requests", ["expires_at"], unique=False)
+    op.create_index(
+        op.f("ix_provider_requests_expires_at"), "provider_requests", ["expires_at"], unique=False
+    )
     _keep_calling()
     _own_issuers()
 
@@ -214,7 +262,11 @@ def _own_issuers() -> None:
     """What this network's courses award belongs to an issuer, by the names that the courses give."""
     bind = op.get_bind()
     made: dict[str, int] = {}
-    for name in bind.execute(sa.text("SELECT DISTINCT issuer FROM courses WHERE issuer IS NOT NULL ORDER BY issuer")).scalars().all():
+    for name in (
+        bind.execute(sa.text("SELECT DISTINCT issuer FROM courses WHERE issuer IS NOT NULL ORDER BY issuer"))
+        .scalars()
+        .all()
+    ):
         plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
         if plain not in made:
             code = f"own-{hashlib.sha256(plain.encode()).hexdigest()[:12]}"
@@ -225,7 +277,9 @@ def _own_issuers() -> None:
                 ),
                 {"code": code, "name": name},
             )
-            made[plain] = bind.execute(sa.text("SELECT id FROM issuers WHERE code = :code"), {"code": code}).scalar_one()
+            made[plain] = bind.execute(
+                sa.text("SELECT id FROM issuers WHERE code = :code"), {"code": code}
+            ).scalar_one()
             for called in {plain: name, code: code}.items():
                 bind.execute(
                     sa.text("INSERT INTO issuer_names (plain, name, issuer_id) VALUES (:plain, :name, :id)"),
@@ -233,7 +287,9 @@ def _own_issuers() -> None:
                 )
         given = {"id": made[plain], "name": name}
         bind.execute(sa.text("UPDATE courses SET issuer_id = :id WHERE issuer = :name"), given)
-        bind.execute(sa.text("UPDATE certificates SET issuer_id = :id WHERE issuer = :name AND is_awarded"), given)
+        bind.execute(
+            sa.text("UPDATE certificates SET issuer_id = :id WHERE issuer = :name AND is_awarded"), given
+        )
 
 
 def downgrade() -> None:
@@ -245,8 +301,14 @@ def downgrade() -> None:
         op.drop_table(name)
     op.drop_index("ix_certificates_issued", table_name="certificates")
     op.drop_index("ix_certificates_valid", table_name="certificates")
-    op.create_index("ix_certificates_valid", "certificates", ["responder_id", "valid_until", "revoked_at"], unique=False)
-    for table, column in (("courses", "issuer_id"), ("responders", "joined_into_id"), ("people", "joined_into_id")):
+    op.create_index(
+        "ix_certificates_valid", "certificates", ["responder_id", "valid_until", "revoked_at"], unique=False
+    )
+    for table, column in (
+        ("courses", "issuer_id"),
+        ("responders", "joined_into_id"),
+        ("people", "joined_into_id"),
+    ):
         op.drop_index(op.f(f"ix_{table}_{column}"), table_name=table)
     for table, column in (
         ("certificates", "issuer_id"),

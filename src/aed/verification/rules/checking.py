@@ -29,7 +29,7 @@ LEFT_ALONE: Final = timedelta(minutes=15)
 
 def pause_after(tries: int, asked_to_wait: timedelta | None = None) -> timedelta:
     """5, 10, 20, 40 minutes … a day; longer where the server asks for it, but no longer than a day."""
-    doubled = FIRST_PAUSE * 2 ** min(max(tries - 1, 0), 12)
+    doubled = FIRST_PAUSE * (1 << min(max(tries - 1, 0), 12))
     return min(max(doubled, asked_to_wait or timedelta()), LONGEST_PAUSE)
 
 

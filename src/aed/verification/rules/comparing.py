@@ -93,7 +93,7 @@ def compare(holder: Holder, facts: Facts, said: Said) -> Finding:
 
 
 def names_agree(one: str, other: str) -> bool:
-    """Whether two names may be one person's: 墨闻笛 and 墨闻笛 Mo Wendi, 王小明 and 王*明, LI Wei and Wei Li."""
+    """Whether two names may be one person's: 墨闻笛 and 墨闻笛 Mo Wendi, 王小明 and 王*明."""
     mine, theirs = _parts(one), _parts(other)
     if mine[0] and theirs[0]:
         return _fits(mine[0], theirs[0])
