@@ -24,6 +24,9 @@ from aed.geo import Position
 from aed.interchange.models import Review, SourceRecord
 from aed.interchange.rules.claims import digest_of
 from aed.interchange.rules.review import ReviewKind
+from aed.issuers import actions as issuer_actions
+from aed.issuers.models import Issuer
+from aed.issuers.schemas import IssuerIn
 from aed.registry.actions import devices as device_actions
 from aed.registry.actions import estates as estate_actions
 from aed.registry.models import Change, Device, Estate, Gate
@@ -160,7 +163,7 @@ def responder(
     paused_until: datetime | None = None,
     also_at: Iterable[Position] = (),
     estate_id: int | None = None,
-    trust: Trust = Trust.VERIFIED,
+    trust: Trust | None = Trust.VERIFIED,
     issuer: str = "Test issuer",
     name: str | None = None,
     phone: str | None = None,
@@ -188,6 +191,34 @@ def responder(
     found = session.scalar(select(Responder.id).where(Responder.source_id == str(number)))
     assert found is not None
     return found
+
+
+def issuer(session: Session, code: str = "lake-rc", *, who: Viewer = ADMINISTRATOR, **given: Any) -> Issuer:
+    """A chapter of the Red Cross that sends rosters, with two courses of three years and of two."""
+    fields: dict[str, Any] = {
+        "code": code,
+        "name_en": f"Red Cross {code}",
+        "name_zh": f"红十字会{code}",
+        "kind": "red_cross",
+        "verified_by": "roster",
+        "courses": [
+            {
+                "code": "救护员",
+                "name_en": "First-aider",
+                "name_zh": "救护员",
+                "kind": "first_aid",
+                "validity_months": 36,
+            },
+            {
+                "code": "CPR",
+                "name_en": "CPR and AED",
+                "name_zh": "心肺复苏",
+                "kind": "cpr_aed",
+                "validity_months": 24,
+            },
+        ],
+    }
+    return issuer_actions.create_issuer(session, who, IssuerIn.model_validate(fields | given), at=NOW)
 
 
 def review(session: Session, *, of: Device) -> Review:

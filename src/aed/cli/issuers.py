@@ -196,23 +196,13 @@ def checks(
         found = check_queries.checks(
             session, operator(), limit=SHOWN, after_id=after, issuer_id=issuer_id, state=state
         )
-    table(
-        None,
-        ["certificate", "issuer", "number", "name", "until", "trust", "is", "why"],
-        [
-            (
-                each.certificate_id,
-                each.issuer,
-                each.number,
-                each.name,
-                each.valid_until,
-                each.trust,
-                each.state,
-                each.said,
-            )
-            for each in found
-        ],
-        right=["certificate"],
-    )
+    for each in found:
+        say(
+            f"{each.certificate_id}  {each.issuer}  {each.number or 'no number'}  {each.name}  "
+            f"until {each.valid_until}  {each.trust}  {each.state}"
+        )
+        say(f"    {each.said}")
+    if not found:
+        say("There are none.")
     if len(found) == SHOWN:
         say(f"There may be more: --after {found[-1].certificate_id}")

@@ -40,8 +40,9 @@ class PlaceNearby(NamedTuple):
 
 
 def counts_for_calling() -> ColumnElement[bool]:
-    """Certificates that are not revoked and are believed as far as their responder's region needs it. `Region`
-    must be part of the statement; whether the day has come on which they run out is asked apart.
+    """Certificates that are not revoked, and believed as far as their responder's region needs it.
+
+    `Region` must be part of the statement. Whether they have run out is asked apart.
 
     visibility: it is a predicate itself.
     """

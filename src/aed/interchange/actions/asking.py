@@ -1,8 +1,9 @@
 """Asking an issuer over HTTP whether it stands by a certificate. Its server may be down, slow, or wrong.
 
-The question is POST with a JSON body, `{"number": …, "name": …, "kind": …, "holder_id": … or null}`, and the
-answer 200 with `{"found": false}` or `{"found": true, "number": …, "name": …, "kind": …, "valid_until": …}` and
-optionally `issued_on`, `holder_id` (masked), `phone`, `is_revoked`. 404 is an answer too: not found.
+The question is POST with a JSON body, `{"number": …, "name": …, "kind": …, "holder_id": … or null}`.
+The answer is 200 with `{"found": false}`, or with
+`{"found": true, "number": …, "name": …, "kind": …, "valid_until": …}` and, if it likes, `issued_on`,
+`holder_id` (masked), `phone`, `is_revoked`. 404 is an answer too: not found.
 """
 
 from __future__ import annotations

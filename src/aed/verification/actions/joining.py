@@ -88,7 +88,7 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
 
 
 def _columns_that_name_people() -> Iterator[Column[Any]]:
-    """Of every table there is, so that none is forgotten: foreign keys to people that are moved as they are."""
+    """Foreign keys to people that are moved as they are, of every table there is: none is forgotten."""
     for found in Table.metadata.sorted_tables:
         for key in found.foreign_keys:
             name = (found.name, key.parent.name)

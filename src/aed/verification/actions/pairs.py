@@ -22,8 +22,8 @@ SCORED_AT_ONCE = 500
 def find_pairs(session: Session, *, at: datetime) -> int:
     """Likely pairs that nobody has been asked about wait for a person from now on; how many they are.
 
-    1. Candidates: two people who share a number, a certificate, an estate and a name, or a name and the end of
-       an identity number.
+    1. Candidates: two people who share a number, a certificate, an estate and a name, or a name and the end
+       of an identity number.
     2. The likely ones among them, by `rules.likeness`. A pair that was decided is never asked about again.
 
     visibility: for the timetable, and the network's administrator.
@@ -70,11 +70,11 @@ def decide_pair(
     keep_id: int | None = None,
     at: datetime,
 ) -> PersonPair:
-    """The two are one person, for whom `keep_id` (else the older entry) stands; or they are two, and nobody is
-    asked about it again. Deciding the same twice changes nothing.
+    """The two are one person, for whom `keep_id` (else the older entry) stands; or they are two, and nobody
+    is asked about it again. Deciding the same twice changes nothing.
 
-    Raises NotSignedIn, NotFound, InvalidInput for somebody who is neither, Conflict for a pair that was decided
-    otherwise or whose people are no longer two.
+    Raises NotSignedIn, NotFound, InvalidInput for somebody who is neither, Conflict for a pair that was
+    decided otherwise or whose people are no longer two.
     """
     if not who.is_signed_in:
         raise NotSignedIn("This is for who runs the training of both people: send a token, or sign in.")
