@@ -63,9 +63,7 @@ def test_a_region_says_how_far_is_far_enough(session: Session, settings: Setting
     by_trust = {trust: make.responder(session, trust=trust) for trust in ORDER}
     needs(session, "CN-33", needed)
 
-    assert called(session, settings) == sorted(
-        by_trust[trust] for trust in ORDER if is_enough(trust, needed)
-    )
+    assert called(session, settings) == sorted(by_trust[trust] for trust in ORDER if is_enough(trust, needed))
 
 
 def test_what_a_region_above_says_holds_below_unless_one_says_otherwise(
@@ -94,7 +92,12 @@ def test_what_is_in_force_is_always_what_the_tree_says(session: Session) -> None
     for number, code in enumerate(codes):
         parent = codes[(number - 1) // 2] if number else None
         needs(session, code, ORDER[number % 3] if number % 4 == 1 else None, parent=parent)
-    for code, trust in (("R-0", Trust.DOCUMENTED), ("R-2", Trust.SELF_DECLARED), ("R-1", None), ("R-0", None)):
+    for code, trust in (
+        ("R-0", Trust.DOCUMENTED),
+        ("R-2", Trust.SELF_DECLARED),
+        ("R-1", None),
+        ("R-0", None),
+    ):
         needs(session, code, trust)
         session.expire_all()
         regions = {each.id: each for each in session.scalars(select(Region))}

@@ -10,7 +10,7 @@ _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK: Final = "10X98765432"
 """GB 11643: the last character by the weighted sum of the others, modulo 11."""
 _STARS: Final = re.compile("[*＊×•●#?_]")
-SHOWN: Final = re.compile(r"[0-9A-Z*]{4,32}")
+SHOWN: Final = re.compile(r"[A-Z]{0,3}[0-9*]{3,28}[0-9X*]")
 LAST_SHOWN: Final = 4
 
 
