@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from aed.errors import InvalidInput
@@ -51,6 +52,38 @@ class Arrival(BaseModel):
     checked_within_days: int = Field(35, ge=1, description="How lately is lately")  # monthly check and grace
     lost_seconds: float = Field(600.0, ge=0, description="What a fetch that finds nothing costs")
     # Until the next chance, about an urban ambulance's response.
+
+
+class IssuerAccess(BaseModel):
+    """How an issuer knows this program: by a token, or by a signature (Standard Webhooks, `whsec_…`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    token: SecretStr | None = Field(None, description="Sent as Authorization: Bearer …")
+    secret: SecretStr | None = Field(None, description="With which the question is signed")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.token is None) == (self.secret is None):
+            raise ValueError("each issuer has a token or a secret, and not both")
+        return self
+
+
+class SignInProvider(BaseModel):
+    """An operator's own OpenID provider (`aed.accounts.actions.provider`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field("", description="Its issuer identifier, such as https://id.example; empty: none")
+    client_id: str = Field("", description="What this program is called there")
+    client_secret: SecretStr = Field(SecretStr(""), description="Its password there, if it has one")
+    redirect_url: str = Field(
+        "", description="Where it sends browsers back to: https://…/v1/sign-in/provider/back, as it knows it"
+    )
+    adds_people: bool = Field(
+        False, description="Somebody whom it vouches for and nobody knows is added, without any role"
+    )
+    seconds: float = Field(10.0, gt=0, le=60, description="It is given up after so long")
 
 
 class Settings(BaseSettings):
@@ -141,6 +174,16 @@ class Settings(BaseSettings):
     )
     signing_key_set: SecretStr | None = Field(
         None, description="The same as the text of that file (a JWK set), in place of it"
+    )
+    issuer_access: dict[str, IssuerAccess] = Field(
+        {},
+        description='Keys for asking issuers, by code: {"code": {"token": "…"}} or {"code": {"secret": "…"}}',
+    )
+    issuer_seconds: float = Field(
+        15.0, gt=0, le=120, description="An issuer that is asked about a certificate answers within this"
+    )
+    sign_in_provider: SignInProvider = Field(
+        default_factory=SignInProvider, description="Signing in by an operator's own identity provider"
     )
     statement_timeout_ms: int = Field(5_000, gt=0, description="PostgreSQL ends a statement after this")
     lock_timeout_ms: int = Field(4_000, gt=0, description="And a wait for a lock; SQLite's busy timeout too")

@@ -7,6 +7,7 @@ server.py    aed serve, aed db
 backups.py   aed backup, aed restore
 lookup.py    aed nearest, aed walking
 imports.py   aed import
+issuers.py   aed issuers
 exports.py   aed export
 templates.py aed template
 linting.py   aed lint
@@ -19,6 +20,7 @@ certificates.py  aed certificates
 calendars.py     aed calendars
 tokens.py    aed tokens
 people.py    aed people, roles
+duplicates.py aed people duplicates, same, different
 demo.py      aed demo
 """
 
@@ -34,10 +36,12 @@ from aed.cli import (
     calendars,
     certificates,
     demo,
+    duplicates,
     exports,
     feeds,
     gaps,
     imports,
+    issuers,
     linting,
     lookup,
     people,
@@ -66,11 +70,13 @@ app.command("restore")(backups.restore)
 app.add_typer(server.db, name="db")
 app.add_typer(lookup.walking, name="walking")
 app.add_typer(imports.imports, name="import")
+app.add_typer(issuers.issuers, name="issuers")
 app.add_typer(templates.templates, name="template")
 app.add_typer(feeds.feeds, name="feeds")
 app.add_typer(reviews.reviews, name="reviews")
 app.add_typer(reviews.sources, name="sources")
 app.add_typer(tokens.tokens, name="tokens")
+duplicates.add_commands(people.people)
 app.add_typer(people.people, name="people")
 app.add_typer(people.roles, name="roles")
 app.command("gaps")(gaps.gaps)

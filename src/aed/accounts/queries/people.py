@@ -74,11 +74,11 @@ def person(session: Session, viewer: Viewer, person_id: int) -> tuple[Person, Ac
 def people(
     session: Session, viewer: Viewer, *, limit: int, after_id: int = 0
 ) -> Sequence[tuple[Person, Account | None]]:
-    """A page of people in order of id."""
+    """A page of people in order of id; an entry that was joined to another is not one."""
     found = session.execute(
         select(Person, Account)
         .outerjoin(Account, Account.person_id == Person.id)
-        .where(Person.id > after_id, people_known_to(viewer))
+        .where(Person.id > after_id, Person.joined_into_id.is_(None), people_known_to(viewer))
         .order_by(Person.id)
         .limit(limit)
     ).all()
