@@ -177,7 +177,7 @@ def responder(
         certificate=CertificateGiven(CertificateKind.CPR_AED, "Test issuer", str(number), None, valid_until),
         places=tuple(PlaceGiven(PlaceKind.HOME, place, 0, place_hours) for place in places),
     )
-    put_responder(session, ADMINISTRATOR, given)
+    put_responder(session, ADMINISTRATOR, given, at=NOW)
     found = session.scalar(select(Responder.id).where(Responder.source_id == str(number)))
     assert found is not None
     return found

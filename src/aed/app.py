@@ -27,6 +27,7 @@ from aed.notifications import actions as outbox
 from aed.problems import PROBLEM_TYPE, Problem, problem
 from aed.publishing import api as publishing_api
 from aed.registry import api as registry_api
+from aed.responders import api as responders_api
 from aed.settings import Settings, load_settings
 from aed.training import api as training_api
 from aed.walking.file import load_network
@@ -65,7 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = open_database(settings)
     app.state.send = outbox.put
     app.state.network = _network(settings.walking_network)
-    for part in (incidents_api, registry_api, accounts_api, training_api, interchange_api):
+    for part in (incidents_api, registry_api, accounts_api, responders_api, training_api, interchange_api):
         app.include_router(part.router, prefix="/v1")
     app.include_router(publishing_api.router)
     _add_health(app)
