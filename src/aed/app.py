@@ -24,6 +24,7 @@ from aed.incidents import api as incidents_api
 from aed.interchange import api as interchange_api
 from aed.migrations import head
 from aed.notifications import actions as outbox
+from aed.privacy import api as privacy_api
 from aed.problems import PROBLEM_TYPE, Problem, problem
 from aed.publishing import api as publishing_api
 from aed.registry import api as registry_api
@@ -66,7 +67,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = open_database(settings)
     app.state.send = outbox.put
     app.state.network = _network(settings.walking_network)
-    for part in (incidents_api, registry_api, accounts_api, responders_api, training_api, interchange_api):
+    for part in (
+        incidents_api,
+        registry_api,
+        accounts_api,
+        responders_api,
+        privacy_api,
+        training_api,
+        interchange_api,
+    ):
         app.include_router(part.router, prefix="/v1")
     app.include_router(publishing_api.router)
     _add_health(app)

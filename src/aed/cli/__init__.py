@@ -15,6 +15,8 @@ register/    aed devices, estates, gates, consumables, holidays, regions
 training.py  aed courses, sessions, enrol, enrolments, certificates
 tokens.py    aed tokens
 people.py    aed people, roles
+keys.py      aed keys
+responders.py aed responders
 demo.py      aed demo
 """
 
@@ -31,10 +33,12 @@ from aed.cli import (
     exports,
     feeds,
     imports,
+    keys,
     linting,
     lookup,
     people,
     register,
+    responders,
     reviews,
     server,
     templates,
@@ -64,6 +68,8 @@ app.add_typer(feeds.feeds, name="feeds")
 app.add_typer(reviews.reviews, name="reviews")
 app.add_typer(reviews.sources, name="sources")
 app.add_typer(tokens.tokens, name="tokens")
+app.add_typer(keys.keys, name="keys")
+app.add_typer(responders.responders, name="responders")
 app.add_typer(people.people, name="people")
 app.add_typer(people.roles, name="roles")
 app.command("enrol")(training.enrol)

@@ -74,8 +74,7 @@ class ConsentKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The words that are agreed to. Amended words are a new version; the old ones stay, since people agreed to
-    them."""
+    """The words that are agreed to. Amended words are a new version; the old ones stay."""
 
     version: str
     en: str
@@ -89,9 +88,9 @@ WORDINGS: Final[Mapping[ConsentKind, tuple[Wording, ...]]] = {
     ConsentKind.BEING_CALLED: (
         Wording(
             "2026-11",
-            "I may be called to a patient near the places that I gave, at the hours that I gave. A dispatcher "
-            "sees roughly where that is, not who I am, until I accept. I come if I can; nobody obliges me to. "
-            "I can pause or withdraw at any time.",
+            "I may be called to a patient near the places that I gave, at the hours that I gave. Until I "
+            "accept, a dispatcher sees roughly where that is, and not who I am. I come if I can; nobody "
+            "obliges me to. I can pause or withdraw at any time.",
             "我同意：在我填写的时段内，可呼叫我前往所填地点附近的患者。接受任务之前，调度员只能看到大致位置，"
             "看不到我是谁。我量力而行，没有义务必须到场，可随时暂停或撤回。",
         ),

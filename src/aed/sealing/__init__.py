@@ -9,6 +9,6 @@ from __future__ import annotations
 
 from aed.sealing.columns import Sealed, SealedFields, index_of, keep_ring, ring_of
 from aed.sealing.keys import ring_in
-from aed.sealing.ring import Kind, KeyRing
+from aed.sealing.ring import KeyRing, Kind
 
 __all__ = ["KeyRing", "Kind", "Sealed", "SealedFields", "index_of", "keep_ring", "ring_in", "ring_of"]

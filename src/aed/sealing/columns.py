@@ -39,8 +39,8 @@ def ring_of(dialect: Dialect) -> KeyRing:
 
 
 def index_of(column: InstrumentedAttribute[Any] | ColumnElement[Any]) -> ColumnElement[str]:
-    """What equal values of a sealed column have in common, as long as one key sealed them: to group by, to join
-    on, to compare with `KeyRing.found_by`. It is what the column's index is on."""
+    """What equal values of a sealed column have in common, as long as one key sealed them: to group by, to
+    join on, to compare with `KeyRing.found_by`. It is what the column's index is on."""
     return func.substr(column, literal_column("1"), literal_column(str(FOUND_BY)), type_=Text())
 
 
@@ -91,7 +91,7 @@ class Sealed(TypeDecorator[str]):
                 [_found_by(value, kind.kind, number) for value in given for number in range(MOST_KEYS)]
             )
 
-    comparator_factory = Comparator  # type: ignore[assignment] # SQLAlchemy declares it for TypeEngine's
+    comparator_factory = Comparator
 
 
 def _found_by(value: str, kind: Kind, number: int) -> BindParameter[str]:

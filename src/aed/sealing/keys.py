@@ -1,7 +1,7 @@
 """Where the keys come from: AED_ENCRYPTION_KEYS, or a file.
 
-A database of its own on one machine (SQLite) makes itself a file beside it, so that nobody has to know of keys
-to begin. A server is given its keys, which then lie on no disk beside what they seal.
+A database of its own on one machine (SQLite) makes itself a file beside it, so that nobody has to know of
+keys to begin. A server is given its keys, which then lie on no disk beside what they seal.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def ring_in(settings: Settings) -> KeyRing:
     file = key_file_of(settings)
     if file is None:
         raise KeysUnusable(
-            "This database needs keys for the numbers in it, and has none. Make one with `aed keys new`, keep "
-            f"it where the database is not, and set {SETTING}, the same for every process."
+            "This database needs keys for the numbers in it, and has none. Make one with `aed keys new`, "
+            f"keep it where the database is not, and set {SETTING}, the same for every process."
         )
     if not file.exists():
         if settings.encryption_key_file is not None or not settings.database_url.startswith("sqlite"):
@@ -61,8 +61,8 @@ def _make(file: Path, database: Path) -> None:
     """Of several processes that begin at once, one makes it. Not where a database is sealed already."""
     if database.exists() and _holds_sealed(database):
         raise KeysUnusable(
-            f"The numbers in {database} are sealed, and their key file {file} is missing. Put it there again; "
-            f"or set {SETTING} to what was in it. Without it they cannot be read by anybody."
+            f"The numbers in {database} are sealed, and their key file {file} is missing. Put it there "
+            f"again, or set {SETTING} to what was in it. Without it they cannot be read by anybody."
         )
     add_first(file, new_key())
 

@@ -165,8 +165,8 @@ def _open_account(session: Session, person: Person, phone: str, *, at: datetime)
 
 
 def _not_taken(session: Session, phone: str) -> None:
-    """Raises Conflict where somebody has the number. The index alone would not know of one that is sealed with
-    another key, while the keys are being changed."""
+    """Raises Conflict where somebody has the number. While keys are being changed the index alone would not know
+    of one that is sealed with another key."""
     _one_at_a_time(session)
     if queries.account_by_phone(session, phone) is not None:
         raise Conflict("Somebody signs in with this number already.", field="phone")

@@ -30,7 +30,8 @@ def people(
         index_of(Person.phone).in_(sealed),
         Person.phone.is_(None) & Person.name.in_(sorted({name for name, phone in missing if phone is None})),
     ):
-        for known in session.scalars(select(Person).where(condition).order_by(Person.id)):
+        known_people = select(Person).where(condition, Person.erased_at.is_(None)).order_by(Person.id)
+        for known in session.scalars(known_people):
             found.setdefault(_as_known(known.name, known.phone), known)
     made: dict[tuple[str, str | None], Person] = {}
     for name, phone in missing:
@@ -52,7 +53,7 @@ def person(session: Session, *, name: str, phone: str | None, language: str = "z
 
     visibility: whoever gives a name and a phone knows both already.
     """
-    known = select(Person).where(Person.name == name)
+    known = select(Person).where(Person.name == name, Person.erased_at.is_(None))
     known = known.where(Person.phone == phone) if phone is not None else known.where(Person.phone.is_(None))
     found = session.scalars(known.limit(1)).first()
     if found is None:

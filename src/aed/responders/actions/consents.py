@@ -105,4 +105,5 @@ def withdraw(session: Session, who: Viewer, person_id: int, kind: ConsentKind, *
 
 def leave(session: Session, who: Viewer, person: Person, *, at: datetime) -> bool:
     """The person is called no more; every consent is withdrawn. False: there was nothing to withdraw."""
-    return any([withdraw(session, who, person.id, kind, at=at) for kind in ConsentKind])
+    withdrawn = [withdraw(session, who, person.id, kind, at=at) for kind in ConsentKind]
+    return any(withdrawn)

@@ -25,8 +25,11 @@ OFFERED = "offered"
 
 
 def own_or_office(session: Session, who: Viewer, person_id: int) -> Person:
-    """The person, for themselves and for the network's administrator. Raises NotFound where `who` may not even
-    know of the person, NotSignedIn, NotAllowed; Conflict for one whose data was erased."""
+    """The person, for themselves and for the network's administrator.
+
+    Raises NotFound where `who` may not even know of the person, NotSignedIn, NotAllowed; Conflict for one
+    whose data was erased.
+    """
     if not who.is_signed_in:
         raise NotSignedIn("Sign in: this is for the person alone.")
     person, _account = accounts.person(session, who, person_id)

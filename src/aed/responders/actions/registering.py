@@ -63,9 +63,9 @@ class ResponderGiven:
 def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: datetime) -> bool | None:
     """The responder is as given. True when new, False when changed, None when it was so already.
 
-    A list states that its people may be called (see `consents.state_for_a_list`); but whoever gave or withdrew
-    a consent themselves is not spoken for: then the list adds and amends the certificate alone, of the entry
-    that is called. Raises Conflict for somebody whose data was erased.
+    A list states that its people may be called (see `consents.state_for_a_list`); but whoever gave or
+    withdrew a consent themselves is not spoken for: then the list adds and amends the certificate alone, of
+    the entry that is called. Raises Conflict for somebody whose data was erased.
 
     visibility: an administrator's.
     """
@@ -82,7 +82,11 @@ def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: d
             "The data of this person was erased as they asked: take the row out of the list.",
             field="source_id",
         )
-    person = _person(session, found, given)
+    speaks = found is not None and speaks_for_themselves(session, found.person_id)
+    if found is not None and speaks:
+        person = session.get_one(Person, found.person_id)  # and a new name does not make it another's
+    else:
+        person = _person(session, found, given)
     if found is None:
         found = Responder(source=given.source, source_id=given.source_id, state=ResponderState.WITHDRAWN)
         session.add(found)
@@ -90,19 +94,20 @@ def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: d
     found.person_id, found.region_id = person.id, given.region_id
     if given.estate_id is not None:
         found.estate_id = given.estate_id
+    has_changed = is_of_another or session.is_modified(found) or session.is_modified(person)
     kinds = {place.kind for place in given.places}
-    if is_of_another or PlaceKind.WORK in kinds:
+    if is_of_another or (PlaceKind.WORK in kinds and not speaks):
         session.flush()
         is_spoken_for = state_for_a_list(session, who, person.id, given.source, kinds, at=at)
         if is_of_another:
             found.state = ResponderState.ACTIVE if is_spoken_for else ResponderState.WITHDRAWN
     else:
-        is_spoken_for = not speaks_for_themselves(session, person.id)
+        is_spoken_for = not speaks
     if is_spoken_for:
         for name in ("availability", "paused_until"):
             if getattr(given, name) is not None:
                 setattr(found, name, getattr(given, name))
-    has_changed = is_of_another or session.is_modified(found) or session.is_modified(person)
+    has_changed |= session.is_modified(found)
     session.flush()
     if not is_spoken_for:
         of = offer_of(session, person.id).entry or found

@@ -43,7 +43,7 @@ def list_consents(
 
 @router.get("/people/{person_id}/offer")
 def show_offer(session: ReadSession, viewer: ViewerDep, person_id: RowId) -> OfferOut:
-    """Where and when the person can be called, and what was agreed to. For the person alone, and the office."""
+    """Where and when the person can be called, and what was agreed to. For the person and the office."""
     actions.own_or_office(session, viewer, person_id)
     return OfferOut.of(person_id, queries.offer_of(session, person_id))
 
