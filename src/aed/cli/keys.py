@@ -30,9 +30,9 @@ def new(
     if not first:
         print(made)  # noqa: T201 - alone on standard output, for a pipe
         sys.stderr.write(
-            f"Key {Key.of(made).id}. Keep it where the database and its backups are not: without it nobody reads "
-            "the numbers.\nTo begin: AED_ENCRYPTION_KEYS=KEY. To change keys: put it last, restart every process, "
-            "then put it first, restart, `aed keys rotate`, and take the old one out.\n"
+            f"Key {Key.of(made).id}. Keep it where the database and its backups are not: without it nobody "
+            "reads the numbers.\nTo begin: AED_ENCRYPTION_KEYS=KEY. To change keys: put it last, restart "
+            "every process, then put it first, restart, `aed keys rotate`, and take the old one out.\n"
         )
         return
     settings = load_settings()
@@ -84,6 +84,5 @@ def rotate() -> None:
         if left:
             say(f"Still with another key: {sum(left.values())}, changed meanwhile. Run it again.")
         elif len(ring.ids) > 1:
-            say(
-                f"Nothing needs {', '.join(ring.ids[1:])} any more, but backups from before today do: keep it there."
-            )
+            others = ", ".join(ring.ids[1:])
+            say(f"Nothing needs {others} any more; backups from before today do: keep it with them.")

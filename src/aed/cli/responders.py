@@ -9,15 +9,15 @@ import typer
 
 from aed import clock
 from aed.cli.context import operator, reading, writing
+from aed.cli.register.fields import validated
 from aed.cli.register.rows import SHOWN, After, Id
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.geo import Datum
-from aed.registry.schemas.fields import PositionIn
 from aed.responders import queries
 from aed.responders.actions import offering
 from aed.responders.rules import WORDINGS, ConsentKind, PlaceKind, wording_in_force
-from aed.responders.schemas.offers import OfferAmend, OfferIn, OfferPlaceIn
+from aed.responders.schemas.offers import OfferAmend, OfferIn
 
 responders = typer.Typer(
     no_args_is_help=True, help="People who offer to help: where, when, and what they agreed to."
@@ -55,17 +55,15 @@ def offer(
     place_hours: Annotated[str | None, typer.Option(help="When the person is there")] = None,
 ) -> None:
     """A person offers to help, and may be called from now on with a valid certificate."""
-    new = OfferIn(
-        consents={kind: wording_in_force(kind).version for kind in agreed},
-        estate_id=estate,
-        region=region,
-        availability=availability,
-        places=[
-            OfferPlaceIn(
-                kind=place, position=PositionIn(lat=lat, lon=lon, datum=datum), floor=floor, hours=place_hours
-            )
-        ],
-    )
+    here = {"lat": lat, "lon": lon, "datum": datum}
+    given = {
+        "consents": {kind: wording_in_force(kind).version for kind in agreed},
+        "estate_id": estate,
+        "region": region,
+        "availability": availability,
+        "places": [{"kind": place, "position": here, "floor": floor, "hours": place_hours}],
+    }
+    new = validated(OfferIn, given)
     with writing() as session:
         made = offering.offer(session, operator(), person_id, new, at=clock.now())
         certified = [each for each in made.certificates if each.revoked_at is None]

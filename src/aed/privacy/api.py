@@ -25,6 +25,8 @@ def own_data(session: ReadSession, viewer: ViewerDep, person_id: RowId, response
 
 @router.delete("/people/{person_id}", status_code=204)
 def erase(session: WriteSession, viewer: ViewerDep, person_id: RowId) -> None:
-    """Erases what is held about the person, but for what the history needs, which then names nobody. It cannot
-    be taken back; twice changes nothing."""
+    """Erases what is held about the person, but for what the history needs, which then names nobody.
+
+    It cannot be taken back; twice changes nothing.
+    """
     actions.erase(session, viewer, person_id, at=clock.now())

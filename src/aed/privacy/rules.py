@@ -1,4 +1,4 @@
-"""What is held about a person, table by table: how a row is theirs, what of it they are shown, what becomes of it.
+"""What is held about a person, table by table: how a row is theirs, what they are shown, what becomes of it.
 
 A table that refers to people and is not here fails a test, so that none is forgotten.
 """
@@ -24,7 +24,7 @@ class Erasure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Rows of a table that are somebody's: `by` refers to the person, or to a row of `through` that is theirs."""
+    """Rows of a table that are somebody's: `by` refers to the person, or to a row of `through`, which is."""
 
     table: str
     by: str

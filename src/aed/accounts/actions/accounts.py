@@ -74,6 +74,8 @@ def amend_person(
     is_office = who.is_administrator and Scope.WRITE in who.scopes
     if not is_office and (who.person_id != person_id or "phone" in change.model_fields_set):
         raise NotAllowed("Only the network's administrator may change this; one's own name anyone.")
+    if person.erased_at is not None:
+        raise Conflict("The data of this person was erased: add the person anew.", field="person_id")
     if person.version != version:
         raise ChangedMeanwhile(
             f"The person is at version {person.version} now. Read it again, and send its ETag in If-Match."
@@ -165,8 +167,10 @@ def _open_account(session: Session, person: Person, phone: str, *, at: datetime)
 
 
 def _not_taken(session: Session, phone: str) -> None:
-    """Raises Conflict where somebody has the number. While keys are being changed the index alone would not know
-    of one that is sealed with another key."""
+    """Raises Conflict where somebody has the number.
+
+    While keys are being changed, the index alone would not know of one that is sealed with another key.
+    """
     _one_at_a_time(session)
     if queries.account_by_phone(session, phone) is not None:
         raise Conflict("Somebody signs in with this number already.", field="phone")
