@@ -57,7 +57,9 @@ def test_it_does_not_matter_how_a_number_is_written(written: str, kind: Kind) ->
 
 def test_an_address_and_an_identity_number_are_compared_as_people_write_them() -> None:
     one = ring(new_key())
-    assert one.found_by("Wang@Example.org ", kind=Kind.EMAIL) == one.found_by("wang@example.org", kind=Kind.EMAIL)
+    assert one.found_by("Wang@Example.org ", kind=Kind.EMAIL) == one.found_by(
+        "wang@example.org", kind=Kind.EMAIL
+    )
     upper, lower = "11010519491231002X", "110105 19491231 002x"
     assert one.found_by(upper, kind=Kind.IDENTITY) == one.found_by(lower, kind=Kind.IDENTITY)
     assert one.found_by(NUMBER, kind=Kind.IDENTITY) != one.found_by(NUMBER, kind=Kind.PHONE)
