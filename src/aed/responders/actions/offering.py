@@ -84,11 +84,22 @@ def offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, at: da
 
 def amend_offer(session: Session, who: Viewer, person_id: int, change: OfferAmend, *, at: datetime) -> Offer:
     """What is given in `change` holds from now on: hours, places, a pause (null: it is over), consents (null:
-    withdrawn). Raises NotFound where there is no offer."""
+    withdrawn).
+
+    Raises NotFound where there is no offer, Conflict where so far only a list speaks; a consent can be
+    withdrawn all the same.
+    """
     own_or_office(session, who, person_id)
     entry = offer_of(session, person_id).entry
     if entry is None or entry.state is not ResponderState.ACTIVE:
         raise NotFound("There is no offer to amend: make one.", field="person_id")
+    being_called = consents_in_force(session, person_id).get(ConsentKind.BEING_CALLED)
+    is_list_speaking = being_called is None or being_called.stated_by is not None
+    if is_list_speaking and not change.only_withdraws:
+        raise Conflict(
+            "So far a list says this of you, and would say it again: make an offer of your own first.",
+            field="person_id",
+        )
     _put_consents(session, who, person_id, change.consents or {}, at=at)
     session.refresh(entry)
     if entry.state is not ResponderState.ACTIVE:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from aed.accounts.schemas import Code, Id
 from aed.registry.schemas.fields import Floor, OpeningHours, PositionIn, PositionOut
@@ -20,6 +20,7 @@ from aed.responders.rules import (
     wording_in_force,
 )
 
+Until = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 Version = Annotated[str, Field(min_length=1, max_length=32, examples=["2026-11"])]
 
 
@@ -58,7 +59,7 @@ class OfferIn(BaseModel):
     estate_id: Id | None = Field(None, description="The estate that the person is at home in")
     region: Code | None = Field(None, description="Or the region")
     availability: OpeningHours | None = Field(None, description="When the person can be called")
-    paused_until: AwareDatetime | None = None
+    paused_until: Until | None = None
     places: Annotated[Places, Field(min_length=1)]
 
 
@@ -71,8 +72,12 @@ class OfferAmend(BaseModel):
 
     consents: dict[ConsentKind, Version | None] | None = None
     availability: OpeningHours | None = None
-    paused_until: AwareDatetime | None = None
+    paused_until: Until | None = None
     places: Places | None = None
+
+    @property
+    def only_withdraws(self) -> bool:
+        return self.model_fields_set == {"consents"} and not any((self.consents or {}).values())
 
 
 class WordingOut(BaseModel):
