@@ -34,9 +34,11 @@ from aed.registry.models import Building, Change, Device, Estate, Gate
 from aed.registry.rules.device import ConsumableKind
 from aed.registry.schemas.devices import ConsumableIn, DeviceIn
 from aed.registry.schemas.estates import EstateIn, GateIn
-from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
+from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, offering, put_responder
 from aed.responders.models import Responder
-from aed.responders.rules import CertificateKind, PlaceKind, Trust
+from aed.responders.queries import Offer
+from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, Trust, wording_in_force
+from aed.responders.schemas.offers import OfferIn
 from aed.spatial import position_of
 from aed.training.actions import courses as course_actions
 from aed.training.actions import enrolling
@@ -198,7 +200,7 @@ def responder(
         ),
         places=tuple(PlaceGiven(PlaceKind.HOME, place, 0, place_hours) for place in places),
     )
-    put_responder(session, ADMINISTRATOR, given)
+    put_responder(session, ADMINISTRATOR, given, at=NOW)
     found = session.scalar(select(Responder.id).where(Responder.source_id == str(number)))
     assert found is not None
     return found
@@ -361,6 +363,19 @@ def person(
     if password is not None:
         passwords.set_password(session, ADMINISTRATOR, made.id, password, at=NOW)
     return made
+
+
+def offer(session: Session, of: Person, *, at: Position = PATIENT, **given: Any) -> Offer:
+    """The person offers to help at that place, at any hour unless said otherwise."""
+    region(session)
+    fields = {
+        "consents": {kind: wording_in_force(kind).version for kind in (ConsentKind.BEING_CALLED,)},
+        "region": "CN-33",
+        "availability": "24/7",
+        "places": [{"kind": "home", "position": {"lat": at.lat, "lon": at.lon}, "hours": "24/7"}],
+    }
+    new = OfferIn.model_validate(fields | given)
+    return offering.offer(session, ADMINISTRATOR, of.id, new, at=NOW)
 
 
 def role(

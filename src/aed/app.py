@@ -25,9 +25,11 @@ from aed.interchange import api as interchange_api
 from aed.issuers import api as issuers_api
 from aed.migrations import head
 from aed.notifications import actions as outbox
+from aed.privacy import api as privacy_api
 from aed.problems import PROBLEM_TYPE, Problem, problem
 from aed.publishing import api as publishing_api
 from aed.registry import api as registry_api
+from aed.responders import api as responders_api
 from aed.settings import Settings, load_settings
 from aed.training import api as training_api
 from aed.verification import api as verification_api
@@ -72,6 +74,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         registry_api,
         accounts_api,
         issuers_api,
+        responders_api,
+        privacy_api,
         training_api,
         verification_api,
         interchange_api,

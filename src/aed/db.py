@@ -48,6 +48,7 @@ from sqlalchemy.orm import (
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from aed.errors import DatabaseUnavailable, InvalidInput, TooBusy
+from aed.sealing import KeyRing, keep_ring, ring_in
 from aed.settings import Settings
 
 
@@ -132,6 +133,8 @@ class Database:
     """The same engine, each statement for itself (autocommit): a lookup pays for no BEGIN and no ROLLBACK."""
     reading: sessionmaker[Session]
     """Sessions on that."""
+    keys: KeyRing
+    """What the numbers in it are sealed with."""
     turns: anyio.Semaphore
     """How many requests write at once: one thread always is left.
 
@@ -196,6 +199,8 @@ def open_database(settings: Settings) -> Database:
         raise InvalidInput(
             "AED_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://.", field="AED_DATABASE_URL"
         )
+    keys = ring_in(settings)
+    keep_ring(engine.dialect, keys)
     if engine.dialect.name == "sqlite":
         # Its connections are in autocommit until a BEGIN. Changing SQLAlchemy's isolation level there and
         # back is a PRAGMA, after which SQLite prepares every statement anew: 200 us for the lookup's.
@@ -207,6 +212,7 @@ def open_database(settings: Settings) -> Database:
         writing=sessionmaker(engine, expire_on_commit=False),
         asking=asking,
         reading=sessionmaker(asking, expire_on_commit=False, autoflush=False),
+        keys=keys,
         turns=anyio.Semaphore(max(1, settings.threads - 1)),
     )
 

@@ -96,6 +96,12 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "sqlite:///.state/aed.sqlite", description="sqlite:///FILE, or postgresql+psycopg://… with PostGIS"
     )
+    encryption_keys: SecretStr | None = Field(
+        None, description="The keys that seal people's numbers, the newest first; `aed keys new` makes one"
+    )
+    encryption_key_file: Path | None = Field(
+        None, description="A file that holds them instead; left out: beside a SQLite database, ending `.keys`"
+    )
     walking_network: Path = Field(
         Path(".state/walking.npz"), description="The file that `aed walking build` made"
     )

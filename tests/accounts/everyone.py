@@ -78,6 +78,7 @@ def build(session: Session) -> Everyone:
     other = make.estate(session, in_region="CN-44", around=east_of(PATIENT, metres=3_000))
     device = make.device(session, of=estate, audience="estate", pads_expire_on=date(2027, 1, 1))
     resident = make.person(session, phone=PHONE, password=PASSWORD)
+    make.offer(session, resident)
     grant = make.role(session, resident, HeldRole.RESIDENT, estate=estate)
     session.flush()
     session.expire(device, ["consumables"])

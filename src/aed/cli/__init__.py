@@ -21,6 +21,8 @@ calendars.py     aed calendars
 tokens.py    aed tokens
 people.py    aed people, roles
 duplicates.py aed people duplicates, same, different
+keys.py      aed keys
+responders.py aed responders
 demo.py      aed demo
 """
 
@@ -42,10 +44,12 @@ from aed.cli import (
     gaps,
     imports,
     issuers,
+    keys,
     linting,
     lookup,
     people,
     register,
+    responders,
     reviews,
     server,
     templates,
@@ -76,6 +80,8 @@ app.add_typer(feeds.feeds, name="feeds")
 app.add_typer(reviews.reviews, name="reviews")
 app.add_typer(reviews.sources, name="sources")
 app.add_typer(tokens.tokens, name="tokens")
+app.add_typer(keys.keys, name="keys")
+app.add_typer(responders.responders, name="responders")
 duplicates.add_commands(people.people)
 app.add_typer(people.people, name="people")
 app.add_typer(people.roles, name="roles")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy import ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.accounts.rules.person import Channel, Language
 from aed.db import Key, Table, stored_by_value
+from aed.sealing import Sealed
 
 
 class Outgoing(Table):
@@ -27,7 +28,7 @@ class Outgoing(Table):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     channel: Mapped[Channel] = mapped_column(stored_by_value(Channel))
-    recipient: Mapped[str] = mapped_column(String(32))
+    recipient: Mapped[str] = mapped_column(Sealed("outbox.recipient"))
     """E.164."""
     language: Mapped[Language] = mapped_column(stored_by_value(Language))
     text_en: Mapped[str | None] = mapped_column(Text)
