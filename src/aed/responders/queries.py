@@ -180,7 +180,7 @@ def entry_to_offer(session: Session, person_id: int) -> Responder | None:
     )
     return session.scalar(
         select(Responder)
-        .where(Responder.person_id == person_id)
+        .where(Responder.person_id == person_id, Responder.joined_into_id.is_(None))
         .order_by(longest.is_(None), longest.desc(), Responder.state != ResponderState.ACTIVE, Responder.id)
         .limit(1)
     )
