@@ -36,6 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -46,6 +47,8 @@ from sqlalchemy.orm import (
     sessionmaker,
 )
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from aed.errors import DatabaseUnavailable, InvalidInput, TooBusy
 from aed.settings import Settings
@@ -111,6 +114,26 @@ class Versioned:
     @declared_attr.directive
     def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 - a class, as SQLAlchemy calls it
         return {"version_id_col": cls.version}
+
+
+class days_between(FunctionElement[int]):  # noqa: N801 - a function of SQL
+    """How many days the first date is after the second: PostgreSQL subtracts, SQLite counts."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(days_between, "postgresql")
+def _subtract(element: days_between, compiler: SQLCompiler, **asked: object) -> str:
+    later, earlier = element.clauses
+    return f"({compiler.process(later, **asked)} - {compiler.process(earlier, **asked)})"
+
+
+@compiles(days_between, "sqlite")
+def _count(element: days_between, compiler: SQLCompiler, **asked: object) -> str:
+    later, earlier = element.clauses
+    days = f"julianday({compiler.process(later, **asked)}) - julianday({compiler.process(earlier, **asked)})"
+    return f"CAST({days} AS INTEGER)"
 
 
 _EACH_FOR_ITSELF = "each_for_itself"

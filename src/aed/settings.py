@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from aed.errors import InvalidInput
@@ -51,6 +51,34 @@ class Arrival(BaseModel):
     checked_within_days: int = Field(35, ge=1, description="How lately is lately")  # monthly check and grace
     lost_seconds: float = Field(600.0, ge=0, description="What a fetch that finds nothing costs")
     # Until the next chance, about an urban ambulance's response.
+
+
+class Reminding(BaseModel):
+    """When people are reminded of what is due (`aed.upkeep.rules.reminders`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    days_before: tuple[int, ...] = Field(
+        (90, 60, 30, 7, 0),
+        min_length=1,
+        description="Days before the last day, the most first; the last is 0",
+    )  # practice; a service from 30, a check from 7
+    again_days: int = Field(7, ge=1, le=90, description="And then every so many days")
+    manager_from_days: int = Field(7, description="From here on estate managers hear of it too")
+    region_from_days: int = Field(
+        -7, description="And from here on the region's administrators; - is overdue"
+    )
+    from_hour: int = Field(8, ge=0, le=23, description="Nobody is written to before this hour at the device")
+    until_hour: int = Field(20, ge=1, le=24, description="Nor from this one on")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Reminding:
+        days = self.days_before
+        if days[-1] != 0 or list(days) != sorted(set(days), reverse=True):
+            raise ValueError("days_before: the most first, each once, 0 last, such as [90, 60, 30, 7, 0]")
+        if self.from_hour >= self.until_hour:
+            raise ValueError("from_hour must be before until_hour")
+        return self
 
 
 class Settings(BaseSettings):
@@ -130,6 +158,9 @@ class Settings(BaseSettings):
     statement_timeout_ms: int = Field(5_000, gt=0, description="PostgreSQL ends a statement after this")
     lock_timeout_ms: int = Field(4_000, gt=0, description="And a wait for a lock; SQLite's busy timeout too")
     arrival: Arrival = Field(default_factory=Arrival, description="The expected-time arithmetic")
+    reminding: Reminding = Field(
+        default_factory=Reminding, description="When people are reminded of what is due"
+    )
 
 
 def load_settings() -> Settings:

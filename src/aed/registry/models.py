@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from geoalchemy2 import WKBElement, WKTElement
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
@@ -156,7 +156,17 @@ class Consumable(Versioned, Table):
     """Pads or a battery: what expires."""
 
     __tablename__ = "consumables"
-    __table_args__ = (Index("ix_consumables_fitted", "device_id", "state", "expires_on"),)
+    __table_args__ = (
+        Index("ix_consumables_fitted", "device_id", "state", "expires_on"),
+        Index(  # what the nightly sweep for reminders reads
+            "ix_consumables_expiring",
+            "expires_on",
+            "device_id",
+            "kind",
+            postgresql_where=text("state = 'fitted'"),
+            sqlite_where=text("state = 'fitted'"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
