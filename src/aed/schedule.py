@@ -27,6 +27,7 @@ from aed.notifications.channels import spool
 from aed.notifications.jobs import send_waiting
 from aed.settings import Settings
 from aed.training.jobs import end_offers
+from aed.upkeep.jobs import look_after
 
 log = structlog.get_logger("aed")
 
@@ -67,11 +68,17 @@ def _offers(database: Database, _settings: Settings) -> None:
         log.info("offers", ended=ended)
 
 
+def _upkeep(database: Database, _settings: Settings) -> None:
+    if recalled := look_after(database, clock.now()):
+        log.info("recalls", devices=recalled)
+
+
 TIMETABLE: Final = (
     Job("feeds", every=timedelta(minutes=1), run=_feeds),
     Job("outbox", every=timedelta(seconds=2), run=_outbox),
     Job("forget sign-ins", every=timedelta(hours=1), run=_forget),
     Job("offers", every=timedelta(minutes=1), run=_offers),
+    Job("upkeep", every=timedelta(minutes=10), run=_upkeep),
 )
 
 

@@ -13,6 +13,8 @@ feeds.py     aed feeds
 reviews.py   aed reviews, sources
 register/    aed devices, estates, gates, consumables, holidays, regions
 training.py  aed courses, sessions, enrol, enrolments, certificates
+policies.py  aed policies, recalls
+upkeep.py    aed checks, quarantines, reports, due, replacements, labels
 tokens.py    aed tokens
 people.py    aed people, roles
 demo.py      aed demo
@@ -34,12 +36,14 @@ from aed.cli import (
     linting,
     lookup,
     people,
+    policies,
     register,
     reviews,
     server,
     templates,
     tokens,
     training,
+    upkeep,
 )
 from aed.cli.context import answering_errors
 
@@ -67,7 +71,9 @@ app.add_typer(tokens.tokens, name="tokens")
 app.add_typer(people.people, name="people")
 app.add_typer(people.roles, name="roles")
 app.command("enrol")(training.enrol)
-for name, group in (register.GROUPS | training.GROUPS).items():
+app.command("due")(upkeep.due)
+app.command("replacements")(upkeep.replacements)
+for name, group in (register.GROUPS | training.GROUPS | policies.GROUPS | upkeep.GROUPS).items():
     app.add_typer(group, name=name)
 
 

@@ -1,4 +1,4 @@
-"""What the timetable runs: finding what is to be reminded of, and telling people in the morning."""
+"""What the timetable runs: what is due is found, people are told in the morning, recalls reach what is new."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from aed.db import Database, alone, transaction
 from aed.registry.models import Device
 from aed.settings import Reminding
 from aed.upkeep.actions import reminders
+from aed.upkeep.actions.recalls import apply_open_recalls
+from aed.upkeep.actions.reports import forget_addresses
 from aed.upkeep.queries.due import duties_of
 from aed.upkeep.queries.reminders import WhoHears, kept_devices
 from aed.upkeep.rules.due import Matter
@@ -99,3 +101,11 @@ def send_reminders(database: Database, now: datetime, *, by: Reminding, public_u
             not_now=told.not_now + some.not_now,
             unreachable=told.unreachable + some.unreachable,
         )
+
+
+def look_after(database: Database, now: datetime) -> int:
+    """How many devices fell under open recalls that did not before. It may run in several processes: a device
+    falls under a recall once."""
+    with transaction(database) as session:
+        forget_addresses(session, at=now)
+        return apply_open_recalls(session, TIMETABLE, at=now)

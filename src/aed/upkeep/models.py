@@ -162,7 +162,8 @@ class Report(Table):
     by_name: Mapped[str | None] = mapped_column(String(200))
     """Who said so, as the record of changes names them; None: a stranger."""
     from_key: Mapped[str | None] = mapped_column(String(64))
-    """A stranger's address as sign-ins count it, so that one cannot report without end; gone after a day."""
+    """The address of whoever is not of the house, as sign-ins count it, so that nobody reports without end;
+    gone after a day."""
     state: Mapped[ReportState] = mapped_column(stored_by_value(ReportState), default=ReportState.OPEN)
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None] = mapped_column(String(200))

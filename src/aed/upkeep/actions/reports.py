@@ -12,6 +12,7 @@ from aed.accounts.rules import Viewer
 from aed.errors import Conflict, TooBusy
 from aed.registry import queries as registry
 from aed.registry.rules.device import DeviceState
+from aed.sharing.rules import is_of_the_house
 from aed.upkeep.actions import quarantines
 from aed.upkeep.actions.telling import tell_keepers
 from aed.upkeep.models import Report
@@ -45,7 +46,8 @@ def report_device(
         may_tell_of_a_fetch(who, device.estate_id, device.region_id)
     if device.state is DeviceState.WITHDRAWN:
         raise Conflict("This device has been withdrawn from the register.", field="device_id")
-    if not who.is_signed_in:
+    is_stranger = not is_of_the_house(who, device.estate_id, device.region_id)
+    if is_stranger:
         if queries.reports_lately(session, since=at - _HOUR, from_key=from_key) >= MOST_FROM_ONE:
             raise TooBusy("Thank you. You have reported several devices: wait an hour before the next.")
         if queries.reports_lately(session, since=at - _DAY, device_id=device.id) >= MOST_OF_A_DEVICE:
@@ -58,7 +60,7 @@ def report_device(
         at=at,
         by_id=who.person_id,
         by_name=who.name if who.is_signed_in else None,
-        from_key=None if who.is_signed_in else from_key,
+        from_key=from_key if is_stranger else None,
         state=ReportState.OPEN,
     )
     session.add(report)

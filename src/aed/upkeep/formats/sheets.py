@@ -81,7 +81,7 @@ def replacement_sheet(found: Sequence[Replacement], *, today: date, months: int)
         sheet.freeze_panes(1, 3)
         for row, (maker, model, kind) in enumerate(sorted(rows), start=1):
             quantities = rows[maker, model, kind]
-            for column, text in enumerate((maker, model, _both(*KINDS[kind]))):
+            for column, text in enumerate((maker or "—", model or "—", _both(*KINDS[kind]))):
                 sheet.write_string(row, column, text)
             for column, month in enumerate(columns, start=3):
                 if month in quantities:

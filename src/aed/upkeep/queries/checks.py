@@ -189,7 +189,9 @@ def reports_lately(
 
     visibility: how many there are, no more.
     """
-    statement = select(func.count()).select_from(Report).where(Report.at > since, Report.by_name.is_(None))
+    statement = (
+        select(func.count()).select_from(Report).where(Report.at > since, Report.from_key.is_not(None))
+    )
     if device_id is not None:
         statement = statement.where(Report.device_id == device_id)
     if from_key is not None:
