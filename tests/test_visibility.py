@@ -18,6 +18,7 @@ import aed.interchange.models
 import aed.notifications.models
 import aed.responders.models
 import aed.training.models
+import aed.work.models
 from aed.db import Table
 from aed.publishing.rules.export import ExportFormat
 from tests import make
@@ -43,6 +44,9 @@ GUARDED = {
     "PersonChange": "person_changes",
     "RoleGrant": "role_grants",
     "Outgoing": "outbox",
+    "EndpointRow": "endpoints",
+    "Lease": "leases",
+    "JobRun": "job_runs",
     "TrainingSession": "training_sessions",
     "Enrolment": "enrolments",
     "Attendance": "attendances",

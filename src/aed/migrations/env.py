@@ -12,7 +12,8 @@ import aed.interchange.models
 import aed.notifications.models
 import aed.registry.models
 import aed.responders.models
-import aed.training.models  # noqa: F401 - the models register themselves
+import aed.training.models
+import aed.work.models  # noqa: F401 - the models register themselves
 from aed.db import Table
 
 
