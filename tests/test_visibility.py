@@ -329,6 +329,8 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
         "course_id": [1],
         "session_id": [open_to_all.id, of_the_estate.id],
         "enrolment_id": [1],
+        "message_id": [1],
+        "job": ["feeds"],
         "number": ["CPR-AED-2026-0A1B2C3D4E"],
         "calendar": ["CN"],
         "year": [2026],

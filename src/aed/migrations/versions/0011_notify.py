@@ -123,7 +123,7 @@ def _upgrade_postgres() -> None:
         f"DROP CONSTRAINT ck_outbox_channel, ADD CONSTRAINT ck_outbox_channel CHECK (channel IN ({_quoted()}))"
     )
     op.execute(
-        "UPDATE outbox SET due_at = created_at, lane = channel || ':p' || person_id WHERE sent_at IS NULL"
+        "UPDATE outbox SET due_at = created_at, lane = channel || '/p' || person_id WHERE sent_at IS NULL"
     )
 
 
@@ -138,7 +138,10 @@ KEPT = (
 
 
 def _upgrade_sqlite() -> None:
-    """SQLite changes no constraint of a table that is there: it is made anew."""
+    """SQLite changes no constraint of a table that is there: it is made anew.
+
+    visibility: nothing is shown.
+    """
     op.execute(f"CREATE TABLE outbox_kept AS SELECT {KEPT} FROM outbox")  # noqa: S608 - a constant
     op.drop_table("outbox")
     op.create_table(
@@ -185,13 +188,16 @@ def _upgrade_sqlite() -> None:
     op.create_index(op.f("ix_outbox_person_id"), "outbox", ["person_id"])
     op.execute(
         f"INSERT INTO outbox ({KEPT}, due_at, lane) "  # noqa: S608 - constants
-        f"SELECT {KEPT}, created_at, channel || ':p' || person_id FROM outbox_kept"
+        f"SELECT {KEPT}, created_at, channel || '/p' || person_id FROM outbox_kept"
     )
     op.drop_table("outbox_kept")
 
 
 def downgrade() -> None:
-    """Messages that do not go to a telephone are lost: the schema before knows none."""
+    """Messages that do not go to a telephone are lost: the schema before knows none.
+
+    visibility: nothing is shown.
+    """
     op.execute("DELETE FROM outbox WHERE person_id IS NULL OR channel NOT IN ('sms', 'voice')")
     for name in INDEXES:
         op.drop_index(name, table_name="outbox")
@@ -213,6 +219,7 @@ def downgrade() -> None:
 
 
 def _downgrade_sqlite() -> None:
+    """visibility: nothing is shown."""
     op.execute(f"CREATE TABLE outbox_kept AS SELECT {KEPT} FROM outbox")  # noqa: S608 - a constant
     op.drop_table("outbox")
     op.create_table(

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from aed.notifications.channels import (
     dingtalk,
@@ -27,6 +27,15 @@ from aed.notifications.channels.posting import Post
 from aed.notifications.rules import Channel, Letter, Postponed
 from aed.settings import Settings
 
+TALKATIVE: Final = {
+    "apprise": logging.CRITICAL,
+    "httpx2": logging.WARNING,
+    "httpcore2": logging.WARNING,
+    "urllib3": logging.WARNING,
+    "requests": logging.WARNING,
+}
+"""Libraries whose lines below these levels hold addresses, and so the secrets of bots."""
+
 
 class Deliver(Protocol):
     def __call__(self, letter: Letter, *, at: datetime) -> None:
@@ -35,7 +44,8 @@ class Deliver(Protocol):
 
 def channels_of(settings: Settings) -> Mapping[Channel, Deliver]:
     """The ways out, as they are set. What goes to telephones and mailboxes is spooled where nothing is."""
-    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its warnings may hold addresses with secrets
+    for name, level in TALKATIVE.items():
+        logging.getLogger(name).setLevel(level)
     post = Post(is_private_allowed=settings.notify_allow_private)
     spooled: Deliver = partial(spool.deliver, folder=settings.outbox_spool)
     telephone: Deliver = spooled

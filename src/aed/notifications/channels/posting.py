@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -51,7 +50,7 @@ class Post:
 
     is_private_allowed: bool = False
     resolve: Resolve = resolve
-    _clients: threading.local = field(default_factory=threading.local, repr=False)
+    _trusted: ssl.SSLContext = field(default_factory=httpx2.create_ssl_context, repr=False)
 
     def __call__(
         self, url: str, body: bytes, headers: Mapping[str, str], *, gone: Collection[int] = (410,)
@@ -96,40 +95,36 @@ class Post:
     ) -> httpx2.Response:
         host = f"[{target.host}]" if ":" in target.host else target.host
         is_usual = target.port == (443 if target.scheme == "https" else 80)
-        client = self._client()
-        request = client.build_request(
-            "POST",
-            httpx2.URL(target.url).copy_with(host=str(address), port=target.port),
-            content=body,
-            headers={
-                "Host": host if is_usual else f"{host}:{target.port}",
-                "User-Agent": f"aed/{__version__}",
-                "Accept": "*/*",
-                **headers,
-            },
-            extensions={"sni_hostname": target.host},
+        # A connection for each: kept ones are known by their address alone, whatever name they were made for.
+        client = httpx2.Client(
+            verify=self._trusted,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=httpx2.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS),
         )
-        answer = client.send(request, stream=True)
-        with contextlib.closing(answer):
-            content = b""
-            for chunk in answer.iter_raw(1 << 14):
-                content += chunk
-                if len(content) > MOST_BYTES:
-                    break
-        return httpx2.Response(answer.status_code, headers=_plain(answer.headers), content=content)
-
-    def _client(self) -> httpx2.Client:
-        """One for each thread, which keeps its connections for a while."""
-        client: httpx2.Client | None = getattr(self._clients, "client", None)
-        if client is None:
-            client = self._clients.client = httpx2.Client(
-                verify=httpx2.create_ssl_context(),
-                trust_env=False,
-                follow_redirects=False,
-                timeout=httpx2.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS),
-                headers={"Accept-Encoding": "identity"},
+        with client:
+            request = client.build_request(
+                "POST",
+                httpx2.URL(target.url).copy_with(host=str(address), port=target.port),
+                content=body,
+                headers={
+                    "Host": host if is_usual else f"{host}:{target.port}",
+                    "User-Agent": f"aed/{__version__}",
+                    "Accept": "*/*",
+                    "Accept-Encoding": "identity",
+                    "Connection": "close",
+                    **headers,
+                },
+                extensions={"sni_hostname": target.host},
             )
-        return client
+            answer = client.send(request, stream=True)
+            with contextlib.closing(answer):
+                content = b""
+                for chunk in answer.iter_raw(1 << 14):
+                    content += chunk
+                    if len(content) > MOST_BYTES:
+                        break
+        return httpx2.Response(answer.status_code, headers=_plain(answer.headers), content=content)
 
 
 def _plain(headers: httpx2.Headers) -> dict[str, str]:

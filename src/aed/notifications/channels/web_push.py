@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import orjson
 from py_vapid import Vapid02
-from pywebpush import WebPusher
+from pywebpush import WebPusher, WebPushException
 
 from aed.notifications.channels.posting import Post
 from aed.notifications.rules import Letter, Refused
@@ -38,7 +38,7 @@ def deliver(letter: Letter, pusher: Pusher, post: Post, *, at: datetime) -> None
     said = {"id": letter.key, "subject": letter.subject, "text": _short(letter.text)}
     try:
         encoded = WebPusher({"endpoint": letter.endpoint.address, "keys": keys}).encode(orjson.dumps(said))
-    except (ValueError, TypeError) as error:
+    except (WebPushException, ValueError, TypeError) as error:
         raise Refused("The browser's keys are none.", is_endpoint_gone=True) from error
     wanted_for = GOOD_FOR if letter.expires_at is None else min(GOOD_FOR, letter.expires_at - at)
     headers = {

@@ -40,6 +40,7 @@ def take_lease(session: Session, *, token: str, holder: str, lasts: timedelta) -
 
     One conditional statement, so that of two who find it free one gets it. The time is read before it waits
     for anybody's lock: a wait can only make the lease seem to end sooner.
+    visibility: for the worker.
     """
     before = session.scalar(select(Lease.token).where(Lease.name == WORKER))
     at = database_now(session)
@@ -52,7 +53,10 @@ def take_lease(session: Session, *, token: str, holder: str, lasts: timedelta) -
 
 
 def is_ours(session: Session, token: str) -> bool:
-    """Whether nobody else took the lease; on PostgreSQL nobody can until this transaction has ended."""
+    """Whether nobody else took the lease; on PostgreSQL nobody can until this transaction has ended.
+
+    visibility: for the worker.
+    """
     asked = select(Lease.token).where(Lease.name == WORKER).with_for_update(read=True)
     return session.scalar(asked) == token
 

@@ -33,6 +33,7 @@ def begin_run(
     4. The unique rows decide between two who come this far at the same time.
 
     The commit of this comes before the run.
+    visibility: for the worker.
     """
     end_what_was_cut_off(session, job, at=at)
     if session.scalar(select(JobRun.id).where(JobRun.job == job, JobRun.ended_at.is_(None)).limit(1)):
@@ -103,7 +104,10 @@ def end_runs_of(session: Session, token: str, *, at: datetime) -> None:
 
 
 def forget_runs(session: Session, *, before: datetime) -> int:
-    """Older runs are gone, but for the last of each job; how many."""
+    """Older runs are gone, but for the last of each job; how many.
+
+    visibility: for the worker.
+    """
     last = select(func.max(JobRun.id)).group_by(JobRun.job)
     done = session.execute(
         delete(JobRun).where(JobRun.ended_at <= before, JobRun.id.not_in(last)),
