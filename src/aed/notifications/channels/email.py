@@ -45,7 +45,8 @@ def written(letter: Letter, mailer: Mailer, *, at: datetime) -> EmailMessage:
     message = EmailMessage(policy=SMTP)
     message["From"] = mailer.sender
     message["To"] = letter.recipient
-    message["Subject"] = letter.subject or next(iter(letter.text.splitlines()), "")[:78]
+    # A line break in a header would begin another one.
+    message["Subject"] = " ".join(letter.subject.split()) or next(iter(letter.text.splitlines()), "")[:78]
     message["Date"] = format_datetime(at.astimezone(UTC))
     message["Message-ID"] = f"<{letter.key}@{mailer.sender.rpartition('@')[2].rstrip('>')}>"
     message["Auto-Submitted"] = "auto-generated"
