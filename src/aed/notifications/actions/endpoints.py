@@ -11,6 +11,7 @@ import apprise
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer, may_administer
@@ -167,7 +168,7 @@ def _check_url(given: EndpointGiven, *, is_private_allowed: bool) -> None:
             raise InvalidInput("A webhook needs the secret that it is signed with (whsec_…).", field="secret")
         try:
             Webhook(given.secret)
-        except (ValueError, RuntimeError):
+        except (ValueError, RuntimeError, EmptyWebhookSecretError):
             raise InvalidInput(
                 "A webhook's secret is whsec_ and base64, as standardwebhooks.com has it.", field="secret"
             ) from None
