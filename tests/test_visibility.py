@@ -19,6 +19,7 @@ import aed.notifications.models
 import aed.responders.models
 import aed.training.models
 import aed.upkeep.models
+import aed.work.models
 from aed.db import Table
 from aed.publishing.rules.export import ExportFormat
 from tests import make
@@ -44,6 +45,9 @@ GUARDED = {
     "PersonChange": "person_changes",
     "RoleGrant": "role_grants",
     "Outgoing": "outbox",
+    "EndpointRow": "endpoints",
+    "Lease": "leases",
+    "JobRun": "job_runs",
     "TrainingSession": "training_sessions",
     "Enrolment": "enrolments",
     "Attendance": "attendances",
@@ -341,6 +345,8 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
         "photo_id": [1],
         "report_id": [1],
         "recall_id": [recall.id],
+        "message_id": [1],
+        "job": ["feeds"],
         "number": ["CPR-AED-2026-0A1B2C3D4E"],
         "calendar": ["CN"],
         "year": [2026],

@@ -337,6 +337,19 @@ def alone(session: Session, what: str) -> None:
         raise
 
 
+def database_now(session: Session) -> datetime:
+    """The time by the database's clock, which all who work on it share; not that of the transaction's begin.
+
+    With SQLite that is the machine's, to which they all belong.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        found = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+        assert isinstance(found, datetime)
+        return found.astimezone(UTC)
+    said = session.execute(text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")).scalar_one()
+    return datetime.fromisoformat(said).replace(tzinfo=UTC)
+
+
 @contextmanager
 def reads(database: Database) -> Iterator[Session]:
     """A session that only reads, each statement for itself."""

@@ -3,6 +3,8 @@
 context.py   the settings, the database, who is acting
 screen.py    tables and sentences for people
 server.py    aed serve, aed db
+jobs.py      aed work, aed jobs
+outbox.py    aed outbox, aed endpoints
 backups.py   aed backup, aed restore
 lookup.py    aed nearest, aed walking
 imports.py   aed import
@@ -33,8 +35,10 @@ from aed.cli import (
     exports,
     feeds,
     imports,
+    jobs,
     linting,
     lookup,
+    outbox,
     people,
     policies,
     register,
@@ -54,6 +58,7 @@ app = typer.Typer(
     help="Registry, lookup and upkeep of a network of defibrillators and first-aiders.",
 )
 app.command("serve")(server.serve)
+app.command("work")(jobs.work)
 app.command("nearest", context_settings={"ignore_unknown_options": True})(lookup.nearest_command)
 app.command("export")(exports.export_command)
 app.command("lint")(linting.lint)
@@ -61,6 +66,9 @@ app.command("demo")(demo.demo)
 app.command("backup")(backups.backup)
 app.command("restore")(backups.restore)
 app.add_typer(server.db, name="db")
+app.add_typer(jobs.jobs, name="jobs")
+app.add_typer(outbox.outbox, name="outbox")
+app.add_typer(outbox.endpoints, name="endpoints")
 app.add_typer(lookup.walking, name="walking")
 app.add_typer(imports.imports, name="import")
 app.add_typer(templates.templates, name="template")
