@@ -16,7 +16,7 @@ from sqlalchemy import text
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aed import __version__
+from aed import __version__, schedule
 from aed.accounts import api as accounts_api
 from aed.db import DatabaseDep, open_database, reads
 from aed.errors import AedError, DatabaseUnavailable, NetworkFileUnusable, NotSignedIn, TooLarge
@@ -25,6 +25,7 @@ from aed.interchange import api as interchange_api
 from aed.issuers import api as issuers_api
 from aed.migrations import head
 from aed.notifications import actions as outbox
+from aed.notifications import api as notifications_api
 from aed.privacy import api as privacy_api
 from aed.problems import PROBLEM_TYPE, Problem, problem
 from aed.publishing import api as publishing_api
@@ -32,9 +33,11 @@ from aed.registry import api as registry_api
 from aed.responders import api as responders_api
 from aed.settings import Settings, load_settings
 from aed.training import api as training_api
+from aed.upkeep import api as upkeep_api
 from aed.verification import api as verification_api
 from aed.walking.file import load_network
 from aed.walking.network import WalkingNetwork
+from aed.work import api as work_api
 
 log = structlog.get_logger("aed")
 
@@ -68,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.database = open_database(settings)
     app.state.send = outbox.put
+    app.state.timetable = schedule.TIMETABLE
     app.state.network = _network(settings.walking_network)
     for part in (
         incidents_api,
@@ -78,9 +82,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         privacy_api,
         training_api,
         verification_api,
+        upkeep_api,
         interchange_api,
+        notifications_api,
+        work_api,
     ):
         app.include_router(part.router, prefix="/v1")
+    app.include_router(work_api.monitoring)
     app.include_router(publishing_api.router)
     _add_health(app)
     _add_problems(app)
@@ -93,6 +101,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             "/v1/imports/devices": settings.import_limit_bytes,
             "/v1/imports/responders": settings.import_limit_bytes,
             "/v1/imports/issuer-roster": settings.import_limit_bytes,
+            "/v1/photos": settings.photo_limit_bytes,
         },
     )
     if settings.access_log:

@@ -36,6 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -46,6 +47,8 @@ from sqlalchemy.orm import (
     sessionmaker,
 )
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from aed.errors import DatabaseUnavailable, InvalidInput, TooBusy
 from aed.sealing import KeyRing, keep_ring, ring_in
@@ -117,6 +120,26 @@ class Versioned:
     @declared_attr.directive
     def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 - a class, as SQLAlchemy calls it
         return {"version_id_col": cls.version}
+
+
+class days_between(FunctionElement[int]):  # noqa: N801 - a function of SQL
+    """How many days the first date is after the second: PostgreSQL subtracts, SQLite counts."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(days_between, "postgresql")
+def _subtract(element: days_between, compiler: SQLCompiler, **asked: object) -> str:
+    later, earlier = element.clauses
+    return f"({compiler.process(later, **asked)} - {compiler.process(earlier, **asked)})"
+
+
+@compiles(days_between, "sqlite")
+def _count(element: days_between, compiler: SQLCompiler, **asked: object) -> str:
+    later, earlier = element.clauses
+    days = f"julianday({compiler.process(later, **asked)}) - julianday({compiler.process(earlier, **asked)})"
+    return f"CAST({days} AS INTEGER)"
 
 
 _EACH_FOR_ITSELF = "each_for_itself"
@@ -323,6 +346,19 @@ def alone(session: Session, what: str) -> None:
         if isinstance(error.orig, LockNotAvailable):
             raise TooBusy(f"Another {what} is going on. Try again when it has ended.") from None
         raise
+
+
+def database_now(session: Session) -> datetime:
+    """The time by the database's clock, which all who work on it share; not that of the transaction's begin.
+
+    With SQLite that is the machine's, to which they all belong.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        found = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+        assert isinstance(found, datetime)
+        return found.astimezone(UTC)
+    said = session.execute(text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")).scalar_one()
+    return datetime.fromisoformat(said).replace(tzinfo=UTC)
 
 
 @contextmanager

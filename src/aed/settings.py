@@ -86,6 +86,95 @@ class SignInProvider(BaseModel):
     seconds: float = Field(10.0, gt=0, le=60, description="It is given up after so long")
 
 
+class Reminding(BaseModel):
+    """When people are reminded of what is due (`aed.upkeep.rules.reminders`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    days_before: tuple[int, ...] = Field(
+        (90, 60, 30, 7, 0),
+        min_length=1,
+        description="Days before the last day, the most first; the last is 0",
+    )  # practice; a service from 30, a check from 7
+    again_days: int = Field(7, ge=1, le=90, description="And then every so many days")
+    manager_from_days: int = Field(7, description="From here on estate managers hear of it too")
+    region_from_days: int = Field(
+        -7, description="And from here on the region's administrators; - is overdue"
+    )
+    from_hour: int = Field(8, ge=0, le=23, description="Nobody is written to before this hour at the device")
+    until_hour: int = Field(20, ge=1, le=24, description="Nor from this one on")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Reminding:
+        days = self.days_before
+        if days[-1] != 0 or list(days) != sorted(set(days), reverse=True):
+            raise ValueError("days_before: the most first, each once, 0 last, such as [90, 60, 30, 7, 0]")
+        if self.from_hour >= self.until_hour:
+            raise ValueError("from_hour must be before until_hour")
+        return self
+
+
+class MailSecurity(StrEnum):
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+
+class Smtp(BaseModel):
+    """The server that takes our mail (`aed.notifications.channels.email`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str | None = Field(None, description="The server that takes our e-mail; without one: the spool")
+    port: int = Field(587, ge=1, le=65535, description="Its port")
+    security: MailSecurity = Field(
+        MailSecurity.STARTTLS, description="starttls, tls, or none (only on this machine)"
+    )
+    user: str | None = Field(None, description="As whom we sign in there, if at all")
+    password: SecretStr | None = Field(None, description="And its password")
+    sender: str = Field("aed@localhost", description="From whom our e-mail comes")
+    authorities: Path | None = Field(None, description="Certificates to trust in place of the system's (PEM)")
+
+
+class GatewayForm(StrEnum):
+    JSON = "json"
+    FORM = "form"
+
+
+class Sms(BaseModel):
+    """The gateway of text messages and calls (`aed.notifications.channels.gateway`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: SecretStr | None = Field(
+        None, description="The gateway that text messages are posted to; else the spool"
+    )
+    secret: SecretStr | None = Field(
+        None, description="Signs what is posted, as webhooks are signed (whsec_…)"
+    )
+    form: GatewayForm = Field(GatewayForm.JSON, description="json or form")
+    names: dict[str, str] = Field(
+        default_factory=dict, description="JSON: what the gateway calls id, to, text, language, channel"
+    )
+    fixed: dict[str, str] = Field(default_factory=dict, description="JSON: fields that go along each time")
+    headers: dict[str, SecretStr] = Field(
+        default_factory=dict, description="JSON: headers that go along, such as Authorization"
+    )
+
+
+class WebPush(BaseModel):
+    """As whom we come to browsers' push services (`aed.notifications.channels.web_push`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    private_key: SecretStr | None = Field(
+        None, description="Made by `aed endpoints push-key`; without: no push"
+    )
+    contact: str = Field(
+        "mailto:aed@localhost", pattern="^(mailto:|https://)", description="Whom a push service may write to"
+    )
+
+
 class Settings(BaseSettings):
     """The process's settings."""
 
@@ -141,6 +230,9 @@ class Settings(BaseSettings):
     import_limit_bytes: int = Field(
         200_000_000, gt=0, description="And one that is sent to `/v1/imports/…`: this"
     )
+    photo_limit_bytes: int = Field(
+        15_000_000, gt=0, description="And a photo of a check, which is sent to `/v1/photos`: this"
+    )
     run_jobs: bool | None = Field(
         None, description="Whether `aed serve` runs the timetable; left out: where the database is SQLite"
     )
@@ -169,6 +261,21 @@ class Settings(BaseSettings):
     outbox_spool: Path = Field(
         Path(".state/outbox"), description="The folder into which messages go, codes for signing in too"
     )
+    outbox_keep_days: int = Field(
+        90, ge=1, description="What was sent or given up so many days ago is forgotten"
+    )
+    notify_allow_private: bool = Field(
+        False, description="Bots and webhooks may be on this machine and in private networks, over http too"
+    )
+    smtp: Smtp = Field(default_factory=Smtp, description="E-mail")
+    sms: Sms = Field(default_factory=Sms, description="Text messages and calls")
+    web_push: WebPush = Field(default_factory=WebPush, description="Messages to browsers")
+    worker_lease_seconds: int = Field(
+        20, ge=2, le=60, description="A worker that is silent for so long is replaced by another"
+    )  # a dead one is to be replaced within a minute: the lease, and the next look at it
+    job_runs_keep_days: int = Field(
+        30, ge=1, description="Runs of jobs older than this are forgotten, but for the last of each"
+    )
     public_url: str | None = Field(
         None,
         pattern="^https?://[^/?#]+(/[^?#]*[^/?#])?$",
@@ -194,6 +301,9 @@ class Settings(BaseSettings):
     statement_timeout_ms: int = Field(5_000, gt=0, description="PostgreSQL ends a statement after this")
     lock_timeout_ms: int = Field(4_000, gt=0, description="And a wait for a lock; SQLite's busy timeout too")
     arrival: Arrival = Field(default_factory=Arrival, description="The expected-time arithmetic")
+    reminding: Reminding = Field(
+        default_factory=Reminding, description="When people are reminded of what is due"
+    )
 
 
 def load_settings() -> Settings:

@@ -88,7 +88,15 @@ def build(session: Session) -> Everyone:
     training = make.training(session, course, estate=estate)
     enrolment = make.enrolment(session, training)
     number = awarded(session, make.training(session, course, estate=estate))
+    policy = make.policy(session, of=estate)
+    check = make.check(session, device).check
     everyone.known = {
+        "policy_id": policy.id,
+        "check_id": check.id,
+        "check_key": check.key,
+        "photo_id": make.photo(session, of=check).id,
+        "report_id": make.report(session, device).id,
+        "recall_id": make.recall(session).id,
         "course_id": course.id,
         "session_id": training.id,
         "enrolment_id": enrolment.id,

@@ -38,6 +38,7 @@ QUERIES = {
     "POST /v1/imports/devices": {"dry_run": "true"},  # it has a transaction of its own
     "POST /v1/imports/responders": {"dry_run": "true"},
     "GET /v1/calendar.ics": {"key": "nobody's"},
+    "POST /v1/photos": {"check": "check_key"},
 }
 LIST: dict[str, Any] = {
     "content": b"source,source_id,region,lat,lon,place_en\ntown,1,CN-33,30.29,120.1,Lobby\n",
@@ -65,6 +66,17 @@ BODIES: dict[str, dict[str, Any]] = {
         }
     },
     "POST /v1/people/{person_id}/roles (keeper)": {"json": {"role": "keeper", "estate_id": "estate_id"}},
+    "POST /v1/photos": {"content": make.jpeg(), "headers": {"Content-Type": "image/jpeg"}},
+    "POST /v1/policies (of the estate)": {
+        "json": {"estate_id": "estate_id", "maker": "Heartline", "name_en": "Weekly", "name_zh": "每周"}
+    },
+    "POST /v1/devices/{device_id}/checks (a glance)": {
+        "json": {"key": "0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a11", "kind": "glance"}
+    },
+    "POST /v1/devices/{device_id}/checks (a service)": {
+        "json": {"key": "0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a12", "kind": "service"}
+    },
+    "POST /v1/devices/{device_id}/reports (it was used)": {"json": {"kind": "used"}},
     "POST /v1/people/{person_id}/roles (administrator)": {"json": {"role": "administrator"}},
 }
 """Where the document's example is not enough, or another body is answered otherwise."""
@@ -180,7 +192,8 @@ def answered(client: TestClient, made: Everyone, document: dict[str, Any], route
     if method in ("PATCH", "PUT", "DELETE"):
         headers["If-Match"] = '"1"'
     where = path.format(**made.known)
-    answer = client.request(method, where, params=QUERIES.get(route), headers=headers, **sent)
+    query = _with_ids(QUERIES.get(route), made)
+    answer = client.request(method, where, params=query, headers=headers, **sent)
     client.cookies.clear()
     assert answer.status_code < 500, (route, who, answer.text)
     assert answer.status_code != 429, (route, who, "the test itself asks too much")

@@ -4,6 +4,8 @@ context.py   the settings, the database, who is acting
 screen.py    tables and sentences for people
 files.py     files that a command writes
 server.py    aed serve, aed db
+jobs.py      aed work, aed jobs
+outbox.py    aed outbox, aed endpoints
 backups.py   aed backup, aed restore
 lookup.py    aed nearest, aed walking
 imports.py   aed import
@@ -18,6 +20,8 @@ gaps.py      aed gaps
 training.py  aed courses, sessions, enrol, enrolments
 certificates.py  aed certificates
 calendars.py     aed calendars
+policies.py  aed policies, recalls
+upkeep.py    aed checks, quarantines, reports, due, replacements, labels
 tokens.py    aed tokens
 people.py    aed people, roles
 duplicates.py aed people duplicates, same, different
@@ -44,10 +48,13 @@ from aed.cli import (
     gaps,
     imports,
     issuers,
+    jobs,
     keys,
     linting,
     lookup,
+    outbox,
     people,
+    policies,
     register,
     responders,
     reviews,
@@ -55,6 +62,7 @@ from aed.cli import (
     templates,
     tokens,
     training,
+    upkeep,
 )
 from aed.cli.context import answering_errors
 
@@ -65,6 +73,7 @@ app = typer.Typer(
     help="Registry, lookup and upkeep of a network of defibrillators and first-aiders.",
 )
 app.command("serve")(server.serve)
+app.command("work")(jobs.work)
 app.command("nearest", context_settings={"ignore_unknown_options": True})(lookup.nearest_command)
 app.command("export")(exports.export_command)
 app.command("lint")(linting.lint)
@@ -72,6 +81,9 @@ app.command("demo")(demo.demo)
 app.command("backup")(backups.backup)
 app.command("restore")(backups.restore)
 app.add_typer(server.db, name="db")
+app.add_typer(jobs.jobs, name="jobs")
+app.add_typer(outbox.outbox, name="outbox")
+app.add_typer(outbox.endpoints, name="endpoints")
 app.add_typer(lookup.walking, name="walking")
 app.add_typer(imports.imports, name="import")
 app.add_typer(issuers.issuers, name="issuers")
@@ -87,8 +99,18 @@ app.add_typer(people.people, name="people")
 app.add_typer(people.roles, name="roles")
 app.command("gaps")(gaps.gaps)
 app.command("enrol")(training.enrol)
-for name, group in (register.GROUPS | training.GROUPS | certificates.GROUPS | calendars.GROUPS).items():
-    app.add_typer(group, name=name)
+app.command("due")(upkeep.due)
+app.command("replacements")(upkeep.replacements)
+for groups in (
+    register.GROUPS,
+    training.GROUPS,
+    certificates.GROUPS,
+    calendars.GROUPS,
+    policies.GROUPS,
+    upkeep.GROUPS,
+):
+    for name, group in groups.items():
+        app.add_typer(group, name=name)
 
 
 def main() -> None:
