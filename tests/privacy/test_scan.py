@@ -1,7 +1,7 @@
 """Nothing that tells who somebody is stands in a log, or in what a stranger is answered.
 
-Somebody of whom something stands in every table is asked for, amended, imported, told, erased, in all ways that
-there are and in many wrong ones, of the program as it is run, at the level at which it logs most.
+Somebody of whom something stands in every table is asked for, amended, imported, told, erased, in all ways
+that there are and in many wrong ones, of the program as it is run, at the level at which it logs most.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ def test_neither_a_log_nor_an_answer_to_a_stranger_tells_who_somebody_is(
                 client.cookies.clear()
                 count += 1
                 assert answer.status_code < 500, (method, path, answer.text)
-        rows = f"source,source_id,region,lat,lon,keeper_name,keeper_phone\ntown,9,CN-33,30.29,120.1,{NAME},{PHONE}\n"
-        rows += f"town,10,CN-33,here,120.1,{NAME},{PHONE}\n"
+        rows = "source,source_id,region,lat,lon,keeper_name,keeper_phone\n"
+        rows += "".join(f"town,{at},CN-33,{at},120.1,{NAME},{PHONE}\n" for at in ("30.29", "here"))
         csv = {**office, "Content-Type": "text/csv"}
         assert client.post("/v1/imports/devices", content=rows.encode(), headers=csv).status_code == 200
         session.execute(text("ALTER TABLE person_changes RENAME TO person_changes_away"))
