@@ -119,8 +119,7 @@ def test_neither_a_log_nor_an_answer_to_a_stranger_tells_who_somebody_is(
                 count += 1
                 assert answer.status_code < 500, (method, path, answer.text)
         rows = "source,source_id,region,lat,lon,keeper_name,keeper_phone\n"
-        rows += f"town,9,CN-33,30.29,120.1,{NAME},{PHONE}\n"
-        rows += f"town,10,CN-33,here,120.1,{NAME},{PHONE}\n"
+        rows += "".join(f"town,{at},CN-33,{at},120.1,{NAME},{PHONE}\n" for at in ("30.29", "here"))
         csv = {**office, "Content-Type": "text/csv"}
         assert client.post("/v1/imports/devices", content=rows.encode(), headers=csv).status_code == 200
         session.execute(text("ALTER TABLE person_changes RENAME TO person_changes_away"))

@@ -143,6 +143,7 @@ def _batches(connection: sa.Connection, table: sa.TableClause, key: str, column:
 
 
 def _add_consents() -> None:
+    """visibility: a schema's own step, which nobody is shown."""
     op.create_table(
         "consents",
         sa.Column("id", KEY, nullable=False),
