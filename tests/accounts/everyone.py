@@ -13,6 +13,9 @@ from aed.accounts.models import Person, Region, SignIn
 from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, csrf_token
+from aed.notifications.actions import Notice, put_to_endpoint
+from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
+from aed.notifications.rules import Channel
 from aed.registry.models import Estate
 from aed.responders.models import Certificate
 from aed.training.actions import results
@@ -90,6 +93,8 @@ def build(session: Session) -> Everyone:
     number = awarded(session, make.training(session, course, estate=estate))
     policy = make.policy(session, of=estate)
     check = make.check(session, device).check
+    group = EndpointGiven("gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x")
+    gate_group = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
     everyone.known = {
         "policy_id": policy.id,
         "check_id": check.id,
@@ -120,6 +125,9 @@ def build(session: Session) -> Everyone:
         "y": 6744,
         "person_id": resident.id,
         "grant_id": grant.id,
+        "name": gate_group.name,
+        "message_id": put_to_endpoint(session, gate_group, Notice("Due", "到期"), NOW).id,
+        "job": "feeds",
     }
 
     def token(role: Role, *, writes: bool = True, **place: Estate | Region) -> dict[str, str]:
