@@ -132,7 +132,11 @@ class _Bounded(httpx2.BaseTransport):
     """Whole answers, of a size and within a time, however slowly they come."""
 
     def __init__(self, seconds: float) -> None:
-        self._inner = httpx2.HTTPTransport(verify=httpx2.create_ssl_context(), trust_env=False)
+        self._inner = httpx2.HTTPTransport(
+            verify=httpx2.create_ssl_context(),
+            trust_env=False,
+            limits=httpx2.Limits(max_keepalive_connections=0),  # none is kept that it may have closed
+        )
         self._end = time.monotonic() + seconds
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:

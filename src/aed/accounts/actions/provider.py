@@ -153,8 +153,8 @@ def _whose(session: Session, found: Vouched, *, adds_people: bool, at: datetime)
         return person
     if not adds_people or found.name is None:
         raise NotSignedIn(
-            "The identity provider vouches for you, but nobody here has that number or e-mail address. Ask an "
-            "administrator to put it into your entry, then sign in again."
+            "The identity provider vouches for you, but nobody here has that number or e-mail address. Ask "
+            "an administrator to put it into your entry, then sign in again."
         )
     person = Person(name=found.name, phone=found.phone, language="zh")
     session.add(person)

@@ -197,7 +197,9 @@ _COUNT_ONE: Final = text(
 
 def count_one(database: Database, way: Way, *, address: str, at: datetime, phone: str | None = None) -> None:
     """One more try, kept whatever comes of it. Raises TooBusy when that is too many."""
-    counted = [("address", address_key(address), FOR_AN_ADDRESS[way])]
+    counted: list[tuple[str, str, tuple[Limit, ...]]] = [
+        ("address", address_key(address), FOR_AN_ADDRESS[way])
+    ]
     if phone is not None:
         counted.insert(0, ("account", account_key(phone), FOR_AN_ACCOUNT[way]))
     is_within = True

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -31,7 +31,9 @@ _places = threading.BoundedSemaphore(AT_ONCE)
 """A provider that is slow keeps so many waiting, and never those who look something up."""
 # A page of this site: neither another host (//…) nor a scheme.
 OWN_PAGE: Final = r"^/([A-Za-z0-9._~-][A-Za-z0-9._~/?=&%-]*)?$"
-_ELSEWHERE: Final = {303: {"description": "The browser goes on to another page"}}
+_ELSEWHERE: Final[dict[int | str, dict[str, Any]]] = {
+    303: {"description": "The browser goes on to another page"}
+}
 
 
 @contextmanager
