@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -69,6 +70,9 @@ class IssuerAccess(BaseModel):
         return self
 
 
+BACK_FROM_PROVIDER: Final = "/v1/sign-in/provider/back"
+
+
 class SignInProvider(BaseModel):
     """An operator's own OpenID provider (`aed.accounts.actions.provider`)."""
 
@@ -84,6 +88,31 @@ class SignInProvider(BaseModel):
         False, description="Somebody whom it vouches for and nobody knows is added, without any role"
     )
     seconds: float = Field(10.0, gt=0, le=60, description="It is given up after so long")
+
+    @property
+    def is_set_up(self) -> bool:
+        return bool(self.url)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if len({bool(each) for each in (self.url, self.client_id, self.redirect_url)}) > 1:
+            raise ValueError("url, client_id and redirect_url are given together, or none of them")
+        for name in ("url", "redirect_url"):
+            if getattr(self, name) and not is_private_from_others(getattr(self, name)):
+                raise ValueError(f"{name} begins with https:// (http:// only on this machine itself)")
+        if self.redirect_url and not self.redirect_url.endswith(BACK_FROM_PROVIDER):
+            raise ValueError(f"redirect_url ends with {BACK_FROM_PROVIDER}")
+        return self
+
+
+def is_private_from_others(url: str) -> bool:
+    """Whether nobody on the way can read what is sent there."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    is_here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_here))
 
 
 class Reminding(BaseModel):

@@ -93,7 +93,9 @@ def build(session: Session) -> Everyone:
     number = awarded(session, make.training(session, course, estate=estate))
     policy = make.policy(session, of=estate)
     check = make.check(session, device).check
-    group = EndpointGiven("gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x")
+    group = EndpointGiven(
+        "gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
+    )
     gate_group = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
     everyone.known = {
         "policy_id": policy.id,

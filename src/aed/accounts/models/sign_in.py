@@ -48,6 +48,8 @@ class ProviderRequest(Table):
     nonce: Mapped[str] = mapped_column(String(64))
     verifier: Mapped[str] = mapped_column(String(128))
     """PKCE's."""
+    return_to: Mapped[str | None] = mapped_column(String(500))
+    """The page, of this site, to which the browser goes once it is signed in."""
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 

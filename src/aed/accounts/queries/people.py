@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, column, exists, false, or_, select, table, true
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Account, Person, PersonChange, RoleGrant, SignIn
+from aed.accounts.models import Account, Identity, Person, PersonChange, RoleGrant, SignIn
 from aed.accounts.queries.regions import regions_below
 from aed.accounts.rules import Viewer
 from aed.accounts.rules.roles import HeldRole, Holding
@@ -107,6 +107,35 @@ def account_by_phone(session: Session, phone: str) -> tuple[Account, Person] | N
         select(Account, Person).join(Person, Person.id == Account.person_id).where(Account.phone == phone)
     ).first()
     return None if row is None else (row[0], row[1])
+
+
+def account_by_email(session: Session, email: str) -> tuple[Account, Person] | None:
+    """The account of an address, in small letters.
+
+    visibility: an identity provider has verified that it is the asker's own.
+    """
+    row = session.execute(
+        select(Account, Person).join(Person, Person.id == Account.person_id).where(Account.email == email)
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+def person_by_identity(session: Session, provider: str, subject: str) -> Person | None:
+    """Who that is here to whom the provider gave that subject.
+
+    visibility: the provider vouches that it is the asker.
+    """
+    return session.scalar(
+        select(Person)
+        .join(Identity, Identity.person_id == Person.id)
+        .where(Identity.provider == provider, Identity.subject == subject)
+    )
+
+
+def identities_of(session: Session, viewer: Viewer, person_id: int) -> Sequence[Identity]:
+    """By which providers' word the person signs in, in order of time. Raises NotFound."""
+    known, _account = person(session, viewer, person_id)
+    return session.scalars(select(Identity).where(Identity.person_id == known.id).order_by(Identity.id)).all()
 
 
 def account_of(session: Session, person_id: int) -> Account | None:

@@ -238,6 +238,7 @@ def upgrade() -> None:
         sa.Column("browser_hash", sa.String(length=64), nullable=False),
         sa.Column("nonce", sa.String(length=64), nullable=False),
         sa.Column("verifier", sa.String(length=128), nullable=False),
+        sa.Column("return_to", sa.String(length=500), nullable=True),
         sa.Column("expires_at", MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("state_hash", name=op.f("pk_provider_requests")),
     )
@@ -251,7 +252,10 @@ def upgrade() -> None:
 def _keep_calling() -> None:
     """Who was called before is called afterwards: what was awarded here is verified, what lists brought is
     documented, and where there are such ones the topmost regions say that this is enough. An administrator
-    says otherwise once the rosters of the issuers are in."""
+    says otherwise once the rosters of the issuers are in.
+
+    visibility: for the migration.
+    """
     op.execute("UPDATE certificates SET trust = 'verified' WHERE is_awarded")
     listed = "EXISTS (SELECT 1 FROM certificates WHERE trust = 'documented')"
     op.execute(f"UPDATE regions SET trust_needed = 'documented' WHERE parent_id IS NULL AND {listed}")  # noqa: S608 - no value of anybody's
