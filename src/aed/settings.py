@@ -202,6 +202,35 @@ class WebPush(BaseModel):
     contact: str = Field(
         "mailto:aed@localhost", pattern="^(mailto:|https://)", description="Whom a push service may write to"
     )
+class Trust(BaseModel):
+    """How fast what was confirmed fades (`aed.registry.rules.trust`), and who is asked to confirm it anew."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    readiness_half_life_days: float = Field(
+        35.0, gt=0, description="After so many days half of what a check said of readiness still holds"
+    )
+    # A monthly check and its grace: one that is missed halves what it said.
+    position_half_life_days: float = Field(730.0, gt=0, description="The same of where a device is")
+    hours_half_life_days: float = Field(365.0, gt=0, description="The same of its hours and the way in")
+    # Not known: cabinets move with a refurbishment, hours with a lease; answers to the tasks replace them.
+    ask_below: float = Field(0.5, ge=0, le=1, description="Below this confidence somebody nearby is asked")
+    ask_within_metres: float = Field(500.0, gt=0, description="Nearby: a responder's place within this")
+    ask_every_days: int = Field(14, ge=1, description="Nobody is asked twice within so many days")
+    ask_lapses_days: int = Field(7, ge=1, description="An unanswered task lapses, and another is asked")
+    ask_at_once: int = Field(200, ge=0, description="So many tasks are sent in one run at most; 0: none")
+
+
+class Returns(BaseModel):
+    """How a device that was sent for is asked after (`aed.upkeep.rules.call_out`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ask_after_minutes: int = Field(120, ge=1, description="Then it is asked whether it is back")
+    ask_again_minutes: int = Field(360, ge=1, description="And again after so long, as long as nobody answers")
+    quarantine_after_minutes: int = Field(
+        1440, ge=1, description="After so long without an answer it is offered no more"
+    )  # a day: a night and a working day have passed for whoever was asked
 
 
 class Settings(BaseSettings):
@@ -333,6 +362,8 @@ class Settings(BaseSettings):
     reminding: Reminding = Field(
         default_factory=Reminding, description="When people are reminded of what is due"
     )
+    trust: Trust = Field(default_factory=Trust, description="How fast what was confirmed fades")
+    returns: Returns = Field(default_factory=Returns, description="Asking after devices that were sent for")
 
 
 def load_settings() -> Settings:
