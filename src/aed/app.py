@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import anyio.to_thread
 import structlog
@@ -299,6 +300,10 @@ def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"A body has at most {limit} bytes here.")
 
 
+_SECRET: Final = re.compile(r"(/reminders/told/)[^/]+")
+"""The key in a message's link: whoever reads the log must not be able to answer."""
+
+
 class _AccessLog:
     """One line per request: method, path, status, milliseconds. No query: it may hold a patient's place."""
 
@@ -323,7 +328,7 @@ class _AccessLog:
             log.info(
                 "request",
                 method=scope["method"],
-                path=scope["path"],
+                path=_SECRET.sub(r"\1…", scope["path"]),
                 status=status or 500,  # nothing sent yet: what was raised is answered farther out
                 ms=round((time.perf_counter() - started) * 1000, 2),
             )
