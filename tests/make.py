@@ -371,7 +371,7 @@ def recall(session: Session, *, at: datetime = NOW, **given: Any) -> Recall:
 
 
 def reminded(session: Session, person: Person, of: Device, *, at: datetime) -> tuple[str, int]:
-    """The person is told at that moment that the device's pads are due: the key of the message, the reminder."""
+    """The person is told at that moment that the device's pads are due: the message's key, the reminder."""
     reminder = Reminder(
         device_id=of.id, matter=Matter.PADS, due_on=at.date(), threshold_days=0, found_at=at, addressed_at=at
     )

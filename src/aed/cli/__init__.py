@@ -42,6 +42,7 @@ from aed.cli import (
     people,
     policies,
     register,
+    reminders,
     reviews,
     server,
     templates,
@@ -81,7 +82,9 @@ app.add_typer(people.roles, name="roles")
 app.command("enrol")(training.enrol)
 app.command("due")(upkeep.due)
 app.command("replacements")(upkeep.replacements)
-for name, group in (register.GROUPS | training.GROUPS | policies.GROUPS | upkeep.GROUPS).items():
+for name, group in (
+    register.GROUPS | training.GROUPS | policies.GROUPS | upkeep.GROUPS | reminders.GROUPS
+).items():
     app.add_typer(group, name=name)
 
 
