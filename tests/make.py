@@ -31,6 +31,7 @@ from aed.interchange.rules.review import ReviewKind
 from aed.issuers import actions as issuer_actions
 from aed.issuers.models import Issuer
 from aed.issuers.schemas import IssuerIn
+from aed.notifications.models import Outgoing
 from aed.registry.actions import devices as device_actions
 from aed.registry.actions import estates as estate_actions
 from aed.registry.actions.buildings import BuildingGiven, put_buildings
@@ -43,6 +44,7 @@ from aed.responders.models import Responder
 from aed.responders.queries import Offer
 from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, Trust, wording_in_force
 from aed.responders.schemas.offers import OfferIn
+from aed.settings import Reminding
 from aed.spatial import position_of
 from aed.training.actions import courses as course_actions
 from aed.training.actions import enrolling
@@ -57,11 +59,14 @@ from aed.upkeep.actions import checks as check_actions
 from aed.upkeep.actions import photos as photo_actions
 from aed.upkeep.actions import policies as policy_actions
 from aed.upkeep.actions import recalls as recall_actions
+from aed.upkeep.actions import reminding
 from aed.upkeep.actions import reports as report_actions
 from aed.upkeep.actions.checks import Taken
 from aed.upkeep.formats.photo import picture_without_traces
-from aed.upkeep.models import Check, Photo, Policy, Recall, Report
+from aed.upkeep.models import Check, Photo, Policy, Recall, Reminder, ReminderFor, Report
+from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.quarantine import ReportKind
+from aed.upkeep.rules.reminders import Level
 from aed.upkeep.schemas.checks import CheckIn, ReportIn
 from aed.upkeep.schemas.policies import PolicyIn
 from aed.upkeep.schemas.recalls import RecallIn
@@ -420,6 +425,31 @@ def recall(session: Session, *, at: datetime = NOW, **given: Any) -> Recall:
     return recall_actions.announce_recall(
         session, ADMINISTRATOR, RecallIn.model_validate(fields | given), at=at
     )
+
+
+def reminded(session: Session, person: Person, of: Device, *, at: datetime) -> tuple[str, int]:
+    """The person is told at that moment that the device's pads are due: the message's key, the reminder."""
+    reminder = Reminder(
+        device_id=of.id, matter=Matter.PADS, due_on=at.date(), threshold_days=0, found_at=at, addressed_at=at
+    )
+    session.add(reminder)
+    session.flush()
+    session.add(ReminderFor(reminder_id=reminder.id, person_id=person.id, level=Level.KEEPER))
+    session.flush()
+    always = Reminding(from_hour=0, until_hour=24)
+    reminding.tell(
+        session, after_id=person.id - 1, at=at, by=always, public_url="https://aed.example", most=1
+    )
+    text = session.scalars(
+        select(Outgoing.text_en).where(Outgoing.person_id == person.id).order_by(Outgoing.id.desc())
+    ).first()
+    assert text is not None
+    return key_in(text), reminder.id
+
+
+def key_in(text: str) -> str:
+    """The key in the link of a message of reminders."""
+    return text.rpartition("/")[2].rstrip(".。")
 
 
 def member(of: Estate, *neighbours: Estate, writes: bool = False) -> Viewer:

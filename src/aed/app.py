@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import anyio.to_thread
 import structlog
@@ -156,7 +157,7 @@ def _add_problems(app: FastAPI) -> None:
         if isinstance(error, NotSignedIn):
             headers["WWW-Authenticate"] = 'Bearer realm="aed"'
         if error.status >= 500:
-            log.error("request failed", path=request.url.path, why=error.detail)
+            log.error("request failed", path=loggable(request.url.path), why=error.detail)
         return problem(
             request,
             error.status,
@@ -202,7 +203,7 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> Response:
-        log.error("unexpected error", path=request.url.path, exc_info=error)
+        log.error("unexpected error", path=loggable(request.url.path), exc_info=error)
         return problem(
             request,
             500,
@@ -309,6 +310,14 @@ def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"A body has at most {limit} bytes here.")
 
 
+_SECRET: Final = re.compile(r"(/reminders/told/)[^/]+")
+"""The key in a message's link: whoever reads the log must not be able to answer."""
+
+
+def loggable(path: str) -> str:
+    return _SECRET.sub(r"\1…", path)
+
+
 class _AccessLog:
     """One line per request: method, path, status, milliseconds. No query: it may hold a patient's place."""
 
@@ -333,7 +342,7 @@ class _AccessLog:
             log.info(
                 "request",
                 method=scope["method"],
-                path=scope["path"],
+                path=loggable(scope["path"]),
                 status=status or 500,  # nothing sent yet: what was raised is answered farther out
                 ms=round((time.perf_counter() - started) * 1000, 2),
             )

@@ -202,6 +202,8 @@ class WebPush(BaseModel):
     contact: str = Field(
         "mailto:aed@localhost", pattern="^(mailto:|https://)", description="Whom a push service may write to"
     )
+
+
 class Trust(BaseModel):
     """How fast what was confirmed fades (`aed.registry.rules.trust`), and who is asked to confirm it anew."""
 
@@ -227,7 +229,9 @@ class Returns(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ask_after_minutes: int = Field(120, ge=1, description="Then it is asked whether it is back")
-    ask_again_minutes: int = Field(360, ge=1, description="And again after so long, as long as nobody answers")
+    ask_again_minutes: int = Field(
+        360, ge=1, description="And again after so long, as long as nobody answers"
+    )
     quarantine_after_minutes: int = Field(
         1440, ge=1, description="After so long without an answer it is offered no more"
     )  # a day: a night and a working day have passed for whoever was asked

@@ -8,6 +8,7 @@ from datetime import date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed import clock
 from aed.accounts.actions.tokens import key_hash
 from aed.accounts.models import Person, Region, SignIn
 from aed.accounts.rules import Role
@@ -97,7 +98,10 @@ def build(session: Session) -> Everyone:
         "gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
     )
     gate_group = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
+    message_key, reminder_id = make.reminded(session, resident, device, at=clock.now())
     everyone.known = {
+        "message_key": message_key,
+        "reminder_id": reminder_id,
         "policy_id": policy.id,
         "check_id": check.id,
         "check_key": check.key,

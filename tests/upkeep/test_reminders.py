@@ -18,7 +18,7 @@ from aed.registry.rules.device import ConsumableKind
 from aed.registry.schemas.devices import ConsumableIn
 from aed.settings import Reminding
 from aed.upkeep import jobs
-from aed.upkeep.actions import reminders
+from aed.upkeep.actions import reminding
 from aed.upkeep.models import Reminder
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.reminders import Answer
@@ -194,10 +194,10 @@ def answered(database: Database, name: str, said: Answer, *, at: datetime) -> No
             .order_by(Outgoing.id.desc())
         ).first()
     assert text is not None
-    key = text.rpartition("/")[2].rstrip(".")
+    key = make.key_in(text)
     with transaction(database) as session:
-        for told in reminders.told_by(session, key):
-            reminders.answer(session, key, reminder_id=told.reminder_id, said=said, at=at)
+        for told in reminding.told_by(session, key, at=at):
+            reminding.answer(session, key, reminder_id=told.reminder_id, said=said, at=at)
 
 
 def test_not_me_goes_one_level_up_at_once_and_leaves_the_first_alone(

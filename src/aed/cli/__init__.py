@@ -56,6 +56,7 @@ from aed.cli import (
     people,
     policies,
     register,
+    reminders,
     responders,
     reviews,
     server,
@@ -108,6 +109,7 @@ for groups in (
     calendars.GROUPS,
     policies.GROUPS,
     upkeep.GROUPS,
+    reminders.GROUPS,
 ):
     for name, group in groups.items():
         app.add_typer(group, name=name)

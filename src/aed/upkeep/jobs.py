@@ -13,11 +13,12 @@ from aed.accounts.rules import Role, Scope, Viewer
 from aed.db import Database, alone, transaction
 from aed.registry.models import Device
 from aed.settings import Reminding
-from aed.upkeep.actions import reminders
+from aed.upkeep.actions import addressing, reminders, reminding
 from aed.upkeep.actions.recalls import apply_open_recalls
 from aed.upkeep.actions.reports import forget_addresses
 from aed.upkeep.queries.due import duties_of
-from aed.upkeep.queries.reminders import WhoHears, kept_devices
+from aed.upkeep.queries.reminders import kept_devices
+from aed.upkeep.queries.who_hears import WhoHears
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.reminders import EXPIRING, REMINDED, thresholds_before
 
@@ -81,7 +82,7 @@ def send_reminders(database: Database, now: datetime, *, by: Reminding, public_u
     while True:
         with transaction(database) as session:
             alone(session, "reminder run")
-            one = reminders.address(session, WhoHears(session), at=now, by=by, most=_REMINDERS)
+            one = addressing.address(session, WhoHears(session), at=now, by=by, most=_REMINDERS)
         told = replace(told, addressed=told.addressed + one.reminders, nobody=told.nobody + one.nobody)
         if one.reminders < _REMINDERS:
             break
@@ -89,7 +90,7 @@ def send_reminders(database: Database, now: datetime, *, by: Reminding, public_u
     while True:
         with transaction(database) as session:
             alone(session, "reminder run")
-            some = reminders.tell(
+            some = reminding.tell(
                 session, after_id=last_id, at=now, by=by, public_url=public_url, most=_PEOPLE
             )
         if some.last_id == 0:

@@ -304,6 +304,12 @@ class Reminder(Table):
             postgresql_where=text("closed_at IS NULL"),
             sqlite_where=text("closed_at IS NULL"),
         ),
+        Index(
+            "ix_reminders_unaddressed",
+            "id",
+            postgresql_where=text("closed_at IS NULL AND addressed_at IS NULL"),
+            sqlite_where=text("closed_at IS NULL AND addressed_at IS NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -334,6 +340,23 @@ class ReminderMessage(Table):
     put_at: Mapped[datetime]
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     """Of the key in the link: whoever has it may answer, no more."""
+
+
+class ReminderPreference(Table):
+    """How somebody wants to be reminded, where that is not as the network does."""
+
+    __tablename__ = "reminder_preferences"
+    __table_args__ = (
+        CheckConstraint("(from_hour IS NULL) = (until_hour IS NULL)", name="both_hours"),
+        CheckConstraint("from_hour >= 0 AND from_hour < until_hour AND until_hour <= 24", name="hours"),
+        CheckConstraint("days_before BETWEEN 0 AND 366", name="days_before"),
+    )
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
+    from_hour: Mapped[int | None]
+    until_hour: Mapped[int | None]
+    days_before: Mapped[int | None]
+    """Not earlier than so many days before the last one; None: as early as anybody."""
 
 
 class ReminderFor(Table):

@@ -57,6 +57,30 @@ def upgrade() -> None:
         postgresql_where=sa.text("closed_at IS NULL"),
         sqlite_where=sa.text("closed_at IS NULL"),
     )
+    op.create_index(
+        "ix_reminders_unaddressed",
+        "reminders",
+        ["id"],
+        postgresql_where=sa.text("closed_at IS NULL AND addressed_at IS NULL"),
+        sqlite_where=sa.text("closed_at IS NULL AND addressed_at IS NULL"),
+    )
+    op.create_table(
+        "reminder_preferences",
+        sa.Column("person_id", KEY, autoincrement=False, nullable=False),
+        sa.Column("from_hour", sa.Integer(), nullable=True),
+        sa.Column("until_hour", sa.Integer(), nullable=True),
+        sa.Column("days_before", sa.Integer(), nullable=True),
+        sa.CheckConstraint(
+            "(from_hour IS NULL) = (until_hour IS NULL)", name=op.f("ck_reminder_preferences_both_hours")
+        ),
+        sa.CheckConstraint(
+            "from_hour >= 0 AND from_hour < until_hour AND until_hour <= 24",
+            name=op.f("ck_reminder_preferences_hours"),
+        ),
+        sa.CheckConstraint("days_before BETWEEN 0 AND 366", name=op.f("ck_reminder_preferences_days_before")),
+        refers("reminder_preferences", "person_id", "people"),
+        sa.PrimaryKeyConstraint("person_id", name=op.f("pk_reminder_preferences")),
+    )
     op.create_table(
         "reminder_messages",
         sa.Column("id", KEY, nullable=False),
@@ -102,5 +126,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("reminders_for")
     op.drop_table("reminder_messages")
+    op.drop_table("reminder_preferences")
     op.drop_table("reminders")
     op.drop_index("ix_consumables_expiring", "consumables")

@@ -9,11 +9,9 @@ import structlog
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
-from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Language
-from aed.accounts.rules.phone import e164
-from aed.errors import InvalidInput
 from aed.notifications import actions as outbox
+from aed.notifications.actions import Notice
 from aed.registry.models import Device
 from aed.upkeep.queries.keepers import told_of_devices
 from aed.upkeep.rules.number import short_number
@@ -28,30 +26,19 @@ def tell_keepers(
 ) -> int:
     """One message to each who keeps one of the devices (or manages its estate), but not to whoever did it.
 
-    How many were told. A keeper whose number no message can reach is a line in the log. The devices' estates
-    and regions are loaded.
+    How many were told. A keeper to whom there is no way is a line in the log. The devices' estates and
+    regions are loaded.
     """
     told = 0
     for person, theirs in told_of_devices(session, devices):
         if person.id == who.person_id:
             continue
-        try:
-            phone = e164(person.phone or "", country=theirs[0].region.country)
-        except InvalidInput as error:
-            log.warning("keeper cannot be told", person=person.id, why=error.detail)
-            continue
-        outbox.put(
-            session,
-            Message(
-                person_id=person.id,
-                channel=person.channel,
-                phone=phone,
-                language=Language(person.language),
-                text_en=f"{_named(theirs, Language.EN)}: {en}",
-                text_zh=f"{_named(theirs, Language.ZH)}：{zh}",
-            ),
-            at,
+        notice = Notice(
+            text_en=f"{_named(theirs, Language.EN)}: {en}", text_zh=f"{_named(theirs, Language.ZH)}：{zh}"
         )
+        if not outbox.tell(session, person.id, notice, at, country=theirs[0].region.country):
+            log.warning("keeper cannot be told", person=person.id)
+            continue
         told += 1
     return told
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -17,18 +17,18 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    tuple_,
 )
 from sqlalchemy.orm import Session, aliased
 
-from aed.accounts.models import Person, Region, RoleGrant
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.models import Region
+from aed.accounts.rules import Viewer
 from aed.db import days_between
-from aed.errors import NotFound
 from aed.registry.models import Consumable, Device, Estate
 from aed.registry.rules.device import ConsumableState, DeviceState
 from aed.settings import Reminding
+from aed.sharing.queries import of_the_house, visible_to
 from aed.upkeep.models import Reminder, ReminderFor, ReminderMessage
+from aed.upkeep.queries.regions import in_region
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.reminders import EXPIRING, Answer, Level, thresholds_before
 
@@ -131,292 +131,77 @@ def reminders_of(session: Session, device_ids: Sequence[int]) -> Sequence[Remind
     ).all()
 
 
-# --- whom to tell ---------------------------------------------------------------------------------------
+# --- for whoever looks after them -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Unaddressed:
-    """A reminder of which it has not been decided whom it is for."""
+class ToldOne:
+    """One who was told, or is to be."""
 
-    id: int
-    device_id: int
-    matter: Matter
-    due_on: date
-    threshold_days: int
-    keeper_id: int | None
-    """Where the keeper has a number."""
-    estate_id: int | None
-    region_id: int
+    level: Level
+    told_at: datetime | None
+    answer: Answer | None
+    answered_at: datetime | None
 
 
-def unaddressed(session: Session, *, limit: int) -> list[Unaddressed]:
-    """The oldest first.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A reminder with the device in words, and what came of it."""
 
-    visibility: for the timetable, which tells those who keep the devices.
-    """
-    rows = session.execute(
-        select(
-            Reminder.id,
-            Reminder.device_id,
-            Reminder.matter,
-            Reminder.due_on,
-            Reminder.threshold_days,
-            Person.id,
-            Device.estate_id,
-            Device.region_id,
-        )
+    reminder: Reminder
+    estate: Estate | None
+    device: Device
+    told: list[ToldOne]
+
+
+def reminders(
+    session: Session,
+    viewer: Viewer,
+    *,
+    limit: int,
+    after_id: int = 0,
+    device_id: int | None = None,
+    estate_id: int | None = None,
+    region: str | None = None,
+    also_closed: bool = False,
+) -> list[Listed]:
+    """A page in order of id, of devices whose upkeep is the viewer's business. Two statements."""
+    asked = (
+        select(Reminder, Estate, Device)
         .join(Device, Device.id == Reminder.device_id)
-        .outerjoin(Person, and_(Person.id == Device.keeper_id, Person.phone.is_not(None)))
-        .where(Reminder.closed_at.is_(None), Reminder.addressed_at.is_(None))
+        .outerjoin(Estate, Estate.id == Device.estate_id)
+        .where(visible_to(viewer, Device), of_the_house(viewer, Device), Reminder.id > after_id)
         .order_by(Reminder.id)
         .limit(limit)
     )
-    return [Unaddressed(*row) for row in rows]
+    if device_id is not None:
+        asked = asked.where(Reminder.device_id == device_id)
+    if estate_id is not None:
+        asked = asked.where(Device.estate_id == estate_id)
+    if region is not None:
+        asked = asked.where(in_region(session, region))
+    if not also_closed:
+        asked = asked.where(Reminder.closed_at.is_(None))
+    rows = session.execute(asked).all()
+    told = _told_of(session, [reminder.id for reminder, _, _ in rows])
+    return [Listed(reminder, estate, device, told[reminder.id]) for reminder, estate, device in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What somebody answered to an earlier reminder of the same matter."""
-
-    person_id: int
-    answer: Answer
-    answered_at: datetime
-    due_on: date
-
-
-def said_before(session: Session, found: Collection[Unaddressed]) -> dict[tuple[int, Matter], list[Said]]:
-    """By device and matter what was answered until now.
-
-    visibility: for the timetable.
-    """
+def _told_of(session: Session, reminder_ids: Sequence[int]) -> dict[int, list[ToldOne]]:
+    """visibility: of reminders that the viewer may read; by level, without names."""
+    found: dict[int, list[ToldOne]] = defaultdict(list)
     rows = session.execute(
         select(
-            Reminder.device_id,
-            Reminder.matter,
-            ReminderFor.person_id,
+            ReminderFor.reminder_id,
+            ReminderFor.level,
+            ReminderMessage.put_at,
             ReminderFor.answer,
             ReminderFor.answered_at,
-            Reminder.due_on,
         )
-        .join(Reminder, Reminder.id == ReminderFor.reminder_id)
-        .where(
-            Reminder.device_id.in_(sorted({each.device_id for each in found})),
-            ReminderFor.answer.is_not(None),
-        )
+        .outerjoin(ReminderMessage, ReminderMessage.id == ReminderFor.message_id)
+        .where(ReminderFor.reminder_id.in_(reminder_ids))
+        .order_by(ReminderFor.reminder_id, ReminderFor.person_id)
     )
-    said: dict[tuple[int, Matter], list[Said]] = defaultdict(list)
-    for device_id, matter, person_id, answer, answered_at, due_on in rows:
-        if answer is not None and answered_at is not None:
-            said[device_id, matter].append(Said(person_id, answer, answered_at, due_on))
-    return said
-
-
-def addressed_already(session: Session, reminder_ids: Sequence[int]) -> set[tuple[int, int]]:
-    """(reminder, person) of whom these are for already.
-
-    visibility: for the timetable.
-    """
-    rows = session.execute(
-        select(ReminderFor.reminder_id, ReminderFor.person_id).where(
-            ReminderFor.reminder_id.in_(reminder_ids)
-        )
-    )
-    return {(reminder_id, person_id) for reminder_id, person_id in rows}
-
-
-class WhoHears:
-    """Who is to be told of devices, by level. Read once for all of them: two statements."""
-
-    def __init__(self, session: Session) -> None:
-        """visibility: for messages to these very people; whoever has no number can be told nothing."""
-        self._above = {
-            region.id: region.parent_id for region in session.execute(select(Region.id, Region.parent_id))
-        }
-        self._on_estates: dict[tuple[HeldRole, int], list[int]] = defaultdict(list)
-        self._on_regions: dict[tuple[HeldRole, int], list[int]] = defaultdict(list)
-        self._everywhere: list[int] = []
-        grants = session.execute(
-            select(RoleGrant.person_id, RoleGrant.role, RoleGrant.estate_id, RoleGrant.region_id)
-            .join(Person, Person.id == RoleGrant.person_id)
-            .where(
-                RoleGrant.revoked_at.is_(None),
-                RoleGrant.role.in_([HeldRole.KEEPER, HeldRole.ESTATE_MANAGER, HeldRole.ADMINISTRATOR]),
-                Person.phone.is_not(None),
-            )
-            .order_by(RoleGrant.id)
-        )
-        for grant in grants:
-            if grant.estate_id is not None:
-                self._on_estates[grant.role, grant.estate_id].append(grant.person_id)
-            elif grant.region_id is not None:
-                self._on_regions[grant.role, grant.region_id].append(grant.person_id)
-            else:
-                self._everywhere.append(grant.person_id)
-
-    def at(
-        self, level: Level, *, keeper_id: int | None, estate_id: int | None, region_id: int
-    ) -> Sequence[int]:
-        """Of the level itself, in order; nobody where nobody holds the role."""
-        match level:
-            case Level.KEEPER:
-                if keeper_id is not None:
-                    return [keeper_id]
-                return self._on_estates[HeldRole.KEEPER, estate_id] if estate_id is not None else []
-            case Level.MANAGER:
-                if estate_id is not None and (theirs := self._on_estates[HeldRole.ESTATE_MANAGER, estate_id]):
-                    return theirs
-                return self._nearest(HeldRole.ESTATE_MANAGER, region_id)
-            case Level.REGION:
-                return self._nearest(HeldRole.ADMINISTRATOR, region_id) or self._everywhere
-
-    def _nearest(self, role: HeldRole, region_id: int) -> Sequence[int]:
-        here: int | None = region_id
-        while here is not None:
-            if theirs := self._on_regions[role, here]:
-                return theirs
-            here = self._above.get(here)
-        return []
-
-
-# --- what to tell them ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Somebody for whom something waits, and where."""
-
-    id: int
-    time_zone: str
-    country: str
-
-
-def people_to_tell(session: Session, *, after_id: int, limit: int) -> Sequence[Waiting]:
-    """In order of id; of whoever keeps devices in two time zones, one of them holds.
-
-    visibility: for messages to these very people.
-    """
-    rows = session.execute(
-        select(ReminderFor.person_id, func.min(time_zone()), func.min(Region.country))
-        .join(Reminder, Reminder.id == ReminderFor.reminder_id)
-        .join(Device, Device.id == Reminder.device_id)
-        .join(Region, Region.id == Device.region_id)
-        .outerjoin(Estate, Estate.id == Device.estate_id)
-        .where(
-            ReminderFor.message_id.is_(None),
-            Reminder.closed_at.is_(None),
-            ReminderFor.person_id > after_id,
-        )
-        .group_by(ReminderFor.person_id)
-        .order_by(ReminderFor.person_id)
-        .limit(limit)
-    )
-    return [Waiting(*row) for row in rows]
-
-
-def told_on(session: Session, days: Collection[tuple[int, date]]) -> set[tuple[int, date]]:
-    """Those (person, day) on which there was a message already.
-
-    visibility: for messages to these very people.
-    """
-    rows = session.execute(
-        select(ReminderMessage.person_id, ReminderMessage.day).where(
-            tuple_(ReminderMessage.person_id, ReminderMessage.day).in_(list(days))
-        )
-    )
-    return {(person_id, day) for person_id, day in rows}
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One reminder that a person hears or heard, with the device in words."""
-
-    reminder_id: int
-    person_id: int
-    device_id: int
-    matter: Matter
-    due_on: date
-    where_en: str
-    where_zh: str
-    answer: Answer | None
-    is_open: bool
-
-
-def waiting_for(session: Session, person_ids: Sequence[int]) -> dict[int, list[Told]]:
-    """By person what is to be told and has not been.
-
-    visibility: for messages to these very people.
-    """
-    found: dict[int, list[Told]] = defaultdict(list)
-    waits = and_(ReminderFor.message_id.is_(None), Reminder.closed_at.is_(None))
-    for told in _told(session, and_(ReminderFor.person_id.in_(person_ids), waits)):
-        found[told.person_id].append(told)
+    for reminder_id, level, told_at, answer, answered_at in rows:
+        found[reminder_id].append(ToldOne(level, told_at, answer, answered_at))
     return found
-
-
-def message_by_key(session: Session, key_hash: str) -> ReminderMessage:
-    """Raises NotFound for a key that no message has.
-
-    visibility: whoever has the key was sent it.
-    """
-    found = session.scalar(select(ReminderMessage).where(ReminderMessage.key_hash == key_hash))
-    if found is None:
-        raise NotFound("There is no such reminder: use the link of your latest message.", field="key")
-    return found
-
-
-def told_in(session: Session, message: ReminderMessage) -> list[Told]:
-    """What the message told of, the longest overdue first.
-
-    visibility: whoever has the key was sent it.
-    """
-    told = _told(session, ReminderFor.message_id == message.id)
-    return sorted(told, key=lambda each: (each.due_on, each.device_id, each.matter))
-
-
-def _told(session: Session, asked: ColumnElement[bool]) -> list[Told]:
-    """visibility: the caller says of whom."""
-    rows = session.execute(
-        select(
-            Reminder.id,
-            ReminderFor.person_id,
-            Reminder.device_id,
-            Reminder.matter,
-            Reminder.due_on,
-            Estate.name_en,
-            Estate.name_zh,
-            Device.place_en,
-            Device.place_zh,
-            ReminderFor.answer,
-            Reminder.closed_at.is_(None),
-        )
-        .join(Reminder, Reminder.id == ReminderFor.reminder_id)
-        .join(Device, Device.id == Reminder.device_id)
-        .outerjoin(Estate, Estate.id == Device.estate_id)
-        .where(asked)
-    )
-    return [
-        Told(
-            reminder_id,
-            person_id,
-            device_id,
-            matter,
-            due_on,
-            " ".join(each for each in (estate_en, place_en or place_zh) if each),
-            " ".join(each for each in (estate_zh, place_zh or place_en) if each),
-            answer,
-            is_open,
-        )
-        for (
-            reminder_id,
-            person_id,
-            device_id,
-            matter,
-            due_on,
-            estate_en,
-            estate_zh,
-            place_en,
-            place_zh,
-            answer,
-            is_open,
-        ) in rows
-    ]

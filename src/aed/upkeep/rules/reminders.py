@@ -40,6 +40,29 @@ class Answer(StrEnum):
     """Not before the next week, unless it is the last day."""
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerWords:
+    """What stands on its button, and what is said to whoever taps it."""
+
+    en: str
+    zh: str
+    said: tuple[str, str]
+    """English, Chinese."""
+
+
+ANSWERS: Final = {
+    Answer.DONE: AnswerWords(
+        "Done", "已完成", ("Thank you. A check of the device will confirm it.", "谢谢，巡检设备后即可确认。")
+    ),
+    Answer.NOT_ME: AnswerWords("Not me", "不归我管", ("The next in charge is told.", "将转告上一级负责人。")),
+    Answer.LATER: AnswerWords(
+        "Later",
+        "稍后",
+        ("You hear nothing for a week, but on the last day.", "一周内不再提醒，到期当天除外。"),
+    ),
+}
+
+
 def thresholds_before(matter: Matter, by: Reminding) -> tuple[int, ...]:
     """Days before the last day on which somebody is reminded, the longest first; the last one is 0.
 
@@ -74,9 +97,22 @@ def level(days: int, by: Reminding) -> Level:
     return Level.MANAGER if days <= by.manager_from_days else Level.KEEPER
 
 
-def is_by_day(at: datetime, time_zone: str, by: Reminding) -> bool:
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Of a day: from the first minute of `since` to the first of `until`."""
+
+    since: int
+    until: int
+
+
+def hours_of(by: Reminding, *, own: Hours | None) -> Hours:
+    """When somebody may be written to: within the own hours, where there are any."""
+    return own or Hours(by.from_hour, by.until_hour)
+
+
+def is_by_day(at: datetime, time_zone: str, hours: Hours) -> bool:
     """Whether people there may be written to at that moment: not at night."""
-    return by.from_hour <= at.astimezone(ZoneInfo(time_zone)).hour < by.until_hour
+    return hours.since <= at.astimezone(ZoneInfo(time_zone)).hour < hours.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +148,13 @@ def words(reminded: Collection[Reminded], *, link: str | None) -> tuple[str, str
     if link is not None:
         en.append(f"Answer here: {link}")
         zh.append(f"回复：{link}")
-    count = len(lines)
-    head = "1 thing is" if count == 1 else f"{count} things are"
-    return f"AED: {head} due. " + "; ".join(en) + ".", f"AED：{count}项待办。" + "；".join(zh) + "。"
+    head_en, head_zh = subject(len(lines))
+    return f"{head_en}. " + "; ".join(en) + ".", f"{head_zh}。" + "；".join(zh) + "。"
+
+
+def subject(count: int) -> tuple[str, str]:
+    """What stands over a message of so many things: English, Chinese."""
+    return "AED: 1 thing is due" if count == 1 else f"AED: {count} things are due", f"AED：{count}项待办"
 
 
 def _when_en(each: Reminded) -> str:
