@@ -31,21 +31,30 @@ from aed.geo import Position
 from aed.interchange.models import Review, SourceRecord
 from aed.interchange.rules.claims import digest_of
 from aed.interchange.rules.review import ReviewKind
+from aed.issuers import actions as issuer_actions
+from aed.issuers.models import Issuer
+from aed.issuers.schemas import IssuerIn
+from aed.notifications.models import Outgoing
 from aed.registry.actions import devices as device_actions
 from aed.registry.actions import estates as estate_actions
-from aed.registry.models import Change, Device, Estate, Gate
+from aed.registry.actions.buildings import BuildingGiven, put_buildings
+from aed.registry.models import Building, Change, Device, Estate, Gate
 from aed.registry.rules.device import ConsumableKind
 from aed.registry.schemas.devices import ConsumableIn, DeviceIn
 from aed.registry.schemas.estates import EstateIn, GateIn
-from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
+from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, offering, put_responder
 from aed.responders.models import Responder
-from aed.responders.rules import CertificateKind, PlaceKind
-from aed.settings import Returns
+from aed.responders.queries import Offer
+from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, Trust, wording_in_force
+from aed.responders.schemas.offers import OfferIn
+from aed.settings import Reminding, Returns
 from aed.spatial import position_of
 from aed.training.actions import courses as course_actions
 from aed.training.actions import enrolling
 from aed.training.actions import sessions as session_actions
+from aed.training.actions.calendars import create_address
 from aed.training.models import Course, Enrolment, TrainingSession
+from aed.training.rules.calendar import CalendarKind
 from aed.training.schemas.courses import CourseIn
 from aed.training.schemas.enrolments import EnrolmentIn
 from aed.training.schemas.sessions import SessionIn
@@ -54,12 +63,25 @@ from aed.upkeep.actions import checks as check_actions
 from aed.upkeep.actions import photos as photo_actions
 from aed.upkeep.actions import policies as policy_actions
 from aed.upkeep.actions import recalls as recall_actions
+from aed.upkeep.actions import reminding
 from aed.upkeep.actions import reports as report_actions
 from aed.upkeep.actions.checks import Taken
 from aed.upkeep.formats.photo import picture_without_traces
-from aed.upkeep.models import CallOut, Check, Errand, Photo, Policy, Recall, Report
+from aed.upkeep.models import (
+    CallOut,
+    Check,
+    Errand,
+    Photo,
+    Policy,
+    Recall,
+    Reminder,
+    ReminderFor,
+    Report,
+)
+from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.facts import Fact
 from aed.upkeep.rules.quarantine import ReportKind
+from aed.upkeep.rules.reminders import Level
 from aed.upkeep.schemas.call_outs import CallOutIn
 from aed.upkeep.schemas.checks import CheckIn, ReportIn
 from aed.upkeep.schemas.policies import PolicyIn
@@ -143,6 +165,14 @@ def gate(session: Session, estate: Estate, *, at: Position, **given: Any) -> Gat
     )
 
 
+def building(session: Session, of: Estate, *, at: Position, **given: Any) -> Building:
+    number = next(_numbers)
+    fields: dict[str, Any] = {"name_en": f"Building {number}", "name_zh": f"{number}幢", "floors": 6}
+    made = BuildingGiven("test", str(number), of.id, position=at, **fields | given)
+    put_buildings(session, ADMINISTRATOR, [made])
+    return session.scalars(select(Building).where(Building.source_id == str(number))).one()
+
+
 def device(
     session: Session,
     *,
@@ -183,6 +213,11 @@ def responder(
     paused_until: datetime | None = None,
     also_at: Iterable[Position] = (),
     estate_id: int | None = None,
+    trust: Trust | None = Trust.VERIFIED,
+    issuer: str = "Test issuer",
+    name: str | None = None,
+    phone: str | None = None,
+    number_on_card: str | None = None,
 ) -> int:
     """A responder who may be called at any hour, unless said otherwise; returns the id."""
     number = next(_numbers)
@@ -190,20 +225,50 @@ def responder(
     given = ResponderGiven(
         source="test",
         source_id=str(number),
-        name=f"Responder {number}",
-        phone=f"+86 100 0000 {number % 10000:04d}",
+        name=name or f"Responder {number}",
+        phone=phone or f"+86 100 0000 {number % 10000:04d}",
         language="zh",
         region_id=region(session, in_region).id,
         estate_id=estate_id,
         availability=availability,
         paused_until=paused_until,
-        certificate=CertificateGiven(CertificateKind.CPR_AED, "Test issuer", str(number), None, valid_until),
+        certificate=CertificateGiven(
+            CertificateKind.CPR_AED, issuer, number_on_card or str(number), None, valid_until, trust
+        ),
         places=tuple(PlaceGiven(PlaceKind.HOME, place, 0, place_hours) for place in places),
     )
-    put_responder(session, ADMINISTRATOR, given)
+    put_responder(session, ADMINISTRATOR, given, at=NOW)
     found = session.scalar(select(Responder.id).where(Responder.source_id == str(number)))
     assert found is not None
     return found
+
+
+def issuer(session: Session, code: str = "lake-rc", *, who: Viewer = ADMINISTRATOR, **given: Any) -> Issuer:
+    """A chapter of the Red Cross that sends rosters, with two courses of three years and of two."""
+    fields: dict[str, Any] = {
+        "code": code,
+        "name_en": f"Red Cross {code}",
+        "name_zh": f"红十字会{code}",
+        "kind": "red_cross",
+        "verified_by": "roster",
+        "courses": [
+            {
+                "code": "救护员",
+                "name_en": "First-aider",
+                "name_zh": "救护员",
+                "kind": "first_aid",
+                "validity_months": 36,
+            },
+            {
+                "code": "CPR",
+                "name_en": "CPR and AED",
+                "name_zh": "心肺复苏",
+                "kind": "cpr_aed",
+                "validity_months": 24,
+            },
+        ],
+    }
+    return issuer_actions.create_issuer(session, who, IssuerIn.model_validate(fields | given), at=NOW)
 
 
 def review(session: Session, *, of: Device) -> Review:
@@ -306,6 +371,12 @@ def enrolment(
     return enrolling.enrol(session, who, of.id, EnrolmentIn.model_validate(fields | given), at=at)
 
 
+def calendar(session: Session, *, of: Person) -> tuple[int, str]:
+    """A private address of the person's calendar: its id, and its key."""
+    made, key = create_address(session, ADMINISTRATOR, CalendarKind.PERSON, person_id=of.id, at=NOW)
+    return made.id, key
+
+
 def policy(session: Session, *, of: Estate | None = None, **given: Any) -> Policy:
     """In force from now on: for the estate, the maker and model, or all devices."""
     number = next(_numbers)
@@ -398,6 +469,31 @@ def clock_today() -> date:
     return clock.now().astimezone(ZoneInfo("Asia/Shanghai")).date()
 
 
+def reminded(session: Session, person: Person, of: Device, *, at: datetime) -> tuple[str, int]:
+    """The person is told at that moment that the device's pads are due: the message's key, the reminder."""
+    reminder = Reminder(
+        device_id=of.id, matter=Matter.PADS, due_on=at.date(), threshold_days=0, found_at=at, addressed_at=at
+    )
+    session.add(reminder)
+    session.flush()
+    session.add(ReminderFor(reminder_id=reminder.id, person_id=person.id, level=Level.KEEPER))
+    session.flush()
+    always = Reminding(from_hour=0, until_hour=24)
+    reminding.tell(
+        session, after_id=person.id - 1, at=at, by=always, public_url="https://aed.example", most=1
+    )
+    text = session.scalars(
+        select(Outgoing.text_en).where(Outgoing.person_id == person.id).order_by(Outgoing.id.desc())
+    ).first()
+    assert text is not None
+    return key_in(text), reminder.id
+
+
+def key_in(text: str) -> str:
+    """The key in the link of a message of reminders."""
+    return text.rpartition("/")[2].rstrip(".。")
+
+
 def member(of: Estate, *neighbours: Estate, writes: bool = False) -> Viewer:
     """Someone of an estate, whose neighbourhood has these others."""
     scopes = frozenset(Scope) if writes else frozenset({Scope.READ})
@@ -421,6 +517,19 @@ def person(
     if password is not None:
         passwords.set_password(session, ADMINISTRATOR, made.id, password, at=NOW)
     return made
+
+
+def offer(session: Session, of: Person, *, at: Position = PATIENT, **given: Any) -> Offer:
+    """The person offers to help at that place, at any hour unless said otherwise."""
+    region(session)
+    fields = {
+        "consents": {kind: wording_in_force(kind).version for kind in (ConsentKind.BEING_CALLED,)},
+        "region": "CN-33",
+        "availability": "24/7",
+        "places": [{"kind": "home", "position": {"lat": at.lat, "lon": at.lon}, "hours": "24/7"}],
+    }
+    new = OfferIn.model_validate(fields | given)
+    return offering.offer(session, ADMINISTRATOR, of.id, new, at=NOW)
 
 
 def role(

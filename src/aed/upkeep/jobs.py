@@ -1,24 +1,114 @@
-"""What the timetable runs: recalls reach what was registered since, devices that were sent for are asked
-after, people nearby are asked to confirm, strangers' addresses are forgotten."""
+"""What the timetable runs: what is due is found, people are told by day, recalls reach what is new, devices
+that were sent for are asked after, people nearby are asked to confirm."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
 from typing import Final
+
+from sqlalchemy import select
 
 from aed.accounts.rules import Role, Scope, Viewer
 from aed.db import Database, alone, reads, transaction
-from aed.settings import Returns, Trust
+from aed.registry.models import Device
+from aed.settings import Reminding, Returns, Trust
+from aed.upkeep.actions import addressing, reminders, reminding
 from aed.upkeep.actions.asking import ask_nearby
 from aed.upkeep.actions.call_outs import ask_after
 from aed.upkeep.actions.recalls import apply_open_recalls
 from aed.upkeep.actions.reports import forget_addresses
 from aed.upkeep.queries.call_outs import to_be_asked_after
+from aed.upkeep.queries.due import duties_of
+from aed.upkeep.queries.reminders import kept_devices
+from aed.upkeep.queries.who_hears import WhoHears
 from aed.upkeep.rules.call_out import Outcome
+from aed.upkeep.rules.due import Matter
+from aed.upkeep.rules.reminders import EXPIRING, REMINDED, thresholds_before
 
-ASKED_EVERY: Final = timedelta(hours=1)
-_AT_ONCE: Final = 500
-_TIMETABLE: Final = Viewer(role=Role.ADMINISTRATOR, name="timetable", scopes=frozenset(Scope))
+TIMETABLE: Final = Viewer(role=Role.ADMINISTRATOR, name="timetable", scopes=frozenset(Scope))
+ASKED_EVERY_HOURS: Final = 1
+_CALL_OUTS: Final = 500
+_DEVICES: Final = 2_000
+_REMINDERS: Final = 5_000
+_PEOPLE: Final = 200
+"""So many in a transaction: others write between them."""
+
+
+def remind_of_expiry(database: Database, now: datetime, *, by: Reminding) -> int:
+    """How many thresholds were passed of what expires since the last run. Run twice, it finds none."""
+    with transaction(database) as session:
+        alone(session, "reminder run")
+        return reminders.find_expiring(session, at=now, by=by)
+
+
+def remind_of_checks(database: Database, now: datetime, *, by: Reminding) -> int:
+    """The same of checks, services, and devices that wait to be brought back."""
+    matters: frozenset[Matter] = REMINDED - EXPIRING
+    within_days = max(thresholds_before(matter, by)[0] for matter in matters)
+    found = last_id = 0
+    while True:
+        with transaction(database) as session:
+            alone(session, "reminder run")
+            ids = kept_devices(session, after_id=last_id, limit=_DEVICES)
+            if not ids:
+                return found
+            last_id = ids[-1]
+            chosen = select(Device.id).where(Device.id.in_(ids))  # visibility: the timetable's
+            duties = duties_of(session, TIMETABLE, chosen, at=now, within_days=within_days, matters=matters)
+            days = sorted(ids, key=lambda id_: duties.today[id_])
+            for today, theirs in groupby(days, key=lambda id_: duties.today[id_]):
+                some = frozenset(theirs)
+                found += reminders.find_due(
+                    session,
+                    [due for due in duties.dues if due.device_id in some],
+                    device_ids=sorted(some),
+                    today=today,
+                    at=now,
+                    by=by,
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of a run."""
+
+    messages: int = 0
+    addressed: int = 0
+    nobody: int = 0
+    """Reminders that nobody can be told of: the device has neither keeper, manager nor administrator."""
+    not_now: int = 0
+    """People who hear later: it is night there, or they have heard today."""
+    unreachable: int = 0
+
+
+def send_reminders(database: Database, now: datetime, *, by: Reminding, public_url: str | None) -> Told:
+    """Everyone for whom something waits is told, once a day, by day. Run twice, it tells nobody twice."""
+    told = Told()
+    while True:
+        with transaction(database) as session:
+            alone(session, "reminder run")
+            one = addressing.address(session, WhoHears(session), at=now, by=by, most=_REMINDERS)
+        told = replace(told, addressed=told.addressed + one.reminders, nobody=told.nobody + one.nobody)
+        if one.reminders < _REMINDERS:
+            break
+    last_id = 0
+    while True:
+        with transaction(database) as session:
+            alone(session, "reminder run")
+            some = reminding.tell(
+                session, after_id=last_id, at=now, by=by, public_url=public_url, most=_PEOPLE
+            )
+        if some.last_id == 0:
+            return told
+        last_id = some.last_id
+        told = replace(
+            told,
+            messages=told.messages + some.put,
+            not_now=told.not_now + some.not_now,
+            unreachable=told.unreachable + some.unreachable,
+        )
 
 
 def look_after(database: Database, now: datetime) -> int:
@@ -26,7 +116,7 @@ def look_after(database: Database, now: datetime) -> int:
     falls under a recall once."""
     with transaction(database) as session:
         forget_addresses(session, at=now)
-        return apply_open_recalls(session, _TIMETABLE, at=now)
+        return apply_open_recalls(session, TIMETABLE, at=now)
 
 
 def ask_after_devices(
@@ -36,11 +126,11 @@ def ask_after_devices(
     its own, whose lock on the device sees to it that of two processes one asks."""
     asked = given_up = 0
     with reads(database) as session:
-        waiting = to_be_asked_after(session, at=now, limit=_AT_ONCE)
+        waiting = to_be_asked_after(session, at=now, limit=_CALL_OUTS)
     for call_out_id in waiting:
         with transaction(database) as session:
             outcome = ask_after(
-                session, _TIMETABLE, call_out_id, numbers=numbers, public_url=public_url, at=now
+                session, TIMETABLE, call_out_id, numbers=numbers, public_url=public_url, at=now
             )
         given_up += outcome is Outcome.SILENT
         asked += outcome is None
@@ -54,5 +144,5 @@ def confirm_nearby(database: Database, now: datetime, *, numbers: Trust, public_
         return 0
     with transaction(database) as session:
         alone(session, "asking nearby")
-        run = int(now.timestamp() // ASKED_EVERY.total_seconds())
+        run = int(now.timestamp() // (ASKED_EVERY_HOURS * 3600))
         return ask_nearby(session, at=now, numbers=numbers, public_url=public_url, run=run)

@@ -1,4 +1,4 @@
-"""Policies, checks, quarantines, passers-by's reports, makers' recalls; what is confirmed and asked after."""
+"""Policies, checks, quarantines, reports, recalls; what is confirmed and asked after; reminders."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from aed.db import Key, Table, Versioned, stored_by_value
 from aed.registry.models import Device
 from aed.upkeep.rules.call_out import Outcome
+from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.facts import Fact
 from aed.upkeep.rules.policy import CheckKind
 from aed.upkeep.rules.quarantine import Reason, ReportKind
+from aed.upkeep.rules.reminders import Answer, Level
 from aed.upkeep.rules.states import PolicyState, RecallState, ReportState
 
 
@@ -288,3 +290,97 @@ class DueCalendar(Table):
     """Only what the person keeps."""
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+
+
+class Reminder(Table):
+    """That something was due of a device when a threshold was passed. One row each, whatever is run when."""
+
+    __tablename__ = "reminders"
+    __table_args__ = (
+        Index("uq_reminders_once", "device_id", "matter", "due_on", "threshold_days", unique=True),
+        Index(
+            "ix_reminders_open",
+            "id",
+            postgresql_where=text("closed_at IS NULL"),
+            sqlite_where=text("closed_at IS NULL"),
+        ),
+        Index(
+            "ix_reminders_unaddressed",
+            "id",
+            postgresql_where=text("closed_at IS NULL AND addressed_at IS NULL"),
+            sqlite_where=text("closed_at IS NULL AND addressed_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    matter: Mapped[Matter] = mapped_column(stored_by_value(Matter))
+    due_on: Mapped[date]
+    threshold_days: Mapped[int]
+    """Days before that date; negative: after it."""
+    found_at: Mapped[datetime]
+    addressed_at: Mapped[datetime | None]
+    """When it was decided whom it is for: see `ReminderFor`."""
+    closed_at: Mapped[datetime | None]
+    """When it was found done, or a later threshold took its place: nobody is told of it any longer."""
+
+    device: Mapped[Device] = relationship(lazy="raise")
+
+
+class ReminderMessage(Table):
+    """What one person is told on one day, as one message in the outbox."""
+
+    __tablename__ = "reminder_messages"
+    __table_args__ = (UniqueConstraint("person_id", "day"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    day: Mapped[date]
+    """Where the person's devices are."""
+    put_at: Mapped[datetime]
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    """Of the key in the link: whoever has it may answer, no more."""
+
+
+class ReminderPreference(Table):
+    """How somebody wants to be reminded, where that is not as the network does."""
+
+    __tablename__ = "reminder_preferences"
+    __table_args__ = (
+        CheckConstraint("(from_hour IS NULL) = (until_hour IS NULL)", name="both_hours"),
+        CheckConstraint("from_hour >= 0 AND from_hour < until_hour AND until_hour <= 24", name="hours"),
+        CheckConstraint("days_before BETWEEN 0 AND 366", name="days_before"),
+    )
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
+    from_hour: Mapped[int | None]
+    until_hour: Mapped[int | None]
+    days_before: Mapped[int | None]
+    """Not earlier than so many days before the last one; None: as early as anybody."""
+
+
+class ReminderFor(Table):
+    """Whom a reminder is for, in which message it was told, and what came back."""
+
+    __tablename__ = "reminders_for"
+    __table_args__ = (
+        CheckConstraint("(answer IS NULL) = (answered_at IS NULL)", name="answered_at_a_moment"),
+        Index(
+            "ix_reminders_for_untold",
+            "person_id",
+            postgresql_where=text("message_id IS NULL"),
+            sqlite_where=text("message_id IS NULL"),
+        ),
+        Index("ix_reminders_for_message_id", "message_id"),
+    )
+
+    reminder_id: Mapped[int] = mapped_column(
+        ForeignKey("reminders.id"), primary_key=True, autoincrement=False
+    )
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
+    level: Mapped[Level] = mapped_column(stored_by_value(Level))
+    message_id: Mapped[int | None] = mapped_column(ForeignKey("reminder_messages.id"))
+    answer: Mapped[Answer | None] = mapped_column(stored_by_value(Answer))
+    answered_at: Mapped[datetime | None]
+
+    reminder: Mapped[Reminder] = relationship(lazy="raise")

@@ -157,6 +157,8 @@ def nearest(
     devices = usable[: question.limit]
     unusable = search.unusable(ranked, devices)
     search.describe([*devices, *unusable])
+    for near in (*devices, *unusable):
+        near.row = registry.with_keepers_phone(connection, viewer, near.row)
     return Answer(
         question=question,
         basis=search.basis,

@@ -9,22 +9,15 @@ Devices are ranked by `expected`. All numbers are settings (`aed.settings.Arriva
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import NamedTuple
 
 from aed.registry.rules.device import Access, Readiness
 from aed.registry.rules.trust import chance_ready
 from aed.settings import Arrival
+from aed.walking.basis import Basis as Basis  # the lookup's own word
 
 SAME_BUILDING_METRES = 30.0
 """A device this near on the map may be on other floors of the same building: one goes straight there."""
-
-
-class Basis(StrEnum):
-    """What the walk was measured on."""
-
-    WALKING_NETWORK = "walking_network"
-    STRAIGHT_LINE = "straight_line"
 
 
 class Fetch(NamedTuple):

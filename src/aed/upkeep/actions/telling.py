@@ -10,11 +10,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer
-from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Language
-from aed.accounts.rules.phone import e164
-from aed.errors import InvalidInput
 from aed.notifications import actions as outbox
+from aed.notifications.actions import Notice
 from aed.registry.models import Device
 from aed.upkeep.queries.keepers import told_of_devices
 from aed.upkeep.rules.number import short_number
@@ -29,8 +27,8 @@ def tell_keepers(
 ) -> int:
     """One message to each who keeps one of the devices (or manages its estate), but not to whoever did it.
 
-    How many were told. A keeper whose number no message can reach is a line in the log. The devices' estates
-    and regions are loaded.
+    How many were told. A keeper to whom there is no way is a line in the log. The devices' estates and
+    regions are loaded.
     """
     told = 0
     for person, theirs in told_of_devices(session, devices):
@@ -42,24 +40,13 @@ def tell_keepers(
 def tell_person(
     session: Session, person: Person, devices: Sequence[Device], *, en: str, zh: str, at: datetime
 ) -> bool:
-    """One message about the devices. False, and a line in the log, where no message can reach the person."""
-    try:
-        phone = e164(person.phone or "", country=devices[0].region.country)
-    except InvalidInput as error:
-        log.warning("person cannot be told", person=person.id, why=error.detail)
-        return False
-    outbox.put(
-        session,
-        Message(
-            person_id=person.id,
-            channel=person.channel,
-            phone=phone,
-            language=Language(person.language),
-            text_en=f"{_named(devices, Language.EN)}: {en}",
-            text_zh=f"{_named(devices, Language.ZH)}：{zh}",
-        ),
-        at,
+    """One message about the devices. False, and a line in the log, where there is no way to the person."""
+    notice = Notice(
+        text_en=f"{_named(devices, Language.EN)}: {en}", text_zh=f"{_named(devices, Language.ZH)}：{zh}"
     )
+    if not outbox.tell(session, person.id, notice, at, country=devices[0].region.country):
+        log.warning("person cannot be told", person=person.id)
+        return False
     return True
 
 

@@ -92,10 +92,22 @@ def duties(
 ) -> Duties:
     """All that is overdue, and due within so many days, of devices whose upkeep is the viewer's business.
 
-    Six statements, whatever the number of devices. Dates are those at each device. Raises InvalidInput for
-    more than MOST_DEVICES devices.
+    Dates are those at each device. Raises InvalidInput for more than MOST_DEVICES devices.
     """
     chosen = _chosen(session, viewer, whose)
+    return duties_of(session, viewer, chosen, at=at, within_days=within_days, matters=matters)
+
+
+def duties_of(
+    session: Session,
+    viewer: Viewer,
+    chosen: Select[int],
+    *,
+    at: datetime,
+    within_days: int,
+    matters: Iterable[Matter] = tuple(Matter),
+) -> Duties:
+    """The same of the devices whose ids `chosen` answers. Six statements, whatever their number."""
     devices = _devices(session, viewer, chosen)
     if not devices:
         return Duties([], {}, {})
