@@ -27,7 +27,7 @@ serve: ## start the API
 test: ## check, then the whole suite on both databases (starts a PostgreSQL of its own)
 	@$(SETUP) test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --dist worksteal
 
 bench: ## measure, and print ratios
 	@$(SETUP) test
