@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Row, and_, exists, func, select
 from sqlalchemy.orm import Session
@@ -182,12 +183,15 @@ class Lapsing(NamedTuple):
     certificates: int
 
 
-def lapsing_counts(session: Session, estates: Sequence[EstateAsked], *, today: date) -> list[Lapsing]:
-    """How many certificates of an estate's people run out on which day within the time looked at: of each
-    person the last one of its kind.
+def lapsing_counts(
+    session: Session, estates: Sequence[EstateAsked], *, at: datetime
+) -> dict[int, list[Lapsing]]:
+    """By estate, how many certificates of its people run out on which of its days within the time looked at:
+    of each person the last one of its kind.
 
     visibility: counts, of estates that the viewer was found to run.
     """
+    today = {estate.id: at.astimezone(ZoneInfo(estate.time_zone)).date() for estate in estates}
     last = (
         select(
             Responder.estate_id,
@@ -198,10 +202,14 @@ def lapsing_counts(session: Session, estates: Sequence[EstateAsked], *, today: d
         .where(
             Certificate.revoked_at.is_(None),
             Responder.state == ResponderState.ACTIVE,
-            _among(Responder.estate_id, [estate.id for estate in estates]),
+            _among(Responder.estate_id, list(today)),
         )
         .group_by(Responder.id, Responder.estate_id, Certificate.kind)
-        .having(func.max(Certificate.valid_until).between(today, today + timedelta(days=LAPSES_WITHIN_DAYS)))
+        .having(
+            func.max(Certificate.valid_until).between(
+                min(today.values()), max(today.values()) + timedelta(days=LAPSES_WITHIN_DAYS)
+            )
+        )
         .subquery("last")
     )
     counted = (
@@ -209,7 +217,13 @@ def lapsing_counts(session: Session, estates: Sequence[EstateAsked], *, today: d
         .group_by(last.c.estate_id, last.c.valid_until, last.c.kind)
         .order_by(last.c.estate_id, last.c.valid_until, last.c.kind)
     )
-    return [Lapsing(*row) for row in session.execute(counted)]
+    found: dict[int, list[Lapsing]] = defaultdict(list)
+    for row in session.execute(counted):
+        each = Lapsing(*row)
+        day = today.get(each.estate_id)
+        if day is not None and day <= each.valid_until <= day + timedelta(days=LAPSES_WITHIN_DAYS):
+            found[each.estate_id].append(each)
+    return found
 
 
 def planned(session: Session, *, at: datetime) -> tuple[list[PlannedSession], set[int]]:
