@@ -24,6 +24,9 @@ from aed.geo import Position
 from aed.interchange.models import Review, SourceRecord
 from aed.interchange.rules.claims import digest_of
 from aed.interchange.rules.review import ReviewKind
+from aed.issuers import actions as issuer_actions
+from aed.issuers.models import Issuer
+from aed.issuers.schemas import IssuerIn
 from aed.registry.actions import devices as device_actions
 from aed.registry.actions import estates as estate_actions
 from aed.registry.actions.buildings import BuildingGiven, put_buildings
@@ -33,7 +36,7 @@ from aed.registry.schemas.devices import ConsumableIn, DeviceIn
 from aed.registry.schemas.estates import EstateIn, GateIn
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
 from aed.responders.models import Responder
-from aed.responders.rules import CertificateKind, PlaceKind
+from aed.responders.rules import CertificateKind, PlaceKind, Trust
 from aed.spatial import position_of
 from aed.training.actions import courses as course_actions
 from aed.training.actions import enrolling
@@ -169,6 +172,11 @@ def responder(
     paused_until: datetime | None = None,
     also_at: Iterable[Position] = (),
     estate_id: int | None = None,
+    trust: Trust | None = Trust.VERIFIED,
+    issuer: str = "Test issuer",
+    name: str | None = None,
+    phone: str | None = None,
+    number_on_card: str | None = None,
 ) -> int:
     """A responder who may be called at any hour, unless said otherwise; returns the id."""
     number = next(_numbers)
@@ -176,20 +184,50 @@ def responder(
     given = ResponderGiven(
         source="test",
         source_id=str(number),
-        name=f"Responder {number}",
-        phone=f"+86 100 0000 {number % 10000:04d}",
+        name=name or f"Responder {number}",
+        phone=phone or f"+86 100 0000 {number % 10000:04d}",
         language="zh",
         region_id=region(session, in_region).id,
         estate_id=estate_id,
         availability=availability,
         paused_until=paused_until,
-        certificate=CertificateGiven(CertificateKind.CPR_AED, "Test issuer", str(number), None, valid_until),
+        certificate=CertificateGiven(
+            CertificateKind.CPR_AED, issuer, number_on_card or str(number), None, valid_until, trust
+        ),
         places=tuple(PlaceGiven(PlaceKind.HOME, place, 0, place_hours) for place in places),
     )
     put_responder(session, ADMINISTRATOR, given)
     found = session.scalar(select(Responder.id).where(Responder.source_id == str(number)))
     assert found is not None
     return found
+
+
+def issuer(session: Session, code: str = "lake-rc", *, who: Viewer = ADMINISTRATOR, **given: Any) -> Issuer:
+    """A chapter of the Red Cross that sends rosters, with two courses of three years and of two."""
+    fields: dict[str, Any] = {
+        "code": code,
+        "name_en": f"Red Cross {code}",
+        "name_zh": f"红十字会{code}",
+        "kind": "red_cross",
+        "verified_by": "roster",
+        "courses": [
+            {
+                "code": "救护员",
+                "name_en": "First-aider",
+                "name_zh": "救护员",
+                "kind": "first_aid",
+                "validity_months": 36,
+            },
+            {
+                "code": "CPR",
+                "name_en": "CPR and AED",
+                "name_zh": "心肺复苏",
+                "kind": "cpr_aed",
+                "validity_months": 24,
+            },
+        ],
+    }
+    return issuer_actions.create_issuer(session, who, IssuerIn.model_validate(fields | given), at=NOW)
 
 
 def review(session: Session, *, of: Device) -> Review:

@@ -22,6 +22,7 @@ from aed.db import DatabaseDep, open_database, reads
 from aed.errors import AedError, DatabaseUnavailable, NetworkFileUnusable, NotSignedIn, TooLarge
 from aed.incidents import api as incidents_api
 from aed.interchange import api as interchange_api
+from aed.issuers import api as issuers_api
 from aed.migrations import head
 from aed.notifications import actions as outbox
 from aed.problems import PROBLEM_TYPE, Problem, problem
@@ -29,6 +30,7 @@ from aed.publishing import api as publishing_api
 from aed.registry import api as registry_api
 from aed.settings import Settings, load_settings
 from aed.training import api as training_api
+from aed.verification import api as verification_api
 from aed.walking.file import load_network
 from aed.walking.network import WalkingNetwork
 
@@ -65,7 +67,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = open_database(settings)
     app.state.send = outbox.put
     app.state.network = _network(settings.walking_network)
-    for part in (incidents_api, registry_api, accounts_api, training_api, interchange_api):
+    for part in (
+        incidents_api,
+        registry_api,
+        accounts_api,
+        issuers_api,
+        training_api,
+        verification_api,
+        interchange_api,
+    ):
         app.include_router(part.router, prefix="/v1")
     app.include_router(publishing_api.router)
     _add_health(app)
@@ -77,6 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         limits_of_files={
             "/v1/lint": settings.lint_limit_bytes,
             "/v1/imports/devices": settings.import_limit_bytes,
+            "/v1/imports/issuer-roster": settings.import_limit_bytes,
         },
     )
     if settings.access_log:

@@ -70,15 +70,15 @@ class UtcMoment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def stored_by_value(enumeration: type[StrEnum]) -> Enum:
-    """A StrEnum column that stores values, not names, with a CHECK."""
+def stored_by_value(enumeration: type[StrEnum], *, name: str | None = None) -> Enum:
+    """A StrEnum column that stores values, not names, with a CHECK (`name`, where a table has two of one)."""
     return Enum(
         enumeration,
         values_callable=lambda members: [member.value for member in members],
         native_enum=False,
         create_constraint=True,
         length=32,
-        name=enumeration.__name__.lower(),
+        name=name or enumeration.__name__.lower(),
     )
 
 
@@ -99,7 +99,12 @@ class Table(DeclarativeBase):
         }
     )
     registry: ClassVar[registry] = registry(
-        type_annotation_map={datetime: UtcMoment, dict[str, Any]: JSON, list[str]: JSON}
+        type_annotation_map={
+            datetime: UtcMoment,
+            dict[str, Any]: JSON,
+            list[str]: JSON,
+            list[dict[str, Any]]: JSON,
+        }
     )
 
 

@@ -19,14 +19,16 @@ from aed import clock
 from aed.accounts.actions.sign_in import forget_what_is_over
 from aed.db import Database, open_database, transaction
 from aed.errors import AedError
+from aed.interchange.actions.asking import Asking
 from aed.interchange.actions.fetching import Fetching
 from aed.interchange.actions.thresholds import thresholds_in
-from aed.interchange.jobs import run_feeds
+from aed.interchange.jobs import run_feeds, verify_certificates
 from aed.interchange.rules.targets import why_refused
 from aed.notifications.channels import spool
 from aed.notifications.jobs import send_waiting
 from aed.settings import Settings
 from aed.training.jobs import end_offers
+from aed.verification.jobs import look_for_duplicates
 
 log = structlog.get_logger("aed")
 
@@ -67,11 +69,30 @@ def _offers(database: Database, _settings: Settings) -> None:
         log.info("offers", ended=ended)
 
 
+def _issuers(database: Database, settings: Settings) -> None:
+    for run in verify_certificates(database, clock.now, by=asking(settings)):
+        log.info(
+            "issuer asked",
+            code=run.code,
+            answered=run.answered,
+            unanswered=run.unanswered,
+            left_alone=run.is_left_alone,
+        )
+
+
+def _duplicates(database: Database, _settings: Settings) -> None:
+    with transaction(database) as session:
+        if found := look_for_duplicates(session, now=clock.now()):
+            log.info("duplicates", found=found)
+
+
 TIMETABLE: Final = (
     Job("feeds", every=timedelta(minutes=1), run=_feeds),
     Job("outbox", every=timedelta(seconds=2), run=_outbox),
     Job("forget sign-ins", every=timedelta(hours=1), run=_forget),
     Job("offers", every=timedelta(minutes=1), run=_offers),
+    Job("issuers", every=timedelta(minutes=5), run=_issuers),
+    Job("duplicates", every=timedelta(hours=6), run=_duplicates),
 )
 
 
@@ -82,6 +103,16 @@ def fetching(settings: Settings) -> Fetching:
         most_seconds=settings.feed_seconds,
         why_refused=partial(why_refused, is_private_allowed=settings.feed_allow_private),
     )
+
+
+def asking(settings: Settings) -> Asking:
+    """How issuers are asked, as it is set."""
+    limits = Fetching(
+        most_bytes=settings.feed_limit_bytes,
+        most_seconds=settings.issuer_seconds,
+        why_refused=partial(why_refused, is_private_allowed=settings.feed_allow_private),
+    )
+    return Asking(limits, settings.issuer_access)
 
 
 def is_run_here(settings: Settings) -> bool:

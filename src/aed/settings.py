@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Final, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from aed.errors import InvalidInput
@@ -51,6 +53,66 @@ class Arrival(BaseModel):
     checked_within_days: int = Field(35, ge=1, description="How lately is lately")  # monthly check and grace
     lost_seconds: float = Field(600.0, ge=0, description="What a fetch that finds nothing costs")
     # Until the next chance, about an urban ambulance's response.
+
+
+class IssuerAccess(BaseModel):
+    """How an issuer knows this program: by a token, or by a signature (Standard Webhooks, `whsec_…`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    token: SecretStr | None = Field(None, description="Sent as Authorization: Bearer …")
+    secret: SecretStr | None = Field(None, description="With which the question is signed")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.token is None) == (self.secret is None):
+            raise ValueError("each issuer has a token or a secret, and not both")
+        return self
+
+
+BACK_FROM_PROVIDER: Final = "/v1/sign-in/provider/back"
+
+
+class SignInProvider(BaseModel):
+    """An operator's own OpenID provider (`aed.accounts.actions.provider`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field("", description="Its issuer identifier, such as https://id.example; empty: none")
+    client_id: str = Field("", description="What this program is called there")
+    client_secret: SecretStr = Field(SecretStr(""), description="Its password there, if it has one")
+    redirect_url: str = Field(
+        "", description="Where it sends browsers back to: https://…/v1/sign-in/provider/back, as it knows it"
+    )
+    adds_people: bool = Field(
+        False, description="Somebody whom it vouches for and nobody knows is added, without any role"
+    )
+    seconds: float = Field(10.0, gt=0, le=60, description="It is given up after so long")
+
+    @property
+    def is_set_up(self) -> bool:
+        return bool(self.url)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if len({bool(each) for each in (self.url, self.client_id, self.redirect_url)}) > 1:
+            raise ValueError("url, client_id and redirect_url are given together, or none of them")
+        for name in ("url", "redirect_url"):
+            if getattr(self, name) and not is_private_from_others(getattr(self, name)):
+                raise ValueError(f"{name} begins with https:// (http:// only on this machine itself)")
+        if self.redirect_url and not self.redirect_url.endswith(BACK_FROM_PROVIDER):
+            raise ValueError(f"redirect_url ends with {BACK_FROM_PROVIDER}")
+        return self
+
+
+def is_private_from_others(url: str) -> bool:
+    """Whether nobody on the way can read what is sent there."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    is_here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_here))
 
 
 class Settings(BaseSettings):
@@ -129,6 +191,16 @@ class Settings(BaseSettings):
     )  # a week: a caretaker's phone
     outbox_spool: Path = Field(
         Path(".state/outbox"), description="The folder into which messages go, codes for signing in too"
+    )
+    issuer_access: dict[str, IssuerAccess] = Field(
+        {},
+        description='Keys for asking issuers, by code: {"code": {"token": "…"}} or {"code": {"secret": "…"}}',
+    )
+    issuer_seconds: float = Field(
+        15.0, gt=0, le=120, description="An issuer that is asked about a certificate answers within this"
+    )
+    sign_in_provider: SignInProvider = Field(
+        default_factory=SignInProvider, description="Signing in by an operator's own identity provider"
     )
     statement_timeout_ms: int = Field(5_000, gt=0, description="PostgreSQL ends a statement after this")
     lock_timeout_ms: int = Field(4_000, gt=0, description="And a wait for a lock; SQLite's busy timeout too")

@@ -58,7 +58,7 @@ COLUMNS: dict[str, str] = {
     "audience,state,out_of_service_reason,last_checked_on,version,position",
     "consumables": "id,device_id,kind,lot,expires_on,state,version",
     "responders": "id,person_id,region_id,estate_id,source,source_id,availability,state",
-    "certificates": "id,responder_id,kind,issuer,number,issued_on,valid_until",
+    "certificates": "id,responder_id,kind,issuer,number,issued_on,valid_until,trust",
     "responder_places": "id,responder_id,kind,floor,hours,position",
 }
 """The tables in the order in which they are filled. Geometry columns come last: WKB in hexadecimal."""
@@ -269,7 +269,7 @@ class _City:
         kind = random.choice(["first_aid", "cpr_aed", "professional"], count, p=[0.7, 0.2, 0.1]).tolist()
         for i in range(count):
             n, until = self.responder + i, self.today + timedelta(days=left[i])
-            yield n, n, kind[i], "Red Cross", f"C{n}", until - timedelta(days=1095), until
+            yield n, n, kind[i], "Red Cross", f"C{n}", until - timedelta(days=1095), until, "verified"
 
     def responder_places(self) -> Iterator[Row]:
         random, count = self._random("places"), self.responder_count

@@ -22,7 +22,7 @@ from aed.interchange.schemas import (
 )
 from aed.registry.rules.device import Cabinet, DeviceState, Entry
 from aed.registry.rules.gate import Passage
-from aed.responders.rules import CertificateKind, PlaceKind
+from aed.responders.rules import CertificateKind, PlaceKind, Trust
 from aed.sharing.rules import Audience
 from tests.interchange.lists import ROOT
 
@@ -72,6 +72,7 @@ def test_every_property_of_the_kinds_is_documented_and_no_other(kind: str, row: 
         ("Devices", "audience", Audience),
         ("Devices", "state", DeviceState),
         ("Responders", "certificate_kind", CertificateKind),
+        ("Responders", "certificate_trust", Trust),
         ("Responders", "place", PlaceKind),
     ],
 )

@@ -6,6 +6,7 @@ server.py    aed serve, aed db
 backups.py   aed backup, aed restore
 lookup.py    aed nearest, aed walking
 imports.py   aed import
+issuers.py   aed issuers
 exports.py   aed export
 templates.py aed template
 linting.py   aed lint
@@ -16,6 +17,7 @@ gaps.py      aed gaps
 training.py  aed courses, sessions, enrol, enrolments, certificates
 tokens.py    aed tokens
 people.py    aed people, roles
+duplicates.py aed people duplicates, same, different
 demo.py      aed demo
 """
 
@@ -29,10 +31,12 @@ import typer
 from aed.cli import (
     backups,
     demo,
+    duplicates,
     exports,
     feeds,
     gaps,
     imports,
+    issuers,
     linting,
     lookup,
     people,
@@ -61,11 +65,13 @@ app.command("restore")(backups.restore)
 app.add_typer(server.db, name="db")
 app.add_typer(lookup.walking, name="walking")
 app.add_typer(imports.imports, name="import")
+app.add_typer(issuers.issuers, name="issuers")
 app.add_typer(templates.templates, name="template")
 app.add_typer(feeds.feeds, name="feeds")
 app.add_typer(reviews.reviews, name="reviews")
 app.add_typer(reviews.sources, name="sources")
 app.add_typer(tokens.tokens, name="tokens")
+duplicates.add_commands(people.people)
 app.add_typer(people.people, name="people")
 app.add_typer(people.roles, name="roles")
 app.command("gaps")(gaps.gaps)

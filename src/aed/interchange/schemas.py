@@ -15,7 +15,7 @@ from aed.interchange.rules.review import Decision, ReviewKind
 from aed.registry.rules.device import Cabinet, DeviceState, Entry
 from aed.registry.rules.gate import Passage
 from aed.registry.schemas.fields import Day, Floor, Label, OpeningHours, Ref, Source
-from aed.responders.rules import CertificateKind, PlaceKind
+from aed.responders.rules import CertificateKind, PlaceKind, Trust
 from aed.sharing.rules import Audience
 from aed.training.rules.enrolment import AttendanceState
 
@@ -158,6 +158,8 @@ class ResponderRow(PlacedRow):
     certificate_number: Label | None = None
     certificate_issued_on: FileDay | None = None
     certificate_valid_until: FileDay
+    certificate_trust: Trust | None = None
+    """How far it is believed; as far as its issuer is in lists when left out."""
     availability: OpeningHours | None = None
     paused_until: FileMoment | None = None
     place: PlaceKind
@@ -216,6 +218,7 @@ PERSON_COLUMNS = (
     "certificate_number",
     "certificate_issued_on",
     "certificate_valid_until",
+    "certificate_trust",
     "availability",
     "paused_until",
 )

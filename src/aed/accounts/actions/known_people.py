@@ -26,8 +26,9 @@ def people(
         Person.phone.in_(phones),
         Person.phone.is_(None) & Person.name.in_(sorted({name for name, phone in missing if phone is None})),
     ):
-        for known in session.scalars(select(Person).where(condition).order_by(Person.id)):
-            found.setdefault((known.name, known.phone), known)
+        for known in session.scalars(select(Person).where(condition).order_by(Person.id)).all():
+            if (known.name, known.phone) not in found:
+                found[known.name, known.phone] = _stands_for(session, known)
     made = [
         Person(name=name, phone=phone, language="zh") for name, phone in missing if (name, phone) not in found
     ]
@@ -49,4 +50,12 @@ def person(session: Session, *, name: str, phone: str | None, language: str = "z
         found = Person(name=name, phone=phone, language=language)
         session.add(found)
         session.flush()
-    return found
+    return _stands_for(session, found)
+
+
+def _stands_for(session: Session, person: Person) -> Person:
+    """The person, or whom a person said that this entry is the same as.
+
+    visibility: whoever gives a name and a phone knows both already.
+    """
+    return person if person.joined_into_id is None else session.get_one(Person, person.joined_into_id)

@@ -108,6 +108,7 @@ def _put_responder(session: Session, who: Viewer, rows: Person, estates: Estates
             person.certificate_number,
             person.certificate_issued_on,
             person.certificate_valid_until,
+            person.certificate_trust,
         ),
         places=tuple(PlaceGiven(row.place, row.position(), row.floor, row.place_hours) for row in rows),
     )
