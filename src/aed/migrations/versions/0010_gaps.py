@@ -9,7 +9,7 @@ from geoalchemy2 import Geometry
 from aed.spatial import add_geometry_column, drop_spatial_table
 
 revision = "0010"
-down_revision = "0006"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

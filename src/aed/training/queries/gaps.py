@@ -21,6 +21,7 @@ from aed.registry.models import Building, Estate
 from aed.registry.queries import Box
 from aed.registry.rules.estate import EstateState
 from aed.responders.models import Certificate, Responder, ResponderPlace
+from aed.responders.queries import counts_for_calling
 from aed.responders.rules import CertificateKind, ResponderState
 from aed.spatial import inside_box, latitude, longitude, shape_of
 from aed.training.models import Assessment, Course, Enrolment, TrainingSession
@@ -135,7 +136,9 @@ def _last_valid_day() -> Any:
     """visibility: a part of statements that choose the people."""
     return (
         select(Certificate.responder_id, func.max(Certificate.valid_until).label("valid_until"))
-        .where(Certificate.revoked_at.is_(None))
+        .join(Responder, Responder.id == Certificate.responder_id)
+        .join(Region, Region.id == Responder.region_id)
+        .where(counts_for_calling())
         .group_by(Certificate.responder_id)
         .subquery("last_valid")
     )
@@ -186,8 +189,8 @@ class Lapsing(NamedTuple):
 def lapsing_counts(
     session: Session, estates: Sequence[EstateAsked], *, at: datetime
 ) -> dict[int, list[Lapsing]]:
-    """By estate, how many certificates of its people run out on which of its days within the time looked at:
-    of each person the last one of its kind.
+    """By estate, how many certificates by which its people may be called run out on which of its days within
+    the time looked at: of each person the last one of its kind.
 
     visibility: counts, of estates that the viewer was found to run.
     """
@@ -199,8 +202,9 @@ def lapsing_counts(
             func.max(Certificate.valid_until).label("valid_until"),
         )
         .join(Responder, Responder.id == Certificate.responder_id)
+        .join(Region, Region.id == Responder.region_id)
         .where(
-            Certificate.revoked_at.is_(None),
+            counts_for_calling(),
             Responder.state == ResponderState.ACTIVE,
             _among(Responder.estate_id, list(today)),
         )
@@ -278,9 +282,10 @@ def _is_callable(person_id: Any, *, on: date) -> ColumnElement[bool]:
     return exists().where(
         Responder.person_id == person_id,
         Responder.state == ResponderState.ACTIVE,
+        Region.id == Responder.region_id,
         Certificate.responder_id == Responder.id,
         Certificate.valid_until >= on,
-        Certificate.revoked_at.is_(None),
+        counts_for_calling(),
     )
 
 
