@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from geoalchemy2 import WKBElement, WKTElement
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
@@ -159,6 +159,8 @@ class Device(Versioned, Table):
     audience: Mapped[Audience] = mapped_column(stored_by_value(Audience), default=Audience.ESTATE)
     state: Mapped[DeviceState] = mapped_column(stored_by_value(DeviceState), default=DeviceState.IN_SERVICE)
     out_of_service_reason: Mapped[str | None] = mapped_column(Text)
+    is_quarantined: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """By upkeep, which keeps it in step with its quarantines: only a check brings the device back."""
     last_checked_on: Mapped[date | None]
     origins: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     """Which source each attribute comes from, and when: see `rules.origin`. Empty: all from `source`."""
@@ -178,7 +180,17 @@ class Consumable(Versioned, Table):
     """Pads or a battery: what expires."""
 
     __tablename__ = "consumables"
-    __table_args__ = (Index("ix_consumables_fitted", "device_id", "state", "expires_on"),)
+    __table_args__ = (
+        Index("ix_consumables_fitted", "device_id", "state", "expires_on"),
+        Index(  # what the nightly sweep for reminders reads
+            "ix_consumables_expiring",
+            "expires_on",
+            "device_id",
+            "kind",
+            postgresql_where=text("state = 'fitted'"),
+            sqlite_where=text("state = 'fitted'"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
