@@ -47,6 +47,7 @@ GUARDED = {
     "Enrolment": "enrolments",
     "Attendance": "attendances",
     "Assessment": "assessments",
+    "Consent": "consents",
 }
 """What not everyone may see: a model and its table."""
 OPEN_TO_ALL = {
