@@ -82,7 +82,11 @@ _numbers = iter(range(1, 1_000_000))
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """No walking network is there unless a test builds one at `settings.walking_network`."""
     return Settings(
-        database_url=database_url, walking_network=tmp_path / "walking.npz", access_log=False, threads=4
+        database_url=database_url,
+        walking_network=tmp_path / "walking.npz",
+        signing_keys=tmp_path / "signing-keys.json",
+        access_log=False,
+        threads=4,
     )
 
 

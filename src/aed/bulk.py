@@ -76,7 +76,9 @@ def insert_many(session: Session, model: type[Table] | SqlTable, rows: Sequence[
 
 
 def among(
-    session: Session, column: InstrumentedAttribute[str] | Column[str], values: Collection[str]
+    session: Session,
+    column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None] | Column[str],
+    values: Collection[str],
 ) -> ColumnElement[bool]:
     """Whether the column holds one of many texts. PostgreSQL gets them as one array: hundreds of parameters
     cost it and its driver more than the answer."""

@@ -148,3 +148,19 @@ class BackupUnusable(AedError):
     status = 422
     code = "backup-unusable"
     title = "The backup cannot be used"
+
+
+class SigningKeysUnusable(AedError):
+    """The keys that sign certificates are missing, damaged or cannot be read."""
+
+    status = 500
+    code = "signing-keys-unusable"
+    title = "Certificates cannot be signed or checked"
+
+
+class PaperNotMade(AedError):
+    """A PDF that cannot be made on this machine, such as for want of a Chinese font."""
+
+    status = 500
+    code = "paper-not-made"
+    title = "The PDF cannot be made on this machine"

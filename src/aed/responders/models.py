@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
 from aed.db import Key, Table, stored_by_value
-from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, ResponderState
+from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, ResponderState, Trust
 from aed.spatial import point_type
 
 
@@ -34,6 +34,9 @@ class Responder(Table):
     )
     """Active only while the person's consent to being called is in force, which the lookup does not ask for:
     `actions.consents` keeps the two in step."""
+    joined_into_id: Mapped[int | None] = mapped_column(ForeignKey("responders.id"), index=True)
+    """The entry that stands for the same person, after a person said that two are one. What a list says of
+    this one then counts for that one."""
 
     person: Mapped[Person] = relationship(lazy="raise")
     region: Mapped[Region] = relationship(lazy="raise")
@@ -44,7 +47,8 @@ class Certificate(Table):
 
     __tablename__ = "certificates"
     __table_args__ = (
-        Index("ix_certificates_valid", "responder_id", "valid_until", "revoked_at"),
+        Index("ix_certificates_valid", "responder_id", "valid_until", "revoked_at", "trust"),
+        Index("ix_certificates_issued", "issuer_id", "number"),
         Index(
             "uq_certificates_awarded",
             "number",
@@ -58,6 +62,13 @@ class Certificate(Table):
     responder_id: Mapped[int] = mapped_column(ForeignKey("responders.id"))
     kind: Mapped[CertificateKind] = mapped_column(stored_by_value(CertificateKind))
     issuer: Mapped[str] = mapped_column(String(200))
+    """As it was written."""
+    issuer_id: Mapped[int | None] = mapped_column(ForeignKey("issuers.id"))
+    """Who that is, where it is known."""
+    trust: Mapped[Trust] = mapped_column(stored_by_value(Trust), server_default=text("'documented'"))
+    """Who says that it is right; whether that is enough to be called is its region's to say."""
+    holder_id: Mapped[str | None] = mapped_column(String(32))
+    """The holder's identity number as the issuer's roster shows it, masked; never whole."""
     number: Mapped[str | None] = mapped_column(String(100))
     issued_on: Mapped[date | None]
     valid_until: Mapped[date]

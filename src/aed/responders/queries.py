@@ -9,15 +9,15 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from sqlalchemy import Dialect, Select, Subquery, func, or_, select
+from sqlalchemy import ColumnElement, Dialect, Select, Subquery, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Region
 from aed.accounts.rules import Viewer
 from aed.geo import Position
-from aed.registry.models import HolidayCalendar
+from aed.registry.models import Estate, HolidayCalendar
 from aed.responders.models import Certificate, Consent, Responder, ResponderPlace
-from aed.responders.rules import ConsentKind, ResponderState
+from aed.responders.rules import ConsentKind, ResponderState, Trust
 from aed.sharing.queries import may_be_called_by
 from aed.spatial import Nearest, constant, latitude, longitude, nearest_first, position_of
 
@@ -39,8 +39,29 @@ class PlaceNearby(NamedTuple):
     certificate_kind: str
     """Null without a certificate; but then `valid_until` is, and nobody without one is called."""
     time_zone: str
+    """The estate's, else the region's: where a day of a certificate ends."""
     holiday_calendar: str | None
     calendar_version: int | None
+
+
+def counts_for_calling() -> ColumnElement[bool]:
+    """Certificates that are not revoked, and believed as far as their responder's region needs it.
+
+    `Region` must be part of the statement. Whether they have run out is asked apart.
+
+    visibility: it is a predicate itself.
+    """
+    verified, documented, declared = (
+        constant(each) for each in (Trust.VERIFIED, Trust.DOCUMENTED, Trust.SELF_DECLARED)
+    )
+    return and_(
+        Certificate.revoked_at.is_(None),
+        or_(
+            Certificate.trust == verified,
+            and_(Region.trust_in_force == documented, Certificate.trust == documented),
+            Region.trust_in_force == declared,
+        ),
+    )
 
 
 @lru_cache(maxsize=256)
@@ -72,12 +93,14 @@ def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
     def joined(near: Subquery) -> Select[*tuple[Any, ...]]:
         best = (
             select(func.max(Certificate.valid_until))
-            .where(Certificate.responder_id == near.c.responder_id, Certificate.revoked_at.is_(None))
+            .where(Certificate.responder_id == near.c.responder_id, counts_for_calling())
+            .correlate(near, Region)
             .scalar_subquery()
         )
         kind = (
             select(Certificate.kind)
-            .where(Certificate.responder_id == near.c.responder_id, Certificate.revoked_at.is_(None))
+            .where(Certificate.responder_id == near.c.responder_id, counts_for_calling())
+            .correlate(near, Region)
             .order_by(Certificate.valid_until.desc(), Certificate.id)
             .limit(1)
             .scalar_subquery()
@@ -87,12 +110,13 @@ def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
                 *near.c,
                 best.label("valid_until"),
                 kind.label("certificate_kind"),
-                Region.time_zone,
+                func.coalesce(Estate.time_zone, Region.time_zone).label("time_zone"),
                 Region.holiday_calendar,
                 HolidayCalendar.version.label("calendar_version"),
             )
             .select_from(near)
             .join(Region, Region.id == near.c.region_id)
+            .outerjoin(Estate, Estate.id == near.c.estate_id)
             .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
         )
 
@@ -169,7 +193,7 @@ def entry_to_offer(session: Session, person_id: int) -> Responder | None:
     )
     return session.scalar(
         select(Responder)
-        .where(Responder.person_id == person_id)
+        .where(Responder.person_id == person_id, Responder.joined_into_id.is_(None))
         .order_by(longest.is_(None), longest.desc(), Responder.state != ResponderState.ACTIVE, Responder.id)
         .limit(1)
     )

@@ -8,13 +8,9 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
+from aed.accounts.rules.trust import Trust as Trust
+from aed.issuers.rules import CertificateKind as CertificateKind
 from aed.registry.rules.hours import Opening
-
-
-class CertificateKind(StrEnum):
-    FIRST_AID = "first_aid"
-    CPR_AED = "cpr_aed"
-    PROFESSIONAL = "professional"
 
 
 class PlaceKind(StrEnum):
@@ -26,6 +22,14 @@ class PlaceKind(StrEnum):
 class ResponderState(StrEnum):
     ACTIVE = "active"
     WITHDRAWN = "withdrawn"
+
+
+def trust_of_list(known: Trust, given: Trust) -> Trust | None:
+    """How far a certificate is believed after a list told of it again; None: the list changes nothing of it.
+
+    What its issuer has confirmed is not changed by a list that claims less; of two lists the later one holds.
+    """
+    return None if known is Trust.VERIFIED and given is not Trust.VERIFIED else given
 
 
 class Availability(StrEnum):

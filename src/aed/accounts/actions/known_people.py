@@ -31,8 +31,9 @@ def people(
         Person.phone.is_(None) & Person.name.in_(sorted({name for name, phone in missing if phone is None})),
     ):
         known_people = select(Person).where(condition, Person.erased_at.is_(None)).order_by(Person.id)
-        for known in session.scalars(known_people):
-            found.setdefault(_as_known(known.name, known.phone), known)
+        for known in session.scalars(known_people).all():
+            if _as_known(known.name, known.phone) not in found:
+                found[_as_known(known.name, known.phone)] = _stands_for(session, known)
     made: dict[tuple[str, str | None], Person] = {}
     for name, phone in missing:
         if _as_known(name, phone) not in found:
@@ -60,4 +61,12 @@ def person(session: Session, *, name: str, phone: str | None, language: str = "z
         found = Person(name=name, phone=phone, language=language)
         session.add(found)
         session.flush()
-    return found
+    return _stands_for(session, found)
+
+
+def _stands_for(session: Session, person: Person) -> Person:
+    """The person, or whom a person said that this entry is the same as.
+
+    visibility: whoever gives a name and a phone knows both already.
+    """
+    return person if person.joined_into_id is None else session.get_one(Person, person.joined_into_id)

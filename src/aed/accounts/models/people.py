@@ -30,6 +30,9 @@ class Person(Versioned, Table):
         stored_by_value(Channel), default=Channel.SMS, server_default=text("'sms'")
     )
     version: Mapped[int] = mapped_column(server_default=text("1"))
+    joined_into_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    """Who stands for this person, after somebody said that two entries are one. What a list says of this name
+    and number then counts for that one."""
     erased_at: Mapped[datetime | None]
     """Since then nothing here tells who it was."""
 
@@ -38,7 +41,10 @@ class Account(Table):
     """How a person signs in: one number, one account."""
 
     __tablename__ = "accounts"
-    __table_args__ = (Index("uq_accounts_phone", text(f"substr(phone, 1, {FOUND_BY})"), unique=True),)
+    __table_args__ = (
+        Index("uq_accounts_phone", text(f"substr(phone, 1, {FOUND_BY})"), unique=True),
+        Index("uq_accounts_email", "email", unique=True),
+    )
 
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
     phone: Mapped[str] = mapped_column(Sealed("accounts.phone", Kind.PHONE))
@@ -47,6 +53,24 @@ class Account(Table):
     """argon2id, with its parameters and salt; None for whoever signs in by codes alone."""
     opened_at: Mapped[datetime]
     password_set_at: Mapped[datetime | None]
+    email: Mapped[str | None] = mapped_column(String(254))
+    """By which an operator's identity provider may name the person; in small letters."""
+
+
+class Identity(Table):
+    """Who a person is to an identity provider."""
+
+    __tablename__ = "identities"
+    __table_args__ = (Index("uq_identities_subject", "provider", "subject", unique=True),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    provider: Mapped[str] = mapped_column(String(500))
+    """Its issuer identifier, a URL."""
+    subject: Mapped[str] = mapped_column(String(255))
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    linked_at: Mapped[datetime]
+    linked_by: Mapped[str] = mapped_column(String(200))
+    """The claim by which it was found whose it is."""
 
 
 class PersonChange(Table):

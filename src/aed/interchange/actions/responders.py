@@ -39,7 +39,9 @@ def import_responders(
     """
     report = begin_import(session, who, ImportReport())
     estates = Estates(session)
-    records = read_table_or_own(path, known=columns(ResponderRow), needed=needed_columns(ResponderRow))
+    records = read_table_or_own(
+        path, known=columns(ResponderRow), needed=needed_columns(ResponderRow), may_be_chinese=True
+    )
     rows = valid_rows(
         records, TypeAdapter(ResponderRow), known=columns(ResponderRow), report=report, progress=progress
     )
@@ -108,6 +110,7 @@ def _put_responder(session: Session, who: Viewer, rows: Person, estates: Estates
             person.certificate_number,
             person.certificate_issued_on,
             person.certificate_valid_until,
+            person.certificate_trust,
         ),
         places=tuple(PlaceGiven(row.place, row.position(), row.floor, row.place_hours) for row in rows),
     )

@@ -16,11 +16,13 @@ from aed.accounts.models import Person
 from aed.accounts.rules import Viewer, may_administer
 from aed.errors import Conflict
 from aed.geo import Position
+from aed.issuers import queries as issuers
+from aed.issuers.rules import IssuerState
 from aed.registry.actions.record import flush, record_amendment, record_new
 from aed.responders.actions.consents import state_for_a_list
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.queries import offer_of, speaks_for_themselves
-from aed.responders.rules import CertificateKind, PlaceKind, ResponderState
+from aed.responders.rules import CertificateKind, PlaceKind, ResponderState, Trust, trust_of_list
 from aed.spatial import point, position_of
 
 
@@ -41,6 +43,8 @@ class CertificateGiven:
     number: str | None
     issued_on: date | None
     valid_until: date
+    trust: Trust | None = None
+    """How far the list says that it is believed; None: as far as the issuer is in lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +113,10 @@ def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: d
                 setattr(found, name, getattr(given, name))
     has_changed |= session.is_modified(found)
     session.flush()
-    if not is_spoken_for:
-        of = offer_of(session, person.id).entry or found
-        has_changed |= _put_certificate(session, of.id, given.certificate)
-    else:
-        has_changed |= _put_certificate(session, found.id, given.certificate)
+    of = found if is_spoken_for else offer_of(session, person.id).entry or found
+    stands_for = of.joined_into_id or of.id
+    has_changed |= _put_certificate(session, stands_for, given.certificate)
+    if is_spoken_for and stands_for == found.id:
         has_changed |= put_places(session, found.id, given.places)
     if is_new:
         return True
@@ -147,9 +150,19 @@ def _put_certificate(session: Session, responder_id: int, given: CertificateGive
             Certificate.number == given.number if given.number else Certificate.number.is_(None),
         )
     )
+    issuer = issuers.issuer_called(session, given.issuer)
+    trust = given.trust or (issuer.trust_in_lists if issuer is not None else Trust.DOCUMENTED)
     if found is None:
-        found = Certificate(responder_id=responder_id, issuer=given.issuer, number=given.number)
+        found = Certificate(
+            responder_id=responder_id, issuer=given.issuer, number=given.number, trust=Trust.SELF_DECLARED
+        )
         session.add(found)
+    believed = trust_of_list(found.trust, trust)
+    if believed is None:  # its issuer has the last word
+        return False
+    if issuer is not None and issuer.state is IssuerState.ACTIVE:
+        found.issuer_id = issuer.id
+    found.trust = believed
     found.kind, found.issued_on, found.valid_until = given.kind, given.issued_on, given.valid_until
     has_changed = found in session.new or session.is_modified(found)
     session.flush()
@@ -203,6 +216,7 @@ class Award:
     estate_id: int | None
     kind: CertificateKind
     issuer: str
+    issuer_id: int
     number_begins: str
     issued_on: date
     valid_until: date
@@ -237,6 +251,8 @@ def award_certificate(session: Session, who: Viewer, award: Award, *, at: dateti
         responder_id=responder.id,
         kind=award.kind,
         issuer=award.issuer,
+        issuer_id=award.issuer_id,
+        trust=Trust.VERIFIED,
         number=f"{award.number_begins}-{award.issued_on.year}-{random}",
         issued_on=award.issued_on,
         valid_until=award.valid_until,
