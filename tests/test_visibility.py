@@ -53,6 +53,7 @@ GUARDED = {
     "Enrolment": "enrolments",
     "Attendance": "attendances",
     "Assessment": "assessments",
+    "Consent": "consents",
     "Check": "checks",
     "Photo": "photos",
     "Quarantine": "quarantines",
