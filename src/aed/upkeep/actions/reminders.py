@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import exists, insert, literal, select, update
+from sqlalchemy import CursorResult, Result, insert, literal, update
 from sqlalchemy.orm import Session
 
 from aed.db import UtcMoment
@@ -15,7 +16,6 @@ from aed.upkeep.models import Reminder
 from aed.upkeep.queries import reminders as queries
 from aed.upkeep.rules.due import Due
 from aed.upkeep.rules.reminders import (
-    EXPIRING,
     threshold,
     thresholds_before,
 )
@@ -25,33 +25,49 @@ def find_expiring(session: Session, *, at: datetime, by: Reminding) -> int:
     """There is a reminder for each threshold that was passed of what expires; how many are new.
 
     1. For each time zone, whose day it is: one INSERT of what one SELECT finds and no row is there for.
-    2. What was replaced, or reminded of again since, is closed.
+    2. What was reminded of again is closed.
     visibility: for the timetable.
     """
+    last_id, zones = queries.last_id(session), queries.time_zones(session)
     new = 0
-    for zone in queries.time_zones(session):
+    for zone in zones:
         today = at.astimezone(ZoneInfo(zone)).date()
-        found = queries.expiring(today=today, zone=zone, by=by).subquery()
-        device_id, matter, due_on, days = found.c
-        is_there = exists().where(
-            Reminder.device_id == device_id,
-            Reminder.matter == matter,
-            Reminder.due_on == due_on,
-            Reminder.threshold_days == days,
-        )
-        rows = select(device_id, matter, due_on, days, literal(at, UtcMoment())).where(~is_there)
+        found = queries.expiring(today=today, zone=zone if len(zones) > 1 else None, by=by)
+        rows = found.add_columns(literal(at, UtcMoment()))
         columns = ["device_id", "matter", "due_on", "threshold_days", "found_at"]
-        written = session.execute(insert(Reminder).from_select(columns, rows).returning(Reminder.id))
-        new += len(written.all())
-    is_open = (Reminder.closed_at.is_(None), Reminder.matter.in_(sorted(EXPIRING)))
-    over = ~queries.stands(Reminder) | queries.has_a_later_one(Reminder)
-    session.execute(
-        update(Reminder)
-        .where(*is_open, over)
-        .values(closed_at=at)
-        .execution_options(synchronize_session=False)
-    )
+        new += _count(
+            session.execute(
+                insert(Reminder).from_select(columns, rows).execution_options(preserve_rowcount=True)
+            )
+        )
+    if new:
+        session.execute(
+            update(Reminder)
+            .where(Reminder.closed_at.is_(None), queries.has_one_after(Reminder, last_id))
+            .values(closed_at=at)
+            .execution_options(synchronize_session=False)
+        )
     return new
+
+
+def close_what_is_done(session: Session, *, at: datetime) -> int:
+    """Nobody hears any longer of what was done since; how many are closed.
+
+    visibility: for the timetable.
+    """
+    is_over = queries.is_done(Reminder)
+    return _count(
+        session.execute(
+            update(Reminder)
+            .where(Reminder.closed_at.is_(None), is_over)
+            .values(closed_at=at)
+            .execution_options(synchronize_session=False)
+        )
+    )
+
+
+def _count(result: Result[Any]) -> int:
+    return result.rowcount if isinstance(result, CursorResult) else 0
 
 
 def find_due(
