@@ -14,6 +14,9 @@ from aed.accounts.models import Person, Region, SignIn
 from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, csrf_token
+from aed.notifications.actions import Notice, put_to_endpoint
+from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
+from aed.notifications.rules import Channel
 from aed.registry.models import Estate
 from aed.responders.models import Certificate
 from aed.training.actions import results
@@ -91,6 +94,10 @@ def build(session: Session) -> Everyone:
     policy = make.policy(session, of=estate)
     check = make.check(session, device).check
     message_key, reminder_id = make.reminded(session, resident, device, at=clock.now())
+    group = EndpointGiven(
+        "gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
+    )
+    gate_group = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
     everyone.known = {
         "message_key": message_key,
         "reminder_id": reminder_id,
@@ -121,6 +128,9 @@ def build(session: Session) -> Everyone:
         "y": 6744,
         "person_id": resident.id,
         "grant_id": grant.id,
+        "name": gate_group.name,
+        "message_id": put_to_endpoint(session, gate_group, Notice("Due", "到期"), NOW).id,
+        "job": "feeds",
     }
 
     def token(role: Role, *, writes: bool = True, **place: Estate | Region) -> dict[str, str]:

@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from aed import db
 from aed.app import create_app
 from aed.db import database_of, open_database
-from aed.settings import Settings
+from aed.settings import Settings, WebPush
 from tests import make
 from tests.accounts import everyone
 from tests.accounts.everyone import PASSWORD, PHONE, Everyone
@@ -149,7 +150,12 @@ def asking(
         url = f"sqlite:///{path}"
     else:
         url = copy_database(request.getfixturevalue("postgis_template"), "routes")
-    settings = Settings(database_url=url, walking_network=path.with_name("none.npz"), access_log=False)
+    settings = Settings(
+        database_url=url,
+        walking_network=path.with_name("none.npz"),
+        access_log=False,
+        web_push=WebPush(private_key=SecretStr("A" * 42 + "E")),
+    )
     database = open_database(settings)
     with database.writing.begin() as session:
         made = everyone.build(session)
