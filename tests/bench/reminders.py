@@ -126,7 +126,7 @@ def _on_spatialite(url: str, at: datetime) -> Ratio:
         "whole night's sweep, 12,000 on SpatiaLite : 5 s",
         worst / SECONDS_ON_SPATIALITE,
         1.0,
-        f"the slowest of {NIGHTS} nights {worst:.2f} s; what expires {max(each for each, _ in expiring):.2f} s,"
+        f"the slowest of {NIGHTS} nights {worst:.2f} s; what expires {max(each for each, _ in expiring):.2f},"
         f" checks and services {max(each for each, _ in checks):.2f} s; the first night "
         f"{expiring[0][1]:,} + {checks[0][1]:,} reminders",
     )

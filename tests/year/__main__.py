@@ -41,7 +41,7 @@ def somewhere(folder: Path) -> Iterator[str]:
 
 def main() -> int:
     estates = int(os.environ.get("AED_YEAR_ESTATES", "1200"))
-    size = Size(estates=estates, first_day=date(2027, 1, 1), days=365)
+    size = Size(estates=estates, first_day=date(2027, 1, 1), days=int(os.environ.get("AED_YEAR_DAYS", "365")))
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="aed-year-") as name, somewhere(Path(name)) as url:
         settings = Settings(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final
 
-from aed.registry.rules.device import ConsumableKind
+from aed.registry.rules.device import NEEDED_KINDS, ConsumableKind
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.quarantine import Reason
 
@@ -92,8 +92,10 @@ class Ledger:
         return self.stories[device_id].fitted[kind][-1].expires_on
 
     def is_expired(self, device_id: int, today: date) -> bool:
-        """The last day on which it may be used is a day on which it may be used."""
-        return any(each[-1].expires_on < today for each in self.stories[device_id].fitted.values())
+        """The last day on which it may be used is a day on which it may be used. With child pads alone
+        expired a device still helps, and is offered."""
+        fitted = self.stories[device_id].fitted
+        return any(fitted[kind][-1].expires_on < today for kind in NEEDED_KINDS)
 
     def is_usable(self, device_id: int, today: date) -> bool:
         return not self.reasons(device_id) and not self.is_expired(device_id, today)

@@ -73,10 +73,11 @@ def run(
     today = size.first_day
     while today <= size.last_day:
         _morning(database, settings, today)
-        for each in _delivered(database, today):
-            year.received.append(each)
-            if each.key is not None:
-                with transaction(database) as session:
+        received = _delivered(database, today)
+        year.received += received
+        with transaction(database) as session:
+            for each in received:
+                if each.key is not None:
                     told = told_by(session, each.key, at=moment(today, 9))
                     people.read(session, person_by_number[each.recipient], each.key, told, today)
         _noon(database, settings, year, today)
@@ -109,20 +110,20 @@ def _delivered(database: Database, today: date) -> list[Received]:
 def _noon(database: Database, settings: Settings, year: Year, today: date) -> None:
     """Somebody stands in each estate that has a device that must not be offered, and in some others."""
     world, ledger = year.world, year.world.ledger
-    for number, house in enumerate(world.houses):
-        usable = {id_ for id_ in house.device_ids if ledger.is_usable(id_, today)}
-        if len(usable) == DEVICES_AN_ESTATE and (number + today.toordinal()) % 50:
-            continue
-        for id_ in house.device_ids:
-            if id_ not in usable:
-                year.days_out["out" if ledger.reasons(id_) else "expired"] += 1
-        question = Question(here=house.here, at=moment(today, 12), limit=DEVICES_AN_ESTATE, responders=0)
-        with reads(database) as session:
+    with reads(database) as session:
+        for number, house in enumerate(world.houses):
+            usable = {id_ for id_ in house.device_ids if ledger.is_usable(id_, today)}
+            if len(usable) == DEVICES_AN_ESTATE and (number + today.toordinal()) % 50:
+                continue
+            for id_ in house.device_ids:
+                if id_ not in usable:
+                    year.days_out["out" if ledger.reasons(id_) else "expired"] += 1
+            question = Question(here=house.here, at=moment(today, 12), limit=DEVICES_AN_ESTATE, responders=0)
             found = nearest(session.connection(), ANYONE, question, network=None, settings=settings)
-        offered = {near.row.id for near in found.devices} & set(house.device_ids)
-        year.offered_wrongly += [(today, id_) for id_ in sorted(offered - usable)]
-        year.not_offered += [(today, id_) for id_ in sorted(usable - offered)]
-        year.counts["lookups"] += 1
+            offered = {near.row.id for near in found.devices} & set(house.device_ids)
+            year.offered_wrongly += [(today, id_) for id_ in sorted(offered - usable)]
+            year.not_offered += [(today, id_) for id_ in sorted(usable - offered)]
+            year.counts["lookups"] += 1
 
 
 def _numbers(database: Database) -> dict[str, int]:

@@ -81,7 +81,7 @@ def send_reminders(database: Database, now: datetime, *, by: Reminding, public_u
     told = Told()
     with transaction(database) as session:
         alone(session, "reminder run")
-        reminders.close_what_is_done(session, at=now)
+        reminders.close_what_is_over(session, at=now)
     while True:
         with transaction(database) as session:
             alone(session, "reminder run")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import CursorResult, Result, insert, literal, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from aed.db import UtcMoment
+from aed.bulk import insert_many
 from aed.settings import Reminding
 from aed.upkeep.models import Reminder
 from aed.upkeep.queries import reminders as queries
@@ -24,50 +23,38 @@ from aed.upkeep.rules.reminders import (
 def find_expiring(session: Session, *, at: datetime, by: Reminding) -> int:
     """There is a reminder for each threshold that was passed of what expires; how many are new.
 
-    1. For each time zone, whose day it is: one INSERT of what one SELECT finds and no row is there for.
-    2. What was reminded of again is closed.
+    1. For each time zone, whose day it is: one SELECT finds all for which no row is there. It stands alone,
+       since PostgreSQL puts no second process to a SELECT within an INSERT.
+    2. What it found is written, all at once.
     visibility: for the timetable.
     """
-    last_id, zones = queries.last_id(session), queries.time_zones(session)
+    zones = queries.time_zones(session)
     new = 0
     for zone in zones:
         today = at.astimezone(ZoneInfo(zone)).date()
-        found = queries.expiring(today=today, zone=zone if len(zones) > 1 else None, by=by)
-        rows = found.add_columns(literal(at, UtcMoment()))
-        columns = ["device_id", "matter", "due_on", "threshold_days", "found_at"]
-        new += _count(
-            session.execute(
-                insert(Reminder).from_select(columns, rows).execution_options(preserve_rowcount=True)
-            )
+        found = session.execute(
+            queries.expiring(today=today, zone=zone if len(zones) > 1 else None, by=by)
+        ).all()
+        columns = ("device_id", "matter", "due_on", "threshold_days")
+        insert_many(
+            session, Reminder, [dict(zip(columns, row, strict=True)) | {"found_at": at} for row in found]
         )
-    if new:
-        session.execute(
-            update(Reminder)
-            .where(Reminder.closed_at.is_(None), queries.has_one_after(Reminder, last_id))
-            .values(closed_at=at)
-            .execution_options(synchronize_session=False)
-        )
+        new += len(found)
     return new
 
 
-def close_what_is_done(session: Session, *, at: datetime) -> int:
-    """Nobody hears any longer of what was done since; how many are closed.
+def close_what_is_over(session: Session, *, at: datetime) -> None:
+    """Nobody hears any longer of what was done since, nor twice of what was found again.
 
     visibility: for the timetable.
     """
-    is_over = queries.is_done(Reminder)
-    return _count(
+    for is_over in (queries.was_found_again(Reminder), queries.is_done(Reminder)):
         session.execute(
             update(Reminder)
             .where(Reminder.closed_at.is_(None), is_over)
             .values(closed_at=at)
             .execution_options(synchronize_session=False)
         )
-    )
-
-
-def _count(result: Result[Any]) -> int:
-    return result.rowcount if isinstance(result, CursorResult) else 0
 
 
 def find_due(

@@ -17,7 +17,6 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    tuple_,
 )
 from sqlalchemy.orm import Session, aliased
 
@@ -140,22 +139,19 @@ def is_done(reminder: type[Reminder]) -> ColumnElement[bool]:
     )
 
 
-def has_one_after(reminder: type[Reminder], last_id: int) -> ColumnElement[bool]:
-    """Whether the matter has been reminded of again, by one with a higher id.
+def was_found_again(reminder: type[Reminder]) -> ColumnElement[bool]:
+    """Whether a later reminder of the matter waits to be told in its place.
 
     visibility: it is a predicate itself.
     """
     later = aliased(Reminder)  # visibility: a part of the predicate
-    again = select(later.device_id, later.matter).where(later.id > last_id)
-    return and_(reminder.id <= last_id, tuple_(reminder.device_id, reminder.matter).in_(again))
-
-
-def last_id(session: Session) -> int:
-    """Of the reminders; 0 without any.
-
-    visibility: a number.
-    """
-    return session.scalar(select(func.max(Reminder.id))) or 0
+    return exists().where(
+        later.closed_at.is_(None),
+        later.addressed_at.is_(None),
+        later.device_id == reminder.device_id,
+        later.matter == reminder.matter,
+        later.id > reminder.id,
+    )
 
 
 def kept_devices(session: Session, *, after_id: int, limit: int) -> Sequence[int]:
