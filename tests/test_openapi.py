@@ -144,7 +144,9 @@ def known(session: Session, settings: Settings) -> dict[str, int | str]:
     training = make.training(session, starts_at=soon, enrolment_closes_at=soon.isoformat())
     comes, leaves = make.enrolment(session, training), make.enrolment(session, training)
     assert comes.id == 1, "as the examples have it"
-    group = EndpointGiven("the-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x")
+    group = EndpointGiven(
+        "the-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
+    )
     endpoint = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
     outgoing = put_to_endpoint(session, endpoint, Notice("Due", "到期"), NOW)
     made |= {"name": endpoint.name, "message_id": outgoing.id, "job": "feeds"}

@@ -90,7 +90,9 @@ def build(session: Session) -> Everyone:
     training = make.training(session, course, estate=estate)
     enrolment = make.enrolment(session, training)
     number = awarded(session, make.training(session, course, estate=estate))
-    group = EndpointGiven("gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x")
+    group = EndpointGiven(
+        "gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
+    )
     gate_group = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
     everyone.known = {
         "course_id": course.id,

@@ -62,10 +62,7 @@ def _fill(database: Database) -> None:
     with transaction(database) as session:
         session.execute(
             insert(Person),
-            [
-                {"name": f"Person {number}", "phone": f"+86138{number:08}"}
-                for number in range(1, PEOPLE + 1)
-            ],
+            [{"name": f"Person {number}", "phone": f"+86138{number:08}"} for number in range(1, PEOPLE + 1)],
         )
         people = session.scalars(select(Person.id)).all()
         for _ in range(OF_EACH):
