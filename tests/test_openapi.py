@@ -151,6 +151,7 @@ def known(session: Session, settings: Settings) -> dict[str, int | str]:
     outgoing = put_to_endpoint(session, endpoint, Notice("Due", "到期"), NOW)
     made |= {"name": endpoint.name, "message_id": outgoing.id, "job": "feeds"}
     made |= {"session_id": training.id, "enrolment_id": leaves.id, "number": "CPR-AED-2026-0A1B2C3D4E"}
+    made["calendar_id"] = make.calendar(session, of=person)[0]
     session.commit()
     return made
 
@@ -171,10 +172,11 @@ SIGNING_IN = {"POST /v1/sign-in", "POST /v1/sign-in/code", "DELETE /v1/sign-in"}
 WITHOUT_VERSION = {
     "POST /v1/sign-in": 200,
     "POST /v1/sign-in/code": 202,
+    "POST /v1/calendars": 201,
     "POST /v1/endpoints": 201,
     "PUT /v1/me/push": 403,  # a token is nobody, and has no browser
 }
-"""Nothing is made that could be amended."""
+"""Nothing is made that could be read again, and amended."""
 
 
 def test_the_documented_examples_work(
@@ -200,9 +202,9 @@ def test_the_documented_examples_work(
                 tried += 1
                 if label in WITHOUT_VERSION:
                     assert answer.status_code == WITHOUT_VERSION[label], answer.text
-                else:
-                    assert answer.status_code in (200, 201), (method, where, answer.text)
-                    assert answer.headers["ETag"]
+                    continue
+                assert answer.status_code in (200, 201), (method, where, answer.text)
+                assert answer.headers["ETag"]
                 if answer.status_code == 201:
                     again = client.get(answer.headers["Location"], headers=headers)
                     assert again.json() == answer.json()

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -15,14 +16,17 @@ import structlog
 from aed.accounts.actions.sign_in import forget_what_is_over
 from aed.db import Database, transaction
 from aed.errors import InvalidInput
+from aed.interchange.actions.asking import Asking
 from aed.interchange.actions.fetching import Fetching
 from aed.interchange.actions.thresholds import thresholds_in
-from aed.interchange.jobs import run_feeds
+from aed.interchange.jobs import run_feeds, verify_certificates
 from aed.notifications.channels import channels_of
 from aed.notifications.jobs import forget_messages
 from aed.settings import Settings
 from aed.targets import why_refused
 from aed.training.jobs import end_offers
+from aed.upkeep.jobs import look_after, remind_of_checks, remind_of_expiry, send_reminders
+from aed.verification.jobs import look_for_duplicates
 from aed.work.actions.runs import forget_runs
 from aed.work.jobs import Job, Now, Worker
 from aed.work.rules import Counts, daily, every
@@ -42,6 +46,23 @@ def _offers(database: Database, _settings: Settings, now: Now) -> Counts:
     return {"ended": end_offers(database, now())}
 
 
+def _upkeep(database: Database, _settings: Settings, now: Now) -> Counts:
+    return {"recalled": look_after(database, now())}
+
+
+def _expiry_reminders(database: Database, settings: Settings, now: Now) -> Counts:
+    return {"found": remind_of_expiry(database, now(), by=settings.reminding)}
+
+
+def _check_reminders(database: Database, settings: Settings, now: Now) -> Counts:
+    return {"found": remind_of_checks(database, now(), by=settings.reminding)}
+
+
+def _reminder_messages(database: Database, settings: Settings, now: Now) -> Counts:
+    told = send_reminders(database, now(), by=settings.reminding, public_url=settings.public_url)
+    return asdict(told)
+
+
 def _forget_sign_ins(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         forget_what_is_over(session, at=now())
@@ -58,9 +79,37 @@ def _forget_runs(database: Database, settings: Settings, now: Now) -> Counts:
         return {"forgotten": forget_runs(session, before=before)}
 
 
+def _issuers(database: Database, settings: Settings, now: Now) -> Counts:
+    counts = {"answered": 0, "unanswered": 0}
+    for run in verify_certificates(database, now, by=asking(settings)):
+        log.info(
+            "issuer asked",
+            code=run.code,
+            answered=run.answered,
+            unanswered=run.unanswered,
+            left_alone=run.is_left_alone,
+        )
+        counts["answered"] += run.answered
+        counts["unanswered"] += run.unanswered
+    return counts
+
+
+def _duplicates(database: Database, _settings: Settings, now: Now) -> Counts:
+    with transaction(database) as session:
+        return {"found": look_for_duplicates(session, now=now())}
+
+
 TIMETABLE: Final = (
     Job("feeds", every(minutes=1), _feeds, "Fetches the lists that are followed and due"),
     Job("offers", every(minutes=1), _offers, "Offered places that nobody took go to the next"),
+    Job(
+        "issuers", every(minutes=5), _issuers, "Asks issuers about the certificates that are due to be asked"
+    ),
+    Job("duplicates", every(hours=6), _duplicates, "Finds people who may have been entered twice"),
+    Job("upkeep", every(minutes=10), _upkeep, "Open recalls reach devices that were registered since"),
+    Job("expiry-reminders", every(hours=1), _expiry_reminders, "Finds what expires, at each threshold once"),
+    Job("check-reminders", every(hours=1), _check_reminders, "The same of checks, services and returns"),
+    Job("reminder-messages", every(hours=1), _reminder_messages, "Tells people what waits for them, by day"),
     Job(
         "forget-sign-ins", every(hours=1), _forget_sign_ins, "Sign-ins and codes that are over are forgotten"
     ),
@@ -85,6 +134,16 @@ def fetching(settings: Settings) -> Fetching:
         most_seconds=settings.feed_seconds,
         why_refused=partial(why_refused, is_private_allowed=settings.feed_allow_private),
     )
+
+
+def asking(settings: Settings) -> Asking:
+    """How issuers are asked, as it is set."""
+    limits = Fetching(
+        most_bytes=settings.feed_limit_bytes,
+        most_seconds=settings.issuer_seconds,
+        why_refused=partial(why_refused, is_private_allowed=settings.feed_allow_private),
+    )
+    return Asking(limits, settings.issuer_access)
 
 
 # --- who runs it ----------------------------------------------------------------------------------------

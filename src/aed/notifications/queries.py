@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from aed.accounts.models import Person
 from aed.accounts.rules import Viewer
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.notifications.models import EndpointRow, Outgoing
@@ -151,6 +152,15 @@ def endpoints(
         .order_by(EndpointRow.id)
         .limit(limit)
     ).all()
+
+
+def can_be_told() -> ColumnElement[bool]:
+    """Whether there is any way to a person, in a statement on people.
+
+    visibility: it is a predicate itself.
+    """
+    is_open = exists().where(EndpointRow.person_id == Person.id, EndpointRow.closed_at.is_(None))
+    return or_(Person.phone.is_not(None), is_open)
 
 
 def endpoints_of(session: Session, person_id: int) -> Sequence[EndpointRow]:

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from aed.accounts.models import Person
 from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Language
-from aed.errors import NotFound
+from aed.accounts.rules.phone import e164
+from aed.errors import InvalidInput, NotFound
 from aed.notifications import queries
 from aed.notifications.models import EndpointRow, Outgoing
 from aed.notifications.rules import Channel
@@ -77,10 +78,13 @@ def put_to_endpoint(session: Session, endpoint: EndpointRow, notice: Notice, at:
     return outgoing
 
 
-def tell(session: Session, person_id: int, notice: Notice, at: datetime) -> Sequence[Outgoing]:
+def tell(
+    session: Session, person_id: int, notice: Notice, at: datetime, *, country: str | None = None
+) -> Sequence[Outgoing]:
     """The person is told on every way there is: the endpoints of the person's own, else by telephone.
 
-    Empty for somebody who cannot be reached. Raises NotFound.
+    Empty for somebody who cannot be reached. `country` is where a number without a country code is at home;
+    one that is no number goes out as it is written, and is a dead letter that says so. Raises NotFound.
     visibility: to the person alone.
     """
     person = session.get(Person, person_id)
@@ -94,10 +98,17 @@ def tell(session: Session, person_id: int, notice: Notice, at: datetime) -> Sequ
     message = Message(
         person_id=person.id,
         channel=person.channel,
-        phone=person.phone,
+        phone=person.phone if country is None else _rung(person.phone, country=country),
         language=Language.EN if person.language == Language.EN else Language.ZH,
         text_en=notice.text_en,
         text_zh=notice.text_zh,
         expires_at=notice.expires_at,
     )
     return [put(session, message, at)]
+
+
+def _rung(phone: str, *, country: str) -> str:
+    try:
+        return e164(phone, country=country)
+    except InvalidInput:
+        return phone
