@@ -361,6 +361,7 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
         "message_key": ["no-such-key"],
         "message_id": [1],
         "job": ["feeds"],
+        "name": ["gate-group"],
         "number": ["CPR-AED-2026-0A1B2C3D4E"],
         "calendar": ["CN"],
         "year": [2026],
