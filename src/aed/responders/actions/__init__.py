@@ -1,0 +1,27 @@
+"""Writes: registering.py responders of lists, and certificates; many.py the same for long lists."""
+
+from __future__ import annotations
+
+from aed.responders.actions.many import put_responders
+from aed.responders.actions.registering import (
+    AWARDED_BY,
+    Award,
+    CertificateGiven,
+    PlaceGiven,
+    ResponderGiven,
+    award_certificate,
+    put_responder,
+    revoke_certificate,
+)
+
+__all__ = [
+    "AWARDED_BY",
+    "Award",
+    "CertificateGiven",
+    "PlaceGiven",
+    "ResponderGiven",
+    "award_certificate",
+    "put_responder",
+    "put_responders",
+    "revoke_certificate",
+]
