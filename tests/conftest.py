@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,10 @@ from aed.app import create_app
 from aed.cli.server import bring_up_to_date
 from aed.db import Database, open_database
 from aed.settings import Settings
+from tests.commands import KEY
 from tests.throwaway_postgres import copy_database, drop_database, throwaway_postgres
+
+os.environ["AED_ENCRYPTION_KEYS"] = KEY
 
 ENGINES = ("spatialite", "postgis")
 

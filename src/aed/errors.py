@@ -126,6 +126,14 @@ class NetworkFileUnusable(AedError):
     title = "The walking network cannot be read"
 
 
+class KeysUnusable(AedError):
+    """A key that is missing, or with which something was not sealed."""
+
+    status = 500
+    code = "keys-unusable"
+    title = "What is sealed cannot be read"
+
+
 class BackupFailed(AedError):
     """A backup or a restoring that could not be done; what was there before still is."""
 

@@ -16,7 +16,7 @@ from aed.interchange.rules.review import Decision, ReviewKind
 from aed.registry.rules.device import Cabinet, DeviceState, Entry
 from aed.registry.rules.gate import Passage
 from aed.registry.schemas.fields import Day, Floor, Label, OpeningHours, Ref, Source
-from aed.responders.rules import CertificateKind, PlaceKind
+from aed.responders.rules import CertificateKind, PlaceKind, Trust
 from aed.sharing.rules import Audience
 from aed.training.rules.enrolment import AttendanceState
 
@@ -140,7 +140,18 @@ class GateRow(PlacedRow):
     opening_hours: OpeningHours | None = None
 
 
-type EstatesFileRow = Annotated[RegionRow | EstateRow | GateRow, Field(discriminator="kind")]
+class BuildingRow(PlacedRow):
+    kind: Literal["building"]
+    source: Source
+    source_id: Ref
+    estate: Ref
+    estate_source: Source | None = None
+    name_en: Name
+    name_zh: Name
+    floors: Annotated[int, Field(ge=1, le=200)] | None = None
+
+
+type EstatesFileRow = Annotated[RegionRow | EstateRow | GateRow | BuildingRow, Field(discriminator="kind")]
 """A row of an estates file: its column `kind` says which."""
 
 
@@ -168,6 +179,8 @@ class ResponderRow(PlacedRow):
     certificate_number: Label | None = None
     certificate_issued_on: RosterDay | None = None
     certificate_valid_until: RosterDay
+    certificate_trust: Trust | None = None
+    """How far it is believed; as far as its issuer is in lists when left out."""
     availability: OpeningHours | None = None
     paused_until: FileMoment | None = None
     place: PlaceKind
@@ -226,6 +239,7 @@ PERSON_COLUMNS = (
     "certificate_number",
     "certificate_issued_on",
     "certificate_valid_until",
+    "certificate_trust",
     "availability",
     "paused_until",
 )

@@ -9,10 +9,14 @@ from sqlalchemy import Connection
 
 import aed.accounts.models
 import aed.interchange.models
+import aed.issuers.models
 import aed.notifications.models
 import aed.registry.models
 import aed.responders.models
-import aed.training.models  # noqa: F401 - the models register themselves
+import aed.training.models
+import aed.upkeep.models
+import aed.verification.models
+import aed.work.models  # noqa: F401 - the models register themselves
 from aed.db import Table
 
 

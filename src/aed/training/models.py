@@ -43,7 +43,8 @@ class Course(Versioned, Table):
     certificate_kind: Mapped[CertificateKind | None] = mapped_column(stored_by_value(CertificateKind))
     """What passing entitles to; None: to nothing, such as a refresher."""
     issuer: Mapped[str | None] = mapped_column(String(200))
-    """Who says so on the certificate."""
+    """Who says so on the certificate, as it is written there."""
+    issuer_id: Mapped[int | None] = mapped_column(ForeignKey("issuers.id"), index=True)
     validity_months: Mapped[int | None]
     refresher_months: Mapped[int | None]
     """After so many months skills should be refreshed; None: nothing to refresh."""

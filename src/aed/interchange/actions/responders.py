@@ -55,7 +55,7 @@ def import_responders(
     def put(batch: Sequence[Person]) -> list[Outcome]:
         estates.load((rows[0].source, rows[0].estate) for rows in batch if rows[0].estate is not None)
         given = [_given(rows, region_ids, estates) for rows in batch]
-        return [Outcome.of(each) for each in put_responders(session, who, given)]
+        return [Outcome.of(each) for each in put_responders(session, who, given, at=at)]
 
     take(session, together.people(rows), put, report, report.count)
     return finished(report)
@@ -204,6 +204,7 @@ def _given(rows: Person, region_ids: _RegionIds, estates: Estates) -> ResponderG
             person.certificate_number,
             person.certificate_issued_on,
             person.certificate_valid_until,
+            person.certificate_trust,
         ),
         places=tuple(PlaceGiven(row.place, row.position(), row.floor, row.place_hours) for row in rows),
     )

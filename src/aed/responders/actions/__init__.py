@@ -1,4 +1,5 @@
-"""Writes: registering.py responders of lists, and certificates; many.py the same for long lists."""
+"""Writes: registering.py responders of lists, and certificates; many.py the same for long lists; offering.py
+people who offer themselves; consents.py what they agreed to."""
 
 from __future__ import annotations
 
