@@ -28,8 +28,9 @@ from sqlalchemy.orm import Session
 
 from aed.errors import InvalidInput
 from aed.geo import Position
+from aed.spatial.asking import sent
 from aed.spatial.columns import WGS84, GeometryColumn, latitude, longitude
-from aed.spatial.statements import check_columns, compiled_for, fetched, told_later
+from aed.spatial.statements import check_columns, compiled_for, told_later
 
 METRES_PER_DEGREE = 6_371_008.8 * math.pi / 180  # mean sphere
 
@@ -129,10 +130,16 @@ class Around[R]:
     constants: Mapping[str, object]
     row: Callable[..., R]
 
-    def rows(self, connection: Connection, here: Position, *, within_metres: float) -> Sequence[R]:
-        """Every row within the circle, and some in the corners of its box."""
-        row, asked = self.row, {**self.constants, **window_around(here, within_metres)}
-        return [row(*values) for values in fetched(connection, self.sql, asked)]
+    def sent(
+        self, connection: Connection, here: Position, *, within_metres: float
+    ) -> Callable[[], Sequence[R]]:
+        """Asks for every row within the circle, and some in the corners of its box.
+
+        What is given back reads them; until then nothing else can be asked on the connection.
+        """
+        asked = {**self.constants, **window_around(here, within_metres)}
+        row, read = self.row, sent(connection, self.sql, asked)
+        return lambda: [row(*values) for values in read()]
 
 
 def all_around[R](

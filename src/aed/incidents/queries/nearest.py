@@ -16,7 +16,7 @@ from aed.accounts.rules import Viewer
 from aed.db import as_date
 from aed.geo import Position, distances_metres, in_mainland_china
 from aed.incidents.queries.people import NearbyResponder, nearest_responders
-from aed.incidents.queries.ways import GatePassed, LocalTime, Ways, positions
+from aed.incidents.queries.ways import GatePassed, LocalTime, Ways, positions, ways_from
 from aed.incidents.rules.arrival import (
     Basis,
     Fetch,
@@ -37,6 +37,7 @@ from aed.registry.rules.device import (
 )
 from aed.registry.rules.hours import hours_at
 from aed.settings import Settings
+from aed.spatial import Rings
 from aed.walking.footing import Footings
 from aed.walking.network import WalkingNetwork
 from aed.walking.way import Walk
@@ -126,7 +127,8 @@ def nearest(
     """The devices that can be at the patient soonest by expected time. Exact, not "nearest by line first".
 
     1. Take devices that the viewer may see, ring by ring outwards.
-    2. Walk from the patient, with the gates as they stand for this viewer.
+    2. Walk from the patient, with the gates as they stand for this viewer: while the database looks for the
+       devices, if it is known about how far that will be.
     3. Ask hours and readiness at the moment, of the nearest first, and rank by expected time.
     4. Stop once no farther device could beat the last one kept: no walk is shorter than the straight line.
     """
@@ -137,6 +139,7 @@ def nearest(
     )
     # Walks are longer than straight lines: the last of those kept is about the 25th on the straight line.
     about = question.limit + MORE_THAN_ASKED if network is None else 3 * question.limit
+    search.walk_ahead(rings, about=about)
     enough = math.inf
     while True:
         search.add(rings.widen(about=about, to_metres=enough))
@@ -237,27 +240,43 @@ class _Search:
             return self._walked(self.ways)
         return self._soonest(self._straight_lines())
 
+    def walk_ahead(self, rings: Rings[DeviceNearby], *, about: int) -> None:
+        """Walks as far as is likely to be needed while the database looks for the devices.
+
+        Not where it is unknown how far, or where the gates have hours in a time zone that is unknown: both
+        are known once the nearest device is.
+        """
+        likely = rings.likely_metres
+        if self._network is None or likely is None:
+            return
+        likely = min(likely, self._settings.walking_reach_metres)
+        self.ways = self._set_out(self._network, likely)
+        if self.ways is not None and not self.ways.needs_local_time(likely):
+            self.ways.gates(likely)
+            rings.send(about=about)
+            self.ways.widen(likely)
+
+    def _set_out(self, network: WalkingNetwork, likely_metres: float | None) -> Ways | None:
+        return ways_from(
+            self._connection,
+            self._viewer,
+            network,
+            self._question.here,
+            at=self._question.at,
+            numbers=self._settings.arrival,
+            likely_metres=likely_metres,
+        )
+
     def _begin(self) -> None:
         """Where the walk starts. The nearest device lends the gates on the map its time zone and holidays."""
-        if self._network is None or self.ways is not None:
+        if self._network is None:
             return
-        local = None
-        if self._order:
+        if self.ways is None:
+            self.ways = self._set_out(self._network, None)
+        if self.ways is not None and self.ways.local is None and self._order:
             near = self._rows[self._order[0]]
             calendar = registry.calendar_of(self._connection, near.holiday_calendar, near.calendar_version)
-            local = LocalTime(near.time_zone, calendar)
-        start = self._network.start_at(self._question.here)
-        if start is not None:
-            self.ways = Ways(
-                self._connection,
-                self._viewer,
-                self._network,
-                self._question.here,
-                start,
-                at=self._question.at,
-                local=local,
-                numbers=self._settings.arrival,
-            )
+            self.ways.local = LocalTime(near.time_zone, calendar)
 
     def _walked(self, ways: Ways) -> list[NearbyDevice]:
         """Measures the walks until those that will be told are measured, and ranks.
@@ -269,8 +288,10 @@ class _Search:
         assert self._footings is not None
         most, numbers = self._settings.walking_reach_metres, self._settings.arrival
         limit = self._question.limit
-        # More than the usual detour: every other question would have to walk a second time, and farther.
-        within = self._last_straight(limit) * 1.1 * numbers.detour_factor + 50.0
+        within = ways.within_metres
+        if not within:
+            # More than the usual detour: every other question would have to walk a second time, and farther.
+            within = self._last_straight(limit) * 1.1 * numbers.detour_factor + 50.0
         while True:
             within = min(max(within, ways.within_metres), most)
             ways.widen(within)
