@@ -50,10 +50,9 @@ class _Needed(NamedTuple):
 
 
 _PLACES_REMEMBERED = 20_000
-_CELLS_PER_DEGREE = (100, 20)
-"""A question begins with what was needed within the same kilometre, else within the same five."""
-_MORE_METRES, _MORE_ROWS = 1.15, 1.25
-"""What is looked at beyond that: then one question in ten has to look a second time."""
+_CELLS_PER_DEGREE = {400: 1.04, 100: 1.12, 20: 1.15}
+"""A question begins with what was needed within the same 300 metres, else within the same kilometre or five,
+and looks so much farther: then one question in ten has to look a second time."""
 
 _COUNTS = sorted(2**power * part // 4 for power in range(3, 13) for part in (4, 5, 6, 7))
 """8, 10, 12, 14, 16, 20 …: how many rows are asked for. Few, since each is a statement to prepare."""
@@ -78,6 +77,13 @@ class Nearest[R: Located]:
     ) -> Rings[R]:
         """Rows around a place, to be fetched ring by ring. `at_least` is how many are asked for."""
         return Rings(self, connection, here, at_least, within_metres)
+
+    def needed(self, cells: Sequence[_Cell]) -> tuple[_Needed | None, float]:
+        """What was needed in the smallest of these cells that is known, and how much more to look at."""
+        for cell in cells:
+            if (known := self._needed.get(cell)) is not None:
+                return known, _CELLS_PER_DEGREE[cell[0]]
+        return None, 1.0
 
     def limited(self, count: int, sql: str | None = None) -> str:
         """PostgreSQL's statement for `count` rows.
@@ -109,8 +115,7 @@ class Rings[R: Located]:
         self._cells = [
             (size, round(here.lat * size), round(here.lon * size), at_least) for size in _CELLS_PER_DEGREE
         ]
-        known = nearest._needed
-        self._needed = next((known[cell] for cell in self._cells if cell in known), None)
+        self._needed, self._more = nearest.needed(self._cells)
         self._window_metres = 0.0
         self._ahead: Callable[[], Rows] | None = None
         self.rows: list[R] = []
@@ -119,12 +124,12 @@ class Rings[R: Located]:
     @property
     def likely_metres(self) -> float | None:
         """How far this question will have to look, going by those nearby before it, and somewhat more."""
-        return None if self._needed is None else _MORE_METRES * self._needed.metres
+        return None if self._needed is None else self._more * self._needed.metres
 
     def send(self, *, about: int) -> None:
         """Has the database look for the first ring while others work; `widen` takes what it has found.
 
-        Until then nothing else can be asked on the connection.
+        Until then nothing can be asked on the connection but what is `sent`.
         """
         if not self._nearest.is_sqlite:
             count = _next_count(self._first_rows(about))
@@ -142,10 +147,11 @@ class Rings[R: Located]:
             self._fetch_nearest(about, to_metres)
         return self.rows[before:]
 
-    def remember(self, metres: float) -> None:
-        """The question is answered, and had to look this far: the next one nearby begins with that."""
+    def remember(self, metres: float, rows: int | None = None) -> None:
+        """The question is answered, and had to look this far (at so many rows, if somebody has counted them):
+        the next one nearby begins with that."""
         known = self._nearest._needed
-        now = _Needed(metres, _count_within(self.rows, self._here, metres))
+        now = _Needed(metres, rows if rows is not None else _count_within(self.rows, self._here, metres))
         if len(known) >= _PLACES_REMEMBERED:
             known.clear()
         for cell in self._cells:
@@ -153,7 +159,7 @@ class Rings[R: Located]:
             known[cell] = _Needed(*(0.8 * old + 0.2 * new for old, new in zip(last, now, strict=True)))
 
     def _first_rows(self, about: int) -> int:
-        return about if self._needed is None else math.ceil(_MORE_ROWS * self._needed.rows) + 1
+        return about if self._needed is None else math.ceil(self._more**2 * self._needed.rows) + 1
 
     def _point(self) -> dict[str, object]:
         x, y = mercator_degrees(self._here)

@@ -166,15 +166,27 @@ def index_table(place: GeometryColumn) -> Any:
 
 
 def window_rows(place: GeometryColumn, *, beyond: bool = False) -> Select[*tuple[Any, ...]]:
-    """Keys of the rows in a window; those beyond an inner one only, on request."""
+    """Keys of the rows in a window; those beyond an inner one only, on request.
+
+    A window is the ellipse in a box of degrees. In the box's corners, a fifth of it, lies nothing of the
+    circle that it was made for by `window_around`: that would be read for nothing.
+    """
     index = index_table(place)
 
     def inside(ending: str) -> ColumnElement[bool]:
+        west, east, south, north = (
+            told_later(f"nearest_{side}{ending}") for side in ("west", "east", "south", "north")
+        )
+        across, up = (
+            (west + east - 2.0 * index.c.xmin) / (east - west),
+            (south + north - 2.0 * index.c.ymin) / (north - south),
+        )
         return and_(
-            index.c.xmin >= told_later(f"nearest_west{ending}"),
-            index.c.xmax <= told_later(f"nearest_east{ending}"),
-            index.c.ymin >= told_later(f"nearest_south{ending}"),
-            index.c.ymax <= told_later(f"nearest_north{ending}"),
+            index.c.xmin >= west,
+            index.c.xmax <= east,
+            index.c.ymin >= south,
+            index.c.ymax <= north,
+            across * across + up * up <= 1.0,
         )
 
     rows = select(index.c.pkid).where(inside(""))

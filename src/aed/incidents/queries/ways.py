@@ -78,8 +78,8 @@ class Ways:
         *,
         at: datetime,
         numbers: Arrival,
-        gates: Sequence[GateNearby],
-        gates_within_metres: float,
+        gates: Sequence[GateNearby] = (),
+        gates_within_metres: float = 0.0,
     ) -> None:
         self._connection = connection
         self._viewer = viewer
@@ -149,10 +149,16 @@ class Ways:
         walk = reach.walk_to(footings, i, with_line=with_line)
         return walk, tuple(self._gates.told[crossing] for crossing in walk.crossings)
 
-    def needs_local_time(self, within_metres: float) -> bool:
-        """Whether a gate on the map that near has hours: they are told in the time of the place."""
+    def can_widen_unasked(self, within_metres: float) -> bool:
+        """Whether that can be walked without a question to the database, and without the time of the place:
+        gates on the map that have hours are told in that."""
+        if self._registered_within < within_metres:
+            return False
+        calendars = ((row.holiday_calendar, row.calendar_version) for row in self._registered)
+        if not all(registry.has_calendar(self._connection, *calendar) for calendar in calendars):
+            return False
         barriers = self._network.barriers_near(self._here, within_metres)
-        return any(barrier.opening_hours is not None for barrier in barriers)
+        return all(barrier.opening_hours is None for barrier in barriers)
 
     def gates(self, within_metres: float) -> _Gates:
         """The gates within that many metres, or more: whom they stop, whom they keep waiting.
@@ -162,7 +168,7 @@ class Ways:
         if self._gates is not None and self._gates_within >= within_metres:
             return self._gates
         if self._registered_within < within_metres:
-            self._registered = _sent_for_gates(self._connection, self._here, within_metres)()
+            self._registered = sent_for_gates(self._connection, self._here, within_metres)()
             self._registered_within = within_metres
         gates = _Gates([], [], {})
         registered: set[int] = set()
@@ -219,41 +225,10 @@ class Ways:
             gates.keep_waiting(barrier.crossing, told, self._numbers)
 
 
-def ways_from(
-    connection: Connection,
-    viewer: Viewer,
-    network: WalkingNetwork,
-    here: Position,
-    *,
-    at: datetime,
-    numbers: Arrival,
-    likely_metres: float | None,
-) -> Ways | None:
-    """Walks from a place; None where no street is near enough.
-
-    If it is known how far they are likely to go, the database looks for the gates around while the network
-    looks for the street.
-    """
-    sent = _sent_for_gates(connection, here, likely_metres) if likely_metres is not None else tuple
-    start, gates = network.start_at(here), sent()
-    if start is None:
-        return None
-    return Ways(
-        connection,
-        viewer,
-        network,
-        here,
-        start,
-        at=at,
-        numbers=numbers,
-        gates=gates,
-        gates_within_metres=likely_metres or 0.0,
-    )
-
-
-def _sent_for_gates(
+def sent_for_gates(
     connection: Connection, here: Position, within_metres: float
 ) -> Callable[[], Sequence[GateNearby]]:
+    """Asks for the gates that a walk of that length may meet; what is given back reads them."""
     return registry.gates_around(connection.dialect).sent(
         connection, here, within_metres=within_metres + _BESIDE_THE_STREET_METRES
     )
