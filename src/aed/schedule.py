@@ -134,7 +134,7 @@ TIMETABLE: Final = (
         "Asks people nearby to confirm what has faded",
     ),
     Job("expiry-reminders", every(hours=1), _expiry_reminders, "Finds what expires, at each threshold once"),
-    Job("check-reminders", every(hours=1), _check_reminders, "The same of checks, services and returns"),
+    Job("check-reminders", every(hours=6), _check_reminders, "The same of checks, services and returns"),
     Job("reminder-messages", every(hours=1), _reminder_messages, "Tells people what waits for them, by day"),
     Job(
         "forget-sign-ins", every(hours=1), _forget_sign_ins, "Sign-ins and codes that are over are forgotten"

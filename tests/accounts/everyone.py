@@ -100,11 +100,11 @@ def build(session: Session) -> Everyone:
     make.errand(session, device, resident)
     whose = viewer_of_person(session, resident.id)
     calendar, due_key = calendars.make_calendar(session, whose, CalendarIn(), at=NOW)
+    message_key, reminder_id = make.reminded(session, resident, device, at=clock.now())
     group = EndpointGiven(
         "gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
     )
     gate_group = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
-    message_key, reminder_id = make.reminded(session, resident, device, at=clock.now())
     everyone.known = {
         "message_key": message_key,
         "reminder_id": reminder_id,

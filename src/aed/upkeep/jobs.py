@@ -86,6 +86,9 @@ class Told:
 def send_reminders(database: Database, now: datetime, *, by: Reminding, public_url: str | None) -> Told:
     """Everyone for whom something waits is told, once a day, by day. Run twice, it tells nobody twice."""
     told = Told()
+    with transaction(database) as session:
+        alone(session, "reminder run")
+        reminders.close_what_is_over(session, at=now)
     while True:
         with transaction(database) as session:
             alone(session, "reminder run")
