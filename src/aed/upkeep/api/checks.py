@@ -106,7 +106,7 @@ def _checked_within_days(request: Request) -> int:
 
 # --- photos ---------------------------------------------------------------------------------------------
 
-_PICTURE: Final = {"schema": {"type": "string", "format": "binary"}}
+_PICTURE: Final = {"schema": {"type": "string", "format": "binary"}, "example": "The bytes of the file"}
 _SENT: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
