@@ -31,8 +31,9 @@ from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
 from aed.app import create_app
 from aed.settings import Settings
+from aed.verification.models import PersonPair
 from tests import make
-from tests.make import PATIENT
+from tests.make import NOW, PATIENT
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -142,6 +143,12 @@ def known(session: Session, settings: Settings) -> dict[str, int | str]:
     comes, leaves = make.enrolment(session, training), make.enrolment(session, training)
     assert comes.id == 1, "as the examples have it"
     made |= {"session_id": training.id, "enrolment_id": leaves.id, "number": "CPR-AED-2026-0A1B2C3D4E"}
+    made["issuer_id"] = make.issuer(session).id
+    two = [make.person(session) for _ in range(2)]
+    pair = PersonPair(first_id=two[0].id, second_id=two[1].id, score=0.9, reasons=["a name"], found_at=NOW)
+    session.add(pair)
+    session.flush()
+    made["pair_id"] = pair.id
     session.commit()
     return made
 
@@ -159,7 +166,11 @@ def filled(path: str, known: dict[str, int | str]) -> str:
 
 SIGNING_IN = {"POST /v1/sign-in", "POST /v1/sign-in/code", "DELETE /v1/sign-in"}
 """What somebody does who is nobody yet, or no longer somebody."""
-WITHOUT_VERSION = {"POST /v1/sign-in": 200, "POST /v1/sign-in/code": 202}
+WITHOUT_VERSION = {
+    "POST /v1/sign-in": 200,
+    "POST /v1/sign-in/code": 202,
+    "POST /v1/person-pairs/{pair_id}/decision": 200,
+}
 """Nothing is made that could be read again, and amended."""
 
 

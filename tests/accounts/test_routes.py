@@ -36,6 +36,7 @@ OTHERS = "everyone else"
 QUERIES = {
     "GET /v1/nearest": {"lat": "30.29", "lon": "120.1"},
     "POST /v1/imports/devices": {"dry_run": "true"},  # it has a transaction of its own
+    "POST /v1/imports/issuer-roster": {"dry_run": "true", "issuer_id": "issuer_id"},
 }
 LIST: dict[str, Any] = {
     "content": b"source,source_id,region,lat,lon,place_en\ntown,1,CN-33,30.29,120.1,Lobby\n",
@@ -45,6 +46,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/sign-in": {"json": {"phone": PHONE, "password": PASSWORD}},
     "POST /v1/lint": LIST,
     "POST /v1/imports/devices": LIST,
+    "POST /v1/imports/issuer-roster": {
+        "content": "姓名,证书编号,课程,有效期至\n王小明,RC-1,CPR,2028-05-31\n".encode(),
+        "headers": {"Content-Type": "text/csv"},
+    },
     "POST /v1/devices/{device_id}/join": {"json": {"other_id": "other_device_id"}},
     "POST /v1/devices (of the estate)": {
         "json": {"estate_id": "estate_id", "position": {"lat": 30.29, "lon": 120.1}, "audience": "public"}
@@ -57,6 +62,17 @@ BODIES: dict[str, dict[str, Any]] = {
             "name": "Li Wei",
             "phone": "+86 138 0013 8009",
             "role": {"role": "resident", "estate_id": "estate_id"},
+        }
+    },
+    "POST /v1/issuers (whose lists are believed unseen)": {
+        "json": {
+            "code": "believed",
+            "name_en": "Believed",
+            "name_zh": "信",
+            "kind": "red_cross",
+            "region": "CN-33",
+            "verified_by": "nothing",
+            "trust_in_lists": "verified",
         }
     },
     "POST /v1/people/{person_id}/roles (keeper)": {"json": {"role": "keeper", "estate_id": "estate_id"}},
@@ -175,7 +191,9 @@ def answered(client: TestClient, made: Everyone, document: dict[str, Any], route
     if method in ("PATCH", "PUT", "DELETE"):
         headers["If-Match"] = '"1"'
     where = path.format(**made.known)
-    answer = client.request(method, where, params=QUERIES.get(route), headers=headers, **sent)
+    answer = client.request(
+        method, where, params=_with_ids(QUERIES.get(route), made), headers=headers, **sent
+    )
     client.cookies.clear()
     assert answer.status_code < 500, (route, who, answer.text)
     assert answer.status_code != 429, (route, who, "the test itself asks too much")
