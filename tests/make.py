@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
+from PIL import Image
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts import actions as accounts
+from aed.accounts.access import viewer_of_person
 from aed.accounts.actions import accounts as account_actions
 from aed.accounts.actions import passwords
 from aed.accounts.actions import roles as role_actions
@@ -27,23 +31,45 @@ from aed.interchange.rules.review import ReviewKind
 from aed.issuers import actions as issuer_actions
 from aed.issuers.models import Issuer
 from aed.issuers.schemas import IssuerIn
+from aed.notifications.models import Outgoing
 from aed.registry.actions import devices as device_actions
 from aed.registry.actions import estates as estate_actions
-from aed.registry.models import Change, Device, Estate, Gate
+from aed.registry.actions.buildings import BuildingGiven, put_buildings
+from aed.registry.models import Building, Change, Device, Estate, Gate
 from aed.registry.rules.device import ConsumableKind
 from aed.registry.schemas.devices import ConsumableIn, DeviceIn
 from aed.registry.schemas.estates import EstateIn, GateIn
-from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
+from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, offering, put_responder
 from aed.responders.models import Responder
-from aed.responders.rules import CertificateKind, PlaceKind, Trust
+from aed.responders.queries import Offer
+from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, Trust, wording_in_force
+from aed.responders.schemas.offers import OfferIn
+from aed.settings import Reminding
 from aed.spatial import position_of
 from aed.training.actions import courses as course_actions
 from aed.training.actions import enrolling
 from aed.training.actions import sessions as session_actions
+from aed.training.actions.calendars import create_address
 from aed.training.models import Course, Enrolment, TrainingSession
+from aed.training.rules.calendar import CalendarKind
 from aed.training.schemas.courses import CourseIn
 from aed.training.schemas.enrolments import EnrolmentIn
 from aed.training.schemas.sessions import SessionIn
+from aed.upkeep.actions import checks as check_actions
+from aed.upkeep.actions import photos as photo_actions
+from aed.upkeep.actions import policies as policy_actions
+from aed.upkeep.actions import recalls as recall_actions
+from aed.upkeep.actions import reminding
+from aed.upkeep.actions import reports as report_actions
+from aed.upkeep.actions.checks import Taken
+from aed.upkeep.formats.photo import picture_without_traces
+from aed.upkeep.models import Check, Photo, Policy, Recall, Reminder, ReminderFor, Report
+from aed.upkeep.rules.due import Matter
+from aed.upkeep.rules.quarantine import ReportKind
+from aed.upkeep.rules.reminders import Level
+from aed.upkeep.schemas.checks import CheckIn, ReportIn
+from aed.upkeep.schemas.policies import PolicyIn
+from aed.upkeep.schemas.recalls import RecallIn
 
 NOW = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
 """A Tuesday, 10:00 in China; no holiday."""
@@ -123,6 +149,14 @@ def gate(session: Session, estate: Estate, *, at: Position, **given: Any) -> Gat
     )
 
 
+def building(session: Session, of: Estate, *, at: Position, **given: Any) -> Building:
+    number = next(_numbers)
+    fields: dict[str, Any] = {"name_en": f"Building {number}", "name_zh": f"{number}幢", "floors": 6}
+    made = BuildingGiven("test", str(number), of.id, position=at, **fields | given)
+    put_buildings(session, ADMINISTRATOR, [made])
+    return session.scalars(select(Building).where(Building.source_id == str(number))).one()
+
+
 def device(
     session: Session,
     *,
@@ -187,7 +221,7 @@ def responder(
         ),
         places=tuple(PlaceGiven(PlaceKind.HOME, place, 0, place_hours) for place in places),
     )
-    put_responder(session, ADMINISTRATOR, given)
+    put_responder(session, ADMINISTRATOR, given, at=NOW)
     found = session.scalar(select(Responder.id).where(Responder.source_id == str(number)))
     assert found is not None
     return found
@@ -321,6 +355,103 @@ def enrolment(
     return enrolling.enrol(session, who, of.id, EnrolmentIn.model_validate(fields | given), at=at)
 
 
+def calendar(session: Session, *, of: Person) -> tuple[int, str]:
+    """A private address of the person's calendar: its id, and its key."""
+    made, key = create_address(session, ADMINISTRATOR, CalendarKind.PERSON, person_id=of.id, at=NOW)
+    return made.id, key
+
+
+def policy(session: Session, *, of: Estate | None = None, **given: Any) -> Policy:
+    """In force from now on: for the estate, the maker and model, or all devices."""
+    number = next(_numbers)
+    fields: dict[str, Any] = {"name_en": f"Policy {number}", "name_zh": f"方案{number}"}
+    if of is not None:
+        fields["estate_id"] = of.id
+    return policy_actions.create_policy(
+        session, ADMINISTRATOR, PolicyIn.model_validate(fields | given), at=NOW
+    )
+
+
+def check(
+    session: Session,
+    of: Device,
+    *,
+    who: Viewer = ADMINISTRATOR,
+    at: datetime = NOW,
+    answers: Mapping[str, bool] | None = None,
+    only: Mapping[str, bool] | None = None,
+    **given: Any,
+) -> Taken:
+    """A check in which all is well, answered now, unless said otherwise. `only`: nothing else was asked."""
+    is_there = given.get("is_there", True)
+    well = {"status_light": True, "pads_in_date": True, "battery_in_date": True, "access_as_described": True}
+    fields: dict[str, Any] = {
+        "key": str(UUID(int=next(_numbers))),
+        "answers": only or (well | dict(answers or {}) if is_there else {}),
+    }
+    session.flush()
+    session.expire(of, ["consumables"])  # as a request of its own would see them
+    return check_actions.take_check(session, who, of.id, CheckIn.model_validate(fields | given), at=at)
+
+
+def jpeg(*, width: int = 40, height: int = 30, **given: Any) -> bytes:
+    """A picture of one colour, as a camera would send it; `exif` and the like as Pillow writes them."""
+    into = io.BytesIO()
+    Image.new("RGB", (width, height), (200, 30, 30)).save(into, "JPEG", **given)
+    return into.getvalue()
+
+
+def photo(session: Session, *, of: Check, who: Viewer = ADMINISTRATOR, sent: bytes | None = None) -> Photo:
+    """A photo of a check."""
+    sent = sent or jpeg()
+    return photo_actions.add_photo(session, who, of.key, sent, picture_without_traces(sent), at=NOW)
+
+
+def report(session: Session, of: Device, kind: ReportKind = ReportKind.BEEPING) -> Report:
+    """What the office says of a device."""
+    new = ReportIn(kind=kind)
+    return report_actions.report_device(session, ADMINISTRATOR, of.id, new, from_key=None, at=NOW)
+
+
+def recall(session: Session, *, at: datetime = NOW, **given: Any) -> Recall:
+    """Of the maker Heartline's devices, all of them unless said otherwise."""
+    fields: dict[str, Any] = {
+        "maker": "Heartline",
+        "reference": f"HL-{next(_numbers)}",
+        "text_en": "The capacitor may fail.",
+        "text_zh": "电容可能失效。",
+        "announced_on": "2026-09-20",
+    }
+    return recall_actions.announce_recall(
+        session, ADMINISTRATOR, RecallIn.model_validate(fields | given), at=at
+    )
+
+
+def reminded(session: Session, person: Person, of: Device, *, at: datetime) -> tuple[str, int]:
+    """The person is told at that moment that the device's pads are due: the message's key, the reminder."""
+    reminder = Reminder(
+        device_id=of.id, matter=Matter.PADS, due_on=at.date(), threshold_days=0, found_at=at, addressed_at=at
+    )
+    session.add(reminder)
+    session.flush()
+    session.add(ReminderFor(reminder_id=reminder.id, person_id=person.id, level=Level.KEEPER))
+    session.flush()
+    always = Reminding(from_hour=0, until_hour=24)
+    reminding.tell(
+        session, after_id=person.id - 1, at=at, by=always, public_url="https://aed.example", most=1
+    )
+    text = session.scalars(
+        select(Outgoing.text_en).where(Outgoing.person_id == person.id).order_by(Outgoing.id.desc())
+    ).first()
+    assert text is not None
+    return key_in(text), reminder.id
+
+
+def key_in(text: str) -> str:
+    """The key in the link of a message of reminders."""
+    return text.rpartition("/")[2].rstrip(".。")
+
+
 def member(of: Estate, *neighbours: Estate, writes: bool = False) -> Viewer:
     """Someone of an estate, whose neighbourhood has these others."""
     scopes = frozenset(Scope) if writes else frozenset({Scope.READ})
@@ -346,6 +477,19 @@ def person(
     return made
 
 
+def offer(session: Session, of: Person, *, at: Position = PATIENT, **given: Any) -> Offer:
+    """The person offers to help at that place, at any hour unless said otherwise."""
+    region(session)
+    fields = {
+        "consents": {kind: wording_in_force(kind).version for kind in (ConsentKind.BEING_CALLED,)},
+        "region": "CN-33",
+        "availability": "24/7",
+        "places": [{"kind": "home", "position": {"lat": at.lat, "lon": at.lon}, "hours": "24/7"}],
+    }
+    new = OfferIn.model_validate(fields | given)
+    return offering.offer(session, ADMINISTRATOR, of.id, new, at=NOW)
+
+
 def role(
     session: Session,
     of: Person,
@@ -361,6 +505,16 @@ def role(
         region=region.code if region is not None else None,
     )
     return role_actions.grant_role(session, ADMINISTRATOR, of, given, at=NOW)
+
+
+def somebody(
+    session: Session, held: HeldRole, *, estate: Estate | None = None, region: Region | None = None
+) -> Viewer:
+    """A new person who holds the role, as the register sees them."""
+    someone = person(session)
+    role(session, someone, held, estate=estate, region=region)
+    session.flush()
+    return viewer_of_person(session, someone.id)
 
 
 def changes(session: Session, subject: str) -> list[Change]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import anyio.to_thread
 import structlog
@@ -16,7 +17,7 @@ from sqlalchemy import text
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aed import __version__
+from aed import __version__, schedule
 from aed.accounts import api as accounts_api
 from aed.db import DatabaseDep, open_database, reads
 from aed.errors import AedError, DatabaseUnavailable, NetworkFileUnusable, NotSignedIn, TooLarge
@@ -25,14 +26,19 @@ from aed.interchange import api as interchange_api
 from aed.issuers import api as issuers_api
 from aed.migrations import head
 from aed.notifications import actions as outbox
+from aed.notifications import api as notifications_api
+from aed.privacy import api as privacy_api
 from aed.problems import PROBLEM_TYPE, Problem, problem
 from aed.publishing import api as publishing_api
 from aed.registry import api as registry_api
+from aed.responders import api as responders_api
 from aed.settings import Settings, load_settings
 from aed.training import api as training_api
+from aed.upkeep import api as upkeep_api
 from aed.verification import api as verification_api
 from aed.walking.file import load_network
 from aed.walking.network import WalkingNetwork
+from aed.work import api as work_api
 
 log = structlog.get_logger("aed")
 
@@ -66,17 +72,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.database = open_database(settings)
     app.state.send = outbox.put
+    app.state.timetable = schedule.TIMETABLE
     app.state.network = _network(settings.walking_network)
     for part in (
         incidents_api,
         registry_api,
         accounts_api,
         issuers_api,
+        responders_api,
+        privacy_api,
         training_api,
         verification_api,
+        upkeep_api,
         interchange_api,
+        notifications_api,
+        work_api,
     ):
         app.include_router(part.router, prefix="/v1")
+    app.include_router(work_api.monitoring)
     app.include_router(publishing_api.router)
     _add_health(app)
     _add_problems(app)
@@ -87,7 +100,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         limits_of_files={
             "/v1/lint": settings.lint_limit_bytes,
             "/v1/imports/devices": settings.import_limit_bytes,
+            "/v1/imports/responders": settings.import_limit_bytes,
             "/v1/imports/issuer-roster": settings.import_limit_bytes,
+            "/v1/photos": settings.photo_limit_bytes,
         },
     )
     if settings.access_log:
@@ -142,7 +157,7 @@ def _add_problems(app: FastAPI) -> None:
         if isinstance(error, NotSignedIn):
             headers["WWW-Authenticate"] = 'Bearer realm="aed"'
         if error.status >= 500:
-            log.error("request failed", path=request.url.path, why=error.detail)
+            log.error("request failed", path=loggable(request.url.path), why=error.detail)
         return problem(
             request,
             error.status,
@@ -188,7 +203,7 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> Response:
-        log.error("unexpected error", path=request.url.path, exc_info=error)
+        log.error("unexpected error", path=loggable(request.url.path), exc_info=error)
         return problem(
             request,
             500,
@@ -295,6 +310,14 @@ def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"A body has at most {limit} bytes here.")
 
 
+_SECRET: Final = re.compile(r"(/reminders/told/)[^/]+")
+"""The key in a message's link: whoever reads the log must not be able to answer."""
+
+
+def loggable(path: str) -> str:
+    return _SECRET.sub(r"\1…", path)
+
+
 class _AccessLog:
     """One line per request: method, path, status, milliseconds. No query: it may hold a patient's place."""
 
@@ -319,7 +342,7 @@ class _AccessLog:
             log.info(
                 "request",
                 method=scope["method"],
-                path=scope["path"],
+                path=loggable(scope["path"]),
                 status=status or 500,  # nothing sent yet: what was raised is answered farther out
                 ms=round((time.perf_counter() - started) * 1000, 2),
             )

@@ -36,6 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -46,8 +47,11 @@ from sqlalchemy.orm import (
     sessionmaker,
 )
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from aed.errors import DatabaseUnavailable, InvalidInput, TooBusy
+from aed.sealing import KeyRing, keep_ring, ring_in
 from aed.settings import Settings
 
 
@@ -118,6 +122,26 @@ class Versioned:
         return {"version_id_col": cls.version}
 
 
+class days_between(FunctionElement[int]):  # noqa: N801 - a function of SQL
+    """How many days the first date is after the second: PostgreSQL subtracts, SQLite counts."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(days_between, "postgresql")
+def _subtract(element: days_between, compiler: SQLCompiler, **asked: object) -> str:
+    later, earlier = element.clauses
+    return f"({compiler.process(later, **asked)} - {compiler.process(earlier, **asked)})"
+
+
+@compiles(days_between, "sqlite")
+def _count(element: days_between, compiler: SQLCompiler, **asked: object) -> str:
+    later, earlier = element.clauses
+    days = f"julianday({compiler.process(later, **asked)}) - julianday({compiler.process(earlier, **asked)})"
+    return f"CAST({days} AS INTEGER)"
+
+
 _EACH_FOR_ITSELF = "each_for_itself"
 """The execution option of a SQLite connection that does not begin a transaction."""
 
@@ -132,6 +156,8 @@ class Database:
     """The same engine, each statement for itself (autocommit): a lookup pays for no BEGIN and no ROLLBACK."""
     reading: sessionmaker[Session]
     """Sessions on that."""
+    keys: KeyRing
+    """What the numbers in it are sealed with."""
     turns: anyio.Semaphore
     """How many requests write at once: one thread always is left.
 
@@ -196,6 +222,8 @@ def open_database(settings: Settings) -> Database:
         raise InvalidInput(
             "AED_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://.", field="AED_DATABASE_URL"
         )
+    keys = ring_in(settings)
+    keep_ring(engine.dialect, keys)
     if engine.dialect.name == "sqlite":
         # Its connections are in autocommit until a BEGIN. Changing SQLAlchemy's isolation level there and
         # back is a PRAGMA, after which SQLite prepares every statement anew: 200 us for the lookup's.
@@ -207,6 +235,7 @@ def open_database(settings: Settings) -> Database:
         writing=sessionmaker(engine, expire_on_commit=False),
         asking=asking,
         reading=sessionmaker(asking, expire_on_commit=False, autoflush=False),
+        keys=keys,
         turns=anyio.Semaphore(max(1, settings.threads - 1)),
     )
 
@@ -317,6 +346,19 @@ def alone(session: Session, what: str) -> None:
         if isinstance(error.orig, LockNotAvailable):
             raise TooBusy(f"Another {what} is going on. Try again when it has ended.") from None
         raise
+
+
+def database_now(session: Session) -> datetime:
+    """The time by the database's clock, which all who work on it share; not that of the transaction's begin.
+
+    With SQLite that is the machine's, to which they all belong.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        found = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+        assert isinstance(found, datetime)
+        return found.astimezone(UTC)
+    said = session.execute(text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")).scalar_one()
+    return datetime.fromisoformat(said).replace(tzinfo=UTC)
 
 
 @contextmanager

@@ -1,76 +1,87 @@
-"""The timetable: every job, and how often. Times are UTC."""
+"""The timetable: every job, and when. Moments are the database's; messages go out all the time besides."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, timedelta
+from dataclasses import asdict
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
 import structlog
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.interval import IntervalTrigger
 
-from aed import clock
 from aed.accounts.actions.sign_in import forget_what_is_over
-from aed.db import Database, open_database, transaction
-from aed.errors import AedError
+from aed.db import Database, transaction
+from aed.errors import InvalidInput
 from aed.interchange.actions.asking import Asking
 from aed.interchange.actions.fetching import Fetching
 from aed.interchange.actions.thresholds import thresholds_in
 from aed.interchange.jobs import run_feeds, verify_certificates
-from aed.interchange.rules.targets import why_refused
-from aed.notifications.channels import spool
-from aed.notifications.jobs import send_waiting
+from aed.notifications.channels import channels_of
+from aed.notifications.jobs import forget_messages
 from aed.settings import Settings
+from aed.targets import why_refused
 from aed.training.jobs import end_offers
+from aed.upkeep.jobs import look_after, remind_of_checks, remind_of_expiry, send_reminders
 from aed.verification.jobs import look_for_duplicates
+from aed.work.actions.runs import forget_runs
+from aed.work.jobs import Job, Now, Worker
+from aed.work.rules import Counts, daily, every
 
 log = structlog.get_logger("aed")
 
-PATIENT_MS: Final = 600_000
-"""What a job does may take longer than what somebody waits for."""
 
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Something that is done again and again. A run that is still going on is not started a second time."""
-
-    name: str
-    every: timedelta
-    run: Callable[[Database, Settings], object]
-
-
-def _feeds(database: Database, settings: Settings) -> None:
-    for run in run_feeds(database, clock.now, by=fetching(settings), thresholds=thresholds_in(settings)):
+def _feeds(database: Database, settings: Settings, now: Now) -> Counts:
+    counts: dict[str, int] = {}
+    for run in run_feeds(database, now, by=fetching(settings), thresholds=thresholds_in(settings)):
         log.info("feed", name=run.name, result=str(run.result), said=run.said)
+        counts[str(run.result)] = counts.get(str(run.result), 0) + 1
+    return counts
 
 
-def _outbox(database: Database, settings: Settings) -> None:
-    folder = settings.outbox_spool
-    sent, not_sent = send_waiting(
-        database, clock.now, deliver=lambda letter, at: spool.deliver(letter, folder, at=at)
-    )
-    if sent or not_sent:
-        log.info("outbox", sent=sent, not_sent=not_sent)
+def _offers(database: Database, _settings: Settings, now: Now) -> Counts:
+    return {"ended": end_offers(database, now())}
 
 
-def _forget(database: Database, _settings: Settings) -> None:
+def _upkeep(database: Database, _settings: Settings, now: Now) -> Counts:
+    return {"recalled": look_after(database, now())}
+
+
+def _expiry_reminders(database: Database, settings: Settings, now: Now) -> Counts:
+    return {"found": remind_of_expiry(database, now(), by=settings.reminding)}
+
+
+def _check_reminders(database: Database, settings: Settings, now: Now) -> Counts:
+    return {"found": remind_of_checks(database, now(), by=settings.reminding)}
+
+
+def _reminder_messages(database: Database, settings: Settings, now: Now) -> Counts:
+    told = send_reminders(database, now(), by=settings.reminding, public_url=settings.public_url)
+    return asdict(told)
+
+
+def _forget_sign_ins(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
-        forget_what_is_over(session, at=clock.now())
+        forget_what_is_over(session, at=now())
+    return {}
 
 
-def _offers(database: Database, _settings: Settings) -> None:
-    if ended := end_offers(database, clock.now()):
-        log.info("offers", ended=ended)
+def _forget_messages(database: Database, settings: Settings, now: Now) -> Counts:
+    return {"forgotten": forget_messages(database, now(), keep_days=settings.outbox_keep_days)}
 
 
-def _issuers(database: Database, settings: Settings) -> None:
-    for run in verify_certificates(database, clock.now, by=asking(settings)):
+def _forget_runs(database: Database, settings: Settings, now: Now) -> Counts:
+    with transaction(database) as session:
+        before = now() - timedelta(days=settings.job_runs_keep_days)
+        return {"forgotten": forget_runs(session, before=before)}
+
+
+def _issuers(database: Database, settings: Settings, now: Now) -> Counts:
+    counts = {"answered": 0, "unanswered": 0}
+    for run in verify_certificates(database, now, by=asking(settings)):
         log.info(
             "issuer asked",
             code=run.code,
@@ -78,22 +89,42 @@ def _issuers(database: Database, settings: Settings) -> None:
             unanswered=run.unanswered,
             left_alone=run.is_left_alone,
         )
+        counts["answered"] += run.answered
+        counts["unanswered"] += run.unanswered
+    return counts
 
 
-def _duplicates(database: Database, _settings: Settings) -> None:
+def _duplicates(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
-        if found := look_for_duplicates(session, now=clock.now()):
-            log.info("duplicates", found=found)
+        return {"found": look_for_duplicates(session, now=now())}
 
 
 TIMETABLE: Final = (
-    Job("feeds", every=timedelta(minutes=1), run=_feeds),
-    Job("outbox", every=timedelta(seconds=2), run=_outbox),
-    Job("forget sign-ins", every=timedelta(hours=1), run=_forget),
-    Job("offers", every=timedelta(minutes=1), run=_offers),
-    Job("issuers", every=timedelta(minutes=5), run=_issuers),
-    Job("duplicates", every=timedelta(hours=6), run=_duplicates),
+    Job("feeds", every(minutes=1), _feeds, "Fetches the lists that are followed and due"),
+    Job("offers", every(minutes=1), _offers, "Offered places that nobody took go to the next"),
+    Job(
+        "issuers", every(minutes=5), _issuers, "Asks issuers about the certificates that are due to be asked"
+    ),
+    Job("duplicates", every(hours=6), _duplicates, "Finds people who may have been entered twice"),
+    Job("upkeep", every(minutes=10), _upkeep, "Open recalls reach devices that were registered since"),
+    Job("expiry-reminders", every(hours=1), _expiry_reminders, "Finds what expires, at each threshold once"),
+    Job("check-reminders", every(hours=1), _check_reminders, "The same of checks, services and returns"),
+    Job("reminder-messages", every(hours=1), _reminder_messages, "Tells people what waits for them, by day"),
+    Job(
+        "forget-sign-ins", every(hours=1), _forget_sign_ins, "Sign-ins and codes that are over are forgotten"
+    ),
+    Job("forget-messages", daily("19:10"), _forget_messages, "Messages that are long sent are forgotten"),
+    Job("forget-runs", daily("19:20"), _forget_runs, "Runs of jobs that are long over are forgotten"),
 )
+"""19:10 UTC is ten past three at night in China."""
+
+
+def job_called(name: str) -> Job:
+    """Raises InvalidInput for a name that is none."""
+    for job in TIMETABLE:
+        if job.name == name:
+            return job
+    raise InvalidInput(f"There is no job '{name}': {', '.join(job.name for job in TIMETABLE)}.", field="name")
 
 
 def fetching(settings: Settings) -> Fetching:
@@ -115,47 +146,43 @@ def asking(settings: Settings) -> Asking:
     return Asking(limits, settings.issuer_access)
 
 
+# --- who runs it ----------------------------------------------------------------------------------------
+
+
 def is_run_here(settings: Settings) -> bool:
-    """Whether `aed serve` runs the timetable: as it is set, else where one machine is all there is."""
+    """Whether `aed serve` is a worker too: as it is set, else where one machine is all there is."""
     if settings.run_jobs is not None:
         return settings.run_jobs
     return settings.database_url.startswith("sqlite")
 
 
 @contextmanager
-def running(settings: Settings, timetable: Sequence[Job] = TIMETABLE) -> Iterator[None]:
-    """The jobs run beside what is done within, on threads and connections of their own.
+def working(settings: Settings, timetable: Sequence[Job] = TIMETABLE) -> Iterator[Worker]:
+    """A worker beside what is done within. Of all that there are, one acts."""
+    worker = Worker(settings, timetable, channels_of(settings))
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
 
-    It may run in several processes: each job sees to it that nothing is done twice. At the end a run that is
-    going on is not waited for here, but Python does so before it exits; one that is killed leaves nothing
-    half done.
-    """
+
+@contextmanager
+def running(settings: Settings, timetable: Sequence[Job] = TIMETABLE) -> Iterator[None]:
+    """The same beside `aed serve`, where it is to be one."""
     if not is_run_here(settings):
         yield
         return
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it tells of each run, each minute
-    patient = {"lock_timeout_ms": PATIENT_MS, "statement_timeout_ms": PATIENT_MS, "threads": len(timetable)}
-    database = open_database(settings.model_copy(update=patient))
-    scheduler = BackgroundScheduler(
-        timezone=UTC,
-        executors={"default": ThreadPoolExecutor(len(timetable))},
-        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-    )
-    for job in timetable:
-        scheduler.add_job(
-            _run, IntervalTrigger(seconds=job.every.total_seconds()), [job, database, settings], name=job.name
-        )
-    scheduler.start()
-    try:
+    with working(settings, timetable):
         yield
-    finally:
-        scheduler.shutdown(wait=False)
-        database.close()
 
 
-def _run(job: Job, database: Database, settings: Settings) -> None:
-    """An expected failure is a line in the log; the next run comes in its time."""
-    try:
-        job.run(database, settings)
-    except AedError as error:
-        log.warning("job failed", name=job.name, why=error.detail)
+def work_until_told_to_stop(settings: Settings, timetable: Sequence[Job] = TIMETABLE) -> None:
+    """`aed work`: until SIGTERM or SIGINT."""
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    with working(settings, timetable):
+        log.info("working", jobs=len(timetable))
+        over.wait()
+        log.info("stopping")

@@ -115,6 +115,128 @@ def is_private_from_others(url: str) -> bool:
     return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_here))
 
 
+class Reminding(BaseModel):
+    """When people are reminded of what is due (`aed.upkeep.rules.reminders`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    days_before: tuple[int, ...] = Field(
+        (90, 60, 30, 7, 0),
+        min_length=1,
+        description="Days before the last day, the most first; the last is 0",
+    )  # practice; a service from 30, a check from 7
+    again_days: int = Field(7, ge=1, le=90, description="And then every so many days")
+    manager_from_days: int = Field(7, description="From here on estate managers hear of it too")
+    region_from_days: int = Field(
+        -7, description="And from here on the region's administrators; - is overdue"
+    )
+    from_hour: int = Field(8, ge=0, le=23, description="Nobody is written to before this hour at the device")
+    until_hour: int = Field(20, ge=1, le=24, description="Nor from this one on")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Reminding:
+        days = self.days_before
+        if days[-1] != 0 or list(days) != sorted(set(days), reverse=True):
+            raise ValueError("days_before: the most first, each once, 0 last, such as [90, 60, 30, 7, 0]")
+        if self.from_hour >= self.until_hour:
+            raise ValueError("from_hour must be before until_hour")
+        return self
+
+
+class MailSecurity(StrEnum):
+    STARTTLS = "starttls"
+    TLS = "tls"
+    NONE = "none"
+
+
+class Smtp(BaseModel):
+    """The server that takes our mail (`aed.notifications.channels.email`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str | None = Field(None, description="The server that takes our e-mail; without one: the spool")
+    port: int = Field(587, ge=1, le=65535, description="Its port")
+    security: MailSecurity = Field(
+        MailSecurity.STARTTLS, description="starttls, tls, or none (only on this machine)"
+    )
+    user: str | None = Field(None, description="As whom we sign in there, if at all")
+    password: SecretStr | None = Field(None, description="And its password")
+    sender: str = Field("aed@localhost", description="From whom our e-mail comes")
+    authorities: Path | None = Field(None, description="Certificates to trust in place of the system's (PEM)")
+
+
+class GatewayForm(StrEnum):
+    JSON = "json"
+    FORM = "form"
+
+
+class Sms(BaseModel):
+    """The gateway of text messages and calls (`aed.notifications.channels.gateway`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: SecretStr | None = Field(
+        None, description="The gateway that text messages are posted to; else the spool"
+    )
+    secret: SecretStr | None = Field(
+        None, description="Signs what is posted, as webhooks are signed (whsec_…)"
+    )
+    form: GatewayForm = Field(GatewayForm.JSON, description="json or form")
+    names: dict[str, str] = Field(
+        default_factory=dict, description="JSON: what the gateway calls id, to, text, language, channel"
+    )
+    fixed: dict[str, str] = Field(default_factory=dict, description="JSON: fields that go along each time")
+    headers: dict[str, SecretStr] = Field(
+        default_factory=dict, description="JSON: headers that go along, such as Authorization"
+    )
+
+
+class WebPush(BaseModel):
+    """As whom we come to browsers' push services (`aed.notifications.channels.web_push`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    private_key: SecretStr | None = Field(
+        None, description="Made by `aed endpoints push-key`; without: no push"
+    )
+    contact: str = Field(
+        "mailto:aed@localhost", pattern="^(mailto:|https://)", description="Whom a push service may write to"
+    )
+
+
+class Trust(BaseModel):
+    """How fast what was confirmed fades (`aed.registry.rules.trust`), and who is asked to confirm it anew."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    readiness_half_life_days: float = Field(
+        35.0, gt=0, description="After so many days half of what a check said of readiness still holds"
+    )
+    # A monthly check and its grace: one that is missed halves what it said.
+    position_half_life_days: float = Field(730.0, gt=0, description="The same of where a device is")
+    hours_half_life_days: float = Field(365.0, gt=0, description="The same of its hours and the way in")
+    # Not known: cabinets move with a refurbishment, hours with a lease; answers to the tasks replace them.
+    ask_below: float = Field(0.5, ge=0, le=1, description="Below this confidence somebody nearby is asked")
+    ask_within_metres: float = Field(500.0, gt=0, description="Nearby: a responder's place within this")
+    ask_every_days: int = Field(14, ge=1, description="Nobody is asked twice within so many days")
+    ask_lapses_days: int = Field(7, ge=1, description="An unanswered task lapses, and another is asked")
+    ask_at_once: int = Field(200, ge=0, description="So many tasks are sent in one run at most; 0: none")
+
+
+class Returns(BaseModel):
+    """How a device that was sent for is asked after (`aed.upkeep.rules.call_out`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ask_after_minutes: int = Field(120, ge=1, description="Then it is asked whether it is back")
+    ask_again_minutes: int = Field(
+        360, ge=1, description="And again after so long, as long as nobody answers"
+    )
+    quarantine_after_minutes: int = Field(
+        1440, ge=1, description="After so long without an answer it is offered no more"
+    )  # a day: a night and a working day have passed for whoever was asked
+
+
 class Settings(BaseSettings):
     """The process's settings."""
 
@@ -124,6 +246,12 @@ class Settings(BaseSettings):
 
     database_url: str = Field(
         "sqlite:///.state/aed.sqlite", description="sqlite:///FILE, or postgresql+psycopg://… with PostGIS"
+    )
+    encryption_keys: SecretStr | None = Field(
+        None, description="The keys that seal people's numbers, the newest first; `aed keys new` makes one"
+    )
+    encryption_key_file: Path | None = Field(
+        None, description="A file that holds them instead; left out: beside a SQLite database, ending `.keys`"
     )
     walking_network: Path = Field(
         Path(".state/walking.npz"), description="The file that `aed walking build` made"
@@ -151,12 +279,21 @@ class Settings(BaseSettings):
     responder_seconds_step: int = Field(
         30, ge=1, description="Walking times of responders are rounded up to this, so they tell no address"
     )
+    gap_walk_seconds: float = Field(
+        180.0, gt=0, le=900, description="In the gap table people count who are at a building within this"
+    )
+    gap_target: int = Field(
+        3, ge=1, le=50, description="So many should be able to come; fewer are a gap"
+    )  # Haskins 2021: 27 % of those who are asked come, of three at least one in 61 %
     body_limit_bytes: int = Field(1_000_000, gt=0, description="A larger request body is refused")
     lint_limit_bytes: int = Field(
         10_000_000, gt=0, description="A list that is sent to `/v1/lint` may be larger: this"
     )
     import_limit_bytes: int = Field(
-        200_000_000, gt=0, description="And one that is sent to `/v1/imports/devices`: this"
+        200_000_000, gt=0, description="And one that is sent to `/v1/imports/…`: this"
+    )
+    photo_limit_bytes: int = Field(
+        15_000_000, gt=0, description="And a photo of a check, which is sent to `/v1/photos`: this"
     )
     run_jobs: bool | None = Field(
         None, description="Whether `aed serve` runs the timetable; left out: where the database is SQLite"
@@ -186,6 +323,33 @@ class Settings(BaseSettings):
     outbox_spool: Path = Field(
         Path(".state/outbox"), description="The folder into which messages go, codes for signing in too"
     )
+    outbox_keep_days: int = Field(
+        90, ge=1, description="What was sent or given up so many days ago is forgotten"
+    )
+    notify_allow_private: bool = Field(
+        False, description="Bots and webhooks may be on this machine and in private networks, over http too"
+    )
+    smtp: Smtp = Field(default_factory=Smtp, description="E-mail")
+    sms: Sms = Field(default_factory=Sms, description="Text messages and calls")
+    web_push: WebPush = Field(default_factory=WebPush, description="Messages to browsers")
+    worker_lease_seconds: int = Field(
+        20, ge=2, le=60, description="A worker that is silent for so long is replaced by another"
+    )  # a dead one is to be replaced within a minute: the lease, and the next look at it
+    job_runs_keep_days: int = Field(
+        30, ge=1, description="Runs of jobs older than this are forgotten, but for the last of each"
+    )
+    public_url: str | None = Field(
+        None,
+        pattern="^https?://[^/?#]+(/[^?#]*[^/?#])?$",
+        description="Where people reach this, for what is printed; left out: as the question came",
+    )  # such as https://aed.example.org; it is in QR codes for years
+    signing_keys: Path = Field(
+        Path(".state/signing-keys.json"),
+        description="The keys that sign certificates, made when needed; keep them: printed codes do",
+    )
+    signing_key_set: SecretStr | None = Field(
+        None, description="The same as the text of that file (a JWK set), in place of it"
+    )
     issuer_access: dict[str, IssuerAccess] = Field(
         {},
         description='Keys for asking issuers, by code: {"code": {"token": "…"}} or {"code": {"secret": "…"}}',
@@ -199,6 +363,11 @@ class Settings(BaseSettings):
     statement_timeout_ms: int = Field(5_000, gt=0, description="PostgreSQL ends a statement after this")
     lock_timeout_ms: int = Field(4_000, gt=0, description="And a wait for a lock; SQLite's busy timeout too")
     arrival: Arrival = Field(default_factory=Arrival, description="The expected-time arithmetic")
+    reminding: Reminding = Field(
+        default_factory=Reminding, description="When people are reminded of what is due"
+    )
+    trust: Trust = Field(default_factory=Trust, description="How fast what was confirmed fades")
+    returns: Returns = Field(default_factory=Returns, description="Asking after devices that were sent for")
 
 
 def load_settings() -> Settings:

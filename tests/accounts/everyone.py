@@ -8,11 +8,15 @@ from datetime import date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed import clock
 from aed.accounts.actions.tokens import key_hash
 from aed.accounts.models import Person, Region, SignIn
 from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, csrf_token
+from aed.notifications.actions import Notice, put_to_endpoint
+from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
+from aed.notifications.rules import Channel
 from aed.registry.models import Estate
 from aed.responders.models import Certificate, Responder
 from aed.training.actions import results
@@ -95,6 +99,7 @@ def build(session: Session) -> Everyone:
     other = make.estate(session, in_region="CN-44", around=east_of(PATIENT, metres=3_000))
     device = make.device(session, of=estate, audience="estate", pads_expire_on=date(2027, 1, 1))
     resident = make.person(session, phone=PHONE, password=PASSWORD)
+    make.offer(session, resident)
     grant = make.role(session, resident, HeldRole.RESIDENT, estate=estate)
     session.flush()
     session.expire(device, ["consumables"])
@@ -104,10 +109,27 @@ def build(session: Session) -> Everyone:
     training = make.training(session, course, estate=estate)
     enrolment = make.enrolment(session, training)
     number = awarded(session, make.training(session, course, estate=estate))
+    policy = make.policy(session, of=estate)
+    check = make.check(session, device).check
+    group = EndpointGiven(
+        "gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
+    )
+    gate_group = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
+    message_key, reminder_id = make.reminded(session, resident, device, at=clock.now())
     everyone.known = {
+        "message_key": message_key,
+        "reminder_id": reminder_id,
+        "policy_id": policy.id,
+        "check_id": check.id,
+        "check_key": check.key,
+        "photo_id": make.photo(session, of=check).id,
+        "report_id": make.report(session, device).id,
+        "recall_id": make.recall(session).id,
         "course_id": course.id,
         "session_id": training.id,
         "enrolment_id": enrolment.id,
+        "calendar_id": make.calendar(session, of=resident)[0],
+        "token": "nonsense",
         "number": number,
         "device_id": device.id,
         "other_device_id": make.device(session, of=estate).id,
@@ -128,6 +150,9 @@ def build(session: Session) -> Everyone:
         "grant_id": grant.id,
         "issuer_id": make.issuer(session, region="CN-33").id,
         "pair_id": pair(session),
+        "name": gate_group.name,
+        "message_id": put_to_endpoint(session, gate_group, Notice("Due", "到期"), NOW).id,
+        "job": "feeds",
     }
 
     def token(role: Role, *, writes: bool = True, **place: Estate | Region) -> dict[str, str]:

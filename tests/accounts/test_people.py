@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -24,9 +25,10 @@ from aed.accounts.rules.phone import e164, masked
 from aed.accounts.schemas.people import PersonAmend
 from aed.db import Database
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed
-from aed.notifications.channels import spool
-from aed.notifications.jobs import send_waiting
+from aed.notifications.channels import Deliver, spool
+from aed.notifications.jobs import Sent, send_waiting
 from aed.notifications.models import Outgoing
+from aed.notifications.rules import MOST_TRIES, Channel
 from tests import make
 from tests.accounts.conftest import Browser, codes_sent
 from tests.make import ADMINISTRATOR, NOW
@@ -247,6 +249,10 @@ def test_people_come_a_page_at_a_time(client: TestClient, session: Session) -> N
 # --- the outbox -----------------------------------------------------------------------------------------
 
 
+def spooling(folder: Path) -> dict[Channel, Deliver]:
+    return dict.fromkeys(Channel, partial(spool.deliver, folder=folder))
+
+
 def test_a_code_is_spooled_once_in_the_persons_language_and_forgotten(
     browser: Browsers, session: Session, database: Database, tmp_path: Path
 ) -> None:
@@ -256,13 +262,11 @@ def test_a_code_is_spooled_once_in_the_persons_language_and_forgotten(
     (code,) = codes_sent(session)
     folder = tmp_path / "outbox"
 
-    def run() -> tuple[int, int]:
-        return send_waiting(
-            database, clock.now, deliver=lambda letter, at: spool.deliver(letter, folder, at=at)
-        )
+    def run() -> Sent:
+        return send_waiting(database, clock.now, channels=spooling(folder))
 
-    assert run() == (1, 0)
-    assert run() == (0, 0)
+    assert run() == Sent(sent=1)
+    assert run() == Sent()
 
     (path,) = folder.iterdir()
     (line,) = path.read_bytes().splitlines()
@@ -277,7 +281,7 @@ def test_a_code_is_spooled_once_in_the_persons_language_and_forgotten(
     assert row.sent_at is not None
 
 
-def test_what_cannot_be_spooled_is_tried_again_and_given_up_after_five_times(
+def test_what_cannot_be_spooled_is_tried_again_later_and_given_up_after_enough_tries(
     browser: Browsers, session: Session, database: Database, tmp_path: Path
 ) -> None:
     make.person(session, phone="138 0013 8000")
@@ -287,18 +291,15 @@ def test_what_cannot_be_spooled_is_tried_again_and_given_up_after_five_times(
     session.commit()
     (tmp_path / "file").touch()
 
-    def run(minutes: float, folder: Path) -> tuple[int, int]:
-        return send_waiting(
-            database,
-            lambda: clock.now() + timedelta(minutes=minutes),
-            deliver=lambda letter, at: spool.deliver(letter, folder, at=at),
-        )
+    def run(hours: float, folder: Path) -> Sent:
+        later = timedelta(hours=hours)
+        return send_waiting(database, lambda: clock.now() + later, channels=spooling(folder))
 
-    for number in range(5):
-        assert run(3 * number, tmp_path / "file" / "outbox") == (0, 1)
-        assert run(3 * number + 1, tmp_path / "outbox") == (0, 0), "the lease still holds"
+    for number in range(MOST_TRIES):
+        assert run(number, tmp_path / "file" / "outbox") == Sent(postponed=1)
+        assert run(number, tmp_path / "outbox") == Sent(), "it is not due again yet"
 
-    assert run(60, tmp_path / "outbox") == (0, 0)
+    assert run(MOST_TRIES, tmp_path / "outbox") == Sent()
     session.rollback()
     row = session.scalars(select(Outgoing)).one()
     assert row.given_up_at is not None
@@ -315,10 +316,10 @@ def test_a_code_that_nobody_wants_any_longer_is_not_sent(
     sent = send_waiting(
         database,
         lambda: clock.now() + timedelta(minutes=11),
-        deliver=lambda letter, at: spool.deliver(letter, tmp_path / "outbox", at=at),
+        channels=spooling(tmp_path / "outbox"),
     )
 
-    assert sent == (0, 0)
+    assert sent == Sent()
     assert not (tmp_path / "outbox").exists()
     session.rollback()
     assert session.scalars(select(Outgoing.text_en)).one() is None

@@ -51,6 +51,7 @@ COLUMNS: dict[str, str] = {
     "estates": "id,region_id,source,source_id,name_en,name_zh,neighbourhood,guard_phone,state,version,"
     "boundary",
     "gates": "id,estate_id,source,source_id,name_en,name_zh,passage,opening_hours,state,version,position",
+    "buildings": "id,estate_id,source,source_id,name_en,name_zh,floors,position",
     "people": "id,name,phone,language",
     "devices": "id,region_id,estate_id,source,source_id,origin_datum,origin_lat,origin_lon,place_en,place_zh,"
     "floor,opening_hours,entry,how_to_get_in_en,how_to_get_in_zh,cabinet,maker,model,serial,keeper_id,"
@@ -187,6 +188,10 @@ class _City:
                 "Mo-Su 06:00-23:00" if closed_at_night[i] else ALWAYS,
                 *("standing", 1, _point(float(north[0]), float(east[0]))),
             )
+
+    def buildings(self) -> Iterator[Row]:
+        """None: the lookup does not ask for them."""
+        return iter(())
 
     def people(self) -> Iterator[Row]:
         for n in range(self.person, self.person + KEEPERS_A_CITY + self.responder_count):

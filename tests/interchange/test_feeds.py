@@ -39,11 +39,12 @@ from aed.interchange.actions.fetching import FetchFailed, Fetching, Validators, 
 from aed.interchange.models import Feed, Review
 from aed.interchange.rules.feed import FeedResult, next_due
 from aed.interchange.rules.review import ReviewKind
-from aed.interchange.rules.targets import Address, redirected, target_of, why_refused
 from aed.registry.models import Change, Device
 from aed.registry.rules.device import DeviceState
-from aed.schedule import Job
 from aed.settings import Settings
+from aed.targets import Address, redirected, target_of, why_refused
+from aed.work.jobs import Job, Now
+from aed.work.rules import every
 from tests import make
 from tests.interchange.lists import DEVICE, text_of
 from tests.interchange.servers import (
@@ -807,7 +808,7 @@ def test_the_timetable_runs_feeds_beside_the_server(
 ) -> None:
     follow(database, source.url())
     (job,) = [each for each in schedule.TIMETABLE if each.name == "feeds"]
-    often = replace(job, every=timedelta(seconds=0.1))
+    often = replace(job, when=every(seconds=0.1))
     allowed = settings.model_copy(update={"run_jobs": True, "feed_allow_private": True})
 
     with schedule.running(allowed, [often]):
@@ -817,13 +818,13 @@ def test_the_timetable_runs_feeds_beside_the_server(
 def test_a_job_that_fails_is_tried_again_in_its_time(settings: Settings) -> None:
     tried = []
 
-    def fails(_database: Database, _settings: Settings) -> None:
+    def fails(_database: Database, _settings: Settings, _now: Now) -> None:
         tried.append(True)
         raise Conflict("Not now.")
 
     with schedule.running(
         settings.model_copy(update={"run_jobs": True}),
-        [Job("fails", every=timedelta(seconds=0.05), run=fails)],
+        [Job("fails", every(seconds=0.05), fails, "Fails")],
     ):
         assert eventually(lambda: len(tried) > 2)
 

@@ -183,7 +183,7 @@ def test_the_certificate_that_is_valid_longest_counts(session: Session, settings
     )
     assert found(session, settings) == []
 
-    put_responder(session, make.ADMINISTRATOR, given)
+    put_responder(session, make.ADMINISTRATOR, given, at=make.NOW)
 
     (renewed,) = found(session, settings)
     assert (renewed.responder_id, renewed.certificate_kind) == (responder, CertificateKind.PROFESSIONAL)
@@ -252,7 +252,7 @@ def test_at_work_by_day_and_at_home_by_night(session: Session, settings: Setting
             PlaceGiven(PlaceKind.HOME, home, 0, "19:00-08:00"),
         ),
     )
-    put_responder(session, make.ADMINISTRATOR, given)
+    put_responder(session, make.ADMINISTRATOR, given, at=make.NOW)
 
     def at(text: str) -> list[Position]:
         moment = datetime.fromisoformat(f"{text}+08:00")

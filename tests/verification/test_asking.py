@@ -19,10 +19,10 @@ from aed.db import Database, transaction
 from aed.interchange.actions.asking import MOST_ANSWER_BYTES, Asking
 from aed.interchange.actions.fetching import Fetching
 from aed.interchange.jobs import IssuerRun, verify_certificates
-from aed.interchange.rules.targets import why_refused
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateKind, Trust
 from aed.settings import IssuerAccess
+from aed.targets import why_refused
 from aed.verification.actions.answers import claim
 from aed.verification.actions.linking import begin_checks
 from aed.verification.models import CertificateCheck, IssuerLine

@@ -12,8 +12,18 @@ _SPATIALITES = re.compile(
     "|(views_|virts_)?geometry_columns.*",
     re.IGNORECASE,
 )
-SEEDED = frozenset({"alembic_version", "changes", "holiday_calendars", "holiday_days", "holiday_years"})
-"""What every new installation has rows in."""
+SEEDED = frozenset(
+    {
+        "alembic_version",
+        "changes",
+        "holiday_calendars",
+        "holiday_days",
+        "holiday_years",
+        "job_runs",
+        "leases",
+    }
+)
+"""What every new installation has rows in: it is seeded, and its worker works."""
 
 # What an extension brought is PostGIS's.
 _POSTGRES = text(

@@ -18,8 +18,9 @@ from aed.interchange.actions.thresholds import thresholds_in
 from aed.interchange.formats.mapping import text_of_mapping
 from aed.interchange.formats.recognise import DeviceFormat
 from aed.interchange.rules.feed import MOST_HOURS, FeedResult
-from aed.schedule import PATIENT_MS, fetching, is_run_here
+from aed.schedule import fetching, is_run_here
 from aed.settings import load_settings
+from aed.work.jobs.worker import PATIENT_MS
 
 feeds = typer.Typer(no_args_is_help=True, help="Lists that are fetched again and again.")
 

@@ -90,7 +90,7 @@ def devices(
 
 @imports.command("estates")
 def estates(file: File, strict: Strict = False, bad_rows: BadRows = None) -> None:
-    """Regions, estates and gates: the project's own GeoJSON or CSV."""
+    """Regions, estates, gates and buildings: the project's own GeoJSON or CSV."""
     _import(
         "rows",
         lambda session, progress: actions.import_estates(
@@ -99,6 +99,17 @@ def estates(file: File, strict: Strict = False, bad_rows: BadRows = None) -> Non
         file,
         strict,
         bad_rows,
+    )
+
+
+@imports.command("buildings")
+def buildings(file: File) -> None:
+    """Buildings of the registered estates, from an OpenStreetMap extract (.osm.pbf)."""
+    with writing_much() as session, counting("buildings") as progress:
+        report = actions.import_buildings(session, operator(), file, progress=progress)
+    say(
+        f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged, "
+        f"{report.gone} gone; {report.outside} stand in no estate."
     )
 
 

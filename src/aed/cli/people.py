@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +23,8 @@ from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import SHOWN, After, Id, Version
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
+from aed.privacy import actions as privacy
+from aed.privacy.schemas import OwnDataOut
 from aed.settings import load_settings
 
 people = typer.Typer(no_args_is_help=True, help="People, their numbers and their accounts.")
@@ -122,6 +126,7 @@ def _said(fields: dict[str, list[str | None]]) -> str:
     return "; ".join(f"{name}: {before or '-'} → {now}" for name, (before, now) in fields.items())
 
 
+@people.command("correct")
 @people.command("amend")
 def amend(person_id: Id, fields: Fields, version: Version = None) -> None:
     """Correct name, phone, email, language or channel. A phone opens an account where there was none."""
@@ -187,6 +192,48 @@ def unlink(person_id: Id) -> None:
     with writing() as session:
         ended = provider.unlink(session, operator(), person_id, at=clock.now())
     say(f"Links to identity providers ended: {ended}.")
+
+
+# --- the own data ----------------------------------------------------------------------------------------
+
+
+@people.command("export")
+def export(
+    person_id: Id,
+    to: Annotated[Path | None, typer.Option(help="A new file; left out: standard output")] = None,
+) -> None:
+    """All that is held about the person, as JSON. A file is readable by its owner only."""
+    with reading() as session:
+        person = privacy.of_the_person(session, operator(), person_id)
+        told = OwnDataOut.of(session, person, at=clock.now()).model_dump_json(indent=2)
+    if to is None:
+        say(told)
+        return
+    opened = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(opened, "w", encoding="utf-8") as file:
+        file.write(told + "\n")
+    say(f"{to} holds what is held about person {person_id}.")
+
+
+@people.command("erase")
+def erase(
+    person_id: Id,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+) -> None:
+    """Erase what is held about the person. What the history needs stays, and names nobody. For good."""
+    if not yes:
+        with reading() as session:
+            person = privacy.of_the_person(session, operator(), person_id)
+            question = (
+                f"Erase all that is held about person {person_id}, {person.name}? It cannot be taken back."
+            )
+        if not typer.confirm(question):
+            raise InvalidInput("Nothing was erased.", field="yes")
+    with writing() as session:
+        is_done = privacy.erase(session, operator(), person_id, at=clock.now())
+    say(f"Person {person_id} is erased." if is_done else f"Person {person_id} was erased before.")
+    if is_done:
+        say("Backups from before hold the person still: erase again after restoring one.")
 
 
 # --- roles ----------------------------------------------------------------------------------------------

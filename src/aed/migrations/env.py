@@ -14,7 +14,9 @@ import aed.notifications.models
 import aed.registry.models
 import aed.responders.models
 import aed.training.models
-import aed.verification.models  # noqa: F401 - the models register themselves
+import aed.upkeep.models
+import aed.verification.models
+import aed.work.models  # noqa: F401 - the models register themselves
 from aed.db import Table
 
 

@@ -1,45 +1,253 @@
-"""What the timetable runs of the outbox."""
+"""What the worker does with the outbox: sends what waits, and forgets what is long done."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Final
+from uuid import uuid4
+
+import structlog
+from sqlalchemy import delete, or_, select
+from sqlalchemy.orm import Session
 
 from aed.db import Database, reads, transaction
-from aed.notifications import actions
-from aed.notifications.actions import Letter
+from aed.errors import DatabaseUnavailable
+from aed.notifications.actions import claiming
+from aed.notifications.actions.claiming import LEASE
+from aed.notifications.channels import Deliver
+from aed.notifications.models import Outgoing
+from aed.notifications.rules import Channel, Letter, NotDelivered, Postponed
+
+log = structlog.get_logger("aed")
+
+BATCH: Final = 100
+AT_ONCE: Final = 8
+"""Messages of one batch are of different people, so they may go at the same time."""
+RECORDED_WITHIN_SECONDS: Final = 0.05
+"""What was sent and is not recorded is sent again after a crash: so it is recorded soon."""
+_TRY_RECORDING_SECONDS: Final = 40.0
+"""For so long a database that is restarted is waited for; what was sent is known here and nowhere else."""
+_STOP_BEFORE_LEASE_SECONDS: Final = 45.0
+"""No try is begun so short before the claim ends: it might still be under way when another begins one."""
+
+type Now = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of it. Each message counts once for each try."""
+
+    sent: int = 0
+    postponed: int = 0
+    refused: int = 0
+
+    def __add__(self, other: Sent) -> Sent:
+        return Sent(self.sent + other.sent, self.postponed + other.postponed, self.refused + other.refused)
+
+
+@dataclass
+class Outages:
+    """Which channels are left alone for a while, since nothing goes out there. Kept by one process."""
+
+    first_seconds: float = 2.0
+    longest_seconds: float = 60.0
+    _until: dict[Channel, tuple[float, float]] = field(default_factory=dict)
+
+    def is_over(self, channel: Channel) -> bool:
+        until, _ = self._until.get(channel, (0.0, 0.0))
+        return time.monotonic() >= until
+
+    def most(self, channel: Channel) -> int:
+        """A channel that was down is first asked with one message."""
+        return 1 if channel in self._until else BATCH
+
+    def down(self, channel: Channel) -> None:
+        _, before = self._until.get(channel, (0.0, self.first_seconds / 2))
+        wait = min(before * 2, self.longest_seconds)
+        self._until[channel] = (time.monotonic() + wait, wait)
+
+    def up(self, channel: Channel) -> None:
+        self._until.pop(channel, None)
 
 
 def send_waiting(
     database: Database,
-    now: Callable[[], datetime],
+    now: Now,
     *,
-    deliver: Callable[[Letter, datetime], None],
-    most: int = 500,
-) -> tuple[int, int]:
-    """(sent, not sent). Nothing is sent within a transaction: claim, deliver, record.
-
-    What was delivered but could not be recorded is delivered again: at least once, with the same id.
-    """
+    channels: Mapping[Channel, Deliver],
+    by: str | None = None,
+    goes_on: Callable[[], bool] = lambda: True,
+) -> Sent:
+    """All that is due at this moment has been tried, channel by channel. Raises DatabaseUnavailable."""
     with reads(database) as session:
-        if not actions.is_any_waiting(session):
-            return 0, 0  # without a write, since this is asked every other second
-    done = failed = 0
-    with transaction(database) as session:
-        actions.give_up_the_unwanted(session, at=now())
-    for _ in range(most):
-        with transaction(database) as session:
-            letter = actions.claim(session, at=now())
-        if letter is None:
-            break
+        due = claiming.due_channels(session, at=now())
+    by, outages, sent = by or f"hand:{uuid4().hex[:12]}", Outages(), Sent()
+    for channel in due:
+        sent += send_channel(
+            database, now, channel=channel, deliver=channels[channel], by=by, outages=outages, goes_on=goes_on
+        )
+    return sent
+
+
+def send_channel(
+    database: Database,
+    now: Now,
+    *,
+    channel: Channel,
+    deliver: Deliver,
+    by: str,
+    outages: Outages,
+    goes_on: Callable[[], bool] = lambda: True,
+) -> Sent:
+    """What is due on the channel has been tried; nothing is sent within a transaction.
+
+    1. Claim a batch, in a transaction of its own.
+    2. Deliver each, some at the same time.
+    3. Record what came of it, as it comes. What was delivered but could not be recorded is delivered again:
+       at least once, with the same key.
+
+    It ends early when the channel is down, or when `goes_on` says no.
+    """
+    total = Sent()
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"aed-{channel}") as pool:
+        while goes_on() and outages.is_over(channel):
+            with transaction(database) as session:
+                unwanted = claiming.give_up_the_unwanted(session, at=now())
+                letters = claiming.claim(
+                    session, channel=channel, by=by, at=now(), most=outages.most(channel)
+                )
+            if not letters:
+                if unwanted:
+                    continue
+                break
+            total += _send_batch(
+                database, now, letters, deliver=deliver, by=by, pool=pool, outages=outages, goes_on=goes_on
+            )
+    return total
+
+
+@dataclass
+class _Batch:
+    """What has come of a batch and is not recorded yet."""
+
+    database: Database
+    now: Now
+    by: str
+    sent: list[Letter] = field(default_factory=list)
+    failed: list[tuple[Letter, NotDelivered]] = field(default_factory=list)
+    untried: list[Letter] = field(default_factory=list)
+
+    def record(self) -> None:
+        if not (self.sent or self.failed or self.untried):
+            return
+        until = time.monotonic() + _TRY_RECORDING_SECONDS
+        while True:
+            try:
+                with transaction(self.database) as session:
+                    self._record(session)
+            except DatabaseUnavailable:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.5)
+            else:
+                break
+        self.sent, self.failed, self.untried = [], [], []
+
+    def _record(self, session: Session) -> None:
+        at = self.now()
+        recorded = claiming.sent(session, self.sent, by=self.by, at=at)
+        if recorded < len(self.sent):
+            log.warning("sent by two", count=len(self.sent) - recorded)
+        for letter, error in self.failed:
+            claiming.failed(session, letter, error, by=self.by, at=at)
+        claiming.give_back(session, self.untried, by=self.by)
+
+
+def _send_batch(
+    database: Database,
+    now: Now,
+    letters: Sequence[Letter],
+    *,
+    deliver: Deliver,
+    by: str,
+    pool: ThreadPoolExecutor,
+    outages: Outages,
+    goes_on: Callable[[], bool],
+) -> Sent:
+    channel, is_down = letters[0].channel, Event()
+    until = time.monotonic() + LEASE.total_seconds() - _STOP_BEFORE_LEASE_SECONDS
+
+    def one(letter: Letter) -> NotDelivered | bool:
+        """Whether it was tried, or what went wrong."""
+        if is_down.is_set() or time.monotonic() > until or not goes_on():
+            return False
         try:
-            deliver(letter, now())
-        except OSError:
-            failed += 1
-            with transaction(database) as session:
-                actions.not_sent(session, letter, at=now())
-        else:
-            done += 1
-            with transaction(database) as session:
-                actions.sent(session, letter, at=now())
-    return done, failed
+            deliver(letter, at=now())
+        except NotDelivered as error:
+            if isinstance(error, Postponed) and error.is_channel_down:
+                is_down.set()
+            return error
+        return True
+
+    total, batch, recorded_at = Sent(), _Batch(database, now, by), time.monotonic()
+    with _all_recorded(batch):
+        tried: dict[Future[NotDelivered | bool], Letter] = {pool.submit(one, each): each for each in letters}
+        for future in as_completed(tried):
+            letter, result = tried[future], _result(future, tried[future])
+            match result:
+                case True:
+                    batch.sent.append(letter)
+                    total += Sent(sent=1)
+                case False:
+                    batch.untried.append(letter)
+                case NotDelivered():
+                    batch.failed.append((letter, result))
+                    total += Sent(postponed=1) if isinstance(result, Postponed) else Sent(refused=1)
+            if time.monotonic() - recorded_at > RECORDED_WITHIN_SECONDS:
+                batch.record()
+                recorded_at = time.monotonic()
+    if is_down.is_set():
+        outages.down(channel)
+        log.warning("channel down", channel=str(channel))
+    elif total.sent:
+        outages.up(channel)
+    return total
+
+
+def _result(future: Future[NotDelivered | bool], letter: Letter) -> NotDelivered | bool:
+    """A mistake in a channel is ours, and stops no other message; it is in the log, without the message."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    log.error("channel failed", channel=str(letter.channel), message=letter.id, error=type(error).__name__)
+    return Postponed(f"A mistake of this program: {type(error).__name__}.")
+
+
+@contextmanager
+def _all_recorded(batch: _Batch) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        batch.record()
+
+
+def forget_messages(database: Database, now: datetime, *, keep_days: int) -> int:
+    """Messages that were sent or given up so long ago are gone; how many.
+
+    visibility: for the timetable.
+    """
+    before, forgotten = now - timedelta(days=keep_days), 0
+    over = or_(Outgoing.sent_at <= before, Outgoing.given_up_at <= before)
+    while True:
+        with transaction(database) as session:
+            ids = session.scalars(select(Outgoing.id).where(over).limit(1000)).all()
+            if not ids:
+                return forgotten
+            session.execute(delete(Outgoing).where(Outgoing.id.in_(ids)))
+            forgotten += len(ids)

@@ -1,14 +1,22 @@
-"""The outbox."""
+"""The outbox, and the endpoints to which messages go."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import uuid4
 
-from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from aed.accounts.rules.person import Channel, Language
+from aed.accounts.rules.person import Language
 from aed.db import Key, Table, stored_by_value
+from aed.notifications.rules import Channel
+from aed.sealing import Sealed
+
+_WAITING = text("sent_at IS NULL AND given_up_at IS NULL")
+_SENT = text("sent_at IS NOT NULL")
+_DEAD = text("given_up_at IS NOT NULL")
+_TRIED = text("endpoint_id IS NOT NULL")
 
 
 class Outgoing(Table):
@@ -16,28 +24,82 @@ class Outgoing(Table):
 
     __tablename__ = "outbox"
     __table_args__ = (
+        CheckConstraint("person_id IS NOT NULL OR endpoint_id IS NOT NULL", name="to_somebody"),
+        CheckConstraint("sent_at IS NULL OR given_up_at IS NULL", name="one_end"),
         Index(
-            "ix_outbox_waiting",
+            "ix_outbox_due",
+            "channel",
+            "is_secret",
+            "due_at",
             "id",
-            postgresql_where=text("sent_at IS NULL AND given_up_at IS NULL"),
-            sqlite_where=text("sent_at IS NULL AND given_up_at IS NULL"),
+            postgresql_where=_WAITING,
+            sqlite_where=_WAITING,
         ),
+        Index("ix_outbox_lane", "lane", "id", postgresql_where=_WAITING, sqlite_where=_WAITING),
+        Index("ix_outbox_dead", "id", postgresql_where=_DEAD, sqlite_where=_DEAD),
+        Index("ix_outbox_tried", "endpoint_id", "tried_at", postgresql_where=_TRIED, sqlite_where=_TRIED),
+        Index("ix_outbox_sent", "channel", "sent_at", postgresql_where=_SENT, sqlite_where=_SENT),
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
-    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    key: Mapped[str] = mapped_column(String(32), unique=True, default=lambda: uuid4().hex)
+    """By which a receiver knows a second copy."""
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    endpoint_id: Mapped[int | None] = mapped_column(ForeignKey("endpoints.id"))
     channel: Mapped[Channel] = mapped_column(stored_by_value(Channel))
-    recipient: Mapped[str] = mapped_column(String(32))
-    """E.164."""
+    recipient: Mapped[str] = mapped_column(Sealed("outbox.recipient"))
+    """E.164; an endpoint's e-mail address, or its name."""
+    lane: Mapped[str | None] = mapped_column(String(80))
+    """Messages of one lane are sent one after the other. None: with no order to keep."""
     language: Mapped[Language] = mapped_column(stored_by_value(Language))
+    subject_en: Mapped[str | None] = mapped_column(String(200))
+    subject_zh: Mapped[str | None] = mapped_column(String(200))
     text_en: Mapped[str | None] = mapped_column(Text)
     text_zh: Mapped[str | None] = mapped_column(Text)
     is_secret: Mapped[bool]
     """Then its texts are emptied as soon as it is sent or given up."""
     created_at: Mapped[datetime]
+    due_at: Mapped[datetime] = mapped_column(server_default=text("CURRENT_TIMESTAMP"))
+    """Not before that; later with every try that fails."""
     expires_at: Mapped[datetime | None]
     """Nobody wants it after that."""
+    claim: Mapped[str | None] = mapped_column(String(64))
+    """Who is sending it, until `claimed_until`."""
     claimed_until: Mapped[datetime | None]
     tries: Mapped[int]
+    tried_at: Mapped[datetime | None]
+    why: Mapped[str | None] = mapped_column(String(300))
+    """What the last try that failed said."""
     sent_at: Mapped[datetime | None]
     given_up_at: Mapped[datetime | None]
+
+
+class EndpointRow(Table):
+    """Where messages go that need more than a number: a group, a program, a person's mailbox or browser.
+
+    Its address and secret are shown to nobody.
+    """
+
+    __tablename__ = "endpoints"
+    __table_args__ = (
+        CheckConstraint("channel NOT IN ('sms', 'voice')", name="needs_more_than_a_number"),
+        Index(
+            "uq_endpoints_name",
+            "name",
+            unique=True,
+            postgresql_where=text("closed_at IS NULL"),
+            sqlite_where=text("closed_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    channel: Mapped[Channel] = mapped_column(stored_by_value(Channel))
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    """Whose it is, where it is one person's."""
+    language: Mapped[Language] = mapped_column(stored_by_value(Language))
+    address: Mapped[str] = mapped_column(Text)
+    secret: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    """Nothing is sent there any longer."""

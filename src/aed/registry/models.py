@@ -1,4 +1,4 @@
-"""Estates, gates, devices, consumables, holiday calendars, and the record of every change."""
+"""Estates, gates, buildings, devices, consumables, holiday calendars, and the record of every change."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from geoalchemy2 import WKBElement, WKTElement
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
@@ -90,6 +90,30 @@ class Gate(Versioned, Table):
     estate: Mapped[Estate] = relationship(lazy="raise")
 
 
+class Building(Table):
+    """A house of an estate, where people live or work.
+
+    Taken from a map or a list again and again, so it has no history: what they no longer hold is gone.
+    """
+
+    __tablename__ = "buildings"
+    __table_args__ = (
+        UniqueConstraint("source", "source_id"),
+        CheckConstraint("floors BETWEEN 1 AND 200", name="floors"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    estate_id: Mapped[int] = mapped_column(ForeignKey("estates.id"), index=True)
+    source: Mapped[str] = mapped_column(String(64))
+    source_id: Mapped[str] = mapped_column(String(128))
+    name_en: Mapped[str] = mapped_column(String(200))
+    name_zh: Mapped[str] = mapped_column(String(200))
+    floors: Mapped[int | None]
+    """Above the ground, the ground floor counted; None: not known."""
+    position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
+    """WGS-84: its entrance, where that is known."""
+
+
 class Device(Versioned, Table):
     """One defibrillator in one place."""
 
@@ -135,6 +159,8 @@ class Device(Versioned, Table):
     audience: Mapped[Audience] = mapped_column(stored_by_value(Audience), default=Audience.ESTATE)
     state: Mapped[DeviceState] = mapped_column(stored_by_value(DeviceState), default=DeviceState.IN_SERVICE)
     out_of_service_reason: Mapped[str | None] = mapped_column(Text)
+    is_quarantined: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """By upkeep, which keeps it in step with its quarantines: only a check brings the device back."""
     last_checked_on: Mapped[date | None]
     origins: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     """Which source each attribute comes from, and when: see `rules.origin`. Empty: all from `source`."""
@@ -154,7 +180,17 @@ class Consumable(Versioned, Table):
     """Pads or a battery: what expires."""
 
     __tablename__ = "consumables"
-    __table_args__ = (Index("ix_consumables_fitted", "device_id", "state", "expires_on"),)
+    __table_args__ = (
+        Index("ix_consumables_fitted", "device_id", "state", "expires_on"),
+        Index(  # what the nightly sweep for reminders reads
+            "ix_consumables_expiring",
+            "expires_on",
+            "device_id",
+            "kind",
+            postgresql_where=text("state = 'fitted'"),
+            sqlite_where=text("state = 'fitted'"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))

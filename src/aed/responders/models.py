@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from geoalchemy2 import WKBElement, WKTElement
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, false, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
 from aed.db import Key, Table, stored_by_value
-from aed.responders.rules import CertificateKind, PlaceKind, ResponderState, Trust
+from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, ResponderState, Trust
 from aed.spatial import point_type
 
 
@@ -32,6 +32,8 @@ class Responder(Table):
     state: Mapped[ResponderState] = mapped_column(
         stored_by_value(ResponderState), default=ResponderState.ACTIVE
     )
+    """Active only while the person's consent to being called is in force, which the lookup does not ask for:
+    `actions.consents` keeps the two in step."""
     joined_into_id: Mapped[int | None] = mapped_column(ForeignKey("responders.id"), index=True)
     """The entry that stands for the same person, after a person said that two are one. What a list says of
     this one then counts for that one."""
@@ -92,3 +94,34 @@ class ResponderPlace(Table):
     floor: Mapped[int] = mapped_column(default=0)
     hours: Mapped[str | None] = mapped_column(Text)
     """When the person is there, as an OSM expression; None: not known."""
+
+
+class Consent(Table):
+    """What a person agreed to, when, in which words; and when it was withdrawn. Rows stay."""
+
+    __tablename__ = "consents"
+    __table_args__ = (
+        CheckConstraint("(withdrawn_at IS NULL) = (withdrawn_by IS NULL)", name="withdrawn_by_somebody"),
+        Index(
+            "uq_consents_standing",
+            "person_id",
+            "kind",
+            unique=True,
+            postgresql_where=text("withdrawn_at IS NULL"),
+            sqlite_where=text("withdrawn_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    kind: Mapped[ConsentKind] = mapped_column(stored_by_value(ConsentKind))
+    wording: Mapped[str] = mapped_column(String(32))
+    """The version of the words."""
+    given_at: Mapped[datetime]
+    """For one that a list states: when the list was first read."""
+    given_by: Mapped[str] = mapped_column(String(200))
+    """Who put it down: the person, or whoever has the person's signature."""
+    stated_by: Mapped[str | None] = mapped_column(String(64))
+    """The list that says so; None: the person did."""
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[str | None] = mapped_column(String(200))

@@ -63,6 +63,20 @@ def visible_to(viewer: Viewer, device: type[Shared]) -> ColumnElement[bool]:
     return and_(standing, or_(*seen))
 
 
+def of_the_house(viewer: Viewer, device: type[Shared]) -> ColumnElement[bool]:
+    """The devices whose upkeep is the viewer's business: what `rules.is_of_the_house` says, in SQL."""
+    if viewer.is_administrator:
+        return true()
+    theirs = []
+    if viewer.region_ids:
+        theirs.append(_one_of(device.region_id, viewer.region_ids))
+    if viewer.managed_region_ids:
+        theirs.append(_one_of(device.region_id, viewer.managed_region_ids) & device.estate_id.is_not(None))
+    if own := viewer.own_estate_ids:
+        theirs.append(_one_of(device.estate_id, own))
+    return or_(*theirs) if theirs else false()
+
+
 def known_to(
     viewer: Viewer,
     *,

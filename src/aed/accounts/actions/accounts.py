@@ -22,6 +22,7 @@ from aed.accounts.rules.phone import e164, masked
 from aed.accounts.rules.vouched import plain_email
 from aed.accounts.schemas.people import PersonAmend, PersonIn
 from aed.bulk import insert_many
+from aed.db import alone
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotSignedIn
 
 
@@ -77,6 +78,8 @@ def amend_person(
     is_office = who.is_administrator and Scope.WRITE in who.scopes
     if not is_office and (who.person_id != person_id or {"phone", "email"} & change.model_fields_set):
         raise NotAllowed("Only the network's administrator may change this; one's own name anyone.")
+    if person.erased_at is not None:
+        raise Conflict("The data of this person was erased: add the person anew.", field="person_id")
     if person.version != version:
         raise ChangedMeanwhile(
             f"The person is at version {person.version} now. Read it again, and send its ETag in If-Match."
@@ -102,6 +105,8 @@ def amend_person(
             if account is None:
                 account = _open_account(session, person, phone, at=at)
             else:
+                if account.phone != phone:
+                    _not_taken(session, phone)
                 account.phone = phone
                 _flush(session)
                 end_sign_ins(session, person_id, at=at)
@@ -152,6 +157,7 @@ def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) 
     visibility: for the network's administrator.
     """
     may_administer(who)
+    _one_at_a_time(session)
     taken = set(session.scalars(select(Account.phone)))
     without = select(Person.id, Person.phone).outerjoin(Account, Account.person_id == Person.id)
     people_of: dict[str, list[int]] = {}
@@ -181,10 +187,25 @@ def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) 
 
 
 def _open_account(session: Session, person: Person, phone: str, *, at: datetime) -> Account:
+    _not_taken(session, phone)
     account = Account(person_id=person.id, phone=phone, opened_at=at)
     session.add(account)
     _flush(session)
     return account
+
+
+def _not_taken(session: Session, phone: str) -> None:
+    """Raises Conflict where somebody has the number.
+
+    While keys are being changed, the index alone would not know of one that is sealed with another key.
+    """
+    _one_at_a_time(session)
+    if queries.account_by_phone(session, phone) is not None:
+        raise Conflict("Somebody signs in with this number already.", field="phone")
+
+
+def _one_at_a_time(session: Session) -> None:
+    alone(session, "opening of accounts")
 
 
 def _flush(session: Session) -> None:

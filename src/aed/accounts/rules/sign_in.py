@@ -56,11 +56,6 @@ FOR_AN_ADDRESS: Final = {
 }
 
 
-def account_key(phone: str) -> str:
-    """What an account is counted under, whether there is one or not."""
-    return hashlib.sha256(f"account:{phone}".encode()).hexdigest()
-
-
 def address_key(address: str) -> str:
     """What an address is counted under: an IPv6 customer has a whole /64."""
     try:

@@ -31,9 +31,9 @@ from aed.interchange.actions.fetching import (
     within,
 )
 from aed.interchange.rules.reasons import printable
-from aed.interchange.rules.targets import Target, target_of
 from aed.issuers.rules import CertificateKind
 from aed.settings import IssuerAccess
+from aed.targets import Target, target_of
 from aed.verification.actions.answers import NoAnswer
 from aed.verification.queries.checks import ToAsk
 from aed.verification.rules.comparing import Facts, Holder, Said

@@ -21,7 +21,7 @@ from aed.interchange.formats.mapping import mapping_from
 from aed.interchange.formats.recognise import DeviceFormat
 from aed.interchange.models import Feed
 from aed.interchange.rules.feed import MOST_HOURS, FeedResult, next_due
-from aed.interchange.rules.targets import target_of
+from aed.targets import target_of
 
 LEASE: Final = timedelta(minutes=30)
 """How long a claim holds. Fetching is limited to less; a process that was killed is waited for so long."""

@@ -23,7 +23,7 @@ import httpx2
 from aed import __version__
 from aed.errors import AedError, InvalidInput
 from aed.interchange.rules.reasons import printable
-from aed.interchange.rules.targets import Address, Target, redirected, target_of, why_refused
+from aed.targets import Address, Target, redirected, target_of, why_refused
 
 MOST_REDIRECTS: Final = 3
 CONNECT_SECONDS: Final = 10.0

@@ -1,1 +1,102 @@
-"""The ways out, one file each: a function that delivers one letter or raises OSError."""
+"""The ways out, a file each, all of one shape: `deliver` returns when the message was taken, or raises.
+
+posting.py  over HTTP, to an address that was checked
+bots.py     what the bots of groups have in common
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import Final, Protocol
+
+from aed.notifications.channels import (
+    dingtalk,
+    email,
+    feishu,
+    gateway,
+    spool,
+    through_apprise,
+    web_push,
+    webhook,
+    wecom,
+)
+from aed.notifications.channels.posting import Post
+from aed.notifications.rules import Channel, Letter, Postponed
+from aed.settings import Settings
+
+TALKATIVE: Final = {
+    "apprise": logging.CRITICAL,
+    "httpx2": logging.WARNING,
+    "httpcore2": logging.WARNING,
+    "urllib3": logging.WARNING,
+    "requests": logging.WARNING,
+}
+"""Libraries whose lines below these levels hold addresses, and so the secrets of bots."""
+
+
+class Deliver(Protocol):
+    def __call__(self, letter: Letter, *, at: datetime) -> None:
+        """The message was taken. Raises Refused for good, Postponed for now."""
+
+
+def channels_of(settings: Settings) -> Mapping[Channel, Deliver]:
+    """The ways out, as they are set. What goes to telephones and mailboxes is spooled where nothing is."""
+    for name, level in TALKATIVE.items():
+        logging.getLogger(name).setLevel(level)
+    post = Post(is_private_allowed=settings.notify_allow_private)
+    spooled: Deliver = partial(spool.deliver, folder=settings.outbox_spool)
+    telephone: Deliver = spooled
+    if settings.sms.url is not None:
+        telephone = partial(gateway.deliver, gateway=_gateway(settings), post=post)
+    mail: Deliver = spooled
+    if settings.smtp.host is not None:
+        mail = partial(email.deliver, mailer=_mailer(settings))
+    push: Deliver = _without_a_key
+    if settings.web_push.private_key is not None:
+        key = settings.web_push.private_key.get_secret_value()
+        push = partial(web_push.deliver, pusher=web_push.Pusher(key, settings.web_push.contact), post=post)
+    return {
+        Channel.SMS: telephone,
+        Channel.VOICE: telephone,
+        Channel.EMAIL: mail,
+        Channel.WEB_PUSH: push,
+        Channel.DINGTALK: partial(dingtalk.deliver, post=post),
+        Channel.WECOM: partial(wecom.deliver, post=post),
+        Channel.FEISHU: partial(feishu.deliver, post=post),
+        Channel.WEBHOOK: partial(webhook.deliver, post=post),
+        Channel.APPRISE: through_apprise.deliver,
+    }
+
+
+def _without_a_key(letter: Letter, *, at: datetime) -> None:
+    raise Postponed(
+        "Set AED_WEB_PUSH__PRIVATE_KEY to the key that browsers subscribed to.", is_channel_down=True
+    )
+
+
+def _gateway(settings: Settings) -> gateway.Gateway:
+    sms = settings.sms
+    return gateway.Gateway(
+        url=sms.url.get_secret_value() if sms.url is not None else "",
+        secret=sms.secret.get_secret_value() if sms.secret is not None else None,
+        form=sms.form,
+        names=sms.names,
+        fixed=sms.fixed,
+        headers={name: value.get_secret_value() for name, value in sms.headers.items()},
+    )
+
+
+def _mailer(settings: Settings) -> email.Mailer:
+    smtp = settings.smtp
+    return email.Mailer(
+        host=smtp.host or "",
+        port=smtp.port,
+        security=smtp.security,
+        user=smtp.user,
+        password=smtp.password.get_secret_value() if smtp.password is not None else None,
+        sender=smtp.sender,
+        authorities=str(smtp.authorities) if smtp.authorities is not None else None,
+    )

@@ -8,29 +8,33 @@ from pathlib import Path
 
 import orjson
 
-from aed.notifications.actions import Letter
+from aed.notifications.rules import Letter, Postponed
 
 
 def deliver(letter: Letter, folder: Path, *, at: datetime) -> None:
     """The line is in the file, on disc. Only the owner may read it: it holds numbers and codes.
 
-    The id tells a line that was written twice. Raises OSError when it cannot be written.
+    The key tells a line that was written twice. Raises Postponed when it cannot be written.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     line = orjson.dumps(
         {
             "id": letter.id,
+            "key": letter.key,
             "at": at,
             "channel": letter.channel,
             "to": letter.recipient,
             "language": letter.language,
+            **({"subject": letter.subject} if letter.subject else {}),
             "text": letter.text,
         }
     )
-    path = folder / f"{at:%Y-%m-%d}.jsonl"
-    opened = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(opened, line + b"\n")
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        opened = os.open(folder / f"{at:%Y-%m-%d}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(opened, line + b"\n")
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        raise Postponed(f"The spool cannot be written: {error.strerror}.", is_channel_down=True) from None

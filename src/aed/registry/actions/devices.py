@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from aed.accounts import actions as accounts
 from aed.accounts import queries as accounts_queries
 from aed.accounts.rules import Viewer, may_keep_devices, may_write_estate
-from aed.errors import InvalidInput, NotAllowed
+from aed.errors import Conflict, InvalidInput, NotAllowed
 from aed.registry import queries
 from aed.registry.actions.origins import amended_by_hand
 from aed.registry.actions.place import belongs_to, still_served
@@ -75,6 +75,12 @@ def amend_device(
     device = queries.device(session, who, device_id)
     may_keep_devices(who, device.estate_id, region_id=device.region_id)
     same_version(device, version)
+    if device.is_quarantined and change.model_fields_set & {"state", "out_of_service_reason"}:
+        raise Conflict(
+            f"It is quarantined ({device.out_of_service_reason}): only a check that answers this brings it "
+            "back into service.",
+            field="state",
+        )
     estate = queries.estate(session, who, device.estate_id) if device.estate_id is not None else None
     none_only_where_allowed(device, change, change.model_fields_set)
     put_fields(session, device, change, set(change.model_fields_set), estate)
@@ -106,6 +112,8 @@ def put_fields(
         _put_keeper(session, device, given.keeper)
     if "position" in names and given.position is not None:
         _put_position(device, given.position, estate)
+    if device.is_quarantined:  # a list does not know of it
+        names = names - {"state", "out_of_service_reason"}
     for name in names - {"position", "keeper"}:
         setattr(device, name, getattr(given, name))
     reason = device.out_of_service_reason if device.state is DeviceState.OUT_OF_SERVICE else None

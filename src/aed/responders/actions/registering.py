@@ -1,7 +1,4 @@
-"""Registering responders; awarding and revoking certificates.
-
-Consent and verification come with the people's own accounts.
-"""
+"""Registering responders of lists; awarding and revoking certificates."""
 
 from __future__ import annotations
 
@@ -17,11 +14,14 @@ from sqlalchemy.orm import Session
 from aed.accounts import actions as accounts
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer, may_administer
+from aed.errors import Conflict
 from aed.geo import Position
 from aed.issuers import queries as issuers
 from aed.issuers.rules import IssuerState
 from aed.registry.actions.record import flush, record_amendment, record_new
+from aed.responders.actions.consents import state_for_a_list
 from aed.responders.models import Certificate, Responder, ResponderPlace
+from aed.responders.queries import offer_of, speaks_for_themselves
 from aed.responders.rules import CertificateKind, PlaceKind, ResponderState, Trust, trust_of_list
 from aed.spatial import point, position_of
 
@@ -64,32 +64,60 @@ class ResponderGiven:
     places: tuple[PlaceGiven, ...]
 
 
-def put_responder(session: Session, who: Viewer, given: ResponderGiven) -> bool | None:
+def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: datetime) -> bool | None:
     """The responder is as given. True when new, False when changed, None when it was so already.
+
+    A list states that its people may be called (see `consents.state_for_a_list`); but whoever gave or
+    withdrew a consent themselves is not spoken for: then the list adds and amends the certificate alone, of
+    the entry that is called. Raises Conflict for somebody whose data was erased.
 
     visibility: an administrator's.
     """
     may_administer(who)
-    found = session.scalar(
-        select(Responder).where(Responder.source == given.source, Responder.source_id == given.source_id)
-    )
+    known = session.execute(
+        select(Responder, Person.erased_at)
+        .join(Person, Person.id == Responder.person_id)
+        .where(Responder.source == given.source, Responder.source_id == given.source_id)
+    ).first()
+    found = known[0] if known is not None else None
     is_new = found is None
-    person = _person(session, found, given)
-    if found is None:
-        found = Responder(
-            source=given.source, source_id=given.source_id, person_id=person.id, state=ResponderState.ACTIVE
+    if known is not None and known.erased_at is not None:
+        raise Conflict(
+            "The data of this person was erased as they asked: take the row out of the list.",
+            field="source_id",
         )
+    speaks = found is not None and speaks_for_themselves(session, found.person_id)
+    if found is not None and speaks:
+        person = session.get_one(Person, found.person_id)  # and a new name does not make it another's
+    else:
+        person = _person(session, found, given)
+    if found is None:
+        found = Responder(source=given.source, source_id=given.source_id, state=ResponderState.WITHDRAWN)
         session.add(found)
+    is_of_another = found.person_id != person.id
     found.person_id, found.region_id = person.id, given.region_id
-    for name in ("estate_id", "availability", "paused_until"):
-        if getattr(given, name) is not None:
-            setattr(found, name, getattr(given, name))
-    has_changed = is_new or session.is_modified(found) or session.is_modified(person)
+    if given.estate_id is not None:
+        found.estate_id = given.estate_id
+    has_changed = is_of_another or session.is_modified(found) or session.is_modified(person)
+    kinds = {place.kind for place in given.places}
+    if is_of_another or (PlaceKind.WORK in kinds and not speaks):
+        session.flush()
+        is_spoken_for = state_for_a_list(session, who, person.id, given.source, kinds, at=at)
+        if is_of_another:
+            found.state = ResponderState.ACTIVE if is_spoken_for else ResponderState.WITHDRAWN
+    else:
+        is_spoken_for = not speaks
+    if is_spoken_for:
+        for name in ("availability", "paused_until"):
+            if getattr(given, name) is not None:
+                setattr(found, name, getattr(given, name))
+    has_changed |= session.is_modified(found)
     session.flush()
-    stands_for = found.joined_into_id or found.id
+    of = found if is_spoken_for else offer_of(session, person.id).entry or found
+    stands_for = of.joined_into_id or of.id
     has_changed |= _put_certificate(session, stands_for, given.certificate)
-    if stands_for == found.id:
-        has_changed |= _put_places(session, found.id, given.places)
+    if is_spoken_for and stands_for == found.id:
+        has_changed |= put_places(session, found.id, given.places)
     if is_new:
         return True
     return False if has_changed else None
@@ -141,10 +169,10 @@ def _put_certificate(session: Session, responder_id: int, given: CertificateGive
     return has_changed
 
 
-def _put_places(session: Session, responder_id: int, given: Sequence[PlaceGiven]) -> bool:
+def put_places(session: Session, responder_id: int, given: Sequence[PlaceGiven]) -> bool:
     """The person's places are exactly these. True when that changed them.
 
-    visibility: an administrator's, see put_responder.
+    visibility: for the person, and for an administrator.
     """
     known = session.scalars(
         select(ResponderPlace).where(ResponderPlace.responder_id == responder_id).order_by(ResponderPlace.id)

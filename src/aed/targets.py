@@ -1,4 +1,4 @@
-"""Where a feed may be fetched from: public addresses, over HTTP or HTTPS."""
+"""Where this program may connect to when somebody else says where: public addresses, over HTTP or HTTPS."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _GLOBAL_IPV6: Final = ip_network("2000::/3")
 
 
 def why_refused(address: Address, *, is_private_allowed: bool = False) -> str | None:
-    """What an address is that no feed is fetched from; None for one that is public.
+    """What an address is that nothing is asked of; None for one that is public.
 
     `is_private_allowed` opens the machine itself and private networks, and nothing else.
     """
@@ -80,7 +80,7 @@ class Target:
 def target_of(url: str) -> Target:
     """What a URL points at. Raises InvalidInput for one that is refused whatever its address."""
     if len(url) > LONGEST_URL:
-        raise InvalidInput(f"A feed's URL has at most {LONGEST_URL} characters.", field="url")
+        raise InvalidInput(f"A URL has at most {LONGEST_URL} characters.", field="url")
     if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         raise InvalidInput(
             "A URL holds no spaces and only ASCII: copy it from the browser's address line.", field="url"
@@ -93,9 +93,9 @@ def target_of(url: str) -> Target:
             "This is not a URL: it must look like https://host/list.csv.", field="url"
         ) from None
     if parts.scheme not in _PORTS or not parts.hostname or "%" in parts.hostname:
-        raise InvalidInput("A feed's URL begins with https:// or http:// and a server's name.", field="url")
+        raise InvalidInput("A URL begins here with https:// or http:// and a server's name.", field="url")
     if parts.username is not None or parts.password is not None:
-        raise InvalidInput("A feed's URL holds no user and no password: it is shown and logged.", field="url")
+        raise InvalidInput("A URL holds here no user and no password: it is shown and logged.", field="url")
     return Target(
         url=parts._replace(fragment="").geturl(),
         scheme=parts.scheme,

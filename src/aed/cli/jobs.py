@@ -1,0 +1,128 @@
+"""aed work, aed jobs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from aed import schedule
+from aed.cli.context import opened, operator, reading
+from aed.cli.screen import say, table
+from aed.db import database_now
+from aed.errors import Conflict, InvalidInput
+from aed.logs import set_up_logs
+from aed.settings import load_settings
+from aed.work import queries
+from aed.work.jobs import run_by_hand
+from aed.work.jobs.worker import PATIENT_MS
+from aed.work.models import JobRun
+from aed.work.rules import Result, next_due, when_words
+
+jobs = typer.Typer(no_args_is_help=True, help="What is run on a timetable.")
+
+Name = Annotated[str, typer.Argument(help="Its name: see aed jobs list")]
+
+
+def work() -> None:
+    """Be a worker: run the timetable and send messages. Of several, one acts; SIGTERM ends it."""
+    settings = load_settings()
+    set_up_logs(settings)
+    schedule.work_until_told_to_stop(settings)
+
+
+@jobs.command("list")
+def show_all() -> None:
+    """Every job, when it is next due, how its last run ended, and which worker acts."""
+    with reading() as session:
+        now, last, lease = database_now(session), queries.last_runs(session), queries.lease(session)
+        rows = [
+            (
+                job.name,
+                when_words(job.when),
+                _moment(next_due(job.when, now)),
+                *_last(last.get(job.name)),
+                job.what,
+            )
+            for job in schedule.TIMETABLE
+        ]
+        is_alive = queries.is_held(lease, at=now)
+        holder = lease.holder if lease is not None else None
+    table(None, ["job", "when", "next (UTC)", "last", "took", "", "what"], rows)
+    if holder is not None and is_alive:
+        say(f"The worker is {holder}.")
+    else:
+        say("No worker acts: start `aed work`, or `aed serve` with AED_RUN_JOBS=true.")
+
+
+def _last(run: JobRun | None) -> tuple[str, str, str]:
+    if run is None:
+        return "", "", "not run yet"
+    counted = ", ".join(f"{count} {name}" for name, count in (run.counts or {}).items())
+    said = " ".join(part for part in (run.result.replace("_", " "), counted, run.said) if part)
+    return _moment(run.started_at), _took(run.seconds), said
+
+
+@jobs.command("runs")
+def show_runs(name: Name, limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
+    """The last runs of a job, the newest first."""
+    schedule.job_called(name)
+    with reading() as session:
+        rows = [
+            (
+                run.id,
+                _moment(run.due_at),
+                "by hand" if run.is_by_hand else "",
+                run.tries,
+                *_last(run),
+                run.worker,
+            )
+            for run in queries.runs(session, name, limit=limit)
+        ]
+    table(None, ["id", "due (UTC)", "", "tries", "started", "took", "", "by"], rows, right=("id", "tries"))
+
+
+@jobs.command("run")
+def run(
+    name: Name,
+    at: Annotated[
+        str | None,
+        typer.Option(help="As if it were that day or moment (2027-03-01, 2027-03-01T08:00+08:00); UTC"),
+    ] = None,
+) -> None:
+    """Run a job now, whenever the timetable would. Its effects are as real as the timetable's."""
+    job = schedule.job_called(name)
+    moment = _moment_in(at) if at is not None else None
+    settings = load_settings()
+    patient = {"lock_timeout_ms": PATIENT_MS, "statement_timeout_ms": PATIENT_MS}
+    with opened(settings.model_copy(update=patient)) as database:
+        ended, seconds = run_by_hand(job, database, settings, at=moment, who=operator().name)
+    if ended.result is not Result.DONE:
+        raise Conflict(f"{name}: {ended.said or ended.result}")
+    counted = ", ".join(f"{count} {what}" for what, count in (ended.counts or {}).items())
+    say(f"{name}: done in {_took(seconds)}." + (f" {counted}." if counted else ""))
+
+
+def _moment_in(text: str) -> datetime:
+    """A day is its first moment; without an offset it is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(
+            "--at is a day or a moment, such as 2027-03-01 or 2027-03-01T08:00:00+08:00.", field="at"
+        ) from None
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    if not 1970 <= moment.year <= 2199:
+        raise InvalidInput("--at lies between 1970 and 2199.", field="at")
+    return moment.astimezone(UTC)
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment is not None else ""
+
+
+def _took(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -1,0 +1,215 @@
+"""aed outbox, aed endpoints."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from cryptography.hazmat.primitives.asymmetric import ec
+from py_vapid.utils import b64urlencode
+
+from aed import clock
+from aed.accounts.rules.person import Language
+from aed.cli.context import opened, operator, reading, writing
+from aed.cli.screen import say, table
+from aed.db import database_now, reads
+from aed.errors import Conflict, InvalidInput, NotFound
+from aed.notifications import queries
+from aed.notifications.actions import Notice, put_to_endpoint
+from aed.notifications.actions.claiming import send_again
+from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint, remove_endpoint
+from aed.notifications.channels import channels_of
+from aed.notifications.jobs import send_waiting
+from aed.notifications.rules import Channel, OutboxState, masked
+from aed.notifications.schemas import state_of
+from aed.settings import load_settings
+
+outbox = typer.Typer(no_args_is_help=True, help="Messages that are to be sent, were sent, or were given up.")
+endpoints = typer.Typer(no_args_is_help=True, help="Bots, programs and mailboxes that messages go to.")
+
+After = Annotated[int, typer.Option(help="Those with a larger id", min=0)]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most")]
+
+
+@outbox.command("status")
+def status() -> None:
+    """How each channel stands."""
+    with reading() as session:
+        found = queries.standings(session, operator())
+    rows = [
+        (each.channel, each.waiting, each.dead, _moment(each.oldest_due_at), _moment(each.last_sent_at))
+        for each in found
+    ]
+    columns = ["channel", "waiting", "dead", "first due (UTC)", "last sent"]
+    table(None, columns, rows, right=("waiting", "dead"))
+
+
+@outbox.command("list")
+def show_all(
+    state: Annotated[OutboxState | None, typer.Option(help="Only these")] = None,
+    channel: Annotated[Channel | None, typer.Option(help="Only on this one")] = None,
+    after: After = 0,
+    limit: Limit = 100,
+) -> None:
+    """Messages in order of id, without their texts."""
+    with reading() as session:
+        found = queries.messages(
+            session, operator(), state=state, channel=channel, limit=limit + 1, after_id=after
+        )
+        rows = [
+            (
+                row.id,
+                row.channel,
+                masked(row.recipient),
+                state_of(row),
+                row.tries,
+                _moment(row.sent_at or row.given_up_at or row.due_at),
+                row.why,
+            )
+            for row in found[:limit]
+        ]
+    table(
+        None,
+        ["id", "channel", "to", "", "tries", "sent, dead, due (UTC)", "why"],
+        rows,
+        right=("id", "tries"),
+    )
+    if len(found) > limit:
+        say(f"There are more: --after {rows[-1][0]}")
+
+
+@outbox.command("resend")
+def resend(
+    ids: Annotated[
+        list[int] | None, typer.Argument(help="Their ids: see aed outbox list --state dead")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that were given up")] = False,
+    channel: Annotated[Channel | None, typer.Option(help="With --all: only on this one")] = None,
+) -> None:
+    """Try messages again that were given up, with the same keys."""
+    if bool(ids) == everything:
+        raise InvalidInput("Give ids, or --all.")
+    done, kept = 0, []
+    with writing() as session:
+        wanted = ids or []
+        if everything:
+            found = queries.messages(
+                session, operator(), state=OutboxState.DEAD, channel=channel, limit=100_000
+            )
+            wanted = [row.id for row in found]
+        for each in wanted:
+            try:
+                send_again(session, operator(), each, at=clock.now())
+                done += 1
+            except Conflict as error:
+                if not everything:
+                    raise
+                kept.append(f"{each}: {error.detail}")
+    say(f"{done} will be tried again." + (f" {len(kept)} cannot be:" if kept else ""))
+    for line in kept[:20]:
+        say(f"  {line}")
+
+
+@outbox.command("send")
+def send() -> None:
+    """Send now what is due, whether a worker acts or not: a message that it has claimed is left to it."""
+    settings = load_settings()
+    with opened(settings) as database:
+
+        def now() -> datetime:
+            with reads(database) as session:
+                return database_now(session)
+
+        sent = send_waiting(database, now, channels=channels_of(settings))
+    say(f"{sent.sent} sent, {sent.postponed} postponed, {sent.refused} refused.")
+
+
+# --- endpoints ------------------------------------------------------------------------------------------
+
+
+@endpoints.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="What it is called, such as gate-group")],
+    channel: Annotated[Channel, typer.Argument(help="What it is")],
+    address: Annotated[
+        str, typer.Argument(help="An e-mail address, a URL, an address of Apprise; - reads it from the input")
+    ] = "-",
+    signed: Annotated[
+        bool, typer.Option("--secret", help="Read a secret from the input too: what signs its messages")
+    ] = False,
+    language: Annotated[Language, typer.Option(help="Of its messages")] = Language.ZH,
+    person: Annotated[int | None, typer.Option(min=1, help="Whose it is, by the id")] = None,
+) -> None:
+    """Add an endpoint. A bot's address is a secret: `-` keeps it out of the history of the shell."""
+    given = EndpointGiven(
+        name=name,
+        channel=channel,
+        address=_line("address") if address == "-" else address,
+        secret=_line("secret") if signed else None,
+        language=language,
+        person_id=person,
+    )
+    settings = load_settings()
+    with writing(settings) as session:
+        put_endpoint(
+            session, operator(), given, at=clock.now(), is_private_allowed=settings.notify_allow_private
+        )
+    say(f"{name} is an endpoint. Try it: aed endpoints test {name}")
+
+
+def _line(what: str) -> str:
+    if sys.stdin.isatty():
+        said: str = typer.prompt(what.capitalize(), hide_input=True)
+        return said.strip()
+    return sys.stdin.readline().strip()
+
+
+@endpoints.command("list")
+def show_endpoints(after: After = 0, limit: Limit = 100) -> None:
+    """The endpoints, without their addresses."""
+    with reading() as session:
+        rows = [
+            (row.id, row.name, row.channel, row.language, row.person_id, _moment(row.created_at))
+            for row in queries.endpoints(session, operator(), limit=limit, after_id=after)
+        ]
+    table(None, ["id", "name", "channel", "language", "person", "since"], rows, right=("id",))
+
+
+@endpoints.command("remove")
+def remove(name: Annotated[str, typer.Argument(help="Its name")]) -> None:
+    """Send nothing there any longer; what waits for it is given up."""
+    with writing() as session:
+        remove_endpoint(session, operator(), name, at=clock.now())
+    say(f"{name} is no longer an endpoint.")
+
+
+@endpoints.command("test")
+def test(name: Annotated[str, typer.Argument(help="Its name")]) -> None:
+    """Put a message for it into the outbox. `aed outbox list` shows what came of it."""
+    notice = Notice(
+        subject_en="Test of the AED network",
+        subject_zh="AED 网络测试",
+        text_en="This is a test. Messages of the AED network arrive here.",
+        text_zh="这是一条测试消息：AED 网络的通知可以送达此处。",
+    )
+    with writing() as session:
+        endpoint = queries.endpoint(session, name)
+        if endpoint is None:
+            raise NotFound(f"There is no endpoint '{name}': see aed endpoints list.", field="name")
+        outgoing = put_to_endpoint(session, endpoint, notice, clock.now())
+        said = f"Message {outgoing.id} waits for {name}. The worker sends it; aed outbox send does too."
+    say(said)
+
+
+@endpoints.command("push-key")
+def push_key() -> None:
+    """Make a key for messages to browsers. With another key, browsers must subscribe again."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    number = key.private_numbers().private_value.to_bytes(32, "big")
+    say(f"AED_WEB_PUSH__PRIVATE_KEY={b64urlencode(number)}")
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment is not None else ""

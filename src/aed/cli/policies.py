@@ -1,0 +1,199 @@
+"""aed policies, recalls: how often devices are looked at, and what makers take back.
+
+Fields are given as NAME=VALUE, by the names that the API uses; what a policy asks is --ask QUESTION.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.cli.context import operator, reading, writing, writing_much
+from aed.cli.register.fields import Fields, fields_in
+from aed.cli.register.rows import After, Id, Version, show_all, show_history
+from aed.cli.screen import say, table
+from aed.upkeep.actions import policies as policy_actions
+from aed.upkeep.actions import recalls as recall_actions
+from aed.upkeep.queries import policies as policy_queries
+from aed.upkeep.queries import recalls as recall_queries
+from aed.upkeep.queries.policies import terms_of
+from aed.upkeep.rules.policy import DEFAULT, Question, Terms
+from aed.upkeep.rules.states import PolicyState
+from aed.upkeep.schemas.policies import PolicyAmend, PolicyIn, PolicyOut
+from aed.upkeep.schemas.recalls import RecallIn, RecallOut
+
+SHOWN = 100
+
+# --- policies -------------------------------------------------------------------------------------------
+
+policies = typer.Typer(no_args_is_help=True, help="How often devices are looked at, and what a check asks.")
+Asks = Annotated[
+    list[Question] | None, typer.Option("--ask", help="What a check asks, in this order; may be repeated")
+]
+
+
+@policies.command("add")
+def add_policy(given: Fields, asks: Asks = None) -> None:
+    """Put one into force: for estate_id=…, maker=… or maker=… model=…; for all devices without them."""
+    with writing() as session:
+        new = fields_in(PolicyIn, given)
+        if asks:
+            new = PolicyIn.model_validate({**new.model_dump(), "asks": asks})
+        policy = policy_actions.create_policy(session, operator(), new, at=clock.now())
+        say(f"Policy {policy.id} is in force.")
+
+
+@policies.command("amend")
+def amend_policy(
+    policy_id: Id,
+    given: Annotated[list[str] | None, typer.Argument(help="NAME=VALUE …", metavar="NAME=VALUE…")] = None,
+    asks: Asks = None,
+    version: Version = None,
+) -> None:
+    """Amend what is given; null means never. --ask replaces all that is asked."""
+    with writing() as session:
+        change = fields_in(PolicyAmend, given or [])
+        if asks:
+            change = PolicyAmend.model_validate({**change.model_dump(exclude_unset=True), "asks": asks})
+        present = policy_queries.policy(session, operator(), policy_id).version
+        policy = policy_actions.amend_policy(
+            session, operator(), policy_id, change, version=version or present, at=clock.now()
+        )
+        say(f"Policy {policy.id} is at version {policy.version}.")
+
+
+@policies.command("withdraw")
+def withdraw_policy(policy_id: Id, version: Version = None) -> None:
+    """The next wider policy holds, or the default."""
+    with writing() as session:
+        present = policy_queries.policy(session, operator(), policy_id).version
+        policy_actions.withdraw_policy(
+            session, operator(), policy_id, version=version or present, at=clock.now()
+        )
+    say(f"Policy {policy_id} is withdrawn.")
+
+
+@policies.command("show")
+def show_policy(policy_id: Id) -> None:
+    """All of one policy."""
+    with reading() as session:
+        show_all(PolicyOut.of(policy_queries.policy(session, operator(), policy_id)))
+
+
+@policies.command("history")
+def policy_history(policy_id: Id) -> None:
+    """Every version of it, newest first."""
+    with reading() as session:
+        show_history(session, "policies", policy_queries.policy(session, operator(), policy_id).id)
+
+
+@policies.command("list")
+def list_policies(
+    withdrawn: Annotated[bool, typer.Option("--all", help="Withdrawn ones too")] = False, after: After = 0
+) -> None:
+    """The policies in force; where none is, the default holds."""
+    with reading() as session:
+        found = policy_queries.policies(session, operator(), limit=SHOWN + 1, after_id=after)
+        rows: list[tuple[object, ...]] = [
+            (each.id, each.estate_id, each.maker, each.model, *_in_short(terms_of(each)), each.name_zh)
+            for each in found[:SHOWN]
+            if withdrawn or each.state is PolicyState.IN_FORCE
+        ]
+    rows.append((None, None, None, None, *_in_short(DEFAULT), "默认 default"))
+    columns = ["id", "estate", "maker", "model", "glance", "check", "service", "pads", "battery", "name"]
+    table(None, columns, rows, right=columns[:2])
+    if len(found) > SHOWN:
+        say(f"More follow: --after {found[SHOWN - 1].id}.")
+
+
+def _in_short(terms: Terms) -> tuple[str, ...]:
+    """How often, and how long what is fitted lasts."""
+    days = [f"{each} d" if each else "never" for each in (terms.glance_days, terms.check_days)]
+    lives = [f"{each} m" if each else "as dated" for each in (terms.pads_months, terms.battery_months)]
+    return (*days, f"{terms.service_months} m" if terms.service_months else "never", *lives)
+
+
+# --- recalls --------------------------------------------------------------------------------------------
+
+recalls = typer.Typer(no_args_is_help=True, help="What makers take back or want repaired.")
+
+
+@recalls.command("add")
+def announce_recall(given: Fields) -> None:
+    """Enter a recall: every device that it means is quarantined, and whoever keeps one is told."""
+    with writing_much() as session:
+        recall = recall_actions.announce_recall(
+            session, operator(), fields_in(RecallIn, given), at=clock.now()
+        )
+        progress = recall_queries.progress(session, operator(), recall)
+        say(f"Recall {recall.id}: {progress.found} devices are quarantined.")
+        if progress.without_serial:
+            say(f"{progress.without_serial} devices of that model have no serial number: look at them.")
+
+
+@recalls.command("close")
+def close_recall(recall_id: Id, version: Version = None) -> None:
+    """No further device falls under it."""
+    with writing() as session:
+        present = recall_queries.recall(session, recall_id).version
+        recall_actions.close_recall(
+            session, operator(), recall_id, version=version or present, at=clock.now()
+        )
+    say(f"Recall {recall_id} is closed.")
+
+
+@recalls.command("show")
+def show_recall(recall_id: Id) -> None:
+    """All of one recall, and how far it is."""
+    with reading() as session:
+        recall = recall_queries.recall(session, recall_id)
+        show_all(RecallOut.of(recall, recall_queries.progress(session, operator(), recall)))
+
+
+@recalls.command("devices")
+def list_recalled(recall_id: Id, after: After = 0) -> None:
+    """The devices that it means, and which are dealt with."""
+    with reading() as session:
+        recall = recall_queries.recall(session, recall_id)
+        found = recall_queries.recalled_devices(session, operator(), recall, limit=SHOWN + 1, after_id=after)
+    rows = [
+        (
+            each.device_id,
+            each.estate_zh or each.estate_en,
+            each.place_zh or each.place_en,
+            each.serial,
+            f"{each.lifted_at:%Y-%m-%d}" if each.lifted_at else "waits",
+        )
+        for each in found[:SHOWN]
+    ]
+    if not rows:
+        say("It means no device.")
+        return
+    table(None, ["device", "estate", "place", "serial", "dealt with"], rows, right=["device"])
+    if len(found) > SHOWN:
+        say(f"More follow: --after {found[SHOWN - 1].quarantine_id}.")
+
+
+@recalls.command("list")
+def list_recalls(after: After = 0) -> None:
+    """The recalls, and how far each is."""
+    with reading() as session:
+        found = recall_queries.recalls(session, limit=SHOWN + 1, after_id=after)
+        rows = []
+        for each in found[:SHOWN]:
+            progress = recall_queries.progress(session, operator(), each)
+            serials = f"{each.serial_from} … {each.serial_to}" if each.serial_from else "all"
+            done = f"{progress.dealt_with} of {progress.found}"
+            rows.append((each.id, each.reference, each.maker, each.model, serials, done, each.state))
+    if not rows:
+        say("There are no recalls.")
+        return
+    columns = ["id", "reference", "maker", "model", "serials", "dealt with", "state"]
+    table(None, columns, rows, right=["id"])
+    if len(found) > SHOWN:
+        say(f"More follow: --after {found[SHOWN - 1].id}.")
+
+
+GROUPS = {"policies": policies, "recalls": recalls}

@@ -1,0 +1,114 @@
+"""aed reminders: what people were reminded of, and how they want to hear it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aed.accounts import queries as accounts
+from aed.cli.context import operator, reading, writing
+from aed.cli.register.rows import After
+from aed.cli.screen import say, table
+from aed.errors import InvalidInput
+from aed.upkeep.actions.reminding import prefer
+from aed.upkeep.models import ReminderPreference
+from aed.upkeep.queries import reminders as queries
+from aed.upkeep.queries.reminders import Listed
+from aed.upkeep.queries.told import preference_of
+from aed.upkeep.rules.number import short_number
+from aed.upkeep.rules.reminders import Hours
+
+SHOWN = 100
+reminders = typer.Typer(no_args_is_help=True, help="What people are reminded of, and what they answered.")
+
+
+@reminders.command("list")
+def list_reminders(
+    estate: Annotated[
+        int | None, typer.Option("--estate", min=1, help="Only of this estate, by its id")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", help="Only in it and the regions below it")
+    ] = None,
+    closed: Annotated[bool, typer.Option("--all", help="Those that are closed too")] = False,
+    after: After = 0,
+) -> None:
+    """What somebody was reminded of, at which level, and what came back."""
+    with reading() as session:
+        found = queries.reminders(
+            session,
+            operator(),
+            limit=SHOWN + 1,
+            after_id=after,
+            estate_id=estate,
+            region=region,
+            also_closed=closed,
+        )
+        rows = [_row(each) for each in found[:SHOWN]]
+        last_id = found[SHOWN - 1].reminder.id if len(found) > SHOWN else None
+    if not rows:
+        say("Nobody is to be reminded of anything.")
+        return
+    columns = ["id", "device", "estate", "what", "due on", "days before", "told"]
+    table(None, columns, rows, right=["id", "days before"])
+    if last_id is not None:
+        say(f"More follow: --after {last_id}.")
+
+
+def _row(each: Listed) -> tuple[object, ...]:
+    told = ", ".join(
+        f"{one.level}"
+        + (f" {one.told_at:%m-%d}" if one.told_at is not None else " waits")
+        + (f" ({one.answer})" if one.answer is not None else "")
+        for one in each.told
+    )
+    reminder, estate = each.reminder, each.estate
+    return (
+        reminder.id,
+        short_number(reminder.device_id),
+        (estate.name_zh or estate.name_en) if estate is not None else None,
+        reminder.matter,
+        reminder.due_on,
+        reminder.threshold_days,
+        "closed" if reminder.closed_at is not None and not told else told or None,
+    )
+
+
+@reminders.command("preferences")
+def preferences(
+    person_id: Annotated[int, typer.Argument(min=1)],
+    from_hour: Annotated[int | None, typer.Option(min=0, max=23, help="Not before this hour")] = None,
+    until_hour: Annotated[int | None, typer.Option(min=1, max=24, help="Nor from this one on")] = None,
+    days_before: Annotated[
+        int | None, typer.Option(min=0, max=366, help="Not earlier than so many days before")
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="As for everybody again")] = False,
+) -> None:
+    """How a person is reminded; with options, from now on."""
+    if (from_hour is None) != (until_hour is None):
+        raise InvalidInput("--from-hour and --until-hour belong together.", field="until_hour")
+    hours = None
+    if from_hour is not None and until_hour is not None:
+        if from_hour >= until_hour:
+            raise InvalidInput("--from-hour must be before --until-hour.", field="from_hour")
+        hours = Hours(from_hour, until_hour)
+    with writing() as session:
+        person, _ = accounts.person(session, operator(), person_id)
+        found = preference_of(session, person.id)
+        if clear or hours is not None or days_before is not None:
+            found = prefer(session, person.id, hours=hours, days_before=days_before)
+        said = _in_words(found)
+    say(f"Person {person_id} is reminded {said}.")
+
+
+def _in_words(found: ReminderPreference | None) -> str:
+    parts = []
+    if found is not None and found.from_hour is not None:
+        parts.append(f"{found.from_hour:02}:00-{found.until_hour:02}:00")
+    if found is not None and found.days_before is not None:
+        parts.append(f"not earlier than {found.days_before} days before")
+    return ", ".join(parts) or "as everybody is"
+
+
+GROUPS = {"reminders": reminders}

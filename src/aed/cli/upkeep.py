@@ -1,0 +1,359 @@
+"""aed checks, quarantines, reports, due, replacements, labels: looking after devices by hand."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.cli.context import operator, reading, writing
+from aed.cli.register.fields import fields_in
+from aed.cli.register.rows import After, Id
+from aed.cli.screen import say, table
+from aed.errors import InvalidInput
+from aed.registry import queries as registry
+from aed.settings import load_settings
+from aed.upkeep.actions import photos as photo_actions
+from aed.upkeep.actions import reports as report_actions
+from aed.upkeep.actions.checks import take_check
+from aed.upkeep.formats import calendar, sheets
+from aed.upkeep.formats.photo import picture_without_traces
+from aed.upkeep.queries import checks as check_queries
+from aed.upkeep.queries import due as due_queries
+from aed.upkeep.queries import quarantines as quarantine_queries
+from aed.upkeep.queries.due import Whose
+from aed.upkeep.queries.policies import policy_for, terms_of
+from aed.upkeep.queries.readiness import readiness_of
+from aed.upkeep.rules.check import asked_of
+from aed.upkeep.rules.due import WORDS as DUE_WORDS
+from aed.upkeep.rules.due import Matter
+from aed.upkeep.rules.number import short_number
+from aed.upkeep.rules.policy import GLANCE_ASKS, WORDS, CheckKind, Question
+from aed.upkeep.rules.quarantine import WORDS as WHY_WORDS
+from aed.upkeep.rules.states import ReportState
+from aed.upkeep.schemas.checks import CheckIn, CheckOut, ReadinessOut
+
+SHOWN = 100
+
+OfEstate = Annotated[int | None, typer.Option("--estate", min=1, help="Only of this estate, by its id")]
+OfRegion = Annotated[str | None, typer.Option("--region", help="Only in it and the regions below it")]
+OfKeeper = Annotated[int | None, typer.Option("--keeper", min=1, help="Only what this person keeps")]
+
+# --- checks ---------------------------------------------------------------------------------------------
+
+checks = typer.Typer(no_args_is_help=True, help="Looking at devices, and what was found.")
+
+
+@checks.command("form")
+def show_form(device_id: Id, kind: CheckKind = CheckKind.CHECK) -> None:
+    """What a check of the device asks today."""
+    with reading() as session:
+        device = registry.device(session, operator(), device_id)
+        standing = [each.reason for each in quarantine_queries.standing_quarantines(session, device.id)]
+        asks = asked_of(terms_of(policy_for(session, device)).asks, standing)
+    for question in GLANCE_ASKS if kind is CheckKind.GLANCE else asks:
+        say(f"{question}: {WORDS[question][1]} {WORDS[question][0]}")
+    for reason in standing:
+        say(f"It is out: {WHY_WORDS[reason][0]} {WHY_WORDS[reason][1]}")
+
+
+@checks.command("add")
+def add_check(
+    device_id: Id,
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="NAME=VALUE …: kind, answered_at, is_there, was_used, recall_is_done, note, key",
+            metavar="NAME=VALUE…",
+        ),
+    ] = None,
+    yes: Annotated[list[Question] | None, typer.Option("--yes", help="All is well; repeated")] = None,
+    no: Annotated[list[Question] | None, typer.Option("--no", help="Something is wrong; repeated")] = None,
+    all_well: Annotated[bool, typer.Option("--all-well", help="Yes to all that the form asks")] = False,
+    replaced: Annotated[
+        list[str] | None, typer.Option("--replaced", help="KIND, KIND:DATE or KIND:DATE:LOT; repeated")
+    ] = None,
+    photo: Annotated[
+        list[Path] | None,
+        typer.Option("--photo", exists=True, dir_okay=False, help="JPEG, PNG or WebP; repeated"),
+    ] = None,
+) -> None:
+    """Tell of a check; the same key twice is the same check."""
+    with writing() as session:
+        bare = given or []
+        if not any(word.startswith("key=") for word in bare):
+            bare = [*bare, f"key={uuid.uuid4()}"]
+        new = fields_in(CheckIn, bare)
+        answers = _all_well(session, device_id, new.kind) if all_well else {}
+        answers |= dict.fromkeys(yes or [], True) | dict.fromkeys(no or [], False)
+        fields = {**new.model_dump(exclude_unset=True), "answers": answers}
+        if replaced:
+            fields["replaced"] = [_replaced(word) for word in replaced]
+        taken = take_check(session, operator(), device_id, _valid(fields), at=clock.now())
+        for path in photo or []:
+            sent = path.read_bytes()
+            photo_actions.add_photo(
+                session, operator(), taken.check.key, sent, picture_without_traces(sent), at=clock.now()
+            )
+        check = CheckOut.of(taken.check)
+    said = "passed" if check.is_passed else "not passed"
+    say(f"Check {check.id}: {said if taken.is_new else 'was here already'}.")
+    show_readiness(device_id)
+
+
+def _all_well(session: Session, device_id: int, kind: CheckKind) -> dict[Question, bool]:
+    device = registry.device(session, operator(), device_id)
+    standing = [each.reason for each in quarantine_queries.standing_quarantines(session, device.id)]
+    asks = asked_of(terms_of(policy_for(session, device)).asks, standing)
+    return dict.fromkeys(GLANCE_ASKS if kind is CheckKind.GLANCE else asks, True)
+
+
+def _replaced(word: str) -> dict[str, str]:
+    kind, _, rest = word.partition(":")
+    day, _, lot = rest.partition(":")
+    found = {"kind": kind, "expires_on": day, "lot": lot}
+    return {name: value for name, value in found.items() if value}
+
+
+def _valid(fields: dict[str, object]) -> CheckIn:
+    try:
+        return CheckIn.model_validate(fields)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        field = ".".join(str(part) for part in wrong["loc"])
+        raise InvalidInput(f"{field or 'check'}: {wrong['msg']}.", field=field or None) from None
+
+
+@checks.command("list")
+def list_checks(device_id: Id) -> None:
+    """The checks of a device, the last to arrive first."""
+    with reading() as session:
+        found = check_queries.checks(session, operator(), device_id, limit=SHOWN)
+        rows = [
+            (
+                each.id,
+                f"{each.answered_at:%Y-%m-%d %H:%MZ}",
+                each.kind,
+                each.by_name,
+                "passed" if each.is_passed else "there" if each.is_there else "MISSING",
+                " ".join(name for name, is_well in each.answers.items() if not is_well),
+                " ".join(each.replaced),
+                each.note,
+            )
+            for each in found
+        ]
+    if not rows:
+        say("Nobody has told of a check of it.")
+        return
+    table(None, ["id", "answered", "kind", "by", "", "wrong", "replaced", "note"], rows, right=["id"])
+
+
+@checks.command("ready")
+def show_readiness(device_id: Id) -> None:
+    """Whether the device would be offered now, and why not."""
+    within = load_settings().arrival.checked_within_days
+    with reading() as session:
+        device = registry.device(session, operator(), device_id)
+        found = readiness_of(session, device, at=clock.now(), checked_within_days=within)
+        ready = ReadinessOut.of(found)
+    say(f"Device {ready.number} is {'usable' if ready.is_usable else 'NOT usable'} ({ready.readiness}).")
+    for why in ready.why_not:
+        say(f"    {why.en}{'' if why.zh == why.en else f' {why.zh}'}")
+
+
+# --- quarantines ----------------------------------------------------------------------------------------
+
+quarantines = typer.Typer(no_args_is_help=True, help="Devices that must not be offered, and why.")
+
+
+@quarantines.command("list")
+def list_quarantines(
+    estate: OfEstate = None,
+    region: OfRegion = None,
+    device: Annotated[int | None, typer.Option("--device", min=1, help="Only of this one")] = None,
+    lifted: Annotated[bool, typer.Option("--all", help="Those that are over too")] = False,
+    after: After = 0,
+) -> None:
+    """What stands; a check that answers the reason ends it."""
+    with reading() as session:
+        asked = quarantine_queries.OfDevices(
+            device_id=device, estate_id=estate, region=region, also_lifted=lifted
+        )
+        found = quarantine_queries.quarantines(session, operator(), asked, limit=SHOWN + 1, after_id=after)
+    rows = [
+        (
+            each.device_id,
+            f"{each.since:%Y-%m-%d %H:%MZ}",
+            " ".join(reversed(WHY_WORDS[each.reason])),
+            each.said,
+            f"{each.lifted_at:%Y-%m-%d %H:%MZ}" if each.lifted_at else None,
+        )
+        for each in found[:SHOWN]
+    ]
+    if not rows:
+        say("No device is quarantined.")
+        return
+    table(None, ["device", "since", "why", "said", "ended"], rows, right=["device"])
+    if len(found) > SHOWN:
+        say(f"More follow: --after {found[SHOWN - 1].id}.")
+
+
+# --- reports --------------------------------------------------------------------------------------------
+
+reports = typer.Typer(no_args_is_help=True, help="What passers-by say of devices.")
+
+
+@reports.command("list")
+def list_reports(
+    estate: OfEstate = None,
+    region: OfRegion = None,
+    closed: Annotated[bool, typer.Option("--all", help="Those that are closed too")] = False,
+    after: After = 0,
+) -> None:
+    """What was reported and nobody has looked at yet."""
+    with reading() as session:
+        found = check_queries.reports(
+            session,
+            operator(),
+            limit=SHOWN + 1,
+            after_id=after,
+            estate_id=estate,
+            region=region,
+            also_closed=closed,
+        )
+    rows = [
+        (
+            each.id,
+            each.device_id,
+            f"{each.at:%Y-%m-%d %H:%MZ}",
+            each.kind,
+            each.note,
+            each.by_name or "a stranger",
+            each.state,
+        )
+        for each in found[:SHOWN]
+    ]
+    if not rows:
+        say("Nothing is reported.")
+        return
+    columns = ["id", "device", "at", "what", "note", "by", "state"]
+    table(None, columns, rows, right=["id", "device"])
+    if len(found) > SHOWN:
+        say(f"More follow: --after {found[SHOWN - 1].id}.")
+
+
+@reports.command("confirm")
+def confirm_report(report_id: Id) -> None:
+    """It is so: what follows from it holds."""
+    _close(report_id, ReportState.CONFIRMED)
+
+
+@reports.command("dismiss")
+def dismiss_report(report_id: Id) -> None:
+    """It is not so."""
+    _close(report_id, ReportState.DISMISSED)
+
+
+def _close(report_id: int, state: ReportState) -> None:
+    with writing() as session:
+        device_id = report_actions.close_report(
+            session, operator(), report_id, state=state, at=clock.now()
+        ).device_id
+    say(f"Report {report_id} is {state}.")
+    show_readiness(device_id)
+
+
+# --- due ------------------------------------------------------------------------------------------------
+
+
+def due(
+    estate: OfEstate = None,
+    region: OfRegion = None,
+    keeper: OfKeeper = None,
+    days: Annotated[int, typer.Option(min=0, max=800, help="Due within so many days, or overdue")] = 30,
+    matter: Annotated[list[Matter] | None, typer.Option(help="Only these; may be repeated")] = None,
+    glances: Annotated[bool, typer.Option(help="With the daily glances")] = False,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Write all into this file instead: .xlsx or .ics")
+    ] = None,
+) -> None:
+    """What is to be done, the longest overdue first."""
+    whose = Whose(estate_id=estate, region=region, keeper_id=keeper)
+    wanted = matter or [each for each in Matter if glances or each is not Matter.GLANCE]
+    now = clock.now()
+    with reading() as session:
+        found = due_queries.duties(session, operator(), whose, at=now, within_days=days, matters=wanted)
+    if to is not None:
+        _write(
+            to,
+            {".xlsx": lambda: sheets.due_sheet(found), ".ics": lambda: calendar.due_calendar(found, at=now)},
+        )
+        say(f"{len(found.dues)} things that are due are in {to}.")
+        return
+    rows = [
+        (
+            each.due_on,
+            each.overdue_days(found.today[each.device_id]) or None,
+            " ".join(reversed(DUE_WORDS[each.matter])),
+            short_number(each.device_id),
+            device.estate_zh or device.estate_en,
+            device.place_zh or device.place_en,
+        )
+        for each in found.dues[:SHOWN]
+        for device in [found.devices[each.device_id]]
+    ]
+    if not rows:
+        say(f"Nothing is due within {days} days.")
+        return
+    table(None, ["due on", "days late", "what", "device", "estate", "place"], rows, right=["days late"])
+    if len(found.dues) > SHOWN:
+        say(f"{SHOWN} of {len(found.dues)}, {found.overdue} overdue; all of them: --to due.xlsx")
+
+
+def replacements(
+    estate: OfEstate = None,
+    region: OfRegion = None,
+    months: Annotated[int, typer.Option(min=1, max=60, help="The present one first")] = 12,
+    to: Annotated[Path | None, typer.Option("--to", help="Write a spreadsheet instead: .xlsx")] = None,
+) -> None:
+    """What to order for the year ahead: what expires in each month, by model."""
+    today = clock.now().date()
+    with reading() as session:
+        found = due_queries.replacements(
+            session, operator(), Whose(estate_id=estate, region=region), today=today, months=months
+        )
+    if to is not None:
+        _write(to, {".xlsx": lambda: sheets.replacement_sheet(found, today=today, months=months)})
+        say(f"{sum(each.quantity for each in found)} things to order are in {to}.")
+        return
+    if not found:
+        say(f"Nothing expires within {months} months.")
+        return
+    rows: Sequence[Sequence[object]] = [
+        (
+            f"{each.month:%Y-%m}",
+            each.maker,
+            each.model,
+            " ".join(reversed(sheets.KINDS[each.kind])),
+            each.quantity,
+        )
+        for each in found
+    ]
+    table(None, ["month", "maker", "model", "what", "quantity"], rows, right=["quantity"])
+
+
+def _write(path: Path, ways: Mapping[str, Callable[[], bytes]]) -> None:
+    """Raises InvalidInput for a file of another kind."""
+    way = ways.get(path.suffix.lower())
+    if way is None:
+        raise InvalidInput(f"{path.name}: the file's name ends in {' or '.join(ways)}.", field="to")
+    path.write_bytes(way())
+
+
+GROUPS = {"checks": checks, "quarantines": quarantines, "reports": reports}

@@ -1,0 +1,281 @@
+"""Taking messages out of the outbox under a claim, and recording how each ended."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import ColumnElement, CursorResult, Executable, exists, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from aed.accounts.rules import Viewer, may_administer
+from aed.accounts.rules.person import Language
+from aed.errors import Conflict, NotFound
+from aed.notifications.actions.endpoints import close_endpoint
+from aed.notifications.models import EndpointRow, Outgoing
+from aed.notifications.rules import (
+    LONGEST_RATE,
+    MOST_TRIES,
+    RATES,
+    Channel,
+    Endpoint,
+    Letter,
+    NotDelivered,
+    Postponed,
+    Refused,
+    free_at,
+    wait_after,
+)
+
+LEASE: Final = timedelta(minutes=2)
+"""How long a claim holds; what has not been tried by then is anybody's again."""
+UNWANTED: Final = "Nobody wanted it any longer."
+
+_WAITING: Final = (Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None))
+_Earlier = aliased(Outgoing)  # visibility: only a name
+
+
+def _due(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        *_WAITING,
+        Outgoing.due_at <= at,
+        or_(Outgoing.claimed_until.is_(None), Outgoing.claimed_until <= at),
+    )
+
+
+def due_channels(session: Session, *, at: datetime) -> list[Channel]:
+    """The channels that have something to send.
+
+    visibility: for the worker; whether there is one, no more.
+    """
+    asked = select(
+        *(
+            exists().where(Outgoing.channel == channel, *_due(at)).correlate(None).label(channel)
+            for channel in Channel
+        )
+    )
+    found = session.execute(asked).one()
+    return [channel for channel, is_due in zip(Channel, found, strict=True) if is_due]
+
+
+def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: int) -> list[Letter]:
+    """Messages of the channel that are `by`'s to send until LEASE is over; none where there are none.
+
+    1. Codes first, then what has been due for longest.
+    2. Of each lane only the first that is not done with, so that no two of one lane are under way.
+    3. What a bot may not send yet is put off until it may.
+    4. The UPDATE is the claim. PostgreSQL passes over rows that another claims at this moment; SQLite has
+       one writer.
+
+    visibility: for the worker, which sends to the recipient alone.
+    """
+    found: list[tuple[int, int | None]] = []
+    for is_secret in (True, False):
+        earlier = exists().where(
+            _Earlier.lane == Outgoing.lane,
+            _Earlier.sent_at.is_(None),
+            _Earlier.given_up_at.is_(None),
+            _Earlier.id < Outgoing.id,
+        )
+        asked = (
+            select(Outgoing.id, Outgoing.endpoint_id)
+            .where(
+                Outgoing.channel == channel,
+                Outgoing.is_secret.is_(is_secret),
+                *_due(at),
+                or_(Outgoing.expires_at.is_(None), Outgoing.expires_at > at),
+                ~earlier,
+            )
+            .order_by(Outgoing.due_at, Outgoing.id)
+            .limit(most - len(found))
+            .with_for_update(skip_locked=True)
+        )
+        if len(found) < most:
+            found += [(row.id, row.endpoint_id) for row in session.execute(asked)]
+    if channel in RATES:
+        found = [each for each in found if _may_be_sent(session, *each, channel=channel, at=at)]
+    if not found:
+        return []
+    rows = session.execute(
+        update(Outgoing)
+        .where(Outgoing.id.in_([id_ for id_, _ in found]), *_due(at))
+        .values(claim=by, claimed_until=at + LEASE, tries=Outgoing.tries + 1, tried_at=at)
+        .returning(*_LETTER)
+        .execution_options(synchronize_session=False)
+    ).all()
+    endpoints = _endpoints(session, {id_ for _, id_ in found if id_ is not None})
+    order = {id_: number for number, (id_, _) in enumerate(found)}
+    letters = []
+    for row in sorted(rows, key=lambda each: order[each.id]):
+        is_chinese = row.language is Language.ZH
+        letters.append(
+            Letter(
+                id=row.id,
+                key=row.key,
+                channel=row.channel,
+                recipient=row.recipient,
+                language=row.language,
+                subject=(row.subject_zh if is_chinese else row.subject_en) or "",
+                text=(row.text_zh if is_chinese else row.text_en) or "",
+                created_at=row.created_at,
+                expires_at=row.expires_at,
+                tries=row.tries,
+                endpoint=endpoints.get(row.endpoint_id),
+            )
+        )
+    return letters
+
+
+_LETTER: Final = (
+    Outgoing.id,
+    Outgoing.key,
+    Outgoing.channel,
+    Outgoing.recipient,
+    Outgoing.language,
+    Outgoing.subject_en,
+    Outgoing.subject_zh,
+    Outgoing.text_en,
+    Outgoing.text_zh,
+    Outgoing.created_at,
+    Outgoing.expires_at,
+    Outgoing.tries,
+    Outgoing.endpoint_id,
+)
+
+
+def _endpoints(session: Session, ids: Collection[int]) -> dict[int | None, Endpoint]:
+    """visibility: for the worker."""
+    if not ids:
+        return {}
+    asked = select(EndpointRow).where(EndpointRow.id.in_(ids))
+    return {row.id: Endpoint(row.id, row.name, row.address, row.secret) for row in session.scalars(asked)}
+
+
+def _may_be_sent(
+    session: Session, id_: int, endpoint_id: int | None, *, channel: Channel, at: datetime
+) -> bool:
+    """Whether the bot's rate leaves room at this moment; if not, the message is due when there is.
+
+    visibility: for the worker.
+    """
+    most = max(rate.most for rate in RATES[channel])
+    tried = session.scalars(
+        select(Outgoing.tried_at)
+        .where(Outgoing.endpoint_id == endpoint_id, Outgoing.tried_at > at - LONGEST_RATE)
+        .order_by(Outgoing.tried_at.desc())
+        .limit(most)
+    ).all()
+    free = free_at([moment for moment in tried if moment is not None], RATES[channel], at=at)
+    if free > at:
+        _change(session, update(Outgoing).where(Outgoing.id == id_).values(due_at=free))
+    return free <= at
+
+
+# --- How it ended ---------------------------------------------------------------------------------------
+
+
+def sent(session: Session, letters: Sequence[Letter], *, by: str, at: datetime) -> int:
+    """They were delivered; secrets are forgotten here. How many were still `by`'s to record."""
+    if not letters:
+        return 0
+    ids = [letter.id for letter in letters]
+    recorded = _change(
+        session,
+        update(Outgoing)
+        .where(Outgoing.id.in_(ids), Outgoing.claim == by, *_WAITING)
+        .values(sent_at=at, claim=None, claimed_until=None, why=None),
+    )
+    _forget_secrets(session, ids)
+    return recorded
+
+
+def failed(session: Session, letter: Letter, error: NotDelivered, *, by: str, at: datetime) -> None:
+    """It is tried again later, or given up: at once when it was refused, else after enough tries.
+
+    An endpoint that is gone gets nothing any longer.
+    """
+    mine = update(Outgoing).where(Outgoing.id == letter.id, Outgoing.claim == by, *_WAITING)
+    free = {"claim": None, "claimed_until": None, "why": error.detail[:300]}
+    if isinstance(error, Refused) or letter.tries >= MOST_TRIES:
+        _change(session, mine.values(given_up_at=at, **free))
+        _forget_secrets(session, [letter.id])
+        if isinstance(error, Refused) and error.is_endpoint_gone and letter.endpoint is not None:
+            close_endpoint(session, letter.endpoint.id, why=error.detail[:300], at=at)
+        return
+    wait = wait_after(letter.tries, chance=random.random())
+    if isinstance(error, Postponed) and error.wait is not None:
+        wait = max(wait, error.wait)
+    _change(session, mine.values(due_at=at + wait, **free))
+
+
+def give_back(session: Session, letters: Sequence[Letter], *, by: str) -> None:
+    """They were claimed and not tried: as if they had not been claimed."""
+    if letters:
+        _change(
+            session,
+            update(Outgoing)
+            .where(Outgoing.id.in_([letter.id for letter in letters]), Outgoing.claim == by, *_WAITING)
+            .values(claim=None, claimed_until=None, tries=Outgoing.tries - 1),
+        )
+
+
+def free_claims_of(session: Session, by: str) -> int:
+    """What a worker that is no more had claimed is anybody's again, without waiting; how many there were."""
+    return _change(
+        session,
+        update(Outgoing).where(Outgoing.claim == by, *_WAITING).values(claim=None, claimed_until=None),
+    )
+
+
+def give_up_the_unwanted(session: Session, *, at: datetime) -> int:
+    """What nobody wants any longer is not sent, and its secrets are forgotten. How many there were.
+
+    visibility: for the worker.
+    """
+    over = session.scalars(select(Outgoing.id).where(*_due(at), Outgoing.expires_at <= at).limit(1000)).all()
+    if over:
+        _change(session, update(Outgoing).where(Outgoing.id.in_(over)).values(given_up_at=at, why=UNWANTED))
+        _forget_secrets(session, over)
+    return len(over)
+
+
+def send_again(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -> Outgoing:
+    """A dead message is tried again from now on, with the same key: a receiver that has it keeps one.
+
+    Raises NotFound, and Conflict for one that is not dead or whose text is forgotten.
+    visibility: an administrator's.
+    """
+    may_administer(who)
+    found = session.get(Outgoing, outgoing_id, with_for_update=True)
+    if found is None:
+        raise NotFound(f"There is no message {outgoing_id}.", field="message_id")
+    if found.given_up_at is None:
+        raise Conflict("Only a message that was given up is sent again; this one waits or was sent.")
+    if found.text_en is None and found.text_zh is None:
+        raise Conflict("Its text was a secret and is forgotten: let the person ask for a new one.")
+    if found.endpoint_id is not None:
+        endpoint = session.get(EndpointRow, found.endpoint_id)
+        if endpoint is None or endpoint.closed_at is not None:
+            raise Conflict("Its endpoint was removed: nothing can be sent there.")
+    found.given_up_at = found.expires_at = None
+    found.tries, found.due_at = 0, at
+    session.flush()
+    return found
+
+
+def _forget_secrets(session: Session, ids: Collection[int]) -> None:
+    ended = or_(Outgoing.sent_at.is_not(None), Outgoing.given_up_at.is_not(None))
+    _change(
+        session,
+        update(Outgoing)
+        .where(Outgoing.id.in_(ids), Outgoing.is_secret, ended)
+        .values(text_en=None, text_zh=None),
+    )
+
+
+def _change(session: Session, statement: Executable) -> int:
+    done = session.execute(statement, execution_options={"synchronize_session": False})
+    assert isinstance(done, CursorResult)
+    return int(done.rowcount)

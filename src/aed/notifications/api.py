@@ -1,0 +1,180 @@
+"""Routes of the outbox, its endpoints, and of browsers that want messages."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+import orjson
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from py_vapid import Vapid02
+from py_vapid.utils import b64urlencode
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.accounts.rules import Viewer
+from aed.db import ReadSession, WriteSession
+from aed.errors import NotAllowed, NotFound, NotSignedIn
+from aed.notifications import queries
+from aed.notifications.actions import endpoints as endpoint_actions
+from aed.notifications.actions.claiming import send_again
+from aed.notifications.actions.endpoints import EndpointGiven
+from aed.notifications.rules import Channel, OutboxState
+from aed.notifications.schemas import (
+    EndpointIn,
+    EndpointOut,
+    EndpointsPage,
+    MessageOut,
+    OutboxPage,
+    PushKeyOut,
+    SubscriptionIn,
+)
+from aed.requests import Cursor, Limit, after
+from aed.settings import Settings
+
+router = APIRouter(tags=["notifications"])
+
+
+async def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+SettingsDep = Annotated[Settings, Depends(_settings)]
+MessageId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+EndpointName = Annotated[str, Path(max_length=64, pattern="^[a-z0-9][a-z0-9_.-]*$", examples=["gate-group"])]
+
+
+@router.get("/outbox")
+def list_messages(
+    session: ReadSession,
+    viewer: ViewerDep,
+    state: Annotated[OutboxState | None, Query(description="Only these")] = None,
+    channel: Annotated[Channel | None, Query(description="Only on this one")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> OutboxPage:
+    """What is to be sent, was sent, or was given up; without the texts. For network administrators."""
+    found = queries.messages(
+        session, viewer, state=state, channel=channel, limit=limit + 1, after_id=after(cursor)
+    )
+    page = OutboxPage(messages=[MessageOut.of(each) for each in found[:limit]])
+    if len(found) > limit:
+        page.next = str(page.messages[-1].id)
+    return page
+
+
+@router.get("/outbox/{message_id}")
+def show_message(session: ReadSession, viewer: ViewerDep, message_id: MessageId) -> MessageOut:
+    """One message without its text."""
+    return MessageOut.of(queries.message(session, viewer, message_id))
+
+
+@router.post("/outbox/{message_id}/resend")
+def resend_message(session: WriteSession, viewer: ViewerDep, message_id: MessageId) -> MessageOut:
+    """Tries a message again that was given up, with the same key."""
+    return MessageOut.of(send_again(session, viewer, message_id, at=clock.now()))
+
+
+# --- endpoints ------------------------------------------------------------------------------------------
+
+
+@router.get("/endpoints")
+def list_endpoints(
+    session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
+) -> EndpointsPage:
+    """Bots, programs, mailboxes and browsers that messages go to, without their addresses."""
+    found = queries.endpoints(session, viewer, limit=limit + 1, after_id=after(cursor))
+    page = EndpointsPage(endpoints=[EndpointOut.of(each) for each in found[:limit]])
+    if len(found) > limit:
+        page.next = str(page.endpoints[-1].id)
+    return page
+
+
+@router.post("/endpoints", status_code=201)
+def add_endpoint(
+    session: WriteSession, viewer: ViewerDep, settings: SettingsDep, new: EndpointIn, response: Response
+) -> EndpointOut:
+    """Adds an endpoint. Its address and its secret are shown to nobody again."""
+    given = EndpointGiven(
+        name=new.name,
+        channel=new.channel,
+        address=new.address.get_secret_value(),
+        secret=new.secret.get_secret_value() if new.secret is not None else None,
+        language=new.language,
+        person_id=new.person_id,
+    )
+    row = endpoint_actions.put_endpoint(
+        session, viewer, given, at=clock.now(), is_private_allowed=settings.notify_allow_private
+    )
+    response.headers["Location"] = f"/v1/endpoints/{row.name}"
+    return EndpointOut.of(row)
+
+
+@router.delete("/endpoints/{name}", status_code=204)
+def remove_endpoint(session: WriteSession, viewer: ViewerDep, name: EndpointName) -> None:
+    """Sends nothing there any longer, and forgets its address."""
+    endpoint_actions.remove_endpoint(session, viewer, name, at=clock.now())
+
+
+# --- browsers -------------------------------------------------------------------------------------------
+
+
+@router.get("/push-key")
+def push_key(settings: SettingsDep) -> PushKeyOut:
+    """The key that a browser subscribes with. 404 where messages to browsers are not set up."""
+    if settings.web_push.private_key is None:
+        raise NotFound("Messages to browsers are not set up here.")
+    key = Vapid02.from_string(settings.web_push.private_key.get_secret_value()).public_key
+    return PushKeyOut(key=b64urlencode(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)))
+
+
+@router.put("/me/push", status_code=204)
+def subscribe(session: WriteSession, viewer: ViewerDep, settings: SettingsDep, given: SubscriptionIn) -> None:
+    """This browser gets your messages from now on; again with the same endpoint changes nothing."""
+    person_id = _person(viewer)
+    endpoint_actions.subscribe(
+        session,
+        viewer,
+        _subscription(given.endpoint, person_id, given, settings),
+        at=clock.now(),
+        is_private_allowed=settings.notify_allow_private,
+    )
+
+
+@router.delete("/me/push", status_code=204)
+def unsubscribe(
+    session: WriteSession,
+    viewer: ViewerDep,
+    endpoint: Annotated[str, Query(max_length=2000, description="As the browser was told")] = "",
+) -> None:
+    """This browser gets nothing any longer."""
+    name = _name_of(endpoint, _person(viewer))
+    endpoint_actions.unsubscribe(session, viewer, name, at=clock.now())
+
+
+def _person(viewer: Viewer) -> int:
+    if not viewer.is_signed_in:
+        raise NotSignedIn("Sign in first: a browser gets the messages of who is signed in there.")
+    if viewer.person_id is None:
+        raise NotAllowed("A token is nobody: a browser gets the messages of who is signed in there.")
+    return viewer.person_id
+
+
+def _name_of(endpoint: str, person_id: int) -> str:
+    """A name for the browser, which others cannot guess and that tells nothing."""
+    digest = hashlib.sha256(f"{person_id} {endpoint}".encode()).hexdigest()
+    return f"browser-{digest[:40]}"
+
+
+def _subscription(endpoint: str, person_id: int, given: SubscriptionIn, settings: Settings) -> EndpointGiven:
+    if settings.web_push.private_key is None:
+        raise NotFound("Messages to browsers are not set up here.")
+    return EndpointGiven(
+        name=_name_of(endpoint, person_id),
+        channel=Channel.WEB_PUSH,
+        address=endpoint,
+        secret=orjson.dumps(given.keys.model_dump()).decode(),
+        person_id=person_id,
+    )

@@ -1,0 +1,105 @@
+"""E-mail over SMTP."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from typing import Final
+
+from aed.notifications.rules import Letter, NotDelivered, Postponed, Refused
+from aed.settings import MailSecurity
+
+SECONDS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Mailer:
+    """The server that takes our mail, and as whom we come."""
+
+    host: str
+    port: int
+    security: MailSecurity
+    user: str | None
+    password: str | None
+    sender: str
+    authorities: str | None = None
+    """A file of certificates that are trusted, in place of the system's."""
+
+
+def deliver(letter: Letter, mailer: Mailer, *, at: datetime) -> None:
+    """The server has taken responsibility for it. Most mailboxes know a second copy by its Message-ID."""
+    message = written(letter, mailer, at=at)
+    try:
+        with _connected(mailer) as server:
+            server.send_message(message)
+    except (smtplib.SMTPException, OSError) as error:
+        raise _said(error, mailer.host) from None
+
+
+def written(letter: Letter, mailer: Mailer, *, at: datetime) -> EmailMessage:
+    message = EmailMessage(policy=SMTP)
+    message["From"] = mailer.sender
+    message["To"] = letter.recipient
+    # A line break in a header would begin another one.
+    message["Subject"] = " ".join(letter.subject.split()) or next(iter(letter.text.splitlines()), "")[:78]
+    message["Date"] = format_datetime(at.astimezone(UTC))
+    message["Message-ID"] = f"<{letter.key}@{mailer.sender.rpartition('@')[2].rstrip('>')}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message["Content-Language"] = str(letter.language)
+    message.set_content(letter.text)
+    return message
+
+
+def _connected(mailer: Mailer) -> smtplib.SMTP:
+    trusted = ssl.create_default_context(cafile=mailer.authorities)
+    if mailer.security is MailSecurity.TLS:
+        server: smtplib.SMTP = smtplib.SMTP_SSL(mailer.host, mailer.port, timeout=SECONDS, context=trusted)
+    else:
+        server = smtplib.SMTP(mailer.host, mailer.port, timeout=SECONDS)
+    try:
+        if mailer.security is MailSecurity.STARTTLS:
+            server.starttls(context=trusted)
+        if mailer.user is not None:
+            server.login(mailer.user, mailer.password or "")
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _said(error: Exception, host: str) -> NotDelivered:
+    """4xx is for now, 5xx for good; but a password that is not taken is ours to mend, and no message's fault.
+
+    What the server said is left out: it may repeat the address.
+    """
+    match error:
+        case smtplib.SMTPRecipientsRefused():
+            code = max((code for code, _ in error.recipients.values()), default=450)
+            return _by_code(code, f"{host} does not take mail for this address ({code}).")
+        case smtplib.SMTPAuthenticationError():
+            return Postponed(
+                f"{host} does not take our user and password ({error.smtp_code}).", is_channel_down=True
+            )
+        case smtplib.SMTPSenderRefused():
+            return Postponed(f"{host} does not take our sender ({error.smtp_code}).", is_channel_down=True)
+        case smtplib.SMTPConnectError() | smtplib.SMTPHeloError() | smtplib.SMTPServerDisconnected():
+            return Postponed(f"{host} broke off.", is_channel_down=True)
+        case smtplib.SMTPResponseException():
+            return _by_code(error.smtp_code, f"{host} does not take this mail ({error.smtp_code}).")
+        case smtplib.SMTPNotSupportedError():
+            return Postponed(f"{host} does not offer what the settings ask for.", is_channel_down=True)
+        case ssl.SSLError():
+            return Postponed(f"{host} has no certificate that can be trusted.", is_channel_down=True)
+        case OSError():
+            return Postponed(f"{host} cannot be reached.", is_channel_down=True)
+        case _:
+            return Postponed(f"{host} could not be understood.", is_channel_down=True)
+
+
+def _by_code(code: int, said: str) -> NotDelivered:
+    return Refused(said) if 500 <= code < 600 else Postponed(said)

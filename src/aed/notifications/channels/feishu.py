@@ -1,0 +1,41 @@
+"""Custom bots of Feishu and Lark groups 飞书. The address holds the bot's token, the secret signs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from datetime import datetime, timedelta
+from typing import Final
+
+import orjson
+
+from aed.notifications.channels.bots import JSON, code_in, judge, text_of
+from aed.notifications.channels.posting import Post
+from aed.notifications.rules import Letter, Refused
+
+MOST_BYTES: Final = 18_000  # the platform takes 20 KB of the whole body
+TOO_OFTEN: Final = (11232, 9499)
+SHUT: Final = timedelta(minutes=1)
+LATER: Final = (-1, 2200)
+
+
+def deliver(letter: Letter, post: Post, *, at: datetime) -> None:
+    """The text is in the group. A second copy is not known as such there."""
+    if letter.endpoint is None:
+        raise Refused("It has no endpoint.")
+    body: dict[str, object] = {
+        "msg_type": "text",
+        "content": {"text": text_of(letter, most_bytes=MOST_BYTES)},
+    }
+    if letter.endpoint.secret is not None:
+        stamp = int(at.timestamp())
+        body |= {"timestamp": str(stamp), "sign": signature(stamp, letter.endpoint.secret)}
+    answer = post(letter.endpoint.address, orjson.dumps(body), JSON)
+    judge(code_in(answer, "code"), platform="Feishu", later=LATER, too_often=TOO_OFTEN, shut=SHUT)
+
+
+def signature(stamp_seconds: int, secret: str) -> str:
+    """HMAC-SHA256 of nothing, with the moment in seconds and the secret as key."""
+    signed = hmac.new(f"{stamp_seconds}\n{secret}".encode(), b"", hashlib.sha256)
+    return base64.b64encode(signed.digest()).decode()

@@ -1,0 +1,170 @@
+"""Posting to a server that somebody else named: only to public addresses, and to the one that was checked."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import Final
+
+import httpx2
+
+from aed import __version__
+from aed.errors import InvalidInput
+from aed.notifications.rules import Postponed, Refused
+from aed.targets import Address, Target, target_of, why_refused
+
+CONNECT_SECONDS: Final = 5.0
+SILENT_SECONDS: Final = 15.0
+MOST_BYTES: Final = 100_000
+"""Of an answer; nobody has more to say to a message."""
+_LATER: Final = (408, 409, 421, 423, 425, 429)
+
+type Resolve = Callable[[str, int], Sequence[str]]
+"""The addresses of a name. Raises OSError for one that is not known."""
+
+
+def resolve(host: str, port: int) -> Sequence[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for _, _, _, _, address in found))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Post:
+    """Posts, and says what went wrong by what it means for the message.
+
+    1. The name is resolved, and each of its addresses must be one that may be connected to.
+    2. The connection goes to such an address itself, so that a second answer about the name cannot lead
+       elsewhere; the certificate is still that of the name. No proxy is asked, no redirect followed.
+    """
+
+    is_private_allowed: bool = False
+    resolve: Resolve = resolve
+    _trusted: ssl.SSLContext = field(default_factory=httpx2.create_ssl_context, repr=False)
+
+    def __call__(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, gone: Collection[int] = (410,)
+    ) -> Answer:
+        """The server took it (2xx), and what it answered. A status in `gone` ends the endpoint.
+
+        Raises Refused for what the server will never take, Postponed for what it may take later. What is
+        said of it holds neither the path nor the query: those are the secrets of bots.
+        """
+        try:
+            target = target_of(url)
+        except InvalidInput as error:
+            raise Refused(error.detail) from None
+        try:
+            answer = self._answered(target, body, headers)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise _said(error, target.host) from None
+        return _judged(answer, target.host, gone)
+
+    def _answered(self, target: Target, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
+        *others, last = self._addresses(target)
+        for address in others:
+            with contextlib.suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
+                return self._posted(target, address, body, headers)
+        return self._posted(target, last, body, headers)
+
+    def _addresses(self, target: Target) -> list[Address]:
+        try:
+            found = [ip_address(each) for each in self.resolve(target.host, target.port)]
+        except (OSError, UnicodeError, ValueError):
+            found = []
+        if not found:
+            raise Postponed(f"There is no server of the name {target.host}, or no DNS answers.")
+        for address in found:
+            why = why_refused(address, is_private_allowed=self.is_private_allowed)
+            if why is not None:
+                raise Refused(f"{target.host} is {why}: nothing is sent there.")
+        return found
+
+    def _posted(
+        self, target: Target, address: Address, body: bytes, headers: Mapping[str, str]
+    ) -> httpx2.Response:
+        host = f"[{target.host}]" if ":" in target.host else target.host
+        is_usual = target.port == (443 if target.scheme == "https" else 80)
+        # A connection for each: kept ones are known by their address alone, whatever name they were made for.
+        client = httpx2.Client(
+            verify=self._trusted,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=httpx2.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS),
+        )
+        with client:
+            request = client.build_request(
+                "POST",
+                httpx2.URL(target.url).copy_with(host=str(address), port=target.port),
+                content=body,
+                headers={
+                    "Host": host if is_usual else f"{host}:{target.port}",
+                    "User-Agent": f"aed/{__version__}",
+                    "Accept": "*/*",
+                    "Accept-Encoding": "identity",
+                    "Connection": "close",
+                    **headers,
+                },
+                extensions={"sni_hostname": target.host},
+            )
+            answer = client.send(request, stream=True)
+            with contextlib.closing(answer):
+                content = b""
+                for chunk in answer.iter_raw(1 << 14):
+                    content += chunk
+                    if len(content) > MOST_BYTES:
+                        break
+        return httpx2.Response(answer.status_code, headers=_plain(answer.headers), content=content)
+
+
+def _plain(headers: httpx2.Headers) -> dict[str, str]:
+    return {"Retry-After": headers["Retry-After"]} if "Retry-After" in headers else {}
+
+
+def _judged(answer: httpx2.Response, host: str, gone: Collection[int]) -> Answer:
+    status = answer.status_code
+    if 200 <= status < 300:
+        return Answer(status, answer.content)
+    said = f"{host} answered {status}."
+    if status in _LATER:
+        raise Postponed(said, wait=_asked_to_wait(answer))
+    if status >= 500:
+        raise Postponed(said, wait=_asked_to_wait(answer), is_channel_down=status in (502, 503, 504))
+    if 300 <= status < 400:
+        raise Refused(f"{said} Redirects are not followed: give the address where it is.")
+    raise Refused(said, is_endpoint_gone=status in gone)
+
+
+def _asked_to_wait(answer: httpx2.Response) -> timedelta | None:
+    given = answer.headers.get("Retry-After", "").strip()
+    return timedelta(seconds=int(given)) if given.isdecimal() and len(given) < 6 else None
+
+
+def _said(error: Exception, host: str) -> Postponed | Refused:
+    match error:
+        case httpx2.ConnectError() if isinstance(_root_of(error), ssl.SSLError):
+            return Postponed(f"{host} has no certificate that can be trusted.", is_channel_down=True)
+        case httpx2.ConnectError() | httpx2.ConnectTimeout():
+            return Postponed(f"{host} cannot be reached.", is_channel_down=True)
+        case httpx2.TimeoutException():
+            return Postponed(f"{host} sent nothing for {SILENT_SECONDS:g} s.", is_channel_down=True)
+        case httpx2.InvalidURL() | httpx2.LocalProtocolError():
+            return Refused(f"{host}: what was to be sent there cannot be sent.")
+        case _:
+            return Postponed(f"{host} broke off before it had answered.", is_channel_down=True)
+
+
+def _root_of(error: BaseException) -> BaseException:
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return error

@@ -1,0 +1,162 @@
+"""Ways that messages take, what can go wrong on them, and when a message is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import ClassVar, Final
+
+from aed.accounts.rules.person import Language
+from aed.errors import AedError
+
+
+class Channel(StrEnum):
+    """The way that a message takes. The first two need no more than a telephone."""
+
+    SMS = "sms"
+    VOICE = "voice"
+    EMAIL = "email"
+    WEB_PUSH = "web_push"
+    DINGTALK = "dingtalk"
+    WECOM = "wecom"
+    FEISHU = "feishu"
+    WEBHOOK = "webhook"
+    APPRISE = "apprise"
+    """Whatever Apprise can reach."""
+
+
+TO_NUMBERS: Final = (Channel.SMS, Channel.VOICE)
+"""These go to a telephone number; all others to an endpoint."""
+NEEDS_A_SECRET: Final = (Channel.WEBHOOK, Channel.WEB_PUSH)
+"""A webhook without a signature could be anybody's, and a push message is encrypted to its browser."""
+
+
+class OutboxState(StrEnum):
+    WAITING = "waiting"
+    SENT = "sent"
+    DEAD = "dead"
+    """Given up: by too many tries, for good reason at once, or because nobody wants it any longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the messages of a channel go that need more than a number."""
+
+    id: int
+    name: str
+    address: str
+    """An e-mail address, or a URL; a bot's and Apprise's hold their secrets."""
+    secret: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that was claimed, in the recipient's language."""
+
+    id: int
+    key: str
+    """The same for every try of this message, and no other's: by it a receiver knows a second copy."""
+    channel: Channel
+    recipient: str
+    language: Language
+    subject: str
+    text: str
+    created_at: datetime
+    expires_at: datetime | None
+    tries: int
+    """This one counted."""
+    endpoint: Endpoint | None = None
+
+
+# --- What can go wrong ----------------------------------------------------------------------------------
+
+
+class NotDelivered(AedError):
+    """A try that failed. The sentence is kept, and shown to administrators: it holds no secret."""
+
+    status: ClassVar[int] = 502
+    code: ClassVar[str] = "not-delivered"
+    title: ClassVar[str] = "The message could not be delivered"
+
+
+class Refused(NotDelivered):
+    """For good: another try would be refused as well.
+
+    `is_endpoint_gone`: and so would every other message that goes there.
+    """
+
+    def __init__(self, detail: str, *, is_endpoint_gone: bool = False) -> None:
+        super().__init__(detail)
+        self.is_endpoint_gone = is_endpoint_gone
+
+
+class Postponed(NotDelivered):
+    """For now: it is tried again, by itself.
+
+    `wait`: as the other side asks. `is_channel_down`: every other message of this channel would fail now too.
+    """
+
+    def __init__(self, detail: str, *, wait: timedelta | None = None, is_channel_down: bool = False) -> None:
+        super().__init__(detail)
+        self.wait = wait
+        self.is_channel_down = is_channel_down
+
+
+# --- When it is tried again -----------------------------------------------------------------------------
+
+FIRST_WAIT: Final = timedelta(seconds=15)
+LONGEST_WAIT: Final = timedelta(minutes=30)
+MOST_TRIES: Final = 50
+"""Seven tries within half an hour, then one each half hour: for nearly a day."""
+JITTER: Final = 0.2
+
+
+def wait_after(tries: int, *, chance: float) -> timedelta:
+    """How long after the `tries`-th try the next one is: doubling, and up to a fifth less or more.
+
+    `chance` is from 0 to 1; with it as random, what failed together does not come back together.
+    """
+    doubled = min(FIRST_WAIT * 2.0 ** min(tries - 1, 30), LONGEST_WAIT)
+    return doubled * (1 + JITTER * (2 * chance - 1))
+
+
+# --- How often ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most so many within so long."""
+
+    most: int
+    within: timedelta
+
+
+RATES: Final[Mapping[Channel, Sequence[Rate]]] = {
+    Channel.DINGTALK: (Rate(20, timedelta(minutes=1)),),  # a bot that sends more is shut for ten minutes
+    Channel.WECOM: (Rate(20, timedelta(minutes=1)),),
+    Channel.FEISHU: (Rate(5, timedelta(seconds=1)), Rate(100, timedelta(minutes=1))),
+}
+"""What a bot may send, as its platform says."""
+LONGEST_RATE: Final = max(rate.within for rates in RATES.values() for rate in rates)
+
+
+def free_at(tried: Sequence[datetime], rates: Sequence[Rate], *, at: datetime) -> datetime:
+    """The moment from which one more may be sent, when these were tried, the newest first; `at` if now."""
+    free = at
+    for rate in rates:
+        if len(tried) >= rate.most:
+            free = max(free, tried[rate.most - 1] + rate.within)
+    return free
+
+
+# --- What is shown --------------------------------------------------------------------------------------
+
+
+def masked(recipient: str) -> str:
+    """A recipient as lists show it: enough to know one's own again, too little to ring somebody up."""
+    name, at_sign, domain = recipient.partition("@")
+    if at_sign:
+        return f"{name[:1]}…@{domain}"
+    return f"{recipient[:6]}…{recipient[-2:]}" if recipient.startswith("+") else recipient

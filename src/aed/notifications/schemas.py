@@ -1,0 +1,148 @@
+"""The outbox as it crosses HTTP: never a text, an address or a key."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from aed.accounts.rules.person import Language
+from aed.notifications.models import EndpointRow, Outgoing
+from aed.notifications.rules import Channel, OutboxState, masked
+
+
+class MessageOut(BaseModel):
+    """A message without its text."""
+
+    id: int
+    key: str = Field(description="What a receiver knows a second copy by")
+    state: OutboxState
+    channel: Channel
+    person_id: int | None
+    recipient: str = Field(description="Masked; an endpoint's name")
+    language: Language
+    created_at: datetime
+    due_at: datetime = Field(description="Not tried before")
+    expires_at: datetime | None
+    tries: int
+    tried_at: datetime | None
+    why: str | None = Field(description="What the last try that failed said")
+    sent_at: datetime | None
+    given_up_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Outgoing) -> Self:
+        return cls(
+            id=row.id,
+            key=row.key,
+            state=state_of(row),
+            channel=row.channel,
+            person_id=row.person_id,
+            recipient=masked(row.recipient),
+            language=row.language,
+            created_at=row.created_at,
+            due_at=row.due_at,
+            expires_at=row.expires_at,
+            tries=row.tries,
+            tried_at=row.tried_at,
+            why=row.why,
+            sent_at=row.sent_at,
+            given_up_at=row.given_up_at,
+        )
+
+
+def state_of(row: Outgoing) -> OutboxState:
+    if row.sent_at is not None:
+        return OutboxState.SENT
+    return OutboxState.WAITING if row.given_up_at is None else OutboxState.DEAD
+
+
+class OutboxPage(BaseModel):
+    messages: list[MessageOut]
+    next: str | None = Field(None, description="The cursor of the next page")
+
+
+class EndpointOut(BaseModel):
+    """An endpoint without its address."""
+
+    id: int
+    name: str
+    channel: Channel
+    person_id: int | None
+    language: Language
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: EndpointRow) -> Self:
+        return cls(
+            id=row.id,
+            name=row.name,
+            channel=row.channel,
+            person_id=row.person_id,
+            language=row.language,
+            created_at=row.created_at,
+        )
+
+
+class EndpointsPage(BaseModel):
+    endpoints: list[EndpointOut]
+    next: str | None = Field(None, description="The cursor of the next page")
+
+
+class EndpointIn(BaseModel):
+    """A new endpoint."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "gate-group",
+                    "channel": "dingtalk",
+                    "address": "https://oapi.dingtalk.com/robot/send?access_token=TOKEN",
+                    "secret": "SECRET",
+                }
+            ]
+        },
+    )
+
+    name: str = Field(min_length=1, max_length=64)
+    channel: Channel
+    address: SecretStr = Field(min_length=1, max_length=2000)
+    secret: SecretStr | None = Field(None, min_length=1, max_length=500)
+    language: Language = Language.ZH
+    person_id: int | None = Field(None, ge=1, le=2**63 - 1)
+
+
+class PushKeys(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    p256dh: str = Field(min_length=80, max_length=100, pattern="^[A-Za-z0-9_-]+=*$")
+    auth: str = Field(min_length=16, max_length=32, pattern="^[A-Za-z0-9_-]+=*$")
+
+
+class SubscriptionIn(BaseModel):
+    """What a browser's PushSubscription says of itself (`toJSON()`)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "endpoint": "https://push.example.org/send/abc",
+                    "keys": {
+                        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx"
+                        "aOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+                        "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+                    },
+                }
+            ]
+        },
+    )
+
+    endpoint: str = Field(min_length=10, max_length=2000)
+    keys: PushKeys
+
+
+class PushKeyOut(BaseModel):
+    key: str = Field(description="For `pushManager.subscribe`: applicationServerKey")

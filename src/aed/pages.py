@@ -1,0 +1,79 @@
+"""The small pages that a phone shows: one file each, nothing fetched from anywhere else.
+
+Whatever a person gave is escaped; scripts and styles run by a nonce, so that nothing else would.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from html import escape
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request
+
+_STYLE: Final = """
+body{font-family:system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;margin:0;
+ background:#f4f4f2;color:#1c1c1c}
+main{background:#fff;border-radius:14px;padding:1.2rem 1.4rem;margin:1rem auto;max-width:32rem;
+ box-shadow:0 1px 6px #0002}
+h1{font-size:1.4rem;margin:.2rem 0 .8rem}p{margin:.4rem 0}.en{color:#555;font-size:.9rem}
+section{border-top:1px solid #ddd;padding:.8rem 0}
+button{font:inherit;padding:.7rem .9rem;border-radius:8px;border:1px solid #999;background:#fff;
+ margin:.2rem .2rem 0 0}
+button[aria-pressed=true]{background:#14602a;color:#fff}[role=status]{min-height:1.2rem;color:#14602a}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, and the policy under which a browser shows it."""
+
+    html: str
+    policy: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {
+            "Content-Security-Policy": self.policy,
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "Vary": "Accept",
+        }
+
+
+def page(title: str, body: str, *, script: str = "") -> Page:
+    """`body` is HTML in which what people gave is escaped; `script` talks to this network only."""
+    nonce = secrets.token_urlsafe(16)
+    policy = f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'"
+    policy += "; frame-ancestors 'none'"
+    run = ""
+    if script:
+        policy += f"; script-src 'nonce-{nonce}'; connect-src 'self'"
+        run = f'<script nonce="{nonce}">{script}</script>'
+    html = (
+        '<!doctype html><html lang="zh-CN"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<title>{escape(title)}</title><style nonce="{nonce}">{_STYLE}</style>'
+        f"<main>{body}</main>{run}</html>"
+    )
+    return Page(html, policy)
+
+
+def as_script(value: object) -> str:
+    """A value inside a script: no end of the element can stand in it."""
+    return json.dumps(value).replace("<", "\\u003c")
+
+
+async def _wants_page(request: Request) -> bool:
+    """A browser asks for a page before anything else; a program for what it can read, or for anything."""
+    wanted = [each.partition(";")[0].strip().lower() for each in request.headers.get("accept", "").split(",")]
+    return "text/html" in wanted and "application/json" not in wanted[: wanted.index("text/html")]
+
+
+WantsPage = Annotated[bool, Depends(_wants_page)]
+OR_A_PAGE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "As JSON, or as a page"}
+}

@@ -1,0 +1,55 @@
+"""Keeping the photos of checks."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer
+from aed.errors import Conflict, NotFound
+from aed.registry import queries as registry
+from aed.registry.actions.record import flush
+from aed.upkeep.formats.photo import Picture
+from aed.upkeep.models import Photo
+from aed.upkeep.queries import checks as queries
+from aed.upkeep.rules.who import may_check
+
+MOST_OF_A_CHECK: Final = 5
+
+
+def add_photo(
+    session: Session, who: Viewer, check_key: str, sent: bytes, picture: Picture, *, at: datetime
+) -> Photo:
+    """The picture, which was made anew from what was sent, is kept with its check. The same file again is the
+    same photo.
+
+    For whoever may check the device, and holds the key of the check: nobody else was told it. Raises NotFound
+    for no such check, Conflict for too many.
+    """
+    check = queries.check_by_key(session, check_key)
+    if check is None:
+        raise NotFound("There is no check under this key: send the check first.", field="check")
+    device = registry.device(session, who, check.device_id, for_update=True)
+    may_check(who, check.kind, device.estate_id, device.region_id)
+    digest = hashlib.sha256(sent).hexdigest()
+    known = queries.photos_of(session, check.id)
+    for each in known:
+        if each.sent_sha256 == digest:
+            return each
+    if len(known) >= MOST_OF_A_CHECK:
+        raise Conflict(f"A check has at most {MOST_OF_A_CHECK} photos.", field="check")
+    photo = Photo(
+        check_id=check.id,
+        sent_sha256=digest,
+        sha256=hashlib.sha256(picture.jpeg).hexdigest(),
+        width=picture.width,
+        height=picture.height,
+        jpeg=picture.jpeg,
+        received_at=at,
+    )
+    session.add(photo)
+    flush(session, "This photo arrived twice in the same moment.", "check")
+    return photo

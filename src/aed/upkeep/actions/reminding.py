@@ -1,0 +1,195 @@
+"""Telling people what waits for them, once a day, and taking in what they answer."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Person
+from aed.accounts.rules import Viewer
+from aed.errors import NotFound, NotSignedIn
+from aed.notifications import actions as outbox
+from aed.notifications.actions import Notice
+from aed.settings import Reminding
+from aed.upkeep.models import Reminder, ReminderFor, ReminderMessage, ReminderPreference
+from aed.upkeep.queries import told as queries
+from aed.upkeep.queries.told import Told, Waiting
+from aed.upkeep.rules.number import short_number
+from aed.upkeep.rules.reminders import Answer, Hours, Reminded, hours_of, is_by_day, subject, words
+
+log = structlog.get_logger("aed")
+_WANTED_FOR: Final = timedelta(days=3)
+"""A reminder that was not delivered by then is not worth a message: the next threshold makes a new one."""
+_ANSWERED_FOR: Final = timedelta(days=120)
+"""So long the link of a message takes answers."""
+TOLD: Final = "/v1/reminders/told/"
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """What came of telling some people."""
+
+    put: int
+    """So many were told."""
+    not_now: int
+    """So many people hear later: it is night there, or they have heard today."""
+    unreachable: int
+    """To so many there is no way any longer."""
+    last_id: int
+    """The last person that was looked at; 0 when there is none left."""
+
+
+def tell(
+    session: Session, *, after_id: int, at: datetime, by: Reminding, public_url: str | None, most: int
+) -> Letters:
+    """Some people are told all that waits for them: one message each, at most one a day, not at night.
+
+    Day and night are those at their devices; the hours may be a person's own.
+    """
+    waiting = queries.people_to_tell(session, after_id=after_id, limit=most)
+    if not waiting:
+        return Letters(0, 0, 0, 0)
+    days = {each.id: at.astimezone(ZoneInfo(each.time_zone)).date() for each in waiting}
+    heard = queries.told_on(session, list(days.items()))
+    now = {
+        each.id: each
+        for each in waiting
+        if is_by_day(at, each.time_zone, _hours(each, by)) and (each.id, days[each.id]) not in heard
+    }
+    lines = queries.waiting_for(session, list(now))
+    people = session.scalars(select(Person).where(Person.id.in_(list(now))).order_by(Person.id)).all()
+    put = 0
+    for person in people:
+        put += _tell_one(
+            session,
+            person,
+            lines[person.id],
+            country=now[person.id].country,
+            day=days[person.id],
+            at=at,
+            public_url=public_url,
+        )
+    return Letters(put, len(waiting) - len(now), len(people) - put, waiting[-1].id)
+
+
+def _hours(each: Waiting, by: Reminding) -> Hours:
+    return hours_of(by, own=each.hours)
+
+
+def _tell_one(
+    session: Session,
+    person: Person,
+    lines: Sequence[Told],
+    *,
+    country: str,
+    day: date,
+    at: datetime,
+    public_url: str | None,
+) -> bool:
+    key = secrets.token_urlsafe(16)
+    text_en, text_zh = words(
+        [
+            Reminded(
+                short_number(each.device_id),
+                each.where_en,
+                each.where_zh,
+                each.matter,
+                each.due_on,
+                (each.due_on - day).days,
+            )
+            for each in lines
+        ],
+        link=f"{public_url}{TOLD}{key}" if public_url is not None else None,
+    )
+    subject_en, subject_zh = subject(len(lines))
+    notice = Notice(text_en, text_zh, subject_en, subject_zh, expires_at=at + _WANTED_FOR)
+    if not outbox.tell(session, person.id, notice, at, country=country):
+        log.warning("cannot be reminded", person=person.id)
+        return False
+    message = ReminderMessage(person_id=person.id, day=day, put_at=at, key_hash=_hash(key))
+    session.add(message)
+    session.flush()
+    session.execute(
+        update(ReminderFor)
+        .where(
+            ReminderFor.person_id == person.id,
+            ReminderFor.reminder_id.in_([each.reminder_id for each in lines]),
+        )
+        .values(message_id=message.id)
+        .execution_options(synchronize_session=False)
+    )
+    return True
+
+
+# --- what comes back ------------------------------------------------------------------------------------
+
+
+def told_by(session: Session, key: str, *, at: datetime) -> list[Told]:
+    """What the message with that key told of, the longest overdue first. Raises NotFound for a key that no
+    message has, or one of long ago."""
+    return queries.told_in(session, _message(session, key, at=at))
+
+
+def answer(session: Session, key: str, *, reminder_id: int, said: Answer, at: datetime) -> Told:
+    """The answer is kept; a later one takes its place. "Not me" goes one level up with the next run.
+
+    Raises NotFound for a key that no message has, and for a reminder that it does not tell of.
+    visibility: whoever has the key was sent it.
+    """
+    message = _message(session, key, at=at)
+    told = session.get(ReminderFor, (reminder_id, message.person_id), with_for_update=True)
+    if told is None or told.message_id != message.id:
+        raise NotFound(f"Your message tells of no reminder {reminder_id}.", field="reminder_id")
+    told.answer, told.answered_at = said, at
+    if said is Answer.NOT_ME:
+        reminder = session.get_one(Reminder, reminder_id)
+        if reminder.closed_at is None:
+            reminder.addressed_at = None
+    session.flush()
+    return next(each for each in queries.told_in(session, message) if each.reminder_id == reminder_id)
+
+
+def _message(session: Session, key: str, *, at: datetime) -> ReminderMessage:
+    return queries.message_by_key(session, _hash(key), since=at - _ANSWERED_FOR)
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+# --- how somebody wants to hear -------------------------------------------------------------------------
+
+
+def prefer(
+    session: Session, person_id: int, *, hours: Hours | None, days_before: int | None
+) -> ReminderPreference:
+    """From now on the person is reminded within these hours (None: those of the network), and of nothing
+    that is due in more days than that (None: of all). The last day is never left out.
+
+    visibility: one's own, or the operator's.
+    """
+    found = session.get(ReminderPreference, person_id, with_for_update=True)
+    if found is None:
+        found = ReminderPreference(person_id=person_id)
+        session.add(found)
+    found.from_hour = hours.since if hours is not None else None
+    found.until_hour = hours.until if hours is not None else None
+    found.days_before = days_before
+    session.flush()
+    return found
+
+
+def the_own(viewer: Viewer) -> int:
+    """Whose preferences are meant. Raises NotSignedIn for anyone, and for a token: nobody reminds a token."""
+    if viewer.person_id is None:
+        raise NotSignedIn("Reminders go to people: sign in as the one whom they are for.")
+    return viewer.person_id

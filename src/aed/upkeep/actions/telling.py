@@ -1,0 +1,61 @@
+"""Telling whoever keeps devices of what happened to them, through the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer
+from aed.accounts.rules.person import Language
+from aed.notifications import actions as outbox
+from aed.notifications.actions import Notice
+from aed.registry.models import Device
+from aed.upkeep.queries.keepers import told_of_devices
+from aed.upkeep.rules.number import short_number
+
+log = structlog.get_logger("aed")
+_NAMED = 3
+"""So many devices are named in a message; of more it says how many."""
+
+
+def tell_keepers(
+    session: Session, who: Viewer, devices: Sequence[Device], *, en: str, zh: str, at: datetime
+) -> int:
+    """One message to each who keeps one of the devices (or manages its estate), but not to whoever did it.
+
+    How many were told. A keeper to whom there is no way is a line in the log. The devices' estates and
+    regions are loaded.
+    """
+    told = 0
+    for person, theirs in told_of_devices(session, devices):
+        if person.id == who.person_id:
+            continue
+        notice = Notice(
+            text_en=f"{_named(theirs, Language.EN)}: {en}", text_zh=f"{_named(theirs, Language.ZH)}：{zh}"
+        )
+        if not outbox.tell(session, person.id, notice, at, country=theirs[0].region.country):
+            log.warning("keeper cannot be told", person=person.id)
+            continue
+        told += 1
+    return told
+
+
+def _named(devices: Sequence[Device], language: Language) -> str:
+    first = [_name(device, language) for device in devices[:_NAMED]]
+    more = len(devices) - len(first)
+    if language is Language.ZH:
+        return "AED " + "、".join(first) + (f"等{len(devices)}台" if more else "")
+    return "AED " + ", ".join(first) + (f" and {more} more" if more else "")
+
+
+def _name(device: Device, language: Language) -> str:
+    estate = device.estate
+    if language is Language.ZH:
+        where = [estate.name_zh if estate is not None else None, device.place_zh or device.place_en]
+    else:
+        where = [estate.name_en if estate is not None else None, device.place_en or device.place_zh]
+    words = " ".join(each for each in where if each)
+    return f"{short_number(device.id)} ({words})" if words else short_number(device.id)

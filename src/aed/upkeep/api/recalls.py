@@ -1,0 +1,87 @@
+"""Routes of makers' recalls."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.accounts.rules import Viewer
+from aed.db import ReadSession, WriteSession
+from aed.requests import Cursor, IfMatch, Limit, RowId, after, tag, version_in
+from aed.upkeep.actions import recalls as actions
+from aed.upkeep.models import Recall
+from aed.upkeep.queries import recalls as queries
+from aed.upkeep.schemas.recalls import (
+    RecallClose,
+    RecalledOut,
+    RecalledPage,
+    RecallIn,
+    RecallOut,
+    RecallPage,
+)
+
+router = APIRouter()
+
+
+@router.get("/recalls")
+def list_recalls(
+    session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
+) -> RecallPage:
+    """Makers' recalls, closed ones too, and how far each is among the devices that you may see."""
+    found = queries.recalls(session, limit=limit + 1, after_id=after(cursor))
+    return RecallPage(
+        recalls=[_out(session, viewer, each) for each in found[:limit]],
+        next=str(found[limit - 1].id) if len(found) > limit else None,
+    )
+
+
+@router.get("/recalls/{recall_id}")
+def show_recall(session: ReadSession, viewer: ViewerDep, recall_id: RowId, response: Response) -> RecallOut:
+    """One recall, and how far it is among the devices that you may see."""
+    recall = queries.recall(session, recall_id)
+    tag(response, recall.version)
+    return _out(session, viewer, recall)
+
+
+@router.get("/recalls/{recall_id}/devices")
+def list_recalled_devices(
+    session: ReadSession, viewer: ViewerDep, recall_id: RowId, limit: Limit = 100, cursor: Cursor = None
+) -> RecalledPage:
+    """The devices that it means, of those whose upkeep is yours, and which are dealt with."""
+    recall = queries.recall(session, recall_id)
+    found = queries.recalled_devices(session, viewer, recall, limit=limit + 1, after_id=after(cursor))
+    return RecalledPage(
+        devices=[RecalledOut.of(each) for each in found[:limit]],
+        next=str(found[limit - 1].quarantine_id) if len(found) > limit else None,
+    )
+
+
+@router.post("/recalls", status_code=201)
+def announce_recall(session: WriteSession, viewer: ViewerDep, new: RecallIn, response: Response) -> RecallOut:
+    """Enters a recall: every device that it means is quarantined at once, and whoever keeps one is told. For
+    administrators."""
+    recall = actions.announce_recall(session, viewer, new, at=clock.now())
+    response.headers["Location"] = f"/v1/recalls/{recall.id}"
+    tag(response, recall.version)
+    return _out(session, viewer, recall)
+
+
+@router.patch("/recalls/{recall_id}")
+def close_recall(
+    session: WriteSession,
+    viewer: ViewerDep,
+    recall_id: RowId,
+    _closed: RecallClose,
+    response: Response,
+    if_match: IfMatch = None,
+) -> RecallOut:
+    """No further device falls under it; those that do wait for a check. For administrators."""
+    recall = actions.close_recall(session, viewer, recall_id, version=version_in(if_match), at=clock.now())
+    tag(response, recall.version)
+    return _out(session, viewer, recall)
+
+
+def _out(session: Session, viewer: Viewer, recall: Recall) -> RecallOut:
+    return RecallOut.of(recall, queries.progress(session, viewer, recall))

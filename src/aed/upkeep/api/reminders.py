@@ -1,0 +1,117 @@
+"""Routes of reminders: what was told to whom, what comes back, and how one wants to be told."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import HTMLResponse
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.db import ReadSession, WriteSession
+from aed.errors import NotFound
+from aed.pages import OR_A_PAGE, WantsPage
+from aed.requests import Cursor, Limit, OfEstate, OfRegion, RowId, after
+from aed.upkeep.actions import reminding as actions
+from aed.upkeep.formats.told_page import refusal_page, told_page
+from aed.upkeep.queries import reminders as queries
+from aed.upkeep.queries.told import preference_of
+from aed.upkeep.schemas.reminders import (
+    AnsweredOut,
+    AnswerIn,
+    MessageOut,
+    PreferencesIn,
+    PreferencesOut,
+    ReminderOut,
+    ReminderPage,
+    ToldOut,
+)
+
+router = APIRouter()
+
+MessageKey = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=100,
+        pattern="^[A-Za-z0-9_-]+$",
+        description="From the link of the message",
+        examples=["d8s0Zk1u3Gv5Jm7Qp9TbXw"],
+    ),
+]
+
+
+@router.get("/reminders")
+def list_reminders(
+    session: ReadSession,
+    viewer: ViewerDep,
+    device_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    estate_id: OfEstate = None,
+    region: OfRegion = None,
+    closed: Annotated[bool, Query(description="Those that are closed too")] = False,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> ReminderPage:
+    """What somebody was reminded of, at which level, and what came back; of devices whose upkeep is yours."""
+    found = queries.reminders(
+        session,
+        viewer,
+        limit=limit + 1,
+        after_id=after(cursor),
+        device_id=device_id,
+        estate_id=estate_id,
+        region=region,
+        also_closed=closed,
+    )
+    return ReminderPage(
+        reminders=[ReminderOut.of(each) for each in found[:limit]],
+        next=str(found[limit - 1].reminder.id) if len(found) > limit else None,
+    )
+
+
+@router.get("/reminders/preferences")
+def reminder_preferences(session: ReadSession, viewer: ViewerDep) -> PreferencesOut:
+    """How you want to be reminded."""
+    return PreferencesOut.of(preference_of(session, actions.the_own(viewer)))
+
+
+@router.put("/reminders/preferences")
+def put_reminder_preferences(
+    session: WriteSession, viewer: ViewerDep, given: PreferencesIn
+) -> PreferencesOut:
+    """From now on you are reminded so: within these hours, not earlier than so many days before. In which
+    language and on which channel is with the person and the endpoints."""
+    person_id = actions.the_own(viewer)
+    found = actions.prefer(session, person_id, hours=given.hours, days_before=given.days_before)
+    return PreferencesOut.of(found)
+
+
+@router.get("/reminders/told/{message_key}", response_model=MessageOut, responses=OR_A_PAGE)
+def message_of_reminders(
+    session: ReadSession, wants_page: WantsPage, message_key: MessageKey, response: Response
+) -> MessageOut | Response:
+    """What the message with this link told of, for whoever was sent it; as a page with buttons for a browser.
+    Nothing is answered by opening it."""
+    try:
+        told = actions.told_by(session, message_key, at=clock.now())
+    except NotFound as error:
+        if not wants_page:
+            raise
+        page = refusal_page(f"链接已失效，请使用最新消息中的链接。{error.detail}")
+        return HTMLResponse(page.html, status_code=404, headers=page.headers)
+    if wants_page:
+        page = told_page(told)
+        return HTMLResponse(page.html, headers=page.headers)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Vary"] = "Accept"
+    return MessageOut(reminders=[ToldOut.of(each) for each in told])
+
+
+@router.put("/reminders/told/{message_key}/{reminder_id}")
+def answer_reminder(
+    session: WriteSession, message_key: MessageKey, reminder_id: RowId, given: AnswerIn
+) -> AnsweredOut:
+    """Answers one thing of the message with one tap: done, not me, later. A later answer takes its place."""
+    told = actions.answer(session, message_key, reminder_id=reminder_id, said=given.answer, at=clock.now())
+    return AnsweredOut.of(told, given.answer)

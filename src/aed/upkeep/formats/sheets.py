@@ -1,0 +1,106 @@
+"""What is due, and what to order, as spreadsheets."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any, Final
+
+import xlsxwriter
+
+from aed.registry.rules.device import ConsumableKind
+from aed.upkeep.queries.due import Duties, Replacement
+from aed.upkeep.rules.due import WORDS, Matter, months_after
+from aed.upkeep.rules.number import short_number
+
+_DUE_COLUMNS: Final = (
+    ("到期 due on", 12),
+    ("逾期天数 days late", 12),
+    ("事项 what", 28),
+    ("编号 number", 12),
+    ("园区 estate", 24),
+    ("位置 place", 36),
+    ("厂家 maker", 14),
+    ("型号 model", 14),
+    ("序列号 serial", 16),
+)
+KINDS: Final = {
+    ConsumableKind.PADS: ("pads", "电极片"),
+    ConsumableKind.CHILD_PADS: ("child pads", "儿童电极片"),
+    ConsumableKind.BATTERY: ("battery", "电池"),
+}
+
+
+def due_sheet(duties: Duties) -> bytes:
+    """A row for each thing that is due, the longest overdue first; what is overdue stands out."""
+    with _workbook() as (into, book):
+        sheet = book.add_worksheet("due")
+        head, day = book.add_format({"bold": True}), book.add_format({"num_format": "yyyy-mm-dd"})
+        late = book.add_format({"bold": True, "font_color": "#B00020"})
+        for column, (name, width) in enumerate(_DUE_COLUMNS):
+            sheet.set_column(column, column, width)
+            sheet.write_string(0, column, name, head)
+        sheet.freeze_panes(1, 0)
+        sheet.autofilter(0, 0, len(duties.dues), len(_DUE_COLUMNS) - 1)
+        for row, due in enumerate(duties.dues, start=1):
+            device = duties.devices[due.device_id]
+            days = due.overdue_days(duties.today[due.device_id])
+            sheet.write_datetime(row, 0, due.due_on, day)
+            if days:
+                sheet.write_number(row, 1, days, late)
+            words = [
+                _both(*WORDS[Matter(due.matter)]),
+                short_number(due.device_id),
+                _either(device.estate_zh, device.estate_en),
+                _either(device.place_zh, device.place_en),
+                device.maker,
+                device.model,
+                device.serial,
+            ]
+            for column, text in enumerate(words, start=2):
+                sheet.write_string(row, column, text or "")
+    return into.getvalue()
+
+
+def replacement_sheet(found: Sequence[Replacement], *, today: date, months: int) -> bytes:
+    """A row for each model and kind, a column for each month, and sums."""
+    first = today.replace(day=1)
+    columns = [months_after(first, month) for month in range(months)]
+    rows: dict[tuple[str, str, ConsumableKind], dict[date, int]] = defaultdict(dict)
+    for each in found:
+        rows[each.maker, each.model, each.kind][each.month] = each.quantity
+    with _workbook() as (into, book):
+        sheet, bold = book.add_worksheet("order"), book.add_format({"bold": True})
+        heads = ["厂家 maker", "型号 model", "耗材 what", *(f"{each:%Y-%m}" for each in columns), "合计 sum"]
+        for column, name in enumerate(heads):
+            sheet.write_string(0, column, name, bold)
+        sheet.set_column(0, 2, 18)
+        sheet.freeze_panes(1, 3)
+        for row, (maker, model, kind) in enumerate(sorted(rows), start=1):
+            quantities = rows[maker, model, kind]
+            for column, text in enumerate((maker or "—", model or "—", _both(*KINDS[kind]))):
+                sheet.write_string(row, column, text)
+            for column, month in enumerate(columns, start=3):
+                if month in quantities:
+                    sheet.write_number(row, column, quantities[month])
+            sheet.write_number(row, 3 + months, sum(quantities.values()), bold)
+    return into.getvalue()
+
+
+@contextmanager
+def _workbook() -> Iterator[tuple[io.BytesIO, Any]]:  # Any: xlsxwriter ships no types
+    into = io.BytesIO()
+    book = xlsxwriter.Workbook(into, {"in_memory": True, "strings_to_formulas": False})
+    yield into, book
+    book.close()
+
+
+def _both(en: str, zh: str) -> str:
+    return f"{zh} {en}"
+
+
+def _either(zh: str | None, en: str | None) -> str:
+    return zh or en or ""

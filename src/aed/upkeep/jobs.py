@@ -1,0 +1,112 @@
+"""What the timetable runs: what is due is found, people are told by day, recalls reach what is new."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
+from typing import Final
+
+from sqlalchemy import select
+
+from aed.accounts.rules import Role, Scope, Viewer
+from aed.db import Database, alone, transaction
+from aed.registry.models import Device
+from aed.settings import Reminding
+from aed.upkeep.actions import addressing, reminders, reminding
+from aed.upkeep.actions.recalls import apply_open_recalls
+from aed.upkeep.actions.reports import forget_addresses
+from aed.upkeep.queries.due import duties_of
+from aed.upkeep.queries.reminders import kept_devices
+from aed.upkeep.queries.who_hears import WhoHears
+from aed.upkeep.rules.due import Matter
+from aed.upkeep.rules.reminders import EXPIRING, REMINDED, thresholds_before
+
+TIMETABLE: Final = Viewer(role=Role.ADMINISTRATOR, name="timetable", scopes=frozenset(Scope))
+_DEVICES: Final = 2_000
+_REMINDERS: Final = 5_000
+_PEOPLE: Final = 200
+"""So many in a transaction: others write between them."""
+
+
+def remind_of_expiry(database: Database, now: datetime, *, by: Reminding) -> int:
+    """How many thresholds were passed of what expires since the last run. Run twice, it finds none."""
+    with transaction(database) as session:
+        alone(session, "reminder run")
+        return reminders.find_expiring(session, at=now, by=by)
+
+
+def remind_of_checks(database: Database, now: datetime, *, by: Reminding) -> int:
+    """The same of checks, services, and devices that wait to be brought back."""
+    matters: frozenset[Matter] = REMINDED - EXPIRING
+    within_days = max(thresholds_before(matter, by)[0] for matter in matters)
+    found = last_id = 0
+    while True:
+        with transaction(database) as session:
+            alone(session, "reminder run")
+            ids = kept_devices(session, after_id=last_id, limit=_DEVICES)
+            if not ids:
+                return found
+            last_id = ids[-1]
+            chosen = select(Device.id).where(Device.id.in_(ids))  # visibility: the timetable's
+            duties = duties_of(session, TIMETABLE, chosen, at=now, within_days=within_days, matters=matters)
+            days = sorted(ids, key=lambda id_: duties.today[id_])
+            for today, theirs in groupby(days, key=lambda id_: duties.today[id_]):
+                some = frozenset(theirs)
+                found += reminders.find_due(
+                    session,
+                    [due for due in duties.dues if due.device_id in some],
+                    device_ids=sorted(some),
+                    today=today,
+                    at=now,
+                    by=by,
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of a run."""
+
+    messages: int = 0
+    addressed: int = 0
+    nobody: int = 0
+    """Reminders that nobody can be told of: the device has neither keeper, manager nor administrator."""
+    not_now: int = 0
+    """People who hear later: it is night there, or they have heard today."""
+    unreachable: int = 0
+
+
+def send_reminders(database: Database, now: datetime, *, by: Reminding, public_url: str | None) -> Told:
+    """Everyone for whom something waits is told, once a day, by day. Run twice, it tells nobody twice."""
+    told = Told()
+    while True:
+        with transaction(database) as session:
+            alone(session, "reminder run")
+            one = addressing.address(session, WhoHears(session), at=now, by=by, most=_REMINDERS)
+        told = replace(told, addressed=told.addressed + one.reminders, nobody=told.nobody + one.nobody)
+        if one.reminders < _REMINDERS:
+            break
+    last_id = 0
+    while True:
+        with transaction(database) as session:
+            alone(session, "reminder run")
+            some = reminding.tell(
+                session, after_id=last_id, at=now, by=by, public_url=public_url, most=_PEOPLE
+            )
+        if some.last_id == 0:
+            return told
+        last_id = some.last_id
+        told = replace(
+            told,
+            messages=told.messages + some.put,
+            not_now=told.not_now + some.not_now,
+            unreachable=told.unreachable + some.unreachable,
+        )
+
+
+def look_after(database: Database, now: datetime) -> int:
+    """How many devices fell under open recalls that did not before. It may run in several processes: a device
+    falls under a recall once."""
+    with transaction(database) as session:
+        forget_addresses(session, at=now)
+        return apply_open_recalls(session, TIMETABLE, at=now)

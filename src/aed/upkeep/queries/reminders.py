@@ -1,0 +1,207 @@
+"""Whom to remind of what: reads of the timetable, and of whoever answers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.orm import Session, aliased
+
+from aed.accounts.models import Region
+from aed.accounts.rules import Viewer
+from aed.db import days_between
+from aed.registry.models import Consumable, Device, Estate
+from aed.registry.rules.device import ConsumableState, DeviceState
+from aed.settings import Reminding
+from aed.sharing.queries import of_the_house, visible_to
+from aed.upkeep.models import Reminder, ReminderFor, ReminderMessage
+from aed.upkeep.queries.regions import in_region
+from aed.upkeep.rules.due import Matter
+from aed.upkeep.rules.reminders import EXPIRING, Answer, Level, thresholds_before
+
+
+def is_kept() -> ColumnElement[bool]:
+    """Devices that somebody answers for; other people's lists have upkeep of their own.
+
+    visibility: it is a predicate itself.
+    """
+    return and_(
+        Device.state != DeviceState.WITHDRAWN,
+        or_(Device.keeper_id.is_not(None), Device.estate_id.is_not(None)),
+    )
+
+
+def time_zone() -> ColumnElement[str]:
+    """A device's, in a statement that joins its region and its estate."""
+    return func.coalesce(Estate.time_zone, Region.time_zone)
+
+
+def time_zones(session: Session) -> Sequence[str]:
+    """All that devices lie in."""
+    zones = select(Region.time_zone).union(select(Estate.time_zone).where(Estate.time_zone.is_not(None)))
+    return sorted(zone for zone in session.scalars(zones) if zone is not None)
+
+
+def expiring(*, today: date, zone: str, by: Reminding) -> Select[int, Matter, date, int]:
+    """(device, matter, last day, threshold) of what is fitted in a time zone and near its last day.
+
+    The set-based part of the sweep: one statement, on an index of what is fitted by day.
+    visibility: for the timetable, which tells those who keep the devices.
+    """
+    before = thresholds_before(Matter.PADS, by)
+    first = (
+        select(Consumable.device_id, Consumable.kind, func.min(Consumable.expires_on).label("due_on"))
+        .join(Device, Device.id == Consumable.device_id)
+        .join(Region, Region.id == Device.region_id)
+        .outerjoin(Estate, Estate.id == Device.estate_id)
+        .where(
+            Consumable.state == ConsumableState.FITTED,
+            Consumable.expires_on <= today + timedelta(days=before[0]),
+            is_kept(),
+            time_zone() == zone,
+        )
+        .group_by(Consumable.device_id, Consumable.kind)
+        .subquery()
+    )
+    over = days_between(literal(today), first.c.due_on)
+    again = by.again_days
+    threshold = case(
+        (first.c.due_on < today, -(over // again * again)),
+        *((first.c.due_on <= today + timedelta(days=days), days) for days in sorted(before)),
+    )
+    return select(first.c.device_id, first.c.kind, first.c.due_on, threshold)
+
+
+def stands(reminder: type[Reminder]) -> ColumnElement[bool]:
+    """Whether what expires is still fitted, on a device that is still kept.
+
+    visibility: it is a predicate itself.
+    """
+    return exists().where(
+        Consumable.device_id == reminder.device_id,
+        Consumable.state == ConsumableState.FITTED,
+        Consumable.kind == reminder.matter,
+        Consumable.expires_on == reminder.due_on,
+        Device.id == reminder.device_id,
+        is_kept(),
+    )
+
+
+def has_a_later_one(reminder: type[Reminder]) -> ColumnElement[bool]:
+    """Whether the matter has been reminded of again since.
+
+    visibility: it is a predicate itself.
+    """
+    later = aliased(Reminder)  # visibility: a part of the predicate
+    return exists().where(
+        later.device_id == reminder.device_id, later.matter == reminder.matter, later.id > reminder.id
+    )
+
+
+def kept_devices(session: Session, *, after_id: int, limit: int) -> Sequence[int]:
+    """Ids, in order.
+
+    visibility: for the timetable, which tells those who keep the devices.
+    """
+    return session.scalars(
+        select(Device.id).where(is_kept(), Device.id > after_id).order_by(Device.id).limit(limit)
+    ).all()
+
+
+def reminders_of(session: Session, device_ids: Sequence[int]) -> Sequence[Reminder]:
+    """All of what does not expire: checks, services, returns.
+
+    visibility: for the timetable.
+    """
+    return session.scalars(
+        select(Reminder).where(Reminder.device_id.in_(device_ids), Reminder.matter.not_in(sorted(EXPIRING)))
+    ).all()
+
+
+# --- for whoever looks after them -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToldOne:
+    """One who was told, or is to be."""
+
+    level: Level
+    told_at: datetime | None
+    answer: Answer | None
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A reminder with the device in words, and what came of it."""
+
+    reminder: Reminder
+    estate: Estate | None
+    device: Device
+    told: list[ToldOne]
+
+
+def reminders(
+    session: Session,
+    viewer: Viewer,
+    *,
+    limit: int,
+    after_id: int = 0,
+    device_id: int | None = None,
+    estate_id: int | None = None,
+    region: str | None = None,
+    also_closed: bool = False,
+) -> list[Listed]:
+    """A page in order of id, of devices whose upkeep is the viewer's business. Two statements."""
+    asked = (
+        select(Reminder, Estate, Device)
+        .join(Device, Device.id == Reminder.device_id)
+        .outerjoin(Estate, Estate.id == Device.estate_id)
+        .where(visible_to(viewer, Device), of_the_house(viewer, Device), Reminder.id > after_id)
+        .order_by(Reminder.id)
+        .limit(limit)
+    )
+    if device_id is not None:
+        asked = asked.where(Reminder.device_id == device_id)
+    if estate_id is not None:
+        asked = asked.where(Device.estate_id == estate_id)
+    if region is not None:
+        asked = asked.where(in_region(session, region))
+    if not also_closed:
+        asked = asked.where(Reminder.closed_at.is_(None))
+    rows = session.execute(asked).all()
+    told = _told_of(session, [reminder.id for reminder, _, _ in rows])
+    return [Listed(reminder, estate, device, told[reminder.id]) for reminder, estate, device in rows]
+
+
+def _told_of(session: Session, reminder_ids: Sequence[int]) -> dict[int, list[ToldOne]]:
+    """visibility: of reminders that the viewer may read; by level, without names."""
+    found: dict[int, list[ToldOne]] = defaultdict(list)
+    rows = session.execute(
+        select(
+            ReminderFor.reminder_id,
+            ReminderFor.level,
+            ReminderMessage.put_at,
+            ReminderFor.answer,
+            ReminderFor.answered_at,
+        )
+        .outerjoin(ReminderMessage, ReminderMessage.id == ReminderFor.message_id)
+        .where(ReminderFor.reminder_id.in_(reminder_ids))
+        .order_by(ReminderFor.reminder_id, ReminderFor.person_id)
+    )
+    for reminder_id, level, told_at, answer, answered_at in rows:
+        found[reminder_id].append(ToldOne(level, told_at, answer, answered_at))
+    return found

@@ -1,0 +1,174 @@
+"""Whom reminders are for: who holds which role, and what they answered before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Person, Region, RoleGrant
+from aed.accounts.rules.roles import HeldRole
+from aed.notifications.queries import can_be_told
+from aed.registry.models import Device
+from aed.upkeep.models import Reminder, ReminderFor, ReminderPreference
+from aed.upkeep.rules.due import Matter
+from aed.upkeep.rules.reminders import Answer, Level
+
+
+@dataclass(frozen=True, slots=True)
+class Unaddressed:
+    """A reminder of which it has not been decided whom it is for."""
+
+    id: int
+    device_id: int
+    matter: Matter
+    due_on: date
+    threshold_days: int
+    keeper_id: int | None
+    """Where there is a way to the keeper."""
+    estate_id: int | None
+    region_id: int
+
+
+def unaddressed(session: Session, *, limit: int) -> list[Unaddressed]:
+    """The oldest first.
+
+    visibility: for the timetable, which tells those who keep the devices.
+    """
+    rows = session.execute(
+        select(
+            Reminder.id,
+            Reminder.device_id,
+            Reminder.matter,
+            Reminder.due_on,
+            Reminder.threshold_days,
+            Person.id,
+            Device.estate_id,
+            Device.region_id,
+        )
+        .join(Device, Device.id == Reminder.device_id)
+        .outerjoin(Person, and_(Person.id == Device.keeper_id, can_be_told()))
+        .where(Reminder.closed_at.is_(None), Reminder.addressed_at.is_(None))
+        .order_by(Reminder.id)
+        .limit(limit)
+    )
+    return [Unaddressed(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What somebody answered to an earlier reminder of the same matter."""
+
+    person_id: int
+    answer: Answer
+    answered_at: datetime
+    due_on: date
+
+
+def said_before(session: Session, found: Collection[Unaddressed]) -> dict[tuple[int, Matter], list[Said]]:
+    """By device and matter what was answered until now.
+
+    visibility: for the timetable.
+    """
+    rows = session.execute(
+        select(
+            Reminder.device_id,
+            Reminder.matter,
+            ReminderFor.person_id,
+            ReminderFor.answer,
+            ReminderFor.answered_at,
+            Reminder.due_on,
+        )
+        .join(Reminder, Reminder.id == ReminderFor.reminder_id)
+        .where(
+            Reminder.device_id.in_(sorted({each.device_id for each in found})),
+            ReminderFor.answer.is_not(None),
+        )
+    )
+    said: dict[tuple[int, Matter], list[Said]] = defaultdict(list)
+    for device_id, matter, person_id, answer, answered_at, due_on in rows:
+        if answer is not None and answered_at is not None:
+            said[device_id, matter].append(Said(person_id, answer, answered_at, due_on))
+    return said
+
+
+def addressed_already(session: Session, reminder_ids: Sequence[int]) -> set[tuple[int, int]]:
+    """(reminder, person) of whom these are for already.
+
+    visibility: for the timetable.
+    """
+    rows = session.execute(
+        select(ReminderFor.reminder_id, ReminderFor.person_id).where(
+            ReminderFor.reminder_id.in_(reminder_ids)
+        )
+    )
+    return {(reminder_id, person_id) for reminder_id, person_id in rows}
+
+
+class WhoHears:
+    """Who is to be told of devices, by level. Read once for all of them: three statements."""
+
+    def __init__(self, session: Session) -> None:
+        """visibility: for messages to these very people; whoever there is no way to can be told nothing."""
+        self._above = {
+            region.id: region.parent_id for region in session.execute(select(Region.id, Region.parent_id))
+        }
+        self._on_estates: dict[tuple[HeldRole, int], list[int]] = defaultdict(list)
+        self._on_regions: dict[tuple[HeldRole, int], list[int]] = defaultdict(list)
+        self._everywhere: list[int] = []
+        grants = session.execute(
+            select(RoleGrant.person_id, RoleGrant.role, RoleGrant.estate_id, RoleGrant.region_id)
+            .join(Person, Person.id == RoleGrant.person_id)
+            .where(
+                RoleGrant.revoked_at.is_(None),
+                RoleGrant.role.in_([HeldRole.KEEPER, HeldRole.ESTATE_MANAGER, HeldRole.ADMINISTRATOR]),
+                can_be_told(),
+            )
+            .order_by(RoleGrant.id)
+        )
+        for grant in grants:
+            if grant.estate_id is not None:
+                self._on_estates[grant.role, grant.estate_id].append(grant.person_id)
+            elif grant.region_id is not None:
+                self._on_regions[grant.role, grant.region_id].append(grant.person_id)
+            else:
+                self._everywhere.append(grant.person_id)
+        own = session.execute(
+            select(ReminderPreference.person_id, ReminderPreference.days_before).where(
+                ReminderPreference.days_before.is_not(None)
+            )
+        )
+        self._days_before = {each.person_id: each.days_before for each in own}
+
+    def is_too_early(self, person_id: int, threshold_days: int) -> bool:
+        """Whether the person wants to hear nothing that long before the last day."""
+        days = self._days_before.get(person_id)
+        return days is not None and threshold_days > days
+
+    def at(
+        self, level: Level, *, keeper_id: int | None, estate_id: int | None, region_id: int
+    ) -> Sequence[int]:
+        """Of the level itself, in order; nobody where nobody holds the role."""
+        match level:
+            case Level.KEEPER:
+                if keeper_id is not None:
+                    return [keeper_id]
+                return self._on_estates[HeldRole.KEEPER, estate_id] if estate_id is not None else []
+            case Level.MANAGER:
+                if estate_id is not None and (theirs := self._on_estates[HeldRole.ESTATE_MANAGER, estate_id]):
+                    return theirs
+                return self._nearest(HeldRole.ESTATE_MANAGER, region_id)
+            case Level.REGION:
+                return self._nearest(HeldRole.ADMINISTRATOR, region_id) or self._everywhere
+
+    def _nearest(self, role: HeldRole, region_id: int) -> Sequence[int]:
+        here: int | None = region_id
+        while here is not None:
+            if theirs := self._on_regions[role, here]:
+                return theirs
+            here = self._above.get(here)
+        return []

@@ -1,0 +1,64 @@
+"""What must be done by when. Derived from policies, checks and consumables, never stored."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Final
+
+
+class Matter(StrEnum):
+    """What is due of a device."""
+
+    GLANCE = "glance"
+    CHECK = "check"
+    SERVICE = "service"
+    PADS = "pads"
+    CHILD_PADS = "child_pads"
+    BATTERY = "battery"
+    RETURN = "return"
+    """It is quarantined: a check that answers the reason brings it back."""
+
+
+WORDS: Final = {
+    Matter.GLANCE: ("look at its light", "查看指示灯"),
+    Matter.CHECK: ("check", "巡检"),
+    Matter.SERVICE: ("service", "维保"),
+    Matter.PADS: ("replace pads", "更换电极片"),
+    Matter.CHILD_PADS: ("replace child pads", "更换儿童电极片"),
+    Matter.BATTERY: ("replace battery", "更换电池"),
+    Matter.RETURN: ("bring back into service", "恢复使用"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One thing to do: on `due_on` at the latest, a date in the device's time zone."""
+
+    device_id: int
+    matter: Matter
+    due_on: date
+
+    def overdue_days(self, today: date) -> int:
+        """How many days late; 0 when not."""
+        return max(0, (today - self.due_on).days)
+
+
+def next_by_days(last: date | None, every_days: int, *, since: date) -> date:
+    """When it is due again; one that was never done has been due since the device was registered."""
+    return since if last is None else last + timedelta(days=every_days)
+
+
+def next_by_months(last: date | None, every_months: int, *, since: date) -> date:
+    """The same by months. One that was never done is due as if it had been done when the device was
+    registered: a new device comes serviced."""
+    return months_after(last or since, every_months)
+
+
+def months_after(day: date, months: int) -> date:
+    """The same day of a later month; a day that the month does not have is its last."""
+    years, month = divmod(day.month - 1 + months, 12)
+    year = day.year + years
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))

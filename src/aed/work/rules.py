@@ -1,0 +1,95 @@
+"""When a job is due, and what becomes of one that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from aed.errors import AedError
+
+WORKER: Final = "worker"
+"""The name of the lease."""
+EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+LONGEST_PERIOD: Final = timedelta(days=366)
+MOST_TRIES: Final = 5
+"""Of one due moment; then it is left for the next."""
+FIRST_WAIT: Final = timedelta(seconds=30)
+
+type Counts = Mapping[str, int]
+"""What a run did, by name."""
+
+
+class LeaseLost(AedError):
+    """Another worker acts now: what this one was about to commit is not committed."""
+
+    status = 503
+    code = "lease-lost"
+    title = "Another worker has taken over"
+
+
+class Result(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CUT_OFF = "cut_off"
+    """Its worker ended before it did."""
+
+
+def every(**period: float) -> BaseTrigger:
+    """Again and again, at the same moments whoever asks: `every(minutes=5)` is at :00, :05, and so on."""
+    return IntervalTrigger(seconds=timedelta(**period).total_seconds(), start_date=EPOCH, timezone=UTC)
+
+
+def daily(at: str, *, zone: str = "UTC") -> BaseTrigger:
+    """Each day at that time there: `daily("02:30", zone="Asia/Shanghai")`."""
+    hour, _, minute = at.partition(":")
+    return CronTrigger(hour=int(hour), minute=int(minute), timezone=zone)
+
+
+def last_due(trigger: BaseTrigger, now: datetime) -> datetime | None:
+    """The latest moment, not after `now`, at which the trigger was due. However many were missed: one."""
+    if isinstance(trigger, IntervalTrigger):
+        period: timedelta = trigger.interval
+        return EPOCH + (now - EPOCH) // period * period
+    for back in (timedelta(minutes=2), timedelta(days=2), timedelta(days=32), LONGEST_PERIOD):
+        latest: datetime | None = None
+        moment: datetime | None = trigger.get_next_fire_time(None, now - back)
+        while moment is not None and moment <= now:
+            latest, moment = moment, trigger.get_next_fire_time(moment, moment + timedelta(microseconds=1))
+        if latest is not None:
+            return latest.astimezone(UTC)
+    return None
+
+
+def next_due(trigger: BaseTrigger, now: datetime) -> datetime | None:
+    """The first moment after `now`."""
+    moment: datetime | None = trigger.get_next_fire_time(None, now + timedelta(microseconds=1))
+    return moment.astimezone(UTC) if moment is not None else None
+
+
+def again_at(result: Result, tries: int, ended_at: datetime | None) -> datetime | None:
+    """From when on the same due moment is run once more; None for one that is done with."""
+    if tries >= MOST_TRIES or result in (Result.DONE, Result.RUNNING) or ended_at is None:
+        return None
+    return ended_at if result is Result.CUT_OFF else ended_at + FIRST_WAIT * 2 ** (tries - 1)
+
+
+def when_words(trigger: BaseTrigger) -> str:
+    """How often, for people: every 5 min, daily at 19:10 UTC."""
+    if isinstance(trigger, IntervalTrigger):
+        seconds = int(trigger.interval.total_seconds())
+        for unit, length in (("h", 3600), ("min", 60)):
+            if seconds % length == 0:
+                return f"every {seconds // length} {unit}"
+        return f"every {seconds} s"
+    if isinstance(trigger, CronTrigger):
+        given = {field.name: str(field) for field in trigger.fields if not field.is_default}
+        if set(given) == {"hour", "minute"} and all(part.isdecimal() for part in given.values()):
+            return f"daily at {int(given['hour']):02}:{int(given['minute']):02} {trigger.timezone}"
+    return str(trigger)

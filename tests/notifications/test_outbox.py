@@ -1,0 +1,511 @@
+"""The outbox: claims, order, tries, dead letters, and who may look at it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.models import Person
+from aed.accounts.rules import ANYONE, Role
+from aed.accounts.rules.message import Message
+from aed.accounts.rules.person import Channel as Telephone
+from aed.accounts.rules.person import Language
+from aed.db import Database, transaction
+from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
+from aed.notifications import queries
+from aed.notifications.actions import Notice, claiming, put, put_to_endpoint, tell
+from aed.notifications.actions.endpoints import (
+    EndpointGiven,
+    put_endpoint,
+    remove_endpoint,
+)
+from aed.notifications.jobs import Outages, Sent, forget_messages, send_channel, send_waiting
+from aed.notifications.models import EndpointRow, Outgoing
+from aed.notifications.rules import (
+    LONGEST_WAIT,
+    RATES,
+    Channel,
+    Letter,
+    Postponed,
+    Rate,
+    Refused,
+    free_at,
+    masked,
+    wait_after,
+)
+from tests import make
+from tests.make import ADMINISTRATOR, NOW
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def message(session: Session, to: Person, said: str = "hello", **given: object) -> Outgoing:
+    values: dict[str, object] = {
+        "person_id": to.id,
+        "channel": Telephone.SMS,
+        "phone": "+8613800138000",
+        "language": Language.EN,
+        "text_en": said,
+        "text_zh": said,
+    }
+    return put(session, Message(**values | given), NOW)  # type: ignore[arg-type] # named one by one
+
+
+def endpoint(session: Session, channel: Channel = Channel.DINGTALK, name: str = "group") -> EndpointRow:
+    return put_endpoint(
+        session,
+        ADMINISTRATOR,
+        EndpointGiven(name, channel, "http://127.0.0.1:9/x", secret=SECRET),
+        at=NOW,
+        is_private_allowed=True,
+    )
+
+
+class Deliveries:
+    """A channel that takes everything, unless the test says otherwise."""
+
+    def __init__(self, fail: Callable[[Letter], Exception | None] = lambda _: None) -> None:
+        self.said: list[str] = []
+        self.keys: list[str] = []
+        self._fail, self._lock = fail, threading.Lock()
+
+    def __call__(self, letter: Letter, *, at: datetime) -> None:
+        error = self._fail(letter)
+        with self._lock:
+            self.keys.append(letter.key)
+            if error is None:
+                self.said.append(letter.text)
+        if error is not None:
+            raise error
+
+
+def run(database: Database, deliver: Deliveries, at: datetime = NOW) -> Sent:
+    return send_waiting(database, lambda: at, channels=dict.fromkeys(Channel, deliver))
+
+
+def state(session: Session, row: Outgoing) -> Outgoing:
+    session.rollback()
+    asked = select(Outgoing).where(Outgoing.id == row.id).execution_options(populate_existing=True)
+    return session.scalars(asked).one()
+
+
+# --- the caller's transaction ---------------------------------------------------------------------------
+
+
+def test_what_was_rolled_back_is_never_sent(session: Session, database: Database) -> None:
+    person = make.person(session)
+    session.commit()
+    message(session, person)
+    session.rollback()
+    deliver = Deliveries()
+
+    assert run(database, deliver) == Sent()
+    assert deliver.said == []
+
+
+# --- claims ---------------------------------------------------------------------------------------------
+
+
+def test_many_who_claim_at_once_share_the_messages_and_none_is_sent_twice(
+    session: Session, database: Database
+) -> None:
+    people = [make.person(session) for _ in range(60)]
+    for number, person in enumerate(people):
+        message(session, person, str(number))
+    session.commit()
+    deliver = Deliveries()
+
+    def claim_and_send(number: int) -> None:
+        send_channel(
+            database, clock.now, channel=Channel.SMS, deliver=deliver, by=f"w{number}", outages=Outages()
+        )
+
+    threads = [threading.Thread(target=claim_and_send, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(deliver.said, key=int) == [str(number) for number in range(60)]
+
+
+def test_a_claim_that_is_over_is_anybodys_again_and_its_late_record_does_not_count(
+    session: Session, database: Database
+) -> None:
+    row = message(session, make.person(session))
+    session.commit()
+    with transaction(database) as own:
+        (letter,) = claiming.claim(own, channel=Channel.SMS, by="first", at=NOW, most=10)
+        assert claiming.claim(own, channel=Channel.SMS, by="second", at=NOW, most=10) == []
+    later = NOW + claiming.LEASE
+    with transaction(database) as own:
+        (again,) = claiming.claim(own, channel=Channel.SMS, by="second", at=later, most=10)
+        assert again.key == letter.key
+        assert claiming.sent(own, [letter], by="first", at=later) == 0
+        claiming.failed(own, letter, Refused("No."), by="first", at=later)
+        assert claiming.sent(own, [again], by="second", at=later) == 1
+    assert state(session, row).sent_at == later
+
+
+def test_what_a_dead_worker_had_claimed_is_free_at_once(session: Session, database: Database) -> None:
+    message(session, make.person(session))
+    session.commit()
+    with transaction(database) as own:
+        claiming.claim(own, channel=Channel.SMS, by="dead", at=NOW, most=10)
+        assert claiming.free_claims_of(own, "dead") == 1
+        assert len(claiming.claim(own, channel=Channel.SMS, by="alive", at=NOW, most=10)) == 1
+
+
+# --- order ----------------------------------------------------------------------------------------------
+
+
+def test_a_person_gets_messages_in_order_though_one_has_to_be_tried_again(
+    session: Session, database: Database
+) -> None:
+    one, other = make.person(session), make.person(session)
+    for said in ("1", "2", "3"):
+        message(session, one, said)
+    message(session, other, "to another")
+    session.commit()
+    tries: list[str] = []
+
+    def once(letter: Letter) -> Exception | None:
+        tries.append(letter.text)
+        return Postponed("Busy.") if tries.count("1") == 1 and letter.text == "1" else None
+
+    deliver = Deliveries(once)
+    assert run(database, deliver) == Sent(sent=1, postponed=1)
+    assert deliver.said == ["to another"], "2 and 3 wait for 1, and nobody else does"
+    run(database, deliver, NOW + timedelta(minutes=1))
+    assert deliver.said == ["to another", "1", "2", "3"]
+
+
+def test_a_code_waits_behind_no_reminder(session: Session, database: Database) -> None:
+    person = make.person(session)
+    message(session, person, "reminder")
+    message(session, person, "code", is_secret=True)
+    session.commit()
+    deliver = Deliveries(lambda letter: Postponed("Busy.") if letter.text == "reminder" else None)
+
+    run(database, deliver)
+
+    assert deliver.said == ["code"]
+
+
+def test_a_dead_letter_holds_nobody_up(session: Session, database: Database) -> None:
+    person = make.person(session)
+    message(session, person, "bad")
+    message(session, person, "good")
+    session.commit()
+    deliver = Deliveries(lambda letter: Refused("No such number.") if letter.text == "bad" else None)
+
+    assert run(database, deliver) == Sent(sent=1, refused=1)
+    assert deliver.said == ["good"]
+
+
+# --- tries ----------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 200), st.floats(0, 1))
+def test_waits_double_up_to_half_an_hour_and_differ_by_a_fifth(tries: int, chance: float) -> None:
+    wait, plain = wait_after(tries, chance=chance), wait_after(tries, chance=0.5)
+    assert plain == min(timedelta(seconds=15) * 2 ** min(tries - 1, 20), LONGEST_WAIT)
+    assert plain * 0.79 <= wait <= plain * 1.21
+
+
+def test_a_passing_failure_is_tried_again_with_the_same_key_and_a_permanent_one_is_not(
+    session: Session, database: Database
+) -> None:
+    row = message(session, make.person(session))
+    session.commit()
+    busy, no = Deliveries(lambda _: Postponed("Busy.")), Deliveries(lambda _: Refused("No such number."))
+
+    assert run(database, busy) == Sent(postponed=1)
+    waits = state(session, row)
+    assert (waits.tries, waits.why, waits.given_up_at) == (1, "Busy.", None)
+    assert NOW + timedelta(seconds=12) <= waits.due_at <= NOW + timedelta(seconds=18)
+    assert run(database, no, NOW + timedelta(seconds=20)) == Sent(refused=1)
+    dead = state(session, row)
+    assert (dead.tries, dead.why) == (2, "No such number.")
+    assert dead.given_up_at is not None
+    assert busy.keys == no.keys == [row.key]
+
+
+def test_who_asks_to_be_left_alone_for_a_while_is(session: Session, database: Database) -> None:
+    row = message(session, make.person(session))
+    session.commit()
+    run(database, Deliveries(lambda _: Postponed("Too much.", wait=timedelta(minutes=10))))
+    assert state(session, row).due_at == NOW + timedelta(minutes=10)
+
+
+def test_a_channel_that_is_down_costs_one_try_and_not_one_of_each_message(
+    session: Session, database: Database
+) -> None:
+    for _ in range(30):
+        message(session, make.person(session))
+    session.commit()
+    down = Deliveries(lambda _: Postponed("Down.", is_channel_down=True))
+    outages = Outages(first_seconds=0.05)
+
+    for _ in range(3):
+        send_channel(database, lambda: NOW, channel=Channel.SMS, deliver=down, by="w", outages=outages)
+
+    tried = len(down.keys)
+    assert 1 <= tried <= 8, "those that were under way at the same time"
+    session.rollback()
+    assert session.scalar(select(func.sum(Outgoing.tries))) == tried
+    assert not outages.is_over(Channel.SMS)
+
+
+def test_a_mistake_in_a_channel_stops_no_other_message(session: Session, database: Database) -> None:
+    row = message(session, make.person(session), "bad")
+    message(session, make.person(session), "good")
+    session.commit()
+    deliver = Deliveries(lambda letter: KeyError(letter.text) if letter.text == "bad" else None)
+
+    assert run(database, deliver) == Sent(sent=1, postponed=1)
+    assert state(session, row).why == "A mistake of this program: KeyError."
+
+
+# --- rates ----------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(0, 120), max_size=60))
+def test_no_window_ever_holds_more_than_the_rate(asked_at: list[float]) -> None:
+    """Whenever somebody asks, what is sent keeps to 5 within 10 s and 12 within 60 s."""
+    rates = (Rate(5, timedelta(seconds=10)), Rate(12, timedelta(seconds=60)))
+    sent: list[datetime] = []
+    for seconds in sorted(asked_at):
+        at = max([NOW + timedelta(seconds=seconds), *sent])
+        sent.append(free_at(sent[::-1], rates, at=at))
+    for rate in rates:
+        for first, last in zip(sent, sent[rate.most :], strict=False):
+            assert last - first >= rate.within
+
+
+@pytest.mark.parametrize("channel", RATES)
+def test_a_bot_sends_no_more_than_its_platform_takes(
+    session: Session, database: Database, channel: Channel
+) -> None:
+    to = endpoint(session, channel)
+    for number in range(25):
+        put_to_endpoint(session, to, Notice(str(number), str(number)), NOW)
+    session.commit()
+    deliver, at, sent_at = Deliveries(), NOW, []
+    while len(deliver.said) < 25 and at < NOW + timedelta(minutes=3):
+        before = len(deliver.said)
+        run(database, deliver, at)
+        sent_at += [at] * (len(deliver.said) - before)
+        at += timedelta(seconds=0.5)
+
+    assert deliver.said == [str(number) for number in range(25)]
+    for rate in RATES[channel]:
+        for first, last in zip(sent_at, sent_at[rate.most :], strict=False):
+            assert last - first >= rate.within
+    assert sent_at[-1] - NOW <= timedelta(seconds=61), "and it does not dawdle"
+
+
+# --- dead letters ---------------------------------------------------------------------------------------
+
+
+def dead_letter(session: Session, database: Database, **given: object) -> Outgoing:
+    row = message(session, make.person(session), **given)
+    session.commit()
+    run(database, Deliveries(lambda _: Refused("No such number.")))
+    return state(session, row)
+
+
+def test_a_dead_letter_is_sent_again_only_by_an_administrator(session: Session, database: Database) -> None:
+    row = dead_letter(session, database)
+    with pytest.raises(NotSignedIn):
+        claiming.send_again(session, ANYONE, row.id, at=NOW)
+    with pytest.raises(NotAllowed):
+        claiming.send_again(session, make.member(make.estate(session), writes=True), row.id, at=NOW)
+    with pytest.raises(NotFound):
+        claiming.send_again(session, ADMINISTRATOR, row.id + 1, at=NOW)
+    claiming.send_again(session, ADMINISTRATOR, row.id, at=NOW)
+    session.commit()
+    deliver = Deliveries()
+
+    assert run(database, deliver) == Sent(sent=1)
+    assert deliver.keys == [row.key], "so that who has it keeps one"
+    with pytest.raises(Conflict):
+        claiming.send_again(session, ADMINISTRATOR, row.id, at=NOW)
+
+
+def test_a_secret_that_was_given_up_is_forgotten_and_not_sent_again(
+    session: Session, database: Database
+) -> None:
+    row = dead_letter(session, database, is_secret=True)
+    assert (row.text_en, row.text_zh) == (None, None)
+    with pytest.raises(Conflict, match="forgotten"):
+        claiming.send_again(session, ADMINISTRATOR, row.id, at=NOW)
+
+
+def test_an_endpoint_that_is_gone_takes_what_waits_for_it_along(session: Session, database: Database) -> None:
+    to = endpoint(session, Channel.WEBHOOK)
+    rows = [put_to_endpoint(session, to, Notice("a", "a"), NOW) for _ in range(2)]
+    session.commit()
+    gone = Deliveries(lambda _: Refused("It answered 410.", is_endpoint_gone=True))
+
+    assert run(database, gone) == Sent(refused=1)
+    assert [state(session, row).why for row in rows] == ["It answered 410."] * 2
+    closed = session.scalars(select(EndpointRow)).one()
+    assert (closed.address, closed.secret) == ("", None)
+    with pytest.raises(Conflict, match="endpoint"):
+        claiming.send_again(session, ADMINISTRATOR, rows[0].id, at=NOW)
+    endpoint(session, Channel.WEBHOOK)  # the name is free again
+
+
+def test_what_was_sent_long_ago_is_forgotten_and_what_waits_is_not(
+    session: Session, database: Database
+) -> None:
+    message(session, make.person(session), "sent")
+    session.commit()
+    run(database, Deliveries())
+    waiting = message(session, make.person(session), "waits")
+    session.commit()
+
+    assert forget_messages(database, NOW + timedelta(days=89), keep_days=90) == 0
+    assert forget_messages(database, NOW + timedelta(days=91), keep_days=90) == 1
+    session.rollback()
+    assert session.scalars(select(Outgoing.id)).all() == [waiting.id]
+
+
+# --- whom, and where ------------------------------------------------------------------------------------
+
+
+def test_a_person_is_told_at_the_own_endpoints_else_by_telephone(
+    session: Session, database: Database
+) -> None:
+    keeper, nobody = make.person(session, phone="+8613800138000"), make.person(session)
+    nobody.phone = None
+    session.flush()
+    notice = Notice("Due", "到期", subject_en="Pads", subject_zh="电极片")
+
+    assert [row.channel for row in tell(session, keeper.id, notice, NOW)] == [Channel.SMS]
+    assert tell(session, nobody.id, notice, NOW) == []
+    mailbox = EndpointGiven("keeper", Channel.EMAIL, "keeper@example.org", person_id=keeper.id)
+    put_endpoint(session, ADMINISTRATOR, mailbox, at=NOW)
+    (row,) = tell(session, keeper.id, notice, NOW)
+    assert (row.channel, row.recipient, row.subject_zh) == (Channel.EMAIL, "keeper@example.org", "电极片")
+    with pytest.raises(NotFound):
+        tell(session, keeper.id + 1000, notice, NOW)
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "secret"),
+    [
+        (Channel.SMS, "+8613800138000", None),
+        (Channel.EMAIL, "no mailbox", None),
+        (Channel.EMAIL, "a@example.org, b@example.org", None),
+        (Channel.EMAIL, "a@example.org\nBcc: b", None),
+        (Channel.DINGTALK, "https://evil.example.org/robot/send?access_token=x", None),
+        (Channel.FEISHU, "http://open.feishu.cn/open-apis/bot/v2/hook/x", None),
+        (Channel.WECOM, "https://qyapi.weixin.qq.com@evil.example.org/x", None),
+        (Channel.WEBHOOK, "https://hook.example.org/x", None),
+        (Channel.WEBHOOK, "https://hook.example.org/x", "whsec_!"),
+        (Channel.WEBHOOK, "https://127.0.0.1/x", SECRET),
+        (Channel.WEBHOOK, "https://[::1]/x", SECRET),
+        (Channel.WEBHOOK, "http://hook.example.org/x", SECRET),
+        (Channel.WEBHOOK, "file:///etc/passwd", SECRET),
+        (Channel.WEB_PUSH, "https://push.example.org/x", None),
+        (Channel.APPRISE, "no-such-thing://x", None),
+    ],
+)
+def test_an_endpoint_that_cannot_be_meant_is_refused(
+    session: Session, channel: Channel, address: str, secret: str | None
+) -> None:
+    with pytest.raises(InvalidInput):
+        put_endpoint(session, ADMINISTRATOR, EndpointGiven("x", channel, address, secret), at=NOW)
+
+
+def test_an_endpoint_is_an_administrators_and_its_name_taken_once(session: Session) -> None:
+    given = EndpointGiven("group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x")
+    with pytest.raises(NotSignedIn):
+        put_endpoint(session, ANYONE, given, at=NOW)
+    put_endpoint(session, ADMINISTRATOR, given, at=NOW)
+    with pytest.raises(Conflict):
+        put_endpoint(session, ADMINISTRATOR, given, at=NOW)
+    with pytest.raises(NotFound):
+        remove_endpoint(session, ADMINISTRATOR, "other", at=NOW)
+    remove_endpoint(session, ADMINISTRATOR, "group", at=NOW)
+    assert queries.endpoints(session, ADMINISTRATOR) == []
+
+
+# --- over HTTP ------------------------------------------------------------------------------------------
+
+
+def test_administrators_see_what_was_sent_to_whom_and_never_what(
+    session: Session, database: Database, client: TestClient
+) -> None:
+    hidden = "the text is nobody's business"
+    row = dead_letter(session, database, said=hidden)
+    waiting = message(session, make.person(session), hidden)
+    to = endpoint(session)
+    put_to_endpoint(session, to, Notice(hidden, hidden), NOW)
+    reading = make.key(session, Role.ADMINISTRATOR, writes=False)
+    writing = make.key(session, Role.ADMINISTRATOR, writes=True)
+    session.commit()
+
+    assert client.get("/v1/outbox").status_code == 401
+    dead = client.get("/v1/outbox?state=dead", headers=reading)
+    assert [each["id"] for each in dead.json()["messages"]] == [row.id]
+    assert dead.json()["messages"][0]["why"] == "No such number."
+    assert dead.json()["messages"][0]["recipient"] == "+86138…00"
+    page = client.get("/v1/outbox?limit=2", headers=reading).json()
+    rest = client.get(f"/v1/outbox?limit=2&cursor={page['next']}", headers=reading).json()
+    assert [len(page["messages"]), len(rest["messages"]), rest["next"]] == [2, 1, None]
+    for path in ("/v1/outbox", f"/v1/outbox/{row.id}", "/v1/endpoints", "/metrics"):
+        said = client.get(path, headers=reading)
+        assert said.status_code == 200
+        assert hidden not in said.text
+        assert "127.0.0.1:9" not in said.text
+        assert SECRET not in said.text
+    assert client.post(f"/v1/outbox/{row.id}/resend", headers=reading).status_code == 403
+    assert client.post(f"/v1/outbox/{waiting.id}/resend", headers=writing).status_code == 409
+    assert client.post(f"/v1/outbox/{row.id}/resend", headers=writing).json()["state"] == "waiting"
+
+
+def test_an_endpoint_is_added_and_removed_over_http(session: Session, client: TestClient) -> None:
+    headers = make.key(session, Role.ADMINISTRATOR, writes=True)
+    session.commit()
+    address = "https://oapi.dingtalk.com/robot/send?access_token=hidden"
+    body = {"name": "gate", "channel": "dingtalk", "address": address, "secret": "hidden too"}
+
+    assert client.post("/v1/endpoints", json=body).status_code == 401
+    made = client.post("/v1/endpoints", json=body, headers=headers)
+    assert made.status_code == 201
+    assert "hidden" not in made.text
+    assert client.post("/v1/endpoints", json=body, headers=headers).status_code == 409
+    wrong = client.post("/v1/endpoints", json=body | {"address": "https://x.org/hidden"}, headers=headers)
+    assert wrong.status_code == 422
+    assert "hidden" not in wrong.text
+    assert client.delete("/v1/endpoints/gate", headers=headers).status_code == 204
+    assert client.delete("/v1/endpoints/gate", headers=headers).status_code == 404
+
+
+def test_recipients_are_masked() -> None:
+    assert masked("+8613800138000") == "+86138…00"
+    assert masked("keeper@example.org") == "k…@example.org"
+    assert masked("gate-group") == "gate-group"
+
+
+def test_the_standing_of_channels_is_counted(session: Session, database: Database) -> None:
+    dead_letter(session, database)
+    message(session, make.person(session), channel=Telephone.VOICE)
+    session.commit()
+    standing = {each.channel: each for each in queries.standings(session, ADMINISTRATOR)}
+    assert (standing[Channel.SMS].dead, standing[Channel.SMS].waiting) == (1, 0)
+    assert (standing[Channel.VOICE].waiting, standing[Channel.VOICE].oldest_due_at) == (1, NOW)
+    with pytest.raises(NotAllowed):
+        queries.standings(session, make.member(make.estate(session)))

@@ -1,0 +1,7 @@
+"""Desks of those who have to do with upkeep over HTTP."""
+
+from __future__ import annotations
+
+from tests.registry.conftest import Desk, desk_of, nobody, office
+
+__all__ = ["Desk", "desk_of", "nobody", "office"]

@@ -1,0 +1,176 @@
+"""A recall is entered once: every device that it means is found, taken out, told of and followed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import ANYONE
+from aed.errors import Conflict, NotAllowed, NotSignedIn
+from aed.notifications.models import Outgoing
+from aed.registry.models import Device
+from aed.upkeep.actions.recalls import announce_recall, apply_open_recalls, close_recall
+from aed.upkeep.jobs import look_after
+from aed.upkeep.models import Quarantine, Recall
+from aed.upkeep.queries.recalls import Progress, progress, recalled_devices
+from aed.upkeep.rules.recall import in_range, serial_key
+from aed.upkeep.schemas.recalls import RecallIn
+from tests import make
+from tests.make import ADMINISTRATOR, NOW
+
+LATER = NOW + timedelta(days=1)
+
+
+def quarantined(session: Session) -> list[int]:
+    return list(session.scalars(select(Device.id).where(Device.is_quarantined).order_by(Device.id)))
+
+
+def test_every_device_of_the_model_and_range_is_taken_out_and_no_other(session: Session) -> None:
+    def made(maker: str | None, model: str | None, serial: str | None) -> int:
+        return make.device(session, maker=maker, model=model, serial=serial).id
+
+    meant = [made("Heartline", "H1", "H1-20000"), made("HEARTLINE", "h1", "h1 20999")]
+    others = [
+        made("Heartline", "H1", "H1-21000"),
+        made("Heartline", "H1", "X20500"),
+        made("Heartline", "H2", "H1-20500"),
+        made("Otherline", "H1", "H1-20500"),
+        made(None, None, "H1-20500"),
+    ]
+    unknown = made("Heartline", "H1", None)
+
+    recall = make.recall(session, model="H1", serial_from="H1-20000", serial_to="H1-20999")
+
+    assert quarantined(session) == meant
+    assert not {*others, unknown} & set(quarantined(session))
+    assert progress(session, ADMINISTRATOR, recall) == Progress(found=2, dealt_with=0, without_serial=1)
+
+
+def test_a_device_that_is_registered_later_falls_under_it_until_it_is_closed(session: Session) -> None:
+    recall = make.recall(session)
+    first = make.device(session, maker="Heartline")
+    assert apply_open_recalls(session, ADMINISTRATOR, at=LATER) == 1
+    assert apply_open_recalls(session, ADMINISTRATOR, at=LATER) == 0
+
+    close_recall(session, ADMINISTRATOR, recall.id, version=recall.version, at=LATER)
+    make.device(session, maker="Heartline")
+
+    assert apply_open_recalls(session, ADMINISTRATOR, at=LATER) == 0
+    assert quarantined(session) == [first.id]
+    with pytest.raises(Conflict, match="closed already"):
+        close_recall(session, ADMINISTRATOR, recall.id, version=recall.version, at=LATER)
+
+
+def test_a_device_that_was_dealt_with_does_not_fall_under_it_again(session: Session) -> None:
+    device = make.device(session, maker="Heartline")
+    recall = make.recall(session)
+
+    make.check(session, device, at=LATER, recall_is_done=True)
+
+    assert apply_open_recalls(session, ADMINISTRATOR, at=LATER) == 0
+    assert quarantined(session) == []
+    assert progress(session, ADMINISTRATOR, recall) == Progress(found=1, dealt_with=1, without_serial=0)
+    (followed,) = recalled_devices(session, ADMINISTRATOR, recall, limit=10)
+    assert (followed.device_id, followed.lifted_at) == (device.id, LATER)
+
+
+def test_a_device_may_be_under_two_recalls_and_one_check_answers_both(session: Session) -> None:
+    device = make.device(session, maker="Heartline")
+    make.recall(session)
+    make.recall(session)
+    assert len(session.scalars(select(Quarantine)).all()) == 2
+
+    make.check(session, device, at=LATER, recall_is_done=True)
+
+    assert quarantined(session) == []
+
+
+def test_each_keeper_gets_one_message_however_many_devices_it_means(session: Session) -> None:
+    for number in range(5):
+        phone = "+86 138 0013 8222" if number < 4 else "+86 138 0013 8333"
+        make.device(session, maker="Heartline", keeper={"name": f"Keeper {phone}", "phone": phone})
+    make.device(session, maker="Heartline", keeper={"name": "No number"})
+
+    make.recall(session, reference="HL-7")
+
+    sent = session.scalars(select(Outgoing).order_by(Outgoing.id)).all()
+    assert len(sent) == 2
+    assert "and 1 more: recalled by the maker (HL-7)" in (sent[0].text_en or "")
+    assert "等4台：厂家召回（HL-7）" in (sent[0].text_zh or "")
+
+
+def test_a_stranger_sees_how_far_a_recall_is_among_public_devices_alone(session: Session) -> None:
+    home = make.estate(session)
+    make.device(session, of=home, maker="Heartline", audience="estate")
+    make.device(session, maker="Heartline")
+    recall = make.recall(session)
+
+    assert progress(session, ANYONE, recall).found == 1
+    assert recalled_devices(session, ANYONE, recall, limit=10) == []
+    assert len(recalled_devices(session, make.member(home), recall, limit=10)) == 1
+    new = RecallIn.model_validate(
+        {"maker": "x", "reference": "y", "text_en": "z", "text_zh": "z", "announced_on": "2026-09-01"}
+    )
+    with pytest.raises(NotSignedIn):
+        announce_recall(session, ANYONE, new, at=NOW)
+    with pytest.raises(NotAllowed):
+        announce_recall(session, make.member(home, writes=True), new, at=NOW)
+
+
+def test_the_same_recall_is_entered_once(session: Session) -> None:
+    make.recall(session, reference="HL-7")
+    with pytest.raises(Conflict, match="entered already"):
+        make.recall(session, reference="HL-7")
+
+
+@pytest.mark.parametrize(
+    ("given_", "said"),
+    [
+        ({"serial_from": "1"}, "both"),
+        ({"serial_from": "A2", "serial_to": "A1"}, "built like"),
+        ({"serial_from": "A1", "serial_to": "2"}, "built like"),
+    ],
+)
+def test_a_range_that_cannot_be_meant_is_refused(session: Session, given_: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        make.recall(session, **given_)
+
+
+def test_serial_numbers_are_compared_as_makers_count() -> None:
+    assert in_range("B-9", "b1", "b10")
+    assert in_range("0042", "1", "100")
+    assert not in_range("X1200", "1000", "2000")
+    assert not in_range("B11", "B1", "B10")
+
+
+serials = some.from_regex(r"[A-Za-z]{0,3}[- ]?[0-9]{1,6}([A-Za-z][0-9]{1,3})?", fullmatch=True)
+
+
+@given(serials, serials, serials)
+def test_a_range_holds_its_ends_and_nothing_beyond_them(one: str, two: str, three: str) -> None:
+    if in_range(one, one, three):
+        assert in_range(three, one, three)
+        if in_range(two, one, three):
+            assert serial_key(one) <= serial_key(two) <= serial_key(three)
+    assert in_range(one, one, one)
+
+
+def test_the_timetable_applies_open_recalls_and_forgets_addresses(session: Session, database: Any) -> None:
+    session.add(
+        Recall(
+            maker="Heartline", reference="r", text_en="x", text_zh="x", announced_on=NOW.date(), state="open"
+        )
+    )
+    device = make.device(session, maker="Heartline")
+    session.commit()
+
+    assert look_after(database, LATER) == 1
+
+    session.expire_all()
+    assert session.get_one(Device, device.id).is_quarantined

@@ -1,0 +1,256 @@
+"""Somebody is told in time: at each threshold once, in the morning, and ever higher while nothing happens."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from aed.accounts.models import Person
+from aed.accounts.rules.roles import HeldRole
+from aed.db import Database, reads, transaction
+from aed.notifications.models import Outgoing
+from aed.registry.actions import devices as device_actions
+from aed.registry.actions.found import replace_consumable
+from aed.registry.models import Device, Estate
+from aed.registry.rules.device import ConsumableKind
+from aed.registry.schemas.devices import ConsumableIn
+from aed.settings import Reminding
+from aed.upkeep import jobs
+from aed.upkeep.actions import reminding
+from aed.upkeep.models import Reminder
+from aed.upkeep.rules.due import Matter
+from aed.upkeep.rules.reminders import Answer
+from tests import make
+
+BY = Reminding()
+MORNING = datetime(2026, 9, 22, 1, 0, tzinfo=UTC)
+"""09:00 in China."""
+TODAY = date(2026, 9, 22)
+
+
+def run(database: Database, at: datetime, *, checks: bool = False) -> jobs.Told:
+    jobs.remind_of_expiry(database, at, by=BY)
+    if checks:
+        jobs.remind_of_checks(database, at, by=BY)
+    return jobs.send_reminders(database, at, by=BY, public_url="https://aed.example.org")
+
+
+def letters(database: Database) -> list[tuple[str, date, str]]:
+    """(who, on which day in China, what they read), in order."""
+    with reads(database) as session:
+        rows = session.execute(
+            select(Person.name, Outgoing.created_at, Outgoing.text_zh)
+            .join(Person, Person.id == Outgoing.person_id)
+            .order_by(Outgoing.id)
+        ).all()
+    return [(name, (at + timedelta(hours=8)).date(), text or "") for name, at, text in rows]
+
+
+@pytest.fixture
+def cast(database: Database) -> tuple[int, int]:
+    """(estate, device): of an estate with a keeper, a manager, and an administrator of the region."""
+    with transaction(database) as session:
+        estate = make.estate(session)
+        region = make.region(session)
+        for name, held in (("Keeper", HeldRole.KEEPER), ("Manager", HeldRole.ESTATE_MANAGER)):
+            make.role(session, make.person(session, name=name), held, estate=estate)
+        make.role(session, make.person(session, name="Region"), HeldRole.ADMINISTRATOR, region=region)
+        device = make.device(session, of=estate, pads_expire_on=TODAY + timedelta(days=90))
+        return estate.id, device.id
+
+
+def fit_pads(database: Database, device_id: int, *, expires_on: date, at: datetime) -> None:
+    """New pads in place of the old ones."""
+    with transaction(database) as session:
+        device = session.get_one(Device, device_id)
+        session.refresh(device, ["consumables"])
+        new = ConsumableIn(kind=ConsumableKind.PADS, expires_on=expires_on)
+        replace_consumable(session, make.ADMINISTRATOR, device, new, at=at)
+
+
+def test_each_threshold_is_told_once_and_climbs_while_nothing_happens(
+    database: Database, cast: tuple[int, int]
+) -> None:
+    for day in range(112):
+        run(database, MORNING + timedelta(days=day))
+        run(database, MORNING + timedelta(days=day, hours=3))
+
+    told: dict[str, list[int]] = {}
+    for name, day, _ in letters(database):
+        told.setdefault(name, []).append((TODAY + timedelta(days=90) - day).days)
+    assert told == {
+        "Keeper": [90, 60, 30, 7, 0, -7, -14, -21],
+        "Manager": [7, 0, -7, -14, -21],
+        "Region": [-7, -14, -21],
+    }
+
+
+def test_nobody_hears_of_pads_that_were_replaced_in_time(database: Database, cast: tuple[int, int]) -> None:
+    _, device_id = cast
+    run(database, MORNING)
+    fit_pads(database, device_id, expires_on=date(2029, 9, 1), at=MORNING)
+
+    for day in range(1, 120):
+        run(database, MORNING + timedelta(days=day))
+
+    assert [name for name, _, _ in letters(database)] == ["Keeper"]
+    with reads(database) as session:
+        assert session.scalars(select(Reminder.closed_at)).one() is not None
+
+
+def test_whoever_was_not_there_for_months_hears_once(database: Database, cast: tuple[int, int]) -> None:
+    run(database, MORNING + timedelta(days=85))
+
+    assert [name for name, _, _ in letters(database)] == ["Keeper", "Manager"]
+    with reads(database) as session:
+        assert session.scalars(select(Reminder.threshold_days)).all() == [7]
+
+
+def test_all_that_a_person_hears_in_a_day_is_one_message(database: Database, cast: tuple[int, int]) -> None:
+    estate_id, _ = cast
+    with transaction(database) as session:
+        estate = session.get_one(Estate, estate_id)
+        for place in ("大堂", "泳池"):
+            make.device(session, of=estate, place_zh=place, pads_expire_on=TODAY + timedelta(days=3))
+    run(database, MORNING)
+
+    by_person = {name: text for name, _, text in letters(database)}
+    assert sorted(by_person) == ["Keeper", "Manager"]
+    assert len(letters(database)) == 2
+    assert by_person["Keeper"].startswith("AED：3项待办。")
+    assert by_person["Manager"].startswith("AED：2项待办。")
+    assert "大堂：更换电极片（2026-09-25前）" in by_person["Manager"]
+
+
+def test_nobody_is_woken(database: Database, cast: tuple[int, int]) -> None:
+    night = datetime(2026, 9, 22, 18, 0, tzinfo=UTC)  # 02:00 on the 23rd
+
+    told = run(database, night)
+
+    assert letters(database) == []
+    assert told.not_now == 1
+    run(database, datetime(2026, 9, 23, 0, 0, tzinfo=UTC))
+    assert [(name, day) for name, day, _ in letters(database)] == [("Keeper", date(2026, 9, 23))]
+
+
+def test_a_day_begins_where_the_device_is(database: Database) -> None:
+    """At 20:00 UTC it is tomorrow in China: 7 days are left there, 8 in Lisbon."""
+    with transaction(database) as session:
+        for code, zone in (("CN-33", "Asia/Shanghai"), ("PT-11", "Europe/Lisbon")):
+            make.region(session, code, time_zone=zone)
+            make.device(session, of=make.estate(session, in_region=code), pads_expire_on=date(2026, 9, 30))
+    jobs.remind_of_expiry(database, datetime(2026, 9, 22, 20, 0, tzinfo=UTC), by=BY)
+
+    with reads(database) as session:
+        found = session.execute(
+            select(Reminder.threshold_days, Estate.time_zone)
+            .join(Device, Device.id == Reminder.device_id)
+            .join(Estate, Estate.id == Device.estate_id)
+            .order_by(Reminder.threshold_days)
+        ).all()
+    assert [days for days, _ in found] == [7, 30]
+
+
+def test_devices_that_nobody_here_answers_for_remind_nobody(database: Database) -> None:
+    with transaction(database) as session:
+        make.device(session, pads_expire_on=TODAY)  # of a list: neither keeper nor estate
+        estate = make.estate(session)
+        gone = make.device(session, of=estate, pads_expire_on=TODAY)
+        device_actions.withdraw_device(session, make.ADMINISTRATOR, gone.id, version=gone.version, at=MORNING)
+
+    assert jobs.remind_of_expiry(database, MORNING, by=BY) == 0
+
+
+def test_where_nobody_can_be_told_the_run_says_so(database: Database) -> None:
+    with transaction(database) as session:
+        make.device(session, of=make.estate(session), pads_expire_on=TODAY)
+
+    told = run(database, MORNING)
+
+    assert (told.messages, told.nobody) == (0, 1)
+
+
+def test_a_level_without_anybody_is_passed_over(database: Database) -> None:
+    with transaction(database) as session:
+        estate = make.estate(session)
+        make.role(
+            session, make.person(session, name="Region"), HeldRole.ADMINISTRATOR, region=make.region(session)
+        )
+        make.device(session, of=estate, pads_expire_on=TODAY + timedelta(days=60))
+    run(database, MORNING)
+
+    assert [name for name, _, _ in letters(database)] == ["Region"]
+
+
+def answered(database: Database, name: str, said: Answer, *, at: datetime) -> None:
+    """As by a tap on the link of that person's latest message."""
+    with reads(database) as session:
+        text = session.scalars(
+            select(Outgoing.text_en)
+            .join(Person, Person.id == Outgoing.person_id)
+            .where(Person.name == name)
+            .order_by(Outgoing.id.desc())
+        ).first()
+    assert text is not None
+    key = make.key_in(text)
+    with transaction(database) as session:
+        for told in reminding.told_by(session, key, at=at):
+            reminding.answer(session, key, reminder_id=told.reminder_id, said=said, at=at)
+
+
+def test_not_me_goes_one_level_up_at_once_and_leaves_the_first_alone(
+    database: Database, cast: tuple[int, int]
+) -> None:
+    run(database, MORNING)
+    answered(database, "Keeper", Answer.NOT_ME, at=MORNING)
+    run(database, MORNING + timedelta(hours=1))
+    run(database, MORNING + timedelta(days=30))
+
+    assert [(name, day) for name, day, _ in letters(database)] == [
+        ("Keeper", TODAY),
+        ("Manager", TODAY),
+        ("Manager", TODAY + timedelta(days=30)),
+    ]
+
+
+def test_later_gives_a_week_but_not_over_the_last_day(database: Database, cast: tuple[int, int]) -> None:
+    at = MORNING + timedelta(days=83)  # 7 days left
+    run(database, at)
+    answered(database, "Keeper", Answer.LATER, at=at + timedelta(days=2))
+    run(database, at + timedelta(days=7))
+
+    assert [name for name, _, _ in letters(database)] == ["Keeper", "Manager", "Keeper", "Manager"]
+
+
+def test_done_keeps_it_from_climbing_for_a_week_and_no_longer(
+    database: Database, cast: tuple[int, int]
+) -> None:
+    at = MORNING + timedelta(days=90)
+    run(database, at)
+    answered(database, "Keeper", Answer.DONE, at=at + timedelta(days=1))
+    run(database, at + timedelta(days=7))
+    assert [name for name, _, _ in letters(database)][2:] == ["Keeper"]
+
+    run(database, at + timedelta(days=14))
+    assert [name for name, _, _ in letters(database)][3:] == ["Keeper", "Manager", "Region"]
+
+
+def test_checks_are_reminded_of_a_week_before_and_after(database: Database, cast: tuple[int, int]) -> None:
+    """It was checked on the 21st of September: again by the 21st of October."""
+    for day in range(45):
+        jobs.remind_of_checks(database, MORNING + timedelta(days=day), by=BY)
+
+    with reads(database) as session:
+        found = session.execute(
+            select(Reminder.due_on, Reminder.threshold_days)
+            .where(Reminder.matter == Matter.CHECK)
+            .order_by(Reminder.id)
+        ).all()
+    assert [tuple(each) for each in found] == [
+        (date(2026, 10, 21), 7),
+        (date(2026, 10, 21), 0),
+        (date(2026, 10, 21), -7),
+        (date(2026, 10, 21), -14),
+    ]

@@ -1,0 +1,175 @@
+"""What was told and what comes back, over HTTP and on the command line; each as they want to hear it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.models import Person
+from aed.accounts.rules.roles import HeldRole
+from aed.db import Database, reads, transaction
+from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
+from aed.notifications.models import Outgoing
+from aed.notifications.rules import Channel
+from aed.registry.models import Estate
+from aed.settings import Reminding, Settings
+from aed.upkeep import jobs
+from aed.upkeep.actions.reminding import prefer
+from aed.upkeep.rules.reminders import Hours
+from tests import make
+from tests.accounts.everyone import signed_in
+from tests.registry.conftest import Desk
+
+BY = Reminding()
+PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+def told_today(session: Session) -> tuple[Estate, Person, str, int]:
+    """An estate, its keeper, the key of what the keeper was told today, and the reminder in it."""
+    estate, today = make.estate(session), clock.now().date()
+    device = make.device(session, of=estate, audience="estate", place_zh="<大堂>", pads_expire_on=today)
+    keeper = make.person(session, name="Keeper")
+    make.role(session, keeper, HeldRole.KEEPER, estate=estate)
+    key, reminder_id = make.reminded(session, keeper, device, at=clock.now())
+    session.commit()
+    return estate, keeper, key, reminder_id
+
+
+def test_one_tap_answers_a_message_and_opening_it_answers_nothing(session: Session, nobody: Desk) -> None:
+    _, _, key, reminder_id = told_today(session)
+    path = f"/v1/reminders/told/{key}"
+    assert nobody.get("/v1/reminders/told/no-such-key").status_code == 404
+    assert nobody.put(f"/v1/reminders/told/no-such-key/{reminder_id}", {"answer": "done"}).status_code == 404
+
+    assert [each["answer"] for each in nobody.get(path).json()["reminders"]] == [None]
+    assert nobody.put(f"{path}/{reminder_id}", {"answer": "perhaps"}).status_code == 422
+    assert nobody.put(f"{path}/{reminder_id + 1}", {"answer": "done"}).status_code == 404
+    answered = nobody.put(f"{path}/{reminder_id}", {"answer": "not_me"})
+
+    assert answered.status_code == 200
+    assert answered.json()["said_zh"] == "将转告上一级负责人。"
+    assert [each["answer"] for each in nobody.get(path).json()["reminders"]] == ["not_me"]
+    nobody.put(f"{path}/{reminder_id}", {"answer": "done"})
+    assert [each["answer"] for each in nobody.get(path).json()["reminders"]] == ["done"]
+
+
+def test_behind_the_link_is_a_page_in_both_languages_that_runs_nothing_foreign(
+    session: Session, client: TestClient
+) -> None:
+    *_, key, reminder_id = told_today(session)
+
+    page = client.get(f"/v1/reminders/told/{key}", headers=PAGE)
+    gone = client.get("/v1/reminders/told/no-such-key", headers=PAGE)
+
+    assert (page.status_code, gone.status_code) == (200, 404)
+    assert page.headers["content-type"].startswith("text/html")
+    assert "&lt;大堂&gt;" in page.text
+    assert "<大堂>" not in page.text
+    assert "更换电极片" in page.text
+    assert "replace pads" in page.text
+    assert re.findall(r'<button value="(\w+)"', page.text) == ["done", "not_me", "later"]
+    assert f'data-id="{reminder_id}"' in page.text
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "'unsafe" not in policy
+    nonce = re.search(r"script-src 'nonce-([^']+)'", policy)
+    assert nonce is not None
+    assert f'<script nonce="{nonce[1]}">' in page.text
+    assert page.headers["referrer-policy"] == "no-referrer"
+    assert "链接已失效" in gone.text
+
+
+def test_an_estate_reads_what_its_people_were_told_and_no_stranger_does(
+    session: Session, nobody: Desk, office: Desk, desk_of: Callable[..., Desk]
+) -> None:
+    estate, _, key, reminder_id = told_today(session)
+    other = make.estate(session, around=make.east_of(make.PATIENT, metres=2_000))
+    session.commit()
+    nobody.put(f"/v1/reminders/told/{key}/{reminder_id}", {"answer": "later"})
+
+    assert nobody.get("/v1/reminders").json()["reminders"] == []
+    assert desk_of(other).get("/v1/reminders").json()["reminders"] == []
+    (listed,) = desk_of(estate).get("/v1/reminders?region=CN-33").json()["reminders"]
+    assert (listed["id"], listed["matter"], listed["threshold_days"]) == (reminder_id, "pads", 0)
+    assert [(one["level"], one["answer"]) for one in listed["told"]] == [("keeper", "later")]
+    assert "Keeper" not in str(listed)
+    assert office.get(f"/v1/reminders?estate_id={other.id}").json()["reminders"] == []
+
+
+def test_the_key_of_a_message_is_in_no_log(
+    session: Session,
+    client_on: Callable[[Settings], TestClient],
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    *_, key, _ = told_today(session)
+    client = client_on(settings.model_copy(update={"access_log": True}))
+    capsys.readouterr()
+    assert client.get(f"/v1/reminders/told/{key}").status_code == 200
+
+    logged = "".join(capsys.readouterr())
+    assert "/v1/reminders/told/…" in logged
+    assert key not in logged
+
+
+def test_everyone_says_for_themselves_when_they_are_reminded(session: Session, client: TestClient) -> None:
+    _, keeper, *_ = told_today(session)
+    headers = signed_in(session, keeper)
+    session.commit()
+    path, given = "/v1/reminders/preferences", {"from_hour": 9, "until_hour": 18, "days_before": 30}
+    unset = client.get(path, headers=headers).json()
+
+    assert set(unset.values()) == {None}
+    assert client.get(path).status_code == 401
+    assert client.put(path, json=given, headers=headers).json() == given
+    assert client.get(path, headers=headers).json() == given
+    for wrong in ({"from_hour": 9}, {"from_hour": 18, "until_hour": 9}, {"days_before": -1}):
+        assert client.put(path, json=wrong, headers=headers).status_code == 422, wrong
+    assert client.put(path, json={}, headers=headers).json() == unset
+
+
+def test_who_wants_to_hear_late_and_in_the_evening_does(database: Database) -> None:
+    """Pads that expire on the 22nd of December: 90 days before nobody hears, 30 days before at six."""
+    with transaction(database) as session:
+        estate = make.estate(session)
+        keeper = make.person(session, name="Keeper")
+        make.role(session, keeper, HeldRole.KEEPER, estate=estate)
+        make.device(session, of=estate, pads_expire_on=date(2026, 12, 21))
+        prefer(session, keeper.id, hours=Hours(18, 20), days_before=30)
+    heard = []
+    for day in (date(2026, 9, 22), date(2026, 11, 21)):
+        for hour in (8, 12, 18, 19):
+            at = datetime(day.year, day.month, day.day, hour, tzinfo=UTC) - timedelta(hours=8)
+            jobs.remind_of_expiry(database, at, by=BY)
+            told = jobs.send_reminders(database, at, by=BY, public_url=None)
+            heard += [(day, hour)] * told.messages
+
+    assert heard == [(date(2026, 11, 21), 18)]
+
+
+def test_whoever_has_an_endpoint_is_told_there_and_needs_no_number(database: Database) -> None:
+    at = datetime(2026, 9, 22, 2, tzinfo=UTC)
+    with transaction(database) as session:
+        estate = make.estate(session)
+        keeper = make.person(session, name="Keeper", language="en")
+        make.role(session, keeper, HeldRole.KEEPER, estate=estate)
+        make.device(session, of=estate, pads_expire_on=date(2026, 9, 22))
+        given = EndpointGiven(
+            name="keeper-mail", channel=Channel.EMAIL, address="k@example.org", person_id=keeper.id
+        )
+        put_endpoint(session, make.ADMINISTRATOR, given, at=at)
+        keeper.phone = None
+    jobs.remind_of_expiry(database, at, by=BY)
+    jobs.send_reminders(database, at, by=BY, public_url=None)
+
+    with reads(database) as session:
+        (letter,) = session.scalars(select(Outgoing)).all()
+    assert (letter.channel, letter.recipient) == (Channel.EMAIL, "k@example.org")
+    assert letter.subject_en == "AED: 1 thing is due"

@@ -1,0 +1,95 @@
+"""Workers as processes that can be killed, with a job that has something to tell."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from aed import clock, schedule
+from aed.accounts.rules.message import Message
+from aed.accounts.rules.person import Channel, Language
+from aed.db import Database, transaction
+from aed.logs import set_up_logs
+from aed.notifications.actions import put
+from aed.settings import Settings
+from aed.work.jobs import Job, Now
+from aed.work.rules import Counts, every
+
+AT_A_TIME: Final = 25
+_FORKING = multiprocessing.get_context("forkserver")
+_FORKING.set_forkserver_preload(["tests.work.processes"])
+
+
+def make_matters(session: Session, people: list[int], count: int) -> None:
+    """What is to be told, each to one person: a table of the test's own."""
+    session.execute(text("CREATE TABLE matters (id INTEGER PRIMARY KEY, person_id BIGINT, told INTEGER)"))
+    session.execute(
+        text("INSERT INTO matters (id, person_id, told) VALUES (:id, :person_id, 0)"),
+        [{"id": number, "person_id": people[number % len(people)]} for number in range(count)],
+    )
+
+
+def tell_matters(database: Database, _settings: Settings, now: Now) -> Counts:
+    """A sweep as the real ones are: what was found and what is told of it are one transaction."""
+    with transaction(database) as session:
+        found = session.execute(
+            text("SELECT id, person_id FROM matters WHERE told = 0 ORDER BY id LIMIT :most"),
+            {"most": AT_A_TIME},
+        ).all()
+        for row in found:
+            session.execute(text("UPDATE matters SET told = told + 1 WHERE id = :id"), {"id": row.id})
+            message = Message(
+                person_id=row.person_id,
+                channel=Channel.SMS,
+                phone=f"+86138{row.person_id:08}",
+                language=Language.EN,
+                text_en=str(row.id),
+                text_zh=str(row.id),
+            )
+            put(session, message, now())
+            time.sleep(0.002)  # so that a kill finds it in the middle
+    return {"told": len(found)}
+
+
+SWEEP: Final = Job("sweep", every(seconds=0.5), tell_matters, "Tells the matters of the test")
+
+
+def settings_of(url: str, gateway: str, *, lease_seconds: int = 2) -> Settings:
+    return Settings.model_validate(
+        {
+            "database_url": url,
+            "sms": {"url": gateway},
+            "notify_allow_private": True,
+            "worker_lease_seconds": lease_seconds,
+            "log_format": "json",
+            "threads": 4,
+        }
+    )
+
+
+def _work(settings: Settings, off: timedelta, log: Path) -> None:
+    written = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(written, 1)
+    os.dup2(written, 2)
+    sys.stderr.flush()
+    true_now: Callable[[], object] = clock.now
+    clock.now = lambda: true_now() + off  # type: ignore[operator,assignment] # this machine's clock is wrong
+    set_up_logs(settings)
+    schedule.work_until_told_to_stop(settings, [SWEEP])
+
+
+def start_worker(settings: Settings, log: Path, *, off: timedelta = timedelta()) -> BaseProcess:
+    """A worker as a process of its own, whose machine's clock is `off`."""
+    process = _FORKING.Process(target=_work, args=(settings, off, log), daemon=True)
+    process.start()
+    return process

@@ -1,0 +1,205 @@
+"""The worker is killed at random, stopped for a while, robbed of its database: nothing is lost.
+
+KILLS=200 kills so often; `make soak` does.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, text
+
+from aed.cli.server import bring_up_to_date
+from aed.db import Database, open_database, transaction
+from aed.notifications.models import Outgoing
+from aed.settings import Settings
+from aed.work.models import JobRun, Lease
+from tests import make
+from tests.notifications.sinks import Posted, Reply, receiving
+from tests.throwaway_postgres import Server, throwaway_server
+from tests.work.processes import make_matters, settings_of, start_worker
+
+KILLS = int(os.environ.get("KILLS", "10"))
+MATTERS = 30 * KILLS
+PEOPLE = 20
+FIVE_MINUTES = timedelta(minutes=5)
+LEASE_SECONDS = 2
+
+
+@dataclass
+class Phone:
+    """Everybody's telephone: it shows a message once, however often it comes."""
+
+    came: Counter[str] = field(default_factory=Counter)
+    """By key."""
+    shown: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """The matters that a number was shown, in order."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, posted: Posted) -> Reply:
+        said = posted.json
+        time.sleep(
+            0.02
+        )  # as a gateway takes its time: a kill finds messages that were taken and not recorded
+        with self._lock:
+            self.came[said["id"]] += 1
+            if self.came[said["id"]] == 1:
+                self.shown[said["to"]].append(int(said["text"]))
+        return 200, b"{}", {}
+
+    @property
+    def matters(self) -> list[int]:
+        return sorted(matter for each in list(self.shown.values()) for matter in list(each))
+
+
+@dataclass
+class World:
+    url: str
+    database: Database
+    server: Server | None
+
+
+@pytest.fixture(params=("spatialite", "postgis"))
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """A database of its own, PostgreSQL with a server that can be restarted."""
+    if request.param == "spatialite":
+        url = f"sqlite:///{tmp_path}/aed.sqlite"
+        database = open_database(Settings(database_url=url))
+        bring_up_to_date(database)
+        yield World(url, database, None)
+        database.close()
+        return
+    with throwaway_server() as server:
+        database = open_database(Settings(database_url=server.url))
+        bring_up_to_date(database)
+        yield World(server.url, database, server)
+        database.close()
+
+
+def eventually(is_so: Callable[[], bool], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def end(process: BaseProcess) -> None:
+    process.kill()
+    process.join()
+
+
+def test_whatever_is_killed_every_matter_is_told_once_and_in_order(world: World, tmp_path: Path) -> None:
+    """Two workers, one with a clock that is five minutes off; one of them is killed again and again."""
+    seed = int(os.environ.get("SEED", random.randrange(1_000_000)))
+    chance = random.Random(seed)
+    with transaction(world.database) as session:
+        people = [make.person(session).id for _ in range(PEOPLE)]
+        make_matters(session, people, MATTERS)
+    phone, log = Phone(), tmp_path / "workers.log"
+    with receiving(phone) as sink:
+        settings = settings_of(world.url, sink.url(), lease_seconds=LEASE_SECONDS)
+        clocks = (timedelta(), chance.choice([FIVE_MINUTES, -FIVE_MINUTES]))
+        workers = [start_worker(settings, log, off=off) for off in clocks]
+        kills = stops = restarts = 0
+        try:
+            assert eventually(lambda: bool(phone.came), 60), log.read_text()
+            while kills < KILLS:
+                time.sleep(chance.uniform(0.05, 0.8))
+                number = chance.randrange(2)
+                what = chance.random()
+                if what < 0.15 and world.server is not None:
+                    world.server.stop()
+                    time.sleep(chance.uniform(0, 1))
+                    world.server.start()
+                    restarts += 1
+                elif what < 0.35:  # as a machine that was asleep: it wakes when another has taken over
+                    _signal(workers[number], signal.SIGSTOP)
+                    time.sleep(LEASE_SECONDS + chance.uniform(0.5, 1.5))
+                    _signal(workers[number], signal.SIGCONT)
+                    stops += 1
+                else:
+                    end(workers[number])
+                    workers[number] = start_worker(settings, log, off=clocks[number])
+                    kills += 1
+            if world.server is not None and not restarts:
+                world.server.stop()
+                world.server.start()
+                restarts = 1
+            told = eventually(lambda: len(phone.matters) >= MATTERS, 90 + 2 * KILLS)
+            done = told and eventually(lambda: _waiting(world.database) == 0, 60)
+        finally:
+            for worker in workers:
+                end(worker)
+    said = f"seed {seed}; the end of the log: {log.read_text()[-3000:]}"
+    assert told, f"{MATTERS - len(phone.matters)} were lost; {said}"
+    assert done, said
+    assert phone.matters == list(range(MATTERS)), f"told under two keys; {said}"
+    for shown in phone.shown.values():
+        assert shown == sorted(shown), f"out of order; {said}"
+    with transaction(world.database) as session:
+        assert session.scalar(text("SELECT count(*) FROM matters WHERE told <> 1")) == 0, said
+        assert session.scalar(select(func.count()).select_from(Outgoing)) == MATTERS
+        moments = select(JobRun.due_at).group_by(JobRun.job, JobRun.due_at).having(func.count() > 1)
+        assert session.scalars(moments).all() == []
+    again = sum(phone.came.values()) - len(phone.came)
+    sys.stderr.write(
+        f"{MATTERS} messages, {kills} kills, {stops} stops, {restarts} restarts: each told once; "
+        f"{again} came a second time with the same key, and were known by it\n"
+    )
+    assert again <= 20 * (kills + stops + restarts), said
+
+
+def _signal(process: BaseProcess, number: int) -> None:
+    assert process.pid is not None
+    os.kill(process.pid, number)
+
+
+def _waiting(database: Database) -> int:
+    with database.reading() as session:
+        waiting = select(func.count()).select_from(Outgoing).where(Outgoing.sent_at.is_(None))
+        return session.scalar(waiting) or 0
+
+
+def test_of_two_workers_one_acts_and_the_other_follows_within_the_lease(world: World, tmp_path: Path) -> None:
+    """Whatever their clocks say: one five minutes ahead takes the lease no earlier."""
+    with receiving(Phone()) as sink:
+        settings = settings_of(world.url, sink.url(), lease_seconds=LEASE_SECONDS)
+        with transaction(world.database) as session:
+            make_matters(session, [make.person(session).id], 1)
+        first = start_worker(settings, tmp_path / "first.log")
+        workers = [first]
+        try:
+            assert eventually(lambda: _holder(world.database) is not None, 60)
+            holder = _holder(world.database)
+            workers.append(start_worker(settings, tmp_path / "second.log", off=FIVE_MINUTES))
+            held_until = time.monotonic() + 2 * LEASE_SECONDS
+            while time.monotonic() < held_until:
+                assert _holder(world.database) == holder
+                time.sleep(0.1)
+            end(first)
+            killed_at = time.monotonic()
+            assert eventually(lambda: _holder(world.database) != holder, 30)
+            took_seconds = time.monotonic() - killed_at
+        finally:
+            for worker in workers:
+                end(worker)
+    assert took_seconds < 3 * LEASE_SECONDS + 2, took_seconds
+
+
+def _holder(database: Database) -> str | None:
+    with database.reading() as session:
+        return session.scalar(select(Lease.holder))
