@@ -23,9 +23,9 @@ from aed.responders.models import Certificate, Responder
 from aed.training.actions import results
 from aed.training.models import TrainingSession
 from aed.training.rules.enrolment import AttendanceState, MarkedBy
-from aed.verification.models import PersonPair
 from aed.upkeep.actions import calendars
 from aed.upkeep.schemas.due import CalendarIn
+from aed.verification.models import PersonPair
 from tests import make
 from tests.make import NOW, PATIENT, east_of
 

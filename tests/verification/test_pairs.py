@@ -387,7 +387,7 @@ def test_what_there_is_once_of_a_person_stays_where_both_have_it(session: Sessio
     for pair in found:
         decide_pair(session, ADMINISTRATOR, pair.id, PairDecision.SAME, keep_id=one.id, at=NOW)
 
-    owners = dict(session.execute(select(CalendarAddress.id, CalendarAddress.person_id)).tuples())
+    owners = {row.id: row.person_id for row in session.scalars(select(CalendarAddress))}
     assert [owners[each] for each in addresses] == [one.id, other.id]
     assert owners[only] == third.id
     assert set(consents_in_force(session, one.id)) == {ConsentKind.BEING_CALLED}
