@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.actions import accounts
 from aed.accounts.actions.sign_in import account_keys
 from aed.accounts.actions.tokens import key_hash
-from aed.accounts.models import Person, RoleGrant, SignIn, SignInCode, SignInTries
+from aed.accounts.models import Identity, Person, RoleGrant, SignIn, SignInCode, SignInTries
 from aed.accounts.rules import Viewer
 from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Channel, Language
@@ -25,6 +25,8 @@ from aed.responders.models import Certificate
 from aed.sealing import ring_of
 from aed.training.actions import results
 from aed.training.rules.enrolment import AttendanceState, MarkedBy
+from aed.verification.models import CertificateCheck, IssuerEntry, PersonPair
+from aed.verification.rules.checking import CheckState
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 
@@ -40,6 +42,7 @@ TELLING: Final = ("欧阳娜", "Ouyangnana", OLD_NAME, "13900139123", "139001391
 def somebody(session: Session) -> Person:
     """She has an account, was renamed and renumbered, offers to help, keeps a device, learnt, passed, taught,
     waits for a course, decided a question, stands in lists as a keeper, got messages, is signed in."""
+    earlier = make.person(session)
     person = make.person(session, name=OLD_NAME, phone=OLD_PHONE, password="four words are enough")
     accounts.amend_person(
         session,
@@ -76,10 +79,52 @@ def somebody(session: Session) -> Person:
     session.add(SignInCode(account_key=key, code_hash="h", expires_at=NOW, tries=0))
     session.add(SignInTries(what=f"code:account:3600:{key}", since=NOW, count=1))
     session.add(SignInTries(what="code:account:3600:another", since=NOW, count=1))
+    _told_by_others(session, person, earlier)
     made = make.role(session, make.person(session), HeldRole.RESIDENT, estate=estate)
     made.granted_by = f"person:{person.id}"
     session.flush()
     return person
+
+
+def _told_by_others(session: Session, person: Person, earlier: Person) -> None:
+    """A provider knows her, her certificate stands in a roster, and she may be one with others."""
+    session.add(
+        Identity(
+            provider="https://id.example",
+            subject="Ouyangnana",
+            person_id=person.id,
+            linked_at=NOW,
+            linked_by="phone_number",
+        )
+    )
+    certificate = certificate_of(session)
+    moments = {"first_read_at": NOW, "read_at": NOW, "changed_at": NOW}
+    session.add(
+        IssuerEntry(
+            issuer_id=certificate.issuer_id,
+            number=certificate.number,
+            name=NAME,
+            phone=PHONE,
+            course="CPR",
+            kind=certificate.kind,
+            valid_until=certificate.valid_until,
+            is_revoked=False,
+            **moments,
+        )
+    )
+    session.add(
+        CertificateCheck(
+            certificate_id=certificate.id,
+            issuer_id=certificate.issuer_id,
+            state=CheckState.WAITING,
+            said=f"Nobody knows {NAME}.",
+            changed_at=NOW,
+        )
+    )
+    later = make.person(session)
+    for one, other in ((earlier, person), (person, later)):
+        session.add(PersonPair(first_id=one.id, second_id=other.id, score=0.9, reasons=[NAME], found_at=NOW))
+    session.flush()
 
 
 def _told_by_lists(session: Session, kept: Device) -> None:

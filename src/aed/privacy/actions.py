@@ -17,7 +17,7 @@ from aed.accounts.rules import Role, Scope, Viewer
 from aed.accounts.rules.person import Channel, Language
 from aed.errors import Conflict, NotAllowed, NotSignedIn
 from aed.interchange.models import SourceRecord
-from aed.privacy.queries import keys_of_rows, table_of, told_by_lists
+from aed.privacy.queries import entries_of, keys_of_rows, table_of, told_by_lists
 from aed.privacy.rules import HELD, MASKED, Erasure, Held, masked_number
 from aed.registry.actions.record import record_amendment
 from aed.registry.models import Change, Device
@@ -52,7 +52,7 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
     2. What lists and questions say of the person as a keeper is taken out of them.
     3. Every table as `rules.HELD` says, and the same of what the history kept of it.
     4. Codes and counts of signing in, which are kept under the number.
-    5. Of the name a mask stays.
+    5. Of the name a mask stays. Of somebody who was entered twice both entries are erased.
 
     Raises what `of_the_person` raises.
     """
@@ -63,8 +63,12 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
     _leave_rosters(session, office, person_id, at=at)
     consents.leave(session, office, person, at=at)
     _give_back(session, office, person_id, at=at)
-    _out_of_lists(session, person)
-    _forget_sign_ins(session, person)
+    entries = session.scalars(
+        select(Person).where(Person.id.in_(entries_of(person_id)))  # visibility: the person's own
+    ).all()
+    for entry in entries:
+        _out_of_lists(session, entry)
+        _forget_sign_ins(session, entry)
     session.flush()
     for held in HELD:
         if held.erasure is Erasure.DELETED:
@@ -75,10 +79,12 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
             _blank(session, held, person_id)
     _blank_history(session, person_id)
     session.expire_all()
-    person.name = masked(person.name)
-    person.phone, person.erased_at = None, at
-    person.language, person.channel = Language.ZH, Channel.SMS
-    session.add(PersonChange(person_id=person_id, at=at, who=who.name, fields={"erased": [None, "all"]}))
+    for entry in entries:
+        entry.name = masked(entry.name)
+        entry.phone, entry.erased_at = None, at
+        entry.language, entry.channel = Language.ZH, Channel.SMS
+        fields = {"erased": [None, "all"]}
+        session.add(PersonChange(person_id=entry.id, at=at, who=who.name, fields=fields))
     session.flush()
     return True
 
@@ -182,6 +188,8 @@ def _blank_changes(session: Session, held: Held, row_id: int) -> None:
 def _blank_history(session: Session, person_id: int) -> None:
     """Who changed which field of the person, and when; not from what to what."""
     # visibility: the person's own
-    for change in session.scalars(select(PersonChange).where(PersonChange.person_id == person_id)):
+    for change in session.scalars(
+        select(PersonChange).where(PersonChange.person_id.in_(entries_of(person_id)))
+    ):
         change.fields = {name: [None, None] for name in change.fields}
     session.flush()

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from geoalchemy2 import WKBElement
-from sqlalchemy import JSON, Column, ColumnElement, Select, Text, cast, select, type_coerce
+from sqlalchemy import JSON, Column, ColumnElement, Select, Text, cast, or_, select, tuple_, type_coerce
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.orm import Session
 
@@ -44,11 +44,27 @@ def keys_of_rows(held: Held, person_id: int) -> Select[tuple[Any]]:
     return select(key).where(_is_theirs(held, person_id))
 
 
+def entries_of(person_id: int) -> Select[int]:
+    """The ids of the person's entries: their own, and those that somebody said are the same person.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    return select(Person.id).where(or_(Person.id == person_id, Person.joined_into_id == person_id))
+
+
 def _is_theirs(held: Held, person_id: int) -> ColumnElement[bool]:
-    by = table_of(held.table).c[held.by]
+    table = table_of(held.table)
+    by = table.c[held.by]
     if held.through is None:
-        return by == person_id
+        return by.in_(entries_of(person_id))
     (through,) = [each for each in HELD if each.table == held.through]
+    if held.same:
+        other = table_of(held.through)
+        (key,) = other.primary_key.columns
+        of_theirs = select(*(other.c[name] for name in held.same)).where(
+            key.in_(keys_of_rows(through, person_id))
+        )
+        return tuple_(*(table.c[name] for name in held.same)).in_(of_theirs)
     return by.in_(keys_of_rows(through, person_id))
 
 

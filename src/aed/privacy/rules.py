@@ -34,6 +34,8 @@ class Held:
     through: str | None = None
     blank: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """What these columns hold afterwards; `MASKED`: the beginning of what they held."""
+    same: tuple[str, ...] = ()
+    """Where nothing refers to anything: what the row and a row of `through` have in common."""
     hidden: tuple[str, ...] = ()
     """What nobody is shown: hashes of secrets."""
     shown: tuple[str, ...] | None = None
@@ -45,6 +47,9 @@ MASKED: Final = object()
 HELD: Final = (
     Held("people", "id", Erasure.BLANKED, "who it was that the history tells of"),
     Held("accounts", "person_id", Erasure.DELETED, "signing in", hidden=("password_hash",)),
+    Held("identities", "person_id", Erasure.DELETED, "signing in by an identity provider"),
+    Held("person_pairs", "first_id", Erasure.DELETED, "whether two entries are one person"),
+    Held("person_pairs", "second_id", Erasure.DELETED, "whether two entries are one person"),
     Held("sign_ins", "person_id", Erasure.DELETED, "being signed in", hidden=("key_hash",)),
     Held("person_changes", "person_id", Erasure.BLANKED, "who changed what of a person, and when"),
     Held("role_grants", "person_id", Erasure.KEPT, "who could do what, when"),
@@ -58,12 +63,27 @@ HELD: Final = (
     ),
     Held("responder_places", "responder_id", Erasure.DELETED, "being called", through="responders"),
     Held(
+        "issuer_entries",
+        "number",
+        Erasure.DELETED,
+        "what its issuer's roster says of a certificate; a later roster may bring it again",
+        through="certificates",
+        same=("issuer_id", "number"),
+    ),
+    Held(
+        "certificate_checks",
+        "certificate_id",
+        Erasure.DELETED,
+        "whether its issuer stands by a certificate",
+        through="certificates",
+    ),
+    Held(
         "certificates",
         "responder_id",
         Erasure.BLANKED,
         "what was awarded, counted",
         through="responders",
-        blank={"number": MASKED},
+        blank={"number": MASKED, "holder_id": None},
     ),
     Held("enrolments", "person_id", Erasure.KEPT, "who came to a training, counted"),
     Held(
@@ -95,8 +115,17 @@ HELD: Final = (
     ),
 )
 
-ALSO_THEIRS: Final = frozenset({("assessments", "certificate_id"), ("enrolments", "moved_to_id")})
-"""References between rows of one person, which are theirs by another column."""
+ALSO_THEIRS: Final = frozenset(
+    {
+        ("assessments", "certificate_id"),
+        ("enrolments", "moved_to_id"),
+        ("people", "joined_into_id"),
+        ("responders", "joined_into_id"),
+        ("person_pairs", "kept_id"),
+    }
+)
+"""References between rows of one person, which are theirs by another column. Somebody who was entered twice
+has both entries: see `queries.entries_of`."""
 
 DONE_BY: Final = (
     ("attendances", "marked_by"),
@@ -105,6 +134,7 @@ DONE_BY: Final = (
     ("consents", "given_by"),
     ("consents", "withdrawn_by"),
     ("person_changes", "who"),
+    ("person_pairs", "decided_by"),
     ("reviews", "decided_by"),
     ("role_grants", "granted_by"),
     ("role_grants", "revoked_by"),

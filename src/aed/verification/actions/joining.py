@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, select, update
+from sqlalchemy import Column, UniqueConstraint, and_, select, update
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from aed.accounts.actions.passwords import end_sign_ins
@@ -16,8 +19,9 @@ from aed.accounts.rules.phone import masked
 from aed.db import Table
 from aed.errors import Conflict
 from aed.registry.actions.record import flush, record_amendment
-from aed.responders.models import Certificate, Responder, ResponderPlace
-from aed.responders.rules import ResponderState
+from aed.responders.actions import consents
+from aed.responders.models import Certificate, Consent, Responder, ResponderPlace
+from aed.responders.rules import ConsentKind, ResponderState
 from aed.training.actions import enrolling
 from aed.training.models import Enrolment
 from aed.training.queries import sessions
@@ -35,7 +39,12 @@ STAYS: Final = frozenset(
 )
 """Columns that go on naming the entry that was joined."""
 BY_HAND: Final = frozenset(
-    {("accounts", "person_id"), ("role_grants", "person_id"), ("enrolments", "person_id")}
+    {
+        ("accounts", "person_id"),
+        ("role_grants", "person_id"),
+        ("enrolments", "person_id"),
+        ("consents", "person_id"),
+    }
 )
 """Where two rows may clash, see below. Every other column that names a person is given to the kept one."""
 
@@ -47,8 +56,11 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
        the other ends. Its number stands in the history, masked.
     2. Roles: each once. Enrolments: where both are on one roster, the earlier place remains, and the later is
        withdrawn, so that it goes to whoever waits.
-    3. Everything else that names the other names the kept one.
-    4. Somebody may be called once: of two entries of responders the kept person's remains, with the
+    3. Everything else that names the other names the kept one; what there can be once of a person, such as
+       a calendar's address, stays with the other's entry where the kept one has it too.
+    4. Consents: the own word counts more than a list's, and the last word most: whoever withdrew under
+       either entry is not called by the other.
+    5. Somebody may be called once: of two entries of responders the kept person's remains, with the
        certificates and places of both.
 
     Raises Conflict where one of them has been joined to somebody meanwhile. Whoever calls has seen to it that
@@ -66,17 +78,15 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
     _join_accounts(session, kept, other, fields, at=at)
     _join_roles(session, who, kept, other, at=at)
     _join_enrolments(session, who, kept, other, at=at)
+    withdrawn = _join_consents(session, who, kept, other, at=at)
     for each in _columns_that_name_people():
-        session.execute(
-            update(each.table)
-            .where(each == other.id)
-            .values({each.name: kept.id})
-            .execution_options(synchronize_session=False)
-        )
+        _hand_over(session, each, kept, other)
     other.joined_into_id = kept.id
     session.execute(  # who was joined to the other before is the kept one too
         update(Person).where(Person.joined_into_id == other.id).values(joined_into_id=kept.id)
     )
+    for kind in withdrawn:
+        consents.withdraw(session, who, kept.id, kind, at=at)
     _join_responders(session, who, kept, at=at)
     session.add_all(
         [
@@ -94,6 +104,42 @@ def _columns_that_name_people() -> Iterator[Column[Any]]:
             name = (found.name, key.parent.name)
             if key.column.table.name == "people" and name not in STAYS | BY_HAND:
                 yield key.parent
+
+
+def _hand_over(session: Session, column: Column[Any], kept: Person, other: Person) -> None:
+    """The rows that name the other name the kept one.
+
+    visibility: for whoever answers for both.
+    """
+    everything = update(column.table).values({column.name: kept.id})
+    everything = everything.execution_options(synchronize_session=False)
+    if not _is_once(column):
+        session.execute(everything.where(column == other.id))
+        return
+    table = column.table
+    assert isinstance(table, SqlTable)
+    keys = list(table.primary_key.columns)
+    for row in session.execute(select(*keys).where(column == other.id)).all():
+        this = and_(*(key == value for key, value in zip(keys, row, strict=True)))
+        with suppress(IntegrityError), session.begin_nested():
+            session.execute(everything.where(this))
+
+
+def _is_once(column: Column[Any]) -> bool:
+    """Whether the database holds some rows to one for each person."""
+    table = column.table
+    assert isinstance(table, SqlTable)
+    unique = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
+    return (
+        column.primary_key
+        or any(column.name in each.columns for each in unique)
+        or any(
+            column.name in str(expression)
+            for index in table.indexes
+            if index.unique
+            for expression in index.expressions
+        )
+    )
 
 
 def _join_accounts(
@@ -158,6 +204,34 @@ def _join_enrolments(session: Session, who: Viewer, kept: Person, other: Person,
         enrolment.person_id = kept.id
         record_amendment(session, who, enrolment, at=at)
         session.flush()
+
+
+def _join_consents(
+    session: Session, who: Viewer, kept: Person, other: Person, *, at: datetime
+) -> list[ConsentKind]:
+    """What the person withdrew under one entry and a word under the other still grants.
+
+    visibility: for whoever answers for both.
+    """
+    given = session.scalars(
+        select(Consent).where(Consent.person_id.in_((kept.id, other.id))).order_by(Consent.given_at)
+    ).all()
+    overruled = []
+    for kind in ConsentKind:
+        of_kind = [each for each in given if each.kind is kind]
+        standing = [each for each in of_kind if each.withdrawn_at is None]
+        last = max((each.withdrawn_at for each in of_kind if each.withdrawn_at is not None), default=None)
+        standing.sort(key=lambda each: (each.stated_by is None, each.given_at))
+        if standing and last is not None and (standing[-1].stated_by or standing[-1].given_at < last):
+            overruled.append(kind)
+            standing.append(standing[-1])
+        for each in standing[:-1]:
+            each.withdrawn_at, each.withdrawn_by = at, who.name
+    session.flush()
+    for each in given:
+        each.person_id = kept.id
+    session.flush()
+    return overruled
 
 
 def _join_responders(session: Session, who: Viewer, kept: Person, *, at: datetime) -> None:
