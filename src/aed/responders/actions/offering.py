@@ -96,8 +96,8 @@ def amend_offer(
     """What is given in `change` holds from now on: hours, places, a pause (null: it is over), consents (null:
     withdrawn). Without a `version` it is amended as it stands.
 
-    Raises NotFound where there is no offer, ChangedMeanwhile for one of another version, Conflict where so far
-    only a list speaks; a consent can be withdrawn all the same.
+    Raises NotFound where there is no offer, ChangedMeanwhile for one of another version, Conflict where so
+    far only a list speaks; a consent can be withdrawn all the same.
     """
     own_or_office(session, who, person_id)
     _one_at_a_time(session, person_id)
