@@ -16,6 +16,7 @@ from aed.accounts.rules.phone import masked
 from aed.db import Table
 from aed.errors import Conflict
 from aed.registry.actions.record import flush, record_amendment
+from aed.responders.actions import consents
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.rules import ResponderState
 from aed.training.actions import enrolling
@@ -47,7 +48,7 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
        the other ends. Its number stands in the history, masked.
     2. Roles: each once. Enrolments: where both are on one roster, the earlier place remains, and the later is
        withdrawn, so that it goes to whoever waits.
-    3. Everything else that names the other names the kept one.
+    3. Everything else that names the other names the kept one. Of consents one word counts, see there.
     4. Somebody may be called once: of two entries of responders the kept person's remains, with the
        certificates and places of both.
 
@@ -66,6 +67,7 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
     _join_accounts(session, kept, other, fields, at=at)
     _join_roles(session, who, kept, other, at=at)
     _join_enrolments(session, who, kept, other, at=at)
+    consents.join(session, who, kept.id, other.id, at=at)
     for each in _columns_that_name_people():
         session.execute(
             update(each.table)
