@@ -58,11 +58,12 @@ def test_keys_are_changed_in_the_environment(aed: Aed, monkeypatch: pytest.Monke
 
 
 def test_a_server_with_a_wrong_key_does_not_start(
-    session: Session, database_url: str, tmp_path: Path
+    run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make.person(session, phone="138 0013 8000")
-    session.commit()
-    wrong = {"AED_DATABASE_URL": database_url, "AED_ENCRYPTION_KEYS": new_key()}
+    monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/aed.sqlite")
+    run("db", "upgrade")
+    run("people", "add", "Wang", PHONE)
+    wrong = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/aed.sqlite", "AED_ENCRYPTION_KEYS": new_key()}
     said = process("serve", "--port", "0", cwd=tmp_path, **wrong)
     assert (said.returncode, "Traceback" in said.stderr) == (1, False)
     assert Key.of(KEY).id in said.stderr
