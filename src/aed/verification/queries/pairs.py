@@ -69,7 +69,7 @@ def by_name_at_home(session: Session) -> Iterator[Pair]:
     called, learning = (
         select(of.estate_id, Person.name, Person.id)
         .join(Person, Person.id == of.person_id)
-        .where(of.estate_id.is_not(None), Person.joined_into_id.is_(None))
+        .where(of.estate_id.is_not(None), Person.joined_into_id.is_(None), Person.erased_at.is_(None))
         for of in (Responder, Enrolment)
     )
     found = session.execute(called.union(learning)).yield_per(10_000)
