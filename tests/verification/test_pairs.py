@@ -19,7 +19,7 @@ from aed.db import Table
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.incidents.queries.people import NearbyResponder
 from aed.registry.models import Device
-from aed.responders.actions import consents
+from aed.responders.actions import consents, offering
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.queries import consents_in_force
 from aed.responders.rules import ConsentKind, ResponderState, Trust
@@ -238,6 +238,36 @@ def test_somebody_who_was_two_is_called_once_from_both_places(session: Session, 
 
     (only,) = called(session, settings)
     assert only.walk_seconds == 0
+
+
+@pytest.mark.parametrize("keep_second", [False, True])
+def test_who_left_under_one_entry_is_not_called_under_the_other(
+    session: Session, settings: Settings, keep_second: bool
+) -> None:
+    _, other = twice(session)
+    offering.withdraw_offer(session, ADMINISTRATOR, other, at=NOW)
+    assert len(called(session, settings)) == 1
+
+    joined(session, keep_second=keep_second)
+
+    assert called(session, settings) == []
+
+
+@pytest.mark.parametrize("keep_second", [False, True])
+def test_who_offered_under_one_entry_is_called_where_they_said(
+    session: Session, settings: Settings, keep_second: bool
+) -> None:
+    _, other = twice(session)
+    make.offer(session, session.get_one(Person, other), at=north_of(PATIENT, metres=200))
+
+    kept, _ = joined(session, keep_second=keep_second)
+
+    (only,) = called(session, settings)
+    assert only.position.lat == pytest.approx(north_of(PATIENT, metres=200).lat)
+    standing = consents_in_force(session, kept)
+    assert [(kind, each.stated_by) for kind, each in standing.items()] == [("being_called", None)]
+    with pytest.raises(Conflict, match="already"):
+        make.offer(session, session.get_one(Person, kept))
 
 
 def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(

@@ -147,7 +147,7 @@ def follow(
                     "subject_id": str(known.id),
                     "at": at,
                     "who": f"{who.name} (issuer {issuer.code})"[:200],
-                    "fields": fields,
+                    "fields": fields | _ends_of_ids(fields),
                 }
             )
         checks.append(Checked(known.id, issuer.id, finding.state, finding.said))
@@ -156,6 +156,14 @@ def follow(
         session.execute(update(Certificate), amended)
     insert_many(session, Change, changes)
     put_checks(session, checks, at=at)
+
+
+def _ends_of_ids(fields: Mapping[str, Sequence[object]]) -> dict[str, list[str | None]]:
+    """Of identity numbers the history keeps no more than the end; what is known of them lies sealed."""
+    return {
+        name: [f"…{str(each)[-2:]}" if each is not None else None for each in fields[name]]
+        for name in fields.keys() & {"holder_id"}
+    }
 
 
 def _as_said(known: Known, said: Said, finding: Finding, at: datetime) -> dict[str, Any]:
