@@ -114,7 +114,7 @@ inspectors_are_there() {
 }
 
 all_is_there() {
-    [ "$(cat "$STAMP" 2>/dev/null)" = "$WANTED" ] && environment_works &&
+    [ "$(cat "$STAMP" 2>/dev/null)" = "$WANTED" ] && environment_works && chinese_font_will_do &&
         { [ "$PURPOSE" != test ] || { postgres_is_there && gdal_is_there && inspectors_are_there; }; } &&
         { [ -z "${AED_PYTHON:-}" ] || [ "$(interpreter "$AED_PYTHON")" = "$(interpreter "$VENV_PYTHON")" ]; }
 }
@@ -219,6 +219,13 @@ PY
     fi
 }
 
+# Certificates and attendance sheets are set in it. Who may install nothing does without: all else works.
+chinese_font_will_do() {
+    ls /usr/share/fonts/*/noto/NotoSansCJK-Regular.ttc >/dev/null 2>&1 && return
+    fc-list "Noto Sans CJK SC" 2>/dev/null | grep -q . && return
+    [ "$PURPOSE" != test ] && { ! command -v apt-get >/dev/null || ! may_be_root; }
+}
+
 # Sets MISSING to the packages to install.
 list_missing() {
     MISSING=
@@ -234,6 +241,7 @@ list_missing() {
         fi
     fi
     spatialite_is_there || MISSING="$MISSING libsqlite3-mod-spatialite"
+    chinese_font_will_do || MISSING="$MISSING fonts-noto-cjk"
     if [ "$PURPOSE" = test ] && ! postgres_is_there; then
         MISSING="$MISSING postgresql-$POSTGRES postgresql-$POSTGRES-postgis-3"
     fi

@@ -1066,7 +1066,7 @@ def responder_rows(drawing: Drawing) -> Iterator[dict[str, object]]:
             "certificate_issuer": "Demo City Red Cross (invented) 示范市红十字会（虚构）",
             "certificate_number": f"DEMO-{4000 + number * 7}",
             "certificate_issued_on": issued_on,
-            "certificate_valid_until": valid_until,
+            "certificate_valid_until": valid_until, "certificate_trust": "verified",
             "availability": AVAILABILITY[number % 6], "paused_until": PAUSED_UNTIL.get(number),
         }  # fmt: skip
         if in_estate:
@@ -1189,6 +1189,7 @@ DEVICE_COLUMNS = (
 RESPONDER_COLUMNS = (
     "source", "source_id", "name", "phone", "language", "region", "estate", "certificate_kind",
     "certificate_issuer", "certificate_number", "certificate_issued_on", "certificate_valid_until",
+    "certificate_trust",
     "availability", "paused_until", "place", "lat", "lon", "datum", "floor", "place_hours",
 )  # fmt: skip
 

@@ -14,13 +14,15 @@ from pathlib import Path
 import httpx2
 
 ROOT = Path(__file__).parent.parent
+KEY = "aedkey-dGhlIG9uZSBrZXkgb2YgdGVzdHM6IDMyIGJ5dGVzLi4"
+"""What numbers are sealed with in tests."""
 NOT_THEIRS = ("AED_", "PYTHONDONTWRITEBYTECODE", "COLUMNS", "FORCE_COLOR", "NO_COLOR")
 
 
 def environment(**settings: str) -> dict[str, str]:
     """The environment with these settings and none of the tester's own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(NOT_THEIRS)}
-    return kept | settings
+    return kept | {"AED_ENCRYPTION_KEYS": KEY} | settings
 
 
 def aed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,10 @@ from aed.app import create_app
 from aed.cli.server import bring_up_to_date
 from aed.db import Database, open_database
 from aed.settings import Settings
+from tests.commands import KEY
 from tests.throwaway_postgres import copy_database, drop_database, throwaway_postgres
+
+os.environ["AED_ENCRYPTION_KEYS"] = KEY
 
 ENGINES = ("spatialite", "postgis")
 
@@ -78,7 +82,11 @@ _numbers = iter(range(1, 1_000_000))
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """No walking network is there unless a test builds one at `settings.walking_network`."""
     return Settings(
-        database_url=database_url, walking_network=tmp_path / "walking.npz", access_log=False, threads=4
+        database_url=database_url,
+        walking_network=tmp_path / "walking.npz",
+        signing_keys=tmp_path / "signing-keys.json",
+        access_log=False,
+        threads=4,
     )
 
 

@@ -28,22 +28,30 @@ from aed.geo import Position
 from aed.interchange.models import Review, SourceRecord
 from aed.interchange.rules.claims import digest_of
 from aed.interchange.rules.review import ReviewKind
+from aed.issuers import actions as issuer_actions
+from aed.issuers.models import Issuer
+from aed.issuers.schemas import IssuerIn
 from aed.notifications.models import Outgoing
 from aed.registry.actions import devices as device_actions
 from aed.registry.actions import estates as estate_actions
-from aed.registry.models import Change, Device, Estate, Gate
+from aed.registry.actions.buildings import BuildingGiven, put_buildings
+from aed.registry.models import Building, Change, Device, Estate, Gate
 from aed.registry.rules.device import ConsumableKind
 from aed.registry.schemas.devices import ConsumableIn, DeviceIn
 from aed.registry.schemas.estates import EstateIn, GateIn
-from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
+from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, offering, put_responder
 from aed.responders.models import Responder
-from aed.responders.rules import CertificateKind, PlaceKind
+from aed.responders.queries import Offer
+from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, Trust, wording_in_force
+from aed.responders.schemas.offers import OfferIn
 from aed.settings import Reminding
 from aed.spatial import position_of
 from aed.training.actions import courses as course_actions
 from aed.training.actions import enrolling
 from aed.training.actions import sessions as session_actions
+from aed.training.actions.calendars import create_address
 from aed.training.models import Course, Enrolment, TrainingSession
+from aed.training.rules.calendar import CalendarKind
 from aed.training.schemas.courses import CourseIn
 from aed.training.schemas.enrolments import EnrolmentIn
 from aed.training.schemas.sessions import SessionIn
@@ -141,6 +149,14 @@ def gate(session: Session, estate: Estate, *, at: Position, **given: Any) -> Gat
     )
 
 
+def building(session: Session, of: Estate, *, at: Position, **given: Any) -> Building:
+    number = next(_numbers)
+    fields: dict[str, Any] = {"name_en": f"Building {number}", "name_zh": f"{number}幢", "floors": 6}
+    made = BuildingGiven("test", str(number), of.id, position=at, **fields | given)
+    put_buildings(session, ADMINISTRATOR, [made])
+    return session.scalars(select(Building).where(Building.source_id == str(number))).one()
+
+
 def device(
     session: Session,
     *,
@@ -181,6 +197,11 @@ def responder(
     paused_until: datetime | None = None,
     also_at: Iterable[Position] = (),
     estate_id: int | None = None,
+    trust: Trust | None = Trust.VERIFIED,
+    issuer: str = "Test issuer",
+    name: str | None = None,
+    phone: str | None = None,
+    number_on_card: str | None = None,
 ) -> int:
     """A responder who may be called at any hour, unless said otherwise; returns the id."""
     number = next(_numbers)
@@ -188,20 +209,50 @@ def responder(
     given = ResponderGiven(
         source="test",
         source_id=str(number),
-        name=f"Responder {number}",
-        phone=f"+86 100 0000 {number % 10000:04d}",
+        name=name or f"Responder {number}",
+        phone=phone or f"+86 100 0000 {number % 10000:04d}",
         language="zh",
         region_id=region(session, in_region).id,
         estate_id=estate_id,
         availability=availability,
         paused_until=paused_until,
-        certificate=CertificateGiven(CertificateKind.CPR_AED, "Test issuer", str(number), None, valid_until),
+        certificate=CertificateGiven(
+            CertificateKind.CPR_AED, issuer, number_on_card or str(number), None, valid_until, trust
+        ),
         places=tuple(PlaceGiven(PlaceKind.HOME, place, 0, place_hours) for place in places),
     )
-    put_responder(session, ADMINISTRATOR, given)
+    put_responder(session, ADMINISTRATOR, given, at=NOW)
     found = session.scalar(select(Responder.id).where(Responder.source_id == str(number)))
     assert found is not None
     return found
+
+
+def issuer(session: Session, code: str = "lake-rc", *, who: Viewer = ADMINISTRATOR, **given: Any) -> Issuer:
+    """A chapter of the Red Cross that sends rosters, with two courses of three years and of two."""
+    fields: dict[str, Any] = {
+        "code": code,
+        "name_en": f"Red Cross {code}",
+        "name_zh": f"红十字会{code}",
+        "kind": "red_cross",
+        "verified_by": "roster",
+        "courses": [
+            {
+                "code": "救护员",
+                "name_en": "First-aider",
+                "name_zh": "救护员",
+                "kind": "first_aid",
+                "validity_months": 36,
+            },
+            {
+                "code": "CPR",
+                "name_en": "CPR and AED",
+                "name_zh": "心肺复苏",
+                "kind": "cpr_aed",
+                "validity_months": 24,
+            },
+        ],
+    }
+    return issuer_actions.create_issuer(session, who, IssuerIn.model_validate(fields | given), at=NOW)
 
 
 def review(session: Session, *, of: Device) -> Review:
@@ -302,6 +353,12 @@ def enrolment(
     if of.estate_id is not None and who is ADMINISTRATOR:
         fields["estate_id"] = of.estate_id
     return enrolling.enrol(session, who, of.id, EnrolmentIn.model_validate(fields | given), at=at)
+
+
+def calendar(session: Session, *, of: Person) -> tuple[int, str]:
+    """A private address of the person's calendar: its id, and its key."""
+    made, key = create_address(session, ADMINISTRATOR, CalendarKind.PERSON, person_id=of.id, at=NOW)
+    return made.id, key
 
 
 def policy(session: Session, *, of: Estate | None = None, **given: Any) -> Policy:
@@ -418,6 +475,19 @@ def person(
     if password is not None:
         passwords.set_password(session, ADMINISTRATOR, made.id, password, at=NOW)
     return made
+
+
+def offer(session: Session, of: Person, *, at: Position = PATIENT, **given: Any) -> Offer:
+    """The person offers to help at that place, at any hour unless said otherwise."""
+    region(session)
+    fields = {
+        "consents": {kind: wording_in_force(kind).version for kind in (ConsentKind.BEING_CALLED,)},
+        "region": "CN-33",
+        "availability": "24/7",
+        "places": [{"kind": "home", "position": {"lat": at.lat, "lon": at.lon}, "hours": "24/7"}],
+    }
+    new = OfferIn.model_validate(fields | given)
+    return offering.offer(session, ADMINISTRATOR, of.id, new, at=NOW)
 
 
 def role(

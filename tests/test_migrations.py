@@ -13,11 +13,15 @@ from sqlalchemy import inspect, select, text
 from sqlalchemy.orm import Session
 
 from aed import migrations
+from aed.accounts.models import Account, Person
 from aed.app import create_app
 from aed.cli.server import bring_up_to_date
 from aed.db import Database, Table, open_database
 from aed.errors import Conflict
+from aed.interchange.models import Review, SourceRecord
+from aed.notifications.models import Outgoing
 from aed.registry.models import Change, Device, Estate
+from aed.responders.models import Consent
 from aed.settings import Settings
 from tests import make
 from tests.throwaway_postgres import copy_database, drop_database
@@ -160,3 +164,94 @@ def test_every_question_to_a_database_without_a_schema_is_answered_with_what_to_
             assert "aed db upgrade" in answer.json()["detail"]
         answer = client.get("/v1/me", headers={"Authorization": "Bearer x"})
         assert answer.status_code == 503
+
+
+def test_the_numbers_that_are_there_are_sealed_on_the_way_up_and_readable_again_on_the_way_down(
+    empty: Database,
+) -> None:
+    migrations.upgrade(empty, "0006")
+    sentence = (
+        '{"signs": [{"says": "the same phone +86 138 0013 8003"}], "record": {"keeper_phone": "+86 3"}}'
+    )
+    with empty.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO regions (id, code, name_en, name_zh, country, time_zone, "
+                "emergency_number, version) VALUES (1, 'CN-33', 'e', 'z', 'CN', 'Asia/Shanghai', '120', 1)"
+            )
+        )
+        for number in range(1, 4):
+            connection.execute(
+                text("INSERT INTO people (id, name, phone, language) VALUES (:id, 'n', :phone, 'zh')"),
+                {"id": number, "phone": f"+861380013800{number}"},
+            )
+            connection.execute(
+                text("INSERT INTO accounts (person_id, phone, opened_at) VALUES (:id, :phone, :at)"),
+                {"id": number, "phone": f"+861380013800{number}", "at": "2026-01-01 00:00:00"},
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO responders (person_id, region_id, source, source_id, state) "
+                    "VALUES (:id, 1, 'town', :source_id, :state)"
+                ),
+                {"id": number, "source_id": str(number), "state": "withdrawn" if number == 3 else "active"},
+            )
+        connection.execute(
+            text(
+                "INSERT INTO outbox (person_id, channel, recipient, language, is_secret, created_at, tries) "
+                "VALUES (1, 'sms', '+8613800138001', 'zh', :no, :at, 0)"
+            ),
+            {"no": False, "at": "2026-01-01 00:00:00"},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO source_records (source, source_id, fields, digest, first_seen_at, changed_at) "
+                "VALUES ('s', '1', :fields, 'd', :at, :at)"
+            ),
+            {
+                "fields": '{"keeper_name": "Wu", "keeper_phone": "+8613800138004"}',
+                "at": "2026-01-01 00:00:00",
+            },
+        )
+        connection.execute(
+            text(
+                "INSERT INTO reviews (kind, source, source_id, attribute, evidence, opened_at) "
+                "VALUES ('duplicate', 's', '1', '', :evidence, :at)"
+            ),
+            {"evidence": sentence, "at": "2026-01-01 00:00:00"},
+        )
+
+    migrations.upgrade(empty)
+
+    lying = (
+        "SELECT phone FROM people",
+        "SELECT phone FROM accounts",
+        "SELECT recipient FROM outbox",
+        "SELECT fields FROM source_records",
+        "SELECT evidence FROM reviews",
+    )
+
+    def stored() -> str:
+        with empty.engine.connect() as connection:
+            return " ".join(str(row[0]) for each in lying for row in connection.execute(text(each)))
+
+    assert "0013" not in stored()
+    with empty.reading() as session:
+        assert session.scalar(select(Person.id).where(Person.phone == "+86 138 0013 8002")) == 2
+        assert session.scalars(select(Account.phone).order_by(Account.person_id)).first() == "+8613800138001"
+        assert session.scalars(select(Outgoing.recipient)).one() == "+8613800138001"
+        assert session.scalars(select(SourceRecord.fields)).one()["keeper_phone"] == "+8613800138004"
+        assert session.scalars(select(Review.evidence)).one() == {
+            "signs": [{"says": "the same phone, ending in 03"}],
+            "record": {"keeper_phone": "+86 3"},
+        }
+        agreed = session.execute(
+            select(Consent.person_id, Consent.kind, Consent.stated_by).order_by(Consent.id)
+        ).all()
+        assert [tuple(each) for each in agreed] == [(1, "being_called", "town"), (2, "being_called", "town")]
+
+    migrations.downgrade(empty, "0006")
+
+    assert "+8613800138003" in stored()
+    assert stored().count("1:") == 0
+    migrations.upgrade(empty)

@@ -33,6 +33,7 @@ GUARDED = {
     "Device": "devices",
     "Estate": "estates",
     "Gate": "gates",
+    "Building": "buildings",
     "Consumable": "consumables",
     "Change": "changes",
     "Person": "people",
@@ -86,6 +87,7 @@ PREDICATES = {
     "held_where_known_to",
     "told_of",
     "on_rosters_of",
+    "run_by",
     "of_the_house",
     "seen_by",  # the same for enrolments
 }

@@ -23,15 +23,19 @@ from aed.db import DatabaseDep, open_database, reads
 from aed.errors import AedError, DatabaseUnavailable, NetworkFileUnusable, NotSignedIn, TooLarge
 from aed.incidents import api as incidents_api
 from aed.interchange import api as interchange_api
+from aed.issuers import api as issuers_api
 from aed.migrations import head
 from aed.notifications import actions as outbox
 from aed.notifications import api as notifications_api
+from aed.privacy import api as privacy_api
 from aed.problems import PROBLEM_TYPE, Problem, problem
 from aed.publishing import api as publishing_api
 from aed.registry import api as registry_api
+from aed.responders import api as responders_api
 from aed.settings import Settings, load_settings
 from aed.training import api as training_api
 from aed.upkeep import api as upkeep_api
+from aed.verification import api as verification_api
 from aed.walking.file import load_network
 from aed.walking.network import WalkingNetwork
 from aed.work import api as work_api
@@ -74,7 +78,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         incidents_api,
         registry_api,
         accounts_api,
+        issuers_api,
+        responders_api,
+        privacy_api,
         training_api,
+        verification_api,
         upkeep_api,
         interchange_api,
         notifications_api,
@@ -92,6 +100,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         limits_of_files={
             "/v1/lint": settings.lint_limit_bytes,
             "/v1/imports/devices": settings.import_limit_bytes,
+            "/v1/imports/responders": settings.import_limit_bytes,
+            "/v1/imports/issuer-roster": settings.import_limit_bytes,
             "/v1/photos": settings.photo_limit_bytes,
         },
     )

@@ -10,12 +10,25 @@ import orjson
 import psycopg
 from geoalchemy2 import Geometry
 from psycopg import sql
-from sqlalchemy import ARRAY, JSON, Column, ColumnElement, String, any_, func, insert, literal, select
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    Column,
+    ColumnElement,
+    Dialect,
+    String,
+    any_,
+    func,
+    insert,
+    literal,
+    select,
+)
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from aed.db import Table
+from aed.sealing import Sealed, SealedFields, ring_of
 
 
 def reserve_ids(session: Session, model: type[Table], count: int) -> list[int]:
@@ -43,7 +56,7 @@ def insert_many(session: Session, model: type[Table] | SqlTable, rows: Sequence[
         session.execute(insert(table), rows)
         return
     columns = [table.c[name] for name in rows[0]]
-    written = [(column.name, _as_copied(column)) for column in columns]
+    written = [(column.name, _as_copied(column, session.get_bind().dialect)) for column in columns]
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(table.name), sql.SQL(",").join(sql.Identifier(name) for name, _ in written)
     )
@@ -63,7 +76,9 @@ def insert_many(session: Session, model: type[Table] | SqlTable, rows: Sequence[
 
 
 def among(
-    session: Session, column: InstrumentedAttribute[str] | Column[str], values: Collection[str]
+    session: Session,
+    column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None] | Column[str],
+    values: Collection[str],
 ) -> ColumnElement[bool]:
     """Whether the column holds one of many texts. PostgreSQL gets them as one array: hundreds of parameters
     cost it and its driver more than the answer."""
@@ -78,9 +93,13 @@ def _table(model: type[Table]) -> SqlTable:
     return table
 
 
-def _as_copied(column: Column[Any]) -> Callable[[Any], object] | None:
+def _as_copied(column: Column[Any], dialect: Dialect) -> Callable[[Any], object] | None:
     """How a value of the column is written; None: the driver knows."""
     kind = column.type
+    if isinstance(kind, Sealed):
+        return lambda value: kind.process_bind_param(value, dialect)
+    if isinstance(kind, SealedFields):
+        return lambda value: orjson.dumps(kind.sealed(value, ring_of(dialect))).decode()
     if isinstance(kind, JSON):
         return lambda value: orjson.dumps(value).decode()
     if isinstance(kind, Geometry):

@@ -51,6 +51,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from aed.errors import DatabaseUnavailable, InvalidInput, TooBusy
+from aed.sealing import KeyRing, keep_ring, ring_in
 from aed.settings import Settings
 
 
@@ -73,15 +74,15 @@ class UtcMoment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def stored_by_value(enumeration: type[StrEnum]) -> Enum:
-    """A StrEnum column that stores values, not names, with a CHECK."""
+def stored_by_value(enumeration: type[StrEnum], *, name: str | None = None) -> Enum:
+    """A StrEnum column that stores values, not names, with a CHECK (`name`, where a table has two of one)."""
     return Enum(
         enumeration,
         values_callable=lambda members: [member.value for member in members],
         native_enum=False,
         create_constraint=True,
         length=32,
-        name=enumeration.__name__.lower(),
+        name=name or enumeration.__name__.lower(),
     )
 
 
@@ -102,7 +103,12 @@ class Table(DeclarativeBase):
         }
     )
     registry: ClassVar[registry] = registry(
-        type_annotation_map={datetime: UtcMoment, dict[str, Any]: JSON, list[str]: JSON}
+        type_annotation_map={
+            datetime: UtcMoment,
+            dict[str, Any]: JSON,
+            list[str]: JSON,
+            list[dict[str, Any]]: JSON,
+        }
     )
 
 
@@ -150,6 +156,8 @@ class Database:
     """The same engine, each statement for itself (autocommit): a lookup pays for no BEGIN and no ROLLBACK."""
     reading: sessionmaker[Session]
     """Sessions on that."""
+    keys: KeyRing
+    """What the numbers in it are sealed with."""
     turns: anyio.Semaphore
     """How many requests write at once: one thread always is left.
 
@@ -214,6 +222,8 @@ def open_database(settings: Settings) -> Database:
         raise InvalidInput(
             "AED_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://.", field="AED_DATABASE_URL"
         )
+    keys = ring_in(settings)
+    keep_ring(engine.dialect, keys)
     if engine.dialect.name == "sqlite":
         # Its connections are in autocommit until a BEGIN. Changing SQLAlchemy's isolation level there and
         # back is a PRAGMA, after which SQLite prepares every statement anew: 200 us for the lookup's.
@@ -225,6 +235,7 @@ def open_database(settings: Settings) -> Database:
         writing=sessionmaker(engine, expire_on_commit=False),
         asking=asking,
         reading=sessionmaker(asking, expire_on_commit=False, autoflush=False),
+        keys=keys,
         turns=anyio.Semaphore(max(1, settings.threads - 1)),
     )
 

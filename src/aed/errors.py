@@ -126,6 +126,14 @@ class NetworkFileUnusable(AedError):
     title = "The walking network cannot be read"
 
 
+class KeysUnusable(AedError):
+    """A key that is missing, or with which something was not sealed."""
+
+    status = 500
+    code = "keys-unusable"
+    title = "What is sealed cannot be read"
+
+
 class BackupFailed(AedError):
     """A backup or a restoring that could not be done; what was there before still is."""
 
@@ -140,3 +148,19 @@ class BackupUnusable(AedError):
     status = 422
     code = "backup-unusable"
     title = "The backup cannot be used"
+
+
+class SigningKeysUnusable(AedError):
+    """The keys that sign certificates are missing, damaged or cannot be read."""
+
+    status = 500
+    code = "signing-keys-unusable"
+    title = "Certificates cannot be signed or checked"
+
+
+class PaperNotMade(AedError):
+    """A PDF that cannot be made on this machine, such as for want of a Chinese font."""
+
+    status = 500
+    code = "paper-not-made"
+    title = "The PDF cannot be made on this machine"

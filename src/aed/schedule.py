@@ -16,15 +16,17 @@ import structlog
 from aed.accounts.actions.sign_in import forget_what_is_over
 from aed.db import Database, transaction
 from aed.errors import InvalidInput
+from aed.interchange.actions.asking import Asking
 from aed.interchange.actions.fetching import Fetching
 from aed.interchange.actions.thresholds import thresholds_in
-from aed.interchange.jobs import run_feeds
+from aed.interchange.jobs import run_feeds, verify_certificates
 from aed.notifications.channels import channels_of
 from aed.notifications.jobs import forget_messages
 from aed.settings import Settings
 from aed.targets import why_refused
 from aed.training.jobs import end_offers
 from aed.upkeep.jobs import look_after, remind_of_checks, remind_of_expiry, send_reminders
+from aed.verification.jobs import look_for_duplicates
 from aed.work.actions.runs import forget_runs
 from aed.work.jobs import Job, Now, Worker
 from aed.work.rules import Counts, daily, every
@@ -77,9 +79,33 @@ def _forget_runs(database: Database, settings: Settings, now: Now) -> Counts:
         return {"forgotten": forget_runs(session, before=before)}
 
 
+def _issuers(database: Database, settings: Settings, now: Now) -> Counts:
+    counts = {"answered": 0, "unanswered": 0}
+    for run in verify_certificates(database, now, by=asking(settings)):
+        log.info(
+            "issuer asked",
+            code=run.code,
+            answered=run.answered,
+            unanswered=run.unanswered,
+            left_alone=run.is_left_alone,
+        )
+        counts["answered"] += run.answered
+        counts["unanswered"] += run.unanswered
+    return counts
+
+
+def _duplicates(database: Database, _settings: Settings, now: Now) -> Counts:
+    with transaction(database) as session:
+        return {"found": look_for_duplicates(session, now=now())}
+
+
 TIMETABLE: Final = (
     Job("feeds", every(minutes=1), _feeds, "Fetches the lists that are followed and due"),
     Job("offers", every(minutes=1), _offers, "Offered places that nobody took go to the next"),
+    Job(
+        "issuers", every(minutes=5), _issuers, "Asks issuers about the certificates that are due to be asked"
+    ),
+    Job("duplicates", every(hours=6), _duplicates, "Finds people who may have been entered twice"),
     Job("upkeep", every(minutes=10), _upkeep, "Open recalls reach devices that were registered since"),
     Job("expiry-reminders", every(hours=1), _expiry_reminders, "Finds what expires, at each threshold once"),
     Job("check-reminders", every(hours=6), _check_reminders, "The same of checks, services and returns"),
@@ -108,6 +134,16 @@ def fetching(settings: Settings) -> Fetching:
         most_seconds=settings.feed_seconds,
         why_refused=partial(why_refused, is_private_allowed=settings.feed_allow_private),
     )
+
+
+def asking(settings: Settings) -> Asking:
+    """How issuers are asked, as it is set."""
+    limits = Fetching(
+        most_bytes=settings.feed_limit_bytes,
+        most_seconds=settings.issuer_seconds,
+        why_refused=partial(why_refused, is_private_allowed=settings.feed_allow_private),
+    )
+    return Asking(limits, settings.issuer_access)
 
 
 # --- who runs it ----------------------------------------------------------------------------------------

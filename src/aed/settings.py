@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -51,6 +53,66 @@ class Arrival(BaseModel):
     checked_within_days: int = Field(35, ge=1, description="How lately is lately")  # monthly check and grace
     lost_seconds: float = Field(600.0, ge=0, description="What a fetch that finds nothing costs")
     # Until the next chance, about an urban ambulance's response.
+
+
+class IssuerAccess(BaseModel):
+    """How an issuer knows this program: by a token, or by a signature (Standard Webhooks, `whsec_…`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    token: SecretStr | None = Field(None, description="Sent as Authorization: Bearer …")
+    secret: SecretStr | None = Field(None, description="With which the question is signed")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.token is None) == (self.secret is None):
+            raise ValueError("each issuer has a token or a secret, and not both")
+        return self
+
+
+BACK_FROM_PROVIDER: Final = "/v1/sign-in/provider/back"
+
+
+class SignInProvider(BaseModel):
+    """An operator's own OpenID provider (`aed.accounts.actions.provider`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field("", description="Its issuer identifier, such as https://id.example; empty: none")
+    client_id: str = Field("", description="What this program is called there")
+    client_secret: SecretStr = Field(SecretStr(""), description="Its password there, if it has one")
+    redirect_url: str = Field(
+        "", description="Where it sends browsers back to: https://…/v1/sign-in/provider/back, as it knows it"
+    )
+    adds_people: bool = Field(
+        False, description="Somebody whom it vouches for and nobody knows is added, without any role"
+    )
+    seconds: float = Field(10.0, gt=0, le=60, description="It is given up after so long")
+
+    @property
+    def is_set_up(self) -> bool:
+        return bool(self.url)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if len({bool(each) for each in (self.url, self.client_id, self.redirect_url)}) > 1:
+            raise ValueError("url, client_id and redirect_url are given together, or none of them")
+        for name in ("url", "redirect_url"):
+            if getattr(self, name) and not is_private_from_others(getattr(self, name)):
+                raise ValueError(f"{name} begins with https:// (http:// only on this machine itself)")
+        if self.redirect_url and not self.redirect_url.endswith(BACK_FROM_PROVIDER):
+            raise ValueError(f"redirect_url ends with {BACK_FROM_PROVIDER}")
+        return self
+
+
+def is_private_from_others(url: str) -> bool:
+    """Whether nobody on the way can read what is sent there."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    is_here = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_here))
 
 
 class Reminding(BaseModel):
@@ -142,6 +204,39 @@ class WebPush(BaseModel):
     )
 
 
+class Trust(BaseModel):
+    """How fast what was confirmed fades (`aed.registry.rules.trust`), and who is asked to confirm it anew."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    readiness_half_life_days: float = Field(
+        35.0, gt=0, description="After so many days half of what a check said of readiness still holds"
+    )
+    # A monthly check and its grace: one that is missed halves what it said.
+    position_half_life_days: float = Field(730.0, gt=0, description="The same of where a device is")
+    hours_half_life_days: float = Field(365.0, gt=0, description="The same of its hours and the way in")
+    # Not known: cabinets move with a refurbishment, hours with a lease; answers to the tasks replace them.
+    ask_below: float = Field(0.5, ge=0, le=1, description="Below this confidence somebody nearby is asked")
+    ask_within_metres: float = Field(500.0, gt=0, description="Nearby: a responder's place within this")
+    ask_every_days: int = Field(14, ge=1, description="Nobody is asked twice within so many days")
+    ask_lapses_days: int = Field(7, ge=1, description="An unanswered task lapses, and another is asked")
+    ask_at_once: int = Field(200, ge=0, description="So many tasks are sent in one run at most; 0: none")
+
+
+class Returns(BaseModel):
+    """How a device that was sent for is asked after (`aed.upkeep.rules.call_out`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ask_after_minutes: int = Field(120, ge=1, description="Then it is asked whether it is back")
+    ask_again_minutes: int = Field(
+        360, ge=1, description="And again after so long, as long as nobody answers"
+    )
+    quarantine_after_minutes: int = Field(
+        1440, ge=1, description="After so long without an answer it is offered no more"
+    )  # a day: a night and a working day have passed for whoever was asked
+
+
 class Settings(BaseSettings):
     """The process's settings."""
 
@@ -151,6 +246,12 @@ class Settings(BaseSettings):
 
     database_url: str = Field(
         "sqlite:///.state/aed.sqlite", description="sqlite:///FILE, or postgresql+psycopg://… with PostGIS"
+    )
+    encryption_keys: SecretStr | None = Field(
+        None, description="The keys that seal people's numbers, the newest first; `aed keys new` makes one"
+    )
+    encryption_key_file: Path | None = Field(
+        None, description="A file that holds them instead; left out: beside a SQLite database, ending `.keys`"
     )
     walking_network: Path = Field(
         Path(".state/walking.npz"), description="The file that `aed walking build` made"
@@ -178,12 +279,18 @@ class Settings(BaseSettings):
     responder_seconds_step: int = Field(
         30, ge=1, description="Walking times of responders are rounded up to this, so they tell no address"
     )
+    gap_walk_seconds: float = Field(
+        180.0, gt=0, le=900, description="In the gap table people count who are at a building within this"
+    )
+    gap_target: int = Field(
+        3, ge=1, le=50, description="So many should be able to come; fewer are a gap"
+    )  # Haskins 2021: 27 % of those who are asked come, of three at least one in 61 %
     body_limit_bytes: int = Field(1_000_000, gt=0, description="A larger request body is refused")
     lint_limit_bytes: int = Field(
         10_000_000, gt=0, description="A list that is sent to `/v1/lint` may be larger: this"
     )
     import_limit_bytes: int = Field(
-        200_000_000, gt=0, description="And one that is sent to `/v1/imports/devices`: this"
+        200_000_000, gt=0, description="And one that is sent to `/v1/imports/…`: this"
     )
     photo_limit_bytes: int = Field(
         15_000_000, gt=0, description="And a photo of a check, which is sent to `/v1/photos`: this"
@@ -236,12 +343,31 @@ class Settings(BaseSettings):
         pattern="^https?://[^/?#]+(/[^?#]*[^/?#])?$",
         description="Where people reach this, for what is printed; left out: as the question came",
     )  # such as https://aed.example.org; it is in QR codes for years
+    signing_keys: Path = Field(
+        Path(".state/signing-keys.json"),
+        description="The keys that sign certificates, made when needed; keep them: printed codes do",
+    )
+    signing_key_set: SecretStr | None = Field(
+        None, description="The same as the text of that file (a JWK set), in place of it"
+    )
+    issuer_access: dict[str, IssuerAccess] = Field(
+        {},
+        description='Keys for asking issuers, by code: {"code": {"token": "…"}} or {"code": {"secret": "…"}}',
+    )
+    issuer_seconds: float = Field(
+        15.0, gt=0, le=120, description="An issuer that is asked about a certificate answers within this"
+    )
+    sign_in_provider: SignInProvider = Field(
+        default_factory=SignInProvider, description="Signing in by an operator's own identity provider"
+    )
     statement_timeout_ms: int = Field(5_000, gt=0, description="PostgreSQL ends a statement after this")
     lock_timeout_ms: int = Field(4_000, gt=0, description="And a wait for a lock; SQLite's busy timeout too")
     arrival: Arrival = Field(default_factory=Arrival, description="The expected-time arithmetic")
     reminding: Reminding = Field(
         default_factory=Reminding, description="When people are reminded of what is due"
     )
+    trust: Trust = Field(default_factory=Trust, description="How fast what was confirmed fades")
+    returns: Returns = Field(default_factory=Returns, description="Asking after devices that were sent for")
 
 
 def load_settings() -> Settings:

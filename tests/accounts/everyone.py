@@ -82,6 +82,7 @@ def build(session: Session) -> Everyone:
     other = make.estate(session, in_region="CN-44", around=east_of(PATIENT, metres=3_000))
     device = make.device(session, of=estate, audience="estate", pads_expire_on=date(2027, 1, 1))
     resident = make.person(session, phone=PHONE, password=PASSWORD)
+    make.offer(session, resident)
     grant = make.role(session, resident, HeldRole.RESIDENT, estate=estate)
     session.flush()
     session.expire(device, ["consumables"])
@@ -93,11 +94,11 @@ def build(session: Session) -> Everyone:
     number = awarded(session, make.training(session, course, estate=estate))
     policy = make.policy(session, of=estate)
     check = make.check(session, device).check
-    message_key, reminder_id = make.reminded(session, resident, device, at=clock.now())
     group = EndpointGiven(
         "gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
     )
     gate_group = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
+    message_key, reminder_id = make.reminded(session, resident, device, at=clock.now())
     everyone.known = {
         "message_key": message_key,
         "reminder_id": reminder_id,
@@ -110,6 +111,8 @@ def build(session: Session) -> Everyone:
         "course_id": course.id,
         "session_id": training.id,
         "enrolment_id": enrolment.id,
+        "calendar_id": make.calendar(session, of=resident)[0],
+        "token": "nonsense",
         "number": number,
         "device_id": device.id,
         "other_device_id": make.device(session, of=estate).id,

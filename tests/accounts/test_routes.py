@@ -37,6 +37,8 @@ OTHERS = "everyone else"
 QUERIES = {
     "GET /v1/nearest": {"lat": "30.29", "lon": "120.1"},
     "POST /v1/imports/devices": {"dry_run": "true"},  # it has a transaction of its own
+    "POST /v1/imports/responders": {"dry_run": "true"},
+    "GET /v1/calendar.ics": {"key": "nobody's"},
     "POST /v1/photos": {"check": "check_key"},
 }
 LIST: dict[str, Any] = {
@@ -47,6 +49,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/sign-in": {"json": {"phone": PHONE, "password": PASSWORD}},
     "POST /v1/lint": LIST,
     "POST /v1/imports/devices": LIST,
+    "POST /v1/imports/responders": LIST,
+    "POST /v1/sessions/{session_id}/roster": {"content": b"enrolment\n99999\n"},
+    "POST /v1/calendars (a person's)": {"json": {"kind": "person"}},
     "POST /v1/devices/{device_id}/join": {"json": {"other_id": "other_device_id"}},
     "POST /v1/devices (of the estate)": {
         "json": {"estate_id": "estate_id", "position": {"lat": 30.29, "lon": 120.1}, "audience": "public"}

@@ -1,5 +1,7 @@
 """`python -m tests.bench`: fills two databases, asks the real application over HTTP, prints ratios.
 
+`python -m tests.bench training` measures people and training alone; `lookup` all the rest.
+
 AED_BENCH_SIZE=small takes 50,000 devices in place of 1,000,000, for a quick trial.
 AED_BENCH_POSTGRES=URL fills databases aed_bench_* on that server, and takes them as they are the next time.
 """
@@ -44,6 +46,7 @@ from tests.bench.reminders import reminders
 from tests.bench.rounds import Timing, by_turns
 from tests.bench.server import SAME_BYTES, Running, serving
 from tests.bench.tiles import tiles
+from tests.bench.training import training
 from tests.throwaway_postgres import throwaway_postgres
 from tests.walking.grids import grid_position, middle_of_grid, street_grid
 
@@ -405,15 +408,33 @@ def machine() -> str:
     )
 
 
+PARTS = ("lookup", "training")
+
+
 def main() -> None:
-    small = os.environ.get("AED_BENCH_SIZE") == "small"
-    cities = 13 if small else MANY_CITIES
-    centres = city_centres(cities, first=middle_of_grid(NODES))
+    wanted = sys.argv[1:] or list(PARTS)
+    if unknown := [part for part in wanted if part not in PARTS]:
+        raise SystemExit(f"bench: there is no part {unknown[0]}; there are {', '.join(PARTS)}.")
     say(machine())
     load = os.getloadavg()[0]
     if load > 0.7:
         say(f"Others are at work on this machine (load {load:.1f}): the figures will be too high.")
-    with tempfile.TemporaryDirectory(prefix="aed-bench-") as name, postgres() as server_url:
+    with postgres() as server_url:
+        if "lookup" in wanted:
+            lookup(server_url)
+        if "training" in wanted:
+            with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
+                say(f"\n{'people and training':<52} {'':>6} {'at most':>8}")
+                for ratio in training(server_url, Path(name), say):
+                    say(ratio)
+
+
+def lookup(server_url: str) -> None:
+    """Devices: the lookup, tiles, imports."""
+    small = os.environ.get("AED_BENCH_SIZE") == "small"
+    cities = 13 if small else MANY_CITIES
+    centres = city_centres(cities, first=middle_of_grid(NODES))
+    with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
         folder = Path(name)
         network = street_grid(NODES)
         save_network(network, folder / "grid.network")

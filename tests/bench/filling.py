@@ -16,6 +16,7 @@ from aed import migrations
 from aed.accounts.rules import Role, Scope, Viewer
 from aed.db import open_database, transaction
 from aed.registry.actions.holidays import seed_china
+from aed.sealing import KeyRing, Kind, ring_in
 from aed.settings import Settings
 from tests.bench.population import COLUMNS, Population, Row
 
@@ -33,9 +34,10 @@ def fill_postgis(url: str, population: Population) -> None:
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as connection:
         put_back = _take_down(connection)
+    keys = ring_in(Settings(database_url=url))
     with psycopg.connect(plain) as connection:
         for table in COLUMNS:
-            copy_rows(connection, table, population)
+            copy_rows(connection, table, population, keys)
     _two_at_a_time(plain, [statement for statement in put_back if "FOREIGN KEY" not in statement])
     _two_at_a_time(plain, [f"VACUUM (ANALYZE) {table}" for table in COLUMNS])
     _two_at_a_time(plain, [statement for statement in put_back if "FOREIGN KEY" in statement])
@@ -67,7 +69,8 @@ def fill_some_on_spatialite(path: Path, population: Population, tables: Sequence
                 statement = f"INSERT INTO {table} ({columns}) VALUES ({values})"  # noqa: S608 - own words
                 last_is_geometry = names[-1] in GEOMETRY_COLUMNS
                 for rows in population.rows(table):
-                    raw.executemany(statement, [_for_sqlite(row, last_is_geometry) for row in rows])
+                    stored = _sealed(table, rows, database.keys)
+                    raw.executemany(statement, [_for_sqlite(row, last_is_geometry) for row in stored])
             raw.execute("COMMIT")
             raw.execute("ANALYZE")
             raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -118,12 +121,22 @@ def _take_down(connection: psycopg.Connection) -> list[str]:
     return put_back
 
 
-def copy_rows(connection: psycopg.Connection, table: str, population: Population) -> None:
+def _sealed(table: str, rows: Sequence[Row], keys: KeyRing) -> Sequence[Row]:
+    """As the program stores them."""
+    if table != "people":
+        return rows
+    return [
+        (id_, name, keys.seal(str(phone), place="people.phone", kind=Kind.PHONE), language)
+        for id_, name, phone, language in rows
+    ]
+
+
+def copy_rows(connection: psycopg.Connection, table: str, population: Population, keys: KeyRing) -> None:
     columns = sql.SQL(",").join(map(sql.Identifier, COLUMNS[table].split(",")))
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), columns)
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for rows in population.rows(table):
-            for row in rows:
+            for row in _sealed(table, rows, keys):
                 copy.write_row(row)
     connection.commit()
 

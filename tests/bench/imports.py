@@ -64,7 +64,7 @@ def write_list(path: Path, population: Population) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """One `aed import devices`, in a process of its own."""
+    """One `aed import`, in a process of its own."""
 
     seconds: float
     megabytes: float
@@ -72,13 +72,13 @@ class Run:
     said: str
 
 
-def run_import(url: str, path: Path) -> Run:
+def run_import(url: str, path: Path, what: str = "devices") -> Run:
     """Its memory is the high-water mark of the process's own pages: what wait4 says of it may be that of this
     one, which a child that is made by vfork takes over."""
     started = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "aed", "import", "devices", str(path)],
+            [sys.executable, "-m", "aed", "import", what, str(path)],
             env={**os.environ, "AED_DATABASE_URL": url, "LC_ALL": "C.UTF-8"},
             stdout=output,
             text=True,

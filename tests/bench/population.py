@@ -51,13 +51,14 @@ COLUMNS: dict[str, str] = {
     "estates": "id,region_id,source,source_id,name_en,name_zh,neighbourhood,guard_phone,state,version,"
     "boundary",
     "gates": "id,estate_id,source,source_id,name_en,name_zh,passage,opening_hours,state,version,position",
+    "buildings": "id,estate_id,source,source_id,name_en,name_zh,floors,position",
     "people": "id,name,phone,language",
     "devices": "id,region_id,estate_id,source,source_id,origin_datum,origin_lat,origin_lon,place_en,place_zh,"
     "floor,opening_hours,entry,how_to_get_in_en,how_to_get_in_zh,cabinet,maker,model,serial,keeper_id,"
     "audience,state,out_of_service_reason,last_checked_on,version,position",
     "consumables": "id,device_id,kind,lot,expires_on,state,version",
     "responders": "id,person_id,region_id,estate_id,source,source_id,availability,state",
-    "certificates": "id,responder_id,kind,issuer,number,issued_on,valid_until",
+    "certificates": "id,responder_id,kind,issuer,number,issued_on,valid_until,trust",
     "responder_places": "id,responder_id,kind,floor,hours,position",
 }
 """The tables in the order in which they are filled. Geometry columns come last: WKB in hexadecimal."""
@@ -188,6 +189,10 @@ class _City:
                 *("standing", 1, _point(float(north[0]), float(east[0]))),
             )
 
+    def buildings(self) -> Iterator[Row]:
+        """None: the lookup does not ask for them."""
+        return iter(())
+
     def people(self) -> Iterator[Row]:
         for n in range(self.person, self.person + KEEPERS_A_CITY + self.responder_count):
             yield n, f"居民{n}", f"1{n:010}", "zh"
@@ -264,7 +269,7 @@ class _City:
         kind = random.choice(["first_aid", "cpr_aed", "professional"], count, p=[0.7, 0.2, 0.1]).tolist()
         for i in range(count):
             n, until = self.responder + i, self.today + timedelta(days=left[i])
-            yield n, n, kind[i], "Red Cross", f"C{n}", until - timedelta(days=1095), until
+            yield n, n, kind[i], "Red Cross", f"C{n}", until - timedelta(days=1095), until, "verified"
 
     def responder_places(self) -> Iterator[Row]:
         random, count = self._random("places"), self.responder_count

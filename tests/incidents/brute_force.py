@@ -221,6 +221,11 @@ def judged(
     hours = hours_at(
         known.device.opening_hours, question.at, time_zone=known.time_zone, calendar=known.calendar
     )
+    day = question.at.astimezone(ZoneInfo(known.time_zone)).date()
+    checked_on = known.device.last_checked_on
+    confidence = 0.0
+    if checked_on is not None and checked_on <= day:
+        confidence = 2 ** -((day - checked_on).days / settings.trust.readiness_half_life_days)
     fetched = fetch(
         metres,
         straight_metres=straight,
@@ -228,12 +233,13 @@ def judged(
         device_floor=known.device.floor,
         access=access_at(hours, known.device.entry).access,
         readiness=readiness_on(
-            question.at.astimezone(ZoneInfo(known.time_zone)).date(),
+            day,
             state=known.device.state,
             first_expiry=known.first_expiry,
-            last_checked_on=known.device.last_checked_on,
+            last_checked_on=checked_on,
             checked_within_days=settings.arrival.checked_within_days,
         ),
+        confidence=confidence,
         numbers=settings.arrival,
         by_closed_gate=by_closed_gate,
     )

@@ -233,7 +233,7 @@ def test_a_device_with_no_way_but_a_closed_gate_ranks_behind_and_says_so(
     assert closed.by_closed_gate
     assert closed.basis is Basis.WALKING_NETWORK
     assert closed.fetch.fetch_seconds == seconds(112 + 0.343 * 200 + 2 * 180)
-    assert closed.fetch.chance == pytest.approx(0.98 * 0.95 * 0.5)
+    assert closed.fetch.chance == pytest.approx(0.98 * (0.85 + 0.1 * 0.5 ** (1 / 35)) * 0.5)
     told = shown(answer, ANYONE, settings).devices[1]
     assert f"no way but through {gate.name_en}, closed for you now: have it opened" in english(told)
     assert f"只能经{gate.name_zh}，现对您关闭：请联系门岗开门" in chinese(told)

@@ -77,7 +77,7 @@ def test_unknown_hours_rank_by_their_chance_and_say_so(session: Session, setting
     assert ids(answer.devices) == [surely.id, unknown.id, far.id]
     told = shown(answer, ANYONE, settings).devices[1]
     assert told.access.state is Access.UNKNOWN
-    assert told.chance == pytest.approx(0.5 * 0.95, abs=0.001)
+    assert told.chance == pytest.approx(0.5 * (0.85 + 0.1 * 0.5 ** (1 / 35)), abs=0.001)
     assert "opening hours not known" in english(told)
     assert "开放时间未知" in chinese(told)
 

@@ -38,6 +38,7 @@ RESPONDER: Mapping[str, Any] = {
     "certificate_kind": "cpr_aed",
     "certificate_issuer": "Test issuer",
     "certificate_valid_until": "2028-01-01",
+    "certificate_trust": "verified",
     "place": "home",
     "lat": PATIENT.lat,
     "lon": PATIENT.lon,

@@ -23,7 +23,7 @@ class Source:
     behave: Behave
     scheme: str = "http"
     asked: list[Mapping[str, str]] = field(default_factory=list)
-    """The headers of each question."""
+    """The headers of each question, with its `path` and, of a POST, its `body`."""
 
     def url(self, path: str = "/list.csv", host: str = "127.0.0.1") -> str:
         return f"{self.scheme}://{host}:{self.port}{path}"
@@ -38,6 +38,14 @@ def serving(behave: Behave, *, tls: ssl.SSLContext | None = None) -> Iterator[So
 
         def do_GET(self) -> None:
             source.asked.append({"path": self.path, **dict(self.headers.items())})
+            self.close_connection = True
+            with contextlib.suppress(OSError):  # the client has gone
+                source.behave(self)
+
+        def do_POST(self) -> None:
+            length = int(self.headers.get("Content-Length", "0"))
+            body = self.rfile.read(length).decode()
+            source.asked.append({"path": self.path, "body": body, **dict(self.headers.items())})
             self.close_connection = True
             with contextlib.suppress(OSError):  # the client has gone
                 source.behave(self)

@@ -11,6 +11,7 @@ import pytest
 from aed.geo import Datum
 from aed.interchange.schemas import (
     PERSON_COLUMNS,
+    BuildingRow,
     DeviceRow,
     EstateRow,
     FileRow,
@@ -21,7 +22,7 @@ from aed.interchange.schemas import (
 )
 from aed.registry.rules.device import Cabinet, DeviceState, Entry
 from aed.registry.rules.gate import Passage
-from aed.responders.rules import CertificateKind, PlaceKind
+from aed.responders.rules import CertificateKind, PlaceKind, Trust
 from aed.sharing.rules import Audience
 from tests.interchange.lists import ROOT
 
@@ -49,7 +50,10 @@ def test_every_column_is_documented_and_no_other(title: str, row: type[FileRow])
     assert sorted(documented_columns(title)) == sorted(columns(row))
 
 
-@pytest.mark.parametrize(("kind", "row"), [("region", RegionRow), ("estate", EstateRow), ("gate", GateRow)])
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [("region", RegionRow), ("estate", EstateRow), ("gate", GateRow), ("building", BuildingRow)],
+)
 def test_every_property_of_the_kinds_is_documented_and_no_other(kind: str, row: type[FileRow]) -> None:
     line = next(
         line for line in section("Estates, gates and regions").splitlines() if line.startswith(f"| `{kind}`")
@@ -68,6 +72,7 @@ def test_every_property_of_the_kinds_is_documented_and_no_other(kind: str, row: 
         ("Devices", "audience", Audience),
         ("Devices", "state", DeviceState),
         ("Responders", "certificate_kind", CertificateKind),
+        ("Responders", "certificate_trust", Trust),
         ("Responders", "place", PlaceKind),
     ],
 )

@@ -21,7 +21,7 @@ from aed.incidents.rules.arrival import Basis
 from aed.incidents.schemas import answer_out
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
 from aed.responders.models import Responder
-from aed.responders.rules import Availability, CertificateKind, PlaceKind, ResponderState
+from aed.responders.rules import Availability, CertificateKind, PlaceKind, ResponderState, Trust
 from aed.settings import Settings
 from tests import make
 from tests.incidents.asking import ask, place, shown, streets
@@ -177,13 +177,13 @@ def test_the_certificate_that_is_valid_longest_counts(session: Session, settings
         availability="24/7",
         paused_until=None,
         certificate=CertificateGiven(
-            CertificateKind.PROFESSIONAL, "Another issuer", "7", None, date(2027, 1, 1)
+            CertificateKind.PROFESSIONAL, "Another issuer", "7", None, date(2027, 1, 1), Trust.VERIFIED
         ),
         places=(PlaceGiven(PlaceKind.HOME, PATIENT, 0, "24/7"),),
     )
     assert found(session, settings) == []
 
-    put_responder(session, make.ADMINISTRATOR, given)
+    put_responder(session, make.ADMINISTRATOR, given, at=make.NOW)
 
     (renewed,) = found(session, settings)
     assert (renewed.responder_id, renewed.certificate_kind) == (responder, CertificateKind.PROFESSIONAL)
@@ -244,13 +244,15 @@ def test_at_work_by_day_and_at_home_by_night(session: Session, settings: Setting
         estate_id=None,
         availability="24/7",
         paused_until=None,
-        certificate=CertificateGiven(CertificateKind.CPR_AED, "Issuer", "1", None, date(2028, 1, 1)),
+        certificate=CertificateGiven(
+            CertificateKind.CPR_AED, "Issuer", "1", None, date(2028, 1, 1), Trust.VERIFIED
+        ),
         places=(
             PlaceGiven(PlaceKind.WORK, work, 0, "Mo-Fr 09:00-18:00; PH off"),
             PlaceGiven(PlaceKind.HOME, home, 0, "19:00-08:00"),
         ),
     )
-    put_responder(session, make.ADMINISTRATOR, given)
+    put_responder(session, make.ADMINISTRATOR, given, at=make.NOW)
 
     def at(text: str) -> list[Position]:
         moment = datetime.fromisoformat(f"{text}+08:00")

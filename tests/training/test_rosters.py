@@ -191,7 +191,9 @@ def test_what_is_no_roster_is_refused_in_words(
     assert "lacks the column enrolment" in refused("a.csv", b"name,attendance\nWang,attended\n")
     assert "Did you mean attendance?" in refused("b.csv", b"enrolment,atendance\n1,attended\n")
     assert "no rows" in refused("c.csv", b"enrolment,attendance\n")
-    assert "UTF-8" in refused("d.csv", "enrolment,name\n1,王小明很好很好\n".encode("gb18030"))
+    assert "neither UTF-8 (line 2) nor Chinese" in refused(
+        "d.csv", "enrolment,name\n1,Müller\n".encode("latin-1")
+    )
     assert "web page" in refused("e.csv", b"<html></html>")
     with pytest.raises(InvalidInput, match=r"\.csv or \.xlsx"):
         export_roster(session, ADMINISTRATOR, training.id, tmp_path / "roster.pdf")

@@ -22,6 +22,7 @@ from aed.backup.folder import sync_folder
 from aed.backup.tables import count_rows, is_as_new, own_tables, schema_revision
 from aed.db import open_database
 from aed.errors import BackupFailed, BackupUnusable, Conflict
+from aed.sealing.keys import key_file_of
 from aed.settings import Settings
 
 PAGES_A_STEP = 4096
@@ -173,7 +174,9 @@ def _same_rows(unpacked: Path, backup: Path, manifest: Manifest) -> None:
 
 def _migrate(settings: Settings, unpacked: Path) -> None:
     url = URL.create("sqlite", database=str(unpacked)).render_as_string(hide_password=False)
-    opened = open_database(settings.model_copy(update={"database_url": url}))
+    # With the keys of the database whose place it takes, not with new ones beside the file here.
+    keys = {"encryption_key_file": key_file_of(settings)}
+    opened = open_database(settings.model_copy(update={"database_url": url, **keys}))
     try:
         migrations.upgrade(opened)
     finally:

@@ -2,23 +2,31 @@
 
 context.py   the settings, the database, who is acting
 screen.py    tables and sentences for people
+files.py     files that a command writes
 server.py    aed serve, aed db
 jobs.py      aed work, aed jobs
 outbox.py    aed outbox, aed endpoints
 backups.py   aed backup, aed restore
 lookup.py    aed nearest, aed walking
 imports.py   aed import
+issuers.py   aed issuers
 exports.py   aed export
 templates.py aed template
 linting.py   aed lint
 feeds.py     aed feeds
 reviews.py   aed reviews, sources
 register/    aed devices, estates, gates, consumables, holidays, regions
-training.py  aed courses, sessions, enrol, enrolments, certificates
+gaps.py      aed gaps
+training.py  aed courses, sessions, enrol, enrolments
+certificates.py  aed certificates
+calendars.py     aed calendars
 policies.py  aed policies, recalls
 upkeep.py    aed checks, quarantines, reports, due, replacements, labels
 tokens.py    aed tokens
 people.py    aed people, roles
+duplicates.py aed people duplicates, same, different
+keys.py      aed keys
+responders.py aed responders
 demo.py      aed demo
 """
 
@@ -31,11 +39,17 @@ import typer
 
 from aed.cli import (
     backups,
+    calendars,
+    certificates,
     demo,
+    duplicates,
     exports,
     feeds,
+    gaps,
     imports,
+    issuers,
     jobs,
+    keys,
     linting,
     lookup,
     outbox,
@@ -43,6 +57,7 @@ from aed.cli import (
     policies,
     register,
     reminders,
+    responders,
     reviews,
     server,
     templates,
@@ -72,20 +87,32 @@ app.add_typer(outbox.outbox, name="outbox")
 app.add_typer(outbox.endpoints, name="endpoints")
 app.add_typer(lookup.walking, name="walking")
 app.add_typer(imports.imports, name="import")
+app.add_typer(issuers.issuers, name="issuers")
 app.add_typer(templates.templates, name="template")
 app.add_typer(feeds.feeds, name="feeds")
 app.add_typer(reviews.reviews, name="reviews")
 app.add_typer(reviews.sources, name="sources")
 app.add_typer(tokens.tokens, name="tokens")
+app.add_typer(keys.keys, name="keys")
+app.add_typer(responders.responders, name="responders")
+duplicates.add_commands(people.people)
 app.add_typer(people.people, name="people")
 app.add_typer(people.roles, name="roles")
+app.command("gaps")(gaps.gaps)
 app.command("enrol")(training.enrol)
 app.command("due")(upkeep.due)
 app.command("replacements")(upkeep.replacements)
-for name, group in (
-    register.GROUPS | training.GROUPS | policies.GROUPS | upkeep.GROUPS | reminders.GROUPS
-).items():
-    app.add_typer(group, name=name)
+for groups in (
+    register.GROUPS,
+    training.GROUPS,
+    certificates.GROUPS,
+    calendars.GROUPS,
+    policies.GROUPS,
+    upkeep.GROUPS,
+    reminders.GROUPS,
+):
+    for name, group in groups.items():
+        app.add_typer(group, name=name)
 
 
 def main() -> None:

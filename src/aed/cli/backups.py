@@ -12,6 +12,7 @@ from aed.backup import whole
 from aed.backup.archive import Manifest
 from aed.cli.context import opened
 from aed.cli.screen import counting, say
+from aed.rotation import check_keys
 from aed.settings import load_settings
 
 
@@ -49,6 +50,8 @@ def restore(
     say(f"Restored: {_what_is_in(restored.manifest)}.")
     if restored.set_aside is not None:
         say(f"What was there before is {restored.set_aside}; remove it when you no longer need it.")
+    with opened(settings) as database:
+        check_keys(database)  # what the backup was sealed with is known now, not when somebody is rung
 
 
 def _what_is_in(manifest: Manifest) -> str:

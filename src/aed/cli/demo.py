@@ -89,8 +89,14 @@ def _load(database: Database, folder: Path) -> None:
     with transaction(database) as session:
         estates = actions.import_estates(session, operator(), folder / "estates.geojson", at=now)
         devices = actions.import_devices(session, operator(), folder / "devices.csv", at=now)
+        houses = actions.import_buildings(session, operator(), folder / "streets.osm.pbf")
         people = actions.import_responders(session, operator(), folder / "responders.csv", at=now)
-    for what, report in (("estates and gates", estates), ("devices", devices), ("responders", people)):
+    for what, report in (
+        ("estates and gates", estates),
+        ("buildings", houses),
+        ("devices", devices),
+        ("responders", people),
+    ):
         say(f"{what}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged")
         for row in report.bad:
             say(f"  {row.where} set aside: {row.reason}")

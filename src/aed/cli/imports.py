@@ -90,7 +90,7 @@ def devices(
 
 @imports.command("estates")
 def estates(file: File, strict: Strict = False, bad_rows: BadRows = None) -> None:
-    """Regions, estates and gates: the project's own GeoJSON or CSV."""
+    """Regions, estates, gates and buildings: the project's own GeoJSON or CSV."""
     _import(
         "rows",
         lambda session, progress: actions.import_estates(
@@ -99,6 +99,17 @@ def estates(file: File, strict: Strict = False, bad_rows: BadRows = None) -> Non
         file,
         strict,
         bad_rows,
+    )
+
+
+@imports.command("buildings")
+def buildings(file: File) -> None:
+    """Buildings of the registered estates, from an OpenStreetMap extract (.osm.pbf)."""
+    with writing_much() as session, counting("buildings") as progress:
+        report = actions.import_buildings(session, operator(), file, progress=progress)
+    say(
+        f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged, "
+        f"{report.gone} gone; {report.outside} stand in no estate."
     )
 
 
@@ -131,10 +142,10 @@ def _import[ReportT: ImportReport](
         with trying_much() if is_dry_run else writing_much() as session, counting(what) as progress:
             report = run(session, progress)
             if bad_rows is not None:
-                _write(report.bad, bad_rows)
+                write_bad_rows(report.bad, bad_rows)
             actions.refuse_bad_rows(report, file.name, is_strict=strict)
     except NothingTaken as refused:
-        _tell(refused.bad)
+        tell_bad_rows(refused.bad)
         raise
     say(
         f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged, "
@@ -142,18 +153,18 @@ def _import[ReportT: ImportReport](
     )
     if report.hours_not_understood:
         say(f"{report.hours_not_understood} have hours that were not understood: kept as written, unknown.")
-    _tell(report.bad)
+    tell_bad_rows(report.bad)
     return report
 
 
-def _tell(bad: Sequence[BadRow]) -> None:
+def tell_bad_rows(bad: Sequence[BadRow]) -> None:
     if bad:
         table("Set aside", ["where", "why"], [(row.where, row.reason) for row in bad[:SHOWN]])
         if len(bad) > SHOWN:
             say(f"… and {len(bad) - SHOWN} more: --bad-rows FILE writes them all.")
 
 
-def _write(bad: list[BadRow], target: Path) -> None:
+def write_bad_rows(bad: Sequence[BadRow], target: Path) -> None:
     columns = list(dict.fromkeys(name for row in bad for name in row.fields))
     try:
         with target.open("w", encoding="utf-8-sig", errors="replace", newline="") as opened:

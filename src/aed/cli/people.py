@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from aed import clock
 from aed.accounts import queries
-from aed.accounts.actions import accounts, passwords
+from aed.accounts.actions import accounts, passwords, provider
 from aed.accounts.actions import roles as role_actions
 from aed.accounts.models import RoleGrant
 from aed.accounts.rules.person import Channel, Language
@@ -21,6 +23,8 @@ from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import SHOWN, After, Id, Version
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
+from aed.privacy import actions as privacy
+from aed.privacy.schemas import OwnDataOut
 from aed.settings import load_settings
 
 people = typer.Typer(no_args_is_help=True, help="People, their numbers and their accounts.")
@@ -39,10 +43,15 @@ def add(
     ] = None,
     language: Annotated[Language, typer.Option(help="For messages")] = Language.ZH,
     channel: Annotated[Channel, typer.Option(help="For messages")] = Channel.SMS,
+    email: Annotated[
+        str | None, typer.Option(help="By which your identity provider may name the person")
+    ] = None,
 ) -> None:
     """Add a person, who can sign in by codes from then on. Says the id."""
     given = [f"name={name}", f"phone={phone}", f"language={language}", f"channel={channel}"]
-    new = fields_in(PersonIn, given + ([f"region={region}"] if region is not None else []))
+    further = {"region": region, "email": email}
+    given += [f"{field}={value}" for field, value in further.items() if value is not None]
+    new = fields_in(PersonIn, given)
     with writing() as session:
         person = accounts.add_person(
             session, operator(), new, country=load_settings().phone_country, at=clock.now()
@@ -79,6 +88,7 @@ def show(person_id: Id) -> None:
         held = queries.role_grants(session, operator(), limit=SHOWN, person_id=person_id, also_revoked=True)
         codes = queries.codes_of_regions(session, (each.region_id for each in held if each.region_id))
         changes = queries.person_history(session, person_id)
+        linked = queries.identities_of(session, operator(), person_id)
         signs_in = "no account"
         if account is not None:
             signs_in = "by password or code" if account.password_hash is not None else "by code"
@@ -89,12 +99,19 @@ def show(person_id: Id) -> None:
                 ("id", person.id),
                 ("name", person.name),
                 ("phone", account.phone if account is not None else person.phone),
+                ("email", account.email if account is not None else None),
                 ("language", person.language),
                 ("channel", person.channel),
                 ("signs in", signs_in),
                 ("version", person.version),
             ],
         )
+        if linked:
+            table(
+                "Identity providers",
+                ["provider", "since", "found by"],
+                [(each.provider, f"{each.linked_at:%Y-%m-%d %H:%M}", each.linked_by) for each in linked],
+            )
         if held:
             table("Roles", ["id", "role", "on", "since", "until"], [_shown(each, codes) for each in held])
         if changes:
@@ -109,9 +126,10 @@ def _said(fields: dict[str, list[str | None]]) -> str:
     return "; ".join(f"{name}: {before or '-'} → {now}" for name, (before, now) in fields.items())
 
 
+@people.command("correct")
 @people.command("amend")
 def amend(person_id: Id, fields: Fields, version: Version = None) -> None:
-    """Correct name, phone, language or channel. A phone opens an account where there was none."""
+    """Correct name, phone, email, language or channel. A phone opens an account where there was none."""
     change = fields_in(PersonAmend, fields)
     with writing() as session:
         present, _account = queries.person(session, operator(), person_id)
@@ -166,6 +184,56 @@ def sign_out(person_id: Id) -> None:
         queries.person(session, operator(), person_id)
         ended = passwords.end_sign_ins(session, person_id, at=clock.now())
     say(f"Sign-ins ended: {ended}.")
+
+
+@people.command("unlink")
+def unlink(person_id: Id) -> None:
+    """No identity provider signs the person in any more, until it is linked anew. Every sign-in ends."""
+    with writing() as session:
+        ended = provider.unlink(session, operator(), person_id, at=clock.now())
+    say(f"Links to identity providers ended: {ended}.")
+
+
+# --- the own data ----------------------------------------------------------------------------------------
+
+
+@people.command("export")
+def export(
+    person_id: Id,
+    to: Annotated[Path | None, typer.Option(help="A new file; left out: standard output")] = None,
+) -> None:
+    """All that is held about the person, as JSON. A file is readable by its owner only."""
+    with reading() as session:
+        person = privacy.of_the_person(session, operator(), person_id)
+        told = OwnDataOut.of(session, person, at=clock.now()).model_dump_json(indent=2)
+    if to is None:
+        say(told)
+        return
+    opened = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(opened, "w", encoding="utf-8") as file:
+        file.write(told + "\n")
+    say(f"{to} holds what is held about person {person_id}.")
+
+
+@people.command("erase")
+def erase(
+    person_id: Id,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+) -> None:
+    """Erase what is held about the person. What the history needs stays, and names nobody. For good."""
+    if not yes:
+        with reading() as session:
+            person = privacy.of_the_person(session, operator(), person_id)
+            question = (
+                f"Erase all that is held about person {person_id}, {person.name}? It cannot be taken back."
+            )
+        if not typer.confirm(question):
+            raise InvalidInput("Nothing was erased.", field="yes")
+    with writing() as session:
+        is_done = privacy.erase(session, operator(), person_id, at=clock.now())
+    say(f"Person {person_id} is erased." if is_done else f"Person {person_id} was erased before.")
+    if is_done:
+        say("Backups from before hold the person still: erase again after restoring one.")
 
 
 # --- roles ----------------------------------------------------------------------------------------------

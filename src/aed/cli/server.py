@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from typing import Annotated
 
+import structlog
 import typer
 import uvicorn
 
@@ -13,10 +14,13 @@ from aed.app import create_app
 from aed.cli.context import opened, operator
 from aed.cli.screen import say
 from aed.db import Database, answering, transaction
+from aed.errors import DatabaseUnavailable
 from aed.logs import set_up_logs
 from aed.registry.actions.holidays import seed_china
+from aed.rotation import check_keys
 from aed.settings import load_settings
 
+log = structlog.get_logger("aed")
 db = typer.Typer(no_args_is_help=True, help="The database's schema.")
 
 
@@ -28,6 +32,10 @@ def serve(
     settings = load_settings()
     set_up_logs(settings)
     app = create_app(settings)
+    try:
+        check_keys(app.state.database)
+    except DatabaseUnavailable as error:
+        log.warning("keys not checked", why=error.detail)
     spare_the_collector()
     with schedule.running(settings):
         uvicorn.run(

@@ -1,4 +1,4 @@
-"""aed courses, sessions, enrol, enrolments, certificates: a year of training by hand.
+"""aed courses, sessions, enrol, enrolments: a year of training by hand.
 
 Fields are given as NAME=VALUE, by the names that the API uses; a trainer is trainer_name=… trainer_phone=….
 """
@@ -14,20 +14,21 @@ import typer
 
 from aed import clock
 from aed.cli.context import operator, reading, writing, writing_much
+from aed.cli.files import write_whole
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import Id, Version, show_all, show_history
 from aed.cli.screen import say, table
 from aed.interchange.actions.rosters import export_roster, import_roster
+from aed.interchange.formats.files import GB18030
 from aed.interchange.formats.marked import write_marked
 from aed.training.actions import courses as course_actions
-from aed.training.actions import enrolling, results
+from aed.training.actions import enrolling
 from aed.training.actions import sessions as session_actions
+from aed.training.formats.papers import SheetOf, sheet_pdf
 from aed.training.models import TrainingSession
-from aed.training.queries import certificates as certificate_queries
 from aed.training.queries import courses as course_queries
 from aed.training.queries import rosters
 from aed.training.queries import sessions as session_queries
-from aed.training.rules.certificate import is_valid, masked
 from aed.training.rules.enrolment import EnrolmentState
 from aed.training.schemas.courses import CourseAmend, CourseIn, CourseOut
 from aed.training.schemas.enrolments import EnrolmentIn, EnrolmentOut
@@ -245,6 +246,19 @@ def roster(
         _show_roster(rosters.roster(session, operator(), training.id))
 
 
+@sessions.command("sheet")
+def sheet(
+    session_id: Id,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The PDF to write")],
+) -> None:
+    """The list of a session to sign by hand, as a PDF in Chinese and English."""
+    with reading() as session:
+        training = session_queries.training_session(session, operator(), session_id)
+        people = rosters.roster(session, operator(), training.id)
+        write_whole(out, sheet_pdf(SheetOf(training, people)))
+    say(f"{out} has the attendance sheet of session {session_id}.")
+
+
 @sessions.command("results")
 def take_results(
     session_id: Id,
@@ -257,7 +271,7 @@ def take_results(
     with writing_much() as session:
         report = import_roster(session, operator(), session_id, file, at=clock.now())
     if marked is not None and report.first is not None:
-        write_marked(file, marked, report.marks(), first=report.first)
+        write_marked(file, marked, report.marks(), first=report.first, encodings=(GB18030,))
         say(f"{marked} has the sheet with what was found.")
     say(
         f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged, "
@@ -358,63 +372,8 @@ def _show_roster(rows: Sequence[rosters.RosterRow]) -> None:
     table(None, columns, shown, right=["id"])
 
 
-# --- certificates ---------------------------------------------------------------------------------------
-
-certificates = typer.Typer(no_args_is_help=True, help="What was awarded, what runs out, who should practise.")
-Number = Annotated[str, typer.Argument(help="Its number")]
-
-
-@certificates.command("verify")
-def verify(number: Number) -> None:
-    """Whether a certificate that was awarded here is valid today."""
-    with reading() as session:
-        found = certificate_queries.by_number(session, number)
-    today = clock.now().astimezone(ZoneInfo(found.time_zone)).date()
-    valid = is_valid(today=today, valid_until=found.valid_until, revoked_at=found.revoked_at)
-    say(f"{number}: {'valid' if valid else 'NOT VALID'}, {masked(found.name)}, until {found.valid_until}.")
-
-
-@certificates.command("revoke")
-def revoke(number: Number, why: Annotated[str, typer.Option(help="Kept, and shown to nobody else")]) -> None:
-    """From now on it is not valid."""
-    with writing() as session:
-        results.revoke(session, operator(), number, why=why, at=clock.now())
-    say(f"{number} is revoked.")
-
-
-@certificates.command("lapsing")
-def lapsing(
-    days: Annotated[int, typer.Option(min=0, max=3650, help="Within so many days from today")] = 90,
-) -> None:
-    """Whose certificate runs out soon and was not renewed, the first first."""
-    with reading() as session:
-        today = clock.now().date()
-        found = certificate_queries.lapsing(session, operator(), today=today, within_days=days)
-    if not found:
-        say(f"No certificate runs out within {days} days.")
-        return
-    rows = [
-        (each.valid_until, (each.valid_until - today).days, each.name, each.phone, each.estate_id, each.kind)
-        for each in found
-    ]
-    table(None, ["until", "days", "name", "phone", "estate", "certificate"], rows, right=["days"])
-
-
-@certificates.command("refreshers")
-def refreshers() -> None:
-    """Who should practise again, whatever the card says; the longest without practice first."""
-    with reading() as session:
-        found = certificate_queries.to_refresh(session, operator(), today=clock.now().date())
-    if not found:
-        say("Nobody is to refresh anything.")
-        return
-    rows = [(each.practised_on, each.name, each.phone, each.course, each.refresher) for each in found]
-    table(None, ["practised", "name", "phone", "course", ""], rows)
-
-
 GROUPS = {
     "courses": courses,
     "sessions": sessions,
     "enrolments": enrolments,
-    "certificates": certificates,
 }

@@ -1,4 +1,4 @@
-"""What the timetable runs: feeds that are due."""
+"""What the timetable runs: feeds that are due, and questions to issuers about certificates that wait."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from aed.db import Database, reads, transaction
 from aed.errors import AedError, Conflict
 from aed.interchange import queries
 from aed.interchange.actions import Progress, import_devices, refuse_bad_rows
+from aed.interchange.actions.asking import Asking, ask
 from aed.interchange.actions.feeds import Claim, Ended, claim_feed, end_feed
 from aed.interchange.actions.fetching import FetchFailed, Fetching, Validators, fetch
 from aed.interchange.actions.report import DeviceReport
@@ -26,6 +27,11 @@ from aed.interchange.formats.mapping import mapping_from
 from aed.interchange.rules.feed import FeedResult
 from aed.interchange.rules.reasons import printable
 from aed.interchange.rules.thresholds import Thresholds
+from aed.issuers import queries as issuers
+from aed.verification.actions.answers import NoAnswer, claim, give_back, record_answer, record_no_answer
+from aed.verification.actions.linking import begin_checks
+from aed.verification.queries import checks
+from aed.verification.queries.checks import ToAsk
 
 ENDINGS: Final = (".csv", ".json", ".geojson", ".xlsx", ".pbf", ".txt")
 """A file that is called so keeps its ending, by which some formats are told from an error page."""
@@ -176,3 +182,69 @@ def _said(report: DeviceReport) -> Ended:
         f"{said} No longer listed are {missing}, too many to be believed: they stay until a person says "
         "that they are gone (aed reviews list).",
     )
+
+
+# --- certificates ---------------------------------------------------------------------------------------
+
+ASKED_AT_ONCE: Final = 20
+MOST_A_RUN: Final = 200
+"""Of one issuer; the next run goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerRun:
+    """How asking one issuer went."""
+
+    code: str
+    answered: int
+    unanswered: int
+    is_left_alone: bool
+
+
+def verify_certificates(database: Database, now: Now, *, by: Asking) -> list[IssuerRun]:
+    """Certificates that are not verified wait for their issuers; those that can be asked have been, as far as
+    they answer. It may run in several processes: each question is asked by one.
+
+    1. What is new begins to wait; what stands in a roster already is settled.
+    2. Each issuer is asked about what is due, in batches that are claimed first. Nothing is asked within a
+       transaction.
+    3. Each answer is recorded by itself. After too many failures in a row the issuer is left alone for a
+       while, and what was claimed is given back.
+    """
+    with transaction(database) as session:
+        begin_checks(session, now())
+    with reads(database) as session:
+        due = [(each.id, each.code) for each in checks.issuers_to_ask(session, now())]
+    return [_ask_issuer(database, issuer_id, code, now, by) for issuer_id, code in due]
+
+
+def _ask_issuer(database: Database, issuer_id: int, code: str, now: Now, by: Asking) -> IssuerRun:
+    answered = unanswered = 0
+    while answered + unanswered < MOST_A_RUN:
+        with transaction(database) as session:
+            url = issuers.issuer(session, issuer_id).query_url
+            claimed = claim(session, issuer_id, now(), limit=ASKED_AT_ONCE)
+        if not claimed or url is None:
+            break
+        for number, each in enumerate(claimed):
+            has_answer, is_left_alone = _ask_once(database, issuer_id, code, url, each, now, by)
+            answered, unanswered = answered + has_answer, unanswered + (not has_answer)
+            if is_left_alone:
+                with transaction(database) as session:
+                    issuer = issuers.issuer(session, issuer_id)
+                    give_back(session, issuer, claimed[number + 1 :], at=now())
+                return IssuerRun(code, answered, unanswered, is_left_alone=True)
+    return IssuerRun(code, answered, unanswered, is_left_alone=False)
+
+
+def _ask_once(
+    database: Database, issuer_id: int, code: str, url: str, asked: ToAsk, now: Now, by: Asking
+) -> tuple[bool, bool]:
+    """Whether an answer came, and whether the issuer is to be left alone."""
+    answer = ask(url, code, asked, by=by, at=now())
+    with transaction(database) as session:
+        issuer = issuers.issuer(session, issuer_id)
+        if isinstance(answer, NoAnswer):
+            return False, record_no_answer(session, issuer, asked, answer, at=now())
+        record_answer(session, issuer, asked, answer, at=now())
+        return True, False

@@ -12,6 +12,7 @@ from aed.db import Key, Table, Versioned, stored_by_value
 from aed.interchange.rules.feed import FeedResult
 from aed.interchange.rules.merge import DEFAULT_RANK, HAND_RANK
 from aed.interchange.rules.review import Decision, ReviewKind
+from aed.sealing import SealedFields
 
 # --- Feeds ----------------------------------------------------------------------------------------------
 
@@ -84,7 +85,7 @@ class SourceRecord(Table):
     source_id: Mapped[str] = mapped_column(String(128))
     device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
     """None: a person must say first whether it is one that is registered already."""
-    fields: Mapped[dict[str, Any]]
+    fields: Mapped[dict[str, Any]] = mapped_column(SealedFields("source_records.fields", "keeper_phone"))
     """The fields of a `DeviceRow` that were given, as JSON."""
     digest: Mapped[str] = mapped_column(String(64))
     """SHA-256 of `fields`."""
@@ -119,7 +120,7 @@ class Review(Table):
     device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
     attribute: Mapped[str] = mapped_column(String(32))
     """Which one they disagree about; empty where it is about the whole device."""
-    evidence: Mapped[dict[str, Any]]
+    evidence: Mapped[dict[str, Any]] = mapped_column(SealedFields("reviews.evidence", "keeper_phone"))
     opened_at: Mapped[datetime]
     decision: Mapped[Decision | None] = mapped_column(stored_by_value(Decision))
     decided_at: Mapped[datetime | None]

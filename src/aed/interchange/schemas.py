@@ -11,11 +11,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from aed.accounts.schemas import Code, Id, Name, Phone, RegionIn, TimeZone, Words
 from aed.geo import Datum, Position, position_from
 from aed.interchange.models import Review
+from aed.interchange.rules.days import day_written
 from aed.interchange.rules.review import Decision, ReviewKind
 from aed.registry.rules.device import Cabinet, DeviceState, Entry
 from aed.registry.rules.gate import Passage
 from aed.registry.schemas.fields import Day, Floor, Label, OpeningHours, Ref, Source
-from aed.responders.rules import CertificateKind, PlaceKind
+from aed.responders.rules import CertificateKind, PlaceKind, Trust
 from aed.sharing.rules import Audience
 from aed.training.rules.enrolment import AttendanceState
 
@@ -24,6 +25,15 @@ def _written_as_a_date(given: object) -> object:
     if isinstance(given, str) and re.fullmatch(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\s*", given):
         return given
     raise ValueError("must be a date such as 2027-05-31")
+
+
+def _written_by_a_person(given: object) -> object:
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        raise ValueError("must be a date such as 2027-05-31")
+    found = day_written(str(given))
+    if isinstance(found, str):
+        raise ValueError(found)
+    return found
 
 
 def _written_as_a_moment(given: object) -> object:
@@ -35,6 +45,8 @@ def _written_as_a_moment(given: object) -> object:
 Degrees = Annotated[float, Field(allow_inf_nan=False)]
 FileDay = Annotated[Day, BeforeValidator(_written_as_a_date)]
 """A number is not taken for a date."""
+RosterDay = Annotated[Day, BeforeValidator(_written_by_a_person)]
+"""Rosters are filled in by hand: a day as people write it, where it can be only one."""
 FileMoment = Annotated[datetime, BeforeValidator(_written_as_a_moment)]
 
 
@@ -128,7 +140,18 @@ class GateRow(PlacedRow):
     opening_hours: OpeningHours | None = None
 
 
-type EstatesFileRow = Annotated[RegionRow | EstateRow | GateRow, Field(discriminator="kind")]
+class BuildingRow(PlacedRow):
+    kind: Literal["building"]
+    source: Source
+    source_id: Ref
+    estate: Ref
+    estate_source: Source | None = None
+    name_en: Name
+    name_zh: Name
+    floors: Annotated[int, Field(ge=1, le=200)] | None = None
+
+
+type EstatesFileRow = Annotated[RegionRow | EstateRow | GateRow | BuildingRow, Field(discriminator="kind")]
 """A row of an estates file: its column `kind` says which."""
 
 
@@ -145,8 +168,10 @@ class ResponderRow(PlacedRow):
     certificate_kind: CertificateKind
     certificate_issuer: Name
     certificate_number: Label | None = None
-    certificate_issued_on: FileDay | None = None
-    certificate_valid_until: FileDay
+    certificate_issued_on: RosterDay | None = None
+    certificate_valid_until: RosterDay
+    certificate_trust: Trust | None = None
+    """How far it is believed; as far as its issuer is in lists when left out."""
     availability: OpeningHours | None = None
     paused_until: FileMoment | None = None
     place: PlaceKind
@@ -205,6 +230,7 @@ PERSON_COLUMNS = (
     "certificate_number",
     "certificate_issued_on",
     "certificate_valid_until",
+    "certificate_trust",
     "availability",
     "paused_until",
 )

@@ -9,11 +9,13 @@ from sqlalchemy import Connection
 
 import aed.accounts.models
 import aed.interchange.models
+import aed.issuers.models
 import aed.notifications.models
 import aed.registry.models
 import aed.responders.models
 import aed.training.models
 import aed.upkeep.models
+import aed.verification.models
 import aed.work.models  # noqa: F401 - the models register themselves
 from aed.db import Table
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from aed.accounts.rules.person import Language
 from aed.db import Key, Table, stored_by_value
 from aed.notifications.rules import Channel
+from aed.sealing import Sealed
 
 _WAITING = text("sent_at IS NULL AND given_up_at IS NULL")
 _SENT = text("sent_at IS NOT NULL")
@@ -46,7 +47,7 @@ class Outgoing(Table):
     person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     endpoint_id: Mapped[int | None] = mapped_column(ForeignKey("endpoints.id"))
     channel: Mapped[Channel] = mapped_column(stored_by_value(Channel))
-    recipient: Mapped[str] = mapped_column(String(255))
+    recipient: Mapped[str] = mapped_column(Sealed("outbox.recipient"))
     """E.164; an endpoint's e-mail address, or its name."""
     lane: Mapped[str | None] = mapped_column(String(80))
     """Messages of one lane are sent one after the other. None: with no order to keep."""

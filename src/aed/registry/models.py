@@ -1,4 +1,4 @@
-"""Estates, gates, devices, consumables, holiday calendars, and the record of every change."""
+"""Estates, gates, buildings, devices, consumables, holiday calendars, and the record of every change."""
 
 from __future__ import annotations
 
@@ -88,6 +88,30 @@ class Gate(Versioned, Table):
     state: Mapped[GateState] = mapped_column(stored_by_value(GateState), default=GateState.STANDING)
 
     estate: Mapped[Estate] = relationship(lazy="raise")
+
+
+class Building(Table):
+    """A house of an estate, where people live or work.
+
+    Taken from a map or a list again and again, so it has no history: what they no longer hold is gone.
+    """
+
+    __tablename__ = "buildings"
+    __table_args__ = (
+        UniqueConstraint("source", "source_id"),
+        CheckConstraint("floors BETWEEN 1 AND 200", name="floors"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    estate_id: Mapped[int] = mapped_column(ForeignKey("estates.id"), index=True)
+    source: Mapped[str] = mapped_column(String(64))
+    source_id: Mapped[str] = mapped_column(String(128))
+    name_en: Mapped[str] = mapped_column(String(200))
+    name_zh: Mapped[str] = mapped_column(String(200))
+    floors: Mapped[int | None]
+    """Above the ground, the ground floor counted; None: not known."""
+    position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
+    """WGS-84: its entrance, where that is known."""
 
 
 class Device(Versioned, Table):

@@ -29,8 +29,9 @@ from aed.registry.rules.calendar import DayKind
 from aed.registry.rules.device import NEEDED_KINDS, ConsumableState, DeviceState
 from aed.registry.rules.gate import GateState
 from aed.registry.rules.hours import HolidayCalendar as Calendar
+from aed.sealing import ring_of
 from aed.sharing.queries import known_to, visible_to
-from aed.sharing.rules import Audience
+from aed.sharing.rules import Audience, is_of_the_house
 from aed.spatial import (
     Around,
     Nearest,
@@ -206,6 +207,15 @@ class DeviceNearby(NamedTuple):
     calendar_version: int | None
     keeper_name: str | None = None
     keeper_phone: str | None = None
+    """As it is sealed: see `with_keepers_phone`."""
+
+
+def with_keepers_phone(connection: Connection, viewer: Viewer, row: DeviceNearby) -> DeviceNearby:
+    """The row with the keeper's number opened, for whoever may ring it."""
+    if row.keeper_phone is None or not is_of_the_house(viewer, row.estate_id, row.region_id):
+        return row
+    ring = ring_of(connection.dialect)
+    return row._replace(keeper_phone=ring.open(row.keeper_phone, place="people.phone"))
 
 
 @lru_cache(maxsize=512)

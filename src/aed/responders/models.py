@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from geoalchemy2 import WKBElement, WKTElement
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, false, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
 from aed.db import Key, Table, stored_by_value
-from aed.responders.rules import CertificateKind, PlaceKind, ResponderState
+from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, ResponderState, Trust
 from aed.spatial import point_type
 
 
@@ -32,6 +32,11 @@ class Responder(Table):
     state: Mapped[ResponderState] = mapped_column(
         stored_by_value(ResponderState), default=ResponderState.ACTIVE
     )
+    """Active only while the person's consent to being called is in force, which the lookup does not ask for:
+    `actions.consents` keeps the two in step."""
+    joined_into_id: Mapped[int | None] = mapped_column(ForeignKey("responders.id"), index=True)
+    """The entry that stands for the same person, after a person said that two are one. What a list says of
+    this one then counts for that one."""
 
     person: Mapped[Person] = relationship(lazy="raise")
     region: Mapped[Region] = relationship(lazy="raise")
@@ -42,7 +47,8 @@ class Certificate(Table):
 
     __tablename__ = "certificates"
     __table_args__ = (
-        Index("ix_certificates_valid", "responder_id", "valid_until", "revoked_at"),
+        Index("ix_certificates_valid", "responder_id", "valid_until", "revoked_at", "trust"),
+        Index("ix_certificates_issued", "issuer_id", "number"),
         Index(
             "uq_certificates_awarded",
             "number",
@@ -56,6 +62,13 @@ class Certificate(Table):
     responder_id: Mapped[int] = mapped_column(ForeignKey("responders.id"))
     kind: Mapped[CertificateKind] = mapped_column(stored_by_value(CertificateKind))
     issuer: Mapped[str] = mapped_column(String(200))
+    """As it was written."""
+    issuer_id: Mapped[int | None] = mapped_column(ForeignKey("issuers.id"))
+    """Who that is, where it is known."""
+    trust: Mapped[Trust] = mapped_column(stored_by_value(Trust), server_default=text("'documented'"))
+    """Who says that it is right; whether that is enough to be called is its region's to say."""
+    holder_id: Mapped[str | None] = mapped_column(String(32))
+    """The holder's identity number as the issuer's roster shows it, masked; never whole."""
     number: Mapped[str | None] = mapped_column(String(100))
     issued_on: Mapped[date | None]
     valid_until: Mapped[date]
@@ -81,3 +94,34 @@ class ResponderPlace(Table):
     floor: Mapped[int] = mapped_column(default=0)
     hours: Mapped[str | None] = mapped_column(Text)
     """When the person is there, as an OSM expression; None: not known."""
+
+
+class Consent(Table):
+    """What a person agreed to, when, in which words; and when it was withdrawn. Rows stay."""
+
+    __tablename__ = "consents"
+    __table_args__ = (
+        CheckConstraint("(withdrawn_at IS NULL) = (withdrawn_by IS NULL)", name="withdrawn_by_somebody"),
+        Index(
+            "uq_consents_standing",
+            "person_id",
+            "kind",
+            unique=True,
+            postgresql_where=text("withdrawn_at IS NULL"),
+            sqlite_where=text("withdrawn_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    kind: Mapped[ConsentKind] = mapped_column(stored_by_value(ConsentKind))
+    wording: Mapped[str] = mapped_column(String(32))
+    """The version of the words."""
+    given_at: Mapped[datetime]
+    """For one that a list states: when the list was first read."""
+    given_by: Mapped[str] = mapped_column(String(200))
+    """Who put it down: the person, or whoever has the person's signature."""
+    stated_by: Mapped[str | None] = mapped_column(String(64))
+    """The list that says so; None: the person did."""
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[str | None] = mapped_column(String(200))

@@ -1,20 +1,24 @@
-"""Reading responders; only dispatchers see any."""
+"""Reading responders, whom only dispatchers see; and what a person offers and agreed to, for the person."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Dialect, Select, Subquery, func, select
+from sqlalchemy import ColumnElement, Dialect, Select, Subquery, and_, func, or_, select
+from sqlalchemy.orm import Session
 
 from aed.accounts.models import Region
 from aed.accounts.rules import Viewer
-from aed.registry.models import HolidayCalendar
-from aed.responders.models import Certificate, Responder, ResponderPlace
-from aed.responders.rules import ResponderState
+from aed.geo import Position
+from aed.registry.models import Estate, HolidayCalendar
+from aed.responders.models import Certificate, Consent, Responder, ResponderPlace
+from aed.responders.rules import ConsentKind, ResponderState, Trust
 from aed.sharing.queries import may_be_called_by
-from aed.spatial import Nearest, constant, latitude, longitude, nearest_first
+from aed.spatial import Nearest, constant, latitude, longitude, nearest_first, position_of
 
 
 class PlaceNearby(NamedTuple):
@@ -34,8 +38,29 @@ class PlaceNearby(NamedTuple):
     certificate_kind: str
     """Null without a certificate; but then `valid_until` is, and nobody without one is called."""
     time_zone: str
+    """The estate's, else the region's: where a day of a certificate ends."""
     holiday_calendar: str | None
     calendar_version: int | None
+
+
+def counts_for_calling() -> ColumnElement[bool]:
+    """Certificates that are not revoked, and believed as far as their responder's region needs it.
+
+    `Region` must be part of the statement. Whether they have run out is asked apart.
+
+    visibility: it is a predicate itself.
+    """
+    verified, documented, declared = (
+        constant(each) for each in (Trust.VERIFIED, Trust.DOCUMENTED, Trust.SELF_DECLARED)
+    )
+    return and_(
+        Certificate.revoked_at.is_(None),
+        or_(
+            Certificate.trust == verified,
+            and_(Region.trust_in_force == documented, Certificate.trust == documented),
+            Region.trust_in_force == declared,
+        ),
+    )
 
 
 @lru_cache(maxsize=256)
@@ -67,12 +92,14 @@ def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
     def joined(near: Subquery) -> Select[*tuple[Any, ...]]:
         best = (
             select(func.max(Certificate.valid_until))
-            .where(Certificate.responder_id == near.c.responder_id, Certificate.revoked_at.is_(None))
+            .where(Certificate.responder_id == near.c.responder_id, counts_for_calling())
+            .correlate(near, Region)
             .scalar_subquery()
         )
         kind = (
             select(Certificate.kind)
-            .where(Certificate.responder_id == near.c.responder_id, Certificate.revoked_at.is_(None))
+            .where(Certificate.responder_id == near.c.responder_id, counts_for_calling())
+            .correlate(near, Region)
             .order_by(Certificate.valid_until.desc(), Certificate.id)
             .limit(1)
             .scalar_subquery()
@@ -82,13 +109,104 @@ def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
                 *near.c,
                 best.label("valid_until"),
                 kind.label("certificate_kind"),
-                Region.time_zone,
+                func.coalesce(Estate.time_zone, Region.time_zone).label("time_zone"),
                 Region.holiday_calendar,
                 HolidayCalendar.version.label("calendar_version"),
             )
             .select_from(near)
             .join(Region, Region.id == near.c.region_id)
+            .outerjoin(Estate, Estate.id == near.c.estate_id)
             .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
         )
 
     return nearest_first(dialect, inner, ResponderPlace.position, joined=joined, row=PlaceNearby)
+
+
+# --- offers and consents --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a person offers, and what was agreed to."""
+
+    entry: Responder | None
+    """None: neither the person nor a list ever offered anything."""
+    places: Sequence[tuple[ResponderPlace, Position]]
+    consents: Sequence[Consent]
+    """Those in force."""
+    certificates: Sequence[Certificate]
+
+
+def consents_in_force(session: Session, person_id: int) -> dict[ConsentKind, Consent]:
+    """visibility: the caller has made sure that it is the person, or the office."""
+    found = session.scalars(
+        select(Consent).where(Consent.person_id == person_id, Consent.withdrawn_at.is_(None))
+    )
+    return {each.kind: each for each in found}
+
+
+def speaks_for_themselves(session: Session, person_id: int) -> bool:
+    """Whether the person ever gave or withdrew a consent, so that no list speaks for them any more.
+
+    visibility: for whoever imports, an administrator.
+    """
+    own = or_(Consent.stated_by.is_(None), Consent.withdrawn_at.is_not(None))
+    return session.scalar(select(Consent.id).where(Consent.person_id == person_id, own).limit(1)) is not None
+
+
+def consents(session: Session, person_id: int, *, limit: int, after_id: int = 0) -> Sequence[Consent]:
+    """A page of all that were ever given, in order of id.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    return session.scalars(
+        select(Consent)
+        .where(Consent.person_id == person_id, Consent.id > after_id)
+        .order_by(Consent.id)
+        .limit(limit)
+    ).all()
+
+
+def entry_to_offer(session: Session, person_id: int) -> Responder | None:
+    """Of what lists and trainings tell of the person, the entry with the certificate that is valid longest;
+    of several alike the one that is called.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    longest = (
+        select(func.max(Certificate.valid_until))
+        .where(Certificate.responder_id == Responder.id, Certificate.revoked_at.is_(None))
+        .scalar_subquery()
+    )
+    return session.scalar(
+        select(Responder)
+        .where(Responder.person_id == person_id, Responder.joined_into_id.is_(None))
+        .order_by(longest.is_(None), longest.desc(), Responder.state != ResponderState.ACTIVE, Responder.id)
+        .limit(1)
+    )
+
+
+def offer_of(session: Session, person_id: int) -> Offer:
+    """What the person offers: the entry that is called, else the one that would be.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    entry = session.scalar(
+        select(Responder)
+        .where(Responder.person_id == person_id, Responder.state == ResponderState.ACTIVE)
+        .order_by(Responder.id)
+        .limit(1)
+    ) or entry_to_offer(session, person_id)
+    theirs = select(Responder.id).where(Responder.person_id == person_id)
+    places = session.scalars(
+        select(ResponderPlace).where(ResponderPlace.responder_id.in_(theirs)).order_by(ResponderPlace.id)
+    ).all()
+    certificates = session.scalars(
+        select(Certificate).where(Certificate.responder_id.in_(theirs)).order_by(Certificate.id)
+    ).all()
+    return Offer(
+        entry=entry,
+        places=[(place, position_of(place.position)) for place in places],
+        consents=list(consents_in_force(session, person_id).values()),
+        certificates=certificates,
+    )

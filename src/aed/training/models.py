@@ -14,6 +14,7 @@ from aed.registry.models import Estate
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateKind
 from aed.spatial import point_type
+from aed.training.rules.calendar import CalendarKind
 from aed.training.rules.course import CourseState
 from aed.training.rules.enrolment import AttendanceState, EnrolmentState, MarkedBy
 from aed.training.rules.session import SessionAudience, SessionState
@@ -42,7 +43,8 @@ class Course(Versioned, Table):
     certificate_kind: Mapped[CertificateKind | None] = mapped_column(stored_by_value(CertificateKind))
     """What passing entitles to; None: to nothing, such as a refresher."""
     issuer: Mapped[str | None] = mapped_column(String(200))
-    """Who says so on the certificate."""
+    """Who says so on the certificate, as it is written there."""
+    issuer_id: Mapped[int | None] = mapped_column(ForeignKey("issuers.id"), index=True)
     validity_months: Mapped[int | None]
     refresher_months: Mapped[int | None]
     """After so many months skills should be refreshed; None: nothing to refresh."""
@@ -167,3 +169,44 @@ class Assessment(Versioned, Table):
     """What passing was awarded with."""
 
     certificate: Mapped[Certificate | None] = relationship(lazy="raise")
+
+
+class PresenceCodeUsed(Table):
+    """A code of the trainer's screen that somebody has used: it is good for nobody else."""
+
+    __tablename__ = "presence_codes_used"
+
+    nonce: Mapped[str] = mapped_column(String(32), primary_key=True)
+    enrolment_id: Mapped[int] = mapped_column(ForeignKey("enrolments.id"), index=True)
+    used_at: Mapped[datetime]
+
+
+class CalendarAddress(Table):
+    """A private address at which sessions are read as iCalendar. Only its hash is stored; rows stay."""
+
+    __tablename__ = "calendar_addresses"
+    __table_args__ = (
+        CheckConstraint("(person_id IS NULL) = (kind = 'estate')", name="person_or_estate"),
+        CheckConstraint("(estate_id IS NULL) = (kind <> 'estate')", name="estate_or_person"),
+        # One that stands of each: to have another, it is renewed. 0 stands for no person or no estate.
+        Index(
+            "uq_calendar_addresses_standing",
+            "kind",
+            text("coalesce(person_id, 0)"),
+            text("coalesce(estate_id, 0)"),
+            unique=True,
+            postgresql_where=text("revoked_at IS NULL"),
+            sqlite_where=text("revoked_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    kind: Mapped[CalendarKind] = mapped_column(stored_by_value(CalendarKind))
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    """SHA-256 in hexadecimal of a key of 256 random bits."""
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(String(200))
+    revoked_at: Mapped[datetime | None]
+    revoked_by: Mapped[str | None] = mapped_column(String(200))

@@ -1,4 +1,4 @@
-"""Policies, checks, quarantines, passers-by's reports, makers' recalls, and reminders."""
+"""Policies, checks, quarantines, reports, recalls; what is confirmed and asked after; reminders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.db import Key, Table, Versioned, stored_by_value
 from aed.registry.models import Device
+from aed.upkeep.rules.call_out import Outcome
 from aed.upkeep.rules.due import Matter
+from aed.upkeep.rules.facts import Fact
 from aed.upkeep.rules.policy import CheckKind
 from aed.upkeep.rules.quarantine import Reason, ReportKind
 from aed.upkeep.rules.reminders import Answer, Level
@@ -189,6 +191,105 @@ class Recall(Versioned, Table):
     text_zh: Mapped[str] = mapped_column(Text)
     announced_on: Mapped[date]
     state: Mapped[RecallState] = mapped_column(stored_by_value(RecallState), default=RecallState.OPEN)
+
+
+class CallOut(Table):
+    """Somebody was sent for a device: it is asked after until somebody tells what became of it."""
+
+    __tablename__ = "call_outs"
+    __table_args__ = (
+        CheckConstraint("(outcome IS NULL) = (closed_at IS NULL)", name="closed_with_an_outcome"),
+        CheckConstraint("(outcome IS NULL) = (ask_at IS NOT NULL)", name="asked_while_open"),
+        Index("ix_call_outs_of_device", "device_id", "sent_at"),
+        Index(
+            "ix_call_outs_open",
+            "ask_at",
+            postgresql_where=text("outcome IS NULL"),
+            sqlite_where=text("outcome IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    key: Mapped[str] = mapped_column(String(36), unique=True)
+    """Made up by whoever sent: the same call-out told again is the same."""
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    """Who was sent, if it is known."""
+    reference: Mapped[str | None] = mapped_column(String(100))
+    """The centre's own number of it."""
+    sent_at: Mapped[datetime]
+    told_by: Mapped[str] = mapped_column(String(200))
+    asked: Mapped[int] = mapped_column(default=0)
+    """How often it was asked after."""
+    ask_at: Mapped[datetime | None]
+    """When it is asked after next, or given up."""
+    outcome: Mapped[Outcome | None] = mapped_column(stored_by_value(Outcome))
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[str | None] = mapped_column(String(200))
+
+    device: Mapped[Device] = relationship(lazy="raise")
+
+
+class Confirmed(Table):
+    """When somebody last said that what the register says of a device is so, and who."""
+
+    __tablename__ = "confirmed"
+
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), primary_key=True, autoincrement=False)
+    fact: Mapped[Fact] = mapped_column(stored_by_value(Fact), primary_key=True)
+    at: Mapped[datetime]
+    by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    by_name: Mapped[str] = mapped_column(String(200))
+
+
+class Errand(Table):
+    """A small question to one person, who answers it with a tap; whoever holds the key need not sign in."""
+
+    __tablename__ = "errands"
+    __table_args__ = (
+        CheckConstraint("(fact IS NULL) <> (call_out_id IS NULL)", name="one_question"),
+        CheckConstraint("(answered_at IS NULL) = (answer IS NULL)", name="answered"),
+        Index(  # one person at a time is asked of each fact of a device
+            "uq_errands_asked",
+            "device_id",
+            "fact",
+            unique=True,
+            postgresql_where=text("closed_at IS NULL AND fact IS NOT NULL"),
+            sqlite_where=text("closed_at IS NULL AND fact IS NOT NULL"),
+        ),
+        Index("ix_errands_of_person", "person_id", "asked_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), index=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    fact: Mapped[Fact | None] = mapped_column(stored_by_value(Fact))
+    call_out_id: Mapped[int | None] = mapped_column(ForeignKey("call_outs.id"), index=True)
+    asked_at: Mapped[datetime]
+    lapses_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+    answer: Mapped[str | None] = mapped_column(String(16))
+    """Of `facts.Answer` or `call_out.Outcome`."""
+    closed_at: Mapped[datetime | None]
+    """Answered, lapsed, or answered otherwise."""
+
+
+class DueCalendar(Table):
+    """An address at which a calendar reads what is due for a person, without signing in."""
+
+    __tablename__ = "due_calendars"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
+    """Only of this estate; so the next; both None: all whose upkeep is the person's."""
+    region_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"), index=True)
+    is_mine: Mapped[bool]
+    """Only what the person keeps."""
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
 
 
 class Reminder(Table):

@@ -7,5 +7,6 @@ streets.py   the arrays, and the order they lie in
 footing.py   where a point stands on the streets
 reach.py     how far it is from one start, and by which way
 network.py   what others use: the network, its gates, its questions
+basis.py     what a walk was measured on
 file.py      saved and loaded as one file
 """

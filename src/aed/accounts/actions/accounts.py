@@ -19,8 +19,10 @@ from aed.accounts.actions.roles import grant_role, may_give_that
 from aed.accounts.models import Account, Person, PersonChange
 from aed.accounts.rules import Scope, Viewer, may_administer
 from aed.accounts.rules.phone import e164, masked
+from aed.accounts.rules.vouched import plain_email
 from aed.accounts.schemas.people import PersonAmend, PersonIn
 from aed.bulk import insert_many
+from aed.db import alone
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotSignedIn
 
 
@@ -38,13 +40,16 @@ def add_person(session: Session, who: Viewer, new: PersonIn, *, country: str, at
     person = Person(name=new.name, phone=phone, language=new.language.value, channel=new.channel)
     session.add(person)
     session.flush()
-    _open_account(session, person, phone, at=at)
-    fields = {
+    account = _open_account(session, person, phone, at=at)
+    fields: dict[str, Any] = {
         "name": [None, new.name],
         "phone": [None, masked(phone)],
         "language": [None, new.language.value],
         "channel": [None, new.channel.value],
     }
+    if new.email is not None:
+        may_administer(who)
+        _put_email(session, account, new.email, fields)
     _keep(session, who, person, fields, at=at)
     session.flush()
     if new.role is not None:
@@ -64,15 +69,17 @@ def amend_person(
 ) -> tuple[Person, Account | None]:
     """What is given in `change` holds from now on; a number opens the account where there was none.
 
-    Anyone corrects the own name, language and channel. The number is the network's administrator's to change:
-    whoever holds it can sign in. With it every sign-in ends.
+    Anyone corrects the own name, language and channel. Number and e-mail address are the network's
+    administrator's to change: whoever holds them can sign in. With them every sign-in ends.
     """
     if not who.is_signed_in:
         raise NotSignedIn("Correcting a person needs a token: send Authorization: Bearer …, or sign in.")
     person, account = queries.person(session, who, person_id)
     is_office = who.is_administrator and Scope.WRITE in who.scopes
-    if not is_office and (who.person_id != person_id or "phone" in change.model_fields_set):
+    if not is_office and (who.person_id != person_id or {"phone", "email"} & change.model_fields_set):
         raise NotAllowed("Only the network's administrator may change this; one's own name anyone.")
+    if person.erased_at is not None:
+        raise Conflict("The data of this person was erased: add the person anew.", field="person_id")
     if person.version != version:
         raise ChangedMeanwhile(
             f"The person is at version {person.version} now. Read it again, and send its ETag in If-Match."
@@ -98,13 +105,39 @@ def amend_person(
             if account is None:
                 account = _open_account(session, person, phone, at=at)
             else:
+                if account.phone != phone:
+                    _not_taken(session, phone)
                 account.phone = phone
                 _flush(session)
                 end_sign_ins(session, person_id, at=at)
+    if "email" in change.model_fields_set:
+        if account is None:
+            raise Conflict("The person has no account yet: give a phone too.", field="email")
+        if _put_email(session, account, change.email, fields):
+            person.version = person.version + 1  # ETags stand for what hangs on the person too
+            end_sign_ins(session, person_id, at=at)
     if fields:
         _keep(session, who, person, fields, at=at)
     _flush(session)
     return person, account
+
+
+def _put_email(session: Session, account: Account, written: str | None, fields: dict[str, Any]) -> bool:
+    """Whether that is another address than before. Raises Conflict for one that somebody has."""
+    email = plain_email(written) if written is not None else None
+    if email == account.email:
+        return False
+    taken = queries.account_by_email(session, email) if email is not None else None
+    if taken is not None:
+        raise Conflict("Somebody is known by this e-mail address already.", field="email")
+    fields["email"] = [_masked_email(account.email), _masked_email(email)]
+    account.email = email
+    return True
+
+
+def _masked_email(email: str | None) -> str | None:
+    """Enough to recognise, and not to write to."""
+    return f"{email[0]}***@{email.rpartition('@')[2]}" if email is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +157,7 @@ def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) 
     visibility: for the network's administrator.
     """
     may_administer(who)
+    _one_at_a_time(session)
     taken = set(session.scalars(select(Account.phone)))
     without = select(Person.id, Person.phone).outerjoin(Account, Account.person_id == Person.id)
     people_of: dict[str, list[int]] = {}
@@ -153,10 +187,25 @@ def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) 
 
 
 def _open_account(session: Session, person: Person, phone: str, *, at: datetime) -> Account:
+    _not_taken(session, phone)
     account = Account(person_id=person.id, phone=phone, opened_at=at)
     session.add(account)
     _flush(session)
     return account
+
+
+def _not_taken(session: Session, phone: str) -> None:
+    """Raises Conflict where somebody has the number.
+
+    While keys are being changed, the index alone would not know of one that is sealed with another key.
+    """
+    _one_at_a_time(session)
+    if queries.account_by_phone(session, phone) is not None:
+        raise Conflict("Somebody signs in with this number already.", field="phone")
+
+
+def _one_at_a_time(session: Session) -> None:
+    alone(session, "opening of accounts")
 
 
 def _flush(session: Session) -> None:

@@ -8,6 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
+from aed.sealing import Kind, index_of, ring_of
+from aed.sealing.ring import as_compared
 
 
 def people(
@@ -21,20 +23,30 @@ def people(
     if not missing:
         return {}
     found: dict[tuple[str, str | None], Person] = {}
-    phones = sorted({phone for _, phone in missing if phone is not None})
+    ring = ring_of(session.get_bind().dialect)
+    phones = {phone for _, phone in missing if phone is not None}
+    sealed = sorted(each for phone in phones for each in ring.found_by(phone, kind=Kind.PHONE))
     for condition in (
-        Person.phone.in_(phones),
+        index_of(Person.phone).in_(sealed),
         Person.phone.is_(None) & Person.name.in_(sorted({name for name, phone in missing if phone is None})),
     ):
-        for known in session.scalars(select(Person).where(condition).order_by(Person.id)):
-            found.setdefault((known.name, known.phone), known)
-    made = [
-        Person(name=name, phone=phone, language="zh") for name, phone in missing if (name, phone) not in found
-    ]
-    session.add_all(made)
+        known_people = select(Person).where(condition, Person.erased_at.is_(None)).order_by(Person.id)
+        for known in session.scalars(known_people).all():
+            if _as_known(known.name, known.phone) not in found:
+                found[_as_known(known.name, known.phone)] = _stands_for(session, known)
+    made: dict[tuple[str, str | None], Person] = {}
+    for name, phone in missing:
+        if _as_known(name, phone) not in found:
+            made.setdefault(_as_known(name, phone), Person(name=name, phone=phone, language="zh"))
+    session.add_all(made.values())
     session.flush()
-    found |= {(new.name, new.phone): new for new in made}
-    return {identity: found[identity] for identity in missing}
+    found |= made
+    return {(name, phone): found[_as_known(name, phone)] for name, phone in missing}
+
+
+def _as_known(name: str, phone: str | None) -> tuple[str, str | None]:
+    """By which people are told from each other: it does not matter how a number is written."""
+    return name, as_compared(phone, Kind.PHONE) if phone is not None else None
 
 
 def person(session: Session, *, name: str, phone: str | None, language: str = "zh") -> Person:
@@ -42,11 +54,19 @@ def person(session: Session, *, name: str, phone: str | None, language: str = "z
 
     visibility: whoever gives a name and a phone knows both already.
     """
-    known = select(Person).where(Person.name == name)
+    known = select(Person).where(Person.name == name, Person.erased_at.is_(None))
     known = known.where(Person.phone == phone) if phone is not None else known.where(Person.phone.is_(None))
     found = session.scalars(known.limit(1)).first()
     if found is None:
         found = Person(name=name, phone=phone, language=language)
         session.add(found)
         session.flush()
-    return found
+    return _stands_for(session, found)
+
+
+def _stands_for(session: Session, person: Person) -> Person:
+    """The person, or whom a person said that this entry is the same as.
+
+    visibility: whoever gives a name and a phone knows both already.
+    """
+    return person if person.joined_into_id is None else session.get_one(Person, person.joined_into_id)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from typing import Final
+
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import instance_state
 
 from aed.accounts import queries
 from aed.accounts.models import Region
@@ -32,6 +35,9 @@ def put_region(session: Session, region: RegionIn) -> tuple[Region, bool | None]
         found.holiday_calendar = region.holiday_calendar
     found.country, found.time_zone = region.country, region.time_zone
     found.emergency_number = region.emergency_number
+    if "trust_needed" in region.model_fields_set:
+        found.trust_needed = region.trust_needed
+    has_moved = is_new or bool(amended_among(found, "parent_id", "trust_needed"))
     has_changed = session.is_modified(found)
     try:
         session.flush()
@@ -39,4 +45,30 @@ def put_region(session: Session, region: RegionIn) -> tuple[Region, bool | None]
         raise InvalidInput(
             f"There is no holiday calendar '{region.holiday_calendar}'.", field="holiday_calendar"
         ) from None
+    if has_moved:
+        keep_trust_in_step(session)
     return found, is_new or (False if has_changed else None)
+
+
+def amended_among(region: Region, *names: str) -> bool:
+    """Whether one of these columns is different from what is stored."""
+    state = instance_state(region)
+    return any(state.attrs[name].history.has_changes() for name in names)
+
+
+_IN_STEP: Final = text(
+    "WITH RECURSIVE tree (id, trust) AS ("
+    "SELECT id, coalesce(trust_needed, 'verified') FROM regions WHERE parent_id IS NULL UNION ALL "
+    "SELECT regions.id, coalesce(regions.trust_needed, tree.trust) "
+    "FROM regions JOIN tree ON regions.parent_id = tree.id) "
+    "UPDATE regions SET trust_in_force = (SELECT tree.trust FROM tree WHERE tree.id = regions.id) "
+    "WHERE trust_in_force <> (SELECT tree.trust FROM tree WHERE tree.id = regions.id)"
+)
+
+
+def keep_trust_in_step(session: Session) -> None:
+    """Every region has the trust that it says, else that of the nearest region above that says one."""
+    session.execute(_IN_STEP)
+    for region in session.identity_map.values():
+        if isinstance(region, Region):
+            session.expire(region, ["trust_in_force"])

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from aed.accounts import queries
 from aed.accounts.actions.passwords import hashed, is_right, may_be_one, put_password
 from aed.accounts.actions.tokens import key_hash
-from aed.accounts.models import Account, Person, SignIn, SignInCode, SignInTries
+from aed.accounts.models import Account, Person, ProviderRequest, SignIn, SignInCode, SignInTries
 from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Language
 from aed.accounts.rules.sign_in import (
@@ -30,11 +30,11 @@ from aed.accounts.rules.sign_in import (
     TRIES_OF_A_CODE,
     Limit,
     Way,
-    account_key,
     address_key,
 )
 from aed.db import Database, UtcMoment, reads, transaction
 from aed.errors import NotSignedIn, TooBusy
+from aed.sealing import KeyRing, ring_of
 
 type Send = Callable[[Session, Message, datetime], object]
 """Puts a message where it is sent from, within the transaction. What sends it lies on a floor above."""
@@ -58,7 +58,7 @@ def sign_in_by_password(
     database: Database, *, phone: str, password: str, address: str, lasts: timedelta, at: datetime
 ) -> SignedIn:
     """Raises NotSignedIn, in one sentence for every reason, and TooBusy after too many tries."""
-    _count(database, Way.PASSWORD, phone=phone, address=address, at=at)
+    count_one(database, Way.PASSWORD, phone=phone, address=address, at=at)
     with reads(database) as session:
         found = queries.account_by_phone(session, phone)
     kept = found[0].password_hash if found is not None else None
@@ -92,9 +92,9 @@ def sign_in_by_code(
     """
     if new_password is not None:
         may_be_one(new_password, field="new_password")
-    _count(database, Way.CODE, phone=phone, address=address, at=at)
-    account = account_key(phone)
-    good = (SignInCode.account_key == account, SignInCode.used_at.is_(None), SignInCode.expires_at > at)
+    count_one(database, Way.CODE, phone=phone, address=address, at=at)
+    account = account_keys(database.keys, phone)
+    good = (SignInCode.account_key.in_(account), SignInCode.used_at.is_(None), SignInCode.expires_at > at)
     with transaction(database) as session:
         kept = session.scalar(
             update(SignInCode)
@@ -123,11 +123,13 @@ def ask_for_code(database: Database, *, phone: str, address: str, send: Send, at
 
     Without an account a code is made and kept all the same, which nobody learns. Raises TooBusy.
     """
-    _count(database, Way.ASK_FOR_CODE, phone=phone, address=address, at=at)
+    count_one(database, Way.ASK_FOR_CODE, phone=phone, address=address, at=at)
     code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
     kept, expires_at = hashed(code), at + CODE_IS_GOOD_FOR
     with transaction(database) as session:
-        session.execute(_PUT_CODE, {"account": account_key(phone), "hash": kept, "expires_at": expires_at})
+        account, *others = account_keys(database.keys, phone)
+        session.execute(delete(SignInCode).where(SignInCode.account_key.in_(others)))
+        session.execute(_PUT_CODE, {"account": account, "hash": kept, "expires_at": expires_at})
         found = queries.account_by_phone(session, phone)
         if found is not None:
             send(session, _message(*found, code=code, expires_at=expires_at), at)
@@ -158,8 +160,14 @@ def _signed_in(
     session: Session, account: Account, person: Person, *, way: Way, lasts: timedelta, at: datetime
 ) -> SignedIn:
     for limit in FOR_AN_ACCOUNT[way]:  # one by one, in the order of the counting: else the two could deadlock
-        what = _what(way, "account", account_key(account.phone), limit)
-        session.execute(delete(SignInTries).where(SignInTries.what == what))
+        keys = account_keys(ring_of(session.get_bind().dialect), account.phone)
+        what = [_what(way, "account", key, limit) for key in keys]
+        session.execute(delete(SignInTries).where(SignInTries.what.in_(what)))
+    return open_sign_in(session, person, lasts=lasts, at=at)
+
+
+def open_sign_in(session: Session, person: Person, *, lasts: timedelta, at: datetime) -> SignedIn:
+    """A new sign-in of somebody of whom it is certain who it is."""
     key = secrets.token_urlsafe(32)
     session.add(SignIn(person_id=person.id, key_hash=key_hash(key), created_at=at, expires_at=at + lasts))
     session.flush()
@@ -171,6 +179,14 @@ def sign_out(session: Session, key: str, *, at: datetime) -> None:
     session.execute(
         update(SignIn).where(SignIn.key_hash == key_hash(key), SignIn.ended_at.is_(None)).values(ended_at=at)
     )
+
+
+def account_keys(keys: KeyRing, phone: str) -> tuple[str, ...]:
+    """What an account is counted under, whether there is one or not; under the newest key first.
+
+    Numbers could be tried out against a hash without a key.
+    """
+    return keys.hidden("account", phone)
 
 
 # --- how often ------------------------------------------------------------------------------------------
@@ -190,12 +206,13 @@ _COUNT_ONE: Final = text(
 ).bindparams(bindparam("at", type_=UtcMoment), bindparam("over", type_=UtcMoment))
 
 
-def _count(database: Database, way: Way, *, phone: str, address: str, at: datetime) -> None:
+def count_one(database: Database, way: Way, *, address: str, at: datetime, phone: str | None = None) -> None:
     """One more try, kept whatever comes of it. Raises TooBusy when that is too many."""
-    counted = [
-        ("account", account_key(phone), FOR_AN_ACCOUNT[way]),
-        ("address", address_key(address), FOR_AN_ADDRESS[way]),
+    counted: list[tuple[str, str, tuple[Limit, ...]]] = [
+        ("address", address_key(address), FOR_AN_ADDRESS[way])
     ]
+    if phone is not None:
+        counted.insert(0, ("account", account_keys(database.keys, phone)[0], FOR_AN_ACCOUNT[way]))
     is_within = True
     with transaction(database) as session:
         for whose, key, limits in counted:
@@ -217,7 +234,8 @@ LONGEST_LIMIT: Final = max(
 
 
 def forget_what_is_over(session: Session, *, at: datetime) -> None:
-    """Counts, codes and sign-ins that matter to nobody any longer are gone."""
+    """Counts, codes, sign-ins and visits to a provider that matter to nobody any longer are gone."""
     session.execute(delete(SignInTries).where(SignInTries.since <= at - LONGEST_LIMIT))
     session.execute(delete(SignInCode).where(SignInCode.expires_at <= at - LONGEST_LIMIT))
     session.execute(delete(SignIn).where(SignIn.expires_at <= at))
+    session.execute(delete(ProviderRequest).where(ProviderRequest.expires_at <= at))

@@ -31,5 +31,7 @@ def region_out(region: Region, *, parent: str | None) -> RegionOut:
         time_zone=region.time_zone,
         emergency_number=region.emergency_number,
         holiday_calendar=region.holiday_calendar,
+        trust_needed=region.trust_needed,
+        trust_in_force=region.trust_in_force,
         version=region.version,
     )

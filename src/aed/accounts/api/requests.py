@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Response
 
+from aed.accounts.rules.sign_in import COOKIE
 from aed.settings import Settings
 
 PersonId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
@@ -18,3 +20,17 @@ async def _settings(request: Request) -> Settings:
 
 
 SettingsDep = Annotated[Settings, Depends(_settings)]
+
+
+def put_sign_in_cookie(response: Response, key: str, *, lasts: timedelta) -> None:
+    """The browser is signed in by that key from now on."""
+    response.set_cookie(
+        COOKIE,
+        key,
+        max_age=int(lasts.total_seconds()),
+        path="/",
+        secure=True,
+        httponly=True,
+        samesite="lax",
+    )
+    response.headers["Cache-Control"] = "no-store"

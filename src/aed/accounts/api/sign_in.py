@@ -15,7 +15,7 @@ from aed.accounts.access import ViewerDep, address_of, key_in_cookie
 from aed.accounts.actions import sign_in as actions
 from aed.accounts.actions.passwords import end_sign_ins
 from aed.accounts.actions.sign_in import Send, SignedIn
-from aed.accounts.api.requests import SettingsDep
+from aed.accounts.api.requests import SettingsDep, put_sign_in_cookie
 from aed.accounts.rules.phone import e164
 from aed.accounts.rules.sign_in import CODE_IS_GOOD_FOR, COOKIE, csrf_token
 from aed.accounts.schemas.sign_in import (
@@ -91,16 +91,7 @@ def sign_in(
     if before is not None:
         with transaction(database) as session:  # its cookie is overwritten: nobody could end it any more
             actions.sign_out(session, before, at=clock.now())
-    response.set_cookie(
-        COOKIE,
-        done.key,
-        max_age=int(lasts.total_seconds()),
-        path="/",
-        secure=True,
-        httponly=True,
-        samesite="lax",
-    )
-    response.headers["Cache-Control"] = "no-store"
+    put_sign_in_cookie(response, done.key, lasts=lasts)
     return SignedInOut(
         person_id=done.person_id, name=done.name, csrf_token=csrf_token(done.key), expires_at=done.expires_at
     )

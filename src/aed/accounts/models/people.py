@@ -11,36 +11,66 @@ from sqlalchemy.orm import Mapped, mapped_column
 from aed.accounts.rules.person import Channel
 from aed.accounts.rules.roles import HeldRole
 from aed.db import Key, Table, Versioned, stored_by_value
+from aed.sealing import Kind, Sealed
+from aed.sealing.ring import FOUND_BY
 
 
 class Person(Versioned, Table):
     """Somebody: a keeper, a responder, a resident."""
 
     __tablename__ = "people"
+    __table_args__ = (Index("ix_people_phone", text(f"substr(phone, 1, {FOUND_BY})")),)
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
-    phone: Mapped[str | None] = mapped_column(String(32), index=True)
+    phone: Mapped[str | None] = mapped_column(Sealed("people.phone", Kind.PHONE))
     """As a list or a register gave it; E.164 for whoever has an account."""
     language: Mapped[str] = mapped_column(String(8), default="zh")
     channel: Mapped[Channel] = mapped_column(
         stored_by_value(Channel), default=Channel.SMS, server_default=text("'sms'")
     )
     version: Mapped[int] = mapped_column(server_default=text("1"))
+    joined_into_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    """Who stands for this person, after somebody said that two entries are one. What a list says of this name
+    and number then counts for that one."""
+    erased_at: Mapped[datetime | None]
+    """Since then nothing here tells who it was."""
 
 
 class Account(Table):
     """How a person signs in: one number, one account."""
 
     __tablename__ = "accounts"
+    __table_args__ = (
+        Index("uq_accounts_phone", text(f"substr(phone, 1, {FOUND_BY})"), unique=True),
+        Index("uq_accounts_email", "email", unique=True),
+    )
 
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
-    phone: Mapped[str] = mapped_column(String(32), unique=True)
+    phone: Mapped[str] = mapped_column(Sealed("accounts.phone", Kind.PHONE))
     """E.164."""
     password_hash: Mapped[str | None] = mapped_column(String(255))
     """argon2id, with its parameters and salt; None for whoever signs in by codes alone."""
     opened_at: Mapped[datetime]
     password_set_at: Mapped[datetime | None]
+    email: Mapped[str | None] = mapped_column(String(254))
+    """By which an operator's identity provider may name the person; in small letters."""
+
+
+class Identity(Table):
+    """Who a person is to an identity provider."""
+
+    __tablename__ = "identities"
+    __table_args__ = (Index("uq_identities_subject", "provider", "subject", unique=True),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    provider: Mapped[str] = mapped_column(String(500))
+    """Its issuer identifier, a URL."""
+    subject: Mapped[str] = mapped_column(String(255))
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    linked_at: Mapped[datetime]
+    linked_by: Mapped[str] = mapped_column(String(200))
+    """The claim by which it was found whose it is."""
 
 
 class PersonChange(Table):

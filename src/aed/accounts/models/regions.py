@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from aed.db import Key, Table, Versioned
+from aed.accounts.rules.trust import Trust
+from aed.db import Key, Table, Versioned, stored_by_value
 
 
 class Region(Versioned, Table):
@@ -23,3 +24,13 @@ class Region(Versioned, Table):
     time_zone: Mapped[str] = mapped_column(String(64))
     emergency_number: Mapped[str] = mapped_column(String(16))
     holiday_calendar: Mapped[str | None] = mapped_column(ForeignKey("holiday_calendars.name"))
+    trust_needed: Mapped[Trust | None] = mapped_column(stored_by_value(Trust, name="trust_needed"))
+    """How far a certificate must be believed before its holder is called; None: as in the region above, and
+    verified where there is none."""
+    trust_in_force: Mapped[Trust] = mapped_column(
+        stored_by_value(Trust, name="trust_in_force"),
+        default=Trust.VERIFIED,
+        server_default=text("'verified'"),
+    )
+    """The same for every region, so that the lookup need not climb. Kept in step by
+    `actions.regions.put_region`, which alone changes the tree."""

@@ -37,6 +37,22 @@ class SignInCode(Table):
     used_at: Mapped[datetime | None]
 
 
+class ProviderRequest(Table):
+    """A browser that was sent to the identity provider and is not back yet, by the hash of its state."""
+
+    __tablename__ = "provider_requests"
+
+    state_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    browser_hash: Mapped[str] = mapped_column(String(64))
+    """Of the key in that browser's cookie: nobody finishes in another one what was begun here."""
+    nonce: Mapped[str] = mapped_column(String(64))
+    verifier: Mapped[str] = mapped_column(String(128))
+    """PKCE's."""
+    return_to: Mapped[str | None] = mapped_column(String(500))
+    """The page, of this site, to which the browser goes once it is signed in."""
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class SignInTries(Table):
     """How often something was tried since a moment, for one account or one address, within one limit."""
 

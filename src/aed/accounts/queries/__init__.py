@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from aed.accounts.queries.people import (
+    account_by_email,
     account_by_phone,
     account_of,
     holdings_of,
+    identities_of,
     people,
     people_known_to,
     person,
+    person_by_identity,
     person_history,
     role_grant,
     role_grants,
@@ -25,14 +28,17 @@ from aed.accounts.queries.regions import (
 from aed.accounts.queries.tokens import tokens, valid_token
 
 __all__ = [
+    "account_by_email",
     "account_by_phone",
     "account_of",
     "codes_of_regions",
     "estates_sharing",
     "holdings_of",
+    "identities_of",
     "people",
     "people_known_to",
     "person",
+    "person_by_identity",
     "person_history",
     "region_by_code",
     "region_of_estate",

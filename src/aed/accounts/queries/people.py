@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, column, exists, false, or_, select, table, true
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Account, Person, PersonChange, RoleGrant, SignIn
+from aed.accounts.models import Account, Identity, Person, PersonChange, RoleGrant, SignIn
 from aed.accounts.queries.regions import regions_below
 from aed.accounts.rules import Viewer
 from aed.accounts.rules.roles import HeldRole, Holding
@@ -74,11 +74,11 @@ def person(session: Session, viewer: Viewer, person_id: int) -> tuple[Person, Ac
 def people(
     session: Session, viewer: Viewer, *, limit: int, after_id: int = 0
 ) -> Sequence[tuple[Person, Account | None]]:
-    """A page of people in order of id."""
+    """A page of people in order of id; an entry that was joined to another is not one."""
     found = session.execute(
         select(Person, Account)
         .outerjoin(Account, Account.person_id == Person.id)
-        .where(Person.id > after_id, people_known_to(viewer))
+        .where(Person.id > after_id, Person.joined_into_id.is_(None), people_known_to(viewer))
         .order_by(Person.id)
         .limit(limit)
     ).all()
@@ -107,6 +107,35 @@ def account_by_phone(session: Session, phone: str) -> tuple[Account, Person] | N
         select(Account, Person).join(Person, Person.id == Account.person_id).where(Account.phone == phone)
     ).first()
     return None if row is None else (row[0], row[1])
+
+
+def account_by_email(session: Session, email: str) -> tuple[Account, Person] | None:
+    """The account of an address, in small letters.
+
+    visibility: an identity provider has verified that it is the asker's own.
+    """
+    row = session.execute(
+        select(Account, Person).join(Person, Person.id == Account.person_id).where(Account.email == email)
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+def person_by_identity(session: Session, provider: str, subject: str) -> Person | None:
+    """Who that is here to whom the provider gave that subject.
+
+    visibility: the provider vouches that it is the asker.
+    """
+    return session.scalar(
+        select(Person)
+        .join(Identity, Identity.person_id == Person.id)
+        .where(Identity.provider == provider, Identity.subject == subject)
+    )
+
+
+def identities_of(session: Session, viewer: Viewer, person_id: int) -> Sequence[Identity]:
+    """By which providers' word the person signs in, in order of time. Raises NotFound."""
+    known, _account = person(session, viewer, person_id)
+    return session.scalars(select(Identity).where(Identity.person_id == known.id).order_by(Identity.id)).all()
 
 
 def account_of(session: Session, person_id: int) -> Account | None:

@@ -5,6 +5,8 @@ roles.py    roles that people hold, what each covers
 person.py   how a person is reached
 phone.py    telephone numbers
 sign_in.py  codes, tries, cookies
+trust.py    how far a certificate is believed
+vouched.py  what an identity provider says of somebody
 """
 
 from __future__ import annotations

@@ -18,6 +18,10 @@ LONGEST_PASSWORD: Final = 200
 COOKIE: Final = "__Host-aed"
 """The prefix makes browsers refuse it unless Secure, with Path=/ and without Domain."""
 CSRF_HEADER: Final = "X-CSRF-Token"
+PROVIDER_COOKIE: Final = "__Host-aed-provider"
+"""Of a browser that is with the identity provider."""
+PROVIDER_MAY_TAKE: Final = timedelta(minutes=10)
+"""From leaving for the provider until coming back: a password, a second factor, a lost phone."""
 
 
 class Way(StrEnum):
@@ -26,6 +30,7 @@ class Way(StrEnum):
     PASSWORD = "password"
     CODE = "code"
     ASK_FOR_CODE = "ask_for_code"
+    PROVIDER = "provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +52,8 @@ FOR_AN_ADDRESS: Final = {
     Way.PASSWORD: (Limit(50, timedelta(minutes=15)),),
     Way.CODE: (Limit(50, timedelta(minutes=15)),),
     Way.ASK_FOR_CODE: (Limit(30, timedelta(minutes=15)),),
+    Way.PROVIDER: (Limit(50, timedelta(minutes=15)),),
 }
-
-
-def account_key(phone: str) -> str:
-    """What an account is counted under, whether there is one or not."""
-    return hashlib.sha256(f"account:{phone}".encode()).hexdigest()
 
 
 def address_key(address: str) -> str:

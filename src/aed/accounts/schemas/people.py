@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aed.accounts.models import Account, Person, PersonChange, RoleGrant
+from aed.accounts.models import Account, Identity, Person, PersonChange, RoleGrant
 from aed.accounts.rules.person import Channel, Language
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas.fields import Code, Id, Name
@@ -18,6 +18,16 @@ WrittenPhone = Annotated[
         min_length=3,
         max_length=64,
         description="As people write it; without a country code it is taken for one of the region's country",
+    ),
+]
+
+Email = Annotated[
+    str,
+    Field(
+        min_length=3,
+        max_length=254,
+        pattern=r"^[^@\s]+@[^@\s]+$",
+        description="By which the operator's identity provider may name the person",
     ),
 ]
 
@@ -56,6 +66,7 @@ class PersonIn(BaseModel):
     name: Name
     phone: WrittenPhone
     region: Code | None = Field(None, description="Where a number without a country code is at home")
+    email: Email | None = None
     language: Language = Language.ZH
     channel: Channel = Channel.SMS
     role: RoleIn | None = Field(
@@ -64,7 +75,8 @@ class PersonIn(BaseModel):
 
 
 class PersonAmend(BaseModel):
-    """What is to be corrected. The number opens the account: the network's administrator alone changes it."""
+    """What is to be corrected. By number and e-mail address one signs in: the network's administrator alone
+    changes them."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"name": "王芳芳", "language": "en"}]}
@@ -73,6 +85,7 @@ class PersonAmend(BaseModel):
     name: Name | None = None
     phone: WrittenPhone | None = None
     region: Code | None = Field(None, description="Where a number without a country code is at home")
+    email: Email | None = Field(None, description="null takes it away")
     language: Language | None = None
     channel: Channel | None = None
 
@@ -83,6 +96,7 @@ class PersonOut(BaseModel):
     id: Id
     name: str
     phone: str | None
+    email: str | None
     language: str
     channel: Channel
     has_account: bool
@@ -95,6 +109,7 @@ class PersonOut(BaseModel):
             id=person.id,
             name=person.name,
             phone=account.phone if account is not None else person.phone,
+            email=account.email if account is not None else None,
             language=person.language,
             channel=person.channel,
             has_account=account is not None,
@@ -120,6 +135,18 @@ class PersonChangeOut(BaseModel):
     @classmethod
     def of(cls, change: PersonChange) -> PersonChangeOut:
         return cls(at=change.at, who=change.who, fields=change.fields)
+
+
+class IdentityOut(BaseModel):
+    """An identity provider by whose word the person signs in."""
+
+    provider: str
+    linked_at: datetime
+    linked_by: str = Field(description="What it was found by: phone_number, email, or added")
+
+    @classmethod
+    def of(cls, identity: Identity) -> IdentityOut:
+        return cls(provider=identity.provider, linked_at=identity.linked_at, linked_by=identity.linked_by)
 
 
 class RoleOut(BaseModel):

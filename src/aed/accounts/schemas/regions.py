@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from aed.accounts.rules.trust import Trust
 from aed.accounts.schemas.fields import Code, Id, Name, TimeZone
 
 
@@ -22,8 +23,14 @@ class RegionIn(BaseModel):
     time_zone: TimeZone
     emergency_number: Annotated[str, Field(pattern=r"^[0-9]{2,8}$")]
     holiday_calendar: Code | None = None
+    trust_needed: Trust | None = Field(
+        None,
+        description="How far a certificate must be believed before its holder is called; left out: as in the "
+        "region above, verified where there is none",
+    )
 
 
 class RegionOut(RegionIn):
     id: Id
+    trust_in_force: Trust = Field(description="What the region says, else one above")
     version: int

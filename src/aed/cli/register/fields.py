@@ -6,7 +6,7 @@ A position is lat=… lon=… datum=…, a keeper keeper_name=… keeper_phone=�
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +29,11 @@ def fields_in[SchemaT: BaseModel](shape: type[SchemaT], given: Iterable[str]) ->
     _gather(values, "position", {"lat": "lat", "lon": "lon", "datum": "datum"})
     _gather(values, "keeper", {"keeper_name": "name", "keeper_phone": "phone"})
     _gather(values, "trainer", {"trainer_name": "name", "trainer_phone": "phone"})
+    return validated(shape, values)
+
+
+def validated[SchemaT: BaseModel](shape: type[SchemaT], values: Mapping[str, object]) -> SchemaT:
+    """The values as the schema. Raises InvalidInput naming the field."""
     try:
         return shape.model_validate(values)
     except ValidationError as error:

@@ -36,6 +36,7 @@ from aed.registry.rules.device import (
     readiness_on,
 )
 from aed.registry.rules.hours import hours_at
+from aed.registry.rules.trust import confidence
 from aed.settings import Settings
 from aed.walking.footing import Footings
 from aed.walking.network import WalkingNetwork
@@ -79,6 +80,8 @@ class NearbyDevice:
     straight_metres: float
     access: AccessAt
     readiness: Readiness
+    confidence: float
+    """In its readiness: it fades since the last check."""
     is_usable: bool
     walk_metres: float = math.inf
     """One way, without waits. One that is not measured yet, or not within reach, is estimated."""
@@ -154,6 +157,8 @@ def nearest(
     devices = usable[: question.limit]
     unusable = search.unusable(ranked, devices)
     search.describe([*devices, *unusable])
+    for near in (*devices, *unusable):
+        near.row = registry.with_keepers_phone(connection, viewer, near.row)
     return Answer(
         question=question,
         basis=search.basis,
@@ -362,6 +367,7 @@ class _Search:
             device_floor=near.row.floor,
             access=near.access.access,
             readiness=near.readiness,
+            confidence=near.confidence,
             numbers=self._settings.arrival,
             by_closed_gate=near.by_closed_gate,
         )
@@ -371,15 +377,20 @@ class _Search:
         row = self._rows[number]
         hours = (row.opening_hours, row.time_zone, row.entry, row.holiday_calendar, row.calendar_version)
         access = self._accesses.get(hours) or self._access(hours, row)
+        today, checked_on = self._today[row.time_zone], as_date(row.last_checked_on)
         readiness = readiness_on(
-            self._today[row.time_zone],
+            today,
             state=DeviceState.IN_SERVICE,
             first_expiry=as_date(row.first_expiry),
-            last_checked_on=as_date(row.last_checked_on),
+            last_checked_on=checked_on,
             checked_within_days=self._settings.arrival.checked_within_days,
         )
         is_usable = access.access is not Access.CLOSED and readiness.is_usable
-        near = NearbyDevice(number, row, self._straight[number], access, readiness, is_usable)
+        trusted = confidence(
+            (today - checked_on).days if checked_on is not None else None,
+            half_life_days=self._settings.trust.readiness_half_life_days,
+        )
+        near = NearbyDevice(number, row, self._straight[number], access, readiness, trusted, is_usable)
         self._known[number] = near
         return near
 

@@ -9,21 +9,15 @@ Devices are ranked by `expected`. All numbers are settings (`aed.settings.Arriva
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import NamedTuple
 
 from aed.registry.rules.device import Access, Readiness
+from aed.registry.rules.trust import chance_ready
 from aed.settings import Arrival
+from aed.walking.basis import Basis as Basis  # the lookup's own word
 
 SAME_BUILDING_METRES = 30.0
 """A device this near on the map may be on other floors of the same building: one goes straight there."""
-
-
-class Basis(StrEnum):
-    """What the walk was measured on."""
-
-    WALKING_NETWORK = "walking_network"
-    STRAIGHT_LINE = "straight_line"
 
 
 class Fetch(NamedTuple):
@@ -45,11 +39,13 @@ def fetch(
     device_floor: int,
     access: Access,
     readiness: Readiness,
+    confidence: float,
     numbers: Arrival,
     by_closed_gate: bool = False,
 ) -> Fetch:
     """The fetch of one device; `walk_metres` is one way with waits.
 
+    `confidence` in its readiness: what is left of its last check (`registry.rules.trust.confidence`).
     `by_closed_gate`: no way leads there unless somebody opens a gate that is closed for this viewer.
     """
     if straight_metres <= SAME_BUILDING_METRES:
@@ -57,7 +53,7 @@ def fetch(
     else:
         floors = floor_seconds(patient_floor, numbers) + floor_seconds(device_floor, numbers)
     seconds = numbers.pick_up_seconds + 2 * (numbers.seconds_per_metre * walk_metres + floors)
-    chance = _chance(access, readiness, numbers)
+    chance = _chance(access, readiness, confidence, numbers)
     if by_closed_gate:
         chance *= numbers.chance_closed_gate
     return Fetch(seconds, 2 * floors, chance, seconds + (1 - chance) * numbers.lost_seconds)
@@ -71,7 +67,7 @@ def floor_seconds(floors: int, numbers: Arrival) -> float:
     return min(count * numbers.stairs_seconds_per_floor, numbers.high_floor_seconds)
 
 
-def _chance(access: Access, readiness: Readiness, numbers: Arrival) -> float:
+def _chance(access: Access, readiness: Readiness, confidence: float, numbers: Arrival) -> float:
     if access is Access.CLOSED or not readiness.is_usable:
         return 0.0
     if access is Access.OPEN:
@@ -80,8 +76,7 @@ def _chance(access: Access, readiness: Readiness, numbers: Arrival) -> float:
         reachable = numbers.chance_assisted
     else:
         reachable = numbers.chance_unknown
-    ready = numbers.chance_ready_checked if readiness is Readiness.CHECKED else numbers.chance_ready
-    return reachable * ready
+    return reachable * chance_ready(confidence, numbers)
 
 
 def best_chance(numbers: Arrival) -> float:

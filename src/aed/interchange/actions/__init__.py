@@ -1,12 +1,13 @@
 """Importing files: idempotent by source and id, whole or not at all, bad rows set aside with their reason.
 
-devices.py, estates.py, responders.py   what each list is taken into
+devices.py, estates.py, responders.py, buildings.py   what each list is taken into
 taking.py                               rows taken in batches, or set aside; the report
 merging.py, matching.py, holding.py     devices: what is new, what is another list's, what holds
 leaving.py                              devices: what a list no longer holds
 reviews.py, deciding.py, joining.py     what a person is asked, and the answers
 """
 
+from aed.interchange.actions.buildings import BuildingReport, import_buildings
 from aed.interchange.actions.devices import import_devices
 from aed.interchange.actions.estates import import_estates
 from aed.interchange.actions.report import DeviceReport
@@ -21,10 +22,12 @@ from aed.interchange.actions.taking import (
 
 __all__ = [
     "BadRow",
+    "BuildingReport",
     "DeviceReport",
     "ImportReport",
     "NothingTaken",
     "Progress",
+    "import_buildings",
     "import_devices",
     "import_estates",
     "import_responders",

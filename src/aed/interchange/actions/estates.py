@@ -1,4 +1,4 @@
-"""Importing regions, estates and gates."""
+"""Importing regions, estates, gates and buildings."""
 
 from __future__ import annotations
 
@@ -25,26 +25,38 @@ from aed.interchange.actions.taking import (
 from aed.interchange.formats.recognise import read_table_or_own
 from aed.interchange.formats.records import Record
 from aed.interchange.formats.table import with_boundary
-from aed.interchange.schemas import EstateRow, EstatesFileRow, GateRow, RegionRow, columns
+from aed.interchange.schemas import (
+    BuildingRow,
+    EstateRow,
+    EstatesFileRow,
+    GateRow,
+    RegionRow,
+    columns,
+)
+from aed.registry import queries as registry
 from aed.registry.actions import estates as estate_actions
+from aed.registry.actions.buildings import BuildingGiven, put_buildings
+from aed.registry.actions.place import belongs_to
 from aed.registry.actions.record import Outcome
 from aed.registry.schemas.estates import EstateIn, GateIn
 from aed.registry.schemas.fields import PositionIn
 
-_COLUMNS = columns(RegionRow, EstateRow, GateRow)
+type Row = RegionRow | EstateRow | GateRow | BuildingRow
+
+_COLUMNS = columns(RegionRow, EstateRow, GateRow, BuildingRow)
 
 
 def import_estates(
     session: Session, who: Viewer, path: Path, *, at: datetime, progress: Progress | None = None
 ) -> ImportReport:
-    """Regions, estates and gates from a file, whatever their order in it.
+    """Regions, estates, gates and buildings from a file, whatever their order in it.
 
     All good rows or, when this raises, none: the caller's transaction is the border.
     """
     report = begin_import(session, who, ImportReport())
     estates = Estates(session)
 
-    def put(rows: Sequence[RegionRow | EstateRow | GateRow]) -> list[Outcome]:
+    def put(rows: Sequence[Row]) -> list[Outcome]:
         return [_put(session, who, row, estates, at=at) for row in rows]
 
     rows = valid_rows(
@@ -65,7 +77,7 @@ def _records(path: Path) -> Iterator[Record]:
 
 
 def _parents_first(records: Iterable[Record]) -> list[Record]:
-    """Regions, each after the one above it, then estates, then gates; else in the order of the file."""
+    """Regions, each after the one above it, then estates, then what stands in them; else as in the file."""
     found = list(records)
     parents = {
         str(record.fields.get("code")): str(record.fields.get("parent"))
@@ -91,15 +103,13 @@ def _parents_first(records: Iterable[Record]) -> list[Record]:
     return sorted(found, key=order)
 
 
-def _identity(row: RegionRow | EstateRow | GateRow) -> tuple[str, ...]:
+def _identity(row: Row) -> tuple[str, ...]:
     if isinstance(row, RegionRow):
         return "region", row.code
     return row.kind, row.source, row.source_id
 
 
-def _put(
-    session: Session, who: Viewer, row: RegionRow | EstateRow | GateRow, estates: Estates, *, at: datetime
-) -> Outcome:
+def _put(session: Session, who: Viewer, row: Row, estates: Estates, *, at: datetime) -> Outcome:
     match row:
         case RegionRow():
             given = RegionIn.model_validate(row.model_dump(exclude={"kind"}, exclude_unset=True))
@@ -109,6 +119,8 @@ def _put(
             return estate_actions.put_estate(session, who, estate, at=at)[1]
         case GateRow():
             return _put_gate(session, who, row, estates, at=at)
+        case BuildingRow():
+            return _put_building(session, who, row, estates)
 
 
 def _put_gate(session: Session, who: Viewer, row: GateRow, estates: Estates, *, at: datetime) -> Outcome:
@@ -123,3 +135,13 @@ def _put_gate(session: Session, who: Viewer, row: GateRow, estates: Estates, *, 
     return estate_actions.put_gate(
         session, who, estates.id_of(row.estate_source or row.source, row.estate), given, at=at
     )
+
+
+def _put_building(session: Session, who: Viewer, row: BuildingRow, estates: Estates) -> Outcome:
+    estate_id = estates.id_of(row.estate_source or row.source, row.estate)
+    given = PositionIn(lat=row.lat, lon=row.lon, datum=row.datum)
+    belongs_to(registry.estate(session, who, estate_id), given.position(), given)
+    building = BuildingGiven(
+        row.source, row.source_id, estate_id, row.name_en, row.name_zh, row.floors, given.position()
+    )
+    return put_buildings(session, who, [building])[0]

@@ -106,7 +106,7 @@ def fetch(url: str, to: Path, *, known: Validators, by: Fetching) -> Fetched | N
     """
     packed = to.with_name(to.name + ".packed")
     with (
-        _within(by.most_seconds) as deadline,
+        within(by.most_seconds) as deadline,
         httpx2.Client(verify=httpx2.create_ssl_context(), trust_env=False, follow_redirects=False) as client,
     ):
         target = _target(url)
@@ -138,7 +138,7 @@ def _redirected(target: Target, location: str) -> Target:
         raise FetchFailed(error.detail) from None
 
 
-def _addresses(target: Target, by: Fetching) -> list[Address]:
+def addresses_of(target: Target, by: Fetching) -> list[Address]:
     """Every address of the target, all of them checked."""
     try:
         found = [ip_address(each) for each in by.resolve(target.host, target.port)]
@@ -158,7 +158,7 @@ def _addresses(target: Target, by: Fetching) -> list[Address]:
 # --- The time -------------------------------------------------------------------------------------------
 
 
-class _Deadline:
+class Deadline:
     """Ends the connection that is open when the time is over: a server that sends a byte now and then, in
     its headers too, would otherwise never be silent for long enough."""
 
@@ -175,12 +175,12 @@ class _Deadline:
     def seconds_left(self) -> float:
         return max(self._end - time.monotonic(), 0.001)
 
-    def check(self, host: str) -> None:
+    def check(self, host: str, what: str = "file") -> None:
         if self.is_over:
-            raise self.too_slow(host)
+            raise self.too_slow(host, what)
 
-    def too_slow(self, host: str) -> FetchFailed:
-        return FetchFailed(f"{host} did not send the file within {self._seconds:g} s.")
+    def too_slow(self, host: str, what: str = "file") -> FetchFailed:
+        return FetchFailed(f"{host} did not send the {what} within {self._seconds:g} s.")
 
     def trace(self, name: str, info: Mapping[str, Any]) -> None:
         if name in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
@@ -194,8 +194,8 @@ class _Deadline:
 
 
 @contextmanager
-def _within(seconds: float) -> Iterator[_Deadline]:
-    deadline = _Deadline(seconds)
+def within(seconds: float) -> Iterator[Deadline]:
+    deadline = Deadline(seconds)
     timer = Timer(seconds, deadline.cut)
     timer.daemon = True
     timer.start()
@@ -210,10 +210,10 @@ def _within(seconds: float) -> Iterator[_Deadline]:
 
 @contextmanager
 def _answer(
-    client: httpx2.Client, target: Target, known: Validators, by: Fetching, deadline: _Deadline
+    client: httpx2.Client, target: Target, known: Validators, by: Fetching, deadline: Deadline
 ) -> Iterator[httpx2.Response]:
     """The head of the target's answer, from the first of its addresses that can be reached."""
-    addresses = _addresses(target, by)
+    addresses = addresses_of(target, by)
     try:
         for address in addresses[:-1]:
             with contextlib.suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
@@ -224,11 +224,11 @@ def _answer(
         with contextlib.closing(answer):
             yield answer
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise _said(error, target.host, deadline) from error
+        raise said_of(error, target.host, deadline) from error
 
 
 def _asked(
-    client: httpx2.Client, target: Target, address: Address, known: Validators, deadline: _Deadline
+    client: httpx2.Client, target: Target, address: Address, known: Validators, deadline: Deadline
 ) -> httpx2.Response:
     deadline.check(target.host)
     left = deadline.seconds_left
@@ -250,11 +250,11 @@ def _asked(
     return client.send(request, stream=True)
 
 
-def _said(error: Exception, host: str, deadline: _Deadline) -> FetchFailed:
-    """What went wrong, as a sentence."""
+def said_of(error: Exception, host: str, deadline: Deadline, *, what: str = "file") -> FetchFailed:
+    """What went wrong, as a sentence. `what` was asked for."""
     why = printable(str(error), 150) or type(error).__name__
     if deadline.is_over:
-        return deadline.too_slow(host)
+        return deadline.too_slow(host, what)
     match error:
         case httpx2.ConnectTimeout():
             return FetchFailed(f"{host} cannot be reached: no answer within {CONNECT_SECONDS:g} s.")
@@ -269,7 +269,7 @@ def _said(error: Exception, host: str, deadline: _Deadline) -> FetchFailed:
         case httpx2.LocalProtocolError():
             return FetchFailed(f"{host} cannot be asked: {why}")
         case _:
-            return FetchFailed(f"{host} broke off before the file was whole: {why}")
+            return FetchFailed(f"{host} broke off before the {what} was whole: {why}")
 
 
 def _root_of(error: BaseException) -> BaseException:
@@ -285,7 +285,7 @@ def _taken(
     to: Path,
     known: Validators,
     by: Fetching,
-    deadline: _Deadline,
+    deadline: Deadline,
 ) -> Fetched | None:
     if answer.status_code == 304 and known.headers:
         return None
@@ -293,7 +293,7 @@ def _taken(
         phrase = f" ({printable(answer.reason_phrase, 60)})" if answer.reason_phrase else ""
         raise FetchFailed(
             f"{target.host} answered {answer.status_code}{phrase} in place of the file.",
-            asked_to_wait=_asked_to_wait(answer),
+            asked_to_wait=asked_to_wait(answer),
         )
     declared = answer.headers.get("Content-Length", "")
     if declared.isdecimal() and len(declared) < 19 and int(declared) > by.most_bytes:
@@ -316,7 +316,7 @@ def _taken(
     return Fetched(validators, digest, size_bytes)
 
 
-def _save(chunks: Iterator[bytes], path: Path, host: str, by: Fetching, deadline: _Deadline) -> None:
+def _save(chunks: Iterator[bytes], path: Path, host: str, by: Fetching, deadline: Deadline) -> None:
     taken = 0
     with path.open("wb") as opened:
         for chunk in chunks:
@@ -353,6 +353,6 @@ def _kept(value: str | None) -> str | None:
     return value if fits else None
 
 
-def _asked_to_wait(answer: httpx2.Response) -> timedelta | None:
+def asked_to_wait(answer: httpx2.Response) -> timedelta | None:
     given = answer.headers.get("Retry-After", "").strip()
     return timedelta(seconds=int(given)) if given.isdecimal() and len(given) < 8 else None

@@ -39,14 +39,16 @@ def import_responders(
     """
     report = begin_import(session, who, ImportReport())
     estates = Estates(session)
-    records = read_table_or_own(path, known=columns(ResponderRow), needed=needed_columns(ResponderRow))
+    records = read_table_or_own(
+        path, known=columns(ResponderRow), needed=needed_columns(ResponderRow), may_be_chinese=True
+    )
     rows = valid_rows(
         records, TypeAdapter(ResponderRow), known=columns(ResponderRow), report=report, progress=progress
     )
     people = list(_people(rows, report))
 
     def put(batch: Sequence[Person]) -> list[Outcome]:
-        return [_put_responder(session, who, person, estates) for person in batch]
+        return [_put_responder(session, who, person, estates, at=at) for person in batch]
 
     take(session, people, put, report, report.count)
     return finished(report)
@@ -90,7 +92,7 @@ def _why_not(found: Sequence[tuple[Record, ResponderRow]], spoilt_by: str | None
     return None
 
 
-def _put_responder(session: Session, who: Viewer, rows: Person, estates: Estates) -> Outcome:
+def _put_responder(session: Session, who: Viewer, rows: Person, estates: Estates, *, at: datetime) -> Outcome:
     person = rows[0]
     given = ResponderGiven(
         source=person.source,
@@ -108,7 +110,8 @@ def _put_responder(session: Session, who: Viewer, rows: Person, estates: Estates
             person.certificate_number,
             person.certificate_issued_on,
             person.certificate_valid_until,
+            person.certificate_trust,
         ),
         places=tuple(PlaceGiven(row.place, row.position(), row.floor, row.place_hours) for row in rows),
     )
-    return Outcome.of(put_responder(session, who, given))
+    return Outcome.of(put_responder(session, who, given, at=at))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -78,7 +78,9 @@ def import_roster(
     """
     open_for_results(session, who, session_id, at=at)
     report = RosterReport()
-    records = read_table_or_own(path, known=columns(RosterRow), needed=needed_columns(RosterRow))
+    records = read_table_or_own(
+        path, known=columns(RosterRow), needed=needed_columns(RosterRow), may_be_chinese=True
+    )
     names = {row.id: row.name for row in rosters.roster(session, who, session_id)}
     rows = valid_rows(
         _noting_the_first(records, report),
@@ -87,7 +89,7 @@ def import_roster(
         report=report,
         progress=None,
     )
-    once = without_duplicates(rows, lambda row: (str(row.enrolment),), report)
+    once = without_duplicates(_of_this(rows, names, report), lambda row: (str(row.enrolment),), report)
 
     def put(batch: Sequence[RosterRow]) -> list[Outcome]:
         # Locked and read anew for each try: a batch that was taken back took what was loaded with it.
@@ -116,6 +118,18 @@ def import_roster(
 
     take(session, (([record], row) for record, row in once), put, report, report.count)
     return finished(report)
+
+
+def _of_this(
+    rows: Iterator[tuple[Record, RosterRow]], names: Mapping[int, str], report: RosterReport
+) -> Iterator[tuple[Record, RosterRow]]:
+    """Those of the session; others are told at once, so that a long list of something else ends soon."""
+    for record, row in rows:
+        if row.enrolment in names:
+            yield record, row
+        else:
+            why = f"enrolment: This session has no enrolment {row.enrolment}: is this the roster of another?"
+            report.set_aside(record, why)
 
 
 def _bare(cell: str) -> str:

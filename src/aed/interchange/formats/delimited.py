@@ -21,6 +21,8 @@ class Row(NamedTuple):
     number: int
     """The line on which it begins, or its row in a sheet."""
     cells: list[str]
+    wrong: str | None = None
+    """What keeps it from being read as it looks."""
 
 
 def csv_rows(path: Path, *, encoding: str, delimiter: str = ",", strict: bool = True) -> Generator[Row]:

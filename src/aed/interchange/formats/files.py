@@ -107,6 +107,37 @@ def encoding_of(path: Path, encodings: Sequence[str] = (UTF_8,)) -> str:
     raise InvalidInput(f"{path.name} is not UTF-8 (line {line}){_hint(around)}", field="file")
 
 
+GB18030: Final = "gb18030"
+"""Holds CP936 (GBK) and GB2312."""
+_COMMON_SHARE: Final = 0.6
+"""Nearly all that is written in Chinese is of GB2312; accented Latin letters, taken for Chinese, are not."""
+
+
+def encoding_or_chinese(path: Path) -> str:
+    """UTF-8, or else GB18030, where the whole file is text in it and reads like Chinese.
+
+    Raises InvalidInput as `encoding_of` does.
+    """
+    refuse_other_files(path, head_of(path))
+    bad = _first_undecodable(path, UTF_8)
+    if bad is None:
+        return UTF_8
+    line, around = bad
+    if _first_undecodable(path, GB18030) is None and _reads_like_chinese(around):
+        return GB18030
+    raise InvalidInput(
+        f"{path.name} is neither UTF-8 (line {line}) nor Chinese as Windows writes it (GB18030): save it as "
+        "'CSV UTF-8'.",
+        field="file",
+    )
+
+
+def _reads_like_chinese(around: bytes) -> bool:
+    beyond = [each for each in around.decode(GB18030, "replace") if not each.isascii()]
+    common = sum(len(each.encode("gb2312", "ignore")) == 2 for each in beyond)
+    return bool(beyond) and common >= _COMMON_SHARE * len(beyond)
+
+
 def _first_undecodable(path: Path, encoding: str) -> tuple[int, bytes] | None:
     """The line of the first byte that is no text in the encoding, and the bytes around it."""
     decoder = codecs.getincrementaldecoder(encoding)("strict")

@@ -107,7 +107,9 @@ def _write_workbook(
         encoding, delimiter = _written_in(path, first, encodings)
         found = iter([("list", csv_rows(path, encoding=encoding, delimiter=delimiter), True)])
     options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    names = list(first.raw)
     with xlsxwriter.Workbook(str(target), options) as book:
+        wrong = book.add_format({"bg_color": "#FFC7CE", "font_color": "#9C0006"})
         for name, rows, is_list in found:
             sheet = book.add_worksheet(name)
             lines = _marked(rows, first, marks) if is_list else (row.cells for row in rows)
@@ -117,9 +119,21 @@ def _write_workbook(
                         f"{path.name} has more rows or a longer cell than a workbook can hold: name a .csv.",
                         field="marked",
                     )
+                said = cells[len(names)] if is_list and len(cells) > len(names) else ""
+                at_fault = _column_of(said, names)
                 for place, cell in enumerate(cells):
-                    if cell:
+                    if place == at_fault or (said and place == len(names) and said != LINT_COLUMN):
+                        sheet.write_string(number, place, cell, wrong)
+                    elif cell:
                         sheet.write_string(number, place, cell)
+                if at_fault is not None:
+                    sheet.write_comment(number, at_fault, said, {"x_scale": 3})
+
+
+def _column_of(said: str, names: Sequence[str]) -> int | None:
+    """The place of the column that what is said begins with, where it begins with one."""
+    column, colon, _ = said.partition(":")
+    return names.index(column) if colon and column in names else None
 
 
 def _marked(rows: Iterable[Row], first: Record, marks: Iterable[Mark]) -> Iterator[list[str]]:

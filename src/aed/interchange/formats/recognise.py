@@ -28,7 +28,7 @@ from aed.interchange.formats.overpass import PREFIX as ELEMENTS
 from aed.interchange.formats.overpass import read_overpass
 from aed.interchange.formats.records import Reading, Record
 from aed.interchange.formats.table import PASSED_OVER, read_own_rows, read_table
-from aed.interchange.formats.workbook import is_workbook, sheets
+from aed.interchange.formats.workbook import is_workbook, sheets, table_rows
 from aed.interchange.rules.reasons import printable
 from aed.interchange.schemas import DeviceRow, columns, needed_columns
 
@@ -94,15 +94,19 @@ def read_devices(
     return _of_text(path, head, form, mapping, source)
 
 
-def read_table_or_own(path: Path, *, known: Collection[str], needed: Collection[str]) -> Iterator[Record]:
-    """The records of a list that has only the project's own formats."""
+def read_table_or_own(
+    path: Path, *, known: Collection[str], needed: Collection[str], may_be_chinese: bool = False
+) -> Iterator[Record]:
+    """The records of a list that has only the project's own formats.
+
+    `may_be_chinese`: a CSV may be in the encoding that Chinese Windows writes, where it is no UTF-8.
+    """
     head = head_of(path)
     if is_workbook(head):
-        for _, rows in sheets(path):
-            return read_own_rows(rows, path.name, known=known, needed=needed, unit="row")
+        return read_own_rows(table_rows(path), path.name, known=known, needed=needed, unit="row")
     if json_stream.is_json(head, path):
         return read_own(features(path))
-    return read_table(path, known=known, needed=needed)
+    return read_table(path, known=known, needed=needed, may_be_chinese=may_be_chinese)
 
 
 def is_json(path: Path) -> bool:

@@ -14,7 +14,7 @@ from shapely.geometry import mapping
 from aed.errors import InvalidInput
 from aed.interchange.formats.cells import as_meant
 from aed.interchange.formats.delimited import Row, csv_rows
-from aed.interchange.formats.files import encoding_of
+from aed.interchange.formats.files import encoding_of, encoding_or_chinese
 from aed.interchange.formats.records import Record
 
 SET_ASIDE_COLUMNS = ("set_aside_at", "set_aside_why")
@@ -28,12 +28,15 @@ COMMENT = "#"
 """A row that begins with it explains the columns and is passed over."""
 
 
-def read_table(path: Path, *, known: Collection[str], needed: Collection[str]) -> Iterator[Record]:
+def read_table(
+    path: Path, *, known: Collection[str], needed: Collection[str], may_be_chinese: bool = False
+) -> Iterator[Record]:
     """The rows of a CSV. A header that lacks a needed column, or has one that is not known, is refused:
     a misspelt column would otherwise be lost in silence. So is a quotation mark that is not closed: the rest
     of the file would be lost in one cell.
     """
-    rows = csv_rows(path, encoding=encoding_of(path))
+    encoding = encoding_or_chinese(path) if may_be_chinese else encoding_of(path)
+    rows = csv_rows(path, encoding=encoding)
     yield from read_own_rows(rows, path.name, known=known, needed=needed, unit="line")
 
 
@@ -57,8 +60,8 @@ def read_own_rows(
         if row.cells[0].lstrip().startswith(COMMENT):
             continue
         cells = row.cells if unit == "line" else row.cells[: len(header)]
-        wrong = None
-        if len(cells) != len(header):
+        wrong = row.wrong
+        if wrong is None and len(cells) != len(header):
             wrong = f"has {len(cells)} cells where the header has {len(header)}"
         raw = dict(zip(header, cells, strict=False))
         fields = {

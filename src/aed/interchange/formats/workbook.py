@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -20,6 +20,7 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 from aed.errors import InvalidInput
 from aed.interchange.formats.delimited import LONGEST_CELL, MOST_COLUMNS, Row
 from aed.interchange.formats.files import head_of, opened
+from aed.interchange.formats.sheet_cells import formulas_without_value, merged_rows
 
 MOST_WORKBOOK_BYTES: Final = 50_000_000
 MOST_PARTS: Final = 2_000
@@ -53,6 +54,33 @@ def sheets(path: Path) -> Iterator[tuple[str, Iterator[Row]]]:
                     yield name, _rows(sheet)
     except (CalamineError, ValueError, OverflowError) as error:
         raise _damaged(path, str(error)) from None
+
+
+def table_rows(path: Path) -> Iterator[Row]:
+    """The rows of the first sheet that holds something; each says what keeps it from being read as it looks:
+    merged cells, a formula without a value or with an error. Raises InvalidInput as `sheets` does."""
+    _refuse_bombs(path)
+    try:
+        with opened(path) as stream, CalamineWorkbook.from_filelike(stream) as workbook:
+            for name in workbook.sheet_names[:MOST_SHEETS]:
+                sheet = workbook.get_sheet_by_name(name)
+                if sheet.start is None:
+                    continue
+                merged, formulas = merged_rows(sheet), formulas_without_value(path, name)
+                for row in _rows(sheet):
+                    yield row._replace(wrong=_wrong_with(row, merged, formulas))
+                return
+    except (CalamineError, ValueError, OverflowError, zipfile.BadZipFile, zlib.error) as error:
+        raise _damaged(path, str(error)) from None
+
+
+def _wrong_with(row: Row, merged: Mapping[int, str], formulas: Mapping[int, str]) -> str | None:
+    if row.number in merged:
+        return (
+            f"the cells {merged[row.number]} are merged, and what they say may be meant for one row or for "
+            "all: take the merging away and fill in each cell"
+        )
+    return formulas.get(row.number)
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[Row]:

@@ -178,4 +178,4 @@ def _hours(one: str | None, other: str | None) -> Iterable[Sign]:
 
 def _phone(one: str | None, other: str | None) -> Iterable[Sign]:
     if one and other and len(digits(one)) >= 7 and digits(one)[-7:] == digits(other)[-7:]:
-        yield Sign("phone", 1.0, f"the same phone {one}")
+        yield Sign("phone", 1.0, f"the same phone, ending in {digits(one)[-2:]}")

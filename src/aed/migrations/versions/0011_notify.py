@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0011"
-down_revision = "0006"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
@@ -116,7 +116,7 @@ def _upgrade_postgres() -> None:
         "ADD COLUMN due_at TIMESTAMP WITH TIME ZONE DEFAULT CURRENT_TIMESTAMP NOT NULL, "
         "ADD COLUMN claim VARCHAR(64), ADD COLUMN tried_at TIMESTAMP WITH TIME ZONE, "
         "ADD COLUMN why VARCHAR(300), "
-        "ALTER COLUMN person_id DROP NOT NULL, ALTER COLUMN recipient TYPE VARCHAR(255), "
+        "ALTER COLUMN person_id DROP NOT NULL, "
         "ADD CONSTRAINT uq_outbox_key UNIQUE (key), "
         "ADD CONSTRAINT ck_outbox_to_somebody CHECK (person_id IS NOT NULL OR endpoint_id IS NOT NULL), "
         "ADD CONSTRAINT ck_outbox_one_end CHECK (sent_at IS NULL OR given_up_at IS NULL), "
@@ -156,7 +156,7 @@ def _upgrade_sqlite() -> None:
         sa.Column("person_id", KEY, nullable=True),
         sa.Column("endpoint_id", KEY, nullable=True),
         sa.Column("channel", _one_of("channel", *CHANNELS), nullable=False),
-        sa.Column("recipient", sa.String(length=255), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
         sa.Column("lane", sa.String(length=80), nullable=True),
         sa.Column("language", _one_of("language", "zh", "en"), nullable=False),
         sa.Column("subject_en", sa.String(length=200), nullable=True),
@@ -208,8 +208,7 @@ def downgrade() -> None:
             "ADD CONSTRAINT ck_outbox_channel CHECK (channel IN ('sms', 'voice')), "
             "DROP COLUMN key, DROP COLUMN endpoint_id, DROP COLUMN lane, DROP COLUMN subject_en, "
             "DROP COLUMN subject_zh, DROP COLUMN due_at, DROP COLUMN claim, DROP COLUMN tried_at, "
-            "DROP COLUMN why, ALTER COLUMN person_id SET NOT NULL, "
-            "ALTER COLUMN recipient TYPE VARCHAR(32)"
+            "DROP COLUMN why, ALTER COLUMN person_id SET NOT NULL"
         )
     else:
         _downgrade_sqlite()
@@ -227,7 +226,7 @@ def _downgrade_sqlite() -> None:
         sa.Column("id", KEY, nullable=False),
         sa.Column("person_id", KEY, nullable=False),
         sa.Column("channel", _one_of("channel", "sms", "voice"), nullable=False),
-        sa.Column("recipient", sa.String(length=32), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
         sa.Column("language", _one_of("language", "zh", "en"), nullable=False),
         sa.Column("text_en", sa.Text(), nullable=True),
         sa.Column("text_zh", sa.Text(), nullable=True),

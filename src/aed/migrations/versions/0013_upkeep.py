@@ -192,9 +192,121 @@ def upgrade() -> None:
         postgresql_where=sa.text("lifted_at IS NULL"),
         sqlite_where=sa.text("lifted_at IS NULL"),
     )
+    op.create_table(
+        "call_outs",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("key", sa.String(length=36), nullable=False),
+        sa.Column("device_id", KEY, nullable=False),
+        sa.Column("person_id", KEY, nullable=True),
+        sa.Column("reference", sa.String(length=100), nullable=True),
+        sa.Column("sent_at", MOMENT, nullable=False),
+        sa.Column("told_by", sa.String(length=200), nullable=False),
+        sa.Column("asked", sa.Integer(), nullable=False),
+        sa.Column("ask_at", MOMENT, nullable=True),
+        sa.Column(
+            "outcome",
+            one_of(
+                "outcome",
+                "returned",
+                "used",
+                "not_returned",
+                "not_fetched",
+                "not_needed",
+                "checked",
+                "silent",
+            ),
+            nullable=True,
+        ),
+        sa.Column("closed_at", MOMENT, nullable=True),
+        sa.Column("closed_by", sa.String(length=200), nullable=True),
+        sa.CheckConstraint(
+            "(outcome IS NULL) = (closed_at IS NULL)", name=op.f("ck_call_outs_closed_with_an_outcome")
+        ),
+        sa.CheckConstraint(
+            "(outcome IS NULL) = (ask_at IS NOT NULL)", name=op.f("ck_call_outs_asked_while_open")
+        ),
+        refers("call_outs", "device_id", "devices"),
+        refers("call_outs", "person_id", "people"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_call_outs")),
+        sa.UniqueConstraint("key", name=op.f("uq_call_outs_key")),
+    )
+    op.create_index(op.f("ix_call_outs_person_id"), "call_outs", ["person_id"], unique=False)
+    op.create_index("ix_call_outs_of_device", "call_outs", ["device_id", "sent_at"], unique=False)
+    op.create_index(
+        "ix_call_outs_open",
+        "call_outs",
+        ["ask_at"],
+        unique=False,
+        postgresql_where=sa.text("outcome IS NULL"),
+        sqlite_where=sa.text("outcome IS NULL"),
+    )
+    op.create_table(
+        "confirmed",
+        sa.Column("device_id", KEY, autoincrement=False, nullable=False),
+        sa.Column("fact", one_of("fact", "position", "hours", "readiness"), nullable=False),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.Column("by_id", KEY, nullable=True),
+        sa.Column("by_name", sa.String(length=200), nullable=False),
+        refers("confirmed", "device_id", "devices"),
+        refers("confirmed", "by_id", "people"),
+        sa.PrimaryKeyConstraint("device_id", "fact", name=op.f("pk_confirmed")),
+    )
+    op.create_index(op.f("ix_confirmed_by_id"), "confirmed", ["by_id"], unique=False)
+    op.create_table(
+        "errands",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("key_hash", sa.String(length=64), nullable=False),
+        sa.Column("device_id", KEY, nullable=False),
+        sa.Column("person_id", KEY, nullable=False),
+        sa.Column("fact", one_of("fact", "position", "hours", "readiness"), nullable=True),
+        sa.Column("call_out_id", KEY, nullable=True),
+        sa.Column("asked_at", MOMENT, nullable=False),
+        sa.Column("lapses_at", MOMENT, nullable=False),
+        sa.Column("answered_at", MOMENT, nullable=True),
+        sa.Column("answer", sa.String(length=16), nullable=True),
+        sa.Column("closed_at", MOMENT, nullable=True),
+        sa.CheckConstraint("(fact IS NULL) <> (call_out_id IS NULL)", name=op.f("ck_errands_one_question")),
+        sa.CheckConstraint("(answered_at IS NULL) = (answer IS NULL)", name=op.f("ck_errands_answered")),
+        refers("errands", "device_id", "devices"),
+        refers("errands", "person_id", "people"),
+        refers("errands", "call_out_id", "call_outs"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_errands")),
+        sa.UniqueConstraint("key_hash", name=op.f("uq_errands_key_hash")),
+    )
+    op.create_index(op.f("ix_errands_call_out_id"), "errands", ["call_out_id"], unique=False)
+    op.create_index(op.f("ix_errands_device_id"), "errands", ["device_id"], unique=False)
+    op.create_index("ix_errands_of_person", "errands", ["person_id", "asked_at"], unique=False)
+    op.create_index(
+        "uq_errands_asked",
+        "errands",
+        ["device_id", "fact"],
+        unique=True,
+        postgresql_where=sa.text("closed_at IS NULL AND fact IS NOT NULL"),
+        sqlite_where=sa.text("closed_at IS NULL AND fact IS NOT NULL"),
+    )
+    op.create_table(
+        "due_calendars",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("key_hash", sa.String(length=64), nullable=False),
+        sa.Column("person_id", KEY, nullable=False),
+        sa.Column("estate_id", KEY, nullable=True),
+        sa.Column("region_id", KEY, nullable=True),
+        sa.Column("is_mine", sa.Boolean(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("revoked_at", MOMENT, nullable=True),
+        refers("due_calendars", "person_id", "people"),
+        refers("due_calendars", "estate_id", "estates"),
+        refers("due_calendars", "region_id", "regions"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_due_calendars")),
+        sa.UniqueConstraint("key_hash", name=op.f("uq_due_calendars_key_hash")),
+    )
+    for column in ("estate_id", "person_id", "region_id"):
+        op.create_index(op.f(f"ix_due_calendars_{column}"), "due_calendars", [column], unique=False)
 
 
 def downgrade() -> None:
+    for table in ("due_calendars", "errands", "confirmed", "call_outs"):
+        op.drop_table(table)
     for table in ("quarantines", "recalls", "reports", "photos", "checks", "policies"):
         op.drop_table(table)
     op.drop_column("devices", "is_quarantined")

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer, may_administer
 from aed.errors import Conflict, InvalidInput
+from aed.issuers.actions import own_issuer
 from aed.registry.actions.record import (
     flush,
     keep_note,
@@ -30,6 +31,8 @@ def create_course(session: Session, who: Viewer, new: CourseIn, *, at: datetime)
         **new.model_dump(exclude={"prerequisites"}),
         state=CourseState.OFFERED,
     )
+    if new.issuer is not None:
+        course.issuer_id = own_issuer(session, who, new.issuer, at=at).id
     session.add(course)
     flush(session, f"There is a course '{new.code}' already.", "code")
     record_new(session, who, course, at=at)
@@ -55,6 +58,8 @@ def amend_course(
         _put_prerequisites(session, who, course, change.prerequisites or [], at=at)
     for name in given - {"prerequisites"}:
         setattr(course, name, getattr(change, name))
+    if change.issuer is not None:
+        course.issuer_id = own_issuer(session, who, change.issuer, at=at).id
     record_amendment(session, who, course, at=at)
     flush(session, "The course cannot be amended so.", None)
     return course

@@ -19,6 +19,7 @@ from aed.accounts.models import Person
 from aed.accounts.rules import Role, Scope, Viewer
 from aed.errors import Conflict, NotAllowed, NotFound
 from aed.registry.actions.record import flush, record_amendment, record_new, same_version
+from aed.training.actions.telling import tell
 from aed.training.models import Enrolment, TrainingSession
 from aed.training.queries import courses as course_queries
 from aed.training.queries import rosters, sessions
@@ -29,6 +30,7 @@ from aed.training.rules.enrolment import (
     places_to_offer,
     state_on_arrival,
 )
+from aed.training.rules.notice import Notice
 from aed.training.rules.session import SessionAudience, SessionState, offer_until
 from aed.training.rules.who import may_enrol, may_run_training, may_write, runs_training
 from aed.training.schemas.enrolments import EnrolmentIn
@@ -61,7 +63,10 @@ def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, a
     if new.estate_id is not None and region_id is None:
         raise NotFound(f"There is no estate {new.estate_id}.", field="estate_id")
     _fits(session, training, person, of_estate if of_estate is not None else known, known=known)
-    return _add(session, who, training, person, of_estate if of_estate is not None else known, at=at)
+    made = _add(session, who, training, person, of_estate if of_estate is not None else known, at=at)
+    if made.state is EnrolmentState.ENROLLED:
+        tell(session, [made], training, Notice.ENROLLED, at=at)
+    return made
 
 
 def accept(session: Session, who: Viewer, enrolment_id: int, *, version: int, at: datetime) -> Enrolment:
@@ -73,6 +78,7 @@ def accept(session: Session, who: Viewer, enrolment_id: int, *, version: int, at
         case EnrolmentState.OFFERED:
             same_version(enrolment, version)
             _become(session, who, enrolment, EnrolmentState.ENROLLED, at=at)
+            tell(session, [enrolment], training, Notice.ENROLLED, at=at)
             return enrolment
         case EnrolmentState.WAITING:
             raise Conflict("No place is free yet: it is offered as soon as one is.", field="state")
@@ -122,6 +128,8 @@ def move(
         )
     enrolment.moved_to_id = arrived.id
     _become(session, who, enrolment, EnrolmentState.MOVED, at=at)
+    if arrived.state is EnrolmentState.ENROLLED:
+        tell(session, [arrived], other, Notice.MOVED, at=at)
     offer_free_places(session, who, training, at=at)
     return arrived
 
@@ -147,6 +155,7 @@ def settle(session: Session, who: Viewer, training: TrainingSession, *, at: date
     for each in over:
         _become(session, who, each, EnrolmentState.LAPSED, at=at)
     if over:
+        tell(session, over, training, Notice.LAPSED, at=at)
         offer_free_places(session, who, training, at=at)
     return len(over)
 
@@ -163,16 +172,21 @@ def offer_free_places(session: Session, who: Viewer, training: TrainingSession, 
     count = places_to_offer(capacity=training.capacity, places_held=held, waiting=waiting)
     if count == 0:
         return
-    for each in rosters.standing(session, training.id, EnrolmentState.WAITING, limit=count):
+    next_ones = rosters.standing(session, training.id, EnrolmentState.WAITING, limit=count)
+    for each in next_ones:
         each.offer_expires_at = until
         _become(session, who, each, EnrolmentState.OFFERED, at=at)
+    tell(session, next_ones, training, Notice.OFFERED, at=at)
 
 
-def end_all(session: Session, who: Viewer, training: TrainingSession, *, at: datetime) -> Sequence[Enrolment]:
+def end_all(
+    session: Session, who: Viewer, training: TrainingSession, *, why: str, at: datetime
+) -> Sequence[Enrolment]:
     """Everybody's enrolment in a locked session ends, since it is cancelled; returns whose."""
     found = rosters.standing(session, training.id)
     for each in found:
         _become(session, who, each, EnrolmentState.CANCELLED, at=at)
+    tell(session, found, training, Notice.CANCELLED, why=why, at=at)
     return found
 
 

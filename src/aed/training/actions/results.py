@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
 from aed.errors import Conflict, NotFound
+from aed.issuers.actions import own_issuer
 from aed.registry.actions.record import Outcome, flush, record_amendment, record_new
 from aed.responders.actions import Award, award_certificate, revoke_certificate
 from aed.responders.models import Certificate
@@ -183,6 +184,7 @@ def _award(
         estate_id=enrolment.estate_id,
         kind=course.certificate_kind,
         issuer=course.issuer,
+        issuer_id=course.issuer_id or own_issuer(session, who, course.issuer, at=at).id,
         number_begins=course.code,
         issued_on=issued_on,
         valid_until=last_valid_day(issued_on, course.validity_months),

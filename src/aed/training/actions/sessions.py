@@ -10,7 +10,6 @@ from aed.accounts import actions as accounts
 from aed.accounts import queries as accounts_queries
 from aed.accounts.rules import Viewer
 from aed.errors import Conflict, InvalidInput
-from aed.registry import queries as registry
 from aed.registry.actions.record import (
     flush,
     none_only_where_allowed,
@@ -22,6 +21,7 @@ from aed.spatial import point, position_of
 from aed.training.actions.enrolling import end_all, offer_free_places, settle
 from aed.training.models import TrainingSession
 from aed.training.queries import courses as course_queries
+from aed.training.queries import estates as estate_queries
 from aed.training.queries import sessions as queries
 from aed.training.rules.course import CourseState
 from aed.training.rules.session import SessionAudience, SessionState
@@ -31,7 +31,7 @@ from aed.training.schemas.sessions import SessionAmend, SessionIn, TrainerIn
 
 def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetime) -> TrainingSession:
     """A session is planned, and can be enrolled in from now on."""
-    estate = registry.estate(session, who, new.estate_id) if new.estate_id is not None else None
+    estate = estate_queries.estate(session, who, new.estate_id) if new.estate_id is not None else None
     region_id = (
         estate.region_id
         if estate is not None
@@ -113,7 +113,7 @@ def cancel_session(
     may_run_training(who, training.estate_id, training.region_id)
     same_version(training, version)
     _planned(training)
-    end_all(session, who, training, at=at)
+    end_all(session, who, training, why=why, at=at)
     training.state, training.cancelled_why = SessionState.CANCELLED, why
     record_amendment(session, who, training, at=at)
     flush(session, "The session cannot be cancelled.", None)

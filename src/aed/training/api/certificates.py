@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -10,11 +11,19 @@ from fastapi import APIRouter, Path, Query, Response
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.db import ReadSession, WriteSession
+from aed.errors import InvalidInput
+from aed.requests import Limit
 from aed.training.actions import results
 from aed.training.queries import certificates as queries
 from aed.training.rules.certificate import is_valid, masked
 from aed.training.rules.who import may_write
-from aed.training.schemas.enrolments import CertificateOut
+from aed.training.schemas.enrolments import (
+    CertificateOut,
+    LapsingOut,
+    LapsingPage,
+    RefresherOut,
+    RefresherPage,
+)
 from aed.training.schemas.sessions import Why
 
 router = APIRouter()
@@ -23,6 +32,82 @@ Number = Annotated[
     str,
     Path(min_length=1, max_length=100, pattern="^[A-Za-z0-9._:-]+$", examples=["CPR-AED-2026-0A1B2C3D4E"]),
 ]
+
+
+LapsingCursor = Annotated[
+    str | None,
+    Query(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\.[0-9]{1,18}\.[a-z_]{1,32}$",
+        description="The `next` of the page before",
+    ),
+]
+RefresherCursor = Annotated[
+    str | None,
+    Query(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\.[0-9]{1,18}\.[A-Za-z0-9._:-]{1,32}$",
+        description="The `next` of the page before",
+    ),
+]
+
+
+@router.get("/certificates/lapsing")
+def list_lapsing_certificates(
+    session: ReadSession,
+    viewer: ViewerDep,
+    days: Annotated[int, Query(ge=0, le=3650, description="Within so many days from today")] = 90,
+    limit: Limit = 100,
+    cursor: LapsingCursor = None,
+) -> LapsingPage:
+    """Whose certificate runs out soon and was not renewed, the first first. Of those whom you may enrol or
+    train, and your own."""
+    may_write(viewer)
+    today = clock.now().date()
+    after = None
+    if cursor is not None:
+        day, responder_id, kind = cursor.split(".")
+        after = queries.AfterLapsing(_day_in(day), int(responder_id), kind)
+    found = queries.lapsing(session, viewer, today=today, within_days=days, limit=limit + 1, after=after)
+    last = found[limit - 1] if len(found) > limit else None
+    return LapsingPage(
+        certificates=[
+            LapsingOut(
+                name=each.name,
+                phone=each.phone,
+                estate_id=each.estate_id,
+                kind=each.kind,
+                valid_until=each.valid_until,
+                days_left=(each.valid_until - today).days,
+            )
+            for each in found[:limit]
+        ],
+        next=f"{last.valid_until}.{last.responder_id}.{last.kind}" if last is not None else None,
+    )
+
+
+@router.get("/certificates/refreshers")
+def list_refreshers(
+    session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: RefresherCursor = None
+) -> RefresherPage:
+    """Who should practise again, the longest without practice first: skills fade after three to six months,
+    whatever the card says. Of those whom you may enrol or train, and yourself."""
+    may_write(viewer)
+    after = None
+    if cursor is not None:
+        day, person_id, course = cursor.split(".", 2)
+        after = queries.AfterRefresh(_day_in(day), int(person_id), course)
+    found = queries.to_refresh(session, viewer, today=clock.now().date(), limit=limit + 1, after=after)
+    last = found[limit - 1] if len(found) > limit else None
+    return RefresherPage(
+        refreshers=[RefresherOut(**each._asdict()) for each in found[:limit]],
+        next=f"{last.practised_on}.{last.person_id}.{last.course}" if last is not None else None,
+    )
+
+
+def _day_in(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput("cursor is the `next` of the page before.", field="cursor") from None
 
 
 @router.get("/certificates/{number}")

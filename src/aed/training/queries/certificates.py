@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import func, select, union_all
+from sqlalchemy import and_, func, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person, Region
 from aed.accounts.rules import Viewer
-from aed.errors import NotFound
+from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind
 from aed.training.models import Assessment, Attendance, Course, Enrolment, Prerequisite, TrainingSession
@@ -19,6 +19,7 @@ from aed.training.queries import rosters
 from aed.training.queries.seen import on_rosters_of
 from aed.training.rules.enrolment import AttendanceState
 from aed.training.rules.refresher import Refresher, refresher
+from aed.training.rules.who import runs_training
 
 
 class Shown(NamedTuple):
@@ -76,6 +77,68 @@ def awarded(session: Session, number: str) -> Awarded:
     return Awarded(*found)
 
 
+class OnPaper(NamedTuple):
+    """What a certificate says on paper, and for whom it is."""
+
+    number: str
+    name: str
+    person_id: int
+    kind: CertificateKind
+    issuer: str
+    issued_on: date | None
+    valid_until: date
+    revoked_at: datetime | None
+    course_zh: str
+    course_en: str
+    hours: float
+    emergency_number: str
+
+
+def on_paper(session: Session, viewer: Viewer, number: str) -> OnPaper:
+    """The certificate that was awarded with that number, for its holder and for who runs the training that
+    awarded it. Raises NotFound, NotSignedIn, NotAllowed, and Conflict for one that was revoked.
+
+    visibility: asked of the viewer once it is known whose it is.
+    """
+    if not viewer.is_signed_in:
+        raise NotSignedIn("A certificate on paper is for its holder: sign in, or send a token.")
+    found = session.execute(
+        select(
+            Certificate.number,
+            Person.name,
+            Person.id,
+            Certificate.kind,
+            Certificate.issuer,
+            Certificate.issued_on,
+            Certificate.valid_until,
+            Certificate.revoked_at,
+            Course.name_zh,
+            Course.name_en,
+            Course.hours,
+            Region.emergency_number,
+            TrainingSession.estate_id,
+            TrainingSession.region_id,
+        )
+        .join(Responder, Responder.id == Certificate.responder_id)
+        .join(Person, Person.id == Responder.person_id)
+        .join(Assessment, Assessment.certificate_id == Certificate.id)
+        .join(Enrolment, Enrolment.id == Assessment.enrolment_id)
+        .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
+        .join(Course, Course.id == TrainingSession.course_id)
+        .join(Region, Region.id == TrainingSession.region_id)
+        .where(Certificate.number == number, Certificate.is_awarded)
+    ).one_or_none()
+    if found is None:
+        raise NotFound("No certificate with this number was awarded here.", field="number")
+    *said, estate_id, region_id = found
+    paper = OnPaper(*said)
+    if viewer.person_id != paper.person_id and not runs_training(viewer, estate_id, region_id):
+        raise NotAllowed("A certificate on paper is for its holder and for who runs the training.")
+    if paper.revoked_at is not None:
+        raise Conflict("This certificate was revoked, and is not printed any more.", field="number")
+    return paper
+
+
 class Lapsing(NamedTuple):
     """The last certificate of its kind that a person holds, and it runs out soon."""
 
@@ -87,7 +150,23 @@ class Lapsing(NamedTuple):
     valid_until: date
 
 
-def lapsing(session: Session, viewer: Viewer, *, today: date, within_days: int) -> Sequence[Lapsing]:
+class AfterLapsing(NamedTuple):
+    """The last of the page before."""
+
+    valid_until: date
+    responder_id: int
+    kind: str
+
+
+def lapsing(
+    session: Session,
+    viewer: Viewer,
+    *,
+    today: date,
+    within_days: int,
+    limit: int | None = None,
+    after: AfterLapsing | None = None,
+) -> Sequence[Lapsing]:
     """Whose last certificate of a kind runs out from today on within so many days, the first first.
 
     Whoever renewed it already is not among them; nor are certificates that ran out before.
@@ -112,8 +191,13 @@ def lapsing(session: Session, viewer: Viewer, *, today: date, within_days: int) 
         )
         .group_by(Responder.id, Person.id, Certificate.kind)
         .having(last.between(today, today + timedelta(days=within_days)))
-        .order_by(last, Responder.id)
+        .order_by(last, Responder.id, Certificate.kind)
+        .limit(limit)
     )
+    if after is not None:
+        follows = and_(Responder.id == after.responder_id, Certificate.kind > after.kind)
+        follows = or_(Responder.id > after.responder_id, follows)
+        statement = statement.having(or_(last > after.valid_until, and_(last == after.valid_until, follows)))
     return [Lapsing(*row) for row in session.execute(statement)]
 
 
@@ -128,7 +212,22 @@ class ToRefresh(NamedTuple):
     refresher: Refresher
 
 
-def to_refresh(session: Session, viewer: Viewer, *, today: date) -> list[ToRefresh]:
+class AfterRefresh(NamedTuple):
+    """The last of the page before."""
+
+    practised_on: date
+    person_id: int
+    course: str
+
+
+def to_refresh(
+    session: Session,
+    viewer: Viewer,
+    *,
+    today: date,
+    limit: int | None = None,
+    after: AfterRefresh | None = None,
+) -> list[ToRefresh]:
     """Who passed a course with a refresher term and has not practised since, the longest first.
 
     Attending the course again counts as practice, and so does attending one that builds on it. The day is
@@ -173,10 +272,17 @@ def to_refresh(session: Session, viewer: Viewer, *, today: date) -> list[ToRefre
         .where(Course.refresher_months.is_not(None))
         .order_by(practised.c.ended_at, Person.id)
     )
+    if after is not None:  # those of its day are told apart below
+        statement = statement.where(practised.c.ended_at >= datetime.combine(after.practised_on, time(), UTC))
     found = []
     for person_id, name, phone, course, ended_at, months in session.execute(statement):
         practised_on = ended_at.date()
         suggested = refresher(practised_on=practised_on, refresher_months=months, today=today)
         if suggested is not None:
             found.append(ToRefresh(person_id, name, phone, course, practised_on, suggested))
-    return found
+    found.sort(key=_in_order)
+    return [each for each in found if after is None or _in_order(each) > after][:limit]
+
+
+def _in_order(each: ToRefresh) -> AfterRefresh:
+    return AfterRefresh(each.practised_on, each.person_id, each.course)

@@ -30,6 +30,28 @@ def told_of(viewer: Viewer) -> ColumnElement[bool]:
     return or_(*found)
 
 
+def run_by(viewer: Viewer, *, estate_id: Any, region_id: Any) -> ColumnElement[bool]:
+    """The estates whose training the viewer runs: `runs_training` in SQL. (Any: see on_rosters_of.)"""
+    if Scope.WRITE not in viewer.scopes or not viewer.is_signed_in:
+        return false()
+    if viewer.is_administrator:
+        return true()
+    if viewer.person_id is None:
+        is_of_one = viewer.role is Role.MEMBER and viewer.estate_id is not None
+        return estate_id == viewer.estate_id if is_of_one else false()
+    found: list[ColumnElement[bool]] = []
+    for holding in viewer.holdings:
+        if holding.role not in RUN_IN_ESTATES:
+            continue
+        if holding.estate_id is not None:
+            found.append(estate_id == holding.estate_id)
+        elif holding.region_ids:
+            found.append(region_id.in_(holding.region_ids))
+        else:
+            return true()
+    return or_(false(), *found)
+
+
 def on_rosters_of(viewer: Viewer, *estate_ids: Any, region_id: Any, person_id: Any) -> ColumnElement[bool]:
     """People whom the viewer sees on rosters: what `runs_training` and `may_enrol` say, in SQL. Names and
     telephones are told to nobody else.

@@ -36,6 +36,8 @@ class MarkedBy(StrEnum):
 
     HAND = "hand"
     LIST = "list"
+    CODE = "code"
+    """By the person, with the code on the trainer's screen."""
 
 
 def state_on_arrival(*, capacity: int, places_held: int, waiting: int) -> EnrolmentState:

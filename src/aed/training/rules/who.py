@@ -65,3 +65,19 @@ def may_write(viewer: Viewer) -> None:
         raise NotSignedIn("Rosters and enrolments need a token: send Authorization: Bearer …, or sign in.")
     if Scope.WRITE not in viewer.scopes:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
+
+
+def may_see_gaps(viewer: Viewer) -> None:
+    """Passes for who runs the training of some estate; which, the queries say.
+
+    Raises NotSignedIn for anyone, NotAllowed for who runs none: small counts tell of people.
+    """
+    may_write(viewer)
+    if viewer.is_administrator:
+        return
+    if viewer.person_id is not None:
+        is_someones = any(holding.role in RUN_IN_ESTATES for holding in viewer.holdings)
+    else:
+        is_someones = viewer.role is Role.MEMBER and viewer.estate_id is not None
+    if not is_someones:
+        raise NotAllowed("The gap table is for training officers, estate managers and administrators.")

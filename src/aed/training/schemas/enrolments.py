@@ -8,8 +8,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aed.accounts.schemas import Id, Name, Phone, Words
+from aed.responders.rules import CertificateKind
 from aed.training.queries.rosters import RosterRow
 from aed.training.rules.enrolment import AttendanceState, EnrolmentState
+from aed.training.rules.refresher import Refresher
 from aed.training.schemas.sessions import Language, Link
 
 Note = Annotated[Words, Field(max_length=500)]
@@ -113,6 +115,38 @@ class MarkedOut(BaseModel):
 
     changed: int
     unchanged: int
+
+
+class LapsingOut(BaseModel):
+    """The last certificate of its kind that somebody holds, and it runs out soon."""
+
+    name: str
+    phone: str | None
+    estate_id: Id | None
+    kind: CertificateKind
+    valid_until: date
+    days_left: int
+
+
+class LapsingPage(BaseModel):
+    certificates: list[LapsingOut]
+    next: str | None = Field(description="The cursor of the page that follows")
+
+
+class RefresherOut(BaseModel):
+    """Somebody whose skills fade, whatever the card says."""
+
+    person_id: Id
+    name: str
+    phone: str | None
+    course: str = Field(description="Its code")
+    practised_on: date
+    refresher: Refresher
+
+
+class RefresherPage(BaseModel):
+    refreshers: list[RefresherOut]
+    next: str | None = Field(description="The cursor of the page that follows")
 
 
 class CertificateOut(BaseModel):

@@ -1,7 +1,4 @@
-"""Registering responders; awarding and revoking certificates.
-
-Consent and verification come with the people's own accounts.
-"""
+"""Registering responders of lists; awarding and revoking certificates."""
 
 from __future__ import annotations
 
@@ -17,10 +14,15 @@ from sqlalchemy.orm import Session
 from aed.accounts import actions as accounts
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer, may_administer
+from aed.errors import Conflict
 from aed.geo import Position
+from aed.issuers import queries as issuers
+from aed.issuers.rules import IssuerState
 from aed.registry.actions.record import flush, record_amendment, record_new
+from aed.responders.actions.consents import state_for_a_list
 from aed.responders.models import Certificate, Responder, ResponderPlace
-from aed.responders.rules import CertificateKind, PlaceKind, ResponderState
+from aed.responders.queries import offer_of, speaks_for_themselves
+from aed.responders.rules import CertificateKind, PlaceKind, ResponderState, Trust, trust_of_list
 from aed.spatial import point, position_of
 
 
@@ -41,6 +43,8 @@ class CertificateGiven:
     number: str | None
     issued_on: date | None
     valid_until: date
+    trust: Trust | None = None
+    """How far the list says that it is believed; None: as far as the issuer is in lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +64,60 @@ class ResponderGiven:
     places: tuple[PlaceGiven, ...]
 
 
-def put_responder(session: Session, who: Viewer, given: ResponderGiven) -> bool | None:
+def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: datetime) -> bool | None:
     """The responder is as given. True when new, False when changed, None when it was so already.
+
+    A list states that its people may be called (see `consents.state_for_a_list`); but whoever gave or
+    withdrew a consent themselves is not spoken for: then the list adds and amends the certificate alone, of
+    the entry that is called. Raises Conflict for somebody whose data was erased.
 
     visibility: an administrator's.
     """
     may_administer(who)
-    found = session.scalar(
-        select(Responder).where(Responder.source == given.source, Responder.source_id == given.source_id)
-    )
+    known = session.execute(
+        select(Responder, Person.erased_at)
+        .join(Person, Person.id == Responder.person_id)
+        .where(Responder.source == given.source, Responder.source_id == given.source_id)
+    ).first()
+    found = known[0] if known is not None else None
     is_new = found is None
-    person = _person(session, found, given)
-    if found is None:
-        found = Responder(
-            source=given.source, source_id=given.source_id, person_id=person.id, state=ResponderState.ACTIVE
+    if known is not None and known.erased_at is not None:
+        raise Conflict(
+            "The data of this person was erased as they asked: take the row out of the list.",
+            field="source_id",
         )
+    speaks = found is not None and speaks_for_themselves(session, found.person_id)
+    if found is not None and speaks:
+        person = session.get_one(Person, found.person_id)  # and a new name does not make it another's
+    else:
+        person = _person(session, found, given)
+    if found is None:
+        found = Responder(source=given.source, source_id=given.source_id, state=ResponderState.WITHDRAWN)
         session.add(found)
+    is_of_another = found.person_id != person.id
     found.person_id, found.region_id = person.id, given.region_id
-    for name in ("estate_id", "availability", "paused_until"):
-        if getattr(given, name) is not None:
-            setattr(found, name, getattr(given, name))
-    has_changed = is_new or session.is_modified(found) or session.is_modified(person)
+    if given.estate_id is not None:
+        found.estate_id = given.estate_id
+    has_changed = is_of_another or session.is_modified(found) or session.is_modified(person)
+    kinds = {place.kind for place in given.places}
+    if is_of_another or (PlaceKind.WORK in kinds and not speaks):
+        session.flush()
+        is_spoken_for = state_for_a_list(session, who, person.id, given.source, kinds, at=at)
+        if is_of_another:
+            found.state = ResponderState.ACTIVE if is_spoken_for else ResponderState.WITHDRAWN
+    else:
+        is_spoken_for = not speaks
+    if is_spoken_for:
+        for name in ("availability", "paused_until"):
+            if getattr(given, name) is not None:
+                setattr(found, name, getattr(given, name))
+    has_changed |= session.is_modified(found)
     session.flush()
-    has_changed |= _put_certificate(session, found.id, given.certificate)
-    has_changed |= _put_places(session, found.id, given.places)
+    of = found if is_spoken_for else offer_of(session, person.id).entry or found
+    stands_for = of.joined_into_id or of.id
+    has_changed |= _put_certificate(session, stands_for, given.certificate)
+    if is_spoken_for and stands_for == found.id:
+        has_changed |= put_places(session, found.id, given.places)
     if is_new:
         return True
     return False if has_changed else None
@@ -116,19 +150,29 @@ def _put_certificate(session: Session, responder_id: int, given: CertificateGive
             Certificate.number == given.number if given.number else Certificate.number.is_(None),
         )
     )
+    issuer = issuers.issuer_called(session, given.issuer)
+    trust = given.trust or (issuer.trust_in_lists if issuer is not None else Trust.DOCUMENTED)
     if found is None:
-        found = Certificate(responder_id=responder_id, issuer=given.issuer, number=given.number)
+        found = Certificate(
+            responder_id=responder_id, issuer=given.issuer, number=given.number, trust=Trust.SELF_DECLARED
+        )
         session.add(found)
+    believed = trust_of_list(found.trust, trust)
+    if believed is None:  # its issuer has the last word
+        return False
+    if issuer is not None and issuer.state is IssuerState.ACTIVE:
+        found.issuer_id = issuer.id
+    found.trust = believed
     found.kind, found.issued_on, found.valid_until = given.kind, given.issued_on, given.valid_until
     has_changed = found in session.new or session.is_modified(found)
     session.flush()
     return has_changed
 
 
-def _put_places(session: Session, responder_id: int, given: Sequence[PlaceGiven]) -> bool:
+def put_places(session: Session, responder_id: int, given: Sequence[PlaceGiven]) -> bool:
     """The person's places are exactly these. True when that changed them.
 
-    visibility: an administrator's, see put_responder.
+    visibility: for the person, and for an administrator.
     """
     known = session.scalars(
         select(ResponderPlace).where(ResponderPlace.responder_id == responder_id).order_by(ResponderPlace.id)
@@ -172,6 +216,7 @@ class Award:
     estate_id: int | None
     kind: CertificateKind
     issuer: str
+    issuer_id: int
     number_begins: str
     issued_on: date
     valid_until: date
@@ -206,6 +251,8 @@ def award_certificate(session: Session, who: Viewer, award: Award, *, at: dateti
         responder_id=responder.id,
         kind=award.kind,
         issuer=award.issuer,
+        issuer_id=award.issuer_id,
+        trust=Trust.VERIFIED,
         number=f"{award.number_begins}-{award.issued_on.year}-{random}",
         issued_on=award.issued_on,
         valid_until=award.valid_until,

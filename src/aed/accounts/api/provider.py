@@ -1,0 +1,133 @@
+"""Routes of signing in by an operator's own identity provider."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from aed import clock
+from aed.accounts.access import ViewerDep, address_of, key_in_cookie
+from aed.accounts.actions import provider as actions
+from aed.accounts.actions.provider import CameBack
+from aed.accounts.actions.sign_in import sign_out
+from aed.accounts.api.requests import PersonId, SettingsDep, put_sign_in_cookie
+from aed.accounts.queries import identities_of
+from aed.accounts.rules.sign_in import PROVIDER_COOKIE, PROVIDER_MAY_TAKE, csrf_token
+from aed.accounts.schemas.people import IdentityOut
+from aed.accounts.schemas.sign_in import SignedInOut
+from aed.db import DatabaseDep, ReadSession, WriteSession, transaction
+from aed.errors import NotSignedIn, TooBusy
+
+router = APIRouter()
+
+AT_ONCE: Final = 2
+_places = threading.BoundedSemaphore(AT_ONCE)
+"""A provider that is slow keeps so many waiting, and never those who look something up."""
+# A page of this site: neither another host (//…) nor a scheme.
+OWN_PAGE: Final = r"^/([A-Za-z0-9._~-][A-Za-z0-9._~/?=&%-]*)?$"
+_ELSEWHERE: Final[dict[int | str, dict[str, Any]]] = {
+    303: {"description": "The browser goes on to another page"}
+}
+
+
+@contextmanager
+def _place() -> Iterator[None]:
+    if not _places.acquire(blocking=False):
+        raise TooBusy("Many are signing in at this moment. Try again in a few seconds.")
+    try:
+        yield
+    finally:
+        _places.release()
+
+
+@router.get("/sign-in/provider", status_code=303, response_class=RedirectResponse)
+def sign_in_at_provider(
+    request: Request,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    return_to: Annotated[
+        str | None,
+        Query(
+            max_length=500,
+            pattern=OWN_PAGE,
+            description="The page of this site to which the browser goes once it is signed in",
+            examples=["/"],
+        ),
+    ] = None,
+) -> RedirectResponse:
+    """Sends the browser to the operator's identity provider; 404 where none is set up."""
+    actions.may_be_used(settings.sign_in_provider)
+    with _place():
+        sent = actions.send_away(
+            database,
+            settings.sign_in_provider,
+            address=address_of(request),
+            return_to=return_to,
+            at=clock.now(),
+        )
+    answer = RedirectResponse(sent.url, status_code=303, headers={"Cache-Control": "no-store"})
+    answer.set_cookie(
+        PROVIDER_COOKIE,
+        sent.browser_key,
+        max_age=int(PROVIDER_MAY_TAKE.total_seconds()),
+        path="/",
+        secure=True,
+        httponly=True,
+        samesite="lax",
+    )
+    return answer
+
+
+@router.get("/sign-in/provider/back", response_model=SignedInOut, responses=_ELSEWHERE)
+def come_back_from_provider(
+    request: Request,
+    response: Response,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    state: Annotated[str | None, Query(max_length=200)] = None,
+    code: Annotated[str | None, Query(max_length=4000)] = None,
+    error: Annotated[str | None, Query(max_length=1000)] = None,
+    iss: Annotated[str | None, Query(max_length=500, description="Who says so (RFC 9207)")] = None,
+) -> SignedInOut | RedirectResponse:
+    """Where the provider sends the browser back to: signs it in as whom the provider vouches for, and goes on
+    to the page that it came from, if it named one."""
+    provider, lasts = settings.sign_in_provider, timedelta(hours=settings.sign_in_hours)
+    actions.may_be_used(provider)
+    came = CameBack(
+        browser_key=request.cookies.get(PROVIDER_COOKIE), state=state, code=code, error=error, said_by=iss
+    )
+    with _place():
+        done, return_to = actions.take_back(
+            database, provider, came, country=settings.phone_country, lasts=lasts, at=clock.now()
+        )
+    before = key_in_cookie(request)
+    if before is not None:
+        with transaction(database) as session:  # its cookie is overwritten: nobody could end it any more
+            sign_out(session, before, at=clock.now())
+    going_on = RedirectResponse(return_to, status_code=303) if return_to is not None else None
+    answer = going_on if going_on is not None else response
+    put_sign_in_cookie(answer, done.key, lasts=lasts)
+    answer.delete_cookie(PROVIDER_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
+    return going_on or SignedInOut(
+        person_id=done.person_id, name=done.name, csrf_token=csrf_token(done.key), expires_at=done.expires_at
+    )
+
+
+@router.get("/people/{person_id}/identities")
+def list_identities(session: ReadSession, viewer: ViewerDep, person_id: PersonId) -> list[IdentityOut]:
+    """By which identity providers the person signs in."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn("This is for who answers for the person: send a token, or sign in.")
+    return [IdentityOut.of(each) for each in identities_of(session, viewer, person_id)]
+
+
+@router.delete("/people/{person_id}/identities", status_code=204)
+def unlink_identities(session: WriteSession, viewer: ViewerDep, person_id: PersonId) -> None:
+    """No provider signs this person in any more until it is linked anew; every sign-in ends."""
+    actions.unlink(session, viewer, person_id, at=clock.now())

@@ -1,0 +1,91 @@
+"""aed calendars: private addresses at which calendar programs read sessions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.cli.context import operator, reading, writing
+from aed.cli.screen import say, table
+from aed.settings import load_settings
+from aed.training.actions import calendars as actions
+from aed.training.queries import calendars as queries
+from aed.training.rules.calendar import CalendarKind
+
+calendars = typer.Typer(
+    no_args_is_help=True, help="Private addresses at which calendar programs read sessions."
+)
+
+SHOWN = 100
+CalendarId = Annotated[int, typer.Argument(help="Its id, from aed calendars list", min=1)]
+Of = Annotated[int, typer.Argument(help="Of this person or estate, by the id", min=1)]
+
+
+def _address(key: str) -> str:
+    settings = load_settings()
+    address = settings.public_url or f"http://{settings.host}:{settings.port}"
+    return f"{address}/v1/calendar.ics?key={key}"
+
+
+@calendars.command("add")
+def add(
+    kind: Annotated[CalendarKind, typer.Argument(help="Whose sessions it shows")],
+    of: Of,
+) -> None:
+    """Make an address; it is told this once."""
+    is_estate = kind is CalendarKind.ESTATE
+    with writing() as session:
+        made, key = actions.create_address(
+            session,
+            operator(),
+            kind,
+            person_id=None if is_estate else of,
+            estate_id=of if is_estate else None,
+            at=clock.now(),
+        )
+        said = f"Calendar {made.id}: {_address(key)}"
+    say(said)
+
+
+@calendars.command("renew")
+def renew(calendar_id: CalendarId) -> None:
+    """Another address in place of this one, which is good no more."""
+    with writing() as session:
+        made, key = actions.renew_address(session, operator(), calendar_id, at=clock.now())
+        said = f"Calendar {made.id}: {_address(key)}"
+    say(said)
+
+
+@calendars.command("revoke")
+def revoke(calendar_id: CalendarId) -> None:
+    """Nobody reads the calendar at its address any more."""
+    with writing() as session:
+        actions.revoke_address(session, operator(), calendar_id, at=clock.now())
+    say(f"Calendar {calendar_id} is revoked.")
+
+
+@calendars.command("list")
+def show_all(
+    after: Annotated[int, typer.Option(help="Those after this id", min=0)] = 0,
+) -> None:
+    """The calendars in order of id, without their addresses."""
+    with reading() as session:
+        rows = [
+            (
+                each.id,
+                each.kind,
+                each.person_id,
+                each.estate_id,
+                f"{each.created_at:%Y-%m-%d %H:%M}",
+                f"{each.revoked_at:%Y-%m-%d %H:%M}" if each.revoked_at is not None else "",
+            )
+            for each in queries.addresses(session, operator(), limit=SHOWN, after_id=after)
+        ]
+    table(None, ["id", "kind", "person", "estate", "since", "until"], rows, right=["id"])
+    if len(rows) == SHOWN:
+        say(f"There may be more: --after {rows[-1][0]}")
+
+
+GROUPS = {"calendars": calendars}

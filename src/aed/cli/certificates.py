@@ -1,0 +1,123 @@
+"""aed certificates: what was awarded, on paper too; what runs out; who should practise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from aed import clock
+from aed.cli.context import operator, reading, writing
+from aed.cli.files import write_whole
+from aed.cli.screen import say, table
+from aed.errors import InvalidInput
+from aed.settings import load_settings
+from aed.training.actions import results
+from aed.training.formats.papers import certificate_pdf
+from aed.training.formats.signed import Purpose, add_key, opened, signed, signing_keys
+from aed.training.queries import certificates as queries
+from aed.training.rules.certificate import is_valid, masked
+
+certificates = typer.Typer(no_args_is_help=True, help="What was awarded, what runs out, who should practise.")
+Number = Annotated[str, typer.Argument(help="Its number")]
+
+
+@certificates.command("verify")
+def verify(number: Number) -> None:
+    """Whether a certificate that was awarded here is valid today."""
+    with reading() as session:
+        found = queries.by_number(session, number)
+    today = clock.now().astimezone(ZoneInfo(found.time_zone)).date()
+    valid = is_valid(today=today, valid_until=found.valid_until, revoked_at=found.revoked_at)
+    say(f"{number}: {'valid' if valid else 'NOT VALID'}, {masked(found.name)}, until {found.valid_until}.")
+
+
+@certificates.command("revoke")
+def revoke(number: Number, why: Annotated[str, typer.Option(help="Kept, and shown to nobody else")]) -> None:
+    """From now on it is not valid."""
+    with writing() as session:
+        results.revoke(session, operator(), number, why=why, at=clock.now())
+    say(f"{number} is revoked.")
+
+
+@certificates.command("lapsing")
+def lapsing(
+    days: Annotated[int, typer.Option(min=0, max=3650, help="Within so many days from today")] = 90,
+) -> None:
+    """Whose certificate runs out soon and was not renewed, the first first."""
+    with reading() as session:
+        today = clock.now().date()
+        found = queries.lapsing(session, operator(), today=today, within_days=days)
+    if not found:
+        say(f"No certificate runs out within {days} days.")
+        return
+    rows = [
+        (each.valid_until, (each.valid_until - today).days, each.name, each.phone, each.estate_id, each.kind)
+        for each in found
+    ]
+    table(None, ["until", "days", "name", "phone", "estate", "certificate"], rows, right=["days"])
+
+
+@certificates.command("refreshers")
+def refreshers() -> None:
+    """Who should practise again, whatever the card says; the longest without practice first."""
+    with reading() as session:
+        found = queries.to_refresh(session, operator(), today=clock.now().date())
+    if not found:
+        say("Nobody is to refresh anything.")
+        return
+    rows = [(each.practised_on, each.name, each.phone, each.course, each.refresher) for each in found]
+    table(None, ["practised", "name", "phone", "course", ""], rows)
+
+
+@certificates.command("pdf")
+def pdf(
+    number: Number,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The PDF to write")],
+    url: Annotated[
+        str | None, typer.Option(help="Where people reach this network; AED_PUBLIC_URL if left out")
+    ] = None,
+) -> None:
+    """The certificate to print, in Chinese and English, with a code by which anyone can check it."""
+    settings = load_settings()
+    with reading() as session:
+        paper = queries.on_paper(session, operator(), number)
+    token = signed(signing_keys(settings), Purpose.CERTIFICATE, paper.number)
+    address = (url or settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    write_whole(out, certificate_pdf(paper, address=f"{address}/v1/check/{token}"))
+    say(f"{out} has the certificate {number} of {paper.name}.")
+    if url is None and settings.public_url is None:
+        say(f"Its code leads to {address}: set AED_PUBLIC_URL, and print it again, for others to reach it.")
+
+
+@certificates.command("check")
+def check(
+    code: Annotated[str, typer.Argument(help="What the code on a certificate says: an address or its end")],
+) -> None:
+    """Whether the code on a certificate is of this network, and the certificate valid today."""
+    number = opened(signing_keys(load_settings()), Purpose.CERTIFICATE, code.rpartition("/")[2])
+    if number is None:
+        raise InvalidInput(
+            "NOT VALID: this code is of no certificate of this network, or was altered.", field="code"
+        )
+    verify(number)
+
+
+@certificates.command("keys")
+def keys() -> None:
+    """The keys that sign certificates, by their ids; the first signs, all verify."""
+    ids = signing_keys(load_settings()).ids
+    table(
+        None, ["key", ""], [(each, "signs" if place == 0 else "verifies") for place, each in enumerate(ids)]
+    )
+
+
+@certificates.command("new-key")
+def new_key() -> None:
+    """A new key signs from now on; what was printed before stays good."""
+    say(f"Key {add_key(load_settings()).ids[0]} signs from now on. Keep a copy of the file in a safe place.")
+
+
+GROUPS = {"certificates": certificates}

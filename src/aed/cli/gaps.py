@@ -1,0 +1,259 @@
+"""aed gaps: where and when too few can come, and the session that would help most."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts import queries as accounts
+from aed.cli.context import operator, reading
+from aed.cli.lookup import network_if_any
+from aed.cli.screen import counting, heading, say, table, warn
+from aed.errors import InvalidInput, NotFound
+from aed.settings import load_settings
+from aed.training.formats.gaps import GapFormat, csv_of, geojson_of, json_of, xlsx_of
+from aed.training.queries import gaps as queries
+from aed.training.queries.gap_table import gap_table
+from aed.training.rules.gaps import EstateGaps
+from aed.training.rules.week import DAYS_EN, DAYS_ZH, HOURS, name_en
+
+SHOWN: Final = 20
+PATIENT_MS: Final = 600_000
+
+
+def gaps(
+    estate: Annotated[int | None, typer.Option(help="Only this estate, by its id", min=1)] = None,
+    region: Annotated[str | None, typer.Option(help="Only in this region and those below it")] = None,
+    hour: Annotated[str | None, typer.Option(help="Only this hour of the week, such as 'Mo 03'")] = None,
+    target: Annotated[
+        int | None, typer.Option(min=1, max=50, help="So many should be able to come; left out: as it is set")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Write every building and hour to a .csv, .xlsx, .geojson or .json")
+    ] = None,
+) -> None:
+    """How many can be at each building within three minutes' walk, hour by hour of the coming week."""
+    settings = load_settings()
+    wanted = _hour_in(hour) if hour is not None else None
+    form = _form_of(to) if to is not None else None
+    goal = target if target is not None else settings.gap_target
+    network, why = network_if_any(settings)
+    if network is None:
+        warn(f"Walks are estimated from straight lines: {why}")
+    with (
+        reading(settings.model_copy(update={"statement_timeout_ms": PATIENT_MS})) as session,
+        counting("buildings") as progress,
+    ):
+        asked = _asked(session, estate, region)
+        found = gap_table(
+            session, asked, at=clock.now(), network=network, settings=settings, target=goal, progress=progress
+        )
+        if to is not None and form is not None:
+            seen = _Seen()
+            _write(seen.counting(found), form, goal, to)
+            warn(f"{to}: estates {seen.estates}, buildings {seen.buildings}.")
+            return
+        tables = list(found)
+    if wanted is not None:
+        _show_hour(tables, wanted, goal)
+    elif estate is not None:
+        _show_estate(tables[0], goal)
+    else:
+        _show_all(tables, goal)
+
+
+def _asked(session: Session, estate: int | None, region: str | None) -> list[queries.EstateAsked]:
+    region_ids = None
+    if region is not None:
+        region_ids = accounts.regions_below(session, accounts.region_by_code(session, region).id)
+    asked = queries.estates_run_by(session, operator(), estate_id=estate, region_ids=region_ids)
+    if not asked:
+        raise NotFound("There is no such estate: see aed estates list.", field="estate")
+    return asked
+
+
+def _hour_in(text: str) -> int:
+    day, _, hour = text.strip().partition(" ")
+    names = {name.casefold(): number for names in (DAYS_EN, DAYS_ZH) for number, name in enumerate(names)}
+    if day.casefold() not in names or not hour.strip().isdecimal() or int(hour) > 23:
+        raise InvalidInput(
+            "An hour of the week is a day and an hour, such as 'Mo 03' or '周一 3': from Mo 00 to Su 23.",
+            field="hour",
+        )
+    return names[day.casefold()] * 24 + int(hour)
+
+
+# --- the screen -----------------------------------------------------------------------------------------
+
+
+def _show_all(found: Sequence[EstateGaps], target: int) -> None:
+    """An estate a line, the worst first."""
+    worst = sorted(found, key=lambda each: (-each.hours_below_after(target), each.estate_id))
+    table(
+        f"Building-hours of the week from {found[0].week.monday} in which fewer than {target} can come",
+        ["id", "estate", "园区", "buildings", "now", "after", "of", "lapsing"],
+        [
+            (
+                each.estate_id,
+                each.name_en,
+                each.name_zh,
+                len(each.buildings),
+                each.hours_below(target),
+                each.hours_below_after(target),
+                len(each.buildings) * HOURS,
+                each.lapsing,
+            )
+            for each in worst[:SHOWN]
+        ],
+        right=["id", "buildings", "now", "after", "of", "lapsing"],
+    )
+    if len(worst) > SHOWN:
+        say(f"… and {len(worst) - SHOWN} more: --to FILE.csv writes them all.")
+    suggested = [each for each in found if each.suggestion is not None]
+    if suggested:
+        _suggest(max(suggested, key=lambda each: each.suggestion.hours_lifted if each.suggestion else 0.0))
+
+
+def _show_estate(found: EstateGaps, target: int) -> None:
+    """The buildings, the week of the building with the fewest in each hour, what lapses, what would help."""
+    rows = [
+        (
+            each.building_id,
+            each.name_en,
+            each.name_zh,
+            each.hours_below(target),
+            each.hours_below_after(target),
+            int(each.now[each.worst_hour]),
+            name_en(each.worst_hour),
+            each.basis,
+        )
+        for each in found.buildings
+    ]
+    table(
+        f"{found.name_zh} {found.name_en}: hours with fewer than {target} in the week of {found.week.monday}",
+        ["id", "building", "楼栋", "now", "after", "fewest", "at", "measured on"],
+        rows,
+        right=["id", "now", "after", "fewest"],
+    )
+    heading("How many can come to the building that has the fewest 最少楼栋可到人数")
+    say("   " + " ".join(f"{hour:2}" for hour in range(24)))
+    fewest = found.fewest.tolist()
+    for day, name in enumerate(DAYS_EN):
+        say(f"{name} " + " ".join(f"{min(99, count):2}" for count in fewest[day * 24 : day * 24 + 24]))
+    if found.lapses:
+        heading("Certificates that run out within 90 days 90天内到期的证书")
+        table(
+            None,
+            ["until", "certificate", "how many"],
+            [(each.valid_until, each.kind, each.count) for each in found.lapses],
+            right=["how many"],
+        )
+    say(
+        f"{found.sessions_planned} sessions are planned within 90 days; they are expected to bring "
+        f"{found.responders_expected:.1f} responders."
+    )
+    _suggest(found)
+
+
+def _show_hour(found: Sequence[EstateGaps], hour: int, target: int) -> None:
+    """Each building in one hour, the fewest first."""
+    day = date.fromordinal(found[0].week.monday.toordinal() + hour // 24)
+    rows = sorted(
+        (
+            int(building.now[hour]),
+            estate.estate_id,
+            building.building_id or 0,
+            (
+                estate.name_en,
+                building.name_en,
+                building.name_zh,
+                int(building.now[hour]),
+                int(building.unknown[hour]),
+                f"{building.after[hour]:.1f}",
+                building.basis,
+            ),
+        )
+        for estate in found
+        for building in estate.buildings
+    )
+    table(
+        f"{name_en(hour)}:00 on {day}: who can come, {target} are wanted",
+        ["estate", "building", "楼栋", "now", "maybe", "after", "measured on"],
+        [each[-1] for each in rows[:SHOWN]],
+        right=["now", "maybe", "after"],
+    )
+    if len(rows) > SHOWN:
+        say(f"… and {len(rows) - SHOWN} more with as many or more.")
+
+
+def _suggest(found: EstateGaps) -> None:
+    if found.suggestion is None:
+        say("Nothing is missing: no further session is suggested. 没有缺口。")
+        return
+    suggestion = found.suggestion
+    near = next(each for each in found.buildings if each.building_id == suggestion.building_id)
+    heading(
+        f"The next session: {found.name_en}, near {near.name_en} "
+        f"建议下一场：{found.name_zh}，{near.name_zh}附近"
+    )
+    say(f"{name_en(suggestion.hour)}:00, {suggestion.starts_on} or later, {suggestion.places} places.")
+    for sentence in (*suggestion.because_en, *suggestion.because_zh):
+        say(f"  {sentence}")
+
+
+# --- files ----------------------------------------------------------------------------------------------
+
+
+class _Seen:
+    """How much has gone by."""
+
+    def __init__(self) -> None:
+        self.estates = self.buildings = 0
+
+    def counting(self, found: Iterable[EstateGaps]) -> Iterator[EstateGaps]:
+        for each in found:
+            self.estates += 1
+            self.buildings += len(each.buildings)
+            yield each
+
+
+def _form_of(to: Path) -> GapFormat:
+    try:
+        return GapFormat(to.suffix.removeprefix(".").lower())
+    except ValueError:
+        raise InvalidInput(
+            f"{to.name}: the name says what is written: it ends in .csv, .xlsx, .geojson or .json.",
+            field="to",
+        ) from None
+
+
+def _write(found: Iterable[EstateGaps], form: GapFormat, target: int, to: Path) -> None:
+    """The file is there once it is whole; what breaks off leaves what was there before."""
+    unfinished = to.with_name(f".{to.name}.unfinished")
+    streamed: dict[GapFormat, Callable[[Iterable[EstateGaps], int], Iterator[bytes]]] = {
+        GapFormat.CSV: csv_of,
+        GapFormat.GEOJSON: geojson_of,
+        GapFormat.JSON: json_of,
+    }
+    try:
+        if form is GapFormat.XLSX:
+            xlsx_of(found, target, unfinished)
+        else:
+            with unfinished.open("wb") as file:
+                for piece in itertools.chain(streamed[form](found, target)):
+                    file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
+        unfinished.replace(to)
+    except OSError as error:
+        raise InvalidInput(f"{to} cannot be written: {error.strerror}.", field="to") from None
+    finally:
+        unfinished.unlink(missing_ok=True)

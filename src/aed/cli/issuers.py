@@ -1,0 +1,208 @@
+"""aed issuers: who issues certificates, what their rosters say, what waits for verification."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.accounts import queries as accounts
+from aed.cli.context import opened, operator, reading, trying_much, writing, writing_much
+from aed.cli.imports import BadRows, File, Strict, tell_bad_rows, write_bad_rows
+from aed.cli.register.fields import Fields, fields_in
+from aed.cli.register.rows import SHOWN, After, Version, show_all, show_history
+from aed.cli.screen import counting, say, table
+from aed.interchange import actions as interchange
+from aed.interchange.actions import NothingTaken
+from aed.interchange.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
+from aed.interchange.jobs import verify_certificates
+from aed.issuers import actions, queries
+from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut
+from aed.schedule import asking
+from aed.settings import load_settings
+from aed.verification.queries import checks as check_queries
+from aed.verification.rules.checking import CheckState
+
+issuers = typer.Typer(no_args_is_help=True, help="Who issues certificates, and whether they stand by them.")
+Code = Annotated[str, typer.Argument(help="The issuer's code")]
+
+
+@issuers.command("add")
+def add(given: Fields) -> None:
+    """Add an issuer. Courses come as JSON from a file: courses=@FILE."""
+    with writing() as session:
+        issuer = actions.create_issuer(session, operator(), fields_in(IssuerIn, given), at=clock.now())
+        said = f"Issuer {issuer.id} is {issuer.code}: {issuer.name_en} {issuer.name_zh}."
+    say(said)
+
+
+@issuers.command("amend")
+def amend(code: Code, given: Fields, version: Version = None) -> None:
+    """Amend what is given; courses and also_called are replaced as a whole."""
+    with writing() as session:
+        present = queries.issuer_by_code(session, code)
+        issuer = actions.amend_issuer(
+            session,
+            operator(),
+            present.id,
+            fields_in(IssuerAmend, given),
+            version=version or present.version,
+            at=clock.now(),
+        )
+        said = f"Issuer {issuer.code} is at version {issuer.version}."
+    say(said)
+
+
+@issuers.command("withdraw")
+def withdraw(code: Code, version: Version = None) -> None:
+    """Nothing new is linked to it; what it issued stays as it is."""
+    with writing() as session:
+        present = queries.issuer_by_code(session, code)
+        actions.withdraw_issuer(
+            session, operator(), present.id, version=version or present.version, at=clock.now()
+        )
+    say(f"Issuer {code} is withdrawn.")
+
+
+@issuers.command("show")
+def show(code: Code) -> None:
+    """All of one issuer."""
+    with reading() as session:
+        issuer = queries.issuer_by_code(session, code)
+        show_all(
+            IssuerOut.of(
+                issuer,
+                queries.further_names_of(session, [issuer]).get(issuer.id, []),
+                queries.courses_of(session, [issuer.id]).get(issuer.id, []),
+                is_url_told=True,
+            )
+        )
+
+
+@issuers.command("history")
+def history(code: Code) -> None:
+    """Who changed what and when, newest first."""
+    with reading() as session:
+        show_history(session, "issuers", queries.issuer_by_code(session, code).id)
+
+
+@issuers.command("list")
+def show_list(
+    region: Annotated[str | None, typer.Option(help="Of this region, by its code")] = None, after: After = 0
+) -> None:
+    """The issuers, in order of id."""
+    with reading() as session:
+        region_id = accounts.region_by_code(session, region).id if region is not None else None
+        found = queries.issuers(session, limit=SHOWN, after_id=after, region_id=region_id)
+        courses = queries.courses_of(session, [each.id for each in found])
+        rows = [
+            (
+                each.id,
+                each.code,
+                each.name_en,
+                each.name_zh,
+                each.kind,
+                each.region.code if each.region is not None else "",
+                each.verified_by,
+                len(courses.get(each.id, [])),
+                each.state,
+            )
+            for each in found
+        ]
+    table(
+        None,
+        ["id", "code", "name", "名称", "kind", "region", "verified by", "courses", "state"],
+        rows,
+        right=["id", "courses"],
+    )
+    if len(rows) == SHOWN:
+        say(f"There may be more: --after {rows[-1][0]}")
+
+
+@issuers.command("read")
+def read(
+    code: Code,
+    file: File,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be; write nothing")] = False,
+    strict: Strict = False,
+    bad_rows: BadRows = None,
+) -> None:
+    """Read a roster of certificates: it confirms, corrects and revokes what is held here."""
+    report = _read(code, file, strict, bad_rows, is_dry_run=dry_run)
+    counts = report.effects.counts
+    say(
+        f"{file.name}: {report.new} new rows, {report.changed} changed, {report.unchanged} unchanged, "
+        f"{len(report.bad)} set aside."
+    )
+    say(
+        f"Certificates held here: {counts[CheckState.CONFIRMED]} confirmed, "
+        f"{counts[CheckState.CORRECTED]} corrected, {counts[CheckState.REVOKED]} revoked, "
+        f"{counts[CheckState.DISPUTED]} disputed. Rows that nobody here holds: {report.effects.not_held}."
+    )
+    if report.missing:
+        say(f"{report.missing} verified certificates do not stand in this roster: they stay as they are.")
+    if told := report.effects.told:
+        rows = [(each.number, each.state, each.said) for each in told[:SHOWN]]
+        table("Not simply confirmed", ["number", "is now", "what was said"], rows)
+        if len(told) > SHOWN:
+            say(f"… and {len(told) - SHOWN} more: aed issuers checks {code}")
+    tell_bad_rows(report.bad)
+    if dry_run:
+        say("Nothing was written: this was a dry run.")
+
+
+def _read(
+    code: str, file: Path, strict: bool, bad_rows: Path | None, *, is_dry_run: bool
+) -> IssuerRosterReport:
+    try:
+        with trying_much() if is_dry_run else writing_much() as session, counting("rows") as progress:
+            issuer = queries.issuer_by_code(session, code)
+            report = import_issuer_roster(
+                session, operator(), issuer.id, file, at=clock.now(), progress=progress
+            )
+            if bad_rows is not None:
+                write_bad_rows(report.bad, bad_rows)
+            interchange.refuse_bad_rows(report, file.name, is_strict=strict)
+    except NothingTaken as refused:
+        tell_bad_rows(refused.bad)
+        raise
+    return report
+
+
+@issuers.command("ask")
+def ask() -> None:
+    """Ask now about every certificate that is due, as the timetable does every five minutes."""
+    settings = load_settings()
+    with opened(settings) as database:
+        runs = verify_certificates(database, clock.now, by=asking(settings))
+    for run in runs:
+        left_alone = " It is left alone for a while." if run.is_left_alone else ""
+        say(f"{run.code}: {run.answered} answered, {run.unanswered} not.{left_alone}")
+    if not runs:
+        say("Nothing is due.")
+
+
+@issuers.command("checks")
+def checks(
+    code: Annotated[str | None, typer.Argument(help="Of this issuer")] = None,
+    state: Annotated[CheckState | None, typer.Option(help="Those that stand so")] = None,
+    after: After = 0,
+) -> None:
+    """How the verification of certificates stands, and why."""
+    with reading() as session:
+        issuer_id = queries.issuer_by_code(session, code).id if code is not None else None
+        found = check_queries.checks(
+            session, operator(), limit=SHOWN, after_id=after, issuer_id=issuer_id, state=state
+        )
+    for each in found:
+        say(
+            f"{each.certificate_id}  {each.issuer}  {each.number or 'no number'}  {each.name}  "
+            f"until {each.valid_until}  {each.trust}  {each.state}"
+        )
+        say(f"    {each.said}")
+    if not found:
+        say("There are none.")
+    if len(found) == SHOWN:
+        say(f"There may be more: --after {found[-1].certificate_id}")

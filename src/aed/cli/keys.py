@@ -1,0 +1,88 @@
+"""aed keys."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from aed import rotation
+from aed.cli.context import opened
+from aed.cli.screen import counting, say, table
+from aed.errors import InvalidInput
+from aed.sealing import keys as key_files
+from aed.sealing.ring import Key, new_key
+from aed.settings import load_settings
+
+keys = typer.Typer(no_args_is_help=True, help="The keys with which people's numbers are sealed.")
+
+
+@keys.command("new")
+def new(
+    first: Annotated[
+        bool, typer.Option("--first", help="Put it first into the key file, which a running server follows")
+    ] = False,
+) -> None:
+    """Make a key. It is printed and kept nowhere; with --first it goes into the key file."""
+    made = new_key()
+    if not first:
+        print(made)  # noqa: T201 - alone on standard output, for a pipe
+        sys.stderr.write(
+            f"Key {Key.of(made).id}. Keep it where the database and its backups are not: without it nobody "
+            "reads the numbers.\nTo begin: AED_ENCRYPTION_KEYS=KEY. To change keys: put it last, restart "
+            "every process, then put it first, restart, `aed keys rotate`, and take the old one out.\n"
+        )
+        return
+    settings = load_settings()
+    file = key_files.key_file_of(settings)
+    if settings.encryption_keys is not None and settings.encryption_keys.get_secret_value().strip():
+        raise InvalidInput(
+            "The keys are in AED_ENCRYPTION_KEYS, not in a file: make one without --first and put it there.",
+            field="first",
+        )
+    if file is None:
+        raise InvalidInput("There is no key file: name one in AED_ENCRYPTION_KEY_FILE.", field="first")
+    found = key_files.add_first(file, made)
+    rest = "; then `aed keys rotate`" if len(found) > 1 else ""
+    say(f"Key {found[0].id} is the first of {len(found)} in {file}{rest}.")
+
+
+@keys.command("show")
+def show() -> None:
+    """Which keys there are, and how much is sealed with each."""
+    with opened() as database:
+        ring = database.keys
+        found = rotation.standing(database)
+        ids = dict.fromkeys([*ring.ids, *(key for counts in found.values() for key in counts)])
+        rows = []
+        for key in ids:
+            role = "not sealed: `aed keys rotate`" if key == rotation.UNSEALED else "MISSING"
+            if key in ring.ids:
+                role = "seals" if key == ring.ids[0] else "opens"
+            rows.append((key, role, *(counts.get(key, 0) for counts in found.values())))
+        table(f"Keys in {ring.source}", ["key", "", *found], rows, right=list(found))
+
+
+@keys.command("rotate")
+def rotate() -> None:
+    """Seal everything anew with the first key, while the server runs. May be broken off and run again."""
+    with opened() as database:
+        if database.keys.source != key_files.SETTING:
+            time.sleep(2 * key_files.FOLLOWED_AFTER_SECONDS)  # by then every process knows the first key
+        with counting("sealing anew, values") as progress:
+            done = rotation.rotate(database, progress=progress)
+        ring = database.keys
+        left = {
+            key: count
+            for counts in done.standing.values()
+            for key, count in counts.items()
+            if key != ring.ids[0]
+        }
+        say(f"Sealed anew with {ring.ids[0]}: {done.sealed}.")
+        if left:
+            say(f"Still with another key: {sum(left.values())}, changed meanwhile. Run it again.")
+        elif len(ring.ids) > 1:
+            others = ", ".join(ring.ids[1:])
+            say(f"Nothing needs {others} any more; backups from before today do: keep it with them.")

@@ -1,0 +1,159 @@
+"""aed responders: people who offer to help, and what they agreed to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.cli.context import operator, reading, writing
+from aed.cli.register.fields import validated
+from aed.cli.register.rows import SHOWN, After, Id
+from aed.cli.screen import say, table
+from aed.errors import InvalidInput
+from aed.geo import Datum
+from aed.responders import queries
+from aed.responders.actions import offering
+from aed.responders.rules import WORDINGS, ConsentKind, PlaceKind, wording_in_force
+from aed.responders.schemas.offers import OfferAmend, OfferIn
+
+responders = typer.Typer(
+    no_args_is_help=True, help="People who offer to help: where, when, and what they agreed to."
+)
+
+Agreed = Annotated[
+    list[ConsentKind],
+    typer.Option("--agreed", help="What the person agreed to, in the words of `aed responders words`"),
+]
+Hours = Annotated[str | None, typer.Option(help='When the person can be called, such as "Mo-Fr 08:00-22:00"')]
+
+
+@responders.command("words")
+def words() -> None:
+    """The words of the consents, which a person must have read or heard."""
+    for kind in WORDINGS:
+        now = wording_in_force(kind)
+        say(f"{kind} ({now.version})")
+        say(f"  {now.en}")
+        say(f"  {now.zh}")
+
+
+@responders.command("offer", context_settings={"ignore_unknown_options": True})
+def offer(
+    person_id: Id,
+    lat: Annotated[float, typer.Argument(help="Where the person can be called")],
+    lon: Annotated[float, typer.Argument()],
+    agreed: Agreed,
+    estate: Annotated[int | None, typer.Option(help="At home in this estate, by its id", min=1)] = None,
+    region: Annotated[str | None, typer.Option(help="Or in this region, by its code")] = None,
+    place: Annotated[PlaceKind, typer.Option(help="What kind of place that is")] = PlaceKind.HOME,
+    floor: Annotated[int, typer.Option(help="On this floor")] = 0,
+    datum: Annotated[Datum, typer.Option(help="Of the coordinates")] = Datum.WGS84,
+    availability: Hours = None,
+    place_hours: Annotated[str | None, typer.Option(help="When the person is there")] = None,
+) -> None:
+    """A person offers to help, and may be called from now on with a valid certificate."""
+    here = {"lat": lat, "lon": lon, "datum": datum}
+    given = {
+        "consents": {kind: wording_in_force(kind).version for kind in agreed},
+        "estate_id": estate,
+        "region": region,
+        "availability": availability,
+        "places": [{"kind": place, "position": here, "floor": floor, "hours": place_hours}],
+    }
+    new = validated(OfferIn, given)
+    with writing() as session:
+        made = offering.offer(session, operator(), person_id, new, at=clock.now())
+        certified = [each for each in made.certificates if each.revoked_at is None]
+    say(f"Person {person_id} offers to help.")
+    if not certified:
+        say("There is no certificate yet: nobody is called without one.")
+
+
+@responders.command("show")
+def show(person_id: Id, after: After = 0) -> None:
+    """What the person offers, and every consent that was ever given."""
+    with reading() as session:
+        offering.own_or_office(session, operator(), person_id)
+        found = queries.offer_of(session, person_id)
+        entry = found.entry
+        rows = [
+            ("state", entry.state if entry is not None else "never offered"),
+            ("availability", entry.availability if entry is not None else None),
+            ("paused until", entry.paused_until if entry is not None else None),
+            *(
+                (f"place ({each.kind})", f"{at.lat:.6f} {at.lon:.6f}, floor {each.floor}")
+                for each, at in found.places
+            ),
+            *(
+                (f"certificate ({each.kind})", f"{each.issuer}, until {each.valid_until}")
+                for each in found.certificates
+            ),
+        ]
+        given = [
+            (
+                each.kind,
+                each.wording,
+                f"{each.given_at:%Y-%m-%d %H:%M}",
+                each.stated_by or each.given_by,
+                _until(each.withdrawn_at),
+            )
+            for each in queries.consents(session, person_id, limit=SHOWN, after_id=after)
+        ]
+    table(None, ["field", "value"], rows)
+    table("Consents", ["consent", "words", "given", "by", "withdrawn"], given)
+
+
+def _until(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment is not None else ""
+
+
+@responders.command("pause")
+def pause(
+    person_id: Id, until: Annotated[str, typer.Argument(help="Until then, such as 2026-12-31T00:00:00+08:00")]
+) -> None:
+    """Nobody calls the person until then."""
+    try:
+        moment = datetime.fromisoformat(until)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InvalidInput("UNTIL must be a moment with an offset: 2026-12-31T00:00:00+08:00.", field="until")
+    _amend(person_id, OfferAmend(paused_until=moment))
+    say(f"Person {person_id} is not called until {moment.isoformat()}.")
+
+
+@responders.command("resume")
+def resume(person_id: Id) -> None:
+    """The pause is over."""
+    _amend(person_id, OfferAmend(paused_until=None))
+    say(f"Person {person_id} may be called.")
+
+
+@responders.command("agree")
+def agree(person_id: Id, consent: ConsentKind) -> None:
+    """One more consent, of somebody who offers to help."""
+    _amend(person_id, OfferAmend(consents={consent: wording_in_force(consent).version}))
+    say(f"Person {person_id} agreed to {consent}.")
+
+
+@responders.command("withdraw")
+def withdraw(person_id: Id, consent: ConsentKind) -> None:
+    """The person withdraws a consent; what was kept because of it is deleted."""
+    _amend(person_id, OfferAmend(consents={consent: None}))
+    say(f"Person {person_id} no longer agrees to {consent}.")
+
+
+@responders.command("leave")
+def leave(person_id: Id) -> None:
+    """The person leaves: every consent is withdrawn, the places are deleted, nobody calls."""
+    with writing() as session:
+        offering.withdraw_offer(session, operator(), person_id, at=clock.now())
+    say(f"Person {person_id} is not called any more.")
+
+
+def _amend(person_id: int, change: OfferAmend) -> None:
+    with writing() as session:
+        offering.amend_offer(session, operator(), person_id, change, at=clock.now())

@@ -1,0 +1,169 @@
+"""Adding, amending and withdrawing issuers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from aed.accounts import queries as accounts
+from aed.accounts.rules import Viewer, may_administer
+from aed.accounts.rules.trust import Trust
+from aed.errors import Conflict, InvalidInput
+from aed.issuers import queries
+from aed.issuers.models import Issuer, IssuerCourse, IssuerName
+from aed.issuers.queries import may_look_after
+from aed.issuers.rules import IssuerKind, IssuerState, VerifiedBy, plain_name
+from aed.issuers.schemas import IssuerAmend, IssuerCourseIn, IssuerIn
+from aed.registry.actions.record import (
+    flush,
+    keep_note,
+    none_only_where_allowed,
+    record_amendment,
+    record_new,
+    same_version,
+)
+
+
+def create_issuer(session: Session, who: Viewer, new: IssuerIn, *, at: datetime) -> Issuer:
+    """Raises NotFound, NotSignedIn, NotAllowed, and Conflict for a code or name that another has."""
+    region_id = accounts.region_by_code(session, new.region).id if new.region is not None else None
+    may_look_after(who, region_id)
+    _may_give(who, new.trust_in_lists, new.query_url)
+    issuer = Issuer(
+        **new.model_dump(exclude={"region", "also_called", "courses"}),
+        region_id=region_id,
+        state=IssuerState.ACTIVE,
+    )
+    session.add(issuer)
+    flush(session, f"There is an issuer '{new.code}' already.", "code")
+    record_new(session, who, issuer, at=at)
+    _put_names(session, issuer, new.also_called)
+    if new.also_called:
+        keep_note(session, who, issuer, {"also_called": [None, new.also_called]}, at=at)
+    if new.courses:
+        _put_courses(session, who, issuer, new.courses, at=at)
+    return queries.issuer(session, issuer.id)
+
+
+def amend_issuer(
+    session: Session, who: Viewer, issuer_id: int, change: IssuerAmend, *, version: int, at: datetime
+) -> Issuer:
+    """What is given holds from now on. What was verified stays so."""
+    issuer = queries.issuer(session, issuer_id)
+    may_look_after(who, issuer.region_id)
+    same_version(issuer, version)
+    given = change.model_fields_set
+    none_only_where_allowed(issuer, change, given)
+    for name in ("also_called", "courses"):
+        if name in given and getattr(change, name) is None:
+            raise InvalidInput(f"{name} cannot be null; an empty list takes all away.", field=name)
+    _may_give(
+        who,
+        change.trust_in_lists if "trust_in_lists" in given else None,
+        change.query_url if "query_url" in given else None,
+    )
+    before = queries.further_names_of(session, [issuer]).get(issuer.id, [])
+    for name in given - {"also_called", "courses"}:
+        setattr(issuer, name, getattr(change, name))
+    if (issuer.verified_by is VerifiedBy.QUERY) != (issuer.query_url is not None):
+        raise InvalidInput("query_url is given with verified_by=query, and only with it.", field="query_url")
+    record_amendment(session, who, issuer, at=at)
+    names = change.also_called if change.also_called is not None else before
+    if "courses" in given:
+        _put_courses(session, who, issuer, change.courses or [], at=at)
+    if names != before:
+        keep_note(session, who, issuer, {"also_called": [before or None, names or None]}, at=at)
+        _touch(issuer)
+    _put_names(session, issuer, names)
+    flush(session, "The issuer cannot be amended so.", None)
+    return queries.issuer(session, issuer.id)
+
+
+def withdraw_issuer(session: Session, who: Viewer, issuer_id: int, *, version: int, at: datetime) -> Issuer:
+    """Nothing new is linked to it and it is not asked any more; what it issued stays as it is."""
+    issuer = queries.issuer(session, issuer_id)
+    may_look_after(who, issuer.region_id)
+    same_version(issuer, version)
+    issuer.state = IssuerState.WITHDRAWN
+    record_amendment(session, who, issuer, at=at)
+    flush(session, "The issuer cannot be withdrawn.", None)
+    return issuer
+
+
+def own_issuer(session: Session, who: Viewer, name: str, *, at: datetime) -> Issuer:
+    """The issuer that training of this network awards in the name of, added when nobody is called so.
+
+    What it awards is known here, so it is verified by nothing else. Whoever calls has seen to it that `who`
+    may offer courses.
+    """
+    found = queries.issuer_called(session, name)
+    if found is not None:
+        return found
+    digest = hashlib.sha256(plain_name(name).encode()).hexdigest()[:12]
+    issuer = Issuer(
+        code=f"own-{digest}",
+        name_en=name,
+        name_zh=name,
+        kind=IssuerKind.TRAINING_OFFICE,
+        trust_in_lists=Trust.DOCUMENTED,
+        verified_by=VerifiedBy.NOTHING,
+        state=IssuerState.ACTIVE,
+    )
+    session.add(issuer)
+    flush(session, f"The issuer '{name}' is being added at this moment. Try again.", "issuer")
+    record_new(session, who, issuer, at=at)
+    _put_names(session, issuer, [])
+    return issuer
+
+
+def _may_give(who: Viewer, trust: Trust | None, url: str | None) -> None:
+    """Two things are the network's alone: whose word counts unseen, and where keys are sent."""
+    if trust is Trust.VERIFIED or url is not None:
+        may_administer(who)
+
+
+def _touch(issuer: Issuer) -> None:
+    """A version more, where only what hangs on the issuer changes: ETags stand for that too."""
+    issuer.version = issuer.version + 1
+
+
+def _put_names(session: Session, issuer: Issuer, further: Iterable[str]) -> None:
+    """It is called by its code, its names, and these. Raises Conflict where another is called so."""
+    names = {plain_name(name): name for name in (*further, issuer.name_en, issuer.name_zh, issuer.code)}
+    taken = session.execute(
+        select(IssuerName.name, Issuer.code)
+        .join(Issuer, Issuer.id == IssuerName.issuer_id)
+        .where(IssuerName.plain.in_(names), IssuerName.issuer_id != issuer.id)
+    ).first()
+    if taken is not None:
+        raise Conflict(f"'{taken[0]}' is a name of the issuer {taken[1]} already.", field="also_called")
+    session.execute(delete(IssuerName).where(IssuerName.issuer_id == issuer.id))
+    session.add_all(IssuerName(plain=plain, name=name, issuer_id=issuer.id) for plain, name in names.items())
+    flush(session, "Another issuer is called so already.", "also_called")
+
+
+def _put_courses(
+    session: Session, who: Viewer, issuer: Issuer, courses: Sequence[IssuerCourseIn], *, at: datetime
+) -> None:
+    """Its courses are exactly these."""
+    before = [
+        _said(IssuerCourseIn.of(each)) for each in queries.courses_of(session, [issuer.id]).get(issuer.id, [])
+    ]
+    now = [_said(each) for each in sorted(courses, key=lambda each: each.code)]
+    if before == now:
+        return
+    session.execute(delete(IssuerCourse).where(IssuerCourse.issuer_id == issuer.id))
+    session.add_all(IssuerCourse(issuer_id=issuer.id, **each.model_dump()) for each in courses)
+    keep_note(session, who, issuer, {"courses": [before or None, now or None]}, at=at)
+    if before:
+        _touch(issuer)
+    flush(session, "The issuer cannot have these courses.", "courses")
+
+
+def _said(course: IssuerCourseIn) -> dict[str, Any]:
+    return course.model_dump(mode="json")

@@ -1,0 +1,112 @@
+"""Routes of issuers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts import queries as accounts
+from aed.accounts.access import ViewerDep
+from aed.accounts.rules import Viewer
+from aed.db import ReadSession, WriteSession
+from aed.issuers import actions, queries
+from aed.issuers.models import Issuer
+from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut, IssuersPage
+from aed.registry import queries as registry
+from aed.registry.schemas.fields import ChangeOut
+from aed.requests import Cursor, IfMatch, Limit, OfRegion, after, tag, version_in
+
+router = APIRouter(tags=["issuers"])
+
+IssuerId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+
+
+@router.get("/issuers")
+def list_issuers(
+    session: ReadSession,
+    viewer: ViewerDep,
+    region: OfRegion = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> IssuersPage:
+    """Who issues certificates, with their courses, a page at a time; the same for everyone."""
+    region_id = accounts.region_by_code(session, region).id if region is not None else None
+    found = queries.issuers(session, limit=limit + 1, after_id=after(cursor), region_id=region_id)
+    page = IssuersPage(issuers=_out(session, viewer, *found[:limit]))
+    if len(found) > limit:
+        page.next = str(page.issuers[-1].id)
+    return page
+
+
+@router.post("/issuers", status_code=201)
+def create_issuer(session: WriteSession, viewer: ViewerDep, new: IssuerIn, response: Response) -> IssuerOut:
+    """Adds an issuer. For the training officers and administrators of its region; an address to ask, and
+    trust in every list that names it, are the network administrator's to give."""
+    created = actions.create_issuer(session, viewer, new, at=clock.now())
+    response.headers["Location"] = f"/v1/issuers/{created.id}"
+    return _shown(session, viewer, created, response)
+
+
+@router.get("/issuers/{issuer_id}")
+def show_issuer(
+    session: ReadSession, viewer: ViewerDep, issuer_id: IssuerId, response: Response
+) -> IssuerOut:
+    """One issuer."""
+    return _shown(session, viewer, queries.issuer(session, issuer_id), response)
+
+
+@router.patch("/issuers/{issuer_id}")
+def amend_issuer(
+    session: WriteSession,
+    viewer: ViewerDep,
+    issuer_id: IssuerId,
+    change: IssuerAmend,
+    response: Response,
+    if_match: IfMatch = None,
+) -> IssuerOut:
+    """Amends what is given; refused (412) when somebody else amended it since it was read."""
+    issuer = actions.amend_issuer(
+        session, viewer, issuer_id, change, version=version_in(if_match), at=clock.now()
+    )
+    return _shown(session, viewer, issuer, response)
+
+
+@router.delete("/issuers/{issuer_id}", status_code=204)
+def withdraw_issuer(
+    session: WriteSession, viewer: ViewerDep, issuer_id: IssuerId, if_match: IfMatch = None
+) -> None:
+    """Nothing new is linked to it; what it issued stays as it is."""
+    actions.withdraw_issuer(session, viewer, issuer_id, version=version_in(if_match), at=clock.now())
+
+
+@router.get("/issuers/{issuer_id}/history")
+def issuer_history(session: ReadSession, viewer: ViewerDep, issuer_id: IssuerId) -> list[ChangeOut]:
+    """Who changed what and when, newest first. For those who look after it."""
+    issuer = queries.issuer(session, issuer_id)
+    queries.may_look_after(viewer, issuer.region_id)
+    return [
+        ChangeOut.of(change)
+        for change in registry.changes(session, subject="issuers", subject_id=str(issuer.id))
+    ]
+
+
+def _out(session: Session, viewer: Viewer, *found: Issuer) -> list[IssuerOut]:
+    names = queries.further_names_of(session, found)
+    courses = queries.courses_of(session, [each.id for each in found])
+    return [
+        IssuerOut.of(
+            each,
+            names.get(each.id, []),
+            courses.get(each.id, []),
+            is_url_told=queries.looks_after(viewer, each.region_id),
+        )
+        for each in found
+    ]
+
+
+def _shown(session: Session, viewer: Viewer, issuer: Issuer, response: Response) -> IssuerOut:
+    tag(response, issuer.version)
+    return _out(session, viewer, issuer)[0]

@@ -1,0 +1,64 @@
+"""Issuers of certificates, what they teach, and what they are called."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from aed.accounts.models import Region
+from aed.accounts.rules.trust import Trust
+from aed.db import Key, Table, Versioned, stored_by_value
+from aed.issuers.rules import CertificateKind, IssuerKind, IssuerState, VerifiedBy
+
+
+class Issuer(Versioned, Table):
+    """A chapter of the Red Cross, or another body that says who can help."""
+
+    __tablename__ = "issuers"
+    __table_args__ = (
+        CheckConstraint("(verified_by = 'query') = (query_url IS NOT NULL)", name="url_to_query"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    code: Mapped[str] = mapped_column(String(32), unique=True)
+    name_en: Mapped[str] = mapped_column(String(200))
+    name_zh: Mapped[str] = mapped_column(String(200))
+    kind: Mapped[IssuerKind] = mapped_column(stored_by_value(IssuerKind))
+    region_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"), index=True)
+    """Whose officers look after it; None: the network's administrators alone."""
+    trust_in_lists: Mapped[Trust] = mapped_column(stored_by_value(Trust, name="trust_in_lists"))
+    """How far a certificate of this issuer is believed when somebody's list names it and says no more."""
+    verified_by: Mapped[VerifiedBy] = mapped_column(stored_by_value(VerifiedBy))
+    query_url: Mapped[str | None] = mapped_column(String(500))
+    state: Mapped[IssuerState] = mapped_column(
+        stored_by_value(IssuerState), default=IssuerState.ACTIVE, server_default=text("'active'")
+    )
+
+    region: Mapped[Region | None] = relationship(lazy="raise")
+
+
+class IssuerName(Table):
+    """A name by which lists call an issuer: its code, its own names, and others."""
+
+    __tablename__ = "issuer_names"
+    __table_args__ = (Index("ix_issuer_names_issuer_id", "issuer_id"),)
+
+    plain: Mapped[str] = mapped_column(String(250), primary_key=True)
+    """As `rules.plain_name` makes it: one name, one issuer."""
+    name: Mapped[str] = mapped_column(String(200))
+    issuer_id: Mapped[int] = mapped_column(ForeignKey("issuers.id"))
+
+
+class IssuerCourse(Table):
+    """A course of an issuer, and for how long its card is valid."""
+
+    __tablename__ = "issuer_courses"
+    __table_args__ = (CheckConstraint("validity_months BETWEEN 1 AND 120", name="validity_months"),)
+
+    issuer_id: Mapped[int] = mapped_column(ForeignKey("issuers.id"), primary_key=True)
+    code: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """As the issuer's rosters write it."""
+    name_en: Mapped[str] = mapped_column(String(200))
+    name_zh: Mapped[str] = mapped_column(String(200))
+    kind: Mapped[CertificateKind] = mapped_column(stored_by_value(CertificateKind))
+    validity_months: Mapped[int]

@@ -1,0 +1,103 @@
+"""Issuers and their courses: the same for everyone, but for the address at which one is asked."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from aed.accounts.rules import Role, Scope, Viewer
+from aed.accounts.rules.roles import HeldRole
+from aed.errors import NotAllowed, NotFound, NotSignedIn
+from aed.issuers.models import Issuer, IssuerCourse, IssuerName
+from aed.issuers.rules import plain_name
+
+LOOKS_AFTER = frozenset({HeldRole.TRAINING_OFFICER, HeldRole.ADMINISTRATOR})
+
+
+def looks_after(viewer: Viewer, region_id: int | None) -> bool:
+    """Whether the viewer may amend an issuer of that region (None: of the network), and read its rosters."""
+    if Scope.WRITE not in viewer.scopes:
+        return False
+    return viewer.is_administrator or (
+        region_id is not None and viewer.holds(LOOKS_AFTER, estate_id=None, region_id=region_id)
+    )
+
+
+def may_look_after(viewer: Viewer, region_id: int | None) -> None:
+    """Passes for the network's administrator, and for who administers that region or runs its training.
+
+    Raises NotSignedIn, NotAllowed.
+    """
+    if not viewer.is_signed_in:
+        raise NotSignedIn("This is for who looks after the issuer: send a token, or sign in.")
+    if Scope.WRITE not in viewer.scopes:
+        raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
+    if not looks_after(viewer, region_id):
+        raise NotAllowed("An issuer is looked after by the training officer or administrator of its region.")
+
+
+def issuer(session: Session, issuer_id: int) -> Issuer:
+    """Raises NotFound."""
+    found = session.scalar(select(Issuer).options(joinedload(Issuer.region)).where(Issuer.id == issuer_id))
+    if found is None:
+        raise NotFound(f"There is no issuer {issuer_id}.", field="issuer_id")
+    return found
+
+
+def issuer_by_code(session: Session, code: str) -> Issuer:
+    """Raises NotFound with the codes that exist, when they are few."""
+    found = session.scalar(select(Issuer).options(joinedload(Issuer.region)).where(Issuer.code == code))
+    if found is None:
+        known = list(session.scalars(select(Issuer.code).order_by(Issuer.code).limit(20)))
+        raise NotFound(
+            f"There is no issuer '{code}'. Known: {', '.join(known) or 'none yet'}.", field="issuer"
+        )
+    return found
+
+
+def issuers(
+    session: Session, *, limit: int, after_id: int = 0, region_id: int | None = None
+) -> Sequence[Issuer]:
+    statement = select(Issuer).options(joinedload(Issuer.region)).where(Issuer.id > after_id)
+    if region_id is not None:
+        statement = statement.where(Issuer.region_id == region_id)
+    return session.scalars(statement.order_by(Issuer.id).limit(limit)).all()
+
+
+def courses_of(session: Session, issuer_ids: Collection[int]) -> dict[int, list[IssuerCourse]]:
+    """By issuer, in order of code; in one statement."""
+    found: dict[int, list[IssuerCourse]] = defaultdict(list)
+    statement = select(IssuerCourse).where(IssuerCourse.issuer_id.in_(issuer_ids)).order_by(IssuerCourse.code)
+    for course in session.scalars(statement):
+        found[course.issuer_id].append(course)
+    return found
+
+
+def further_names_of(session: Session, issuers_: Collection[Issuer]) -> dict[int, list[str]]:
+    """What they are called beside their codes and own names; in one statement."""
+    own = {
+        each.id: {plain_name(name) for name in (each.code, each.name_en, each.name_zh)} for each in issuers_
+    }
+    found: dict[int, list[str]] = defaultdict(list)
+    statement = select(IssuerName).where(IssuerName.issuer_id.in_(own)).order_by(IssuerName.name)
+    for name in session.scalars(statement):
+        if name.plain not in own[name.issuer_id]:
+            found[name.issuer_id].append(name.name)
+    return found
+
+
+def issuer_called(session: Session, name: str) -> Issuer | None:
+    """The issuer that is called that in lists."""
+    return session.scalar(
+        select(Issuer)
+        .join(IssuerName, IssuerName.issuer_id == Issuer.id)
+        .where(IssuerName.plain == plain_name(name))
+    )
+
+
+TIMETABLE: Final = Viewer(role=Role.ADMINISTRATOR, name="timetable", scopes=frozenset(Scope))
+"""Who does what nobody asked for."""

@@ -1,0 +1,170 @@
+"""Issuers, in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from aed.accounts.rules.trust import Trust
+from aed.accounts.schemas import Code, Id, Name
+from aed.issuers.models import Issuer, IssuerCourse
+from aed.issuers.rules import CertificateKind, IssuerKind, IssuerState, VerifiedBy
+
+CourseCode = Annotated[
+    Name, Field(max_length=64, description="As the issuer's rosters write it", examples=["救护员"])
+]
+Names = Annotated[list[Name], Field(max_length=20, description="Further names by which lists call it")]
+
+
+def _over_https(url: str) -> str:
+    if not url.startswith("https://") and not url.startswith("http://"):
+        raise ValueError("must begin with https:// (or, inside a network of one's own, http://)")
+    return url
+
+
+Url = Annotated[
+    str, Field(max_length=500, examples=["https://chapter.example/certificates"]), AfterValidator(_over_https)
+]
+
+
+class IssuerCourseIn(BaseModel):
+    """A course of an issuer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: CourseCode
+    name_en: Name
+    name_zh: Name
+    kind: CertificateKind
+    validity_months: Annotated[int, Field(ge=1, le=120)]
+
+    @classmethod
+    def of(cls, course: IssuerCourse) -> IssuerCourseIn:
+        return cls.model_validate({name: getattr(course, name) for name in cls.model_fields})
+
+
+Courses = Annotated[list[IssuerCourseIn], Field(max_length=100)]
+
+
+def _each_once(courses: list[IssuerCourseIn] | None) -> None:
+    codes = [each.code for each in courses or []]
+    if len(set(codes)) < len(codes):
+        raise ValueError("a course stands twice: each has a code of its own")
+
+
+class IssuerIn(BaseModel):
+    """An issuer to add."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "code": "lake-red-cross",
+                    "name_en": "Lake City Red Cross",
+                    "name_zh": "湖城红十字会",
+                    "kind": "red_cross",
+                    "region": "CN-33",
+                    "verified_by": "roster",
+                    "also_called": ["湖城红会"],
+                    "courses": [
+                        {
+                            "code": "救护员",
+                            "name_en": "First-aider",
+                            "name_zh": "救护员",
+                            "kind": "first_aid",
+                            "validity_months": 36,
+                        }
+                    ],
+                }
+            ]
+        },
+    )
+
+    code: Code
+    name_en: Name
+    name_zh: Name
+    kind: IssuerKind
+    region: Code | None = Field(
+        None, description="Whose officers look after it; left out: the network's administrators alone"
+    )
+    trust_in_lists: Trust = Field(
+        Trust.DOCUMENTED, description="Of its certificates where a list that names it says no more"
+    )
+    verified_by: VerifiedBy = VerifiedBy.NOTHING
+    query_url: Url | None = Field(None, description="Where it is asked, for verified_by=query")
+    also_called: Names = []
+    courses: Courses = []
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.verified_by is VerifiedBy.QUERY) != (self.query_url is not None):
+            raise ValueError("query_url is given with verified_by=query, and only with it")
+        _each_once(self.courses)
+        return self
+
+
+class IssuerAmend(BaseModel):
+    """Only what is given is amended; the courses and further names are replaced as a whole."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"also_called": ["湖城红会"]}]})
+
+    name_en: Name | None = None
+    name_zh: Name | None = None
+    kind: IssuerKind | None = None
+    trust_in_lists: Trust | None = None
+    verified_by: VerifiedBy | None = None
+    query_url: Url | None = None
+    also_called: Names | None = None
+    courses: Courses | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        _each_once(self.courses)
+        return self
+
+
+class IssuerOut(BaseModel):
+    id: Id
+    code: str
+    name_en: str
+    name_zh: str
+    kind: IssuerKind
+    region: str | None
+    trust_in_lists: Trust
+    verified_by: VerifiedBy
+    query_url: str | None = Field(description="Told to those who look after it")
+    also_called: list[str]
+    courses: list[IssuerCourseIn]
+    state: IssuerState
+    version: int
+
+    @classmethod
+    def of(
+        cls, issuer: Issuer, names: Sequence[str], courses: Sequence[IssuerCourse], *, is_url_told: bool
+    ) -> IssuerOut:
+        """The issuer's region must be loaded."""
+        return cls(
+            id=issuer.id,
+            code=issuer.code,
+            name_en=issuer.name_en,
+            name_zh=issuer.name_zh,
+            kind=issuer.kind,
+            region=issuer.region.code if issuer.region is not None else None,
+            trust_in_lists=issuer.trust_in_lists,
+            verified_by=issuer.verified_by,
+            query_url=issuer.query_url if is_url_told else None,
+            also_called=list(names),
+            courses=[IssuerCourseIn.of(each) for each in courses],
+            state=issuer.state,
+            version=issuer.version,
+        )
+
+
+class IssuersPage(BaseModel):
+    """Issuers in order of id; `next` is the cursor of the following page."""
+
+    issuers: list[IssuerOut]
+    next: str | None = None

@@ -1,0 +1,138 @@
+"""All that is held about one person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+from typing import Any
+
+from geoalchemy2 import WKBElement
+from sqlalchemy import JSON, Column, ColumnElement, Select, Text, cast, select, type_coerce
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Person
+from aed.db import Table
+from aed.interchange.models import Review, SourceRecord
+from aed.privacy.rules import DONE_BY, HELD, KEEPER, Held, without_keeper
+from aed.sealing import Kind
+from aed.sealing.ring import as_compared
+from aed.spatial import position_of
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRows:
+    """Rows of one table, and why they are kept."""
+
+    held: Held
+    rows: Sequence[dict[str, Any]]
+
+
+def table_of(name: str) -> SqlTable:
+    return Table.metadata.tables[name]
+
+
+def keys_of_rows(held: Held, person_id: int) -> Select[tuple[Any]]:
+    """The keys of the rows that are the person's.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    table = table_of(held.table)
+    (key,) = table.primary_key.columns
+    return select(key).where(_is_theirs(held, person_id))
+
+
+def _is_theirs(held: Held, person_id: int) -> ColumnElement[bool]:
+    by = table_of(held.table).c[held.by]
+    if held.through is None:
+        return by == person_id
+    (through,) = [each for each in HELD if each.table == held.through]
+    return by.in_(keys_of_rows(through, person_id))
+
+
+def held_about(session: Session, person_id: int) -> list[HeldRows]:
+    """Every row that is the person's, as plain values.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    return [HeldRows(held, list(_rows(session, held, person_id))) for held in HELD]
+
+
+def _rows(session: Session, held: Held, person_id: int) -> Iterator[dict[str, Any]]:
+    table = table_of(held.table)
+    columns: list[Column[Any]] = [
+        column
+        for column in table.columns
+        if column.name not in held.hidden and (held.shown is None or column.name in held.shown)
+    ]
+    (key,) = table.primary_key.columns
+    for row in session.execute(select(*columns).where(_is_theirs(held, person_id)).order_by(key)):
+        shown = {column.name: plain(value) for column, value in zip(columns, row, strict=True)}
+        yield shown | dict.fromkeys(held.hidden, "not shown: a hash of a secret")
+
+
+def plain(value: object) -> Any:
+    """As JSON has it."""
+    if isinstance(value, WKBElement):
+        here = position_of(value)
+        return {"lat": here.lat, "lon": here.lon}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, date):  # and datetime
+        return value.isoformat()
+    return value
+
+
+def done_by(session: Session, person_id: int, *, limit: int = 100_000) -> list[dict[str, Any]]:
+    """What the person did, by table, column and row; not what the row says, which is of others.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    found: list[dict[str, Any]] = []
+    for name, column in DONE_BY:
+        table = table_of(name)
+        (key,) = table.primary_key.columns
+        rows = session.scalars(
+            select(key).where(table.c[column] == f"person:{person_id}").order_by(key).limit(limit)
+        ).all()
+        if rows:
+            found.append({"table": name, "column": column, "rows": list(rows)})
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class ListSays:
+    """What a list says of the person as a keeper, and how it reads without."""
+
+    row: SourceRecord | Review
+    says: dict[str, Any]
+    without: dict[str, Any]
+
+
+def told_by_lists(session: Session, person: Person) -> list[ListSays]:
+    """Where lists of devices name the person as a keeper. By name and number; a number that is not told is
+    anybody's of that name.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    mine = as_compared(person.phone, Kind.PHONE) if person.phone is not None else None
+
+    def is_phone(told: str) -> bool:
+        return mine is not None and as_compared(told, Kind.PHONE)[-8:] == mine[-8:]
+
+    said = type_coerce(SourceRecord.fields, JSON)["keeper_name"].as_string()
+    rows: list[SourceRecord | Review] = list(
+        session.scalars(select(SourceRecord).where(said == person.name).order_by(SourceRecord.id))
+    )
+    tells = cast(type_coerce(Review.evidence, JSON), Text).contains(KEEPER[0])
+    rows += session.scalars(select(Review).where(tells).order_by(Review.id))
+    found = []
+    for row in rows:
+        says = row.fields if isinstance(row, SourceRecord) else row.evidence
+        without = without_keeper(says, name=person.name, is_phone=is_phone)
+        if without != says:
+            assert isinstance(without, dict)
+            found.append(ListSays(row, says, without))
+    return found

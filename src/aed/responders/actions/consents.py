@@ -1,0 +1,109 @@
+"""What people agreed to: given, stated by lists, withdrawn; and who may be called follows from it.
+
+A responder is active only while the consent to being called is in force: every function here keeps the two in
+step, so that the lookup asks for the state alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Person
+from aed.accounts.rules import Viewer
+from aed.errors import InvalidInput
+from aed.registry.actions.record import flush
+from aed.responders.models import Consent, Responder, ResponderPlace
+from aed.responders.queries import consents_in_force, speaks_for_themselves
+from aed.responders.rules import (
+    STATED_BY_A_LIST,
+    ConsentKind,
+    PlaceKind,
+    ResponderState,
+    wording_in_force,
+)
+
+
+def give(
+    session: Session, who: Viewer, person_id: int, kind: ConsentKind, *, wording: str, at: datetime
+) -> None:
+    """The consent is in force, in the words that are asked for today. One that stands in them stays as it is.
+
+    A statement of a list gives way to the person's own word. Raises InvalidInput for other words.
+    """
+    now = wording_in_force(kind)
+    if wording != now.version:
+        raise InvalidInput(
+            f"The words that count are those of {now.version}: show them, and send that version.",
+            field=f"consents.{kind}",
+        )
+    standing = consents_in_force(session, person_id).get(kind)
+    if standing is not None:
+        if standing.wording == wording and standing.stated_by is None:
+            return
+        standing.withdrawn_at, standing.withdrawn_by = at, who.name
+        session.flush()
+    session.add(Consent(person_id=person_id, kind=kind, wording=wording, given_at=at, given_by=who.name))
+    flush(session, "This consent is being given at this moment. Read it again.", f"consents.{kind}")
+
+
+def state_for_a_list(
+    session: Session, who: Viewer, person_id: int, source: str, places: Iterable[PlaceKind], *, at: datetime
+) -> bool:
+    """A list says that the person may be called, and where: whoever keeps it has the consents, which is put
+    down as the list's word. Whether it counts.
+
+    What the person said counts more: whoever withdrew, or gave the own word, is not spoken for.
+    """
+    standing = consents_in_force(session, person_id)
+    if speaks_for_themselves(session, person_id):
+        return False
+    wanted = [ConsentKind.BEING_CALLED]
+    if PlaceKind.WORK in places:
+        wanted.append(ConsentKind.PLACE_ON_DUTY)
+    session.add_all(
+        Consent(
+            person_id=person_id,
+            kind=kind,
+            wording=STATED_BY_A_LIST,
+            given_at=at,
+            given_by=who.name,
+            stated_by=source,
+        )
+        for kind in wanted
+        if kind not in standing
+    )
+    session.flush()
+    return True
+
+
+def withdraw(session: Session, who: Viewer, person_id: int, kind: ConsentKind, *, at: datetime) -> bool:
+    """It is no longer in force, and what was kept because of it is gone. False: it was not in force.
+
+    Without the consent to being called nobody calls the person, and no place is kept.
+    """
+    standing = consents_in_force(session, person_id).get(kind)
+    if standing is not None:
+        standing.withdrawn_at, standing.withdrawn_by = at, who.name
+    theirs = select(Responder.id).where(Responder.person_id == person_id)  # visibility: the person's own
+    places = delete(ResponderPlace).where(ResponderPlace.responder_id.in_(theirs))
+    if kind is ConsentKind.BEING_CALLED:
+        session.execute(
+            update(Responder)
+            .where(Responder.person_id == person_id)
+            .values(state=ResponderState.WITHDRAWN, availability=None, paused_until=None)
+        )
+    else:
+        places = places.where(ResponderPlace.kind == PlaceKind.WORK)
+    session.execute(places)
+    session.flush()
+    return standing is not None
+
+
+def leave(session: Session, who: Viewer, person: Person, *, at: datetime) -> bool:
+    """The person is called no more; every consent is withdrawn. False: there was nothing to withdraw."""
+    withdrawn = [withdraw(session, who, person.id, kind, at=at) for kind in ConsentKind]
+    return any(withdrawn)

@@ -1,0 +1,157 @@
+"""People who offer to help: where and when they can be called, pausing, leaving."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts import queries as accounts
+from aed.accounts.models import Person
+from aed.accounts.rules import Scope, Viewer
+from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
+from aed.registry.actions.record import flush
+from aed.responders.actions import consents
+from aed.responders.actions.registering import PlaceGiven, put_places
+from aed.responders.models import Responder
+from aed.responders.queries import Offer, consents_in_force, entry_to_offer, offer_of
+from aed.responders.rules import ConsentKind, ResponderState, may_keep_places
+from aed.responders.schemas.offers import OfferAmend, OfferIn, OfferPlaceIn
+
+OFFERED = "offered"
+"""The source of a responder of whom no list tells."""
+
+
+def own_or_office(session: Session, who: Viewer, person_id: int) -> Person:
+    """The person, for themselves and for the network's administrator.
+
+    Raises NotFound where `who` may not even know of the person, NotSignedIn, NotAllowed; Conflict for one
+    whose data was erased.
+    """
+    if not who.is_signed_in:
+        raise NotSignedIn("Sign in: this is for the person alone.")
+    person, _account = accounts.person(session, who, person_id)
+    is_office = who.is_administrator and Scope.WRITE in who.scopes
+    if who.person_id != person_id and not is_office:
+        raise NotAllowed("This is for the person, and the network's administrator on the person's word.")
+    if person.erased_at is not None:
+        raise Conflict("The data of this person was erased: add the person anew.", field="person_id")
+    return person
+
+
+def offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, at: datetime) -> Offer:
+    """The person may be called from now on, where and when the offer says, with a certificate that is valid.
+
+    Where a list tells of the person already, its entry is taken over; from now on the person speaks.
+    Raises Conflict where an offer of the person's own stands, InvalidInput for a consent that is missing.
+    """
+    person = own_or_office(session, who, person_id)
+    standing = consents_in_force(session, person_id).get(ConsentKind.BEING_CALLED)
+    if standing is not None and standing.stated_by is None:
+        raise Conflict("You have offered to help already: amend the offer.", field="person_id")
+    if ConsentKind.BEING_CALLED not in new.consents:
+        raise InvalidInput(
+            "Without the consent to being called nobody is called: send consents.being_called with the "
+            "version of the words.",
+            field="consents.being_called",
+        )
+    for kind, wording in new.consents.items():
+        consents.give(session, who, person_id, kind, wording=wording, at=at)
+    entry = entry_to_offer(session, person_id)
+    estate_id, region_id = _at_home(session, new)
+    if entry is None:
+        if region_id is None:
+            raise InvalidInput("Say where you are at home: estate_id, or region.", field="region")
+        entry = Responder(
+            source=OFFERED,
+            source_id=str(person_id),
+            person_id=person.id,
+            region_id=region_id,
+            estate_id=estate_id,
+        )
+        session.add(entry)
+    elif region_id is not None:
+        entry.region_id, entry.estate_id = region_id, estate_id
+    entry.state = ResponderState.ACTIVE
+    entry.availability, entry.paused_until = new.availability, new.paused_until
+    flush(session, "You are offering to help at this moment already. Read it again.", "person_id")
+    _alone(session, entry)
+    _put_places(session, person_id, entry, new.places)
+    return offer_of(session, person_id)
+
+
+def amend_offer(session: Session, who: Viewer, person_id: int, change: OfferAmend, *, at: datetime) -> Offer:
+    """What is given in `change` holds from now on: hours, places, a pause (null: it is over), consents (null:
+    withdrawn).
+
+    Raises NotFound where there is no offer, Conflict where so far only a list speaks; a consent can be
+    withdrawn all the same.
+    """
+    own_or_office(session, who, person_id)
+    entry = offer_of(session, person_id).entry
+    if entry is None or entry.state is not ResponderState.ACTIVE:
+        raise NotFound("There is no offer to amend: make one.", field="person_id")
+    being_called = consents_in_force(session, person_id).get(ConsentKind.BEING_CALLED)
+    is_list_speaking = being_called is None or being_called.stated_by is not None
+    if is_list_speaking and not change.only_withdraws:
+        raise Conflict(
+            "So far a list says this of you, and would say it again: make an offer of your own first.",
+            field="person_id",
+        )
+    _put_consents(session, who, person_id, change.consents or {}, at=at)
+    session.refresh(entry)
+    if entry.state is not ResponderState.ACTIVE:
+        return offer_of(session, person_id)
+    for name in ("availability", "paused_until"):
+        if name in change.model_fields_set:
+            setattr(entry, name, getattr(change, name))
+    if change.places is not None:
+        _put_places(session, person_id, entry, change.places)
+    session.flush()
+    return offer_of(session, person_id)
+
+
+def _put_consents(
+    session: Session, who: Viewer, person_id: int, given: Mapping[ConsentKind, str | None], *, at: datetime
+) -> None:
+    for kind, wording in given.items():
+        if wording is None:
+            consents.withdraw(session, who, person_id, kind, at=at)
+        else:
+            consents.give(session, who, person_id, kind, wording=wording, at=at)
+
+
+def withdraw_offer(session: Session, who: Viewer, person_id: int, *, at: datetime) -> None:
+    """The person is called no more. Leaving twice changes nothing."""
+    consents.leave(session, who, own_or_office(session, who, person_id), at=at)
+
+
+def _at_home(session: Session, new: OfferIn) -> tuple[int | None, int | None]:
+    """(estate, region)"""
+    if new.estate_id is not None:
+        return new.estate_id, accounts.region_of_estate(session, new.estate_id)
+    return None, accounts.region_by_code(session, new.region).id if new.region is not None else None
+
+
+def _alone(session: Session, entry: Responder) -> None:
+    """Nobody is called twice: what other lists tell of the person is not called."""
+    for other in session.scalars(
+        # visibility: the person's own
+        select(Responder).where(Responder.person_id == entry.person_id, Responder.id != entry.id)
+    ):
+        other.state = ResponderState.WITHDRAWN
+        put_places(session, other.id, [])
+    session.flush()
+
+
+def _put_places(session: Session, person_id: int, entry: Responder, places: Sequence[OfferPlaceIn]) -> None:
+    in_force = consents_in_force(session, person_id)
+    if not may_keep_places((place.kind for place in places), in_force):
+        raise InvalidInput(
+            "A place of work is kept only with the consent to that: send consents.place_on_duty too.",
+            field="places",
+        )
+    given = [PlaceGiven(each.kind, each.position.position(), each.floor, each.hours) for each in places]
+    put_places(session, entry.id, given)

@@ -1,0 +1,70 @@
+"""Routes of offers to help, and of consents."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.db import ReadSession, WriteSession
+from aed.requests import Cursor, Limit, RowId, after
+from aed.responders import queries
+from aed.responders.actions import offering as actions
+from aed.responders.schemas.offers import (
+    ConsentOut,
+    ConsentsPage,
+    OfferAmend,
+    OfferIn,
+    OfferOut,
+    WordingOut,
+)
+
+router = APIRouter()
+
+
+@router.get("/consents")
+def wordings() -> list[WordingOut]:
+    """The words of the consents, those of the past too; the same for everyone."""
+    return WordingOut.all()
+
+
+@router.get("/people/{person_id}/consents")
+def list_consents(
+    session: ReadSession, viewer: ViewerDep, person_id: RowId, limit: Limit = 100, cursor: Cursor = None
+) -> ConsentsPage:
+    """What the person ever agreed to, a page at a time. For the person alone, and the office."""
+    actions.own_or_office(session, viewer, person_id)
+    found = queries.consents(session, person_id, limit=limit + 1, after_id=after(cursor))
+    page = ConsentsPage(consents=[ConsentOut.of(each) for each in found[:limit]])
+    if len(found) > limit:
+        page.next = str(page.consents[-1].id)
+    return page
+
+
+@router.get("/people/{person_id}/offer")
+def show_offer(session: ReadSession, viewer: ViewerDep, person_id: RowId) -> OfferOut:
+    """Where and when the person can be called, and what was agreed to. For the person and the office."""
+    actions.own_or_office(session, viewer, person_id)
+    return OfferOut.of(person_id, queries.offer_of(session, person_id))
+
+
+@router.post("/people/{person_id}/offer", status_code=201)
+def offer(
+    session: WriteSession, viewer: ViewerDep, person_id: RowId, new: OfferIn, response: Response
+) -> OfferOut:
+    """Offers to help: the person may be called from now on, if a certificate is valid."""
+    made = actions.offer(session, viewer, person_id, new, at=clock.now())
+    response.headers["Location"] = f"/v1/people/{person_id}/offer"
+    return OfferOut.of(person_id, made)
+
+
+@router.patch("/people/{person_id}/offer")
+def amend_offer(session: WriteSession, viewer: ViewerDep, person_id: RowId, change: OfferAmend) -> OfferOut:
+    """Hours, places, a pause, or a consent given or withdrawn."""
+    return OfferOut.of(person_id, actions.amend_offer(session, viewer, person_id, change, at=clock.now()))
+
+
+@router.delete("/people/{person_id}/offer", status_code=204)
+def withdraw_offer(session: WriteSession, viewer: ViewerDep, person_id: RowId) -> None:
+    """Leaves: every consent is withdrawn, nobody calls, the places are deleted. Twice changes nothing."""
+    actions.withdraw_offer(session, viewer, person_id, at=clock.now())

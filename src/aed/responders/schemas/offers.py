@@ -1,0 +1,192 @@
+"""Offers to help and consents, in and out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from aed.accounts.schemas import Code, Id
+from aed.registry.schemas.fields import Floor, OpeningHours, PositionIn, PositionOut
+from aed.responders.models import Consent
+from aed.responders.queries import Offer
+from aed.responders.rules import (
+    WORDINGS,
+    CertificateKind,
+    ConsentKind,
+    PlaceKind,
+    ResponderState,
+    wording_in_force,
+)
+
+Until = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+Version = Annotated[str, Field(min_length=1, max_length=32, examples=["2026-11"])]
+
+
+class OfferPlaceIn(BaseModel):
+    """Where the person can be called; never told to anybody exactly before an alert is accepted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: PlaceKind
+    position: PositionIn
+    floor: Floor = 0
+    hours: OpeningHours | None = Field(None, description="When the person is there; left out: not known")
+
+
+Places = Annotated[list[OfferPlaceIn], Field(max_length=10)]
+
+
+class OfferIn(BaseModel):
+    """An offer to help, with the version of the words of each consent that is given."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "consents": {"being_called": "2026-11"},
+                    "region": "CN-33",
+                    "availability": "Mo-Fr 08:00-22:00",
+                    "places": [{"kind": "home", "position": {"lat": 30.29, "lon": 120.1}, "floor": 3}],
+                }
+            ]
+        },
+    )
+
+    consents: dict[ConsentKind, Version]
+    estate_id: Id | None = Field(None, description="The estate that the person is at home in")
+    region: Code | None = Field(None, description="Or the region")
+    availability: OpeningHours | None = Field(None, description="When the person can be called")
+    paused_until: Until | None = None
+    places: Annotated[Places, Field(min_length=1)]
+
+
+class OfferAmend(BaseModel):
+    """What is to change. A consent that is null is withdrawn."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"paused_until": "2026-12-31T00:00:00+08:00"}]}
+    )
+
+    consents: dict[ConsentKind, Version | None] | None = None
+    availability: OpeningHours | None = None
+    paused_until: Until | None = None
+    places: Places | None = None
+
+    @property
+    def only_withdraws(self) -> bool:
+        return self.model_fields_set == {"consents"} and not any((self.consents or {}).values())
+
+
+class WordingOut(BaseModel):
+    """The words of a consent; `is_in_force`: those that are asked for today."""
+
+    kind: ConsentKind
+    version: str
+    en: str
+    zh: str
+    is_in_force: bool
+
+    @classmethod
+    def all(cls) -> list[Self]:
+        return [
+            cls(
+                kind=kind,
+                version=each.version,
+                en=each.en,
+                zh=each.zh,
+                is_in_force=each == wording_in_force(kind),
+            )
+            for kind, wordings in WORDINGS.items()
+            for each in wordings
+        ]
+
+
+class ConsentOut(BaseModel):
+    """A consent that was given, until it was withdrawn."""
+
+    id: Id
+    kind: ConsentKind
+    wording: str = Field(description="The version of the words; `list`: whoever keeps the list has them")
+    given_at: datetime
+    given_by: str
+    stated_by: str | None = Field(description="The list that says so; null: the person did")
+    withdrawn_at: datetime | None
+    withdrawn_by: str | None
+
+    @classmethod
+    def of(cls, consent: Consent) -> ConsentOut:
+        return cls(
+            id=consent.id,
+            kind=consent.kind,
+            wording=consent.wording,
+            given_at=consent.given_at,
+            given_by=consent.given_by,
+            stated_by=consent.stated_by,
+            withdrawn_at=consent.withdrawn_at,
+            withdrawn_by=consent.withdrawn_by,
+        )
+
+
+class ConsentsPage(BaseModel):
+    """Consents in order of id; `next` is the cursor of the following page."""
+
+    consents: list[ConsentOut]
+    next: str | None = None
+
+
+class OfferPlaceOut(BaseModel):
+    kind: PlaceKind
+    position: PositionOut
+    floor: int
+    hours: str | None
+
+
+class OfferCertificateOut(BaseModel):
+    kind: CertificateKind
+    issuer: str
+    valid_until: str
+    is_revoked: bool
+
+
+class OfferOut(BaseModel):
+    """What a person offers, and whether anything stands against being called."""
+
+    person_id: Id
+    state: ResponderState
+    availability: str | None
+    paused_until: datetime | None
+    places: list[OfferPlaceOut]
+    consents: list[ConsentOut] = Field(description="Those in force")
+    certificates: list[OfferCertificateOut]
+
+    @classmethod
+    def of(cls, person_id: int, offer: Offer) -> OfferOut:
+        entry = offer.entry
+        return cls(
+            person_id=person_id,
+            state=entry.state if entry is not None else ResponderState.WITHDRAWN,
+            availability=entry.availability if entry is not None else None,
+            paused_until=entry.paused_until if entry is not None else None,
+            places=[
+                OfferPlaceOut(
+                    kind=place.kind,
+                    position=PositionOut(lat=here.lat, lon=here.lon),
+                    floor=place.floor,
+                    hours=place.hours,
+                )
+                for place, here in offer.places
+            ],
+            consents=[ConsentOut.of(each) for each in offer.consents],
+            certificates=[
+                OfferCertificateOut(
+                    kind=each.kind,
+                    issuer=each.issuer,
+                    valid_until=each.valid_until.isoformat(),
+                    is_revoked=each.revoked_at is not None,
+                )
+                for each in offer.certificates
+            ],
+        )

@@ -1,0 +1,187 @@
+"""Keys, what is sealed with them, and the index by which equal numbers are found without opening one.
+
+A sealed value is a text, `1:KEY:INDEX:SEALED`:
+
+KEY      8 characters, made from the key itself, so that a wrong key is known as such
+INDEX    22 characters, or none: a keyed hash (HMAC-SHA256, 128 bits of it) of the value as it is compared;
+         who has the database alone cannot try numbers out against it
+SEALED   AES-256-GCM under a random nonce; bound to the column and to what stands before it, so that a value
+         that was moved to another column, or another value's index, does not open
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import os
+import secrets
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from aed.errors import InvalidInput, KeysUnusable
+
+FORM: Final = "1"
+KEY_BYTES: Final = 32
+BEGINS: Final = "aedkey-"
+"""What every key begins with, so that one in the wrong place is noticed."""
+MOST_KEYS: Final = 3
+"""The one that is written with, and those that it follows."""
+ID_LENGTH: Final = 8
+INDEX_LENGTH: Final = 22
+FOUND_BY: Final = len(FORM) + 1 + ID_LENGTH + 1 + INDEX_LENGTH
+"""So many characters of a sealed value tell it from others: form, key and index."""
+_NONCE_BYTES: Final = 12
+_INDEX_BYTES: Final = 16
+_BETWEEN_DIGITS: Final = str.maketrans("", "", " ()/.-\t")
+
+
+class Kind(StrEnum):
+    """What a sealed value is, which decides when two of them are the same."""
+
+    PHONE = "phone"
+    EMAIL = "email"
+    IDENTITY = "identity"
+    """The number of an identity card or passport."""
+
+
+def as_compared(value: str, kind: Kind) -> str:
+    """The value without what people write between its digits; letters of one case; half-width."""
+    if not value.isascii():
+        value = unicodedata.normalize("NFKC", value)
+    if kind is Kind.EMAIL:
+        return value.strip().lower()
+    return value.translate(_BETWEEN_DIGITS).upper()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Key:
+    """One key, and what is made from it: its id, the sealing, the index."""
+
+    id: str
+    sealing: AESGCM
+    index: bytes
+
+    @classmethod
+    def of(cls, written: str) -> Key:
+        """Raises InvalidInput, which does not repeat it, for what is no key."""
+        given = written.strip().removeprefix(BEGINS)
+        try:
+            secret = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            secret = b""
+        if len(secret) != KEY_BYTES or not written.strip().startswith(BEGINS):
+            raise InvalidInput(
+                f"This is no key: one begins with {BEGINS} and has {KEY_BYTES} bytes in base64. "
+                "`aed keys new` makes one.",
+                field="AED_ENCRYPTION_KEYS",
+            )
+        named = base64.b32encode(_derived(secret, "id", 5)).decode().lower()
+        return cls(named, AESGCM(_derived(secret, "sealing", 32)), _derived(secret, "index", 32))
+
+    def indexed(self, value: str, kind: Kind) -> str:
+        """INDEX of a value."""
+        told = hmac.digest(self.index, f"{kind}:{as_compared(value, kind)}".encode(), "sha256")
+        return _text(told[:_INDEX_BYTES])
+
+
+def _derived(secret: bytes, purpose: str, length: int) -> bytes:
+    return HKDF(SHA256(), length, salt=None, info=f"aed {purpose}".encode()).derive(secret)
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def new_key() -> str:
+    """A new key, as it is written down."""
+    return BEGINS + _text(secrets.token_bytes(KEY_BYTES))
+
+
+def keys_of(written: Iterable[str], *, field: str) -> tuple[Key, ...]:
+    """The keys in their order. Raises InvalidInput for none, for too many, and for one that stands twice."""
+    try:
+        found = tuple(Key.of(each) for each in written if each.strip())
+    except InvalidInput as error:
+        raise InvalidInput(f"{field}: {error.detail}", field=field) from None
+    if not 1 <= len(found) <= MOST_KEYS:
+        raise InvalidInput(f"{field}: must hold 1 to {MOST_KEYS} keys; it holds {len(found)}.", field=field)
+    if len({key.id for key in found}) != len(found):
+        raise InvalidInput(f"{field}: one key stands there twice.", field=field)
+    return found
+
+
+class KeyRing:
+    """The keys of a process: the first seals, all open.
+
+    `keys` is asked each time, so that a ring on a file follows it; `source` is where they stand, for people.
+    """
+
+    def __init__(self, keys: Callable[[], tuple[Key, ...]], *, source: str) -> None:
+        self._keys = keys
+        self.source = source
+
+    def __repr__(self) -> str:
+        return f"<KeyRing of {self.source}>"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The first one is that of the key that seals."""
+        return tuple(key.id for key in self._keys())
+
+    def seal(self, value: str, *, place: str, kind: Kind | None = None) -> str:
+        """The sealed value for the column `place`; with a kind, one that is found by its index."""
+        key = self._keys()[0]
+        header = f"{FORM}:{key.id}:{key.indexed(value, kind) if kind is not None else ''}:"
+        nonce = os.urandom(_NONCE_BYTES)
+        return header + _text(
+            nonce + key.sealing.encrypt(nonce, value.encode(), f"{place}|{header}".encode())
+        )
+
+    def open(self, sealed: str, *, place: str) -> str:
+        """What was sealed. Raises KeysUnusable where the key is missing, or it was not sealed for there."""
+        key_id = id_of(sealed)
+        if key_id is None:
+            return sealed  # written by the release before, and not sealed yet
+        key = next((each for each in self._keys() if each.id == key_id), None)
+        if key is None:
+            raise KeysUnusable(
+                f"{place} is sealed with the key {key_id}, which {self.source} does not hold "
+                f"(it holds {', '.join(self.ids)}). Put that key there again, after the first one."
+            )
+        header, _, told = sealed.rpartition(":")
+        header += ":"
+        try:
+            raw = base64.urlsafe_b64decode(told + "=" * (-len(told) % 4))
+            opened = key.sealing.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], f"{place}|{header}".encode())
+        except (InvalidTag, ValueError):
+            raise KeysUnusable(
+                f"A value in {place} was changed after it was sealed, or was sealed for another place. "
+                "Take it from a backup."
+            ) from None
+        return opened.decode()
+
+    def found_by(self, value: str, *, kind: Kind) -> tuple[str, ...]:
+        """How sealed values that are equal to it begin, under each key; the writing one's first."""
+        return tuple(f"{FORM}:{key.id}:{key.indexed(value, kind)}" for key in self._keys())
+
+    def hidden(self, purpose: str, value: str) -> tuple[str, ...]:
+        """A keyed hash of a value that is kept nowhere, under each key; the writing one's first."""
+        return tuple(
+            hmac.digest(key.index, f"{purpose}|{value}".encode(), "sha256").hex() for key in self._keys()
+        )
+
+
+def id_of(stored: str) -> str | None:
+    """The id of the key that a stored value is sealed with; None: it is not sealed."""
+    if stored.startswith(f"{FORM}:") and stored[len(FORM) + 1 + ID_LENGTH : len(FORM) + 2 + ID_LENGTH] == ":":
+        return stored[len(FORM) + 1 : len(FORM) + 1 + ID_LENGTH]
+    return None

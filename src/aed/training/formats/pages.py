@@ -1,0 +1,167 @@
+"""The pages that a phone or the trainer's screen shows: one file each, nothing fetched from anywhere else.
+
+Whatever a person gave is escaped; scripts and styles run by a nonce, so that nothing else would.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import date
+from html import escape
+from typing import Final
+
+_STYLE: Final = """
+body{font-family:system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;margin:0;
+ background:#f4f4f2;color:#1c1c1c;display:flex;min-height:100vh;align-items:center;justify-content:center}
+main{background:#fff;border-radius:14px;padding:1.6rem 1.8rem;margin:1rem;max-width:30rem;width:100%;
+ box-shadow:0 1px 6px #0002;text-align:center}
+h1{font-size:1.5rem;margin:.2rem 0 .6rem}p{margin:.5rem 0}.en{color:#555;font-size:.9rem}
+.mark{font-size:2rem;font-weight:700;border-radius:10px;padding:.6rem}.yes{background:#e2f3e4;color:#14602a}
+.no{background:#fbe3e1;color:#8f1b12}
+dl{display:grid;grid-template-columns:auto 1fr;gap:.4rem 1rem;text-align:left}
+dt{color:#555}dd{margin:0;font-weight:600;overflow-wrap:anywhere}
+button,input{font:inherit;padding:.7rem 1rem;border-radius:8px;border:1px solid #999;width:100%;
+ box-sizing:border-box;margin:.3rem 0}button{background:#a8201a;color:#fff;border:0}[hidden]{display:none}
+#code svg{width:min(70vh,100%);height:auto}.wide{max-width:44rem}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, and the policy under which a browser shows it."""
+
+    html: str
+    policy: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {
+            "Content-Security-Policy": self.policy,
+            "Cache-Control": "no-store",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "Vary": "Accept",
+        }
+
+
+def _page(title: str, body: str, *, script: str = "", wide: bool = False) -> Page:
+    nonce = secrets.token_urlsafe(16)
+    policy = f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'"
+    policy += "; frame-ancestors 'none'"
+    run = ""
+    if script:
+        policy += f"; script-src 'nonce-{nonce}'; connect-src 'self'"
+        run = f'<script nonce="{nonce}">{script}</script>'
+    html = (
+        '<!doctype html><html lang="zh-CN"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<title>{escape(title)}</title><style nonce="{nonce}">{_STYLE}</style>'
+        f"<main{' class=wide' if wide else ''}>{body}</main>{run}</html>"
+    )
+    return Page(html, policy)
+
+
+def certificate_page(*, is_valid: bool, holder: str | None, valid_until: date | None) -> Page:
+    """Valid or not valid; whose it is, masked, and until when, unless nothing is known of it."""
+    mark = '<p class="mark yes">有效 Valid</p>' if is_valid else '<p class="mark no">无效 Not valid</p>'
+    rest = (
+        "<p>此码不是本网络签发的证书，或已被改动。</p>"
+        '<p class="en">This code is of no certificate of this network, or was altered.</p>'
+    )
+    if holder is not None and valid_until is not None:
+        rest = (
+            f"<dl><dt>持证人 Holder</dt><dd>{escape(holder)}</dd>"
+            f"<dt>有效期至 Valid until</dt><dd>{valid_until.isoformat()}</dd></dl>"
+        )
+    return _page("证书查验 Certificate check", f"<h1>证书查验<br>Certificate check</h1>{mark}{rest}")
+
+
+def presence_page(*, course_zh: str, course_en: str, when: str, path: str) -> Page:
+    """What a phone shows that scanned the code: who is signed in confirms with one touch; others sign in."""
+    body = f"""
+<h1>培训签到<br>Attendance</h1>
+<p><b>{escape(course_zh)}</b><br><span class="en">{escape(course_en)}</span></p><p>{escape(when)}</p>
+<button id="here" hidden>我已到场 I am here</button>
+<form id="first" hidden>
+<p>请先登录，然后重新扫描屏幕上的二维码。</p>
+<p class="en">Sign in first, then scan the code on the screen again.</p>
+<input id="phone" type="tel" autocomplete="tel" placeholder="手机号 Telephone" required>
+<button id="ask" type="button">获取验证码 Send me a code</button>
+<input id="given" inputmode="numeric" autocomplete="one-time-code" placeholder="验证码 Code" required>
+<button>登录 Sign in</button></form>
+<p id="said" role="status"></p>"""
+    return _page("培训签到 Attendance", body, script=_PRESENCE.replace("PATH", _as_script(path)))
+
+
+_PRESENCE: Final = """
+const path = PATH, said = document.getElementById("said"), here = document.getElementById("here");
+const first = document.getElementById("first"), phone = document.getElementById("phone");
+const root = path.slice(0, path.indexOf("/v1/") + 4);
+async function ask(method, where, body, more) {
+  const answer = await fetch(where, {method, credentials: "same-origin",
+    headers: {"Content-Type": "application/json", "Accept": "application/json", ...more},
+    body: body === undefined ? undefined : JSON.stringify(body)});
+  const text = await answer.text(), told = text ? JSON.parse(text) : {};
+  if (!answer.ok) throw new Error(told.detail || answer.statusText);
+  return told;
+}
+const tell = error => { said.textContent = error.message; };
+let csrf = "";
+ask("GET", root + "me").then(me => {
+  csrf = me.csrf_token || ""; here.hidden = !csrf; first.hidden = !!csrf;
+}).catch(() => { first.hidden = false; });
+here.onclick = () => { here.disabled = true;
+  ask("POST", path, undefined, {"X-CSRF-Token": csrf})
+    .then(told => { here.hidden = true; said.className = "mark yes";
+      said.textContent = told.said_zh + " " + told.said_en; })
+    .catch(error => { here.disabled = false; tell(error); }); };
+document.getElementById("ask").onclick = () =>
+  ask("POST", root + "sign-in/code", {phone: phone.value})
+    .then(() => { said.textContent = "验证码已发送。The code is on its way."; }).catch(tell);
+first.onsubmit = event => { event.preventDefault();
+  ask("POST", root + "sign-in", {phone: phone.value, code: document.getElementById("given").value})
+    .then(() => { first.hidden = true;
+      said.textContent = "已登录，请重新扫描屏幕上的二维码。Signed in: scan the code on the screen again."; })
+    .catch(tell); };
+"""
+
+
+def screen_page(*, course_zh: str, course_en: str, when: str, path: str, every_seconds: int) -> Page:
+    """The trainer's screen: the code, which changes every few seconds, and how many are there."""
+    body = f"""
+<h1>{escape(course_zh)}</h1><p class="en">{escape(course_en)}</p><p>{escape(when)}</p>
+<div id="code" aria-label="QR"></div>
+<p>请用手机扫码签到 <span class="en">Scan with your phone to sign in</span></p>
+<p class="mark yes">已签到 Here: <span id="here">–</span> / <span id="places">–</span></p><p id="said"></p>"""
+    script = _SCREEN.replace("PATH", _as_script(path)).replace("EVERY", str(every_seconds * 1000))
+    return _page("签到码 Attendance code", body, script=script, wide=True)
+
+
+_SCREEN: Final = """
+const code = document.getElementById("code"), said = document.getElementById("said");
+async function next() {
+  try {
+    const answer = await fetch(PATH, {credentials: "same-origin", headers: {"Accept": "application/json"}});
+    const told = await answer.json();
+    if (!answer.ok) throw new Error(told.detail);
+    const drawn = new DOMParser().parseFromString(told.svg, "image/svg+xml").documentElement;
+    code.replaceChildren(document.importNode(drawn, true));
+    document.getElementById("here").textContent = told.attended;
+    document.getElementById("places").textContent = told.enrolled;
+    said.textContent = "";
+  } catch (error) { code.replaceChildren(); said.textContent = error.message; }
+}
+next(); setInterval(next, EVERY);
+"""
+
+
+def refusal_page(title: str, detail: str) -> Page:
+    """What is wrong with a code, in a sentence."""
+    return _page(title, f'<h1>{escape(title)}</h1><p class="mark no">{escape(detail)}</p>')
+
+
+def _as_script(text: str) -> str:
+    """A text inside a script: no end of the element can stand in it."""
+    return json.dumps(text).replace("<", "\\u003c")

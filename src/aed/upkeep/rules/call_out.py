@@ -1,0 +1,71 @@
+"""A device that was sent for is asked after: is it back, and was it used?"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from aed.settings import Returns
+from aed.upkeep.rules.quarantine import Reason
+
+
+class Outcome(StrEnum):
+    """What became of a device that somebody was sent for."""
+
+    RETURNED = "returned"
+    """It is back in its place, and was not used."""
+    USED = "used"
+    NOT_RETURNED = "not_returned"
+    """It is not back."""
+    NOT_FETCHED = "not_fetched"
+    """It could not be had."""
+    NOT_NEEDED = "not_needed"
+    """Nobody took it."""
+    CHECKED = "checked"
+    """A check tells how it is."""
+    SILENT = "silent"
+    """Nobody has answered."""
+
+
+ANSWERS: Final = (
+    Outcome.RETURNED,
+    Outcome.USED,
+    Outcome.NOT_RETURNED,
+    Outcome.NOT_FETCHED,
+    Outcome.NOT_NEEDED,
+)
+"""What somebody may answer; the others are found."""
+WORDS: Final = {
+    Outcome.RETURNED: ("back, not used", "已归还，未使用"),
+    Outcome.USED: ("used", "已使用"),
+    Outcome.NOT_RETURNED: ("not back", "尚未归还"),
+    Outcome.NOT_FETCHED: ("could not be had", "未能取到"),
+    Outcome.NOT_NEEDED: ("nobody took it", "未取用"),
+    Outcome.CHECKED: ("checked since", "已巡检"),
+    Outcome.SILENT: ("nobody answered", "无人答复"),
+}
+
+
+def follows_from_outcome(outcome: Outcome) -> Reason | None:
+    """Why the device is not offered any longer. One that could not be had counts as a failed fetch."""
+    return {
+        Outcome.USED: Reason.USED,
+        Outcome.NOT_RETURNED: Reason.NOT_RETURNED,
+        Outcome.SILENT: Reason.NOT_RETURNED,
+    }.get(outcome)
+
+
+def first_asked_at(sent_at: datetime, numbers: Returns) -> datetime:
+    return sent_at + timedelta(minutes=min(numbers.ask_after_minutes, numbers.quarantine_after_minutes))
+
+
+def is_given_up(sent_at: datetime, now: datetime, numbers: Returns) -> bool:
+    """Silence has lasted too long: where the device is nobody knows."""
+    return now >= sent_at + timedelta(minutes=numbers.quarantine_after_minutes)
+
+
+def next_asked_at(sent_at: datetime, now: datetime, numbers: Returns) -> datetime:
+    """When it is asked again, or given up if that comes first."""
+    again = now + timedelta(minutes=numbers.ask_again_minutes)
+    return min(again, sent_at + timedelta(minutes=numbers.quarantine_after_minutes))

@@ -1,0 +1,129 @@
+"""Somebody of whom something stands in every table that can hold it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.actions import accounts
+from aed.accounts.actions.sign_in import account_keys
+from aed.accounts.actions.tokens import key_hash
+from aed.accounts.models import Person, RoleGrant, SignIn, SignInCode, SignInTries
+from aed.accounts.rules import Viewer
+from aed.accounts.rules.message import Message
+from aed.accounts.rules.person import Channel, Language
+from aed.accounts.rules.roles import HeldRole
+from aed.accounts.schemas.people import PersonAmend
+from aed.interchange.models import Review, SourceRecord
+from aed.interchange.rules.review import ReviewKind
+from aed.notifications import actions as outbox
+from aed.registry.models import Device
+from aed.responders.models import Certificate
+from aed.sealing import ring_of
+from aed.training.actions import results
+from aed.training.rules.enrolment import AttendanceState, MarkedBy
+from tests import make
+from tests.make import ADMINISTRATOR, NOW
+
+NAME: Final = "欧阳娜 Ouyangnana"
+OLD_NAME: Final = "Ouyangbefore"
+PHONE: Final = "+8613900139123"
+OLD_PHONE: Final = "+8613900139124"
+NOTE: Final = "Her left arm hurts"
+TELLING: Final = ("欧阳娜", "Ouyangnana", OLD_NAME, "13900139123", "13900139124", NOTE)
+"""What tells who it was."""
+
+
+def somebody(session: Session) -> Person:
+    """She has an account, was renamed and renumbered, offers to help, keeps a device, learnt, passed, taught,
+    waits for a course, decided a question, stands in lists as a keeper, got messages, is signed in."""
+    person = make.person(session, name=OLD_NAME, phone=OLD_PHONE, password="four words are enough")
+    accounts.amend_person(
+        session,
+        ADMINISTRATOR,
+        person.id,
+        PersonAmend(name=NAME, phone=PHONE, language=Language.EN),
+        version=person.version,
+        country="CN",
+        at=NOW,
+    )
+    estate = make.estate(session)
+    make.role(session, person, HeldRole.ESTATE_MANAGER, estate=estate)
+    make.offer(session, person)
+    kept = make.device(session, of=estate, keeper={"name": NAME, "phone": PHONE})
+    _told_by_lists(session, kept)
+    held = make.training(session, trainer={"name": NAME, "phone": PHONE})
+    learnt = make.enrolment(session, held, NAME, phone=PHONE, language="en")
+    assert learnt.person_id == person.id == kept.keeper_id == held.trainer_id
+    for result in (
+        results.Result(learnt.id, attendance=AttendanceState.ATTENDED),
+        results.Result(learnt.id, passed=True, note=NOTE),
+    ):
+        training = results.open_for_results(session, ADMINISTRATOR, held.id, at=held.ends_at)
+        results.put_results(session, ADMINISTRATOR, training, [result], how=MarkedBy.HAND, at=held.ends_at)
+    to_come = make.training(session, starts_at=NOW + timedelta(days=60), capacity=1, minimum=1)
+    make.enrolment(session, to_come, NAME, phone=PHONE)
+    for texts in (("Come, Ouyangnana", "来"), ("Your code is 123456", "码")):
+        message = Message(person.id, Channel.SMS, PHONE, Language.EN, *texts)
+        outbox.put(session, message, NOW)
+    session.add(
+        SignIn(person_id=person.id, key_hash=key_hash("k"), created_at=NOW, expires_at=NOW.replace(year=2099))
+    )
+    key = account_keys(ring_of(session.get_bind().dialect), PHONE)[0]
+    session.add(SignInCode(account_key=key, code_hash="h", expires_at=NOW, tries=0))
+    session.add(SignInTries(what=f"code:account:3600:{key}", since=NOW, count=1))
+    session.add(SignInTries(what="code:account:3600:another", since=NOW, count=1))
+    made = make.role(session, make.person(session), HeldRole.RESIDENT, estate=estate)
+    made.granted_by = f"person:{person.id}"
+    session.flush()
+    return person
+
+
+def _told_by_lists(session: Session, kept: Device) -> None:
+    for number, (name, phone) in enumerate(
+        [(NAME, "139 0013 9123"), (NAME, None), (NAME, "+86 10 0000 0000"), ("Somebody Else", PHONE)], 1
+    ):
+        fields = {"place_en": "Lobby", "keeper_name": name} | ({"keeper_phone": phone} if phone else {})
+        session.add(
+            SourceRecord(
+                source="town",
+                source_id=str(number),
+                device_id=kept.id,
+                fields=fields,
+                digest=f"{number:064}",
+                first_seen_at=NOW,
+                changed_at=NOW,
+            )
+        )
+    session.add(
+        Review(
+            kind=ReviewKind.DUPLICATE,
+            source="town",
+            source_id="1",
+            device_id=kept.id,
+            attribute="",
+            evidence={
+                "record": {"keeper_name": NAME, "keeper_phone": PHONE, "place_en": "Lobby"},
+                "signs": [],
+            },
+            opened_at=NOW,
+        )
+    )
+    session.flush()
+
+
+def oneself(person: Person) -> Viewer:
+    return Viewer(
+        name=f"person:{person.id}", person_id=person.id, role=make.Role.MEMBER, scopes=frozenset(make.Scope)
+    )
+
+
+def certificate_of(session: Session) -> Certificate:
+    return session.scalars(select(Certificate)).one()
+
+
+def grants_of(session: Session, person: Person) -> list[RoleGrant]:
+    return list(session.scalars(select(RoleGrant).where(RoleGrant.person_id == person.id)))

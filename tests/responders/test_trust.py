@@ -1,0 +1,201 @@
+"""How far a certificate is believed decides, region by region, who is called."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from aed.accounts import actions as accounts
+from aed.accounts.models import Region
+from aed.accounts.rules import Viewer
+from aed.accounts.rules.trust import ORDER, is_enough
+from aed.accounts.schemas import RegionIn
+from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
+from aed.responders.models import Certificate, Responder
+from aed.responders.rules import CertificateKind, PlaceKind, Trust
+from aed.settings import Settings
+from tests import make
+from tests.incidents.asking import ask
+from tests.make import ADMINISTRATOR, PATIENT
+
+
+def called(session: Session, settings: Settings, code: str = "CN-33", **given: Any) -> list[int]:
+    """Whom the region's dispatcher is told of."""
+    region = make.region(session, code)
+    ids = session.scalars(select(Region.id)).all()
+    viewer = Viewer(role=make.dispatcher(region).role, name="dispatcher", region_ids=tuple(ids))
+    answer = ask(session, settings, viewer, **given)
+    assert answer.responders is not None
+    return sorted(person.responder_id for person in answer.responders)
+
+
+def needs(session: Session, code: str, trust: Trust | None, **given: Any) -> None:
+    fields = {
+        "code": code,
+        "name_en": code,
+        "name_zh": code,
+        "country": "CN",
+        "time_zone": "Asia/Shanghai",
+        "emergency_number": "120",
+        "trust_needed": trust,
+    }
+    accounts.put_region(session, RegionIn.model_validate(fields | given))
+
+
+def certificate_of(session: Session, responder_id: int) -> Certificate:
+    return session.scalars(select(Certificate).where(Certificate.responder_id == responder_id)).one()
+
+
+def test_only_verified_certificates_are_called_where_nobody_says_otherwise(
+    session: Session, settings: Settings
+) -> None:
+    verified, *_others = (make.responder(session, trust=trust) for trust in reversed(ORDER))
+
+    assert called(session, settings) == [verified]
+
+
+@pytest.mark.parametrize("needed", ORDER)
+def test_a_region_says_how_far_is_far_enough(session: Session, settings: Settings, needed: Trust) -> None:
+    by_trust = {trust: make.responder(session, trust=trust) for trust in ORDER}
+    needs(session, "CN-33", needed)
+
+    assert called(session, settings) == sorted(by_trust[trust] for trust in ORDER if is_enough(trust, needed))
+
+
+def test_what_a_region_above_says_holds_below_unless_one_says_otherwise(
+    session: Session, settings: Settings
+) -> None:
+    needs(session, "CN", Trust.SELF_DECLARED)
+    needs(session, "CN-33", None, parent="CN")
+    needs(session, "CN-3301", Trust.VERIFIED, parent="CN-33")
+    needs(session, "CN-330106", None, parent="CN-3301")
+    in_the_province = make.responder(session, in_region="CN-33", trust=Trust.SELF_DECLARED)
+    make.responder(session, in_region="CN-330106", trust=Trust.DOCUMENTED)
+
+    assert called(session, settings) == [in_the_province]
+
+    needs(session, "CN-3301", None)  # and now the city says nothing of its own
+    assert len(called(session, settings)) == 2
+    needs(session, "CN", Trust.DOCUMENTED)
+    assert len(called(session, settings)) == 1
+    needs(session, "CN-330106", None, parent=None)  # out of the tree: the start value
+    assert called(session, settings) == []
+
+
+def test_what_is_in_force_is_always_what_the_tree_says(session: Session) -> None:
+    """The stored column against climbing the tree, after many changes."""
+    codes = [f"R-{number}" for number in range(12)]
+    for number, code in enumerate(codes):
+        parent = codes[(number - 1) // 2] if number else None
+        needs(session, code, ORDER[number % 3] if number % 4 == 1 else None, parent=parent)
+    for code, trust in (
+        ("R-0", Trust.DOCUMENTED),
+        ("R-2", Trust.SELF_DECLARED),
+        ("R-1", None),
+        ("R-0", None),
+    ):
+        needs(session, code, trust)
+        session.expire_all()
+        regions = {each.id: each for each in session.scalars(select(Region))}
+        for region in regions.values():
+            above: Region | None = region
+            while above is not None and above.trust_needed is None:
+                above = regions.get(above.parent_id or 0)
+            expected = Trust.VERIFIED if above is None else above.trust_needed
+            assert region.trust_in_force is expected, region.code
+
+
+def test_an_expired_certificate_is_not_called_from_midnight_where_the_estate_is(
+    session: Session, settings: Settings
+) -> None:
+    """The estate lies in a region of Shanghai's time and keeps Urumqi's, two hours later."""
+    western = make.estate(session, time_zone="Asia/Urumqi")
+    eastern = make.estate(session)
+    there = make.responder(session, estate_id=western.id, valid_until=date(2026, 9, 22))
+    here = make.responder(session, estate_id=eastern.id, valid_until=date(2026, 9, 22))
+
+    def at(hour: int, minute: int) -> list[int]:
+        return called(session, settings, at=datetime(2026, 9, 22, hour, minute, tzinfo=UTC))
+
+    assert at(15, 59) == [there, here]
+    assert at(16, 0) == [there], "midnight in Shanghai, 22:00 in Urumqi"
+    assert at(17, 59) == [there]
+    assert at(18, 0) == []
+
+
+def test_a_longer_valid_certificate_that_is_not_believed_counts_for_nothing(
+    session: Session, settings: Settings
+) -> None:
+    responder_id = make.responder(session, valid_until=date(2026, 9, 30))
+    session.add(
+        Certificate(
+            responder_id=responder_id,
+            kind=CertificateKind.PROFESSIONAL,
+            issuer="Myself",
+            number="1",
+            valid_until=date(2099, 1, 1),
+            trust=Trust.SELF_DECLARED,
+        )
+    )
+    session.flush()
+
+    assert called(session, settings) == [responder_id]
+    assert called(session, settings, at=datetime(2026, 10, 1, 2, tzinfo=UTC)) == []
+
+
+def again(session: Session, responder_id: int, trust: Trust | None, until: date) -> bool | None:
+    """The list tells of the person again."""
+    known = session.get_one(Responder, responder_id)
+    certificate = certificate_of(session, responder_id)
+    given = ResponderGiven(
+        source=known.source,
+        source_id=known.source_id,
+        name="Lin Yi",
+        phone="+86 100 0000 9999",
+        language="zh",
+        region_id=known.region_id,
+        estate_id=None,
+        availability="24/7",
+        paused_until=None,
+        certificate=CertificateGiven(
+            certificate.kind, certificate.issuer, certificate.number, None, until, trust
+        ),
+        places=(PlaceGiven(PlaceKind.HOME, PATIENT, 0, "24/7"),),
+    )
+    return put_responder(session, ADMINISTRATOR, given)
+
+
+def test_a_list_that_claims_less_changes_nothing_of_what_the_issuer_confirmed(session: Session) -> None:
+    responder_id = make.responder(session, valid_until=date(2028, 1, 1))
+
+    again(session, responder_id, Trust.DOCUMENTED, date(2099, 1, 1))
+
+    kept = certificate_of(session, responder_id)
+    assert (kept.trust, kept.valid_until) == (Trust.VERIFIED, date(2028, 1, 1))
+
+    again(session, responder_id, Trust.VERIFIED, date(2029, 1, 1))
+    assert certificate_of(session, responder_id).valid_until == date(2029, 1, 1)
+
+
+def test_a_list_that_says_nothing_is_believed_as_its_issuer_is(session: Session) -> None:
+    make.issuer(session, "rc", also_called=["Test issuer"], trust_in_lists="self_declared")
+    unknown = make.responder(session, trust=None, issuer="Nobody knows")
+    known = make.responder(session, trust=None, issuer="ＴＥＳＴ  issuer")
+
+    assert certificate_of(session, unknown).trust is Trust.DOCUMENTED
+    assert certificate_of(session, unknown).issuer_id is None
+    assert certificate_of(session, known).trust is Trust.SELF_DECLARED
+    assert certificate_of(session, known).issuer_id is not None
+
+
+def test_a_revoked_certificate_is_not_called_however_it_is_believed(
+    session: Session, settings: Settings
+) -> None:
+    responder_id = make.responder(session)
+    session.execute(update(Certificate).values(revoked_at=make.NOW, revoked_why="Lost"))
+
+    assert responder_id not in called(session, settings)

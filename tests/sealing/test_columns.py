@@ -1,0 +1,167 @@
+"""What lies in the database, and that numbers are found by an index though nobody can read them there."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import inspect, select, text
+from sqlalchemy.orm import Session
+
+from aed.accounts import queries
+from aed.accounts.actions import accounts, known_people
+from aed.accounts.models import Account, Person
+from aed.accounts.rules.message import Message
+from aed.accounts.rules.person import Channel, Language
+from aed.bulk import insert_many
+from aed.db import Database
+from aed.interchange.models import SourceRecord
+from aed.notifications import actions as outbox
+from aed.notifications.models import Outgoing
+from aed.rotation import sealed_columns
+from aed.sealing import Sealed, SealedFields, keep_ring
+from tests import make
+from tests.make import ADMINISTRATOR, NOW
+from tests.sealing.test_ring import new_key, ring
+
+DIGITS = "13800138"
+
+
+def everything(session: Session) -> str:
+    """Every value of every table, as it lies there."""
+    connection = session.connection()
+    names = [name for name in inspect(connection).get_table_names() if not name.startswith("spatial_ref")]
+    quoted = connection.dialect.identifier_preparer.quote
+    return "".join(
+        str(row)
+        for name in names
+        for row in connection.exec_driver_sql(f"SELECT * FROM {quoted(name)}")  # noqa: S608 - its own names
+    )
+
+
+def test_no_number_lies_in_the_database_wherever_one_is_kept(session: Session) -> None:
+    person = make.person(session, phone="138 0013 8000")
+    known_people.person(session, name="of a list", phone="+86 138-0013-8001")
+    insert_many(session, Person, [{"name": "many", "phone": "13800138002", "language": "zh"}])
+    accounts.open_accounts(session, ADMINISTRATOR, country="CN", at=NOW)
+    message = Message(person.id, Channel.SMS, "+8613800138000", Language.ZH, "text", "文")
+    outbox.put(session, message, NOW)
+    fields = {
+        "keeper_name": "Wu",
+        "keeper_phone": "+86 138 0013 8003",
+        "nested": [{"keeper_phone": "13800138"}],
+    }
+    kept = {"source": "s", "fields": fields, "digest": "0" * 64, "first_seen_at": NOW, "changed_at": NOW}
+    insert_many(session, SourceRecord, [{**kept, "source_id": "1", "device_id": None}])
+    session.add(SourceRecord(**kept, source_id="2"))
+    asked = make.review(session, of=make.device(session))
+    asked.evidence = {"record": fields, "signs": []}
+    session.flush()
+    session.expire_all()
+
+    stored = everything(session).translate(str.maketrans("", "", " -"))
+
+    assert DIGITS not in stored
+    assert "Wu" in stored, "it was looked at"
+    assert sorted(each.phone or "" for each in session.scalars(select(Person))) == [
+        "+86 138-0013-8001",
+        "+8613800138000",
+        "13800138002",
+    ]
+    assert [record.fields for record in session.scalars(select(SourceRecord))][:2] == [fields, fields]
+    assert asked.evidence["record"] == fields
+    assert session.scalars(select(Outgoing.recipient)).one() == "+8613800138000"
+
+
+def test_each_column_is_sealed_for_itself() -> None:
+    columns = sealed_columns()
+    assert len(columns) >= 5
+    for column in columns:
+        assert isinstance(column.type, Sealed | SealedFields)
+        assert column.type.place == f"{column.table.name}.{column.name}"
+
+
+def test_no_column_that_is_called_like_a_number_is_left_open() -> None:
+    """A table that comes to keep one is to seal it."""
+    of_a_house = {"estates.guard_phone", "regions.emergency_number", "certificates.number"}
+    like = ("phone", "recipient", "email", "mail", "identity", "id_number", "id_card", "mobile", "address")
+    for table in Person.metadata.tables.values():
+        for column in table.columns:
+            name = f"{table.name}.{column.name}"
+            if any(word in column.name for word in like) and name not in of_a_house:
+                assert isinstance(column.type, Sealed), f"{name}: seal it (aed.sealing), or say why not"
+
+
+def test_a_number_is_found_however_it_is_written_and_whichever_key_sealed_it(
+    session: Session, database: Database
+) -> None:
+    old, new = new_key(), new_key()
+    keep_ring(database.engine.dialect, ring(old))
+    first = make.person(session, phone="138 0013 8000")
+    keep_ring(database.engine.dialect, ring(new, old))
+    second = make.person(session, phone="138 0013 8001")
+    session.flush()
+    session.expire_all()
+
+    for person, phone in ((first, "+8613800138000"), (second, "+8613800138001")):
+        found = queries.account_by_phone(session, phone)
+        assert found is not None
+        assert found[1].id == person.id
+        assert (
+            known_people.person(session, name=person.name, phone=f"{phone[:3]} {phone[3:]}").id == person.id
+        )
+        assert known_people.people(session, [(person.name, phone)])[person.name, phone].id == person.id
+    assert queries.account_by_phone(session, "+8613800138002") is None
+
+
+def test_one_number_is_one_account_while_the_keys_are_being_changed(
+    session: Session, database: Database
+) -> None:
+    old, new = new_key(), new_key()
+    keep_ring(database.engine.dialect, ring(old))
+    make.person(session, phone="138 0013 8000")
+    keep_ring(database.engine.dialect, ring(new, old))
+
+    with pytest.raises(accounts.Conflict, match="already"):
+        make.person(session, phone="+86 138 0013 8000")
+
+
+def test_a_list_that_writes_a_number_otherwise_means_the_same_person(session: Session) -> None:
+    wanted = [
+        ("Wu", "13800138000"),
+        ("Wu", "138-0013-8000"),
+        ("Wu", "138 0013 8000"),
+        ("Wu", None),
+        ("Li", None),
+    ]
+    found = known_people.people(session, wanted)
+
+    assert len({person.id for person in found.values()}) == 3
+    assert found["Wu", "13800138000"].phone == "13800138000", "as it was written first"
+    assert known_people.people(session, wanted) == found
+
+
+def test_a_sealed_column_cannot_be_asked_what_it_cannot_answer() -> None:
+    with pytest.raises(TypeError, match="index alone"):
+        _ = Outgoing.recipient == "+8613800138000"
+    with pytest.raises(TypeError, match="no order"):
+        Person.phone.desc()
+
+
+def test_a_number_is_looked_up_by_its_index_on_both_databases(session: Session) -> None:
+    connection = session.connection()
+    asked = select(Account.person_id).where(Account.phone == "+8613800138000")
+
+    compiled = asked.compile(connection)
+    prefix = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+    parameters = {
+        name: process(value)
+        if (process := compiled.binds[name].type.bind_processor(connection.dialect))
+        else value
+        for name, value in compiled.construct_params().items()
+    }
+    statement = str(compiled).replace("%%", "%") if connection.dialect.name == "sqlite" else str(compiled)
+    given = tuple(parameters[name] for name in compiled.positiontup or ()) or parameters
+    said = [str(row) for row in connection.exec_driver_sql(prefix + statement, given)]
+
+    assert "uq_accounts_phone" in "".join(said), said

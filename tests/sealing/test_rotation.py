@@ -1,0 +1,238 @@
+"""Changing keys while others read; and what is said where one is missing."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from pathlib import Path
+
+import httpx2
+import pytest
+from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session
+
+from aed import rotation
+from aed.accounts import queries
+from aed.accounts.models import Person
+from aed.db import Database, open_database, reads, transaction
+from aed.errors import KeysUnusable
+from aed.interchange.models import SourceRecord
+from aed.sealing import keep_ring
+from aed.sealing.ring import Key
+from aed.settings import Settings
+from tests import make
+from tests.commands import KEY, aed, serving
+from tests.make import NOW
+from tests.sealing.test_ring import new_key
+
+FIELDS = {"keeper_name": "Wu", "keeper_phone": "+86 138 0013 8003"}
+
+
+def with_keys(settings: Settings, *keys: str) -> Database:
+    return open_database(settings.model_validate(settings.model_dump() | {"encryption_keys": ",".join(keys)}))
+
+
+def some(session: Session, count: int) -> None:
+    """So many people with accounts, and what a list says of a keeper."""
+    for number in range(count):
+        make.person(session, phone=f"+86 138 0013 {8000 + number}")
+    session.add(
+        SourceRecord(
+            source="s", source_id="1", fields=FIELDS, digest="0" * 64, first_seen_at=NOW, changed_at=NOW
+        )
+    )
+    session.commit()
+
+
+def test_keys_are_changed_while_others_sign_in_and_read(session: Session, settings: Settings) -> None:
+    some(session, 60)
+    new = new_key()
+    database = with_keys(settings, new, KEY)
+    before = with_keys(settings, KEY, new)  # a process that was not restarted since: it opens both
+    missed: list[str] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        number = 0
+        while not stop.is_set():
+            phone = f"+861380013{8000 + number % 60}"
+            for one in (database, before):
+                with reads(one) as reading:
+                    found = queries.account_by_phone(reading, phone)
+                    if found is None or found[0].phone != phone:
+                        missed.append(phone)
+            number += 1
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        done = rotation.rotate(database, progress=lambda _count: None)
+    finally:
+        stop.set()
+        asking.join()
+
+    assert missed == []
+    assert done.sealed == 60 * 2 + 1
+    for counts in done.standing.values():
+        assert set(counts) <= {Key.of(new).id}
+    for each in (database, before):
+        each.close()
+    alone = with_keys(settings, new)
+    with reads(alone) as reading:
+        assert queries.account_by_phone(reading, "+8613800138059") is not None
+        assert reading.scalars(select(SourceRecord.fields)).one() == FIELDS
+    alone.close()
+
+
+def test_a_rotation_that_was_broken_off_goes_on_where_it_was(
+    session: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some(session, 25)
+    monkeypatch.setattr(rotation, "BATCH", 10)
+    database = with_keys(settings, new_key(), KEY)
+
+    def break_off(looked_at: int) -> None:
+        if looked_at >= 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rotation.rotate(database, progress=break_off)
+    first = database.keys.ids[0]
+    half = {name: counts.get(first, 0) for name, counts in rotation.standing(database).items()}
+    assert sum(half.values()) == 20
+    done = rotation.rotate(database, progress=lambda _count: None)
+
+    assert done.sealed == 25 * 2 + 1 - 20
+    assert rotation.rotate(database, progress=lambda _count: None).sealed == 0
+    database.close()
+
+
+def test_what_somebody_changes_meanwhile_is_not_written_over(
+    session: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some(session, 1)
+    database = with_keys(settings, new_key(), KEY)
+    person_id = session.scalars(select(Person.id)).one()
+    session.commit()
+    with reads(database) as reading:
+        old = reading.scalar(text("SELECT phone FROM people"))
+    with transaction(database) as writing:
+        writing.execute(update(Person).where(Person.id == person_id).values(phone="+86 1"))
+
+    column = next(each for each in rotation.sealed_columns() if str(each) == "people.phone")
+    with transaction(database) as writing:
+        rotation._seal_anew(writing.connection(), column, database.keys, [(person_id, str(old))])
+
+    with reads(database) as reading:
+        assert reading.scalars(select(Person.phone)).one() == "+86 1"
+    database.close()
+
+
+def test_what_the_release_before_wrote_is_sealed_by_the_next_rotation(
+    session: Session, database: Database
+) -> None:
+    session.execute(
+        text("INSERT INTO people (name, phone, language) VALUES ('Old', '+86 138 0013 8000', 'zh')")
+    )
+    session.commit()
+    assert rotation.standing(database)["people.phone"] == {rotation.UNSEALED: 1}
+
+    assert rotation.rotate(database, progress=lambda _count: None).sealed == 1
+
+    assert session.scalar(select(Person.name).where(Person.phone == "+86 138 0013 8000")) == "Old"
+
+
+def test_a_wrong_key_is_noticed_at_the_start(session: Session, database: Database) -> None:
+    some(session, 1)
+    rotation.check_keys(database)
+    keep_ring(database.engine.dialect, database.keys)
+    stranger = with_keys(
+        Settings(database_url=database.engine.url.render_as_string(hide_password=False)), new_key()
+    )
+    with pytest.raises(KeysUnusable, match=Key.of(KEY).id):
+        rotation.check_keys(stranger)
+    stranger.close()
+
+
+# --- as whoever runs it sees it -------------------------------------------------------------------------
+
+
+def test_a_wrong_or_a_missing_key_gets_a_sentence(
+    session: Session, database_url: str, tmp_path: Path
+) -> None:
+    person = make.person(session, phone="138 0013 8000")
+    session.commit()
+    wrong = new_key()
+    for command in (("people", "show", str(person.id)), ("people", "list"), ("serve", "--port", "0")):
+        said = aed(*command, AED_DATABASE_URL=database_url, AED_ENCRYPTION_KEYS=wrong, cwd=tmp_path)
+        assert said.returncode == 1
+        assert "Traceback" not in said.stderr
+        assert Key.of(KEY).id in said.stderr
+        assert "AED_ENCRYPTION_KEYS" in said.stderr
+        assert wrong not in said.stderr + said.stdout
+    broken = aed("people", "list", AED_DATABASE_URL=database_url, AED_ENCRYPTION_KEYS="x", cwd=tmp_path)
+    assert (broken.returncode, "Traceback" in broken.stderr) == (1, False)
+    assert "aed keys new" in broken.stderr
+    if database_url.startswith("postgresql"):
+        none = aed("serve", AED_DATABASE_URL=database_url, AED_ENCRYPTION_KEYS="", cwd=tmp_path)
+        assert (none.returncode, "Traceback" in none.stderr) == (1, False)
+        assert "aed keys new" in none.stderr
+
+
+def test_one_estate_changes_its_key_while_it_serves(tmp_path: Path) -> None:
+    """No key is given: the database makes itself a key file, and the server follows it."""
+    here = {
+        "AED_DATABASE_URL": f"sqlite:///{tmp_path}/aed.sqlite",
+        "AED_ENCRYPTION_KEYS": "",
+        "cwd": tmp_path,
+    }
+
+    def run(*command: str) -> str:
+        done = aed(*command, **here)  # type: ignore[arg-type] # cwd is a path, the others are settings
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("db", "upgrade")
+    file = tmp_path / "aed.keys"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    run("people", "add", "Wang", "138 0013 8000")
+    settings = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/aed.sqlite", "AED_ENCRYPTION_KEYS": ""}
+    key = run("tokens", "create", "office", "--role", "administrator").split()
+    bearer = next(word for word in key if len(word) > 30)
+    with (
+        serving(tmp_path / "log", **settings, AED_RUN_JOBS="false") as url,
+        httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {bearer}"}) as client,
+    ):
+        assert client.get("/v1/people").json()["people"][0]["phone"] == "+8613800138000"
+        run("keys", "new", "--first")
+        assert "Sealed anew" in run("keys", "rotate")
+        assert "MISSING" not in run("keys", "show")
+        assert client.get("/v1/people").json()["people"][0]["phone"] == "+8613800138000"
+    first, _old = file.read_text().split()
+    file.write_text(first + "\n")
+    assert "+8613800138000" in run("people", "list")
+
+    file.rename(tmp_path / "elsewhere")
+    lost = aed("people", "list", **here)  # type: ignore[arg-type] # see above
+    assert lost.returncode == 1
+    assert "Put it there again" in lost.stderr
+    assert not file.exists(), "and no new one was made in its place"
+
+
+def test_a_backup_is_of_use_with_its_key_and_says_which(tmp_path: Path) -> None:
+    here = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/aed.sqlite"}
+    assert aed("db", "upgrade", **here).returncode == 0
+    assert aed("people", "add", "Wang", "138 0013 8000", **here).returncode == 0
+    assert aed("backup", "--to", str(tmp_path / "b.zip"), **here).returncode == 0
+    other = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/other.sqlite"}
+
+    restored = aed("restore", str(tmp_path / "b.zip"), **other)
+    assert restored.returncode == 0, restored.stderr
+    assert "+8613800138000" in aed("people", "list", **other).stdout
+
+    third = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/third.sqlite", "AED_ENCRYPTION_KEYS": new_key()}
+    without = aed("restore", str(tmp_path / "b.zip"), **third)
+    assert without.returncode == 1
+    assert "Traceback" not in without.stderr
+    assert Key.of(KEY).id in without.stderr
+    assert "+8613800138000" in aed("people", "list", **{**third, "AED_ENCRYPTION_KEYS": KEY}).stdout

@@ -1,0 +1,459 @@
+"""The gap table: who can be at a building in three minutes, by the hour, now and after planned sessions."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import poisson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Person
+from aed.db import Database
+from aed.geo import Position, distance_metres
+from aed.registry.models import Estate
+from aed.registry.queries import holiday_calendar
+from aed.registry.rules.hours import Opening, hours_at
+from aed.responders.models import Responder
+from aed.responders.rules import ResponderState
+from aed.settings import Settings
+from aed.training.actions import results
+from aed.training.queries import gaps as queries
+from aed.training.queries.gap_table import gap_table
+from aed.training.rules.enrolment import AttendanceState, MarkedBy
+from aed.training.rules.gaps import (
+    ASSUMED,
+    BuildingGaps,
+    EstateGaps,
+    Expectation,
+    Outcomes,
+    PlannedSession,
+    expectation,
+    expected_responders,
+    presence,
+)
+from aed.training.rules.suggestion import Around, _lifted, suggest
+from aed.training.rules.week import AWAY, HOURS, NOT_KNOWN, THERE, Week, hour_states, name_en, name_zh
+from aed.walking.basis import Basis
+from aed.walking.build import build_network
+from aed.walking.network import WalkingNetwork
+from tests import make
+from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
+from tests.statements import statements_of
+from tests.walking.grids import grid_position, street_grid
+from tests.walking.osm_files import at, write_osm
+
+MONDAY = date(2026, 9, 28)
+"""Of the week that comes after NOW, a Tuesday; no holiday before Thursday."""
+WEEK = Week(MONDAY, "Asia/Shanghai")
+METRES = 180 * 2.3
+
+
+def gaps_of(
+    session: Session, *estates: Estate, network: WalkingNetwork | None = None, target: int = 3
+) -> list[EstateGaps]:
+    asked = queries.estates_run_by(session, ADMINISTRATOR)
+    chosen = [each for each in asked if each.id in {estate.id for estate in estates}]
+    return list(gap_table(session, chosen, at=NOW, network=network, settings=Settings(), target=target))
+
+
+def hour(text: str) -> int:
+    return next(number for number in range(HOURS) if name_en(number) == text)
+
+
+# --- hours of a week ------------------------------------------------------------------------------------
+
+
+def test_the_week_is_the_one_that_comes_on_the_clocks_of_the_place() -> None:
+    assert Week.coming(NOW, "Asia/Shanghai") == WEEK
+    sunday_night = datetime(2026, 9, 27, 16, 0, tzinfo=UTC)  # Monday already in China
+    assert Week.coming(sunday_night, "Asia/Shanghai").monday == MONDAY
+    assert Week.coming(sunday_night, "Europe/Zurich").monday == MONDAY
+    assert WEEK.moment(0) == datetime(2026, 9, 27, 16, tzinfo=UTC)
+    assert [name_en(8), name_zh(8), name_en(167)] == ["Mo 08", "周一08时", "Su 23"]
+    assert [WEEK.hours_until_the_end_of(MONDAY + timedelta(days=day)) for day in (-1, 0, 6, 30)] == [
+        *(0, 24, 168, 168)
+    ]
+    assert [WEEK.hours_before(WEEK.moment(0) + timedelta(minutes=m)) for m in (-5, 0, 30, 60, 61)] == [
+        *(0, 0, 1, 1, 2)
+    ]
+
+
+def test_an_hour_counts_when_somebody_is_there_in_all_of_it() -> None:
+    states = hour_states("Mo-Fr 08:30-17:00", WEEK, None)
+
+    there = [number for number in range(24) if states[number] == THERE]
+    assert there == list(range(9, 17))
+    assert (states[5 * 24 :] == AWAY).all()
+    assert (hour_states(None, WEEK, None) == NOT_KNOWN).all()
+    assert (hour_states("24/7", WEEK, None) == THERE).all()
+    night = hour_states("Mo-Su 22:00-06:00", WEEK, None)
+    assert [night[number] for number in (0, 5, 6, 21, 22, 23)] == [*(THERE, THERE, AWAY, AWAY, THERE, THERE)]
+
+
+@given(
+    st.sampled_from(
+        [
+            "Mo-Fr 08:30-17:00",
+            "Mo-Su 19:00-07:30",
+            "Sa,Su 10:15-10:45",
+            "Mo-Fr 09:00-12:00,13:30-18:00; PH off",
+            "We 00:00-24:00",
+            "PH off",
+            "Mo 23:30-24:00",
+        ]
+    ),
+    st.sampled_from(["Asia/Shanghai", "Europe/Zurich", "America/New_York", "Asia/Kolkata"]),
+    st.integers(0, 60),
+)
+def test_hours_are_those_of_each_quarter_asked_by_itself(text: str, zone: str, weeks: int) -> None:
+    week = Week(date(2026, 1, 5) + timedelta(weeks=weeks), zone)
+    states = hour_states(text, week, None)
+    worth = {Opening.CLOSED: AWAY, Opening.UNKNOWN: NOT_KNOWN, Opening.OPEN: THERE}
+
+    for number in range(0, HOURS, 5):
+        begins = week.moment(number)
+        if week.moment(number + 1) - begins != timedelta(hours=1):
+            continue  # the clocks are changed
+        asked = [
+            worth[hours_at(text, begins + timedelta(minutes=minute), time_zone=zone).state]
+            for minute in (0, 15, 30, 45, 59)
+        ]
+        assert states[number] == min(asked), (name_en(number), asked)
+
+
+# --- what is expected -----------------------------------------------------------------------------------
+
+
+def test_what_has_been_counts_more_than_what_is_assumed_the_more_there_is_of_it() -> None:
+    assert expectation(Outcomes()) == ASSUMED
+    seen = expectation(Outcomes(sessions=3, places=60, taken=60, passed=30, serving=30))
+    assert seen == Expectation(filled=68 / 70, passes=38 / 70, serves=35 / 40, places=80 / 4)
+
+
+def test_learners_count_for_their_own_estate_and_open_places_for_the_sessions() -> None:
+    usual = Expectation(filled=0.5, passes=0.8, serves=0.5, places=20)
+    full = PlannedSession(1, 7, capacity=10, held=10, learners={7: 6, 8: 2, None: 2})
+    empty = PlannedSession(2, 9, capacity=10, held=0, learners={})
+    of_no_estate = PlannedSession(3, None, capacity=10, held=0, learners={})
+
+    found = expected_responders([full, empty, of_no_estate], usual)
+
+    assert found == pytest.approx({7: 6 * 0.4, 8: 2 * 0.4, 9: 5 * 0.4})
+
+
+def test_presence_is_the_share_of_those_whose_hours_are_known() -> None:
+    states = np.full((8, HOURS), THERE, dtype=np.uint8)
+    states[:4, 10] = AWAY
+    states[4:6, 10] = NOT_KNOWN
+
+    assert presence(states)[10] == (2 + 2) / (6 + 4)
+    assert presence(states, among_those_there_at=10)[9] == (2 + 2) / (2 + 4)
+    assert presence(states[:0])[0] == 0.5
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.floats(0, 12)), min_size=1, max_size=30))
+def test_what_is_lifted_is_the_chance_that_enough_come(cells: list[tuple[int, float]]) -> None:
+    missing = np.array([[cell[0] for cell in cells]])
+    more = np.array([[cell[1] for cell in cells]])
+
+    expected = sum(float(poisson.sf(k - 1, mean)) for k, mean in cells if k > 0)
+
+    assert _lifted(missing, more) == pytest.approx(expected, abs=1e-9)
+
+
+def around(after: float, *, night_only: bool = False, states: list[str] | None = None) -> Around:
+    hours = np.full(HOURS, after)
+    if night_only:
+        hours[(np.arange(HOURS) % 24 >= 6)] = 9.0
+    building = BuildingGaps(
+        5,
+        "Building 5",
+        "5幢",
+        PATIENT,
+        Basis.STRAIGHT_LINE,
+        np.zeros(HOURS, np.int32),
+        np.zeros(HOURS, np.int32),
+        hours,
+    )
+    people = [hour_states(text, WEEK, None) for text in states or ["24/7"]]
+    return Around(1, WEEK, [building], np.array([1.0]), np.array(people), [])
+
+
+def test_the_best_slot_is_one_in_which_those_are_free_who_are_there_when_it_is_missed() -> None:
+    """It is missed at night: those who work nights and have Mondays free are no help, those at home are."""
+    at_home_at_night = "Mo-Fr 00:00-08:00,18:00-24:00; Sa,Su 00:00-24:00"
+    works_at_night = "Mo-Su 08:00-20:00"
+    found = suggest(
+        around(2.0, night_only=True, states=[at_home_at_night] * 12 + [works_at_night] * 2),
+        ASSUMED,
+        target=3,
+        today=date(2026, 9, 22),
+        holidays=[date(2026, 10, 10)],
+    )
+
+    assert found is not None
+    assert found.hour // 24 >= 5 or found.hour % 24 == 18, "when those who sleep here are free"
+    assert found.building_id == 5
+    assert found.starts_on.weekday() == found.hour // 24
+    assert found.starts_on >= date(2026, 10, 6)
+    assert found.starts_on != date(2026, 10, 10)
+    assert 0 < found.hours_lifted <= 42
+    assert "at night" in found.because_en[0]
+    assert "夜间" in found.because_zh[0]
+
+
+def test_where_nothing_is_missing_nothing_is_suggested() -> None:
+    assert suggest(around(3.0), ASSUMED, target=3, today=MONDAY) is None
+
+
+# --- counting -------------------------------------------------------------------------------------------
+
+
+def test_whoever_is_valid_available_and_near_is_counted_once_and_the_unknown_apart(session: Session) -> None:
+    estate = make.estate(session)
+    make.building(session, estate, at=PATIENT)
+    make.responder(session, at=north_of(PATIENT, metres=100), availability="Mo-Fr 08:00-18:00")
+    make.responder(session, at=PATIENT, also_at=[east_of(PATIENT, metres=50)])  # two places, one person
+    make.responder(session, at=PATIENT, availability=None)
+    make.responder(session, at=PATIENT, valid_until=MONDAY + timedelta(days=1))
+    make.responder(session, at=PATIENT, paused_until=WEEK.moment(hour("We 12")))
+    make.responder(session, at=PATIENT, valid_until=date(2026, 9, 21))
+    make.responder(session, at=north_of(PATIENT, metres=300))  # 450 m to walk
+
+    (found,) = gaps_of(session, estate)
+
+    (building,) = found.buildings
+    assert building.basis is Basis.STRAIGHT_LINE
+    counts = {name: int(building.now[hour(name)]) for name in ("Mo 03", "Mo 10", "Tu 10", "We 10", "We 12")}
+    assert counts == {"Mo 03": 2, "Mo 10": 3, "Tu 10": 3, "We 10": 2, "We 12": 3}
+    assert (building.unknown[:72] == 1).all()
+    assert building.unknown[hour("Th 10")] == 2, "whoever has Mo-Fr may be off on National Day"
+    assert building.hours_below(3) == found.hours_below(3) == int((building.now < 3).sum())
+    assert building.now[building.worst_hour] == building.now.min() == 1
+    assert name_en(building.worst_hour) == "We 00"
+
+
+def test_a_withdrawn_responder_and_a_revoked_certificate_do_not_count(session: Session) -> None:
+    estate = make.estate(session)
+    make.building(session, estate, at=PATIENT)
+    gone = session.get_one(Responder, make.responder(session))
+    gone.state = ResponderState.WITHDRAWN
+    session.flush()
+
+    (found,) = gaps_of(session, estate)
+
+    assert int(found.fewest.max()) == 0
+
+
+def test_an_estate_without_buildings_is_counted_at_its_middle(session: Session) -> None:
+    estate = make.estate(session)
+    make.responder(session, at=PATIENT)
+
+    (found,) = gaps_of(session, estate)
+
+    (middle,) = found.buildings
+    assert middle.building_id is None
+    assert middle.name_en == estate.name_en
+    assert distance_metres(middle.position, PATIENT) < 5
+    assert (middle.now == 1).all()
+
+
+def test_counts_are_those_of_asking_each_person_for_each_building_and_hour(session: Session) -> None:
+    """Straight lines, by brute force."""
+    chance = random.Random(7)
+    estate = make.estate(session)
+    houses = [make.building(session, estate, at=_near(chance, 150)) for _ in range(4)]
+    texts = ["24/7", None, "Mo-Fr 08:30-17:30; PH off", "Mo-Su 19:00-07:30", "Sa,Su 10:00-22:00"]
+    people = []
+    for _ in range(40):
+        places = [_near(chance, 450) for _ in range(chance.choice([1, 1, 2]))]
+        valid = NOW.date() + timedelta(days=chance.choice([-1, 0, 8, 40, 400]))
+        availability, place_hours = chance.choice(texts), chance.choice(texts)
+        make.responder(
+            session,
+            at=places[0],
+            also_at=places[1:],
+            valid_until=valid,
+            availability=availability,
+            place_hours=place_hours,
+        )
+        people.append((places, valid, availability, place_hours))
+    calendar = holiday_calendar(session, "CN")
+
+    (found,) = gaps_of(session, estate)
+
+    states = {text: hour_states(text, WEEK, calendar) for text in texts}
+    for house, building in zip(houses, found.buildings, strict=True):
+        assert building.building_id == house.id
+        for number in range(0, HOURS, 7):
+            day = MONDAY + timedelta(days=number // 24)
+            best = []
+            for places, valid, availability, place_hours in people:
+                near = [
+                    min(states[availability][number], states[place_hours][number])
+                    for place in places
+                    if distance_metres(building.position, place) * 1.5 <= METRES and valid >= day
+                ]
+                best.append(max(near, default=AWAY))
+            assert (int(building.now[number]), int(building.unknown[number])) == (
+                best.count(THERE),
+                best.count(NOT_KNOWN),
+            ), (building.name_en, name_en(number))
+
+
+def _near(chance: random.Random, metres: float) -> Position:
+    here = north_of(PATIENT, metres=chance.uniform(-metres, metres))
+    return east_of(here, metres=chance.uniform(-metres, metres))
+
+
+def test_on_the_network_those_count_who_walk_there_in_time_by_its_streets(session: Session) -> None:
+    network = street_grid(900)
+    chance = random.Random(3)
+    middle = grid_position(900, 0.5, 0.5)
+    estate = make.estate(session, around=middle)
+    make.building(session, estate, at=middle)
+    places = [grid_position(900, chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.8)) for _ in range(60)]
+    for place in places:
+        make.responder(session, at=place)
+
+    (found,) = gaps_of(session, estate, network=network)
+
+    (building,) = found.buildings
+    reach = network.reach(middle, within_metres=METRES)
+    assert reach is not None
+    walks = reach.costs(network.footings([each.lat for each in places], [each.lon for each in places]))
+    assert building.basis is Basis.WALKING_NETWORK
+    assert (building.now == int(np.isfinite(walks).sum())).all()
+    straight = sum(distance_metres(middle, each) <= METRES for each in places)
+    assert 5 < int(building.now[0]) < straight, "streets are longer than straight lines"
+
+
+# --- after the planned sessions -------------------------------------------------------------------------
+
+
+def test_after_the_sessions_those_who_lapse_are_gone_and_those_who_learn_are_expected(
+    session: Session,
+) -> None:
+    estate, other = make.estate(session), make.estate(session, around=north_of(PATIENT, metres=3_000))
+    make.building(session, estate, at=PATIENT)
+    stays = [make.responder(session, estate_id=estate.id) for _ in range(2)]
+    soon = NOW.date() + timedelta(days=60)
+    lapses = make.responder(session, estate_id=estate.id, valid_until=soon)
+    renews = make.responder(session, estate_id=estate.id, valid_until=soon)
+    training = make.training(session, make.course(session), estate=estate, capacity=10)
+    for _ in range(4):
+        make.enrolment(session, training)
+    person = session.get_one(Responder, renews)
+    who = session.get_one(Person, person.person_id)
+    make.enrolment(session, training, who.name, phone=who.phone)
+    refresher = make.course(session, certificate_kind=None, issuer=None, validity_months=None)
+    make.training(session, refresher, estate=estate)
+    session.flush()
+
+    found, elsewhere = gaps_of(session, estate, other)
+
+    assert len(stays) == 2
+    assert lapses != renews
+    (building,) = found.buildings
+    assert (building.now == 4).all()
+    assert found.sessions_planned == 1, "a course without a certificate makes nobody a responder"
+    # 4 learners, and 3 more places that usually fill: 0.8 of 10 less the 5 that are held.
+    expected = (4 + 3) * ASSUMED.passes * ASSUMED.serves
+    assert found.responders_expected == pytest.approx(expected)
+    there = (4 + 2) / (4 + 4)
+    assert building.after == pytest.approx(np.full(HOURS, 2 + ASSUMED.passes + expected * there))
+    assert [(each.valid_until, each.count) for each in found.lapses] == [(soon, 2)]
+    assert found.lapsing == 2
+    assert elsewhere.lapses == ()
+    assert elsewhere.responders_expected == 0
+
+
+def test_shares_come_from_the_sessions_that_were_held(session: Session) -> None:
+    estate = make.estate(session)
+    past = make.training(session, estate=estate, capacity=5, starts_at=NOW - timedelta(days=30))
+    before = past.starts_at - timedelta(days=3)
+    enrolled = [make.enrolment(session, past, at=before) for _ in range(4)]
+    ended = past.ends_at
+    for number, each in enumerate(enrolled):
+        said = [results.Result(each.id, attendance=AttendanceState.ATTENDED)]
+        if number < 3:
+            said.append(results.Result(each.id, passed=True))
+        for one in said:
+            opened = results.open_for_results(session, ADMINISTRATOR, past.id, at=ended)
+            results.put_results(session, ADMINISTRATOR, opened, [one], how=MarkedBy.HAND, at=ended)
+    serves = session.scalars(select(Responder).where(Responder.person_id == enrolled[0].person_id)).one()
+    serves.state = ResponderState.ACTIVE
+    session.flush()
+
+    assert queries.outcomes(session, at=NOW) == Outcomes(sessions=1, places=5, taken=4, passed=3, serving=1)
+
+
+def test_more_buildings_and_people_cost_no_more_statements(session: Session, database: Database) -> None:
+    estate = make.estate(session)
+    make.building(session, estate, at=PATIENT)
+    make.responder(session)
+    session.commit()
+    counts = []
+    for _ in range(2):
+        with statements_of(database.engine) as sent:
+            gaps_of(session, estate)
+        counts.append(len(sent))
+        for number in range(10):
+            make.building(session, estate, at=north_of(PATIENT, metres=number))
+            make.responder(session)
+        session.commit()
+
+    assert counts[0] == counts[1] <= 10
+
+
+def test_many_estates_are_counted_as_each_by_itself(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estates = [make.estate(session, around=north_of(PATIENT, metres=300 * n)) for n in range(4)]
+    chance = random.Random(5)
+    for each in estates:
+        make.building(session, each, at=_near(chance, 400))
+    for _ in range(30):
+        make.responder(
+            session, at=_near(chance, 900), availability=chance.choice(["24/7", None, "Mo-Fr 08:00-18:00"])
+        )
+    one_by_one = gaps_of(session, *estates)
+    monkeypatch.setattr("aed.training.queries.gap_table.READ_ONE_BY_ONE", 0)
+    together = gaps_of(session, *estates)
+
+    assert sum(int(each.fewest.sum()) for each in one_by_one) > 0
+    for one, other in zip(one_by_one, together, strict=True):
+        for mine, theirs in zip(one.buildings, other.buildings, strict=True):
+            assert (mine.now == theirs.now).all()
+            assert (mine.unknown == theirs.unknown).all()
+            assert mine.after == pytest.approx(theirs.after)
+
+
+def test_locked_gates_are_not_passed_and_others_are(session: Session, tmp_path: Path) -> None:
+    """A street of 200 m with a gate in the middle, and no way round."""
+    counts = []
+    for number, locked in enumerate(("yes", "no")):
+        streets = write_osm(
+            tmp_path / f"{number}.osm.pbf",
+            {1: (0, 0), 2: (100, 0), 3: (200, 0)},
+            [((1, 2, 3), {"highway": "footway"})],
+            node_tags={2: {"barrier": "gate", "locked": locked, "access": "private"}},
+            origin=PATIENT,
+        )
+        network = build_network(streets)
+        if number == 0:
+            estate = make.estate(session)
+            make.building(session, estate, at=PATIENT)
+            make.responder(session, at=at(50, 0, origin=PATIENT))
+            make.responder(session, at=at(200, 0, origin=PATIENT))
+        (found,) = gaps_of(session, estate, network=network)
+        counts.append(int(found.fewest[0]))
+
+    assert counts == [1, 2]

@@ -1,0 +1,360 @@
+"""Certificates on paper, and the check that anyone can make with the code on one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import segno
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Person
+from aed.accounts.rules.roles import HeldRole
+from aed.errors import InvalidInput, PaperNotMade, SigningKeysUnusable
+from aed.responders.models import Certificate, Responder
+from aed.responders.rules import CertificateKind
+from aed.settings import Settings
+from aed.training.formats import papers
+from aed.training.formats.papers import SheetOf, certificate_pdf, sheet_pdf
+from aed.training.formats.qr import qr_svg
+from aed.training.formats.signed import Purpose, SigningKeys, add_key, opened, signed, signing_keys
+from aed.training.models import TrainingSession
+from aed.training.queries import rosters
+from aed.training.queries.certificates import OnPaper
+from tests import make
+from tests.accounts.everyone import awarded, signed_in
+from tests.make import ADMINISTRATOR, NOW
+from tests.registry.conftest import Desk
+
+NUMBER = "CPR-AED-2026-0A1B2C3D4E"
+PAPER = OnPaper(
+    number=NUMBER,
+    name="王小明",
+    person_id=1,
+    kind=CertificateKind.CPR_AED,
+    issuer="Office",
+    issued_on=date(2026, 9, 22),
+    valid_until=date(2028, 9, 21),
+    revoked_at=None,
+    course_zh="心肺复苏",
+    course_en="Resuscitation",
+    hours=4.0,
+    emergency_number="120",
+)
+LATELY = datetime.now(UTC) - timedelta(days=10)
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> SigningKeys:
+    return signing_keys(Settings(signing_keys=tmp_path / "keys.json"))
+
+
+@pytest.fixture
+def number(session: Session) -> str:
+    """Awarded ten days ago, for two years, by the training of an estate."""
+    home = make.estate(session)
+    training = make.training(session, make.course(session, "CPR"), estate=home, starts_at=LATELY)
+    found = awarded(session, training)
+    session.commit()
+    return found
+
+
+def holder(session: Session, number: str) -> Person:
+    found = session.scalars(
+        select(Person)
+        .join(Responder, Responder.person_id == Person.id)
+        .join(Certificate, Certificate.responder_id == Responder.id)
+        .where(Certificate.number == number)
+    ).one()
+    session.expunge(found)
+    session.rollback()  # on SQLite a session that has read keeps others from writing
+    return found
+
+
+# --- what was signed ------------------------------------------------------------------------------------
+
+
+def test_what_was_signed_is_read_by_its_purpose_and_nothing_that_was_altered(keys: SigningKeys) -> None:
+    token = signed(keys, Purpose.CERTIFICATE, NUMBER)
+
+    assert opened(keys, Purpose.CERTIFICATE, token) == NUMBER
+    assert opened(keys, Purpose.PRESENCE, token) is None
+    for place, letter in enumerate(token):
+        other = "A" if letter != "A" else "B"
+        altered = f"{token[:place]}{other}{token[place + 1 :]}"
+        assert opened(keys, Purpose.CERTIFICATE, altered) is None, place
+    for nothing in ("", ".", "..", "a.b.c", token[:-1], f"{token}A", token + "=", "é" * 9, "x" * 5000):
+        assert opened(keys, Purpose.CERTIFICATE, nothing) is None
+
+
+def test_a_code_without_a_signature_or_of_another_network_is_nothing(
+    keys: SigningKeys, tmp_path: Path
+) -> None:
+    others = signing_keys(Settings(signing_keys=tmp_path / "others.json"))
+    token = signed(others, Purpose.CERTIFICATE, NUMBER)
+    header, said, _ = signed(keys, Purpose.CERTIFICATE, NUMBER).split(".")
+    unsigned = "eyJhbGciOiJub25lIn0"  # {"alg":"none"}
+
+    assert opened(keys, Purpose.CERTIFICATE, token) is None
+    assert opened(keys, Purpose.CERTIFICATE, f"{unsigned}.{said}.") is None
+    assert opened(keys, Purpose.CERTIFICATE, f"{header}.{said}.{token.split('.')[2]}") is None
+
+
+def test_a_new_key_signs_and_the_ones_before_still_verify(tmp_path: Path) -> None:
+    settings = Settings(signing_keys=tmp_path / "deep" / "keys.json")
+    first = signing_keys(settings)
+    token = signed(first, Purpose.CERTIFICATE, NUMBER)
+
+    both = add_key(settings)
+
+    assert len(both.ids) == 2
+    assert both.ids[1:] == first.ids
+    assert signing_keys(settings).ids == both.ids, "what is kept of the file is not older than the file"
+    assert opened(both, Purpose.CERTIFICATE, token) == NUMBER
+    assert opened(first, Purpose.CERTIFICATE, signed(both, Purpose.CERTIFICATE, NUMBER)) is None
+    assert settings.signing_keys.stat().st_mode & 0o077 == 0, "for its owner alone"
+
+
+def test_the_keys_may_come_from_the_environment(tmp_path: Path) -> None:
+    kept = Settings(signing_keys=tmp_path / "keys.json")
+    ids = signing_keys(kept).ids
+    given = Settings(
+        signing_keys=tmp_path / "none.json", signing_key_set=SecretStr(kept.signing_keys.read_text())
+    )
+
+    assert signing_keys(given).ids == ids
+    assert not (tmp_path / "none.json").exists()
+    assert '"d"' not in repr(given)
+    with pytest.raises(InvalidInput, match="put a new one first"):
+        add_key(given)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"keys": []}', '{"keys": [1]}', '{"keys": [{"kty": "OKP", "crv": "X25519"}]}', "[]"]
+)
+def test_keys_that_are_none_are_told_in_a_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "keys.json").write_text(text)
+
+    with pytest.raises(SigningKeysUnusable, match=r"cannot be used .* Tell who runs this server"):
+        signing_keys(Settings(signing_keys=tmp_path / "keys.json"))
+
+
+def test_a_public_key_alone_signs_nothing(tmp_path: Path, keys: SigningKeys) -> None:
+    public = {"keys": [each.as_dict(private=False) for each in keys.keys]}
+    (tmp_path / "public.json").write_text(json.dumps(public))
+
+    with pytest.raises(SigningKeysUnusable, match="private"):
+        signing_keys(Settings(signing_keys=tmp_path / "public.json"))
+
+
+# --- paper ----------------------------------------------------------------------------------------------
+
+
+def words_in(pdf: bytes) -> bool:
+    return pdf.startswith(b"%PDF-") and b"NotoSansCJK" in pdf and pdf.rstrip().endswith(b"%%EOF")
+
+
+def test_a_certificate_is_one_page_of_pdf_and_the_same_again() -> None:
+    first = certificate_pdf(PAPER, address="https://aed.example.org/v1/check/a.b.c")
+
+    assert words_in(first)
+    assert first.count(b"/Type /Page\n") + first.count(b"/Type/Page\n") <= 1
+    assert certificate_pdf(PAPER, address="https://aed.example.org/v1/check/a.b.c") == first
+    assert certificate_pdf(PAPER, address="https://aed.example.org/v1/check/a.b.d") != first
+
+
+@pytest.mark.parametrize("name", ["#panic()", "*_$`@<x>\\", '"quoted"', "Nguyễn " * 25, "𠮷野家", "Иван"])
+def test_a_name_is_text_whatever_it_holds(name: str) -> None:
+    assert words_in(certificate_pdf(PAPER._replace(name=name), address="https://aed.example.org/x"))
+
+
+def test_the_code_holds_the_address_and_nothing_else() -> None:
+    address = "https://aed.example.org/v1/check/" + "a" * 190
+
+    svg = qr_svg(address)
+
+    drawn = re.search(r'class="qrline"[^>]* d="([^"]+)"', svg)
+    assert drawn
+    assert "svg" in svg[:5]
+    wanted = segno.make_qr(address, error="m")
+    size = wanted.symbol_size()[0]
+    assert f'viewBox="0 0 {size} {size}"' in svg
+    dark = [[False] * size for _ in range(size)]
+    x = y = 0.0
+    for command, numbers in re.findall(r"([Mmh])([-0-9. ]+)", drawn[1]):
+        parts = [float(each) for each in numbers.split()]
+        if command == "h":
+            for place in range(int(x), int(x + parts[0])):
+                dark[int(y)][place] = True
+            x += parts[0]
+        else:
+            x, y = (parts[0], parts[1]) if command == "M" else (x + parts[0], y + parts[1])
+    quiet = 4
+    assert [row[quiet:-quiet] for row in dark[quiet:-quiet]] == [
+        [bool(cell) for cell in row] for row in wanted.matrix
+    ]
+
+
+def test_a_sheet_has_a_line_for_everybody_who_stands(session: Session) -> None:
+    training = make.training(session, make.course(session, "CPR"), capacity=2)
+    for name in ("王小明", "李华", "张三"):
+        make.enrolment(session, training, name, phone=f"+86 571 5550 300{len(name)}")
+    people = rosters.roster(session, ADMINISTRATOR, training.id)
+
+    assert words_in(sheet_pdf(SheetOf(training, people)))
+    assert words_in(sheet_pdf(SheetOf(training, [])))
+
+
+def test_a_machine_without_a_chinese_font_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(papers, "FONT", "No Such Font")
+    papers._fonts.cache_clear()
+    try:
+        with pytest.raises(PaperNotMade, match="fonts-noto-cjk"):
+            certificate_pdf(PAPER, address="https://aed.example.org/x")
+    finally:
+        papers._fonts.cache_clear()
+
+
+# --- over HTTP ------------------------------------------------------------------------------------------
+
+
+def test_the_paper_is_for_the_holder_and_those_who_run_the_training(
+    session: Session, number: str, client: TestClient, nobody: Desk, desk_of: Callable[..., Desk]
+) -> None:
+    path = f"/v1/certificates/{number}.pdf"
+    holding = holder(session, number)
+    stranger, officer = make.person(session), make.person(session)
+    make.role(session, officer, HeldRole.TRAINING_OFFICER, region=make.region(session))
+    headers = [signed_in(session, each) for each in (stranger, holding, officer)]
+    other = make.estate(session)
+    session.commit()
+
+    assert nobody.get(path).status_code == 401
+    assert client.get(path, headers=headers[0]).status_code == 403
+    assert desk_of(other).get(path).status_code == 403
+    for who in headers[1:]:
+        answer = client.get(path, headers=who)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+        assert words_in(answer.content)
+    missing = client.get("/v1/certificates/CPR-2026-0000000000.pdf", headers=headers[2])
+    assert missing.status_code == 404
+
+
+def code_on(client: TestClient, settings: Settings, number: str) -> str:
+    return signed(signing_keys(settings), Purpose.CERTIFICATE, number)
+
+
+def test_anyone_who_scans_the_code_is_told_valid_or_not_and_no_more(
+    session: Session, number: str, office: Desk, client: TestClient, settings: Settings
+) -> None:
+    path = f"/v1/check/{code_on(client, settings, number)}"
+
+    said = client.get(path)
+    page = client.get(path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+
+    assert said.json() == {
+        "is_valid": True,
+        "holder": said.json()["holder"],
+        "valid_until": said.json()["valid_until"],
+    }
+    name = holder(session, number).name
+    assert name not in said.text + page.text
+    assert "有效 Valid" in page.text
+    assert said.json()["holder"] in page.text
+    assert (page.headers["content-type"], page.headers["cache-control"]) == (
+        "text/html; charset=utf-8",
+        "no-store",
+    )
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+
+    assert office.delete(f"/v1/certificates/{number}?why=Mistaken").status_code == 204
+    assert client.get(path).json()["is_valid"] is False
+    assert "无效 Not valid" in client.get(path, headers={"Accept": "text/html"}).text
+    assert office.get(f"/v1/certificates/{number}.pdf").status_code == 409, "it is not printed any more"
+
+
+def test_a_forged_or_altered_code_is_not_valid(
+    number: str, client: TestClient, settings: Settings, tmp_path: Path
+) -> None:
+    forger = signing_keys(Settings(signing_keys=tmp_path / "forger.json"))
+    ours = code_on(client, settings, number)
+    unknown = code_on(client, settings, "CPR-2026-0000000000")
+    forged: list[Any] = [
+        signed(forger, Purpose.CERTIFICATE, number),
+        ours[:-2] + ("AA" if ours[-2:] != "AA" else "BB"),
+        signed(signing_keys(settings), Purpose.PRESENCE, number),
+        unknown,
+        "anything",
+    ]
+
+    for token in forged:
+        said = client.get(f"/v1/check/{token}")
+        assert (said.status_code, said.json()) == (
+            200,
+            {"is_valid": False, "holder": None, "valid_until": None},
+        )
+        assert "无效 Not valid" in client.get(f"/v1/check/{token}", headers={"Accept": "text/html"}).text
+
+
+def test_the_last_day_is_valid_and_the_day_after_is_not(
+    session: Session, number: str, client: TestClient, settings: Settings
+) -> None:
+    path = f"/v1/check/{code_on(client, settings, number)}"
+    certificate = session.scalars(select(Certificate).where(Certificate.number == number)).one()
+    in_china = datetime.now(UTC) + timedelta(hours=8)
+    for until, valid in ((in_china.date(), True), (in_china.date() - timedelta(days=1), False)):
+        certificate.valid_until = until
+        session.commit()
+        assert client.get(path).json()["is_valid"] is valid
+
+
+def test_the_public_keys_are_public_and_check_a_code_without_asking(
+    number: str, client: TestClient, settings: Settings
+) -> None:
+    from joserfc import jws
+    from joserfc.jwk import KeySet
+
+    token = code_on(client, settings, number)
+
+    told = client.get("/v1/certificates/jwks.json").json()
+
+    assert all(each.keys() == {"crv", "x", "kty", "kid", "use", "alg"} for each in told["keys"])
+    found = jws.deserialize_compact(token, KeySet.import_key_set(told), algorithms=["Ed25519"])
+    assert bytes(found.payload).decode() == number
+
+
+def test_an_old_code_is_good_after_a_new_key_without_a_restart(
+    number: str, client: TestClient, settings: Settings
+) -> None:
+    path = f"/v1/check/{code_on(client, settings, number)}"
+    assert client.get(path).json()["is_valid"]
+
+    add_key(settings)
+
+    assert client.get(path).json()["is_valid"]
+    assert len(client.get("/v1/certificates/jwks.json").json()["keys"]) == 2
+
+
+def test_the_sheet_is_for_those_who_run_the_session(
+    session: Session, nobody: Desk, desk_of: Callable[..., Desk]
+) -> None:
+    home, other = make.estate(session), make.estate(session)
+    training: TrainingSession = make.training(session, estate=home, starts_at=NOW + timedelta(days=3))
+    make.enrolment(session, training, at=NOW)
+    session.commit()
+    path = f"/v1/sessions/{training.id}/sheet.pdf"
+
+    assert nobody.get(path).status_code == 404
+    assert desk_of(other).get(path).status_code == 404
+    assert desk_of(home, writes=False).get(path).status_code == 403
+    answer = desk_of(home).get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+    assert words_in(answer.content)

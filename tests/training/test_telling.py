@@ -1,0 +1,209 @@
+"""People are told what becomes of their enrolments: once each, in their language, nothing that is undone."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Person
+from aed.db import Database, transaction
+from aed.errors import Conflict
+from aed.notifications.channels import spool
+from aed.notifications.jobs import send_waiting
+from aed.notifications.models import Outgoing
+from aed.training.actions import enrolling
+from aed.training.actions.sessions import amend_session, cancel_session
+from aed.training.jobs import end_offers
+from aed.training.models import Enrolment, TrainingSession
+from aed.training.rules.enrolment import EnrolmentState
+from aed.training.rules.session import OFFER_LASTS
+from aed.training.schemas.sessions import SessionAmend
+from tests import make
+from tests.make import ADMINISTRATOR, NOW
+
+
+def told(session: Session, of: Enrolment | Person) -> list[str]:
+    """What a person was told, in the person's own language, oldest first."""
+    person_id = of.person_id if isinstance(of, Enrolment) else of.id
+    rows = session.scalars(select(Outgoing).where(Outgoing.person_id == person_id).order_by(Outgoing.id))
+    return [(row.text_zh if row.language == "zh" else row.text_en) or "" for row in rows]
+
+
+def version(session: Session, enrolment: Enrolment) -> int:
+    return session.get_one(Enrolment, enrolment.id, populate_existing=True).version
+
+
+def withdraw(session: Session, enrolment: Enrolment, *, at: datetime = NOW) -> None:
+    enrolling.withdraw(session, ADMINISTRATOR, enrolment.id, version=version(session, enrolment), at=at)
+
+
+def one_place(session: Session) -> tuple[TrainingSession, Enrolment, list[Enrolment]]:
+    """A session of one place, who has it, and two who wait; the first of them speaks English."""
+    training = make.training(session, make.course(session, "CPR", name_en="Resuscitation"), capacity=1)
+    has = make.enrolment(session, training)
+    waiting = [make.enrolment(session, training, language="en"), make.enrolment(session, training)]
+    return training, has, waiting
+
+
+def test_whoever_gets_a_place_is_told_and_whoever_waits_not_yet(session: Session) -> None:
+    _, has, waiting = one_place(session)
+
+    (said,) = told(session, has)
+    assert said.startswith("您已报上名：课程CPR（2026-10-02 10:00，社区活动室）")
+    assert [told(session, each) for each in waiting] == [[], []]
+
+
+def test_an_offered_place_is_told_with_its_end_in_the_persons_language(session: Session) -> None:
+    _, has, (first, second) = one_place(session)
+
+    withdraw(session, has)
+
+    (said,) = told(session, first)
+    assert said.startswith("A place has become free: Resuscitation, 2026-10-02 10:00, Community hall.")
+    assert "until 2026-09-23 10:00" in said, "in the time of the place"
+    assert told(session, second) == []
+    sent = session.scalars(select(Outgoing).where(Outgoing.person_id == first.person_id)).one()
+    assert sent.expires_at == NOW + OFFER_LASTS
+    assert not sent.is_secret
+
+
+def test_an_offer_that_lapses_is_told_to_both(session: Session) -> None:
+    _, has, (first, second) = one_place(session)
+    withdraw(session, has)
+    later = NOW + OFFER_LASTS
+
+    assert enrolling.expire_offers(session, later) == 1
+    assert enrolling.expire_offers(session, later) == 0
+
+    assert ["not taken in time" in said for said in told(session, first)] == [False, True]
+    (offer,) = told(session, second)
+    assert offer.startswith("候补有名额了")
+
+
+def test_who_accepts_twice_is_told_once(session: Session) -> None:
+    _, has, (first, _) = one_place(session)
+    withdraw(session, has)
+
+    for _ in range(2):
+        enrolling.accept(session, ADMINISTRATOR, first.id, version=version(session, first), at=NOW)
+
+    assert [said.partition(":")[0] for said in told(session, first)] == [
+        "A place has become free",
+        "You have a place",
+    ]
+
+
+def test_more_places_are_told_to_as_many_as_there_are(session: Session) -> None:
+    training, _, waiting = one_place(session)
+
+    amend_session(
+        session, ADMINISTRATOR, training.id, SessionAmend(capacity=3), version=training.version, at=NOW
+    )
+
+    assert [len(told(session, each)) for each in waiting] == [1, 1]
+
+
+def test_whoever_moves_is_told_where_to(session: Session) -> None:
+    _, has, _ = one_place(session)
+    other = make.training(session, starts_at=NOW + timedelta(days=12))
+
+    arrived = enrolling.move(
+        session, ADMINISTRATOR, has.id, to_session_id=other.id, version=version(session, has), at=NOW
+    )
+
+    assert arrived.state is EnrolmentState.ENROLLED
+    assert "2026-10-04" in told(session, has)[-1]
+    assert len(told(session, has)) == 2
+
+
+def test_a_cancelled_session_is_told_to_all_who_stand_with_the_reason(session: Session) -> None:
+    training, has, waiting = one_place(session)
+    gone = waiting.pop()
+    withdraw(session, gone)
+
+    cancel_session(
+        session, ADMINISTRATOR, training.id, why="The trainer is ill.", version=training.version, at=NOW
+    )
+
+    assert told(session, has)[-1].endswith("The trainer is ill.")
+    assert told(session, waiting[0])[-1].startswith("It is not held: Resuscitation")
+    assert told(session, gone) == []
+
+
+def test_who_left_no_number_is_not_told_and_a_number_that_rings_is_written_as_e164(session: Session) -> None:
+    training = make.training(session)
+    rung = make.enrolment(session, training, "Li Wei", phone="0571 8763 4567")
+    silent = Person(name="Nobody", phone=None, language="zh")
+    session.add(silent)
+    session.flush()
+    session.add(
+        Enrolment(session_id=training.id, person_id=silent.id, state=EnrolmentState.ENROLLED, enrolled_at=NOW)
+    )
+    session.flush()
+
+    cancel_session(session, ADMINISTRATOR, training.id, why="Rain", version=training.version, at=NOW)
+
+    assert told(session, silent) == []
+    sent = session.scalars(select(Outgoing).where(Outgoing.person_id == rung.person_id)).all()
+    assert {each.recipient for each in sent} == {"+8657187634567"}
+
+
+def test_what_is_rolled_back_takes_its_message_with_it(session: Session, database: Database) -> None:
+    training = make.training(session, capacity=1)
+    has, waits = make.enrolment(session, training), make.enrolment(session, training)
+    session.commit()
+
+    with pytest.raises(Conflict, match="changed my mind"), transaction(database) as own:  # noqa: PT012 - the block is what is undone
+        withdraw(own, has)
+        assert len(told(own, waits)) == 1
+        raise Conflict("changed my mind")
+
+    assert told(session, waits) == []
+
+
+def test_timetables_that_run_beside_each_other_and_again_tell_nobody_twice(
+    session: Session, database: Database, tmp_path: Path
+) -> None:
+    """Several processes end the same offers and send the same outbox, are stopped, and start again."""
+    training = make.training(session, capacity=8)
+    holding = [make.enrolment(session, training) for _ in range(8)]
+    first, second = ([make.enrolment(session, training) for _ in range(8)] for _ in range(2))
+    for each in holding:
+        withdraw(session, each)
+    session.commit()
+    later = NOW + OFFER_LASTS
+    together = threading.Barrier(3)
+
+    def run(_: int) -> int:
+        together.wait(timeout=30)
+        ended = end_offers(database, later)
+        send_waiting(database, lambda: later, deliver=deliver)
+        return ended
+
+    lock = threading.Lock()
+
+    def deliver(letter: object, at: datetime) -> None:
+        with lock:
+            spool.deliver(letter, tmp_path / "outbox", at=at)  # type: ignore[arg-type] # it is a Letter
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sum(pool.map(run, range(3))) == 8
+    assert end_offers(database, later) == 0
+    assert send_waiting(database, lambda: later, deliver=deliver) == (0, 0)
+
+    session.expire_all()
+    folder = tmp_path / "outbox"
+    assert [len(told(session, each)) for each in first] == [2] * 8, "offered, lapsed"
+    assert [len(told(session, each)) for each in second] == [1] * 8, "offered"
+    written = [orjson.loads(line) for file in folder.iterdir() for line in file.read_bytes().splitlines()]
+    ids = [line["id"] for line in written]
+    assert len(ids) == len(set(ids))
+    offers = [line["to"] for line in written if line["text"].startswith("候补有名额了")]
+    assert len(offers) == len(set(offers)) == 8, "the offers that were over by then are not sent any more"
