@@ -43,6 +43,7 @@ from tests.bench.imports import imports
 from tests.bench.outbox import outbox
 from tests.bench.population import Population, city_centres, questions
 from tests.bench.ratio import Ratio
+from tests.bench.reminders import reminders
 from tests.bench.rounds import Timing, by_turns
 from tests.bench.server import SAME_BYTES, Running, serving
 from tests.bench.tiles import tiles
@@ -483,6 +484,7 @@ def lookup(server_url: str) -> None:
                 "12,000 on SpatiaLite",
             ),
             imports(server_url, folder, large, little),
+            reminders(server_url, scene.many, scene.spatialite, folder, at=AT),
             outbox(f"sqlite:///{folder}/outbox.sqlite", folder, "SpatiaLite"),
             on_an_empty_one(server_url, lambda url: outbox(url, folder, "PostGIS")),
         ):

@@ -155,6 +155,15 @@ type EstatesFileRow = Annotated[RegionRow | EstateRow | GateRow | BuildingRow, F
 """A row of an estates file: its column `kind` says which."""
 
 
+class ResponderRef(FileRow):
+    """Which person of a list a row is of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    source: Source
+    source_id: Ref
+
+
 class ResponderRow(PlacedRow):
     """One place of one person; rows of a person repeat what is the person's."""
 

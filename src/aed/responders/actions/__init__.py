@@ -1,8 +1,9 @@
-"""Writes: registering.py responders of lists, and certificates; offering.py people who offer themselves;
-consents.py what they agreed to."""
+"""Writes: registering.py responders of lists, and certificates; many.py the same for long lists; offering.py
+people who offer themselves; consents.py what they agreed to."""
 
 from __future__ import annotations
 
+from aed.responders.actions.many import put_responders
 from aed.responders.actions.registering import (
     AWARDED_BY,
     Award,
@@ -22,5 +23,6 @@ __all__ = [
     "ResponderGiven",
     "award_certificate",
     "put_responder",
+    "put_responders",
     "revoke_certificate",
 ]

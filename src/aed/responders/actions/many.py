@@ -1,0 +1,355 @@
+"""Many responders of a list at once: a long list is mostly people who are new, or who stand as it says."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts import actions as accounts
+from aed.accounts.models import Person
+from aed.accounts.rules import Viewer, may_administer
+from aed.bulk import among, insert_many, reserve_ids
+from aed.issuers import queries as issuers
+from aed.issuers.models import Issuer
+from aed.issuers.rules import IssuerState
+from aed.responders.actions.registering import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
+from aed.responders.models import Certificate, Consent, Responder, ResponderPlace
+from aed.responders.rules import (
+    STATED_BY_A_LIST,
+    CertificateKind,
+    ConsentKind,
+    PlaceKind,
+    ResponderState,
+    Trust,
+    trust_of_list,
+)
+from aed.spatial import point, position_of
+
+type Ref = tuple[str, str]
+"""A source, and its own id of a responder."""
+
+
+def put_responders(
+    session: Session, who: Viewer, given: Sequence[ResponderGiven], *, at: datetime
+) -> list[bool | None]:
+    """Each responder is as given; of each, True when new, False when changed, None when it was so already.
+
+    1. Those who stand as they are given are left alone.
+    2. Those whom no list has told of before are written in few statements for all.
+    3. The others, such as people who speak for themselves, are put one by one: see `put_responder`.
+
+    No two of `given` are the same responder of a source. Raises what `put_responder` raises.
+
+    visibility: an administrator's.
+    """
+    may_administer(who)
+    believed = _Believed(session, given)
+    standing = _standing(session, given)
+    added = _add(session, who, [each for each in given if _ref(each) not in standing], believed, at=at)
+    outcomes: list[bool | None] = []
+    for each in given:
+        ref = _ref(each)
+        if ref in added:
+            outcomes.append(True)
+        elif ref in standing and standing[ref].is_as(each, believed):
+            outcomes.append(None)
+        else:
+            outcomes.append(put_responder(session, who, each, at=at))
+    return outcomes
+
+
+def _ref(given: ResponderGiven) -> Ref:
+    return given.source, given.source_id
+
+
+class _Believed:
+    """How far lists are believed that name these issuers."""
+
+    def __init__(self, session: Session, given: Iterable[ResponderGiven]) -> None:
+        names = {each.certificate.issuer for each in given}
+        self._issuers: dict[str, Issuer | None] = {
+            name: issuers.issuer_called(session, name) for name in names
+        }
+
+    def trust(self, given: CertificateGiven) -> Trust:
+        issuer = self._issuers[given.issuer]
+        return given.trust or (issuer.trust_in_lists if issuer is not None else Trust.DOCUMENTED)
+
+    def issuer_id(self, given: CertificateGiven) -> int | None:
+        issuer = self._issuers[given.issuer]
+        return issuer.id if issuer is not None and issuer.state is IssuerState.ACTIVE else None
+
+
+@dataclass(slots=True)
+class _Agreed:
+    """What somebody agreed to, or a list says so."""
+
+    in_force: set[ConsentKind] = field(default_factory=set)
+    speaks: bool = False
+    """Ever gave or withdrew a consent: no list speaks for them any more."""
+
+
+def _agreed(session: Session, person_ids: Collection[int]) -> defaultdict[int, _Agreed]:
+    """visibility: an administrator's, see put_responders."""
+    found: defaultdict[int, _Agreed] = defaultdict(_Agreed)
+    statement = select(Consent.person_id, Consent.kind, Consent.stated_by, Consent.withdrawn_at)
+    for person_id, kind, stated_by, withdrawn_at in session.execute(
+        statement.where(Consent.person_id.in_(person_ids))
+    ):
+        if withdrawn_at is None:
+            found[person_id].in_force.add(kind)
+        found[person_id].speaks |= stated_by is None or withdrawn_at is not None
+    return found
+
+
+# --- those who are new ----------------------------------------------------------------------------------
+
+
+def _add(
+    session: Session, who: Viewer, new: Sequence[ResponderGiven], believed: _Believed, *, at: datetime
+) -> set[Ref]:
+    """Those who are written now: not who speaks for themselves, nor the second entry of one person.
+
+    visibility: an administrator's, see put_responders.
+    """
+    people = accounts.people(session, ((each.name, each.phone) for each in new))
+    agreed = _agreed(session, [person.id for person in people.values()])
+    by_person: dict[int, ResponderGiven] = {}
+    for each in new:
+        person = people[each.name, each.phone]
+        if not agreed[person.id].speaks and by_person.setdefault(person.id, each) is each:
+            person.language = each.language or person.language
+    ids = reserve_ids(session, Responder, len(by_person))
+    entries = [(id_, person_id, each) for id_, (person_id, each) in zip(ids, by_person.items(), strict=True)]
+    insert_many(
+        session,
+        Responder,
+        [
+            {
+                "id": id_,
+                "person_id": person_id,
+                "region_id": each.region_id,
+                "estate_id": each.estate_id,
+                "source": each.source,
+                "source_id": each.source_id,
+                "availability": each.availability,
+                "paused_until": each.paused_until,
+                "state": ResponderState.ACTIVE,
+            }
+            for id_, person_id, each in entries
+        ],
+    )
+    insert_many(
+        session,
+        Consent,
+        [
+            {
+                "person_id": person_id,
+                "kind": kind,
+                "wording": STATED_BY_A_LIST,
+                "given_at": at,
+                "given_by": who.name,
+                "stated_by": each.source,
+            }
+            for person_id, each in by_person.items()
+            for kind in _stated(each)
+            if kind not in agreed[person_id].in_force
+        ],
+    )
+    insert_many(
+        session, Certificate, [_certificate(id_, each.certificate, believed) for id_, _, each in entries]
+    )
+    insert_many(
+        session,
+        ResponderPlace,
+        [
+            {
+                "responder_id": id_,
+                "kind": place.kind,
+                "position": point(place.position),
+                "floor": place.floor,
+                "hours": place.hours,
+            }
+            for id_, _, each in entries
+            for place in each.places
+        ],
+    )
+    return {_ref(each) for each in by_person.values()}
+
+
+def _stated(given: ResponderGiven) -> list[ConsentKind]:
+    """What a list says that the person agreed to: see `consents.state_for_a_list`."""
+    at_work = any(place.kind is PlaceKind.WORK for place in given.places)
+    return [ConsentKind.BEING_CALLED, *([ConsentKind.PLACE_ON_DUTY] if at_work else [])]
+
+
+def _certificate(responder_id: int, given: CertificateGiven, believed: _Believed) -> dict[str, object]:
+    return {
+        "responder_id": responder_id,
+        "kind": given.kind,
+        "issuer": given.issuer,
+        "issuer_id": believed.issuer_id(given),
+        "trust": believed.trust(given),
+        "number": given.number,
+        "issued_on": given.issued_on,
+        "valid_until": given.valid_until,
+        "is_awarded": False,
+    }
+
+
+# --- those who stand ------------------------------------------------------------------------------------
+
+
+class _Entry(NamedTuple):
+    """What stands of a responder, by columns."""
+
+    id: int
+    source: str
+    source_id: str
+    person_id: int
+    name: str
+    phone: str | None
+    language: str
+    erased_at: datetime | None
+    region_id: int
+    estate_id: int | None
+    availability: str | None
+    paused_until: datetime | None
+    joined_into_id: int | None
+
+
+class _Card(NamedTuple):
+    responder_id: int
+    issuer: str
+    number: str | None
+    issuer_id: int | None
+    trust: Trust
+    kind: CertificateKind
+    issued_on: date | None
+    valid_until: date
+
+    def is_as(self, given: CertificateGiven, believed: _Believed) -> bool:
+        if (self.issuer, self.number) != (given.issuer, given.number):
+            return False
+        trust = trust_of_list(self.trust, believed.trust(given))
+        if trust is None:  # its issuer has the last word
+            return True
+        issuer_id = believed.issuer_id(given)
+        return (
+            self.trust is trust
+            and issuer_id in (None, self.issuer_id)
+            and (self.kind, self.issued_on, self.valid_until)
+            == (given.kind, given.issued_on, given.valid_until)
+        )
+
+
+@dataclass(slots=True)
+class _Standing:
+    entry: _Entry
+    agreed: _Agreed
+    cards: list[_Card] = field(default_factory=list)
+    places: list[PlaceGiven] = field(default_factory=list)
+
+    def is_as(self, given: ResponderGiven, believed: _Believed) -> bool:
+        """Whether a list speaks for the person, and nothing would change. What is not given stays."""
+        entry = self.entry
+        return (
+            entry.erased_at is None
+            and entry.joined_into_id is None
+            and not self.agreed.speaks
+            and self.agreed.in_force.issuperset(_stated(given))
+            and (entry.name, entry.region_id) == (given.name, given.region_id)
+            and all(
+                said is None or said == stands
+                for said, stands in (
+                    (given.phone, entry.phone),
+                    (given.language, entry.language),
+                    (given.estate_id, entry.estate_id),
+                    (given.availability, entry.availability),
+                    (given.paused_until, entry.paused_until),
+                )
+            )
+            and any(card.is_as(given.certificate, believed) for card in self.cards)
+            and self.places == list(given.places)
+        )
+
+
+def _standing(session: Session, given: Iterable[ResponderGiven]) -> Mapping[Ref, _Standing]:
+    """What stands of those who are known, in four statements for each source.
+
+    visibility: an administrator's, see put_responders.
+    """
+    by_source: dict[str, list[str]] = defaultdict(list)
+    for each in given:
+        by_source[each.source].append(each.source_id)
+    found: dict[Ref, _Standing] = {}
+    for source, source_ids in by_source.items():
+        by_id = _entries(session, source, source_ids)
+        found |= {(each.entry.source, each.entry.source_id): each for each in by_id.values()}
+        if by_id:
+            _with_cards_and_places(session, by_id)
+    return found
+
+
+def _entries(session: Session, source: str, source_ids: Sequence[str]) -> dict[int, _Standing]:
+    """By the responder's id.
+
+    visibility: an administrator's, see put_responders.
+    """
+    statement = (
+        select(
+            Responder.id,
+            Responder.source,
+            Responder.source_id,
+            Person.id,
+            Person.name,
+            Person.phone,
+            Person.language,
+            Person.erased_at,
+            Responder.region_id,
+            Responder.estate_id,
+            Responder.availability,
+            Responder.paused_until,
+            Responder.joined_into_id,
+        )
+        .join(Person, Person.id == Responder.person_id)
+        .where(Responder.source == source, among(session, Responder.source_id, source_ids))
+    )
+    entries = [_Entry._make(row) for row in session.execute(statement)]
+    agreed = _agreed(session, [entry.person_id for entry in entries])
+    return {entry.id: _Standing(entry, agreed[entry.person_id]) for entry in entries}
+
+
+def _with_cards_and_places(session: Session, by_id: Mapping[int, _Standing]) -> None:
+    """visibility: an administrator's, see put_responders."""
+    cards = select(
+        Certificate.responder_id,
+        Certificate.issuer,
+        Certificate.number,
+        Certificate.issuer_id,
+        Certificate.trust,
+        Certificate.kind,
+        Certificate.issued_on,
+        Certificate.valid_until,
+    ).where(Certificate.responder_id.in_(by_id))
+    for row in session.execute(cards):
+        by_id[row.responder_id].cards.append(_Card._make(row))
+    places = (
+        select(
+            ResponderPlace.responder_id,
+            ResponderPlace.kind,
+            ResponderPlace.position,
+            ResponderPlace.floor,
+            ResponderPlace.hours,
+        )
+        .where(ResponderPlace.responder_id.in_(by_id))
+        .order_by(ResponderPlace.id)
+    )
+    for responder_id, kind, position, floor, hours in session.execute(places):
+        by_id[responder_id].places.append(PlaceGiven(kind, position_of(position), floor, hours))
