@@ -11,7 +11,7 @@ BIN := .venv/bin
 COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --universal --generate-hashes --no-header \
 	$(if $(UPGRADE),--upgrade)
 
-.PHONY: help demo serve test bench check lock clean
+.PHONY: help demo serve test bench soak year check lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
@@ -27,11 +27,19 @@ serve: ## start the API
 test: ## check, then the whole suite on both databases (starts a PostgreSQL of its own)
 	@$(SETUP) test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --dist worksteal
 
 bench: ## measure, and print ratios
 	@$(SETUP) test
 	$(BIN)/python -m tests.bench
+
+soak: ## kill the worker two hundred times on each database (KILLS=20: fewer), and tell what was lost
+	@$(SETUP) test
+	KILLS=$${KILLS:-200} $(BIN)/pytest -s tests/work/test_kills.py
+
+year: ## run a year of 1,200 estates with 12,000 devices by moving the clock, and see that each story holds
+	@$(SETUP) test
+	$(BIN)/python -m tests.year
 
 check: ## style, types and the floors of the house
 	@$(SETUP)

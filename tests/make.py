@@ -9,16 +9,19 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from PIL import Image
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed import clock
 from aed.accounts import actions as accounts
 from aed.accounts.access import viewer_of_person
 from aed.accounts.actions import accounts as account_actions
 from aed.accounts.actions import passwords
 from aed.accounts.actions import roles as role_actions
+from aed.accounts.actions.tokens import key_hash
 from aed.accounts.models import Person, Region, RoleGrant
 from aed.accounts.rules import ANYONE, Role, Scope, Viewer
 from aed.accounts.rules.roles import HeldRole
@@ -44,7 +47,7 @@ from aed.responders.models import Responder
 from aed.responders.queries import Offer
 from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, Trust, wording_in_force
 from aed.responders.schemas.offers import OfferIn
-from aed.settings import Reminding
+from aed.settings import Reminding, Returns
 from aed.spatial import position_of
 from aed.training.actions import courses as course_actions
 from aed.training.actions import enrolling
@@ -55,6 +58,7 @@ from aed.training.rules.calendar import CalendarKind
 from aed.training.schemas.courses import CourseIn
 from aed.training.schemas.enrolments import EnrolmentIn
 from aed.training.schemas.sessions import SessionIn
+from aed.upkeep.actions import call_outs as call_out_actions
 from aed.upkeep.actions import checks as check_actions
 from aed.upkeep.actions import photos as photo_actions
 from aed.upkeep.actions import policies as policy_actions
@@ -63,10 +67,22 @@ from aed.upkeep.actions import reminding
 from aed.upkeep.actions import reports as report_actions
 from aed.upkeep.actions.checks import Taken
 from aed.upkeep.formats.photo import picture_without_traces
-from aed.upkeep.models import Check, Photo, Policy, Recall, Reminder, ReminderFor, Report
+from aed.upkeep.models import (
+    CallOut,
+    Check,
+    Errand,
+    Photo,
+    Policy,
+    Recall,
+    Reminder,
+    ReminderFor,
+    Report,
+)
 from aed.upkeep.rules.due import Matter
+from aed.upkeep.rules.facts import Fact
 from aed.upkeep.rules.quarantine import ReportKind
 from aed.upkeep.rules.reminders import Level
+from aed.upkeep.schemas.call_outs import CallOutIn
 from aed.upkeep.schemas.checks import CheckIn, ReportIn
 from aed.upkeep.schemas.policies import PolicyIn
 from aed.upkeep.schemas.recalls import RecallIn
@@ -425,6 +441,32 @@ def recall(session: Session, *, at: datetime = NOW, **given: Any) -> Recall:
     return recall_actions.announce_recall(
         session, ADMINISTRATOR, RecallIn.model_validate(fields | given), at=at
     )
+
+
+def call_out(session: Session, of: Device, *, at: datetime = NOW, **given: Any) -> CallOut:
+    """Somebody was sent for the device, unless said otherwise now."""
+    new = CallOutIn.model_validate({"key": str(UUID(int=next(_numbers))), "device_id": of.id} | given)
+    return call_out_actions.tell_of_call_out(session, ADMINISTRATOR, new, numbers=Returns(), at=at)
+
+
+def errand(session: Session, of: Device, person: Person, *, fact: Fact = Fact.POSITION) -> Errand:
+    """The person is asked of the device; the key is `ask_` and the person's id."""
+    made = Errand(
+        key_hash=key_hash(f"ask_{person.id}"),
+        device_id=of.id,
+        person_id=person.id,
+        fact=fact,
+        asked_at=NOW,
+        lapses_at=NOW.replace(year=2099),
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
+def clock_today() -> date:
+    """The date now, at a device in China."""
+    return clock.now().astimezone(ZoneInfo("Asia/Shanghai")).date()
 
 
 def reminded(session: Session, person: Person, of: Device, *, at: datetime) -> tuple[str, int]:

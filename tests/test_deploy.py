@@ -77,12 +77,14 @@ def test_the_example_settings_are_accepted(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_database_is_migrated_before_the_api_starts() -> None:
     services = compose_services()
 
-    assert set(services) == {"database", "migrate", "api"}
+    assert set(services) == {"database", "migrate", "api", "worker"}
     assert services["migrate"]["command"] == ["aed", "db", "upgrade"]
     assert services["migrate"]["depends_on"] == {"database": {"condition": "service_healthy"}}
-    assert yaml_mapping(services["api"]["depends_on"])["migrate"] == {
-        "condition": "service_completed_successfully"
-    }
+    assert services["worker"]["command"] == ["aed", "work"]
+    for name in ("api", "worker"):
+        assert yaml_mapping(services[name]["depends_on"])["migrate"] == {
+            "condition": "service_completed_successfully"
+        }
 
 
 def test_compose_refuses_to_start_without_a_password() -> None:
@@ -595,7 +597,7 @@ def test_set_up_refuses_an_interpreter_that_is_not_there() -> None:
 def test_make_lists_its_targets() -> None:
     listed = run("make", "--no-print-directory", "help")
 
-    for target in ("demo", "serve", "test", "bench", "check", "lock", "clean"):
+    for target in ("demo", "serve", "test", "bench", "soak", "check", "lock", "clean"):
         assert f"make {target} " in listed.stdout
 
 

@@ -91,6 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(part.router, prefix="/v1")
     app.include_router(work_api.monitoring)
     app.include_router(publishing_api.router)
+    app.include_router(upkeep_api.pages_router)
     _add_health(app)
     _add_problems(app)
     _describe(app)

@@ -25,7 +25,15 @@ from aed.notifications.jobs import forget_messages
 from aed.settings import Settings
 from aed.targets import why_refused
 from aed.training.jobs import end_offers
-from aed.upkeep.jobs import look_after, remind_of_checks, remind_of_expiry, send_reminders
+from aed.upkeep.jobs import (
+    ASKED_EVERY_HOURS,
+    ask_after_devices,
+    confirm_nearby,
+    look_after,
+    remind_of_checks,
+    remind_of_expiry,
+    send_reminders,
+)
 from aed.verification.jobs import look_for_duplicates
 from aed.work.actions.runs import forget_runs
 from aed.work.jobs import Job, Now, Worker
@@ -99,6 +107,17 @@ def _duplicates(database: Database, _settings: Settings, now: Now) -> Counts:
         return {"found": look_for_duplicates(session, now=now())}
 
 
+def _call_outs(database: Database, settings: Settings, now: Now) -> Counts:
+    asked, given_up = ask_after_devices(
+        database, now(), numbers=settings.returns, public_url=settings.public_url
+    )
+    return {"asked": asked, "given_up": given_up}
+
+
+def _confirmations(database: Database, settings: Settings, now: Now) -> Counts:
+    return {"asked": confirm_nearby(database, now(), numbers=settings.trust, public_url=settings.public_url)}
+
+
 TIMETABLE: Final = (
     Job("feeds", every(minutes=1), _feeds, "Fetches the lists that are followed and due"),
     Job("offers", every(minutes=1), _offers, "Offered places that nobody took go to the next"),
@@ -107,8 +126,15 @@ TIMETABLE: Final = (
     ),
     Job("duplicates", every(hours=6), _duplicates, "Finds people who may have been entered twice"),
     Job("upkeep", every(minutes=10), _upkeep, "Open recalls reach devices that were registered since"),
+    Job("call-outs", every(minutes=5), _call_outs, "Asks after devices that somebody was sent for"),
+    Job(
+        "confirmations",
+        every(hours=ASKED_EVERY_HOURS),
+        _confirmations,
+        "Asks people nearby to confirm what has faded",
+    ),
     Job("expiry-reminders", every(hours=1), _expiry_reminders, "Finds what expires, at each threshold once"),
-    Job("check-reminders", every(hours=1), _check_reminders, "The same of checks, services and returns"),
+    Job("check-reminders", every(hours=6), _check_reminders, "The same of checks, services and returns"),
     Job("reminder-messages", every(hours=1), _reminder_messages, "Tells people what waits for them, by day"),
     Job(
         "forget-sign-ins", every(hours=1), _forget_sign_ins, "Sign-ins and codes that are over are forgotten"

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
+from aed.accounts.access import viewer_of_person
 from aed.accounts.actions.tokens import key_hash
 from aed.accounts.models import Person, Region, SignIn
 from aed.accounts.rules import Role
@@ -22,6 +23,8 @@ from aed.responders.models import Certificate
 from aed.training.actions import results
 from aed.training.models import TrainingSession
 from aed.training.rules.enrolment import AttendanceState, MarkedBy
+from aed.upkeep.actions import calendars
+from aed.upkeep.schemas.due import CalendarIn
 from tests import make
 from tests.make import NOW, PATIENT, east_of
 
@@ -94,11 +97,14 @@ def build(session: Session) -> Everyone:
     number = awarded(session, make.training(session, course, estate=estate))
     policy = make.policy(session, of=estate)
     check = make.check(session, device).check
+    make.errand(session, device, resident)
+    whose = viewer_of_person(session, resident.id)
+    calendar, due_key = calendars.make_calendar(session, whose, CalendarIn(), at=NOW)
+    message_key, reminder_id = make.reminded(session, resident, device, at=clock.now())
     group = EndpointGiven(
         "gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
     )
     gate_group = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
-    message_key, reminder_id = make.reminded(session, resident, device, at=clock.now())
     everyone.known = {
         "message_key": message_key,
         "reminder_id": reminder_id,
@@ -108,6 +114,10 @@ def build(session: Session) -> Everyone:
         "photo_id": make.photo(session, of=check).id,
         "report_id": make.report(session, device).id,
         "recall_id": make.recall(session).id,
+        "call_out_id": make.call_out(session, device).id,
+        "errand": f"ask_{resident.id}",
+        "due_calendar_id": calendar.id,
+        "due_key": due_key,
         "course_id": course.id,
         "session_id": training.id,
         "enrolment_id": enrolment.id,

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, OctKey
 
 from aed import clock
 from tests.interchange.servers import Behave, Source, answers, serving
@@ -33,8 +33,8 @@ class SmallProvider:
     """The claims of whoever sits at the browser: sub and more."""
     in_token: frozenset[str] = frozenset()
     """Which of them its ID token has; the rest is told by userinfo alone."""
-    key: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256", {"kid": "a"}))
-    published: ECKey | None = None
+    key: ECKey | OctKey = field(default_factory=lambda: ECKey.generate_key("P-256", {"kid": "a"}))
+    published: ECKey | OctKey | None = None
     """The key that is told, where it is another one."""
     wrong_claims: dict[str, Any] = field(default_factory=dict)
     """What its ID token has in place of what is right."""

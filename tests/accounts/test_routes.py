@@ -40,6 +40,7 @@ QUERIES = {
     "POST /v1/imports/responders": {"dry_run": "true"},
     "GET /v1/calendar.ics": {"key": "nobody's"},
     "POST /v1/photos": {"check": "check_key"},
+    "GET /v1/labels.pdf": {"device_id": "device_id"},
 }
 LIST: dict[str, Any] = {
     "content": b"source,source_id,region,lat,lon,place_en\ntown,1,CN-33,30.29,120.1,Lobby\n",
@@ -77,6 +78,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/devices/{device_id}/checks (a service)": {
         "json": {"key": "0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a12", "kind": "service"}
     },
+    "POST /v1/call-outs": {"json": {"key": "5f0c8a52-7a8e-4f0f-b7d5-0a0d9c1b7a31", "device_id": "device_id"}},
     "POST /v1/devices/{device_id}/reports (it was used)": {"json": {"kind": "used"}},
     "POST /v1/people/{person_id}/roles (administrator)": {"json": {"role": "administrator"}},
 }

@@ -40,8 +40,10 @@ from tests.bench.bare import dijkstra_on, nearest_on_postgis, nearest_on_spatial
 from tests.bench.client import Line, request
 from tests.bench.filling import fill_postgis, fill_spatialite
 from tests.bench.imports import imports
+from tests.bench.outbox import outbox
 from tests.bench.population import Population, city_centres, questions
 from tests.bench.ratio import Ratio
+from tests.bench.reminders import reminders
 from tests.bench.rounds import Timing, by_turns
 from tests.bench.server import SAME_BYTES, Running, serving
 from tests.bench.tiles import tiles
@@ -196,6 +198,20 @@ def on_postgis(server_url: str, name: str, population: Population) -> str:
         f"filled and indexed in {time.monotonic() - started:.0f} s"
     )
     return url
+
+
+def on_an_empty_one(server_url: str, measure: Callable[[str], Iterator[Ratio]]) -> Iterator[Ratio]:
+    """What is measured on a database that has only just been made, and is gone afterwards."""
+    name = sql.Identifier("aed_bench_empty")
+    plain = make_url(server_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    url = make_url(server_url).set(database="aed_bench_empty").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} (FORCE)").format(name))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        try:
+            yield from measure(url)
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} (FORCE)").format(name))
 
 
 def on_spatialite(path: Path, population: Population) -> str:
@@ -468,6 +484,9 @@ def lookup(server_url: str) -> None:
                 "12,000 on SpatiaLite",
             ),
             imports(server_url, folder, large, little),
+            reminders(server_url, scene.many, scene.spatialite, folder, at=AT),
+            outbox(f"sqlite:///{folder}/outbox.sqlite", folder, "SpatiaLite"),
+            on_an_empty_one(server_url, lambda url: outbox(url, folder, "PostGIS")),
         ):
             say(ratio)
         say()

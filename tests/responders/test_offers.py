@@ -359,8 +359,12 @@ def test_a_person_offers_pauses_and_leaves_in_the_own_browser(
     assert made.status_code == 201, made.text
     assert made.json()["state"] == "active"
     assert own.client.post(path, json=body, headers=own.csrf).status_code == 409
-    paused = own.client.patch(path, json={"paused_until": "2099-01-01T00:00:00+08:00"}, headers=own.csrf)
+    pause = {"paused_until": "2099-01-01T00:00:00+08:00"}
+    assert own.client.patch(path, json=pause, headers=own.csrf).status_code == 428
+    as_read = own.csrf | {"If-Match": own.client.get(path).headers["ETag"]}
+    paused = own.client.patch(path, json=pause, headers=as_read)
     assert paused.json()["paused_until"].startswith("2098-12-31T16")
+    assert own.client.patch(path, json=pause, headers=as_read).status_code == 412
     assert own.client.delete(path, headers=own.csrf).status_code == 204
     (given,) = own.client.get(f"/v1/people/{person.id}/consents").json()["consents"]
     assert given["withdrawn_by"] == f"person:{person.id}"

@@ -111,6 +111,7 @@ def test_what_the_release_before_wrote_is_read_as_it_is() -> None:
 @pytest.mark.parametrize(
     "written",
     ["", "a secret that is no key", "aedkey-", "aedkey-short", new_key()[7:], new_key() + "AAAA", "aedkey-é"],
+    ids=["empty", "words", "nothing", "short", "without its name", "too long", "not ASCII"],
 )
 def test_what_is_no_key_is_refused_without_repeating_it(written: str) -> None:
     with pytest.raises(InvalidInput) as refused:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.db import Database, transaction
-from aed.errors import Conflict
+from aed.errors import Conflict, InvalidInput
 from aed.notifications.channels import spool
 from aed.notifications.jobs import send_waiting
 from aed.notifications.models import Outgoing
@@ -121,6 +121,32 @@ def test_whoever_moves_is_told_where_to(session: Session) -> None:
     assert arrived.state is EnrolmentState.ENROLLED
     assert "2026-10-04" in told(session, has)[-1]
     assert len(told(session, has)) == 2
+
+
+def test_another_time_or_place_is_told_to_all_who_stand_and_no_offer_outlives_the_beginning(
+    session: Session,
+) -> None:
+    training, has, (first, second) = one_place(session)
+    stays = make.enrolment(session, training)
+    withdraw(session, has)
+    earlier, was_told = NOW + timedelta(hours=8), len(told(session, has))
+
+    for change in (
+        SessionAmend(minimum=1, language="en"),  # nobody's day is another for it
+        SessionAmend(starts_at=earlier, ends_at=earlier + timedelta(hours=2)),
+        SessionAmend(starts_at=earlier, place_en="Hall B", place_zh="二号厅"),
+    ):
+        amend_session(session, ADMINISTRATOR, training.id, change, version=training.version, at=NOW)
+
+    assert [said[:11] for said in told(session, first)] == ["A place has", "Time or pla", "Time or pla"]
+    assert "2026-09-22 18:00, Hall B" in told(session, first)[-1]
+    assert [len(told(session, each)) for each in (second, stays)] == [2, 2]
+    assert len(told(session, has)) == was_told, "who withdrew is told no more"
+    assert session.get_one(Enrolment, first.id).offer_expires_at == NOW + timedelta(hours=4)
+    with pytest.raises(InvalidInput, match="into the past"):
+        amend_session(
+            session, ADMINISTRATOR, training.id, SessionAmend(starts_at=NOW), version=training.version, at=NOW
+        )
 
 
 def test_a_cancelled_session_is_told_to_all_who_stand_with_the_reason(session: Session) -> None:

@@ -1,6 +1,6 @@
 """A year of an invented estate, on the command line and over HTTP, lived by the calendar on both databases.
 
-240 people, 12 courses of which each has a waiting list that moves, no-shows, 180 certificates, a chapter's
+240 people, 12 courses of which each has a waiting list that moves, no-shows, 180 certificates, a Red Cross
 roster that corrects 20 of them, a cancelled session, a refresher, certificates that run out. At the end every
 number that the reports say is worked out again from what happened: the record of changes, files that came in.
 """
@@ -12,7 +12,6 @@ import io
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -30,7 +29,6 @@ from aed.geo import distance_metres
 from aed.notifications.models import Outgoing
 from aed.registry.models import Building, Change, Estate
 from aed.registry.queries import holiday_calendar
-from aed.responders.models import Certificate, Responder
 from aed.spatial import position_of
 from aed.training.rules.course import last_valid_day, months_after
 from aed.training.rules.week import AWAY, HOURS, NOT_KNOWN, THERE, Week, hour_states
@@ -44,7 +42,7 @@ __all__ = ["aed", "run"]
 CHINA = ZoneInfo("Asia/Shanghai")
 COURSES, PEOPLE, CAPACITY, PASSING = 12, 240, 18, 15
 BEGINS, ENDS = datetime(2027, 1, 4, 1, 0, tzinfo=UTC), datetime(2028, 1, 10, 1, 0, tzinfo=UTC)
-ISSUER = "Demo City Red Cross"
+ISSUER, ISSUER_CODE = "Demo City Red Cross", "demo-red-cross"
 WALK_METRES = 180 * 2.3 / 1.5
 """In a straight line: no walking network is loaded."""
 HOURS_GIVEN = ("24/7", "Mo-Fr 18:00-23:00; Sa,Su 08:00-22:00", "Mo-Su 19:00-07:30", "")
@@ -72,6 +70,8 @@ class Year:
     sessions: list[int] = field(default_factory=list)
     corrected: dict[str, date] = field(default_factory=dict)
     """What the chapter's roster said: certificate number to its last day."""
+    dated: dict[str, date] = field(default_factory=dict)
+    """The day before that: until when those certificates had been awarded."""
     enrolled_by: Counter[str] = field(default_factory=Counter)
 
     # --- HTTP -------------------------------------------------------------------------------------------
@@ -178,6 +178,10 @@ def year(
     (tmp_path / "responders.csv").write_text(responders_file(), encoding="utf-8")
     aed("import", "responders", tmp_path / "responders.csv")
     aed(
+        *("issuers", "add", f"code={ISSUER_CODE}", f"name_en={ISSUER}", "name_zh=示范市红十字会"),
+        *("kind=red_cross", "region=CN-33", "verified_by=roster"),
+    )
+    aed(
         *("courses", "add", "code=CPR", "name_en=Resuscitation", "name_zh=心肺复苏", "hours=4"),
         *("certificate_kind=cpr_aed", f"issuer={ISSUER}", "validity_months=12", "refresher_months=6"),
     )
@@ -220,6 +224,8 @@ def estates_file() -> dict[str, Any]:
 
 RESPONDERS = range(40)
 """Of these people; their cards run out between March of the year and the September after it."""
+UNSEEN = range(1, 40, 5)
+"""Of these responders the list does not say that anybody verified the card: they are not called by it."""
 
 
 def old_card(number: int) -> date:
@@ -236,8 +242,8 @@ def responders_file() -> str:
     writer.writerow(
         [
             *("source", "source_id", "name", "phone", "region", "estate", "certificate_kind"),
-            *("certificate_issuer", "certificate_number", "certificate_valid_until", "availability"),
-            *("place", "lat", "lon", "place_hours"),
+            *("certificate_issuer", "certificate_number", "certificate_valid_until", "certificate_trust"),
+            *("availability", "place", "lat", "lon", "place_hours"),
         ]
     )
     for number in RESPONDERS:
@@ -245,7 +251,8 @@ def responders_file() -> str:
         writer.writerow(
             [
                 *("town", f"r{number}", name_of(number), phone_of(number), "CN-33", "e1", "cpr_aed"),
-                *("Old chapter", f"OLD-{number}", old_card(number), HOURS_GIVEN[number % 4]),
+                *("Old chapter", f"OLD-{number}", old_card(number)),
+                *("documented" if number in UNSEEN else "verified", HOURS_GIVEN[number % 4]),
                 *("home", home.lat, home.lon, "24/7"),
             ]
         )
@@ -291,57 +298,35 @@ def live(year: Year) -> None:
 
 
 def correct_by_roster(year: Year) -> None:
-    """The chapter's list says of 20 certificates another last day.
-
-    It comes as the list of responders that the register reads, by the register's own keys; a verification
-    against the chapter's roster would stand here.
-    """
+    """The chapter sends its list of what was awarded in its name; of 20 it has another last day."""
     of = {
         row["certificate"]: row for each in year.sessions for row in year.roster(each) if row["certificate"]
     }
-    chosen = list(of)[20:40]
-    keys = known_to_the_register(year, chosen)
-    written = io.StringIO()
-    writer = csv.writer(written)
-    writer.writerow(
-        [
-            *("source", "source_id", "name", "phone", "region", "certificate_kind", "certificate_issuer"),
-            *("certificate_number", "certificate_issued_on", "certificate_valid_until"),
-            *("place", "lat", "lon", "place_hours"),
-        ]
-    )
-    for number, certificate in enumerate(chosen):
-        issued_on, valid_until, source, source_id = keys[certificate]
-        corrected = valid_until + timedelta(days=30 if number % 3 else -200)
-        year.corrected[certificate] = corrected
-        row = of[certificate]
-        home = home_of(int(row["name"].removeprefix("居民")))
-        writer.writerow(
-            [
-                *(source, source_id, row["name"], row["phone"], "CN-33", "cpr_aed", ISSUER),
-                *(certificate, issued_on, corrected, "home", home.lat, home.lon, "24/7"),
-            ]
-        )
+    days = {number: year.client.get(f"/v1/certificates/{number}").json()["valid_until"] for number in of}
+    lines = ["示范市红十字会持证名册", "姓名,证书编号,手机号,培训课程,有效期至,状态"]
+    for place, (number, row) in enumerate(of.items()):
+        last = date.fromisoformat(days[number])
+        if 20 <= place < 40:
+            year.dated[number] = last
+            last += timedelta(days=30 if place % 3 else -200)
+            year.corrected[number] = last
+        lines.append(f"{row['name']},{number},{row['phone']},cpr_aed,{last:%Y年%m月%d日},有效")
+    lines.append(f"外地人,{ISSUER_CODE}-1,,cpr_aed,2029-01-01,有效")
     file = year.folder / "chapter.csv"
-    file.write_text(written.getvalue(), encoding="utf-8")
-    said = year.aed("import", "responders", file).out
-    assert "0 new, 20 changed, 0 unchanged, 0 set aside" in said, said
-
-
-def known_to_the_register(year: Year, numbers: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    rows = year.session.execute(
-        select(
-            Certificate.number,
-            Certificate.issued_on,
-            Certificate.valid_until,
-            Responder.source,
-            Responder.source_id,
-        )
-        .join(Responder, Responder.id == Certificate.responder_id)
-        .where(Certificate.number.in_(numbers))
-    ).all()
-    year.session.rollback()
-    return {row[0]: tuple(row[1:]) for row in rows}
+    file.write_bytes("\n".join(lines).encode("cp936"))
+    tried = year.aed("issuers", "read", ISSUER_CODE, file, "--dry-run").out
+    issuer_id = year.get("/v1/issuers")["issuers"][0]["id"]
+    answer = year.client.post(
+        f"/v1/imports/issuer-roster?issuer_id={issuer_id}&name=chapter.csv",
+        content=file.read_bytes(),
+        headers=year.headers,
+    )
+    assert answer.status_code == 200, answer.text
+    done = answer.json()
+    assert (done["set_aside"], done["disputed"], done["revoked"], done["not_held"]) == (0, 0, 0, 1)
+    assert (done["confirmed"], done["corrected"]) == (len(of) - 20, 20)
+    assert f"{len(of) - 20} confirmed, 20 corrected, 0 revoked, 0 disputed" in " ".join(tried.split())
+    assert "20 corrected" not in year.aed("issuers", "read", ISSUER_CODE, file).out, "a second time"
 
 
 def cancel_one(year: Year) -> None:
@@ -404,18 +389,19 @@ class Record:
         return next(found, {})
 
 
-def last_days(year: Year, record: Record, names: dict[int, str]) -> dict[str, date]:
+def last_days(record: Record, names: dict[int, str], *, is_called_by: bool = False) -> dict[str, date]:
     """Until when each person holds a certificate: the old cards of the file, what was awarded, what the
-    chapter's roster says otherwise, what was revoked."""
-    found = {name_of(number): old_card(number) for number in RESPONDERS}
+    chapter's roster said otherwise, what was revoked. `is_called_by`: only such as are verified."""
+    found = {
+        name_of(number): old_card(number) for number in RESPONDERS if not (is_called_by and number in UNSEEN)
+    }
     for assessment in record.rows["assessments"].values():
         if assessment.get("certificate_id") is None:
             continue
         certificate = record.rows["certificates"][assessment["certificate_id"]]
         if certificate.get("revoked_at") is not None:
             continue
-        number = certificate["number"]
-        last = year.corrected.get(number, date.fromisoformat(certificate["valid_until"]))
+        last = date.fromisoformat(certificate["valid_until"])
         name = names[record.rows["enrolments"][assessment["enrolment_id"]]["person_id"]]
         found[name] = max(last, found.get(name, last))
     return found
@@ -438,10 +424,11 @@ def test_a_year_of_an_estate(year: Year) -> None:
     everybody_was_told_of_everything_once(year, record)
     certificates_are_valid_as_awarded_corrected_and_revoked(year, record, revoked["certificate"])
     today = ENDS.date()
-    last = last_days(year, record, names)
-    lapses_are_those_of_the_last_cards(year, last, today)
+    lapses_are_those_of_the_last_cards(year, last_days(record, names), today)
     refreshers_are_those_who_did_not_practise_since(year, record, names, today)
-    gaps_are_those_of_each_neighbour_and_hour(year, record, names, last, planned)
+    gaps_are_those_of_each_neighbour_and_hour(
+        year, record, names, last_days(record, names, is_called_by=True), planned
+    )
 
 
 def the_year_was_lived(year: Year, record: Record, names: dict[int, str]) -> None:
@@ -531,9 +518,10 @@ def certificates_are_valid_as_awarded_corrected_and_revoked(year: Year, record: 
     valid = 0
     for row in record.rows["certificates"].values():
         number = row["number"]
-        awarded = date.fromisoformat(row["valid_until"])
-        assert awarded == last_valid_day(date.fromisoformat(row["issued_on"]), 12)
-        until = year.corrected.get(number, awarded)
+        until = date.fromisoformat(row["valid_until"])
+        awarded = last_valid_day(date.fromisoformat(row["issued_on"]), 12)
+        assert until == year.corrected.get(number, awarded)
+        assert year.dated.get(number, awarded) == awarded
         shown = year.client.get(f"/v1/certificates/{number}").json()
         assert shown["valid_until"] == until.isoformat()
         assert shown["is_valid"] is (until >= today and number != revoked)
@@ -607,7 +595,9 @@ def gaps_are_those_of_each_neighbour_and_hour(
         if row["session_id"] in held and row["state"] == "enrolled"
     ]
     passed = {id_ for id_ in taken if record.of_enrolment("assessments", id_).get("passed")}
-    callable_now = {name_of(n) for n in RESPONDERS if last[name_of(n)] >= today}
+    called = {name for n in RESPONDERS if (name := name_of(n)) in last}
+    assert 0 < len(called) < len(RESPONDERS), "whose card nobody verified, and who passed no course since"
+    callable_now = {name for name in called if last[name] >= today}
     serving = [id_ for id_ in passed if names[record.rows["enrolments"][id_]["person_id"]] in callable_now]
     fills = (len(taken) + 8) / (COURSES * CAPACITY + 10)
     passes = (len(passed) + 8) / (len(taken) + 10)
@@ -627,7 +617,7 @@ def gaps_are_those_of_each_neighbour_and_hour(
         now, unknown, staying = [0] * HOURS, [0] * HOURS, [0.0] * HOURS
         for number in RESPONDERS:
             name = name_of(number)
-            if distance_metres(place, home_of(number)) > WALK_METRES:
+            if name not in called or distance_metres(place, home_of(number)) > WALK_METRES:
                 continue
             states = hour_states(HOURS_GIVEN[number % 4] or None, week, calendar)
             for hour in range(HOURS):

@@ -1,4 +1,4 @@
-"""Workers as processes that can be killed, with a job that has something to tell."""
+"""Workers as processes that can be killed, with jobs that have something to tell."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -22,6 +23,7 @@ from aed.db import Database, transaction
 from aed.logs import set_up_logs
 from aed.notifications.actions import put
 from aed.settings import Settings
+from aed.upkeep.jobs import remind_of_expiry, send_reminders
 from aed.work.jobs import Job, Now
 from aed.work.rules import Counts, every
 
@@ -61,7 +63,20 @@ def tell_matters(database: Database, _settings: Settings, now: Now) -> Counts:
     return {"told": len(found)}
 
 
-SWEEP: Final = Job("sweep", every(seconds=0.5), tell_matters, "Tells the matters of the test")
+def _find(database: Database, settings: Settings, now: Now) -> Counts:
+    return {"found": remind_of_expiry(database, now(), by=settings.reminding)}
+
+
+def _remind(database: Database, settings: Settings, now: Now) -> Counts:
+    return asdict(send_reminders(database, now(), by=settings.reminding, public_url=None))
+
+
+OFTEN: Final = every(seconds=0.5)
+TIMETABLE: Final = (
+    Job("sweep", OFTEN, tell_matters, "Tells the matters of the test"),
+    Job("expiry-reminders", OFTEN, _find, "As the real one, more often"),
+    Job("reminder-messages", OFTEN, _remind, "As the real one, more often"),
+)
 
 
 def settings_of(url: str, gateway: str, *, lease_seconds: int = 2) -> Settings:
@@ -73,11 +88,12 @@ def settings_of(url: str, gateway: str, *, lease_seconds: int = 2) -> Settings:
             "worker_lease_seconds": lease_seconds,
             "log_format": "json",
             "threads": 4,
+            "reminding": {"from_hour": 0, "until_hour": 24},
         }
     )
 
 
-def _work(settings: Settings, off: timedelta, log: Path) -> None:
+def _work(settings: Settings, off: timedelta, log: Path, timetable: Sequence[Job]) -> None:
     written = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(written, 1)
     os.dup2(written, 2)
@@ -85,11 +101,17 @@ def _work(settings: Settings, off: timedelta, log: Path) -> None:
     true_now: Callable[[], object] = clock.now
     clock.now = lambda: true_now() + off  # type: ignore[operator,assignment] # this machine's clock is wrong
     set_up_logs(settings)
-    schedule.work_until_told_to_stop(settings, [SWEEP])
+    schedule.work_until_told_to_stop(settings, timetable)
 
 
-def start_worker(settings: Settings, log: Path, *, off: timedelta = timedelta()) -> BaseProcess:
+def start_worker(
+    settings: Settings,
+    log: Path,
+    *,
+    off: timedelta = timedelta(),
+    timetable: Sequence[Job] = TIMETABLE,
+) -> BaseProcess:
     """A worker as a process of its own, whose machine's clock is `off`."""
-    process = _FORKING.Process(target=_work, args=(settings, off, log), daemon=True)
+    process = _FORKING.Process(target=_work, args=(settings, off, log, timetable), daemon=True)
     process.start()
     return process

@@ -21,7 +21,8 @@ training.py  aed courses, sessions, enrol, enrolments
 certificates.py  aed certificates
 calendars.py     aed calendars
 policies.py  aed policies, recalls
-upkeep.py    aed checks, quarantines, reports, due, replacements, labels
+upkeep.py    aed checks, quarantines, reports, due, replacements
+trust.py     aed trust, call-outs, labels
 tokens.py    aed tokens
 people.py    aed people, roles
 duplicates.py aed people duplicates, same, different
@@ -63,6 +64,7 @@ from aed.cli import (
     templates,
     tokens,
     training,
+    trust,
     upkeep,
 )
 from aed.cli.context import answering_errors
@@ -102,6 +104,7 @@ app.command("gaps")(gaps.gaps)
 app.command("enrol")(training.enrol)
 app.command("due")(upkeep.due)
 app.command("replacements")(upkeep.replacements)
+app.command("labels")(trust.labels)
 for groups in (
     register.GROUPS,
     training.GROUPS,
@@ -110,6 +113,7 @@ for groups in (
     policies.GROUPS,
     upkeep.GROUPS,
     reminders.GROUPS,
+    trust.GROUPS,
 ):
     for name, group in groups.items():
         app.add_typer(group, name=name)

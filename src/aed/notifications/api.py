@@ -112,6 +112,12 @@ def add_endpoint(
     return EndpointOut.of(row)
 
 
+@router.get("/endpoints/{name}")
+def show_endpoint(session: ReadSession, viewer: ViewerDep, name: EndpointName) -> EndpointOut:
+    """One endpoint without its address."""
+    return EndpointOut.of(queries.open_endpoint(session, viewer, name))
+
+
 @router.delete("/endpoints/{name}", status_code=204)
 def remove_endpoint(session: WriteSession, viewer: ViewerDep, name: EndpointName) -> None:
     """Sends nothing there any longer, and forgets its address."""

@@ -126,6 +126,18 @@ def endpoint(session: Session, name: str) -> EndpointRow | None:
     )
 
 
+def open_endpoint(session: Session, viewer: Viewer, name: str) -> EndpointRow:
+    """The endpoint of that name. Raises NotFound.
+
+    visibility: only for a network administrator.
+    """
+    may_see_the_outbox(viewer)
+    found = endpoint(session, name)
+    if found is None:
+        raise NotFound(f"There is no endpoint '{name}'.", field="name")
+    return found
+
+
 def endpoints(
     session: Session, viewer: Viewer, *, limit: int = 1000, after_id: int = 0
 ) -> Sequence[EndpointRow]:

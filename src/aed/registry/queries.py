@@ -319,6 +319,11 @@ _calendars: dict[tuple[Engine, str, int], Calendar] = {}
 _MOST_CALENDARS = 64
 
 
+def has_calendar(connection: Connection, name: str | None, version: int | None) -> bool:
+    """Whether `calendar_of` answers without asking the database."""
+    return name is None or version is None or (connection.engine, name, version) in _calendars
+
+
 def calendar_of(connection: Connection, name: str | None, version: int | None) -> Calendar | None:
     """A region's holiday calendar for the lookup, kept in memory for as long as its version stands."""
     if name is None or version is None:

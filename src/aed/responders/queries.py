@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Dialect, Select, Subquery, and_, func, or_, select
@@ -135,6 +136,18 @@ class Offer:
     consents: Sequence[Consent]
     """Those in force."""
     certificates: Sequence[Certificate]
+
+    @property
+    def version(self) -> int:
+        """Another one as soon as what can be amended is otherwise; 48 bits."""
+        told: list[object] = [*sorted(each.id for each in self.consents)]
+        if self.entry is not None:
+            until = self.entry.paused_until
+            told += [self.entry.id, str(self.entry.state), self.entry.availability]
+            told += [until.timestamp() if until is not None else None]
+        for each, here in self.places:
+            told += [str(each.kind), round(here.lat, 7), round(here.lon, 7), each.floor, each.hours]
+        return int(sha256(repr(told).encode()).hexdigest()[:12], 16)
 
 
 def consents_in_force(session: Session, person_id: int) -> dict[ConsentKind, Consent]:

@@ -68,6 +68,7 @@ def _make(file: Path, database: Path) -> None:
 
 
 def _holds_sealed(database: Path) -> bool:
+    """visibility: nothing of it is answered, only whether there is any."""
     with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as raw:
         try:
             found = raw.execute(f"SELECT 1 FROM people WHERE phone LIKE '{FORM}:%' LIMIT 1").fetchone()  # noqa: S608 - a constant

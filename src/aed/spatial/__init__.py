@@ -1,5 +1,6 @@
 """The one place that knows PostGIS from SpatiaLite: columns, indexes, and the questions asked of places."""
 
+from aed.spatial.asking import settled
 from aed.spatial.columns import (
     WGS84,
     GeometryColumn,
@@ -43,6 +44,7 @@ __all__ = [
     "point_type",
     "position_of",
     "prepare_database",
+    "settled",
     "shape_of",
     "vector_tile",
 ]

@@ -21,8 +21,9 @@ from sqlalchemy import (
 )
 
 from aed.geo import Position, mercator_degrees
+from aed.spatial.asking import Rows, sent
 from aed.spatial.columns import GeometryColumn
-from aed.spatial.statements import check_columns, compiled_for, fetched, told_later
+from aed.spatial.statements import check_columns, compiled_for, told_later
 from aed.spatial.windows import METRES_PER_DEGREE, NO_MORE_THAN_SPHEROID, window_around, window_rows
 
 
@@ -37,6 +38,10 @@ class Located(Protocol):
     def lon(self) -> float: ...
 
 
+type _Cell = tuple[int, int, int, int]
+"""Cells a degree, which of them, and how many are asked for."""
+
+
 class _Needed(NamedTuple):
     """How far a question had to look, and how many rows lay so near."""
 
@@ -44,11 +49,13 @@ class _Needed(NamedTuple):
     rows: float
 
 
-_PLACES_REMEMBERED = 10_000
+_PLACES_REMEMBERED = 20_000
+_CELLS_PER_DEGREE = {400: 1.04, 100: 1.12, 20: 1.15}
+"""A question begins with what was needed within the same 300 metres, else within the same kilometre or five,
+and looks so much farther: then one question in ten has to look a second time."""
 
-
-_COUNTS = sorted(2**power * part // 2 for power in range(3, 13) for part in (2, 3))
-"""8, 12, 16, 24, 32, 48 …: how many rows are asked for. Few, since each is a statement to prepare."""
+_COUNTS = sorted(2**power * part // 4 for power in range(3, 13) for part in (4, 5, 6, 7))
+"""8, 10, 12, 14, 16, 20 …: how many rows are asked for. Few, since each is a statement to prepare."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class Nearest[R: Located]:
     constants: Mapping[str, object]
     row: Callable[..., R]
     is_sqlite: bool
-    _needed: dict[tuple[int, int, int], _Needed] = field(default_factory=dict)
+    _needed: dict[_Cell, _Needed] = field(default_factory=dict)
     """What the last questions nearby needed. A hint: it changes no answer."""
 
     def rings(
@@ -70,6 +77,13 @@ class Nearest[R: Located]:
     ) -> Rings[R]:
         """Rows around a place, to be fetched ring by ring. `at_least` is how many are asked for."""
         return Rings(self, connection, here, at_least, within_metres)
+
+    def needed(self, cells: Sequence[_Cell]) -> tuple[_Needed | None, float]:
+        """What was needed in the smallest of these cells that is known, and how much more to look at."""
+        for cell in cells:
+            if (known := self._needed.get(cell)) is not None:
+                return known, _CELLS_PER_DEGREE[cell[0]]
+        return None, 1.0
 
     def limited(self, count: int, sql: str | None = None) -> str:
         """PostgreSQL's statement for `count` rows.
@@ -98,10 +112,28 @@ class Rings[R: Located]:
     ) -> None:
         self._nearest, self._connection = nearest, connection
         self._here, self._at_least, self._within = here, at_least, within_metres
-        self._cell = (round(here.lat * 20), round(here.lon * 20), at_least)
+        self._cells = [
+            (size, round(here.lat * size), round(here.lon * size), at_least) for size in _CELLS_PER_DEGREE
+        ]
+        self._needed, self._more = nearest.needed(self._cells)
         self._window_metres = 0.0
+        self._ahead: Callable[[], Rows] | None = None
         self.rows: list[R] = []
         self.complete_within_metres = 0.0
+
+    @property
+    def likely_metres(self) -> float | None:
+        """How far this question will have to look, going by those nearby before it, and somewhat more."""
+        return None if self._needed is None else self._more * self._needed.metres
+
+    def send(self, *, about: int) -> None:
+        """Has the database look for the first ring while others work; `widen` takes what it has found.
+
+        Until then nothing can be asked on the connection but what is `sent`.
+        """
+        if not self._nearest.is_sqlite:
+            count = _next_count(self._first_rows(about))
+            self._ahead = self._sent(self._nearest.limited(count), self._point())
 
     def widen(self, *, about: int, to_metres: float = math.inf) -> Sequence[R]:
         """The rows of the next ring.
@@ -115,26 +147,33 @@ class Rings[R: Located]:
             self._fetch_nearest(about, to_metres)
         return self.rows[before:]
 
-    def remember(self, metres: float) -> None:
-        """The question is answered, and had to look this far: the next one nearby begins with that."""
+    def remember(self, metres: float, rows: int | None = None) -> None:
+        """The question is answered, and had to look this far (at so many rows, if somebody has counted them):
+        the next one nearby begins with that."""
         known = self._nearest._needed
-        now = _Needed(metres, _count_within(self.rows, self._here, metres))
-        last = known.get(self._cell, now)
+        now = _Needed(metres, rows if rows is not None else _count_within(self.rows, self._here, metres))
         if len(known) >= _PLACES_REMEMBERED:
             known.clear()
-        known[self._cell] = _Needed(*(0.8 * old + 0.2 * new for old, new in zip(last, now, strict=True)))
+        for cell in self._cells:
+            last = known.get(cell, now)
+            known[cell] = _Needed(*(0.8 * old + 0.2 * new for old, new in zip(last, now, strict=True)))
+
+    def _first_rows(self, about: int) -> int:
+        return about if self._needed is None else math.ceil(self._more**2 * self._needed.rows) + 1
+
+    def _point(self) -> dict[str, object]:
+        x, y = mercator_degrees(self._here)
+        return {"nearest_x": x, "nearest_y": y}
 
     def _fetch_nearest(self, about: int, to_metres: float) -> None:
-        nearest, (x, y) = self._nearest, mercator_degrees(self._here)
-        asked: dict[str, object] = {"nearest_x": x, "nearest_y": y}
-        needed = nearest._needed.get(self._cell) if not self.rows else None
-        enough = about if needed is None else math.ceil(1.2 * needed.rows) + 1
+        nearest, asked = self._nearest, self._point()
+        enough = about if self.rows else self._first_rows(about)
         while True:
             more = enough - len(self.rows)
             if self.rows and to_metres < math.inf:  # the count grows with the square of the distance
                 growth = (to_metres / max(self.complete_within_metres, 1.0)) ** 2 - 1.0
                 more = min(more, math.ceil(1.2 * growth * len(self.rows)) + 1)
-            count = next((count for count in _COUNTS if count >= more), more)
+            count = _next_count(more)
             sql = nearest.limited(count, nearest.more if self.rows else nearest.sql)
             if self.rows:
                 asked["nearest_seen"] = [row.id for row in self.rows]
@@ -148,10 +187,10 @@ class Rings[R: Located]:
                 return
 
     def _widen_window(self, about: int, to_metres: float) -> None:
-        needed = self._nearest._needed.get(self._cell) if not self.rows else None
+        likely = self.likely_metres if not self.rows else None
         enough, radius = 0.75 * about, self._window_metres * 1.5
-        if needed is not None:
-            enough, radius = self._at_least, 1.05 * needed.metres / NO_MORE_THAN_SPHEROID
+        if likely is not None:
+            enough, radius = self._at_least, likely / NO_MORE_THAN_SPHEROID
         elif not self._window_metres:
             radius = 400.0 * math.sqrt(0.85 * about)
         elif to_metres < math.inf:
@@ -174,11 +213,14 @@ class Rings[R: Located]:
                 return
             radius *= 2.0 if near == 0 else max(1.2, min(3.0, math.sqrt(about / near)))
 
+    def _sent(self, sql: str, asked: Mapping[str, object]) -> Callable[[], Rows]:
+        return sent(self._connection, sql, {**self._nearest.constants, **asked})
+
     def _fetched(self, sql: str, asked: Mapping[str, object]) -> list[R]:
         """Rows that are not there yet: one that has just been moved might come a second time."""
-        row = self._nearest.row
-        values = fetched(self._connection, sql, {**self._nearest.constants, **asked})
-        found = [row(*each) for each in values]
+        row, read = self._nearest.row, self._ahead or self._sent(sql, asked)
+        self._ahead = None
+        found = [row(*each) for each in read()]
         if self.rows:
             known = {each.id for each in self.rows}
             found = [each for each in found if each.id not in known]
@@ -217,6 +259,10 @@ def nearest_first[R: Located](
     if any(next_constants.get(name, value) != value for name, value in constants.items()):
         raise TypeError("the two statements call different things by the same name")
     return Nearest(sql, next_sql, constants | next_constants, row, is_sqlite)
+
+
+def _next_count(rows: int) -> int:
+    return next((count for count in _COUNTS if count >= rows), rows)
 
 
 def mercator_point(name: str) -> str:

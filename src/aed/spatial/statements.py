@@ -1,25 +1,22 @@
-"""Statements that are compiled once for a dialect, and asked on the bare driver."""
+"""Statements that are compiled once for a dialect. `asking` asks them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
-    Connection,
     Dialect,
     Double,
     Integer,
-    Row,
     Select,
     bindparam,
     literal_column,
 )
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 
@@ -62,34 +59,3 @@ def check_columns(statement: Select[*tuple[Any, ...]], row: type[object]) -> Non
     names = tuple(item.name for item in statement.selected_columns)
     if names != getattr(row, "_fields", ())[: len(names)]:
         raise TypeError(f"{row.__name__} has other columns than its statement: {', '.join(names)}")
-
-
-def fetched(
-    connection: Connection, sql: str, parameters: Mapping[str, object]
-) -> Sequence[tuple[Any, ...] | Row[*tuple[Any, ...]]]:
-    """The rows of the driver's own statement, without what SQLAlchemy finds out about their columns.
-
-    That costs it a third of the whole question (80 of 260 microseconds on PostGIS). Whoever listens to the
-    engine's statements still hears of each, and errors are those that SQLAlchemy raises.
-    """
-    if connection.engine.dispatch.before_cursor_execute:
-        return connection.exec_driver_sql(sql, parameters).fetchall()
-    driver = connection.dialect.loaded_dbapi
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(sql, parameters)
-        rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
-    except driver.Error as error:
-        is_gone = connection.dialect.is_disconnect(error, connection.connection, cursor)
-        if is_gone:
-            connection.invalidate(error)
-        raise DBAPIError.instance(
-            sql,
-            parameters,
-            error,
-            driver.Error,
-            connection_invalidated=is_gone,
-            dialect=connection.dialect,
-        ) from error
-    cursor.close()
-    return rows

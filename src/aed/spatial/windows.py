@@ -28,8 +28,9 @@ from sqlalchemy.orm import Session
 
 from aed.errors import InvalidInput
 from aed.geo import Position
+from aed.spatial.asking import sent
 from aed.spatial.columns import WGS84, GeometryColumn, latitude, longitude
-from aed.spatial.statements import check_columns, compiled_for, fetched, told_later
+from aed.spatial.statements import check_columns, compiled_for, told_later
 
 METRES_PER_DEGREE = 6_371_008.8 * math.pi / 180  # mean sphere
 
@@ -129,10 +130,16 @@ class Around[R]:
     constants: Mapping[str, object]
     row: Callable[..., R]
 
-    def rows(self, connection: Connection, here: Position, *, within_metres: float) -> Sequence[R]:
-        """Every row within the circle, and some in the corners of its box."""
-        row, asked = self.row, {**self.constants, **window_around(here, within_metres)}
-        return [row(*values) for values in fetched(connection, self.sql, asked)]
+    def sent(
+        self, connection: Connection, here: Position, *, within_metres: float
+    ) -> Callable[[], Sequence[R]]:
+        """Asks for every row within the circle, and some in the corners of its box.
+
+        What is given back reads them; until then nothing else can be asked on the connection.
+        """
+        asked = {**self.constants, **window_around(here, within_metres)}
+        row, read = self.row, sent(connection, self.sql, asked)
+        return lambda: [row(*values) for values in read()]
 
 
 def all_around[R](
@@ -159,15 +166,27 @@ def index_table(place: GeometryColumn) -> Any:
 
 
 def window_rows(place: GeometryColumn, *, beyond: bool = False) -> Select[*tuple[Any, ...]]:
-    """Keys of the rows in a window; those beyond an inner one only, on request."""
+    """Keys of the rows in a window; those beyond an inner one only, on request.
+
+    A window is the ellipse in a box of degrees. In the box's corners, a fifth of it, lies nothing of the
+    circle that it was made for by `window_around`: that would be read for nothing.
+    """
     index = index_table(place)
 
     def inside(ending: str) -> ColumnElement[bool]:
+        west, east, south, north = (
+            told_later(f"nearest_{side}{ending}") for side in ("west", "east", "south", "north")
+        )
+        across, up = (
+            (west + east - 2.0 * index.c.xmin) / (east - west),
+            (south + north - 2.0 * index.c.ymin) / (north - south),
+        )
         return and_(
-            index.c.xmin >= told_later(f"nearest_west{ending}"),
-            index.c.xmax <= told_later(f"nearest_east{ending}"),
-            index.c.ymin >= told_later(f"nearest_south{ending}"),
-            index.c.ymax <= told_later(f"nearest_north{ending}"),
+            index.c.xmin >= west,
+            index.c.xmax <= east,
+            index.c.ymin >= south,
+            index.c.ymax <= north,
+            across * across + up * up <= 1.0,
         )
 
     rows = select(index.c.pkid).where(inside(""))

@@ -1,4 +1,5 @@
-"""What the timetable runs: what is due is found, people are told by day, recalls reach what is new."""
+"""What the timetable runs: what is due is found, people are told by day, recalls reach what is new, devices
+that were sent for are asked after, people nearby are asked to confirm."""
 
 from __future__ import annotations
 
@@ -10,19 +11,25 @@ from typing import Final
 from sqlalchemy import select
 
 from aed.accounts.rules import Role, Scope, Viewer
-from aed.db import Database, alone, transaction
+from aed.db import Database, alone, reads, transaction
 from aed.registry.models import Device
-from aed.settings import Reminding
+from aed.settings import Reminding, Returns, Trust
 from aed.upkeep.actions import addressing, reminders, reminding
+from aed.upkeep.actions.asking import ask_nearby
+from aed.upkeep.actions.call_outs import ask_after
 from aed.upkeep.actions.recalls import apply_open_recalls
 from aed.upkeep.actions.reports import forget_addresses
+from aed.upkeep.queries.call_outs import to_be_asked_after
 from aed.upkeep.queries.due import duties_of
 from aed.upkeep.queries.reminders import kept_devices
 from aed.upkeep.queries.who_hears import WhoHears
+from aed.upkeep.rules.call_out import Outcome
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.reminders import EXPIRING, REMINDED, thresholds_before
 
 TIMETABLE: Final = Viewer(role=Role.ADMINISTRATOR, name="timetable", scopes=frozenset(Scope))
+ASKED_EVERY_HOURS: Final = 1
+_CALL_OUTS: Final = 500
 _DEVICES: Final = 2_000
 _REMINDERS: Final = 5_000
 _PEOPLE: Final = 200
@@ -79,6 +86,9 @@ class Told:
 def send_reminders(database: Database, now: datetime, *, by: Reminding, public_url: str | None) -> Told:
     """Everyone for whom something waits is told, once a day, by day. Run twice, it tells nobody twice."""
     told = Told()
+    with transaction(database) as session:
+        alone(session, "reminder run")
+        reminders.close_what_is_over(session, at=now)
     while True:
         with transaction(database) as session:
             alone(session, "reminder run")
@@ -110,3 +120,32 @@ def look_after(database: Database, now: datetime) -> int:
     with transaction(database) as session:
         forget_addresses(session, at=now)
         return apply_open_recalls(session, TIMETABLE, at=now)
+
+
+def ask_after_devices(
+    database: Database, now: datetime, *, numbers: Returns, public_url: str | None
+) -> tuple[int, int]:
+    """How many devices that were sent for were asked after, and how many given up. Each in a transaction of
+    its own, whose lock on the device sees to it that of two processes one asks."""
+    asked = given_up = 0
+    with reads(database) as session:
+        waiting = to_be_asked_after(session, at=now, limit=_CALL_OUTS)
+    for call_out_id in waiting:
+        with transaction(database) as session:
+            outcome = ask_after(
+                session, TIMETABLE, call_out_id, numbers=numbers, public_url=public_url, at=now
+            )
+        given_up += outcome is Outcome.SILENT
+        asked += outcome is None
+    return asked, given_up
+
+
+def confirm_nearby(database: Database, now: datetime, *, numbers: Trust, public_url: str | None) -> int:
+    """How many people nearby were asked to confirm something. Without a public address nobody could answer,
+    and nobody is asked."""
+    if public_url is None:
+        return 0
+    with transaction(database) as session:
+        alone(session, "asking nearby")
+        run = int(now.timestamp() // (ASKED_EVERY_HOURS * 3600))
+        return ask_nearby(session, at=now, numbers=numbers, public_url=public_url, run=run)

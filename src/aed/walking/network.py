@@ -7,12 +7,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from numpy.typing import ArrayLike
 from pyproj import Geod
 
 from aed.geo import Position
 from aed.walking.footing import SNAP_METRES, Footings, find_footing, find_footings
+from aed.walking.memory import RememberedFootings
 from aed.walking.reach import Reach, find_reach
 from aed.walking.streets import Crossing, Floats, Streets
 from aed.walking.window import ScratchPad
@@ -35,10 +35,6 @@ class Barrier:
     opening_hours: str | None
 
 
-MOST_FOOTINGS_REMEMBERED = 50_000
-"""About 15 MB."""
-
-
 class WalkingNetwork:
     """The streets of one extract with their gates. Never changes; any number of threads may ask at once."""
 
@@ -47,7 +43,7 @@ class WalkingNetwork:
         self.barriers = tuple(sorted(barriers, key=lambda barrier: barrier.position.lat))
         self._barrier_lats = [barrier.position.lat for barrier in self.barriers]
         self._scratch = ScratchPad()
-        self._footings: dict[tuple[float, float], tuple[int, float, float]] = {}
+        self._remembered = RememberedFootings()
 
     @property
     def node_count(self) -> int:
@@ -102,21 +98,7 @@ class WalkingNetwork:
 
     def footings_of_places(self, lats: Floats, lons: Floats) -> Footings:
         """The same within `SNAP_METRES`, for places that are asked for again and again: remembered."""
-        if not len(lats):
-            return self.footings(lats, lons)
-        remembered = self._footings
-        places = list(zip(lats.tolist(), lons.tolist(), strict=True))
-        missing = [i for i, place in enumerate(places) if place not in remembered]
-        if missing:
-            found = self.footings(lats[missing], lons[missing])
-            if len(remembered) + len(missing) > MOST_FOOTINGS_REMEMBERED:
-                remembered = self._footings = {}
-                missing, found = list(range(len(places))), self.footings(lats, lons)
-            columns = (found.edge.tolist(), found.along_metres.tolist(), found.off_metres.tolist())
-            for i, *footing in zip(missing, *columns, strict=True):
-                remembered[places[i]] = tuple(footing)
-        edge, along, off = zip(*(remembered[place] for place in places), strict=True)
-        return Footings(lats, lons, np.array(edge, dtype=np.int32), np.array(along), np.array(off))
+        return self._remembered.footings(lats, lons, self.footings)
 
     def reach(
         self,

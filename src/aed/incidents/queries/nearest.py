@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from bisect import insort
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -16,16 +15,20 @@ from aed.accounts.rules import Viewer
 from aed.db import as_date
 from aed.geo import Position, distances_metres, in_mainland_china
 from aed.incidents.queries.people import NearbyResponder, nearest_responders
-from aed.incidents.queries.ways import GatePassed, LocalTime, Ways, positions
+from aed.incidents.queries.ways import GatePassed, LocalTime, Ways, positions, sent_for_gates
 from aed.incidents.rules.arrival import (
     Basis,
     Fetch,
+    chance_of,
     estimated_walk_metres,
+    expected_seconds,
     fetch,
+    fetch_seconds,
+    floors_between,
     metres_that_can_beat,
 )
 from aed.registry import queries as registry
-from aed.registry.queries import DeviceNearby
+from aed.registry.queries import DeviceNearby, GateNearby
 from aed.registry.rules.device import (
     Access,
     AccessAt,
@@ -38,6 +41,7 @@ from aed.registry.rules.device import (
 from aed.registry.rules.hours import hours_at
 from aed.registry.rules.trust import confidence
 from aed.settings import Settings
+from aed.spatial import Rings, settled
 from aed.walking.footing import Footings
 from aed.walking.network import WalkingNetwork
 from aed.walking.way import Walk
@@ -83,9 +87,16 @@ class NearbyDevice:
     confidence: float
     """In its readiness: it fades since the last check."""
     is_usable: bool
+    floors: float
+    """Seconds one way on stairs and in lifts."""
+    chance: float
+    """That it can be reached, if no closed gate is on the way, and is ready."""
     walk_metres: float = math.inf
     """One way, without waits. One that is not measured yet, or not within reach, is estimated."""
+    expected_seconds: float = math.inf
+    """What it is ranked by."""
     fetch: Fetch = _NOT_YET
+    """Of those that are told."""
     basis: Basis = Basis.STRAIGHT_LINE
     is_measured: bool = True
     by_closed_gate: bool = False
@@ -94,14 +105,9 @@ class NearbyDevice:
     route: Walk | None = None
 
 
-class _WalkTo(NamedTuple):
-    """One way to a device, by its number, as far as it is known."""
-
-    metres: float
-    number: int
-    basis: Basis
-    is_measured: bool
-    by_closed_gate: bool
+type _WalkTo = tuple[float, int, Basis, bool, bool]
+"""One way to a device as far as it is known: metres, the device's number, the basis, whether it is measured,
+whether a closed gate has to be opened for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +135,22 @@ def nearest(
     """The devices that can be at the patient soonest by expected time. Exact, not "nearest by line first".
 
     1. Take devices that the viewer may see, ring by ring outwards.
-    2. Walk from the patient, with the gates as they stand for this viewer.
+    2. Walk from the patient, with the gates as they stand for this viewer: while the database looks for the
+       devices, if it is known about how far that will be.
     3. Ask hours and readiness at the moment, of the nearest first, and rank by expected time.
     4. Stop once no farther device could beat the last one kept: no walk is shorter than the straight line.
     """
+    with settled(connection):
+        return _nearest(connection, viewer, question, network, settings)
+
+
+def _nearest(
+    connection: Connection,
+    viewer: Viewer,
+    question: Question,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> Answer:
     search = _Search(connection, viewer, question, network, settings)
     radius = settings.search_radius_metres
     rings = registry.nearest_devices(connection.dialect, viewer).rings(
@@ -140,6 +158,7 @@ def nearest(
     )
     # Walks are longer than straight lines: the last of those kept is about the 25th on the straight line.
     about = question.limit + MORE_THAN_ASKED if network is None else 3 * question.limit
+    search.walk_ahead(rings, about=about)
     enough = math.inf
     while True:
         search.add(rings.widen(about=about, to_metres=enough))
@@ -147,13 +166,13 @@ def nearest(
         usable = [near for near in ranked if near.is_usable]
         enough = radius
         if len(usable) >= question.limit:
-            last = usable[question.limit - 1].fetch.expected_seconds
+            last = usable[question.limit - 1].expected_seconds
             enough = min(enough, search.straight_metres_of(metres_that_can_beat(last, settings.arrival)))
         is_complete = rings.complete_within_metres >= enough
         if is_complete or len(rings.rows) >= MOST_CANDIDATES:
             break
         about = min(MOST_CANDIDATES, 4 * max(about, len(rings.rows)))
-    rings.remember(enough)
+    rings.remember(enough, search.count_within(enough))
     devices = usable[: question.limit]
     unusable = search.unusable(ranked, devices)
     search.describe([*devices, *unusable])
@@ -233,6 +252,10 @@ class _Search:
             footings = self.ways.footings_of_devices(lats, lons)
             self._footings = footings if self._footings is None else self._footings.followed_by(footings)
 
+    def count_within(self, metres: float) -> int:
+        """How many rows are that near."""
+        return bisect_right(self._order, metres, key=self._straight.__getitem__)
+
     def ranked(self) -> list[NearbyDevice]:
         """The devices so far, soonest expected first; those that cannot be used come last.
 
@@ -242,27 +265,53 @@ class _Search:
             return self._walked(self.ways)
         return self._soonest(self._straight_lines())
 
+    def walk_ahead(self, rings: Rings[DeviceNearby], *, about: int) -> None:
+        """Walks as far as is likely to be needed while the database looks for the devices.
+
+        Not where it is unknown how far, or where something must be known first that the nearest device tells.
+        """
+        likely = rings.likely_metres
+        if self._network is None or likely is None:
+            return
+        likely = min(likely, self._settings.walking_reach_metres)
+        gates = sent_for_gates(self._connection, self._question.here, likely)
+        rings.send(about=about)
+        start = self._network.start_at(self._question.here)
+        found = gates()
+        if start is not None:
+            self.ways = self._ways(self._network, start, found, likely)
+            if self.ways.can_widen_unasked(likely):
+                self.ways.widen(likely)
+
+    def _ways(
+        self,
+        network: WalkingNetwork,
+        start: Footings,
+        gates: Sequence[GateNearby] = (),
+        gates_within_metres: float = 0.0,
+    ) -> Ways:
+        return Ways(
+            self._connection,
+            self._viewer,
+            network,
+            self._question.here,
+            start,
+            at=self._question.at,
+            numbers=self._settings.arrival,
+            gates=gates,
+            gates_within_metres=gates_within_metres,
+        )
+
     def _begin(self) -> None:
         """Where the walk starts. The nearest device lends the gates on the map its time zone and holidays."""
-        if self._network is None or self.ways is not None:
+        if self._network is None:
             return
-        local = None
-        if self._order:
+        if self.ways is None and (start := self._network.start_at(self._question.here)) is not None:
+            self.ways = self._ways(self._network, start)
+        if self.ways is not None and self.ways.local is None and self._order:
             near = self._rows[self._order[0]]
             calendar = registry.calendar_of(self._connection, near.holiday_calendar, near.calendar_version)
-            local = LocalTime(near.time_zone, calendar)
-        start = self._network.start_at(self._question.here)
-        if start is not None:
-            self.ways = Ways(
-                self._connection,
-                self._viewer,
-                self._network,
-                self._question.here,
-                start,
-                at=self._question.at,
-                local=local,
-                numbers=self._settings.arrival,
-            )
+            self.ways.local = LocalTime(near.time_zone, calendar)
 
     def _walked(self, ways: Ways) -> list[NearbyDevice]:
         """Measures the walks until those that will be told are measured, and ranks.
@@ -274,8 +323,10 @@ class _Search:
         assert self._footings is not None
         most, numbers = self._settings.walking_reach_metres, self._settings.arrival
         limit = self._question.limit
-        # More than the usual detour: every other question would have to walk a second time, and farther.
-        within = self._last_straight(limit) * 1.1 * numbers.detour_factor + 50.0
+        within = ways.within_metres
+        if not within:
+            # More than the usual detour: every other question would have to walk a second time, and farther.
+            within = self._last_straight(limit) * 1.1 * numbers.detour_factor + 50.0
         while True:
             within = min(max(within, ways.within_metres), most)
             ways.widen(within)
@@ -288,7 +339,7 @@ class _Search:
             known = [near for near in found if near.is_usable and near.is_measured][:limit]
             enough = math.inf
             if len(known) == limit:
-                last = known[-1].fetch.expected_seconds
+                last = known[-1].expected_seconds
                 enough = metres_that_can_beat(last, numbers) + 1.0
             within = enough if within < enough < 2.0 * within else 2.0 * within
 
@@ -304,8 +355,7 @@ class _Search:
     def _straight_lines(self) -> list[_WalkTo]:
         straight, detour = self._straight, self._settings.arrival.detour_factor
         return [
-            _WalkTo(straight[number] * detour, number, Basis.STRAIGHT_LINE, True, False)
-            for number in self._order
+            (straight[number] * detour, number, Basis.STRAIGHT_LINE, True, False) for number in self._order
         ]
 
     def _measured(self, ways: Ways) -> list[_WalkTo]:
@@ -320,17 +370,17 @@ class _Search:
         for number in self._order:
             cost = costs[number]
             if cost != math.inf:
-                walk = _WalkTo(cost, number, Basis.WALKING_NETWORK, True, False)
+                walk = (cost, number, Basis.WALKING_NETWORK, True, False)
             elif not on_street[number]:
                 metres = straight[number] * numbers.detour_factor
-                walk = _WalkTo(metres, number, Basis.STRAIGHT_LINE, True, False)
+                walk = (metres, number, Basis.STRAIGHT_LINE, True, False)
             elif opened[number] != math.inf:
-                walk = _WalkTo(opened[number], number, Basis.WALKING_NETWORK, is_last, is_last)
+                walk = (opened[number], number, Basis.WALKING_NETWORK, is_last, is_last)
             else:
                 metres = max(straight[number], within)
                 if is_last:
                     metres = estimated_walk_metres(straight[number], numbers, at_least=within)
-                walk = _WalkTo(metres, number, Basis.STRAIGHT_LINE, is_last, False)
+                walk = (metres, number, Basis.STRAIGHT_LINE, is_last, False)
             walks.append(walk)
         walks.sort()
         return walks
@@ -342,7 +392,7 @@ class _Search:
         """
         numbers, limit = self._settings.arrival, self._question.limit
         best: list[float] = []
-        can_beat = math.inf
+        last = can_beat = math.inf
         found: list[NearbyDevice] = []
         for metres, number, basis, is_measured, by_closed_gate in walks:
             if metres > can_beat:
@@ -350,17 +400,20 @@ class _Search:
             near = self._known.get(number) or self._device(number)
             near.walk_metres, near.basis = metres, basis
             near.is_measured, near.by_closed_gate = is_measured, by_closed_gate
-            near.fetch = self._fetch(near)
+            chance = near.chance * numbers.chance_closed_gate if by_closed_gate else near.chance
+            expected = expected_seconds(fetch_seconds(metres, near.floors, numbers), chance, numbers)
+            near.expected_seconds = expected
             found.append(near)
-            if near.is_usable:
-                insort(best, near.fetch.expected_seconds)
+            if near.is_usable and expected < last:
+                insort(best, expected)
                 if len(best) >= limit:
-                    can_beat = metres_that_can_beat(best[limit - 1], numbers) + _ROUNDING_METRES
+                    last = best[limit - 1]
+                    can_beat = metres_that_can_beat(last, numbers) + _ROUNDING_METRES
         found.sort(key=_by_expected)
         return found
 
-    def _fetch(self, near: NearbyDevice) -> Fetch:
-        return fetch(
+    def _tell(self, near: NearbyDevice) -> None:
+        near.fetch = fetch(
             near.walk_metres,
             straight_metres=near.straight_metres,
             patient_floor=self._question.floor,
@@ -386,11 +439,14 @@ class _Search:
             checked_within_days=self._settings.arrival.checked_within_days,
         )
         is_usable = access.access is not Access.CLOSED and readiness.is_usable
+        straight, numbers = self._straight[number], self._settings.arrival
         trusted = confidence(
             (today - checked_on).days if checked_on is not None else None,
             half_life_days=self._settings.trust.readiness_half_life_days,
         )
-        near = NearbyDevice(number, row, self._straight[number], access, readiness, trusted, is_usable)
+        floors = floors_between(straight, self._question.floor, row.floor, numbers)
+        chance = chance_of(access.access, readiness, trusted, numbers)
+        near = NearbyDevice(number, row, straight, access, readiness, trusted, is_usable, floors, chance)
         self._known[number] = near
         return near
 
@@ -405,13 +461,16 @@ class _Search:
 
     def unusable(self, ranked: list[NearbyDevice], kept: list[NearbyDevice]) -> list[NearbyDevice]:
         """Devices that would have been sooner than the last one kept, if they could be used."""
-        latest = kept[-1].fetch.fetch_seconds if len(kept) >= self._question.limit else math.inf
+        numbers = self._settings.arrival
+
+        def seconds(near: NearbyDevice) -> float:
+            return fetch_seconds(near.walk_metres, near.floors, numbers)
+
+        latest = seconds(kept[-1]) if len(kept) >= self._question.limit else math.inf
         sooner = [
-            near
-            for near in ranked
-            if not near.is_usable and near.is_measured and near.fetch.fetch_seconds <= latest
+            near for near in ranked if not near.is_usable and near.is_measured and seconds(near) <= latest
         ]
-        return sorted(sooner, key=lambda near: (near.fetch.fetch_seconds, near.row.id))[:MOST_UNUSABLE]
+        return sorted(sooner, key=lambda near: (seconds(near), near.row.id))[:MOST_UNUSABLE]
 
     def emergency_number(self) -> str:
         """Of the region of the nearest device on the same side of China's border; else mainland China's, or
@@ -426,7 +485,9 @@ class _Search:
         return self._settings.emergency_number_elsewhere
 
     def describe(self, chosen: list[NearbyDevice]) -> None:
-        """Adds the gates passed and, where asked for, the route."""
+        """Adds the fetch, the gates passed and, where asked for, the route."""
+        for near in chosen:
+            self._tell(near)
         ways, with_routes = self.ways, self._question.with_routes
         walked = [near for near in chosen if near.basis is Basis.WALKING_NETWORK]
         if ways is None or not walked:
@@ -443,4 +504,4 @@ class _Search:
 
 
 def _by_expected(near: NearbyDevice) -> tuple[bool, float, float, int]:
-    return not near.is_usable, near.fetch.expected_seconds, near.straight_metres, near.row.id
+    return not near.is_usable, near.expected_seconds, near.straight_metres, near.row.id

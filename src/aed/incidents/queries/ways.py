@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -15,6 +15,7 @@ from aed.accounts.rules import Viewer
 from aed.geo import Position
 from aed.incidents.rules.arrival import metres_worth
 from aed.registry import queries as registry
+from aed.registry.queries import GateNearby
 from aed.registry.rules.gate import Passage, Passing, passing
 from aed.registry.rules.hours import HolidayCalendar, Opening, hours_at
 from aed.settings import Arrival
@@ -76,8 +77,9 @@ class Ways:
         start: Footings,
         *,
         at: datetime,
-        local: LocalTime | None,
         numbers: Arrival,
+        gates: Sequence[GateNearby] = (),
+        gates_within_metres: float = 0.0,
     ) -> None:
         self._connection = connection
         self._viewer = viewer
@@ -85,19 +87,22 @@ class Ways:
         self._here = here
         self._start = start
         self._at = at
-        self._local = local
         self._numbers = numbers
+        self._registered = gates
+        self._registered_within = gates_within_metres
+        self._gates: _Gates | None = None
+        self._gates_within = 0.0
         self._reach: Reach | None = None
         self._opened: Reach | None = None
-        self._told: dict[Crossing, GatePassed] = {}
+        self.local: LocalTime | None = None
+        """Of the place, once somebody knows it."""
         self.within_metres = 0.0
 
     def widen(self, within_metres: float) -> None:
         """Walks everything within that many metres."""
         if self.within_metres >= within_metres:
             return
-        gates = self._gates(within_metres)
-        self._told = gates.told
+        gates = self.gates(within_metres)
         reach = self._reach = self._network.reach(
             self._start, within_metres=within_metres, closed=gates.closed, delays=gates.waits
         )
@@ -131,7 +136,8 @@ class Ways:
     def may_meet_gates(self, footings: Footings) -> list[bool]:
         """Whether the way to each point may pass a gate worth a word, so that its walk is not its cost."""
         assert self._reach is not None
-        return self._reach.may_pass_crossings(footings) if self._told else [False] * len(footings)
+        assert self._gates is not None
+        return self._reach.may_pass_crossings(footings) if self._gates.told else [False] * len(footings)
 
     def walk_to(
         self, footings: Footings, i: int, *, by_closed_gate: bool, with_line: bool
@@ -139,20 +145,34 @@ class Ways:
         """The way to a point within reach, and the gates on it that are worth a word."""
         reach = self._opened if by_closed_gate else self._reach
         assert reach is not None
+        assert self._gates is not None
         walk = reach.walk_to(footings, i, with_line=with_line)
-        return walk, tuple(self._told[crossing] for crossing in walk.crossings)
+        return walk, tuple(self._gates.told[crossing] for crossing in walk.crossings)
 
-    def _gates(self, within_metres: float) -> _Gates:
-        """The gates within that many metres: whom they stop, whom they keep waiting.
+    def can_widen_unasked(self, within_metres: float) -> bool:
+        """Whether that can be walked without a question to the database, and without the time of the place:
+        gates on the map that have hours are told in that."""
+        if self._registered_within < within_metres:
+            return False
+        calendars = ((row.holiday_calendar, row.calendar_version) for row in self._registered)
+        if not all(registry.has_calendar(self._connection, *calendar) for calendar in calendars):
+            return False
+        barriers = self._network.barriers_near(self._here, within_metres)
+        return all(barrier.opening_hours is None for barrier in barriers)
+
+    def gates(self, within_metres: float) -> _Gates:
+        """The gates within that many metres, or more: whom they stop, whom they keep waiting.
 
         A registered gate speaks for the one that the map has at the same place.
         """
+        if self._gates is not None and self._gates_within >= within_metres:
+            return self._gates
+        if self._registered_within < within_metres:
+            self._registered = sent_for_gates(self._connection, self._here, within_metres)()
+            self._registered_within = within_metres
         gates = _Gates([], [], {})
         registered: set[int] = set()
-        rows = registry.gates_around(self._connection.dialect).rows(
-            self._connection, self._here, within_metres=within_metres + _BESIDE_THE_STREET_METRES
-        )
-        for row in rows:
+        for row in self._registered:
             crossing = _crossing_at(self._network, row.lat, row.lon)
             if crossing is None:
                 continue
@@ -174,6 +194,7 @@ class Ways:
         for barrier in self._network.barriers_near(self._here, within_metres):
             if barrier.crossing.edge not in registered:
                 self._stand(barrier, gates)
+        self._gates, self._gates_within = gates, within_metres
         return gates
 
     def _stand(self, barrier: Barrier, gates: _Gates) -> None:
@@ -183,14 +204,14 @@ class Ways:
             return
         hours = Opening.OPEN
         if barrier.opening_hours is not None:
-            if self._local is None:
+            if self.local is None:
                 hours = Opening.UNKNOWN
             else:
                 hours = hours_at(
                     barrier.opening_hours,
                     self._at,
-                    time_zone=self._local.time_zone,
-                    calendar=self._local.calendar,
+                    time_zone=self.local.time_zone,
+                    calendar=self.local.calendar,
                 ).state
         passage = Passage.RESIDENTS if barrier.access in _NOBODY_PASSES else Passage.OPEN
         passed = passing(passage, hours, is_member=False, guard_can_be_rung=self._viewer.sees_responders)
@@ -202,6 +223,15 @@ class Ways:
         elif hours is Opening.UNKNOWN:
             told = GatePassed("a gate", "一处出入口", 0.0, hours_known=False)
             gates.keep_waiting(barrier.crossing, told, self._numbers)
+
+
+def sent_for_gates(
+    connection: Connection, here: Position, within_metres: float
+) -> Callable[[], Sequence[GateNearby]]:
+    """Asks for the gates that a walk of that length may meet; what is given back reads them."""
+    return registry.gates_around(connection.dialect).sent(
+        connection, here, within_metres=within_metres + _BESIDE_THE_STREET_METRES
+    )
 
 
 @lru_cache(maxsize=100_000)

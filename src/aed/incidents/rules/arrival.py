@@ -48,15 +48,29 @@ def fetch(
     `confidence` in its readiness: what is left of its last check (`registry.rules.trust.confidence`).
     `by_closed_gate`: no way leads there unless somebody opens a gate that is closed for this viewer.
     """
+    floors = floors_between(straight_metres, patient_floor, device_floor, numbers)
+    seconds = fetch_seconds(walk_metres, floors, numbers)
+    chance = chance_of(access, readiness, confidence, numbers, by_closed_gate=by_closed_gate)
+    return Fetch(seconds, 2 * floors, chance, expected_seconds(seconds, chance, numbers))
+
+
+def fetch_seconds(walk_metres: float, floors: float, numbers: Arrival) -> float:
+    """There and back, and the pick-up; `floors` is seconds one way."""
+    return numbers.pick_up_seconds + 2 * (numbers.seconds_per_metre * walk_metres + floors)
+
+
+def expected_seconds(seconds: float, chance: float, numbers: Arrival) -> float:
+    """A fetch weighed by the chance that it brings a device."""
+    return seconds + (1 - chance) * numbers.lost_seconds
+
+
+def floors_between(straight_metres: float, patient_floor: int, device_floor: int, numbers: Arrival) -> float:
+    """Seconds one way on stairs and in lifts from the patient to a device."""
+    if patient_floor == device_floor == 0:
+        return 0.0
     if straight_metres <= SAME_BUILDING_METRES:
-        floors = floor_seconds(patient_floor - device_floor, numbers)
-    else:
-        floors = floor_seconds(patient_floor, numbers) + floor_seconds(device_floor, numbers)
-    seconds = numbers.pick_up_seconds + 2 * (numbers.seconds_per_metre * walk_metres + floors)
-    chance = _chance(access, readiness, confidence, numbers)
-    if by_closed_gate:
-        chance *= numbers.chance_closed_gate
-    return Fetch(seconds, 2 * floors, chance, seconds + (1 - chance) * numbers.lost_seconds)
+        return floor_seconds(patient_floor - device_floor, numbers)
+    return floor_seconds(patient_floor, numbers) + floor_seconds(device_floor, numbers)
 
 
 def floor_seconds(floors: int, numbers: Arrival) -> float:
@@ -67,7 +81,10 @@ def floor_seconds(floors: int, numbers: Arrival) -> float:
     return min(count * numbers.stairs_seconds_per_floor, numbers.high_floor_seconds)
 
 
-def _chance(access: Access, readiness: Readiness, confidence: float, numbers: Arrival) -> float:
+def chance_of(
+    access: Access, readiness: Readiness, confidence: float, numbers: Arrival, *, by_closed_gate: bool = False
+) -> float:
+    """That a device can be reached and is ready; 0 when it cannot be used."""
     if access is Access.CLOSED or not readiness.is_usable:
         return 0.0
     if access is Access.OPEN:
@@ -76,7 +93,8 @@ def _chance(access: Access, readiness: Readiness, confidence: float, numbers: Ar
         reachable = numbers.chance_assisted
     else:
         reachable = numbers.chance_unknown
-    return reachable * chance_ready(confidence, numbers)
+    chance = reachable * chance_ready(confidence, numbers)
+    return chance * numbers.chance_closed_gate if by_closed_gate else chance
 
 
 def best_chance(numbers: Arrival) -> float:

@@ -2,8 +2,8 @@
 
     confidence(days) = 0.5 ** (days / half_life)
 
-What fails by chance, as often in one month as in the next, stays right for such a share (an exponential law of
-survival). The half-lives are settings (`aed.settings.Trust`). The curve is drawn in docs/trust.svg.
+What fails by chance, as often in one month as in the next, stays right for such a share (an exponential law
+of survival). The half-lives are settings (`aed.settings.Trust`). The curve is drawn in deploy/trust.svg.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aed.settings import Arrival
 def confidence(days: float | None, *, half_life_days: float) -> float:
     """1 for what was confirmed today, half of it after each half-life, 0 for what nobody ever confirmed.
 
-    `days` since then; what was confirmed after the moment that is asked about (less than 0) was not confirmed.
+    `days` since then; less than 0: it was confirmed only after the moment that is asked about.
     """
     if days is None or days < 0:
         return 0.0

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from aed.accounts import queries as accounts
 from aed.accounts.models import Person
 from aed.accounts.rules import Scope, Viewer
-from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
+from aed.db import alone
+from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.registry.actions.record import flush
 from aed.responders.actions import consents
 from aed.responders.actions.registering import PlaceGiven, put_places
@@ -48,6 +49,7 @@ def offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, at: da
     Raises Conflict where an offer of the person's own stands, InvalidInput for a consent that is missing.
     """
     person = own_or_office(session, who, person_id)
+    _one_at_a_time(session, person_id)
     standing = consents_in_force(session, person_id).get(ConsentKind.BEING_CALLED)
     if standing is not None and standing.stated_by is None:
         raise Conflict("You have offered to help already: amend the offer.", field="person_id")
@@ -82,17 +84,31 @@ def offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, at: da
     return offer_of(session, person_id)
 
 
-def amend_offer(session: Session, who: Viewer, person_id: int, change: OfferAmend, *, at: datetime) -> Offer:
+def amend_offer(
+    session: Session,
+    who: Viewer,
+    person_id: int,
+    change: OfferAmend,
+    *,
+    version: int | None = None,
+    at: datetime,
+) -> Offer:
     """What is given in `change` holds from now on: hours, places, a pause (null: it is over), consents (null:
-    withdrawn).
+    withdrawn). Without a `version` it is amended as it stands.
 
-    Raises NotFound where there is no offer, Conflict where so far only a list speaks; a consent can be
-    withdrawn all the same.
+    Raises NotFound where there is no offer, ChangedMeanwhile for one of another version, Conflict where so
+    far only a list speaks; a consent can be withdrawn all the same.
     """
     own_or_office(session, who, person_id)
-    entry = offer_of(session, person_id).entry
+    _one_at_a_time(session, person_id)
+    standing = offer_of(session, person_id)
+    entry = standing.entry
     if entry is None or entry.state is not ResponderState.ACTIVE:
         raise NotFound("There is no offer to amend: make one.", field="person_id")
+    if version is not None and version != standing.version:
+        raise ChangedMeanwhile(
+            f"The offer is at version {standing.version} now. Read it again, and send its ETag in If-Match."
+        )
     being_called = consents_in_force(session, person_id).get(ConsentKind.BEING_CALLED)
     is_list_speaking = being_called is None or being_called.stated_by is not None
     if is_list_speaking and not change.only_withdraws:
@@ -125,7 +141,14 @@ def _put_consents(
 
 def withdraw_offer(session: Session, who: Viewer, person_id: int, *, at: datetime) -> None:
     """The person is called no more. Leaving twice changes nothing."""
-    consents.leave(session, who, own_or_office(session, who, person_id), at=at)
+    person = own_or_office(session, who, person_id)
+    _one_at_a_time(session, person_id)
+    consents.leave(session, who, person, at=at)
+
+
+def _one_at_a_time(session: Session, person_id: int) -> None:
+    """Nobody leaves in one browser while the same person amends in another."""
+    alone(session, f"amending of the offer of person {person_id}")
 
 
 def _at_home(session: Session, new: OfferIn) -> tuple[int | None, int | None]:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.db import ReadSession, WriteSession
-from aed.requests import Cursor, Limit, RowId, after
+from aed.requests import Cursor, IfMatch, Limit, RowId, after, tag, version_in
 from aed.responders import queries
 from aed.responders.actions import offering as actions
 from aed.responders.schemas.offers import (
@@ -42,10 +42,10 @@ def list_consents(
 
 
 @router.get("/people/{person_id}/offer")
-def show_offer(session: ReadSession, viewer: ViewerDep, person_id: RowId) -> OfferOut:
+def show_offer(session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response) -> OfferOut:
     """Where and when the person can be called, and what was agreed to. For the person and the office."""
     actions.own_or_office(session, viewer, person_id)
-    return OfferOut.of(person_id, queries.offer_of(session, person_id))
+    return _told(person_id, queries.offer_of(session, person_id), response)
 
 
 @router.post("/people/{person_id}/offer", status_code=201)
@@ -55,16 +55,31 @@ def offer(
     """Offers to help: the person may be called from now on, if a certificate is valid."""
     made = actions.offer(session, viewer, person_id, new, at=clock.now())
     response.headers["Location"] = f"/v1/people/{person_id}/offer"
-    return OfferOut.of(person_id, made)
+    return _told(person_id, made, response)
 
 
 @router.patch("/people/{person_id}/offer")
-def amend_offer(session: WriteSession, viewer: ViewerDep, person_id: RowId, change: OfferAmend) -> OfferOut:
+def amend_offer(
+    session: WriteSession,
+    viewer: ViewerDep,
+    person_id: RowId,
+    change: OfferAmend,
+    response: Response,
+    if_match: IfMatch = None,
+) -> OfferOut:
     """Hours, places, a pause, or a consent given or withdrawn."""
-    return OfferOut.of(person_id, actions.amend_offer(session, viewer, person_id, change, at=clock.now()))
+    made = actions.amend_offer(
+        session, viewer, person_id, change, version=version_in(if_match), at=clock.now()
+    )
+    return _told(person_id, made, response)
 
 
 @router.delete("/people/{person_id}/offer", status_code=204)
 def withdraw_offer(session: WriteSession, viewer: ViewerDep, person_id: RowId) -> None:
     """Leaves: every consent is withdrawn, nobody calls, the places are deleted. Twice changes nothing."""
     actions.withdraw_offer(session, viewer, person_id, at=clock.now())
+
+
+def _told(person_id: int, offer: queries.Offer, response: Response) -> OfferOut:
+    tag(response, offer.version)
+    return OfferOut.of(person_id, offer)

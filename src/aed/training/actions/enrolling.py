@@ -179,6 +179,19 @@ def offer_free_places(session: Session, who: Viewer, training: TrainingSession, 
     tell(session, next_ones, training, Notice.OFFERED, at=at)
 
 
+def tell_of_change(session: Session, who: Viewer, training: TrainingSession, *, at: datetime) -> None:
+    """Everybody on the roster or waiting knows when and where a locked session is now, and no offer outlives
+    its beginning."""
+    until = offer_until(at, training.starts_at)
+    found = rosters.standing(session, training.id)
+    for each in found:
+        ends = each.offer_expires_at
+        if until is not None and ends is not None and ends > until:
+            each.offer_expires_at = until
+            _become(session, who, each, EnrolmentState.OFFERED, at=at)
+    tell(session, found, training, Notice.CHANGED, at=at)
+
+
 def end_all(
     session: Session, who: Viewer, training: TrainingSession, *, why: str, at: datetime
 ) -> Sequence[Enrolment]:

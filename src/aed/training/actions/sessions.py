@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -11,6 +12,7 @@ from aed.accounts import queries as accounts_queries
 from aed.accounts.rules import Viewer
 from aed.errors import Conflict, InvalidInput
 from aed.registry.actions.record import (
+    amended_fields,
     flush,
     none_only_where_allowed,
     record_amendment,
@@ -18,7 +20,7 @@ from aed.registry.actions.record import (
     same_version,
 )
 from aed.spatial import point, position_of
-from aed.training.actions.enrolling import end_all, offer_free_places, settle
+from aed.training.actions.enrolling import end_all, offer_free_places, settle, tell_of_change
 from aed.training.models import TrainingSession
 from aed.training.queries import courses as course_queries
 from aed.training.queries import estates as estate_queries
@@ -27,6 +29,9 @@ from aed.training.rules.course import CourseState
 from aed.training.rules.session import SessionAudience, SessionState
 from aed.training.rules.who import may_run_training
 from aed.training.schemas.sessions import SessionAmend, SessionIn, TrainerIn
+
+TOLD: Final = frozenset({"starts_at", "ends_at", "position", "place_en", "place_zh"})
+"""What people have to know of when it changes."""
 
 
 def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetime) -> TrainingSession:
@@ -72,9 +77,11 @@ def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetim
 def amend_session(
     session: Session, who: Viewer, session_id: int, change: SessionAmend, *, version: int, at: datetime
 ) -> TrainingSession:
-    """What is given is amended. More places are offered at once to those who wait.
+    """What is given is amended. More places are offered at once to those who wait; of another time or place
+    everybody is told.
 
-    Raises Conflict for fewer places than are held, and for a session that is over or cancelled.
+    Raises Conflict for fewer places than are held, and for a session that is over or cancelled; InvalidInput
+    for one that would be over before anybody hears of it.
     """
     training = queries.locked(session, who, session_id)
     may_run_training(who, training.estate_id, training.region_id)
@@ -91,6 +98,11 @@ def amend_session(
     for name in given - {"position", "trainer"}:
         setattr(training, name, getattr(change, name))
     training.trainer_id = trainer_id
+    if change.starts_at is not None and change.starts_at <= at and "starts_at" in amended_fields(training):
+        raise InvalidInput(
+            "It cannot be moved into the past: give a starts_at that is still to come, or cancel it.",
+            field="starts_at",
+        )
     if change.starts_at is not None and "enrolment_closes_at" not in given:
         training.enrolment_closes_at = min(training.enrolment_closes_at, training.starts_at)
     if change.position is not None:
@@ -98,8 +110,11 @@ def amend_session(
         if position_of(training.position) != here:
             training.position = point(here)
     _in_order(training)
+    is_told = not TOLD.isdisjoint(amended_fields(training))
     record_amendment(session, who, training, at=at)
     flush(session, "The session cannot be amended so.", None)
+    if is_told:
+        tell_of_change(session, who, training, at=at)
     offer_free_places(session, who, training, at=at)
     session.expire(training, ["trainer"])
     return queries.training_session(session, who, training.id)

@@ -77,6 +77,8 @@ def tell(
 def _unwanted_from(enrolment: Enrolment, training: TrainingSession, notice: Notice) -> datetime | None:
     if notice is Notice.CANCELLED:  # even afterwards, by who stood before a closed door
         return None
+    if notice is Notice.CHANGED:
+        return training.starts_at
     return enrolment.offer_expires_at or training.starts_at
 
 

@@ -81,8 +81,8 @@ def gap_table(
     usual = expectation(queries.outcomes(session, at=at))
     expected = expected_responders(sessions, usual)
     lapses: dict[int, list[Lapse]] = defaultdict(list)
-    for row in queries.lapsing_counts(session, asked, today=at.date()):
-        lapses[row.estate_id].append(Lapse(row.valid_until, row.kind, row.certificates))
+    for estate_id, found in queries.lapsing_counts(session, asked, at=at).items():
+        lapses[estate_id] = [Lapse(row.valid_until, row.kind, row.certificates) for row in found]
     calendars = {
         name: registry.holiday_calendar(session, name)
         for name in {estate.holiday_calendar for estate in asked}

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Row, and_, exists, func, select
 from sqlalchemy.orm import Session
@@ -20,6 +21,7 @@ from aed.registry.models import Building, Estate
 from aed.registry.queries import Box
 from aed.registry.rules.estate import EstateState
 from aed.responders.models import Certificate, Responder, ResponderPlace
+from aed.responders.queries import counts_for_calling
 from aed.responders.rules import CertificateKind, ResponderState
 from aed.spatial import inside_box, latitude, longitude, shape_of
 from aed.training.models import Assessment, Course, Enrolment, TrainingSession
@@ -134,7 +136,9 @@ def _last_valid_day() -> Any:
     """visibility: a part of statements that choose the people."""
     return (
         select(Certificate.responder_id, func.max(Certificate.valid_until).label("valid_until"))
-        .where(Certificate.revoked_at.is_(None))
+        .join(Responder, Responder.id == Certificate.responder_id)
+        .join(Region, Region.id == Responder.region_id)
+        .where(counts_for_calling())
         .group_by(Certificate.responder_id)
         .subquery("last_valid")
     )
@@ -182,12 +186,15 @@ class Lapsing(NamedTuple):
     certificates: int
 
 
-def lapsing_counts(session: Session, estates: Sequence[EstateAsked], *, today: date) -> list[Lapsing]:
-    """How many certificates of an estate's people run out on which day within the time looked at: of each
-    person the last one of its kind.
+def lapsing_counts(
+    session: Session, estates: Sequence[EstateAsked], *, at: datetime
+) -> dict[int, list[Lapsing]]:
+    """By estate, how many certificates by which its people may be called run out on which of its days within
+    the time looked at: of each person the last one of its kind.
 
     visibility: counts, of estates that the viewer was found to run.
     """
+    today = {estate.id: at.astimezone(ZoneInfo(estate.time_zone)).date() for estate in estates}
     last = (
         select(
             Responder.estate_id,
@@ -195,13 +202,18 @@ def lapsing_counts(session: Session, estates: Sequence[EstateAsked], *, today: d
             func.max(Certificate.valid_until).label("valid_until"),
         )
         .join(Responder, Responder.id == Certificate.responder_id)
+        .join(Region, Region.id == Responder.region_id)
         .where(
-            Certificate.revoked_at.is_(None),
+            counts_for_calling(),
             Responder.state == ResponderState.ACTIVE,
-            _among(Responder.estate_id, [estate.id for estate in estates]),
+            _among(Responder.estate_id, list(today)),
         )
         .group_by(Responder.id, Responder.estate_id, Certificate.kind)
-        .having(func.max(Certificate.valid_until).between(today, today + timedelta(days=LAPSES_WITHIN_DAYS)))
+        .having(
+            func.max(Certificate.valid_until).between(
+                min(today.values()), max(today.values()) + timedelta(days=LAPSES_WITHIN_DAYS)
+            )
+        )
         .subquery("last")
     )
     counted = (
@@ -209,7 +221,13 @@ def lapsing_counts(session: Session, estates: Sequence[EstateAsked], *, today: d
         .group_by(last.c.estate_id, last.c.valid_until, last.c.kind)
         .order_by(last.c.estate_id, last.c.valid_until, last.c.kind)
     )
-    return [Lapsing(*row) for row in session.execute(counted)]
+    found: dict[int, list[Lapsing]] = defaultdict(list)
+    for row in session.execute(counted):
+        each = Lapsing(*row)
+        day = today.get(each.estate_id)
+        if day is not None and day <= each.valid_until <= day + timedelta(days=LAPSES_WITHIN_DAYS):
+            found[each.estate_id].append(each)
+    return found
 
 
 def planned(session: Session, *, at: datetime) -> tuple[list[PlannedSession], set[int]]:
@@ -264,9 +282,10 @@ def _is_callable(person_id: Any, *, on: date) -> ColumnElement[bool]:
     return exists().where(
         Responder.person_id == person_id,
         Responder.state == ResponderState.ACTIVE,
+        Region.id == Responder.region_id,
         Certificate.responder_id == Responder.id,
         Certificate.valid_until >= on,
-        Certificate.revoked_at.is_(None),
+        counts_for_calling(),
     )
 
 

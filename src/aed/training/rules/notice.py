@@ -16,6 +16,8 @@ class Notice(StrEnum):
     """It was, and was not taken."""
     MOVED = "moved"
     """To this session, from another."""
+    CHANGED = "changed"
+    """The session's time or place was."""
     CANCELLED = "cancelled"
     """The session was."""
 
@@ -60,6 +62,12 @@ def words(notice: Notice, of: Occasion, *, until: datetime | None = None) -> tup
             )
         case Notice.MOVED:
             return f"You have been moved. You now have: {what_en}.", f"您的报名已改到：{what_zh}。"
+        case Notice.CHANGED:
+            return (
+                f"Time or place has changed. It is now: {what_en}. "
+                "If you cannot come, withdraw, so that the next can.",
+                f"时间或地点有变，现为：{what_zh}。如不能参加，请尽早取消，让给下一位。",
+            )
         case Notice.CANCELLED:
             why = of.cancelled_why or ""
             return f"It is not held: {what_en}. {why}".rstrip(), f"本场次已取消：{what_zh}。{why}"

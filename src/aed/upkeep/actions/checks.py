@@ -19,6 +19,8 @@ from aed.registry.models import Device
 from aed.registry.rules.device import ConsumableKind, DeviceState
 from aed.registry.schemas.devices import ConsumableIn, DeviceAmend
 from aed.upkeep.actions import quarantines
+from aed.upkeep.actions.call_outs import answered_by_check
+from aed.upkeep.actions.confirming import put_confirmed
 from aed.upkeep.actions.telling import tell_keepers
 from aed.upkeep.models import Check
 from aed.upkeep.queries import checks as queries
@@ -26,6 +28,7 @@ from aed.upkeep.queries.policies import policy_for, terms_of
 from aed.upkeep.queries.quarantines import pads_are_new_since, standing_quarantines
 from aed.upkeep.rules.check import Answered, check_moment, consequences
 from aed.upkeep.rules.due import months_after
+from aed.upkeep.rules.facts import confirmed_by_check
 from aed.upkeep.rules.policy import PROBLEMS, CheckKind, Question, Terms
 from aed.upkeep.rules.quarantine import Reason
 from aed.upkeep.rules.states import ReportState
@@ -49,7 +52,8 @@ def take_check(session: Session, who: Viewer, device_id: int, new: CheckIn, *, a
     2. What was replaced and where the device was put is written into the register.
     3. What it says begins quarantines, and lifts those that it answers (`rules.check.consequences`).
     4. What passers-by reported before it was answered is closed.
-    5. One that arrives after a later check was answered is kept, and of what it says only that holds which no
+    5. What it confirms is written down, and a call-out before it is asked after no longer.
+    6. One that arrives after a later check was answered is kept, and of what it says only that holds which no
        later one has overtaken: what was replaced.
 
     Raises Conflict for another check under a key that is taken.
@@ -117,6 +121,12 @@ def take_check(session: Session, who: Viewer, device_id: int, new: CheckIn, *, a
         )
         quarantines.lift(session, who, device, follows.lifts, check=check, at=at)
         _tell_of(session, who, device, follows.to_be_told, new.note, at=at)
+        confirmed = confirmed_by_check(
+            new.kind, is_there=new.is_there, is_passed=follows.is_passed, answers=new.answers
+        )
+        put_confirmed(session, who, device, confirmed, at=min(answered_at, at))
+        if new.kind is not CheckKind.GLANCE:
+            answered_by_check(session, who, device, check, at=at)
     if new.kind is not CheckKind.GLANCE and new.is_there:
         for report in queries.open_reports(session, device.id, until=answered_at):
             report.state, report.closed_at, report.closed_by = ReportState.ANSWERED, at, who.name

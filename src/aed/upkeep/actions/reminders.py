@@ -6,16 +6,15 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import exists, insert, literal, select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from aed.db import UtcMoment
+from aed.bulk import insert_many
 from aed.settings import Reminding
 from aed.upkeep.models import Reminder
 from aed.upkeep.queries import reminders as queries
 from aed.upkeep.rules.due import Due
 from aed.upkeep.rules.reminders import (
-    EXPIRING,
     threshold,
     thresholds_before,
 )
@@ -24,34 +23,38 @@ from aed.upkeep.rules.reminders import (
 def find_expiring(session: Session, *, at: datetime, by: Reminding) -> int:
     """There is a reminder for each threshold that was passed of what expires; how many are new.
 
-    1. For each time zone, whose day it is: one INSERT of what one SELECT finds and no row is there for.
-    2. What was replaced, or reminded of again since, is closed.
+    1. For each time zone, whose day it is: one SELECT finds all for which no row is there. It stands alone,
+       since PostgreSQL puts no second process to a SELECT within an INSERT.
+    2. What it found is written, all at once.
     visibility: for the timetable.
     """
+    zones = queries.time_zones(session)
     new = 0
-    for zone in queries.time_zones(session):
+    for zone in zones:
         today = at.astimezone(ZoneInfo(zone)).date()
-        found = queries.expiring(today=today, zone=zone, by=by).subquery()
-        device_id, matter, due_on, days = found.c
-        is_there = exists().where(
-            Reminder.device_id == device_id,
-            Reminder.matter == matter,
-            Reminder.due_on == due_on,
-            Reminder.threshold_days == days,
+        found = session.execute(
+            queries.expiring(today=today, zone=zone if len(zones) > 1 else None, by=by)
+        ).all()
+        columns = ("device_id", "matter", "due_on", "threshold_days")
+        insert_many(
+            session, Reminder, [dict(zip(columns, row, strict=True)) | {"found_at": at} for row in found]
         )
-        rows = select(device_id, matter, due_on, days, literal(at, UtcMoment())).where(~is_there)
-        columns = ["device_id", "matter", "due_on", "threshold_days", "found_at"]
-        written = session.execute(insert(Reminder).from_select(columns, rows).returning(Reminder.id))
-        new += len(written.all())
-    is_open = (Reminder.closed_at.is_(None), Reminder.matter.in_(sorted(EXPIRING)))
-    over = ~queries.stands(Reminder) | queries.has_a_later_one(Reminder)
-    session.execute(
-        update(Reminder)
-        .where(*is_open, over)
-        .values(closed_at=at)
-        .execution_options(synchronize_session=False)
-    )
+        new += len(found)
     return new
+
+
+def close_what_is_over(session: Session, *, at: datetime) -> None:
+    """Nobody hears any longer of what was done since, nor twice of what was found again.
+
+    visibility: for the timetable.
+    """
+    for is_over in (queries.was_found_again(Reminder), queries.is_done(Reminder)):
+        session.execute(
+            update(Reminder)
+            .where(Reminder.closed_at.is_(None), is_over)
+            .values(closed_at=at)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def find_due(

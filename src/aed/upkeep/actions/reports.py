@@ -5,23 +5,29 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+import structlog
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
 from aed.errors import Conflict, TooBusy
 from aed.registry import queries as registry
+from aed.registry.models import Device
 from aed.registry.rules.device import DeviceState
 from aed.sharing.rules import is_of_the_house
 from aed.upkeep.actions import quarantines
 from aed.upkeep.actions.telling import tell_keepers
 from aed.upkeep.models import Report
 from aed.upkeep.queries import checks as queries
+from aed.upkeep.queries.labels import labelled_device
+from aed.upkeep.rules.number import device_id_of
 from aed.upkeep.rules.policy import CheckKind
 from aed.upkeep.rules.quarantine import BY_NAME_ONLY, REPORTS, WHEN_CONFIRMED, follows_from
 from aed.upkeep.rules.states import ReportState
 from aed.upkeep.rules.who import may_check, may_tell_of_a_fetch
 from aed.upkeep.schemas.checks import ReportIn
+
+log = structlog.get_logger("aed")
 
 MOST_FROM_ONE: Final = 5
 """Strangers' reports from one address within an hour."""
@@ -48,10 +54,48 @@ def report_device(
         raise Conflict("This device has been withdrawn from the register.", field="device_id")
     is_stranger = not is_of_the_house(who, device.estate_id, device.region_id)
     if is_stranger:
-        if queries.reports_lately(session, since=at - _HOUR, from_key=from_key) >= MOST_FROM_ONE:
-            raise TooBusy("Thank you. You have reported several devices: wait an hour before the next.")
-        if queries.reports_lately(session, since=at - _DAY, device_id=device.id) >= MOST_OF_A_DEVICE:
+        _not_too_many_from(session, from_key, at=at)
+        if _has_enough(session, device, at=at):
             raise TooBusy("Thank you. Whoever keeps this device has been told of it many times today.")
+    return keep_report(session, who, device, new, from_key=from_key if is_stranger else None, at=at)
+
+
+def report_by_number(
+    session: Session, who: Viewer, number: str, new: ReportIn, *, from_key: str | None, at: datetime
+) -> None:
+    """The same by the number on the label, of whatever device bears it, also of one that is its estate's
+    alone: whoever reads the label stands before it.
+
+    Whether there is such a device the answer does not tell. Raises InvalidInput for a mistyped number.
+    """
+    device_id = device_id_of(number)
+    if new.kind in BY_NAME_ONLY:
+        report_device(session, who, device_id, new, from_key=from_key, at=at)
+        return
+    device = labelled_device(session, device_id)
+    is_stranger = device is None or not is_of_the_house(who, device.estate_id, device.region_id)
+    if is_stranger:
+        _not_too_many_from(session, from_key, at=at)
+    if device is None or device.state is DeviceState.WITHDRAWN:
+        log.info("report of no device", number=number)
+    elif not (is_stranger and _has_enough(session, device, at=at)):
+        keep_report(session, who, device, new, from_key=from_key if is_stranger else None, at=at)
+
+
+def _not_too_many_from(session: Session, from_key: str | None, *, at: datetime) -> None:
+    if queries.reports_lately(session, since=at - _HOUR, from_key=from_key) >= MOST_FROM_ONE:
+        raise TooBusy("Thank you. You have reported several devices: wait an hour before the next.")
+
+
+def _has_enough(session: Session, device: Device, *, at: datetime) -> bool:
+    return queries.reports_lately(session, since=at - _DAY, device_id=device.id) >= MOST_OF_A_DEVICE
+
+
+def keep_report(
+    session: Session, who: Viewer, device: Device, new: ReportIn, *, from_key: str | None, at: datetime
+) -> Report:
+    """The report is kept, with all that follows; whether it may be taken the caller has asked. The device was
+    read for update, with its estate and region."""
     is_first = all(each.kind is not new.kind for each in queries.open_reports(session, device.id, until=at))
     report = Report(
         device_id=device.id,
@@ -60,7 +104,7 @@ def report_device(
         at=at,
         by_id=who.person_id,
         by_name=who.name if who.is_signed_in else None,
-        from_key=from_key if is_stranger else None,
+        from_key=from_key,
         state=ReportState.OPEN,
     )
     session.add(report)

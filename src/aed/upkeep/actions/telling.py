@@ -8,6 +8,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
+from aed.accounts.models import Person
 from aed.accounts.rules import Viewer
 from aed.accounts.rules.person import Language
 from aed.notifications import actions as outbox
@@ -31,16 +32,22 @@ def tell_keepers(
     """
     told = 0
     for person, theirs in told_of_devices(session, devices):
-        if person.id == who.person_id:
-            continue
-        notice = Notice(
-            text_en=f"{_named(theirs, Language.EN)}: {en}", text_zh=f"{_named(theirs, Language.ZH)}：{zh}"
-        )
-        if not outbox.tell(session, person.id, notice, at, country=theirs[0].region.country):
-            log.warning("keeper cannot be told", person=person.id)
-            continue
-        told += 1
+        if person.id != who.person_id:
+            told += tell_person(session, person, theirs, en=en, zh=zh, at=at)
     return told
+
+
+def tell_person(
+    session: Session, person: Person, devices: Sequence[Device], *, en: str, zh: str, at: datetime
+) -> bool:
+    """One message about the devices. False, and a line in the log, where there is no way to the person."""
+    notice = Notice(
+        text_en=f"{_named(devices, Language.EN)}: {en}", text_zh=f"{_named(devices, Language.ZH)}：{zh}"
+    )
+    if not outbox.tell(session, person.id, notice, at, country=devices[0].region.country):
+        log.warning("person cannot be told", person=person.id)
+        return False
+    return True
 
 
 def _named(devices: Sequence[Device], language: Language) -> str:

@@ -6,20 +6,31 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.access import ViewerDep
+from aed.accounts.access import ViewerDep, viewer_of_person
 from aed.accounts.rules import Viewer
-from aed.db import ReadSession
+from aed.db import ReadSession, WriteSession
 from aed.errors import NotSignedIn
-from aed.requests import Limit, OfEstate, OfRegion
+from aed.requests import Limit, OfEstate, OfRegion, RowId
+from aed.upkeep.actions import calendars as actions
+from aed.upkeep.api.address import public_address
 from aed.upkeep.formats import calendar, sheets
 from aed.upkeep.queries import due as queries
+from aed.upkeep.queries.calendars import calendar_by_key, calendars_of
 from aed.upkeep.queries.due import Duties, Whose
 from aed.upkeep.rules.due import Matter
-from aed.upkeep.schemas.due import DueOut, DuePage, ReplacementOut
+from aed.upkeep.schemas.due import (
+    CalendarIn,
+    CalendarOut,
+    DueOut,
+    DuePage,
+    LineOut,
+    NewCalendarOut,
+    ReplacementOut,
+)
 
 router = APIRouter()
 
@@ -55,6 +66,7 @@ def list_due(
     return DuePage(
         due=[DueOut.of(due, duties) for due in page],
         overdue=duties.overdue,
+        line=LineOut.of(duties),
         next=str(first + limit) if len(duties.dues) > first + limit else None,
     )
 
@@ -94,6 +106,10 @@ def due_calendar(
     """The same as a calendar of whole days, without the daily glances."""
     at = clock.now()
     whose = _whose(viewer, estate_id, region, device_id, mine)
+    return _calendar(session, viewer, whose, at=at, days=days)
+
+
+def _calendar(session: Session, viewer: Viewer, whose: Whose, *, at: datetime, days: int) -> Response:
     matters = [each for each in Matter if each is not Matter.GLANCE]
     duties = _duties(session, viewer, whose, at=at, days=days, matters=matters)
     return Response(
@@ -101,6 +117,48 @@ def due_calendar(
         media_type="text/calendar",
         headers={"Cache-Control": "private, no-store"},
     )
+
+
+@router.post("/due/calendars", status_code=201)
+def make_calendar(
+    request: Request, session: WriteSession, viewer: ViewerDep, new: CalendarIn, response: Response
+) -> NewCalendarOut:
+    """An address that a calendar program reads by itself: what is due of devices whose upkeep is yours at the
+    time when it is read. Whoever knows the address reads it; it is told once, and can be revoked."""
+    made, key = actions.make_calendar(session, viewer, new, at=clock.now())
+    path = f"/v1/due/calendars/{key}.ics"
+    response.headers["Location"] = path
+    address = public_address(request) + path
+    return NewCalendarOut(**CalendarOut.of(made).model_dump(), address=address)
+
+
+@router.get("/due/calendars")
+def list_calendars(session: ReadSession, viewer: ViewerDep) -> list[CalendarOut]:
+    """Your addresses that stand, without their keys."""
+    return [CalendarOut.of(each) for each in calendars_of(session, viewer)]
+
+
+@router.delete("/due/calendars/{due_calendar_id}", status_code=204)
+def revoke_calendar(session: WriteSession, viewer: ViewerDep, due_calendar_id: RowId) -> None:
+    """Nobody reads it any longer."""
+    actions.revoke_calendar(session, viewer, due_calendar_id, at=clock.now())
+
+
+@router.get(
+    "/due/calendars/{due_key}.ics",
+    response_class=Response,
+    responses={200: {"description": "The calendar", "content": {"text/calendar": _FILE}}},
+)
+def read_calendar(
+    session: ReadSession, due_key: Annotated[str, Path(max_length=64, examples=["due_key"])]
+) -> Response:
+    """What a calendar program reads, by the key alone: a year ahead, without the daily glances."""
+    at = clock.now()
+    found, region = calendar_by_key(session, due_key)
+    viewer = viewer_of_person(session, found.person_id)
+    keeper_id = found.person_id if found.is_mine else None
+    whose = Whose(estate_id=found.estate_id, region=region, keeper_id=keeper_id)
+    return _calendar(session, viewer, whose, at=at, days=366)
 
 
 @router.get("/replacements")

@@ -13,7 +13,7 @@ from aed.db import ReadSession, WriteSession
 from aed.requests import Cursor, Limit, OfEstate, OfRegion, RowId, after
 from aed.upkeep.actions import reports as actions
 from aed.upkeep.queries import checks as queries
-from aed.upkeep.schemas.checks import ClosedIn, ReportIn, ReportOut, ReportPage, ThanksOut
+from aed.upkeep.schemas.checks import ClosedIn, ReportByNumberIn, ReportIn, ReportOut, ReportPage, ThanksOut
 
 router = APIRouter()
 
@@ -27,6 +27,18 @@ def report_device(
     from people and tokens of the place and from its dispatchers, and takes it out of what is offered."""
     from_key = address_key(address_of(request))
     actions.report_device(session, viewer, device_id, new, from_key=from_key, at=clock.now())
+    return ThanksOut()
+
+
+@router.post("/reports", status_code=202)
+def report_by_number(
+    request: Request, session: WriteSession, viewer: ViewerDep, new: ReportByNumberIn
+) -> ThanksOut:
+    """The same by the number on the label: whoever reads it stands before the device, which may be an
+    estate's alone. Whether there is a device of that number the answer does not tell."""
+    from_key = address_key(address_of(request))
+    told = ReportIn(kind=new.kind, note=new.note)
+    actions.report_by_number(session, viewer, new.number, told, from_key=from_key, at=clock.now())
     return ThanksOut()
 
 

@@ -22,7 +22,7 @@ from aed.sharing.queries import of_the_house, visible_to
 from aed.upkeep.models import Check, Quarantine
 from aed.upkeep.queries.policies import all_in_force
 from aed.upkeep.queries.regions import in_region
-from aed.upkeep.rules.due import Due, Matter, next_by_days, next_by_months
+from aed.upkeep.rules.due import Due, Matter, in_one_line, next_by_days, next_by_months
 from aed.upkeep.rules.policy import DEFAULT, CheckKind, Scope, Terms, closest
 
 MOST_DEVICES = 20_000
@@ -70,6 +70,11 @@ class Duties:
     dues: list[Due]
     devices: dict[int, DueDevice]
     today: dict[int, date]
+
+    @property
+    def line(self) -> tuple[str, str]:
+        """All of it in one line of a morning message: English, Chinese."""
+        return in_one_line(self.dues, self.today)
 
     @property
     def overdue(self) -> int:

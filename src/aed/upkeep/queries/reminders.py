@@ -27,9 +27,10 @@ from aed.registry.models import Consumable, Device, Estate
 from aed.registry.rules.device import ConsumableState, DeviceState
 from aed.settings import Reminding
 from aed.sharing.queries import of_the_house, visible_to
-from aed.upkeep.models import Reminder, ReminderFor, ReminderMessage
+from aed.upkeep.models import Check, Quarantine, Reminder, ReminderFor, ReminderMessage
 from aed.upkeep.queries.regions import in_region
 from aed.upkeep.rules.due import Matter
+from aed.upkeep.rules.policy import CheckKind
 from aed.upkeep.rules.reminders import EXPIRING, Answer, Level, thresholds_before
 
 
@@ -55,23 +56,36 @@ def time_zones(session: Session) -> Sequence[str]:
     return sorted(zone for zone in session.scalars(zones) if zone is not None)
 
 
-def expiring(*, today: date, zone: str, by: Reminding) -> Select[int, Matter, date, int]:
-    """(device, matter, last day, threshold) of what is fitted in a time zone and near its last day.
+def lies_in(zone: str) -> ColumnElement[bool]:
+    """Whether a device's day is that of the time zone; on its own row alone, so that many are found at once.
 
-    The set-based part of the sweep: one statement, on an index of what is fitted by day.
+    visibility: it is a predicate itself.
+    """
+    regions = select(Region.id).where(Region.time_zone == zone)
+    estates = select(Estate.id).where(Estate.time_zone == zone)
+    elsewhere = select(Estate.id).where(Estate.time_zone != zone)
+    by_region = and_(
+        Device.region_id.in_(regions), or_(Device.estate_id.is_(None), Device.estate_id.not_in(elsewhere))
+    )
+    return or_(by_region, Device.estate_id.in_(estates))
+
+
+def expiring(*, today: date, zone: str | None, by: Reminding) -> Select[int, Matter, date, int]:
+    """(device, matter, last day, threshold) of what is fitted in a time zone (None: in all), is near its last
+    day, and was not reminded of at that threshold.
+
+    The set-based part of the sweep, one statement:
+    1. The first of each kind to expire, from an index of what is fitted by day.
+    2. Without those that have their reminder: all but a few, on any night but the first.
+    3. Of the few, those whose device is kept, and lies there.
     visibility: for the timetable, which tells those who keep the devices.
     """
     before = thresholds_before(Matter.PADS, by)
     first = (
         select(Consumable.device_id, Consumable.kind, func.min(Consumable.expires_on).label("due_on"))
-        .join(Device, Device.id == Consumable.device_id)
-        .join(Region, Region.id == Device.region_id)
-        .outerjoin(Estate, Estate.id == Device.estate_id)
         .where(
             Consumable.state == ConsumableState.FITTED,
             Consumable.expires_on <= today + timedelta(days=before[0]),
-            is_kept(),
-            time_zone() == zone,
         )
         .group_by(Consumable.device_id, Consumable.kind)
         .subquery()
@@ -82,32 +96,61 @@ def expiring(*, today: date, zone: str, by: Reminding) -> Select[int, Matter, da
         (first.c.due_on < today, -(over // again * again)),
         *((first.c.due_on <= today + timedelta(days=days), days) for days in sorted(before)),
     )
-    return select(first.c.device_id, first.c.kind, first.c.due_on, threshold)
+    is_there = exists().where(
+        Reminder.device_id == first.c.device_id,
+        Reminder.matter == first.c.kind,
+        Reminder.due_on == first.c.due_on,
+        Reminder.threshold_days == threshold,
+    )
+    new = (
+        select(first.c.device_id, first.c.kind, first.c.due_on, threshold.label("threshold_days"))
+        .where(~is_there)
+        .cte("new")
+        .prefix_with("MATERIALIZED")  # else PostgreSQL, which expects many, reads every device
+    )
+    device = select(Device.id).where(Device.id == new.c.device_id, is_kept())
+    if zone is not None:
+        device = device.where(lies_in(zone))
+    return select(new.c.device_id, new.c.kind, new.c.due_on, new.c.threshold_days).where(
+        device.scalar_subquery().is_not(None)
+    )
 
 
-def stands(reminder: type[Reminder]) -> ColumnElement[bool]:
-    """Whether what expires is still fitted, on a device that is still kept.
+def is_done(reminder: type[Reminder]) -> ColumnElement[bool]:
+    """Whether nobody need be told any longer: what expires was replaced, it was checked or serviced since, it
+    is back, or the device is kept by nobody.
 
     visibility: it is a predicate itself.
     """
-    return exists().where(
+    is_fitted = exists().where(
         Consumable.device_id == reminder.device_id,
         Consumable.state == ConsumableState.FITTED,
         Consumable.kind == reminder.matter,
         Consumable.expires_on == reminder.due_on,
-        Device.id == reminder.device_id,
-        is_kept(),
+    )
+    since = and_(Check.device_id == reminder.device_id, Check.answered_at > reminder.found_at)
+    is_out = exists().where(Quarantine.device_id == reminder.device_id, Quarantine.lifted_at.is_(None))
+    return or_(
+        and_(reminder.matter.in_(sorted(EXPIRING)), ~is_fitted),
+        and_(reminder.matter == Matter.CHECK, exists().where(since, Check.kind != CheckKind.GLANCE)),
+        and_(reminder.matter == Matter.SERVICE, exists().where(since, Check.kind == CheckKind.SERVICE)),
+        and_(reminder.matter == Matter.RETURN, ~is_out),
+        ~exists().where(Device.id == reminder.device_id, is_kept()),
     )
 
 
-def has_a_later_one(reminder: type[Reminder]) -> ColumnElement[bool]:
-    """Whether the matter has been reminded of again since.
+def was_found_again(reminder: type[Reminder]) -> ColumnElement[bool]:
+    """Whether a later reminder of the matter waits to be told in its place.
 
     visibility: it is a predicate itself.
     """
     later = aliased(Reminder)  # visibility: a part of the predicate
     return exists().where(
-        later.device_id == reminder.device_id, later.matter == reminder.matter, later.id > reminder.id
+        later.closed_at.is_(None),
+        later.addressed_at.is_(None),
+        later.device_id == reminder.device_id,
+        later.matter == reminder.matter,
+        later.id > reminder.id,
     )
 
 

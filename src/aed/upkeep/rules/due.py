@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from calendar import monthrange
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -62,3 +64,24 @@ def months_after(day: date, months: int) -> date:
     years, month = divmod(day.month - 1 + months, 12)
     year = day.year + years
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def in_one_line(dues: Sequence[Due], today: Mapping[int, date]) -> tuple[str, str]:
+    """What is due in one line, the matter with most overdue first: English, Chinese. `today` by device."""
+    if not dues:
+        return "Nothing is due.", "暂无到期事项。"
+    late = Counter(due.matter for due in dues if due.overdue_days(today[due.device_id]))
+    soon = Counter(due.matter for due in dues if not due.overdue_days(today[due.device_id]))
+    matters = sorted(WORDS, key=lambda matter: (-late[matter], -soon[matter]))
+    parts_en, parts_zh = [], []
+    for matter in matters:
+        en, zh = WORDS[matter]
+        if late[matter]:
+            parts_en.append(
+                f"{en}: {late[matter]} overdue" + (f", {soon[matter]} due" if soon[matter] else "")
+            )
+            parts_zh.append(f"{zh}逾期{late[matter]}台" + (f"、到期{soon[matter]}台" if soon[matter] else ""))
+        elif soon[matter]:
+            parts_en.append(f"{en}: {soon[matter]} due")
+            parts_zh.append(f"{zh}到期{soon[matter]}台")
+    return f"AED: {'; '.join(parts_en)}.", f"AED：{'；'.join(parts_zh)}。"

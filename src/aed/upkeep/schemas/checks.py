@@ -220,6 +220,16 @@ class ReportIn(BaseModel):
     note: Annotated[Words, Field(max_length=500)] | None = None
 
 
+class ReportByNumberIn(ReportIn):
+    """The same, by the number on the label."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"number": "1234-4", "kind": "beeping"}]}
+    )
+
+    number: str = Field(max_length=32, description="With or without the hyphen")
+
+
 class ReportOut(BaseModel):
     id: Id
     device_id: Id

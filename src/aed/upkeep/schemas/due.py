@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from aed.accounts.schemas import Id
 from aed.registry.rules.device import ConsumableKind
+from aed.upkeep.models import DueCalendar
 from aed.upkeep.queries.due import Duties, Replacement
 from aed.upkeep.rules.due import WORDS, Due, Matter
 from aed.upkeep.rules.number import short_number
@@ -47,12 +48,59 @@ class DueOut(BaseModel):
         )
 
 
+class LineOut(BaseModel):
+    en: str
+    zh: str
+
+    @classmethod
+    def of(cls, duties: Duties) -> LineOut:
+        en, zh = duties.line
+        return cls(en=en, zh=zh)
+
+
 class DuePage(BaseModel):
     """The longest overdue first. More follows when `next` is not null: send it as `cursor`."""
 
     due: list[DueOut]
     overdue: int = Field(description="How many are overdue in all")
+    line: LineOut = Field(description="All of it in one line")
     next: str | None
+
+
+class CalendarIn(BaseModel):
+    """Which devices a calendar is about; all left out: all whose upkeep is yours."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"mine": True}]})
+
+    estate_id: Id | None = None
+    region: str | None = Field(None, max_length=32, pattern=r"^[A-Za-z0-9._:-]+$")
+    mine: bool = Field(False, description="Only the devices that you keep yourself")
+
+
+class CalendarOut(BaseModel):
+    """An address at which a calendar reads what is due."""
+
+    id: Id
+    estate_id: Id | None
+    region_id: Id | None
+    mine: bool
+    created_at: datetime
+
+    @classmethod
+    def of(cls, made: DueCalendar) -> CalendarOut:
+        return cls(
+            id=made.id,
+            estate_id=made.estate_id,
+            region_id=made.region_id,
+            mine=made.is_mine,
+            created_at=made.created_at,
+        )
+
+
+class NewCalendarOut(CalendarOut):
+    """Told once: whoever knows the address reads the calendar."""
+
+    address: str = Field(examples=["https://aed.example.org/v1/due/calendars/due_….ics"])
 
 
 class ReplacementOut(BaseModel):

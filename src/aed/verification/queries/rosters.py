@@ -43,7 +43,8 @@ class Known(NamedTuple):
 
 
 def held(session: Session, issuer_id: int, numbers: Collection[str]) -> Sequence[Known]:
-    """The certificates with these numbers of that issuer, but for those that were awarded here.
+    """The certificates with these numbers of that issuer; those too that were awarded here in its name, of
+    which it has the last word.
 
     visibility: for whoever looks after the issuer, who has asked.
     """
@@ -66,7 +67,6 @@ def held(session: Session, issuer_id: int, numbers: Collection[str]) -> Sequence
         .where(
             Certificate.issuer_id == issuer_id,
             among(session, Certificate.number, numbers),
-            Certificate.is_awarded.is_(False),
         )
     )
     return [Known._make(row) for row in found]

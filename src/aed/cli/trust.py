@@ -1,0 +1,180 @@
+"""aed trust, call-outs, labels: how far the register is trusted, what was sent for, what goes on cabinets."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.cli.context import operator, reading, writing
+from aed.cli.register.rows import After, Id
+from aed.cli.screen import say, table
+from aed.cli.upkeep import SHOWN, show_readiness
+from aed.errors import InvalidInput
+from aed.registry import queries as registry
+from aed.registry.rules.trust import chance_ready
+from aed.settings import load_settings
+from aed.upkeep.actions import call_outs as call_out_actions
+from aed.upkeep.actions.confirming import confirm_fact
+from aed.upkeep.formats.curve import trust_curve
+from aed.upkeep.formats.labels import label_sheets
+from aed.upkeep.queries import call_outs as call_out_queries
+from aed.upkeep.queries.labels import to_be_labelled
+from aed.upkeep.queries.trust import trust_of
+from aed.upkeep.rules.call_out import WORDS, Outcome
+from aed.upkeep.rules.facts import Fact
+from aed.upkeep.schemas.call_outs import CallOutIn, ClosedAsIn
+from aed.upkeep.schemas.trust import ConfirmIn
+
+# --- trust ----------------------------------------------------------------------------------------------
+
+trust = typer.Typer(no_args_is_help=True, help="What was confirmed when, and how much of that still holds.")
+
+
+@trust.command("show")
+def show_trust(device_id: Id) -> None:
+    """Position, hours and readiness of a device: when confirmed, by whom, and the confidence left."""
+    settings = load_settings()
+    with reading() as session:
+        device = registry.device(session, operator(), device_id)
+        found = trust_of(session, device, at=clock.now(), numbers=settings.trust)
+    rows = [
+        (each.fact, f"{each.at:%Y-%m-%d}" if each.at else "never", each.by, f"{each.confidence:.2f}")
+        for each in found
+    ]
+    table(None, ["what", "confirmed", "by", "confidence"], rows, right=["confidence"])
+    ready = next(each.confidence for each in found if each.fact is Fact.READINESS)
+    say(f"The lookup reckons with a chance of {chance_ready(ready, settings.arrival):.3f} that it is ready.")
+
+
+@trust.command("confirm")
+def confirm(
+    device_id: Id,
+    fact: Annotated[Fact, typer.Argument(help="position or hours; readiness is confirmed by a check")],
+    no: Annotated[bool, typer.Option("--no", help="It is not so: whoever keeps it is told")] = False,
+    note: Annotated[str | None, typer.Option(help="What was seen")] = None,
+) -> None:
+    """The device is where the register says, or can be had as it says."""
+    if fact is Fact.READINESS:
+        raise InvalidInput("Readiness is confirmed by a check: aed checks add.", field="fact")
+    with writing() as session:
+        new = ConfirmIn(fact=fact, is_so=not no, note=note)
+        confirm_fact(session, operator(), device_id, new, at=clock.now())
+    show_trust(device_id)
+
+
+@trust.command("curve")
+def draw_curve(
+    to: Annotated[Path, typer.Option("--to", help="The picture: an .svg")],
+) -> None:
+    """Draws how confidence fades with the settings as they are."""
+    settings = load_settings()
+    to.write_text(trust_curve(settings.trust, settings.arrival), encoding="utf-8")
+    say(f"The curves are in {to}.")
+
+
+# --- call-outs ------------------------------------------------------------------------------------------
+
+call_outs = typer.Typer(no_args_is_help=True, help="Devices that somebody was sent for.")
+
+
+@call_outs.command("add")
+def add_call_out(
+    device_id: Id,
+    person: Annotated[int | None, typer.Option("--person", min=1, help="Who was sent, by id")] = None,
+    reference: Annotated[str | None, typer.Option(help="The centre's own number")] = None,
+    key: Annotated[str | None, typer.Option(help="The same key twice is the same call-out")] = None,
+) -> None:
+    """Somebody was sent for a device: it is asked after."""
+    try:
+        made_up = uuid.UUID(key) if key is not None else uuid.uuid4()
+    except ValueError:
+        raise InvalidInput("key is a UUID, such as uuidgen makes.", field="key") from None
+    new = CallOutIn(key=made_up, device_id=device_id, person_id=person, reference=reference)
+    numbers = load_settings().returns
+    with writing() as session:
+        made = call_out_actions.tell_of_call_out(session, operator(), new, numbers=numbers, at=clock.now())
+        said = f"Call-out {made.id}: asked after from {made.ask_at:%Y-%m-%d %H:%MZ} on."
+    say(said)
+
+
+@call_outs.command("close")
+def close_call_out(
+    call_out_id: Id,
+    outcome: Annotated[Outcome, typer.Argument(help="What became of it")],
+    note: Annotated[str | None, typer.Option(help="What was said")] = None,
+) -> None:
+    """returned, used, not_returned, not_fetched or not_needed."""
+    if outcome in (Outcome.CHECKED, Outcome.SILENT):
+        raise InvalidInput(f"'{outcome}' is found, not said: tell of a check instead.", field="outcome")
+    given = ClosedAsIn(outcome=outcome, note=note)
+    with writing() as session:
+        device_id = call_out_actions.close_call_out(
+            session, operator(), call_out_id, given.outcome, given.note, at=clock.now()
+        ).device_id
+    say(f"Call-out {call_out_id}: {' '.join(reversed(WORDS[outcome]))}.")
+    show_readiness(device_id)
+
+
+@call_outs.command("list")
+def list_call_outs(
+    device: Annotated[int | None, typer.Option("--device", min=1, help="Only of this one")] = None,
+    closed: Annotated[bool, typer.Option("--all", help="Those that are closed too")] = False,
+    after: After = 0,
+) -> None:
+    """Of which devices nobody has said what became of them."""
+    with reading() as session:
+        found = call_out_queries.call_outs(
+            session, operator(), limit=SHOWN + 1, after_id=after, device_id=device, also_closed=closed
+        )
+    rows = [
+        (
+            each.id,
+            each.device_id,
+            f"{each.sent_at:%Y-%m-%d %H:%MZ}",
+            each.reference,
+            each.asked,
+            " ".join(reversed(WORDS[each.outcome])) if each.outcome is not None else "open",
+        )
+        for each in found[:SHOWN]
+    ]
+    if not rows:
+        say("No device is asked after.")
+        return
+    columns = ["id", "device", "sent", "reference", "asked", "outcome"]
+    table(None, columns, rows, right=["id", "device", "asked"])
+    if len(found) > SHOWN:
+        say(f"More follow: --after {found[SHOWN - 1].id}.")
+
+
+# --- labels ---------------------------------------------------------------------------------------------
+
+
+def labels(
+    to: Annotated[Path, typer.Option("--to", help="The sheets: a .pdf")],
+    device: Annotated[list[int] | None, typer.Option("--device", min=1, help="Only these; repeated")] = None,
+    estate: Annotated[int | None, typer.Option("--estate", min=1, help="Only of this estate")] = None,
+    region: Annotated[str | None, typer.Option("--region", help="Only in it and below")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Where people reach this network; AED_PUBLIC_URL if left out")
+    ] = None,
+) -> None:
+    """Sheets of A4 with ten labels each: a code that leads to the device's page, and its short number."""
+    settings = load_settings()
+    address = (url or settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    with reading() as session:
+        chosen = to_be_labelled(session, operator(), device_ids=device or (), estate_id=estate, region=region)
+    if not chosen:
+        raise InvalidInput("There is no such device.", field="device")
+    to.write_bytes(label_sheets(chosen, public_url=address))
+    say(f"{len(chosen)} labels are in {to}.")
+    if url is None and settings.public_url is None:
+        say(
+            f"Their codes lead to {address}: set AED_PUBLIC_URL and print them again, for others to reach it."
+        )
+
+
+GROUPS = {"trust": trust, "call-outs": call_outs}

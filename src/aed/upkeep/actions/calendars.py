@@ -1,0 +1,56 @@
+"""Addresses at which calendars ask what is due."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.actions.tokens import key_hash
+from aed.accounts.queries.regions import region_by_code
+from aed.accounts.rules import Viewer
+from aed.errors import Conflict, NotFound
+from aed.registry import queries as registry
+from aed.upkeep.models import DueCalendar
+from aed.upkeep.queries.calendars import calendars_of, own_person_id
+from aed.upkeep.schemas.due import CalendarIn
+
+MOST_OF_ONE: Final = 20
+KEY_PREFIX: Final = "due_"
+
+
+def make_calendar(session: Session, who: Viewer, new: CalendarIn, *, at: datetime) -> tuple[DueCalendar, str]:
+    """A new address, and the key in it, which is stored nowhere. It tells what the person may know when it is
+    read, not when it was made.
+
+    Raises NotSignedIn, NotFound for an estate that the person may not see, Conflict for too many.
+    """
+    person_id = own_person_id(who)
+    if len(calendars_of(session, who)) >= MOST_OF_ONE:
+        raise Conflict(f"One person has at most {MOST_OF_ONE} addresses: revoke one.")
+    if new.estate_id is not None:
+        registry.estate(session, who, new.estate_id)
+    region = region_by_code(session, new.region) if new.region is not None else None
+    key = KEY_PREFIX + secrets.token_urlsafe(32)
+    made = DueCalendar(
+        key_hash=key_hash(key),
+        person_id=person_id,
+        estate_id=new.estate_id,
+        region_id=region.id if region is not None else None,
+        is_mine=new.mine,
+        created_at=at,
+    )
+    session.add(made)
+    session.flush()
+    return made, key
+
+
+def revoke_calendar(session: Session, who: Viewer, calendar_id: int, *, at: datetime) -> None:
+    """Nobody reads it any longer. Raises NotFound where it is not the person's own, or was revoked."""
+    own = {each.id: each for each in calendars_of(session, who)}
+    if calendar_id not in own:
+        raise NotFound(f"You have no calendar {calendar_id}.", field="calendar_id")
+    own[calendar_id].revoked_at = at
+    session.flush()

@@ -1,0 +1,100 @@
+"""Routes of trust: what was confirmed when, and the small questions that confirm it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.accounts.rules import Viewer
+from aed.db import ReadSession, WriteSession
+from aed.registry import queries as registry
+from aed.registry.models import Device
+from aed.registry.rules.trust import chance_ready
+from aed.requests import Limit, RowId
+from aed.settings import Settings
+from aed.sharing.rules import is_of_the_house
+from aed.upkeep.actions.confirming import confirm_fact
+from aed.upkeep.actions.errands import answer_errand
+from aed.upkeep.models import Errand
+from aed.upkeep.queries import errands as queries
+from aed.upkeep.queries.trust import trust_of
+from aed.upkeep.queries.where import places_of
+from aed.upkeep.rules.facts import Fact
+from aed.upkeep.schemas.trust import AnsweredIn, ConfirmIn, ErrandOut, TrustedOut, TrustOut
+
+router = APIRouter()
+Which = Annotated[
+    str,
+    Path(
+        max_length=64,
+        description="The key that was sent, or for the person who is signed in the question's id",
+        examples=["1"],
+    ),
+]
+
+
+@router.get("/devices/{device_id}/trust")
+def show_trust(request: Request, session: ReadSession, viewer: ViewerDep, device_id: RowId) -> TrustOut:
+    """When position, hours and readiness were last confirmed, and how much of that still holds; for everyone
+    who may see the device."""
+    device = registry.device(session, viewer, device_id)
+    return _trust_out(session, viewer, device, settings=request.app.state.settings, at=clock.now())
+
+
+@router.post("/devices/{device_id}/confirmations")
+def confirm_fact_of(
+    request: Request, session: WriteSession, viewer: ViewerDep, device_id: RowId, new: ConfirmIn
+) -> TrustOut:
+    """It is where the register says, or can be had as it says; or not, and then whoever keeps it is told. For
+    whoever may glance at it."""
+    now = clock.now()
+    device = confirm_fact(session, viewer, device_id, new, at=now)
+    return _trust_out(session, viewer, device, settings=request.app.state.settings, at=now)
+
+
+def _trust_out(
+    session: Session, viewer: Viewer, device: Device, *, settings: Settings, at: datetime
+) -> TrustOut:
+    found = trust_of(session, device, at=at, numbers=settings.trust)
+    in_readiness = next(each.confidence for each in found if each.fact is Fact.READINESS)
+    with_names = viewer.is_signed_in and is_of_the_house(viewer, device.estate_id, device.region_id)
+    return TrustOut(
+        device_id=device.id,
+        facts=[TrustedOut.of(each, with_names=with_names) for each in found],
+        chance_ready=round(chance_ready(in_readiness, settings.arrival), 3),
+    )
+
+
+@router.get("/errands")
+def list_errands(session: ReadSession, viewer: ViewerDep, limit: Limit = 100) -> list[ErrandOut]:
+    """The small questions that you are asked, the newest first."""
+    now = clock.now()
+    return _errands_out(session, queries.errands_of(session, viewer, at=now, limit=limit), at=now)
+
+
+@router.get("/errands/{errand}")
+def show_errand(session: ReadSession, viewer: ViewerDep, errand: Which) -> ErrandOut:
+    """The question that was sent."""
+    return _errands_out(session, [queries.errand(session, viewer, errand)], at=clock.now())[0]
+
+
+@router.post("/errands/{errand}")
+def answer_errand_of(session: WriteSession, viewer: ViewerDep, errand: Which, given: AnsweredIn) -> ErrandOut:
+    """Answers it. Whoever holds the key that was sent need not sign in."""
+    now = clock.now()
+    found = answer_errand(session, viewer, errand, given.answer, given.note, at=now)
+    return _errands_out(session, [found], at=now)[0]
+
+
+def _errands_out(session: Session, found: Sequence[Errand], *, at: datetime) -> list[ErrandOut]:
+    places = places_of(session, [each.device_id for each in found])
+    return [
+        ErrandOut.of(each, call_out=queries.call_out_of(session, each), where=places[each.device_id], at=at)
+        for each in found
+    ]

@@ -1,0 +1,61 @@
+"""The curves of trust as a picture for the documentation, drawn from the function that the lookup uses."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Final
+
+from aed.registry.rules.trust import chance_ready, confidence
+from aed.settings import Arrival, Trust
+
+_WIDTH, _HEIGHT = 720, 300
+_LEFT, _TOP, _RIGHT, _BOTTOM = 56, 28, 700, 252
+DAYS: Final = 365
+_STEP: Final = 5
+
+
+def trust_curve(trust: Trust, arrival: Arrival) -> str:
+    """An SVG: a year of confidence in readiness, hours and position, and the chance of ready that follows."""
+    lines = (
+        ("chance ready", "#b00020", [_chance(day, trust, arrival) for day in _days()]),
+        ("readiness", "#0b6b3a", [_trusted(day, trust.readiness_half_life_days) for day in _days()]),
+        ("hours", "#1a5fb4", [_trusted(day, trust.hours_half_life_days) for day in _days()]),
+        ("position", "#7a5c00", [_trusted(day, trust.position_half_life_days) for day in _days()]),
+    )
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+        'font-family="sans-serif" font-size="12">',
+        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
+    ]
+    for tenth in range(0, 11, 2):
+        y = _y(tenth / 10)
+        parts.append(f'<path d="M{_LEFT} {y}H{_RIGHT}" stroke="#ddd"/>')
+        parts.append(f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{tenth / 10:.1f}</text>')
+    for day in range(0, DAYS, 30):
+        parts.append(f'<text x="{_x(day)}" y="{_BOTTOM + 18}" text-anchor="middle">{day}</text>')
+    parts.append(f'<text x="{_RIGHT}" y="{_BOTTOM + 38}" text-anchor="end">days since confirmed</text>')
+    for place, (name, colour, values) in enumerate(lines):
+        points = " ".join(f"{_x(day)},{_y(value)}" for day, value in zip(_days(), values, strict=True))
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts.append(f'<text x="{_LEFT + 150 * place}" y="16" fill="{colour}">{escape(name)}</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _days() -> range:
+    return range(0, DAYS + 1, _STEP)
+
+
+def _trusted(day: int, half_life_days: float) -> float:
+    return confidence(day, half_life_days=half_life_days)
+
+
+def _chance(day: int, trust: Trust, arrival: Arrival) -> float:
+    return chance_ready(_trusted(day, trust.readiness_half_life_days), arrival)
+
+
+def _x(day: int) -> float:
+    return round(_LEFT + (_RIGHT - _LEFT) * day / DAYS, 1)
+
+
+def _y(share: float) -> float:
+    return round(_BOTTOM - (_BOTTOM - _TOP) * share, 1)

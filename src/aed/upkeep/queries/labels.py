@@ -1,0 +1,93 @@
+"""Which devices get labels, and which device a label is on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from aed.accounts.models import Region
+from aed.accounts.rules import Viewer
+from aed.errors import InvalidInput
+from aed.registry.models import Device, Estate
+from aed.registry.rules.device import DeviceState
+from aed.sharing.queries import of_the_house, visible_to
+from aed.upkeep.queries.regions import in_region
+
+MOST_LABELS = 2_000
+"""A box of paper; of more they are made estate by estate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What a label says of its device."""
+
+    device_id: int
+    estate_en: str | None
+    estate_zh: str | None
+    place_en: str | None
+    place_zh: str | None
+    guard_phone: str | None
+    emergency_number: str
+
+
+def to_be_labelled(
+    session: Session,
+    viewer: Viewer,
+    *,
+    device_ids: Sequence[int] = (),
+    estate_id: int | None = None,
+    region: str | None = None,
+) -> list[Labelled]:
+    """The devices that are chosen, of those whose upkeep is the viewer's business, estate by estate.
+
+    Raises InvalidInput for more than MOST_LABELS.
+    """
+    statement = (
+        select(
+            Device.id,
+            Estate.name_en,
+            Estate.name_zh,
+            Device.place_en,
+            Device.place_zh,
+            Estate.guard_phone,
+            Region.emergency_number,
+        )
+        .join(Region, Region.id == Device.region_id)
+        .outerjoin(Estate, Estate.id == Device.estate_id)
+        .where(
+            visible_to(viewer, Device), of_the_house(viewer, Device), Device.state != DeviceState.WITHDRAWN
+        )
+        .order_by(Device.estate_id, Device.id)
+        .limit(MOST_LABELS + 1)
+    )
+    if device_ids:
+        statement = statement.where(Device.id.in_(device_ids))
+    if estate_id is not None:
+        statement = statement.where(Device.estate_id == estate_id)
+    if region is not None:
+        statement = statement.where(in_region(session, region))
+    found = [Labelled(*row) for row in session.execute(statement)]
+    if len(found) > MOST_LABELS:
+        raise InvalidInput(f"These are more than {MOST_LABELS} labels: ask estate by estate.", field="region")
+    return found
+
+
+def labelled_device(session: Session, device_id: int) -> Device | None:
+    """The device whose label somebody reads, for update, with its estate, region and consumables.
+
+    visibility: for a report of it, which tells nothing back, and for whoever was sent a question about it.
+    """
+    return session.scalar(
+        select(Device)
+        .where(Device.id == device_id)
+        .options(
+            joinedload(Device.keeper),
+            joinedload(Device.estate),
+            joinedload(Device.region),
+            selectinload(Device.consumables),
+        )
+        .with_for_update(of=Device)
+    )

@@ -1,0 +1,78 @@
+"""aed jobs, aed outbox, aed endpoints."""
+
+from __future__ import annotations
+
+import io
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from aed import schedule
+from aed.db import Database, database_now, transaction
+from aed.settings import Settings
+from aed.work.actions.lease import take_lease
+from aed.work.actions.runs import begin_run
+from aed.work.jobs import Job, Now
+from aed.work.rules import Counts, every
+from tests.cli.conftest import Aed
+from tests.notifications.sinks import receiving, says
+
+MINUTE = timedelta(minutes=1)
+
+
+def test_a_job_is_run_by_hand_as_if_it_were_another_day(
+    database: Database, aed: Aed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[datetime] = []
+
+    def sweep(_database: Database, _settings: Settings, now: Now) -> Counts:
+        asked.append(now())
+        return {"told": 2}
+
+    monkeypatch.setattr(schedule, "TIMETABLE", (Job("sweep", every(hours=1), sweep, "Sweeps"),))
+    assert "not run yet" in aed("jobs", "list").out
+
+    assert "2 told" in aed("jobs", "run", "sweep", "--at", "2027-03-01").out
+    assert "2 told" in aed("jobs", "run", "sweep", "--at", "2027-03-01T08:00+08:00").out
+    aed("jobs", "run", "sweep")
+    assert asked[:2] == [datetime(2027, 3, 1, tzinfo=UTC)] * 2
+    assert abs(asked[2] - datetime.now(UTC)) < MINUTE
+
+    assert aed("jobs", "runs", "sweep").out.count("by hand") == 3
+    assert "No worker acts" in aed("jobs", "list").out
+    assert "'nothing'" in aed("jobs", "run", "nothing", fails=True).err
+    assert "2027-03-01" in aed("jobs", "run", "sweep", "--at", "soon", fails=True).err
+    with transaction(database) as session:
+        now = database_now(session)
+        begin_run(session, "sweep", due_at=now, token="t", worker="w", at=now, lasts=MINUTE)
+        take_lease(session, token="t", holder="the-machine:7", lasts=MINUTE)
+    assert "being run" in aed("jobs", "run", "sweep", fails=True).err
+    assert "The worker is the-machine:7." in aed("jobs", "list").out
+
+
+def test_an_endpoint_is_added_tried_and_removed_and_a_dead_letter_sent_again(
+    aed: Aed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an administrator at the console would find out why a group hears nothing."""
+    monkeypatch.setenv("AED_NOTIFY_ALLOW_PRIVATE", "true")
+    with receiving(says(200, {"errcode": 93000, "errmsg": "invalid webhook url"})) as bot:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(bot.url("/send?key=hidden") + "\n"))
+        aed("endpoints", "add", "gate-group", "wecom")
+        assert "hidden" not in aed("endpoints", "list").out
+        assert "gate-group" in aed("endpoints", "list").out
+        aed("endpoints", "test", "gate-group")
+        assert "0 sent, 0 postponed, 1 refused" in aed("outbox", "send").out
+        dead = aed("outbox", "list", "--state", "dead").out
+        assert "93000" in dead
+        assert "hidden" not in dead
+
+        bot.answer = says(200, {"errcode": 0})
+        assert "1 will be tried again" in aed("outbox", "resend", "--all").out
+        assert "1 sent, 0 postponed, 0 refused" in aed("outbox", "send").out
+    assert "这是一条测试消息" in bot.posted[-1].json["text"]["content"]
+    assert "wecom" in aed("outbox", "status").out
+    assert "was sent" in aed("outbox", "resend", "1", fails=True).err
+    aed("endpoints", "remove", "gate-group")
+    assert "gate-group" in aed("endpoints", "test", "gate-group", fails=True).err
+    assert aed("endpoints", "push-key").out.startswith("AED_WEB_PUSH__PRIVATE_KEY=")

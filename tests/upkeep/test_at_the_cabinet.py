@@ -1,0 +1,153 @@
+"""What stands on the cabinet, and what a phone shows that reads it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from icalendar import Calendar
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules.roles import HeldRole
+from aed.upkeep.actions.reports import MOST_FROM_ONE
+from aed.upkeep.formats.labels import check_address, label_sheets
+from aed.upkeep.models import Report
+from aed.upkeep.queries.labels import Labelled
+from aed.upkeep.rules.number import device_id_of, short_number
+from tests import make
+from tests.accounts.everyone import signed_in
+from tests.registry.conftest import Desk
+
+PAGE = Path(__file__).parents[2] / "src/aed/upkeep/formats/page"
+
+
+def test_labels_are_for_the_devices_own_people(
+    session: Session, nobody: Desk, office: Desk, desk_of: Callable[..., Desk]
+) -> None:
+    home = make.estate(session)
+    devices = [make.device(session, of=home, place_zh="1号楼大堂") for _ in range(11)]
+    ours, theirs = desk_of(home), desk_of(make.estate(session))
+    path = f"/v1/labels.pdf?estate_id={home.id}"
+
+    assert nobody.get(path).status_code == 401
+    assert theirs.get(path).status_code == 404
+    assert office.get("/v1/labels.pdf").status_code == 422
+    made = ours.get(path)
+
+    assert (made.status_code, made.headers["content-type"]) == (200, "application/pdf")
+    assert made.content.startswith(b"%PDF")
+    assert b"/Type/Pages/Count 2/" in made.content, "ten to a sheet"
+    assert device_id_of(short_number(devices[0].id)) == devices[0].id
+
+
+def test_a_label_says_what_who_has_no_phone_needs() -> None:
+    label = Labelled(1234, None, "桃源小区", None, "1号楼大堂", "0571 5555 1234", "120")
+    assert check_address("https://aed.example.org", 1234) == "https://aed.example.org/c/1234-4"
+    assert label_sheets([label], public_url="https://aed.example.org").startswith(b"%PDF")
+
+
+def test_the_page_is_the_same_for_all_and_fetches_nothing_from_elsewhere(nobody: Desk) -> None:
+    page = nobody.get("/c/1234-4")
+
+    assert page.status_code == 200
+    assert page.content == nobody.get("/c/open").content
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'; script-src 'self'" in policy
+    assert "unsafe" not in policy
+    named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert sorted(named) == ["app.webmanifest", "page.css", "page.js"]
+    for name in (*named, "worker.js"):
+        found = nobody.get(f"/c/{name}")
+        assert found.status_code == 200, name
+        assert "http" not in re.sub(r"http://www.w3.org\S+", "", found.text), name
+        again = nobody.client.get(f"/c/{name}", headers={"If-None-Match": found.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_page_has_each_of_its_words_in_both_languages() -> None:
+    script = (PAGE / "page.js").read_text(encoding="utf-8")
+    start = script.index("const WORDS = ")
+    shown = subprocess.run(
+        ["node", "-e", script[start : script.index("};", start) + 2] + "console.log(JSON.stringify(WORDS))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    words = json.loads(shown.stdout)
+    assert words["zh"].keys() == words["en"].keys()
+    used = set(re.findall(r'\bt\("(\w+)"\)', script))
+    assert used <= words["zh"].keys(), used - words["zh"].keys()
+
+
+def test_who_reads_the_number_reports_whatever_the_device_is(session: Session, nobody: Desk) -> None:
+    hidden = make.device(session, of=make.estate(session), audience="estate")
+    session.commit()
+    assert nobody.get(f"/v1/devices/{hidden.id}").status_code == 404
+
+    def report(number: str) -> tuple[int, str]:
+        answer = nobody.post("/v1/reports", {"number": number, "kind": "beeping"})
+        return answer.status_code, answer.text
+
+    known, unknown = report(short_number(hidden.id)), report(short_number(hidden.id + 1_000))
+    assert known == unknown, "whether there is such a device is not told"
+    assert known[0] == 202
+    assert [each.device_id for each in session.scalars(select(Report))] == [hidden.id]
+    session.commit()
+    mistyped = short_number(hidden.id)[:-1] + str((int(short_number(hidden.id)[-1]) + 1) % 10)
+    assert report(mistyped)[0] == 422
+    for _ in range(MOST_FROM_ONE - 1):
+        assert report(short_number(hidden.id))[0] == 202
+    assert report(short_number(hidden.id))[0] == 429
+    used = nobody.post("/v1/reports", {"number": short_number(hidden.id), "kind": "used"})
+    assert used.status_code in (401, 404), "what takes a device out needs a name"
+
+
+def test_a_calendar_reads_by_its_address_what_the_person_may_know_then(
+    session: Session, nobody: Desk, client: pytest.FixtureRequest
+) -> None:
+    home = make.estate(session)
+    device = make.device(session, of=home, pads_expire_on=make.clock_today())
+    person = make.person(session)
+    grant = make.role(session, person, HeldRole.KEEPER, estate=home)
+    keeper = Desk(nobody.client, signed_in(session, person))
+    session.commit()
+    assert nobody.post("/v1/due/calendars", {}).status_code == 401
+
+    made = keeper.post("/v1/due/calendars", {"estate_id": home.id})
+    assert made.status_code == 201
+    path = made.headers["location"]
+    assert made.json()["address"].endswith(path)
+    number = short_number(device.id)
+
+    def summaries() -> list[str]:
+        read = nobody.get(path)
+        assert read.status_code == 200
+        events = Calendar.from_ical(read.content).walk("VEVENT")
+        return [str(each["summary"]) for each in events]
+
+    assert f"AED {number} 更换电极片 replace pads" in summaries()
+    grant.revoked_at, grant.revoked_by = make.NOW, "test"
+    session.commit()
+    assert summaries() == [], "a role that is over is over here too"
+    (listed,) = keeper.get("/v1/due/calendars").json()
+    assert "key" not in listed
+    assert keeper.delete(f"/v1/due/calendars/{listed['id']}", etag=None).status_code == 204
+    assert nobody.get(path).status_code == 404
+
+
+def test_what_is_due_in_one_line(session: Session, office: Desk) -> None:
+    today = make.clock_today()
+    for day in (today.replace(year=today.year - 1), today):
+        make.device(session, pads_expire_on=day, last_checked_on=today)
+    session.commit()
+
+    line = office.get("/v1/due?days=0&matter=pads").json()["line"]
+
+    assert line["en"] == "AED: replace pads: 1 overdue, 1 due."
+    assert line["zh"] == "AED：更换电极片逾期1台、到期1台。"
+    assert office.get("/v1/due?days=0&matter=battery").json()["line"]["zh"] == "暂无到期事项。"

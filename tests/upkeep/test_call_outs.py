@@ -1,0 +1,155 @@
+"""A device that was sent for is asked after; silence takes it out; whoever knows answers with a tap."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import ANYONE
+from aed.accounts.rules.roles import HeldRole
+from aed.db import Database
+from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
+from aed.notifications.models import Outgoing
+from aed.registry.models import Device
+from aed.settings import Returns
+from aed.upkeep.actions.call_outs import close_call_out, tell_of_call_out
+from aed.upkeep.actions.errands import answer_errand
+from aed.upkeep.jobs import ask_after_devices
+from aed.upkeep.models import CallOut
+from aed.upkeep.queries.quarantines import standing_quarantines
+from aed.upkeep.rules.call_out import Outcome
+from aed.upkeep.rules.quarantine import Reason
+from aed.upkeep.schemas.call_outs import CallOutIn
+from tests import make
+from tests.make import ADMINISTRATOR, NOW
+
+HOUR = timedelta(hours=1)
+URL = "https://aed.example.org"
+
+
+def asked(session: Session, database: Database, *, hours: float) -> tuple[int, int]:
+    session.commit()
+    found = ask_after_devices(database, NOW + hours * HOUR, numbers=Returns(), public_url=URL)
+    session.expire_all()
+    return found
+
+
+def why(session: Session, device: Device) -> list[Reason]:
+    return [each.reason for each in standing_quarantines(session, device.id)]
+
+
+def letters(session: Session) -> list[tuple[int, str]]:
+    rows = session.scalars(select(Outgoing).order_by(Outgoing.id))
+    return [(each.person_id, f"{each.text_zh} {each.text_en}") for each in rows]
+
+
+def key_in(text: str) -> str:
+    found = re.search(rf"{URL}/c/(ask_[\w-]+)", text)
+    assert found is not None, text
+    return found[1]
+
+
+def test_silence_chases_and_then_takes_the_device_out(session: Session, database: Database) -> None:
+    sent = make.person(session)
+    device = make.device(
+        session, of=make.estate(session), keeper={"name": "Chen", "phone": "+86 138 0013 8222"}
+    )
+    make.call_out(session, device, person_id=sent.id)
+
+    assert asked(session, database, hours=1.9) == (0, 0)
+    assert asked(session, database, hours=2) == (1, 0)
+    assert asked(session, database, hours=2) == (0, 0), "run twice, it asks once"
+    told = letters(session)
+    assert {person for person, _ in told} == {sent.id, device.keeper_id}
+    assert "2026-09-22 10:00曾派人取用" in told[0][1], "in the device's own time zone"
+    assert asked(session, database, hours=8) == (1, 0)
+    assert why(session, device) == []
+    assert asked(session, database, hours=24) == (0, 1)
+
+    call_out = session.scalars(select(CallOut)).one()
+    assert (call_out.outcome, call_out.asked, call_out.ask_at) == (Outcome.SILENT, 2, None)
+    assert why(session, device) == [Reason.NOT_RETURNED]
+    assert asked(session, database, hours=48) == (0, 0)
+    make.check(session, device, at=NOW + 49 * HOUR)
+    assert why(session, device) == [], "whoever finds it ready brings it back"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reasons"),
+    [
+        (Outcome.RETURNED, []),
+        (Outcome.USED, [Reason.USED]),
+        (Outcome.NOT_RETURNED, [Reason.NOT_RETURNED]),
+        (Outcome.NOT_NEEDED, []),
+    ],
+)
+def test_whoever_was_sent_answers_with_a_tap(
+    session: Session, database: Database, outcome: Outcome, reasons: list[Reason]
+) -> None:
+    sent = make.person(session)
+    device = make.device(session)
+    make.call_out(session, device, person_id=sent.id)
+    asked(session, database, hours=2)
+    key = key_in(letters(session)[0][1])
+
+    with pytest.raises(NotFound):
+        answer_errand(session, ANYONE, "ask_made_up", outcome, None, at=NOW + 3 * HOUR)
+    with pytest.raises(InvalidInput, match="answer is one of returned"):
+        answer_errand(session, ANYONE, key, "yes", None, at=NOW + 3 * HOUR)
+    answer_errand(session, ANYONE, key, outcome, None, at=NOW + 3 * HOUR)
+    again = answer_errand(session, ANYONE, key, outcome, None, at=NOW + 3 * HOUR)
+
+    assert again.answer == outcome
+    assert why(session, device) == reasons
+    assert session.scalars(select(CallOut.closed_by)).one() == f"person:{sent.id}"
+    assert asked(session, database, hours=30) == (0, 0)
+    with pytest.raises(Conflict, match="answered meanwhile"):
+        answer_errand(session, ANYONE, key, Outcome.NOT_FETCHED, None, at=NOW + 4 * HOUR)
+
+
+def test_two_who_could_not_have_it_take_it_out(session: Session) -> None:
+    device = make.device(session)
+    for _ in range(2):
+        assert why(session, device) == []
+        call_out = make.call_out(session, device)
+        close_call_out(session, ADMINISTRATOR, call_out.id, Outcome.NOT_FETCHED, "locked", at=NOW)
+    assert why(session, device) == [Reason.FAILED_FETCHES]
+
+
+def test_a_check_since_then_answers_for_it(session: Session, database: Database) -> None:
+    device = make.device(session)
+    before = make.call_out(session, device)
+    after = make.call_out(session, device, at=NOW + 2 * HOUR, sent_at=(NOW + 2 * HOUR).isoformat())
+
+    make.check(session, device, at=NOW + HOUR, was_used=True)
+
+    assert (before.outcome, after.outcome) == (Outcome.CHECKED, None)
+    assert why(session, device) == [Reason.USED]
+    with pytest.raises(Conflict, match="已巡检"):
+        close_call_out(session, ADMINISTRATOR, before.id, Outcome.RETURNED, None, at=NOW)
+
+
+def test_who_may_tell_of_a_call_out(session: Session) -> None:
+    home = make.estate(session)
+    device = make.device(session, of=home)
+    told = CallOutIn(key=uuid.uuid4(), device_id=device.id)
+
+    def tell(who: make.Viewer, new: CallOutIn = told) -> CallOut:
+        return tell_of_call_out(session, who, new, numbers=Returns(), at=NOW)
+
+    with pytest.raises(NotSignedIn):
+        tell(ANYONE)
+    with pytest.raises(NotAllowed):
+        tell(make.somebody(session, HeldRole.RESIDENT, estate=make.estate(session)))
+    first = tell(make.somebody(session, HeldRole.DISPATCHER, region=make.region(session)))
+    assert tell(make.somebody(session, HeldRole.RESIDENT, estate=home)).id == first.id, "told twice, one"
+    other = make.device(session, of=home)
+    with pytest.raises(Conflict, match="make up a new one"):
+        tell(ADMINISTRATOR, CallOutIn(key=told.key, device_id=other.id))
+    with pytest.raises(InvalidInput, match="last 60 days"):
+        tell(ADMINISTRATOR, CallOutIn(key=uuid.uuid4(), device_id=other.id, sent_at=NOW - 1500 * HOUR))

@@ -1,0 +1,194 @@
+"""What happened in the year, as the people in it know it, and what must follow: from nothing but this.
+
+Days are days in China. The timetable runs in the morning, people act in the afternoon: what is done on a
+day is known from the next morning on.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Final
+
+from aed.registry.rules.device import NEEDED_KINDS, ConsumableKind
+from aed.upkeep.rules.due import Matter
+from aed.upkeep.rules.quarantine import Reason
+
+DAY = timedelta(days=1)
+CHECK_DAYS: Final = 90
+"""As the network's policy says."""
+
+
+@dataclass
+class Fitted:
+    """Something that expires, from the afternoon of one day to that of another; None: from before the year,
+    and to its end."""
+
+    expires_on: date
+    since: date | None
+    until: date | None = None
+
+
+@dataclass
+class Out:
+    """A reason not to offer the device, from the afternoon of one day to that of another."""
+
+    reason: Reason
+    since: date
+    until: date | None = None
+
+
+@dataclass
+class Story:
+    """One device's."""
+
+    registered: date
+    make: tuple[str, str, str]
+    fitted: dict[ConsumableKind, list[Fitted]] = field(default_factory=lambda: defaultdict(list))
+    checks: list[tuple[date, date]] = field(default_factory=list)
+    """(the day it was answered, the day it arrived), services among them."""
+    services: list[date] = field(default_factory=list)
+    out: list[Out] = field(default_factory=list)
+
+
+type Told = tuple[int, Matter, date, int, date]
+"""(device, matter, last day, threshold, the day on which it was found)."""
+
+
+class Ledger:
+    def __init__(self, *, first_day: date, last_day: date) -> None:
+        self.first_day, self.last_day = first_day, last_day
+        self.stories: dict[int, Story] = {}
+
+    def register(
+        self, device_id: int, *, registered: date, checked: date, make: tuple[str, str, str]
+    ) -> None:
+        self.stories[device_id] = Story(registered, make, checks=[(checked, checked)])
+
+    def fit(self, device_id: int, kind: ConsumableKind, expires_on: date, *, on: date | None) -> None:
+        fitted = self.stories[device_id].fitted[kind]
+        if fitted:
+            fitted[-1].until = on
+        fitted.append(Fitted(expires_on, on))
+
+    def begin(self, device_id: int, reason: Reason, *, on: date) -> None:
+        if reason not in self.reasons(device_id):
+            self.stories[device_id].out.append(Out(reason, on))
+
+    def end(self, device_id: int, reason: Reason, *, on: date) -> None:
+        for each in self.stories[device_id].out:
+            if each.reason is reason and each.until is None:
+                each.until = on
+
+    # --- how it stands ----------------------------------------------------------------------------------
+
+    def reasons(self, device_id: int) -> set[Reason]:
+        return {each.reason for each in self.stories[device_id].out if each.until is None}
+
+    def expires_on(self, device_id: int, kind: ConsumableKind) -> date:
+        return self.stories[device_id].fitted[kind][-1].expires_on
+
+    def is_expired(self, device_id: int, today: date) -> bool:
+        """The last day on which it may be used is a day on which it may be used. With child pads alone
+        expired a device still helps, and is offered."""
+        fitted = self.stories[device_id].fitted
+        return any(fitted[kind][-1].expires_on < today for kind in NEEDED_KINDS)
+
+    def is_usable(self, device_id: int, today: date) -> bool:
+        return not self.reasons(device_id) and not self.is_expired(device_id, today)
+
+    # --- what must have been told -----------------------------------------------------------------------
+
+    def to_be_told(self) -> Iterator[Told]:
+        """Each reminder that must have been found, and no other."""
+        for device_id, story in self.stories.items():
+            for matter, due_on, since, until in [
+                *_expiring(story),
+                *_checks(story),
+                *_services(story),
+                *_returns(story, self.last_day),
+            ]:
+                yield from self._told(device_id, matter, due_on, since, until)
+
+    def _told(
+        self, device_id: int, matter: Matter, due_on: date, since: date | None, until: date | None
+    ) -> Iterator[Told]:
+        """In the mornings after `since`, up to that of `until`, at each threshold that is passed: once."""
+        before = _BEFORE[matter]
+        first = self.first_day if since is None else max(since + DAY, self.first_day)
+        last = self.last_day if until is None else min(until, self.last_day)
+        morning = max(first, due_on - timedelta(days=before[0]))
+        told: set[int] = set()
+        while morning <= last:
+            left = (due_on - morning).days
+            passed = (
+                min((days for days in before if days >= left), default=0) if left >= 0 else left // -7 * -7
+            )
+            if passed not in told:
+                told.add(passed)
+                yield device_id, matter, due_on, passed, morning
+            morning += DAY
+
+
+_BEFORE = {
+    Matter.PADS: (90, 60, 30, 7, 0),
+    Matter.CHILD_PADS: (90, 60, 30, 7, 0),
+    Matter.BATTERY: (90, 60, 30, 7, 0),
+    Matter.SERVICE: (30, 7, 0),
+    Matter.CHECK: (7, 0),
+    Matter.RETURN: (0,),
+}
+type Episode = tuple[Matter, date, date | None, date | None]
+"""(matter, last day, known since the afternoon of, until that of)."""
+
+
+def _expiring(story: Story) -> Iterator[Episode]:
+    for kind, all_fitted in story.fitted.items():
+        for each in all_fitted:
+            yield Matter(kind.value), each.expires_on, each.since, each.until
+
+
+def _checks(story: Story) -> Iterator[Episode]:
+    """A check counts from its own day, and from the day on which it arrives."""
+    known: list[tuple[date, date]] = []
+    for day, arrived in sorted(story.checks, key=lambda check: check[1]):
+        if not known or day > known[-1][0]:
+            known.append((day, arrived))
+    for number, (day, arrived) in enumerate(known):
+        until = known[number + 1][1] if number + 1 < len(known) else None
+        yield Matter.CHECK, day + timedelta(days=CHECK_DAYS), arrived, until
+
+
+def _services(story: Story) -> Iterator[Episode]:
+    days: list[date | None] = [None, *sorted(story.services)]
+    for number, day in enumerate(days):
+        until = days[number + 1] if number + 1 < len(days) else None
+        yield Matter.SERVICE, _a_year_after(day or story.registered), day, until
+
+
+def _a_year_after(day: date) -> date:
+    return date(day.year + 1, day.month, min(day.day, monthrange(day.year + 1, day.month)[1]))
+
+
+def _returns(story: Story, last_day: date) -> Iterator[Episode]:
+    """Out since the first reason that still stands: when that one ends and others stand, since the next."""
+    if not story.out:
+        return
+    morning = min(each.since for each in story.out) + DAY
+    since: date | None = None
+    begun = morning
+    while morning <= last_day + DAY:
+        standing = [
+            each.since
+            for each in story.out
+            if each.since < morning and (each.until is None or morning <= each.until)
+        ]
+        now = min(standing, default=None) if morning <= last_day else None
+        if now != since:
+            if since is not None:
+                yield Matter.RETURN, since, begun - DAY, morning - DAY
+            since, begun = now, morning
+        morning += DAY

@@ -1,0 +1,131 @@
+"""Day after day: the timetable in the morning, lookups at noon, people in the afternoon."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from threading import Lock
+from typing import Final
+
+from sqlalchemy import select
+
+from aed import schedule
+from aed.accounts.models import Person
+from aed.accounts.rules import ANYONE
+from aed.db import Database, reads, transaction
+from aed.incidents.queries.nearest import Question, nearest
+from aed.notifications.jobs import send_waiting
+from aed.notifications.rules import Channel, Letter
+from aed.settings import Settings
+from aed.upkeep.actions.reminding import told_by
+from tests.year.ledger import DAY
+from tests.year.people import People
+from tests.year.world import DEVICES_AN_ESTATE, Size, World, build, moment
+
+JOBS: Final = ("upkeep", "expiry-reminders", "check-reminders", "reminder-messages")
+PUBLIC_URL: Final = "https://aed.example"
+_LINK: Final = re.compile(rf"{re.escape(PUBLIC_URL)}/v1/reminders/told/([\w-]+)")
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message as it came out of the outbox."""
+
+    on: date
+    recipient: str
+    text: str
+
+    @property
+    def key(self) -> str | None:
+        """Of its link, where it is one of reminders."""
+        found = _LINK.search(self.text)
+        return found[1] if found else None
+
+
+@dataclass
+class Year:
+    """What came of it."""
+
+    world: World
+    counts: Counter[str]
+    received: list[Received] = field(default_factory=list)
+    offered_wrongly: list[tuple[date, int]] = field(default_factory=list)
+    """(day, device): offered although expired or out."""
+    not_offered: list[tuple[date, int]] = field(default_factory=list)
+    """Not offered to somebody who stands before it, although it is usable."""
+    days_out: Counter[str] = field(default_factory=Counter)
+    """Device-days, by why; each of these was asked for."""
+
+
+def run(
+    database: Database, settings: Settings, size: Size, *, say: Callable[[str], None] = lambda _: None
+) -> Year:
+    """A year of the program. Its clock is moved: every job, every action is given the moment."""
+    settings = settings.model_copy(update={"public_url": PUBLIC_URL})
+    with transaction(database) as session:
+        world = build(session, size)
+    people = People(world)
+    year = Year(world, people.counts)
+    person_by_number = _numbers(database)
+    today = size.first_day
+    while today <= size.last_day:
+        _morning(database, settings, today)
+        received = _delivered(database, today)
+        year.received += received
+        with transaction(database) as session:
+            for each in received:
+                if each.key is not None:
+                    told = told_by(session, each.key, at=moment(today, 9))
+                    people.read(session, person_by_number[each.recipient], each.key, told, today)
+        _noon(database, settings, year, today)
+        with transaction(database) as session:
+            people.act(session, today)
+        if today.day == 1:
+            say(f"{today:%Y-%m}: {people.counts['checks']:,} checks, {len(year.received):,} messages")
+        today += DAY
+    return year
+
+
+def _morning(database: Database, settings: Settings, today: date) -> None:
+    for name in JOBS:
+        schedule.job_called(name).run(database, settings, lambda: moment(today, 8.5))
+
+
+def _delivered(database: Database, today: date) -> list[Received]:
+    """All that waits is delivered, through the real outbox, to one who writes it down."""
+    received: list[Received] = []
+    lock = Lock()
+
+    def deliver(letter: Letter, *, at: datetime) -> None:
+        with lock:
+            received.append(Received(today, letter.recipient, letter.text))
+
+    send_waiting(database, lambda: moment(today, 8.6), channels=dict.fromkeys(Channel, deliver))
+    return sorted(received, key=lambda each: (each.recipient, each.text))
+
+
+def _noon(database: Database, settings: Settings, year: Year, today: date) -> None:
+    """Somebody stands in each estate that has a device that must not be offered, and in some others."""
+    world, ledger = year.world, year.world.ledger
+    with reads(database) as session:
+        for number, house in enumerate(world.houses):
+            usable = {id_ for id_ in house.device_ids if ledger.is_usable(id_, today)}
+            if len(usable) == DEVICES_AN_ESTATE and (number + today.toordinal()) % 50:
+                continue
+            for id_ in house.device_ids:
+                if id_ not in usable:
+                    year.days_out["out" if ledger.reasons(id_) else "expired"] += 1
+            question = Question(here=house.here, at=moment(today, 12), limit=DEVICES_AN_ESTATE, responders=0)
+            found = nearest(session.connection(), ANYONE, question, network=None, settings=settings)
+            offered = {near.row.id for near in found.devices} & set(house.device_ids)
+            year.offered_wrongly += [(today, id_) for id_ in sorted(offered - usable)]
+            year.not_offered += [(today, id_) for id_ in sorted(usable - offered)]
+            year.counts["lookups"] += 1
+
+
+def _numbers(database: Database) -> dict[str, int]:
+    with reads(database) as session:
+        return {phone: id_ for id_, phone in session.execute(select(Person.id, Person.phone)) if phone}

@@ -1,0 +1,244 @@
+"""The network on its first day: estates of ten devices each, who keeps and manages them, what is fitted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from geoalchemy2 import WKTElement
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Person, RoleGrant
+from aed.accounts.rules.roles import HeldRole
+from aed.geo import Datum, Position
+from aed.registry.models import Change, Consumable, Device, Estate
+from aed.registry.rules.device import ConsumableKind
+from aed.sharing.rules import Audience
+from aed.upkeep.actions.policies import create_policy
+from aed.upkeep.schemas.policies import PolicyIn
+from tests import make
+from tests.make import METRES_PER_DEGREE
+from tests.year.ledger import CHECK_DAYS, Ledger
+
+CHINA: Final = ZoneInfo("Asia/Shanghai")
+DEVICES_AN_ESTATE: Final = 10
+ESTATES_A_REGION: Final = 100
+APART_DEGREES: Final = 0.03
+"""Between estates, so that a lookup's nearest ten are the estate's own."""
+SERVICE_MONTHS: Final = 12
+LIVES: Final = {ConsumableKind.PADS: 730, ConsumableKind.CHILD_PADS: 730, ConsumableKind.BATTERY: 1460}
+"""Days for which what is new may be used."""
+
+
+@dataclass(frozen=True)
+class Size:
+    estates: int
+    first_day: date
+    days: int
+    seed: int = 5
+
+    @property
+    def last_day(self) -> date:
+        return self.first_day + timedelta(days=self.days - 1)
+
+
+@dataclass
+class Somebody:
+    """A keeper or a manager, with a temper that lasts the year."""
+
+    id: int
+    diligence: str
+    """prompt, slow, or gone: who is gone reads nothing."""
+
+
+@dataclass
+class House:
+    """An estate with its people and devices."""
+
+    id: int
+    here: Position
+    keeper: Somebody
+    manager: Somebody | None
+    device_ids: list[int] = field(default_factory=list)
+
+
+@dataclass
+class World:
+    size: Size
+    houses: list[House]
+    house_of: dict[int, House]
+    """By device."""
+    somebody: dict[int, Somebody]
+    """By person, the regions' administrators too."""
+    office: Somebody
+    ledger: Ledger
+    touched: dict[date, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """The devices to which something was done or befell on a day."""
+
+    def touch(self, device_id: int, today: date) -> bool:
+        """Whether nothing else has been done to it today."""
+        if device_id in self.touched[today]:
+            return False
+        self.touched[today].add(device_id)
+        return True
+
+    @property
+    def device_ids(self) -> list[int]:
+        return list(self.house_of)
+
+
+def moment(day: date, hour: float) -> datetime:
+    """A time of the day in China."""
+    local = datetime(day.year, day.month, day.day, tzinfo=CHINA) + timedelta(hours=hour)
+    return local.astimezone(UTC)
+
+
+def build(session: Session, size: Size) -> World:
+    """It is written as a list would be, in rows; from then on everything goes through the program."""
+    random, start = Random(size.seed), size.first_day
+    ledger = Ledger(first_day=start, last_day=size.last_day)
+    numbers = iter(range(1, 10_000_000))
+
+    def person(name: str, diligence: str) -> Somebody:
+        number = next(numbers)
+        row = Person(name=name, phone=f"+86138{number:08d}", language=random.choice(("zh", "zh", "en")))
+        session.add(row)
+        session.flush()
+        return Somebody(row.id, diligence)
+
+    def grant(to: Somebody, held: HeldRole, *, estate: int | None = None, region: int | None = None) -> None:
+        row = RoleGrant(
+            person_id=to.id,
+            role=held,
+            estate_id=estate,
+            region_id=region,
+            granted_at=moment(start, 0),
+            granted_by="year",
+        )
+        session.add(row)
+
+    policy = PolicyIn.model_validate(
+        {
+            "name_en": "Of the network",
+            "name_zh": "全网方案",
+            "glance_days": None,
+            "check_days": CHECK_DAYS,
+            "service_months": SERVICE_MONTHS,
+        }
+    )
+    create_policy(session, make.ADMINISTRATOR, policy, at=moment(start, 0))
+    office = person("Office", "prompt")
+    grant(office, HeldRole.ADMINISTRATOR)
+    houses, everybody = [], {office.id: office}
+    region = make.region(session, "CN-00")
+    for number in range(size.estates):
+        if number % ESTATES_A_REGION == 0:
+            region = make.region(session, f"CN-{number // ESTATES_A_REGION:02}")
+            session.flush()
+            chief = person(f"Region {region.code}", "prompt")
+            grant(chief, HeldRole.ADMINISTRATOR, region=region.id)
+            everybody[chief.id] = chief
+        here = Position(24.0 + APART_DEGREES * (number // 100), 108.0 + APART_DEGREES * (number % 100))
+        estate = Estate(
+            region_id=region.id,
+            source="year",
+            source_id=f"e{number}",
+            name_en=f"Garden {number}",
+            name_zh=f"花园{number}",
+            boundary=_square(here),
+            version=1,
+        )
+        session.add(estate)
+        session.flush()
+        tempers = random.choices(("prompt", "slow", "gone"), (0.7, 0.22, 0.08))
+        keeper = person(f"Keeper {number}", tempers[0])
+        manager = None
+        if random.random() < 0.7:
+            manager = person(f"Manager {number}", random.choices(("prompt", "gone"), (0.9, 0.1))[0])
+            grant(manager, HeldRole.ESTATE_MANAGER, estate=estate.id)
+            everybody[manager.id] = manager
+        is_by_role = random.random() < 0.5
+        grant(keeper, HeldRole.KEEPER, estate=estate.id)
+        everybody[keeper.id] = keeper
+        house = House(estate.id, here, keeper, manager)
+        for place in range(DEVICES_AN_ESTATE):
+            _add_device(
+                session, ledger, random, house, region.id, place=place, by_role=is_by_role, start=start
+            )
+        houses.append(house)
+    session.flush()
+    house_of = {device_id: house for house in houses for device_id in house.device_ids}
+    return World(size, houses, house_of, everybody, office, ledger)
+
+
+def _add_device(
+    session: Session,
+    ledger: Ledger,
+    random: Random,
+    house: House,
+    region_id: int,
+    *,
+    place: int,
+    by_role: bool,
+    start: date,
+) -> None:
+    """Registered within the year before, checked within the policy or late, with three things that expire
+    within their lives: a few have expired, as in any register on its first day."""
+    registered = start - timedelta(days=random.randrange(20, 350))
+    checked = start - timedelta(days=random.randrange(1, CHECK_DAYS + 20))
+    lat, lon = house.here.lat + 30.0 * (place // 5) / METRES_PER_DEGREE, house.here.lon + 0.0004 * (place % 5)
+    serial = random.randrange(10_000, 99_999)
+    device = Device(
+        region_id=region_id,
+        estate_id=house.id,
+        source="year",
+        source_id=f"{house.id}-{place}",
+        position=WKTElement(f"POINT({lon} {lat})", srid=4326),
+        origin_datum=Datum.WGS84,
+        origin_lat=lat,
+        origin_lon=lon,
+        place_en=f"Building {place + 1}, lobby",
+        place_zh=f"{place + 1}号楼大堂",
+        opening_hours="24/7",
+        maker=random.choice(("Heartline", "Zoll", "Mindray")),
+        model=random.choice(("H1", "H2")),
+        serial=f"S{serial}",
+        keeper_id=None if by_role else house.keeper.id,
+        audience=Audience.PUBLIC,
+        last_checked_on=max(checked, registered),
+        version=1,
+    )
+    session.add(device)
+    session.flush()
+    house.device_ids.append(device.id)
+    session.add(
+        Change(
+            subject="devices",
+            subject_id=str(device.id),
+            at=moment(registered, 12),
+            who="year",
+            fields={"source": [None, "year"]},
+        )
+    )
+    ledger.register(
+        device.id,
+        registered=registered,
+        checked=max(checked, registered),
+        make=(device.maker or "", device.model or "", device.serial or ""),
+    )
+    for kind, life in LIVES.items():
+        left = random.randrange(-20, life) if random.random() < 0.02 else random.randrange(1, life)
+        expires_on = start + timedelta(days=left)
+        session.add(Consumable(device_id=device.id, kind=kind, expires_on=expires_on, version=1))
+        ledger.fit(device.id, kind, expires_on, on=None)
+
+
+def _square(here: Position) -> WKTElement:
+    half = 0.002
+    south, north, west, east = here.lat - half, here.lat + half, here.lon - half, here.lon + half
+    ring = f"{west} {south},{east} {south},{east} {north},{west} {north},{west} {south}"
+    return WKTElement(f"MULTIPOLYGON((({ring})))", srid=4326)
