@@ -55,6 +55,7 @@ GUARDED = {
     "Assessment": "assessments",
     "Consent": "consents",
     "Check": "checks",
+    "Drill": "drills",
     "Photo": "photos",
     "Quarantine": "quarantines",
     "Report": "reports",
@@ -77,6 +78,7 @@ OPEN_TO_ALL = {
     "courses",
     "course_prerequisites",
     "recalls",
+    "estate_paces",  # how fast devices are fetched shows in every answer of the lookup
     "sources",
     "feeds",  # asked by the command line and the timetable only
     "tokens",  # asked by the hash of a key that the caller holds, and by the command line

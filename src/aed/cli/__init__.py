@@ -23,6 +23,7 @@ calendars.py     aed calendars
 policies.py  aed policies, recalls
 upkeep.py    aed checks, quarantines, reports, due, replacements
 trust.py     aed trust, call-outs, labels
+drills.py    aed drills
 tokens.py    aed tokens
 people.py    aed people, roles
 duplicates.py aed people duplicates, same, different
@@ -43,6 +44,7 @@ from aed.cli import (
     calendars,
     certificates,
     demo,
+    drills,
     duplicates,
     exports,
     feeds,
@@ -94,6 +96,7 @@ app.add_typer(templates.templates, name="template")
 app.add_typer(feeds.feeds, name="feeds")
 app.add_typer(reviews.reviews, name="reviews")
 app.add_typer(reviews.sources, name="sources")
+app.add_typer(drills.drills, name="drills")
 app.add_typer(tokens.tokens, name="tokens")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(responders.responders, name="responders")
