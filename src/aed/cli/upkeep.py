@@ -356,6 +356,3 @@ def _write(path: Path, ways: Mapping[str, Callable[[], bytes]]) -> None:
     if way is None:
         raise InvalidInput(f"{path.name}: the file's name ends in {' or '.join(ways)}.", field="to")
     path.write_bytes(way())
-
-
-GROUPS = {"checks": checks, "quarantines": quarantines, "reports": reports}
