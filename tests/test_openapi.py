@@ -27,6 +27,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from sqlalchemy.orm import Session
 
+from aed import clock
 from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
 from aed.app import create_app
@@ -125,7 +126,7 @@ def known(session: Session, settings: Settings) -> dict[str, int | str]:
     """What path parameters may name, so that not every answer is 404."""
     estate = make.estate(session, around=PATIENT)
     device = make.device(session, of=estate, pads_expire_on=date(2027, 1, 1))
-    make.device(session, of=estate)
+    other = make.device(session, of=estate)
     gate = make.gate(session, estate, at=PATIENT)
     made: dict[str, int | str] = {
         "device_id": device.id,
@@ -158,6 +159,17 @@ def known(session: Session, settings: Settings) -> dict[str, int | str]:
     session.add(pair)
     session.flush()
     made["pair_id"] = pair.id
+    check = make.check(session, device).check
+    made |= {
+        "policy_id": make.policy(session).id,
+        "check_id": check.id,
+        "photo_id": make.photo(session, of=check).id,
+        "report_id": make.report(session, other).id,
+        "recall_id": make.recall(session).id,
+        "call_out_id": make.call_out(session, other).id,
+        "errand": f"ask_{make.errand(session, device, person).person_id}",
+    }
+    made["message_key"], made["reminder_id"] = make.reminded(session, person, device, at=clock.now())
     made["calendar_id"] = make.calendar(session, of=person)[0]
     session.commit()
     return made
@@ -182,6 +194,16 @@ WITHOUT_VERSION = {
     "POST /v1/calendars": 201,
     "POST /v1/person-pairs/{pair_id}/decision": 200,
     "POST /v1/endpoints": 201,
+    "POST /v1/devices/{device_id}/checks": 200,
+    "POST /v1/devices/{device_id}/confirmations": 200,
+    "POST /v1/devices/{device_id}/reports": 202,
+    "POST /v1/reports": 202,
+    "PATCH /v1/reports/{report_id}": 200,
+    "POST /v1/call-outs": 200,
+    "POST /v1/call-outs/{call_out_id}/outcome": 200,
+    "POST /v1/errands/{errand}": 200,
+    "POST /v1/due/calendars": 401,  # a person's
+    "POST /v1/devices/{device_id}/drills": 200,
     "PUT /v1/me/push": 403,  # a token is nobody, and has no browser
 }
 """Nothing is made that could be read again, and amended."""

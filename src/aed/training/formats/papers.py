@@ -116,7 +116,10 @@ def _pdf(template: str, given: Mapping[str, Any], *, made_at: datetime) -> bytes
     said = json.dumps(given, ensure_ascii=False)
     try:
         return typst.compile(
-            source, font_paths=_fonts(), sys_inputs={"data": said}, timestamp=made_at.astimezone(UTC)
+            source,
+            font_paths=_fonts(),
+            sys_inputs={"data": said},
+            timestamp=made_at.astimezone(UTC).replace(microsecond=0),
         )
     except typst.TypstError as error:
         raise PaperNotMade(f"The PDF cannot be made: {error.message}. Tell who runs this server.") from error
