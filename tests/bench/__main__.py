@@ -32,6 +32,7 @@ from aed.accounts.actions import create_token
 from aed.accounts.rules import Role, Scope
 from aed.db import open_database, transaction
 from aed.geo import Position
+from aed.sealing.keys import SETTING
 from aed.settings import Settings
 from aed.walking.build import build_network
 from aed.walking.file import save_network
@@ -48,6 +49,7 @@ from tests.bench.rounds import Timing, by_turns
 from tests.bench.server import SAME_BYTES, Running, serving
 from tests.bench.tiles import tiles
 from tests.bench.training import training
+from tests.commands import KEY
 from tests.throwaway_postgres import throwaway_postgres
 from tests.walking.grids import grid_position, middle_of_grid, street_grid
 
@@ -431,6 +433,7 @@ def main() -> None:
     if unknown := [part for part in wanted if part not in PARTS]:
         raise SystemExit(f"bench: there is no part {unknown[0]}; there are {', '.join(PARTS)}.")
     say(machine())
+    os.environ.setdefault(SETTING, KEY)  # the same from run to run, and for the processes that are begun
     load = os.getloadavg()[0]
     if load > 0.7:
         say(f"Others are at work on this machine (load {load:.1f}): the figures will be too high.")
