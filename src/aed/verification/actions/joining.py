@@ -20,8 +20,8 @@ from aed.db import Table
 from aed.errors import Conflict
 from aed.registry.actions.record import flush, record_amendment
 from aed.responders.actions import consents
-from aed.responders.models import Certificate, Consent, Responder, ResponderPlace
-from aed.responders.rules import ConsentKind, ResponderState
+from aed.responders.models import Certificate, Responder, ResponderPlace
+from aed.responders.rules import ResponderState
 from aed.training.actions import enrolling
 from aed.training.models import Enrolment
 from aed.training.queries import sessions
@@ -43,7 +43,6 @@ BY_HAND: Final = frozenset(
         ("accounts", "person_id"),
         ("role_grants", "person_id"),
         ("enrolments", "person_id"),
-        ("consents", "person_id"),
     }
 )
 """Where two rows may clash, see below. Every other column that names a person is given to the kept one."""
@@ -57,10 +56,9 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
     2. Roles: each once. Enrolments: where both are on one roster, the earlier place remains, and the later is
        withdrawn, so that it goes to whoever waits.
     3. Everything else that names the other names the kept one; what there can be once of a person, such as
-       a calendar's address, stays with the other's entry where the kept one has it too.
-    4. Consents: the own word counts more than a list's, and the last word most: whoever withdrew under
-       either entry is not called by the other.
-    5. Somebody may be called once: of two entries of responders the kept person's remains, with the
+       a calendar's address, stays with the other's entry where the kept one has it too. Of consents one word
+       counts, see there.
+    4. Somebody may be called once: of two entries of responders the kept person's remains, with the
        certificates and places of both.
 
     Raises Conflict where one of them has been joined to somebody meanwhile. Whoever calls has seen to it that
@@ -78,15 +76,13 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
     _join_accounts(session, kept, other, fields, at=at)
     _join_roles(session, who, kept, other, at=at)
     _join_enrolments(session, who, kept, other, at=at)
-    withdrawn = _join_consents(session, who, kept, other, at=at)
+    consents.join(session, who, kept.id, other.id, at=at)
     for each in _columns_that_name_people():
         _hand_over(session, each, kept, other)
     other.joined_into_id = kept.id
     session.execute(  # who was joined to the other before is the kept one too
         update(Person).where(Person.joined_into_id == other.id).values(joined_into_id=kept.id)
     )
-    for kind in withdrawn:
-        consents.withdraw(session, who, kept.id, kind, at=at)
     _join_responders(session, who, kept, at=at)
     session.add_all(
         [
@@ -204,34 +200,6 @@ def _join_enrolments(session: Session, who: Viewer, kept: Person, other: Person,
         enrolment.person_id = kept.id
         record_amendment(session, who, enrolment, at=at)
         session.flush()
-
-
-def _join_consents(
-    session: Session, who: Viewer, kept: Person, other: Person, *, at: datetime
-) -> list[ConsentKind]:
-    """What the person withdrew under one entry and a word under the other still grants.
-
-    visibility: for whoever answers for both.
-    """
-    given = session.scalars(
-        select(Consent).where(Consent.person_id.in_((kept.id, other.id))).order_by(Consent.given_at)
-    ).all()
-    overruled = []
-    for kind in ConsentKind:
-        of_kind = [each for each in given if each.kind is kind]
-        standing = [each for each in of_kind if each.withdrawn_at is None]
-        last = max((each.withdrawn_at for each in of_kind if each.withdrawn_at is not None), default=None)
-        standing.sort(key=lambda each: (each.stated_by is None, each.given_at))
-        if standing and last is not None and (standing[-1].stated_by or standing[-1].given_at < last):
-            overruled.append(kind)
-            standing.append(standing[-1])
-        for each in standing[:-1]:
-            each.withdrawn_at, each.withdrawn_by = at, who.name
-    session.flush()
-    for each in given:
-        each.person_id = kept.id
-    session.flush()
-    return overruled
 
 
 def _join_responders(session: Session, who: Viewer, kept: Person, *, at: datetime) -> None:
