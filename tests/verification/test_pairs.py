@@ -270,11 +270,8 @@ def test_who_offered_under_one_entry_is_called_where_they_said(
         make.offer(session, session.get_one(Person, kept))
 
 
-def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
-    session: Session, settings: Settings
-) -> None:
-    one, _ = twice(session)
-    joined(session)
+def gone_with_a_card(session: Session) -> Responder:
+    """The entry that was joined to the other; a card has come to it since."""
     withdrawn = session.scalars(select(Responder).where(Responder.joined_into_id.is_not(None))).one()
     session.add(
         Certificate(
@@ -287,8 +284,18 @@ def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
         )
     )
     session.flush()
+    return withdrawn
 
-    again(session, withdrawn.id, Trust.VERIFIED, date(2030, 1, 1))
+
+def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
+    session: Session, settings: Settings
+) -> None:
+    one, _ = twice(session)
+    joined(session)
+    withdrawn = gone_with_a_card(session)
+
+    told = {"name": f"{NAME} Wang Xiaoming", "phone": "13800138000"}
+    again(session, withdrawn.id, Trust.VERIFIED, date(2030, 1, 1), **told)
     (known,) = (known_people.person(session, name=f"{NAME} Wang Xiaoming", phone="13800138000"),)
 
     assert known.id == one
@@ -301,6 +308,23 @@ def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
             select(Certificate.valid_until).where(Certificate.responder_id == withdrawn.joined_into_id)
         ).all()
     )
+
+
+def test_a_row_that_comes_to_tell_of_somebody_else_is_that_ones(session: Session, settings: Settings) -> None:
+    """Lists use numbers again."""
+    twice(session)
+    joined(session)
+    withdrawn = gone_with_a_card(session)
+    kept = withdrawn.joined_into_id
+    cards = session.scalars(select(Certificate.id).where(Certificate.responder_id == kept)).all()
+
+    again(session, withdrawn.id, Trust.VERIFIED, date(2030, 1, 1), name="Somebody", phone="13900139000")
+
+    session.expire_all()
+    theirs = session.get_one(Responder, withdrawn.id)
+    assert (theirs.joined_into_id, theirs.state) == (None, ResponderState.ACTIVE)
+    assert session.scalars(select(Certificate.id).where(Certificate.responder_id == kept)).all() == cards
+    assert len(called(session, settings)) == 2
 
 
 def test_on_one_roster_twice_the_earlier_place_stays_and_the_later_goes_to_who_waits(
