@@ -55,6 +55,7 @@ GUARDED = {
     "Assessment": "assessments",
     "Consent": "consents",
     "Check": "checks",
+    "Drill": "drills",
     "Photo": "photos",
     "Quarantine": "quarantines",
     "Report": "reports",
@@ -81,6 +82,7 @@ OPEN_TO_ALL = {
     "courses",
     "course_prerequisites",
     "recalls",
+    "estate_paces",  # how fast devices are fetched shows in every answer of the lookup
     "sources",
     "issuers",
     "issuer_names",

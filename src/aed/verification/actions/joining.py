@@ -39,11 +39,7 @@ STAYS: Final = frozenset(
 )
 """Columns that go on naming the entry that was joined."""
 BY_HAND: Final = frozenset(
-    {
-        ("accounts", "person_id"),
-        ("role_grants", "person_id"),
-        ("enrolments", "person_id"),
-    }
+    {("accounts", "person_id"), ("role_grants", "person_id"), ("enrolments", "person_id")}
 )
 """Where two rows may clash, see below. Every other column that names a person is given to the kept one."""
 
