@@ -258,6 +258,7 @@ def body_limits() -> dict[str, int]:
         "/v1/lint": fields["lint_limit_bytes"].default,
         "/v1/imports/devices": fields["import_limit_bytes"].default,
         "/v1/imports/responders": fields["import_limit_bytes"].default,
+        "/v1/imports/issuer-roster": fields["import_limit_bytes"].default,
         "/v1/photos": fields["photo_limit_bytes"].default,
     }
 
