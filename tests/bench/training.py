@@ -161,7 +161,8 @@ class TrainingNetwork:
         for i in range(self.certificate_count):
             until = self.today.date() + timedelta(days=left[i])
             of = 1 + i % self.people_count
-            yield i + 1, of, kind[i], "Red Cross", f"C{i}", until - timedelta(days=1095), until
+            since = until - timedelta(days=1095)
+            yield i + 1, of, kind[i], "Red Cross", f"C{i}", since, until, "verified"
 
     def _responder_places(self) -> Iterator[Row]:
         """Everybody's home; one in ten has a place of work too, in another estate."""
