@@ -429,6 +429,7 @@ PARTS = ("lookup", "training")
 
 
 def main() -> None:
+    os.environ.setdefault("AED_ENCRYPTION_KEYS", KEY)
     wanted = sys.argv[1:] or list(PARTS)
     if unknown := [part for part in wanted if part not in PARTS]:
         raise SystemExit(f"bench: there is no part {unknown[0]}; there are {', '.join(PARTS)}.")
