@@ -425,7 +425,7 @@ def machine() -> str:
     )
 
 
-PARTS = ("lookup", "training")
+PARTS = ("lookup", "training", "outbox")
 
 
 def main() -> None:
@@ -433,6 +433,7 @@ def main() -> None:
     wanted = sys.argv[1:] or list(PARTS)
     if unknown := [part for part in wanted if part not in PARTS]:
         raise SystemExit(f"bench: there is no part {unknown[0]}; there are {', '.join(PARTS)}.")
+    os.environ.setdefault("AED_ENCRYPTION_KEYS", KEY)
     say(machine())
     os.environ.setdefault(SETTING, KEY)  # the same from run to run, and for the processes that are begun
     load = os.getloadavg()[0]
@@ -445,6 +446,14 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
                 say(f"\n{'people and training':<52} {'':>6} {'at most':>8}")
                 for ratio in training(server_url, Path(name), say):
+                    say(ratio)
+        if "outbox" in wanted:
+            with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
+                say(f"\n{'messages':<52} {'':>6} {'at most':>8}")
+                for ratio in chain(
+                    outbox(f"sqlite:///{name}/outbox.sqlite", Path(name), "SpatiaLite"),
+                    on_an_empty_one(server_url, lambda url: outbox(url, Path(name), "PostGIS")),
+                ):
                     say(ratio)
 
 
@@ -489,8 +498,6 @@ def lookup(server_url: str) -> None:
             ),
             imports(server_url, folder, large, little),
             reminders(server_url, scene.many, scene.spatialite, folder, at=AT),
-            outbox(f"sqlite:///{folder}/outbox.sqlite", folder, "SpatiaLite"),
-            on_an_empty_one(server_url, lambda url: outbox(url, folder, "PostGIS")),
         ):
             say(ratio)
         say()
