@@ -55,6 +55,34 @@ class Arrival(BaseModel):
     # Until the next chance, about an urban ambulance's response.
 
 
+class Drills(BaseModel):
+    """What an estate's own speed is estimated by (`aed.incidents.rules.pace`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    enough: int = Field(10, ge=5, le=200, description="So many drills make an estate's own speed")
+    # Two of ten may be mistimed by anything, and the line stays.
+    spread_metres: float = Field(100.0, gt=0, description="By so much their walks differ at least, one way")
+    # Two walks of much the same length say nothing of the speed.
+    newest: int = Field(200, ge=5, le=1000, description="Of more drills only so many, the newest, count")
+    # An estate changes: a new gate, a new path.
+    quickest_seconds_per_metre: float = Field(0.15, gt=0, description="What nobody can beat: 6.7 m/s")
+    slowest_seconds_per_metre: float = Field(1.5, gt=0, description="What nobody needs: 0.7 m/s")
+    # Between a good runner and a slow walk; an estimate beyond is of something else than walking.
+    least_pick_up_seconds: float = Field(10.0, ge=0, description="The overhead is not below this")
+    most_pick_up_seconds: float = Field(600.0, gt=0, description="Nor above this")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.quickest_seconds_per_metre > self.slowest_seconds_per_metre:
+            raise ValueError("quickest_seconds_per_metre must not exceed slowest_seconds_per_metre")
+        if self.least_pick_up_seconds > self.most_pick_up_seconds:
+            raise ValueError("least_pick_up_seconds must not exceed most_pick_up_seconds")
+        if self.enough > self.newest:
+            raise ValueError("enough must not exceed newest")
+        return self
+
+
 class IssuerAccess(BaseModel):
     """How an issuer knows this program: by a token, or by a signature (Standard Webhooks, `whsec_…`)."""
 
@@ -333,8 +361,8 @@ class Settings(BaseSettings):
     sms: Sms = Field(default_factory=Sms, description="Text messages and calls")
     web_push: WebPush = Field(default_factory=WebPush, description="Messages to browsers")
     worker_lease_seconds: int = Field(
-        20, ge=2, le=60, description="A worker that is silent for so long is replaced by another"
-    )  # a dead one is to be replaced within a minute: the lease, and the next look at it
+        20, ge=2, le=45, description="A worker that is silent for so long is replaced by another"
+    )  # a dead one is to be replaced within a minute: the lease, and a quarter of it until the next look
     job_runs_keep_days: int = Field(
         30, ge=1, description="Runs of jobs older than this are forgotten, but for the last of each"
     )
@@ -366,6 +394,7 @@ class Settings(BaseSettings):
     reminding: Reminding = Field(
         default_factory=Reminding, description="When people are reminded of what is due"
     )
+    drills: Drills = Field(default_factory=Drills, description="An estate's own speed, from timed fetches")
     trust: Trust = Field(default_factory=Trust, description="How fast what was confirmed fades")
     returns: Returns = Field(default_factory=Returns, description="Asking after devices that were sent for")
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import ANYONE, Viewer
 from aed.geo import Position
 from aed.incidents.queries.nearest import Answer, NearbyDevice, Question, nearest
-from aed.incidents.schemas import NearbyDeviceOut, NearestOut, answer_out
+from aed.incidents.schemas.nearest import NearbyDeviceOut, NearestOut, answer_out
 from aed.settings import Settings
 from aed.walking.build import build_network
 from aed.walking.file import save_network

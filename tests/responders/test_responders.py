@@ -18,7 +18,7 @@ from aed.accounts.rules import ANYONE, Role, Viewer
 from aed.geo import Position
 from aed.incidents.queries.people import NearbyResponder
 from aed.incidents.rules.arrival import Basis
-from aed.incidents.schemas import answer_out
+from aed.incidents.schemas.nearest import answer_out
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
 from aed.responders.models import Responder
 from aed.responders.rules import Availability, CertificateKind, PlaceKind, ResponderState, Trust

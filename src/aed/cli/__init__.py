@@ -15,6 +15,7 @@ templates.py aed template
 linting.py   aed lint
 feeds.py     aed feeds
 reviews.py   aed reviews, sources
+reminders.py aed reminders
 register/    aed devices, estates, gates, consumables, holidays, regions
 gaps.py      aed gaps
 training.py  aed courses, sessions, enrol, enrolments
@@ -23,6 +24,7 @@ calendars.py     aed calendars
 policies.py  aed policies, recalls
 upkeep.py    aed checks, quarantines, reports, due, replacements
 trust.py     aed trust, call-outs, labels
+drills.py    aed drills
 tokens.py    aed tokens
 people.py    aed people, roles
 duplicates.py aed people duplicates, same, different
@@ -94,6 +96,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "reminders": "reminders.reminders",
     "trust": "trust.trust",
     "call-outs": "trust.call_outs",
+    "drills": "drills.drills",
 }
 """Where each command, or group of commands, is: a file of this folder, and its name in that. It is imported
 when it is asked for: one command is a part of the program, and starts in half the time and memory of all."""

@@ -24,7 +24,7 @@ from aed.incidents.queries.ways import GatePassed
 from aed.incidents.rules.arrival import Basis
 from aed.incidents.rules.moment import parse_moment
 from aed.incidents.rules.reasons import access_words, floor_words, gate_words, readiness_words
-from aed.incidents.schemas import answer_out
+from aed.incidents.schemas.nearest import answer_out
 from aed.registry.rules.device import Access
 from aed.responders.rules import Availability, CertificateKind
 from aed.settings import Settings, load_settings

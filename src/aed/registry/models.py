@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from geoalchemy2 import WKBElement, WKTElement
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false, text
+from sqlalchemy import CheckConstraint, Double, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
@@ -68,6 +68,22 @@ class Estate(Versioned, Table):
     state: Mapped[EstateState] = mapped_column(stored_by_value(EstateState), default=EstateState.STANDING)
 
     region: Mapped[Region] = relationship(lazy="raise")
+
+
+class EstatePace(Table):
+    """How fast a device is fetched at an estate, where enough drills have said so.
+
+    Written by `aed.incidents.actions.drills` with each drill; the lookup reckons with it.
+    """
+
+    __tablename__ = "estate_paces"
+
+    estate_id: Mapped[int] = mapped_column(ForeignKey("estates.id"), primary_key=True, autoincrement=False)
+    seconds_per_metre: Mapped[float] = mapped_column(Double, index=True)
+    """Of the way there and back. Indexed, as the next: the lookup asks for the least of all."""
+    pick_up_seconds: Mapped[float] = mapped_column(Double, index=True)
+    """What a fetch takes besides walking."""
+    drills: Mapped[int]
 
 
 class Gate(Versioned, Table):

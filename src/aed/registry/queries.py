@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Dialect, Engine, Row, Select, Subquery, func, select
-from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, joinedload, selectinload
 
 from aed.accounts.models import Person, Region
 from aed.accounts.rules import Viewer
@@ -20,6 +20,7 @@ from aed.registry.models import (
     Consumable,
     Device,
     Estate,
+    EstatePace,
     Gate,
     HolidayCalendar,
     HolidayDay,
@@ -205,6 +206,12 @@ class DeviceNearby(NamedTuple):
     emergency_number: str
     holiday_calendar: str | None
     calendar_version: int | None
+    seconds_per_metre: float | None
+    """The estate's own, from drills; so the next."""
+    pick_up_seconds: float | None
+    least_seconds_per_metre: float | None
+    """Of all estates; so the next."""
+    least_pick_up_seconds: float | None
     keeper_name: str | None = None
     keeper_phone: str | None = None
     """As it is sealed: see `with_keepers_phone`."""
@@ -216,6 +223,9 @@ def with_keepers_phone(connection: Connection, viewer: Viewer, row: DeviceNearby
         return row
     ring = ring_of(connection.dialect)
     return row._replace(keeper_phone=ring.open(row.keeper_phone, place="people.phone"))
+
+
+AnyPace = aliased(EstatePace)
 
 
 @lru_cache(maxsize=512)
@@ -255,10 +265,17 @@ def nearest_devices(dialect: Dialect, viewer: Viewer) -> Nearest[DeviceNearby]:
                 Region.emergency_number,
                 Region.holiday_calendar,
                 HolidayCalendar.version.label("calendar_version"),
+                EstatePace.seconds_per_metre,
+                EstatePace.pick_up_seconds,
+                select(func.min(AnyPace.seconds_per_metre))
+                .scalar_subquery()
+                .label("least_seconds_per_metre"),
+                select(func.min(AnyPace.pick_up_seconds)).scalar_subquery().label("least_pick_up_seconds"),
             )
             .select_from(near)
             .join(Region, Region.id == near.c.region_id)
             .outerjoin(Estate, Estate.id == near.c.estate_id)
+            .outerjoin(EstatePace, EstatePace.estate_id == near.c.estate_id)
             .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
         )
         if viewer.is_signed_in:

@@ -19,6 +19,7 @@ from aed.incidents.queries.ways import GatePassed, LocalTime, Ways, positions, s
 from aed.incidents.rules.arrival import (
     Basis,
     Fetch,
+    Pace,
     chance_of,
     estimated_walk_metres,
     expected_seconds,
@@ -26,6 +27,8 @@ from aed.incidents.rules.arrival import (
     fetch_seconds,
     floors_between,
     metres_that_can_beat,
+    pace_of,
+    quicker,
 )
 from aed.registry import queries as registry
 from aed.registry.queries import DeviceNearby, GateNearby
@@ -91,6 +94,8 @@ class NearbyDevice:
     """Seconds one way on stairs and in lifts."""
     chance: float
     """That it can be reached, if no closed gate is on the way, and is ready."""
+    pace: Pace
+    """The estate's own, or the general one."""
     walk_metres: float = math.inf
     """One way, without waits. One that is not measured yet, or not within reach, is estimated."""
     expected_seconds: float = math.inf
@@ -167,7 +172,7 @@ def _nearest(
         enough = radius
         if len(usable) >= question.limit:
             last = usable[question.limit - 1].expected_seconds
-            enough = min(enough, search.straight_metres_of(metres_that_can_beat(last, settings.arrival)))
+            enough = min(enough, search.straight_metres_of(search.metres_that_can_beat(last)))
         is_complete = rings.complete_within_metres >= enough
         if is_complete or len(rings.rows) >= MOST_CANDIDATES:
             break
@@ -224,6 +229,7 @@ class _Search:
         self._order: list[int] = []
         """The numbers of the rows within the search radius, nearest first."""
         self._known: dict[int, NearbyDevice] = {}
+        self._general = self._quickest = pace_of(settings.arrival)
         self._footings: Footings | None = None
         self.ways: Ways | None = None
 
@@ -242,6 +248,9 @@ class _Search:
         if rows:
             lats, lons = positions(rows)
             first, radius = len(self._rows), self._settings.search_radius_metres
+            self._quickest = quicker(
+                self._quickest, rows[0].least_seconds_per_metre, rows[0].least_pick_up_seconds
+            )
             self._rows += rows
             self._straight += distances_metres(self._question.here, lats, lons).tolist()
             straight = self._straight
@@ -340,7 +349,7 @@ class _Search:
             enough = math.inf
             if len(known) == limit:
                 last = known[-1].expected_seconds
-                enough = metres_that_can_beat(last, numbers) + 1.0
+                enough = self.metres_that_can_beat(last) + 1.0
             within = enough if within < enough < 2.0 * within else 2.0 * within
 
     def _last_straight(self, limit: int) -> float:
@@ -401,14 +410,14 @@ class _Search:
             near.walk_metres, near.basis = metres, basis
             near.is_measured, near.by_closed_gate = is_measured, by_closed_gate
             chance = near.chance * numbers.chance_closed_gate if by_closed_gate else near.chance
-            expected = expected_seconds(fetch_seconds(metres, near.floors, numbers), chance, numbers)
+            expected = expected_seconds(fetch_seconds(metres, near.floors, near.pace), chance, numbers)
             near.expected_seconds = expected
             found.append(near)
             if near.is_usable and expected < last:
                 insort(best, expected)
                 if len(best) >= limit:
                     last = best[limit - 1]
-                    can_beat = metres_that_can_beat(last, numbers) + _ROUNDING_METRES
+                    can_beat = self.metres_that_can_beat(last) + _ROUNDING_METRES
         found.sort(key=_by_expected)
         return found
 
@@ -422,6 +431,7 @@ class _Search:
             readiness=near.readiness,
             confidence=near.confidence,
             numbers=self._settings.arrival,
+            pace=near.pace,
             by_closed_gate=near.by_closed_gate,
         )
 
@@ -446,9 +456,20 @@ class _Search:
         )
         floors = floors_between(straight, self._question.floor, row.floor, numbers)
         chance = chance_of(access.access, readiness, trusted, numbers)
-        near = NearbyDevice(number, row, straight, access, readiness, trusted, is_usable, floors, chance)
+        near = NearbyDevice(
+            number, row, straight, access, readiness, trusted, is_usable, floors, chance, self._pace(row)
+        )
         self._known[number] = near
         return near
+
+    def _pace(self, row: DeviceNearby) -> Pace:
+        if row.seconds_per_metre is None or row.pick_up_seconds is None:
+            return self._general
+        return Pace(row.seconds_per_metre, row.pick_up_seconds)
+
+    def metres_that_can_beat(self, expected_seconds: float) -> float:
+        """How long a walk may be to beat that, wherever the device is."""
+        return metres_that_can_beat(expected_seconds, self._quickest, self._settings.arrival)
 
     def _access(self, hours: _Hours, row: DeviceNearby) -> AccessAt:
         """Asked once for all devices with the same hours in the same place."""
@@ -461,10 +482,9 @@ class _Search:
 
     def unusable(self, ranked: list[NearbyDevice], kept: list[NearbyDevice]) -> list[NearbyDevice]:
         """Devices that would have been sooner than the last one kept, if they could be used."""
-        numbers = self._settings.arrival
 
         def seconds(near: NearbyDevice) -> float:
-            return fetch_seconds(near.walk_metres, near.floors, numbers)
+            return fetch_seconds(near.walk_metres, near.floors, near.pace)
 
         latest = seconds(kept[-1]) if len(kept) >= self._question.limit else math.inf
         sooner = [

@@ -3,7 +3,9 @@
     fetch    = pick_up + 2 * (seconds_per_metre * walk + floors)
     expected = fetch + (1 - chance reachable * chance ready) * lost
 
-`walk` is one way, in metres, and holds the waits at guarded gates as the metres one would walk meanwhile.
+`pick_up` and `seconds_per_metre` are those of the device's estate, once it has timed enough fetches (`pace`).
+`walk` is one way, in metres, and holds the waits at guarded gates as the metres one would walk meanwhile at
+the general pace.
 Devices are ranked by `expected`. All numbers are settings (`aed.settings.Arrival`), each with its source.
 """
 
@@ -41,22 +43,46 @@ def fetch(
     readiness: Readiness,
     confidence: float,
     numbers: Arrival,
+    pace: Pace | None = None,
     by_closed_gate: bool = False,
 ) -> Fetch:
     """The fetch of one device; `walk_metres` is one way with waits.
 
+    `pace`: the estate's own, from its drills; the general one where there is none.
     `confidence` in its readiness: what is left of its last check (`registry.rules.trust.confidence`).
     `by_closed_gate`: no way leads there unless somebody opens a gate that is closed for this viewer.
     """
     floors = floors_between(straight_metres, patient_floor, device_floor, numbers)
-    seconds = fetch_seconds(walk_metres, floors, numbers)
+    seconds = fetch_seconds(walk_metres, floors, pace or pace_of(numbers))
     chance = chance_of(access, readiness, confidence, numbers, by_closed_gate=by_closed_gate)
     return Fetch(seconds, 2 * floors, chance, expected_seconds(seconds, chance, numbers))
 
 
-def fetch_seconds(walk_metres: float, floors: float, numbers: Arrival) -> float:
+class Pace(NamedTuple):
+    """How fast one walks, and how long everything else takes: in general, or found out at one estate."""
+
+    seconds_per_metre: float
+    pick_up_seconds: float
+
+
+def pace_of(numbers: Arrival) -> Pace:
+    """The general one."""
+    return Pace(numbers.seconds_per_metre, numbers.pick_up_seconds)
+
+
+def quicker(pace: Pace, seconds_per_metre: float | None, pick_up_seconds: float | None) -> Pace:
+    """As quick as that pace and these numbers, whichever of each is less."""
+    return Pace(
+        pace.seconds_per_metre
+        if seconds_per_metre is None
+        else min(pace.seconds_per_metre, seconds_per_metre),
+        pace.pick_up_seconds if pick_up_seconds is None else min(pace.pick_up_seconds, pick_up_seconds),
+    )
+
+
+def fetch_seconds(walk_metres: float, floors: float, pace: Pace) -> float:
     """There and back, and the pick-up; `floors` is seconds one way."""
-    return numbers.pick_up_seconds + 2 * (numbers.seconds_per_metre * walk_metres + floors)
+    return pace.pick_up_seconds + 2 * (pace.seconds_per_metre * walk_metres + floors)
 
 
 def expected_seconds(seconds: float, chance: float, numbers: Arrival) -> float:
@@ -103,14 +129,15 @@ def best_chance(numbers: Arrival) -> float:
     return reachable * max(numbers.chance_ready, numbers.chance_ready_checked)
 
 
-def metres_that_can_beat(expected_seconds: float, numbers: Arrival) -> float:
+def metres_that_can_beat(expected_seconds: float, quickest: Pace, numbers: Arrival) -> float:
     """A device whose walk is longer than this cannot be expected sooner, whatever else it is.
 
-    The inverse of `fetch` for the best device there can be: open, checked, on the ground. A walk is never
-    shorter than the straight line, so this is also where the search may stop.
+    The inverse of `fetch` for the best device there can be: open, checked, on the ground, at an estate as
+    quick as any (`quickest`). A walk is never shorter than the straight line, so this is also where the
+    search may stop.
     """
-    best = numbers.pick_up_seconds + (1 - best_chance(numbers)) * numbers.lost_seconds
-    return max(0.0, (expected_seconds - best) / (2 * numbers.seconds_per_metre))
+    best = quickest.pick_up_seconds + (1 - best_chance(numbers)) * numbers.lost_seconds
+    return max(0.0, (expected_seconds - best) / (2 * quickest.seconds_per_metre))
 
 
 def estimated_walk_metres(straight_metres: float, numbers: Arrival, *, at_least: float = 0.0) -> float:

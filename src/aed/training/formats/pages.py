@@ -5,20 +5,18 @@ Whatever a person gave is escaped; scripts and styles run by a nonce, so that no
 
 from __future__ import annotations
 
-import json
 import re
-import secrets
-from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from html import escape
 from typing import Final
 
+from aed.pages import Page, as_script, page
+
 _STYLE: Final = """
-body{font-family:system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;margin:0;
- background:#f4f4f2;color:#1c1c1c;display:flex;min-height:100vh;align-items:center;justify-content:center}
-main{background:#fff;border-radius:14px;padding:1.6rem 1.8rem;margin:1rem;max-width:30rem;width:100%;
- box-shadow:0 1px 6px #0002;text-align:center}
-h1{font-size:1.5rem;margin:.2rem 0 .6rem}p{margin:.5rem 0}.en{color:#555;font-size:.9rem}
+body{display:flex;min-height:100vh;align-items:center;justify-content:center}
+main{padding:1.6rem 1.8rem;margin:1rem;max-width:30rem;width:100%;text-align:center}
+h1{font-size:1.5rem;margin:.2rem 0 .6rem}p{margin:.5rem 0}
 .mark{font-size:2rem;font-weight:700;border-radius:10px;padding:.6rem}.yes{background:#e2f3e4;color:#14602a}
 .no{background:#fbe3e1;color:#8f1b12}
 dl{display:grid;grid-template-columns:auto 1fr;gap:.4rem 1rem;text-align:left}
@@ -27,41 +25,7 @@ button,input{font:inherit;padding:.7rem 1rem;border-radius:8px;border:1px solid 
  box-sizing:border-box;margin:.3rem 0}button{background:#a8201a;color:#fff;border:0}[hidden]{display:none}
 .said{font-size:1.15rem;line-height:1.6}#code svg{width:min(70vh,100%);height:auto}.wide{max-width:44rem}
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page, and the policy under which a browser shows it."""
-
-    html: str
-    policy: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {
-            "Content-Security-Policy": self.policy,
-            "Cache-Control": "no-store",
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-            "Vary": "Accept",
-        }
-
-
-def _page(title: str, body: str, *, script: str = "", wide: bool = False) -> Page:
-    nonce = secrets.token_urlsafe(16)
-    policy = f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'"
-    policy += "; frame-ancestors 'none'"
-    run = ""
-    if script:
-        policy += f"; script-src 'nonce-{nonce}'; connect-src 'self'"
-        run = f'<script nonce="{nonce}">{script}</script>'
-    html = (
-        '<!doctype html><html lang="zh-CN"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<title>{escape(title)}</title><style nonce="{nonce}">{_STYLE}</style>'
-        f"<main{' class=wide' if wide else ''}>{body}</main>{run}</html>"
-    )
-    return Page(html, policy)
+_page: Final = partial(page, style=_STYLE)
 
 
 def certificate_page(*, is_valid: bool, holder: str | None, valid_until: date | None) -> Page:
@@ -88,8 +52,8 @@ def presence_page(*, course_zh: str, course_en: str, when: str, path: str) -> Pa
 {_FORM.format(then="然后重新扫描屏幕上的二维码", then_en="then scan the code on the screen again")}
 <p id="said" role="status"></p>"""
     done = "已登录，请重新扫描屏幕上的二维码。Signed in: scan the code on the screen again."
-    script = _SIGN_IN.replace("DONE", f"said.textContent = {_as_script(done)}") + _PRESENCE
-    return _page("培训签到 Attendance", body, script=script.replace("PATH", _as_script(path)))
+    script = _SIGN_IN.replace("DONE", f"said.textContent = {as_script(done)}") + _PRESENCE
+    return _page("培训签到 Attendance", body, script=script.replace("PATH", as_script(path)))
 
 
 _FORM: Final = """
@@ -142,7 +106,7 @@ def sign_in_page(*, path: str) -> Page:
 <h1>签到码<br>Attendance code</h1>
 {_FORM.format(then="然后显示签到码", then_en="then the code is shown")}
 <p id="said" role="status"></p>"""
-    script = _SIGN_IN.replace("DONE", "location.reload()").replace("PATH", _as_script(path))
+    script = _SIGN_IN.replace("DONE", "location.reload()").replace("PATH", as_script(path))
     return _page("登录 Sign in", body, script=script + "first.hidden = false;")
 
 
@@ -153,7 +117,7 @@ def screen_page(*, course_zh: str, course_en: str, when: str, path: str, every_s
 <div id="code" aria-label="QR"></div>
 <p>请用手机扫码签到 <span class="en">Scan with your phone to sign in</span></p>
 <p class="mark yes">已签到 Here: <span id="here">–</span> / <span id="places">–</span></p><p id="said"></p>"""
-    script = _SCREEN.replace("PATH", _as_script(path)).replace("EVERY", str(every_seconds * 1000))
+    script = _SCREEN.replace("PATH", as_script(path)).replace("EVERY", str(every_seconds * 1000))
     return _page("签到码 Attendance code", body, script=script, wide=True)
 
 
@@ -182,8 +146,3 @@ def refusal_page(title: str, detail: str) -> Page:
 
 
 _LANGUAGES_MEET: Final = re.compile("(?<=。)(?=[A-Za-z])")
-
-
-def _as_script(text: str) -> str:
-    """A text inside a script: no end of the element can stand in it."""
-    return json.dumps(text).replace("<", "\\u003c")

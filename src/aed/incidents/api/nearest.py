@@ -18,7 +18,7 @@ from aed.db import ask, database_of
 from aed.geo import position_from
 from aed.incidents.queries.nearest import Question, nearest
 from aed.incidents.rules.moment import check_moment
-from aed.incidents.schemas import NearestIn, NearestOut, answer_out
+from aed.incidents.schemas.nearest import NearestIn, NearestOut, answer_out
 
 
 class _Direct(APIRoute):

@@ -1,0 +1,143 @@
+"""aed drills: timed fetches, and how fast they say a device is fetched at an estate."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from aed import clock
+from aed.cli.context import operator, reading, writing
+from aed.cli.lookup import network_if_any
+from aed.cli.register.rows import After, Id
+from aed.cli.screen import say, table, warn
+from aed.errors import InvalidInput
+from aed.geo import Datum
+from aed.incidents.actions.drills import reckoned, take_back_drill, tell_of_drill
+from aed.incidents.queries import drills as queries
+from aed.incidents.rules.moment import parse_moment
+from aed.incidents.rules.pace import Between
+from aed.incidents.schemas.drills import DrillIn
+from aed.registry.schemas.fields import PositionIn
+from aed.settings import load_settings
+
+SHOWN = 100
+
+drills = typer.Typer(no_args_is_help=True, help="Timed fetches, and an estate's own pace.")
+
+
+@drills.command("add", context_settings={"ignore_unknown_options": True})
+def add(
+    device_id: Id,
+    lat: Annotated[float, typer.Argument(help="Latitude of the start in degrees")],
+    lon: Annotated[float, typer.Argument(help="Longitude of the start in degrees")],
+    seconds: Annotated[float, typer.Argument(help="From leaving the start to being back with the device")],
+    datum: Annotated[Datum, typer.Option(help="What lat and lon are in")] = Datum.WGS84,
+    floor: Annotated[int, typer.Option(min=-20, max=200, help="The start's floor, 0 the ground")] = 0,
+    at: Annotated[
+        str | None, typer.Option(help="When, as 2026-10-01T10:00:00+08:00; now if left out")
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="What was seen")] = None,
+    key: Annotated[str | None, typer.Option(help="The same key twice is the same drill")] = None,
+) -> None:
+    """Somebody has fetched the device, and timed it."""
+    try:
+        new = DrillIn(
+            key=uuid.UUID(key) if key is not None else uuid.uuid4(),
+            start=PositionIn(lat=lat, lon=lon, datum=datum),
+            floor=floor,
+            seconds=seconds,
+            ran_at=parse_moment(at) if at is not None else None,
+            note=note,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "start"
+        raise InvalidInput(f"{field}: {first['msg']}", field=field) from None
+    except ValueError:
+        raise InvalidInput("key is a UUID, such as uuidgen makes.", field="key") from None
+    settings = load_settings()
+    network, why_none = network_if_any(settings)
+    if why_none is not None:
+        warn(f"{why_none} The walk is estimated from the straight line.")
+    with writing() as session:
+        drill = tell_of_drill(
+            session, operator(), device_id, new, network=network, settings=settings, at=clock.now()
+        )
+        estate_id = drill.estate_id
+        said = f"Drill {drill.id}: {drill.walk_metres:.0f} m one way, {drill.seconds:.0f} s there and back."
+    say(said)
+    show_pace(estate_id)
+
+
+@drills.command("list")
+def list_drills(device_id: Id, before: After = 0) -> None:
+    """The drills of a device that count, the last told first."""
+    with reading() as session:
+        found = queries.drills(session, operator(), device_id, limit=SHOWN + 1, before_id=before or None)
+    rows = [
+        (
+            each.id,
+            f"{each.ran_at:%Y-%m-%d}",
+            f"{each.seconds:.0f} s",
+            f"{each.walk_metres:.0f} m",
+            each.basis,
+            each.start_floor,
+            each.by_name,
+        )
+        for each in found[:SHOWN]
+    ]
+    if not rows:
+        say("Nobody has timed a fetch of this device.")
+        return
+    columns = ["id", "ran", "took", "one way", "measured on", "floor", "by"]
+    table(None, columns, rows, right=["id", "took", "one way", "floor"])
+    if len(found) > SHOWN:
+        say(f"More follow: --after {found[SHOWN - 1].id}.")
+
+
+@drills.command("withdraw")
+def withdraw(drill_id: Id) -> None:
+    """It was no such fetch after all: it does not count."""
+    with writing() as session:
+        take_back_drill(session, operator(), drill_id, settings=load_settings(), at=clock.now())
+    say(f"Drill {drill_id} does not count.")
+
+
+@drills.command("pace")
+def show_pace(estate_id: Id) -> None:
+    """How fast a device is fetched at an estate, by its drills, and whether the lookup reckons with it."""
+    settings = load_settings()
+    with reading() as session:
+        estate = queries.estate_of_the_house(session, operator(), estate_id)
+        found, name = reckoned(session, estate.id, settings), estate.name_en
+    say(f"{name}: {found.drills} drills, walks that differ by {found.spread_metres:.0f} m one way.")
+    if found.seconds_per_metre is not None and found.pick_up_seconds is not None:
+        rows = [
+            (
+                "per metre",
+                *_figures(found.seconds_per_metre, 3),
+                f"{settings.arrival.seconds_per_metre:.3f} s",
+            ),
+            (
+                "besides walking",
+                *_figures(found.pick_up_seconds, 0),
+                f"{settings.arrival.pick_up_seconds:.0f} s",
+            ),
+        ]
+        columns = ["what", "its own", "at least", "at most", "in general"]
+        table(None, columns, rows, right=columns[1:])
+    if found.is_enough:
+        say("The lookup reckons with its own pace.")
+    else:
+        numbers = settings.drills
+        say(
+            f"The lookup reckons with the general pace until there are {numbers.enough} drills "
+            f"whose walks differ by {numbers.spread_metres:.0f} m."
+        )
+
+
+def _figures(found: Between, digits: int) -> tuple[str, str, str]:
+    return f"{found.value:.{digits}f} s", f"{found.low:.{digits}f} s", f"{found.high:.{digits}f} s"

@@ -1,0 +1,91 @@
+"""Reading drills. They are told to the estate's own people and its region's dispatchers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer
+from aed.errors import NotAllowed, NotFound, NotSignedIn
+from aed.incidents.models import Drill
+from aed.incidents.rules.arrival import Basis
+from aed.incidents.rules.pace import Timed
+from aed.registry import queries as registry
+from aed.registry.models import Device, Estate
+from aed.sharing.queries import of_the_house, visible_to
+from aed.sharing.rules import is_of_the_house
+
+
+def drill_by_key(session: Session, key: str) -> Drill | None:
+    """visibility: the key is known to whoever made it up, and to nobody else."""
+    return session.scalar(select(Drill).where(Drill.key == key))
+
+
+def drill(session: Session, viewer: Viewer, drill_id: int) -> tuple[Drill, Device]:
+    """Raises NotFound when there is none, or none of a device that is the viewer's business."""
+    found = session.execute(
+        select(Drill, Device)
+        .join(Device, Device.id == Drill.device_id)
+        .where(Drill.id == drill_id, visible_to(viewer, Device), of_the_house(viewer, Device))
+    ).first()
+    if found is None:
+        raise NotFound(f"There is no drill {drill_id} that you may see.", field="drill_id")
+    return found[0], found[1]
+
+
+def drills(
+    session: Session,
+    viewer: Viewer,
+    device_id: int,
+    *,
+    limit: int,
+    before_id: int | None = None,
+) -> Sequence[Drill]:
+    """The drills of a device that count, the last told first.
+
+    visibility: of a device that the viewer may see, to its own people; else it raises NotFound, NotSignedIn
+    or NotAllowed.
+    """
+    device = registry.device(session, viewer, device_id)
+    if not is_of_the_house(viewer, device.estate_id, device.region_id):
+        if not viewer.is_signed_in:
+            raise NotSignedIn("Drills are told to the device's own people: send a token, or sign in.")
+        raise NotAllowed("Drills are told to the device's own estate and to its region's dispatchers.")
+    statement = select(Drill).where(Drill.device_id == device.id, Drill.withdrawn_at.is_(None))
+    if before_id is not None:
+        statement = statement.where(Drill.id < before_id)
+    return session.scalars(statement.order_by(Drill.id.desc()).limit(limit)).all()
+
+
+def timed_at(session: Session, estate_id: int, *, newest: int) -> list[Timed]:
+    """What counts of the newest drills of an estate.
+
+    Walks that were measured on the streets are not mixed with those that were estimated: the latter count
+    only where there are none of the former.
+
+    visibility: of an estate that the caller has found for the viewer.
+    """
+    found: list[Timed] = []
+    for basis in (Basis.WALKING_NETWORK, Basis.STRAIGHT_LINE):
+        found = [
+            Timed(*row)
+            for row in session.execute(
+                select(Drill.walk_metres, Drill.floor_seconds, Drill.seconds)
+                .where(Drill.estate_id == estate_id, Drill.basis == basis, Drill.withdrawn_at.is_(None))
+                .order_by(Drill.ran_at.desc(), Drill.id.desc())
+                .limit(newest)
+            )
+        ]
+        if found:
+            break
+    return found
+
+
+def estate_of_the_house(session: Session, viewer: Viewer, estate_id: int) -> Estate:
+    """An estate whose drills are the viewer's business. Raises NotFound, NotSignedIn, NotAllowed."""
+    estate = registry.estate(session, viewer, estate_id)
+    if not is_of_the_house(viewer, estate.id, estate.region_id):
+        raise NotAllowed("The pace of an estate is told to its own people and its region's dispatchers.")
+    return estate

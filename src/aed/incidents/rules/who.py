@@ -1,0 +1,50 @@
+"""Who may tell of a drill, and take one back."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aed.accounts.rules import Role, Scope, Viewer
+from aed.accounts.rules.roles import HeldRole
+from aed.errors import NotAllowed, NotSignedIn
+
+RUN_DRILLS: Final = frozenset(
+    {
+        HeldRole.RESIDENT,
+        HeldRole.RESPONDER,
+        HeldRole.LEAD,
+        HeldRole.KEEPER,
+        HeldRole.ESTATE_MANAGER,
+        HeldRole.ADMINISTRATOR,
+    }
+)
+JUDGE_DRILLS: Final = frozenset({HeldRole.LEAD, HeldRole.ESTATE_MANAGER, HeldRole.ADMINISTRATOR})
+
+
+def may_tell_of_a_drill(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
+    """Passes for whoever is of the device's estate, and may write.
+
+    Raises NotSignedIn for anyone, NotAllowed for everybody else.
+    """
+    if not viewer.is_signed_in:
+        raise NotSignedIn("A drill is told with a name: send a token, or sign in.")
+    if Scope.WRITE not in viewer.scopes:
+        raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
+    if viewer.is_administrator or viewer.holds(RUN_DRILLS, estate_id=estate_id, region_id=region_id):
+        return
+    is_of_a_token = viewer.person_id is None and viewer.role is Role.MEMBER
+    if is_of_a_token and estate_id is not None and estate_id == viewer.estate_id:
+        return
+    raise NotAllowed("A drill is told by people of the estate where the device is.")
+
+
+def may_take_back_a_drill(viewer: Viewer, by_id: int | None, estate_id: int, region_id: int) -> None:
+    """Passes for whoever told of it, for the estate's manager and lead, for an administrator above.
+
+    Raises as `may_tell_of_a_drill` does.
+    """
+    may_tell_of_a_drill(viewer, estate_id, region_id)
+    if viewer.is_administrator or viewer.person_id is None or viewer.person_id == by_id:
+        return
+    if not viewer.holds(JUDGE_DRILLS, estate_id=estate_id, region_id=region_id):
+        raise NotAllowed("A drill is taken back by whoever told of it, or by the estate's manager.")

@@ -1,0 +1,132 @@
+"""Drills and paces, in and out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from aed.accounts.schemas import Id, Words
+from aed.incidents.models import Drill
+from aed.incidents.rules.arrival import Basis
+from aed.incidents.rules.pace import Between, Estimate
+from aed.registry.schemas.fields import PositionIn, PositionOut
+from aed.settings import Settings
+
+
+class DrillIn(BaseModel):
+    """A fetch that was timed: from the start to the device and back. Sent again under the same key it is the
+    same drill."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "key": "c0a3c1c2-3e57-4b9a-8d1e-5b0f6a2f7d10",
+                    "start": {"lat": 30.2905, "lon": 120.1008},
+                    "floor": 4,
+                    "seconds": 265,
+                }
+            ]
+        },
+    )
+
+    key: UUID = Field(description="Made up by whoever tells of it, once for each drill")
+    start: PositionIn = Field(description="Where the patient would have been")
+    floor: int = Field(0, ge=-20, le=200, description="Of the start; 0 is the ground floor")
+    seconds: float = Field(
+        ge=10, le=3_600, allow_inf_nan=False, description="From leaving the start to being back with it"
+    )
+    ran_at: AwareDatetime | None = Field(None, description="When; now when left out")
+    note: Annotated[Words, Field(max_length=500)] | None = None
+
+
+class DrillOut(BaseModel):
+    """A drill as it counts."""
+
+    id: Id
+    key: str
+    device_id: Id
+    estate_id: Id
+    start: PositionOut
+    floor: int
+    seconds: float
+    walk_metres: int = Field(description="One way, as the lookup has it")
+    basis: Basis
+    floor_seconds: int = Field(description="Of the seconds, on stairs and in lifts, as the lookup reckons")
+    ran_at: datetime
+    by: str
+    note: str | None
+
+    @classmethod
+    def of(cls, drill: Drill) -> DrillOut:
+        return cls(
+            id=drill.id,
+            key=drill.key,
+            device_id=drill.device_id,
+            estate_id=drill.estate_id,
+            start=PositionOut(lat=drill.start_lat, lon=drill.start_lon),
+            floor=drill.start_floor,
+            seconds=drill.seconds,
+            walk_metres=round(drill.walk_metres),
+            basis=drill.basis,
+            floor_seconds=round(drill.floor_seconds),
+            ran_at=drill.ran_at.astimezone(UTC),
+            by=drill.by_name,
+            note=drill.note,
+        )
+
+
+class DrillPage(BaseModel):
+    """The last told first. More follows when `next` is not null: send it as `cursor`."""
+
+    drills: list[DrillOut]
+    next: str | None
+
+
+class BetweenOut(BaseModel):
+    """An estimate, and the interval that holds the true value in 95 of 100."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, found: Between, *, digits: int) -> BetweenOut:
+        return cls(
+            value=round(found.value, digits), low=round(found.low, digits), high=round(found.high, digits)
+        )
+
+
+class PaceOut(BaseModel):
+    """How fast a device is fetched at an estate: from its drills, and what the lookup reckons with."""
+
+    estate_id: Id
+    drills: int = Field(description="How many count")
+    drills_needed: int = Field(description="So many make the estate's own pace")
+    spread_metres: int = Field(description="By how much their walks differ, one way")
+    spread_needed_metres: int
+    seconds_per_metre: BetweenOut | None = Field(description="Null as long as nothing can be said")
+    pick_up_seconds: BetweenOut | None = Field(description="What a fetch takes besides walking")
+    is_used: bool = Field(description="The lookup reckons with it; else with the general pace")
+    general_seconds_per_metre: float
+    general_pick_up_seconds: float
+
+    @classmethod
+    def of(cls, estate_id: int, found: Estimate, settings: Settings) -> PaceOut:
+        speed, pick_up = found.seconds_per_metre, found.pick_up_seconds
+        return cls(
+            estate_id=estate_id,
+            drills=found.drills,
+            drills_needed=settings.drills.enough,
+            spread_metres=round(found.spread_metres),
+            spread_needed_metres=round(settings.drills.spread_metres),
+            seconds_per_metre=None if speed is None else BetweenOut.of(speed, digits=4),
+            pick_up_seconds=None if pick_up is None else BetweenOut.of(pick_up, digits=1),
+            is_used=found.is_enough,
+            general_seconds_per_metre=settings.arrival.seconds_per_metre,
+            general_pick_up_seconds=settings.arrival.pick_up_seconds,
+        )
