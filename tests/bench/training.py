@@ -187,7 +187,8 @@ def training(server_url: str, folder: Path, say: Callable[[str], None]) -> Itera
     for what, each in (("PostGIS", url), ("SpatiaLite", f"sqlite:///{path}")):
         yield _who_may_be_called(what, each, network.questions(QUESTIONS))
         yield _gap_table(what, each, streets, folder)
-    yield from _roster(url, folder)
+    for what, each in (("PostGIS", url), ("SpatiaLite", f"sqlite:///{path}")):
+        yield from _roster(what, each, folder)
 
 
 def _on_postgis(server_url: str, network: TrainingNetwork) -> str:
@@ -339,22 +340,28 @@ IMPORTS: tuple[tuple[str, Callable[[str, Path], Run]], ...] = (
 """How a roster is taken in. Whatever else takes one (a chapter's own roster) is measured from here too."""
 
 
-def _roster(url: str, folder: Path) -> Iterator[Ratio]:
+def _roster(on: str, url: str, folder: Path) -> Iterator[Ratio]:
+    """As CSV, by a process of its own, whose memory is what was resident at most. The same again is measured
+    too: a list that comes every month mostly says what it said."""
     path = folder / "roster.csv"
     write_roster(path, ROSTER_ROWS)
     for what, take in IMPORTS:
         run = take(url, path)
         if f"{ROSTER_ROWS} new, 0 changed, 0 unchanged, 0 set aside" not in run.said:
             raise RuntimeError(run.said)
+        again = take(url, path)
+        if f"0 new, 0 changed, {ROSTER_ROWS} unchanged, 0 set aside" not in again.said:
+            raise RuntimeError(again.said)
         yield Ratio(
-            f"{what}, {ROSTER_ROWS:,} rows, PostGIS : {MOST_SECONDS:.0f} s",
-            run.seconds / MOST_SECONDS,
+            f"{what}, {ROSTER_ROWS:,} rows, {on} : {MOST_SECONDS:.0f} s",
+            max(run.seconds, again.seconds) / MOST_SECONDS,
             1.0,
-            f"{run.seconds:.1f} s",
+            f"{run.seconds:.1f} s; the same file again {again.seconds:.1f} s",
         )
+        most = max(run.megabytes, again.megabytes)
         yield Ratio(
             f"its memory : {ROSTER_MEGABYTES:.0f} MB",
-            run.megabytes / ROSTER_MEGABYTES,
+            most / ROSTER_MEGABYTES,
             1.0,
-            f"{run.megabytes:.0f} MB resident at most",
+            f"{most:.0f} MB resident at most",
         )
