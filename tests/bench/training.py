@@ -192,9 +192,9 @@ def training(server_url: str, folder: Path, say: Callable[[str], None]) -> Itera
     for what, each in (("PostGIS", url), ("SpatiaLite", f"sqlite:///{path}")):
         yield _who_may_be_called(what, each, network.questions(QUESTIONS))
         yield _gap_table(what, each, streets, folder, network.estate_count)
-    yield from _rosters(
-        url, folder, network.rows("certificates"), ROSTER_ROWS // 10 if is_small else ROSTER_ROWS
-    )
+    rows = ROSTER_ROWS // 10 if is_small else ROSTER_ROWS
+    for what, each in (("PostGIS", url), ("SpatiaLite", f"sqlite:///{path}")):
+        yield from _rosters(what, each, folder, network.rows("certificates"), rows)
 
 
 def _on_postgis(server_url: str, network: TrainingNetwork) -> str:
@@ -352,7 +352,11 @@ def write_certificates(path: Path, certificates: Iterator[list[Row]], rows: int)
             writer.writerow([f"居民{of}", number, kind, issued_on, last, "有效"])
 
 
-def _rosters(url: str, folder: Path, certificates: Iterator[list[Row]], rows: int) -> Iterator[Ratio]:
+def _rosters(
+    on: str, url: str, folder: Path, certificates: Iterator[list[Row]], rows: int
+) -> Iterator[Ratio]:
+    """As CSV, by a process of its own, whose memory is what was resident at most. The same again is measured
+    too: a list that comes every month mostly says what it said."""
     people, cards = folder / "people.csv", folder / "certificates.csv"
     write_people(people, rows)
     write_certificates(cards, certificates, rows)
@@ -368,15 +372,21 @@ def _rosters(url: str, folder: Path, certificates: Iterator[list[Row]], rows: in
             r"^[^:]+: \d+ new( rows)?, 0 changed, 0 unchanged, 0 set aside", run.said, re.MULTILINE
         ):
             raise RuntimeError(run.said)
+        again = take()
+        if not re.search(
+            r"^[^:]+: 0 new( rows)?, 0 changed, \d+ unchanged, 0 set aside", again.said, re.MULTILINE
+        ):
+            raise RuntimeError(again.said)
         yield Ratio(
-            f"{what}, {rows:,} rows, PostGIS : {MOST_SECONDS:.0f} s",
-            run.seconds / MOST_SECONDS,
+            f"{what}, {rows:,} rows, {on} : {MOST_SECONDS:.0f} s",
+            max(run.seconds, again.seconds) / MOST_SECONDS,
             1.0,
-            f"{run.seconds:.1f} s",
+            f"{run.seconds:.1f} s; the same file again {again.seconds:.1f} s",
         )
+        most = max(run.megabytes, again.megabytes)
         yield Ratio(
             f"its memory : {ROSTER_MEGABYTES:.0f} MB",
-            run.megabytes / ROSTER_MEGABYTES,
+            most / ROSTER_MEGABYTES,
             1.0,
-            f"{run.megabytes:.0f} MB resident at most",
+            f"{most:.0f} MB resident at most",
         )
