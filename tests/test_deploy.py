@@ -101,6 +101,15 @@ def test_compose_refuses_to_start_without_a_password() -> None:
     assert all(value.startswith("${DATABASE_PASSWORD:?") for value in given)
 
 
+def test_the_program_in_a_composition_is_given_its_keys_and_the_database_is_not() -> None:
+    given = {
+        name: str(yaml_mapping(service["environment"]).get("AED_ENCRYPTION_KEYS"))
+        for name, service in compose_services().items()
+    }
+    assert given.pop("database") == "None"
+    assert all(value.startswith("${ENCRYPTION_KEYS:?") for value in given.values())
+
+
 def test_no_service_may_write_to_its_own_system() -> None:
     for service in compose_services().values():
         assert service["read_only"] is True
@@ -249,6 +258,7 @@ def body_limits() -> dict[str, int]:
         "/v1/lint": fields["lint_limit_bytes"].default,
         "/v1/imports/devices": fields["import_limit_bytes"].default,
         "/v1/imports/responders": fields["import_limit_bytes"].default,
+        "/v1/imports/issuer-roster": fields["import_limit_bytes"].default,
         "/v1/photos": fields["photo_limit_bytes"].default,
     }
 

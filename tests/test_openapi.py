@@ -34,6 +34,7 @@ from aed.notifications.actions import Notice, put_to_endpoint
 from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
 from aed.notifications.rules import Channel
 from aed.settings import Settings
+from aed.verification.models import PersonPair
 from tests import make
 from tests.make import NOW, PATIENT
 
@@ -151,6 +152,12 @@ def known(session: Session, settings: Settings) -> dict[str, int | str]:
     outgoing = put_to_endpoint(session, endpoint, Notice("Due", "到期"), NOW)
     made |= {"name": endpoint.name, "message_id": outgoing.id, "job": "feeds"}
     made |= {"session_id": training.id, "enrolment_id": leaves.id, "number": "CPR-AED-2026-0A1B2C3D4E"}
+    made["issuer_id"] = make.issuer(session).id
+    two = [make.person(session) for _ in range(2)]
+    pair = PersonPair(first_id=two[0].id, second_id=two[1].id, score=0.9, reasons=["a name"], found_at=NOW)
+    session.add(pair)
+    session.flush()
+    made["pair_id"] = pair.id
     made["calendar_id"] = make.calendar(session, of=person)[0]
     session.commit()
     return made
@@ -173,6 +180,7 @@ WITHOUT_VERSION = {
     "POST /v1/sign-in": 200,
     "POST /v1/sign-in/code": 202,
     "POST /v1/calendars": 201,
+    "POST /v1/person-pairs/{pair_id}/decision": 200,
     "POST /v1/endpoints": 201,
     "PUT /v1/me/push": 403,  # a token is nobody, and has no browser
 }

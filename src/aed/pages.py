@@ -15,14 +15,17 @@ from fastapi import Depends, Request
 
 _STYLE: Final = """
 body{font-family:system-ui,"Noto Sans CJK SC","PingFang SC","Microsoft YaHei",sans-serif;margin:0;
- background:#f4f4f2;color:#1c1c1c}
-main{background:#fff;border-radius:14px;padding:1.2rem 1.4rem;margin:1rem auto;max-width:32rem;
- box-shadow:0 1px 6px #0002}
-h1{font-size:1.4rem;margin:.2rem 0 .8rem}p{margin:.4rem 0}.en{color:#555;font-size:.9rem}
-section{border-top:1px solid #ddd;padding:.8rem 0}
-button{font:inherit;padding:.7rem .9rem;border-radius:8px;border:1px solid #999;background:#fff;
- margin:.2rem .2rem 0 0}
-button[aria-pressed=true]{background:#14602a;color:#fff}[role=status]{min-height:1.2rem;color:#14602a}
+ background:#f4f4f2;color:#1c1c1c;display:flex;min-height:100vh;align-items:center;justify-content:center}
+main{background:#fff;border-radius:14px;padding:1.6rem 1.8rem;margin:1rem;max-width:30rem;width:100%;
+ box-shadow:0 1px 6px #0002;text-align:center}
+h1{font-size:1.5rem;margin:.2rem 0 .6rem}p{margin:.5rem 0}.en{color:#555;font-size:.9rem}
+.mark{font-size:2rem;font-weight:700;border-radius:10px;padding:.6rem}.yes{background:#e2f3e4;color:#14602a}
+.no{background:#fbe3e1;color:#8f1b12}
+dl{display:grid;grid-template-columns:auto 1fr;gap:.4rem 1rem;text-align:left}
+dt{color:#555}dd{margin:0;font-weight:600;overflow-wrap:anywhere}
+button,input{font:inherit;padding:.7rem 1rem;border-radius:8px;border:1px solid #999;width:100%;
+ box-sizing:border-box;margin:.3rem 0}button{background:#a8201a;color:#fff;border:0}[hidden]{display:none}
+#code svg{width:min(70vh,100%);height:auto}.wide{max-width:44rem}
 """
 
 
@@ -44,7 +47,7 @@ class Page:
         }
 
 
-def page(title: str, body: str, *, script: str = "") -> Page:
+def page(title: str, body: str, *, script: str = "", style: str = "", wide: bool = False) -> Page:
     """`body` is HTML in which what people gave is escaped; `script` talks to this network only."""
     nonce = secrets.token_urlsafe(16)
     policy = f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'"
@@ -56,8 +59,8 @@ def page(title: str, body: str, *, script: str = "") -> Page:
     html = (
         '<!doctype html><html lang="zh-CN"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<title>{escape(title)}</title><style nonce="{nonce}">{_STYLE}</style>'
-        f"<main>{body}</main>{run}</html>"
+        f'<title>{escape(title)}</title><style nonce="{nonce}">{_STYLE}{style}</style>'
+        f"<main{' class=wide' if wide else ''}>{body}</main>{run}</html>"
     )
     return Page(html, policy)
 

@@ -361,8 +361,8 @@ class Settings(BaseSettings):
     sms: Sms = Field(default_factory=Sms, description="Text messages and calls")
     web_push: WebPush = Field(default_factory=WebPush, description="Messages to browsers")
     worker_lease_seconds: int = Field(
-        20, ge=2, le=60, description="A worker that is silent for so long is replaced by another"
-    )  # a dead one is to be replaced within a minute: the lease, and the next look at it
+        20, ge=2, le=45, description="A worker that is silent for so long is replaced by another"
+    )  # a dead one is to be replaced within a minute: the lease, and a quarter of it until the next look
     job_runs_keep_days: int = Field(
         30, ge=1, description="Runs of jobs older than this are forgotten, but for the last of each"
     )

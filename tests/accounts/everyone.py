@@ -19,12 +19,13 @@ from aed.notifications.actions import Notice, put_to_endpoint
 from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
 from aed.notifications.rules import Channel
 from aed.registry.models import Estate
-from aed.responders.models import Certificate
+from aed.responders.models import Certificate, Responder
 from aed.training.actions import results
 from aed.training.models import TrainingSession
 from aed.training.rules.enrolment import AttendanceState, MarkedBy
 from aed.upkeep.actions import calendars
 from aed.upkeep.schemas.due import CalendarIn
+from aed.verification.models import PersonPair
 from tests import make
 from tests.make import NOW, PATIENT, east_of
 
@@ -68,6 +69,22 @@ def awarded(session: Session, training: TrainingSession) -> str:
         open_ = results.open_for_results(session, make.ADMINISTRATOR, training.id, at=at)
         results.put_results(session, make.ADMINISTRATOR, open_, [result], how=MarkedBy.HAND, at=at)
     return session.scalars(select(Certificate.number).where(Certificate.is_awarded)).one() or ""
+
+
+def pair(session: Session) -> int:
+    """Two responders of the region who may be one person."""
+    people = [
+        session.scalars(
+            select(Responder.person_id).where(Responder.id == make.responder(session, name="王小明"))
+        ).one()
+        for _ in range(2)
+    ]
+    made = PersonPair(
+        first_id=people[0], second_id=people[1], score=0.9, reasons=["the same name"], found_at=NOW
+    )
+    session.add(made)
+    session.flush()
+    return made.id
 
 
 def build(session: Session) -> Everyone:
@@ -142,6 +159,8 @@ def build(session: Session) -> Everyone:
         "y": 6744,
         "person_id": resident.id,
         "grant_id": grant.id,
+        "issuer_id": make.issuer(session, region="CN-33").id,
+        "pair_id": pair(session),
         "name": gate_group.name,
         "message_id": put_to_endpoint(session, gate_group, Notice("Due", "到期"), NOW).id,
         "job": "feeds",

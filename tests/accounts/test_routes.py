@@ -37,6 +37,7 @@ OTHERS = "everyone else"
 QUERIES = {
     "GET /v1/nearest": {"lat": "30.29", "lon": "120.1"},
     "POST /v1/imports/devices": {"dry_run": "true"},  # it has a transaction of its own
+    "POST /v1/imports/issuer-roster": {"dry_run": "true", "issuer_id": "issuer_id"},
     "POST /v1/imports/responders": {"dry_run": "true"},
     "GET /v1/calendar.ics": {"key": "nobody's"},
     "POST /v1/photos": {"check": "check_key"},
@@ -50,6 +51,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/sign-in": {"json": {"phone": PHONE, "password": PASSWORD}},
     "POST /v1/lint": LIST,
     "POST /v1/imports/devices": LIST,
+    "POST /v1/imports/issuer-roster": {
+        "content": "姓名,证书编号,课程,有效期至\n王小明,RC-1,CPR,2028-05-31\n".encode(),
+        "headers": {"Content-Type": "text/csv"},
+    },
     "POST /v1/imports/responders": LIST,
     "POST /v1/sessions/{session_id}/roster": {"content": b"enrolment\n99999\n"},
     "POST /v1/calendars (a person's)": {"json": {"kind": "person"}},
@@ -65,6 +70,17 @@ BODIES: dict[str, dict[str, Any]] = {
             "name": "Li Wei",
             "phone": "+86 138 0013 8009",
             "role": {"role": "resident", "estate_id": "estate_id"},
+        }
+    },
+    "POST /v1/issuers (whose lists are believed unseen)": {
+        "json": {
+            "code": "believed",
+            "name_en": "Believed",
+            "name_zh": "信",
+            "kind": "red_cross",
+            "region": "CN-33",
+            "verified_by": "nothing",
+            "trust_in_lists": "verified",
         }
     },
     "POST /v1/people/{person_id}/roles (keeper)": {"json": {"role": "keeper", "estate_id": "estate_id"}},

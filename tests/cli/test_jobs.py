@@ -40,7 +40,7 @@ def test_a_job_is_run_by_hand_as_if_it_were_another_day(
     assert abs(asked[2] - datetime.now(UTC)) < MINUTE
 
     assert aed("jobs", "runs", "sweep").out.count("by hand") == 3
-    assert "No worker acts" in aed("jobs", "list").out
+    assert "No worker acts" in aed("jobs").out
     assert "'nothing'" in aed("jobs", "run", "nothing", fails=True).err
     assert "2027-03-01" in aed("jobs", "run", "sweep", "--at", "soon", fails=True).err
     with transaction(database) as session:

@@ -95,7 +95,9 @@ def run(database: Database, deliver: Deliveries, at: datetime = NOW) -> Sent:
 def state(session: Session, row: Outgoing) -> Outgoing:
     session.rollback()
     asked = select(Outgoing).where(Outgoing.id == row.id).execution_options(populate_existing=True)
-    return session.scalars(asked).one()
+    found = session.scalars(asked).one()
+    session.commit()  # what is looked at holds no lock
+    return found
 
 
 # --- the caller's transaction ---------------------------------------------------------------------------
@@ -187,6 +189,38 @@ def test_a_person_gets_messages_in_order_though_one_has_to_be_tried_again(
     assert deliver.said == ["to another"], "2 and 3 wait for 1, and nobody else does"
     run(database, deliver, NOW + timedelta(minutes=1))
     assert deliver.said == ["to another", "1", "2", "3"]
+
+
+def test_a_long_lane_is_claimed_at_once_and_sent_in_order(session: Session, database: Database) -> None:
+    """As of a program that is told everything: a claim for each message would take longer than sending it."""
+    to = endpoint(session, Channel.WEBHOOK)
+    for number in range(30):
+        put_to_endpoint(session, to, Notice(str(number), str(number)), NOW)
+    session.commit()
+    with transaction(database) as own:
+        letters = claiming.claim(own, channel=to.channel, by="w", at=NOW, most=100)
+        assert [letter.text for letter in letters] == [str(number) for number in range(30)]
+        claiming.give_back(own, letters, by="w")
+    busy = Deliveries(lambda letter: Postponed("Busy.") if letter.text == "20" else None)
+    free = Deliveries()
+
+    assert run(database, busy) == Sent(sent=20, postponed=1)
+    assert run(database, free, NOW + timedelta(minutes=1)) == Sent(sent=10)
+    assert busy.said + free.said == [str(number) for number in range(30)]
+
+
+def test_what_a_slow_lane_has_left_is_given_back_after_a_while(
+    session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aed.notifications.jobs.LANE_SECONDS", -1.0)
+    to = endpoint(session, Channel.WEBHOOK)
+    rows = [put_to_endpoint(session, to, Notice(str(number), str(number)), NOW) for number in range(3)]
+    session.commit()
+    deliver = Deliveries()
+
+    assert run(database, deliver) == Sent(sent=3)
+    assert deliver.said == ["0", "1", "2"]
+    assert [state(session, row).tries for row in rows] == [1, 1, 1], "being given back is no try"
 
 
 def test_a_code_waits_behind_no_reminder(session: Session, database: Database) -> None:

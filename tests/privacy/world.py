@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.actions import accounts
 from aed.accounts.actions.sign_in import account_keys
 from aed.accounts.actions.tokens import key_hash
-from aed.accounts.models import Person, RoleGrant, SignIn, SignInCode, SignInTries
+from aed.accounts.models import Account, Identity, Person, RoleGrant, SignIn, SignInCode, SignInTries
 from aed.accounts.rules import Viewer
 from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Channel, Language
@@ -20,11 +20,18 @@ from aed.accounts.schemas.people import PersonAmend
 from aed.interchange.models import Review, SourceRecord
 from aed.interchange.rules.review import ReviewKind
 from aed.notifications import actions as outbox
+from aed.notifications.models import EndpointRow
+from aed.notifications.rules import Channel as Reached
 from aed.registry.models import Device
 from aed.responders.models import Certificate
 from aed.sealing import ring_of
 from aed.training.actions import results
+from aed.training.models import Enrolment, PresenceCodeUsed
 from aed.training.rules.enrolment import AttendanceState, MarkedBy
+from aed.upkeep.models import CallOut, Confirmed, DueCalendar, Errand, ReminderPreference
+from aed.upkeep.rules.facts import Fact
+from aed.verification.models import CertificateCheck, IssuerEntry, PersonPair
+from aed.verification.rules.checking import CheckState
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 
@@ -33,7 +40,9 @@ OLD_NAME: Final = "Ouyangbefore"
 PHONE: Final = "+8613900139123"
 OLD_PHONE: Final = "+8613900139124"
 NOTE: Final = "Her left arm hurts"
-TELLING: Final = ("欧阳娜", "Ouyangnana", OLD_NAME, "13900139123", "13900139124", NOTE)
+MAIL: Final = "ouyangnana@example.org"
+HOLDER_ID: Final = "330102********9123"
+TELLING: Final = ("欧阳娜", "Ouyangnana", OLD_NAME, "13900139123", "13900139124", NOTE, MAIL, "330102")
 """What tells who it was."""
 
 
@@ -76,10 +85,92 @@ def somebody(session: Session) -> Person:
     session.add(SignInCode(account_key=key, code_hash="h", expires_at=NOW, tries=0))
     session.add(SignInTries(what=f"code:account:3600:{key}", since=NOW, count=1))
     session.add(SignInTries(what="code:account:3600:another", since=NOW, count=1))
+    _looks_after_devices(session, person, kept)
+    _certified(session, person, learnt)
+    _reachable(session, person)
     made = make.role(session, make.person(session), HeldRole.RESIDENT, estate=estate)
     made.granted_by = f"person:{person.id}"
     session.flush()
     return person
+
+
+def _looks_after_devices(session: Session, person: Person, device: Device) -> None:
+    """She checked it, confirmed and reported of it, was sent for it, and asked and reminded of it."""
+    name = f"person:{person.id}"
+    checked = make.check(session, device).check
+    checked.by_id, checked.by_name = person.id, name
+    session.merge(Confirmed(device_id=device.id, fact=Fact.HOURS, at=NOW, by_id=person.id, by_name=name))
+    reported = make.report(session, device)
+    reported.by_id, reported.by_name = person.id, name
+    sent = {"key": "a" * 36, "device_id": device.id, "sent_at": NOW, "ask_at": NOW}
+    session.add(CallOut(**sent, person_id=person.id, told_by="token:centre"))
+    asked = {"asked_at": NOW, "lapses_at": NOW + timedelta(days=1)}
+    session.add(
+        Errand(key_hash="e" * 64, device_id=device.id, person_id=person.id, fact=Fact.POSITION, **asked)
+    )
+    session.add(ReminderPreference(person_id=person.id, from_hour=0, until_hour=24))
+    make.reminded(session, person, device, at=NOW)
+
+
+def _certified(session: Session, person: Person, learnt: Enrolment) -> None:
+    """Her issuer's roster tells of her, and somebody found out that she had been entered twice."""
+    card = certificate_of(session)
+    issuer = make.issuer(session)
+    card.issuer_id, card.holder_id = issuer.id, HOLDER_ID
+    session.add(
+        CertificateCheck(
+            certificate_id=card.id,
+            issuer_id=issuer.id,
+            state=CheckState.DISPUTED,
+            said=f"The issuer says that it is {NAME}'s.",
+            changed_at=NOW,
+        )
+    )
+    entry = {"course": "CPR", "kind": card.kind, "valid_until": card.valid_until, "is_revoked": False}
+    moments = {"first_read_at": NOW, "read_at": NOW, "changed_at": NOW}
+    session.add(
+        IssuerEntry(
+            issuer_id=issuer.id,
+            number=card.number,
+            name=NAME,
+            holder_id=HOLDER_ID,
+            holder_id_hash="330102-hash",
+            phone=PHONE,
+            before=[{"phone": [OLD_PHONE, PHONE], "at": NOW.isoformat()}],
+            **entry,
+            **moments,
+        )
+    )
+    session.add(PresenceCodeUsed(nonce="n", enrolment_id=learnt.id, used_at=NOW))
+    twice = Person(name=OLD_NAME, phone=OLD_PHONE, language="zh", joined_into_id=person.id)
+    session.add(twice)
+    session.flush()
+    reasons = [f"both are called {OLD_NAME}"]
+    session.add(PersonPair(first_id=person.id, second_id=twice.id, score=0.9, reasons=reasons, found_at=NOW))
+
+
+def _reachable(session: Session, person: Person) -> None:
+    """She signs in by a provider, reads calendars, gets mail."""
+    account = session.get_one(Account, person.id)
+    account.email = MAIL
+    session.add(
+        Identity(
+            provider="https://id", subject=OLD_NAME, person_id=person.id, linked_at=NOW, linked_by="email"
+        )
+    )
+    make.calendar(session, of=person)
+    session.add(DueCalendar(key_hash="d" * 64, person_id=person.id, is_mine=True, created_at=NOW))
+    endpoint = EndpointRow(
+        name="own",
+        channel=Reached.EMAIL,
+        person_id=person.id,
+        language=Language.EN,
+        address=MAIL,
+        created_at=NOW,
+    )
+    session.add(endpoint)
+    session.flush()
+    outbox.put_to_endpoint(session, endpoint, outbox.Notice(text_en="Come", text_zh="来"), NOW)
 
 
 def _told_by_lists(session: Session, kept: Device) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.models import Person
 from aed.accounts.rules import ANYONE, Viewer
 from aed.accounts.rules.roles import HeldRole
+from aed.accounts.rules.trust import Trust
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.incidents.queries.people import NearbyResponder
 from aed.responders import queries
@@ -67,7 +68,9 @@ def from_a_list(
             estate_id=None,
             availability=availability,
             paused_until=None,
-            certificate=CertificateGiven(CertificateKind.CPR_AED, "Test issuer", "7", None, valid_until),
+            certificate=CertificateGiven(
+                CertificateKind.CPR_AED, "Test issuer", "7", None, valid_until, Trust.VERIFIED
+            ),
             places=(PlaceGiven(place, PATIENT, 0, "24/7"),),
         ),
         at=NOW,

@@ -166,7 +166,7 @@ def again(session: Session, responder_id: int, trust: Trust | None, until: date)
         ),
         places=(PlaceGiven(PlaceKind.HOME, PATIENT, 0, "24/7"),),
     )
-    return put_responder(session, ADMINISTRATOR, given)
+    return put_responder(session, ADMINISTRATOR, given, at=make.NOW)
 
 
 def test_a_list_that_claims_less_changes_nothing_of_what_the_issuer_confirmed(session: Session) -> None:

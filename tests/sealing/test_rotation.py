@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import stat
 import threading
-from pathlib import Path
 
-import httpx2
 import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
@@ -21,7 +18,7 @@ from aed.sealing import keep_ring
 from aed.sealing.ring import Key
 from aed.settings import Settings
 from tests import make
-from tests.commands import KEY, aed, serving
+from tests.commands import KEY
 from tests.make import NOW
 from tests.sealing.test_ring import new_key
 
@@ -152,87 +149,3 @@ def test_a_wrong_key_is_noticed_at_the_start(session: Session, database: Databas
     with pytest.raises(KeysUnusable, match=Key.of(KEY).id):
         rotation.check_keys(stranger)
     stranger.close()
-
-
-# --- as whoever runs it sees it -------------------------------------------------------------------------
-
-
-def test_a_wrong_or_a_missing_key_gets_a_sentence(
-    session: Session, database_url: str, tmp_path: Path
-) -> None:
-    person = make.person(session, phone="138 0013 8000")
-    session.commit()
-    wrong = new_key()
-    for command in (("people", "show", str(person.id)), ("people", "list"), ("serve", "--port", "0")):
-        said = aed(*command, AED_DATABASE_URL=database_url, AED_ENCRYPTION_KEYS=wrong, cwd=tmp_path)
-        assert said.returncode == 1
-        assert "Traceback" not in said.stderr
-        assert Key.of(KEY).id in said.stderr
-        assert "AED_ENCRYPTION_KEYS" in said.stderr
-        assert wrong not in said.stderr + said.stdout
-    broken = aed("people", "list", AED_DATABASE_URL=database_url, AED_ENCRYPTION_KEYS="x", cwd=tmp_path)
-    assert (broken.returncode, "Traceback" in broken.stderr) == (1, False)
-    assert "aed keys new" in broken.stderr
-    if database_url.startswith("postgresql"):
-        none = aed("serve", AED_DATABASE_URL=database_url, AED_ENCRYPTION_KEYS="", cwd=tmp_path)
-        assert (none.returncode, "Traceback" in none.stderr) == (1, False)
-        assert "aed keys new" in none.stderr
-
-
-def test_one_estate_changes_its_key_while_it_serves(tmp_path: Path) -> None:
-    """No key is given: the database makes itself a key file, and the server follows it."""
-    here = {
-        "AED_DATABASE_URL": f"sqlite:///{tmp_path}/aed.sqlite",
-        "AED_ENCRYPTION_KEYS": "",
-        "cwd": tmp_path,
-    }
-
-    def run(*command: str) -> str:
-        done = aed(*command, **here)  # type: ignore[arg-type] # cwd is a path, the others are settings
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    run("db", "upgrade")
-    file = tmp_path / "aed.keys"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    run("people", "add", "Wang", "138 0013 8000")
-    settings = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/aed.sqlite", "AED_ENCRYPTION_KEYS": ""}
-    key = run("tokens", "create", "office", "--role", "administrator").split()
-    bearer = next(word for word in key if len(word) > 30)
-    with (
-        serving(tmp_path / "log", **settings, AED_RUN_JOBS="false") as url,
-        httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {bearer}"}) as client,
-    ):
-        assert client.get("/v1/people").json()["people"][0]["phone"] == "+8613800138000"
-        run("keys", "new", "--first")
-        assert "Sealed anew" in run("keys", "rotate")
-        assert "MISSING" not in run("keys", "show")
-        assert client.get("/v1/people").json()["people"][0]["phone"] == "+8613800138000"
-    first, _old = file.read_text().split()
-    file.write_text(first + "\n")
-    assert "+8613800138000" in run("people", "list")
-
-    file.rename(tmp_path / "elsewhere")
-    lost = aed("people", "list", **here)  # type: ignore[arg-type] # see above
-    assert lost.returncode == 1
-    assert "Put it there again" in lost.stderr
-    assert not file.exists(), "and no new one was made in its place"
-
-
-def test_a_backup_is_of_use_with_its_key_and_says_which(tmp_path: Path) -> None:
-    here = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/aed.sqlite"}
-    assert aed("db", "upgrade", **here).returncode == 0
-    assert aed("people", "add", "Wang", "138 0013 8000", **here).returncode == 0
-    assert aed("backup", "--to", str(tmp_path / "b.zip"), **here).returncode == 0
-    other = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/other.sqlite"}
-
-    restored = aed("restore", str(tmp_path / "b.zip"), **other)
-    assert restored.returncode == 0, restored.stderr
-    assert "+8613800138000" in aed("people", "list", **other).stdout
-
-    third = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/third.sqlite", "AED_ENCRYPTION_KEYS": new_key()}
-    without = aed("restore", str(tmp_path / "b.zip"), **third)
-    assert without.returncode == 1
-    assert "Traceback" not in without.stderr
-    assert Key.of(KEY).id in without.stderr
-    assert "+8613800138000" in aed("people", "list", **{**third, "AED_ENCRYPTION_KEYS": KEY}).stdout

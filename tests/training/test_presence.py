@@ -314,3 +314,7 @@ def test_a_training_officer_runs_the_screen_and_a_resident_does_not(
     session.commit()
 
     assert [client.get(here.path, headers=each).status_code for each in headers] == [200, 403]
+    as_pages = [client.get(here.path, headers={**each, "Accept": "text/html"}) for each in (headers[1], {})]
+    assert [page.status_code for page in as_pages] == [403, 401]
+    assert "training" in as_pages[0].text, "why, in a sentence"
+    assert "Sign in first, then the code is shown." in as_pages[1].text

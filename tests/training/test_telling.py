@@ -16,8 +16,9 @@ from aed.accounts.models import Person
 from aed.db import Database, transaction
 from aed.errors import Conflict, InvalidInput
 from aed.notifications.channels import spool
-from aed.notifications.jobs import send_waiting
+from aed.notifications.jobs import Sent, send_waiting
 from aed.notifications.models import Outgoing
+from aed.notifications.rules import Channel, Letter
 from aed.training.actions import enrolling
 from aed.training.actions.sessions import amend_session, cancel_session
 from aed.training.jobs import end_offers
@@ -210,19 +211,20 @@ def test_timetables_that_run_beside_each_other_and_again_tell_nobody_twice(
     def run(_: int) -> int:
         together.wait(timeout=30)
         ended = end_offers(database, later)
-        send_waiting(database, lambda: later, deliver=deliver)
+        send_waiting(database, lambda: later, channels=channels)
         return ended
 
     lock = threading.Lock()
 
-    def deliver(letter: object, at: datetime) -> None:
+    def deliver(letter: Letter, *, at: datetime) -> None:
         with lock:
-            spool.deliver(letter, tmp_path / "outbox", at=at)  # type: ignore[arg-type] # it is a Letter
+            spool.deliver(letter, tmp_path / "outbox", at=at)
 
+    channels = dict.fromkeys(Channel, deliver)
     with ThreadPoolExecutor(3) as pool:
         assert sum(pool.map(run, range(3))) == 8
     assert end_offers(database, later) == 0
-    assert send_waiting(database, lambda: later, deliver=deliver) == (0, 0)
+    assert send_waiting(database, lambda: later, channels=channels) == Sent()
 
     session.expire_all()
     folder = tmp_path / "outbox"

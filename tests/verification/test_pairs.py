@@ -19,10 +19,12 @@ from aed.db import Table
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.incidents.queries.people import NearbyResponder
 from aed.registry.models import Device
-from aed.responders.models import Certificate, Responder
-from aed.responders.rules import ResponderState, Trust
+from aed.responders.actions import consents, offering
+from aed.responders.models import Certificate, Responder, ResponderPlace
+from aed.responders.queries import consents_in_force
+from aed.responders.rules import ConsentKind, ResponderState, Trust
 from aed.settings import Settings
-from aed.training.models import Enrolment, TrainingSession
+from aed.training.models import CalendarAddress, Enrolment, TrainingSession
 from aed.training.rules.enrolment import EnrolmentState
 from aed.verification.actions.joining import BY_HAND, STAYS, _columns_that_name_people
 from aed.verification.actions.pairs import decide_pair, find_pairs
@@ -238,6 +240,36 @@ def test_somebody_who_was_two_is_called_once_from_both_places(session: Session, 
     assert only.walk_seconds == 0
 
 
+@pytest.mark.parametrize("keep_second", [False, True])
+def test_who_left_under_one_entry_is_not_called_under_the_other(
+    session: Session, settings: Settings, keep_second: bool
+) -> None:
+    _, other = twice(session)
+    offering.withdraw_offer(session, ADMINISTRATOR, other, at=NOW)
+    assert len(called(session, settings)) == 1
+
+    joined(session, keep_second=keep_second)
+
+    assert called(session, settings) == []
+
+
+@pytest.mark.parametrize("keep_second", [False, True])
+def test_who_offered_under_one_entry_is_called_where_they_said(
+    session: Session, settings: Settings, keep_second: bool
+) -> None:
+    _, other = twice(session)
+    make.offer(session, session.get_one(Person, other), at=north_of(PATIENT, metres=200))
+
+    kept, _ = joined(session, keep_second=keep_second)
+
+    (only,) = called(session, settings)
+    assert only.position.lat == pytest.approx(north_of(PATIENT, metres=200).lat)
+    standing = consents_in_force(session, kept)
+    assert [(kind, each.stated_by) for kind, each in standing.items()] == [("being_called", None)]
+    with pytest.raises(Conflict, match="already"):
+        make.offer(session, session.get_one(Person, kept))
+
+
 def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
     session: Session, settings: Settings
 ) -> None:
@@ -347,6 +379,49 @@ def test_who_was_joined_is_not_joined_again(session: Session) -> None:
     assert session.get_one(Person, other).joined_into_id == third
     active = session.scalars(select(Responder).where(Responder.joined_into_id.is_(None))).all()
     assert len(active) == 1
+
+
+@pytest.mark.parametrize("keep_second", [False, True])
+def test_whoever_withdrew_under_one_entry_is_not_called_by_the_other(
+    session: Session, keep_second: bool
+) -> None:
+    """A list's word, and an own word from before, do not bring back who said no."""
+    person = make.person(session, name=NAME, phone=PHONE)
+    make.offer(session, person)
+    consents.leave(session, ADMINISTRATOR, person, at=NOW + timedelta(days=1))
+    make.responder(session, name=f"{NAME} Wang Xiaoming", phone="13800138000")
+
+    kept, _gone = joined(session, keep_second=keep_second)
+
+    session.expire_all()
+    assert consents_in_force(session, kept) == {}
+    states = session.scalars(select(Responder.state).where(Responder.person_id == kept)).all()
+    assert set(states) == {ResponderState.WITHDRAWN}
+    assert session.scalars(select(ResponderPlace)).all() == []
+
+
+def test_what_there_is_once_of_a_person_stays_where_both_have_it(session: Session) -> None:
+    one, other = (make.person(session, name=NAME, phone=f"+86 138 0013 800{n}") for n in (1, 2))
+    third = make.person(session)
+    addresses = [make.calendar(session, of=each)[0] for each in (one, other)]
+    make.offer(session, one)
+    make.offer(session, other)
+    for two in ((one, other), (one, third)):
+        session.add(
+            PersonPair(first_id=two[0].id, second_id=two[1].id, score=0.9, reasons=["said so"], found_at=NOW)
+        )
+    session.flush()
+    found = pairs(session, ADMINISTRATOR, limit=9)
+    only = make.calendar(session, of=third)[0]
+
+    for pair in found:
+        decide_pair(session, ADMINISTRATOR, pair.id, PairDecision.SAME, keep_id=one.id, at=NOW)
+
+    owners = {row.id: row.person_id for row in session.scalars(select(CalendarAddress))}
+    assert [owners[each] for each in addresses] == [one.id, other.id]
+    assert owners[only] == third.id
+    assert set(consents_in_force(session, one.id)) == {ConsentKind.BEING_CALLED}
+    assert consents_in_force(session, other.id) == {}
 
 
 def test_every_column_that_names_a_person_is_thought_of() -> None:

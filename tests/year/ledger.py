@@ -18,7 +18,7 @@ from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.quarantine import Reason
 
 DAY = timedelta(days=1)
-CHECK_DAYS: Final = 90
+CHECK_DAYS: Final = 180
 """As the network's policy says."""
 
 

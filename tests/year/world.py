@@ -26,6 +26,7 @@ from tests.year.ledger import CHECK_DAYS, Ledger
 
 CHINA: Final = ZoneInfo("Asia/Shanghai")
 DEVICES_AN_ESTATE: Final = 10
+PLACES: Final = range(DEVICES_AN_ESTATE)
 ESTATES_A_REGION: Final = 100
 APART_DEGREES: Final = 0.03
 """Between estates, so that a lookup's nearest ten are the estate's own."""
@@ -165,34 +166,21 @@ def build(session: Session, size: Size) -> World:
         grant(keeper, HeldRole.KEEPER, estate=estate.id)
         everybody[keeper.id] = keeper
         house = House(estate.id, here, keeper, manager)
-        for place in range(DEVICES_AN_ESTATE):
-            _add_device(
-                session, ledger, random, house, region.id, place=place, by_role=is_by_role, start=start
-            )
+        devices = [_device(random, house, region.id, place=place, by_role=is_by_role) for place in PLACES]
+        session.add_all(devices)
+        session.flush()
+        house.device_ids += [device.id for device in devices]
+        for device in devices:
+            _equip(session, ledger, random, device, start=start)
         houses.append(house)
     session.flush()
     house_of = {device_id: house for house in houses for device_id in house.device_ids}
     return World(size, houses, house_of, everybody, office, ledger)
 
 
-def _add_device(
-    session: Session,
-    ledger: Ledger,
-    random: Random,
-    house: House,
-    region_id: int,
-    *,
-    place: int,
-    by_role: bool,
-    start: date,
-) -> None:
-    """Registered within the year before, checked within the policy or late, with three things that expire
-    within their lives: a few have expired, as in any register on its first day."""
-    registered = start - timedelta(days=random.randrange(20, 350))
-    checked = start - timedelta(days=random.randrange(1, CHECK_DAYS + 20))
+def _device(random: Random, house: House, region_id: int, *, place: int, by_role: bool) -> Device:
     lat, lon = house.here.lat + 30.0 * (place // 5) / METRES_PER_DEGREE, house.here.lon + 0.0004 * (place % 5)
-    serial = random.randrange(10_000, 99_999)
-    device = Device(
+    return Device(
         region_id=region_id,
         estate_id=house.id,
         source="year",
@@ -206,15 +194,25 @@ def _add_device(
         opening_hours="24/7",
         maker=random.choice(("Heartline", "Zoll", "Mindray")),
         model=random.choice(("H1", "H2")),
-        serial=f"S{serial}",
+        serial=f"S{random.randrange(10_000, 99_999)}",
         keeper_id=None if by_role else house.keeper.id,
         audience=Audience.PUBLIC,
-        last_checked_on=max(checked, registered),
         version=1,
     )
-    session.add(device)
-    session.flush()
-    house.device_ids.append(device.id)
+
+
+def _equip(session: Session, ledger: Ledger, random: Random, device: Device, *, start: date) -> None:
+    """Registered within the year before, checked within the policy or late, with three things that expire
+    within their lives: a few have expired, as in any register on its first day."""
+    registered = start - timedelta(days=random.randrange(20, 350))
+    checked = max(registered, start - timedelta(days=random.randrange(1, CHECK_DAYS + 20)))
+    device.last_checked_on = checked
+    ledger.register(
+        device.id,
+        registered=registered,
+        checked=checked,
+        make=(device.maker or "", device.model or "", device.serial or ""),
+    )
     session.add(
         Change(
             subject="devices",
@@ -223,12 +221,6 @@ def _add_device(
             who="year",
             fields={"source": [None, "year"]},
         )
-    )
-    ledger.register(
-        device.id,
-        registered=registered,
-        checked=max(checked, registered),
-        make=(device.maker or "", device.model or "", device.serial or ""),
     )
     for kind, life in LIVES.items():
         left = random.randrange(-20, life) if random.random() < 0.02 else random.randrange(1, life)

@@ -86,6 +86,3 @@ def show_all(
     table(None, ["id", "kind", "person", "estate", "since", "until"], rows, right=["id"])
     if len(rows) == SHOWN:
         say(f"There may be more: --after {rows[-1][0]}")
-
-
-GROUPS = {"calendars": calendars}

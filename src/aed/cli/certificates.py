@@ -118,6 +118,3 @@ def keys() -> None:
 def new_key() -> None:
     """A new key signs from now on; what was printed before stays good."""
     say(f"Key {add_key(load_settings()).ids[0]} signs from now on. Keep a copy of the file in a safe place.")
-
-
-GROUPS = {"certificates": certificates}

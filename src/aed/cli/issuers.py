@@ -31,7 +31,7 @@ Code = Annotated[str, typer.Argument(help="The issuer's code")]
 
 @issuers.command("add")
 def add(given: Fields) -> None:
-    """Add an issuer. Courses come as JSON from a file: courses=@FILE."""
+    """Add an issuer. Lists come as JSON from a file: courses=@FILE, also_called=@FILE."""
     with writing() as session:
         issuer = actions.create_issuer(session, operator(), fields_in(IssuerIn, given), at=clock.now())
         said = f"Issuer {issuer.id} is {issuer.code}: {issuer.name_en} {issuer.name_zh}."
@@ -40,7 +40,7 @@ def add(given: Fields) -> None:
 
 @issuers.command("amend")
 def amend(code: Code, given: Fields, version: Version = None) -> None:
-    """Amend what is given; courses and also_called are replaced as a whole."""
+    """Amend what is given; courses=@FILE and also_called=@FILE are replaced as a whole."""
     with writing() as session:
         present = queries.issuer_by_code(session, code)
         issuer = actions.amend_issuer(

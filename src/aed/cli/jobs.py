@@ -20,7 +20,7 @@ from aed.work.jobs.worker import PATIENT_MS
 from aed.work.models import JobRun
 from aed.work.rules import Result, next_due, when_words
 
-jobs = typer.Typer(no_args_is_help=True, help="What is run on a timetable.")
+jobs = typer.Typer(help="What is run on a timetable: without a command, the list.")
 
 Name = Annotated[str, typer.Argument(help="Its name: see aed jobs list")]
 
@@ -30,6 +30,12 @@ def work() -> None:
     settings = load_settings()
     set_up_logs(settings)
     schedule.work_until_told_to_stop(settings)
+
+
+@jobs.callback(invoke_without_command=True)
+def without_a_command(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        show_all()
 
 
 @jobs.command("list")

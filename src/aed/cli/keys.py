@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -55,14 +56,20 @@ def show() -> None:
     with opened() as database:
         ring = database.keys
         found = rotation.standing(database)
-        ids = dict.fromkeys([*ring.ids, *(key for counts in found.values() for key in counts)])
-        rows = []
+        ids = list(dict.fromkeys([*ring.ids, *(key for counts in found.values() for key in counts)]))
+        say(f"Keys in {ring.source}:")
         for key in ids:
-            role = "not sealed: `aed keys rotate`" if key == rotation.UNSEALED else "MISSING"
-            if key in ring.ids:
-                role = "seals" if key == ring.ids[0] else "opens"
-            rows.append((key, role, *(counts.get(key, 0) for counts in found.values())))
-        table(f"Keys in {ring.source}", ["key", "", *found], rows, right=list(found))
+            say(f"  {key}  {_role(key, ring.ids)}")
+        rows = [(place, *(counts.get(key, 0) for key in ids)) for place, counts in found.items()]
+        table(None, ["values", *ids], rows, right=ids)
+
+
+def _role(key: str, known: Sequence[str]) -> str:
+    if key == rotation.UNSEALED:
+        return "not sealed: `aed keys rotate`"
+    if key not in known:
+        return "MISSING: what is sealed with it cannot be read"
+    return "seals, and opens" if key == known[0] else "opens"
 
 
 @keys.command("rotate")

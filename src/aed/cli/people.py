@@ -19,6 +19,7 @@ from aed.accounts.rules.person import Channel, Language
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas.people import PersonAmend, PersonIn, RoleIn
 from aed.cli.context import operator, reading, writing, writing_much
+from aed.cli.duplicates import add_commands
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import SHOWN, After, Id, Version
 from aed.cli.screen import say, table
@@ -304,3 +305,6 @@ def list_roles(
     table(None, ["id", "person", "role", "on", "since", "until"], rows)
     if len(rows) == SHOWN:
         say(f"There may be more: --after {rows[-1][0]}")
+
+
+add_commands(people)

@@ -194,6 +194,3 @@ def list_recalls(after: After = 0) -> None:
     table(None, columns, rows, right=["id"])
     if len(found) > SHOWN:
         say(f"More follow: --after {found[SHOWN - 1].id}.")
-
-
-GROUPS = {"policies": policies, "recalls": recalls}

@@ -109,6 +109,3 @@ def _in_words(found: ReminderPreference | None) -> str:
     if found is not None and found.days_before is not None:
         parts.append(f"not earlier than {found.days_before} days before")
     return ", ".join(parts) or "as everybody is"
-
-
-GROUPS = {"reminders": reminders}

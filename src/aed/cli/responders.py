@@ -27,7 +27,18 @@ Agreed = Annotated[
     list[ConsentKind],
     typer.Option("--agreed", help="What the person agreed to, in the words of `aed responders words`"),
 ]
+Kind = Annotated[PlaceKind, typer.Option("--place", help="What kind of place that is")]
+Floor = Annotated[int, typer.Option(help="On this floor")]
+OfDatum = Annotated[Datum, typer.Option(help="Of the coordinates")]
+PlaceHours = Annotated[str | None, typer.Option(help="When the person is there")]
 Hours = Annotated[str | None, typer.Option(help='When the person can be called, such as "Mo-Fr 08:00-22:00"')]
+
+
+def _place(
+    lat: float, lon: float, kind: PlaceKind, floor: int, datum: Datum, hours: str | None
+) -> dict[str, object]:
+    here = {"lat": lat, "lon": lon, "datum": datum}
+    return {"kind": kind, "position": here, "floor": floor, "hours": hours}
 
 
 @responders.command("words")
@@ -48,20 +59,19 @@ def offer(
     agreed: Agreed,
     estate: Annotated[int | None, typer.Option(help="At home in this estate, by its id", min=1)] = None,
     region: Annotated[str | None, typer.Option(help="Or in this region, by its code")] = None,
-    place: Annotated[PlaceKind, typer.Option(help="What kind of place that is")] = PlaceKind.HOME,
-    floor: Annotated[int, typer.Option(help="On this floor")] = 0,
-    datum: Annotated[Datum, typer.Option(help="Of the coordinates")] = Datum.WGS84,
+    kind: Kind = PlaceKind.HOME,
+    floor: Floor = 0,
+    datum: OfDatum = Datum.WGS84,
     availability: Hours = None,
-    place_hours: Annotated[str | None, typer.Option(help="When the person is there")] = None,
+    place_hours: PlaceHours = None,
 ) -> None:
     """A person offers to help, and may be called from now on with a valid certificate."""
-    here = {"lat": lat, "lon": lon, "datum": datum}
     given = {
         "consents": {kind: wording_in_force(kind).version for kind in agreed},
         "estate_id": estate,
         "region": region,
         "availability": availability,
-        "places": [{"kind": place, "position": here, "floor": floor, "hours": place_hours}],
+        "places": [_place(lat, lon, kind, floor, datum, place_hours)],
     }
     new = validated(OfferIn, given)
     with writing() as session:
@@ -70,6 +80,39 @@ def offer(
     say(f"Person {person_id} offers to help.")
     if not certified:
         say("There is no certificate yet: nobody is called without one.")
+
+
+@responders.command("hours")
+def hours(
+    person_id: Id, availability: Annotated[str, typer.Argument(help='Such as "Mo-Fr 08:00-22:00"')]
+) -> None:
+    """When the person can be called from now on."""
+    _amend(person_id, validated(OfferAmend, {"availability": availability}))
+    say(f"Person {person_id} can be called: {availability}.")
+
+
+@responders.command("place", context_settings={"ignore_unknown_options": True})
+def place(
+    person_id: Id,
+    lat: Annotated[float, typer.Argument(help="Where the person can be called")],
+    lon: Annotated[float, typer.Argument()],
+    kind: Kind = PlaceKind.HOME,
+    floor: Floor = 0,
+    datum: OfDatum = Datum.WGS84,
+    place_hours: PlaceHours = None,
+) -> None:
+    """The person's place of that kind is here from now on; those of other kinds stay."""
+    new = _place(lat, lon, kind, floor, datum, place_hours)
+    with writing() as session:
+        known = queries.offer_of(session, person_id).places
+        others = [
+            _place(here.lat, here.lon, each.kind, each.floor, Datum.WGS84, each.hours)
+            for each, here in known
+            if each.kind is not kind
+        ]
+        change = validated(OfferAmend, {"places": [*others, new]})
+        offering.amend_offer(session, operator(), person_id, change, at=clock.now())
+    say(f"Person {person_id} can be called there.")
 
 
 @responders.command("show")

@@ -17,7 +17,7 @@ from aed.cli.context import operator, reading, writing, writing_much
 from aed.cli.files import write_whole
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import Id, Version, show_all, show_history
-from aed.cli.screen import say, table
+from aed.cli.screen import counting, say, table
 from aed.interchange.actions.rosters import export_roster, import_roster
 from aed.interchange.formats.files import GB18030
 from aed.interchange.formats.marked import write_marked
@@ -268,8 +268,8 @@ def take_results(
     ] = None,
 ) -> None:
     """Take attendance and results from a roster. What is right is taken, whatever else is wrong."""
-    with writing_much() as session:
-        report = import_roster(session, operator(), session_id, file, at=clock.now())
+    with writing_much() as session, counting("rows") as progress:
+        report = import_roster(session, operator(), session_id, file, at=clock.now(), progress=progress)
     if marked is not None and report.first is not None:
         write_marked(file, marked, report.marks(), first=report.first, encodings=(GB18030,))
         say(f"{marked} has the sheet with what was found.")
@@ -370,10 +370,3 @@ def _show_roster(rows: Sequence[rosters.RosterRow]) -> None:
     ]
     columns = ["id", "name", "phone", "state", "waits", "attendance", "result", "certificate"]
     table(None, columns, shown, right=["id"])
-
-
-GROUPS = {
-    "courses": courses,
-    "sessions": sessions,
-    "enrolments": enrolments,
-}

@@ -175,6 +175,3 @@ def labels(
         say(
             f"Their codes lead to {address}: set AED_PUBLIC_URL and print them again, for others to reach it."
         )
-
-
-GROUPS = {"trust": trust, "call-outs": call_outs}

@@ -312,6 +312,8 @@ def due(
         say(f"Nothing is due within {days} days.")
         return
     table(None, ["due on", "days late", "what", "device", "estate", "place"], rows, right=["days late"])
+    say(found.line[1])
+    say(found.line[0])
     if len(found.dues) > SHOWN:
         say(f"{SHOWN} of {len(found.dues)}, {found.overdue} overdue; all of them: --to due.xlsx")
 
@@ -354,6 +356,3 @@ def _write(path: Path, ways: Mapping[str, Callable[[], bytes]]) -> None:
     if way is None:
         raise InvalidInput(f"{path.name}: the file's name ends in {' or '.join(ways)}.", field="to")
     path.write_bytes(way())
-
-
-GROUPS = {"checks": checks, "quarantines": quarantines, "reports": reports}

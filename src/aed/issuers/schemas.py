@@ -109,7 +109,9 @@ class IssuerIn(BaseModel):
 class IssuerAmend(BaseModel):
     """Only what is given is amended; the courses and further names are replaced as a whole."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"also_called": ["湖城红会"]}]})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"also_called": ["湖城急救培训中心"]}]}
+    )
 
     name_en: Name | None = None
     name_zh: Name | None = None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from queue import SimpleQueue
 from threading import Event
 from typing import Final
 from uuid import uuid4
@@ -28,7 +29,9 @@ log = structlog.get_logger("aed")
 
 BATCH: Final = 100
 AT_ONCE: Final = 8
-"""Messages of one batch are of different people, so they may go at the same time."""
+"""Lanes of one batch are of different people, so they may go at the same time."""
+LANE_SECONDS: Final = 1.0
+"""After so long, what is left of a lane is given back: a slow one holds up no other for longer."""
 RECORDED_WITHIN_SECONDS: Final = 0.05
 """What was sent and is not recorded is sent again after a crash: so it is recorded soon."""
 _TRY_RECORDING_SECONDS: Final = 40.0
@@ -169,6 +172,10 @@ class _Batch:
         claiming.give_back(session, self.untried, by=self.by)
 
 
+type _Result = NotDelivered | bool
+"""What went wrong, or whether it was tried."""
+
+
 def _send_batch(
     database: Database,
     now: Now,
@@ -182,9 +189,9 @@ def _send_batch(
 ) -> Sent:
     channel, is_down = letters[0].channel, Event()
     until = time.monotonic() + LEASE.total_seconds() - _STOP_BEFORE_LEASE_SECONDS
+    results: SimpleQueue[tuple[Letter, _Result]] = SimpleQueue()
 
-    def one(letter: Letter) -> NotDelivered | bool:
-        """Whether it was tried, or what went wrong."""
+    def one(letter: Letter) -> _Result:
         if is_down.is_set() or time.monotonic() > until or not goes_on():
             return False
         try:
@@ -193,13 +200,25 @@ def _send_batch(
             if isinstance(error, Postponed) and error.is_channel_down:
                 is_down.set()
             return error
+        except Exception as error:  # noqa: BLE001 - told by its type: its words may hold an address
+            return _mistake(letter, error)
         return True
+
+    def one_after_the_other(lane: Sequence[Letter]) -> None:
+        """None is tried after one that failed."""
+        lane_until = time.monotonic() + LANE_SECONDS
+        is_held_up = False
+        for letter in lane:
+            result = False if is_held_up else one(letter)
+            results.put((letter, result))
+            is_held_up = is_held_up or result is not True or time.monotonic() > lane_until
 
     total, batch, recorded_at = Sent(), _Batch(database, now, by), time.monotonic()
     with _all_recorded(batch):
-        tried: dict[Future[NotDelivered | bool], Letter] = {pool.submit(one, each): each for each in letters}
-        for future in as_completed(tried):
-            letter, result = tried[future], _result(future, tried[future])
+        for lane in _lanes(letters):
+            pool.submit(one_after_the_other, lane)
+        for _ in letters:
+            letter, result = results.get()
             match result:
                 case True:
                     batch.sent.append(letter)
@@ -220,11 +239,16 @@ def _send_batch(
     return total
 
 
-def _result(future: Future[NotDelivered | bool], letter: Letter) -> NotDelivered | bool:
+def _lanes(letters: Sequence[Letter]) -> list[list[Letter]]:
+    """By lane, in order; what has no order to keep is a lane of its own."""
+    lanes: dict[str, list[Letter]] = {}
+    for letter in letters:
+        lanes.setdefault(letter.lane or f"/{letter.id}", []).append(letter)
+    return list(lanes.values())
+
+
+def _mistake(letter: Letter, error: Exception) -> Postponed:
     """A mistake in a channel is ours, and stops no other message; it is in the log, without the message."""
-    error = future.exception()
-    if error is None:
-        return future.result()
     log.error("channel failed", channel=str(letter.channel), message=letter.id, error=type(error).__name__)
     return Postponed(f"A mistake of this program: {type(error).__name__}.")
 

@@ -98,8 +98,8 @@ class EndpointRow(Table):
     person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     """Whose it is, where it is one person's."""
     language: Mapped[Language] = mapped_column(stored_by_value(Language))
-    address: Mapped[str] = mapped_column(Text)
-    secret: Mapped[str | None] = mapped_column(Text)
+    address: Mapped[str] = mapped_column(Sealed("endpoints.address"))
+    secret: Mapped[str | None] = mapped_column(Sealed("endpoints.secret"))
     created_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
     """Nothing is sent there any longer."""

@@ -68,6 +68,8 @@ class Letter:
     tries: int
     """This one counted."""
     endpoint: Endpoint | None = None
+    lane: str | None = None
+    """Messages of one lane are sent one after the other. None: with no order to keep."""
 
 
 # --- What can go wrong ----------------------------------------------------------------------------------

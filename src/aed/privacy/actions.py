@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -15,9 +16,10 @@ from aed.accounts.actions.sign_in import account_keys
 from aed.accounts.models import Person, PersonChange, RoleGrant, SignInCode, SignInTries
 from aed.accounts.rules import Role, Scope, Viewer
 from aed.accounts.rules.person import Channel, Language
+from aed.db import Table
 from aed.errors import Conflict, NotAllowed, NotSignedIn
 from aed.interchange.models import SourceRecord
-from aed.privacy.queries import keys_of_rows, table_of, told_by_lists
+from aed.privacy.queries import entries_of, is_theirs, table_of, told_by_issuers, told_by_lists
 from aed.privacy.rules import HELD, MASKED, Erasure, Held, masked_number
 from aed.registry.actions.record import record_amendment
 from aed.registry.models import Change, Device
@@ -50,7 +52,8 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
     1. Places on rosters go to whoever waits; nobody calls the person; roles are taken back; devices have no
        keeper, sessions that are planned no trainer.
     2. What lists and questions say of the person as a keeper is taken out of them.
-    3. Every table as `rules.HELD` says, and the same of what the history kept of it.
+    3. Every table as `rules.HELD` says, and the same of what the history kept of it; what issuers' rosters
+       say of the certificates.
     4. Codes and counts of signing in, which are kept under the number.
     5. Of the name a mask stays.
 
@@ -60,27 +63,37 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
     if person.erased_at is not None:
         return False
     office = dataclasses.replace(who, role=Role.ADMINISTRATOR, scopes=frozenset(Scope))
-    _leave_rosters(session, office, person_id, at=at)
-    consents.leave(session, office, person, at=at)
-    _give_back(session, office, person_id, at=at)
-    _out_of_lists(session, person)
-    _forget_sign_ins(session, person)
+    entries = entries_of(session, person)
+    ids = [each.id for each in entries]
+    for each in entries:
+        _leave_rosters(session, office, each.id, at=at)
+        consents.leave(session, office, each, at=at)
+        _give_back(session, office, each.id, at=at)
+        _out_of_lists(session, each)
+        _forget_sign_ins(session, each)
+    for entry in told_by_issuers(session, ids):
+        session.delete(entry)
     session.flush()
-    for held in HELD:
+    for held in _those_that_refer_first():
         if held.erasure is Erasure.DELETED:
-            table = table_of(held.table)
-            (key,) = table.primary_key.columns
-            session.execute(delete(table).where(key.in_(keys_of_rows(held, person_id))))
+            session.execute(delete(table_of(held.table)).where(is_theirs(held, ids)))
         elif held.blank and held.table != Device.__tablename__:
-            _blank(session, held, person_id)
-    _blank_history(session, person_id)
+            _blank(session, held, ids)
     session.expire_all()
-    person.name = masked(person.name)
-    person.phone, person.erased_at = None, at
-    person.language, person.channel = Language.ZH, Channel.SMS
-    session.add(PersonChange(person_id=person_id, at=at, who=who.name, fields={"erased": [None, "all"]}))
+    for each in entries:
+        _blank_history(session, each.id)
+        each.name = masked(each.name)
+        each.phone, each.erased_at = None, at
+        each.language, each.channel = Language.ZH, Channel.SMS
+        session.add(PersonChange(person_id=each.id, at=at, who=who.name, fields={"erased": [None, "all"]}))
     session.flush()
     return True
+
+
+def _those_that_refer_first() -> list[Held]:
+    """Rows go before those that they refer to."""
+    order = {table.name: number for number, table in enumerate(Table.metadata.sorted_tables)}
+    return sorted(HELD, key=lambda held: -order[held.table])
 
 
 def _leave_rosters(session: Session, office: Viewer, person_id: int, *, at: datetime) -> None:
@@ -141,13 +154,13 @@ def _forget_sign_ins(session: Session, person: Person) -> None:
         session.execute(delete(SignInTries).where(counted))
 
 
-def _blank(session: Session, held: Held, person_id: int) -> None:
+def _blank(session: Session, held: Held, person_ids: Collection[int]) -> None:
     """The rows, and what the history kept of those columns."""
     table = table_of(held.table)
     (key,) = table.primary_key.columns
     columns = [table.c[name] for name in held.blank]
     rows = session.execute(
-        select(key, *columns).where(key.in_(keys_of_rows(held, person_id)))  # visibility: the person's own
+        select(key, *columns).where(is_theirs(held, person_ids))  # visibility: the person's own
     ).all()
     for row_id, *values in rows:
         session.execute(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 from typing import Any
 
 from geoalchemy2 import WKBElement
-from sqlalchemy import JSON, Column, ColumnElement, Select, Text, cast, select, type_coerce
+from sqlalchemy import JSON, Column, ColumnElement, Select, Text, and_, cast, or_, select, type_coerce
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.orm import Session
 
@@ -17,9 +17,11 @@ from aed.accounts.models import Person
 from aed.db import Table
 from aed.interchange.models import Review, SourceRecord
 from aed.privacy.rules import DONE_BY, HELD, KEEPER, Held, without_keeper
+from aed.responders.models import Certificate, Responder
 from aed.sealing import Kind
 from aed.sealing.ring import as_compared
 from aed.spatial import position_of
+from aed.verification.models import IssuerEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,41 +36,50 @@ def table_of(name: str) -> SqlTable:
     return Table.metadata.tables[name]
 
 
-def keys_of_rows(held: Held, person_id: int) -> Select[tuple[Any]]:
+def entries_of(session: Session, person: Person) -> list[Person]:
+    """The person's entry, and those of which a person said that they are the same one's.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    joined = select(Person).where(Person.joined_into_id == person.id).order_by(Person.id)
+    return [person, *session.scalars(joined)]
+
+
+def keys_of_rows(held: Held, person_ids: Collection[int]) -> Select[tuple[Any]]:
     """The keys of the rows that are the person's.
 
     visibility: the caller has made sure that it is the person, or the office.
     """
-    table = table_of(held.table)
-    (key,) = table.primary_key.columns
-    return select(key).where(_is_theirs(held, person_id))
+    (key,) = table_of(held.table).primary_key.columns
+    return select(key).where(is_theirs(held, person_ids))
 
 
-def _is_theirs(held: Held, person_id: int) -> ColumnElement[bool]:
-    by = table_of(held.table).c[held.by]
+def is_theirs(held: Held, person_ids: Collection[int]) -> ColumnElement[bool]:
+    """Whether a row is the person's, whose entries these are."""
+    columns = [table_of(held.table).c[name] for name in (held.by, *held.also_by)]
     if held.through is None:
-        return by == person_id
+        return or_(*(each.in_(person_ids) for each in columns))
     (through,) = [each for each in HELD if each.table == held.through]
-    return by.in_(keys_of_rows(through, person_id))
+    return or_(*(each.in_(keys_of_rows(through, person_ids)) for each in columns))
 
 
-def held_about(session: Session, person_id: int) -> list[HeldRows]:
+def held_about(session: Session, person_ids: Collection[int]) -> list[HeldRows]:
     """Every row that is the person's, as plain values.
 
     visibility: the caller has made sure that it is the person, or the office.
     """
-    return [HeldRows(held, list(_rows(session, held, person_id))) for held in HELD]
+    return [HeldRows(held, list(_rows(session, held, person_ids))) for held in HELD]
 
 
-def _rows(session: Session, held: Held, person_id: int) -> Iterator[dict[str, Any]]:
+def _rows(session: Session, held: Held, person_ids: Collection[int]) -> Iterator[dict[str, Any]]:
     table = table_of(held.table)
     columns: list[Column[Any]] = [
         column
         for column in table.columns
         if column.name not in held.hidden and (held.shown is None or column.name in held.shown)
     ]
-    (key,) = table.primary_key.columns
-    for row in session.execute(select(*columns).where(_is_theirs(held, person_id)).order_by(key)):
+    found = select(*columns).where(is_theirs(held, person_ids)).order_by(*table.primary_key.columns)
+    for row in session.execute(found):
         shown = {column.name: plain(value) for column, value in zip(columns, row, strict=True)}
         yield shown | dict.fromkeys(held.hidden, "not shown: a hash of a secret")
 
@@ -85,18 +96,17 @@ def plain(value: object) -> Any:
     return value
 
 
-def done_by(session: Session, person_id: int, *, limit: int = 100_000) -> list[dict[str, Any]]:
+def done_by(session: Session, person_ids: Collection[int], *, limit: int = 100_000) -> list[dict[str, Any]]:
     """What the person did, by table, column and row; not what the row says, which is of others.
 
     visibility: the caller has made sure that it is the person, or the office.
     """
     found: list[dict[str, Any]] = []
+    names = [f"person:{each}" for each in person_ids]
     for name, column in DONE_BY:
         table = table_of(name)
         (key,) = table.primary_key.columns
-        rows = session.scalars(
-            select(key).where(table.c[column] == f"person:{person_id}").order_by(key).limit(limit)
-        ).all()
+        rows = session.scalars(select(key).where(table.c[column].in_(names)).order_by(key).limit(limit)).all()
         if rows:
             found.append({"table": name, "column": column, "rows": list(rows)})
     return found
@@ -136,3 +146,24 @@ def told_by_lists(session: Session, person: Person) -> list[ListSays]:
             assert isinstance(without, dict)
             found.append(ListSays(row, says, without))
     return found
+
+
+def told_by_issuers(session: Session, person_ids: Collection[int]) -> Sequence[IssuerEntry]:
+    """What issuers' rosters say of the person's certificates.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    of_theirs = (
+        select(IssuerEntry)
+        .join(
+            Certificate,
+            and_(
+                Certificate.issuer_id == IssuerEntry.issuer_id,
+                Certificate.number == IssuerEntry.number,
+            ),
+        )
+        .join(Responder, Responder.id == Certificate.responder_id)
+        .where(Responder.person_id.in_(person_ids))
+        .order_by(IssuerEntry.id)
+    )
+    return session.scalars(of_theirs).unique().all()

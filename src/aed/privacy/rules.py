@@ -24,7 +24,8 @@ class Erasure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Rows of a table that are somebody's: `by` refers to the person, or to a row of `through`, which is."""
+    """Rows of a table that are somebody's: `by` refers to the person, or to a row of `through`, which is; or
+    a column of `also_by` does."""
 
     table: str
     by: str
@@ -32,6 +33,7 @@ class Held:
     why: str
     """For the person: what it is kept for."""
     through: str | None = None
+    also_by: tuple[str, ...] = ()
     blank: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """What these columns hold afterwards; `MASKED`: the beginning of what they held."""
     hidden: tuple[str, ...] = ()
@@ -45,6 +47,7 @@ MASKED: Final = object()
 HELD: Final = (
     Held("people", "id", Erasure.BLANKED, "who it was that the history tells of"),
     Held("accounts", "person_id", Erasure.DELETED, "signing in", hidden=("password_hash",)),
+    Held("identities", "person_id", Erasure.DELETED, "signing in by an identity provider"),
     Held("sign_ins", "person_id", Erasure.DELETED, "being signed in", hidden=("key_hash",)),
     Held("person_changes", "person_id", Erasure.BLANKED, "who changed what of a person, and when"),
     Held("role_grants", "person_id", Erasure.KEPT, "who could do what, when"),
@@ -63,7 +66,22 @@ HELD: Final = (
         Erasure.BLANKED,
         "what was awarded, counted",
         through="responders",
-        blank={"number": MASKED},
+        blank={"number": MASKED, "holder_id": None, "revoked_why": None},
+    ),
+    Held(
+        "certificate_checks",
+        "certificate_id",
+        Erasure.DELETED,
+        "asking the issuer whether a certificate is one",
+        through="certificates",
+    ),
+    Held(
+        "person_pairs",
+        "first_id",
+        Erasure.DELETED,
+        "finding out who was entered twice",
+        also_by=("second_id",),
+        shown=("id", "score", "reasons", "found_at", "decision", "decided_at"),
     ),
     Held("enrolments", "person_id", Erasure.KEPT, "who came to a training, counted"),
     Held(
@@ -77,7 +95,51 @@ HELD: Final = (
         through="enrolments",
         blank={"note": None},
     ),
+    Held(
+        "presence_codes_used",
+        "enrolment_id",
+        Erasure.KEPT,
+        "that a code counts once",
+        through="enrolments",
+    ),
+    Held("calendar_addresses", "person_id", Erasure.DELETED, "a calendar of one's own", hidden=("key_hash",)),
+    Held("due_calendars", "person_id", Erasure.DELETED, "a calendar of one's own", hidden=("key_hash",)),
     Held("outbox", "person_id", Erasure.DELETED, "telling the person something"),
+    Held("endpoints", "person_id", Erasure.DELETED, "telling the person something", hidden=("secret",)),
+    Held("reminder_preferences", "person_id", Erasure.DELETED, "when to remind the person"),
+    Held("reminder_messages", "person_id", Erasure.DELETED, "reminding the person", hidden=("key_hash",)),
+    Held("reminders_for", "person_id", Erasure.DELETED, "reminding the person"),
+    Held(
+        "errands", "person_id", Erasure.KEPT, "what was asked and answered of a device", hidden=("key_hash",)
+    ),
+    Held(
+        "checks",
+        "by_id",
+        Erasure.KEPT,
+        "that a device was looked at",
+        shown=("id", "device_id", "kind", "answered_at", "answers", "replaced", "note", "is_passed"),
+    ),
+    Held(
+        "confirmed",
+        "by_id",
+        Erasure.KEPT,
+        "since when a fact of a device is sure",
+        shown=("device_id", "fact", "at"),
+    ),
+    Held(
+        "reports",
+        "by_id",
+        Erasure.KEPT,
+        "what was said of a device",
+        shown=("id", "device_id", "kind", "note", "at", "state"),
+    ),
+    Held(
+        "call_outs",
+        "person_id",
+        Erasure.KEPT,
+        "what became of a device that was fetched",
+        shown=("id", "device_id", "sent_at", "outcome"),
+    ),
     Held(
         "devices",
         "keeper_id",
@@ -95,16 +157,32 @@ HELD: Final = (
     ),
 )
 
-ALSO_THEIRS: Final = frozenset({("assessments", "certificate_id"), ("enrolments", "moved_to_id")})
+ALSO_THEIRS: Final = frozenset(
+    {
+        ("assessments", "certificate_id"),
+        ("enrolments", "moved_to_id"),
+        ("outbox", "endpoint_id"),
+        ("people", "joined_into_id"),
+        ("person_pairs", "kept_id"),
+        ("reminders_for", "message_id"),
+        ("responders", "joined_into_id"),
+    }
+)
 """References between rows of one person, which are theirs by another column."""
 
 DONE_BY: Final = (
     ("attendances", "marked_by"),
     ("assessments", "assessed_by"),
+    ("calendar_addresses", "created_by"),
+    ("calendar_addresses", "revoked_by"),
+    ("call_outs", "closed_by"),
+    ("call_outs", "told_by"),
     ("changes", "who"),
     ("consents", "given_by"),
     ("consents", "withdrawn_by"),
     ("person_changes", "who"),
+    ("person_pairs", "decided_by"),
+    ("reports", "closed_by"),
     ("reviews", "decided_by"),
     ("role_grants", "granted_by"),
     ("role_grants", "revoked_by"),
@@ -113,6 +191,14 @@ DONE_BY: Final = (
 
 TELL_OF_KEEPERS: Final = (("source_records", "fields"), ("reviews", "evidence"))
 """What lists say of devices, in which a keeper may stand by name and number."""
+
+NAMES_NO_PERSON: Final = frozenset(
+    {("consents", "stated_by"), ("identities", "linked_by"), ("issuers", "verified_by")}
+)
+"""Called alike, and say a list, a claim and a way."""
+
+TELL_OF_HOLDERS: Final = "issuer_entries"
+"""What issuers' rosters say of certificates, found by a certificate's number."""
 
 KEEPER: Final = ("keeper_name", "keeper_phone")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -38,6 +38,19 @@ class ToldOut(BaseModel):
     says: dict[str, Any]
 
 
+class VouchedOut(BaseModel):
+    """What an issuer's roster says of a certificate of the person's."""
+
+    issuer_id: int
+    number: str
+    name: str
+    holder_id: str | None
+    phone: str | None
+    course: str
+    valid_until: date
+    read_at: datetime
+
+
 class OwnDataOut(BaseModel):
     """All that is held about a person."""
 
@@ -46,10 +59,13 @@ class OwnDataOut(BaseModel):
     held: list[HeldOut]
     done: list[DoneOut]
     told_by_lists: list[ToldOut]
+    told_by_issuers: list[VouchedOut]
 
     @classmethod
     def of(cls, session: Session, person: Person, *, at: datetime) -> OwnDataOut:
         """visibility: the caller has made sure that it is the person, or the office."""
+        entries = queries.entries_of(session, person)
+        ids = [each.id for each in entries]
         return cls(
             person_id=person.id,
             made_at=at,
@@ -60,16 +76,21 @@ class OwnDataOut(BaseModel):
                     when_erased=each.held.erasure,
                     rows=list(each.rows),
                 )
-                for each in queries.held_about(session, person.id)
+                for each in queries.held_about(session, ids)
             ],
-            done=[DoneOut.model_validate(each) for each in queries.done_by(session, person.id)],
+            done=[DoneOut.model_validate(each) for each in queries.done_by(session, ids)],
             told_by_lists=[
                 ToldOut(
                     source=each.row.source,
                     source_id=each.row.source_id,
                     says={name: _found(each.says, name) for name in KEEPER},
                 )
-                for each in queries.told_by_lists(session, person)
+                for entry in entries
+                for each in queries.told_by_lists(session, entry)
+            ],
+            told_by_issuers=[
+                VouchedOut.model_validate(each, from_attributes=True)
+                for each in queries.told_by_issuers(session, ids)
             ],
         )
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from aed.accounts.models import Person, Region
 from aed.db import Key, Table, stored_by_value
 from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, ResponderState, Trust
+from aed.sealing import Sealed
 from aed.spatial import point_type
 
 
@@ -67,7 +68,7 @@ class Certificate(Table):
     """Who that is, where it is known."""
     trust: Mapped[Trust] = mapped_column(stored_by_value(Trust), server_default=text("'documented'"))
     """Who says that it is right; whether that is enough to be called is its region's to say."""
-    holder_id: Mapped[str | None] = mapped_column(String(32))
+    holder_id: Mapped[str | None] = mapped_column(Sealed("certificates.holder_id"))
     """The holder's identity number as the issuer's roster shows it, masked; never whole."""
     number: Mapped[str | None] = mapped_column(String(100))
     issued_on: Mapped[date | None]

@@ -17,7 +17,7 @@ from aed.accounts.rules import Viewer
 from aed.geo import Position
 from aed.registry.models import Estate, HolidayCalendar
 from aed.responders.models import Certificate, Consent, Responder, ResponderPlace
-from aed.responders.rules import ConsentKind, ResponderState, Trust
+from aed.responders.rules import JOINED, ConsentKind, ResponderState, Trust
 from aed.sharing.queries import may_be_called_by
 from aed.spatial import Nearest, constant, latitude, longitude, nearest_first, position_of
 
@@ -163,7 +163,8 @@ def speaks_for_themselves(session: Session, person_id: int) -> bool:
 
     visibility: for whoever imports, an administrator.
     """
-    own = or_(Consent.stated_by.is_(None), Consent.withdrawn_at.is_not(None))
+    was_withdrawn = Consent.withdrawn_by != JOINED  # null: it is in force
+    own = or_(Consent.stated_by.is_(None), was_withdrawn)
     return session.scalar(select(Consent.id).where(Consent.person_id == person_id, own).limit(1)) is not None
 
 

@@ -85,6 +85,8 @@ class Wording:
     zh: str
 
 
+JOINED: Final = "joined"
+"""Who ended a consent where two entries of one person became one: nobody withdrew it."""
 STATED_BY_A_LIST: Final = "list"
 """The version where a list says that the person agreed: whoever keeps the list has the words."""
 

@@ -117,7 +117,8 @@ class _FoundBy(TypeDecorator[str]):
 
 
 class SealedFields(TypeDecorator[dict[str, Any]]):
-    """JSON in which the numbers are sealed: the texts under these `names`, however deep they lie."""
+    """JSON in which the numbers are sealed: the texts under these `names`, and those in lists there, however
+    deep they lie."""
 
     impl = JSON
     cache_ok = True
@@ -150,15 +151,23 @@ class SealedFields(TypeDecorator[dict[str, Any]]):
 
 
 def changed(value: Any, names: Iterable[str], change: Callable[[str], str]) -> Any:
-    """The same value, each text under one of the names changed."""
+    """The same value, each text under one of the names changed, and each in a list there."""
     if isinstance(value, Mapping):
         return {
-            name: change(each) if name in names and isinstance(each, str) else changed(each, names, change)
+            name: _all_changed(each, names, change) if name in names else changed(each, names, change)
             for name, each in value.items()
         }
     if isinstance(value, list | tuple):
         return [changed(each, names, change) for each in value]
     return value
+
+
+def _all_changed(value: Any, names: Iterable[str], change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list | tuple):
+        return [_all_changed(each, names, change) for each in value]
+    return changed(value, names, change)
 
 
 def is_sealed_column(column: Column[Any]) -> bool:

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Path, Query
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.db import ReadSession, WriteSession
-from aed.errors import NotSignedIn
 from aed.issuers import queries as issuers
 from aed.requests import Cursor, Limit, after
 from aed.training.rules.who import may_write
@@ -101,8 +100,7 @@ def decide_person_pair(
 ) -> PersonPairOut:
     """Says that the two are one person, or two. What is one's is then the other's: certificates, enrolments,
     roles, history. It is remembered, and never done without somebody who says so."""
-    if not viewer.is_signed_in:
-        raise NotSignedIn("This is for who runs the training of both people: send a token, or sign in.")
+    may_write(viewer)
     pair = actions.decide_pair(
         session, viewer, pair_id, given.decision, keep_id=given.keep_id, at=clock.now()
     )

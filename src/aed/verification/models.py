@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from aed.accounts.models import Person
 from aed.db import Key, Table, stored_by_value
 from aed.issuers.rules import CertificateKind
+from aed.sealing import Sealed, SealedFields
 from aed.verification.rules.checking import CheckState
 from aed.verification.rules.likeness import PairDecision
 
@@ -28,10 +29,11 @@ class IssuerEntry(Table):
     issuer_id: Mapped[int] = mapped_column(ForeignKey("issuers.id"))
     number: Mapped[str] = mapped_column(String(100))
     name: Mapped[str] = mapped_column(String(200))
-    holder_id: Mapped[str | None] = mapped_column(String(32))
+    holder_id: Mapped[str | None] = mapped_column(Sealed("issuer_entries.holder_id"))
     """Masked; a whole one is never stored."""
-    holder_id_hash: Mapped[str | None] = mapped_column(String(128))
-    phone: Mapped[str | None] = mapped_column(String(32))
+    holder_id_hash: Mapped[str | None] = mapped_column(Sealed("issuer_entries.holder_id_hash"))
+    """As the roster gives it: of numbers that few dates tell apart, so that a hash alone hides none."""
+    phone: Mapped[str | None] = mapped_column(Sealed("issuer_entries.phone"))
     course: Mapped[str] = mapped_column(String(64))
     """As the roster writes it."""
     kind: Mapped[CertificateKind] = mapped_column(stored_by_value(CertificateKind))
@@ -42,7 +44,9 @@ class IssuerEntry(Table):
     read_at: Mapped[datetime]
     """When the last roster came that holds it."""
     changed_at: Mapped[datetime]
-    before: Mapped[list[dict[str, Any]] | None]
+    before: Mapped[list[dict[str, Any]] | None] = mapped_column(
+        SealedFields("issuer_entries.before", "holder_id", "holder_id_hash", "phone")
+    )
     """What earlier rosters said, where a later one says otherwise: [{field: [before, now], "at": …}, …]."""
 
 

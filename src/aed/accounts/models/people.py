@@ -43,7 +43,7 @@ class Account(Table):
     __tablename__ = "accounts"
     __table_args__ = (
         Index("uq_accounts_phone", text(f"substr(phone, 1, {FOUND_BY})"), unique=True),
-        Index("uq_accounts_email", "email", unique=True),
+        Index("uq_accounts_email", text(f"substr(email, 1, {FOUND_BY})"), unique=True),
     )
 
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
@@ -53,7 +53,7 @@ class Account(Table):
     """argon2id, with its parameters and salt; None for whoever signs in by codes alone."""
     opened_at: Mapped[datetime]
     password_set_at: Mapped[datetime | None]
-    email: Mapped[str | None] = mapped_column(String(254))
+    email: Mapped[str | None] = mapped_column(Sealed("accounts.email", Kind.EMAIL))
     """By which an operator's identity provider may name the person; in small letters."""
 
 

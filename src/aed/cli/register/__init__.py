@@ -10,11 +10,11 @@ from aed.cli.register.estates import estates_group, gates_group
 from aed.cli.register.holidays import holidays_group
 from aed.cli.register.regions import regions
 
-GROUPS = {
-    "regions": regions,
-    "estates": estates_group,
-    "gates": gates_group,
-    "devices": devices_group,
-    "consumables": consumables_group,
-    "holidays": holidays_group,
-}
+__all__ = [
+    "consumables_group",
+    "devices_group",
+    "estates_group",
+    "gates_group",
+    "holidays_group",
+    "regions",
+]

@@ -12,7 +12,14 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
 from aed.errors import AedError, Conflict
-from aed.interchange.actions.taking import ImportReport, finished, take, valid_rows, without_duplicates
+from aed.interchange.actions.taking import (
+    ImportReport,
+    Progress,
+    finished,
+    take,
+    valid_rows,
+    without_duplicates,
+)
 from aed.interchange.formats.cells import as_meant
 from aed.interchange.formats.marked import Mark
 from aed.interchange.formats.recognise import read_table_or_own
@@ -69,7 +76,13 @@ def _line(row: rosters.RosterRow) -> RosterLine:
 
 
 def import_roster(
-    session: Session, who: Viewer, session_id: int, path: Path, *, at: datetime
+    session: Session,
+    who: Viewer,
+    session_id: int,
+    path: Path,
+    *,
+    at: datetime,
+    progress: Progress | None = None,
 ) -> RosterReport:
     """Attendance and results are recorded as the sheet has them; rows that cannot be taken are set aside, and
     the others count all the same. An empty cell says nothing: it takes nothing back.
@@ -87,7 +100,7 @@ def import_roster(
         TypeAdapter(RosterRow),
         known=columns(RosterRow),
         report=report,
-        progress=None,
+        progress=progress,
     )
     once = without_duplicates(_of_this(rows, names, report), lambda row: (str(row.enrolment),), report)
 

@@ -99,7 +99,7 @@ def upgrade() -> None:
         "ALTER TABLE certificates ADD COLUMN trust VARCHAR(32) DEFAULT 'documented' NOT NULL "
         + _is_one_of("certificates", "trust", *TRUST)
     )
-    op.add_column("certificates", sa.Column("holder_id", sa.String(length=32), nullable=True))
+    op.add_column("certificates", sa.Column("holder_id", sa.Text(), nullable=True))
     for table, column, other in (
         ("certificates", "issuer_id", "issuers"),
         ("courses", "issuer_id", "issuers"),
@@ -131,9 +131,9 @@ def upgrade() -> None:
         sa.Column("issuer_id", KEY, nullable=False),
         sa.Column("number", sa.String(length=100), nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
-        sa.Column("holder_id", sa.String(length=32), nullable=True),
-        sa.Column("holder_id_hash", sa.String(length=128), nullable=True),
-        sa.Column("phone", sa.String(length=32), nullable=True),
+        sa.Column("holder_id", sa.Text(), nullable=True),
+        sa.Column("holder_id_hash", sa.Text(), nullable=True),
+        sa.Column("phone", sa.Text(), nullable=True),
         sa.Column("course", sa.String(length=64), nullable=False),
         sa.Column("kind", _one_of("certificatekind", *KINDS), nullable=False),
         sa.Column("issued_on", sa.Date(), nullable=True),
@@ -217,8 +217,8 @@ def upgrade() -> None:
     op.create_index("uq_person_pairs_two", "person_pairs", ["first_id", "second_id"], unique=True)
     op.create_index("ix_person_pairs_second_id", "person_pairs", ["second_id"], unique=False)
     op.create_index("ix_person_pairs_open", "person_pairs", ["decision", "id"], unique=False)
-    op.add_column("accounts", sa.Column("email", sa.String(length=254), nullable=True))
-    op.create_index("uq_accounts_email", "accounts", ["email"], unique=True)
+    op.add_column("accounts", sa.Column("email", sa.Text(), nullable=True))
+    op.create_index("uq_accounts_email", "accounts", [sa.text("substr(email, 1, 33)")], unique=True)
     op.create_table(
         "identities",
         sa.Column("id", KEY, nullable=False),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, CursorResult, Executable, exists, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Executable, and_, exists, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from aed.accounts.rules import Viewer, may_administer
@@ -60,18 +61,26 @@ def due_channels(session: Session, *, at: datetime) -> list[Channel]:
     return [channel for channel, is_due in zip(Channel, found, strict=True) if is_due]
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    id: int
+    endpoint_id: int | None
+    lane: str | None
+
+
 def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: int) -> list[Letter]:
     """Messages of the channel that are `by`'s to send until LEASE is over; none where there are none.
 
     1. Codes first, then what has been due for longest.
-    2. Of each lane only the first that is not done with, so that no two of one lane are under way.
+    2. Of each lane the first that is not done with; where lanes are fewer than `most`, what follows it there
+       as well. Whoever gets them sends those of a lane one after the other, and none after one that failed.
     3. What a bot may not send yet is put off until it may.
     4. The UPDATE is the claim. PostgreSQL passes over rows that another claims at this moment; SQLite has
        one writer.
 
     visibility: for the worker, which sends to the recipient alone.
     """
-    found: list[tuple[int, int | None]] = []
+    found: list[_Found] = []
     for is_secret in (True, False):
         earlier = exists().where(
             _Earlier.lane == Outgoing.lane,
@@ -80,7 +89,7 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
             _Earlier.id < Outgoing.id,
         )
         asked = (
-            select(Outgoing.id, Outgoing.endpoint_id)
+            select(Outgoing.id, Outgoing.endpoint_id, Outgoing.lane)
             .where(
                 Outgoing.channel == channel,
                 Outgoing.is_secret.is_(is_secret),
@@ -93,20 +102,22 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
             .with_for_update(skip_locked=True)
         )
         if len(found) < most:
-            found += [(row.id, row.endpoint_id) for row in session.execute(asked)]
+            found += [_Found(*row) for row in session.execute(asked)]
     if channel in RATES:
-        found = [each for each in found if _may_be_sent(session, *each, channel=channel, at=at)]
+        found = [each for each in found if _may_be_sent(session, each, channel=channel, at=at)]
+    elif 0 < len(found) < most:
+        found += _that_follow(session, found, at=at, most=most - len(found))
     if not found:
         return []
     rows = session.execute(
         update(Outgoing)
-        .where(Outgoing.id.in_([id_ for id_, _ in found]), *_due(at))
+        .where(Outgoing.id.in_([each.id for each in found]), *_due(at))
         .values(claim=by, claimed_until=at + LEASE, tries=Outgoing.tries + 1, tried_at=at)
         .returning(*_LETTER)
         .execution_options(synchronize_session=False)
     ).all()
-    endpoints = _endpoints(session, {id_ for _, id_ in found if id_ is not None})
-    order = {id_: number for number, (id_, _) in enumerate(found)}
+    endpoints = _endpoints(session, {each.endpoint_id for each in found if each.endpoint_id is not None})
+    order = {each.id: number for number, each in enumerate(found)}
     letters = []
     for row in sorted(rows, key=lambda each: order[each.id]):
         is_chinese = row.language is Language.ZH
@@ -123,6 +134,7 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
                 expires_at=row.expires_at,
                 tries=row.tries,
                 endpoint=endpoints.get(row.endpoint_id),
+                lane=row.lane,
             )
         )
     return letters
@@ -142,6 +154,7 @@ _LETTER: Final = (
     Outgoing.expires_at,
     Outgoing.tries,
     Outgoing.endpoint_id,
+    Outgoing.lane,
 )
 
 
@@ -153,9 +166,29 @@ def _endpoints(session: Session, ids: Collection[int]) -> dict[int | None, Endpo
     return {row.id: Endpoint(row.id, row.name, row.address, row.secret) for row in session.scalars(asked)}
 
 
-def _may_be_sent(
-    session: Session, id_: int, endpoint_id: int | None, *, channel: Channel, at: datetime
-) -> bool:
+def _that_follow(session: Session, firsts: Sequence[_Found], *, at: datetime, most: int) -> list[_Found]:
+    """What is due behind these in their lanes, up to the first that is not, in order of id.
+
+    visibility: for the worker.
+    """
+    lanes = {each.lane for each in firsts if each.lane is not None}
+    is_ready = and_(*_due(at), or_(Outgoing.expires_at.is_(None), Outgoing.expires_at > at))
+    rows = session.execute(
+        select(Outgoing.id, Outgoing.endpoint_id, Outgoing.lane, is_ready.label("is_ready"))
+        .where(Outgoing.lane.in_(lanes), *_WAITING, Outgoing.id.not_in([each.id for each in firsts]))
+        .order_by(Outgoing.lane, Outgoing.id)
+        .limit(most)
+    )
+    found = []
+    for row in rows:
+        if not row.is_ready:
+            lanes.discard(row.lane)
+        elif row.lane in lanes:
+            found.append(_Found(row.id, row.endpoint_id, row.lane))
+    return found
+
+
+def _may_be_sent(session: Session, found: _Found, *, channel: Channel, at: datetime) -> bool:
     """Whether the bot's rate leaves room at this moment; if not, the message is due when there is.
 
     visibility: for the worker.
@@ -163,13 +196,13 @@ def _may_be_sent(
     most = max(rate.most for rate in RATES[channel])
     tried = session.scalars(
         select(Outgoing.tried_at)
-        .where(Outgoing.endpoint_id == endpoint_id, Outgoing.tried_at > at - LONGEST_RATE)
+        .where(Outgoing.endpoint_id == found.endpoint_id, Outgoing.tried_at > at - LONGEST_RATE)
         .order_by(Outgoing.tried_at.desc())
         .limit(most)
     ).all()
     free = free_at([moment for moment in tried if moment is not None], RATES[channel], at=at)
     if free > at:
-        _change(session, update(Outgoing).where(Outgoing.id == id_).values(due_at=free))
+        _change(session, update(Outgoing).where(Outgoing.id == found.id).values(due_at=free))
     return free <= at
 
 

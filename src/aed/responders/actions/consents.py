@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
@@ -19,6 +19,7 @@ from aed.registry.actions.record import flush
 from aed.responders.models import Consent, Responder, ResponderPlace
 from aed.responders.queries import consents_in_force, speaks_for_themselves
 from aed.responders.rules import (
+    JOINED,
     STATED_BY_A_LIST,
     ConsentKind,
     PlaceKind,
@@ -88,19 +89,59 @@ def withdraw(session: Session, who: Viewer, person_id: int, kind: ConsentKind, *
     standing = consents_in_force(session, person_id).get(kind)
     if standing is not None:
         standing.withdrawn_at, standing.withdrawn_by = at, who.name
-    theirs = select(Responder.id).where(Responder.person_id == person_id)  # visibility: the person's own
-    places = delete(ResponderPlace).where(ResponderPlace.responder_id.in_(theirs))
     if kind is ConsentKind.BEING_CALLED:
-        session.execute(
-            update(Responder)
-            .where(Responder.person_id == person_id)
-            .values(state=ResponderState.WITHDRAWN, availability=None, paused_until=None)
-        )
+        _call_no_more(session, person_id)
     else:
-        places = places.where(ResponderPlace.kind == PlaceKind.WORK)
-    session.execute(places)
+        theirs = select(Responder.id).where(Responder.person_id == person_id)  # visibility: the person's own
+        session.execute(
+            delete(ResponderPlace).where(
+                ResponderPlace.responder_id.in_(theirs), ResponderPlace.kind == PlaceKind.WORK
+            )
+        )
     session.flush()
     return standing is not None
+
+
+def _call_no_more(session: Session, person_id: int) -> None:
+    """visibility: the person's own."""
+    theirs = select(Responder.id).where(Responder.person_id == person_id)
+    session.execute(
+        update(Responder)
+        .where(Responder.person_id == person_id)
+        .values(state=ResponderState.WITHDRAWN, availability=None, paused_until=None)
+    )
+    session.execute(delete(ResponderPlace).where(ResponderPlace.responder_id.in_(theirs)))
+
+
+def join(session: Session, who: Viewer, kept_id: int, other_id: int, *, at: datetime) -> None:
+    """Before two entries of one person become one, one word of the two counts for each consent.
+
+    1. What the person said themselves, in whichever entry, counts more than what a list says of the other.
+    2. Of two words of the person the later one counts.
+    3. Where both agree, the kept entry's consent stands, and the other's ends.
+    """
+    ids = (kept_id, other_id)
+    speaking = [each for each in ids if speaks_for_themselves(session, each)]
+    for person_id in ids if speaking else ():
+        if person_id not in speaking:
+            for stated in consents_in_force(session, person_id).values():
+                stated.withdrawn_at, stated.withdrawn_by = at, JOINED
+            _call_no_more(session, person_id)
+    for kind in ConsentKind:
+        for one, another in (ids, ids[::-1]):
+            standing = consents_in_force(session, one).get(kind)
+            withdrawn_at = session.scalar(
+                select(func.max(Consent.withdrawn_at)).where(
+                    Consent.person_id == another, Consent.kind == kind, Consent.withdrawn_by != JOINED
+                )
+            )
+            is_later = standing is not None and withdrawn_at is not None and withdrawn_at > standing.given_at
+            if is_later and kind not in consents_in_force(session, another):
+                withdraw(session, who, one, kind, at=at)
+        mine, theirs = (consents_in_force(session, each).get(kind) for each in ids)
+        if mine is not None and theirs is not None:
+            theirs.withdrawn_at, theirs.withdrawn_by = at, JOINED
+    session.flush()
 
 
 def leave(session: Session, who: Viewer, person: Person, *, at: datetime) -> bool:

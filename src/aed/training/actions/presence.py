@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
@@ -80,7 +81,12 @@ def sign_in(session: Session, who: Viewer, code: PresenceCode | None, *, at: dat
             field="token",
         )
     session.add(PresenceCodeUsed(nonce=code.nonce, enrolment_id=enrolment.id, used_at=at))
-    flush(session, "Somebody else uses this code at this moment: scan the one on the screen now.", "token")
+    flush(
+        session,
+        "此码正被他人使用，请扫描屏幕上的新二维码。"
+        "Somebody else uses this code at this moment: scan the one on the screen now.",
+        "token",
+    )
     result = Result(enrolment.id, attendance=AttendanceState.ATTENDED)
     put_results(session, who, training, [result], how=MarkedBy.CODE, at=at)
     return SignedIn(enrolment.id, training.id, is_new=True)
@@ -101,8 +107,10 @@ def _open(training: TrainingSession, *, at: datetime) -> None:
     if training.state is SessionState.CANCELLED:
         raise Conflict("场次已取消。The session was cancelled.", field="session_id")
     if not can_sign_in(at, training.starts_at):
+        begins = training.starts_at.astimezone(ZoneInfo(training.time_zone))
         raise Conflict(
-            f"It begins at {training.starts_at:%Y-%m-%d %H:%M} UTC: one signs in from two hours before.",
+            f"培训于 {begins:%Y-%m-%d %H:%M} 开始，开始前两小时起可以签到。"
+            f"It begins at {begins:%Y-%m-%d %H:%M}: one signs in from two hours before.",
             field="session_id",
         )
     if at > can_sign_in_until(training.ends_at):

@@ -12,7 +12,8 @@ from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.db import ReadSession
 from aed.errors import NotFound
-from aed.training.api.requests import OR_A_PAGE, PDF, PublicAddress, SettingsDep, WantsPage
+from aed.pages import OR_A_PAGE, WantsPage
+from aed.training.api.requests import PDF, PublicAddress, SettingsDep
 from aed.training.api.sessions import SessionId
 from aed.training.formats.pages import certificate_page
 from aed.training.formats.papers import SheetOf, certificate_pdf, sheet_pdf

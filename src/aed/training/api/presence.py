@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Path, Response
@@ -12,12 +12,13 @@ from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.db import ReadSession, WriteSession
 from aed.errors import AedError, Conflict, InvalidInput
+from aed.pages import OR_A_PAGE, WantsPage
 from aed.settings import Settings
 from aed.training.actions import presence as actions
 from aed.training.actions.enrolling import TIMETABLE
-from aed.training.api.requests import OR_A_PAGE, PublicAddress, SettingsDep, WantsPage
+from aed.training.api.requests import PublicAddress, SettingsDep
 from aed.training.api.sessions import SessionId
-from aed.training.formats.pages import presence_page, refusal_page, screen_page
+from aed.training.formats.pages import presence_page, refusal_page, screen_page, sign_in_page
 from aed.training.formats.qr import qr_svg
 from aed.training.formats.signed import Purpose, opened, signed, signing_keys
 from aed.training.models import TrainingSession
@@ -28,7 +29,8 @@ from aed.training.schemas.papers import PresenceCodeOut, PresenceOut, SignedInAt
 
 router = APIRouter()
 
-SCAN: str = "/v1/attendance/"
+SCAN: Final = "/v1/attendance/"
+_SCREEN_TITLE: Final = "签到码 Attendance code"
 Token = Annotated[
     str, Path(max_length=1000, description="From the code on the trainer's screen", examples=["eyJhbGc…"])
 ]
@@ -46,14 +48,21 @@ def show_attendance_code(
 ) -> PresenceCodeOut | Response:
     """A new code for the trainer's screen, from two hours before the session: it is good for a minute, and
     for one person. For a browser: the page that shows one after the other. For those who run the session."""
-    training, code = actions.new_code(session, viewer, session_id, at=clock.now())
-    every = int(CHANGES_EVERY.total_seconds())
+    path, every = f"/v1/sessions/{session_id}/attendance-code", int(CHANGES_EVERY.total_seconds())
+    try:
+        training, code = actions.new_code(session, viewer, session_id, at=clock.now())
+    except AedError as error:
+        if not wants_page:
+            raise
+        is_nobody = not viewer.is_signed_in
+        page = sign_in_page(path=path) if is_nobody else refusal_page(_SCREEN_TITLE, error.detail)
+        return HTMLResponse(page.html, status_code=error.status, headers=page.headers)
     if wants_page:
         page = screen_page(
             course_zh=training.course.name_zh,
             course_en=training.course.name_en,
             when=_when(training),
-            path=f"/v1/sessions/{training.id}/attendance-code",
+            path=path,
             every_seconds=every,
         )
         return HTMLResponse(page.html, headers=page.headers)
@@ -84,7 +93,7 @@ def show_scanned_code(
     except AedError as error:
         if not wants_page:
             raise
-        page = refusal_page("签到码 Attendance code", error.detail)
+        page = refusal_page(_SCREEN_TITLE, error.detail)
         return HTMLResponse(page.html, status_code=error.status, headers=page.headers)
     if wants_page:
         page = presence_page(

@@ -25,16 +25,6 @@ PublicAddress = Annotated[str, Depends(_public_address)]
 """Of this network, as people reach it, without a slash at its end."""
 
 
-async def _wants_page(request: Request) -> bool:
-    """A browser asks for a page before anything else; a program for what it can read, or for anything."""
-    wanted = [each.partition(";")[0].strip().lower() for each in request.headers.get("accept", "").split(",")]
-    return "text/html" in wanted and "application/json" not in wanted[: wanted.index("text/html")]
-
-
-WantsPage = Annotated[bool, Depends(_wants_page)]
-OR_A_PAGE: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {"text/html": {"schema": {"type": "string"}}}, "description": "As JSON, or as a page"}
-}
 PDF: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The PDF",

@@ -30,8 +30,9 @@ def label_sheets(labels: Sequence[Labelled], *, public_url: str) -> bytes:
         {
             "number": short_number(each.device_id),
             "qr": _qr(check_address(public_url, each.device_id)),
-            "where_zh": _words(each.estate_zh or each.estate_en, each.place_zh or each.place_en),
-            "where_en": _words(each.estate_en, each.place_en),
+            "estate": _words(each.estate_zh, each.estate_en if each.estate_en != each.estate_zh else None),
+            "place_zh": each.place_zh or each.place_en or "",
+            "place_en": each.place_en or "" if each.place_zh else "",
             "guard_phone": each.guard_phone or "",
             "emergency_number": each.emergency_number,
         }

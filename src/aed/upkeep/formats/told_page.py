@@ -12,6 +12,11 @@ from aed.upkeep.rules.due import WORDS
 from aed.upkeep.rules.number import short_number
 from aed.upkeep.rules.reminders import ANSWERS
 
+_STYLE: Final = """
+main{text-align:left}section{border-top:1px solid #ddd;padding:.8rem 0}
+button{width:auto;background:#fff;color:#1c1c1c;border:1px solid #999;margin:.2rem .3rem 0 0}
+button[aria-pressed=true]{background:#14602a;color:#fff}[role=status]{min-height:1.2rem;color:#14602a}
+"""
 _SCRIPT: Final = """
 for (const part of document.querySelectorAll("section")) {
   const said = part.querySelector("[role=status]"), buttons = part.querySelectorAll("button");
@@ -35,7 +40,7 @@ for (const part of document.querySelectorAll("section")) {
 def told_page(told: Sequence[Told]) -> Page:
     """In Chinese and English; what is done already has no buttons."""
     body = "<h1>AED 待办<br>What is due</h1>" + "".join(_section(each) for each in told)
-    return page("AED 待办 What is due", body, script=_SCRIPT)
+    return page("AED 待办 What is due", body, script=_SCRIPT, style=_STYLE)
 
 
 def refusal_page(detail: str) -> Page:

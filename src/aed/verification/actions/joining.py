@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, select, update
+from sqlalchemy import Column, UniqueConstraint, and_, select, update
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from aed.accounts.actions.passwords import end_sign_ins
@@ -16,6 +19,7 @@ from aed.accounts.rules.phone import masked
 from aed.db import Table
 from aed.errors import Conflict
 from aed.registry.actions.record import flush, record_amendment
+from aed.responders.actions import consents
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.rules import ResponderState
 from aed.training.actions import enrolling
@@ -47,7 +51,9 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
        the other ends. Its number stands in the history, masked.
     2. Roles: each once. Enrolments: where both are on one roster, the earlier place remains, and the later is
        withdrawn, so that it goes to whoever waits.
-    3. Everything else that names the other names the kept one.
+    3. Everything else that names the other names the kept one; what there can be once of a person, such as
+       a calendar's address, stays with the other's entry where the kept one has it too. Of consents one word
+       counts, see there.
     4. Somebody may be called once: of two entries of responders the kept person's remains, with the
        certificates and places of both.
 
@@ -66,13 +72,9 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
     _join_accounts(session, kept, other, fields, at=at)
     _join_roles(session, who, kept, other, at=at)
     _join_enrolments(session, who, kept, other, at=at)
+    consents.join(session, who, kept.id, other.id, at=at)
     for each in _columns_that_name_people():
-        session.execute(
-            update(each.table)
-            .where(each == other.id)
-            .values({each.name: kept.id})
-            .execution_options(synchronize_session=False)
-        )
+        _hand_over(session, each, kept, other)
     other.joined_into_id = kept.id
     session.execute(  # who was joined to the other before is the kept one too
         update(Person).where(Person.joined_into_id == other.id).values(joined_into_id=kept.id)
@@ -94,6 +96,42 @@ def _columns_that_name_people() -> Iterator[Column[Any]]:
             name = (found.name, key.parent.name)
             if key.column.table.name == "people" and name not in STAYS | BY_HAND:
                 yield key.parent
+
+
+def _hand_over(session: Session, column: Column[Any], kept: Person, other: Person) -> None:
+    """The rows that name the other name the kept one.
+
+    visibility: for whoever answers for both.
+    """
+    everything = update(column.table).values({column.name: kept.id})
+    everything = everything.execution_options(synchronize_session=False)
+    if not _is_once(column):
+        session.execute(everything.where(column == other.id))
+        return
+    table = column.table
+    assert isinstance(table, SqlTable)
+    keys = list(table.primary_key.columns)
+    for row in session.execute(select(*keys).where(column == other.id)).all():
+        this = and_(*(key == value for key, value in zip(keys, row, strict=True)))
+        with suppress(IntegrityError), session.begin_nested():
+            session.execute(everything.where(this))
+
+
+def _is_once(column: Column[Any]) -> bool:
+    """Whether the database holds some rows to one for each person."""
+    table = column.table
+    assert isinstance(table, SqlTable)
+    unique = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
+    return (
+        column.primary_key
+        or any(column.name in each.columns for each in unique)
+        or any(
+            column.name in str(expression)
+            for index in table.indexes
+            if index.unique
+            for expression in index.expressions
+        )
+    )
 
 
 def _join_accounts(

@@ -15,6 +15,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
+from aed.accounts.rules.phone import masked
 from aed.bulk import insert_many
 from aed.issuers.models import Issuer
 from aed.issuers.rules import CertificateKind
@@ -146,7 +147,7 @@ def follow(
                     "subject_id": str(known.id),
                     "at": at,
                     "who": f"{who.name} (issuer {issuer.code})"[:200],
-                    "fields": fields,
+                    "fields": fields | _ends_of_ids(fields),
                 }
             )
         checks.append(Checked(known.id, issuer.id, finding.state, finding.said))
@@ -155,6 +156,14 @@ def follow(
         session.execute(update(Certificate), amended)
     insert_many(session, Change, changes)
     put_checks(session, checks, at=at)
+
+
+def _ends_of_ids(fields: Mapping[str, Sequence[object]]) -> dict[str, list[str | None]]:
+    """Of identity numbers the history keeps no more than the end; what is known of them lies sealed."""
+    return {
+        name: [f"…{str(each)[-2:]}" if each is not None else None for each in fields[name]]
+        for name in fields.keys() & {"holder_id"}
+    }
 
 
 def _as_said(known: Known, said: Said, finding: Finding, at: datetime) -> dict[str, Any]:
@@ -198,7 +207,7 @@ def _keep_entries(
             outcomes.append(True)
             continue
         fields = {
-            name: [_plain(getattr(known, name)), _plain(value)]
+            name: [_shown(name, getattr(known, name)), _shown(name, value)]
             for name, value in values.items()
             if getattr(known, name) != value
         }
@@ -220,6 +229,13 @@ def _keep_entries(
             .execution_options(synchronize_session=False)
         )
     return outcomes
+
+
+def _shown(name: str, value: object) -> object:
+    """As what was said before is kept: it needs no number that could be rung, or tried out."""
+    if value is None or name not in ("phone", "holder_id_hash"):
+        return _plain(value)
+    return masked(str(value)) if name == "phone" else "***"
 
 
 def _plain(value: object) -> object:

@@ -92,7 +92,10 @@ class ToAsk(NamedTuple):
 
 
 def issuers_to_ask(session: Session, now: datetime) -> Sequence[Issuer]:
-    """Those that can be asked, are not left alone at the moment, and of which something is due."""
+    """Those that can be asked, are not left alone at the moment, and of which something is due.
+
+    visibility: for the timetable.
+    """
     due = select(CertificateCheck.issuer_id).where(
         CertificateCheck.state == CheckState.WAITING, CertificateCheck.next_try_at <= now
     )

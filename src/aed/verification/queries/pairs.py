@@ -30,12 +30,20 @@ type Pair = tuple[int, int]
 """Two people's ids, the smaller first."""
 
 
+def is_somebody() -> ColumnElement[bool]:
+    """An entry of its own: neither joined to another, nor erased.
+
+    visibility: it is a predicate itself.
+    """
+    return and_(Person.joined_into_id.is_(None), Person.erased_at.is_(None))
+
+
 def by_phone(session: Session) -> Iterator[Pair]:
     """People whose numbers have the same digits.
 
     visibility: for the timetable; pairs of ids alone.
     """
-    people = select(Person.id, Person.phone).where(Person.phone.is_not(None), Person.joined_into_id.is_(None))
+    people = select(Person.id, Person.phone).where(Person.phone.is_not(None), is_somebody())
     yield from _pairs((bare_phone(row.phone), row.id) for row in session.execute(people).yield_per(10_000))
 
 
@@ -69,7 +77,7 @@ def by_name_at_home(session: Session) -> Iterator[Pair]:
     called, learning = (
         select(of.estate_id, Person.name, Person.id)
         .join(Person, Person.id == of.person_id)
-        .where(of.estate_id.is_not(None), Person.joined_into_id.is_(None))
+        .where(of.estate_id.is_not(None), is_somebody())
         for of in (Responder, Enrolment)
     )
     found = session.execute(called.union(learning)).yield_per(10_000)
@@ -85,7 +93,7 @@ def by_holder_id(session: Session) -> Iterator[Pair]:
         select(Certificate.holder_id, Person.name, Person.id)
         .join(Responder, Responder.id == Certificate.responder_id)
         .join(Person, Person.id == Responder.person_id)
-        .where(Certificate.holder_id.is_not(None), Person.joined_into_id.is_(None))
+        .where(Certificate.holder_id.is_not(None), is_somebody())
     )
     found = session.execute(people).yield_per(10_000)
     yield from _pairs((f"{row.holder_id[-4:]} {blocking_name(row.name)}", row.id) for row in found)

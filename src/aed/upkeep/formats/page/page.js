@@ -14,10 +14,10 @@ const WORDS = {
     other: "English", emergency: "紧急情况：请先拨打急救电话（中国大陆120），再取用AED。",
     usable: "可以使用", unusable: "请勿使用", unknown: "现在没有网络，不知道是否可用", last: "上次巡检：", never: "尚无",
     hidden: "此设备仅供园区内部查看，登录后可巡检。", check: "巡检", glance: "看一眼", service: "维保", yes: "是", no: "否",
-    there: "设备不在原位", used: "设备被使用过", replaced: "更换了耗材", pads: "电极片", child_pads: "儿童电极片",
-    battery: "电池", lot: "批号", until: "有效期至", moved: "设备在别处", place: "现在的位置", locate: "记录此处坐标",
+    there: "设备不在原位", used: "设备被使用过", new_pads: "更换了电极片", new_child_pads: "更换了儿童电极片",
+    new_battery: "更换了电池", lot: "批号", until: "有效期至", moved: "设备在别处", place: "现在的位置", locate: "记录此处坐标",
     located: "已记录坐标，误差约", metres: "米", no_place: "无法获取坐标", recall: "厂家召回要求的处理已完成",
-    new_pads: "此设备使用过：必须更换电极片后才能恢复使用。", note: "备注（可不填）", photo: "拍照", send: "提交",
+    needs_pads: "此设备使用过：必须更换电极片后才能恢复使用。", note: "备注（可不填）", photo: "拍照", send: "提交",
     unanswered: "项未答", keep_going: "再点一次即提交", sending: "正在提交…", waits: "已保存在手机上，有网络时自动提交。",
     passed: "已提交：巡检合格。", not_passed: "已提交：未通过，责任人已收到通知。", glanced: "已提交，谢谢。",
     queue: "等待提交", drop: "删除", refused: "未被接受：", sign_again: "请重新登录后提交。", report: "报告问题",
@@ -32,11 +32,11 @@ const WORDS = {
     usable: "Ready to use", unusable: "Do not use", unknown: "No network: not known whether it is ready",
     last: "Last checked: ", never: "never", hidden: "This device is shown to its estate only. Sign in to check it.",
     check: "Check", glance: "Glance", service: "Service", yes: "Yes", no: "No", there: "The device is not there",
-    used: "The device was used", replaced: "I replaced something", pads: "Pads", child_pads: "Child pads",
-    battery: "Battery", lot: "Lot", until: "Use by", moved: "The device is elsewhere", place: "Where it is now",
+    used: "The device was used", new_pads: "New pads fitted", new_child_pads: "New child pads fitted",
+    new_battery: "New battery fitted", lot: "Lot", until: "Use by", moved: "The device is elsewhere", place: "Where it is now",
     locate: "Record this position", located: "Position recorded, to about", metres: "m",
     no_place: "The position is not to be had", recall: "What the maker's recall asks for has been done",
-    new_pads: "This device was used: only new pads bring it back.", note: "Note (optional)", photo: "Take a photo",
+    needs_pads: "This device was used: only new pads bring it back.", note: "Note (optional)", photo: "Take a photo",
     send: "Send", unanswered: "not answered", keep_going: "tap again to send", sending: "Sending…",
     waits: "Kept on this phone. It is sent when there is a network.", passed: "Sent: the check is passed.",
     not_passed: "Sent: not passed. Whoever keeps it has been told.", glanced: "Sent. Thank you.", queue: "Waiting to be sent",
@@ -362,7 +362,7 @@ function checkPart() {
   const tick = (id, words, is, set) => el("label", {className: "tick"},
     el("input", {id, type: "checkbox", checked: is, on: {change: event => { set(event.target.checked); render(); }}}), words);
   const parts = [el("div", {className: "tabs"}, tab("check"), tab("glance"), tab("service"))];
-  if (isCheck && state.form && state.form.needs_new_pads) parts.push(el("p", {className: "state wait"}, t("new_pads")));
+  if (isCheck && state.form && state.form.needs_new_pads) parts.push(el("p", {className: "state wait"}, t("needs_pads")));
   parts.push(tick("gone", t("there"), given.isGone, is => { given.isGone = is; }));
   if (!given.isGone) {
     for (const each of asks().filter(one => one.question !== "photo")) parts.push(askPart(each));
@@ -394,7 +394,7 @@ function replacedPart(tick) {
   const given = state.given, parts = [];
   for (const kind of ["pads", "battery", "child_pads"]) {
     const it = given.replaced[kind];
-    parts.push(tick(`new ${kind}`, `${t("replaced")}: ${t(kind)}`, Boolean(it), is => {
+    parts.push(tick(`new ${kind}`, t(`new_${kind}`), Boolean(it), is => {
       if (is) given.replaced[kind] = {lot: "", until: ""}; else delete given.replaced[kind];
     }));
     if (it) parts.push(el("div", {className: "more"},
@@ -466,7 +466,7 @@ function queuePart() {
   const part = el("section", {hidden: true}, el("h1", {}, t("queue")));
   waiting().then(all => {
     part.hidden = all.length === 0;
-    for (const each of all) part.append(el("p", {}, `AED ${each.number} · ${t(each.body.kind)} · ${each.body.answered_at.slice(0, 16).replace("T", " ")}Z`,
+    for (const each of all) part.append(el("p", {}, `AED ${each.number} · ${t(each.body.kind)} · ${new Date(each.body.answered_at).toLocaleString(document.documentElement.lang)}`,
       each.refused ? el("span", {}, el("br"), t("refused") + each.refused, el("br"), el("button", {type: "button", on: {click: async () => {
         await inStore("queue", "readwrite", queue => queue.delete(each.key)); state.said = ""; render();
       }}}, t("drop"))) : null));

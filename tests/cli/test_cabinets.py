@@ -1,0 +1,41 @@
+"""Labels, trust and call-outs on the command line."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+
+from aed.db import Database, transaction
+from tests import make
+from tests.cli.conftest import Aed
+
+
+def test_a_device_is_labelled_trusted_sent_for_and_answered_for(
+    aed: Aed, database: Database, tmp_path: Path
+) -> None:
+    with transaction(database) as session:
+        id_ = make.device(session, of=make.estate(session), pads_expire_on=date(2020, 1, 1)).id
+
+    sheets, curve = tmp_path / "labels.pdf", tmp_path / "trust.svg"
+    assert "1 labels are in" in aed("labels", "--device", id_, "--to", sheets).out
+    assert sheets.read_bytes().startswith(b"%PDF")
+    assert "no such device" in aed("labels", "--device", id_ + 1, "--to", sheets, fails=True).err
+    aed("trust", "curve", "--to", curve)
+    assert "<svg" in curve.read_text()
+
+    assert re.search(r"position +never", aed("trust", "show", id_).out)
+    assert re.search(r"position +20.* 1.00", aed("trust", "confirm", id_, "position").out)
+    assert "confirmed by a check" in aed("trust", "confirm", id_, "readiness", fails=True).err
+    aed("trust", "confirm", id_, "hours", "--no", "--note", "closed at noon")
+    assert "no_access" in aed("reports", "list").out
+
+    assert "asked after from" in aed("call-outs", "add", id_, "--reference", "120-7").out
+    (number,) = re.findall(r"^ *(\d+) .*120-7", aed("call-outs", "list").out, re.M)
+    assert "is found, not said" in aed("call-outs", "close", number, "checked", fails=True).err
+    closed = aed("call-outs", "close", number, "used").out
+    assert "已使用 used" in closed
+    assert "NOT usable" in closed
+    assert "No device is asked after" in aed("call-outs", "list").out
+    assert "used" in aed("call-outs", "list", "--all").out
+    assert "更换电极片逾期1台" in aed("due", "--matter", "pads").out

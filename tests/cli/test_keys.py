@@ -1,0 +1,118 @@
+"""aed keys; and what is said where a key is missing."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import httpx2
+import pytest
+from sqlalchemy.orm import Session
+
+from aed.sealing.ring import Key
+from tests import make
+from tests.cli.conftest import Aed
+from tests.commands import KEY, serving
+from tests.commands import aed as process
+from tests.sealing.test_ring import new_key
+
+PHONE = "+8613800138000"
+
+
+def test_a_wrong_or_a_missing_key_gets_a_sentence(
+    aed: Aed, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = make.person(session, phone="138 0013 8000")
+    session.commit()
+    wrong = new_key()
+    monkeypatch.setenv("AED_ENCRYPTION_KEYS", wrong)
+    for command in (("people", "show", person.id), ("people", "list"), ("keys", "rotate")):
+        said = aed(*command, fails=True)
+        assert Key.of(KEY).id in said.err, "which one to look for"
+        assert "AED_ENCRYPTION_KEYS" in said.err, "and where to put it"
+        assert wrong not in said.err + said.out
+    assert "MISSING" in aed("keys", "show").out
+
+    monkeypatch.setenv("AED_ENCRYPTION_KEYS", "x")
+    assert "aed keys new" in aed("people", "list", fails=True).err
+    monkeypatch.setenv("AED_ENCRYPTION_KEYS", "")
+    if session.get_bind().dialect.name == "postgresql":
+        assert "aed keys new" in aed("people", "list", fails=True).err
+    else:
+        assert "Put it there again" in aed("people", "list", fails=True).err
+
+
+def test_keys_are_changed_in_the_environment(aed: Aed, monkeypatch: pytest.MonkeyPatch) -> None:
+    aed("people", "add", "Wang", PHONE)
+    made = aed("keys", "new", warns=True)
+    new = made.out.strip()
+    assert Key.of(new).id in made.err
+    assert new not in made.err
+    assert "AED_ENCRYPTION_KEYS" in aed("keys", "new", "--first", fails=True).err
+
+    monkeypatch.setenv("AED_ENCRYPTION_KEYS", f"{new},{KEY}")
+    assert "Sealed anew" in aed("keys", "rotate").out
+    monkeypatch.setenv("AED_ENCRYPTION_KEYS", new)
+    assert PHONE in aed("people", "list").out
+    assert "MISSING" not in aed("keys", "show").out
+
+
+def test_a_server_with_a_wrong_key_does_not_start(
+    run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/aed.sqlite")
+    run("db", "upgrade")
+    run("people", "add", "Wang", PHONE)
+    wrong = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/aed.sqlite", "AED_ENCRYPTION_KEYS": new_key()}
+    said = process("serve", "--port", "0", cwd=tmp_path, **wrong)
+    assert (said.returncode, "Traceback" in said.stderr) == (1, False)
+    assert Key.of(KEY).id in said.stderr
+
+
+def test_one_estate_changes_its_key_while_it_serves(
+    run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No key is given: the database makes itself a key file, and the server follows it."""
+    here = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/aed.sqlite", "AED_ENCRYPTION_KEYS": ""}
+    for name, value in here.items():
+        monkeypatch.setenv(name, value)
+    run("db", "upgrade")
+    file = tmp_path / "aed.keys"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    run("people", "add", "Wang", "138 0013 8000")
+    made = run("tokens", "create", "office", "--role", "administrator").out.split()
+    bearer = next(word for word in made if len(word) > 30)
+    with (
+        serving(tmp_path / "log", **here, AED_RUN_JOBS="false") as url,
+        httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {bearer}"}) as client,
+    ):
+        assert client.get("/v1/people").json()["people"][0]["phone"] == PHONE
+        run("keys", "new", "--first")
+        assert "Sealed anew" in run("keys", "rotate").out
+        assert client.get("/v1/people").json()["people"][0]["phone"] == PHONE
+    first, _old = file.read_text().split()
+    file.write_text(first + "\n")
+    assert PHONE in run("people", "list").out
+
+    file.rename(tmp_path / "elsewhere")
+    assert "Put it there again" in run("people", "list", fails=True).err
+    assert not file.exists(), "and no new one was made in its place"
+
+
+def test_a_backup_is_of_use_with_its_key_and_says_which(
+    run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/aed.sqlite")
+    run("db", "upgrade")
+    run("people", "add", "Wang", "138 0013 8000")
+    run("backup", "--to", tmp_path / "b.zip")
+
+    monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/other.sqlite")
+    run("restore", tmp_path / "b.zip")
+    assert PHONE in run("people", "list").out
+
+    monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/third.sqlite")
+    monkeypatch.setenv("AED_ENCRYPTION_KEYS", new_key())
+    assert Key.of(KEY).id in run("restore", tmp_path / "b.zip", fails=True).err
+    monkeypatch.setenv("AED_ENCRYPTION_KEYS", KEY)
+    assert PHONE in run("people", "list").out

@@ -1,0 +1,38 @@
+"""aed people export, correct, erase: the office does it on the person's word."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy.orm import Session
+
+from tests.cli.conftest import Aed
+from tests.privacy.world import NAME, somebody
+
+
+def test_the_office_tells_corrects_and_erases(
+    aed: Aed, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person, file = somebody(session).id, tmp_path / "own.json"
+    session.commit()
+
+    aed("people", "correct", person, "language=zh")
+    aed("people", "export", person, "--to", file)
+    assert json.loads(file.read_text())["person_id"] == person
+    assert file.stat().st_mode & 0o077 == 0
+    again = aed("people", "export", person, "--to", file, fails=True)
+    assert "own.json" in again.err, "nothing is written over"
+    assert NAME in aed("people", "export", person).out
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    assert "Nothing was erased" in aed("people", "erase", person, fails=True).err
+    done = aed("people", "erase", person, "--yes").out
+    assert "erased" in done
+    assert "Backups" in done
+    assert "erased before" in aed("people", "erase", person, "--yes").out
+    assert NAME not in aed("people", "show", person).out
+    aed("people", "erase", 999999, "--yes", fails=True)

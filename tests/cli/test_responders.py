@@ -1,0 +1,50 @@
+"""aed responders: the office puts down what people say at its desk."""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy.orm import Session
+
+from aed.responders.rules import WORDINGS
+from tests import make
+from tests.cli.conftest import Aed
+
+
+def test_somebody_offers_pauses_and_leaves_at_the_desk(aed: Aed, session: Session) -> None:
+    make.region(session)
+    person = make.person(session).id
+    session.commit()
+    words = aed("responders", "words").out
+    assert all(each[-1].zh in words and each[-1].en in words for each in WORDINGS.values())
+
+    def state() -> str:
+        found = re.search(r"state +(\w+)", aed("responders", "show", person).out)
+        assert found is not None
+        return found[1]
+
+    offer = ("responders", "offer", person, "30.29", "120.1", "--region", "CN-33")
+    assert "being_called" in aed(*offer, "--agreed", "place_on_duty", fails=True).err
+    at_work = (*offer, "--place", "work", "--availability", "Mo-Fr 08:00-22:00")
+    assert "place_on_duty" in aed(*at_work, "--agreed", "being_called", fails=True).err
+    made = aed(*at_work, "--agreed", "being_called", "--agreed", "place_on_duty")
+    assert "nobody is called without one" in made.out
+    assert state() == "active"
+
+    aed("responders", "hours", person, "Sa-Su")
+    aed("responders", "place", person, "30.291", "120.11", "--floor", 3)
+    shown = aed("responders", "show", person).out
+    assert all(each in shown for each in ("Sa-Su", "place (work)", "30.291000 120.110000, floor 3"))
+    assert "offset" in aed("responders", "pause", person, "tomorrow", fails=True).err
+    aed("responders", "pause", person, "2099-01-01T00:00:00+08:00")
+    assert "2098-12-31" in aed("responders", "show", person).out
+    aed("responders", "resume", person)
+    aed("responders", "withdraw", person, "place_on_duty")
+    shown = aed("responders", "show", person).out
+    assert "place (work)" not in shown
+    assert "2098-12-31" not in shown
+    aed("responders", "agree", person, "place_on_duty")
+    aed("responders", "leave", person)
+    assert state() == "withdrawn"
+    assert "make one" in aed("responders", "resume", person, fails=True).err
+    assert aed("responders", "show", person).out.count("place_on_duty") == 2, "and the history stays"

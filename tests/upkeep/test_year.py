@@ -1,0 +1,36 @@
+"""A small network's year in miniature; the large one is `make year`."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from aed.db import Database, reads
+from aed.settings import Settings
+from tests.year.run import run
+from tests.year.story import contradictions
+from tests.year.world import Size
+
+
+def test_every_devices_story_is_consistent(database: Database, settings: Settings) -> None:
+    """No day on which an expired device was offered, no expiry without its notices, no notice without cause.
+
+    What happened is kept apart from the program, and what must have followed is worked out from that alone.
+    """
+    year = run(database, settings, Size(estates=5, first_day=date(2027, 1, 1), days=75))
+
+    with reads(database) as session:
+        assert contradictions(session, year) == []
+    assert year.counts["lookups"] >= 10
+    assert year.counts["checks"] >= 20
+    assert len(year.received) >= 50
+
+
+def test_a_notice_too_many_and_one_too_few_are_seen(database: Database, settings: Settings) -> None:
+    """The check itself: with a forged ledger it finds what does not hold."""
+    year = run(database, settings, Size(estates=1, first_day=date(2027, 1, 1), days=10))
+    device_id = year.world.device_ids[0]
+    year.world.ledger.stories[device_id].fitted.clear()
+
+    with reads(database) as session:
+        found = contradictions(session, year)
+    assert any("fitted otherwise" in each for each in found)
