@@ -167,7 +167,7 @@ def known(session: Session, settings: Settings) -> dict[str, int | str]:
         "report_id": make.report(session, other).id,
         "recall_id": make.recall(session).id,
         "call_out_id": make.call_out(session, other).id,
-        "errand": f"ask_{make.errand(session, device, person).person_id}",
+        "errand": f"ask_{make.errand(session, other, person).person_id}",
     }
     made["message_key"], made["reminder_id"] = make.reminded(session, person, device, at=clock.now())
     made["calendar_id"] = make.calendar(session, of=person)[0]
@@ -204,6 +204,7 @@ WITHOUT_VERSION = {
     "POST /v1/errands/{errand}": 200,
     "POST /v1/due/calendars": 401,  # a person's
     "POST /v1/devices/{device_id}/drills": 200,
+    "PUT /v1/reminders/preferences": 401,  # a person's
     "PUT /v1/me/push": 403,  # a token is nobody, and has no browser
 }
 """Nothing is made that could be read again, and amended."""
