@@ -17,6 +17,8 @@ from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Channel, Language
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas.people import PersonAmend
+from aed.incidents.models import Drill
+from aed.incidents.rules.arrival import Basis
 from aed.interchange.models import Review, SourceRecord
 from aed.interchange.rules.review import ReviewKind
 from aed.notifications import actions as outbox
@@ -107,6 +109,26 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
     asked = {"asked_at": NOW, "lapses_at": NOW + timedelta(days=1)}
     session.add(
         Errand(key_hash="e" * 64, device_id=device.id, person_id=person.id, fact=Fact.POSITION, **asked)
+    )
+    session.add(
+        Drill(
+            key="b" * 36,
+            digest="0" * 64,
+            device_id=device.id,
+            estate_id=device.estate_id,
+            start_lat=30.29,
+            start_lon=120.1,
+            start_floor=0,
+            device_floor=0,
+            seconds=180.0,
+            walk_metres=100.0,
+            basis=Basis.STRAIGHT_LINE,
+            floor_seconds=0.0,
+            ran_at=NOW,
+            told_at=NOW,
+            by_id=person.id,
+            by_name=name,
+        )
     )
     session.add(ReminderPreference(person_id=person.id, from_hour=0, until_hour=24))
     make.reminded(session, person, device, at=NOW)

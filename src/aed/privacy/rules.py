@@ -134,6 +134,13 @@ HELD: Final = (
         shown=("id", "device_id", "kind", "note", "at", "state"),
     ),
     Held(
+        "drills",
+        "by_id",
+        Erasure.KEPT,
+        "how long a fetch takes",
+        shown=("id", "device_id", "start_lat", "start_lon", "seconds", "ran_at", "note"),
+    ),
+    Held(
         "call_outs",
         "person_id",
         Erasure.KEPT,
@@ -180,6 +187,7 @@ DONE_BY: Final = (
     ("changes", "who"),
     ("consents", "given_by"),
     ("consents", "withdrawn_by"),
+    ("drills", "withdrawn_by"),
     ("person_changes", "who"),
     ("person_pairs", "decided_by"),
     ("reports", "closed_by"),

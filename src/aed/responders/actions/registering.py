@@ -87,7 +87,7 @@ def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: d
             field="source_id",
         )
     speaks = found is not None and speaks_for_themselves(session, found.person_id)
-    if found is not None and speaks:
+    if found is not None and (speaks or found.joined_into_id is not None):
         person = session.get_one(Person, found.person_id)  # and a new name does not make it another's
     else:
         person = _person(session, found, given)
