@@ -32,6 +32,7 @@ from aed.accounts.actions import create_token
 from aed.accounts.rules import Role, Scope
 from aed.db import open_database, transaction
 from aed.geo import Position
+from aed.sealing.keys import SETTING
 from aed.settings import Settings
 from aed.walking.build import build_network
 from aed.walking.file import save_network
@@ -428,11 +429,13 @@ PARTS = ("lookup", "training", "outbox")
 
 
 def main() -> None:
+    os.environ.setdefault("AED_ENCRYPTION_KEYS", KEY)
     wanted = sys.argv[1:] or list(PARTS)
     if unknown := [part for part in wanted if part not in PARTS]:
         raise SystemExit(f"bench: there is no part {unknown[0]}; there are {', '.join(PARTS)}.")
     os.environ.setdefault("AED_ENCRYPTION_KEYS", KEY)
     say(machine())
+    os.environ.setdefault(SETTING, KEY)  # the same from run to run, and for the processes that are begun
     load = os.getloadavg()[0]
     if load > 0.7:
         say(f"Others are at work on this machine (load {load:.1f}): the figures will be too high.")

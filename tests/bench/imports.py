@@ -64,7 +64,7 @@ def write_list(path: Path, population: Population) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """One `aed import`, in a process of its own."""
+    """One `aed import` or the like, in a process of its own."""
 
     seconds: float
     megabytes: float
@@ -73,12 +73,16 @@ class Run:
 
 
 def run_import(url: str, path: Path, what: str = "devices") -> Run:
+    return run_command(url, "import", what, str(path))
+
+
+def run_command(url: str, *words: str) -> Run:
     """Its memory is the high-water mark of the process's own pages: what wait4 says of it may be that of this
     one, which a child that is made by vfork takes over."""
     started = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "aed", "import", what, str(path)],
+            [sys.executable, "-m", "aed", *words],
             env={**os.environ, "AED_DATABASE_URL": url, "LC_ALL": "C.UTF-8"},
             stdout=output,
             text=True,
@@ -91,7 +95,7 @@ def run_import(url: str, path: Path, what: str = "devices") -> Run:
         output.seek(0)
         said = output.read().strip()
     if process.returncode:
-        raise RuntimeError(f"the import failed: {said}")
+        raise RuntimeError(f"aed {' '.join(words)} failed: {said}")
     return Run(seconds, most / 1000, said)
 
 
@@ -103,7 +107,7 @@ def _most_resident(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     found = re.search(r"^VmHWM:\s+([0-9]+) kB", status, re.MULTILINE)
-    return int(found[1]) if found and b"\0import\0" in started_as else 0
+    return int(found[1]) if found and b"\0aed\0" in started_as else 0
 
 
 def imports(server_url: str, folder: Path, population: Population, few: Population) -> Iterator[Ratio]:
