@@ -148,7 +148,7 @@ def smtp_server(
             user.encode(),
             (password or "").encode(),
         )
-        return AuthResult(success=is_right)
+        return AuthResult(success=is_right, handled=False)  # the server answers
 
     options: dict[str, Any] = {}
     if tls is not None:

@@ -94,8 +94,8 @@ def run(database: Database, deliver: Deliveries, at: datetime = NOW) -> Sent:
 
 def state(session: Session, row: Outgoing) -> Outgoing:
     session.rollback()
-    asked = select(Outgoing).where(Outgoing.id == row.id).execution_options(populate_existing=True)
-    found = session.scalars(asked).one()
+    session.expire_all()
+    found = session.scalars(select(Outgoing).where(Outgoing.id == row.id)).one()
     session.commit()  # what is looked at holds no lock
     return found
 
