@@ -48,6 +48,7 @@ from tests.bench.rounds import Timing, by_turns
 from tests.bench.server import SAME_BYTES, Running, serving
 from tests.bench.tiles import tiles
 from tests.bench.training import training
+from tests.commands import KEY
 from tests.throwaway_postgres import throwaway_postgres
 from tests.walking.grids import grid_position, middle_of_grid, street_grid
 
@@ -430,6 +431,7 @@ def main() -> None:
     wanted = sys.argv[1:] or list(PARTS)
     if unknown := [part for part in wanted if part not in PARTS]:
         raise SystemExit(f"bench: there is no part {unknown[0]}; there are {', '.join(PARTS)}.")
+    os.environ.setdefault("AED_ENCRYPTION_KEYS", KEY)
     say(machine())
     load = os.getloadavg()[0]
     if load > 0.7:

@@ -18,6 +18,8 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from aed.interchange.schemas import DeviceRow
+from aed.sealing import ring_in
+from aed.settings import Settings
 from tests.bench.filling import copy_rows, fill_some_on_spatialite, make_schema
 from tests.bench.population import COLUMNS, Population
 from tests.bench.ratio import Ratio
@@ -147,9 +149,10 @@ def _on_postgis(server_url: str, url: str, path: Path, population: Population) -
         connection.execute(sql.SQL("CREATE DATABASE {}").format(database))
         try:
             make_schema(url)
+            keys = ring_in(Settings(database_url=url))
             with psycopg.connect(_plain(url)) as filling:
                 for table in BEFORE:
-                    copy_rows(filling, table, population)
+                    copy_rows(filling, table, population, keys)
                     filling.execute(
                         sql.SQL("SELECT setval(pg_get_serial_sequence({}, 'id'), max(id)) FROM {}").format(
                             sql.Literal(table), sql.Identifier(table)

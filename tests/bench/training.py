@@ -27,6 +27,7 @@ from aed.db import open_database
 from aed.geo import Position, distances_metres, mercator_degrees
 from aed.incidents.queries.people import nearest_responders
 from aed.responders import queries as responders
+from aed.sealing import ring_in
 from aed.settings import Settings
 from aed.walking.file import save_network
 from tests.bench.bare import _window
@@ -161,7 +162,10 @@ class TrainingNetwork:
         for i in range(self.certificate_count):
             until = self.today.date() + timedelta(days=left[i])
             of = 1 + i % self.people_count
-            yield i + 1, of, kind[i], "Red Cross", f"C{i}", until - timedelta(days=1095), until
+            yield (
+                *(i + 1, of, kind[i], "Red Cross", f"C{i}", until - timedelta(days=1095), until),
+                "verified",
+            )
 
     def _responder_places(self) -> Iterator[Row]:
         """Everybody's home; one in ten has a place of work too, in another estate."""
@@ -200,9 +204,10 @@ def _on_postgis(server_url: str, network: TrainingNetwork) -> str:
         connection.execute(f"CREATE DATABASE {name}")
     make_schema(url)
     filling = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    keys = ring_in(Settings(database_url=url))
     with psycopg.connect(filling) as connection:
         for table in TABLES:
-            copy_rows(connection, table, network)  # type: ignore[arg-type] # it has rows too
+            copy_rows(connection, table, network, keys)  # type: ignore[arg-type] # it has rows too
             connection.execute(
                 f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"  # noqa: S608 - own words
             )
