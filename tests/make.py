@@ -28,6 +28,9 @@ from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas import RegionIn
 from aed.accounts.schemas.people import PersonIn, RoleIn
 from aed.geo import Position
+from aed.incidents.actions.drills import tell_of_drill
+from aed.incidents.models import Drill
+from aed.incidents.schemas.drills import DrillIn
 from aed.interchange.models import Review, SourceRecord
 from aed.interchange.rules.claims import digest_of
 from aed.interchange.rules.review import ReviewKind
@@ -47,7 +50,7 @@ from aed.responders.models import Responder
 from aed.responders.queries import Offer
 from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, Trust, wording_in_force
 from aed.responders.schemas.offers import OfferIn
-from aed.settings import Reminding, Returns
+from aed.settings import Reminding, Returns, Settings
 from aed.spatial import position_of
 from aed.training.actions import courses as course_actions
 from aed.training.actions import enrolling
@@ -86,6 +89,7 @@ from aed.upkeep.schemas.call_outs import CallOutIn
 from aed.upkeep.schemas.checks import CheckIn, ReportIn
 from aed.upkeep.schemas.policies import PolicyIn
 from aed.upkeep.schemas.recalls import RecallIn
+from aed.walking.network import WalkingNetwork
 
 NOW = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
 """A Tuesday, 10:00 in China; no holiday."""
@@ -408,6 +412,35 @@ def check(
     session.flush()
     session.expire(of, ["consumables"])  # as a request of its own would see them
     return check_actions.take_check(session, who, of.id, CheckIn.model_validate(fields | given), at=at)
+
+
+def drill(
+    session: Session,
+    of: Device,
+    *,
+    who: Viewer = ADMINISTRATOR,
+    start: Position = PATIENT,
+    seconds: float = 200.0,
+    settings: Settings | None = None,
+    network: WalkingNetwork | None = None,
+    **given: Any,
+) -> Drill:
+    """A fetch of the device from the patient's place that somebody has timed."""
+    session.flush()
+    fields = {
+        "key": str(UUID(int=next(_numbers))),
+        "start": {"lat": start.lat, "lon": start.lon},
+        "seconds": seconds,
+    } | given
+    return tell_of_drill(
+        session,
+        who,
+        of.id,
+        DrillIn.model_validate(fields),
+        network=network,
+        settings=settings or Settings(),
+        at=NOW,
+    )
 
 
 def jpeg(*, width: int = 40, height: int = 30, **given: Any) -> bytes:

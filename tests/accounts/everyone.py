@@ -127,6 +127,7 @@ def build(session: Session) -> Everyone:
         "reminder_id": reminder_id,
         "policy_id": policy.id,
         "check_id": check.id,
+        "drill_id": make.drill(session, device).id,
         "check_key": check.key,
         "photo_id": make.photo(session, of=check).id,
         "report_id": make.report(session, device).id,

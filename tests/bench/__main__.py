@@ -32,6 +32,7 @@ from aed.accounts.actions import create_token
 from aed.accounts.rules import Role, Scope
 from aed.db import open_database, transaction
 from aed.geo import Position
+from aed.sealing.keys import SETTING
 from aed.settings import Settings
 from aed.walking.build import build_network
 from aed.walking.file import save_network
@@ -424,15 +425,17 @@ def machine() -> str:
     )
 
 
-PARTS = ("lookup", "training")
+PARTS = ("lookup", "training", "outbox")
 
 
 def main() -> None:
+    os.environ.setdefault("AED_ENCRYPTION_KEYS", KEY)
     wanted = sys.argv[1:] or list(PARTS)
     if unknown := [part for part in wanted if part not in PARTS]:
         raise SystemExit(f"bench: there is no part {unknown[0]}; there are {', '.join(PARTS)}.")
     os.environ.setdefault("AED_ENCRYPTION_KEYS", KEY)
     say(machine())
+    os.environ.setdefault(SETTING, KEY)  # the same from run to run, and for the processes that are begun
     load = os.getloadavg()[0]
     if load > 0.7:
         say(f"Others are at work on this machine (load {load:.1f}): the figures will be too high.")
@@ -443,6 +446,14 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
                 say(f"\n{'people and training':<52} {'':>6} {'at most':>8}")
                 for ratio in training(server_url, Path(name), say):
+                    say(ratio)
+        if "outbox" in wanted:
+            with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
+                say(f"\n{'messages':<52} {'':>6} {'at most':>8}")
+                for ratio in chain(
+                    outbox(f"sqlite:///{name}/outbox.sqlite", Path(name), "SpatiaLite"),
+                    on_an_empty_one(server_url, lambda url: outbox(url, Path(name), "PostGIS")),
+                ):
                     say(ratio)
 
 
@@ -487,8 +498,6 @@ def lookup(server_url: str) -> None:
             ),
             imports(server_url, folder, large, little),
             reminders(server_url, scene.many, scene.spatialite, folder, at=AT),
-            outbox(f"sqlite:///{folder}/outbox.sqlite", folder, "SpatiaLite"),
-            on_an_empty_one(server_url, lambda url: outbox(url, folder, "PostGIS")),
         ):
             say(ratio)
         say()

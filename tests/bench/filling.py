@@ -34,10 +34,9 @@ def fill_postgis(url: str, population: Population) -> None:
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as connection:
         put_back = _take_down(connection)
-    keys = ring_in(Settings(database_url=url))
     with psycopg.connect(plain) as connection:
         for table in COLUMNS:
-            copy_rows(connection, table, population, keys)
+            copy_rows(connection, table, population)
     _two_at_a_time(plain, [statement for statement in put_back if "FOREIGN KEY" not in statement])
     _two_at_a_time(plain, [f"VACUUM (ANALYZE) {table}" for table in COLUMNS])
     _two_at_a_time(plain, [statement for statement in put_back if "FOREIGN KEY" in statement])
@@ -131,7 +130,8 @@ def _sealed(table: str, rows: Sequence[Row], keys: KeyRing) -> Sequence[Row]:
     ]
 
 
-def copy_rows(connection: psycopg.Connection, table: str, population: Population, keys: KeyRing) -> None:
+def copy_rows(connection: psycopg.Connection, table: str, population: Population) -> None:
+    keys = ring_in(Settings())
     columns = sql.SQL(",").join(map(sql.Identifier, COLUMNS[table].split(",")))
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), columns)
     with connection.cursor() as cursor, cursor.copy(statement) as copy:

@@ -18,8 +18,6 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from aed.interchange.schemas import DeviceRow
-from aed.sealing import ring_in
-from aed.settings import Settings
 from tests.bench.filling import copy_rows, fill_some_on_spatialite, make_schema
 from tests.bench.population import COLUMNS, Population
 from tests.bench.ratio import Ratio
@@ -66,7 +64,7 @@ def write_list(path: Path, population: Population) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """One `aed import`, in a process of its own."""
+    """One `aed import` or the like, in a process of its own."""
 
     seconds: float
     megabytes: float
@@ -75,12 +73,16 @@ class Run:
 
 
 def run_import(url: str, path: Path, what: str = "devices") -> Run:
+    return run_command(url, "import", what, str(path))
+
+
+def run_command(url: str, *words: str) -> Run:
     """Its memory is the high-water mark of the process's own pages: what wait4 says of it may be that of this
     one, which a child that is made by vfork takes over."""
     started = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "aed", "import", what, str(path)],
+            [sys.executable, "-m", "aed", *words],
             env={**os.environ, "AED_DATABASE_URL": url, "LC_ALL": "C.UTF-8"},
             stdout=output,
             text=True,
@@ -93,7 +95,7 @@ def run_import(url: str, path: Path, what: str = "devices") -> Run:
         output.seek(0)
         said = output.read().strip()
     if process.returncode:
-        raise RuntimeError(f"the import failed: {said}")
+        raise RuntimeError(f"aed {' '.join(words)} failed: {said}")
     return Run(seconds, most / 1000, said)
 
 
@@ -105,7 +107,7 @@ def _most_resident(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     found = re.search(r"^VmHWM:\s+([0-9]+) kB", status, re.MULTILINE)
-    return int(found[1]) if found and b"\0import\0" in started_as else 0
+    return int(found[1]) if found and b"\0aed\0" in started_as else 0
 
 
 def imports(server_url: str, folder: Path, population: Population, few: Population) -> Iterator[Ratio]:
@@ -149,10 +151,9 @@ def _on_postgis(server_url: str, url: str, path: Path, population: Population) -
         connection.execute(sql.SQL("CREATE DATABASE {}").format(database))
         try:
             make_schema(url)
-            keys = ring_in(Settings(database_url=url))
             with psycopg.connect(_plain(url)) as filling:
                 for table in BEFORE:
-                    copy_rows(filling, table, population, keys)
+                    copy_rows(filling, table, population)
                     filling.execute(
                         sql.SQL("SELECT setval(pg_get_serial_sequence({}, 'id'), max(id)) FROM {}").format(
                             sql.Literal(table), sql.Identifier(table)

@@ -1,6 +1,7 @@
 """People and training at the size of the network: 1,200 estates, 275,707 people, 300,000 certificates.
 
-Who may be called within 1 km, against the same statement on the bare driver; the weekly gap table; a roster.
+Who may be called within 1 km, against the same statement on the bare driver; the weekly gap table; rosters of
+people and of certificates. AED_BENCH_SIZE=small takes a tenth, for a quick trial.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,7 @@ from aed.settings import Settings
 from aed.walking.file import save_network
 from tests.bench.bare import _window
 from tests.bench.filling import copy_rows, fill_some_on_spatialite, make_schema
-from tests.bench.imports import Run, run_import
+from tests.bench.imports import Run, run_command, run_import
 from tests.bench.population import ALWAYS, DAY_HOURS, SEED, Row, _point, _square
 from tests.bench.ratio import Ratio
 from tests.bench.rounds import by_turns
@@ -48,6 +50,7 @@ RADIUS_METRES = 1_000.0
 QUESTIONS, ROUNDS, A_ROUND = 200, 9, 20
 MOST_SECONDS = 60.0
 ROSTER_ROWS, ROSTER_MEGABYTES = 100_000, 300.0
+ISSUER, ISSUER_CODE = "Red Cross", "red-cross"
 TABLES = ("regions", "estates", "buildings", "people", "responders", "certificates", "responder_places")
 HOURS = (None, None, ALWAYS, ALWAYS, "Mo-Su 07:00-22:00", "Mo-Fr 18:00-23:00; Sa,Su 08:00-22:00", *DAY_HOURS)
 
@@ -162,10 +165,7 @@ class TrainingNetwork:
         for i in range(self.certificate_count):
             until = self.today.date() + timedelta(days=left[i])
             of = 1 + i % self.people_count
-            yield (
-                *(i + 1, of, kind[i], "Red Cross", f"C{i}", until - timedelta(days=1095), until),
-                "verified",
-            )
+            yield i + 1, of, kind[i], ISSUER, f"C{i}", until - timedelta(days=1095), until, "verified"
 
     def _responder_places(self) -> Iterator[Row]:
         """Everybody's home; one in ten has a place of work too, in another estate."""
@@ -181,7 +181,8 @@ class TrainingNetwork:
 
 
 def training(server_url: str, folder: Path, say: Callable[[str], None]) -> Iterator[Ratio]:
-    network = TrainingNetwork()
+    is_small = os.environ.get("AED_BENCH_SIZE") == "small"
+    network = TrainingNetwork(AT, 30, PEOPLE // 10, CERTIFICATES // 10) if is_small else TrainingNetwork()
     streets = folder / "streets.network"
     save_network(street_grid(NODES), streets)
     url = _on_postgis(server_url, network)
@@ -190,9 +191,10 @@ def training(server_url: str, folder: Path, say: Callable[[str], None]) -> Itera
     say(f"{network.people_count:,} people of {network.estate_count:,} estates on both databases")
     for what, each in (("PostGIS", url), ("SpatiaLite", f"sqlite:///{path}")):
         yield _who_may_be_called(what, each, network.questions(QUESTIONS))
-        yield _gap_table(what, each, streets, folder)
+        yield _gap_table(what, each, streets, folder, network.estate_count)
+    rows = ROSTER_ROWS // 10 if is_small else ROSTER_ROWS
     for what, each in (("PostGIS", url), ("SpatiaLite", f"sqlite:///{path}")):
-        yield from _roster(what, each, folder)
+        yield from _rosters(what, each, folder, network.rows("certificates"), rows)
 
 
 def _on_postgis(server_url: str, network: TrainingNetwork) -> str:
@@ -287,7 +289,7 @@ def _bare(dialect: object, url: str, viewer: Viewer) -> Callable[[Position], Cal
 # --- the weekly gap table -------------------------------------------------------------------------------
 
 
-def _gap_table(what: str, url: str, streets: Path, folder: Path) -> Ratio:
+def _gap_table(what: str, url: str, streets: Path, folder: Path, estates: int) -> Ratio:
     """`aed gaps --to FILE.csv` in a process of its own: every building and hour of all the estates."""
     to = folder / "gaps.csv"
     started = time.monotonic()
@@ -304,21 +306,21 @@ def _gap_table(what: str, url: str, streets: Path, folder: Path) -> Ratio:
         check=False,
     )
     seconds = time.monotonic() - started
-    if done.returncode or not re.search(rf"estates {NEIGHBOURHOODS * ESTATES_EACH}, buildings", done.stderr):
+    if done.returncode or not re.search(rf"estates {estates}, buildings", done.stderr):
         raise RuntimeError(done.stderr)
     return Ratio(
-        f"weekly gap table of 1,200 estates, {what} : {MOST_SECONDS:.0f} s",
+        f"weekly gap table of {estates:,} estates, {what} : {MOST_SECONDS:.0f} s",
         seconds / MOST_SECONDS,
         1.0,
-        f"{seconds:.1f} s for {NEIGHBOURHOODS * ESTATES_EACH * BUILDINGS_EACH:,} buildings of 168 hours, "
+        f"{seconds:.1f} s for {estates * BUILDINGS_EACH:,} buildings of 168 hours, "
         f"{to.stat().st_size / 1e6:.0f} MB",
     )
 
 
-# --- a roster -------------------------------------------------------------------------------------------
+# --- rosters -------------------------------------------------------------------------------------------
 
 
-def write_roster(path: Path, rows: int) -> None:
+def write_people(path: Path, rows: int) -> None:
     """People who are not in the register yet, with a certificate each."""
     with path.open("w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened)
@@ -333,32 +335,50 @@ def write_roster(path: Path, rows: int) -> None:
             writer.writerow(
                 [
                     *("red-cross", f"n{n}", f"学员{n}", f"2{n:010}", "zh", f"CN-{1 + n % REGIONS:03}"),
-                    *("first_aid", "Red Cross", f"R{n}", "2026-01-01", "2028-12-31"),
+                    *("first_aid", ISSUER, f"R{n}", "2026-01-01", "2028-12-31"),
                     *("Mo-Su 07:00-22:00", "home", 30.1 + n % 1000 * 1e-5, 119.6 + n // 1000 * 1e-5, 3),
                 ]
             )
 
 
-IMPORTS: tuple[tuple[str, Callable[[str, Path], Run]], ...] = (
-    ("aed import responders", lambda url, path: run_import(url, path, "responders")),
-)
-"""How a roster is taken in. Whatever else takes one (a chapter's own roster) is measured from here too."""
+def write_certificates(path: Path, certificates: Iterator[list[Row]], rows: int) -> None:
+    """A chapter's list of what it issued, as chapters write it; of one in twenty the last day is another."""
+    with path.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(["姓名", "证书编号", "培训课程", "发证日期", "有效期至", "状态"])
+        for _, of, kind, _, number, issued_on, until, _ in islice(chain.from_iterable(certificates), rows):
+            assert isinstance(until, date)
+            last = until if int(str(of)) % 20 else until + timedelta(days=365)
+            writer.writerow([f"居民{of}", number, kind, issued_on, last, "有效"])
 
 
-def _roster(on: str, url: str, folder: Path) -> Iterator[Ratio]:
+def _rosters(
+    on: str, url: str, folder: Path, certificates: Iterator[list[Row]], rows: int
+) -> Iterator[Ratio]:
     """As CSV, by a process of its own, whose memory is what was resident at most. The same again is measured
     too: a list that comes every month mostly says what it said."""
-    path = folder / "roster.csv"
-    write_roster(path, ROSTER_ROWS)
-    for what, take in IMPORTS:
-        run = take(url, path)
-        if f"{ROSTER_ROWS} new, 0 changed, 0 unchanged, 0 set aside" not in run.said:
+    people, cards = folder / "people.csv", folder / "certificates.csv"
+    write_people(people, rows)
+    write_certificates(cards, certificates, rows)
+    named = (f"name_en={ISSUER}", "name_zh=红十字会", "kind=red_cross", "verified_by=roster")
+    run_command(url, "issuers", "add", f"code={ISSUER_CODE}", *named)
+    takings: dict[str, Callable[[], Run]] = {
+        "aed import responders": lambda: run_import(url, people, "responders"),
+        "aed issuers read": lambda: run_command(url, "issuers", "read", ISSUER_CODE, str(cards)),
+    }
+    for what, take in takings.items():
+        run = take()
+        if not re.search(
+            r"^[^:]+: \d+ new( rows)?, 0 changed, 0 unchanged, 0 set aside", run.said, re.MULTILINE
+        ):
             raise RuntimeError(run.said)
-        again = take(url, path)
-        if f"0 new, 0 changed, {ROSTER_ROWS} unchanged, 0 set aside" not in again.said:
+        again = take()
+        if not re.search(
+            r"^[^:]+: 0 new( rows)?, 0 changed, \d+ unchanged, 0 set aside", again.said, re.MULTILINE
+        ):
             raise RuntimeError(again.said)
         yield Ratio(
-            f"{what}, {ROSTER_ROWS:,} rows, {on} : {MOST_SECONDS:.0f} s",
+            f"{what}, {rows:,} rows, {on} : {MOST_SECONDS:.0f} s",
             max(run.seconds, again.seconds) / MOST_SECONDS,
             1.0,
             f"{run.seconds:.1f} s; the same file again {again.seconds:.1f} s",

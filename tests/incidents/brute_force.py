@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session, joinedload
 from aed.accounts.rules import Role, Viewer
 from aed.geo import Position, distance_metres
 from aed.incidents.queries.nearest import Answer, NearbyDevice, Question
-from aed.incidents.rules.arrival import fetch
+from aed.incidents.rules.arrival import Pace, fetch
 from aed.registry import queries as registry
-from aed.registry.models import Consumable, Device, Gate
+from aed.registry.models import Consumable, Device, EstatePace, Gate
 from aed.registry.rules.device import ConsumableState, DeviceState, access_at, readiness_on
 from aed.registry.rules.gate import GateState, Passage
 from aed.registry.rules.hours import HolidayCalendar, Opening, hours_at
@@ -52,6 +52,7 @@ class Known:
     time_zone: str
     calendar: HolidayCalendar | None
     first_expiry: date | None
+    pace: Pace | None
 
 
 def whole_register(session: Session) -> list[Known]:
@@ -63,6 +64,10 @@ def whole_register(session: Session) -> list[Known]:
             .group_by(Consumable.device_id)
         ).all()
     )
+    paces = {
+        pace.estate_id: Pace(pace.seconds_per_metre, pace.pick_up_seconds)
+        for pace in session.scalars(select(EstatePace))
+    }
     devices = session.scalars(
         select(Device).options(joinedload(Device.region), joinedload(Device.estate)).order_by(Device.id)
     ).all()
@@ -78,6 +83,7 @@ def whole_register(session: Session) -> list[Known]:
             (device.estate.time_zone if device.estate else None) or device.region.time_zone,
             calendars.get(device.region.holiday_calendar or ""),
             expiry.get(device.id),
+            paces.get(device.estate_id or 0),
         )
         for device in devices
     ]
@@ -241,6 +247,7 @@ def judged(
         ),
         confidence=confidence,
         numbers=settings.arrival,
+        pace=known.pace,
         by_closed_gate=by_closed_gate,
     )
     return Found(

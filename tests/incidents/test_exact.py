@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import ANYONE, Viewer
 from aed.geo import Datum, Position
 from aed.incidents.queries.nearest import Answer, Question, nearest
-from aed.registry.models import Consumable, Device, Estate, Gate
+from aed.registry.models import Consumable, Device, Estate, EstatePace, Gate
 from aed.registry.rules.device import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
 from aed.registry.rules.gate import GateState, Passage
 from aed.settings import Settings
@@ -50,6 +50,8 @@ BLOCKS = [
     if b < SIDE * SIDE and (b != a + 1 or b % SIDE)
 ]
 """Pairs of neighbouring corners: where a street may be."""
+PACES = st.one_of(st.none(), st.none(), st.tuples(st.floats(0.15, 1.5), st.floats(10.0, 600.0)))
+"""What an estate's drills may come to: seconds a metre and besides, or nothing."""
 AROUND = st.tuples(st.floats(-350, 620), st.floats(-350, 620))
 NEARBY = st.tuples(st.floats(-30, 300), st.floats(-30, 300))
 
@@ -206,6 +208,7 @@ def answered(
     who=st.sampled_from(["anyone", "member", "neighbour", "dispatcher", "administrator"]),
     reach=st.sampled_from([150.0, 500.0, 5000.0]),
     has_network=st.sampled_from([True, True, True, False]),
+    paces=st.tuples(PACES, PACES),
     data=st.data(),
 )
 def test_the_answer_is_that_of_the_slow_search_on_any_small_district(
@@ -221,6 +224,7 @@ def test_the_answer_is_that_of_the_slow_search_on_any_small_district(
     who: str,
     reach: float,
     has_network: bool,
+    paces: tuple[tuple[float, float] | None, tuple[float, float] | None],
     data: st.DataObject,
 ) -> None:
     network = district.build() if has_network else None
@@ -229,6 +233,13 @@ def test_the_answer_is_that_of_the_slow_search_on_any_small_district(
     with session.begin_nested() as leaving_no_trace:
         home, other = make.estate(session), make.estate(session)
         elsewhere = make.region(session, "CN-31")
+        for estate, pace in zip((home, other), paces, strict=True):
+            if pace is not None:
+                session.add(
+                    EstatePace(
+                        estate_id=estate.id, seconds_per_metre=pace[0], pick_up_seconds=pace[1], drills=10
+                    )
+                )
         expired = []
         for number, row in enumerate(devices):
             device = copied(row)

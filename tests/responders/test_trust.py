@@ -147,15 +147,23 @@ def test_a_longer_valid_certificate_that_is_not_believed_counts_for_nothing(
     assert called(session, settings, at=datetime(2026, 10, 1, 2, tzinfo=UTC)) == []
 
 
-def again(session: Session, responder_id: int, trust: Trust | None, until: date) -> bool | None:
+def again(
+    session: Session,
+    responder_id: int,
+    trust: Trust | None,
+    until: date,
+    *,
+    name: str = "Lin Yi",
+    phone: str = "+86 100 0000 9999",
+) -> bool | None:
     """The list tells of the person again."""
     known = session.get_one(Responder, responder_id)
     certificate = certificate_of(session, responder_id)
     given = ResponderGiven(
         source=known.source,
         source_id=known.source_id,
-        name="Lin Yi",
-        phone="+86 100 0000 9999",
+        name=name,
+        phone=phone,
         language="zh",
         region_id=known.region_id,
         estate_id=None,

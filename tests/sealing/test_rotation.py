@@ -13,13 +13,14 @@ from aed.accounts import queries
 from aed.accounts.models import Person
 from aed.db import Database, open_database, reads, transaction
 from aed.errors import KeysUnusable
+from aed.incidents.queries.nearest import Question, nearest
 from aed.interchange.models import SourceRecord
 from aed.sealing import keep_ring
 from aed.sealing.ring import Key
 from aed.settings import Settings
 from tests import make
 from tests.commands import KEY
-from tests.make import NOW
+from tests.make import NOW, PATIENT
 from tests.sealing.test_ring import new_key
 
 FIELDS = {"keeper_name": "Wu", "keeper_phone": "+86 138 0013 8003"}
@@ -149,3 +150,24 @@ def test_a_wrong_key_is_noticed_at_the_start(session: Session, database: Databas
     with pytest.raises(KeysUnusable, match=Key.of(KEY).id):
         rotation.check_keys(stranger)
     stranger.close()
+
+
+def test_the_lookup_answers_though_the_keepers_number_cannot_be_read(
+    session: Session, settings: Settings
+) -> None:
+    keeper = {"name": "Wang", "phone": "+86 138 0013 8000"}
+    device = make.device(session, at=PATIENT, keeper=keeper)
+    dispatcher = make.dispatcher(make.region(session))
+    session.commit()
+
+    def told(database: Database) -> tuple[int, str | None, str | None]:
+        with database.asking.connect() as connection:
+            question = Question(here=PATIENT, at=NOW, limit=1)
+            (near,) = nearest(connection, dispatcher, question, network=None, settings=settings).devices
+        return near.row.id, near.row.keeper_name, near.row.keeper_phone
+
+    stranger, known = with_keys(settings, new_key()), with_keys(settings, KEY)
+    assert told(known) == (device.id, "Wang", "+86 138 0013 8000")
+    assert told(stranger) == (device.id, "Wang", None)
+    stranger.close()
+    known.close()

@@ -19,8 +19,8 @@ from aed.db import Table
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.incidents.queries.people import NearbyResponder
 from aed.registry.models import Device
-from aed.responders.actions import consents, offering
-from aed.responders.models import Certificate, Responder, ResponderPlace
+from aed.responders.actions import offering
+from aed.responders.models import Certificate, Responder
 from aed.responders.queries import consents_in_force
 from aed.responders.rules import ConsentKind, ResponderState, Trust
 from aed.settings import Settings
@@ -270,11 +270,8 @@ def test_who_offered_under_one_entry_is_called_where_they_said(
         make.offer(session, session.get_one(Person, kept))
 
 
-def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
-    session: Session, settings: Settings
-) -> None:
-    one, _ = twice(session)
-    joined(session)
+def gone_with_a_card(session: Session) -> Responder:
+    """The entry that was joined to the other; a card has come to it since."""
     withdrawn = session.scalars(select(Responder).where(Responder.joined_into_id.is_not(None))).one()
     session.add(
         Certificate(
@@ -287,8 +284,18 @@ def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
         )
     )
     session.flush()
+    return withdrawn
 
-    again(session, withdrawn.id, Trust.VERIFIED, date(2030, 1, 1))
+
+def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
+    session: Session, settings: Settings
+) -> None:
+    one, _ = twice(session)
+    joined(session)
+    withdrawn = gone_with_a_card(session)
+
+    told = {"name": f"{NAME} Wang Xiaoming", "phone": "13800138000"}
+    again(session, withdrawn.id, Trust.VERIFIED, date(2030, 1, 1), **told)
     (known,) = (known_people.person(session, name=f"{NAME} Wang Xiaoming", phone="13800138000"),)
 
     assert known.id == one
@@ -301,6 +308,23 @@ def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
             select(Certificate.valid_until).where(Certificate.responder_id == withdrawn.joined_into_id)
         ).all()
     )
+
+
+def test_a_row_that_comes_to_tell_of_somebody_else_is_that_ones(session: Session, settings: Settings) -> None:
+    """Lists use numbers again."""
+    twice(session)
+    joined(session)
+    withdrawn = gone_with_a_card(session)
+    kept = withdrawn.joined_into_id
+    cards = session.scalars(select(Certificate.id).where(Certificate.responder_id == kept)).all()
+
+    again(session, withdrawn.id, Trust.VERIFIED, date(2030, 1, 1), name="Somebody", phone="13900139000")
+
+    session.expire_all()
+    theirs = session.get_one(Responder, withdrawn.id)
+    assert (theirs.joined_into_id, theirs.state) == (None, ResponderState.ACTIVE)
+    assert session.scalars(select(Certificate.id).where(Certificate.responder_id == kept)).all() == cards
+    assert len(called(session, settings)) == 2
 
 
 def test_on_one_roster_twice_the_earlier_place_stays_and_the_later_goes_to_who_waits(
@@ -379,25 +403,6 @@ def test_who_was_joined_is_not_joined_again(session: Session) -> None:
     assert session.get_one(Person, other).joined_into_id == third
     active = session.scalars(select(Responder).where(Responder.joined_into_id.is_(None))).all()
     assert len(active) == 1
-
-
-@pytest.mark.parametrize("keep_second", [False, True])
-def test_whoever_withdrew_under_one_entry_is_not_called_by_the_other(
-    session: Session, keep_second: bool
-) -> None:
-    """A list's word, and an own word from before, do not bring back who said no."""
-    person = make.person(session, name=NAME, phone=PHONE)
-    make.offer(session, person)
-    consents.leave(session, ADMINISTRATOR, person, at=NOW + timedelta(days=1))
-    make.responder(session, name=f"{NAME} Wang Xiaoming", phone="13800138000")
-
-    kept, _gone = joined(session, keep_second=keep_second)
-
-    session.expire_all()
-    assert consents_in_force(session, kept) == {}
-    states = session.scalars(select(Responder.state).where(Responder.person_id == kept)).all()
-    assert set(states) == {ResponderState.WITHDRAWN}
-    assert session.scalars(select(ResponderPlace)).all() == []
 
 
 def test_what_there_is_once_of_a_person_stays_where_both_have_it(session: Session) -> None:

@@ -33,7 +33,7 @@ from tests.notifications.sinks import Posted, Reply, receiving
 from tests.throwaway_postgres import Server, throwaway_server
 from tests.work.processes import make_matters, settings_of, start_worker
 
-KILLS = int(os.environ.get("KILLS", "4"))
+KILLS = int(os.environ.get("KILLS", "3"))
 MATTERS = 15 * KILLS
 PEOPLE = 10
 DEVICES = 5
@@ -132,7 +132,7 @@ def test_of_two_workers_one_acts_and_the_other_follows_within_the_lease(world: W
             holder = _holder(world.database)
             second = tmp_path / "second.log"
             workers.append(start_worker(settings, second, off=FIVE_MINUTES, timetable=()))
-            held_until = time.monotonic() + 1.5 * LEASE_SECONDS
+            held_until = time.monotonic() + 1.2 * LEASE_SECONDS
             while time.monotonic() < held_until:
                 assert _holder(world.database) == holder
                 time.sleep(0.1)

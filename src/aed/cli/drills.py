@@ -60,14 +60,14 @@ def add(
         raise InvalidInput("key is a UUID, such as uuidgen makes.", field="key") from None
     settings = load_settings()
     network, why_none = network_if_any(settings)
-    if why_none is not None:
-        warn(f"{why_none} The walk is estimated from the straight line.")
     with writing() as session:
         drill = tell_of_drill(
             session, operator(), device_id, new, network=network, settings=settings, at=clock.now()
         )
         estate_id = drill.estate_id
         said = f"Drill {drill.id}: {drill.walk_metres:.0f} m one way, {drill.seconds:.0f} s there and back."
+    if why_none is not None:
+        warn(f"{why_none} The walk is estimated from the straight line.")
     say(said)
     show_pace(estate_id)
 

@@ -8,13 +8,14 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import structlog
 from sqlalchemy import ColumnElement, Connection, Dialect, Engine, Row, Select, Subquery, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, joinedload, selectinload
 
 from aed.accounts.models import Person, Region
 from aed.accounts.rules import Viewer
 from aed.bulk import among
-from aed.errors import NotFound
+from aed.errors import KeysUnusable, NotFound
 from aed.registry.models import (
     Change,
     Consumable,
@@ -43,6 +44,8 @@ from aed.spatial import (
     longitude,
     nearest_first,
 )
+
+log = structlog.get_logger("aed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +221,20 @@ class DeviceNearby(NamedTuple):
 
 
 def with_keepers_phone(connection: Connection, viewer: Viewer, row: DeviceNearby) -> DeviceNearby:
-    """The row with the keeper's number opened, for whoever may ring it."""
-    if row.keeper_phone is None or not is_of_the_house(viewer, row.estate_id, row.region_id):
+    """The row with the keeper's number opened, for whoever may ring it.
+
+    The device is told of all the same when the key of that number is missing: somebody waits for it.
+    """
+    if row.keeper_phone is None:
         return row
-    ring = ring_of(connection.dialect)
-    return row._replace(keeper_phone=ring.open(row.keeper_phone, place="people.phone"))
+    if not is_of_the_house(viewer, row.estate_id, row.region_id):
+        return row._replace(keeper_phone=None)
+    try:
+        opened = ring_of(connection.dialect).open(row.keeper_phone, place="people.phone")
+    except KeysUnusable as error:
+        log.error("a keeper's number is not told", device=row.id, why=error.detail)
+        opened = None
+    return row._replace(keeper_phone=opened)
 
 
 AnyPace = aliased(EstatePace)

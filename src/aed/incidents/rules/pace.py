@@ -3,11 +3,11 @@
     seconds = pick_up + 2 * (seconds_per_metre * walk + floors)
 
 is the lookup's own arithmetic (`arrival`). What a drill took less its floors is a point over the metres
-walked there and back. Through the points goes the line of Theil and Sen: its slope is the median of the slopes
-between all pairs, its height the median of what is left. Up to 29 in 100 drills may be wrong by anything (a
-stopwatch forgotten, a chat on the way) and the line stays; least squares would follow a single one.
+walked there and back. Through the points goes the line of Theil and Sen: its slope is the median of the
+slopes between all pairs, its height the median of what is left. Up to 29 in 100 drills may be wrong by
+anything (a stopwatch forgotten, a chat on the way) and the line stays; least squares would follow each one.
 
-The interval of the slope is Sen's (1968, J. Am. Stat. Assoc. 63:1379), after Kendall's statistic without ties.
+The interval of the slope is Sen's (1968, J. Am. Stat. Assoc. 63:1379), after Kendall's statistic, no ties.
 That of the overhead is what the slope's interval leaves open, and no narrower than the sign test's of a
 median. Both are meant to hold the true value in 95 of 100.
 """

@@ -61,6 +61,11 @@ def way_words(basis: Basis, walk_metres: float, straight_metres: float) -> Words
     }
 
 
+def pace_words() -> Words:
+    """Said where the seconds are those of the estate's own drills."""
+    return {"en": "as fast as drills at this estate were", "zh": "用时按本小区演练推算"}
+
+
 def floor_words(device_floor: int, seconds: float) -> Words:
     """`device_floor` counts from 0; in Chinese the ground floor is the first."""
     zh = f"地下{-device_floor}层" if device_floor < 0 else f"{device_floor + 1}楼"

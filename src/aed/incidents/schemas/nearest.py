@@ -221,6 +221,8 @@ def _reasons(near: NearbyDevice, answer: Answer) -> list[reasons.Words]:
         reasons.access_words(near.access.access, near.access.until, answer.question.at, row.time_zone),
         reasons.readiness_words(near.readiness),
     ]
+    if near.row.seconds_per_metre is not None:
+        words.append(reasons.pace_words())
     if near.fetch.floor_seconds:
         words.append(reasons.floor_words(row.floor, near.fetch.floor_seconds))
     words += [

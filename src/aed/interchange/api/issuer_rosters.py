@@ -13,6 +13,7 @@ from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
 from aed.db import DatabaseDep, open_database, reads, transaction, trial
+from aed.errors import NotSignedIn
 from aed.interchange.actions import refuse_bad_rows
 from aed.interchange.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
 from aed.interchange.api.imports import MOST_SHOWN, PATIENT_MS, SetAsideOut
@@ -127,6 +128,8 @@ async def import_roster_of_issuer(
 
 def _may(database: DatabaseDep, viewer: Viewer, issuer_id: int) -> None:
     """Before the file is taken."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn("A roster is taken from who looks after its issuer: send a token, or sign in.")
     with reads(database) as session:
         issuers.may_look_after(viewer, issuers.issuer(session, issuer_id).region_id)
 

@@ -39,6 +39,18 @@ class Answer:
     body: bytes
 
 
+def _client() -> httpx2.Client:
+    """Each question has a connection of its own: kept ones are known by their address alone, whatever name
+    they were made for."""
+    return httpx2.Client(
+        verify=httpx2.create_ssl_context(),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=httpx2.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS),
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),
+    )
+
+
 @dataclass(frozen=True)
 class Post:
     """Posts, and says what went wrong by what it means for the message.
@@ -50,7 +62,7 @@ class Post:
 
     is_private_allowed: bool = False
     resolve: Resolve = resolve
-    _trusted: ssl.SSLContext = field(default_factory=httpx2.create_ssl_context, repr=False)
+    _client: httpx2.Client = field(default_factory=_client, repr=False)
 
     def __call__(
         self, url: str, body: bytes, headers: Mapping[str, str], *, gone: Collection[int] = (410,)
@@ -95,35 +107,27 @@ class Post:
     ) -> httpx2.Response:
         host = f"[{target.host}]" if ":" in target.host else target.host
         is_usual = target.port == (443 if target.scheme == "https" else 80)
-        # A connection for each: kept ones are known by their address alone, whatever name they were made for.
-        client = httpx2.Client(
-            verify=self._trusted,
-            trust_env=False,
-            follow_redirects=False,
-            timeout=httpx2.Timeout(SILENT_SECONDS, connect=CONNECT_SECONDS),
+        request = self._client.build_request(
+            "POST",
+            httpx2.URL(target.url).copy_with(host=str(address), port=target.port),
+            content=body,
+            headers={
+                "Host": host if is_usual else f"{host}:{target.port}",
+                "User-Agent": f"aed/{__version__}",
+                "Accept": "*/*",
+                "Accept-Encoding": "identity",
+                "Connection": "close",
+                **headers,
+            },
+            extensions={"sni_hostname": target.host},
         )
-        with client:
-            request = client.build_request(
-                "POST",
-                httpx2.URL(target.url).copy_with(host=str(address), port=target.port),
-                content=body,
-                headers={
-                    "Host": host if is_usual else f"{host}:{target.port}",
-                    "User-Agent": f"aed/{__version__}",
-                    "Accept": "*/*",
-                    "Accept-Encoding": "identity",
-                    "Connection": "close",
-                    **headers,
-                },
-                extensions={"sni_hostname": target.host},
-            )
-            answer = client.send(request, stream=True)
-            with contextlib.closing(answer):
-                content = b""
-                for chunk in answer.iter_raw(1 << 14):
-                    content += chunk
-                    if len(content) > MOST_BYTES:
-                        break
+        answer = self._client.send(request, stream=True)
+        with contextlib.closing(answer):
+            content = b""
+            for chunk in answer.iter_raw(1 << 14):
+                content += chunk
+                if len(content) > MOST_BYTES:
+                    break
         return httpx2.Response(answer.status_code, headers=_plain(answer.headers), content=content)
 
 

@@ -119,6 +119,8 @@ def join(session: Session, who: Viewer, kept_id: int, other_id: int, *, at: date
     1. What the person said themselves, in whichever entry, counts more than what a list says of the other.
     2. Of two words of the person the later one counts.
     3. Where both agree, the kept entry's consent stands, and the other's ends.
+
+    visibility: whoever calls has seen to it that `who` may join the two.
     """
     ids = (kept_id, other_id)
     speaking = [each for each in ids if speaks_for_themselves(session, each)]

@@ -96,6 +96,8 @@ def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: d
         session.add(found)
     is_of_another = found.person_id != person.id
     found.person_id, found.region_id = person.id, given.region_id
+    if is_of_another:
+        found.joined_into_id = None
     if given.estate_id is not None:
         found.estate_id = given.estate_id
     has_changed = is_of_another or session.is_modified(found) or session.is_modified(person)

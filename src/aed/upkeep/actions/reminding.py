@@ -54,6 +54,7 @@ def tell(
     """Some people are told all that waits for them: one message each, at most one a day, not at night.
 
     Day and night are those at their devices; the hours may be a person's own.
+    visibility: for messages to these very people.
     """
     waiting = queries.people_to_tell(session, after_id=after_id, limit=most)
     if not waiting:

@@ -51,7 +51,10 @@ def time_zone() -> ColumnElement[str]:
 
 
 def time_zones(session: Session) -> Sequence[str]:
-    """All that devices lie in."""
+    """All that devices lie in.
+
+    visibility: for the timetable; the names of time zones.
+    """
     zones = select(Region.time_zone).union(select(Estate.time_zone).where(Estate.time_zone.is_not(None)))
     return sorted(zone for zone in session.scalars(zones) if zone is not None)
 

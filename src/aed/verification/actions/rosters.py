@@ -15,7 +15,6 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
-from aed.accounts.rules.phone import masked
 from aed.bulk import insert_many
 from aed.issuers.models import Issuer
 from aed.issuers.rules import CertificateKind
@@ -207,7 +206,7 @@ def _keep_entries(
             outcomes.append(True)
             continue
         fields = {
-            name: [_shown(name, getattr(known, name)), _shown(name, value)]
+            name: [_plain(getattr(known, name)), _plain(value)]
             for name, value in values.items()
             if getattr(known, name) != value
         }
@@ -229,13 +228,6 @@ def _keep_entries(
             .execution_options(synchronize_session=False)
         )
     return outcomes
-
-
-def _shown(name: str, value: object) -> object:
-    """As what was said before is kept: it needs no number that could be rung, or tried out."""
-    if value is None or name not in ("phone", "holder_id_hash"):
-        return _plain(value)
-    return masked(str(value)) if name == "phone" else "***"
 
 
 def _plain(value: object) -> object:

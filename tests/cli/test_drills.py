@@ -1,0 +1,41 @@
+"""aed drills."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from aed.registry.models import Device
+from aed.settings import Settings
+from tests import make
+from tests.cli.conftest import Aed, Said
+from tests.make import PATIENT, north_of
+
+ENOUGH = Settings().drills.enough
+
+
+def test_the_command_line_does_all_of_it(aed: Aed, session: Session) -> None:
+    estate = make.estate(session, name_en="Lake Court")
+    device_id = make.device(session, of=estate).id
+    session.commit()
+    start = (PATIENT.lat + 0.001, PATIENT.lon)
+
+    def told(seconds: float, *more: object) -> Said:
+        return aed("drills", "add", device_id, *start, seconds, "--floor", 1, *more, warns=True)
+
+    said = told(190, "--note", "stairs")
+    assert "166 m one way, 190 s there and back" in said.out
+    assert "Lake Court: 1 drills" in said.out
+    assert "general pace until there are 10 drills" in said.out
+    device = session.get_one(Device, device_id)
+    for number in range(ENOUGH - 1):
+        make.drill(session, device, start=north_of(PATIENT, metres=50.0 * number), seconds=100 + 60 * number)
+    session.commit()
+    assert "reckons with its own pace" in aed("drills", "pace", estate.id).out
+    listed = aed("drills", "list", device_id).out
+    assert "190 s" in listed
+    assert "straight_line" in listed
+    assert "does not count" in aed("drills", "withdraw", 1).out
+    assert "190 s" not in aed("drills", "list", device_id).out
+    assert "seconds" in aed("drills", "add", device_id, *start, 2, fails=True).err
+    assert "UUID" in aed("drills", "add", device_id, *start, 100, "--key", "x", fails=True).err
+    assert "device" in aed("drills", "add", 999, *start, 100, fails=True).err

@@ -1,0 +1,7 @@
+"""Who works at the register over HTTP, as there."""
+
+from __future__ import annotations
+
+from tests.registry.conftest import Desk, desk_of, nobody, office
+
+__all__ = ["Desk", "desk_of", "nobody", "office"]

@@ -1,0 +1,192 @@
+"""Fetches that somebody has timed, and the lookup that reckons with them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import ANYONE
+from aed.accounts.rules.roles import HeldRole
+from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound
+from aed.incidents.actions.drills import take_back_drill
+from aed.incidents.rules.arrival import Basis
+from aed.registry.actions.devices import withdraw_device
+from aed.registry.models import Device, Estate, EstatePace
+from aed.settings import Settings
+from aed.spatial import position_of
+from tests import make
+from tests.incidents.asking import ask, chinese, english, ids, place, shown, streets
+from tests.make import NOW, PATIENT, north_of
+from tests.registry.conftest import Desk
+
+ENOUGH = Settings().drills.enough
+
+
+def timed(
+    session: Session, device: Device, *, speed: float, overhead: float, count: int, **given: Any
+) -> None:
+    """So many drills over 50 to 500 m, as estimated where no streets are known."""
+    for number in range(count):
+        metres = 50.0 + 450.0 * number / ENOUGH
+        start = north_of(position_of(device.position), metres=metres)
+        make.drill(session, device, start=start, seconds=overhead + 2 * speed * 1.5 * metres, **given)
+
+
+def test_enough_drills_make_the_estates_own_pace(session: Session, settings: Settings) -> None:
+    """The estate's device is farther away, and is fetched sooner; others are fetched as before."""
+    home, other = make.estate(session), make.estate(session)
+    near = make.device(session, at=north_of(PATIENT, metres=100), of=other)
+    far = make.device(session, at=north_of(PATIENT, metres=-150), of=home)
+    timed(session, far, speed=0.2, overhead=60.0, count=ENOUGH - 1)
+
+    before = ask(session, settings)
+    assert ids(before.devices) == [near.id, far.id]
+    assert session.get(EstatePace, home.id) is None
+
+    timed(session, far, speed=0.2, overhead=60.0, count=1)
+    after = ask(session, settings)
+
+    assert ids(after.devices) == [far.id, near.id]
+    assert after.devices[0].fetch.fetch_seconds == pytest.approx(60 + 2 * 0.2 * 225, abs=0.5)
+    assert after.devices[1].fetch == before.devices[0].fetch
+    told = shown(after, ANYONE, settings).devices
+    assert "as fast as drills at this estate were" in english(told[0])
+    assert "用时按本小区演练推算" in chinese(told[0])
+    assert "as fast as drills at this estate were" not in english(told[1])
+    pace = session.get(EstatePace, home.id)
+    assert pace is not None
+    assert pace.drills == ENOUGH
+
+
+def test_a_drill_that_is_taken_back_does_not_count(session: Session, settings: Settings) -> None:
+    device = make.device(session, of=make.estate(session))
+    timed(session, device, speed=0.5, overhead=90.0, count=ENOUGH - 1)
+    last = make.drill(session, device, start=north_of(PATIENT, metres=400), seconds=600)
+    assert device.estate_id is not None
+    assert session.get(EstatePace, device.estate_id) is not None
+
+    for _ in range(2):
+        take_back_drill(session, make.ADMINISTRATOR, last.id, settings=settings, at=NOW)
+
+    assert session.get(EstatePace, device.estate_id) is None
+    assert (last.withdrawn_at, last.withdrawn_by) == (NOW, "test")
+    assert ask(session, settings).devices[0].fetch.fetch_seconds == pytest.approx(112, abs=1)
+
+
+def test_on_streets_the_walk_is_measured_and_not_mixed_with_estimates(
+    session: Session, settings: Settings
+) -> None:
+    """Round the corner: 200 m on foot, 141 m straight."""
+    network = streets(settings, {1: (0, 0), 2: (100, 0), 3: (100, 100)}, [1, 2, 3])
+    device = make.device(session, at=place(100, 100), of=make.estate(session))
+    estimated = make.drill(session, device, floor=2)
+    measured = make.drill(session, device, floor=2, network=network)
+
+    assert (estimated.basis, measured.basis) == (Basis.STRAIGHT_LINE, Basis.WALKING_NETWORK)
+    assert estimated.walk_metres == pytest.approx(1.5 * 141.4, abs=1)
+    assert measured.walk_metres == pytest.approx(200, abs=1)
+    assert measured.floor_seconds == 2 * 2 * 16
+
+    timed(session, device, speed=0.5, overhead=90.0, count=ENOUGH)
+    assert device.estate_id is not None
+    assert session.get(EstatePace, device.estate_id) is None, "only one was measured on the streets"
+
+
+def test_who_told_of_it_or_who_leads_there_takes_a_drill_back(session: Session, settings: Settings) -> None:
+    estate = make.estate(session)
+    device = make.device(session, of=estate)
+    one, other, lead = (
+        make.somebody(session, held, estate=estate)
+        for held in (HeldRole.RESIDENT, HeldRole.RESIDENT, HeldRole.LEAD)
+    )
+    first, second = (make.drill(session, device, who=one) for _ in range(2))
+
+    with pytest.raises(NotAllowed):
+        take_back_drill(session, other, first.id, settings=settings, at=NOW)
+    take_back_drill(session, one, first.id, settings=settings, at=NOW)
+    take_back_drill(session, lead, second.id, settings=settings, at=NOW)
+    with pytest.raises(NotFound):
+        take_back_drill(session, make.member(make.estate(session)), first.id, settings=settings, at=NOW)
+    assert (first.by_id, first.by_name) == (one.person_id, one.name)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "field"),
+    [
+        ({"start": north_of(PATIENT, metres=4_000)}, InvalidInput, "start"),
+        ({"ran_at": NOW - timedelta(days=400)}, InvalidInput, "ran_at"),
+        ({"ran_at": NOW + timedelta(days=1)}, InvalidInput, "ran_at"),
+    ],
+)
+def test_what_cannot_have_been_is_refused(
+    session: Session, given: dict[str, Any], error: type[AedError], field: str
+) -> None:
+    device = make.device(session, of=make.estate(session))
+    with pytest.raises(error) as refused:
+        make.drill(session, device, **given)
+    assert refused.value.field == field
+
+
+def test_a_device_of_no_estate_times_none(session: Session) -> None:
+    with pytest.raises(Conflict):
+        make.drill(session, make.device(session))
+    withdrawn = make.device(session, of=make.estate(session))
+    withdraw_device(session, make.ADMINISTRATOR, withdrawn.id, version=withdrawn.version, at=NOW)
+    with pytest.raises(Conflict):
+        make.drill(session, withdrawn)
+
+
+def a_drill(**given: Any) -> dict[str, Any]:
+    return {
+        "key": str(uuid.uuid4()),
+        "start": {"lat": PATIENT.lat + 0.002, "lon": PATIENT.lon},
+        "seconds": 250,
+    } | given
+
+
+def test_a_drill_is_told_once_over_http(
+    session: Session, office: Desk, nobody: Desk, desk_of: Callable[..., Desk]
+) -> None:
+    estate: Estate = make.estate(session)
+    device_id = make.device(session, of=estate).id
+    desk = desk_of(estate)
+    path, sent = f"/v1/devices/{device_id}/drills", a_drill(floor=4, note="stairs")
+    assert nobody.post(path, sent).status_code == 401
+
+    first, again = desk.post(path, sent), desk.post(path, sent)
+
+    assert (first.status_code, again.status_code) == (200, 200), first.text
+    assert first.json() == again.json()
+    assert first.json()["walk_metres"] == pytest.approx(1.5 * 222, abs=3)
+    assert desk.post(path, sent | {"seconds": 251}).status_code == 409
+    for wrong, field in (({"seconds": 5}, "seconds"), ({"start": {"lat": 99, "lon": 0}}, "start")):
+        refused = desk.post(path, a_drill(**wrong))
+        assert refused.status_code == 422
+        assert field in refused.text
+    assert [each["note"] for each in office.get(path).json()["drills"]] == ["stairs"]
+    pages = [desk.post(path, a_drill(seconds=200 + each)).json()["id"] for each in range(2)]
+    page = office.get(f"{path}?limit=1").json()
+    assert [each["id"] for each in page["drills"]] == pages[1:]
+    assert office.get(f"{path}?limit=1&cursor={page['next']}").json()["drills"][0]["id"] == pages[0]
+
+    pace = desk.get(f"/v1/estates/{estate.id}/pace").json()
+    assert (pace["drills"], pace["drills_needed"], pace["is_used"]) == (3, ENOUGH, False)
+    assert pace["seconds_per_metre"] is None, "all three went the same way"
+    for number in range(ENOUGH):
+        start = north_of(PATIENT, metres=50 + 40 * number)
+        desk.post(path, a_drill(start={"lat": start.lat, "lon": start.lon}, seconds=100 + 60 * number))
+    pace = desk.get(f"/v1/estates/{estate.id}/pace").json()
+    assert (pace["drills"], pace["is_used"]) == (ENOUGH + 3, True)
+    speed = pace["seconds_per_metre"]
+    assert speed["low"] <= speed["value"] <= speed["high"]
+    assert speed["value"] == pytest.approx(0.5, abs=0.02)
+    assert pace["general_seconds_per_metre"] == 0.343
+
+    last = office.get(path).json()["drills"][0]["id"]
+    assert desk.delete(f"/v1/drills/{last}", etag=None).status_code == 204
+    assert office.get(path).json()["drills"][0]["id"] == last - 1
