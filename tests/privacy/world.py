@@ -102,6 +102,8 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
     checked = make.check(session, device).check
     checked.by_id, checked.by_name = person.id, name
     session.merge(Confirmed(device_id=device.id, fact=Fact.HOURS, at=NOW, by_id=person.id, by_name=name))
+    ran = make.drill(session, device)
+    ran.by_id, ran.by_name = person.id, name
     reported = make.report(session, device)
     reported.by_id, reported.by_name = person.id, name
     sent = {"key": "a" * 36, "device_id": device.id, "sent_at": NOW, "ask_at": NOW}

@@ -127,6 +127,13 @@ HELD: Final = (
         shown=("device_id", "fact", "at"),
     ),
     Held(
+        "drills",
+        "by_id",
+        Erasure.KEPT,
+        "how fast a device is fetched",
+        shown=("id", "device_id", "start_lat", "start_lon", "start_floor", "seconds", "ran_at", "note"),
+    ),
+    Held(
         "reports",
         "by_id",
         Erasure.KEPT,
