@@ -91,7 +91,7 @@ def upgrade() -> None:
         refers("reminder_messages", "person_id", "people"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reminder_messages")),
         sa.UniqueConstraint("key_hash", name=op.f("uq_reminder_messages_key_hash")),
-        sa.UniqueConstraint("person_id", "day", name=op.f("uq_reminder_messages_person_id")),
+        sa.UniqueConstraint("person_id", "day", name=op.f("uq_reminder_messages_person_id_day")),
     )
     op.create_table(
         "reminders_for",
