@@ -204,6 +204,7 @@ WITHOUT_VERSION = {
     "POST /v1/errands/{errand}": 200,
     "POST /v1/due/calendars": 401,  # a person's
     "POST /v1/devices/{device_id}/drills": 200,
+    "PUT /v1/reminders/told/{message_key}/{reminder_id}": 200,
     "PUT /v1/reminders/preferences": 401,  # a person's
     "PUT /v1/me/push": 403,  # a token is nobody, and has no browser
 }
