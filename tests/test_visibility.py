@@ -398,6 +398,7 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
         "/v1/nearest": [f"lat={PATIENT.lat}&lon={PATIENT.lon}&route=true&responders=50&limit=50"],
         "/v1/devices": ["", f"bbox=119,29,121,31&estate_id={estate.id}", "audience=estate&state=in_service"],
         "/v1/export/{format}": ["", "bbox=119,29,121,31"],
+        "/v1/calendar.ics": ["key=cal_nobodys"],
         "/ogc/collections/{collection_id}/items": ["", "bbox=119,29,121,31&limit=1"],
     }
 
