@@ -22,6 +22,8 @@ import aed.upkeep.models
 import aed.work.models
 from aed.db import Table
 from aed.publishing.rules.export import ExportFormat
+from aed.training.formats.signed import Purpose, signed, signing_keys
+from aed.training.rules.presence import PresenceCode
 from tests import make
 from tests.make import NOW, PATIENT, north_of
 from tests.statements import statements_of
@@ -52,6 +54,8 @@ GUARDED = {
     "TrainingSession": "training_sessions",
     "Enrolment": "enrolments",
     "Attendance": "attendances",
+    "PresenceCodeUsed": "presence_codes_used",
+    "CalendarAddress": "calendar_addresses",
     "Assessment": "assessments",
     "Consent": "consents",
     "Check": "checks",
@@ -353,6 +357,8 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
     make.photo(session, of=make.check(session, hidden).check)
     make.report(session, hidden)
     session.commit()
+    keys = signing_keys(client.app.state.settings)  # type: ignore[attr-defined] # it is a FastAPI
+    shown = PresenceCode(open_to_all.id, datetime.now(UTC), "abcdefgh")
     given: dict[str, list[object]] = {
         "estate_id": [estate.id],
         "gate_id": [gate.id],
@@ -377,6 +383,8 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
         "job": ["feeds"],
         "name": ["gate-group"],
         "number": ["CPR-AED-2026-0A1B2C3D4E"],
+        "token": [signed(keys, Purpose.PRESENCE, shown.written())],
+        "calendar_id": [1],
         "issuer_id": [make.issuer(session).id],
         "pair_id": [1],
         "calendar": ["CN"],
@@ -392,6 +400,7 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
         "/v1/nearest": [f"lat={PATIENT.lat}&lon={PATIENT.lon}&route=true&responders=50&limit=50"],
         "/v1/devices": ["", f"bbox=119,29,121,31&estate_id={estate.id}", "audience=estate&state=in_service"],
         "/v1/export/{format}": ["", "bbox=119,29,121,31"],
+        "/v1/calendar.ics": ["key=cal_nobodys"],
         "/ogc/collections/{collection_id}/items": ["", "bbox=119,29,121,31&limit=1"],
     }
 
