@@ -181,7 +181,8 @@ def test_a_name_is_text_whatever_it_holds(name: str) -> None:
 
 
 def test_a_sheet_has_a_line_for_everybody_who_stands(session: Session) -> None:
-    training = make.training(session, make.course(session, "CPR"), capacity=2)
+    odd = NOW + timedelta(days=9, microseconds=7)
+    training = make.training(session, make.course(session, "CPR"), capacity=2, starts_at=odd)
     names = ("王小明", "李华", "张三")
     for name in names:
         make.enrolment(session, training, name, phone=f"+86 571 5550 300{len(name)}")

@@ -93,7 +93,7 @@ def sheet_pdf(sheet: SheetOf) -> bytes:
             for each in sorted(standing, key=lambda each: each.state not in HOLDS_A_PLACE)
         ],
     }
-    return _pdf("sheet.typ", given, made_at=training.starts_at)
+    return _pdf("sheet.typ", given, made_at=training.starts_at.replace(microsecond=0))
 
 
 def _in_chinese(day: date) -> str:
