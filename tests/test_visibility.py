@@ -92,8 +92,6 @@ OPEN_TO_ALL = {
     "issuer_lines",  # that one was left alone for a while; asked by the timetable only
     "provider_requests",  # asked by the hash of a key that the caller's browser holds
     "feeds",  # asked by the command line and the timetable only
-    "calendar_addresses",  # asked by the hash of a key that the caller holds, and for whoever makes one
-    "presence_codes_used",  # asked by the code that the caller shows
     "tokens",  # asked by the hash of a key that the caller holds, and by the command line
     "sign_ins",  # asked by the hash of a cookie's key that the caller holds
     "sign_in_codes",  # asked by the hash of a number that the caller gives, and answered to nobody
