@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 import structlog
 from fastapi.testclient import TestClient
+from sqlalchemy import make_url
 from sqlalchemy.orm import Session
 
 from aed.app import create_app
@@ -41,8 +43,16 @@ def postgres_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgis_template(postgres_url: str) -> str:
-    """A database with the schema and the holidays, to be copied."""
+    """A database with the schema and the holidays, to be copied.
+
+    Of the 8,500 reference systems that PostGIS knows, the two that are asked for stay: the others are 7 MB,
+    and two thirds of the time that a copy takes.
+    """
     _prepare(postgres_url)
+    plain = make_url(postgres_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute("DELETE FROM spatial_ref_sys WHERE srid NOT IN (4326, 3857)")
+        connection.execute("VACUUM FULL spatial_ref_sys")
     return postgres_url
 
 
