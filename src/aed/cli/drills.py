@@ -113,7 +113,7 @@ def show_pace(estate_id: Id) -> None:
     with reading() as session:
         estate = queries.estate_of_the_house(session, operator(), estate_id)
         found, name = reckoned(session, estate.id, settings), estate.name_en
-    say(f"{name}: {found.drills} drills, walks that differ by {found.spread_metres:.0f} m one way.")
+    say(f"{name}: drills: {found.drills}, walks that differ by {found.spread_metres:.0f} m one way.")
     if found.seconds_per_metre is not None and found.pick_up_seconds is not None:
         rows = [
             (

@@ -163,6 +163,8 @@ def labels(
     ] = None,
 ) -> None:
     """Sheets of A4 with ten labels each: a code that leads to the device's page, and its short number."""
+    if to.suffix.lower() != ".pdf":
+        raise InvalidInput(f"{to.name}: the labels are a .pdf.", field="to")
     settings = load_settings()
     address = (url or settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
     with reading() as session:
