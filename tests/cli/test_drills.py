@@ -24,7 +24,7 @@ def test_the_command_line_does_all_of_it(aed: Aed, session: Session) -> None:
 
     said = told(190, "--note", "stairs")
     assert "166 m one way, 190 s there and back" in said.out
-    assert "Lake Court: 1 drills" in said.out
+    assert "Lake Court: drills: 1" in said.out
     assert "general pace until there are 10 drills" in said.out
     device = session.get_one(Device, device_id)
     for number in range(ENOUGH - 1):

@@ -7,12 +7,14 @@ thrown away; only what is within the limits is then opened.
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO, Final
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
@@ -58,7 +60,20 @@ def sheets(path: Path) -> Iterator[tuple[str, Iterator[Row]]]:
 
 def table_rows(path: Path) -> Iterator[Row]:
     """The rows of the first sheet that holds something; each says what keeps it from being read as it looks:
-    merged cells, a formula without a value or with an error. Raises InvalidInput as `sheets` does."""
+    merged cells, a formula without a value or with an error. Raises InvalidInput as `sheets` does.
+
+    An open workbook is a hundred megabytes and more: it is closed before the first row is told, and the rows
+    wait in a file of their own.
+    """
+    with TemporaryFile("w+", encoding="utf-8") as waiting:
+        for row in _table_rows(path):
+            waiting.write(json.dumps(row) + "\n")
+        waiting.seek(0)
+        for line in waiting:
+            yield Row(*json.loads(line))
+
+
+def _table_rows(path: Path) -> Iterator[Row]:
     _refuse_bombs(path)
     try:
         with opened(path) as stream, CalamineWorkbook.from_filelike(stream) as workbook:
