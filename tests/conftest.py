@@ -23,6 +23,7 @@ from tests.commands import KEY
 from tests.throwaway_postgres import copy_database, drop_database, throwaway_postgres
 
 os.environ["AED_ENCRYPTION_KEYS"] = KEY
+os.environ.pop("COLUMNS", None)  # in processes of pytest-xdist it is set: tables are as wide as in a file
 
 ENGINES = ("spatialite", "postgis")
 

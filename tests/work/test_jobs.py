@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
@@ -63,6 +63,9 @@ def test_whoever_asks_a_job_is_due_at_the_same_moments() -> None:
     )
 
 
+@example(daily("02:30", zone="Europe/Zurich"), datetime(2026, 10, 25, 1, 30, tzinfo=UTC))  # shown twice
+@example(daily("02:30", zone="Europe/Zurich"), datetime(2026, 10, 26, 0, 0, tzinfo=UTC))
+@example(daily("02:30", zone="Europe/Zurich"), datetime(2027, 3, 28, 1, 0, tzinfo=UTC))  # not shown at all
 @given(
     st.sampled_from([every(seconds=7), every(hours=1), daily("19:10"), daily("02:30", zone="Europe/Zurich")]),
     st.integers(0, 5 * 366 * 86_400).map(lambda seconds: NOW + timedelta(seconds=seconds)),

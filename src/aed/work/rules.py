@@ -59,17 +59,30 @@ def last_due(trigger: BaseTrigger, now: datetime) -> datetime | None:
         return EPOCH + (now - EPOCH) // period * period
     for back in (timedelta(minutes=2), timedelta(days=2), timedelta(days=32), LONGEST_PERIOD):
         latest: datetime | None = None
-        moment: datetime | None = trigger.get_next_fire_time(None, now - back)
+        moment = next_due(trigger, now - back)
         while moment is not None and moment <= now:
-            latest, moment = moment, trigger.get_next_fire_time(moment, moment + timedelta(microseconds=1))
+            latest, moment = moment, next_due(trigger, moment)
         if latest is not None:
-            return latest.astimezone(UTC)
+            return latest
     return None
 
 
 def next_due(trigger: BaseTrigger, now: datetime) -> datetime | None:
-    """The first moment after `now`."""
-    moment: datetime | None = trigger.get_next_fire_time(None, now + timedelta(microseconds=1))
+    """The first moment after `now`.
+
+    Asked within the hour that a clock shows twice in autumn, or just after the one that it leaves out in
+    spring, APScheduler (3.11) repeats or forgets a moment: so it is asked from before, and minute by minute.
+    """
+    if not isinstance(trigger, CronTrigger):
+        return _asked(trigger, now + timedelta(microseconds=1))
+    start = now - timedelta(hours=3)
+    while (moment := _asked(trigger, start)) is not None and moment <= now:
+        start = max(start, moment) + timedelta(minutes=1)
+    return moment
+
+
+def _asked(trigger: BaseTrigger, start: datetime) -> datetime | None:
+    moment: datetime | None = trigger.get_next_fire_time(None, start)
     return moment.astimezone(UTC) if moment is not None else None
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select, true
 from sqlalchemy.orm import Session
 
 from aed.accounts import actions as accounts
@@ -87,7 +87,7 @@ def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: d
             field="source_id",
         )
     speaks = found is not None and speaks_for_themselves(session, found.person_id)
-    if found is not None and (speaks or found.joined_into_id is not None):
+    if found is not None and (speaks or _is_of_one_entered_twice(session, found, given)):
         person = session.get_one(Person, found.person_id)  # and a new name does not make it another's
     else:
         person = _person(session, found, given)
@@ -123,6 +123,19 @@ def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: d
     if is_new:
         return True
     return False if has_changed else None
+
+
+def _is_of_one_entered_twice(session: Session, known: Responder, given: ResponderGiven) -> bool:
+    """Whether the entry was joined to another, and its row still tells of that person: by the name or the
+    number of either entry. Lists use their numbers again.
+
+    visibility: an administrator's, see put_responder.
+    """
+    if known.joined_into_id is None:
+        return False
+    one = or_(Person.id == known.person_id, Person.joined_into_id == known.person_id)
+    told = or_(Person.name == given.name, Person.phone == given.phone) if given.phone else true()
+    return session.scalar(select(Person.id).where(one, told).limit(1)) is not None
 
 
 def _person(session: Session, known: Responder | None, given: ResponderGiven) -> Person:
