@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 from sqlalchemy.orm import Session
 
 from aed.app import create_app
+from aed.cli import screen
 from aed.cli.server import bring_up_to_date
 from aed.db import Database, open_database
 from aed.settings import Settings
@@ -23,7 +24,7 @@ from tests.commands import KEY
 from tests.throwaway_postgres import copy_database, drop_database, throwaway_postgres
 
 os.environ["AED_ENCRYPTION_KEYS"] = KEY
-os.environ.pop("COLUMNS", None)  # in processes of pytest-xdist it is set: tables are as wide as in a file
+screen.console.width = screen.UNKNOWN_WIDTH  # as in a file, in the processes of pytest-xdist too
 
 ENGINES = ("spatialite", "postgis")
 
