@@ -29,7 +29,6 @@ from aed.db import open_database
 from aed.geo import Position, distances_metres, mercator_degrees
 from aed.incidents.queries.people import nearest_responders
 from aed.responders import queries as responders
-from aed.sealing import ring_in
 from aed.settings import Settings
 from aed.walking.file import save_network
 from tests.bench.bare import _window
@@ -206,10 +205,9 @@ def _on_postgis(server_url: str, network: TrainingNetwork) -> str:
         connection.execute(f"CREATE DATABASE {name}")
     make_schema(url)
     filling = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    keys = ring_in(Settings(database_url=url))
     with psycopg.connect(filling) as connection:
         for table in TABLES:
-            copy_rows(connection, table, network, keys)  # type: ignore[arg-type] # it has rows too
+            copy_rows(connection, table, network)  # type: ignore[arg-type] # it has rows too
             connection.execute(
                 f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"  # noqa: S608 - own words
             )

@@ -22,7 +22,9 @@ class IssuerEntry(Table):
     __tablename__ = "issuer_entries"
     __table_args__ = (
         Index("uq_issuer_entries_number", "issuer_id", "number", unique=True),
-        Index("ix_issuer_entries_read", "issuer_id", "read_at"),
+        # The moment first: while a first roster is read PostgreSQL has not counted an issuer's entries yet,
+        # and would go through all of them by this index for every batch.
+        Index("ix_issuer_entries_read", "read_at", "issuer_id"),
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)

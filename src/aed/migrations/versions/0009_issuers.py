@@ -149,7 +149,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_issuer_entries")),
     )
     op.create_index("uq_issuer_entries_number", "issuer_entries", ["issuer_id", "number"], unique=True)
-    op.create_index("ix_issuer_entries_read", "issuer_entries", ["issuer_id", "read_at"], unique=False)
+    op.create_index("ix_issuer_entries_read", "issuer_entries", ["read_at", "issuer_id"], unique=False)
     op.create_table(
         "certificate_checks",
         sa.Column("certificate_id", KEY, autoincrement=False, nullable=False),
