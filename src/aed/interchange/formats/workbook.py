@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -25,6 +27,7 @@ from aed.interchange.formats.files import head_of, opened
 from aed.interchange.formats.sheet_cells import formulas_without_value, merged_rows
 
 MOST_WORKBOOK_BYTES: Final = 50_000_000
+LARGE_WORKBOOK_BYTES: Final = 1_000_000
 MOST_PARTS: Final = 2_000
 MOST_INFLATED_BYTES: Final = 150_000_000
 MOST_CELLS: Final = 3_000_000
@@ -62,15 +65,31 @@ def table_rows(path: Path) -> Iterator[Row]:
     """The rows of the first sheet that holds something; each says what keeps it from being read as it looks:
     merged cells, a formula without a value or with an error. Raises InvalidInput as `sheets` does.
 
-    An open workbook is a hundred megabytes and more: it is closed before the first row is told, and the rows
-    wait in a file of their own.
+    An open workbook is thirty times as large as its file: a large one is opened by a process of its own, and
+    the rows wait in a file.
     """
+    if path.stat().st_size <= LARGE_WORKBOOK_BYTES:
+        yield from _table_rows(path)
+        return
     with TemporaryFile("w+", encoding="utf-8") as waiting:
-        for row in _table_rows(path):
-            waiting.write(json.dumps(row) + "\n")
+        reading = subprocess.run([sys.executable, "-m", __name__, str(path)], stdout=waiting, check=False)
+        if reading.returncode:
+            raise _damaged(path, f"reading it ended with {reading.returncode}")
         waiting.seek(0)
         for line in waiting:
-            yield Row(*json.loads(line))
+            told = json.loads(line)
+            if isinstance(told, dict):
+                raise InvalidInput(told["wrong"], field="file")
+            yield Row(*told)
+
+
+def _tell_rows(path: Path) -> None:
+    """What the process of its own does: a line of JSON for each row, or one that says what is wrong."""
+    try:
+        for row in _table_rows(path):
+            sys.stdout.write(json.dumps(row) + "\n")
+    except InvalidInput as error:
+        sys.stdout.write(json.dumps({"wrong": str(error)}) + "\n")
 
 
 def _table_rows(path: Path) -> Iterator[Row]:
@@ -227,3 +246,7 @@ def _damaged(path: Path, why: str) -> InvalidInput:
         f"{path.name} cannot be opened as an Excel workbook: it is damaged or cut off ({shown}).",
         field="file",
     )
+
+
+if __name__ == "__main__":
+    _tell_rows(Path(sys.argv[1]))
