@@ -23,6 +23,7 @@ from aed.upkeep.actions.reports import (
 from aed.upkeep.models import Report
 from aed.upkeep.queries.checks import reports
 from aed.upkeep.queries.quarantines import standing_quarantines
+from aed.upkeep.queries.whose import Whose
 from aed.upkeep.rules.quarantine import Reason, ReportKind
 from aed.upkeep.rules.states import ReportState
 from aed.upkeep.schemas.checks import ReportIn
@@ -119,9 +120,9 @@ def test_a_check_answers_what_was_reported_before_it(session: Session) -> None:
     make.check(session, device, at=NOW + 3 * HOUR, answered_at=NOW + HOUR)
 
     assert (before.state, after.state) == (ReportState.ANSWERED, ReportState.OPEN)
-    assert reports(session, make.ADMINISTRATOR, limit=10) == [after]
-    assert reports(session, make.ADMINISTRATOR, limit=10, also_closed=True) == [before, after]
-    assert reports(session, ANYONE, limit=10, also_closed=True) == []
+    assert reports(session, make.ADMINISTRATOR, Whose(), limit=10) == [after]
+    assert reports(session, make.ADMINISTRATOR, Whose(), limit=10, also_closed=True) == [before, after]
+    assert reports(session, ANYONE, Whose(), limit=10, also_closed=True) == []
 
 
 def test_two_who_could_not_fetch_it_take_a_device_out(session: Session) -> None:

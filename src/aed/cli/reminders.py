@@ -10,12 +10,14 @@ from aed.accounts import queries as accounts
 from aed.cli.context import operator, reading, writing
 from aed.cli.register.rows import After
 from aed.cli.screen import say, table
+from aed.cli.upkeep import OfEstate, OfRegion
 from aed.errors import InvalidInput
 from aed.upkeep.actions.reminding import prefer
 from aed.upkeep.models import ReminderPreference
 from aed.upkeep.queries import reminders as queries
 from aed.upkeep.queries.reminders import Listed
 from aed.upkeep.queries.told import preference_of
+from aed.upkeep.queries.whose import Whose
 from aed.upkeep.rules.number import short_number
 from aed.upkeep.rules.reminders import Hours
 
@@ -25,12 +27,8 @@ reminders = typer.Typer(no_args_is_help=True, help="What people are reminded of,
 
 @reminders.command("list")
 def list_reminders(
-    estate: Annotated[
-        int | None, typer.Option("--estate", min=1, help="Only of this estate, by its id")
-    ] = None,
-    region: Annotated[
-        str | None, typer.Option("--region", help="Only in it and the regions below it")
-    ] = None,
+    estate: OfEstate = None,
+    region: OfRegion = None,
     closed: Annotated[bool, typer.Option("--all", help="Those that are closed too")] = False,
     after: After = 0,
 ) -> None:
@@ -39,10 +37,9 @@ def list_reminders(
         found = queries.reminders(
             session,
             operator(),
+            Whose(estate_id=estate, region=region),
             limit=SHOWN + 1,
             after_id=after,
-            estate_id=estate,
-            region=region,
             also_closed=closed,
         )
         rows = [_row(each) for each in found[:SHOWN]]

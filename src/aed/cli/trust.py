@@ -24,6 +24,7 @@ from aed.upkeep.formats.labels import label_sheets
 from aed.upkeep.queries import call_outs as call_out_queries
 from aed.upkeep.queries.labels import to_be_labelled
 from aed.upkeep.queries.trust import trust_of
+from aed.upkeep.queries.whose import Whose
 from aed.upkeep.rules.call_out import WORDS, Outcome
 from aed.upkeep.rules.facts import Fact
 from aed.upkeep.schemas.call_outs import CallOutIn, ClosedAsIn
@@ -128,7 +129,7 @@ def list_call_outs(
     """Of which devices nobody has said what became of them."""
     with reading() as session:
         found = call_out_queries.call_outs(
-            session, operator(), limit=SHOWN + 1, after_id=after, device_id=device, also_closed=closed
+            session, operator(), Whose(device_id=device), limit=SHOWN + 1, after_id=after, also_closed=closed
         )
     rows = [
         (
@@ -168,7 +169,8 @@ def labels(
     settings = load_settings()
     address = (url or settings.public_url or f"http://{settings.host}:{settings.port}").rstrip("/")
     with reading() as session:
-        chosen = to_be_labelled(session, operator(), device_ids=device or (), estate_id=estate, region=region)
+        whose = Whose(estate_id=estate, region=region)
+        chosen = to_be_labelled(session, operator(), whose, device_ids=device or ())
     if not chosen:
         raise InvalidInput("There is no such device.", field="device")
     to.write_bytes(label_sheets(chosen, public_url=address))

@@ -27,9 +27,9 @@ from aed.upkeep.formats.photo import picture_without_traces
 from aed.upkeep.queries import checks as check_queries
 from aed.upkeep.queries import due as due_queries
 from aed.upkeep.queries import quarantines as quarantine_queries
-from aed.upkeep.queries.due import Whose
 from aed.upkeep.queries.policies import policy_for, terms_of
 from aed.upkeep.queries.readiness import readiness_of
+from aed.upkeep.queries.whose import Whose
 from aed.upkeep.rules.check import asked_of
 from aed.upkeep.rules.due import WORDS as DUE_WORDS
 from aed.upkeep.rules.due import Matter
@@ -182,10 +182,10 @@ def list_quarantines(
 ) -> None:
     """What stands; a check that answers the reason ends it."""
     with reading() as session:
-        asked = quarantine_queries.OfDevices(
-            device_id=device, estate_id=estate, region=region, also_lifted=lifted
+        whose = Whose(device_id=device, estate_id=estate, region=region)
+        found = quarantine_queries.quarantines(
+            session, operator(), whose, limit=SHOWN + 1, after_id=after, also_lifted=lifted
         )
-        found = quarantine_queries.quarantines(session, operator(), asked, limit=SHOWN + 1, after_id=after)
     rows = [
         (
             each.device_id,
@@ -221,10 +221,9 @@ def list_reports(
         found = check_queries.reports(
             session,
             operator(),
+            Whose(estate_id=estate, region=region),
             limit=SHOWN + 1,
             after_id=after,
-            estate_id=estate,
-            region=region,
             also_closed=closed,
         )
     rows = [

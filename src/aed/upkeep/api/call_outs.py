@@ -11,6 +11,7 @@ from aed.accounts.access import ViewerDep
 from aed.db import ReadSession, WriteSession
 from aed.requests import Cursor, Limit, RowId, after
 from aed.upkeep.actions import call_outs as actions
+from aed.upkeep.api.whose import WhoseDep
 from aed.upkeep.queries import call_outs as queries
 from aed.upkeep.schemas.call_outs import CallOutIn, CallOutOut, CallOutPage, ClosedAsIn
 
@@ -31,7 +32,7 @@ def tell_of_call_out(
 def list_call_outs(
     session: ReadSession,
     viewer: ViewerDep,
-    device_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    whose: WhoseDep,
     closed: Annotated[bool, Query(description="Those that are closed too")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -39,7 +40,7 @@ def list_call_outs(
     """Devices that were sent for and of which nobody has said what became of them, of those whose upkeep is
     yours."""
     found = queries.call_outs(
-        session, viewer, limit=limit + 1, after_id=after(cursor), device_id=device_id, also_closed=closed
+        session, viewer, whose, limit=limit + 1, after_id=after(cursor), also_closed=closed
     )
     return CallOutPage(
         call_outs=[CallOutOut.of(each) for each in found[:limit]],

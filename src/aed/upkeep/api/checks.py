@@ -12,9 +12,10 @@ from aed.accounts.access import ViewerDep
 from aed.db import ReadSession, WriteSession
 from aed.errors import NotSignedIn
 from aed.registry import queries as registry
-from aed.requests import Cursor, Limit, OfEstate, OfRegion, RowId, after
+from aed.requests import Cursor, Limit, RowId, after
 from aed.upkeep.actions.checks import take_check
 from aed.upkeep.actions.photos import add_photo
+from aed.upkeep.api.whose import WhoseDep
 from aed.upkeep.formats.photo import Picture, picture_without_traces
 from aed.upkeep.queries import checks as queries
 from aed.upkeep.queries import quarantines as quarantine_queries
@@ -80,19 +81,22 @@ def show_readiness(
 def list_quarantines(
     session: ReadSession,
     viewer: ViewerDep,
-    device_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
-    estate_id: OfEstate = None,
-    region: OfRegion = None,
+    whose: WhoseDep,
     reason: Reason | None = None,
     lifted: Annotated[bool, Query(description="Those that are over too")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> QuarantinePage:
     """Which devices must not be offered, and why, of those whose upkeep is yours."""
-    asked = quarantine_queries.OfDevices(
-        device_id=device_id, estate_id=estate_id, region=region, reason=reason, also_lifted=lifted
+    found = quarantine_queries.quarantines(
+        session,
+        viewer,
+        whose,
+        limit=limit + 1,
+        after_id=after(cursor),
+        reason=reason,
+        also_lifted=lifted,
     )
-    found = quarantine_queries.quarantines(session, viewer, asked, limit=limit + 1, after_id=after(cursor))
     return QuarantinePage(
         quarantines=[QuarantineOut.of(each) for each in found[:limit]],
         next=str(found[limit - 1].id) if len(found) > limit else None,

@@ -13,14 +13,15 @@ from aed import clock
 from aed.accounts.access import ViewerDep, viewer_of_person
 from aed.accounts.rules import Viewer
 from aed.db import ReadSession, WriteSession
-from aed.errors import NotSignedIn
-from aed.requests import Limit, OfEstate, OfRegion, RowId
+from aed.requests import Limit, RowId
 from aed.upkeep.actions import calendars as actions
 from aed.upkeep.api.address import public_address
+from aed.upkeep.api.whose import DueDep
 from aed.upkeep.formats import calendar, sheets
 from aed.upkeep.queries import due as queries
 from aed.upkeep.queries.calendars import calendar_by_key, calendars_of
-from aed.upkeep.queries.due import Duties, Whose
+from aed.upkeep.queries.due import Duties
+from aed.upkeep.queries.whose import Whose
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.schemas.due import (
     CalendarIn,
@@ -38,8 +39,6 @@ _FILE: Final = {"schema": {"type": "string", "format": "binary"}}
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _SHEET: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "The file", "content": {_XLSX: _FILE}}}
 Days = Annotated[int, Query(ge=0, le=800, description="Due within so many days; what is overdue always")]
-Mine = Annotated[bool, Query(description="Only the devices that you keep yourself")]
-OfDevice = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 Matters = Annotated[list[Matter] | None, Query(description="Only these; may be repeated", alias="matter")]
 DueAfter = Annotated[str | None, Query(pattern="^[0-9]{1,6}$", description="The `next` of the page before")]
 Months = Annotated[int, Query(ge=1, le=60, description="So many months, the present one first")]
@@ -49,17 +48,13 @@ Months = Annotated[int, Query(ge=1, le=60, description="So many months, the pres
 def list_due(
     session: ReadSession,
     viewer: ViewerDep,
-    estate_id: OfEstate = None,
-    region: OfRegion = None,
-    device_id: OfDevice = None,
-    mine: Mine = False,
+    whose: DueDep,
     days: Days = 30,
     matter: Matters = None,
     limit: Limit = 100,
     cursor: DueAfter = None,
 ) -> DuePage:
     """What is to be done on the devices whose upkeep is yours, the longest overdue first."""
-    whose = _whose(viewer, estate_id, region, device_id, mine)
     duties = _duties(session, viewer, whose, at=clock.now(), days=days, matters=matter)
     first = int(cursor or 0)
     page = duties.dues[first : first + limit]
@@ -75,16 +70,12 @@ def list_due(
 def due_sheet(
     session: ReadSession,
     viewer: ViewerDep,
-    estate_id: OfEstate = None,
-    region: OfRegion = None,
-    device_id: OfDevice = None,
-    mine: Mine = False,
+    whose: DueDep,
     days: Days = 30,
     matter: Matters = None,
 ) -> Response:
     """The same as a spreadsheet."""
     at = clock.now()
-    whose = _whose(viewer, estate_id, region, device_id, mine)
     duties = _duties(session, viewer, whose, at=at, days=days, matters=matter)
     return _attached(sheets.due_sheet(duties), _XLSX, f"aed-due-{at:%Y%m%d}.xlsx")
 
@@ -97,15 +88,11 @@ def due_sheet(
 def due_calendar(
     session: ReadSession,
     viewer: ViewerDep,
-    estate_id: OfEstate = None,
-    region: OfRegion = None,
-    device_id: OfDevice = None,
-    mine: Mine = False,
+    whose: DueDep,
     days: Days = 366,
 ) -> Response:
     """The same as a calendar of whole days, without the daily glances."""
     at = clock.now()
-    whose = _whose(viewer, estate_id, region, device_id, mine)
     return _calendar(session, viewer, whose, at=at, days=days)
 
 
@@ -165,14 +152,11 @@ def read_calendar(
 def list_replacements(
     session: ReadSession,
     viewer: ViewerDep,
-    estate_id: OfEstate = None,
-    region: OfRegion = None,
-    mine: Mine = False,
+    whose: DueDep,
     months: Months = 12,
 ) -> list[ReplacementOut]:
     """What to order for the year ahead: how many pads and batteries expire in each month, by model. What has
     expired already is needed in the present month."""
-    whose = _whose(viewer, estate_id, region, None, mine)
     today = clock.now().date()
     found = queries.replacements(session, viewer, whose, today=today, months=months)
     return [ReplacementOut.of(each) for each in found]
@@ -182,29 +166,14 @@ def list_replacements(
 def replacement_sheet(
     session: ReadSession,
     viewer: ViewerDep,
-    estate_id: OfEstate = None,
-    region: OfRegion = None,
-    mine: Mine = False,
+    whose: DueDep,
     months: Months = 12,
 ) -> Response:
     """The same as a spreadsheet: a row for each model and kind, a column for each month."""
-    whose = _whose(viewer, estate_id, region, None, mine)
     today = clock.now().date()
     found = queries.replacements(session, viewer, whose, today=today, months=months)
     sheet = sheets.replacement_sheet(found, today=today, months=months)
     return _attached(sheet, _XLSX, f"aed-replacements-{today:%Y%m%d}.xlsx")
-
-
-def _whose(
-    viewer: Viewer, estate_id: int | None, region: str | None, device_id: int | None, mine: bool
-) -> Whose:
-    """Raises NotSignedIn for anyone: what is due is told to those who do it."""
-    if not viewer.is_signed_in:
-        raise NotSignedIn("What is due is told to a device's own people: send a token, or sign in.")
-    keeper_id = viewer.person_id if mine else None
-    if mine and keeper_id is None:
-        raise NotSignedIn("A token keeps no devices: sign in as a person, or leave out `mine`.")
-    return Whose(estate_id=estate_id, region=region, keeper_id=keeper_id, device_id=device_id)
 
 
 def _duties(

@@ -13,6 +13,7 @@ from aed.requests import OfEstate, OfRegion
 from aed.upkeep.api.address import public_address
 from aed.upkeep.formats.labels import label_sheets
 from aed.upkeep.queries.labels import MOST_LABELS, to_be_labelled
+from aed.upkeep.queries.whose import Whose
 
 router = APIRouter()
 
@@ -44,7 +45,8 @@ def labels(
         raise NotSignedIn("Labels are for a device's own people: send a token, or sign in.")
     if not device_id and estate_id is None and region is None:
         raise InvalidInput("Say which devices: device_id, estate_id or region.", field="device_id")
-    chosen = to_be_labelled(session, viewer, device_ids=device_id or (), estate_id=estate_id, region=region)
+    whose = Whose(estate_id=estate_id, region=region)
+    chosen = to_be_labelled(session, viewer, whose, device_ids=device_id or ())
     if not chosen:
         raise NotFound("There is no such device whose upkeep is yours.", field="device_id")
     made = label_sheets(chosen, public_url=public_address(request))

@@ -12,8 +12,9 @@ from aed.accounts.access import ViewerDep
 from aed.db import ReadSession, WriteSession
 from aed.errors import NotFound
 from aed.pages import OR_A_PAGE, WantsPage
-from aed.requests import Cursor, Limit, OfEstate, OfRegion, RowId, after
+from aed.requests import Cursor, Limit, RowId, after
 from aed.upkeep.actions import reminding as actions
+from aed.upkeep.api.whose import WhoseDep
 from aed.upkeep.formats.told_page import refusal_page, told_page
 from aed.upkeep.queries import reminders as queries
 from aed.upkeep.queries.told import preference_of
@@ -46,23 +47,14 @@ MessageKey = Annotated[
 def list_reminders(
     session: ReadSession,
     viewer: ViewerDep,
-    device_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
-    estate_id: OfEstate = None,
-    region: OfRegion = None,
+    whose: WhoseDep,
     closed: Annotated[bool, Query(description="Those that are closed too")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ReminderPage:
     """What somebody was reminded of, at which level, and what came back; of devices whose upkeep is yours."""
     found = queries.reminders(
-        session,
-        viewer,
-        limit=limit + 1,
-        after_id=after(cursor),
-        device_id=device_id,
-        estate_id=estate_id,
-        region=region,
-        also_closed=closed,
+        session, viewer, whose, limit=limit + 1, after_id=after(cursor), also_closed=closed
     )
     return ReminderPage(
         reminders=[ReminderOut.of(each) for each in found[:limit]],

@@ -10,8 +10,9 @@ from aed import clock
 from aed.accounts.access import ViewerDep, address_of
 from aed.accounts.rules.sign_in import address_key
 from aed.db import ReadSession, WriteSession
-from aed.requests import Cursor, Limit, OfEstate, OfRegion, RowId, after
+from aed.requests import Cursor, Limit, RowId, after
 from aed.upkeep.actions import reports as actions
+from aed.upkeep.api.whose import WhoseDep
 from aed.upkeep.queries import checks as queries
 from aed.upkeep.schemas.checks import ClosedIn, ReportByNumberIn, ReportIn, ReportOut, ReportPage, ThanksOut
 
@@ -46,23 +47,14 @@ def report_by_number(
 def list_reports(
     session: ReadSession,
     viewer: ViewerDep,
-    device_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
-    estate_id: OfEstate = None,
-    region: OfRegion = None,
+    whose: WhoseDep,
     closed: Annotated[bool, Query(description="Those that are closed too")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ReportPage:
     """What was reported and nobody has looked at yet, of devices whose upkeep is yours."""
     found = queries.reports(
-        session,
-        viewer,
-        limit=limit + 1,
-        after_id=after(cursor),
-        device_id=device_id,
-        estate_id=estate_id,
-        region=region,
-        also_closed=closed,
+        session, viewer, whose, limit=limit + 1, after_id=after(cursor), also_closed=closed
     )
     return ReportPage(
         reports=[ReportOut.of(each) for each in found[:limit]],

@@ -13,6 +13,7 @@ from aed.errors import NotFound
 from aed.registry.models import Device
 from aed.sharing.queries import of_the_house, visible_to
 from aed.upkeep.models import CallOut
+from aed.upkeep.queries.whose import Whose, narrowed
 
 
 def call_out(session: Session, viewer: Viewer, call_out_id: int) -> CallOut:
@@ -35,22 +36,21 @@ def call_out_by_key(session: Session, key: str) -> CallOut | None:
 def call_outs(
     session: Session,
     viewer: Viewer,
+    whose: Whose,
     *,
     limit: int,
     after_id: int = 0,
-    device_id: int | None = None,
     also_closed: bool = False,
 ) -> Sequence[CallOut]:
     """A page in order of id, of devices whose upkeep is the viewer's business."""
     statement = (
         select(CallOut)
         .join(Device, Device.id == CallOut.device_id)
-        .where(visible_to(viewer, Device), of_the_house(viewer, Device), CallOut.id > after_id)
+        .where(visible_to(viewer, Device), of_the_house(viewer, Device), *narrowed(session, whose))
+        .where(CallOut.id > after_id)
         .order_by(CallOut.id)
         .limit(limit)
     )
-    if device_id is not None:
-        statement = statement.where(CallOut.device_id == device_id)
     if not also_closed:
         statement = statement.where(CallOut.outcome.is_(None))
     return session.scalars(statement).all()

@@ -15,7 +15,7 @@ from aed.registry.models import Device
 from aed.sharing.queries import of_the_house, visible_to
 from aed.sharing.rules import is_of_the_house
 from aed.upkeep.models import Check, Photo, Report
-from aed.upkeep.queries.regions import in_region
+from aed.upkeep.queries.whose import Whose, narrowed
 from aed.upkeep.rules.policy import CheckKind
 from aed.upkeep.rules.quarantine import ReportKind
 from aed.upkeep.rules.states import ReportState
@@ -124,28 +124,21 @@ def report(session: Session, viewer: Viewer, report_id: int) -> Report:
 def reports(
     session: Session,
     viewer: Viewer,
+    whose: Whose,
     *,
     limit: int,
     after_id: int = 0,
-    device_id: int | None = None,
-    estate_id: int | None = None,
-    region: str | None = None,
     also_closed: bool = False,
 ) -> Sequence[Report]:
     """A page of what was reported, in order of id, of devices whose upkeep is the viewer's business."""
     statement = (
         select(Report)
         .join(Device, Device.id == Report.device_id)
-        .where(visible_to(viewer, Device), of_the_house(viewer, Device), Report.id > after_id)
+        .where(visible_to(viewer, Device), of_the_house(viewer, Device), *narrowed(session, whose))
+        .where(Report.id > after_id)
         .order_by(Report.id)
         .limit(limit)
     )
-    if device_id is not None:
-        statement = statement.where(Report.device_id == device_id)
-    if estate_id is not None:
-        statement = statement.where(Device.estate_id == estate_id)
-    if region is not None:
-        statement = statement.where(in_region(session, region))
     if not also_closed:
         statement = statement.where(Report.state == ReportState.OPEN)
     return session.scalars(statement).all()

@@ -21,7 +21,7 @@ from aed.registry.rules.device import ConsumableKind, ConsumableState, DeviceSta
 from aed.sharing.queries import of_the_house, visible_to
 from aed.upkeep.models import Check, Quarantine
 from aed.upkeep.queries.policies import all_in_force
-from aed.upkeep.queries.regions import in_region
+from aed.upkeep.queries.whose import Whose, narrowed
 from aed.upkeep.rules.due import Due, Matter, in_one_line, next_by_days, next_by_months
 from aed.upkeep.rules.policy import DEFAULT, CheckKind, Scope, Terms, closest
 
@@ -32,16 +32,6 @@ MATTERS = {
     ConsumableKind.CHILD_PADS: Matter.CHILD_PADS,
     ConsumableKind.BATTERY: Matter.BATTERY,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Whose:
-    """Whose devices are asked for; None: whosever."""
-
-    estate_id: int | None = None
-    region: str | None = None
-    keeper_id: int | None = None
-    device_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,18 +148,12 @@ def _looks(device_id: int, terms: Terms, last: dict[CheckKind, date], since: dat
 
 def _chosen(session: Session, viewer: Viewer, whose: Whose) -> Select[int]:
     """The ids of the devices that are asked for, as a part of other statements."""
-    chosen = select(Device.id).where(
-        visible_to(viewer, Device), of_the_house(viewer, Device), Device.state != DeviceState.WITHDRAWN
+    return select(Device.id).where(
+        visible_to(viewer, Device),
+        of_the_house(viewer, Device),
+        Device.state != DeviceState.WITHDRAWN,
+        *narrowed(session, whose),
     )
-    if whose.estate_id is not None:
-        chosen = chosen.where(Device.estate_id == whose.estate_id)
-    if whose.region is not None:
-        chosen = chosen.where(in_region(session, whose.region))
-    if whose.keeper_id is not None:
-        chosen = chosen.where(Device.keeper_id == whose.keeper_id)
-    if whose.device_id is not None:
-        chosen = chosen.where(Device.id == whose.device_id)
-    return chosen
 
 
 def _devices(session: Session, viewer: Viewer, chosen: Select[int]) -> dict[int, DueDevice]:

@@ -14,7 +14,7 @@ from aed.errors import InvalidInput
 from aed.registry.models import Device, Estate
 from aed.registry.rules.device import DeviceState
 from aed.sharing.queries import of_the_house, visible_to
-from aed.upkeep.queries.regions import in_region
+from aed.upkeep.queries.whose import Whose, narrowed
 
 MOST_LABELS = 2_000
 """A box of paper; of more they are made estate by estate."""
@@ -36,10 +36,9 @@ class Labelled:
 def to_be_labelled(
     session: Session,
     viewer: Viewer,
+    whose: Whose,
     *,
     device_ids: Sequence[int] = (),
-    estate_id: int | None = None,
-    region: str | None = None,
 ) -> list[Labelled]:
     """The devices that are chosen, of those whose upkeep is the viewer's business, estate by estate.
 
@@ -58,17 +57,16 @@ def to_be_labelled(
         .join(Region, Region.id == Device.region_id)
         .outerjoin(Estate, Estate.id == Device.estate_id)
         .where(
-            visible_to(viewer, Device), of_the_house(viewer, Device), Device.state != DeviceState.WITHDRAWN
+            visible_to(viewer, Device),
+            of_the_house(viewer, Device),
+            Device.state != DeviceState.WITHDRAWN,
+            *narrowed(session, whose),
         )
         .order_by(Device.estate_id, Device.id)
         .limit(MOST_LABELS + 1)
     )
     if device_ids:
         statement = statement.where(Device.id.in_(device_ids))
-    if estate_id is not None:
-        statement = statement.where(Device.estate_id == estate_id)
-    if region is not None:
-        statement = statement.where(in_region(session, region))
     found = [Labelled(*row) for row in session.execute(statement)]
     if len(found) > MOST_LABELS:
         raise InvalidInput(f"These are more than {MOST_LABELS} labels: ask estate by estate.", field="region")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import batched
 
@@ -15,7 +14,7 @@ from aed.accounts.rules import Viewer
 from aed.registry.models import Device
 from aed.sharing.queries import of_the_house, visible_to
 from aed.upkeep.models import Check, Quarantine
-from aed.upkeep.queries.regions import in_region
+from aed.upkeep.queries.whose import Whose, narrowed
 from aed.upkeep.rules.policy import CheckKind
 from aed.upkeep.rules.quarantine import Reason
 
@@ -51,37 +50,28 @@ def standing_of(session: Session, device_ids: Sequence[int]) -> dict[int, list[Q
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class OfDevices:
-    """Which quarantines are asked for; None: whichever."""
-
-    device_id: int | None = None
-    estate_id: int | None = None
-    region: str | None = None
-    reason: Reason | None = None
-    also_lifted: bool = False
-
-
 def quarantines(
-    session: Session, viewer: Viewer, asked: OfDevices, *, limit: int, after_id: int = 0
+    session: Session,
+    viewer: Viewer,
+    whose: Whose,
+    *,
+    limit: int,
+    after_id: int = 0,
+    reason: Reason | None = None,
+    also_lifted: bool = False,
 ) -> Sequence[Quarantine]:
     """A page of quarantines in order of id, of devices whose upkeep is the viewer's business."""
     statement = (
         select(Quarantine)
         .join(Device, Device.id == Quarantine.device_id)
-        .where(visible_to(viewer, Device), of_the_house(viewer, Device), Quarantine.id > after_id)
+        .where(visible_to(viewer, Device), of_the_house(viewer, Device), *narrowed(session, whose))
+        .where(Quarantine.id > after_id)
         .order_by(Quarantine.id)
         .limit(limit)
     )
-    if asked.device_id is not None:
-        statement = statement.where(Quarantine.device_id == asked.device_id)
-    if asked.estate_id is not None:
-        statement = statement.where(Device.estate_id == asked.estate_id)
-    if asked.region is not None:
-        statement = statement.where(in_region(session, asked.region))
-    if asked.reason is not None:
-        statement = statement.where(Quarantine.reason == asked.reason)
-    if not asked.also_lifted:
+    if reason is not None:
+        statement = statement.where(Quarantine.reason == reason)
+    if not also_lifted:
         statement = statement.where(Quarantine.lifted_at.is_(None))
     return session.scalars(statement).all()
 

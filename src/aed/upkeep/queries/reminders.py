@@ -28,7 +28,7 @@ from aed.registry.rules.device import ConsumableState, DeviceState
 from aed.settings import Reminding
 from aed.sharing.queries import of_the_house, visible_to
 from aed.upkeep.models import Check, Quarantine, Reminder, ReminderFor, ReminderMessage
-from aed.upkeep.queries.regions import in_region
+from aed.upkeep.queries.whose import Whose, narrowed
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.policy import CheckKind
 from aed.upkeep.rules.reminders import EXPIRING, Answer, Level, thresholds_before
@@ -203,12 +203,10 @@ class Listed:
 def reminders(
     session: Session,
     viewer: Viewer,
+    whose: Whose,
     *,
     limit: int,
     after_id: int = 0,
-    device_id: int | None = None,
-    estate_id: int | None = None,
-    region: str | None = None,
     also_closed: bool = False,
 ) -> list[Listed]:
     """A page in order of id, of devices whose upkeep is the viewer's business. Two statements."""
@@ -216,16 +214,11 @@ def reminders(
         select(Reminder, Estate, Device)
         .join(Device, Device.id == Reminder.device_id)
         .outerjoin(Estate, Estate.id == Device.estate_id)
-        .where(visible_to(viewer, Device), of_the_house(viewer, Device), Reminder.id > after_id)
+        .where(visible_to(viewer, Device), of_the_house(viewer, Device), *narrowed(session, whose))
+        .where(Reminder.id > after_id)
         .order_by(Reminder.id)
         .limit(limit)
     )
-    if device_id is not None:
-        asked = asked.where(Reminder.device_id == device_id)
-    if estate_id is not None:
-        asked = asked.where(Device.estate_id == estate_id)
-    if region is not None:
-        asked = asked.where(in_region(session, region))
     if not also_closed:
         asked = asked.where(Reminder.closed_at.is_(None))
     rows = session.execute(asked).all()
