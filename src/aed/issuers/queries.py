@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.rules import Role, Scope, Viewer
+from aed.accounts.rules import Scope, Viewer
 from aed.accounts.rules.roles import HeldRole
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.issuers.models import Issuer, IssuerCourse, IssuerName
@@ -97,7 +96,3 @@ def issuer_called(session: Session, name: str) -> Issuer | None:
         .join(IssuerName, IssuerName.issuer_id == Issuer.id)
         .where(IssuerName.plain == plain_name(name))
     )
-
-
-TIMETABLE: Final = Viewer(role=Role.ADMINISTRATOR, name="timetable", scopes=frozenset(Scope))
-"""Who does what nobody asked for."""

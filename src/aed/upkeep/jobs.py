@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from aed.accounts.rules import Role, Scope, Viewer
+from aed.accounts.rules import TIMETABLE
 from aed.db import Database, alone, reads, transaction
 from aed.registry.models import Device
 from aed.settings import Reminding, Returns, Trust
@@ -27,7 +27,6 @@ from aed.upkeep.rules.call_out import Outcome
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.reminders import EXPIRING, REMINDED, thresholds_before
 
-TIMETABLE: Final = Viewer(role=Role.ADMINISTRATOR, name="timetable", scopes=frozenset(Scope))
 ASKED_EVERY_HOURS: Final = 1
 _CALL_OUTS: Final = 500
 _DEVICES: Final = 2_000

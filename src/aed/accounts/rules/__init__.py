@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from aed.accounts.rules.viewer import (
     ANYONE,
+    TIMETABLE,
     Role,
     Scope,
     Viewer,
@@ -21,4 +22,13 @@ from aed.accounts.rules.viewer import (
     may_write_estate,
 )
 
-__all__ = ["ANYONE", "Role", "Scope", "Viewer", "may_administer", "may_keep_devices", "may_write_estate"]
+__all__ = [
+    "ANYONE",
+    "TIMETABLE",
+    "Role",
+    "Scope",
+    "Viewer",
+    "may_administer",
+    "may_keep_devices",
+    "may_write_estate",
+]

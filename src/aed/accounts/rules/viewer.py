@@ -82,6 +82,8 @@ class Viewer:
 
 
 ANYONE = Viewer()
+TIMETABLE: Final = Viewer(role=Role.ADMINISTRATOR, name="timetable", scopes=frozenset(Scope))
+"""Who does what nobody asked for at that moment."""
 
 _AMENDS_ESTATES: Final = frozenset({HeldRole.ESTATE_MANAGER, HeldRole.ADMINISTRATOR})
 _AMENDS_DEVICES: Final = _AMENDS_ESTATES | {HeldRole.KEEPER}

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from aed.accounts import actions as accounts
 from aed.accounts.models import Person
-from aed.accounts.rules import Role, Scope, Viewer
+from aed.accounts.rules import TIMETABLE, Viewer
 from aed.errors import Conflict, NotAllowed, NotFound
 from aed.registry.actions.record import flush, record_amendment, record_new, same_version
 from aed.training.actions.telling import tell
@@ -34,8 +33,6 @@ from aed.training.rules.notice import Notice
 from aed.training.rules.session import SessionAudience, SessionState, offer_until
 from aed.training.rules.who import may_enrol, may_run_training, may_write, runs_training
 from aed.training.schemas.enrolments import EnrolmentIn
-
-TIMETABLE: Final = Viewer(role=Role.ADMINISTRATOR, name="timetable", scopes=frozenset(Scope))
 
 
 def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, at: datetime) -> Enrolment:

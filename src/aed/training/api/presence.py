@@ -10,12 +10,12 @@ from fastapi.responses import HTMLResponse
 
 from aed import clock
 from aed.accounts.access import ViewerDep
+from aed.accounts.rules import TIMETABLE
 from aed.db import ReadSession, WriteSession
 from aed.errors import AedError, Conflict, InvalidInput
 from aed.pages import OR_A_PAGE, WantsPage
 from aed.settings import Settings
 from aed.training.actions import presence as actions
-from aed.training.actions.enrolling import TIMETABLE
 from aed.training.api.requests import PublicAddress, SettingsDep
 from aed.training.api.sessions import SessionId
 from aed.training.formats.pages import presence_page, refusal_page, screen_page, sign_in_page

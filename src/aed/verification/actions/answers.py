@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
-from aed.issuers import queries as issuers
+from aed.accounts.rules import TIMETABLE
 from aed.issuers.models import Issuer
 from aed.verification.actions.checks import Checked, put_checks
 from aed.verification.actions.rosters import Effects, follow
@@ -74,7 +74,7 @@ def record_answer(
     effects = Effects()
     known = rosters.held(session, issuer.id, [asked.number])
     pairs = [(each, answer) for each in known if each.id == asked.certificate_id]
-    follow(session, issuers.TIMETABLE, issuer, pairs, effects, at=at)
+    follow(session, TIMETABLE, issuer, pairs, effects, at=at)
     return next(iter(effects.counts), CheckState.WAITING)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.actions.passwords import end_sign_ins
 from aed.accounts.models import Account, Person, PersonChange, RoleGrant
-from aed.accounts.rules import Viewer
+from aed.accounts.rules import TIMETABLE, Viewer
 from aed.accounts.rules.phone import masked
 from aed.db import Table
 from aed.errors import Conflict
@@ -177,7 +177,7 @@ def _join_enrolments(session: Session, who: Viewer, kept: Person, other: Person,
     for enrolment in theirs:
         clash = None
         if enrolment.state in STANDS:
-            training = sessions.locked(session, enrolling.TIMETABLE, enrolment.session_id)
+            training = sessions.locked(session, TIMETABLE, enrolment.session_id)
             clash = session.scalar(
                 select(Enrolment).where(
                     Enrolment.session_id == enrolment.session_id,

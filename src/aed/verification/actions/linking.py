@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from aed.issuers import queries as issuers
+from aed.accounts.rules import TIMETABLE
 from aed.issuers.models import Issuer, IssuerName
 from aed.issuers.rules import IssuerState, VerifiedBy, plain_name
 from aed.responders.models import Certificate
@@ -118,4 +118,4 @@ def _settle_by_roster(session: Session, issuer: Issuer, numbers: list[str], now:
             entry.is_revoked,
         )
         pairs.append((each, said))
-    follow(session, issuers.TIMETABLE, issuer, pairs, Effects(), at=now)
+    follow(session, TIMETABLE, issuer, pairs, Effects(), at=now)
