@@ -205,7 +205,7 @@ def export(
 ) -> None:
     """All that is held about the person, as JSON. A file is readable by its owner only."""
     with reading() as session:
-        person = privacy.of_the_person(session, operator(), person_id)
+        person = queries.own_or_office(session, operator(), person_id)
         told = OwnDataOut.of(session, person, at=clock.now()).model_dump_json(indent=2)
     if to is None:
         say(told)
@@ -224,7 +224,7 @@ def erase(
     """Erase what is held about the person. What the history needs stays, and names nobody. For good."""
     if not yes:
         with reading() as session:
-            person = privacy.of_the_person(session, operator(), person_id)
+            person = queries.own_or_office(session, operator(), person_id)
             question = (
                 f"Erase all that is held about person {person_id}, {person.name}? It cannot be taken back."
             )

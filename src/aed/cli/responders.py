@@ -119,7 +119,7 @@ def place(
 def show(person_id: Id, after: After = 0) -> None:
     """What the person offers, and every consent that was ever given."""
     with reading() as session:
-        offering.own_or_office(session, operator(), person_id)
+        offering.who_offers(session, operator(), person_id)
         found = queries.offer_of(session, person_id)
         entry = found.entry
         rows = [

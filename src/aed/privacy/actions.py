@@ -17,7 +17,7 @@ from aed.accounts.models import Person, PersonChange, RoleGrant, SignInCode, Sig
 from aed.accounts.rules import Role, Scope, Viewer
 from aed.accounts.rules.person import Channel, Language
 from aed.db import Table
-from aed.errors import Conflict, NotAllowed, NotSignedIn
+from aed.errors import Conflict
 from aed.interchange.models import SourceRecord
 from aed.privacy.queries import entries_of, is_theirs, table_of, told_by_issuers, told_by_lists
 from aed.privacy.rules import HELD, MASKED, Erasure, Held, masked_number
@@ -32,20 +32,6 @@ from aed.training.rules.enrolment import STANDS
 from aed.training.rules.session import SessionState
 
 
-def of_the_person(session: Session, who: Viewer, person_id: int) -> Person:
-    """The person, for themselves and for the network's administrator.
-
-    Raises NotSignedIn, NotAllowed, and NotFound where `who` may not even know of the person.
-    """
-    if not who.is_signed_in:
-        raise NotSignedIn("Sign in: this is for the person alone.")
-    person, _account = accounts.person(session, who, person_id)
-    is_office = who.is_administrator and Scope.WRITE in who.scopes
-    if who.person_id != person_id and not is_office:
-        raise NotAllowed("This is for the person, and the network's administrator on the person's word.")
-    return person
-
-
 def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> bool:
     """Nothing in the database tells who it was. False: it was erased before.
 
@@ -57,9 +43,9 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
     4. Codes and counts of signing in, which are kept under the number.
     5. Of the name a mask stays.
 
-    Raises what `of_the_person` raises.
+    Raises what `accounts.queries.own_or_office` raises.
     """
-    person = of_the_person(session, who, person_id)
+    person = accounts.own_or_office(session, who, person_id)
     if person.erased_at is not None:
         return False
     office = dataclasses.replace(who, role=Role.ADMINISTRATOR, scopes=frozenset(Scope))

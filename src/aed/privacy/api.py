@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from aed import clock
+from aed.accounts import queries as accounts
 from aed.accounts.access import ViewerDep
 from aed.db import ReadSession, WriteSession
 from aed.privacy import actions
@@ -17,7 +18,7 @@ router = APIRouter(tags=["own data"])
 @router.get("/people/{person_id}/data")
 def own_data(session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response) -> OwnDataOut:
     """All that is held about the person, as a file. For the person, and the network's administrator."""
-    person = actions.of_the_person(session, viewer, person_id)
+    person = accounts.own_or_office(session, viewer, person_id)
     response.headers["Content-Disposition"] = f'attachment; filename="person-{person_id}.json"'
     response.headers["Cache-Control"] = "no-store"
     return OwnDataOut.of(session, person, at=clock.now())

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Account, Identity, Person, PersonChange, RoleGrant, SignIn
 from aed.accounts.queries.regions import regions_below
-from aed.accounts.rules import Viewer
+from aed.accounts.rules import Scope, Viewer
 from aed.accounts.rules.roles import HeldRole, Holding
-from aed.errors import NotFound
+from aed.errors import NotAllowed, NotFound, NotSignedIn
 
 _estates = table("estates", column("id"), column("region_id"))
 
@@ -69,6 +69,20 @@ def person(session: Session, viewer: Viewer, person_id: int) -> tuple[Person, Ac
     if row is None:
         raise NotFound(f"There is no person {person_id} that you may see.", field="person_id")
     return row[0], row[1]
+
+
+def own_or_office(session: Session, viewer: Viewer, person_id: int) -> Person:
+    """The person, for themselves and for the network's administrator.
+
+    Raises NotSignedIn, NotAllowed, and NotFound where the viewer may not even know of the person.
+    """
+    if not viewer.is_signed_in:
+        raise NotSignedIn("Sign in: this is for the person alone.")
+    found, _account = person(session, viewer, person_id)
+    is_office = viewer.is_administrator and Scope.WRITE in viewer.scopes
+    if viewer.person_id != person_id and not is_office:
+        raise NotAllowed("This is for the person, and the network's administrator on the person's word.")
+    return found
 
 
 def people(

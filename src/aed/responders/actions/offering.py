@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts import queries as accounts
 from aed.accounts.models import Person
-from aed.accounts.rules import Scope, Viewer
+from aed.accounts.rules import Viewer
 from aed.db import alone
-from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
+from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotFound
 from aed.registry.actions.record import flush
 from aed.responders.actions import consents
 from aed.responders.actions.registering import PlaceGiven, put_places
@@ -25,18 +25,12 @@ OFFERED = "offered"
 """The source of a responder of whom no list tells."""
 
 
-def own_or_office(session: Session, who: Viewer, person_id: int) -> Person:
-    """The person, for themselves and for the network's administrator.
+def who_offers(session: Session, who: Viewer, person_id: int) -> Person:
+    """The person, for themselves and for the office.
 
-    Raises NotFound where `who` may not even know of the person, NotSignedIn, NotAllowed; Conflict for one
-    whose data was erased.
+    Raises what `accounts.queries.own_or_office` raises, and Conflict for one whose data was erased.
     """
-    if not who.is_signed_in:
-        raise NotSignedIn("Sign in: this is for the person alone.")
-    person, _account = accounts.person(session, who, person_id)
-    is_office = who.is_administrator and Scope.WRITE in who.scopes
-    if who.person_id != person_id and not is_office:
-        raise NotAllowed("This is for the person, and the network's administrator on the person's word.")
+    person = accounts.own_or_office(session, who, person_id)
     if person.erased_at is not None:
         raise Conflict("The data of this person was erased: add the person anew.", field="person_id")
     return person
@@ -48,7 +42,7 @@ def offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, at: da
     Where a list tells of the person already, its entry is taken over; from now on the person speaks.
     Raises Conflict where an offer of the person's own stands, InvalidInput for a consent that is missing.
     """
-    person = own_or_office(session, who, person_id)
+    person = who_offers(session, who, person_id)
     _one_at_a_time(session, person_id)
     standing = consents_in_force(session, person_id).get(ConsentKind.BEING_CALLED)
     if standing is not None and standing.stated_by is None:
@@ -99,7 +93,7 @@ def amend_offer(
     Raises NotFound where there is no offer, ChangedMeanwhile for one of another version, Conflict where so
     far only a list speaks; a consent can be withdrawn all the same.
     """
-    own_or_office(session, who, person_id)
+    who_offers(session, who, person_id)
     _one_at_a_time(session, person_id)
     standing = offer_of(session, person_id)
     entry = standing.entry
@@ -141,7 +135,7 @@ def _put_consents(
 
 def withdraw_offer(session: Session, who: Viewer, person_id: int, *, at: datetime) -> None:
     """The person is called no more. Leaving twice changes nothing."""
-    person = own_or_office(session, who, person_id)
+    person = who_offers(session, who, person_id)
     _one_at_a_time(session, person_id)
     consents.leave(session, who, person, at=at)
 

@@ -33,7 +33,7 @@ def list_consents(
     session: ReadSession, viewer: ViewerDep, person_id: RowId, limit: Limit = 100, cursor: Cursor = None
 ) -> ConsentsPage:
     """What the person ever agreed to, a page at a time. For the person alone, and the office."""
-    actions.own_or_office(session, viewer, person_id)
+    actions.who_offers(session, viewer, person_id)
     found = queries.consents(session, person_id, limit=limit + 1, after_id=after(cursor))
     page = ConsentsPage(consents=[ConsentOut.of(each) for each in found[:limit]])
     if len(found) > limit:
@@ -44,7 +44,7 @@ def list_consents(
 @router.get("/people/{person_id}/offer")
 def show_offer(session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response) -> OfferOut:
     """Where and when the person can be called, and what was agreed to. For the person and the office."""
-    actions.own_or_office(session, viewer, person_id)
+    actions.who_offers(session, viewer, person_id)
     return _told(person_id, queries.offer_of(session, person_id), response)
 
 
