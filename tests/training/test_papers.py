@@ -14,13 +14,13 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed import typesetting
 from aed.accounts.models import Person
 from aed.accounts.rules.roles import HeldRole
 from aed.errors import InvalidInput, PaperNotMade, SigningKeysUnusable
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind
 from aed.settings import Settings
-from aed.training.formats import papers
 from aed.training.formats.papers import SheetOf, certificate_pdf, sheet_pdf
 from aed.training.formats.signed import Purpose, SigningKeys, add_key, opened, signed, signing_keys
 from aed.training.models import TrainingSession
@@ -197,13 +197,13 @@ def test_a_sheet_has_a_line_for_everybody_who_stands(session: Session) -> None:
 
 
 def test_a_machine_without_a_chinese_font_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(papers, "FONT", "No Such Font")
-    papers._fonts.cache_clear()
+    monkeypatch.setattr(typesetting, "FONT", "No Such Font")  # none is taken from this machine
+    typesetting._fonts.cache_clear()
     try:
         with pytest.raises(PaperNotMade, match="fonts-noto-cjk"):
             certificate_pdf(PAPER, address="https://aed.example.org/x")
     finally:
-        papers._fonts.cache_clear()
+        typesetting._fonts.cache_clear()
 
 
 # --- over HTTP ------------------------------------------------------------------------------------------

@@ -19,13 +19,13 @@ from aed.training.actions import presence as actions
 from aed.training.api.requests import PublicAddress, SettingsDep
 from aed.training.api.sessions import SessionId
 from aed.training.formats.pages import presence_page, refusal_page, screen_page, sign_in_page
-from aed.training.formats.qr import qr_svg
 from aed.training.formats.signed import Purpose, opened, signed, signing_keys
 from aed.training.models import TrainingSession
 from aed.training.queries import presence as queries
 from aed.training.queries import sessions
 from aed.training.rules.presence import CHANGES_EVERY, PresenceCode, read_code, why_over
 from aed.training.schemas.papers import PresenceCodeOut, PresenceOut, SignedInAtSessionOut
+from aed.typesetting import qr_svg
 
 router = APIRouter()
 

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from functools import lru_cache
-from importlib import resources
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
-import typst
-
-from aed.errors import PaperNotMade
 from aed.responders.rules import CertificateKind
-from aed.training.formats.qr import qr_svg
 from aed.training.models import TrainingSession
 from aed.training.queries.certificates import OnPaper
 from aed.training.queries.rosters import RosterRow
 from aed.training.rules.enrolment import HOLDS_A_PLACE, STANDS
+from aed.typesetting import pdf_of, qr_svg
 
-FONT: Final = "Noto Sans CJK SC"
 TITLES: Final[Mapping[CertificateKind, tuple[str, str]]] = {
     CertificateKind.FIRST_AID: ("救护员证", "First-aid certificate"),
     CertificateKind.CPR_AED: ("心肺复苏与自动体外除颤器证书", "CPR and AED certificate"),
@@ -54,7 +47,7 @@ def certificate_pdf(about: OnPaper, *, address: str) -> bytes:
         "emergency_number": about.emergency_number,
         "qr": qr_svg(address),
     }
-    return _pdf("certificate.typ", given, made_at=datetime.combine(issued_on, time(), UTC))
+    return pdf_of(__package__, "certificate.typ", given, made_at=datetime.combine(issued_on, time(), UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +86,7 @@ def sheet_pdf(sheet: SheetOf) -> bytes:
             for each in sorted(standing, key=lambda each: each.state not in HOLDS_A_PLACE)
         ],
     }
-    return _pdf("sheet.typ", given, made_at=training.starts_at.replace(microsecond=0))
+    return pdf_of(__package__, "sheet.typ", given, made_at=training.starts_at)
 
 
 def _in_chinese(day: date) -> str:
@@ -109,29 +102,3 @@ _MONTHS: Final = (
     *("July", "August", "September", "October", "November", "December"),
 )
 """strftime would ask the machine's language."""
-
-
-def _pdf(template: str, given: Mapping[str, Any], *, made_at: datetime) -> bytes:
-    source = resources.files("aed.training.formats").joinpath(template).read_bytes()
-    said = json.dumps(given, ensure_ascii=False)
-    try:
-        return typst.compile(
-            source,
-            font_paths=_fonts(),
-            sys_inputs={"data": said},
-            timestamp=made_at.astimezone(UTC).replace(microsecond=0),
-        )
-    except typst.TypstError as error:
-        raise PaperNotMade(f"The PDF cannot be made: {error.message}. Tell who runs this server.") from error
-
-
-@lru_cache(maxsize=1)
-def _fonts() -> typst.Fonts:
-    """The fonts of this machine, looked for once. Without a Chinese one there were boxes for words."""
-    found = typst.Fonts()
-    if FONT not in found.families():
-        raise PaperNotMade(
-            f"This machine has no font {FONT}, without which Chinese cannot be set. Tell who runs this "
-            "server: apt-get install fonts-noto-cjk."
-        )
-    return found

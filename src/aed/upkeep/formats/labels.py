@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Sequence
-from functools import lru_cache
-from importlib import resources
-from typing import Final
 
-import segno
-import typst
-
-from aed.errors import PaperNotMade
+from aed.typesetting import pdf_of, qr_svg
 from aed.upkeep.queries.labels import Labelled
 from aed.upkeep.rules.number import short_number
-
-FONT: Final = "Noto Sans CJK SC"
 
 
 def check_address(public_url: str, device_id: int) -> str:
@@ -29,7 +19,7 @@ def label_sheets(labels: Sequence[Labelled], *, public_url: str) -> bytes:
     given = [
         {
             "number": short_number(each.device_id),
-            "qr": _qr(check_address(public_url, each.device_id)),
+            "qr": qr_svg(check_address(public_url, each.device_id), error="q"),
             "estate": _words(each.estate_zh, each.estate_en if each.estate_en != each.estate_zh else None),
             "place_zh": each.place_zh or each.place_en or "",
             "place_en": each.place_en or "" if each.place_zh else "",
@@ -38,30 +28,7 @@ def label_sheets(labels: Sequence[Labelled], *, public_url: str) -> bytes:
         }
         for each in labels
     ]
-    source = resources.files(__package__).joinpath("labels.typ").read_bytes()
-    try:
-        return typst.compile(source, font_paths=_fonts(), sys_inputs={"data": json.dumps({"labels": given})})
-    except typst.TypstError as error:
-        raise PaperNotMade(f"The labels could not be set: {error}") from error
-
-
-def _qr(address: str) -> str:
-    """Quartile correction: a label outdoors gets scratched."""
-    into = io.BytesIO()
-    segno.make(address, error="q", micro=False).save(into, kind="svg", border=2, xmldecl=False)
-    return into.getvalue().decode()
-
-
-@lru_cache(maxsize=1)
-def _fonts() -> typst.Fonts:
-    """The fonts of this machine, looked for once. Without a Chinese one there were boxes for words."""
-    found = typst.Fonts()
-    if FONT not in found.families():
-        raise PaperNotMade(
-            f"This machine has no font {FONT}, without which Chinese cannot be set. Tell who runs this "
-            "server: apt-get install fonts-noto-cjk."
-        )
-    return found
+    return pdf_of(__package__, "labels.typ", {"labels": given})
 
 
 def _words(*parts: str | None) -> str:
