@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from aed import clock
 from aed.cli.context import opened, viewer_as
+from aed.cli.files import write_whole
 from aed.cli.screen import counting, warn
 from aed.db import reads
 from aed.errors import InvalidInput
@@ -47,7 +47,7 @@ def export_command(
         if to is None:
             _to_standard_output(pieces)
         else:
-            _to_file(pieces, to)
+            write_whole(to, pieces)
             warn(f"{to}: {to.stat().st_size:,} bytes.")
 
 
@@ -55,19 +55,3 @@ def _to_standard_output(pieces: Iterator[bytes]) -> None:
     for piece in pieces:
         sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
-
-
-def _to_file(pieces: Iterator[bytes], to: Path) -> None:
-    """The file is there once it is whole; an export that breaks off leaves what was there before."""
-    unfinished = to.with_name(f".{to.name}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(to)
-    except OSError as error:
-        raise InvalidInput(f"{to} cannot be written: {error.strerror}.", field="to") from None
-    finally:
-        unfinished.unlink(missing_ok=True)

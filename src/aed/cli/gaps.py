@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -15,6 +13,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts import queries as accounts
 from aed.cli.context import operator, reading
+from aed.cli.files import whole, write_whole
 from aed.cli.lookup import network_if_any
 from aed.cli.screen import counting, heading, say, table, warn
 from aed.errors import InvalidInput, NotFound
@@ -236,24 +235,13 @@ def _form_of(to: Path) -> GapFormat:
 
 
 def _write(found: Iterable[EstateGaps], form: GapFormat, target: int, to: Path) -> None:
-    """The file is there once it is whole; what breaks off leaves what was there before."""
-    unfinished = to.with_name(f".{to.name}.unfinished")
     streamed: dict[GapFormat, Callable[[Iterable[EstateGaps], int], Iterator[bytes]]] = {
         GapFormat.CSV: csv_of,
         GapFormat.GEOJSON: geojson_of,
         GapFormat.JSON: json_of,
     }
-    try:
-        if form is GapFormat.XLSX:
+    if form is GapFormat.XLSX:
+        with whole(to) as unfinished:
             xlsx_of(found, target, unfinished)
-        else:
-            with unfinished.open("wb") as file:
-                for piece in itertools.chain(streamed[form](found, target)):
-                    file.write(piece)
-                file.flush()
-                os.fsync(file.fileno())
-        unfinished.replace(to)
-    except OSError as error:
-        raise InvalidInput(f"{to} cannot be written: {error.strerror}.", field="to") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
+    else:
+        write_whole(to, streamed[form](found, target))

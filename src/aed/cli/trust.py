@@ -10,6 +10,7 @@ import typer
 
 from aed import clock
 from aed.cli.context import operator, reading, writing
+from aed.cli.files import write_whole
 from aed.cli.register.rows import After, Id
 from aed.cli.screen import say, table
 from aed.cli.upkeep import SHOWN, show_readiness
@@ -173,7 +174,7 @@ def labels(
         chosen = to_be_labelled(session, operator(), whose, device_ids=device or ())
     if not chosen:
         raise InvalidInput("There is no such device.", field="device")
-    to.write_bytes(label_sheets(chosen, public_url=address))
+    write_whole(to, label_sheets(chosen, public_url=address))
     say(f"{len(chosen)} labels are in {to}.")
     if url is None and settings.public_url is None:
         say(

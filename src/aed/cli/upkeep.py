@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.cli.context import operator, reading, writing
+from aed.cli.files import write_whole
 from aed.cli.register.fields import fields_in
 from aed.cli.register.rows import After, Id
 from aed.cli.screen import say, table
@@ -354,4 +355,4 @@ def _write(path: Path, ways: Mapping[str, Callable[[], bytes]]) -> None:
     way = ways.get(path.suffix.lower())
     if way is None:
         raise InvalidInput(f"{path.name}: the file's name ends in {' or '.join(ways)}.", field="to")
-    path.write_bytes(way())
+    write_whole(path, way())
