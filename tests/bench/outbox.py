@@ -109,7 +109,7 @@ def _delivered(database: Database, url: str, folder: Path, what: str) -> Ratio:
             while _waiting(database):
                 if time.monotonic() > give_up_at:
                     raise RuntimeError("the worker does not empty the outbox")
-                time.sleep(0.25)
+                time.sleep(0.25)  # asking more often would take from what is measured
             busy = _processor_seconds(worker)
         came = gateway.came()
     told = [key for key, _ in came]
@@ -140,7 +140,7 @@ def _filled(database: Database, url: str, what: str) -> Ratio:
             with transaction(database) as session:
                 put(session, _message(people[number % len(people)]), now())
             taken.append((time.perf_counter() - started) * 1000)
-            time.sleep(0.01)
+            time.sleep(0.01)  # as requests come, and not as fast as one process can
     taken.sort()
     p99 = taken[int(0.99 * len(taken))]
     return Ratio(

@@ -28,6 +28,7 @@ def test_the_office_tells_corrects_and_erases(
     assert "own.json" in again.err, "nothing is written over"
     assert NAME in aed("people", "export", person).out
 
+    # What somebody types.
     monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
     assert "Nothing was erased" in aed("people", "erase", person, fails=True).err
     done = aed("people", "erase", person, "--yes").out

@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -60,6 +60,7 @@ from tests.interchange.servers import (
     versions,
 )
 from tests.make import ADMINISTRATOR, NOW
+from tests.waiting import eventually
 
 PRIVATE_TOO = partial(why_refused, is_private_allowed=True)
 BY = Fetching(most_bytes=100_000, most_seconds=5, why_refused=PRIVATE_TOO)
@@ -792,15 +793,6 @@ def test_two_lists_in_one_format_are_told_apart_by_who_keeps_them(
 
 
 # --- The timetable --------------------------------------------------------------------------------------
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 10
-    while not holds():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_the_timetable_runs_feeds_beside_the_server(

@@ -212,7 +212,7 @@ def test_a_long_lane_is_claimed_at_once_and_sent_in_order(session: Session, data
 def test_what_a_slow_lane_has_left_is_given_back_after_a_while(
     session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aed.notifications.jobs.LANE_SECONDS", -1.0)
+    monkeypatch.setattr("aed.notifications.jobs.LANE_SECONDS", -1.0)  # it has passed after the first
     to = endpoint(session, Channel.WEBHOOK)
     rows = [put_to_endpoint(session, to, Notice(str(number), str(number)), NOW) for number in range(3)]
     session.commit()

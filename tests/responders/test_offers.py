@@ -289,7 +289,7 @@ def test_no_list_amends_where_and_when_of_who_spoke_but_the_certificate(
 STEPS = ("list", "another list", "of work", "offer", "leave", "duty", "no duty", "not called")
 
 
-@hypothesis_settings(
+@hypothesis_settings(  # each example begins with a rollback; a database has slow moments
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @these(steps=st.lists(st.sampled_from(STEPS), max_size=8))

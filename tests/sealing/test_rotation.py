@@ -86,7 +86,7 @@ def test_a_rotation_that_was_broken_off_goes_on_where_it_was(
     session: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some(session, 25)
-    monkeypatch.setattr(rotation, "BATCH", 10)
+    monkeypatch.setattr(rotation, "BATCH", 10)  # several batches of few rows
     database = with_keys(settings, new_key(), KEY)
 
     def break_off(looked_at: int) -> None:

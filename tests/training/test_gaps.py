@@ -425,7 +425,7 @@ def test_many_estates_are_counted_as_each_by_itself(
             session, at=_near(chance, 900), availability=chance.choice(["24/7", None, "Mo-Fr 08:00-18:00"])
         )
     one_by_one = gaps_of(session, *estates)
-    monkeypatch.setattr("aed.training.queries.gap_table.READ_ONE_BY_ONE", 0)
+    monkeypatch.setattr("aed.training.queries.gap_table.READ_ONE_BY_ONE", 0)  # as if they were many
     together = gaps_of(session, *estates)
 
     assert sum(int(each.fewest.sum()) for each in one_by_one) > 0

@@ -167,7 +167,7 @@ def year(
     make.region(session)
     session.commit()
     year = Year(aed, client, {}, tmp_path, session)
-    monkeypatch.setattr("aed.clock.now", lambda: year.now)
+    monkeypatch.setattr("aed.clock.now", lambda: year.now)  # a year passes in seconds
     (tmp_path / "estates.geojson").write_text(json.dumps(estates_file()), encoding="utf-8")
     aed("import", "estates", tmp_path / "estates.geojson")
     year.estate_id = session.scalars(select(Estate.id)).one()

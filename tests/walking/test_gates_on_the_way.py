@@ -75,7 +75,7 @@ def test_the_same_reach_with_other_gates_is_what_it_would_be_from_the_beginning(
 def test_remembered_footings_are_those_that_were_found(
     grid: WalkingNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aed.walking.memory.MOST_FOOTINGS_REMEMBERED", 100)
+    monkeypatch.setattr("aed.walking.memory.MOST_FOOTINGS_REMEMBERED", 100)  # so that it is full
     for seed in (1, 2, 1, 3, 2):
         lats, lons = some_places(60, seed=seed)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -38,6 +37,7 @@ from aed.work.rules import (
 )
 from tests import make
 from tests.make import NOW
+from tests.waiting import eventually
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
@@ -71,11 +71,11 @@ def test_whoever_asks_a_job_is_due_at_the_same_moments() -> None:
     st.integers(0, 5 * 366 * 86_400).map(lambda seconds: NOW + timedelta(seconds=seconds)),
 )
 def test_now_lies_between_the_last_due_moment_and_the_next(trigger: object, now: datetime) -> None:
-    last, following = last_due(trigger, now), next_due(trigger, now)  # type: ignore[arg-type]
+    last, following = last_due(trigger, now), next_due(trigger, now)  # type: ignore[arg-type] # sampled_from knows no common base
     assert last is not None
     assert following is not None
     assert last <= now < following
-    assert next_due(trigger, last) == following  # type: ignore[arg-type]
+    assert next_due(trigger, last) == following  # type: ignore[arg-type] # as above
 
 
 def test_what_failed_is_run_again_later_each_time_and_left_in_the_end() -> None:
@@ -151,15 +151,6 @@ def test_old_runs_are_forgotten_but_for_the_last_of_each_job(session: Session) -
 
 
 # --- the worker -----------------------------------------------------------------------------------------
-
-
-def eventually(is_so: Callable[[], bool], seconds: float = 30) -> bool:
-    until = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def test_runs_that_were_missed_are_caught_up_once_and_shown(

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from multiprocessing.process import BaseProcess
@@ -31,6 +31,7 @@ from aed.work.models import JobRun, Lease
 from tests import make
 from tests.notifications.sinks import Posted, Reply, receiving
 from tests.throwaway_postgres import Server, throwaway_server
+from tests.waiting import eventually
 from tests.work.processes import make_matters, settings_of, start_worker
 
 KILLS = int(os.environ.get("KILLS", "3"))
@@ -105,15 +106,6 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         bring_up_to_date(database)
         yield World(server.url, database, server)
         database.close()
-
-
-def eventually(is_so: Callable[[], bool], seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while not is_so():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def end(process: BaseProcess) -> None:

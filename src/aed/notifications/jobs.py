@@ -157,7 +157,7 @@ class _Batch:
             except DatabaseUnavailable:
                 if time.monotonic() > until:
                     raise
-                time.sleep(0.5)
+                time.sleep(0.5)  # a database that is being started: a process restarts in seconds
             else:
                 break
         self.sent, self.failed, self.untried = [], [], []

@@ -66,7 +66,7 @@ def settled(connection: Connection) -> Iterator[None]:
     """Within the block statements may be sent; whatever happens, none is on its way when it is left."""
     try:
         yield
-    except BaseException:
+    except BaseException:  # an answer that nobody reads would be the next one's; nothing is swallowed
         line: _Line | None = None if connection.invalidated else connection.info.get(_LINE)
         if line is not None and line.is_waited_for:
             driver = connection.connection.driver_connection

@@ -66,7 +66,7 @@ def _connected(mailer: Mailer) -> smtplib.SMTP:
             server.starttls(context=trusted)
         if mailer.user is not None:
             server.login(mailer.user, mailer.password or "")
-    except BaseException:
+    except BaseException:  # whatever ends it, the connection does not stay open; nothing is swallowed
         server.close()
         raise
     return server

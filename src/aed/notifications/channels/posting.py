@@ -85,7 +85,9 @@ class Post:
     def _answered(self, target: Target, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
         *others, last = self._addresses(target)
         for address in others:
-            with contextlib.suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
+            with contextlib.suppress(
+                httpx2.ConnectError, httpx2.ConnectTimeout
+            ):  # nothing was sent: the next
                 return self._posted(target, address, body, headers)
         return self._posted(target, last, body, headers)
 

@@ -113,7 +113,7 @@ def _hand_over(session: Session, column: Column[Any], kept: Person, other: Perso
     keys = list(table.primary_key.columns)
     for row in session.execute(select(*keys).where(column == other.id)).all():
         this = and_(*(key == value for key, value in zip(keys, row, strict=True)))
-        with suppress(IntegrityError), session.begin_nested():
+        with suppress(IntegrityError), session.begin_nested():  # the kept one has it: this one stays
             session.execute(everything.where(this))
 
 

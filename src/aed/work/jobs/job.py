@@ -85,7 +85,7 @@ def done(job: Job, database: Database, settings: Settings, now: Now) -> Ended:
         why = str(error.orig).strip().splitlines()
         log.warning("job failed", job=job.name, why=why[0] if why else type(error).__name__)
         return Ended(Result.FAILED, said=f"The database refused ({type(error.orig).__name__}).")
-    except Exception as error:
+    except Exception as error:  # one job's mistake ends no other job: it is logged whole, and kept as failed
         log.error("job failed", job=job.name, exc_info=error)
         return Ended(Result.FAILED, said=f"A mistake of this program: {type(error).__name__}. See the log.")
 

@@ -100,7 +100,7 @@ class Worker:
         self._stopping.set()
         self._scheduler.shutdown(wait=False)
         while self._going_on and _seconds() < self._stop_at:
-            time.sleep(0.05)
+            time.sleep(0.05)  # what is going on tells nobody when it ends, and at most this much is lost
         self._keeper.join()
         if not self._going_on:
             try:
@@ -130,7 +130,7 @@ class Worker:
                 self._renew()
             except AedError as error:
                 log.warning("lease not renewed", why=error.detail)
-            except Exception as error:
+            except Exception as error:  # a thread that ended would lose the lease for good: said, and again
                 log.error("lease not renewed", exc_info=error)
             if self._stopping.wait(pause):
                 if not self._going_on or _seconds() > self._stop_at:
@@ -226,7 +226,7 @@ class Worker:
                 if _seconds() > until:
                     log.warning("run not recorded", run=run_id, why=error.detail)
                     return
-                time.sleep(0.5)
+                time.sleep(0.5)  # a database that is being started: a process restarts in seconds
             else:
                 if not is_kept:
                     log.warning("run not recorded", run=run_id, why="Another worker has taken over.")
@@ -282,7 +282,7 @@ class Worker:
                     run()
             except AedError as error:
                 log.warning("not done", what=what, why=error.detail)
-            except Exception as error:
+            except Exception as error:  # the scheduler would tell of it in words of its own
                 log.error("not done", what=what, exc_info=error)
             finally:
                 with self._lock:
@@ -290,7 +290,7 @@ class Worker:
 
         try:
             self._scheduler.add_job(guarded, executor=executor, name=what)
-        except BaseException:
+        except BaseException:  # what did not begin is not going on; nothing is swallowed
             with self._lock:
                 self._going_on.pop(what, None)
             raise
