@@ -1,12 +1,15 @@
-"""What the routes of every context have in common: versions, pages, boxes of degrees."""
+"""What the routes of every context have in common: versions, pages, boxes of degrees, taking turns."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import Header, Path, Query, Response
 
-from aed.errors import InvalidInput, VersionNeeded
+from aed.errors import InvalidInput, TooBusy, VersionNeeded
 
 IfMatch = Annotated[
     str | None, Header(alias="If-Match", description='The ETag that was read, such as "3"', examples=['"3"'])
@@ -53,3 +56,14 @@ def box_in(bbox: str) -> tuple[float, float, float, float]:
     except ValueError:
         raise InvalidInput("bbox must be four numbers: west,south,east,north.", field="bbox") from None
     return west, south, east, north
+
+
+@contextmanager
+def in_turn(place: threading.BoundedSemaphore, otherwise: str) -> Iterator[None]:
+    """There is a place for this. Raises TooBusy with the sentence `otherwise`."""
+    if not place.acquire(blocking=False):
+        raise TooBusy(otherwise)
+    try:
+        yield
+    finally:
+        place.release()

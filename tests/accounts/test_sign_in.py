@@ -374,7 +374,7 @@ def test_a_flood_of_sign_ins_leaves_room_for_lookups(browser: Browsers, person_i
     own = browser()
     with contextlib.ExitStack() as held:
         for _ in range(api.AT_ONCE):
-            held.enter_context(api._place())
+            held.enter_context(api._places)
         assert own.sign_in(PHONE, password=PASSWORD).status_code == 429
         assert own.ask_for_code(PHONE).status_code == 429
         assert own.client.get("/v1/nearest?lat=30.29&lon=120.1").status_code == 200

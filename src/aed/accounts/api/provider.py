@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
@@ -16,13 +14,14 @@ from aed.accounts.access import ViewerDep, address_of, key_in_cookie
 from aed.accounts.actions import provider as actions
 from aed.accounts.actions.provider import CameBack
 from aed.accounts.actions.sign_in import sign_out
-from aed.accounts.api.requests import PersonId, SettingsDep, put_sign_in_cookie
+from aed.accounts.api.requests import MANY_SIGN_IN, PersonId, SettingsDep, put_sign_in_cookie
 from aed.accounts.queries import identities_of
 from aed.accounts.rules.sign_in import PROVIDER_COOKIE, PROVIDER_MAY_TAKE, csrf_token
 from aed.accounts.schemas.people import IdentityOut
 from aed.accounts.schemas.sign_in import SignedInOut
 from aed.db import DatabaseDep, ReadSession, WriteSession, transaction
-from aed.errors import NotSignedIn, TooBusy
+from aed.errors import NotSignedIn
+from aed.requests import in_turn
 
 router = APIRouter()
 
@@ -34,16 +33,6 @@ OWN_PAGE: Final = r"^/([A-Za-z0-9._~-][A-Za-z0-9._~/?=&%-]*)?$"
 _ELSEWHERE: Final[dict[int | str, dict[str, Any]]] = {
     303: {"description": "The browser goes on to another page"}
 }
-
-
-@contextmanager
-def _place() -> Iterator[None]:
-    if not _places.acquire(blocking=False):
-        raise TooBusy("Many are signing in at this moment. Try again in a few seconds.")
-    try:
-        yield
-    finally:
-        _places.release()
 
 
 @router.get("/sign-in/provider", status_code=303, response_class=RedirectResponse)
@@ -63,7 +52,7 @@ def sign_in_at_provider(
 ) -> RedirectResponse:
     """Sends the browser to the operator's identity provider; 404 where none is set up."""
     actions.may_be_used(settings.sign_in_provider)
-    with _place():
+    with in_turn(_places, MANY_SIGN_IN):
         sent = actions.send_away(
             database,
             settings.sign_in_provider,
@@ -102,7 +91,7 @@ def come_back_from_provider(
     came = CameBack(
         browser_key=request.cookies.get(PROVIDER_COOKIE), state=state, code=code, error=error, said_by=iss
     )
-    with _place():
+    with in_turn(_places, MANY_SIGN_IN):
         done, return_to = actions.take_back(
             database, provider, came, country=settings.phone_country, lasts=lasts, at=clock.now()
         )

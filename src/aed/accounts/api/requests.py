@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Path, Request, Response
 
@@ -12,6 +12,7 @@ from aed.settings import Settings
 
 PersonId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 GrantId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+MANY_SIGN_IN: Final = "Many are signing in at this moment. Try again in a few seconds."
 
 
 async def _settings(request: Request) -> Settings:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -15,7 +13,7 @@ from aed.accounts.access import ViewerDep, address_of, key_in_cookie
 from aed.accounts.actions import sign_in as actions
 from aed.accounts.actions.passwords import end_sign_ins
 from aed.accounts.actions.sign_in import Send, SignedIn
-from aed.accounts.api.requests import SettingsDep, put_sign_in_cookie
+from aed.accounts.api.requests import MANY_SIGN_IN, SettingsDep, put_sign_in_cookie
 from aed.accounts.rules.phone import e164
 from aed.accounts.rules.sign_in import CODE_IS_GOOD_FOR, COOKIE, csrf_token
 from aed.accounts.schemas.sign_in import (
@@ -28,23 +26,13 @@ from aed.accounts.schemas.sign_in import (
     ViewerOut,
 )
 from aed.db import Database, DatabaseDep, WriteSession, transaction
-from aed.errors import TooBusy
+from aed.requests import in_turn
 
 router = APIRouter()
 
 AT_ONCE = 3
 _places = threading.BoundedSemaphore(AT_ONCE)
 """A hash takes 19 MiB and tens of milliseconds: a flood of guesses must not keep lookups waiting."""
-
-
-@contextmanager
-def _place() -> Iterator[None]:
-    if not _places.acquire(blocking=False):
-        raise TooBusy("Many are signing in at this moment. Try again in a few seconds.")
-    try:
-        yield
-    finally:
-        _places.release()
 
 
 async def _send(request: Request) -> Send:
@@ -83,7 +71,7 @@ def sign_in(
     """Signs a browser in, by password or by the code that was sent; sets its cookie."""
     phone = e164(given.phone, country=settings.phone_country)
     lasts = timedelta(hours=settings.sign_in_hours)
-    with _place():
+    with in_turn(_places, MANY_SIGN_IN):
         done = _signed_in(
             database, given, phone=phone, address=address_of(request), lasts=lasts, at=clock.now()
         )
@@ -131,7 +119,7 @@ def ask_for_code(
 ) -> CodeOut:
     """Sends a code to the number, if it has an account. The answer is the same if it has none."""
     phone = e164(given.phone, country=settings.phone_country)
-    with _place():
+    with in_turn(_places, MANY_SIGN_IN):
         actions.ask_for_code(database, phone=phone, address=address_of(request), send=send, at=clock.now())
     return CodeOut(
         detail="If this number has an account, a code is on its way to it.",

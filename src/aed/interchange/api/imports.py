@@ -20,9 +20,10 @@ from aed.interchange.actions import DeviceReport, import_devices, refuse_bad_row
 from aed.interchange.actions.leaving import Gone
 from aed.interchange.actions.merging import Taken
 from aed.interchange.actions.thresholds import thresholds_in
-from aed.interchange.api.sent_file import FILE_BODY, SentFile, in_turn, sent_file
+from aed.interchange.api.sent_file import FILE_BODY, SentFile, sent_file
 from aed.interchange.formats.recognise import DeviceFormat
 from aed.registry.actions.record import Outcome
+from aed.requests import in_turn
 from aed.settings import Settings
 
 router = APIRouter()

@@ -17,8 +17,9 @@ from aed.errors import NotSignedIn
 from aed.interchange.actions import refuse_bad_rows
 from aed.interchange.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
 from aed.interchange.api.imports import MOST_SHOWN, PATIENT_MS, SetAsideOut
-from aed.interchange.api.sent_file import SentFile, in_turn, sent_file
+from aed.interchange.api.sent_file import SentFile, sent_file
 from aed.issuers import queries as issuers
+from aed.requests import in_turn
 from aed.settings import Settings
 from aed.verification.rules.checking import CheckState
 

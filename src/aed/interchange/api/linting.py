@@ -16,9 +16,10 @@ from aed.db import Database, DatabaseDep, reads
 from aed.errors import NotSignedIn
 from aed.interchange.actions.lint_register import may_compare
 from aed.interchange.actions.linting import Linted, finding_as_json, lint_list, summary_as_json
-from aed.interchange.api.sent_file import FILE_BODY, SentFile, in_turn, sent_file
+from aed.interchange.api.sent_file import FILE_BODY, SentFile, sent_file
 from aed.interchange.formats.recognise import DeviceFormat
 from aed.interchange.rules.finding import FindingKind, Severity
+from aed.requests import in_turn
 
 router = APIRouter()
 

@@ -18,10 +18,11 @@ from aed.db import Database, DatabaseDep, ReadSession, open_database, reads, tra
 from aed.interchange.actions import ImportReport, import_responders, refuse_bad_rows
 from aed.interchange.actions.rosters import RosterReport, export_roster, import_roster
 from aed.interchange.api.imports import MOST_SHOWN, PATIENT_MS, SetAsideOut
-from aed.interchange.api.sent_file import FILE_BODY, SentFile, in_turn, sent_file
+from aed.interchange.api.sent_file import FILE_BODY, SentFile, sent_file
 from aed.interchange.formats.files import GB18030
 from aed.interchange.formats.marked import write_marked
 from aed.interchange.formats.template import TEMPLATES, TemplateFormat
+from aed.requests import in_turn
 from aed.settings import Settings
 from aed.training.queries import sessions
 from aed.training.rules.who import may_run_training, may_write

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -16,7 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
-from aed.errors import InvalidInput, NoRoom, TooBusy
+from aed.errors import InvalidInput, NoRoom
 from aed.interchange.formats.mapping import Mapping, mapping_from
 
 MOST_MAPPING_BYTES: Final = 100_000
@@ -188,14 +187,3 @@ class _Form:
 
     def _end(self) -> None:
         self._is_whole = True
-
-
-@contextmanager
-def in_turn(place: threading.BoundedSemaphore, otherwise: str) -> Iterator[None]:
-    """There is a place for this. Raises TooBusy with the sentence `otherwise`."""
-    if not place.acquire(blocking=False):
-        raise TooBusy(otherwise)
-    try:
-        yield
-    finally:
-        place.release()
