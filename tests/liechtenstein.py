@@ -32,7 +32,8 @@ from aed.cli.screen import say
 from aed.cli.server import bring_up_to_date
 from aed.db import open_database
 from aed.geo import Position, distances_metres
-from aed.incidents.queries.nearest import Question, nearest
+from aed.incidents.queries.answer import Question
+from aed.incidents.queries.nearest import nearest
 from aed.interchange.actions import ImportReport, import_devices
 from aed.registry.rules.device import Access, access_at
 from aed.registry.rules.hours import hours_at

@@ -18,7 +18,8 @@ from aed.accounts.rules import ANYONE
 from aed.db import Database
 from aed.errors import InvalidInput
 from aed.geo import Datum, Position
-from aed.incidents.queries.nearest import Question, nearest
+from aed.incidents.queries.answer import Question
+from aed.incidents.queries.nearest import nearest
 from aed.registry import queries
 from aed.registry.models import Device
 from aed.registry.rules.device import DeviceState

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE, Viewer
 from aed.geo import Position
-from aed.incidents.queries.nearest import Answer, NearbyDevice, Question, nearest
+from aed.incidents.queries.answer import Answer, NearbyDevice, Question
+from aed.incidents.queries.nearest import nearest
 from aed.incidents.schemas.nearest import NearbyDeviceOut, NearestOut, answer_out
 from aed.settings import Settings
 from aed.walking.build import build_network

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.rules import Role, Viewer
 from aed.geo import Position, distance_metres
-from aed.incidents.queries.nearest import Answer, NearbyDevice, Question
+from aed.incidents.queries.answer import Answer, NearbyDevice, Question
 from aed.incidents.rules.arrival import Pace, fetch
 from aed.registry import queries as registry
 from aed.registry.models import Consumable, Device, EstatePace, Gate

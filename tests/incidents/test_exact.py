@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE, Viewer
 from aed.geo import Datum, Position
-from aed.incidents.queries.nearest import Answer, Question, nearest
+from aed.incidents.queries.answer import Answer, Question
+from aed.incidents.queries.nearest import nearest
 from aed.registry.models import Consumable, Device, Estate, EstatePace, Gate
 from aed.registry.rules.device import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
 from aed.registry.rules.gate import GateState, Passage

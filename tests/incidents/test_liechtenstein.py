@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE, Viewer
-from aed.incidents.queries.nearest import Question, nearest
+from aed.incidents.queries.answer import Question
+from aed.incidents.queries.nearest import nearest
 from aed.incidents.rules.arrival import Basis
 from aed.registry.rules.device import Access, Entry
 from aed.settings import Settings

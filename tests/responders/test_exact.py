@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
 from aed.geo import Position, distance_metres
-from aed.incidents.queries.nearest import Question, nearest
+from aed.incidents.queries.answer import Question
+from aed.incidents.queries.nearest import nearest
 from aed.incidents.queries.people import NearbyResponder
 from aed.incidents.rules.arrival import floor_seconds
 from aed.registry import queries as registry

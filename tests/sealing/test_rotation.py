@@ -13,7 +13,8 @@ from aed.accounts import queries
 from aed.accounts.models import Person
 from aed.db import Database, open_database, reads, transaction
 from aed.errors import KeysUnusable
-from aed.incidents.queries.nearest import Question, nearest
+from aed.incidents.queries.answer import Question
+from aed.incidents.queries.nearest import nearest
 from aed.interchange.models import SourceRecord
 from aed.sealing import keep_ring
 from aed.sealing.ring import Key

@@ -16,7 +16,8 @@ from aed import schedule
 from aed.accounts.models import Person
 from aed.accounts.rules import ANYONE
 from aed.db import Database, reads, transaction
-from aed.incidents.queries.nearest import Question, nearest
+from aed.incidents.queries.answer import Question
+from aed.incidents.queries.nearest import nearest
 from aed.notifications.jobs import send_waiting
 from aed.notifications.rules import Channel, Letter
 from aed.settings import Settings

@@ -18,7 +18,8 @@ from aed.cli.server import bring_up_to_date
 from aed.db import Database, reads, transaction
 from aed.errors import InvalidInput
 from aed.geo import Position
-from aed.incidents.queries.nearest import Question, nearest
+from aed.incidents.queries.answer import Question
+from aed.incidents.queries.nearest import nearest
 from aed.interchange import actions
 from aed.settings import Settings, load_settings
 from aed.walking.build import build_network

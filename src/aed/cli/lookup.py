@@ -19,7 +19,8 @@ from aed.cli.screen import Entry, entries, heading, say, warn
 from aed.db import reads
 from aed.errors import NetworkFileUnusable
 from aed.geo import Datum, position_from
-from aed.incidents.queries.nearest import Answer, NearbyDevice, Question, nearest
+from aed.incidents.queries.answer import Answer, NearbyDevice, Question
+from aed.incidents.queries.nearest import nearest
 from aed.incidents.queries.ways import GatePassed
 from aed.incidents.rules.arrival import Basis
 from aed.incidents.rules.moment import parse_moment

@@ -16,7 +16,8 @@ from aed import clock
 from aed.accounts.access import ViewerDep, viewer_asking
 from aed.db import ask, database_of
 from aed.geo import position_from
-from aed.incidents.queries.nearest import Question, nearest
+from aed.incidents.queries.answer import Question
+from aed.incidents.queries.nearest import nearest
 from aed.incidents.rules.moment import check_moment
 from aed.incidents.schemas.nearest import NearestIn, NearestOut, answer_out
 

@@ -1,12 +1,11 @@
-"""The question, the answer, and the search for the devices that can be at a patient soonest."""
+"""The search for the devices that can be at a patient soonest."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right, insort
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -14,11 +13,11 @@ from sqlalchemy import Connection
 from aed.accounts.rules import Viewer
 from aed.db import as_date
 from aed.geo import Position, distances_metres, in_mainland_china
-from aed.incidents.queries.people import NearbyResponder, nearest_responders
-from aed.incidents.queries.ways import GatePassed, LocalTime, Ways, positions, sent_for_gates
+from aed.incidents.queries.answer import Answer, NearbyDevice, Question
+from aed.incidents.queries.people import nearest_responders
+from aed.incidents.queries.ways import LocalTime, Ways, positions, sent_for_gates
 from aed.incidents.rules.arrival import (
     Basis,
-    Fetch,
     Pace,
     chance_of,
     estimated_walk_metres,
@@ -37,7 +36,6 @@ from aed.registry.rules.device import (
     AccessAt,
     DeviceState,
     Entry,
-    Readiness,
     access_at,
     readiness_on,
 )
@@ -47,7 +45,6 @@ from aed.settings import Settings
 from aed.spatial import Rings, settled
 from aed.walking.footing import Footings
 from aed.walking.network import WalkingNetwork
-from aed.walking.way import Walk
 
 MOST_CANDIDATES = 5_000
 """Beyond this many the answer is what has been found, and says that it may not be complete."""
@@ -62,71 +59,9 @@ type _Hours = tuple[str | None, str, str, str | None, int | None]
 """What access follows from: expression, time zone, entry, calendar and its version."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One lookup: a patient's place and floor, a moment, how many answers."""
-
-    here: Position
-    at: datetime
-    limit: int = 5
-    floor: int = 0
-    with_routes: bool = False
-    responders: int = 10
-
-
-_NOT_YET = Fetch(math.inf, 0.0, 0.0, math.inf)
-
-
-@dataclass(slots=True)
-class NearbyDevice:
-    """A device as the answer tells of it: the place, the time, and what they follow from."""
-
-    number: int
-    """Among the rows that were fetched."""
-    row: DeviceNearby
-    straight_metres: float
-    access: AccessAt
-    readiness: Readiness
-    confidence: float
-    """In its readiness: it fades since the last check."""
-    is_usable: bool
-    floors: float
-    """Seconds one way on stairs and in lifts."""
-    chance: float
-    """That it can be reached, if no closed gate is on the way, and is ready."""
-    pace: Pace
-    """The estate's own, or the general one."""
-    walk_metres: float = math.inf
-    """One way, without waits. One that is not measured yet, or not within reach, is estimated."""
-    expected_seconds: float = math.inf
-    """What it is ranked by."""
-    fetch: Fetch = _NOT_YET
-    """Of those that are told."""
-    basis: Basis = Basis.STRAIGHT_LINE
-    is_measured: bool = True
-    by_closed_gate: bool = False
-    """No way leads there unless a gate is opened that is closed for this viewer."""
-    gates: tuple[GatePassed, ...] = ()
-    route: Walk | None = None
-
-
 type _WalkTo = tuple[float, int, Basis, bool, bool]
 """One way to a device as far as it is known: metres, the device's number, the basis, whether it is measured,
 whether a closed gate has to be opened for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is answered. `devices` are usable now, soonest first; `unusable` are nearer than the last of them
-    but closed or not ready; `responders` is None for a viewer who sees none."""
-
-    question: Question
-    basis: Basis
-    emergency_number: str
-    devices: list[NearbyDevice]
-    unusable: list[NearbyDevice]
-    responders: list[NearbyResponder] | None
-    is_complete: bool
 
 
 def nearest(

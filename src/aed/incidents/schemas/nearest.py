@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aed.accounts.rules import Viewer
 from aed.geo import Datum, Position, map_links
-from aed.incidents.queries.nearest import Answer, NearbyDevice
+from aed.incidents.queries.answer import Answer, NearbyDevice
 from aed.incidents.queries.people import NearbyResponder
 from aed.incidents.rules import reasons
 from aed.incidents.rules.arrival import Basis

@@ -1,0 +1,77 @@
+"""The question and the answer of a lookup."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+
+from aed.geo import Position
+from aed.incidents.queries.people import NearbyResponder
+from aed.incidents.queries.ways import GatePassed
+from aed.incidents.rules.arrival import Basis, Fetch, Pace
+from aed.registry.queries import DeviceNearby
+from aed.registry.rules.device import AccessAt, Readiness
+from aed.walking.way import Walk
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One lookup: a patient's place and floor, a moment, how many answers."""
+
+    here: Position
+    at: datetime
+    limit: int = 5
+    floor: int = 0
+    with_routes: bool = False
+    responders: int = 10
+
+
+_NOT_YET = Fetch(math.inf, 0.0, 0.0, math.inf)
+
+
+@dataclass(slots=True)
+class NearbyDevice:
+    """A device as the answer tells of it: the place, the time, and what they follow from."""
+
+    number: int
+    """Among the rows that were fetched."""
+    row: DeviceNearby
+    straight_metres: float
+    access: AccessAt
+    readiness: Readiness
+    confidence: float
+    """In its readiness: it fades since the last check."""
+    is_usable: bool
+    floors: float
+    """Seconds one way on stairs and in lifts."""
+    chance: float
+    """That it can be reached, if no closed gate is on the way, and is ready."""
+    pace: Pace
+    """The estate's own, or the general one."""
+    walk_metres: float = math.inf
+    """One way, without waits. One that is not measured yet, or not within reach, is estimated."""
+    expected_seconds: float = math.inf
+    """What it is ranked by."""
+    fetch: Fetch = _NOT_YET
+    """Of those that are told."""
+    basis: Basis = Basis.STRAIGHT_LINE
+    is_measured: bool = True
+    by_closed_gate: bool = False
+    """No way leads there unless a gate is opened that is closed for this viewer."""
+    gates: tuple[GatePassed, ...] = ()
+    route: Walk | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered. `devices` are usable now, soonest first; `unusable` are nearer than the last of them
+    but closed or not ready; `responders` is None for a viewer who sees none."""
+
+    question: Question
+    basis: Basis
+    emergency_number: str
+    devices: list[NearbyDevice]
+    unusable: list[NearbyDevice]
+    responders: list[NearbyResponder] | None
+    is_complete: bool
