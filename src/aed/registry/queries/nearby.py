@@ -1,0 +1,226 @@
+"""What the lookup asks: the devices and gates around a place, and the holidays that their hours need."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import structlog
+from sqlalchemy import Connection, Dialect, Engine, Select, Subquery, func, select
+from sqlalchemy.orm import Session, aliased
+
+from aed.accounts.models import Person, Region
+from aed.accounts.rules import Viewer
+from aed.errors import KeysUnusable
+from aed.registry.models import (
+    Device,
+    Estate,
+    EstatePace,
+    Gate,
+    HolidayCalendar,
+)
+from aed.registry.queries.devices import first_expiry
+from aed.registry.queries.holidays import holiday_calendar
+from aed.registry.rules.device import DeviceState
+from aed.registry.rules.gate import GateState
+from aed.registry.rules.hours import HolidayCalendar as Calendar
+from aed.sealing import ring_of
+from aed.sharing.queries import visible_to
+from aed.sharing.rules import is_of_the_house
+from aed.spatial import (
+    Around,
+    Nearest,
+    all_around,
+    constant,
+    latitude,
+    longitude,
+    nearest_first,
+)
+
+log = structlog.get_logger("aed")
+
+
+class DeviceNearby(NamedTuple):
+    """What the lookup asks of one device. Dates are text on SQLite: see `aed.db.as_date`."""
+
+    id: int
+    lat: float
+    lon: float
+    floor: int
+    opening_hours: str | None
+    entry: str
+    how_to_get_in_en: str | None
+    how_to_get_in_zh: str | None
+    place_en: str | None
+    place_zh: str | None
+    cabinet: str
+    last_checked_on: date | str | None
+    estate_id: int | None
+    region_id: int
+    keeper_id: int | None
+    first_expiry: date | str | None
+    estate_en: str | None
+    estate_zh: str | None
+    guard_phone: str | None
+    time_zone: str
+    emergency_number: str
+    holiday_calendar: str | None
+    calendar_version: int | None
+    seconds_per_metre: float | None
+    """The estate's own, from drills; so the next."""
+    pick_up_seconds: float | None
+    least_seconds_per_metre: float | None
+    """Of all estates; so the next."""
+    least_pick_up_seconds: float | None
+    keeper_name: str | None = None
+    keeper_phone: str | None = None
+    """As it is sealed: see `with_keepers_phone`."""
+
+
+def with_keepers_phone(connection: Connection, viewer: Viewer, row: DeviceNearby) -> DeviceNearby:
+    """The row with the keeper's number opened, for whoever may ring it.
+
+    The device is told of all the same when the key of that number is missing: somebody waits for it.
+    """
+    if row.keeper_phone is None:
+        return row
+    if not is_of_the_house(viewer, row.estate_id, row.region_id):
+        return row._replace(keeper_phone=None)
+    try:
+        opened = ring_of(connection.dialect).open(row.keeper_phone, place="people.phone")
+    except KeysUnusable as error:
+        log.error("a keeper's number is not told", device=row.id, why=error.detail)
+        opened = None
+    return row._replace(keeper_phone=opened)
+
+
+AnyPace = aliased(EstatePace)
+
+
+@lru_cache(maxsize=512)
+def nearest_devices(dialect: Dialect, viewer: Viewer) -> Nearest[DeviceNearby]:
+    """The compiled statement for the nearest devices in service that this viewer may see.
+
+    Plain columns; estates, regions and keepers are joined to the chosen few only. A stranger's statement
+    does not even ask for keepers and guards' phones of devices that need no one.
+    """
+    inner = select(
+        Device.id,
+        latitude(Device.position).label("lat"),
+        longitude(Device.position).label("lon"),
+        Device.floor,
+        Device.opening_hours,
+        Device.entry,
+        Device.how_to_get_in_en,
+        Device.how_to_get_in_zh,
+        Device.place_en,
+        Device.place_zh,
+        Device.cabinet,
+        Device.last_checked_on,
+        Device.estate_id,
+        Device.region_id,
+        Device.keeper_id,
+    ).where(visible_to(viewer, Device), Device.state == constant(DeviceState.IN_SERVICE))
+
+    def joined(near: Subquery) -> Select[*tuple[Any, ...]]:
+        statement = (
+            select(
+                *near.c,
+                first_expiry(near.c.id).label("first_expiry"),
+                Estate.name_en.label("estate_en"),
+                Estate.name_zh.label("estate_zh"),
+                Estate.guard_phone,
+                func.coalesce(Estate.time_zone, Region.time_zone).label("time_zone"),
+                Region.emergency_number,
+                Region.holiday_calendar,
+                HolidayCalendar.version.label("calendar_version"),
+                EstatePace.seconds_per_metre,
+                EstatePace.pick_up_seconds,
+                select(func.min(AnyPace.seconds_per_metre))
+                .scalar_subquery()
+                .label("least_seconds_per_metre"),
+                select(func.min(AnyPace.pick_up_seconds)).scalar_subquery().label("least_pick_up_seconds"),
+            )
+            .select_from(near)
+            .join(Region, Region.id == near.c.region_id)
+            .outerjoin(Estate, Estate.id == near.c.estate_id)
+            .outerjoin(EstatePace, EstatePace.estate_id == near.c.estate_id)
+            .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
+        )
+        if viewer.is_signed_in:
+            return statement.add_columns(
+                Person.name.label("keeper_name"), Person.phone.label("keeper_phone")
+            ).outerjoin(Person, Person.id == near.c.keeper_id)
+        return statement
+
+    return nearest_first(dialect, inner, Device.position, joined=joined, row=DeviceNearby)
+
+
+class GateNearby(NamedTuple):
+    """What a walk asks of one gate."""
+
+    id: int
+    lat: float
+    lon: float
+    name_en: str
+    name_zh: str
+    passage: str
+    opening_hours: str | None
+    estate_id: int
+    time_zone: str
+    holiday_calendar: str | None
+    calendar_version: int | None
+
+
+@lru_cache(maxsize=16)
+def gates_around(dialect: Dialect) -> Around[GateNearby]:
+    """The compiled statement for the standing gates in a box around a place.
+
+    visibility: every walker meets every gate; the answer tells of one only where a way passes it.
+    """
+    statement = (
+        select(
+            Gate.id,
+            latitude(Gate.position).label("lat"),
+            longitude(Gate.position).label("lon"),
+            Gate.name_en,
+            Gate.name_zh,
+            Gate.passage,
+            Gate.opening_hours,
+            Gate.estate_id,
+            func.coalesce(Estate.time_zone, Region.time_zone).label("time_zone"),
+            Region.holiday_calendar,
+            HolidayCalendar.version.label("calendar_version"),
+        )
+        .join(Estate, Estate.id == Gate.estate_id)
+        .join(Region, Region.id == Estate.region_id)
+        .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
+        .where(Gate.state == constant(GateState.STANDING))
+        .order_by(Gate.id)
+    )
+    return all_around(dialect, statement, Gate.position, row=GateNearby)
+
+
+_calendars: dict[tuple[Engine, str, int], Calendar] = {}
+_MOST_CALENDARS = 64
+
+
+def has_calendar(connection: Connection, name: str | None, version: int | None) -> bool:
+    """Whether `calendar_of` answers without asking the database."""
+    return name is None or version is None or (connection.engine, name, version) in _calendars
+
+
+def calendar_of(connection: Connection, name: str | None, version: int | None) -> Calendar | None:
+    """A region's holiday calendar for the lookup, kept in memory for as long as its version stands."""
+    if name is None or version is None:
+        return None
+    key = (connection.engine, name, version)
+    found = _calendars.get(key)
+    if found is None:
+        with Session(connection) as session:
+            found = holiday_calendar(session, name)
+        if len(_calendars) >= _MOST_CALENDARS:
+            _calendars.clear()
+        _calendars[key] = found
+    return found
