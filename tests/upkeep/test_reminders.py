@@ -126,6 +126,35 @@ def test_all_that_a_person_hears_in_a_day_is_one_message(database: Database, cas
     assert "大堂：更换电极片（2026-09-25前）" in by_person["Manager"]
 
 
+def test_the_morning_message_counts_what_is_still_open(database: Database, cast: tuple[int, int]) -> None:
+    """Eight pads told of on the first day, and on the next another's: one line says how much waits in all."""
+    estate_id, device_id = cast
+    with transaction(database) as session:
+        estate = session.get_one(Estate, estate_id)
+        for days in (-3, *range(1, 7), 8):
+            make.device(session, of=estate, pads_expire_on=TODAY + timedelta(days=days))
+    run(database, MORNING)
+    run(database, MORNING + timedelta(days=1))
+    fit_pads(database, device_id, expires_on=date(2029, 9, 1), at=MORNING)
+    run(database, MORNING + timedelta(days=31))
+
+    first, second, *_, last = [text for name, _, text in letters(database) if name == "Keeper"]
+    assert first.startswith("AED：9项待办。")
+    assert "；另有4项；总计：更换电极片逾期1台、到期8台；回复：" in first
+    assert second.startswith("AED：2项待办。")
+    assert "；总计：更换电极片逾期1台、到期8台；回复：" in second
+    assert "；总计：更换电极片逾期8台；回复：" in last
+
+
+def test_a_message_that_tells_all_that_is_open_does_not_count_it_again(
+    database: Database, cast: tuple[int, int]
+) -> None:
+    run(database, MORNING)
+
+    ((_, _, text),) = letters(database)
+    assert "总计" not in text
+
+
 def test_nobody_is_woken(database: Database, cast: tuple[int, int]) -> None:
     night = datetime(2026, 9, 22, 18, 0, tzinfo=UTC)  # 02:00 on the 23rd
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -22,9 +23,19 @@ from aed.notifications.actions import Notice
 from aed.settings import Reminding
 from aed.upkeep.models import Reminder, ReminderFor, ReminderMessage, ReminderPreference
 from aed.upkeep.queries import told as queries
-from aed.upkeep.queries.told import Told, Waiting
+from aed.upkeep.queries.told import Open, Told, Waiting
+from aed.upkeep.rules.due import Matter, counted
 from aed.upkeep.rules.number import short_number
-from aed.upkeep.rules.reminders import Answer, Hours, Reminded, hours_of, is_by_day, subject, words
+from aed.upkeep.rules.reminders import (
+    Answer,
+    Hours,
+    Reminded,
+    hours_of,
+    is_by_day,
+    is_written_out,
+    subject,
+    words,
+)
 
 log = structlog.get_logger("aed")
 _WANTED_FOR: Final = timedelta(days=3)
@@ -66,7 +77,7 @@ def tell(
         for each in waiting
         if is_by_day(at, each.time_zone, _hours(each, by)) and (each.id, days[each.id]) not in heard
     }
-    lines = queries.waiting_for(session, list(now))
+    lines, still_open = queries.waiting_for(session, list(now)), queries.open_for(session, list(now))
     people = session.scalars(select(Person).where(Person.id.in_(list(now))).order_by(Person.id)).all()
     put = 0
     for person in people:
@@ -74,6 +85,7 @@ def tell(
             session,
             person,
             lines[person.id],
+            still_open[person.id],
             country=now[person.id].country,
             day=days[person.id],
             at=at,
@@ -90,6 +102,7 @@ def _tell_one(
     session: Session,
     person: Person,
     lines: Sequence[Told],
+    still_open: Sequence[Open],
     *,
     country: str,
     day: date,
@@ -109,6 +122,7 @@ def _tell_one(
             )
             for each in lines
         ],
+        in_all=_in_all(lines, still_open, day),
         link=f"{public_url}{TOLD}{key}" if public_url is not None else None,
     )
     subject_en, subject_zh = subject(len(lines))
@@ -129,6 +143,17 @@ def _tell_one(
         .execution_options(synchronize_session=False)
     )
     return True
+
+
+def _in_all(lines: Sequence[Told], still_open: Sequence[Open], day: date) -> tuple[str, str] | None:
+    """What is open for the person, counted; None where each of it is a line of the message."""
+    if is_written_out(sum(each.devices for each in still_open), told=len(lines)):
+        return None
+    late: Counter[Matter] = Counter()
+    soon: Counter[Matter] = Counter()
+    for each in still_open:
+        (late if each.due_on < day else soon)[each.matter] += each.devices
+    return counted(late, soon)
 
 
 # --- what comes back ------------------------------------------------------------------------------------

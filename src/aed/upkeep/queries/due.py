@@ -63,12 +63,16 @@ class Duties:
 
     @property
     def line(self) -> tuple[str, str]:
-        """All of it in one line of a morning message: English, Chinese."""
-        return in_one_line(self.dues, self.today)
+        """All of it in one line: English, Chinese."""
+        late = Counter(due.matter for due in self.dues if self._is_late(due))
+        return in_one_line(late, Counter(due.matter for due in self.dues) - late)
 
     @property
     def overdue(self) -> int:
-        return sum(due.overdue_days(self.today[due.device_id]) > 0 for due in self.dues)
+        return sum(map(self._is_late, self.dues))
+
+    def _is_late(self, due: Due) -> bool:
+        return due.overdue_days(self.today[due.device_id]) > 0
 
 
 def duties(

@@ -108,6 +108,37 @@ def waiting_for(session: Session, person_ids: Sequence[int]) -> dict[int, list[T
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Of so many devices the person was told, or is, that a matter is due on a day; nothing has been done."""
+
+    matter: Matter
+    due_on: date
+    devices: int
+
+
+def open_for(session: Session, person_ids: Sequence[int]) -> dict[int, list[Open]]:
+    """By person all that is open, whether told before or yet to be told.
+
+    visibility: for messages to these very people.
+    """
+    found: dict[int, list[Open]] = defaultdict(list)
+    rows = session.execute(
+        select(
+            ReminderFor.person_id,
+            Reminder.matter,
+            Reminder.due_on,
+            func.count(Reminder.device_id.distinct()),
+        )
+        .join(Reminder, Reminder.id == ReminderFor.reminder_id)
+        .where(ReminderFor.person_id.in_(person_ids), Reminder.closed_at.is_(None))
+        .group_by(ReminderFor.person_id, Reminder.matter, Reminder.due_on)
+    )
+    for person_id, matter, due_on, devices in rows:
+        found[person_id].append(Open(matter, due_on, devices))
+    return found
+
+
 def message_by_key(session: Session, key_hash: str, *, since: datetime) -> ReminderMessage:
     """Raises NotFound for a key that no message of that time has.
 

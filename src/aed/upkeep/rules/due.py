@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -66,12 +66,17 @@ def months_after(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
-def in_one_line(dues: Sequence[Due], today: Mapping[int, date]) -> tuple[str, str]:
-    """What is due in one line, the matter with most overdue first: English, Chinese. `today` by device."""
-    if not dues:
+def in_one_line(late: Mapping[Matter, int], soon: Mapping[Matter, int]) -> tuple[str, str]:
+    """What is overdue of how many devices, and what is due, in one line: English, Chinese."""
+    if not any(late.values()) and not any(soon.values()):
         return "Nothing is due.", "暂无到期事项。"
-    late = Counter(due.matter for due in dues if due.overdue_days(today[due.device_id]))
-    soon = Counter(due.matter for due in dues if not due.overdue_days(today[due.device_id]))
+    en, zh = counted(late, soon)
+    return f"AED: {en}.", f"AED：{zh}。"
+
+
+def counted(late: Mapping[Matter, int], soon: Mapping[Matter, int]) -> tuple[str, str]:
+    """Of how many devices a matter is overdue, and of how many due; the one with most overdue comes first."""
+    late, soon = Counter(late), Counter(soon)
     matters = sorted(WORDS, key=lambda matter: (-late[matter], -soon[matter]))
     parts_en, parts_zh = [], []
     for matter in matters:
@@ -84,4 +89,4 @@ def in_one_line(dues: Sequence[Due], today: Mapping[int, date]) -> tuple[str, st
         elif soon[matter]:
             parts_en.append(f"{en}: {soon[matter]} due")
             parts_zh.append(f"{zh}到期{soon[matter]}台")
-    return f"AED: {'; '.join(parts_en)}.", f"AED：{'；'.join(parts_zh)}。"
+    return "; ".join(parts_en), "；".join(parts_zh)

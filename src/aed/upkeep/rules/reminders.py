@@ -132,8 +132,13 @@ _LINES: Final = 5
 """So many are written out in a message; of the others it says how many."""
 
 
-def words(reminded: Collection[Reminded], *, link: str | None) -> tuple[str, str]:
-    """One message for all that a person is to hear that day, the longest overdue first: English, Chinese."""
+def words(
+    reminded: Collection[Reminded], *, in_all: tuple[str, str] | None = None, link: str | None
+) -> tuple[str, str]:
+    """One message for all that a person is to hear that day, the longest overdue first: English, Chinese.
+
+    `in_all` counts what is open, told before or not; None where that is what the message tells.
+    """
     lines = sorted(reminded, key=lambda each: (each.due_on, each.number, each.matter))
     more = len(lines) - _LINES
     en = [
@@ -145,11 +150,19 @@ def words(reminded: Collection[Reminded], *, link: str | None) -> tuple[str, str
     if more > 0:
         en.append(f"and {more} more")
         zh.append(f"另有{more}项")
+    if in_all is not None:
+        en.append(f"in all: {in_all[0]}")
+        zh.append(f"总计：{in_all[1]}")
     if link is not None:
         en.append(f"Answer here: {link}")
         zh.append(f"回复：{link}")
     head_en, head_zh = subject(len(lines))
     return f"{head_en}. " + "; ".join(en) + ".", f"{head_zh}。" + "；".join(zh) + "。"
+
+
+def is_written_out(count: int, *, told: int) -> bool:
+    """Whether a message that tells of so many things has a line for each of `count` that are open."""
+    return count <= told <= _LINES
 
 
 def subject(count: int) -> tuple[str, str]:
