@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import apprise
 import http_ece
 import orjson
 import pytest
@@ -532,13 +533,40 @@ def test_apprise_reaches_what_it_knows() -> None:
     with receiving() as sink:
         address = f"json://127.0.0.1:{sink.port}/in"
         told = letter(Channel.APPRISE, address, subject="Due")
-        through_apprise.deliver(told, at=clock.now())
+        through_apprise.deliver(told, at=clock.now(), is_private_allowed=True)
         (posted,) = sink.posted
         assert (posted.json["title"], posted.json["message"]) == ("Due", told.text)
         sink.answer = says(500)
-        assert isinstance(refusal(lambda: through_apprise.deliver(told, at=clock.now())), Postponed)
-    unknown = letter(Channel.APPRISE, "nonsense://x")
-    assert isinstance(refusal(lambda: through_apprise.deliver(unknown, at=clock.now())), Refused)
+        assert isinstance(refusal(lambda: by_apprise(told, is_private_allowed=True)), Postponed)
+    assert isinstance(refusal(lambda: by_apprise(letter(Channel.APPRISE, "nonsense://x"))), Refused)
+
+
+def by_apprise(told: Letter, *, is_private_allowed: bool = False) -> None:
+    through_apprise.deliver(told, at=clock.now(), is_private_allowed=is_private_allowed)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "json://127.0.0.1:{port}/in",
+        "form://localhost:{port}",
+        "ntfy://127.0.0.1:{port}/topic",
+        "xml://[::1]:{port}",
+    ],
+)
+def test_apprise_is_not_asked_to_reach_this_machine_or_a_private_network(address: str) -> None:
+    with receiving() as sink:
+        told = letter(Channel.APPRISE, address.format(port=sink.port))
+        error = refusal(lambda: by_apprise(told))
+    assert isinstance(error, Refused)
+    assert "this machine itself" in error.detail
+    assert sink.posted == []
+
+
+def test_what_stands_where_others_have_a_host_is_not_looked_up() -> None:
+    """Discord's ids are numbers, which a resolver takes for addresses."""
+    way = apprise.Apprise.instantiate("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js")
+    assert list(through_apprise._servers(way)) == []
 
 
 # --- all of them ----------------------------------------------------------------------------------------

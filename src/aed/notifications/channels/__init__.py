@@ -67,7 +67,7 @@ def channels_of(settings: Settings) -> Mapping[Channel, Deliver]:
         Channel.WECOM: partial(wecom.deliver, post=post),
         Channel.FEISHU: partial(feishu.deliver, post=post),
         Channel.WEBHOOK: partial(webhook.deliver, post=post),
-        Channel.APPRISE: through_apprise.deliver,
+        Channel.APPRISE: partial(through_apprise.deliver, is_private_allowed=settings.notify_allow_private),
     }
 
 

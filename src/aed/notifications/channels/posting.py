@@ -33,6 +33,24 @@ def resolve(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(address[0]) for _, _, _, _, address in found))
 
 
+def addresses(
+    host: str, port: int, *, is_private_allowed: bool, resolve: Resolve = resolve
+) -> Sequence[Address]:
+    """Where the server of that name is, at least one. Raises Postponed for a name that nobody knows, and
+    Refused when one of its addresses is not to be connected to."""
+    try:
+        found = [ip_address(each) for each in resolve(host, port)]
+    except (OSError, UnicodeError, ValueError):
+        found = []
+    if not found:
+        raise Postponed(f"There is no server of the name {host}, or no DNS answers.")
+    for address in found:
+        why = why_refused(address, is_private_allowed=is_private_allowed)
+        if why is not None:
+            raise Refused(f"{host} is {why}: nothing is sent there.")
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     status: int
@@ -83,26 +101,15 @@ class Post:
         return _judged(answer, target.host, gone)
 
     def _answered(self, target: Target, body: bytes, headers: Mapping[str, str]) -> httpx2.Response:
-        *others, last = self._addresses(target)
+        *others, last = addresses(
+            target.host, target.port, resolve=self.resolve, is_private_allowed=self.is_private_allowed
+        )
         for address in others:
             with contextlib.suppress(
                 httpx2.ConnectError, httpx2.ConnectTimeout
             ):  # nothing was sent: the next
                 return self._posted(target, address, body, headers)
         return self._posted(target, last, body, headers)
-
-    def _addresses(self, target: Target) -> list[Address]:
-        try:
-            found = [ip_address(each) for each in self.resolve(target.host, target.port)]
-        except (OSError, UnicodeError, ValueError):
-            found = []
-        if not found:
-            raise Postponed(f"There is no server of the name {target.host}, or no DNS answers.")
-        for address in found:
-            why = why_refused(address, is_private_allowed=self.is_private_allowed)
-            if why is not None:
-                raise Refused(f"{target.host} is {why}: nothing is sent there.")
-        return found
 
     def _posted(
         self, target: Target, address: Address, body: bytes, headers: Mapping[str, str]

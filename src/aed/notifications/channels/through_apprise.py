@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import apprise
 
+from aed.notifications.channels.posting import addresses
 from aed.notifications.rules import Letter, Postponed, Refused
 
 
-def deliver(letter: Letter, *, at: datetime) -> None:
+def deliver(letter: Letter, *, at: datetime, is_private_allowed: bool) -> None:
     """Apprise says that it was sent. It says no more than that when it was not, so that is for now.
 
-    Most of what it reaches knows no id; `at` goes nowhere either.
+    Most of what it reaches knows no id; `at` goes nowhere either. A server that the address names is looked
+    up and checked before; Apprise looks it up again, so this keeps out mistakes, and not who rules its name.
+    Only administrators add endpoints.
     """
     if letter.endpoint is None:
         raise Refused("It has no endpoint.")
-    sender = apprise.Apprise()
-    if not sender.add(letter.endpoint.address):
+    way = apprise.Apprise.instantiate(letter.endpoint.address, suppress_exceptions=True)
+    if not isinstance(way, apprise.NotifyBase):
         raise Refused("Apprise does not know this address.")
+    for host, port in _servers(way):
+        addresses(host, port, is_private_allowed=is_private_allowed)
+    sender = apprise.Apprise()
+    sender.add(way)
     if not sender.notify(body=letter.text, title=letter.subject):
         raise Postponed("Apprise could not send it.")
+
+
+def _servers(way: apprise.NotifyBase) -> Iterator[tuple[str, int]]:
+    """The servers that the address itself names: where no form of it has one, its `host` is a token."""
+    forms: Sequence[str] = way.templates
+    if any("{host}" in form for form in forms) and way.host:
+        yield str(getattr(way, "smtp_host", None) or way.host).strip("[]"), way.port or 443
