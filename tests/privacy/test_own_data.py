@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.actions import accounts
 from aed.accounts.models import Account, Person, PersonChange, SignIn, SignInCode, SignInTries
+from aed.accounts.queries import own_or_office
 from aed.accounts.rules import ANYONE, Viewer
 from aed.accounts.schemas.people import PersonAmend
 from aed.db import Table
@@ -131,10 +132,10 @@ def test_the_file_is_for_the_person_and_the_office_alone(session: Session) -> No
         (Viewer(role=make.Role.ADMINISTRATOR, name="reading"), NotAllowed),
     ):
         with pytest.raises(refusal):
-            actions.of_the_person(session, who, person.id)
+            own_or_office(session, who, person.id)
         with pytest.raises(refusal):
             actions.erase(session, who, person.id, at=NOW)
-    assert actions.of_the_person(session, oneself(person), person.id) is person
+    assert own_or_office(session, oneself(person), person.id) is person
 
 
 def test_the_file_holds_something_of_every_table_and_nothing_of_others(session: Session) -> None:

@@ -124,7 +124,7 @@ def test_nobody_offers_for_somebody_else_but_the_office(session: Session) -> Non
         with pytest.raises(refusal):
             offering.withdraw_offer(session, who, person.id, at=NOW)
         with pytest.raises(refusal):
-            offering.own_or_office(session, who, person.id)
+            offering.who_offers(session, who, person.id)
     offering.withdraw_offer(session, oneself(person), person.id, at=NOW)
 
 
