@@ -35,7 +35,7 @@ LEASE: Final = timedelta(minutes=2)
 UNWANTED: Final = "Nobody wanted it any longer."
 
 _WAITING: Final = (Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None))
-_Earlier = aliased(Outgoing)  # visibility: only a name
+_InLane = aliased(Outgoing)  # visibility: only a name
 
 
 def _due(at: datetime) -> tuple[ColumnElement[bool], ...]:
@@ -81,13 +81,16 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
     visibility: for the worker, which sends to the recipient alone.
     """
     found: list[_Found] = []
+    # As a value, and not as a join: without statistics PostgreSQL walks the whole outbox for each message.
+    first_of_lane = (
+        select(_InLane.id)
+        .where(_InLane.lane == Outgoing.lane, _InLane.sent_at.is_(None), _InLane.given_up_at.is_(None))
+        .order_by(_InLane.id)
+        .limit(1)
+        .correlate(Outgoing)
+        .scalar_subquery()
+    )
     for is_secret in (True, False):
-        earlier = exists().where(
-            _Earlier.lane == Outgoing.lane,
-            _Earlier.sent_at.is_(None),
-            _Earlier.given_up_at.is_(None),
-            _Earlier.id < Outgoing.id,
-        )
         asked = (
             select(Outgoing.id, Outgoing.endpoint_id, Outgoing.lane)
             .where(
@@ -95,7 +98,7 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
                 Outgoing.is_secret.is_(is_secret),
                 *_due(at),
                 or_(Outgoing.expires_at.is_(None), Outgoing.expires_at > at),
-                ~earlier,
+                or_(Outgoing.lane.is_(None), Outgoing.id == first_of_lane),
             )
             .order_by(Outgoing.due_at, Outgoing.id)
             .limit(most - len(found))
