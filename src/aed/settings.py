@@ -143,6 +143,41 @@ def is_private_from_others(url: str) -> bool:
     return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_here))
 
 
+class Survival(BaseModel):
+    """What a delay costs, for comparing plans (`aed.incidents.rules.survival`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    at_once: float = Field(67.0, gt=0, le=100, description="Per cent who survive when all is there at once")
+    per_minute_to_cpr: float = Field(2.3, ge=0, description="Less for each minute until compressions")
+    per_minute_to_shock: float = Field(1.1, ge=0, description="Less for each minute until the first shock")
+    per_minute_to_acls: float = Field(2.1, ge=0, description="Less for each minute until the ambulance")
+    # Larsen 1993: 67 - 2.3 t_CPR - 1.1 t_shock - 2.1 t_ACLS.
+    pads_seconds: float = Field(90.0, ge=0, description="From the device's arrival to the first shock")
+    # Bochum: 96 s (PMC2902410).
+
+
+class Planning(BaseModel):
+    """Who is asked, and how many (`aed.incidents.rules.plan`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    chance_seen: float = Field(0.76, gt=0, le=1, description="Of those asked, so many see it in time")
+    chance_accepted: float = Field(0.38, gt=0, le=1, description="And so many accept")
+    chance_there: float = Field(0.27, gt=0, le=1, description="And so many get there")
+    # Haskins 2021: asked -> seen -> accepted -> there 76 % -> 38 % -> 27 %.
+    price_of_asking: float = Field(
+        0.1, ge=0, description="Nobody is asked who adds less than this to survival, in per cent"
+    )
+    most_at_once: int = Field(10, ge=1, le=50, description="So many are asked in one wave at most")
+
+    @model_validator(mode="after")
+    def _falling(self) -> Self:
+        if not self.chance_seen >= self.chance_accepted >= self.chance_there:
+            raise ValueError("chance_seen, chance_accepted and chance_there fall in this order")
+        return self
+
+
 class Reminding(BaseModel):
     """When people are reminded of what is due (`aed.upkeep.rules.reminders`)."""
 
@@ -391,6 +426,10 @@ class Settings(BaseSettings):
     statement_timeout_ms: int = Field(5_000, gt=0, description="PostgreSQL ends a statement after this")
     lock_timeout_ms: int = Field(4_000, gt=0, description="And a wait for a lock; SQLite's busy timeout too")
     arrival: Arrival = Field(default_factory=Arrival, description="The expected-time arithmetic")
+    planning: Planning = Field(default_factory=Planning, description="Who is asked to come, and how many")
+    survival: Survival = Field(
+        default_factory=Survival, description="What a delay costs, for comparing plans; never a prognosis"
+    )
     reminding: Reminding = Field(
         default_factory=Reminding, description="When people are reminded of what is due"
     )

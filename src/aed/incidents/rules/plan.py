@@ -1,0 +1,133 @@
+"""Who is asked to do what: a pure function of what is known at a moment.
+
+The plan seeks the arrangement that is worth most to the patient (`survival`), less a price for each person
+who is asked (`arrangement`). It is the same for the same inputs, in whatever order they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from aed.incidents.rules.arrangement import Search
+from aed.incidents.rules.offer import Offer
+from aed.incidents.rules.survival import Patient
+from aed.settings import Planning, Survival
+
+
+class Why(StrEnum):
+    """Why somebody who could be asked is not."""
+
+    GAINS_TOO_LITTLE = "gains_too_little"
+    """It would help less than asking costs."""
+    AFTER_THE_AMBULANCE = "after_the_ambulance"
+    WAVE_IS_FULL = "wave_is_full"
+    """More would help; they are asked if too few of these come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is known at a moment."""
+
+    patient: Patient
+    offers: tuple[Offer, ...]
+    """What people who have not been asked could do: each person's ways, one of which may be taken."""
+    asked: tuple[Offer, ...] = ()
+    """What people have been asked to do who have not said no, with the chances of now."""
+    on_the_way: frozenset[int] = frozenset()
+    """Of those, by person, who has said that he comes: after a device that he brings no other is sent for."""
+
+
+class Step(NamedTuple):
+    """One who is asked, and what that adds to the expected survival in the end, in per cent."""
+
+    offer: Offer
+    adds: float
+
+
+class Left(NamedTuple):
+    """The best that somebody who is not asked could have done."""
+
+    offer: Offer
+    adds: float
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who is to be asked now, whoever matters most first; what that is expected to be worth; who is left."""
+
+    steps: tuple[Step, ...]
+    survival_before: float
+    """With those alone who have been asked already, in per cent."""
+    survival: float
+    left: tuple[Left, ...]
+
+
+def choices(case: Case) -> list[Offer]:
+    """The offers that are worth a thought: of people who have not been asked, there before the ambulance, and
+    with a device before one that is on its way. In order."""
+    ambulance = case.patient.ambulance_seconds
+    brought = [
+        each.seconds
+        for each in case.asked
+        if each.device_id is not None and each.person_id in case.on_the_way
+    ]
+    no_device_after = min(brought, default=ambulance)
+    busy = {each.person_id for each in case.asked}
+    found = (
+        each
+        for each in case.offers
+        if each.person_id not in busy
+        and each.chance > 0
+        and each.seconds < (ambulance if each.device_id is None else min(no_device_after, ambulance))
+    )
+    return sorted(found, key=lambda each: each.order)
+
+
+def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
+    """Whom to ask now.
+
+    1. What cannot be there in time is no choice (`choices`).
+    2. The best arrangement of what is left: at least one goes direct before anybody fetches, nobody is asked
+       who adds less than asking costs, and no more than a wave takes (`arrangement`).
+    3. It is told what each adds, and why everybody else is not asked.
+    """
+    from_now = choices(case)
+    search = Search(case.patient, case.asked, from_now, planning, survival)
+    chosen = search.best()
+    steps = [
+        Step(
+            each, search.expected(chosen) - search.expected([other for other in chosen if other is not each])
+        )
+        for each in chosen
+    ]
+    steps.sort(key=lambda step: (-step.adds, step.offer.order))
+    return Plan(
+        tuple(steps),
+        search.expected([]),
+        search.expected(chosen),
+        _left(case, from_now, chosen, search, planning),
+    )
+
+
+def _left(
+    case: Case, from_now: Sequence[Offer], chosen: Sequence[Offer], search: Search, planning: Planning
+) -> tuple[Left, ...]:
+    """Everybody who could have been asked and is not, whoever would have added most first."""
+    busy = {each.person_id for each in (*case.asked, *chosen)}
+    now, is_full = search.expected(chosen), len(chosen) >= planning.most_at_once
+    best: dict[int, Left] = {}
+    for offer in from_now:
+        if offer.person_id not in busy:
+            adds = search.expected([*chosen, offer]) - now
+            why = Why.WAVE_IS_FULL if is_full and adds > planning.price_of_asking else Why.GAINS_TOO_LITTLE
+            known = best.get(offer.person_id)
+            if known is None or adds > known.adds:
+                best[offer.person_id] = Left(offer, adds, why)
+    for offer in sorted(case.offers, key=lambda each: each.order):
+        if offer.person_id not in busy and offer.chance > 0:
+            best.setdefault(offer.person_id, Left(offer, 0.0, Why.AFTER_THE_AMBULANCE))
+    return tuple(sorted(best.values(), key=lambda left: (-left.adds, left.offer.order)))

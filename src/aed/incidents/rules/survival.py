@@ -1,0 +1,108 @@
+"""What an arrangement of people and devices is worth to a patient: expected survival, in per cent.
+
+    survival = 67 - 2.3 t_CPR - 1.1 t_shock - 2.1 t_ACLS, minutes, not below 0     (Larsen 1993)
+
+It compares plans, and is never shown as a prognosis.
+
+Each who was asked comes with a chance, independently of the others, and then at a known moment; each device
+works with a chance. Who is asked for a device and finds that another has taken it comes all the same, and can
+do compressions. The ambulance comes at a known moment and brings all three.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from aed.settings import Survival
+
+
+class Coming(NamedTuple):
+    """Somebody who may come: with this chance, at this moment, perhaps with a device."""
+
+    seconds: float
+    """From now until at the patient's side."""
+    chance: float
+    device: int | None = None
+    works: float = 1.0
+    """The chance that the device is there and works."""
+
+
+class Patient(NamedTuple):
+    """What is so whoever is asked."""
+
+    since_seconds: float
+    """How long ago the heart stopped, as far as anybody knows."""
+    ambulance_seconds: float
+    """From now until the ambulance is at the patient's side."""
+    has_cpr: bool = False
+    """Somebody is doing compressions already."""
+
+
+def expected_survival(patient: Patient, coming: Sequence[Coming], numbers: Survival) -> float:
+    """The expectation of the formula over who comes and which device works. Exact; O(n * fetches).
+
+    1. By who is first at the patient: all before are absent, those after are independent of it.
+    2. For each such case, by which device is first there: over the fetches in order of their arrival, the
+       chance that none has come yet falls with each; two fetches of one device share its chance to work.
+    """
+    per_cpr, per_shock = numbers.per_minute_to_cpr / 60, numbers.per_minute_to_shock / 60
+    ambulance, pads = patient.ambulance_seconds, numbers.pads_seconds
+    best = (
+        numbers.at_once
+        - numbers.per_minute_to_acls / 60 * (ambulance + patient.since_seconds)
+        - per_shock * (pads + patient.since_seconds)
+        - (0.0 if patient.has_cpr else per_cpr * patient.since_seconds)
+    )
+    if patient.has_cpr:
+        per_cpr = 0.0
+    in_time = sorted((each for each in coming if each.seconds < ambulance and each.chance > 0), key=_by_time)
+    fetches = [(number, each) for number, each in enumerate(in_time) if each.device is not None]
+    expected, nobody_yet = 0.0, 1.0
+    for first, each in enumerate(in_time):
+        weight = nobody_yet * each.chance
+        expected += weight * _with_first(first, best - per_cpr * each.seconds, per_shock, ambulance, fetches)
+        nobody_yet -= weight
+        if nobody_yet <= 0.0:
+            return expected
+    return expected + nobody_yet * max(0.0, best - (per_cpr + per_shock) * ambulance)
+
+
+def _by_time(coming: Coming) -> float:
+    return coming.seconds
+
+
+def _with_first(
+    first: int,
+    best: float,
+    per_shock: float,
+    ambulance: float,
+    fetches: Sequence[tuple[int, Coming]],
+) -> float:
+    """What is expected when that one is the first to come; `best`: what it comes to with a device at once."""
+    expected, none_yet = 0.0, 1.0
+    untaken: dict[int, float] = {}
+    for number, each in fetches:
+        if number < first:
+            continue
+        assert each.device is not None
+        before = untaken.get(each.device, 1.0)
+        after = 0.0 if number == first else before * (1.0 - each.chance)
+        untaken[each.device] = after
+        lacking = 1.0 - each.works * (1.0 - before)
+        left = none_yet * (1.0 - each.works * (1.0 - after)) / lacking
+        expected += (none_yet - left) * max(0.0, best - per_shock * each.seconds)
+        none_yet = left
+        if none_yet <= 0.0:
+            return expected
+    return expected + none_yet * max(0.0, best - per_shock * ambulance)
+
+
+def chance_still(chance: float, waited_seconds: float, answers_after_seconds: float) -> float:
+    """What is left of the chance that somebody comes who has not answered for so long.
+
+    Whoever comes answers after a while that is exponential with this mean (Bayes' rule).
+    """
+    silent = chance * math.exp(-max(0.0, waited_seconds) / answers_after_seconds)
+    return silent / (silent + 1.0 - chance) if silent < 1.0 else 1.0

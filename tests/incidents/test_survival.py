@@ -1,0 +1,79 @@
+"""What an arrangement is worth: the formula, and its expectation over who comes."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aed.incidents.rules.survival import Coming, Patient, chance_still, expected_survival
+from aed.settings import Survival
+
+NUMBERS = Survival()
+WORKS = (1.0, 0.5, 0.9)
+"""By device."""
+
+
+def enumerated(patient: Patient, coming: list[Coming]) -> float:
+    """The same by going through every way it can turn out."""
+    total = 0.0
+    for comes in product((True, False), repeat=len(coming)):
+        for works in product((True, False), repeat=len(WORKS)):
+            chance = 1.0
+            for each, is_there in zip(coming, comes, strict=True):
+                chance *= each.chance if is_there else 1 - each.chance
+            for share, does in zip(WORKS, works, strict=True):
+                chance *= share if does else 1 - share
+            there = [each for each, is_there in zip(coming, comes, strict=True) if is_there]
+            last = patient.ambulance_seconds
+            cpr = 0.0 if patient.has_cpr else min([each.seconds for each in there] + [last])
+            brought = [each.seconds for each in there if each.device is not None and works[each.device]]
+            shock = min([*brought, last]) + NUMBERS.pads_seconds
+            since = patient.since_seconds
+            minutes = ((0.0 if patient.has_cpr else since + cpr), since + shock, since + last)
+            per = (NUMBERS.per_minute_to_cpr, NUMBERS.per_minute_to_shock, NUMBERS.per_minute_to_acls)
+            lost = sum(rate * seconds / 60 for rate, seconds in zip(per, minutes, strict=True))
+            total += chance * max(0.0, NUMBERS.at_once - lost)
+    return total
+
+
+def test_by_hand() -> None:
+    """Compressions after 4 minutes, a shock after 7.5, the ambulance after 10: 67 - 9.2 - 8.25 - 21."""
+    coming = [Coming(240.0, 1.0), Coming(360.0, 1.0, device=1)]
+    assert expected_survival(Patient(0.0, 600.0), coming, NUMBERS) == pytest.approx(28.55)
+
+
+def test_nobody_is_worth_what_the_ambulance_does_alone() -> None:
+    assert expected_survival(Patient(60.0, 300.0), [], NUMBERS) == pytest.approx(67 - 6 * 5.5 - 1.5 * 1.1)
+    assert expected_survival(Patient(0.0, 1200.0), [], NUMBERS) == 0.0
+
+
+@st.composite
+def _coming(draw: st.DrawFn) -> Coming:
+    device = draw(st.sampled_from((None, 0, 1, 2)))
+    return Coming(
+        draw(st.floats(0, 900)),
+        draw(st.sampled_from((0.27, 0.7, 1.0))),
+        device,
+        1.0 if device is None else WORKS[device],
+    )
+
+
+@given(
+    st.builds(Patient, st.floats(0, 300), st.floats(60, 1500), st.booleans()),
+    st.lists(_coming(), max_size=6),
+)
+def test_the_expectation_is_that_of_every_way_it_can_turn_out(patient: Patient, coming: list[Coming]) -> None:
+    assert expected_survival(patient, coming, NUMBERS) == pytest.approx(enumerated(patient, coming), abs=1e-9)
+
+
+@given(st.floats(0.01, 1.0), st.floats(0, 600), st.floats(5, 120))
+def test_the_longer_the_silence_the_less_is_left_of_a_chance(
+    chance: float, waited: float, mean: float
+) -> None:
+    left = chance_still(chance, waited, mean)
+    assert 0.0 <= left <= chance + 1e-12
+    assert chance_still(chance, waited + 30, mean) <= left + 1e-12
+    assert chance_still(chance, 0.0, mean) == pytest.approx(chance)
