@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import anyio.to_thread
@@ -20,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from aed import __version__, schedule
 from aed.accounts import api as accounts_api
 from aed.db import DatabaseDep, open_database, reads
-from aed.errors import AedError, DatabaseUnavailable, NetworkFileUnusable, NotSignedIn, TooLarge
+from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TooLarge
 from aed.incidents import api as incidents_api
 from aed.interchange import api as interchange_api
 from aed.issuers import api as issuers_api
@@ -36,8 +35,7 @@ from aed.settings import Settings, load_settings
 from aed.training import api as training_api
 from aed.upkeep import api as upkeep_api
 from aed.verification import api as verification_api
-from aed.walking.file import load_network
-from aed.walking.network import WalkingNetwork
+from aed.walking.file import network_at
 from aed.work import api as work_api
 
 log = structlog.get_logger("aed")
@@ -73,7 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = open_database(settings)
     app.state.send = outbox.put
     app.state.timetable = schedule.TIMETABLE
-    app.state.network = _network(settings.walking_network)
+    app.state.network = network_at(settings.walking_network)
     for part in (
         incidents_api,
         registry_api,
@@ -109,17 +107,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.access_log:
         app.add_middleware(_AccessLog)
     return app
-
-
-def _network(path: Path) -> WalkingNetwork | None:
-    """The walking network, or None: the lookup then answers from straight lines and says so."""
-    try:
-        network = load_network(path)
-    except NetworkFileUnusable as error:
-        log.warning("walking network not loaded", path=str(path), why=error.detail)
-        return None
-    log.info("walking network loaded", path=str(path), nodes=network.node_count, edges=network.edge_count)
-    return network
 
 
 # --- health ---------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import structlog
 from aed.accounts.actions.sign_in import forget_what_is_over
 from aed.db import Database, transaction
 from aed.errors import InvalidInput
+from aed.incidents.jobs import look_again
 from aed.interchange.actions.asking import Asking
 from aed.interchange.actions.fetching import Fetching
 from aed.interchange.actions.thresholds import thresholds_in
@@ -35,8 +36,9 @@ from aed.upkeep.jobs import (
     send_reminders,
 )
 from aed.verification.jobs import look_for_duplicates
+from aed.walking.file import network_at
 from aed.work.actions.runs import forget_runs
-from aed.work.jobs import Job, Now, Worker
+from aed.work.jobs import Job, Now, Watch, Worker
 from aed.work.rules import Counts, daily, every
 
 log = structlog.get_logger("aed")
@@ -145,6 +147,18 @@ TIMETABLE: Final = (
 """19:10 UTC is ten past three at night in China."""
 
 
+def _incidents(database: Database, settings: Settings, now: Now) -> None:
+    looked, called = look_again(
+        database, now(), network_of=lambda: network_at(settings.walking_network), settings=settings
+    )
+    if looked:
+        log.info("incidents looked at", incidents=looked, called=called)
+
+
+WATCHES: Final = (Watch("incidents", _incidents),)
+"""More are called to a patient as soon as a wave is over."""
+
+
 def job_called(name: str) -> Job:
     """Raises InvalidInput for a name that is none."""
     for job in TIMETABLE:
@@ -185,7 +199,7 @@ def is_run_here(settings: Settings) -> bool:
 @contextmanager
 def working(settings: Settings, timetable: Sequence[Job] = TIMETABLE) -> Iterator[Worker]:
     """A worker beside what is done within. Of all that there are, one acts."""
-    worker = Worker(settings, timetable, channels_of(settings))
+    worker = Worker(settings, timetable, channels_of(settings), WATCHES)
     worker.start()
     try:
         yield worker

@@ -170,6 +170,19 @@ class Planning(BaseModel):
         0.1, ge=0, description="Nobody is asked who adds less than this to survival, in per cent"
     )
     most_at_once: int = Field(10, ge=1, le=50, description="So many are asked in one wave at most")
+    wave_seconds: int = Field(45, ge=5, description="After so long it is planned again, and more are asked")
+    answers_after_seconds: float = Field(
+        30.0, gt=0, description="Whoever comes answers after so long on average, and sets out"
+    )
+    # Not known before the first drills: most who answer an app's call do so within a minute.
+    ambulance_seconds: float = Field(
+        600.0, gt=0, description="Until the ambulance is there, where the centre does not say"
+    )
+    # Urban response times in China are 8-15 minutes; the centre's own estimate takes its place.
+    people: int = Field(40, ge=1, le=500, description="So many of the nearest are thought of")
+    devices: int = Field(12, ge=0, le=100, description="And so many devices")
+    same_patient_metres: float = Field(100.0, ge=0, description="Two reports this near are of one patient")
+    same_patient_minutes: float = Field(30.0, ge=0, description="If they come within so long")
 
     @model_validator(mode="after")
     def _falling(self) -> Self:

@@ -194,6 +194,8 @@ def _send_batch(
     def one(letter: Letter) -> _Result:
         if is_down.is_set() or time.monotonic() > until or not goes_on():
             return False
+        if letter.is_secret and not _is_still_wanted(database, letter, by):
+            return False
         try:
             deliver(letter, at=now())
         except NotDelivered as error:
@@ -237,6 +239,15 @@ def _send_batch(
     elif total.sent:
         outages.up(channel)
     return total
+
+
+def _is_still_wanted(database: Database, letter: Letter, by: str) -> bool:
+    """Nobody is called to a patient who has been helped already. What cannot be asked is not sent now."""
+    try:
+        with reads(database) as session:
+            return claiming.is_still_wanted(session, letter, by=by)
+    except DatabaseUnavailable:
+        return False
 
 
 def _lanes(letters: Sequence[Letter]) -> list[list[Letter]]:

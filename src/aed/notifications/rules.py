@@ -70,6 +70,8 @@ class Letter:
     endpoint: Endpoint | None = None
     lane: str | None = None
     """Messages of one lane are sent one after the other. None: with no order to keep."""
+    is_secret: bool = False
+    """It may have been taken back since it was claimed: it is asked once more before it is sent."""
 
 
 # --- What can go wrong ----------------------------------------------------------------------------------

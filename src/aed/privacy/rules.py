@@ -141,11 +141,18 @@ HELD: Final = (
         shown=("id", "device_id", "kind", "note", "at", "state"),
     ),
     Held(
-        "drills",
+        "alerts",
+        "person_id",
+        Erasure.KEPT,
+        "who was called to whom, and came",
+        hidden=("key_hash",),
+    ),
+    Held(
+        "incident_reports",
         "by_id",
         Erasure.KEPT,
-        "how long a fetch takes",
-        shown=("id", "device_id", "start_lat", "start_lon", "seconds", "ran_at", "note"),
+        "what was said of a patient",
+        shown=("id", "incident_id", "told_at", "lat", "lon", "note"),
     ),
     Held(
         "call_outs",

@@ -13,16 +13,20 @@ import os
 import struct
 import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from aed.errors import NetworkFileUnusable
 from aed.geo import Position
 from aed.walking.network import Barrier, Crossing, WalkingNetwork
 from aed.walking.streets import EDGE_STRIP_UNITS, NODE_STRIP_UNITS, Streets
+
+log = structlog.get_logger("aed")
 
 _MAGIC: Final = b"AEDWALK\n"
 _VERSION: Final = 1
@@ -86,6 +90,28 @@ def save_network(network: WalkingNetwork, path: Path) -> None:
             "Choose a folder that exists, may be written to and has room.",
             field="path",
         ) from failure
+
+
+def network_at(path: Path) -> WalkingNetwork | None:
+    """The same, or None with a line in the log: then walks are estimated from straight lines.
+
+    Loaded once for all who ask in this process, and again when the file has changed.
+    """
+    try:
+        is_now = path.stat() if path.exists() else None
+        network = _loaded(path, is_now.st_mtime_ns if is_now is not None else 0)
+    except (NetworkFileUnusable, OSError) as error:
+        why = error.detail if isinstance(error, NetworkFileUnusable) else error.strerror
+        log.warning("walking network not loaded", path=str(path), why=why)
+        return None
+    return network
+
+
+@lru_cache(maxsize=1)
+def _loaded(path: Path, _changed_ns: int) -> WalkingNetwork:
+    network = load_network(path)
+    log.info("walking network loaded", path=str(path), nodes=network.node_count, edges=network.edge_count)
+    return network
 
 
 def load_network(path: Path) -> WalkingNetwork:

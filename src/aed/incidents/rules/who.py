@@ -1,4 +1,4 @@
-"""Who may tell of a drill, and take one back."""
+"""Who may tell of a drill and take one back, open an incident and say how it goes on."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ RUN_DRILLS: Final = frozenset(
         HeldRole.ADMINISTRATOR,
     }
 )
+DISPATCH: Final = frozenset({HeldRole.DISPATCHER, HeldRole.ADMINISTRATOR})
 JUDGE_DRILLS: Final = frozenset({HeldRole.LEAD, HeldRole.ESTATE_MANAGER, HeldRole.ADMINISTRATOR})
 
 
@@ -48,3 +49,50 @@ def may_take_back_a_drill(viewer: Viewer, by_id: int | None, estate_id: int, reg
         return
     if not viewer.holds(JUDGE_DRILLS, estate_id=estate_id, region_id=region_id):
         raise NotAllowed("A drill is taken back by whoever told of it, or by the estate's manager.")
+
+
+# --- incidents --------------------------------------------------------------------------------------------
+
+OPEN_INCIDENTS: Final = RUN_DRILLS
+
+
+def may_open_an_incident(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
+    """Passes for a dispatcher of the region, and for whoever is of the estate where the patient is.
+
+    Raises NotSignedIn for anyone, NotAllowed for everybody else.
+    """
+    if not viewer.is_signed_in:
+        raise NotSignedIn("An incident is opened with a name: send a token, or sign in. Call first.")
+    if Scope.WRITE not in viewer.scopes:
+        raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
+    if _dispatches(viewer, region_id) or viewer.holds(
+        OPEN_INCIDENTS, estate_id=estate_id, region_id=region_id
+    ):
+        return
+    is_of_a_token = viewer.person_id is None and viewer.role is Role.MEMBER
+    if is_of_a_token and estate_id is not None and estate_id == viewer.estate_id:
+        return
+    raise NotAllowed(
+        "An incident is opened by the region's dispatchers, and within an estate by its own people."
+    )
+
+
+def may_dispatch(viewer: Viewer, region_id: int) -> None:
+    """Passes for whoever says how an incident goes on: a dispatcher of its region, an administrator.
+
+    Raises NotSignedIn for anyone, NotAllowed for everybody else.
+    """
+    if not viewer.is_signed_in:
+        raise NotSignedIn("This is for the region's dispatchers: send a token, or sign in.")
+    if Scope.WRITE not in viewer.scopes:
+        raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
+    if not _dispatches(viewer, region_id):
+        raise NotAllowed("Only a dispatcher of the region says how an incident goes on.")
+
+
+def _dispatches(viewer: Viewer, region_id: int) -> bool:
+    if viewer.is_administrator:
+        return True
+    if viewer.person_id is not None:
+        return viewer.holds(DISPATCH, estate_id=None, region_id=region_id)
+    return viewer.role is Role.DISPATCHER and region_id in viewer.region_ids

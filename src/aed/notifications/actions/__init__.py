@@ -7,6 +7,6 @@ endpoints.py  bots, programs, mailboxes, browsers
 
 from __future__ import annotations
 
-from aed.notifications.actions.putting import Notice, put, put_to_endpoint, tell
+from aed.notifications.actions.putting import Notice, call, put, put_to_endpoint, take_back, tell
 
-__all__ = ["Notice", "put", "put_to_endpoint", "tell"]
+__all__ = ["Notice", "call", "put", "put_to_endpoint", "take_back", "tell"]

@@ -138,9 +138,16 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
                 tries=row.tries,
                 endpoint=endpoints.get(row.endpoint_id),
                 lane=row.lane,
+                is_secret=row.is_secret,
             )
         )
     return letters
+
+
+def is_still_wanted(session: Session, letter: Letter, *, by: str) -> bool:
+    """Whether it is `by`'s to send, and was neither sent nor taken back. visibility: for the worker."""
+    asked = select(Outgoing.id).where(Outgoing.id == letter.id, Outgoing.claim == by, *_WAITING)
+    return session.scalar(asked) is not None
 
 
 _LETTER: Final = (
@@ -158,6 +165,7 @@ _LETTER: Final = (
     Outgoing.tries,
     Outgoing.endpoint_id,
     Outgoing.lane,
+    Outgoing.is_secret,
 )
 
 

@@ -47,6 +47,17 @@ class Job:
     """One line for people."""
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Something that cannot wait for a timetable: it is looked after every second, and no run is recorded.
+
+    As a job it may be cut off at any moment.
+    """
+
+    name: str
+    run: Callable[[Database, Settings, Now], None]
+
+
 def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 

@@ -25,7 +25,7 @@ from aed.settings import Settings
 from aed.work import queries
 from aed.work.actions.lease import give_lease_back, take_lease
 from aed.work.actions.runs import begin_run, end_run, end_runs_of, hold_run
-from aed.work.jobs.job import Ended, Job, done, fenced, new_token, worker_name
+from aed.work.jobs.job import Ended, Job, Watch, done, fenced, new_token, worker_name
 from aed.work.rules import again_at, last_due
 
 log = structlog.get_logger("aed")
@@ -54,14 +54,19 @@ class Worker:
     """
 
     def __init__(
-        self, settings: Settings, timetable: Sequence[Job], channels: Mapping[Channel, Deliver]
+        self,
+        settings: Settings,
+        timetable: Sequence[Job],
+        channels: Mapping[Channel, Deliver],
+        watches: Sequence[Watch] = (),
     ) -> None:
         patient = {
             "lock_timeout_ms": PATIENT_MS,
             "statement_timeout_ms": PATIENT_MS,
-            "threads": min(64, len(timetable) + len(channels) + 2),
+            "threads": min(64, len(timetable) + len(channels) + len(watches) + 2),
         }
         self._settings, self._timetable, self._channels = settings, timetable, channels
+        self._watches = watches
         self._database = open_database(settings.model_copy(update=patient))
         self._keeping = open_database(settings.model_copy(update={"threads": 2}))
         self._lasts = timedelta(seconds=settings.worker_lease_seconds)
@@ -81,7 +86,7 @@ class Worker:
             timezone=UTC,
             executors={
                 "default": ThreadPoolExecutor(2),
-                "jobs": ThreadPoolExecutor(max(1, len(timetable))),
+                "jobs": ThreadPoolExecutor(max(1, len(timetable) + len(watches))),
                 "channels": ThreadPoolExecutor(max(1, len(channels))),
             },
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -174,6 +179,11 @@ class Worker:
             if due is None or self._settled.get(job.name) == due:
                 continue
             self._begin(job.name, token, "jobs", partial(self._run, job, due, token))
+        for watch in self._watches:
+            self._begin(f"watch {watch.name}", token, "jobs", partial(self._watch, watch, token))
+
+    def _watch(self, watch: Watch, token: str) -> None:
+        watch.run(fenced(self._database, token), self._settings, self.now)
 
     def _run(self, job: Job, due: datetime, token: str) -> None:
         with reads(self._database) as session:

@@ -1,0 +1,276 @@
+"""Planning an incident, calling whom the plan asks, and calling everybody off."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy.orm import Session
+
+from aed.accounts.actions.tokens import key_hash
+from aed.db import alone
+from aed.errors import Conflict
+from aed.geo import Position
+from aed.incidents.actions.timeline import enter
+from aed.incidents.formats.plan_record import Inputs, inputs_as_json, plan_as_json
+from aed.incidents.models import Alert, Incident, IncidentPlan
+from aed.incidents.queries import incidents as queries
+from aed.incidents.queries.coming import Asked, case_of
+from aed.incidents.rules.incident import COMES, LIVE, AlertState, Kind, Said, State, becomes, chance_now
+from aed.incidents.rules.offer import Offer, Task
+from aed.incidents.rules.plan import plan
+from aed.incidents.rules.survival import Patient
+from aed.incidents.rules.words import call_words, over_words
+from aed.notifications import actions as outbox
+from aed.notifications.actions import Notice
+from aed.settings import Settings
+from aed.walking.network import WalkingNetwork
+
+log = structlog.get_logger("aed")
+
+KEY_PREFIX: Final = "call_"
+CALLED: Final = "/v1/alerts/"
+_QUIET: Final = timedelta(minutes=2)
+"""When nobody else could help, it is looked at again after so long."""
+
+
+def hold(session: Session, incident_id: int) -> Incident:
+    """The incident with its region and estate, and nobody else plans in its region until this transaction
+    ends: nobody is called to two patients at once. Raises NotFound.
+
+    visibility: the caller says whose it is.
+    """
+    take_turns(session, queries.region_of(session, incident_id))
+    return queries.held(session, incident_id)
+
+
+def take_turns(session: Session, region_id: int) -> None:
+    """One at a time in a region."""
+    alone(session, f"incidents of region {region_id}")
+
+
+def plan_and_call(
+    session: Session,
+    incident: Incident,
+    *,
+    because: str,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> int:
+    """It is planned by what is known at this moment, and whoever is to be asked is called; how many.
+
+    1. Who was asked already, and how likely each is to come now.
+    2. Who else could come, who is not out elsewhere and has not said no.
+    3. The plan, kept with all that it follows from.
+    4. An alert and its messages for each, in this transaction: once for a person, whatever happens.
+
+    Of an open incident that this transaction holds, with its region and estate. visibility: the incident is
+    the caller's.
+    """
+    alerts = queries.alerts(session, incident.id)
+    asked = [_as_it_stands(each, at, settings) for each in alerts if each.state in LIVE]
+    seconds = max(0.0, (incident.ambulance_at - at).total_seconds())
+    patient = Patient(max(0.0, (at - incident.collapsed_at).total_seconds()), seconds, incident.has_cpr)
+    called = {each.person_id for each in alerts}
+    case = case_of(
+        session.connection(),
+        patient,
+        Position(incident.lat, incident.lon),
+        floor=incident.floor,
+        at=at,
+        asked=asked,
+        not_these=called | queries.out_elsewhere(session, incident.id),
+        network=network,
+        settings=settings,
+    )
+    inputs = Inputs(case, settings.planning, settings.survival)
+    made = plan(case, planning=settings.planning, survival=settings.survival)
+    number = queries.plans_made(session, incident.id) + 1
+    session.add(
+        IncidentPlan(
+            incident_id=incident.id,
+            number=number,
+            made_at=at,
+            because=because,
+            inputs=inputs_as_json(inputs),
+            outcome=plan_as_json(made),
+        )
+    )
+    offers = [step.offer for step in made.steps]
+    guide = _guide(session, incident, alerts, [*called, *(each.person_id for each in offers)])
+    if guide is not None:
+        offers.append(Offer(guide, Task.GUIDE, settings.planning.answers_after_seconds, 1.0))
+    for offer in offers:
+        _call(session, incident, offer, number=number, at=at, settings=settings)
+    enter(
+        session,
+        incident,
+        "planned",
+        "plan",
+        at,
+        number=number,
+        because=because,
+        asked=[{"person": each.person_id, "task": each.task, "device": each.device_id} for each in offers],
+        survival=round(made.survival, 3),
+    )
+    is_waiting = bool(offers) or any(each.state in (AlertState.ASKED, AlertState.SEEN) for each in alerts)
+    wait = timedelta(seconds=settings.planning.wave_seconds)
+    incident.look_at = at + (wait if is_waiting else max(wait, _QUIET))
+    session.flush()
+    return len(offers)
+
+
+def _as_it_stands(alert: Alert, at: datetime, settings: Settings) -> Asked:
+    waited = (at - (alert.seen_at or alert.asked_at)).total_seconds()
+    seconds = 0.0 if alert.state is AlertState.THERE else max(0.0, (alert.due_at - at).total_seconds())
+    chance = chance_now(alert.state, waited_seconds=waited, numbers=settings.planning)
+    offer = Offer(alert.person_id, alert.task, seconds, chance, alert.device_id, alert.works)
+    return Asked(offer, alert.state in COMES)
+
+
+def _guide(
+    session: Session, incident: Incident, alerts: Sequence[Alert], not_these: Collection[int]
+) -> int | None:
+    """Whoever is asked to open the gate and hold the lift, where the patient is in an estate: one at once."""
+    if incident.estate_id is None or incident.ambulance_there_at is not None:
+        return None
+    if any(each.task is Task.GUIDE and each.state in LIVE for each in alerts):
+        return None
+    could = queries.guides_of(session, incident.estate_id)
+    return next((each for each in could if each not in not_these), None)
+
+
+def _call(
+    session: Session, incident: Incident, offer: Offer, *, number: int, at: datetime, settings: Settings
+) -> None:
+    key = KEY_PREFIX + secrets.token_urlsafe(16)
+    alert = Alert(
+        incident_id=incident.id,
+        person_id=offer.person_id,
+        task=offer.task,
+        device_id=offer.device_id,
+        works=offer.works,
+        plan_number=number,
+        due_at=at + timedelta(seconds=offer.seconds),
+        state=AlertState.ASKED,
+        key_hash=key_hash(key),
+        asked_at=at,
+    )
+    session.add(alert)
+    session.flush()
+    if incident.kind is Kind.TEST:
+        return
+    link = f"{settings.public_url}{CALLED}{key}" if settings.public_url is not None else None
+    text_en, text_zh = call_words(incident.kind, offer.task, _where(incident), link)
+    notice = Notice(text_en, text_zh, expires_at=incident.ambulance_at + timedelta(minutes=5))
+    ways = outbox.call(
+        session, offer.person_id, notice, at, lane=_lane(alert), country=incident.region.country
+    )
+    if not ways:
+        log.warning("person cannot be called", person=offer.person_id)
+
+
+def _where(incident: Incident) -> tuple[str, str] | None:
+    estate = incident.estate
+    return (estate.name_en, estate.name_zh) if estate is not None else None
+
+
+def _lane(alert: Alert) -> str:
+    return f"call/{alert.id}"
+
+
+# --- what they say --------------------------------------------------------------------------------------
+
+
+def take_answer(
+    session: Session,
+    alert_id: int,
+    said: Said,
+    *,
+    by: str,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> Alert:
+    """What somebody who was called says counts from now on, and it is planned again where that changes
+    anything. The same again, older news, and words that come after the stop change nothing.
+
+    visibility: whoever has the link was called, or the caller dispatches the incident.
+    """
+    incident = hold(session, queries.alert_with_all(session, alert_id).incident_id)
+    alert = queries.alert_with_all(session, alert_id)
+    before = alert.state
+    new = becomes(before, said)
+    is_a_sign = said in (Said.DEVICE_ATTACHED, Said.SHOCK_GIVEN, Said.HANDED_OVER)
+    if incident.state is State.CLOSED or (new is before and not is_a_sign):
+        if before is AlertState.STOPPED or incident.state is State.CLOSED:
+            enter(session, incident, "said_too_late", by, at, alert=alert.id, said=said)
+        return alert
+    alert.state = new
+    _remember(alert, new, at)
+    enter(session, incident, "said", by, at, alert=alert.id, person=alert.person_id, said=said)
+    if new is AlertState.THERE and alert.task is not Task.GUIDE and not incident.has_cpr:
+        incident.has_cpr = True
+    session.flush()
+    if new is not before and new is not AlertState.SEEN:
+        plan_and_call(
+            session,
+            incident,
+            because=f"{said} by {alert.id}",
+            at=at,
+            network=network,
+            settings=settings,
+        )
+    return alert
+
+
+def _remember(alert: Alert, state: AlertState, at: datetime) -> None:
+    """When it came to this, and to what must have been before."""
+    alert.seen_at = alert.seen_at or at
+    if state in COMES:
+        alert.accepted_at = alert.accepted_at or at
+        alert.ended_at = None
+    if state is AlertState.THERE:
+        alert.there_at = alert.there_at or at
+    if state is AlertState.DECLINED:
+        alert.ended_at = at
+
+
+# --- the stop -------------------------------------------------------------------------------------------
+
+
+def call_off(session: Session, incident: Incident, *, at: datetime) -> int:
+    """Nobody is called any longer, and whoever was is told that it is over; how many were.
+
+    What waits in the outbox is taken back in this transaction. Of an incident that it holds, with its region.
+    visibility: to those who were called.
+    """
+    alerts = [each for each in queries.alerts(session, incident.id) if each.state in LIVE]
+    outbox.take_back(session, [_lane(each) for each in alerts], at)
+    text_en, text_zh = over_words(incident.kind)
+    for alert in alerts:
+        was = alert.state
+        alert.state, alert.ended_at = AlertState.STOPPED, at
+        if incident.kind is not Kind.TEST and was is not AlertState.THERE:
+            notice = Notice(text_en, text_zh, expires_at=at + timedelta(hours=1))
+            outbox.call(
+                session,
+                alert.person_id,
+                notice,
+                at,
+                lane=f"over/{alert.id}",
+                country=incident.region.country,
+            )
+    incident.look_at = None
+    session.flush()
+    return len(alerts)
+
+
+def may_be_answered(incident: Incident) -> None:
+    """Raises Conflict for one that is closed."""
+    if incident.state is State.CLOSED:
+        raise Conflict("This incident is closed.")

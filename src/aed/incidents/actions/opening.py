@@ -1,0 +1,253 @@
+"""Opening an incident, and saying how it goes on until it is closed."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.queries.regions import region_by_code
+from aed.accounts.rules import Viewer
+from aed.errors import Conflict, InvalidInput
+from aed.geo import Position
+from aed.incidents.actions.calling import call_off, hold, may_be_answered, plan_and_call, take_turns
+from aed.incidents.actions.timeline import enter
+from aed.incidents.models import Incident, IncidentReport
+from aed.incidents.queries import incidents as queries
+from aed.incidents.rules.incident import Outcome, State, same_patient
+from aed.incidents.rules.who import may_dispatch, may_open_an_incident
+from aed.incidents.schemas.incidents import ReportIn
+from aed.registry.actions.record import flush
+from aed.registry.models import Estate
+from aed.settings import Settings
+from aed.walking.network import WalkingNetwork
+
+LONGEST_AGO: Final = timedelta(hours=6)
+_CLOCKS_DIFFER: Final = timedelta(minutes=5)
+
+
+def take_report(
+    session: Session,
+    who: Viewer,
+    new: ReportIn,
+    *,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> Incident:
+    """Somebody has told of a patient: an incident is opened, planned, and people are called. All of it in one
+    transaction.
+
+    1. The same report again (by its key, or by the centre's case number) answers the incident that it made.
+    2. One at a time in a region: two reports of one patient in the same moment make one incident.
+    3. A report of a patient who is known joins that incident, and it is planned again.
+
+    Raises NotSignedIn, NotAllowed, NotFound, InvalidInput; Conflict for another report under a key or a case
+    number that is taken.
+    """
+    here = new.position.position()
+    estate = queries.estate_at(session, here)
+    region_id = _region(session, who, new, estate)
+    may_open_an_incident(who, estate.id if estate is not None else None, region_id)
+    collapsed_at = new.collapsed_at or at
+    if not at - LONGEST_AGO <= collapsed_at <= at + _CLOCKS_DIFFER:
+        raise InvalidInput("collapsed_at lies within the last six hours.", field="collapsed_at")
+    take_turns(session, region_id)
+    digest = hashlib.sha256(new.model_dump_json().encode()).hexdigest()
+    known = _known(session, who, new, digest)
+    if known is not None:
+        return known
+    since = at - timedelta(minutes=settings.planning.same_patient_minutes)
+    same = same_patient(
+        queries.open_around(session, region_id, new.kind, since),
+        kind=new.kind,
+        position=here,
+        floor=new.floor,
+        at=at,
+        numbers=settings.planning,
+    )
+    if same is not None:
+        incident = queries.held(session, same.id)
+        _learn(incident, new, at)
+    else:
+        incident = _opened(session, who, new, here, estate, region_id, min(collapsed_at, at), at, settings)
+    session.add(
+        IncidentReport(
+            incident_id=incident.id,
+            key=str(new.key),
+            digest=digest,
+            case_number=new.case_number,
+            told_by=who.name,
+            by_id=who.person_id,
+            told_at=at,
+            lat=here.lat,
+            lon=here.lon,
+            note=new.note,
+        )
+    )
+    flush(session, "This report arrived twice in the same moment: send it again.", "key")
+    enter(
+        session,
+        incident,
+        "joined" if same is not None else "opened",
+        who.name,
+        at,
+        kind=incident.kind,
+        case_number=new.case_number,
+        lat=here.lat,
+        lon=here.lon,
+    )
+    plan_and_call(
+        session,
+        incident,
+        because="reported again" if same is not None else "opened",
+        at=at,
+        network=network,
+        settings=settings,
+    )
+    return incident
+
+
+def _region(session: Session, who: Viewer, new: ReportIn, estate: Estate | None) -> int:
+    if estate is not None:
+        return estate.region_id
+    if new.region is not None:
+        return region_by_code(session, new.region).id
+    if who.region_ids:
+        return who.region_ids[0]
+    raise InvalidInput("The place is in no estate: give the region's code.", field="region")
+
+
+def _known(session: Session, who: Viewer, new: ReportIn, digest: str) -> Incident | None:
+    report = queries.report_by_key(session, str(new.key))
+    if report is not None:
+        if report.digest != digest:
+            raise Conflict("Another report was sent under this key: make up a new one.", field="key")
+    elif new.case_number is not None:
+        report = queries.report_by_case(session, who.name, new.case_number)
+    if report is None:
+        return None
+    return queries.held(session, report.incident_id)
+
+
+def _opened(
+    session: Session,
+    who: Viewer,
+    new: ReportIn,
+    here: Position,
+    estate: Estate | None,
+    region_id: int,
+    collapsed_at: datetime,
+    at: datetime,
+    settings: Settings,
+) -> Incident:
+    seconds = new.ambulance_seconds
+    if seconds is None:
+        seconds = settings.planning.ambulance_seconds
+    incident = Incident(
+        kind=new.kind,
+        state=State.OPEN,
+        region_id=region_id,
+        estate_id=estate.id if estate is not None else None,
+        lat=here.lat,
+        lon=here.lon,
+        floor=new.floor or 0,
+        address=new.address,
+        door_code=new.door_code,
+        has_cpr=new.has_cpr,
+        collapsed_at=collapsed_at,
+        opened_at=at,
+        opened_by=who.name,
+        ambulance_at=at + timedelta(seconds=seconds),
+    )
+    session.add(incident)
+    session.flush()
+    return queries.held(session, incident.id)
+
+
+def _learn(incident: Incident, new: ReportIn, at: datetime) -> None:
+    """What the first report did not say."""
+    incident.address = incident.address or new.address
+    incident.door_code = incident.door_code or new.door_code
+    incident.has_cpr = incident.has_cpr or new.has_cpr
+    if new.ambulance_seconds is not None:
+        incident.ambulance_at = at + timedelta(seconds=new.ambulance_seconds)
+
+
+# --- how it goes on -------------------------------------------------------------------------------------
+
+
+def held_for(session: Session, who: Viewer, incident_id: int) -> Incident:
+    """The incident, held, for whoever dispatches it. Raises NotFound, NotSignedIn, NotAllowed."""
+    found = queries.incident(session, who, incident_id)
+    may_dispatch(who, found.region_id)
+    return hold(session, found.id)
+
+
+def tell_of_ambulance(
+    session: Session,
+    who: Viewer,
+    incident_id: int,
+    seconds: float,
+    *,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> Incident:
+    """When it will be there; 0: it is, and everybody is called off at once.
+
+    Raises Conflict for a closed incident.
+    """
+    incident = held_for(session, who, incident_id)
+    may_be_answered(incident)
+    incident.ambulance_at = at + timedelta(seconds=seconds)
+    enter(session, incident, "ambulance", who.name, at, seconds=seconds)
+    if seconds > 0:
+        incident.ambulance_there_at = None
+        plan_and_call(session, incident, because="ambulance", at=at, network=network, settings=settings)
+    else:
+        incident.ambulance_there_at = incident.ambulance_there_at or at
+        call_off(session, incident, at=at)
+    return incident
+
+
+def tell_of_signs(
+    session: Session,
+    who: Viewer,
+    incident_id: int,
+    *,
+    has_cpr: bool,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> Incident:
+    """What is known of the patient; it is planned again. Raises Conflict for a closed incident."""
+    incident = held_for(session, who, incident_id)
+    may_be_answered(incident)
+    if incident.has_cpr is not has_cpr:
+        incident.has_cpr = has_cpr
+        enter(session, incident, "signs", who.name, at, has_cpr=has_cpr)
+        if incident.ambulance_there_at is None:
+            plan_and_call(session, incident, because="signs", at=at, network=network, settings=settings)
+    return incident
+
+
+def close(
+    session: Session, who: Viewer, incident_id: int, outcome: Outcome, note: str | None, *, at: datetime
+) -> Incident:
+    """It is over: everybody is called off. The same again changes nothing.
+
+    Raises Conflict where it was closed otherwise.
+    """
+    incident = held_for(session, who, incident_id)
+    if incident.state is State.CLOSED:
+        if incident.outcome is not outcome:
+            raise Conflict(f"It was closed already: {incident.outcome}.", field="outcome")
+        return incident
+    call_off(session, incident, at=at)
+    incident.state, incident.outcome = State.CLOSED, outcome
+    incident.closed_at, incident.closed_by = at, who.name
+    enter(session, incident, "closed", who.name, at, outcome=outcome, note=note)
+    return incident

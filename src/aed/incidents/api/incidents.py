@@ -1,0 +1,222 @@
+"""Routes of incidents, and of the calls that come from them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.accounts.actions.tokens import key_hash
+from aed.db import ReadSession, WriteSession
+from aed.errors import NotFound
+from aed.incidents.actions import opening
+from aed.incidents.actions.calling import take_answer
+from aed.incidents.formats.called_page import called_page, refusal_page
+from aed.incidents.queries import incidents as queries
+from aed.incidents.rules.incident import Kind, State
+from aed.incidents.rules.who import may_dispatch
+from aed.incidents.schemas.incidents import (
+    AlertToldOut,
+    AmbulanceIn,
+    CloseIn,
+    EventOut,
+    IncidentFull,
+    IncidentOut,
+    IncidentPage,
+    PlanOut,
+    ReportIn,
+    SaidIn,
+    SignsIn,
+)
+from aed.pages import OR_A_PAGE, WantsPage
+from aed.requests import Cursor, Limit, RowId, after
+
+router = APIRouter()
+
+AlertKey = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=100,
+        pattern="^[A-Za-z0-9_-]+$",
+        description="From the link of the call",
+        examples=["call_d8s0Zk1u3Gv5Jm7Qp9TbXw"],
+    ),
+]
+
+
+@router.post("/incidents")
+def report_a_patient(
+    request: Request, session: WriteSession, viewer: ViewerDep, new: ReportIn
+) -> IncidentOut:
+    """Somebody has told of a patient: call the emergency number first. People nearby are called at once, by
+    the plan. For dispatchers of the region, and for people of the estate where the patient is. The same
+    report again, and another of the same patient, answers the incident that there is."""
+    state = request.app.state
+    incident = opening.take_report(
+        session, viewer, new, at=clock.now(), network=state.network, settings=state.settings
+    )
+    return IncidentOut.of(incident)
+
+
+@router.get("/incidents")
+def list_incidents(
+    session: ReadSession,
+    viewer: ViewerDep,
+    state: Annotated[State | None, Query(description="Open or closed; all when left out")] = None,
+    kind: Annotated[Kind | None, Query(description="Real, exercise or test; all when left out")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> IncidentPage:
+    """The incidents of your region, the newest first; for dispatchers."""
+    found = queries.incidents(
+        session, viewer, state=state, kind=kind, limit=limit + 1, before_id=after(cursor) or None
+    )
+    return IncidentPage(
+        incidents=[IncidentOut.of(each) for each in found[:limit]],
+        next=str(found[limit - 1].id) if len(found) > limit else None,
+    )
+
+
+@router.get("/incidents/{incident_id}")
+def show_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> IncidentFull:
+    """An incident with its reports and whom it called; for dispatchers of its region."""
+    found = queries.incident(session, viewer, incident_id)
+    alerts = queries.alerts(session, found.id)
+    names = queries.names_of(session, [each.person_id for each in alerts])
+    return IncidentFull.whole(found, queries.reports(session, found.id), alerts, names)
+
+
+@router.get("/incidents/{incident_id}/plans")
+def plans_of_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> list[PlanOut]:
+    """Every plan that was made, with all that it follows from; for dispatchers of its region."""
+    found = queries.incident(session, viewer, incident_id)
+    return [PlanOut.of(each) for each in queries.plans(session, found.id)]
+
+
+@router.get("/incidents/{incident_id}/record")
+def record_of_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> list[EventOut]:
+    """All that happened, in order; each entry holds the hash of the one before. For dispatchers."""
+    found = queries.incident(session, viewer, incident_id)
+    return [EventOut.of(each) for each in queries.events(session, found.id)]
+
+
+@router.put("/incidents/{incident_id}/ambulance")
+def tell_of_ambulance(
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AmbulanceIn
+) -> IncidentOut:
+    """When the ambulance will be there, in seconds from now; 0: it is, and everybody is called off."""
+    state = request.app.state
+    return IncidentOut.of(
+        opening.tell_of_ambulance(
+            session,
+            viewer,
+            incident_id,
+            told.seconds,
+            at=clock.now(),
+            network=state.network,
+            settings=state.settings,
+        )
+    )
+
+
+@router.put("/incidents/{incident_id}/signs")
+def tell_of_signs(
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: SignsIn
+) -> IncidentOut:
+    """What is known of the patient."""
+    state = request.app.state
+    return IncidentOut.of(
+        opening.tell_of_signs(
+            session,
+            viewer,
+            incident_id,
+            has_cpr=told.has_cpr,
+            at=clock.now(),
+            network=state.network,
+            settings=state.settings,
+        )
+    )
+
+
+@router.post("/incidents/{incident_id}/close")
+def close_incident(
+    session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: CloseIn
+) -> IncidentOut:
+    """It is over: everybody is called off, and hears so."""
+    return IncidentOut.of(
+        opening.close(session, viewer, incident_id, told.outcome, told.note, at=clock.now())
+    )
+
+
+@router.post("/incidents/{incident_id}/alerts/{alert_id}")
+def answer_for_somebody(
+    request: Request,
+    session: WriteSession,
+    viewer: ViewerDep,
+    incident_id: RowId,
+    alert_id: RowId,
+    said: SaidIn,
+) -> IncidentFull:
+    """What somebody who was called has told the dispatcher, by telephone or radio."""
+    found = queries.incident(session, viewer, incident_id)
+    may_dispatch(viewer, found.region_id)
+    alert = queries.alert_of(session, found.id, alert_id)
+    state = request.app.state
+    take_answer(
+        session,
+        alert.id,
+        said.said,
+        by=viewer.name,
+        at=clock.now(),
+        network=state.network,
+        settings=state.settings,
+    )
+    return show_incident(session, viewer, incident_id)
+
+
+@router.get("/alerts/{alert_key}", response_model=AlertToldOut, responses=OR_A_PAGE)
+def told_to_the_called(
+    session: ReadSession, wants_page: WantsPage, alert_key: AlertKey, response: Response
+) -> AlertToldOut | Response:
+    """What is told to whoever was called, by the link of the call; as a page with buttons for a browser. The
+    patient's place comes with having accepted. Nothing is answered by opening it."""
+    try:
+        told = _told(session, alert_key)
+    except NotFound as error:
+        if not wants_page:
+            raise
+        page = refusal_page(error.detail)
+        return HTMLResponse(page.html, status_code=404, headers=page.headers)
+    if wants_page:
+        page = called_page(told)
+        return HTMLResponse(page.html, headers=page.headers)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Vary"] = "Accept"
+    return told
+
+
+@router.post("/alerts/{alert_key}")
+def answer_alert(request: Request, session: WriteSession, alert_key: AlertKey, said: SaidIn) -> AlertToldOut:
+    """Whoever was called answers, with one tap; however often the phone sends it, it counts once."""
+    alert, state = queries.alert_by_key(session, key_hash(alert_key)), request.app.state
+    take_answer(
+        session,
+        alert.id,
+        said.said,
+        by=f"alert {alert.id}",
+        at=clock.now(),
+        network=state.network,
+        settings=state.settings,
+    )
+    return _told(session, alert_key)
+
+
+def _told(session: ReadSession, alert_key: str) -> AlertToldOut:
+    """visibility: whoever has the key was called."""
+    alert = queries.alert_by_key(session, key_hash(alert_key))
+    incident = queries.with_all(session, alert.incident_id)
+    return AlertToldOut.of(incident, queries.alert_with_all(session, alert.id), at=clock.now())

@@ -1,0 +1,155 @@
+"""Incidents: what was reported, who was called, what was planned, and the record of all of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Double, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from aed.accounts.models import Person, Region
+from aed.db import Key, Table, Versioned, stored_by_value
+from aed.incidents.rules.incident import AlertState, Kind, Outcome, State
+from aed.incidents.rules.offer import Task
+from aed.registry.models import Device, Estate
+from aed.sealing import Sealed
+
+_OPEN = text("state = 'open'")
+
+
+class Incident(Versioned, Table):
+    """A patient at a place and a time."""
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="closed_at_some_time"),
+        CheckConstraint("(closed_at IS NULL) = (outcome IS NULL)", name="closed_somehow"),
+        Index("ix_incidents_open", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index("ix_incidents_look", "look_at", postgresql_where=_OPEN, sqlite_where=_OPEN),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    kind: Mapped[Kind] = mapped_column(stored_by_value(Kind))
+    state: Mapped[State] = mapped_column(stored_by_value(State), default=State.OPEN)
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
+    """Within whose boundary the patient is."""
+    lat: Mapped[float] = mapped_column(Double)
+    """Degrees, WGS-84; so the next."""
+    lon: Mapped[float] = mapped_column(Double)
+    floor: Mapped[int] = mapped_column(default=0)
+    address: Mapped[str | None] = mapped_column(Sealed("incidents.address"))
+    """Beyond the gate: building, stairs, flat. For those who come, and the dispatchers."""
+    door_code: Mapped[str | None] = mapped_column(Sealed("incidents.door_code"))
+    has_cpr: Mapped[bool] = mapped_column(default=False)
+    """Somebody there is doing compressions."""
+    collapsed_at: Mapped[datetime]
+    """As far as anybody knows; else when it was reported."""
+    opened_at: Mapped[datetime]
+    opened_by: Mapped[str] = mapped_column(String(200))
+    ambulance_at: Mapped[datetime]
+    """When it is expected at the patient's side."""
+    ambulance_there_at: Mapped[datetime | None]
+    look_at: Mapped[datetime | None]
+    """When it is planned again without anybody saying anything."""
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[str | None] = mapped_column(String(200))
+    outcome: Mapped[Outcome | None] = mapped_column(stored_by_value(Outcome))
+    version: Mapped[int] = mapped_column(server_default=text("1"))
+
+    region: Mapped[Region] = relationship(lazy="raise")
+    estate: Mapped[Estate | None] = relationship(lazy="raise")
+
+
+class IncidentReport(Table):
+    """What somebody said of a patient. Two of one patient belong to one incident."""
+
+    __tablename__ = "incident_reports"
+    __table_args__ = (
+        UniqueConstraint("key"),
+        UniqueConstraint("told_by", "case_number"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id"), index=True)
+    key: Mapped[str] = mapped_column(String(36))
+    """Made up by whoever tells of it: the same again is the same report."""
+    digest: Mapped[str] = mapped_column(String(64))
+    case_number: Mapped[str | None] = mapped_column(String(64))
+    """Of the dispatch centre."""
+    told_by: Mapped[str] = mapped_column(String(200))
+    by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    told_at: Mapped[datetime]
+    lat: Mapped[float] = mapped_column(Double)
+    lon: Mapped[float] = mapped_column(Double)
+    note: Mapped[str | None] = mapped_column(Sealed("incident_reports.note"))
+
+
+class Alert(Table):
+    """One person who is called to one incident: once, whatever happens."""
+
+    __tablename__ = "alerts"
+    __table_args__ = (
+        UniqueConstraint("incident_id", "person_id"),
+        UniqueConstraint("key_hash"),
+        CheckConstraint("(task = 'fetch') = (device_id IS NOT NULL)", name="a_device_to_fetch"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    task: Mapped[Task] = mapped_column(stored_by_value(Task))
+    device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"), index=True)
+    works: Mapped[float] = mapped_column(Double)
+    """The chance that the device is there and works, as it was planned."""
+    plan_number: Mapped[int]
+    """By which plan of the incident."""
+    due_at: Mapped[datetime]
+    """When the person is at the patient's side, if the person comes."""
+    state: Mapped[AlertState] = mapped_column(stored_by_value(AlertState), default=AlertState.ASKED)
+    key_hash: Mapped[str] = mapped_column(String(64))
+    """Of the link by which it is answered."""
+    asked_at: Mapped[datetime]
+    seen_at: Mapped[datetime | None]
+    accepted_at: Mapped[datetime | None]
+    there_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    """Declined or stopped."""
+
+    person: Mapped[Person] = relationship(lazy="raise")
+    device: Mapped[Device | None] = relationship(lazy="raise")
+
+
+class IncidentPlan(Table):
+    """A plan with all that it follows from: made again from that, it is the same."""
+
+    __tablename__ = "incident_plans"
+
+    incident_id: Mapped[int] = mapped_column(
+        ForeignKey("incidents.id"), primary_key=True, autoincrement=False
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    made_at: Mapped[datetime]
+    because: Mapped[str] = mapped_column(String(100))
+    inputs: Mapped[str] = mapped_column(Text)
+    """JSON: the case and the numbers."""
+    outcome: Mapped[str] = mapped_column(Text)
+    """JSON: who is asked, what each adds, who is left and why."""
+
+
+class IncidentEvent(Table):
+    """One thing that happened. Never amended: each holds the hash of the one before."""
+
+    __tablename__ = "incident_events"
+
+    incident_id: Mapped[int] = mapped_column(
+        ForeignKey("incidents.id"), primary_key=True, autoincrement=False
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(String(32))
+    who: Mapped[str] = mapped_column(String(200))
+    said: Mapped[str] = mapped_column(Text)
+    """JSON."""
+    hash: Mapped[str] = mapped_column(String(64))
+    """SHA-256 over the hash of the one before and all of this one."""

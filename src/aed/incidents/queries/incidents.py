@@ -1,0 +1,277 @@
+"""Reading incidents. They are told to the dispatchers of their region; to whoever was called, by the link."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Final
+
+from shapely import Point
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session, joinedload
+
+from aed.accounts.models import Person, RoleGrant
+from aed.accounts.rules import Viewer
+from aed.accounts.rules.roles import HeldRole
+from aed.errors import NotFound
+from aed.geo import Position
+from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentPlan, IncidentReport
+from aed.incidents.rules.incident import LIVE, Kind, Known, State
+from aed.notifications.queries import can_be_told
+from aed.registry.models import Estate
+from aed.registry.rules.estate import EstateState
+from aed.sharing.queries import may_be_called_by
+from aed.spatial import shape_of
+from aed.spatial.windows import overlapping_box
+
+
+def _told_to(viewer: Viewer) -> ColumnElement[bool]:
+    """A dispatcher is told of the incidents of the region, as of those who may be called there."""
+    return may_be_called_by(viewer, region_id=Incident.region_id)
+
+
+def incident(session: Session, viewer: Viewer, incident_id: int) -> Incident:
+    """With its region and estate. Raises NotFound when there is none that the viewer is told of."""
+    found = session.scalar(
+        select(Incident)
+        .where(Incident.id == incident_id, _told_to(viewer))
+        .options(joinedload(Incident.region), joinedload(Incident.estate))
+    )
+    if found is None:
+        raise NotFound(f"There is no incident {incident_id} that you may see.", field="incident_id")
+    return found
+
+
+def incidents(
+    session: Session,
+    viewer: Viewer,
+    *,
+    state: State | None,
+    kind: Kind | None,
+    limit: int,
+    before_id: int | None = None,
+) -> Sequence[Incident]:
+    """The newest first, with regions and estates."""
+    asked = select(Incident).where(_told_to(viewer))
+    if state is not None:
+        asked = asked.where(Incident.state == state)
+    if kind is not None:
+        asked = asked.where(Incident.kind == kind)
+    if before_id is not None:
+        asked = asked.where(Incident.id < before_id)
+    asked = asked.options(joinedload(Incident.region), joinedload(Incident.estate))
+    return session.scalars(asked.order_by(Incident.id.desc()).limit(limit)).all()
+
+
+def with_all(session: Session, incident_id: int) -> Incident:
+    """With its region and estate. visibility: of a call that the caller has found."""
+    return session.scalars(
+        select(Incident)
+        .where(Incident.id == incident_id)
+        .options(joinedload(Incident.region), joinedload(Incident.estate))
+    ).one()
+
+
+def region_of(session: Session, incident_id: int) -> int:
+    """Raises NotFound. visibility: a number, for taking turns."""
+    found = session.scalar(select(Incident.region_id).where(Incident.id == incident_id))
+    if found is None:
+        raise NotFound(f"There is no incident {incident_id}.", field="incident_id")
+    return found
+
+
+def held(session: Session, incident_id: int) -> Incident:
+    """The incident with its region and estate, and nobody else changes it until this transaction ends.
+
+    visibility: the caller says whose it is. Raises NotFound.
+    """
+    found = session.scalar(
+        select(Incident)
+        .where(Incident.id == incident_id)
+        .options(joinedload(Incident.region), joinedload(Incident.estate))
+        .with_for_update(of=Incident)
+        .execution_options(populate_existing=True)
+    )
+    if found is None:
+        raise NotFound(f"There is no incident {incident_id}.", field="incident_id")
+    return found
+
+
+def open_around(session: Session, region_id: int, kind: Kind, since: datetime) -> list[Known]:
+    """visibility: for finding out whether a report is of one of them."""
+    rows = session.execute(
+        select(
+            Incident.id, Incident.kind, Incident.lat, Incident.lon, Incident.floor, Incident.opened_at
+        ).where(
+            Incident.region_id == region_id,
+            Incident.kind == kind,
+            Incident.state == State.OPEN,
+            Incident.opened_at >= since,
+        )
+    )
+    return [Known(row.id, row.kind, Position(row.lat, row.lon), row.floor, row.opened_at) for row in rows]
+
+
+def report_by_key(session: Session, key: str) -> IncidentReport | None:
+    """visibility: the key is known to whoever made it up, and to nobody else."""
+    return session.scalar(select(IncidentReport).where(IncidentReport.key == key))
+
+
+def report_by_case(session: Session, told_by: str, case_number: str) -> IncidentReport | None:
+    """visibility: the centre's own case."""
+    return session.scalar(
+        select(IncidentReport).where(
+            IncidentReport.told_by == told_by, IncidentReport.case_number == case_number
+        )
+    )
+
+
+def reports(session: Session, incident_id: int) -> Sequence[IncidentReport]:
+    """visibility: of an incident that the caller has found for the viewer."""
+    return session.scalars(
+        select(IncidentReport).where(IncidentReport.incident_id == incident_id).order_by(IncidentReport.id)
+    ).all()
+
+
+def estate_at(session: Session, here: Position) -> Estate | None:
+    """The estate within whose boundary a place is; of several the smallest.
+
+    visibility: who is called follows from it; it is told to those who see the incident.
+    """
+    box = overlapping_box(
+        session, Estate.boundary, west=here.lon, south=here.lat, east=here.lon, north=here.lat
+    )
+    near = session.scalars(select(Estate).where(box, Estate.state == EstateState.STANDING)).all()
+    shapes = [(shape_of(each.boundary), each) for each in near]
+    inside = [
+        (shape.area, each.id, each) for shape, each in shapes if shape.covers(Point(here.lon, here.lat))
+    ]
+    return min(inside)[2] if inside else None
+
+
+# --- who is called --------------------------------------------------------------------------------------
+
+
+def alerts(session: Session, incident_id: int) -> Sequence[Alert]:
+    """All who were called, with the devices, in the order in which they were.
+
+    visibility: of an incident that the caller has found for the viewer.
+    """
+    return session.scalars(
+        select(Alert)
+        .where(Alert.incident_id == incident_id)
+        .options(joinedload(Alert.device))
+        .order_by(Alert.id)
+    ).all()
+
+
+def alert_by_key(session: Session, key_hash: str) -> Alert:
+    """Raises NotFound. visibility: whoever has the key was called."""
+    found = session.scalar(select(Alert).where(Alert.key_hash == key_hash))
+    if found is None:
+        raise NotFound("There is no such call: use the link of your latest message.", field="key")
+    return found
+
+
+def alert_with_all(session: Session, alert_id: int) -> Alert:
+    """With its device. visibility: of a call that the caller has found."""
+    return session.scalars(select(Alert).where(Alert.id == alert_id).options(joinedload(Alert.device))).one()
+
+
+def alert_of(session: Session, incident_id: int, alert_id: int) -> Alert:
+    """Raises NotFound. visibility: of an incident that the caller has found for the viewer."""
+    found = session.get(Alert, alert_id)
+    if found is None or found.incident_id != incident_id:
+        raise NotFound(f"Nobody was called under the number {alert_id}.", field="alert_id")
+    return found
+
+
+def out_elsewhere(session: Session, incident_id: int) -> set[int]:
+    """Who is called to another incident at this moment, by person.
+
+    visibility: only that; nobody is called to two at once.
+    """
+    return set(
+        session.scalars(
+            select(Alert.person_id)
+            .join(Incident, Incident.id == Alert.incident_id)
+            .where(Incident.state == State.OPEN, Incident.id != incident_id, Alert.state.in_(LIVE))
+        )
+    )
+
+
+# --- plans and the record -------------------------------------------------------------------------------
+
+
+def plans(session: Session, incident_id: int) -> Sequence[IncidentPlan]:
+    """visibility: of an incident that the caller has found for the viewer."""
+    return session.scalars(
+        select(IncidentPlan).where(IncidentPlan.incident_id == incident_id).order_by(IncidentPlan.number)
+    ).all()
+
+
+def last_plan(session: Session, incident_id: int) -> IncidentPlan | None:
+    """visibility: of an incident that the caller has found for the viewer."""
+    return session.scalar(
+        select(IncidentPlan)
+        .where(IncidentPlan.incident_id == incident_id)
+        .order_by(IncidentPlan.number.desc())
+        .limit(1)
+    )
+
+
+def plans_made(session: Session, incident_id: int) -> int:
+    """visibility: a count."""
+    return (
+        session.scalar(
+            select(func.coalesce(func.max(IncidentPlan.number), 0)).where(
+                IncidentPlan.incident_id == incident_id
+            )
+        )
+        or 0
+    )
+
+
+def events(session: Session, incident_id: int) -> Sequence[IncidentEvent]:
+    """The record in order. visibility: of an incident that the caller has found for the viewer."""
+    return session.scalars(
+        select(IncidentEvent).where(IncidentEvent.incident_id == incident_id).order_by(IncidentEvent.number)
+    ).all()
+
+
+def due_to_look_at(session: Session, at: datetime, *, limit: int) -> Sequence[int]:
+    """visibility: for the timetable."""
+    return session.scalars(
+        select(Incident.id)
+        .where(Incident.state == State.OPEN, Incident.look_at <= at)
+        .order_by(Incident.look_at)
+        .limit(limit)
+    ).all()
+
+
+_GUIDES: Final = (HeldRole.LEAD, HeldRole.KEEPER, HeldRole.ESTATE_MANAGER)
+
+
+def guides_of(session: Session, estate_id: int) -> list[int]:
+    """Who could open the gate and hold the lift there, whoever is asked first in front: by person.
+
+    visibility: for the call to one of them.
+    """
+    rows = session.execute(
+        select(RoleGrant.person_id, RoleGrant.role, RoleGrant.id)
+        .join(Person, Person.id == RoleGrant.person_id)
+        .where(
+            RoleGrant.estate_id == estate_id,
+            RoleGrant.revoked_at.is_(None),
+            RoleGrant.role.in_(_GUIDES),
+            can_be_told(),
+        )
+    )
+    ordered = sorted((_GUIDES.index(role), id_, person_id) for person_id, role, id_ in rows)
+    return list(dict.fromkeys(person_id for _, _, person_id in ordered))
+
+
+def names_of(session: Session, person_ids: Collection[int]) -> dict[int, str]:
+    """visibility: dispatchers are told who comes; the schema shows the names of those who accepted alone."""
+    rows = session.execute(select(Person.id, Person.name).where(Person.id.in_(person_ids)))
+    return {row.id: row.name for row in rows}

@@ -1,0 +1,153 @@
+"""An incident's life: what it can be, what people say of it, and when two reports are of one patient."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from aed.geo import Position, distance_metres
+from aed.incidents.rules.survival import chance_still
+from aed.settings import Planning
+
+
+class Kind(StrEnum):
+    """Told apart from the start, and never changed."""
+
+    REAL = "real"
+    EXERCISE = "exercise"
+    """A drill: people are called, and told that it is one."""
+    TEST = "test"
+    """Of the line: it is planned, and nobody is called."""
+
+
+class State(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Outcome(StrEnum):
+    """How it ended."""
+
+    HANDED_OVER = "handed_over"
+    """The ambulance has the patient."""
+    FALSE_ALARM = "false_alarm"
+    CALLED_OFF = "called_off"
+    """Nobody is needed: the patient is well, or help of another kind is there."""
+
+
+class Said(StrEnum):
+    """What somebody who was called says, by a link or through a dispatcher."""
+
+    SEEN = "seen"
+    ACCEPT = "accept"
+    DECLINE = "decline"
+    """At once, or after having accepted: the person does not come."""
+    ON_THE_WAY = "on_the_way"
+    THERE = "there"
+    DEVICE_ATTACHED = "device_attached"
+    SHOCK_GIVEN = "shock_given"
+    HANDED_OVER = "handed_over"
+
+
+class AlertState(StrEnum):
+    """Where somebody who was called stands."""
+
+    ASKED = "asked"
+    SEEN = "seen"
+    ACCEPTED = "accepted"
+    ON_THE_WAY = "on_the_way"
+    THERE = "there"
+    DECLINED = "declined"
+    STOPPED = "stopped"
+    """It is over, or enough others come."""
+
+
+COMES: Final = frozenset({AlertState.ACCEPTED, AlertState.ON_THE_WAY, AlertState.THERE})
+"""Said that he comes, and has not said otherwise: who knows where the patient is."""
+LIVE: Final = frozenset({AlertState.ASKED, AlertState.SEEN}) | COMES
+_ORDER: Final = (
+    AlertState.ASKED,
+    AlertState.SEEN,
+    AlertState.ACCEPTED,
+    AlertState.ON_THE_WAY,
+    AlertState.THERE,
+)
+_BECOMES: Final = {
+    Said.SEEN: AlertState.SEEN,
+    Said.ACCEPT: AlertState.ACCEPTED,
+    Said.ON_THE_WAY: AlertState.ON_THE_WAY,
+    Said.THERE: AlertState.THERE,
+    Said.DEVICE_ATTACHED: AlertState.THERE,
+    Said.SHOCK_GIVEN: AlertState.THERE,
+    Said.HANDED_OVER: AlertState.THERE,
+}
+
+
+def becomes(state: AlertState, said: Said) -> AlertState:
+    """Where somebody stands after saying that. What was said already, or is older news, changes nothing;
+    who declined and then accepts comes after all; nothing is changed by words that come after the stop."""
+    if state is AlertState.STOPPED:
+        return state
+    if said is Said.DECLINE:
+        return AlertState.DECLINED
+    new = _BECOMES[said]
+    if state is AlertState.DECLINED:
+        return new if new in COMES else state
+    return max(state, new, key=_ORDER.index)
+
+
+def chance_now(state: AlertState, *, waited_seconds: float, numbers: Planning) -> float:
+    """The chance that somebody who was asked is at the patient in the end, by what is known of him now."""
+    match state:
+        case AlertState.ASKED:
+            return chance_still(numbers.chance_there, waited_seconds, numbers.answers_after_seconds)
+        case AlertState.SEEN:
+            seen = numbers.chance_there / numbers.chance_seen
+            return chance_still(seen, waited_seconds, numbers.answers_after_seconds)
+        case AlertState.ACCEPTED | AlertState.ON_THE_WAY:
+            return numbers.chance_there / numbers.chance_accepted
+        case AlertState.THERE:
+            return 1.0
+        case AlertState.DECLINED | AlertState.STOPPED:
+            return 0.0
+
+
+# --- one patient, two reports -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An open incident, as far as it matters whether a report is of the same patient."""
+
+    id: int
+    kind: Kind
+    position: Position
+    floor: int
+    opened_at: datetime
+
+
+def same_patient(
+    known: Collection[Known],
+    *,
+    kind: Kind,
+    position: Position,
+    floor: int | None,
+    at: datetime,
+    numbers: Planning,
+) -> Known | None:
+    """The open incident that a report is of, the nearest; None: a new one.
+
+    Of the same kind, within the distance and the time, and not of another floor when the report names one.
+    """
+    found = [
+        (metres, each.id, each)
+        for each in known
+        if each.kind is kind
+        and abs(at - each.opened_at) <= timedelta(minutes=numbers.same_patient_minutes)
+        and (floor is None or floor == each.floor)
+        and (metres := distance_metres(position, each.position)) <= numbers.same_patient_metres
+    ]
+    return min(found)[2] if found else None

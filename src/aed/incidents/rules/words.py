@@ -1,0 +1,46 @@
+"""What is said to those who are called, in English and Chinese. Nothing tells where the patient is but
+roughly: that is told behind the link, once they accept."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aed.incidents.rules.incident import Kind
+from aed.incidents.rules.offer import Task
+
+_TASKS: Final = {
+    Task.DIRECT: ("Please go straight to the patient", "请直接前往患者处"),
+    Task.FETCH: ("Please fetch an AED and bring it to the patient", "请取AED送往患者处"),
+    Task.GUIDE: (
+        "Please open the gate and hold the lift for those who come",
+        "请打开出入口、按住电梯，引导救援",
+    ),
+}
+_EXERCISE: Final = ("EXERCISE, no real patient. ", "【演练，无真实患者】")
+
+
+def call_words(kind: Kind, task: Task, where: tuple[str, str] | None, link: str | None) -> tuple[str, str]:
+    """The call: what has happened, roughly where, what is asked, and where to answer."""
+    en, zh = _TASKS[task]
+    at_en = f" at {where[0]}" if where is not None else " near you"
+    at_zh = where[1] if where is not None else "您附近"
+    text_en = f"Cardiac arrest{at_en}. {en}, if you can come at once."
+    text_zh = f"{at_zh}有人心脏骤停。如能立即到场，{zh}。"
+    if link is not None:
+        text_en, text_zh = f"{text_en} Answer: {link}", f"{text_zh}回复：{link}"
+    return _marked(kind, text_en, text_zh)
+
+
+def over_words(kind: Kind) -> tuple[str, str]:
+    """That nobody is needed any longer."""
+    return _marked(
+        kind,
+        "The call is over: you are not needed any longer. Thank you.",
+        "呼叫已结束，您无需再前往。感谢您的支持。",
+    )
+
+
+def _marked(kind: Kind, en: str, zh: str) -> tuple[str, str]:
+    if kind is Kind.EXERCISE:
+        return _EXERCISE[0] + en, _EXERCISE[1] + zh
+    return en, zh

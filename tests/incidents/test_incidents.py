@@ -1,0 +1,360 @@
+"""The life of an incident: reported, planned, called, answered, over. Through the actions."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import ANYONE, Role, Scope, Viewer
+from aed.accounts.rules.roles import HeldRole
+from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
+from aed.geo import Position
+from aed.incidents.actions import opening
+from aed.incidents.actions.calling import take_answer
+from aed.incidents.actions.timeline import first_broken
+from aed.incidents.formats.plan_record import inputs_of, plan_of
+from aed.incidents.models import Alert, Incident, IncidentEvent
+from aed.incidents.queries import incidents as queries
+from aed.incidents.rules.incident import AlertState, Kind, Outcome, Said, State
+from aed.incidents.rules.offer import Task
+from aed.incidents.rules.plan import plan
+from aed.incidents.schemas.incidents import AlertToldOut, ReportIn
+from aed.notifications.models import Outgoing
+from aed.settings import Settings
+from tests import make
+from tests.make import NOW, PATIENT, east_of, north_of
+
+
+def dispatcher(session: Session) -> Viewer:
+    region = make.region(session)
+    return Viewer(role=Role.DISPATCHER, name="centre", scopes=frozenset(Scope), region_ids=(region.id,))
+
+
+def report(
+    session: Session,
+    settings: Settings,
+    who: Viewer | None = None,
+    *,
+    at: datetime = NOW,
+    where: Position = PATIENT,
+    **given: Any,
+) -> Incident:
+    fields = {"key": str(uuid.uuid4()), "position": {"lat": where.lat, "lon": where.lon}}
+    new = ReportIn.model_validate(fields | given)
+    return opening.take_report(
+        session, who or dispatcher(session), new, at=at, network=None, settings=settings
+    )
+
+
+def answer(session: Session, settings: Settings, alert: Alert, said: Said, *, at: datetime = NOW) -> Alert:
+    return take_answer(session, alert.id, said, by="test", at=at, network=None, settings=settings)
+
+
+def told(session: Session) -> list[tuple[int | None, str]]:
+    """(person, text) of what waits to be sent, in order."""
+    rows = session.execute(
+        select(Outgoing.person_id, Outgoing.text_en)
+        .where(Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None))
+        .order_by(Outgoing.id)
+    )
+    return [(person, text or "") for person, text in rows]
+
+
+@pytest.fixture
+def neighbours(session: Session) -> list[int]:
+    """Five who may be called, 60 to 300 m away."""
+    return [make.responder(session, at=north_of(PATIENT, metres=60.0 * each)) for each in range(1, 6)]
+
+
+# --- opening --------------------------------------------------------------------------------------------
+
+
+def test_whoever_can_be_there_in_time_is_called_and_somebody_fetches_the_device(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    device = make.device(session, at=east_of(PATIENT, metres=80))
+    incident = report(session, settings)
+
+    alerts = queries.alerts(session, incident.id)
+    tasks = [each.task for each in alerts]
+    assert tasks.count(Task.DIRECT) >= 2
+    assert [each.device_id for each in alerts if each.task is Task.FETCH] != []
+    assert {each.device_id for each in alerts} == {None, device.id}
+    assert [each.state for each in alerts] == [AlertState.ASKED] * len(alerts)
+    assert sorted(person or 0 for person, _ in told(session)) == sorted(each.person_id for each in alerts)
+    assert all("Cardiac arrest near you" in text for _, text in told(session))
+
+
+def test_nobody_is_told_where_the_patient_is_before_accepting(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    make.device(session, at=east_of(PATIENT, metres=80), how_to_get_in_en="Ring twice")
+    incident = report(session, settings, address="Flat 501", door_code="4711#", floor=4)
+
+    alerts = queries.alerts(session, incident.id)
+    incident = queries.with_all(session, incident.id)
+    for alert in alerts:
+        shown = AlertToldOut.of(incident, alert, at=NOW).model_dump_json()
+        assert "501" not in shown
+        assert "4711" not in shown
+        assert str(round(PATIENT.lat, 3)) not in shown
+    assert all("501" not in text and "30.29" not in text for _, text in told(session))
+
+    for alert in alerts:
+        answer(session, settings, alert, Said.ACCEPT)
+    for alert in queries.alerts(session, incident.id):
+        patient = AlertToldOut.of(incident, alert, at=NOW).patient
+        if alert.state is AlertState.STOPPED:
+            continue
+        assert patient is not None
+        assert (patient.address, patient.door_code, patient.floor) == ("Flat 501", "4711#", 4)
+        assert (patient.device is not None) is (alert.task is Task.FETCH)
+
+
+def test_the_same_report_again_and_another_of_the_same_patient_are_one_incident(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    key = str(uuid.uuid4())
+    first = report(session, settings, key=key, case_number="47", address="Flat 501")
+    again = report(
+        session, settings, key=key, case_number="47", address="Flat 501", at=NOW + timedelta(seconds=9)
+    )
+    by_case = report(session, settings, case_number="47", at=NOW + timedelta(seconds=20))
+    by_place = report(
+        session, settings, where=north_of(PATIENT, metres=70), has_cpr=True, at=NOW + timedelta(minutes=2)
+    )
+
+    assert {first.id, again.id, by_case.id, by_place.id} == {first.id}
+    assert len(queries.reports(session, first.id)) == 2
+    assert by_place.has_cpr
+    assert by_place.address == "Flat 501"
+    people = [each.person_id for each in queries.alerts(session, first.id)]
+    assert len(people) == len(set(people)), "once for a person"
+    with pytest.raises(Conflict):
+        report(session, settings, key=key, address="Flat 502")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"where": north_of(PATIENT, metres=150)},
+        {"at": NOW + timedelta(minutes=31)},
+        {"floor": 9},
+        {"kind": "exercise"},
+        {"kind": "test"},
+    ],
+)
+def test_another_place_time_floor_or_kind_is_another_patient(
+    session: Session, settings: Settings, other: dict[str, Any]
+) -> None:
+    first = report(session, settings, floor=2)
+    assert report(session, settings, **other).id != first.id
+
+
+def test_an_exercise_says_so_and_a_test_calls_nobody(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    exercise = report(session, settings, kind="exercise")
+    assert told(session)
+    assert all(text.startswith("EXERCISE, no real patient.") for _, text in told(session))
+    count = len(told(session))
+    opening.close(session, dispatcher(session), exercise.id, Outcome.CALLED_OFF, None, at=NOW)
+    session.execute(delete(Outgoing))
+
+    test = report(session, settings, kind="test")
+    assert count > 0
+    assert queries.alerts(session, test.id), "it is planned"
+    assert told(session) == []
+
+
+def test_who_may_open_one(session: Session, settings: Settings) -> None:
+    home, other = make.estate(session), make.estate(session, around=north_of(PATIENT, metres=5_000))
+    for who, refusal in (
+        (ANYONE, NotSignedIn),
+        (make.dispatcher(make.region(session)), NotAllowed),  # reads only
+        (make.member(home), NotAllowed),
+        (make.member(other, writes=True), NotAllowed),
+        (make.somebody(session, HeldRole.RESIDENT, estate=other), NotAllowed),
+        (make.somebody(session, HeldRole.TRAINING_OFFICER, estate=home), NotAllowed),
+    ):
+        with pytest.raises(refusal):
+            report(session, settings, who)
+    for who in (
+        make.member(home, writes=True),
+        make.somebody(session, HeldRole.RESIDENT, estate=home),
+        make.somebody(session, HeldRole.DISPATCHER, region=make.region(session)),
+        make.ADMINISTRATOR,
+    ):
+        assert report(session, settings, who).estate_id == home.id
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"collapsed_at": NOW - timedelta(hours=7)}, InvalidInput),
+        ({"collapsed_at": NOW + timedelta(minutes=6)}, InvalidInput),
+        ({"region": "XX-1"}, NotFound),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    session: Session, settings: Settings, given: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        report(session, settings, **given)
+
+
+# --- answers --------------------------------------------------------------------------------------------
+
+
+def test_a_phone_that_sends_it_fifty_times_accepts_once(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    incident = report(session, settings)
+    alert = queries.alerts(session, incident.id)[0]
+    for _ in range(50):
+        answer(session, settings, alert, Said.ACCEPT)
+
+    events = [each for each in queries.events(session, incident.id) if each.kind == "said"]
+    assert len(events) == 1
+    assert session.get_one(Alert, alert.id).state is AlertState.ACCEPTED
+
+
+def test_older_news_changes_nothing_and_who_cannot_come_after_all_is_replaced(
+    session: Session, settings: Settings
+) -> None:
+    for each in range(1, 30):
+        make.responder(session, at=north_of(PATIENT, metres=20.0 * each))
+    incident = report(session, settings)
+    first = queries.alerts(session, incident.id)[0]
+    answer(session, settings, first, Said.ON_THE_WAY)
+    assert answer(session, settings, first, Said.SEEN).state is AlertState.ON_THE_WAY
+    assert answer(session, settings, first, Said.ACCEPT).state is AlertState.ON_THE_WAY
+
+    before = {each.person_id for each in queries.alerts(session, incident.id)}
+    for alert in queries.alerts(session, incident.id):
+        answer(session, settings, alert, Said.DECLINE, at=NOW + timedelta(seconds=30))
+    after = {each.person_id for each in queries.alerts(session, incident.id)}
+    assert len(after) > len(before), "more are asked when all have said no"
+
+
+def test_an_answer_after_the_stop_is_recorded_and_changes_nothing(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    incident = report(session, settings)
+    alert = queries.alerts(session, incident.id)[0]
+    opening.close(session, dispatcher(session), incident.id, Outcome.HANDED_OVER, None, at=NOW)
+
+    late = answer(session, settings, alert, Said.ACCEPT, at=NOW + timedelta(seconds=5))
+
+    assert late.state is AlertState.STOPPED
+    assert queries.events(session, incident.id)[-1].kind == "said_too_late"
+    shown = AlertToldOut.of(queries.with_all(session, incident.id), late, at=NOW)
+    assert (shown.is_over, shown.patient) == (True, None)
+
+
+def test_when_the_ambulance_is_there_nobody_is_called_any_longer(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    incident = report(session, settings)
+    called = told(session)
+    assert called
+
+    opening.tell_of_ambulance(
+        session, dispatcher(session), incident.id, 0, at=NOW + timedelta(seconds=40), network=None,
+        settings=settings,
+    )  # fmt: skip
+
+    assert {each.state for each in queries.alerts(session, incident.id)} == {AlertState.STOPPED}
+    assert all("The call is over" in text for _, text in told(session)), "what was not sent is taken back"
+    assert incident.look_at is None
+
+
+def test_who_is_out_to_one_patient_is_not_called_to_another(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    first = report(session, settings)
+    busy = {each.person_id for each in queries.alerts(session, first.id)}
+    second = report(session, settings, where=north_of(PATIENT, metres=400))
+    assert not busy & {each.person_id for each in queries.alerts(session, second.id)}
+
+
+def test_a_neighbour_opens_the_gate_where_the_patient_is_in_an_estate(
+    session: Session, settings: Settings
+) -> None:
+    estate = make.estate(session)
+    lead = make.somebody(session, HeldRole.LEAD, estate=estate)
+    make.somebody(session, HeldRole.RESIDENT, estate=estate)
+    incident = report(session, settings)
+
+    (guide,) = queries.alerts(session, incident.id)
+    assert (guide.task, guide.person_id) == (Task.GUIDE, lead.person_id)
+    assert told(session)[0][1].startswith(f"Cardiac arrest at {estate.name_en}. Please open the gate")
+
+
+# --- plans and the record -------------------------------------------------------------------------------
+
+
+def test_what_was_planned_is_planned_again_from_what_was_kept(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    make.device(session, at=east_of(PATIENT, metres=80))
+    incident = report(session, settings)
+    answer(session, settings, queries.alerts(session, incident.id)[0], Said.ACCEPT)
+
+    plans = queries.plans(session, incident.id)
+    assert [each.number for each in plans] == [1, 2]
+    for each in plans:
+        inputs = inputs_of(each.inputs)
+        again = plan(inputs.case, planning=inputs.planning, survival=inputs.survival)
+        assert again == plan_of(each.outcome)
+
+
+def test_the_record_shows_where_it_was_amended(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    incident = report(session, settings)
+    answer(session, settings, queries.alerts(session, incident.id)[0], Said.ACCEPT)
+    opening.close(session, dispatcher(session), incident.id, Outcome.HANDED_OVER, "well", at=NOW)
+    session.commit()
+    session.expire_all()
+    events = queries.events(session, incident.id)
+    assert [each.kind for each in events] == ["opened", "planned", "said", "planned", "closed"]
+    assert first_broken(events) is None
+
+    third = session.get_one(IncidentEvent, (incident.id, 3))
+    third.said = third.said.replace("accept", "decline")
+    session.commit()
+    assert first_broken(queries.events(session, incident.id)) == 3
+    session.delete(third)
+    session.commit()
+    assert first_broken(queries.events(session, incident.id)) == 3
+
+
+def test_closing_is_said_once(session: Session, settings: Settings, neighbours: list[int]) -> None:
+    incident, who = report(session, settings), dispatcher(session)
+    opening.close(session, who, incident.id, Outcome.FALSE_ALARM, None, at=NOW)
+    count = len(told(session))
+    again = opening.close(session, who, incident.id, Outcome.FALSE_ALARM, None, at=NOW)
+
+    assert (again.state, again.outcome, len(told(session))) == (State.CLOSED, Outcome.FALSE_ALARM, count)
+    with pytest.raises(Conflict):
+        opening.close(session, who, incident.id, Outcome.HANDED_OVER, None, at=NOW)
+    with pytest.raises(NotFound):
+        opening.close(
+            session,
+            make.dispatcher(make.region(session, "CN-44")),
+            incident.id,
+            Outcome.HANDED_OVER,
+            None,
+            at=NOW,
+        )
+
+
+def test_the_kind_is_told_from_the_start(session: Session, settings: Settings) -> None:
+    assert report(session, settings, kind="exercise").kind is Kind.EXERCISE
+    assert report(session, settings).kind is Kind.REAL
