@@ -29,8 +29,11 @@ from aed.accounts.schemas import RegionIn
 from aed.accounts.schemas.people import PersonIn, RoleIn
 from aed.geo import Position
 from aed.incidents.actions.drills import tell_of_drill
-from aed.incidents.models import Drill
+from aed.incidents.actions.opening import take_report
+from aed.incidents.models import Alert, Drill, Incident
+from aed.incidents.rules.offer import Task
 from aed.incidents.schemas.drills import DrillIn
+from aed.incidents.schemas.incidents import PatientReportIn
 from aed.interchange.models import Review, SourceRecord
 from aed.interchange.rules.claims import digest_of
 from aed.interchange.rules.review import ReviewKind
@@ -441,6 +444,43 @@ def drill(
         settings=settings or Settings(),
         at=NOW,
     )
+
+
+def incident(
+    session: Session,
+    *,
+    at: datetime = NOW,
+    where: Position = PATIENT,
+    who: Viewer | None = None,
+    **given: Any,
+) -> Incident:
+    """A patient there of whom an administrator has told just now, planned by straight lines."""
+    here = region(session)
+    fields = {
+        "key": str(UUID(int=next(_numbers))),
+        "position": {"lat": where.lat, "lon": where.lon},
+        "region": here.code,
+    }
+    new = PatientReportIn.model_validate(fields | given)
+    return take_report(session, who or ADMINISTRATOR, new, at=at, network=None, settings=Settings())
+
+
+def alert(session: Session, to: Incident, person: Person, *, key: str = "call_key") -> Alert:
+    """The person has been called there, by the plan or else to go direct, and answers under the key."""
+    known = session.scalar(select(Alert).where(Alert.incident_id == to.id, Alert.person_id == person.id))
+    made = known or Alert(
+        incident_id=to.id,
+        person_id=person.id,
+        task=Task.DIRECT,
+        works=1.0,
+        plan_number=1,
+        due_at=NOW + timedelta(minutes=3),
+        asked_at=NOW,
+    )
+    made.key_hash = key_hash(key)
+    session.add(made)
+    session.flush()
+    return made
 
 
 def jpeg(*, width: int = 40, height: int = 30, **given: Any) -> bytes:

@@ -169,6 +169,12 @@ def known(session: Session, settings: Settings) -> dict[str, int | str]:
         "call_out_id": make.call_out(session, other).id,
         "errand": f"ask_{make.errand(session, other, person).person_id}",
     }
+    incident = make.incident(session)
+    made |= {
+        "incident_id": incident.id,
+        "alert_id": make.alert(session, incident, person).id,
+        "alert_key": "call_key",
+    }
     made["message_key"], made["reminder_id"] = make.reminded(session, person, device, at=clock.now())
     made["calendar_id"] = make.calendar(session, of=person)[0]
     session.commit()
@@ -188,7 +194,11 @@ def filled(path: str, known: dict[str, int | str]) -> str:
 
 SIGNING_IN = {"POST /v1/sign-in", "POST /v1/sign-in/code", "DELETE /v1/sign-in"}
 """What somebody does who is nobody yet, or no longer somebody."""
-BY_KEY = {"POST /v1/errands/{errand}", "PUT /v1/reminders/told/{message_key}/{reminder_id}"}
+BY_KEY = {
+    "POST /v1/errands/{errand}",
+    "PUT /v1/reminders/told/{message_key}/{reminder_id}",
+    "POST /v1/alerts/{alert_key}",
+}
 """Answered by whoever holds the key of a message, with one tap."""
 WITHOUT_VERSION = {
     "POST /v1/sign-in": 200,
@@ -204,6 +214,12 @@ WITHOUT_VERSION = {
     "POST /v1/call-outs": 200,
     "POST /v1/call-outs/{call_out_id}/outcome": 200,
     "POST /v1/errands/{errand}": 200,
+    "POST /v1/incidents": 200,
+    "PUT /v1/incidents/{incident_id}/ambulance": 200,
+    "PUT /v1/incidents/{incident_id}/signs": 200,
+    "POST /v1/incidents/{incident_id}/close": 200,
+    "POST /v1/incidents/{incident_id}/alerts/{alert_id}": 200,
+    "POST /v1/alerts/{alert_key}": 200,
     "POST /v1/due/calendars": 401,  # a person's
     "POST /v1/devices/{device_id}/drills": 200,
     "PUT /v1/reminders/told/{message_key}/{reminder_id}": 200,

@@ -58,6 +58,11 @@ GUARDED = {
     "Consent": "consents",
     "Check": "checks",
     "Drill": "drills",
+    "Incident": "incidents",
+    "IncidentReport": "incident_reports",
+    "IncidentPlan": "incident_plans",
+    "IncidentEvent": "incident_events",
+    "Alert": "alerts",
     "Photo": "photos",
     "Quarantine": "quarantines",
     "Report": "reports",
@@ -352,6 +357,7 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
     policy, recall = make.policy(session), make.recall(session, model="H1", serial_from="1", serial_to="9")
     make.photo(session, of=make.check(session, hidden).check)
     make.report(session, hidden)
+    incident = make.incident(session)
     session.commit()
     given: dict[str, list[object]] = {
         "estate_id": [estate.id],
@@ -371,6 +377,8 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
         "report_id": [1],
         "recall_id": [recall.id],
         "errand": ["ask_made_up"],
+        "incident_id": [incident.id],
+        "alert_key": ["call_made_up"],
         "due_key": ["due_made_up"],
         "message_key": ["no-such-key"],
         "message_id": [1],

@@ -122,7 +122,11 @@ def build(session: Session) -> Everyone:
         "gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"
     )
     gate_group = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
+    incident = make.incident(session)
     everyone.known = {
+        "incident_id": incident.id,
+        "alert_id": make.alert(session, incident, resident).id,
+        "alert_key": "call_key",
         "message_key": message_key,
         "reminder_id": reminder_id,
         "policy_id": policy.id,

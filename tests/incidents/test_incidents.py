@@ -23,7 +23,7 @@ from aed.incidents.queries import incidents as queries
 from aed.incidents.rules.incident import AlertState, Kind, Outcome, Said, State
 from aed.incidents.rules.offer import Task
 from aed.incidents.rules.plan import plan
-from aed.incidents.schemas.incidents import AlertToldOut, ReportIn
+from aed.incidents.schemas.incidents import AlertToldOut, PatientReportIn
 from aed.notifications.models import Outgoing
 from aed.settings import Settings
 from tests import make
@@ -45,7 +45,7 @@ def report(
     **given: Any,
 ) -> Incident:
     fields = {"key": str(uuid.uuid4()), "position": {"lat": where.lat, "lon": where.lon}}
-    new = ReportIn.model_validate(fields | given)
+    new = PatientReportIn.model_validate(fields | given)
     return opening.take_report(
         session, who or dispatcher(session), new, at=at, network=None, settings=settings
     )

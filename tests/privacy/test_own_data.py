@@ -26,6 +26,7 @@ from aed.privacy.rules import (
     DONE_BY,
     HELD,
     NAMES_NO_PERSON,
+    OF_PATIENTS,
     TELL_OF_HOLDERS,
     TELL_OF_KEEPERS,
     Erasure,
@@ -71,7 +72,12 @@ def forgotten(tables: dict[str, SqlTable]) -> set[str]:
             is_known = (name, column.name) in {*DONE_BY, *NAMES_NO_PERSON}
             if says_who and isinstance(column.type, String) and not is_known:
                 found.add(where)
-            if isinstance(column.type, Sealed) and name not in {*theirs, TELL_OF_HOLDERS}:
+            is_a_patients = (name, column.name) in OF_PATIENTS
+            if (
+                isinstance(column.type, Sealed)
+                and name not in {*theirs, TELL_OF_HOLDERS}
+                and not is_a_patients
+            ):
                 found.add(where)
             if isinstance(column.type, SealedFields) and (name, column.name) not in whole:
                 found.add(where)

@@ -17,7 +17,7 @@ from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Channel, Language
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas.people import PersonAmend
-from aed.incidents.models import Drill
+from aed.incidents.models import Drill, IncidentReport
 from aed.incidents.rules.arrival import Basis
 from aed.interchange.models import Review, SourceRecord
 from aed.interchange.rules.review import ReviewKind
@@ -35,7 +35,7 @@ from aed.upkeep.rules.facts import Fact
 from aed.verification.models import CertificateCheck, IssuerEntry, PersonPair
 from aed.verification.rules.checking import CheckState
 from tests import make
-from tests.make import ADMINISTRATOR, NOW
+from tests.make import ADMINISTRATOR, NOW, PATIENT
 
 NAME: Final = "欧阳娜 Ouyangnana"
 OLD_NAME: Final = "Ouyangbefore"
@@ -112,6 +112,13 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
     session.add(
         Errand(key_hash="e" * 64, device_id=device.id, person_id=person.id, fact=Fact.POSITION, **asked)
     )
+    incident = make.incident(session)
+    make.alert(session, incident, person)
+    reported = IncidentReport(
+        incident_id=incident.id, key="d" * 36, digest="0" * 64, told_by="token:desk", told_at=NOW
+    )
+    reported.by_id, reported.lat, reported.lon, reported.note = person.id, PATIENT.lat, PATIENT.lon, "He fell"
+    session.add(reported)
     session.add(
         Drill(
             key="b" * 36,

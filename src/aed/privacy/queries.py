@@ -105,10 +105,11 @@ def done_by(session: Session, person_ids: Collection[int], *, limit: int = 100_0
     names = [f"person:{each}" for each in person_ids]
     for name, column in DONE_BY:
         table = table_of(name)
-        (key,) = table.primary_key.columns
-        rows = session.scalars(select(key).where(table.c[column].in_(names)).order_by(key).limit(limit)).all()
+        keys = list(table.primary_key.columns)
+        asked = select(*keys).where(table.c[column].in_(names)).order_by(*keys).limit(limit)
+        rows = [row[0] if len(keys) == 1 else list(row) for row in session.execute(asked)]
         if rows:
-            found.append({"table": name, "column": column, "rows": list(rows)})
+            found.append({"table": name, "column": column, "rows": rows})
     return found
 
 

@@ -152,7 +152,7 @@ HELD: Final = (
         "by_id",
         Erasure.KEPT,
         "what was said of a patient",
-        shown=("id", "incident_id", "told_at", "lat", "lon", "note"),
+        hidden=("key", "digest"),
     ),
     Held(
         "call_outs",
@@ -202,6 +202,10 @@ DONE_BY: Final = (
     ("consents", "given_by"),
     ("consents", "withdrawn_by"),
     ("drills", "withdrawn_by"),
+    ("incident_events", "who"),
+    ("incident_reports", "told_by"),
+    ("incidents", "closed_by"),
+    ("incidents", "opened_by"),
     ("person_changes", "who"),
     ("person_pairs", "decided_by"),
     ("reports", "closed_by"),
@@ -218,6 +222,9 @@ NAMES_NO_PERSON: Final = frozenset(
     {("consents", "stated_by"), ("identities", "linked_by"), ("issuers", "verified_by")}
 )
 """Called alike, and say a list, a claim and a way."""
+
+OF_PATIENTS: Final = frozenset({("incidents", "address"), ("incidents", "door_code")})
+"""Sealed, and of somebody whom nobody here knows by name."""
 
 TELL_OF_HOLDERS: Final = "issuer_entries"
 """What issuers' rosters say of certificates, found by a certificate's number."""

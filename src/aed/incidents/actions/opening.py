@@ -18,7 +18,7 @@ from aed.incidents.models import Incident, IncidentReport
 from aed.incidents.queries import incidents as queries
 from aed.incidents.rules.incident import Outcome, State, same_patient
 from aed.incidents.rules.who import may_dispatch, may_open_an_incident
-from aed.incidents.schemas.incidents import ReportIn
+from aed.incidents.schemas.incidents import PatientReportIn
 from aed.registry.actions.record import flush
 from aed.registry.models import Estate
 from aed.settings import Settings
@@ -31,7 +31,7 @@ _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 def take_report(
     session: Session,
     who: Viewer,
-    new: ReportIn,
+    new: PatientReportIn,
     *,
     at: datetime,
     network: WalkingNetwork | None,
@@ -110,7 +110,7 @@ def take_report(
     return incident
 
 
-def _region(session: Session, who: Viewer, new: ReportIn, estate: Estate | None) -> int:
+def _region(session: Session, who: Viewer, new: PatientReportIn, estate: Estate | None) -> int:
     if estate is not None:
         return estate.region_id
     if new.region is not None:
@@ -120,7 +120,7 @@ def _region(session: Session, who: Viewer, new: ReportIn, estate: Estate | None)
     raise InvalidInput("The place is in no estate: give the region's code.", field="region")
 
 
-def _known(session: Session, who: Viewer, new: ReportIn, digest: str) -> Incident | None:
+def _known(session: Session, who: Viewer, new: PatientReportIn, digest: str) -> Incident | None:
     report = queries.report_by_key(session, str(new.key))
     if report is not None:
         if report.digest != digest:
@@ -135,7 +135,7 @@ def _known(session: Session, who: Viewer, new: ReportIn, digest: str) -> Inciden
 def _opened(
     session: Session,
     who: Viewer,
-    new: ReportIn,
+    new: PatientReportIn,
     here: Position,
     estate: Estate | None,
     region_id: int,
@@ -167,7 +167,7 @@ def _opened(
     return queries.held(session, incident.id)
 
 
-def _learn(incident: Incident, new: ReportIn, at: datetime) -> None:
+def _learn(incident: Incident, new: PatientReportIn, at: datetime) -> None:
     """What the first report did not say."""
     incident.address = incident.address or new.address
     incident.door_code = incident.door_code or new.door_code

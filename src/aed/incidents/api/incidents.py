@@ -26,8 +26,8 @@ from aed.incidents.schemas.incidents import (
     IncidentFull,
     IncidentOut,
     IncidentPage,
+    PatientReportIn,
     PlanOut,
-    ReportIn,
     SaidIn,
     SignsIn,
 )
@@ -50,7 +50,7 @@ AlertKey = Annotated[
 
 @router.post("/incidents")
 def report_a_patient(
-    request: Request, session: WriteSession, viewer: ViewerDep, new: ReportIn
+    request: Request, session: WriteSession, viewer: ViewerDep, new: PatientReportIn
 ) -> IncidentOut:
     """Somebody has told of a patient: call the emergency number first. People nearby are called at once, by
     the plan. For dispatchers of the region, and for people of the estate where the patient is. The same

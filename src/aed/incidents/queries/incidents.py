@@ -17,6 +17,7 @@ from aed.errors import NotFound
 from aed.geo import Position
 from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentPlan, IncidentReport
 from aed.incidents.rules.incident import LIVE, Kind, Known, State
+from aed.incidents.rules.who import may_list_incidents
 from aed.notifications.queries import can_be_told
 from aed.registry.models import Estate
 from aed.registry.rules.estate import EstateState
@@ -51,7 +52,8 @@ def incidents(
     limit: int,
     before_id: int | None = None,
 ) -> Sequence[Incident]:
-    """The newest first, with regions and estates."""
+    """The newest first, with regions and estates. Raises NotSignedIn, NotAllowed for who is no dispatcher."""
+    may_list_incidents(viewer)
     asked = select(Incident).where(_told_to(viewer))
     if state is not None:
         asked = asked.where(Incident.state == state)

@@ -77,6 +77,14 @@ def may_open_an_incident(viewer: Viewer, estate_id: int | None, region_id: int) 
     )
 
 
+def may_list_incidents(viewer: Viewer) -> None:
+    """Passes for dispatchers and administrators, who see those of their regions. Raises as the others do."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn("Incidents are told to dispatchers: send a token, or sign in.")
+    if not viewer.sees_responders:
+        raise NotAllowed("Incidents are told to the dispatchers of their region.")
+
+
 def may_dispatch(viewer: Viewer, region_id: int) -> None:
     """Passes for whoever says how an incident goes on: a dispatcher of its region, an administrator.
 

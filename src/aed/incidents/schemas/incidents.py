@@ -21,7 +21,7 @@ from aed.spatial import position_of
 _LONG = Annotated[Words, Field(max_length=500)]
 
 
-class ReportIn(BaseModel):
+class PatientReportIn(BaseModel):
     """Where a patient is, as somebody tells it. Sent again under the same key it is the same report."""
 
     model_config = ConfigDict(
@@ -123,14 +123,14 @@ class AlertOut(BaseModel):
         )
 
 
-class ReportOut(BaseModel):
+class PatientReportOut(BaseModel):
     told_by: str
     told_at: datetime
     case_number: str | None
     note: str | None
 
     @classmethod
-    def of(cls, report: IncidentReport) -> ReportOut:
+    def of(cls, report: IncidentReport) -> PatientReportOut:
         return cls(
             told_by=report.told_by,
             told_at=report.told_at.astimezone(UTC),
@@ -182,7 +182,7 @@ class IncidentFull(IncidentOut):
 
     address: str | None
     door_code: str | None
-    reports: list[ReportOut]
+    reports: list[PatientReportOut]
     alerts: list[AlertOut]
 
     @classmethod
@@ -197,7 +197,7 @@ class IncidentFull(IncidentOut):
             **IncidentOut.of(incident).model_dump(),
             address=incident.address,
             door_code=incident.door_code,
-            reports=[ReportOut.of(each) for each in reports],
+            reports=[PatientReportOut.of(each) for each in reports],
             alerts=[AlertOut.of(each, names) for each in alerts],
         )
 
