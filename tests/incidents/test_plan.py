@@ -16,7 +16,7 @@ from aed.incidents.rules.plan import Case, Plan, Why, choices, plan
 from aed.incidents.rules.survival import Patient, expected_survival
 from aed.settings import Planning, Survival
 
-PLANNING, SURVIVAL = Planning(), Survival()
+PLANNING, SURVIVAL = Planning(price_of_asking=0.1, least_direct=0), Survival()
 PATIENT = Patient(0.0, 600.0)
 METRES_PER_SECOND = 2.3
 
@@ -153,6 +153,16 @@ def test_more_are_asked_when_too_few_accept_and_nobody_when_enough_come() -> Non
     assert len(few.steps) > 3
     assert enough.steps == ()
     assert {each.why for each in enough.left} == {Why.GAINS_TOO_LITTLE}
+
+
+def test_somebody_goes_though_the_ambulance_is_so_late_that_the_formula_sees_no_use() -> None:
+    late, offers = Patient(0.0, 1500.0), tuple(direct(person, 500.0 + person) for person in range(9))
+    case = Case(late, offers)
+    assert plan(case, planning=PLANNING, survival=SURVIVAL).steps == ()
+    made = plan(case, planning=Planning(), survival=SURVIVAL)
+    assert {person: task for person, (task, _) in tasks(made).items()} == dict.fromkeys(range(3), Task.DIRECT)
+    with_cpr = Case(late._replace(has_cpr=True), offers)
+    assert plan(with_cpr, planning=Planning(), survival=SURVIVAL).steps == ()
 
 
 def test_who_has_been_asked_is_not_asked_again() -> None:

@@ -25,6 +25,7 @@ policies.py  aed policies, recalls
 upkeep.py    aed checks, quarantines, reports, due, replacements
 trust.py     aed trust, call-outs, labels
 drills.py    aed drills
+incidents.py aed incidents, audit
 tokens.py    aed tokens
 people.py    aed people, roles
 duplicates.py aed people duplicates, same, different
@@ -97,6 +98,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "trust": "trust.trust",
     "call-outs": "trust.call_outs",
     "drills": "drills.drills",
+    "incidents": "incidents.incidents",
+    "audit": "incidents.audit",
 }
 """Where each command, or group of commands, is: a file of this folder, and its name in that. It is imported
 when it is asked for: one command is a part of the program, and starts in half the time and memory of all."""

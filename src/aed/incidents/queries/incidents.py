@@ -241,6 +241,11 @@ def events(session: Session, incident_id: int) -> Sequence[IncidentEvent]:
     ).all()
 
 
+def all_ids(session: Session) -> Sequence[int]:
+    """visibility: numbers, for the operator."""
+    return session.scalars(select(Incident.id).order_by(Incident.id)).all()
+
+
 def due_to_look_at(session: Session, at: datetime, *, limit: int) -> Sequence[int]:
     """visibility: for the timetable."""
     return session.scalars(

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from aed.incidents.rules.arrangement import Search
-from aed.incidents.rules.offer import Offer
+from aed.incidents.rules.offer import Offer, Task
 from aed.incidents.rules.survival import Patient
 from aed.settings import Planning, Survival
 
@@ -93,11 +93,14 @@ def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
     1. What cannot be there in time is no choice (`choices`).
     2. The best arrangement of what is left: at least one goes direct before anybody fetches, nobody is asked
        who adds less than asking costs, and no more than a wave takes (`arrangement`).
-    3. It is told what each adds, and why everybody else is not asked.
+    3. Where that asks nobody to go direct, nobody has been and nobody does compressions: the soonest do.
+    4. It is told what each adds, and why everybody else is not asked.
     """
     from_now = choices(case)
     search = Search(case.patient, case.asked, from_now, planning, survival)
     chosen = search.best()
+    if not case.patient.has_cpr and all(each.task is not Task.DIRECT for each in (*case.asked, *chosen)):
+        chosen = [each for each in from_now if each.task is Task.DIRECT][: planning.least_direct]
     steps = [
         Step(
             each, search.expected(chosen) - search.expected([other for other in chosen if other is not each])

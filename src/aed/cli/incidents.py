@@ -1,0 +1,256 @@
+"""aed incidents, audit: patients, who was called to them and why, and whether the record is whole."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.cli.context import operator, reading, writing
+from aed.cli.lookup import network_if_any
+from aed.cli.register.fields import Fields, fields_in
+from aed.cli.register.rows import After
+from aed.cli.screen import heading, say, table, warn
+from aed.errors import AedError, InvalidInput
+from aed.incidents.actions import opening
+from aed.incidents.actions.calling import take_answer
+from aed.incidents.actions.timeline import first_broken
+from aed.incidents.formats.plan_record import inputs_of, plan_of
+from aed.incidents.models import Alert, Incident
+from aed.incidents.queries import incidents as queries
+from aed.incidents.rules.incident import COMES, Kind, Outcome, Said, State
+from aed.incidents.rules.offer import Offer
+from aed.incidents.rules.plan import Plan, plan
+from aed.incidents.rules.who import may_dispatch
+from aed.incidents.schemas.incidents import PatientReportIn
+from aed.settings import load_settings
+
+SHOWN = 50
+MOST_LEFT = 10
+
+IncidentId = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]
+
+incidents = typer.Typer(no_args_is_help=True, help="Patients, and who is called to them.")
+audit = typer.Typer(no_args_is_help=True, help="Whether records are as they were written.")
+
+
+class BrokenRecord(AedError):
+    """A record is not what was written."""
+
+
+@incidents.command("open")
+def open_incident(given: Fields) -> None:
+    """Tell of a patient: NAME=VALUE … with lat, lon, floor, kind=exercise|test|real, address, door_code,
+    case_number, ambulance_seconds, has_cpr, note, region, key. Call the emergency number first."""
+    words = list(given)
+    if not any(word.startswith("key=") for word in words):
+        words.append(f"key={uuid.uuid4()}")
+    new = fields_in(PatientReportIn, words)
+    settings = load_settings()
+    network, why_none = network_if_any(settings)
+    with writing() as session:
+        incident = opening.take_report(
+            session, operator(), new, at=clock.now(), network=network, settings=settings
+        )
+        number, emergency = incident.id, incident.region.emergency_number
+        if settings.public_url is None and incident.kind is not Kind.TEST:
+            warn("AED_PUBLIC_URL is not set: nobody who is called gets a link to answer by.")
+    if why_none is not None:
+        warn(f"{why_none} Walks are estimated from the straight line.")
+    say(f"Call {emergency} first. 请先拨打{emergency}。")
+    show(number)
+
+
+@incidents.command("list")
+def list_incidents(
+    state: Annotated[State | None, typer.Option(help="Only these")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Only these")] = None,
+    after: After = 0,
+) -> None:
+    """The newest first."""
+    with reading() as session:
+        found = queries.incidents(
+            session, operator(), state=state, kind=kind, limit=SHOWN, before_id=after or None
+        )
+        rows = [
+            (
+                each.id,
+                each.kind,
+                _clock(each.opened_at),
+                each.estate.name_zh if each.estate is not None else each.region.code,
+                f"{each.lat:.5f} {each.lon:.5f}",
+                each.outcome or each.state,
+            )
+            for each in found
+        ]
+    table(None, ("no.", "kind", "opened (UTC)", "where", "place", "state"), rows, right=("no.",))
+
+
+@incidents.command("show")
+def show(incident_id: IncidentId) -> None:
+    """An incident, whom it called, and how they stand."""
+    with reading() as session:
+        found = queries.incident(session, operator(), incident_id)
+        alerts = queries.alerts(session, found.id)
+        names = queries.names_of(session, [each.person_id for each in alerts])
+        _show(found, alerts, names)
+
+
+def _show(found: Incident, alerts: Sequence[Alert], names: dict[int, str]) -> None:
+    where = found.estate.name_en if found.estate is not None else found.region.code
+    heading(f"Incident {found.id}: {found.kind}, {found.outcome or found.state}")
+    say(f"At {found.lat:.5f} {found.lon:.5f}, floor {found.floor}, {where}")
+    ambulance = "is there" if found.ambulance_there_at is not None else f"at {_clock(found.ambulance_at)}"
+    say(f"Opened {_clock(found.opened_at)} by {found.opened_by}; the ambulance {ambulance}")
+    rows = [
+        (
+            each.id,
+            each.task if each.device_id is None else f"{each.task} device {each.device_id}",
+            names.get(each.person_id, "") if each.state in COMES else f"person {each.person_id}",
+            each.state,
+            f"{(each.due_at - found.opened_at).total_seconds() / 60:.1f}",
+            each.plan_number,
+        )
+        for each in alerts
+    ]
+    table(None, ("alert", "task", "who", "stands", "there at min", "plan"), rows, right=("alert",))
+
+
+@incidents.command("say")
+def say_for(
+    incident_id: IncidentId,
+    alert_id: Annotated[int, typer.Argument(min=1, help="As `show` has it", metavar="ALERT")],
+    said: Said,
+) -> None:
+    """What somebody who was called has said, by telephone or radio."""
+    settings = load_settings()
+    network, _ = network_if_any(settings)
+    with writing() as session:
+        found = queries.incident(session, operator(), incident_id)
+        may_dispatch(operator(), found.region_id)
+        alert = queries.alert_of(session, found.id, alert_id)
+        take_answer(
+            session,
+            alert.id,
+            said,
+            by=operator().name,
+            at=clock.now(),
+            network=network,
+            settings=settings,
+        )
+    show(incident_id)
+
+
+@incidents.command("ambulance")
+def ambulance(
+    incident_id: IncidentId,
+    seconds: Annotated[float, typer.Argument(min=0, max=14_400, help="From now; 0: it is there")],
+) -> None:
+    """When the ambulance will be there."""
+    settings = load_settings()
+    network, _ = network_if_any(settings)
+    with writing() as session:
+        opening.tell_of_ambulance(
+            session, operator(), incident_id, seconds, at=clock.now(), network=network, settings=settings
+        )
+    show(incident_id)
+
+
+@incidents.command("close")
+def close(
+    incident_id: IncidentId, outcome: Outcome, note: Annotated[str | None, typer.Option()] = None
+) -> None:
+    """It is over: everybody is called off."""
+    with writing() as session:
+        opening.close(session, operator(), incident_id, outcome, note, at=clock.now())
+    show(incident_id)
+
+
+@incidents.command("replay")
+def replay(
+    incident_id: IncidentId,
+    number: Annotated[int | None, typer.Option("--plan", min=1, help="Only this plan")] = None,
+) -> None:
+    """Plans again from what was kept, says whether it comes out the same, and shows why."""
+    with reading() as session:
+        found = queries.incident(session, operator(), incident_id)
+        kept = [
+            (each.number, each.because, each.inputs, each.outcome)
+            for each in queries.plans(session, found.id)
+            if number is None or each.number == number
+        ]
+    if not kept:
+        raise InvalidInput(f"There is no plan {number} of incident {incident_id}.", field="plan")
+    differs = []
+    for each, because, given, outcome in kept:
+        inputs = inputs_of(given)
+        again, before = (
+            plan(inputs.case, planning=inputs.planning, survival=inputs.survival),
+            plan_of(outcome),
+        )
+        if again != before:
+            differs.append(each)
+        patient = inputs.case.patient
+        heading(f"Plan {each}: {because}")
+        say(
+            f"{'The same again.' if again == before else 'IT COMES OUT OTHERWISE NOW.'} "
+            f"{patient.since_seconds:.0f} s after the collapse, the ambulance in "
+            f"{patient.ambulance_seconds:.0f} s, {len(inputs.case.asked)} asked before; expected survival by "
+            f"the formula {before.survival_before:.2f} -> {before.survival:.2f} %"
+        )
+        _show_plan(before)
+    if differs:
+        raise BrokenRecord(f"Planned otherwise by this release: {', '.join(map(str, differs))}.")
+
+
+def _show_plan(made: Plan) -> None:
+    rows = [("asked", *_offer(step.offer), f"{step.adds:.2f}", "") for step in made.steps]
+    rows += [
+        ("left", *_offer(left.offer), f"{left.adds:.2f}", left.why.replace("_", " "))
+        for left in made.left[:MOST_LEFT]
+    ]
+    table(None, ("", "person", "task", "there in s", "chance", "adds %", "why not"), rows)
+    if len(made.left) > MOST_LEFT:
+        say(f"and {len(made.left) - MOST_LEFT} more who would add less")
+
+
+def _offer(offer: Offer) -> tuple[str, str, str, str]:
+    task = str(offer.task) if offer.device_id is None else f"{offer.task} device {offer.device_id}"
+    return str(offer.person_id), task, f"{offer.seconds:.0f}", f"{offer.chance:.2f}"
+
+
+@audit.command("verify")
+def verify(
+    incident_id: Annotated[int | None, typer.Option("--incident", min=1, help="Only this one")] = None,
+) -> None:
+    """Whether the records of incidents are as they were written. Prints the last hash of each: kept
+    elsewhere, it shows whether entries are missing at the end."""
+    broken: list[str] = []
+    rows: list[tuple[int, int, str, str]] = []
+    with reading() as session:
+        ids = [incident_id] if incident_id is not None else queries.all_ids(session)
+        for each in ids:
+            events = queries.events(session, queries.incident(session, operator(), each).id)
+            at = first_broken(events)
+            rows.append(
+                (
+                    each,
+                    len(events),
+                    "whole" if at is None else f"BROKEN at {at}",
+                    events[-1].hash[:16] if events else "",
+                )
+            )
+            if at is not None:
+                broken.append(str(each))
+            session.expunge_all()
+    table(None, ("incident", "entries", "record", "last hash"), rows, right=("incident", "entries"))
+    if broken:
+        raise BrokenRecord(f"Not as written: the record of incident {', '.join(broken)}.")
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}"

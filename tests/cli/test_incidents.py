@@ -1,0 +1,72 @@
+"""aed incidents, audit."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.incidents.models import Alert, IncidentEvent
+from tests import make
+from tests.cli.conftest import Aed
+from tests.make import PATIENT, east_of, north_of
+
+HERE = (f"lat={PATIENT.lat}", f"lon={PATIENT.lon}", "region=CN-33")
+
+
+@pytest.fixture
+def world(session: Session) -> int:
+    """A device and four who may be called."""
+    for number in range(1, 5):
+        make.responder(session, at=north_of(PATIENT, metres=50.0 * number), name=f"急救员{number}")
+    device = make.device(session, at=east_of(PATIENT, metres=60))
+    session.commit()
+    return device.id
+
+
+def test_the_command_line_does_all_of_it(aed: Aed, session: Session, world: int) -> None:
+    opened = aed("incidents", "open", *HERE, "kind=exercise", "floor=3", "ambulance_seconds=700", warns=True)
+    assert "Call 120 first." in opened.out
+    assert "Incident 1: exercise, open" in opened.out
+    assert f"fetch device {world}" in opened.out
+    assert "AED_PUBLIC_URL" in opened.err
+    assert "急救员" not in opened.out, "nobody has accepted yet"
+
+    alert = session.scalars(select(Alert.id).order_by(Alert.id)).first()
+    session.commit()
+    assert "急救员" in aed("incidents", "say", 1, alert, "accept").out
+    assert "exercise" in aed("incidents", "list", "--state", "open").out
+    replayed = aed("incidents", "replay", 1).out
+    assert replayed.count("The same again.") == 2
+    assert "gains too little" in replayed or "asked" in replayed
+    assert "ambulance at" in aed("incidents", "ambulance", 1, 300).out
+    closed = aed("incidents", "close", 1, "handed_over").out
+    assert "Incident 1: exercise, handed_over" in closed
+    assert "whole" in aed("audit", "verify").out
+
+
+def test_a_record_that_was_amended_is_said_and_the_status_says_so(
+    aed: Aed, session: Session, world: int
+) -> None:
+    aed("incidents", "open", *HERE, "kind=test", warns=True)
+    event = session.scalars(select(IncidentEvent).where(IncidentEvent.number == 2)).one()
+    event.who = "somebody else"
+    session.commit()
+
+    said = aed("audit", "verify", "--incident", 1, fails=True)
+    assert "BROKEN at 2" in said.out
+    assert "Not as written: the record of incident 1." in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("incidents", "open", "lat=91", "lon=0"), "position"),
+        (("incidents", "open", "kind=joke", *HERE), "kind"),
+        (("incidents", "show", "9"), "no incident 9"),
+        (("incidents", "replay", "9"), "no incident 9"),
+        (("incidents", "close", "9", "handed_over"), "no incident 9"),
+    ],
+)
+def test_what_cannot_be_is_said(aed: Aed, world: int, words: tuple[str, ...], says: str) -> None:
+    assert says in aed(*words, fails=True).err
