@@ -1,6 +1,7 @@
 """The ways of choosing whom to ask for what.
 
-Each is a function of a scene, and looks at nothing of its truth but what has become known by then.
+Each is a function of a scene, and looks at nothing of its truth but what has become known by then. Those
+here always ask as many as they are told, whenever the ambulance is expected; the plan is in `waves`.
 """
 
 from __future__ import annotations

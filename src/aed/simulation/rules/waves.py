@@ -16,7 +16,7 @@ from aed.simulation.rules.policies import Asked
 from aed.simulation.rules.scene import Scene
 
 DEVICES_EACH: Final = 3
-"""Each person may bring one of so many devices, the soonest first: the others are never worth it."""
+"""Each person may bring one of so many devices, the soonest first: the others are hardly ever worth it."""
 
 
 def plan_in_waves(scene: Scene, numbers: Numbers, *, waves: int) -> list[Asked]:
@@ -73,7 +73,7 @@ class _Known(NamedTuple):
     """What is known of those who were asked, at a moment."""
 
     asked: tuple[Offer, ...]
-    """Who has not declined and has not arrived."""
+    """Who has not declined; who has arrived, as one who is there at once."""
     on_the_way: frozenset[int]
     has_cpr: bool
     has_device: bool
@@ -96,6 +96,7 @@ def _known(scene: Scene, asked: list[Asked], now: float, numbers: Numbers) -> _K
             device = None
         if comes and taken.arrives_seconds <= now:
             has_cpr, has_device = True, has_device or device is not None
+            offers.append(Offer(each.person, Task.DIRECT, 0.0, 1.0))
             continue
         if not has_answered or luck >= planning.chance_seen:
             waited = now - each.at_seconds
