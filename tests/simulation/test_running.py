@@ -83,6 +83,17 @@ def test_the_plan_is_worth_as_much_as_any_other_way_beyond_chance(found: Simulat
         assert 0 < asked < summary(found, Compared(Way.SPLIT, sharing)).alerts
 
 
+def test_people_and_incidents_are_the_same_whatever_share_is_private(found: Simulated) -> None:
+    all_private = simulate(
+        grid_world(), incidents=10, seed=7, numbers=NUMBERS, responders=60, private_share=1.0
+    )
+
+    which = Compared(Way.LINE, Sharing.OPEN)
+    assert same(
+        all_private.by[which], Outcomes(*(getattr(found.by[which], each)[:10] for each in Outcomes.__slots__))
+    )
+
+
 def test_where_no_device_is_private_opening_them_changes_nothing() -> None:
     none = simulate(grid_world(private=0), incidents=15, seed=3, numbers=NUMBERS, responders=40)
 

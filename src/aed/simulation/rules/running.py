@@ -29,7 +29,9 @@ from aed.simulation.rules.world import World, spread_responders, with_private_sh
 
 RESPONDERS_PER_SQUARE_KILOMETRE: Final = 10.0
 """Stieglis 2020."""
-_SEED_OF_WORLDS: Final = 0
+_SEED_OF_PEOPLE: Final = 0
+_SEED_OF_LOTS: Final = 2
+"""Beside that of the incidents: whatever share is private, the people and the incidents are the same."""
 
 
 def policies(numbers: Numbers) -> Mapping[Way, Policy]:
@@ -66,12 +68,12 @@ def simulate(
         raise InvalidInput("There must be an incident at least.", field="incidents")
     if seed < 0:
         raise InvalidInput("The seed is a whole number that is not below 0.", field="seed")
-    random = np.random.default_rng((seed, _SEED_OF_WORLDS))
-    world = with_private_share(world, private_share, random)
+    world = with_private_share(world, private_share, np.random.default_rng((seed, _SEED_OF_LOTS)))
     count = responders
     if count is None:
         count = max(1, round(RESPONDERS_PER_SQUARE_KILOMETRE * square_kilometres(world.areas)))
-    surroundings = Surroundings(world, spread_responders(world, count, random), numbers)
+    people = spread_responders(world, count, np.random.default_rng((seed, _SEED_OF_PEOPLE)))
+    surroundings = Surroundings(world, people, numbers)
     ways = policies(numbers)
     found: dict[Compared, list[Outcome]] = {Compared(way, sharing): [] for sharing in Sharing for way in ways}
     had_cpr: list[bool] = []
