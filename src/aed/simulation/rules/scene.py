@@ -96,6 +96,8 @@ class Surroundings:
     def __init__(self, world: World, people: Footings, numbers: Numbers) -> None:
         self._world, self._people, self._numbers = world, people, numbers
         self._devices = world.device_footings
+        china = china_calendar()
+        self._calendars = [china if in_mainland_china(each.position) else None for each in world.devices]
         self._closed = world.closed_gates()
         self._from_device: dict[int, tuple[Floats, Floats]] = {}
 
@@ -145,8 +147,9 @@ class Surroundings:
     def _chance(self, device: int, incident: Incident) -> float:
         """By its hours, and by how many of those that nobody is known to have checked are ready."""
         one = self._world.devices[device]
-        calendar = china_calendar() if in_mainland_china(one.position) else None
-        hours = hours_at(one.opening_hours, incident.at, time_zone=self._world.time_zone, calendar=calendar)
+        hours = hours_at(
+            one.opening_hours, incident.at, time_zone=self._world.time_zone, calendar=self._calendars[device]
+        )
         return chance_of(
             access_at(hours, one.entry).access, Readiness.UNCHECKED, 0.0, self._numbers.settings.arrival
         )
