@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
@@ -38,6 +37,7 @@ from aed.interchange.actions import ImportReport, import_devices
 from aed.registry.rules.device import Access, access_at
 from aed.registry.rules.hours import hours_at
 from aed.settings import Settings
+from aed.simulation.rules.areas import shares_of, somewhere_in
 from aed.walking.build import build_network
 from aed.walking.footing import Footings
 from aed.walking.network import Crossing, WalkingNetwork
@@ -198,17 +198,11 @@ def places_where_people_live(count: int, *, seed: int, astray_metres: float = 0.
     """Places spread evenly over the country's residential areas, or up to so many metres from one."""
     random = np.random.default_rng(seed)
     areas = residential_areas()
-    shares = np.array([area.area for area in areas])
     found: list[Position] = []
-    for i in random.choice(len(areas), size=count, p=shares / shares.sum()).tolist():
-        area = areas[i]
-        west, south, east, north = area.bounds
-        while True:
-            lon, lat = random.uniform((west, south), (east, north)).tolist()
-            if area.contains(shapely.Point(lon, lat)):
-                break
+    for i in random.choice(len(areas), size=count, p=shares_of(areas)).tolist():
+        place = somewhere_in(areas[i], random)
         metres, turn = astray_metres * math.sqrt(random.random()), random.uniform(0.0, math.tau)
-        here = make.north_of(Position(lat, lon), metres=metres * math.sin(turn))
+        here = make.north_of(place, metres=metres * math.sin(turn))
         found.append(make.east_of(here, metres=metres * math.cos(turn)))
     return found
 

@@ -32,6 +32,7 @@ duplicates.py aed people duplicates, same, different
 keys.py      aed keys
 responders.py aed responders
 demo.py      aed demo
+simulate.py  aed simulate
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "backup": "backups.backup",
     "restore": "backups.restore",
     "gaps": "gaps.gaps",
+    "simulate": "simulate.simulate",
     "enrol": "training.enrol",
     "due": "upkeep.due",
     "replacements": "upkeep.replacements",

@@ -1,0 +1,106 @@
+"""A world out of files: a map, and a list of devices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+import shapely
+from pydantic import TypeAdapter
+
+from aed.errors import InvalidInput
+from aed.interchange.actions.taking import ImportReport, valid_rows
+from aed.interchange.formats.osm_areas import read_residential_areas
+from aed.interchange.formats.osm_buildings import read_buildings
+from aed.interchange.formats.recognise import read_devices
+from aed.interchange.schemas import DeviceRow, columns
+from aed.registry.rules.device import DeviceState
+from aed.sharing.rules import Audience
+from aed.simulation.rules.world import Device, World, on_streets
+from aed.walking.build import build_network
+from aed.walking.network import WalkingNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDevices:
+    """The devices of a list, and how many of its rows could not be taken."""
+
+    devices: tuple[Device, ...]
+    bad: int
+
+
+def read_world(
+    map_file: Path, devices: tuple[Device, ...], *, time_zone: str, network: WalkingNetwork | None
+) -> World:
+    """The streets, houses and residential areas of an OpenStreetMap extract, with these devices.
+
+    `network`: one that was saved, in place of building it. Raises InvalidInput where the map lacks any of
+    these, and NetworkFileUnusable where it cannot be read.
+    """
+    _check_time_zone(time_zone)
+    if not map_file.is_file():
+        raise InvalidInput(f"There is no file {map_file}.", field="map")
+    streets = network if network is not None else build_network(map_file)
+    areas = tuple(read_residential_areas(map_file))
+    if not areas:
+        raise InvalidInput(
+            f"{map_file.name} holds no residential area (landuse=residential) to spread people over.",
+            field="map",
+        )
+    houses = on_streets(streets, [building.position for building in read_buildings(map_file)])
+    tree = shapely.STRtree(areas)
+    inside, _ = tree.query(shapely.points(houses.lons, houses.lats), predicate="intersects")
+    is_home = np.zeros(len(houses), dtype=bool)
+    is_home[inside] = True
+    if not is_home.any():
+        raise InvalidInput(
+            f"{map_file.name} holds no building in a residential area that has a street near.", field="map"
+        )
+    world = World(
+        network=streets,
+        areas=areas,
+        homes=houses.take(np.flatnonzero(is_home)),
+        elsewhere=houses.take(np.flatnonzero(~is_home)),
+        devices=devices,
+        time_zone=time_zone,
+    )
+    if not (world.device_footings.edge >= 0).any():
+        raise InvalidInput("None of the devices has a street of this map near.", field="devices")
+    return world
+
+
+def read_list_of_devices(path: Path) -> ReadDevices:
+    """The devices in service of a list in any format that can be imported; one that not everyone may use is
+    private. Raises InvalidInput for a list without one."""
+    if not path.is_file():
+        raise InvalidInput(f"There is no file {path}.", field="devices")
+    reading, report = read_devices(path), ImportReport()
+    rows = valid_rows(
+        reading,
+        TypeAdapter(DeviceRow),
+        known=columns(DeviceRow),
+        report=report,
+        progress=None,
+        is_of_others=reading.source is not None,
+        country=reading.country,
+    )
+    found = tuple(
+        Device(row.position(), row.opening_hours, row.entry, row.audience is not Audience.PUBLIC)
+        for _, row in rows
+        if row.state is DeviceState.IN_SERVICE
+    )
+    if not found:
+        raise InvalidInput(f"{path.name} holds no device in service.", field="devices")
+    return ReadDevices(found, len(report.bad))
+
+
+def _check_time_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidInput(
+            f"There is no time zone '{name}': give one such as Europe/Vaduz or Asia/Shanghai.",
+            field="time-zone",
+        ) from None

@@ -1,0 +1,131 @@
+"""Many outcomes in a few numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from aed.simulation.rules.outcome import Outcome
+from aed.simulation.rules.policies import Way
+from aed.simulation.rules.world import Flags
+from aed.walking.streets import Floats
+
+_SIGMAS_OF_95_PER_CENT: Final = 1.96
+
+
+class Sharing(StrEnum):
+    """Whether strangers may use private devices."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Compared(NamedTuple):
+    """A way of choosing, and with which devices."""
+
+    way: Way
+    sharing: Sharing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """Of one way of choosing, an entry for each incident; the incidents are the same for all ways."""
+
+    cpr_seconds: Floats
+    shock_seconds: Floats
+    is_shock_before_ambulance: Flags
+    alerts: Floats
+    wasted: Floats
+    survival: Floats
+
+
+def outcomes(found: Sequence[Outcome]) -> Outcomes:
+    cpr, shock, is_before, alerts, wasted, survival = zip(*found, strict=True)
+    return Outcomes(
+        np.array(cpr),
+        np.array(shock),
+        np.array(is_before, dtype=bool),
+        np.array(alerts, dtype=float),
+        np.array(wasted, dtype=float),
+        np.array(survival),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Simulated:
+    """All that a simulation found."""
+
+    by: Mapping[Compared, Outcomes]
+    had_cpr: Flags
+    """Where a bystander did compressions already; times to compressions are told of the others."""
+    responders: int
+    devices: int
+    private: int
+    """Of the devices."""
+
+    @property
+    def incidents(self) -> int:
+        return len(self.had_cpr)
+
+
+class Difference(NamedTuple):
+    """A mean of differences, incident by incident, and its 95 % confidence interval: within so much of it."""
+
+    mean: float
+    within: float
+
+
+def difference(one: Floats, other: Floats) -> Difference:
+    """How much more `one` is than `other`, which met the same luck."""
+    differences = one - other
+    if len(differences) < 2:
+        return Difference(float(differences.mean()), math.inf)
+    error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
+    return Difference(float(differences.mean()), _SIGMAS_OF_95_PER_CENT * error)
+
+
+class Summary(NamedTuple):
+    """One line of the table."""
+
+    cpr_median_seconds: float
+    cpr_late_seconds: float
+    """Nine of ten have compressions by then."""
+    shock_median_seconds: float
+    shock_late_seconds: float
+    share_shock_before_ambulance: float
+    alerts: float
+    wasted: float
+    survival: float
+    gains: Difference
+    """In survival, against the nearest on foot with the same devices."""
+
+
+def summary(found: Simulated, which: Compared) -> Summary:
+    these = found.by[which]
+    without_cpr = these.cpr_seconds[~found.had_cpr]
+    cpr = np.quantile(without_cpr, [0.5, 0.9]) if len(without_cpr) else np.zeros(2)
+    shock = np.quantile(these.shock_seconds, [0.5, 0.9])
+    against = found.by[Compared(Way.WALK, which.sharing)]
+    return Summary(
+        cpr_median_seconds=float(cpr[0]),
+        cpr_late_seconds=float(cpr[1]),
+        shock_median_seconds=float(shock[0]),
+        shock_late_seconds=float(shock[1]),
+        share_shock_before_ambulance=float(these.is_shock_before_ambulance.mean()),
+        alerts=float(these.alerts.mean()),
+        wasted=float(these.wasted.mean()),
+        survival=float(these.survival.mean()),
+        gains=difference(these.survival, against.survival),
+    )
+
+
+def gained_by_opening(found: Simulated, way: Way) -> Difference:
+    """What it is worth that private devices are open to strangers, in survival."""
+    return difference(
+        found.by[Compared(way, Sharing.OPEN)].survival, found.by[Compared(way, Sharing.CLOSED)].survival
+    )

@@ -1,0 +1,78 @@
+"""What happens once: a patient somewhere at some hour, an ambulance, and the luck of everybody around.
+
+All of it is drawn before anybody is asked, so every way of choosing meets the same luck, and the differences
+between two of them are those of the choosing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.random import Generator
+
+from aed.simulation.rules.assumptions import WEIGHTS_OF_HOURS, Assumptions
+from aed.simulation.rules.world import World
+from aed.walking.footing import Footings
+from aed.walking.streets import Floats
+
+_SEED_OF_INCIDENTS: Final = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Incident:
+    """One patient. Times count from the alert."""
+
+    place: Footings
+    """A single one."""
+    at: datetime
+    since_seconds: float
+    has_cpr: bool
+    ambulance_seconds: float
+    """When it comes."""
+    ambulance_expected_seconds: float
+    """When the dispatch centre thinks it does."""
+    luck: Floats
+    """Of each responder, 0 to 1: below the chances of seeing it, accepting, coming, he does."""
+    answers_after_seconds: Floats
+    """Of each responder: from being asked to having answered, and set off."""
+    device_luck: Floats
+    """Of each device: below its chance it can be had and works."""
+
+
+def draw_incident(number: int, world: World, responders: int, numbers: Assumptions, *, seed: int) -> Incident:
+    """Incident `number` of a seed: the same whatever others are drawn."""
+    random = np.random.default_rng((seed, _SEED_OF_INCIDENTS, number))
+    is_at_home = random.random() < numbers.share_at_home or not len(world.elsewhere)
+    houses = world.homes if is_at_home else world.elsewhere
+    place = houses.take([int(random.integers(len(houses)))])
+    at = _moment(random, numbers.year, world.time_zone)
+    expected = _about(random, numbers.ambulance_seconds, numbers.ambulance_spread)
+    return Incident(
+        place=place,
+        at=at,
+        since_seconds=_about(random, numbers.since_seconds, numbers.since_spread),
+        has_cpr=bool(random.random() < numbers.share_with_cpr),
+        ambulance_seconds=_about(random, expected, numbers.estimate_spread),
+        ambulance_expected_seconds=expected,
+        luck=random.random(responders),
+        answers_after_seconds=random.exponential(numbers.answer_seconds, responders),
+        device_luck=random.random(len(world.devices)),
+    )
+
+
+def _about(random: Generator, median: float, spread: float) -> float:
+    """Log-normal."""
+    return float(median * np.exp(spread * random.standard_normal()))
+
+
+def _moment(random: Generator, year: int, time_zone: str) -> datetime:
+    """Any day of the year, at an hour of the pattern."""
+    days = (date(year + 1, 1, 1) - date(year, 1, 1)).days
+    day = date(year, 1, 1) + timedelta(days=int(random.integers(days)))
+    weights = np.array(WEIGHTS_OF_HOURS)
+    hour, minute = int(random.choice(24, p=weights / weights.sum())), int(random.integers(60))
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=ZoneInfo(time_zone)).astimezone(UTC)

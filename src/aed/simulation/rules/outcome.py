@@ -1,0 +1,84 @@
+"""What comes of having asked these people: by true walks, true hours, and everybody's luck."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from aed.incidents.rules.survival import Coming, Patient, expected_survival
+from aed.simulation.rules.assumptions import Numbers
+from aed.simulation.rules.policies import Asked
+from aed.simulation.rules.scene import Scene
+
+
+class Journey(NamedTuple):
+    """When somebody who was asked is where, if he comes. Seconds from the alert."""
+
+    sets_off_seconds: float
+    at_device_seconds: float
+    """Of one who goes direct: when he sets off."""
+    arrives_seconds: float
+
+
+def journey(scene: Scene, asked: Asked, numbers: Numbers) -> Journey:
+    """By the walking network, however he was chosen."""
+    off = asked.at_seconds + float(scene.truth.answers_after_seconds[asked.person])
+    if asked.device is None:
+        return Journey(off, off, off + numbers.walking_seconds(float(scene.walk.people[asked.person])))
+    there = off + numbers.walking_seconds(float(scene.walk.between[asked.person, asked.device]))
+    back = numbers.walking_seconds(float(scene.walk.devices[asked.device]))
+    return Journey(off, there, there + numbers.pick_up_seconds + back)
+
+
+class Outcome(NamedTuple):
+    """What became of one patient. Seconds from the alert."""
+
+    cpr_seconds: float
+    """0 where somebody did compressions already."""
+    shock_seconds: float
+    is_shock_before_ambulance: bool
+    """A device was there before it."""
+    alerts: int
+    wasted: int
+    """Of those who came: who arrived after the ambulance, or was sent for a device and found none, found it
+    taken, or brought it after another was there."""
+    survival: float
+    """By the formula with what really happened, in per cent."""
+
+
+def outcome(scene: Scene, asked: Sequence[Asked], numbers: Numbers) -> Outcome:
+    """What became of it.
+
+    1. Who comes, by his luck; when, by the streets.
+    2. Whoever is first at a device takes it, if it can be had and works; the others come without.
+    3. The formula, with who came as certain.
+    """
+    planning, ambulance = numbers.settings.planning, scene.truth.ambulance_seconds
+    came = [
+        (journey(scene, each, numbers), each)
+        for each in asked
+        if scene.truth.luck[each.person] < planning.chance_there
+    ]
+    came.sort(key=lambda pair: pair[0].at_device_seconds)
+    brought: dict[int, Journey] = {}
+    for taken, each in came:
+        if each.device is not None and scene.is_there(each.device):
+            brought.setdefault(each.device, taken)
+    first_device = min((taken.arrives_seconds for taken in brought.values()), default=ambulance)
+    coming: list[Coming] = []
+    wasted = 0
+    for taken, each in came:
+        device = each.device if each.device is not None and brought.get(each.device) is taken else None
+        coming.append(Coming(taken.arrives_seconds, 1.0, device))
+        is_in_vain = each.device is not None and (device is None or taken.arrives_seconds > first_device)
+        wasted += taken.arrives_seconds >= ambulance or is_in_vain
+    first = min((each.seconds for each in coming), default=ambulance)
+    truly = Patient(scene.patient.since_seconds, ambulance, scene.patient.has_cpr)
+    return Outcome(
+        cpr_seconds=0.0 if scene.patient.has_cpr else min(first, ambulance),
+        shock_seconds=min(first_device, ambulance) + numbers.settings.survival.pads_seconds,
+        is_shock_before_ambulance=first_device < ambulance,
+        alerts=len(asked),
+        wasted=wasted,
+        survival=expected_survival(truly, coming, numbers.settings.survival),
+    )

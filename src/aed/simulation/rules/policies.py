@@ -1,0 +1,107 @@
+"""The ways of choosing whom to ask for what.
+
+Each is a function of a scene, and looks at nothing of its truth but what has become known by then. Those
+here always ask as many as they are told, whenever the ambulance is expected; the plan is in `waves`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from aed.simulation.rules.scene import Lengths, Scene
+from aed.simulation.rules.world import Flags
+
+
+class Asked(NamedTuple):
+    """One who is asked, by his number in the scene: to go to the patient, or to bring a device."""
+
+    person: int
+    device: int | None = None
+    at_seconds: float = 0.0
+    """From the alert."""
+
+
+type Policy = Callable[[Scene], list[Asked]]
+
+
+class Way(StrEnum):
+    """The ways that are compared, in the order of the table."""
+
+    LINE = "straight line"
+    LINE_AND_HOURS = "line, with hours"
+    WALK = "on foot"
+    SPLIT = "fixed split 2:1"
+    ONE_FETCH = "one fetch only"
+    PLAN_ONCE = "plan, one wave"
+    PLAN = "plan, in waves"
+
+
+def nearest_by_line(scene: Scene, count: int) -> list[Asked]:
+    """A map with pins: the nearest people and devices by the straight line, whatever the devices' hours."""
+    return _nearest(scene.line, np.ones(len(scene.chance), dtype=bool), count)
+
+
+def nearest_by_line_and_hours(scene: Scene, count: int) -> list[Asked]:
+    """The same without the devices that are closed."""
+    return _nearest(scene.line, scene.chance > 0, count)
+
+
+def nearest_on_foot(scene: Scene, count: int) -> list[Asked]:
+    """The same by walking time."""
+    return _nearest(scene.walk, scene.chance > 0, count)
+
+
+def _nearest(lengths: Lengths, is_usable: Flags, count: int) -> list[Asked]:
+    """The nearest so many are asked. Whoever of them is soonest there by way of a device brings it, the
+    others go direct; one who is alone goes direct."""
+    people = _in_order(lengths, count)
+    if len(people) > 1:
+        best = _best_fetch(np.where(is_usable, lengths.by_device, np.inf), people)
+        if best is not None:
+            return [Asked(person, best[1] if person == best[0] else None) for person in people]
+    return [Asked(person) for person in people]
+
+
+def fixed_split(scene: Scene, count: int) -> list[Asked]:
+    """Two go direct, one brings a device, and so on: the soonest on foot for each, no device twice."""
+    left = _in_order(scene.walk, scene.people_count)
+    by_device = np.where(scene.chance > 0, scene.walk.by_device, np.inf)
+    asked: list[Asked] = []
+    while left and len(asked) < count:
+        best = _best_fetch(by_device, left) if len(asked) % 3 == 2 else None
+        if best is None:
+            asked.append(Asked(left.pop(0)))
+        else:
+            asked.append(Asked(*best))
+            left.remove(best[0])
+            by_device[:, best[1]] = np.inf
+    return asked
+
+
+def one_fetch_only(scene: Scene) -> list[Asked]:
+    """A single person is asked: who can be there with a device soonest on foot."""
+    people = _in_order(scene.walk, scene.people_count)
+    best = _best_fetch(np.where(scene.chance > 0, scene.walk.by_device, np.inf), people)
+    return [] if best is None else [Asked(*best)]
+
+
+def _in_order(lengths: Lengths, count: int) -> list[int]:
+    """The people, nearest first; nobody from whom there is no way."""
+    order = np.argsort(lengths.people, kind="stable")
+    found: list[int] = order[np.isfinite(lengths.people[order])][:count].tolist()
+    return found
+
+
+def _best_fetch(
+    by_device: np.ndarray[tuple[int, ...], np.dtype[np.float64]], people: list[int]
+) -> tuple[int, int] | None:
+    """Who of these and which device are there soonest; None where no device can be had."""
+    some = by_device[people]
+    if not np.isfinite(some).any():
+        return None
+    row, column = np.unravel_index(int(some.argmin()), some.shape)
+    return people[int(row)], int(column)

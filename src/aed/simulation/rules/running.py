@@ -1,0 +1,96 @@
+"""A simulation, incident by incident."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+import numpy as np
+
+from aed.errors import InvalidInput
+from aed.simulation.rules.areas import square_kilometres
+from aed.simulation.rules.assumptions import Numbers
+from aed.simulation.rules.figures import Compared, Sharing, Simulated, outcomes
+from aed.simulation.rules.incident import draw_incident
+from aed.simulation.rules.outcome import Outcome, outcome
+from aed.simulation.rules.policies import (
+    Policy,
+    Way,
+    fixed_split,
+    nearest_by_line,
+    nearest_by_line_and_hours,
+    nearest_on_foot,
+    one_fetch_only,
+)
+from aed.simulation.rules.scene import Surroundings
+from aed.simulation.rules.waves import plan_in_waves
+from aed.simulation.rules.world import World, spread_responders, with_private_share
+
+RESPONDERS_PER_SQUARE_KILOMETRE: Final = 10.0
+"""Stieglis 2020."""
+_SEED_OF_PEOPLE: Final = 0
+_SEED_OF_LOTS: Final = 2
+"""Beside that of the incidents: whatever share is private, the people and the incidents are the same."""
+
+
+def policies(numbers: Numbers) -> Mapping[Way, Policy]:
+    """The ways of choosing, with their numbers."""
+    count = numbers.assumptions.asked
+    return {
+        Way.LINE: partial(nearest_by_line, count=count),
+        Way.LINE_AND_HOURS: partial(nearest_by_line_and_hours, count=count),
+        Way.WALK: partial(nearest_on_foot, count=count),
+        Way.SPLIT: partial(fixed_split, count=count),
+        Way.ONE_FETCH: one_fetch_only,
+        Way.PLAN_ONCE: partial(plan_in_waves, numbers=numbers, waves=1),
+        Way.PLAN: partial(plan_in_waves, numbers=numbers, waves=numbers.assumptions.waves),
+    }
+
+
+def simulate(
+    world: World,
+    *,
+    incidents: int,
+    seed: int,
+    numbers: Numbers,
+    responders: int | None = None,
+    private_share: float | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Simulated:
+    """So many incidents, each under every way of choosing, with private devices open and closed.
+
+    The same for the same seed. `responders`: so many in all, `RESPONDERS_PER_SQUARE_KILOMETRE` of the
+    residential areas when left out; `private_share`: see `with_private_share`. Raises InvalidInput for
+    numbers that cannot be meant.
+    """
+    if incidents < 1:
+        raise InvalidInput("There must be an incident at least.", field="incidents")
+    if seed < 0:
+        raise InvalidInput("The seed is a whole number that is not below 0.", field="seed")
+    world = with_private_share(world, private_share, np.random.default_rng((seed, _SEED_OF_LOTS)))
+    count = responders
+    if count is None:
+        count = max(1, round(RESPONDERS_PER_SQUARE_KILOMETRE * square_kilometres(world.areas)))
+    people = spread_responders(world, count, np.random.default_rng((seed, _SEED_OF_PEOPLE)))
+    surroundings = Surroundings(world, people, numbers)
+    ways = policies(numbers)
+    found: dict[Compared, list[Outcome]] = {Compared(way, sharing): [] for sharing in Sharing for way in ways}
+    had_cpr: list[bool] = []
+    for number in range(incidents):
+        incident = draw_incident(number, world, count, numbers.assumptions, seed=seed)
+        had_cpr.append(incident.has_cpr)
+        scene = surroundings.scene(incident)
+        scenes = {Sharing.OPEN: scene, Sharing.CLOSED: scene.without_private_devices()}
+        for each, kept in found.items():
+            told = scenes[each.sharing]
+            kept.append(outcome(told, ways[each.way](told), numbers))
+        if progress is not None:
+            progress(number + 1)
+    return Simulated(
+        by={each: outcomes(kept) for each, kept in found.items()},
+        had_cpr=np.array(had_cpr, dtype=bool),
+        responders=count,
+        devices=len(world.devices),
+        private=int(world.private.sum()),
+    )

@@ -1,0 +1,159 @@
+"""One incident with its surroundings: who and what is near, how far by line and on foot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aed.geo import Position, distances_metres, in_mainland_china
+from aed.incidents.rules.arrival import chance_of
+from aed.incidents.rules.survival import Patient
+from aed.registry.rules.device import Readiness, access_at
+from aed.registry.rules.hours import china_calendar, hours_at
+from aed.simulation.rules.assumptions import Numbers
+from aed.simulation.rules.incident import Incident
+from aed.simulation.rules.world import Flags, World
+from aed.walking.footing import Footings
+from aed.walking.streets import Floats
+
+type Indexes = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lengths:
+    """Metres between people, devices and the patient, measured in one way. Infinite: there is none."""
+
+    people: Floats
+    """From each person to the patient."""
+    devices: Floats
+    """From each device to the patient."""
+    between: Floats
+    """From each person (row) to each device (column)."""
+
+    @property
+    def by_device(self) -> Floats:
+        """From each person over each device to the patient."""
+        return self.between + self.devices
+
+    def of_devices(self, kept: Flags) -> Lengths:
+        return Lengths(self.people, self.devices[kept], self.between[:, kept])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """What nobody knows beforehand; in the order of the scene's people and devices."""
+
+    ambulance_seconds: float
+    luck: Floats
+    answers_after_seconds: Floats
+    device_luck: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """What can be known when the alert comes in, and the truth beside it.
+
+    People and devices are those within the radius of a straight line, and are numbered from 0 here.
+    """
+
+    patient: Patient
+    line: Lengths
+    walk: Lengths
+    chance: Floats
+    """That each device can be reached and works, by its hours at that moment; 0 where it is closed."""
+    is_private: Flags
+    devices: Indexes
+    """Their numbers in the world."""
+    truth: Truth
+
+    @property
+    def people_count(self) -> int:
+        return len(self.line.people)
+
+    def is_there(self, device: int) -> bool:
+        """Whether it truly can be had, and works."""
+        return bool(self.truth.device_luck[device] < self.chance[device])
+
+    def without_private_devices(self) -> Scene:
+        """The same where private devices are closed to strangers: nobody is told of them."""
+        kept = ~self.is_private
+        return replace(
+            self,
+            line=self.line.of_devices(kept),
+            walk=self.walk.of_devices(kept),
+            chance=self.chance[kept],
+            is_private=self.is_private[kept],
+            devices=self.devices[kept],
+            truth=replace(self.truth, device_luck=self.truth.device_luck[kept]),
+        )
+
+
+class Surroundings:
+    """Looks around places of one world. Walks from a device are searched once, and kept."""
+
+    def __init__(self, world: World, people: Footings, numbers: Numbers) -> None:
+        self._world, self._people, self._numbers = world, people, numbers
+        self._devices = world.device_footings
+        china = china_calendar()
+        self._calendars = [china if in_mainland_china(each.position) else None for each in world.devices]
+        self._closed = world.closed_gates()
+        self._from_device: dict[int, tuple[Floats, Floats]] = {}
+
+    def scene(self, incident: Incident) -> Scene:
+        """The scene of an incident."""
+        here = _position(incident.place, 0)
+        people_line = distances_metres(here, self._people.lats, self._people.lons)
+        devices_line = distances_metres(here, self._devices.lats, self._devices.lons)
+        radius = self._numbers.settings.responder_radius_metres
+        people, devices = np.flatnonzero(people_line <= radius), np.flatnonzero(devices_line <= radius)
+        both = self._people.take(people).followed_by(self._devices.take(devices))
+        walks = self._walks(incident.place, both)
+        line_between, walk_between = np.empty((2, len(people), len(devices)))
+        for column, device in enumerate(devices.tolist()):
+            line, walk = self._of_device(device)
+            line_between[:, column], walk_between[:, column] = line[people], walk[people]
+        return Scene(
+            patient=Patient(incident.since_seconds, incident.ambulance_expected_seconds, incident.has_cpr),
+            line=Lengths(people_line[people], devices_line[devices], line_between),
+            walk=Lengths(walks[: len(people)], walks[len(people) :], walk_between),
+            chance=np.array([self._chance(device, incident) for device in devices.tolist()]),
+            is_private=self._world.private[devices],
+            devices=devices,
+            truth=Truth(
+                incident.ambulance_seconds,
+                incident.luck[people],
+                incident.answers_after_seconds[people],
+                incident.device_luck[devices],
+            ),
+        )
+
+    def _walks(self, start: Footings, to: Footings) -> Floats:
+        within = self._numbers.settings.walking_reach_metres
+        reach = None
+        if start.edge[0] >= 0:
+            reach = self._world.network.reach(start, within_metres=within, closed=self._closed)
+        return np.full(len(to), np.inf) if reach is None else reach.costs(to)
+
+    def _of_device(self, device: int) -> tuple[Floats, Floats]:
+        """By line and on foot to every responder: streets are walked both ways."""
+        if device not in self._from_device:
+            start = self._devices.take([device])
+            line = distances_metres(_position(start, 0), self._people.lats, self._people.lons)
+            self._from_device[device] = line, self._walks(start, self._people)
+        return self._from_device[device]
+
+    def _chance(self, device: int, incident: Incident) -> float:
+        """By its hours, and by how many of those that nobody is known to have checked are ready."""
+        one = self._world.devices[device]
+        hours = hours_at(
+            one.opening_hours, incident.at, time_zone=self._world.time_zone, calendar=self._calendars[device]
+        )
+        return chance_of(
+            access_at(hours, one.entry).access, Readiness.UNCHECKED, 0.0, self._numbers.settings.arrival
+        )
+
+
+def _position(places: Footings, which: int) -> Position:
+    return Position(float(places.lats[which]), float(places.lons[which]))

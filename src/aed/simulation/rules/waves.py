@@ -1,0 +1,114 @@
+"""The plan (`aed.incidents.rules.plan`), made again every so often with what has become known by then."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from aed.incidents.rules.offer import Offer, Task
+from aed.incidents.rules.plan import Case, plan
+from aed.incidents.rules.survival import Patient, chance_still
+from aed.simulation.rules.assumptions import Numbers
+from aed.simulation.rules.outcome import journey
+from aed.simulation.rules.policies import Asked
+from aed.simulation.rules.scene import Scene
+
+DEVICES_EACH: Final = 3
+"""Each person may bring one of so many devices, the soonest first: the others are hardly ever worth it."""
+
+
+def plan_in_waves(scene: Scene, numbers: Numbers, *, waves: int) -> list[Asked]:
+    """Whom the plan asks, and when.
+
+    1. What is known at that moment: who has declined, who is on his way, who is silent, who has arrived, and
+       which device was not to be had.
+    2. The plan with that; whom it names is asked.
+    3. Again after a while, until the ambulance is there, or is thought to be, or a device is.
+    """
+    asked: list[Asked] = []
+    useless: frozenset[int] = frozenset()
+    for wave in range(waves):
+        now = wave * numbers.assumptions.next_wave_seconds
+        expected = scene.patient.ambulance_seconds - now
+        if expected <= 0 or now >= scene.truth.ambulance_seconds:
+            break
+        known = _known(scene, asked, now, numbers)
+        if known.has_device:
+            break
+        useless |= known.useless_devices
+        case = Case(
+            Patient(scene.patient.since_seconds + now, expected, scene.patient.has_cpr or known.has_cpr),
+            tuple(_offers(scene, numbers, {each.person for each in asked}, useless)),
+            asked=known.asked,
+            on_the_way=known.on_the_way,
+        )
+        made = plan(case, planning=numbers.settings.planning, survival=numbers.settings.survival)
+        asked += [Asked(step.offer.person_id, step.offer.device_id, now) for step in made.steps]
+    return asked
+
+
+def _offers(scene: Scene, numbers: Numbers, busy: set[int], useless: frozenset[int]) -> list[Offer]:
+    """What people who have not been asked could do, each going direct or by one of a few devices."""
+    answer, chance = numbers.assumptions.answer_seconds, numbers.settings.planning.chance_there
+    usable = [device for device in np.flatnonzero(scene.chance > 0).tolist() if device not in useless]
+    by_device = scene.walk.by_device
+    offers: list[Offer] = []
+    for person in range(scene.people_count):
+        metres = float(scene.walk.people[person])
+        if person in busy or not math.isfinite(metres):
+            continue
+        offers.append(Offer(person, Task.DIRECT, answer + numbers.walking_seconds(metres), chance))
+        for device in sorted(usable, key=lambda each: (by_device[person, each], each))[:DEVICES_EACH]:
+            way = float(by_device[person, device])
+            if math.isfinite(way):
+                seconds = answer + numbers.pick_up_seconds + numbers.walking_seconds(way)
+                works = float(scene.chance[device])
+                offers.append(Offer(person, Task.FETCH, seconds, chance, device, works))
+    return offers
+
+
+class _Known(NamedTuple):
+    """What is known of those who were asked, at a moment."""
+
+    asked: tuple[Offer, ...]
+    """Who has not declined; who has arrived, as one who is there at once."""
+    on_the_way: frozenset[int]
+    has_cpr: bool
+    has_device: bool
+    useless_devices: frozenset[int]
+
+
+def _known(scene: Scene, asked: list[Asked], now: float, numbers: Numbers) -> _Known:
+    planning, answer = numbers.settings.planning, numbers.assumptions.answer_seconds
+    offers: list[Offer] = []
+    on_the_way: set[int] = set()
+    useless: set[int] = set()
+    has_cpr = has_device = False
+    for each in asked:
+        taken = journey(scene, each, numbers)
+        luck = float(scene.truth.luck[each.person])
+        comes, has_answered = luck < planning.chance_there, taken.sets_off_seconds <= now
+        device = each.device
+        if comes and device is not None and taken.at_device_seconds <= now and not scene.is_there(device):
+            useless.add(device)
+            device = None
+        if comes and taken.arrives_seconds <= now:
+            has_cpr, has_device = True, has_device or device is not None
+            offers.append(Offer(each.person, Task.DIRECT, 0.0, 1.0))
+            continue
+        if not has_answered or luck >= planning.chance_seen:
+            waited = now - each.at_seconds
+            chance = chance_still(planning.chance_there, waited, answer)
+            seconds = answer + taken.arrives_seconds - taken.sets_off_seconds
+        elif luck < planning.chance_accepted and taken.arrives_seconds > now:
+            on_the_way.add(each.person)
+            chance = planning.chance_there / planning.chance_accepted
+            seconds = taken.arrives_seconds - now
+        else:
+            continue  # he has said no, or has not come though he should be there
+        task = Task.DIRECT if device is None else Task.FETCH
+        works = 1.0 if device is None else float(scene.chance[device])
+        offers.append(Offer(each.person, task, seconds, chance, device, works))
+    return _Known(tuple(offers), frozenset(on_the_way), has_cpr, has_device, frozenset(useless))

@@ -1,0 +1,109 @@
+"""What a simulation takes place in: streets, places where people are, devices, responders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from aed.errors import InvalidInput
+from aed.geo import Position
+from aed.registry.rules.device import Entry
+from aed.simulation.rules.areas import shares_of, somewhere_in
+from aed.walking.footing import Footings
+from aed.walking.network import WalkingNetwork
+from aed.walking.streets import Crossing
+
+type Flags = NDArray[np.bool_]
+
+_NOBODY_PASSES = frozenset({"no", "private"})
+_TRIES_AT_MOST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device of a list, as far as its list tells."""
+
+    position: Position
+    opening_hours: str | None = None
+    entry: Entry = Entry.FREE
+    is_private: bool = False
+    """Not for everyone: a stranger may use it only where its keeper has opened it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class World:
+    """All that stays the same from incident to incident."""
+
+    network: WalkingNetwork
+    areas: tuple[BaseGeometry, ...]
+    """Where people live: responders are spread over these."""
+    homes: Footings
+    """Houses in them."""
+    elsewhere: Footings
+    """Other houses."""
+    devices: tuple[Device, ...]
+    time_zone: str
+
+    @property
+    def device_footings(self) -> Footings:
+        return _footings(self.network, [device.position for device in self.devices])
+
+    @property
+    def private(self) -> Flags:
+        return np.array([device.is_private for device in self.devices], dtype=bool)
+
+    def closed_gates(self) -> list[Crossing]:
+        """Where a stranger does not pass: gates that the map calls locked or private, whatever the hour."""
+        return [
+            barrier.crossing
+            for barrier in self.network.barriers
+            if barrier.locked or barrier.access in _NOBODY_PASSES
+        ]
+
+
+def on_streets(network: WalkingNetwork, places: Sequence[Position]) -> Footings:
+    """Those of the places that have a street near."""
+    found = _footings(network, places)
+    return found.take(np.flatnonzero(found.edge >= 0))
+
+
+def _footings(network: WalkingNetwork, places: Sequence[Position]) -> Footings:
+    return network.footings([place.lat for place in places], [place.lon for place in places])
+
+
+def spread_responders(world: World, count: int, random: Generator) -> Footings:
+    """So many people, evenly over the areas, each with a street near.
+
+    Raises InvalidInput where hardly any place of the areas has one.
+    """
+    if count < 1:
+        raise InvalidInput("There must be a responder at least.", field="responders")
+    shares, found = shares_of(world.areas), list[Position]()
+    for _ in range(_TRIES_AT_MOST):
+        which = random.choice(len(world.areas), size=count, p=shares).tolist()
+        places = [somewhere_in(world.areas[area], random) for area in which]
+        has_street = _footings(world.network, places).edge >= 0
+        found += [place for place, is_kept in zip(places, has_street.tolist(), strict=True) if is_kept]
+        if len(found) >= count:
+            return _footings(world.network, found[:count])
+    raise InvalidInput("The residential areas lie where the walking network has no streets.", field="network")
+
+
+def with_private_share(world: World, share: float | None, random: Generator) -> World:
+    """The world with that share of private devices: first those that the list calls so, then by lot.
+
+    None: as the list has it. Raises InvalidInput for what is no share.
+    """
+    if share is None:
+        return world
+    if not 0 <= share <= 1:
+        raise InvalidInput("The share of private devices is from 0 to 1.", field="private-share")
+    lots = random.random(len(world.devices)) + np.where(world.private, -1.0, 0.0)
+    chosen = set(np.argsort(lots)[: round(share * len(world.devices))].tolist())
+    devices = [replace(each, is_private=number in chosen) for number, each in enumerate(world.devices)]
+    return replace(world, devices=tuple(devices))

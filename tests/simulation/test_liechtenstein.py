@@ -1,0 +1,31 @@
+"""On the real devices, hours, houses and streets of a country."""
+
+from __future__ import annotations
+
+import pytest
+
+from aed.simulation.queries import read_list_of_devices, read_world
+from aed.simulation.rules.figures import Compared, Sharing, summary
+from aed.simulation.rules.policies import Way
+from aed.simulation.rules.running import simulate
+from tests import liechtenstein
+from tests.simulation.worlds import NUMBERS
+
+pytestmark = pytest.mark.skipif(not liechtenstein.IS_HERE, reason=liechtenstein.WHY_NOT)
+
+
+def test_the_country_is_read_and_the_plan_asks_fewer_in_vain() -> None:
+    read = read_list_of_devices(liechtenstein.DEVICES)
+    world = read_world(liechtenstein.STREETS, read.devices, time_zone="Europe/Vaduz", network=None)
+    assert (len(read.devices), read.bad, world.private.sum(), len(world.areas)) == (148, 0, 33, 310)
+    assert len(world.homes) > 13_000
+    assert len(world.elsewhere) > 3_000
+
+    found = simulate(world, incidents=60, seed=1, numbers=NUMBERS, responders=400)
+
+    plan = summary(found, Compared(Way.PLAN, Sharing.OPEN))
+    on_foot = summary(found, Compared(Way.WALK, Sharing.OPEN))
+    assert plan.gains.mean + plan.gains.within > 0
+    assert plan.alerts < on_foot.alerts
+    assert plan.wasted < on_foot.wasted
+    assert 5 < plan.survival < 45

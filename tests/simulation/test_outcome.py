@@ -1,0 +1,75 @@
+"""What comes of asking: cases whose times one computes by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from aed.simulation.rules.outcome import outcome
+from aed.simulation.rules.policies import Asked
+from tests.simulation.worlds import METRES_PER_SECOND, NUMBERS, PICK_UP, scene
+
+PADS = 90.0
+
+
+def test_who_is_next_door_is_there_when_he_has_answered() -> None:
+    told = scene([0.0, 0.0], [0.0], answers=[20.0, 30.0])
+
+    found = outcome(told, [Asked(0), Asked(1, device=0)], NUMBERS)
+
+    assert found.cpr_seconds == 20.0
+    assert found.shock_seconds == 30.0 + PICK_UP + PADS
+    assert (found.alerts, found.wasted, found.is_shock_before_ambulance) == (2, 0, True)
+    # The formula: 67 - 2.3 t_CPR - 1.1 t_shock - 2.1 t_ACLS, in minutes.
+    assert found.survival == pytest.approx(67 - 2.3 * 20 / 60 - 1.1 * (30 + PICK_UP + PADS) / 60 - 2.1 * 10)
+
+
+def test_walks_are_those_of_the_streets_by_way_of_the_device() -> None:
+    told = scene([230.0], [460.0], [[115.0]], answers=[10.0])
+
+    assert outcome(told, [Asked(0)], NUMBERS).cpr_seconds == pytest.approx(10 + 230 / METRES_PER_SECOND)
+    fetched = outcome(told, [Asked(0, device=0)], NUMBERS)
+    assert fetched.cpr_seconds == pytest.approx(10 + 575 / METRES_PER_SECOND + PICK_UP)
+    assert fetched.shock_seconds == pytest.approx(fetched.cpr_seconds + PADS)
+    later = outcome(told, [Asked(0, at_seconds=45.0)], NUMBERS)
+    assert later.cpr_seconds == pytest.approx(55 + 230 / METRES_PER_SECOND)
+
+
+def test_who_does_not_come_changes_nothing() -> None:
+    nobody = outcome(scene([0.0], [0.0]), [], NUMBERS)
+    told = scene([0.0], [0.0], luck=[0.28])
+
+    found = outcome(told, [Asked(0, device=0)], NUMBERS)
+
+    assert found == nobody._replace(alerts=1)
+    assert (nobody.cpr_seconds, nobody.shock_seconds) == (600.0, 600.0 + PADS)
+
+
+def test_a_device_that_is_closed_brings_hands_and_no_shock() -> None:
+    told = scene([0.0], [0.0], chance=[0.0])
+
+    found = outcome(told, [Asked(0, device=0)], NUMBERS)
+
+    assert (found.cpr_seconds, found.shock_seconds) == (PICK_UP, 600.0 + PADS)
+    assert found.wasted == 1
+
+
+def test_only_the_first_at_a_device_has_it() -> None:
+    told = scene([0.0, 0.0], [0.0], answers=[5.0, 50.0])
+
+    found = outcome(told, [Asked(1, device=0), Asked(0, device=0)], NUMBERS)
+
+    assert found.shock_seconds == 5 + PICK_UP + PADS
+    assert found.wasted == 1, "the second found it taken"
+
+
+def test_who_comes_after_the_ambulance_or_with_a_second_device_came_for_nothing() -> None:
+    told = scene([0.0, 0.0, 2300.0], [0.0, 100.0], answers=[0.0, 0.0, 0.0])
+
+    found = outcome(told, [Asked(0, device=0), Asked(1, device=1), Asked(2)], NUMBERS)
+
+    assert found.wasted == 2
+    assert found.alerts == 3
+
+
+def test_a_bystander_has_begun_already() -> None:
+    assert outcome(scene([0.0], answers=[60.0], has_cpr=True), [Asked(0)], NUMBERS).cpr_seconds == 0.0

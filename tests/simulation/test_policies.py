@@ -1,0 +1,102 @@
+"""Whom each way of choosing asks, in scenes where one sees it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aed.simulation.rules.policies import (
+    Asked,
+    fixed_split,
+    nearest_by_line,
+    nearest_by_line_and_hours,
+    nearest_on_foot,
+    one_fetch_only,
+)
+from aed.simulation.rules.running import policies
+from aed.simulation.rules.scene import Lengths
+from aed.simulation.rules.waves import plan_in_waves
+from tests.simulation.worlds import NUMBERS, scene
+
+ACROSS_THE_RIVER = Lengths(
+    np.array([50.0, 90.0]), np.array([20.0, 80.0]), np.array([[30.0, 40.0], [85.0, 10.0]])
+)
+"""By line; on foot the first person and the first device are far."""
+
+
+def test_the_straight_line_goes_by_the_map_and_the_walk_by_the_streets() -> None:
+    told = scene([900.0, 100.0], [950.0, 85.0], [[900.0, 800.0], [1000.0, 12.0]], line=ACROSS_THE_RIVER)
+
+    assert nearest_by_line(told, 2) == [Asked(0, 0), Asked(1)]
+    assert nearest_on_foot(told, 2) == [Asked(1, 1), Asked(0)]
+    assert nearest_on_foot(told, 1) == [Asked(1)], "who is alone goes direct"
+
+
+def test_hours_keep_from_a_closed_device_those_who_know_them() -> None:
+    told = scene([50.0, 90.0], [20.0, 80.0], [[30.0, 40.0], [85.0, 10.0]], chance=[0.0, 0.8])
+
+    assert Asked(0, 0) in nearest_by_line(told, 2)
+    assert Asked(1, 1) not in nearest_by_line(told, 2)
+    for way in (nearest_by_line_and_hours, nearest_on_foot, fixed_split):
+        assert {each.device for each in way(told, 3)} <= {None, 1}
+    assert one_fetch_only(told) == [Asked(1, 1)]
+    assert {each.device for each in plan_in_waves(told, NUMBERS, waves=4)} <= {None, 1}
+
+
+def test_the_fixed_split_sends_two_direct_for_each_who_fetches_another_device() -> None:
+    people = [100.0 + 10 * person for person in range(9)]
+    told = scene(people, [50.0, 60.0, 70.0], [[200.0 + person] * 3 for person in range(9)])
+
+    asked = fixed_split(told, 9)
+
+    assert [each.device for each in asked] == [None, None, 0, None, None, 1, None, None, 2]
+    assert len({each.person for each in asked}) == 9
+    without = fixed_split(scene(people), 9)
+    assert [each.device for each in without] == [None] * 9, "where there is no device all go direct"
+
+
+def test_nobody_near_is_nobody_asked() -> None:
+    for way in policies(NUMBERS).values():
+        assert way(scene([], [10.0], np.zeros((0, 1)).tolist())) == []  # type: ignore[arg-type] # no row at all
+        assert way(scene([np.inf], [10.0], [[np.inf]])) == [], "no way leads there"
+
+
+def test_private_devices_that_are_closed_are_told_to_nobody() -> None:
+    told = scene(
+        [100.0, 120.0, 140.0], [10.0, 60.0], [[20.0, 80.0]] * 3, private=[True, False]
+    ).without_private_devices()
+
+    assert told.devices.tolist() == [1]
+    for way in policies(NUMBERS).values():
+        assert {each.device for each in way(told)} <= {None, 0}
+        assert all(told.devices[each.device] == 1 for each in way(told) if each.device is not None)
+
+
+# --- the plan, wave by wave -----------------------------------------------------------------------------
+
+
+def test_where_everybody_declines_the_next_wave_asks_others() -> None:
+    people = [100.0 + 5 * person for person in range(30)]
+    refusing = scene(people, luck=[0.5] * 30, answers=[1.0] * 30)
+
+    first = plan_in_waves(refusing, NUMBERS, waves=1)
+    asked = plan_in_waves(refusing, NUMBERS, waves=3)
+
+    assert asked[: len(first)] == first
+    assert {each.at_seconds for each in asked} == {0.0, 45.0, 90.0}
+    assert len({each.person for each in asked}) == len(asked), "nobody is asked twice"
+
+
+def test_where_the_device_is_there_nobody_else_is_asked() -> None:
+    people = [5.0] * 12
+    told = scene(people, [5.0], [[0.0]] * 12, answers=[1.0] * 12, ambulance=900.0)
+    first = plan_in_waves(told, NUMBERS, waves=1)
+    assert any(each.device == 0 for each in first)
+
+    assert plan_in_waves(told, NUMBERS, waves=8)[-1].at_seconds <= 45.0 * 2
+
+
+def test_no_wave_is_sent_once_the_ambulance_is_there() -> None:
+    people = [20.0] * 30
+    told = scene(people, luck=[0.9] * 30, ambulance=80.0)
+
+    assert {each.at_seconds for each in plan_in_waves(told, NUMBERS, waves=9)} <= {0.0, 45.0}

@@ -1,0 +1,218 @@
+"""A whole simulation on a grid of streets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aed.errors import InvalidInput
+from aed.simulation.rules.assumptions import WEIGHTS_OF_HOURS, Assumptions
+from aed.simulation.rules.figures import (
+    Compared,
+    Outcomes,
+    Sharing,
+    Simulated,
+    difference,
+    gained_by_opening,
+    summary,
+)
+from aed.simulation.rules.incident import draw_incident
+from aed.simulation.rules.policies import Way
+from aed.simulation.rules.running import simulate
+from aed.simulation.rules.scene import Surroundings
+from aed.simulation.rules.world import spread_responders, with_private_share
+from tests.simulation.worlds import NUMBERS, grid_world
+
+INCIDENTS = 60
+
+
+@pytest.fixture(scope="module")
+def found() -> Simulated:
+    world = grid_world(private=3)
+    return simulate(world, incidents=INCIDENTS, seed=7, numbers=NUMBERS, responders=60)
+
+
+def same(one: Outcomes, other: Outcomes) -> bool:
+    return all(
+        np.array_equal(getattr(one, name), getattr(other, name))
+        for name in ("cpr_seconds", "shock_seconds", "alerts", "wasted", "survival")
+    )
+
+
+def test_the_same_seed_is_the_same_numbers_and_another_is_not(found: Simulated) -> None:
+    again = simulate(grid_world(private=3), incidents=INCIDENTS, seed=7, numbers=NUMBERS, responders=60)
+    other = simulate(grid_world(private=3), incidents=INCIDENTS, seed=8, numbers=NUMBERS, responders=60)
+
+    assert all(same(again.by[which], found.by[which]) for which in found.by)
+    assert not any(same(other.by[which], found.by[which]) for which in found.by)
+
+
+def test_an_incident_is_the_same_whatever_else_is_drawn(found: Simulated) -> None:
+    fewer = simulate(grid_world(private=3), incidents=10, seed=7, numbers=NUMBERS, responders=60)
+
+    for which, these in fewer.by.items():
+        assert np.array_equal(these.survival, found.by[which].survival[:10])
+
+
+def test_all_ways_meet_the_same_luck() -> None:
+    """Nobody is ever near, so that all ways have the ambulance alone: the same one, incident by incident."""
+    world, settings = grid_world(), NUMBERS.settings.model_copy(update={"responder_radius_metres": 1e-3})
+
+    alone = simulate(world, incidents=20, seed=1, numbers=replace(NUMBERS, settings=settings), responders=5)
+
+    first, *others = alone.by.values()
+    assert all(same(first, other) for other in others)
+    assert len(set(first.shock_seconds.tolist())) == 20
+
+
+def test_the_plan_is_worth_as_much_as_any_other_way_beyond_chance(found: Simulated) -> None:
+    """It seeks survival less a price for each who is asked, and with what is known it finds that."""
+    price = NUMBERS.settings.planning.price_of_asking
+
+    def worth(which: Compared) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        return found.by[which].survival - price * found.by[which].alerts
+
+    for sharing in Sharing:
+        plan = worth(Compared(Way.PLAN, sharing))
+        for way in Way:
+            gain = difference(plan, worth(Compared(way, sharing)))
+            assert gain.mean + gain.within >= 0.0, (way, gain)
+        asked = summary(found, Compared(Way.PLAN, sharing)).alerts
+        assert 0 < asked < summary(found, Compared(Way.SPLIT, sharing)).alerts
+
+
+def test_people_and_incidents_are_the_same_whatever_share_is_private(found: Simulated) -> None:
+    all_private = simulate(
+        grid_world(), incidents=10, seed=7, numbers=NUMBERS, responders=60, private_share=1.0
+    )
+
+    which = Compared(Way.LINE, Sharing.OPEN)
+    assert same(
+        all_private.by[which], Outcomes(*(getattr(found.by[which], each)[:10] for each in Outcomes.__slots__))
+    )
+
+
+def test_where_no_device_is_private_opening_them_changes_nothing() -> None:
+    none = simulate(grid_world(private=0), incidents=15, seed=3, numbers=NUMBERS, responders=40)
+
+    for way in Way:
+        assert same(none.by[Compared(way, Sharing.OPEN)], none.by[Compared(way, Sharing.CLOSED)])
+        assert gained_by_opening(none, way) == (0.0, 0.0)
+
+
+def test_where_all_devices_are_private_and_closed_none_comes_before_the_ambulance() -> None:
+    all_of_them = simulate(
+        grid_world(), incidents=30, seed=3, numbers=NUMBERS, responders=60, private_share=1.0
+    )
+
+    assert all_of_them.private == all_of_them.devices == 6
+    for way in Way:
+        closed = all_of_them.by[Compared(way, Sharing.CLOSED)]
+        assert not closed.is_shock_before_ambulance.any()
+    assert all_of_them.by[Compared(Way.PLAN, Sharing.OPEN)].is_shock_before_ambulance.any()
+
+
+def test_devices_are_had_by_their_hours_at_that_moment() -> None:
+    world = grid_world(hours="Mo-Su 08:00-20:00")
+    surroundings = Surroundings(world, spread_responders(world, 5, np.random.default_rng(1)), NUMBERS)
+    arrival = NUMBERS.settings.arrival
+    seen = set()
+    for number in range(60):
+        incident = draw_incident(number, world, 5, NUMBERS.assumptions, seed=1)
+        is_open = 0 <= incident.at.hour < 12  # UTC; eight hours earlier than in Shanghai
+        chances = set(surroundings.scene(incident).chance.tolist())
+        assert chances <= {arrival.chance_open * arrival.chance_ready if is_open else 0.0}
+        seen |= chances
+    assert len(seen) == 2
+
+
+def test_walks_are_longer_than_lines() -> None:
+    world = grid_world()
+    surroundings = Surroundings(world, spread_responders(world, 30, np.random.default_rng(1)), NUMBERS)
+    scene = surroundings.scene(draw_incident(0, world, 30, NUMBERS.assumptions, seed=1))
+
+    for line, walk in (
+        (scene.line.people, scene.walk.people),
+        (scene.line.devices, scene.walk.devices),
+        (scene.line.between, scene.walk.between),
+    ):
+        assert line.size
+        assert (walk >= line * 0.999).all()
+
+
+def test_hearts_stop_as_often_by_day_as_was_published() -> None:
+    night, *others = (sum(WEIGHTS_OF_HOURS[first : first + 6]) for first in (0, 6, 12, 18))
+    assert [other / night for other in others] == pytest.approx([2.02, 2.01, 1.73])
+    assert 8 <= WEIGHTS_OF_HOURS.index(max(WEIGHTS_OF_HOURS)) <= 11
+
+
+def test_the_ambulance_takes_as_long_as_is_assumed() -> None:
+    world = grid_world()
+    numbers = Assumptions(ambulance_seconds=300.0, share_with_cpr=0.25)
+    drawn = [draw_incident(number, world, 1, numbers, seed=2) for number in range(1_000)]
+
+    assert np.median([each.ambulance_seconds for each in drawn]) == pytest.approx(300, rel=0.08)
+    assert np.mean([each.has_cpr for each in drawn]) == pytest.approx(0.25, abs=0.05)
+
+
+def test_a_share_of_private_devices_takes_those_that_are_so_first() -> None:
+    world, random = grid_world(devices=10, private=2), np.random.default_rng(0)
+
+    assert with_private_share(world, None, random).private.sum() == 2
+    half = with_private_share(world, 0.5, random).private
+    assert half.sum() == 5
+    assert half[:2].all()
+    assert with_private_share(world, 0.1, random).private.tolist().index(True) < 2
+
+
+# --- figures --------------------------------------------------------------------------------------------
+
+
+def test_nothing_lies_between_a_way_and_itself(found: Simulated) -> None:
+    survival = found.by[Compared(Way.PLAN, Sharing.OPEN)].survival
+    assert difference(survival, survival) == (0.0, 0.0)
+
+
+def test_the_interval_holds_no_difference_in_95_of_100_where_there_is_none() -> None:
+    random = np.random.default_rng(11)
+    gains = [difference(random.normal(20, 5, 400), random.normal(20, 5, 400)) for _ in range(1_000)]
+
+    assert np.mean([abs(each.mean) <= each.within for each in gains]) == pytest.approx(0.95, abs=0.02)
+
+
+def test_by_hand() -> None:
+    assert difference(np.array([3.0, 5.0]), np.array([2.0, 2.0])) == pytest.approx((2.0, 1.96))
+
+
+# --- what cannot be meant -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ambulance_seconds": 0.0},
+        {"ambulance_seconds": float("nan")},
+        {"share_with_cpr": 1.1},
+        {"since_seconds": -1.0},
+        {"asked": 0},
+        {"waves": -1},
+        {"year": 0},
+    ],
+    ids=str,
+)
+def test_assumptions_that_cannot_be_meant_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InvalidInput, match=next(iter(wrong))):
+        Assumptions(**wrong)  # type: ignore[arg-type] # one of them
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"incidents": 0}, {"responders": 0}, {"responders": -3}, {"seed": -1}, {"private_share": 1.5}],
+    ids=str,
+)
+def test_numbers_that_cannot_be_meant_are_refused(wrong: dict[str, float]) -> None:
+    usual = {"incidents": 1, "seed": 1, "responders": 5}
+    with pytest.raises(InvalidInput):
+        simulate(grid_world(), numbers=NUMBERS, **(usual | wrong))  # type: ignore[arg-type] # one of them

@@ -1,0 +1,76 @@
+"""Small worlds: a grid of streets with houses, and single scenes laid out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import shapely
+
+from aed.incidents.rules.survival import Patient
+from aed.settings import Settings
+from aed.simulation.rules.assumptions import Assumptions, Numbers
+from aed.simulation.rules.scene import Lengths, Scene, Truth
+from aed.simulation.rules.world import Device, World, on_streets
+from tests.walking.grids import grid_position, street_grid
+
+NODES = 900
+"""A square of 1.7 km."""
+NUMBERS = Numbers(Assumptions(), Settings())
+METRES_PER_SECOND = NUMBERS.settings.arrival.responder_metres_per_second
+PICK_UP = NUMBERS.pick_up_seconds
+
+
+def grid_world(*, devices: int = 6, private: int = 0, hours: str | None = "24/7", houses: int = 60) -> World:
+    """Streets with houses anywhere on them, all of them homes, and devices of which the first are private."""
+    network, random = street_grid(NODES), np.random.default_rng(5)
+    places = [grid_position(NODES, *random.random(2).tolist()) for _ in range(houses + devices)]
+    south_west, north_east = grid_position(NODES, 0, 0), grid_position(NODES, 1, 1)
+    area = shapely.box(south_west.lon, south_west.lat, north_east.lon, north_east.lat)
+    homes = on_streets(network, places[devices:])
+    return World(
+        network=network,
+        areas=(area,),
+        homes=homes,
+        elsewhere=homes.take([]),
+        devices=tuple(
+            Device(place, hours, is_private=number < private) for number, place in enumerate(places[:devices])
+        ),
+        time_zone="Asia/Shanghai",
+    )
+
+
+def scene(
+    people: Sequence[float],
+    devices: Sequence[float] = (),
+    between: Sequence[Sequence[float]] | None = None,
+    *,
+    line: Lengths | None = None,
+    chance: Sequence[float] | None = None,
+    luck: Sequence[float] | None = None,
+    answers: Sequence[float] | None = None,
+    private: Sequence[bool] | None = None,
+    ambulance: float = 600.0,
+    has_cpr: bool = False,
+) -> Scene:
+    """Metres on foot from people and devices to the patient, and between them; all come if asked, at once,
+    and all devices work, unless it is said otherwise."""
+    walk = Lengths(
+        np.array(people, dtype=float),
+        np.array(devices, dtype=float),
+        np.array(between if between is not None else np.zeros((len(people), len(devices))), dtype=float),
+    )
+    return Scene(
+        patient=Patient(0.0, ambulance, has_cpr),
+        line=line or walk,
+        walk=walk,
+        chance=np.array(chance if chance is not None else np.ones(len(devices)), dtype=float),
+        is_private=np.array(private if private is not None else np.zeros(len(devices)), dtype=bool),
+        devices=np.arange(len(devices)),
+        truth=Truth(
+            ambulance,
+            np.array(luck if luck is not None else np.zeros(len(people)), dtype=float),
+            np.array(answers if answers is not None else np.zeros(len(people)), dtype=float),
+            np.full(len(devices), 0.5),
+        ),
+    )
