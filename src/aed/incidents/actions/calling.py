@@ -68,9 +68,11 @@ def plan_and_call(
     3. The plan, kept with all that it follows from.
     4. An alert and its messages for each, in this transaction: once for a person, whatever happens.
 
-    Of an open incident that this transaction holds, with its region and estate. visibility: the incident is
+    Nobody once the ambulance is there. Of an open incident that this transaction holds. visibility: it is
     the caller's.
     """
+    if incident.ambulance_there_at is not None:
+        return 0
     alerts = queries.alerts(session, incident.id)
     asked = [_as_it_stands(each, at, settings) for each in alerts if each.state in LIVE]
     seconds = max(0.0, (incident.ambulance_at - at).total_seconds())
@@ -213,6 +215,8 @@ def take_answer(
     alert.state = new
     _remember(alert, new, at)
     enter(session, incident, "said", by, at, alert=alert.id, person=alert.person_id, said=said)
+    if new is AlertState.DECLINED:
+        outbox.take_back(session, [_lane(alert)], at)
     if new is AlertState.THERE and alert.task is not Task.GUIDE and not incident.has_cpr:
         incident.has_cpr = True
     session.flush()
@@ -249,8 +253,9 @@ def call_off(session: Session, incident: Incident, *, at: datetime) -> int:
     What waits in the outbox is taken back in this transaction. Of an incident that it holds, with its region.
     visibility: to those who were called.
     """
-    alerts = [each for each in queries.alerts(session, incident.id) if each.state in LIVE]
-    outbox.take_back(session, [_lane(each) for each in alerts], at)
+    called = queries.alerts(session, incident.id)
+    outbox.take_back(session, [_lane(each) for each in called], at)
+    alerts = [each for each in called if each.state in LIVE]
     text_en, text_zh = over_words(incident.kind)
     for alert in alerts:
         was = alert.state

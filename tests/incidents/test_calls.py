@@ -1,0 +1,333 @@
+"""Calls on their way: over HTTP and the outbox to a telephone, several at once, and in any order."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.rules import Role
+from aed.db import Database, open_database, reads, transaction
+from aed.incidents import jobs
+from aed.incidents.actions import opening
+from aed.incidents.actions.calling import take_answer
+from aed.incidents.actions.timeline import first_broken
+from aed.incidents.formats.plan_record import inputs_of, plan_of
+from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentPlan
+from aed.incidents.queries import incidents as queries
+from aed.incidents.rules.incident import COMES, LIVE, AlertState, Outcome, Said, State
+from aed.incidents.rules.plan import plan
+from aed.incidents.schemas.incidents import PatientReportIn
+from aed.notifications.channels import channels_of
+from aed.notifications.jobs import send_waiting
+from aed.notifications.models import Outgoing
+from aed.notifications.rules import Channel, Letter
+from aed.settings import Settings, Sms
+from tests import make
+from tests.incidents.test_incidents import dispatcher
+from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
+from tests.notifications.sinks import receiving
+
+LINK = re.compile(r"/v1/alerts/call_[A-Za-z0-9_-]+")
+
+
+def place(metres: float = 0.0) -> dict[str, float]:
+    here = north_of(PATIENT, metres=metres)
+    return {"lat": here.lat, "lon": here.lon}
+
+
+def test_from_the_centres_post_to_the_flat_and_the_end(
+    session: Session, settings: Settings, client_on: Callable[[Settings], TestClient]
+) -> None:
+    estate = make.estate(session, name_zh="湖畔苑", name_en="Lake Court")
+    for number in range(1, 4):
+        make.responder(session, at=north_of(PATIENT, metres=50.0 * number), phone=f"+86138000100{number:02}")
+    centre = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    session.commit()
+    with receiving() as gateway:
+        given = {
+            "sms": Sms.model_validate({"url": gateway.url("/sms")}),
+            "public_url": "https://aed.example.org",
+            "notify_allow_private": True,
+        }
+        real = settings.model_copy(update=given)
+        client, database = client_on(real), open_database(real)
+        body = {
+            "key": str(uuid.uuid4()),
+            "position": place(),
+            "floor": 4,
+            "address": "3幢501",
+            "door_code": "8#",
+        }
+        opened = client.post("/v1/incidents", json=body, headers=centre)
+        assert opened.status_code == 200, opened.text
+        incident_id = opened.json()["id"]
+        assert opened.json()["estate_id"] == estate.id
+        send_waiting(database, clock.now, channels=channels_of(real))
+
+        texts = {posted.json["to"]: posted.json["text"] for posted in gateway.posted}
+        assert len(texts) == 3
+        assert all(text.startswith("湖畔苑有人心脏骤停") for text in texts.values())
+        paths = [found[0] for text in texts.values() if (found := LINK.search(text))]
+        before = client.get(paths[0]).json()
+        assert (before["state"], before["patient"], before["estate_zh"]) == ("asked", None, "湖畔苑")
+        page = client.get(paths[0], headers={"Accept": "text/html"})
+        assert "我能去" in page.text
+        assert "501" not in page.text
+
+        assert client.post(paths[0], json={"said": "seen"}).json()["state"] == "seen"
+        accepted = client.post(paths[0], json={"said": "accept"}).json()
+        assert accepted["patient"]["address"] == "3幢501"
+        assert "3幢501" in client.get(paths[0], headers={"Accept": "text/html"}).text
+        seen = client.get(f"/v1/incidents/{incident_id}", headers=centre).json()
+        assert [each["state"] for each in seen["alerts"]].count("accepted") == 1
+        assert sum(each["name"] is not None for each in seen["alerts"]) == 1
+
+        told = client.put(f"/v1/incidents/{incident_id}/ambulance", json={"seconds": 0}, headers=centre)
+        assert told.status_code == 200
+        gateway.posted.clear()
+        send_waiting(database, clock.now, channels=channels_of(real))
+        assert {posted.json["text"] for posted in gateway.posted} == {
+            "呼叫已结束，您无需再前往。感谢您的支持。"
+        }
+        assert client.get(paths[0]).json()["is_over"]
+        late = client.post(paths[1], json={"said": "accept"}).json()
+        assert (late["is_over"], late["patient"]) == (True, None)
+        database.close()
+    assert client.get("/v1/alerts/call_nobodys").status_code == 404
+    assert "链接已失效" in client.get("/v1/alerts/x", headers={"Accept": "text/html"}).text
+
+
+def test_nobody_is_called_after_the_stop_though_a_worker_holds_the_message(
+    session: Session, settings: Settings, database: Database
+) -> None:
+    """The stop comes while a whole batch has been claimed, and its first message is on its way."""
+    for number in range(1, 9):
+        make.responder(session, at=north_of(PATIENT, metres=20.0 * number))
+    incident = make.incident(session)
+    incident_id = incident.id
+    session.commit()
+    sent: list[str] = []
+    stopping = threading.Lock()
+
+    def deliver(letter: Letter, *, at: datetime) -> None:
+        with stopping:
+            sent.append(letter.text)
+            if len(sent) == 1:
+                with transaction(database) as own:
+                    opening.close(own, ADMINISTRATOR, incident_id, Outcome.HANDED_OVER, None, at=NOW)
+
+    send_waiting(database, lambda: NOW, channels=dict.fromkeys(Channel, deliver))
+    calls = [text for text in sent if "心脏骤停" in text]
+    # Of those that went out at the same time as the first, the others may have passed the last look already.
+    assert 1 <= len(calls) <= 8
+    send_waiting(database, lambda: NOW, channels=dict.fromkeys(Channel, deliver))
+    assert len([text for text in sent if "心脏骤停" in text]) == len(calls)
+    with reads(database) as own:
+        waiting = select(func.count()).where(Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None))
+        assert own.scalar(waiting) == 0
+
+
+# --- several at once ------------------------------------------------------------------------------------
+
+TOGETHER = 8
+
+
+@pytest.fixture
+def busy(settings: Settings) -> Iterator[Database]:
+    """With a connection for each thread, which waits its turn."""
+    opened = open_database(settings.model_copy(update={"threads": TOGETHER, "lock_timeout_ms": 30_000}))
+    yield opened
+    opened.close()
+
+
+def at_once(*each: Callable[[], Any]) -> list[Any]:
+    ready = threading.Barrier(len(each))
+
+    def go(one: Callable[[], Any]) -> Any:
+        ready.wait(timeout=30)
+        return one()
+
+    with ThreadPoolExecutor(len(each)) as pool:
+        return list(pool.map(go, each))
+
+
+def test_eight_who_tell_of_one_patient_in_the_same_moment_open_one_incident(
+    session: Session, settings: Settings, busy: Database
+) -> None:
+    for number in range(1, 7):
+        make.responder(session, at=north_of(PATIENT, metres=40.0 * number))
+    who = dispatcher(session)
+    session.commit()
+
+    def tell() -> int:
+        new = PatientReportIn.model_validate({"key": str(uuid.uuid4()), "position": place()})
+        with transaction(busy) as own:
+            return opening.take_report(own, who, new, at=NOW, network=None, settings=settings).id
+
+    assert len(set(at_once(*[tell] * TOGETHER))) == 1
+    with reads(busy) as own:
+        assert own.scalar(select(func.count()).select_from(Incident)) == 1
+        people = own.scalars(select(Alert.person_id)).all()
+    assert len(people) == len(set(people)) > 0
+
+
+def test_two_patients_in_the_same_moment_never_call_one_person_both(
+    session: Session, settings: Settings, busy: Database
+) -> None:
+    for number in range(1, 13):
+        make.responder(session, at=north_of(PATIENT, metres=30.0 * number))
+    who = dispatcher(session)
+    session.commit()
+
+    def tell(metres: float) -> Callable[[], int]:
+        def go() -> int:
+            new = PatientReportIn.model_validate({"key": str(uuid.uuid4()), "position": place(metres)})
+            with transaction(busy) as own:
+                return opening.take_report(own, who, new, at=NOW, network=None, settings=settings).id
+
+        return go
+
+    at_once(tell(0), tell(200), tell(400))
+    with reads(busy) as own:
+        called = Counter(own.scalars(select(Alert.person_id)))
+    assert set(called.values()) == {1}
+
+
+def test_a_phone_that_retries_in_eight_threads_accepts_once(
+    session: Session, settings: Settings, busy: Database
+) -> None:
+    make.responder(session, at=north_of(PATIENT, metres=40))
+    incident = make.incident(session)
+    (alert,) = queries.alerts(session, incident.id)
+    alert_id = alert.id
+    session.commit()
+
+    def accept() -> AlertState:
+        with transaction(busy) as own:
+            return take_answer(
+                own, alert_id, Said.ACCEPT, by="phone", at=NOW, network=None, settings=settings
+            ).state
+
+    assert set(at_once(*[accept] * TOGETHER)) == {AlertState.ACCEPTED}
+    with reads(busy) as own:
+        said = own.scalars(select(IncidentEvent.said).where(IncidentEvent.kind == "said")).all()
+    assert len(said) == 1
+
+
+# --- in any order ---------------------------------------------------------------------------------------
+
+SEQUENCES = 1_000 if os.environ.get("AED_TEST_PROFILE") == "deep" else 15
+_STEPS = st.one_of(
+    st.tuples(st.just("say"), st.integers(0, 11), st.sampled_from(list(Said))),
+    st.tuples(st.just("wait"), st.integers(1, 240)),
+    st.tuples(st.just("report"), st.integers(0, 90)),
+    st.tuples(st.just("ambulance"), st.sampled_from((0, 60, 400, 900))),
+    st.tuples(st.just("close"), st.sampled_from(list(Outcome))),
+)
+
+
+@hypothesis_settings(
+    max_examples=SEQUENCES,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # making it shorter takes longer than reading it
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(_STEPS, min_size=1, max_size=14))
+def test_whatever_happens_in_whatever_order(
+    session: Session, settings: Settings, steps: list[tuple[Any, ...]]
+) -> None:
+    """Each sequence has a region of its own, far from the others, with a dozen people and two devices."""
+    number = session.scalar(select(func.count()).select_from(Incident)) or 0
+    origin = 3_000.0 * (number + 1)
+    for each in range(1, 13):
+        make.responder(session, at=north_of(PATIENT, metres=origin + 35.0 * each))
+    for each in (1, 2):
+        make.device(session, at=north_of(PATIENT, metres=origin + 80.0 * each))
+    now, who = NOW, dispatcher(session)
+    incident = make.incident(session, where=north_of(PATIENT, metres=origin))
+    accepted: set[int] = set()
+    stopped = False
+    for step in steps:
+        alerts = queries.alerts(session, incident.id)
+        now += timedelta(seconds=1)
+        match step:
+            case ("say", which, said):
+                alert = alerts[which % len(alerts)]
+                was_over = incident.state is State.CLOSED or alert.state is AlertState.STOPPED
+                answered = take_answer(
+                    session, alert.id, said, by="test", at=now, network=None, settings=settings
+                )
+                if said is Said.ACCEPT and not was_over:
+                    accepted.add(alert.id)
+                if said is Said.DECLINE:
+                    accepted.discard(alert.id)
+                assert not (was_over and answered.state in COMES)
+            case ("wait", seconds):
+                now += timedelta(seconds=seconds)
+                session.commit()
+                jobs.look_again(
+                    _database_of(session, settings), now, network_of=lambda: None, settings=settings
+                )
+                session.expire_all()
+            case ("report", metres):
+                again = make.incident(session, at=now, where=north_of(PATIENT, metres=origin + metres))
+                if incident.state is State.CLOSED or now - incident.opened_at > timedelta(minutes=30):
+                    incident, accepted, stopped = again, set(), False
+                assert again.id == incident.id
+            case ("ambulance", seconds) if incident.state is State.OPEN:
+                opening.tell_of_ambulance(
+                    session, who, incident.id, seconds, at=now, network=None, settings=settings
+                )
+                stopped = seconds == 0
+                accepted = set() if stopped else accepted
+            case ("close", outcome) if incident.state is State.OPEN:
+                opening.close(session, who, incident.id, outcome, None, at=now)
+                stopped, accepted = True, set()
+        _holds(session, incident, accepted, stopped=stopped)
+    session.commit()
+
+
+def _database_of(session: Session, settings: Settings) -> Database:
+    if _OPENED.get(settings.database_url) is None:
+        _OPENED.clear()
+        _OPENED[settings.database_url] = open_database(settings)
+    return _OPENED[settings.database_url]
+
+
+_OPENED: dict[str, Database] = {}
+
+
+def _holds(session: Session, incident: Incident, accepted: set[int], *, stopped: bool) -> None:
+    alerts = queries.alerts(session, incident.id)
+    people = [each.person_id for each in alerts]
+    assert len(people) == len(set(people)), "one alert for a person"
+    by_id = {each.id: each for each in alerts}
+    assert all(by_id[each].state in COMES for each in accepted), "no acceptance is lost"
+    if stopped:
+        assert not any(each.state in LIVE for each in alerts)
+        lanes = [f"sms/call/{each.id}" for each in alerts]
+        waiting = select(func.count()).where(
+            Outgoing.lane.in_(lanes), Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None)
+        )
+        assert session.scalar(waiting) == 0, "no call after the stop"
+    assert first_broken(queries.events(session, incident.id)) is None
+    for kept in session.scalars(select(IncidentPlan).where(IncidentPlan.incident_id == incident.id)):
+        inputs = inputs_of(kept.inputs)
+        again = plan(inputs.case, planning=inputs.planning, survival=inputs.survival)
+        assert again == plan_of(kept.outcome)
