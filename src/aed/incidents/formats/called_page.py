@@ -7,6 +7,7 @@ from typing import Final
 
 from aed.incidents.rules.incident import COMES, AlertState, Kind, Said
 from aed.incidents.rules.offer import Task
+from aed.incidents.rules.reasons import floor_name
 from aed.incidents.schemas.incidents import AlertToldOut, DeviceToFetch, PatientsPlace
 from aed.pages import Page, page
 
@@ -108,7 +109,7 @@ def refusal_page(detail: str) -> Page:
 
 
 def _place(place: PatientsPlace) -> str:
-    rows = [("楼层 Floor", str(place.floor))]
+    rows = [_floor(place.floor)]
     if place.address:
         rows.insert(0, ("地址 Address", place.address))
     if place.door_code:
@@ -120,10 +121,15 @@ def _place(place: PatientsPlace) -> str:
 def _device(device: DeviceToFetch) -> str:
     place = " ".join(each for each in (device.place_zh, device.place_en) if each)
     way = " ".join(each for each in (device.how_to_get_in_zh, device.how_to_get_in_en) if each)
-    rows = [("位置 Place", place or "-"), ("楼层 Floor", str(device.floor))]
+    rows = [("位置 Place", place or "-"), _floor(device.floor)]
     if way:
         rows.append(("进入 Way in", way))
     return "<h2>AED</h2>" + _rows(rows) + _links(device.links)
+
+
+def _floor(floor: int) -> tuple[str, str]:
+    name = floor_name(floor)
+    return "楼层 Floor", f"{name['zh']} {name['en']}"
 
 
 def _rows(rows: list[tuple[str, str]]) -> str:

@@ -66,12 +66,19 @@ def pace_words() -> Words:
     return {"en": "as fast as drills at this estate were", "zh": "用时按本小区演练推算"}
 
 
+def floor_name(floor: int) -> Words:
+    """`floor` counts from 0; in Chinese the ground floor is the first."""
+    if floor < 0:
+        return {"en": f"basement {-floor}", "zh": f"地下{-floor}层"}
+    return {"en": "ground floor" if floor == 0 else f"floor {floor}", "zh": f"{floor + 1}楼"}
+
+
 def floor_words(device_floor: int, seconds: float) -> Words:
-    """`device_floor` counts from 0; in Chinese the ground floor is the first."""
-    zh = f"地下{-device_floor}层" if device_floor < 0 else f"{device_floor + 1}楼"
-    en = f"basement {-device_floor}" if device_floor < 0 else f"floor {device_floor}"
-    en = "ground floor" if device_floor == 0 else en
-    return {"en": f"{en}, {seconds:.0f} s on stairs and in lifts", "zh": f"{zh}，上下楼{seconds:.0f}秒"}
+    name = floor_name(device_floor)
+    return {
+        "en": f"{name['en']}, {seconds:.0f} s on stairs and in lifts",
+        "zh": f"{name['zh']}，上下楼{seconds:.0f}秒",
+    }
 
 
 def gate_words(
