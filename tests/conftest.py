@@ -106,6 +106,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
         signing_keys=tmp_path / "signing-keys.json",
         access_log=False,
         threads=4,
+        live_seconds=0.5,
     )
 
 

@@ -21,6 +21,7 @@ from aed.accounts import api as accounts_api
 from aed.db import DatabaseDep, open_database, reads
 from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TooLarge
 from aed.incidents import api as incidents_api
+from aed.incidents.api.live import LiveRecords
 from aed.interchange import api as interchange_api
 from aed.issuers import api as issuers_api
 from aed.migrations import head
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = open_database(settings)
+    app.state.live = LiveRecords(app.state.database)
     app.state.send = outbox.put
     app.state.timetable = schedule.TIMETABLE
     app.state.network = network_at(settings.walking_network)

@@ -444,6 +444,12 @@ class Settings(BaseSettings):
     statement_timeout_ms: int = Field(5_000, gt=0, description="PostgreSQL ends a statement after this")
     lock_timeout_ms: int = Field(4_000, gt=0, description="And a wait for a lock; SQLite's busy timeout too")
     arrival: Arrival = Field(default_factory=Arrival, description="The expected-time arithmetic")
+    live_seconds: float = Field(
+        600.0,
+        ge=0,
+        le=3_600,
+        description="A stream of an incident's record ends after so long, and is resumed",
+    )  # whoever may not see it any longer is let go then
     planning: Planning = Field(default_factory=Planning, description="Who is asked to come, and how many")
     survival: Survival = Field(
         default_factory=Survival, description="What a delay costs, for comparing plans; never a prognosis"

@@ -2,9 +2,10 @@
 
 from fastapi import APIRouter
 
-from aed.incidents.api import drills, incidents, nearest
+from aed.incidents.api import drills, incidents, live, nearest
 
 router = APIRouter()
 for part in (nearest, drills):
     router.include_router(part.router)
-router.include_router(incidents.router, tags=["incidents"])
+for part in (incidents, live):
+    router.include_router(part.router, tags=["incidents"])

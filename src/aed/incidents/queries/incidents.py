@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from shapely import Point
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.models import Person, RoleGrant
@@ -239,6 +239,20 @@ def events(session: Session, incident_id: int) -> Sequence[IncidentEvent]:
     return session.scalars(
         select(IncidentEvent).where(IncidentEvent.incident_id == incident_id).order_by(IncidentEvent.number)
     ).all()
+
+
+def events_after(session: Session, last: Mapping[int, int]) -> Sequence[IncidentEvent]:
+    """What stands in these records beyond these numbers, in order. visibility: the caller asked whose."""
+    if not last:
+        return []
+    beyond = or_(
+        *(
+            and_(IncidentEvent.incident_id == incident_id, IncidentEvent.number > number)
+            for incident_id, number in last.items()
+        )
+    )
+    order = (IncidentEvent.incident_id, IncidentEvent.number)
+    return session.scalars(select(IncidentEvent).where(beyond).order_by(*order)).all()
 
 
 def all_ids(session: Session) -> Sequence[int]:

@@ -1,0 +1,140 @@
+"""The record of an incident as it grows: from where one was, for any number of watchers, read once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Role
+from aed.db import Database, transaction
+from aed.errors import DatabaseUnavailable
+from aed.incidents.actions import opening
+from aed.incidents.api import live
+from aed.incidents.api.live import LiveRecords
+from aed.incidents.rules.incident import Outcome
+from aed.incidents.schemas.incidents import EventOut
+from tests import make
+from tests.make import ADMINISTRATOR, NOW
+
+
+def entries(text: str) -> list[dict[str, str]]:
+    """The events of a stream, field by field; what only keeps it alive is left out."""
+    blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("id:")]
+    return [dict(line.split(": ", 1) for line in lines) for lines in blocks]
+
+
+def test_a_watcher_gets_what_there_is_and_resumes_where_it_was(session: Session, client: TestClient) -> None:
+    incident = make.incident(session)
+    centre = make.key(session, Role.DISPATCHER, region=make.region(session))
+    elsewhere = make.key(session, Role.DISPATCHER, region=make.region(session, "CN-44"))
+    session.commit()
+    path = f"/v1/incidents/{incident.id}/live"
+
+    assert client.get(path).status_code == 404
+    assert client.get(path, headers=elsewhere).status_code == 404
+    answer = client.get(path, headers=centre)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert [(each["id"], each["event"]) for each in entries(answer.text)] == [
+        ("1", "opened"),
+        ("2", "planned"),
+    ]
+    again = client.get(path, headers={**centre, "Last-Event-ID": "1"})
+    assert [each["id"] for each in entries(again.text)] == ["2"]
+    assert entries(client.get(path, headers={**centre, "Last-Event-ID": "2"}).text) == []
+    assert client.get(path, headers={**centre, "Last-Event-ID": "x"}).status_code == 422
+
+
+class Counting(LiveRecords):
+    """Counts how often the database is asked."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.asked = 0
+
+    def _after(self, last: Mapping[int, int]) -> Sequence[tuple[int, EventOut]]:
+        self.asked += 1
+        return super()._after(last)
+
+
+def test_an_entry_reaches_hundreds_of_watchers_within_a_second_and_is_read_once(
+    session: Session, database: Database
+) -> None:
+    incident_id = make.incident(session).id
+    session.commit()
+    watchers = 300
+
+    async def watch(records: LiveRecords, begun: asyncio.Semaphore) -> list[int]:
+        async with records.watching(incident_id, 0) as (known, coming):
+            begun.release()
+            entry = await asyncio.wait_for(coming.get(), 5)
+            return [*(each.number for each in known), entry.number if entry is not None else -1]
+
+    async def all_of_them() -> tuple[list[list[int]], int]:
+        records, begun = Counting(database), asyncio.Semaphore(0)
+        tasks = [asyncio.create_task(watch(records, begun)) for _ in range(watchers)]
+        for _ in range(watchers):
+            await begun.acquire()
+        before = records.asked
+
+        def close() -> None:
+            with transaction(database) as own:
+                opening.close(own, ADMINISTRATOR, incident_id, Outcome.HANDED_OVER, None, at=NOW)
+
+        await asyncio.to_thread(close)
+        got = await asyncio.wait_for(asyncio.gather(*tasks), 10)
+        return got, records.asked - before
+
+    got, asked = asyncio.run(all_of_them())
+    assert got == [[1, 2, 3]] * watchers
+    assert asked < 40, "not once for each who watches"
+
+
+def test_a_watcher_that_takes_nothing_is_let_go(
+    session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "MOST_WAITING", 3)  # five hundred entries would show the same, later
+    incident_id = make.incident(session).id
+    session.commit()
+
+    async def watch() -> Any:
+        records = LiveRecords(database)
+        async with records.watching(incident_id, 0) as (known, coming):
+            for number in range(5):
+                for entry in known:
+                    records._hand(coming, incident_id, entry.model_copy(update={"number": 3 + number}))
+            return await asyncio.wait_for(coming.get(), 5)
+
+    assert asyncio.run(watch()) is None
+
+
+def test_a_database_that_is_gone_for_a_while_ends_no_stream(session: Session, database: Database) -> None:
+    """What is asked fails once; the next look finds what came meanwhile."""
+    incident_id = make.incident(session).id
+    session.commit()
+
+    class Failing(Counting):
+        def _after(self, last: Mapping[int, int]) -> Sequence[tuple[int, EventOut]]:
+            if self.asked == 1:
+                self.asked += 1
+                raise DatabaseUnavailable("gone for a moment")
+            return super()._after(last)
+
+    async def watch() -> int:
+        records = Failing(database)
+        async with records.watching(incident_id, 0) as (_, coming):
+
+            def close() -> None:
+                with transaction(database) as own:
+                    opening.close(own, ADMINISTRATOR, incident_id, Outcome.FALSE_ALARM, None, at=NOW)
+
+            await asyncio.to_thread(close)
+            entry = await asyncio.wait_for(coming.get(), 5)
+            assert entry is not None
+            return entry.number
+
+    assert asyncio.run(watch()) == 3
