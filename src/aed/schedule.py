@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from aed.accounts.actions.sign_in import forget_what_is_over
+from aed.aftercare.jobs import care
 from aed.db import Database, transaction
 from aed.errors import InvalidInput
 from aed.incidents.jobs import look_again
@@ -120,6 +121,11 @@ def _confirmations(database: Database, settings: Settings, now: Now) -> Counts:
     return {"asked": confirm_nearby(database, now(), numbers=settings.trust, public_url=settings.public_url)}
 
 
+def _aftercare(database: Database, settings: Settings, now: Now) -> Counts:
+    cared, asked = care(database, now(), settings=settings)
+    return {"thanked": cared, "asked_again": asked}
+
+
 TIMETABLE: Final = (
     Job("feeds", every(minutes=1), _feeds, "Fetches the lists that are followed and due"),
     Job("offers", every(minutes=1), _offers, "Offered places that nobody took go to the next"),
@@ -128,6 +134,12 @@ TIMETABLE: Final = (
     ),
     Job("duplicates", every(hours=6), _duplicates, "Finds people who may have been entered twice"),
     Job("upkeep", every(minutes=10), _upkeep, "Open recalls reach devices that were registered since"),
+    Job(
+        "aftercare",
+        every(minutes=5),
+        _aftercare,
+        "Thanks those who were called, asks after devices, and after a night how people are",
+    ),
     Job("call-outs", every(minutes=5), _call_outs, "Asks after devices that somebody was sent for"),
     Job(
         "confirmations",

@@ -444,6 +444,9 @@ class Settings(BaseSettings):
     statement_timeout_ms: int = Field(5_000, gt=0, description="PostgreSQL ends a statement after this")
     lock_timeout_ms: int = Field(4_000, gt=0, description="And a wait for a lock; SQLite's busy timeout too")
     arrival: Arrival = Field(default_factory=Arrival, description="The expected-time arithmetic")
+    talk_contact: str | None = Field(
+        None, max_length=200, description="Whom those who were called may talk to afterwards, name and number"
+    )
     live_seconds: float = Field(
         600.0,
         ge=0,

@@ -15,6 +15,7 @@ from aed.registry.models import Device, Estate
 from aed.sealing import Sealed
 
 _OPEN = text("state = 'open'")
+_NOT_CARED = text("closed_at IS NOT NULL AND (cared_at IS NULL OR asked_again_at IS NULL)")
 
 
 class Incident(Versioned, Table):
@@ -25,6 +26,7 @@ class Incident(Versioned, Table):
         CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="closed_at_some_time"),
         CheckConstraint("(closed_at IS NULL) = (outcome IS NULL)", name="closed_somehow"),
         Index("ix_incidents_open", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index("ix_incidents_cared", "closed_at", postgresql_where=_NOT_CARED, sqlite_where=_NOT_CARED),
         Index("ix_incidents_look", "look_at", postgresql_where=_OPEN, sqlite_where=_OPEN),
     )
 
@@ -55,6 +57,10 @@ class Incident(Versioned, Table):
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None] = mapped_column(String(200))
     outcome: Mapped[Outcome | None] = mapped_column(stored_by_value(Outcome))
+    cared_at: Mapped[datetime | None]
+    """When those who came were thanked, and devices asked after."""
+    asked_again_at: Mapped[datetime | None]
+    """When those who were at the patient's side were asked how they are."""
     version: Mapped[int] = mapped_column(server_default=text("1"))
 
     region: Mapped[Region] = relationship(lazy="raise")

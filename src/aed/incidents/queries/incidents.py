@@ -255,6 +255,30 @@ def events_after(session: Session, last: Mapping[int, int]) -> Sequence[Incident
     return session.scalars(select(IncidentEvent).where(beyond).order_by(*order)).all()
 
 
+def to_be_cared_for(session: Session, _since: datetime, *, limit: int) -> Sequence[int]:
+    """What is over, and nobody was thanked yet. visibility: for the timetable."""
+    return session.scalars(
+        select(Incident.id)
+        .where(Incident.closed_at.is_not(None), Incident.cared_at.is_(None))
+        .order_by(Incident.closed_at)
+        .limit(limit)
+    ).all()
+
+
+def to_be_asked_again(session: Session, closed_before: datetime, *, limit: int) -> Sequence[int]:
+    """What was over by then, of which nobody was asked again. visibility: for the timetable."""
+    return session.scalars(
+        select(Incident.id)
+        .where(
+            Incident.closed_at <= closed_before,
+            Incident.cared_at.is_not(None),
+            Incident.asked_again_at.is_(None),
+        )
+        .order_by(Incident.closed_at)
+        .limit(limit)
+    ).all()
+
+
 def all_ids(session: Session) -> Sequence[int]:
     """visibility: numbers, for the operator."""
     return session.scalars(select(Incident.id).order_by(Incident.id)).all()

@@ -13,6 +13,7 @@ depends_on = None
 KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
 OPEN = sa.text("state = 'open'")
+NOT_CARED = sa.text("closed_at IS NOT NULL AND (cared_at IS NULL OR asked_again_at IS NULL)")
 
 
 def _one_of(name: str, *values: str) -> sa.Enum:
@@ -46,6 +47,8 @@ def upgrade() -> None:
         sa.Column("closed_at", MOMENT, nullable=True),
         sa.Column("closed_by", sa.String(length=200), nullable=True),
         sa.Column("outcome", _one_of("outcome", "handed_over", "false_alarm", "called_off"), nullable=True),
+        sa.Column("cared_at", MOMENT, nullable=True),
+        sa.Column("asked_again_at", MOMENT, nullable=True),
         sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.CheckConstraint(
             "(state = 'closed') = (closed_at IS NOT NULL)", name=op.f("ck_incidents_closed_at_some_time")
@@ -60,6 +63,9 @@ def upgrade() -> None:
     op.create_index("ix_incidents_region_id", "incidents", ["region_id"])
     op.create_index("ix_incidents_estate_id", "incidents", ["estate_id"])
     op.create_index("ix_incidents_open", "incidents", ["id"], postgresql_where=OPEN, sqlite_where=OPEN)
+    op.create_index(
+        "ix_incidents_cared", "incidents", ["closed_at"], postgresql_where=NOT_CARED, sqlite_where=NOT_CARED
+    )
     op.create_index("ix_incidents_look", "incidents", ["look_at"], postgresql_where=OPEN, sqlite_where=OPEN)
     op.create_table(
         "incident_reports",
