@@ -1,6 +1,7 @@
 """`python -m tests.bench`: fills two databases, asks the real application over HTTP, prints ratios.
 
-`python -m tests.bench training` measures people and training alone; `lookup` all the rest.
+`python -m tests.bench training` measures people and training alone; `outbox` messages; `incidents` calls to
+patients; `lookup` all the rest.
 
 AED_BENCH_SIZE=small takes 50,000 devices in place of 1,000,000, for a quick trial.
 AED_BENCH_POSTGRES=URL fills databases aed_bench_* on that server, and takes them as they are the next time.
@@ -41,6 +42,7 @@ from tests.bench.bare import dijkstra_on, nearest_on_postgis, nearest_on_spatial
 from tests.bench.client import Line, request
 from tests.bench.filling import fill_postgis, fill_spatialite
 from tests.bench.imports import imports
+from tests.bench.incidents import from_post_to_calls, plan_alone
 from tests.bench.outbox import outbox
 from tests.bench.population import Population, city_centres, questions
 from tests.bench.ratio import Ratio
@@ -226,7 +228,7 @@ def on_spatialite(path: Path, population: Population) -> str:
     return f"sqlite:///{path}"
 
 
-def dispatcher_key(url: str) -> str:
+def dispatcher_key(url: str, *, writes: bool = False) -> str:
     """A new token for the first city."""
     database = open_database(Settings(database_url=url))
     try:
@@ -235,7 +237,7 @@ def dispatcher_key(url: str) -> str:
                 session,
                 name=f"bench {time.time_ns()}",
                 role=Role.DISPATCHER,
-                scopes=[Scope.READ],
+                scopes=list(Scope) if writes else [Scope.READ],
                 at=datetime.now(UTC),
                 region_id=1,
                 expires_at=datetime.now(UTC) + timedelta(hours=1),
@@ -425,7 +427,7 @@ def machine() -> str:
     )
 
 
-PARTS = ("lookup", "training", "outbox")
+PARTS = ("lookup", "training", "outbox", "incidents")
 
 
 def main() -> None:
@@ -447,6 +449,10 @@ def main() -> None:
                 say(f"\n{'people and training':<52} {'':>6} {'at most':>8}")
                 for ratio in training(server_url, Path(name), say):
                     say(ratio)
+        if "incidents" in wanted:
+            say(f"\n{'incidents':<52} {'':>6} {'at most':>8}")
+            for ratio in incidents(server_url):
+                say(ratio)
         if "outbox" in wanted:
             with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
                 say(f"\n{'messages':<52} {'':>6} {'at most':>8}")
@@ -455,6 +461,26 @@ def main() -> None:
                     on_an_empty_one(server_url, lambda url: outbox(url, Path(name), "PostGIS")),
                 ):
                     say(ratio)
+
+
+def incidents(server_url: str) -> Iterator[Ratio]:
+    """With 12,000 devices and 275,707 responders on PostGIS, and the streets of the first city."""
+    centres = city_centres(FEW_CITIES, first=middle_of_grid(NODES))
+    population = Population(centres, RESPONDERS_ON_SPATIALITE, AT.date(), gates_everywhere=False)
+    url = on_postgis(server_url, "called", population)
+    places = questions(centres[:1], QUESTIONS, seed=6, farthest_metres=WALKED_METRES)
+    yield plan_alone()
+    with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
+        path = Path(name) / "grid.network"
+        save_network(street_grid(NODES), path)
+        environment = {"AED_DATABASE_URL": url, "AED_WALKING_NETWORK": str(path), "AED_RUN_JOBS": "false"}
+        with serving(environment) as server, contextlib.closing(server.line()) as line:
+            key = dispatcher_key(url, writes=True)
+
+            def asked(here: Position) -> str:
+                return target(here, limit=12, responders=40)
+
+            yield from from_post_to_calls(line, url, key, places, asked, "PostGIS")
 
 
 def lookup(server_url: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -170,3 +171,17 @@ def endpoints_of(session: Session, person_id: int) -> Sequence[EndpointRow]:
         .where(EndpointRow.person_id == person_id, EndpointRow.closed_at.is_(None))
         .order_by(EndpointRow.id)
     ).all()
+
+
+def endpoints_of_each(session: Session, person_ids: Collection[int]) -> dict[int, list[EndpointRow]]:
+    """By person. visibility: for what is told to these people."""
+    found: dict[int, list[EndpointRow]] = defaultdict(list)
+    rows = session.scalars(
+        select(EndpointRow)
+        .where(EndpointRow.person_id.in_(person_ids), EndpointRow.closed_at.is_(None))
+        .order_by(EndpointRow.id)
+    )
+    for row in rows:
+        if row.person_id is not None:
+            found[row.person_id].append(row)
+    return found

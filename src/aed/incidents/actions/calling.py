@@ -25,7 +25,7 @@ from aed.incidents.rules.plan import plan
 from aed.incidents.rules.survival import Patient
 from aed.incidents.rules.words import call_words, over_words
 from aed.notifications import actions as outbox
-from aed.notifications.actions import Notice
+from aed.notifications.actions import Call, Notice
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -106,8 +106,7 @@ def plan_and_call(
     guide = _guide(session, incident, alerts, [*called, *(each.person_id for each in offers)])
     if guide is not None:
         offers.append(Offer(guide, Task.GUIDE, settings.planning.answers_after_seconds, 1.0))
-    for offer in offers:
-        _call(session, incident, offer, number=number, at=at, settings=settings)
+    _call(session, incident, offers, number=number, at=at, settings=settings)
     enter(
         session,
         incident,
@@ -147,33 +146,43 @@ def _guide(
 
 
 def _call(
-    session: Session, incident: Incident, offer: Offer, *, number: int, at: datetime, settings: Settings
+    session: Session,
+    incident: Incident,
+    offers: Sequence[Offer],
+    *,
+    number: int,
+    at: datetime,
+    settings: Settings,
 ) -> None:
-    key = KEY_PREFIX + secrets.token_urlsafe(16)
-    alert = Alert(
-        incident_id=incident.id,
-        person_id=offer.person_id,
-        task=offer.task,
-        device_id=offer.device_id,
-        works=offer.works,
-        plan_number=number,
-        due_at=at + timedelta(seconds=offer.seconds),
-        state=AlertState.ASKED,
-        key_hash=key_hash(key),
-        asked_at=at,
-    )
-    session.add(alert)
+    """An alert for each, and messages unless it is a test of the line."""
+    keys = [KEY_PREFIX + secrets.token_urlsafe(16) for _ in offers]
+    alerts = [
+        Alert(
+            incident_id=incident.id,
+            person_id=offer.person_id,
+            task=offer.task,
+            device_id=offer.device_id,
+            works=offer.works,
+            plan_number=number,
+            due_at=at + timedelta(seconds=offer.seconds),
+            state=AlertState.ASKED,
+            key_hash=key_hash(key),
+            asked_at=at,
+        )
+        for offer, key in zip(offers, keys, strict=True)
+    ]
+    session.add_all(alerts)
     session.flush()
     if incident.kind is Kind.TEST:
         return
-    link = f"{settings.public_url}{CALLED}{key}" if settings.public_url is not None else None
-    text_en, text_zh = call_words(incident.kind, offer.task, _where(incident), link)
-    notice = Notice(text_en, text_zh, expires_at=incident.ambulance_at + timedelta(minutes=5))
-    ways = outbox.call(
-        session, offer.person_id, notice, at, lane=_lane(alert), country=incident.region.country
-    )
-    if not ways:
-        log.warning("person cannot be called", person=offer.person_id)
+    calls = []
+    for alert, key in zip(alerts, keys, strict=True):
+        link = f"{settings.public_url}{CALLED}{key}" if settings.public_url is not None else None
+        text_en, text_zh = call_words(incident.kind, alert.task, _where(incident), link)
+        notice = Notice(text_en, text_zh, expires_at=incident.ambulance_at + timedelta(minutes=5))
+        calls.append(Call(alert.person_id, _lane(alert), notice, incident.region.country))
+    for person_id in sorted(outbox.call(session, calls, at)):
+        log.warning("person cannot be called", person=person_id)
 
 
 def _where(incident: Incident) -> tuple[str, str] | None:
@@ -257,19 +266,13 @@ def call_off(session: Session, incident: Incident, *, at: datetime) -> int:
     outbox.take_back(session, [_lane(each) for each in called], at)
     alerts = [each for each in called if each.state in LIVE]
     text_en, text_zh = over_words(incident.kind)
+    notice = Notice(text_en, text_zh, expires_at=at + timedelta(hours=1))
+    calls = []
     for alert in alerts:
-        was = alert.state
+        if incident.kind is not Kind.TEST and alert.state is not AlertState.THERE:
+            calls.append(Call(alert.person_id, f"over/{alert.id}", notice, incident.region.country))
         alert.state, alert.ended_at = AlertState.STOPPED, at
-        if incident.kind is not Kind.TEST and was is not AlertState.THERE:
-            notice = Notice(text_en, text_zh, expires_at=at + timedelta(hours=1))
-            outbox.call(
-                session,
-                alert.person_id,
-                notice,
-                at,
-                lane=f"over/{alert.id}",
-                country=incident.region.country,
-            )
+    outbox.call(session, calls, at)
     incident.look_at = None
     session.flush()
     return len(alerts)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
 from aed.accounts.rules.viewer import TIMETABLE
@@ -16,7 +17,6 @@ from aed.incidents.queries.answer import NearbyDevice, Question
 from aed.incidents.queries.nearest import nearest
 from aed.incidents.queries.people import NearbyResponder
 from aed.incidents.queries.ways import Ways
-from aed.incidents.rules.arrival import estimated_walk_metres
 from aed.incidents.rules.offer import Offer, Task
 from aed.incidents.rules.plan import Case
 from aed.incidents.rules.survival import Patient
@@ -60,7 +60,7 @@ def case_of(
     found = nearest(connection, TIMETABLE, question, network=network, settings=settings)
     people = found.responders or []
     persons = _persons(connection, [each.responder_id for each in people])
-    seconds = _seconds_to_devices(connection, people, found.devices, here, at, network, settings)
+    seconds = _seconds_to_devices(connection, people, found.devices, patient, here, at, network, settings)
     offers: dict[tuple[int, int | None], Offer] = {}
     for each, to_devices in zip(people, seconds, strict=True):
         person = persons[each.responder_id]
@@ -93,58 +93,67 @@ def _offers(
     devices: Sequence[NearbyDevice],
     settings: Settings,
 ) -> list[Offer]:
-    numbers, arrival = settings.planning, settings.arrival
+    numbers = settings.planning
     answers, chance = numbers.answers_after_seconds, numbers.chance_there
     found = [Offer(person, Task.DIRECT, answers + each.walk_seconds, chance)]
     for near, to_device in zip(devices, to_devices, strict=True):
-        back = near.walk_metres / arrival.responder_metres_per_second + near.floors
-        seconds = answers + to_device + near.pace.pick_up_seconds + back
-        found.append(Offer(person, Task.FETCH, seconds, chance, near.row.id, near.fetch.chance))
+        if math.isfinite(to_device):
+            seconds = answers + to_device + _from_device(near, settings)
+            found.append(Offer(person, Task.FETCH, seconds, chance, near.row.id, near.fetch.chance))
     return found
+
+
+def _from_device(near: NearbyDevice, settings: Settings) -> float:
+    """Seconds for the pick-up, and on to the patient."""
+    return (
+        near.pace.pick_up_seconds
+        + near.walk_metres / settings.arrival.responder_metres_per_second
+        + near.floors
+    )
 
 
 def _seconds_to_devices(
     connection: Connection,
     people: Sequence[NearbyResponder],
     devices: Sequence[NearbyDevice],
+    patient: Patient,
     here: Position,
     at: datetime,
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> list[list[float]]:
-    """By person and device: from the one's place to the other, without floors at the start."""
+    """By person and device: from the one's place to the other, without floors at the start. Infinite where
+    the device would come after the ambulance: no farther need anybody look for a way."""
     if not people:
         return []
-    arrival, radius = settings.arrival, settings.responder_radius_metres
+    arrival = settings.arrival
+    speed = arrival.responder_metres_per_second
     lats = np.array([each.position.lat for each in people])
     lons = np.array([each.position.lon for each in people])
-    straight = [distances_metres(Position(near.row.lat, near.row.lon), lats, lons) for near in devices]
-    metres = [each * arrival.detour_factor for each in straight]
-    start = network.start_at(here) if network is not None else None
+    spare = patient.ambulance_seconds - settings.planning.answers_after_seconds
+    rooms = [spare - _from_device(near, settings) - near.floors for near in devices]
+    within = max(rooms, default=0.0) * speed
+    start = network.start_at(here) if network is not None and within > 0 else None
+    gates, footings = None, None
     if network is not None and start is not None:
-        within = 2 * radius * arrival.detour_factor
         ways = Ways(connection, TIMETABLE, network, here, start, at=at, numbers=arrival)
-        gates, footings = ways.gates(within), network.footings(lats, lons)
-        for number, near in enumerate(devices):
-            reach = network.reach(
-                Position(near.row.lat, near.row.lon),
-                within_metres=min(within, settings.walking_reach_metres),
-                closed=gates.closed,
-                delays=gates.waits,
-            )
-            if reach is not None:
-                costs = reach.costs(footings)
-                metres[number] = np.where(
-                    np.isfinite(costs),
-                    costs,
-                    [
-                        estimated_walk_metres(each, arrival, at_least=reach.within_metres)
-                        for each in straight[number]
-                    ],
+        gates, footings = (
+            ways.gates(within + max(near.walk_metres for near in devices)),
+            network.footings(lats, lons),
+        )
+    seconds: list[NDArray[np.float64]] = []
+    for near, room in zip(devices, rooms, strict=True):
+        there = Position(near.row.lat, near.row.lon)
+        metres = np.full(len(people), np.inf)
+        if room > 0:
+            reach = None
+            if network is not None and gates is not None:
+                reach = network.reach(
+                    there, within_metres=room * speed, closed=gates.closed, delays=gates.waits
                 )
-    seconds = [
-        each / arrival.responder_metres_per_second + near.floors
-        for each, near in zip(metres, devices, strict=True)
-    ]
-    assert all(math.isfinite(value) for each in seconds for value in each)
+            if reach is not None and footings is not None:
+                metres = reach.costs(footings)
+            else:
+                metres = distances_metres(there, lats, lons) * arrival.detour_factor
+        seconds.append(np.where(metres <= room * speed, metres / speed + near.floors, np.inf))
     return [[float(each[person]) for each in seconds] for person in range(len(people))]

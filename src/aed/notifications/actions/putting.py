@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import CursorResult, update
+from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
@@ -33,18 +33,33 @@ class Notice:
     expires_at: datetime | None = None
 
 
-def put(session: Session, message: Message, at: datetime, *, lane: str | None = None) -> Outgoing:
+def put(session: Session, message: Message, at: datetime) -> Outgoing:
     """It is sent to that number once this transaction is committed.
 
-    Codes for signing in have a lane of their own: they wait behind no reminder. `lane`: another one.
+    Codes for signing in have a lane of their own: they wait behind no reminder.
     """
+    lane = f"p{message.person_id}" + ("/secret" if message.is_secret else "")
+    outgoing = _to_number(message, at, lane=lane)
+    session.add(outgoing)
+    session.flush()
+    return outgoing
+
+
+def put_to_endpoint(session: Session, endpoint: EndpointRow, notice: Notice, at: datetime) -> Outgoing:
+    """The same to an endpoint: a bot, a program, a mailbox, a browser."""
+    outgoing = _to_endpoint(endpoint, notice, at, lane=f"e{endpoint.id}", is_secret=False)
+    session.add(outgoing)
+    session.flush()
+    return outgoing
+
+
+def _to_number(message: Message, at: datetime, *, lane: str) -> Outgoing:
     channel = Channel(message.channel)
-    usual = f"{channel}/p{message.person_id}" + ("/secret" if message.is_secret else "")
-    outgoing = Outgoing(
+    return Outgoing(
         person_id=message.person_id,
         channel=channel,
         recipient=message.phone,
-        lane=usual if lane is None else f"{channel}/{lane}",
+        lane=f"{channel}/{lane}",
         language=message.language,
         text_en=message.text_en,
         text_zh=message.text_zh,
@@ -54,27 +69,17 @@ def put(session: Session, message: Message, at: datetime, *, lane: str | None = 
         expires_at=message.expires_at,
         tries=0,
     )
-    session.add(outgoing)
-    session.flush()
-    return outgoing
 
 
-def put_to_endpoint(
-    session: Session,
-    endpoint: EndpointRow,
-    notice: Notice,
-    at: datetime,
-    *,
-    lane: str | None = None,
-    is_secret: bool = False,
+def _to_endpoint(
+    endpoint: EndpointRow, notice: Notice, at: datetime, *, lane: str, is_secret: bool
 ) -> Outgoing:
-    """The same to an endpoint: a bot, a program, a mailbox, a browser."""
-    outgoing = Outgoing(
+    return Outgoing(
         person_id=endpoint.person_id,
         endpoint_id=endpoint.id,
         channel=endpoint.channel,
         recipient=endpoint.address if endpoint.channel is Channel.EMAIL else endpoint.name,
-        lane=f"{endpoint.channel}/{f'e{endpoint.id}' if lane is None else lane}",
+        lane=f"{endpoint.channel}/{lane}",
         language=endpoint.language,
         subject_en=notice.subject_en,
         subject_zh=notice.subject_zh,
@@ -86,9 +91,6 @@ def put_to_endpoint(
         expires_at=notice.expires_at,
         tries=0,
     )
-    session.add(outgoing)
-    session.flush()
-    return outgoing
 
 
 def tell(
@@ -120,32 +122,47 @@ def tell(
     return [put(session, message, at)]
 
 
-def call(session: Session, person_id: int, notice: Notice, at: datetime, *, lane: str, country: str) -> int:
-    """The person is called on every way at once: the own endpoints, and by telephone. How many there are.
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a person is called for. The lane is that call's alone: by it the call is taken back."""
 
-    Such messages go before all others, wait for none, and nobody keeps their text. `lane` is theirs alone:
-    by it they are taken back (`take_back`). visibility: to the person alone.
+    person_id: int
+    lane: str
+    notice: Notice
+    country: str
+    """Where a number without a country code is at home."""
+
+
+def call(session: Session, calls: Sequence[Call], at: datetime) -> set[int]:
+    """These people are called on every way at once, the own endpoints and the telephone: three statements,
+    whatever their number. By number those to whom there is no way.
+
+    Such messages go before all others, wait for none, and nobody keeps their text.
+    visibility: to these people alone.
     """
-    person = session.get(Person, person_id)
-    if person is None:
-        raise NotFound(f"There is no person {person_id}.", field="person_id")
-    endpoints = queries.endpoints_of(session, person_id)
-    for endpoint in endpoints:
-        put_to_endpoint(session, endpoint, notice, at, lane=lane, is_secret=True)
-    if not person.phone:
-        return len(endpoints)
-    message = Message(
-        person_id=person.id,
-        channel=person.channel,
-        phone=_rung(person.phone, country=country),
-        language=Language.EN if person.language == Language.EN else Language.ZH,
-        text_en=notice.text_en,
-        text_zh=notice.text_zh,
-        expires_at=notice.expires_at,
-        is_secret=True,
-    )
-    put(session, message, at, lane=lane)
-    return len(endpoints) + 1
+    ids = [each.person_id for each in calls]
+    people = {each.id: each for each in session.scalars(select(Person).where(Person.id.in_(ids)))}
+    endpoints = queries.endpoints_of_each(session, ids)
+    unreachable, made = set(ids), []
+    for each in calls:
+        person = people.get(each.person_id)
+        for endpoint in endpoints.get(each.person_id, ()):
+            made.append(_to_endpoint(endpoint, each.notice, at, lane=each.lane, is_secret=True))
+        if person is not None and person.phone:
+            message = Message(
+                person_id=person.id,
+                channel=person.channel,
+                phone=_rung(person.phone, country=each.country),
+                language=Language.EN if person.language == Language.EN else Language.ZH,
+                text_en=each.notice.text_en,
+                text_zh=each.notice.text_zh,
+                expires_at=each.notice.expires_at,
+                is_secret=True,
+            )
+            made.append(_to_number(message, at, lane=each.lane))
+    session.add_all(made)
+    session.flush()
+    return unreachable - {each.person_id for each in made if each.person_id is not None}
 
 
 def take_back(session: Session, lanes: Collection[str], at: datetime) -> int:
