@@ -24,6 +24,7 @@ from tests.commands import KEY
 from tests.throwaway_postgres import copy_database, drop_database, throwaway_postgres
 
 os.environ["AED_ENCRYPTION_KEYS"] = KEY
+os.environ["AED_LIVE_SECONDS"] = "0.2"  # a test that asks every route waits for no stream to end
 screen.console.width = screen.UNKNOWN_WIDTH  # as in a file, in the processes of pytest-xdist too
 
 ENGINES = ("spatialite", "postgis")
@@ -106,7 +107,6 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
         signing_keys=tmp_path / "signing-keys.json",
         access_log=False,
         threads=4,
-        live_seconds=0.5,
     )
 
 
