@@ -58,8 +58,7 @@ def scattered(seed: int, people: int, devices: int) -> Case:
 
 
 def worth(case: Case, chosen: list[Offer]) -> float:
-    coming = [each.coming for each in chosen]
-    return expected_survival(case.patient, coming, SURVIVAL) - PLANNING.price_of_asking * len(chosen)
+    return expected_survival(case.patient, chosen, SURVIVAL) - PLANNING.price_of_asking * len(chosen)
 
 
 def best_of_all(case: Case) -> float:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aed.incidents.rules.survival import Coming, Patient, chance_still, expected_survival
+from aed.incidents.rules.survival import Patient, chance_still, expected_survival
 from aed.settings import Survival
 
 NUMBERS = Survival()
+
+
+class Coming(NamedTuple):
+    seconds: float
+    chance: float
+    device_id: int | None = None
+    works: float = 1.0
+
+
 WORKS = (1.0, 0.5, 0.9)
 """By device."""
 
@@ -29,7 +39,7 @@ def enumerated(patient: Patient, coming: list[Coming]) -> float:
             there = [each for each, is_there in zip(coming, comes, strict=True) if is_there]
             last = patient.ambulance_seconds
             cpr = 0.0 if patient.has_cpr else min([each.seconds for each in there] + [last])
-            brought = [each.seconds for each in there if each.device is not None and works[each.device]]
+            brought = [each.seconds for each in there if each.device_id is not None and works[each.device_id]]
             shock = min([*brought, last]) + NUMBERS.pads_seconds
             since = patient.since_seconds
             minutes = ((0.0 if patient.has_cpr else since + cpr), since + shock, since + last)
@@ -41,7 +51,7 @@ def enumerated(patient: Patient, coming: list[Coming]) -> float:
 
 def test_by_hand() -> None:
     """Compressions after 4 minutes, a shock after 7.5, the ambulance after 10: 67 - 9.2 - 8.25 - 21."""
-    coming = [Coming(240.0, 1.0), Coming(360.0, 1.0, device=1)]
+    coming = [Coming(240.0, 1.0), Coming(360.0, 1.0, device_id=1)]
     assert expected_survival(Patient(0.0, 600.0), coming, NUMBERS) == pytest.approx(28.55)
 
 

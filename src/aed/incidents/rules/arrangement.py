@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, product
+from itertools import combinations, islice, product
 from typing import Final
 
 from aed.incidents.rules.offer import Offer, Task
@@ -21,6 +21,8 @@ FEW: Final = 4_000
 _LEAST_BETTER: Final = 1e-9
 """Two arrangements nearer than this are equally good."""
 _MOST_CHANGES: Final = 20
+_MOST_LOOKS: Final = 1_500
+"""So many arrangements are looked at to improve one; some ten milliseconds."""
 _NEAR_MISSES: Final = 12
 """So many of those who are not asked are tried in others' place."""
 _SOONEST: Final = 8
@@ -54,7 +56,7 @@ class Search:
         self._by_person: dict[int, list[Offer]] = {}
         for offer in choices:
             self._by_person.setdefault(offer.person_id, []).append(offer)
-        self._asked = [each.coming for each in asked if each.task is not Task.GUIDE]
+        self._asked = [each for each in asked if each.task is not Task.GUIDE]
         self._has_direct = any(each.task is Task.DIRECT for each in asked)
         self._chosen: _Arrangement = {}
         self._worth = self._worth_of({})
@@ -74,8 +76,7 @@ class Search:
 
     def expected(self, chosen: Iterable[Offer]) -> float:
         """The survival that is expected when these are asked too, in per cent."""
-        coming = [*self._asked, *(each.coming for each in chosen)]
-        return expected_survival(self._patient, coming, self._survival)
+        return expected_survival(self._patient, [*self._asked, *chosen], self._survival)
 
     # --- what an arrangement is worth --------------------------------------------------------------------
 
@@ -156,8 +157,15 @@ class Search:
 
     def _improve(self) -> None:
         """Each change that makes it better is made, until there is none."""
+        left = _MOST_LOOKS
         for _ in range(_MOST_CHANGES):
-            better = next(filter(self._is_better, self._neighbours()), None)
+            looks = islice(self._neighbours(), left)
+            better = None
+            for each in looks:
+                left -= 1
+                if self._is_better(each):
+                    better = each
+                    break
             if better is None:
                 return
             self._take(better)

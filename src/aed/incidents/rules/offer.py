@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from aed.incidents.rules.survival import Coming
-
 
 class Task(StrEnum):
     """What somebody is asked to do."""
@@ -31,10 +29,6 @@ class Offer(NamedTuple):
     device_id: int | None = None
     works: float = 1.0
     """The chance that the device is there and works."""
-
-    @property
-    def coming(self) -> Coming:
-        return Coming(self.seconds, self.chance, self.device_id, self.works)
 
     @property
     def order(self) -> tuple[float, int, int]:

@@ -13,20 +13,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from aed.settings import Survival
 
 
-class Coming(NamedTuple):
+class Coming(Protocol):
     """Somebody who may come: with this chance, at this moment, perhaps with a device."""
 
-    seconds: float
-    """From now until at the patient's side."""
-    chance: float
-    device: int | None = None
-    works: float = 1.0
-    """The chance that the device is there and works."""
+    @property
+    def seconds(self) -> float:
+        """From now until at the patient's side."""
+
+    @property
+    def chance(self) -> float: ...
+
+    @property
+    def device_id(self) -> int | None: ...
+
+    @property
+    def works(self) -> float:
+        """The chance that the device is there and works."""
 
 
 class Patient(NamedTuple):
@@ -58,7 +65,7 @@ def expected_survival(patient: Patient, coming: Sequence[Coming], numbers: Survi
     if patient.has_cpr:
         per_cpr = 0.0
     in_time = sorted((each for each in coming if each.seconds < ambulance and each.chance > 0), key=_by_time)
-    fetches = [(number, each) for number, each in enumerate(in_time) if each.device is not None]
+    fetches = [(number, each) for number, each in enumerate(in_time) if each.device_id is not None]
     expected, nobody_yet = 0.0, 1.0
     for first, each in enumerate(in_time):
         weight = nobody_yet * each.chance
@@ -86,10 +93,10 @@ def _with_first(
     for number, each in fetches:
         if number < first:
             continue
-        assert each.device is not None
-        before = untaken.get(each.device, 1.0)
+        assert each.device_id is not None
+        before = untaken.get(each.device_id, 1.0)
         after = 0.0 if number == first else before * (1.0 - each.chance)
-        untaken[each.device] = after
+        untaken[each.device_id] = after
         lacking = 1.0 - each.works * (1.0 - before)
         left = none_yet * (1.0 - each.works * (1.0 - after)) / lacking
         expected += (none_yet - left) * max(0.0, best - per_shock * each.seconds)

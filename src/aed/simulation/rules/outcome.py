@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aed.incidents.rules.survival import Coming, Patient, expected_survival
+from aed.incidents.rules.survival import Patient, expected_survival
 from aed.simulation.rules.assumptions import Numbers
 from aed.simulation.rules.policies import Asked
 from aed.simulation.rules.scene import Scene
@@ -46,6 +46,15 @@ class Outcome(NamedTuple):
     """By the formula with what really happened, in per cent."""
 
 
+class _There(NamedTuple):
+    """Somebody who came, as the formula has it (`survival.Coming`)."""
+
+    seconds: float
+    chance: float
+    device_id: int | None
+    works: float
+
+
 def outcome(scene: Scene, asked: Sequence[Asked], numbers: Numbers) -> Outcome:
     """What became of it.
 
@@ -65,14 +74,14 @@ def outcome(scene: Scene, asked: Sequence[Asked], numbers: Numbers) -> Outcome:
         if each.device is not None and scene.is_there(each.device):
             brought.setdefault(each.device, taken)
     first_device = min((taken.arrives_seconds for taken in brought.values()), default=ambulance)
-    coming: list[Coming] = []
+    there: list[_There] = []
     wasted = 0
     for taken, each in came:
         device = each.device if each.device is not None and brought.get(each.device) is taken else None
-        coming.append(Coming(taken.arrives_seconds, 1.0, device))
+        there.append(_There(taken.arrives_seconds, 1.0, device, 1.0))
         is_in_vain = each.device is not None and (device is None or taken.arrives_seconds > first_device)
         wasted += taken.arrives_seconds >= ambulance or is_in_vain
-    first = min((each.seconds for each in coming), default=ambulance)
+    first = min((each.seconds for each in there), default=ambulance)
     truly = Patient(scene.patient.since_seconds, ambulance, scene.patient.has_cpr)
     return Outcome(
         cpr_seconds=0.0 if scene.patient.has_cpr else min(first, ambulance),
@@ -80,5 +89,5 @@ def outcome(scene: Scene, asked: Sequence[Asked], numbers: Numbers) -> Outcome:
         is_shock_before_ambulance=first_device < ambulance,
         alerts=len(asked),
         wasted=wasted,
-        survival=expected_survival(truly, coming, numbers.settings.survival),
+        survival=expected_survival(truly, there, numbers.settings.survival),
     )
