@@ -3,7 +3,8 @@
 #
 #   deploy/setup.sh         what `make demo` and `make serve` need
 #   deploy/setup.sh test    and PostgreSQL with PostGIS, and GDAL's tools, for `make test` and `make bench`; and,
-#                           where they are to be had, nginx, Caddy and shellcheck, which look at the files here
+#                           where they are to be had, nginx, Caddy and shellcheck, which look at the files here,
+#                           and Valkey or Redis, which can keep live places
 #   deploy/setup.sh check   installs nothing; status 1 when something is missing for running
 #
 # Says nothing and costs a fraction of a second when all is there. Safe to interrupt, to repeat, and to run twice
@@ -94,10 +95,15 @@ postgres_is_there() {
 # What reads the register from outside, as QGIS does.
 gdal_is_there() { command -v ogrinfo >/dev/null && command -v ogr2ogr >/dev/null; }
 
-# What looks at the files of this folder. Their tests are skipped without, so it is no reason to stop.
-INSPECTORS="nginx caddy shellcheck"
+# What looks at the files of this folder, and what only an option of the program needs. Their tests are skipped
+# without, so it is no reason to stop.
+INSPECTORS="nginx caddy shellcheck valkey-server"
 
-program_is_there() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ]; }
+# Redis does in place of Valkey.
+program_is_there() {
+    command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ||
+        { [ "$1" = valkey-server ] && command -v redis-server >/dev/null; }
+}
 
 # Sets WANTING to the inspectors to install: not those that were found not to be had, which $WITHOUT names.
 list_wanting() {
@@ -320,7 +326,7 @@ install_packages() {
     esac
 }
 
-# The packages of nginx and Caddy start a server on port 80 and at every boot, which nobody asked for here. Where
+# The packages of nginx, Caddy and Valkey start a server and do so at every boot, which nobody asked for here. Where
 # no policy stands, one that starts nothing stands as long as our own installation.
 POLICY=/usr/sbin/policy-rc.d
 
@@ -340,7 +346,7 @@ keep_from_starting() {
     command -v systemctl >/dev/null || return 0
     for name; do
         case $name in
-        nginx | caddy)
+        nginx | caddy | valkey-server | redis-server)
             if [ -d /run/systemd/system ]; then as_root systemctl stop "$name" || :; fi
             as_root systemctl disable "$name" || :
             ;;
@@ -361,6 +367,7 @@ install_wanting() {
     refresh_lists
     found=
     for name in $WANTING; do
+        if [ "$name" = valkey-server ] && ! on_offer "$name" && on_offer redis-server; then name=redis-server; fi
         if on_offer "$name"; then found="$found $name"; else do_without "not on offer here" "$name"; fi
     done
     [ -n "$found" ] || return 0

@@ -22,7 +22,7 @@ from aed.accounts.actions import accounts as account_actions
 from aed.accounts.actions import passwords
 from aed.accounts.actions import roles as role_actions
 from aed.accounts.actions.tokens import key_hash
-from aed.accounts.models import Person, Region, RoleGrant
+from aed.accounts.models import Person, Region, RoleGrant, SignIn
 from aed.accounts.rules import ANYONE, Role, Scope, Viewer
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas import RegionIn
@@ -48,7 +48,14 @@ from aed.registry.models import Building, Change, Device, Estate, Gate
 from aed.registry.rules.device import ConsumableKind
 from aed.registry.schemas.devices import ConsumableIn, DeviceIn
 from aed.registry.schemas.estates import EstateIn, GateIn
-from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, offering, put_responder
+from aed.responders.actions import (
+    CertificateGiven,
+    PlaceGiven,
+    ResponderGiven,
+    consents,
+    offering,
+    put_responder,
+)
 from aed.responders.models import Responder
 from aed.responders.queries import Offer
 from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, Trust, wording_in_force
@@ -603,6 +610,23 @@ def offer(session: Session, of: Person, *, at: Position = PATIENT, **given: Any)
     }
     new = OfferIn.model_validate(fields | given)
     return offering.offer(session, ADMINISTRATOR, of.id, new, at=NOW)
+
+
+def shares_live_place(session: Session, responder_id: int, *, at: datetime = NOW) -> int:
+    """The responder has agreed that the phone says where it is; returns whose phone it is."""
+    person_id = session.get_one(Responder, responder_id).person_id
+    kind = ConsentKind.LIVE_PLACE
+    consents.give(session, ADMINISTRATOR, person_id, kind, wording=wording_in_force(kind).version, at=at)
+    return person_id
+
+
+def sign_in(session: Session, person_id: int) -> str:
+    """The key of a browser, or a phone, in which the person is signed in from now on."""
+    key = f"key {next(_numbers)} of {person_id}"
+    expires_at = NOW.replace(year=2099)
+    session.add(SignIn(person_id=person_id, key_hash=key_hash(key), created_at=NOW, expires_at=expires_at))
+    session.flush()
+    return key
 
 
 def role(

@@ -224,6 +224,7 @@ WITHOUT_VERSION = {
     "POST /v1/devices/{device_id}/drills": 200,
     "PUT /v1/reminders/told/{message_key}/{reminder_id}": 200,
     "PUT /v1/reminders/preferences": 401,  # a person's
+    "PUT /v1/live-place": 403,  # a token has no phone
     "PUT /v1/me/push": 403,  # a token is nobody, and has no browser
 }
 """Nothing is made that could be read again, and amended."""

@@ -39,6 +39,7 @@ GUARDED = {
     "Person": "people",
     "Responder": "responders",
     "ResponderPlace": "responder_places",
+    "LivePlaceRow": "live_places",
     "Certificate": "certificates",
     "SourceRecord": "source_records",
     "Review": "reviews",

@@ -32,6 +32,8 @@ from aed.problems import PROBLEM_TYPE, Problem, problem
 from aed.publishing import api as publishing_api
 from aed.registry import api as registry_api
 from aed.responders import api as responders_api
+from aed.responders.api.intake import Intake
+from aed.responders.live import close_live_places
 from aed.settings import Settings, load_settings
 from aed.training import api as training_api
 from aed.upkeep import api as upkeep_api
@@ -53,6 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
         yield
         app.state.database.close()
+        close_live_places()
 
     app = FastAPI(
         title="AED and first-aid network",
@@ -70,16 +73,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = open_database(settings)
+    app.state.intake = Intake(app.state.database, resolution=settings.responder_cell_resolution)
     app.state.live = LiveRecords(app.state.database)
     app.state.send = outbox.put
     app.state.timetable = schedule.TIMETABLE
     app.state.network = network_at(settings.walking_network)
-    for part in (
+    for part in (  # the lookup and places of phones first: routes are tried one after the other
         incidents_api,
+        responders_api,
         registry_api,
         accounts_api,
         issuers_api,
-        responders_api,
         privacy_api,
         training_api,
         verification_api,
@@ -142,7 +146,7 @@ def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(AedError)
     def expected(request: Request, error: AedError) -> Response:
         headers = {}
-        if isinstance(error, DatabaseUnavailable):
+        if error.status == 503:
             headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         if isinstance(error, NotSignedIn):
             headers["WWW-Authenticate"] = 'Bearer realm="aed"'

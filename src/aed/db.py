@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from select import POLLIN, poll
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 import anyio
 import psycopg
@@ -142,6 +142,8 @@ def _count(element: days_between, compiler: SQLCompiler, **asked: object) -> str
     return f"CAST({days} AS INTEGER)"
 
 
+SETTINGS: Final = "settings"
+"""Under this name a session's `info` has the settings with which its database was opened."""
 _EACH_FOR_ITSELF = "each_for_itself"
 """The execution option of a SQLite connection that does not begin a transaction."""
 
@@ -230,11 +232,12 @@ def open_database(settings: Settings) -> Database:
         asking = engine.execution_options(**{_EACH_FOR_ITSELF: True})
     else:
         asking = engine.execution_options(isolation_level="AUTOCOMMIT")
+    told = {SETTINGS: settings}
     return Database(
         engine=engine,
-        writing=sessionmaker(engine, expire_on_commit=False),
+        writing=sessionmaker(engine, expire_on_commit=False, info=told),
         asking=asking,
-        reading=sessionmaker(asking, expire_on_commit=False, autoflush=False),
+        reading=sessionmaker(asking, expire_on_commit=False, autoflush=False, info=told),
         keys=keys,
         turns=anyio.Semaphore(max(1, settings.threads - 1)),
     )
@@ -346,6 +349,15 @@ def alone(session: Session, what: str) -> None:
         if isinstance(error.orig, LockNotAvailable):
             raise TooBusy(f"Another {what} is going on. Try again when it has ended.") from None
         raise
+
+
+def beside_each_other(session: Session, what: str) -> None:
+    """Nobody who asks for `what` `alone` goes on until this transaction has ended; others like this one do.
+
+    Raises DatabaseUnavailable within `answering` where the settings' lock_timeout is over before.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": zlib.crc32(what.encode())})
 
 
 def database_now(session: Session) -> datetime:

@@ -118,6 +118,14 @@ class DatabaseUnavailable(AedError):
     title = "The database is not available"
 
 
+class LivePlacesUnavailable(AedError):
+    """Where live places are kept does not answer; asking again soon may succeed."""
+
+    status = 503
+    code = "live-places-unavailable"
+    title = "Live places cannot be kept at this moment"
+
+
 class NetworkFileUnusable(AedError):
     """A walking network or OSM file that is missing, truncated, damaged or of another version."""
 

@@ -24,6 +24,7 @@ from aed.interchange.actions.thresholds import thresholds_in
 from aed.interchange.jobs import run_feeds, verify_certificates
 from aed.notifications.channels import channels_of
 from aed.notifications.jobs import forget_messages
+from aed.responders.live import live_places
 from aed.settings import Settings
 from aed.targets import why_refused
 from aed.training.jobs import end_offers
@@ -78,6 +79,11 @@ def _forget_sign_ins(database: Database, _settings: Settings, now: Now) -> Count
     with transaction(database) as session:
         forget_what_is_over(session, at=now())
     return {}
+
+
+def _forget_live_places(database: Database, settings: Settings, now: Now) -> Counts:
+    with transaction(database) as session:
+        return {"forgotten": live_places(settings).expire(session.connection(), at=now())}
 
 
 def _forget_messages(database: Database, settings: Settings, now: Now) -> Counts:
@@ -152,6 +158,9 @@ TIMETABLE: Final = (
     Job("reminder-messages", every(hours=1), _reminder_messages, "Tells people what waits for them, by day"),
     Job(
         "forget-sign-ins", every(hours=1), _forget_sign_ins, "Sign-ins and codes that are over are forgotten"
+    ),
+    Job(
+        "forget-live-places", every(minutes=1), _forget_live_places, "Places of phones expire and are deleted"
     ),
     Job("forget-messages", daily("19:10"), _forget_messages, "Messages that are long sent are forgotten"),
     Job("forget-runs", daily("19:20"), _forget_runs, "Runs of jobs that are long over are forgotten"),

@@ -357,6 +357,12 @@ class Settings(BaseSettings):
     responder_cell_resolution: int = Field(
         9, ge=5, le=10, description="H3 resolution in which dispatchers see responders (9: about 0.1 km2)"
     )
+    live_places_url: str = Field(
+        "",
+        pattern="^((redis|rediss)://[^/]+)?$",
+        description="A Redis or Valkey Cluster that keeps where phones on duty are, by one of its nodes: "
+        "redis://HOST:PORT; empty: the database",
+    )
     responder_seconds_step: int = Field(
         30, ge=1, description="Walking times of responders are rounded up to this, so they tell no address"
     )

@@ -102,7 +102,9 @@ def build(session: Session) -> Everyone:
     other = make.estate(session, in_region="CN-44", around=east_of(PATIENT, metres=3_000))
     device = make.device(session, of=estate, audience="estate", pads_expire_on=date(2027, 1, 1))
     resident = make.person(session, phone=PHONE, password=PASSWORD)
-    make.offer(session, resident)
+    offered = make.offer(session, resident)
+    assert offered.entry is not None
+    make.shares_live_place(session, offered.entry.id)
     grant = make.role(session, resident, HeldRole.RESIDENT, estate=estate)
     session.flush()
     session.expire(device, ["consumables"])

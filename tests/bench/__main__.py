@@ -1,7 +1,7 @@
 """`python -m tests.bench`: fills two databases, asks the real application over HTTP, prints ratios.
 
 `python -m tests.bench training` measures people and training alone; `outbox` messages; `incidents` calls to
-patients; `lookup` all the rest.
+patients; `live` the places of phones on duty beside lookups; `lookup` all the rest.
 
 AED_BENCH_SIZE=small takes 50,000 devices in place of 1,000,000, for a quick trial.
 AED_BENCH_POSTGRES=URL fills databases aed_bench_* on that server, and takes them as they are the next time.
@@ -43,6 +43,7 @@ from tests.bench.client import Line, request
 from tests.bench.filling import fill_postgis, fill_spatialite
 from tests.bench.imports import imports
 from tests.bench.incidents import from_post_to_calls, plan_alone
+from tests.bench.live import live
 from tests.bench.outbox import outbox
 from tests.bench.population import Population, city_centres, questions
 from tests.bench.ratio import Ratio
@@ -53,6 +54,7 @@ from tests.bench.tiles import tiles
 from tests.bench.training import training
 from tests.commands import KEY
 from tests.throwaway_postgres import throwaway_postgres
+from tests.throwaway_valkey import MISSING, PROGRAM, throwaway_cluster
 from tests.walking.grids import grid_position, middle_of_grid, street_grid
 
 AT = datetime(2026, 9, 22, 2, 0, tzinfo=UTC)
@@ -62,6 +64,7 @@ LIMIT = 10
 REACH_METRES = 1_500.0
 NODES, MANY_NODES = 54_000, 1_000_000
 MANY_CITIES, FEW_CITIES = 250, 3
+LIVE_CITIES = 40
 RESPONDERS_ON_SPATIALITE = 275_707
 WALKED_METRES = 3_000.0
 """Questions with walking lie this near the middle of the first city, whose streets are the network."""
@@ -427,7 +430,7 @@ def machine() -> str:
     )
 
 
-PARTS = ("lookup", "training", "outbox", "incidents")
+PARTS = ("lookup", "training", "outbox", "incidents", "live")
 
 
 def main() -> None:
@@ -461,6 +464,37 @@ def main() -> None:
                     on_an_empty_one(server_url, lambda url: outbox(url, Path(name), "PostGIS")),
                 ):
                     say(ratio)
+        if "live" in wanted:
+            with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
+                live_places(server_url, Path(name))
+
+
+def live_places(server_url: str, folder: Path) -> None:
+    """275,707 phones on duty, with their places in either database and in a cluster; AED_BENCH_SIZE=small: a
+    seventh, as dense."""
+    cities = 6 if os.environ.get("AED_BENCH_SIZE") == "small" else LIVE_CITIES
+    centres = city_centres(cities, first=middle_of_grid(NODES))
+    responders = RESPONDERS_ON_SPATIALITE * cities // LIVE_CITIES
+    network = Population(centres, responders, AT.date(), gates_everywhere=False)
+    on_server = on_postgis(server_url, "live", network)
+    on_file = on_spatialite(folder / "live.sqlite", network)
+    say(f"\n{'places of phones on duty':<52} {'':>6} {'at most':>8}")
+    for what, url, nodes in (
+        ("PostGIS", on_server, 0),
+        ("SpatiaLite", on_file, 0),
+        ("PostGIS, and a cluster", on_server, 3),
+    ):
+        if nodes and PROGRAM is None:
+            say(f"{what}: {MISSING}")
+            continue
+        with throwaway_cluster(nodes) if nodes else contextlib.nullcontext() as cluster:
+            environment = {
+                "AED_DATABASE_URL": url,
+                "AED_WALKING_NETWORK": str(folder / "none"),
+                "AED_LIVE_PLACES_URL": cluster.url if cluster is not None else "",
+            }
+            for ratio in live(what, environment, centres, key=dispatcher_key(url)):
+                say(ratio)
 
 
 def incidents(server_url: str) -> Iterator[Ratio]:

@@ -30,6 +30,7 @@ from aed.geo import Position, distances_metres, mercator_degrees
 from aed.incidents.queries.people import nearest_responders
 from aed.responders import queries as responders
 from aed.settings import Settings
+from aed.spatial import told_moment
 from aed.walking.file import save_network
 from tests.bench.bare import _window
 from tests.bench.filling import copy_rows, fill_some_on_spatialite, make_schema
@@ -255,6 +256,7 @@ def _who_may_be_called(what: str, url: str, places: Sequence[Position]) -> Ratio
 
 def _bare(dialect: object, url: str, viewer: Viewer) -> Callable[[Position], Callable[[], object]]:
     """The statement with everything within the radius, which was counted beforehand."""
+    at = {"live_at": told_moment(AT)}
     nearest = responders.nearest_places(dialect, viewer)  # type: ignore[arg-type] # a Dialect
     if url.startswith("sqlite"):
         database = open_database(Settings(database_url=url))
@@ -263,7 +265,7 @@ def _bare(dialect: object, url: str, viewer: Viewer) -> Callable[[Position], Cal
         assert isinstance(raw, sqlite3.Connection)
 
         def on_sqlite(here: Position) -> Callable[[], object]:
-            parameters = {**nearest.constants, **_window(here, RADIUS_METRES)}
+            parameters = {**nearest.constants, **at, **_window(here, RADIUS_METRES)}
             return lambda: (raw.execute(nearest.sql, parameters).fetchall(), pooled)
 
         return on_sqlite
@@ -274,7 +276,7 @@ def _bare(dialect: object, url: str, viewer: Viewer) -> Callable[[Position], Cal
 
     def on_postgres(here: Position) -> Callable[[], object]:
         x, y = mercator_degrees(here)
-        parameters = {**nearest.constants, "nearest_x": x, "nearest_y": y}
+        parameters = {**nearest.constants, **at, "nearest_x": x, "nearest_y": y}
         rows = connection.execute(nearest.limited(3_000).encode(), parameters).fetchall()
         away = distances_metres(here, np.array([r[lat] for r in rows]), np.array([r[lon] for r in rows]))
         count = int((away <= RADIUS_METRES).sum())

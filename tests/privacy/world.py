@@ -25,7 +25,9 @@ from aed.notifications import actions as outbox
 from aed.notifications.models import EndpointRow
 from aed.notifications.rules import Channel as Reached
 from aed.registry.models import Device
+from aed.responders.live import live_places_of
 from aed.responders.models import Certificate
+from aed.responders.rules import live_place
 from aed.sealing import ring_of
 from aed.training.actions import results
 from aed.training.models import Enrolment, PresenceCodeUsed
@@ -63,7 +65,11 @@ def somebody(session: Session) -> Person:
     )
     estate = make.estate(session)
     make.role(session, person, HeldRole.ESTATE_MANAGER, estate=estate)
-    make.offer(session, person)
+    offered = make.offer(session, person)
+    assert offered.entry is not None
+    make.shares_live_place(session, offered.entry.id)
+    here = live_place(offered.entry.id, make.PATIENT, at=NOW, resolution=9, is_out_on_a_call=True)
+    live_places_of(session).put(session.connection(), [here], at=NOW)
     kept = make.device(session, of=estate, keeper={"name": NAME, "phone": PHONE})
     _told_by_lists(session, kept)
     held = make.training(session, trainer={"name": NAME, "phone": PHONE})

@@ -104,13 +104,34 @@ async def viewer_asking(request: Request) -> Viewer:
             return ANYONE
         viewer = await _ask(request, partial(viewer_by_cookie, key=cookie, at=clock.now()))
         is_change = request.method not in ("GET", "HEAD", "OPTIONS")
-        if viewer.is_signed_in and is_change and not is_csrf_token(request.headers.get(CSRF_HEADER), cookie):
-            raise NotAllowed(f"Send the csrf_token of your sign-in in {CSRF_HEADER}: GET /v1/me tells it.")
+        if viewer.is_signed_in and is_change:
+            _has_the_pages_word(request, cookie)
         return viewer
     kind, _, key = header.partition(" ")
     if kind.lower() != "bearer" or not key.strip():
         raise NotSignedIn("The Authorization header must read: Bearer TOKEN.")
     return await _ask(request, partial(viewer_by_key, key=key.strip(), at=clock.now()))
+
+
+async def key_of_own_change(request: Request, sentence: str) -> str:
+    """The key of the sign-in with which a person's own browser or phone changes something of the person's.
+
+    Whether it is still good, whoever takes the change asks: here nothing is read. Raises NotSignedIn with the
+    sentence, and NotAllowed for a token, which is nobody's own, and for a change without the page's word.
+    """
+    cookie = key_in_cookie(request)
+    if cookie is None:
+        viewer = await viewer_asking(request)
+        if viewer.is_signed_in:
+            raise NotAllowed(sentence)
+        raise NotSignedIn(sentence)
+    _has_the_pages_word(request, cookie)
+    return cookie
+
+
+def _has_the_pages_word(request: Request, cookie: str) -> None:
+    if not is_csrf_token(request.headers.get(CSRF_HEADER), cookie):
+        raise NotAllowed(f"Send the csrf_token of your sign-in in {CSRF_HEADER}: GET /v1/me tells it.")
 
 
 async def _ask(request: Request, question: Callable[[Session], Viewer]) -> Viewer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import Enum
 from typing import Any
 
@@ -17,7 +17,8 @@ from aed.accounts.models import Person
 from aed.db import Table
 from aed.interchange.models import Review, SourceRecord
 from aed.privacy.rules import DONE_BY, HELD, KEEPER, Held, without_keeper
-from aed.responders.models import Certificate, Responder
+from aed.responders.live import live_places_of
+from aed.responders.models import Certificate, LivePlaceRow, Responder
 from aed.sealing import Kind
 from aed.sealing.ring import as_compared
 from aed.spatial import position_of
@@ -63,12 +64,39 @@ def is_theirs(held: Held, person_ids: Collection[int]) -> ColumnElement[bool]:
     return or_(*(each.in_(keys_of_rows(through, person_ids)) for each in columns))
 
 
-def held_about(session: Session, person_ids: Collection[int]) -> list[HeldRows]:
-    """Every row that is the person's, as plain values.
+def held_about(session: Session, person_ids: Collection[int], *, at: datetime) -> list[HeldRows]:
+    """Every row that is the person's, as plain values; and of live places also what holds at `at` where they
+    are not kept in the database. Raises LivePlacesUnavailable.
 
     visibility: the caller has made sure that it is the person, or the office.
     """
-    return [HeldRows(held, list(_rows(session, held, person_ids))) for held in HELD]
+    found = []
+    for held in HELD:
+        rows = list(_rows(session, held, person_ids))
+        if held.table == LivePlaceRow.__tablename__ and not rows:
+            rows += _live_places_elsewhere(session, person_ids, at=at)
+        found.append(HeldRows(held, rows))
+    return found
+
+
+def _live_places_elsewhere(
+    session: Session, person_ids: Collection[int], *, at: datetime
+) -> Iterator[dict[str, Any]]:
+    """As the table would have them.
+
+    visibility: as `held_about`.
+    """
+    theirs = session.scalars(select(Responder.id).where(Responder.person_id.in_(person_ids))).all()
+    for place in live_places_of(session).held(session.connection(), theirs, at=at).values():
+        exact = place.exact
+        yield {
+            "responder_id": place.responder_id,
+            "cell": place.cell,
+            "lat": exact.lat if exact is not None else None,
+            "lon": exact.lon if exact is not None else None,
+            "at": plain(place.at),
+            "expires_at": plain(place.expires_at),
+        }
 
 
 def _rows(session: Session, held: Held, person_ids: Collection[int]) -> Iterator[dict[str, Any]]:

@@ -61,6 +61,13 @@ HELD: Final = (
     ),
     Held("responder_places", "responder_id", Erasure.DELETED, "being called", through="responders"),
     Held(
+        "live_places",
+        "responder_id",
+        Erasure.DELETED,
+        "being called where the person is, for 15 minutes",
+        through="responders",
+    ),
+    Held(
         "certificates",
         "responder_id",
         Erasure.BLANKED,

@@ -76,7 +76,7 @@ class OwnDataOut(BaseModel):
                     when_erased=each.held.erasure,
                     rows=list(each.rows),
                 )
-                for each in queries.held_about(session, ids)
+                for each in queries.held_about(session, ids, at=at)
             ],
             done=[DoneOut.model_validate(each) for each in queries.done_by(session, ids)],
             told_by_lists=[

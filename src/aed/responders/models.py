@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from geoalchemy2 import WKBElement, WKTElement
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
@@ -95,6 +106,27 @@ class ResponderPlace(Table):
     floor: Mapped[int] = mapped_column(default=0)
     hours: Mapped[str | None] = mapped_column(Text)
     """When the person is there, as an OSM expression; None: not known."""
+
+
+class LivePlaceRow(Table):
+    """Where a responder on duty is, by the phone: its newest word. Kept only with the consent to it, which
+    `actions.consents` and `actions.live` keep in step, and asked for only until `expires_at`.
+    """
+
+    __tablename__ = "live_places"
+    __table_args__ = (
+        CheckConstraint("(lat IS NULL) = (lon IS NULL)", name="exact_or_not"),
+        CheckConstraint("at < expires_at", name="holds_for_some_time"),
+    )
+
+    responder_id: Mapped[int] = mapped_column(ForeignKey("responders.id"), primary_key=True)
+    cell: Mapped[int] = mapped_column(BigInteger, index=True)
+    """Of H3; it is looked for by these."""
+    lat: Mapped[float | None] = mapped_column(Double)
+    """Only while the person is out on a call."""
+    lon: Mapped[float | None] = mapped_column(Double)
+    at: Mapped[datetime]
+    expires_at: Mapped[datetime]
 
 
 class Consent(Table):

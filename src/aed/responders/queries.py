@@ -1,25 +1,47 @@
-"""Reading responders, whom only dispatchers see; and what a person offers and agreed to, for the person."""
+"""Reading responders, whom only dispatchers see, where they are by default and on duty; and what a person
+offers and agreed to, for the person."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Dialect, Select, Subquery, and_, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Select,
+    Subquery,
+    and_,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Region
 from aed.accounts.rules import Viewer
 from aed.geo import Position
 from aed.registry.models import Estate, HolidayCalendar
-from aed.responders.models import Certificate, Consent, Responder, ResponderPlace
+from aed.responders.models import Certificate, Consent, LivePlaceRow, Responder, ResponderPlace
 from aed.responders.rules import JOINED, ConsentKind, ResponderState, Trust
 from aed.sharing.queries import may_be_called_by
-from aed.spatial import Nearest, constant, latitude, longitude, nearest_first, position_of
+from aed.spatial import (
+    Compiled,
+    Nearest,
+    compiled,
+    constant,
+    latitude,
+    longitude,
+    nearest_first,
+    one_of_told,
+    position_of,
+    told_later,
+)
 
 
 class PlaceNearby(NamedTuple):
@@ -35,6 +57,8 @@ class PlaceNearby(NamedTuple):
     paused_until: datetime | str | None
     estate_id: int | None
     region_id: int
+    on_duty_id: int | None
+    """The person's own key while a live place in the database says that the person is elsewhere."""
     valid_until: date | str | None
     certificate_kind: str
     """Null without a certificate; but then `valid_until` is, and nobody without one is called."""
@@ -68,8 +92,15 @@ def counts_for_calling() -> ColumnElement[bool]:
 def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
     """The compiled statement for the default places of active responders, nearest first.
 
-    No name and no phone is asked for: nothing that a dispatcher may not see yet leaves the database.
+    Who is on duty at the moment that is told later, as `live_at`, is told too, and not left out here: where
+    everybody is, the search for the nearest of the others would go through the whole country. No name and no
+    phone is asked for: nothing that a dispatcher may not see yet leaves the database.
     """
+    on_duty = (
+        select(LivePlaceRow.responder_id)
+        .where(LivePlaceRow.responder_id == ResponderPlace.responder_id, _holds_at_that_moment())
+        .scalar_subquery()
+    )
     inner = (
         select(
             ResponderPlace.id,
@@ -82,6 +113,7 @@ def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
             Responder.paused_until,
             Responder.estate_id,
             Responder.region_id,
+            on_duty.label("on_duty_id"),
         )
         .join(Responder, Responder.id == ResponderPlace.responder_id)
         .where(
@@ -89,38 +121,178 @@ def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
             Responder.state == constant(ResponderState.ACTIVE),
         )
     )
+    return nearest_first(
+        dialect, inner, ResponderPlace.position, joined=_with_what_counts_for_calling, row=PlaceNearby
+    )
 
-    def joined(near: Subquery) -> Select[*tuple[Any, ...]]:
-        best = (
-            select(func.max(Certificate.valid_until))
-            .where(Certificate.responder_id == near.c.responder_id, counts_for_calling())
-            .correlate(near, Region)
-            .scalar_subquery()
+
+def _with_what_counts_for_calling(near: Subquery) -> Select[*tuple[Any, ...]]:
+    """What else is asked of the few responders that were chosen.
+
+    visibility: whoever calls has chosen them by the viewer's predicate.
+    """
+    best = (
+        select(func.max(Certificate.valid_until))
+        .where(Certificate.responder_id == near.c.responder_id, counts_for_calling())
+        .correlate(near, Region)
+        .scalar_subquery()
+    )
+    kind = (
+        select(Certificate.kind)
+        .where(Certificate.responder_id == near.c.responder_id, counts_for_calling())
+        .correlate(near, Region)
+        .order_by(Certificate.valid_until.desc(), Certificate.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    return (
+        select(
+            *near.c,
+            best.label("valid_until"),
+            kind.label("certificate_kind"),
+            func.coalesce(Estate.time_zone, Region.time_zone).label("time_zone"),
+            Region.holiday_calendar,
+            HolidayCalendar.version.label("calendar_version"),
         )
-        kind = (
-            select(Certificate.kind)
-            .where(Certificate.responder_id == near.c.responder_id, counts_for_calling())
-            .correlate(near, Region)
-            .order_by(Certificate.valid_until.desc(), Certificate.id)
-            .limit(1)
-            .scalar_subquery()
-        )
-        return (
-            select(
-                *near.c,
-                best.label("valid_until"),
-                kind.label("certificate_kind"),
-                func.coalesce(Estate.time_zone, Region.time_zone).label("time_zone"),
-                Region.holiday_calendar,
-                HolidayCalendar.version.label("calendar_version"),
-            )
-            .select_from(near)
-            .join(Region, Region.id == near.c.region_id)
-            .outerjoin(Estate, Estate.id == near.c.estate_id)
-            .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
+        .select_from(near)
+        .join(Region, Region.id == near.c.region_id)
+        .outerjoin(Estate, Estate.id == near.c.estate_id)
+        .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
+    )
+
+
+# --- live places ----------------------------------------------------------------------------------------
+
+
+class OnDuty(NamedTuple):
+    """What the lookup asks of a responder who has a live place. Dates and moments are text on SQLite."""
+
+    responder_id: int
+    availability: str | None
+    paused_until: datetime | str | None
+    estate_id: int | None
+    region_id: int
+    valid_until: date | str | None
+    certificate_kind: str
+    time_zone: str
+    holiday_calendar: str | None
+    calendar_version: int | None
+
+    def at_place(self, here: Position) -> PlaceNearby:
+        """Somebody on duty is where the phone is; on which floor it does not say."""
+        return PlaceNearby(
+            id=self.responder_id,
+            responder_id=self.responder_id,
+            lat=here.lat,
+            lon=here.lon,
+            floor=0,
+            hours="24/7",
+            availability=self.availability,
+            paused_until=self.paused_until,
+            estate_id=self.estate_id,
+            region_id=self.region_id,
+            on_duty_id=None,
+            valid_until=self.valid_until,
+            certificate_kind=self.certificate_kind,
+            time_zone=self.time_zone,
+            holiday_calendar=self.holiday_calendar,
+            calendar_version=self.calendar_version,
         )
 
-    return nearest_first(dialect, inner, ResponderPlace.position, joined=joined, row=PlaceNearby)
+
+def _holds_at_that_moment() -> ColumnElement[bool]:
+    """visibility: it is a predicate itself."""
+    at = told_later("live_at", DateTime(timezone=True))
+    return and_(LivePlaceRow.at <= at, LivePlaceRow.expires_at > at)
+
+
+class LivePlaceFound(NamedTuple):
+    """A row of live places. A moment is text on SQLite."""
+
+    responder_id: int
+    cell: int
+    lat: float | None
+    lon: float | None
+    at: datetime | str
+
+
+@lru_cache(maxsize=2)
+def live_places_in_cells(dialect: Dialect) -> Compiled[LivePlaceFound]:
+    """The compiled statement for what is in one of the `live_cells` and holds at the moment `live_at`.
+
+    visibility: whoever calls asks which of these responders the viewer may call.
+    """
+    there = select(
+        LivePlaceRow.responder_id, LivePlaceRow.cell, LivePlaceRow.lat, LivePlaceRow.lon, LivePlaceRow.at
+    ).where(one_of_told(dialect, LivePlaceRow.cell, "live_cells"), _holds_at_that_moment())
+    return compiled(dialect, there, row=LivePlaceFound)
+
+
+@lru_cache(maxsize=256)
+def on_duty(dialect: Dialect, viewer: Viewer) -> Compiled[OnDuty]:
+    """The compiled statement for active responders of the `live_keys`, whose live places are known.
+
+    Where these are kept elsewhere nobody knows of consents: who has withdrawn it is not among them.
+    """
+    consent = (
+        select(Consent.id)
+        .where(
+            Consent.person_id == Responder.person_id,
+            Consent.kind == constant(ConsentKind.LIVE_PLACE),
+            Consent.withdrawn_at.is_(None),
+        )
+        .scalar_subquery()  # not EXISTS: PostgreSQL makes that a join, and begins with all who have agreed
+    )
+    near = select(
+        Responder.id.label("responder_id"),
+        Responder.availability,
+        Responder.paused_until,
+        Responder.estate_id,
+        Responder.region_id,
+    ).where(
+        one_of_told(dialect, Responder.id, "live_keys"),
+        may_be_called_by(viewer, region_id=Responder.region_id),
+        Responder.state == constant(ResponderState.ACTIVE),
+        consent.is_not(None),
+    )
+    return compiled(dialect, _with_what_counts_for_calling(near.subquery("near")), row=OnDuty)
+
+
+class Sharing(NamedTuple):
+    """Whether a live place of a person may be kept, and as whose."""
+
+    responder_id: int
+    paused_until: datetime | None
+    has_consented: bool
+
+
+def sharing(session: Session, person_ids: Collection[int]) -> dict[int, Sharing]:
+    """Of people who offer to help: who may share a live place.
+
+    visibility: each is asked of for the person's own phone.
+    """
+    found = session.execute(
+        select(Responder.person_id, Responder.id, Responder.paused_until, Consent.id)
+        .outerjoin(
+            Consent,
+            and_(
+                Consent.person_id == Responder.person_id,
+                Consent.kind == ConsentKind.LIVE_PLACE,
+                Consent.withdrawn_at.is_(None),
+            ),
+        )
+        .where(Responder.person_id.in_(person_ids), Responder.state == ResponderState.ACTIVE)
+        .order_by(Responder.id.desc())
+    )
+    return {person: Sharing(key, paused, consent is not None) for person, key, paused, consent in found}
+
+
+def responder_ids_of(session: Session, person_id: int) -> list[int]:
+    """Every entry of the person, of those too who are called no more.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    return list(session.scalars(select(Responder.id).where(Responder.person_id == person_id)))
 
 
 # --- offers and consents --------------------------------------------------------------------------------

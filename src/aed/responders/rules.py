@@ -1,14 +1,20 @@
-"""Decisions about responders: who may be called at a moment."""
+"""Decisions about responders: who may be called at a moment, and what is kept of where they are."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
+import h3.api.basic_int as h3
+
 from aed.accounts.rules.trust import Trust as Trust
+from aed.errors import InvalidInput
+from aed.geo import Position
 from aed.issuers.rules import CertificateKind as CertificateKind
 from aed.registry.rules.hours import Opening
 
@@ -74,6 +80,8 @@ class ConsentKind(StrEnum):
     BEING_CALLED = "being_called"
     PLACE_ON_DUTY = "place_on_duty"
     """That the place is kept where the person is on duty (of kind `work`)."""
+    LIVE_PLACE = "live_place"
+    """That the person's phone says where it is, as long as the person is on duty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,17 @@ WORDINGS: Final[Mapping[ConsentKind, tuple[Wording, ...]]] = {
             "我同意：保存我值班的地点，以便在该处呼叫我。撤回后即删除。",
         ),
     ),
+    ConsentKind.LIVE_PLACE: (
+        Wording(
+            "2026-11",
+            "While I am on duty my phone may say where it is, so that I can be called from there instead of "
+            "from the places that I gave. Only the rough area is kept (about 0.1 km2), the exact place only "
+            "while I am out on a call, and neither for longer than 15 minutes. It is deleted when I go off "
+            "duty, pause, or withdraw this.",
+            "我同意：值班期间由手机上报位置，以便按当前位置而非所填地点呼叫我。仅保存大致区域（约0.1平方公里），"
+            "只有在执行任务期间才保存准确位置，保存时间均不超过15分钟。结束值班、暂停或撤回后即删除。",
+        ),
+    ),
 }
 """The last one of each is asked for."""
 
@@ -120,3 +139,95 @@ def wording_in_force(kind: ConsentKind) -> Wording:
 def may_keep_places(kinds: Iterable[PlaceKind], consents: Collection[ConsentKind]) -> bool:
     """A place of duty is kept only with the consent to that."""
     return PlaceKind.WORK not in kinds or ConsentKind.PLACE_ON_DUTY in consents
+
+
+# --- live places ----------------------------------------------------------------------------------------
+
+LIVE_FOR: Final = timedelta(minutes=15)
+"""A phone sends its place every five minutes: it may miss two."""
+CLOCKS_DIFFER: Final = timedelta(minutes=1)
+"""A phone's clock may be so much ahead of ours."""
+VAGUEST_METRES: Final = 1_000.0
+"""Beyond this a phone does not know in which part of a town it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class LivePlace:
+    """Where a responder on duty is, as far as it is kept."""
+
+    responder_id: int
+    cell: int
+    """Of H3."""
+    exact: Position | None
+    """Only while the person is out on a call."""
+    at: datetime
+    """When the phone was there."""
+
+    @property
+    def expires_at(self) -> datetime:
+        """From then on it says nothing any more."""
+        return self.at + LIVE_FOR
+
+    @property
+    def position(self) -> Position:
+        """Where the person is looked for: in the middle of the cell, as long as nothing better is kept."""
+        return self.exact or middle_of(self.cell)
+
+    def holds_at(self, at: datetime) -> bool:
+        return self.at <= at < self.expires_at
+
+
+def live_place(
+    responder_id: int, here: Position, *, at: datetime, resolution: int, is_out_on_a_call: bool = False
+) -> LivePlace:
+    """What of a phone's place is kept: its cell, and nothing finer unless the person is out on a call.
+
+    When the call has ended, whoever ends it puts the place again as of somebody who is not, or forgets it.
+    """
+    cell = h3.latlng_to_cell(here.lat, here.lon, resolution)
+    return LivePlace(responder_id, cell, here if is_out_on_a_call else None, at)
+
+
+@lru_cache(maxsize=200_000)
+def middle_of(cell: int) -> Position:
+    return Position(*h3.cell_to_latlng(cell))
+
+
+def edge_metres(cell: int) -> float:
+    """About how long its edges are: from its middle to its corners."""
+    return math.sqrt(h3.cell_area(cell, unit="m^2") * 2.0 / (3.0 * math.sqrt(3.0)))
+
+
+SPHERES_DIFFER: Final = 1.01
+"""What is measured on a sphere may be off by less than this."""
+ALIKE: Final = 1.15
+"""Cells near each other differ in length by less than this."""
+
+
+def cells_around(here: Position, within_metres: float, *, resolution: int) -> list[int]:
+    """Every cell in which a place within the distance can lie, and few more.
+
+    1. As many rings of cells as can reach there. In its worst direction a ring is one and a half edges wide;
+       there is an edge more on this side, since `here` is not the middle of its cell, and one on the other.
+    2. Without those whose middles are farther than the distance and an edge.
+    """
+    cell = h3.latlng_to_cell(here.lat, here.lon, resolution)
+    edge = edge_metres(cell)
+    rings = math.ceil((within_metres + 2.0 * ALIKE * edge) / (1.5 * edge / ALIKE))
+    reaches, start = (within_metres + ALIKE * edge) * SPHERES_DIFFER, (here.lat, here.lon)
+    return [
+        each
+        for each in h3.grid_disk(cell, rings)
+        if h3.great_circle_distance(start, h3.cell_to_latlng(each), unit="m") <= reaches
+    ]
+
+
+def moment_of_a_place(given: datetime | None, *, now: datetime) -> datetime:
+    """When a phone was where it says: now, unless it says when. Raises InvalidInput for what cannot be."""
+    if given is None:
+        return now
+    if given > now + CLOCKS_DIFFER:
+        raise InvalidInput("at lies in the future: set the phone's clock, or leave it out.", field="at")
+    if given <= now - LIVE_FOR:
+        raise InvalidInput("at is 15 minutes ago or more: send where the phone is now.", field="at")
+    return min(given, now)

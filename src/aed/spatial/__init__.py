@@ -13,15 +13,17 @@ from aed.spatial.columns import (
     position_of,
     shape_of,
 )
+from aed.spatial.compiled import Compiled, compiled
 from aed.spatial.nearest import Located, Nearest, Rings, nearest_first
 from aed.spatial.schema import add_geometry_column, create_nearest_index, drop_spatial_table, prepare_database
-from aed.spatial.statements import constant, constants
+from aed.spatial.statements import constant, constants, one_of_told, told_keys, told_later, told_moment
 from aed.spatial.tiles import vector_tile
 from aed.spatial.windows import Around, all_around, ids_near_each, inside_box, overlapping_box
 
 __all__ = [
     "WGS84",
     "Around",
+    "Compiled",
     "GeometryColumn",
     "Located",
     "Nearest",
@@ -30,6 +32,7 @@ __all__ = [
     "all_around",
     "area",
     "area_type",
+    "compiled",
     "constant",
     "constants",
     "create_nearest_index",
@@ -39,6 +42,7 @@ __all__ = [
     "latitude",
     "longitude",
     "nearest_first",
+    "one_of_told",
     "overlapping_box",
     "point",
     "point_type",
@@ -46,5 +50,8 @@ __all__ = [
     "prepare_database",
     "settled",
     "shape_of",
+    "told_keys",
+    "told_later",
+    "told_moment",
     "vector_tile",
 ]

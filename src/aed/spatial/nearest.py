@@ -73,10 +73,17 @@ class Nearest[R: Located]:
     """What the last questions nearby needed. A hint: it changes no answer."""
 
     def rings(
-        self, connection: Connection, here: Position, *, at_least: int, within_metres: float
+        self,
+        connection: Connection,
+        here: Position,
+        *,
+        at_least: int,
+        within_metres: float,
+        told: Mapping[str, object] | None = None,
     ) -> Rings[R]:
-        """Rows around a place, to be fetched ring by ring. `at_least` is how many are asked for."""
-        return Rings(self, connection, here, at_least, within_metres)
+        """Rows around a place, to be fetched ring by ring. `at_least` is how many are asked for; `told` has
+        the values of what the statement itself is told later."""
+        return Rings(self, connection, here, at_least, within_metres, told or {})
 
     def needed(self, cells: Sequence[_Cell]) -> tuple[_Needed | None, float]:
         """What was needed in the smallest of these cells that is known, and how much more to look at."""
@@ -108,9 +115,15 @@ class Rings[R: Located]:
     """
 
     def __init__(
-        self, nearest: Nearest[R], connection: Connection, here: Position, at_least: int, within_metres: float
+        self,
+        nearest: Nearest[R],
+        connection: Connection,
+        here: Position,
+        at_least: int,
+        within_metres: float,
+        told: Mapping[str, object],
     ) -> None:
-        self._nearest, self._connection = nearest, connection
+        self._nearest, self._connection, self._told = nearest, connection, told
         self._here, self._at_least, self._within = here, at_least, within_metres
         self._cells = [
             (size, round(here.lat * size), round(here.lon * size), at_least) for size in _CELLS_PER_DEGREE
@@ -214,7 +227,7 @@ class Rings[R: Located]:
             radius *= 2.0 if near == 0 else max(1.2, min(3.0, math.sqrt(about / near)))
 
     def _sent(self, sql: str, asked: Mapping[str, object]) -> Callable[[], Rows]:
-        return sent(self._connection, sql, {**self._nearest.constants, **asked})
+        return sent(self._connection, sql, {**self._nearest.constants, **self._told, **asked})
 
     def _fetched(self, sql: str, asked: Mapping[str, object]) -> list[R]:
         """Rows that are not there yet: one that has just been moved might come a second time."""

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     BindParameter,
     ColumnElement,
     Dialect,
     Double,
     Integer,
     Select,
+    String,
+    any_,
     bindparam,
+    func,
     literal_column,
+    select,
 )
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeEngine
 
 
@@ -38,6 +46,23 @@ def constant(value: str) -> ColumnElement[str]:
 def told_later(name: str, kind: TypeEngine[Any] | None = None) -> BindParameter[Any]:
     """A parameter that gets its value each time a compiled statement is asked."""
     return bindparam(name, type_=kind or Double(), required=False)
+
+
+def one_of_told(dialect: Dialect, key: InstrumentedAttribute[int], name: str) -> ColumnElement[bool]:
+    """Whether the key is one of those that are told each time, as `told_keys` has them."""
+    if dialect.name == "sqlite":
+        return key.in_(select(func.json_each(told_later(name, String())).table_valued("value").c.value))
+    return key == any_(told_later(name, ARRAY(BigInteger)))
+
+
+def told_keys(dialect: Dialect, keys: Iterable[int]) -> object:
+    """The value of such a parameter."""
+    return str([*keys]) if dialect.name == "sqlite" else [*keys]
+
+
+def told_moment(at: datetime) -> str:
+    """The value of a parameter that is a moment: as SQLite stores it, and as PostgreSQL reads it in UTC."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
 def compiled_for(dialect: Dialect, statement: Select[*tuple[Any, ...]]) -> tuple[str, dict[str, object]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, column, exists, false, or_, select, table, true
@@ -163,6 +163,16 @@ def signed_in(session: Session, key_hash: str, *, at: datetime) -> SignIn | None
     if found is None or found.ended_at is not None or found.expires_at <= at:
         return None
     return found
+
+
+def people_signed_in(session: Session, key_hashes: Collection[str], *, at: datetime) -> dict[str, int]:
+    """The same of many: whose sign-ins these are, of those that hold at `at`."""
+    found = session.execute(
+        select(SignIn.key_hash, SignIn.person_id).where(
+            SignIn.key_hash.in_(key_hashes), SignIn.ended_at.is_(None), SignIn.expires_at > at
+        )
+    )
+    return {row.key_hash: row.person_id for row in found}
 
 
 # --- roles ----------------------------------------------------------------------------------------------

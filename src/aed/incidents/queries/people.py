@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import numpy as np
 from sqlalchemy import Connection
 
 from aed.accounts.rules import Viewer
@@ -18,9 +20,11 @@ from aed.incidents.rules.arrival import Basis, estimated_walk_metres, floor_seco
 from aed.registry import queries as registry
 from aed.registry.rules.hours import hours_at
 from aed.responders import queries as responders
+from aed.responders.live import live_places
 from aed.responders.queries import PlaceNearby
-from aed.responders.rules import Availability, availability
+from aed.responders.rules import Availability, LivePlace, availability
 from aed.settings import Settings
+from aed.spatial import told_keys, told_moment
 
 MOST_CANDIDATES = 2_000
 
@@ -50,20 +54,28 @@ def nearest_responders(
 ) -> list[NearbyResponder]:
     """The `limit` responders within the radius who can be at the patient soonest, by walking time.
 
-    1. Take default places in order of straight-line distance.
+    1. Take those on duty, whose phones say where they are, and then default places of the others in order of
+       straight-line distance.
     2. Keep whom the rules allow to be called there now; of two places of a person the sooner one.
     3. Stop when no place farther on the straight line could be sooner.
     """
     radius = settings.responder_radius_metres
     if ways is not None:
         ways.widen(radius * settings.arrival.detour_factor)
+    kept = live_places(settings)
+    phones = kept.near(connection, here, within_metres=radius, at=at)
     rings = responders.nearest_places(connection.dialect, viewer).rings(
-        connection, here, at_least=limit, within_metres=radius
+        connection, here, at_least=limit, within_metres=radius, told={"live_at": told_moment(at)}
     )
     about, enough = 4 * limit + 10, radius
+    places = rings.widen(about=about, to_metres=enough)
+    on_duty = _OnDuty(connection, viewer, here, phones())
     soonest: dict[int, NearbyResponder] = {}
     while True:
-        rows = rings.widen(about=about, to_metres=enough)
+        rows = [
+            *on_duty.widen(about=about, to_metres=enough),
+            *kept.without_those_on_duty(connection, places, at=at),
+        ]
         for person in _callable(connection, here, ways, rows, at=at, floor=floor, settings=settings):
             known = soonest.get(person.responder_id)
             if known is None or person.walk_seconds < known.walk_seconds:
@@ -72,10 +84,45 @@ def nearest_responders(
         enough = radius
         if len(found) >= limit:
             enough = min(radius, found[limit - 1].walk_seconds * settings.arrival.responder_metres_per_second)
-        if rings.complete_within_metres >= enough or len(rings.rows) >= MOST_CANDIDATES:
+        is_complete = min(rings.complete_within_metres, on_duty.complete_within_metres) >= enough
+        if is_complete or len(rings.rows) + on_duty.count >= MOST_CANDIDATES:
             rings.remember(enough)
             return found[:limit]
         about = min(MOST_CANDIDATES, 3 * max(about, len(rings.rows)))
+        is_farther = rings.complete_within_metres < enough
+        places = rings.widen(about=about, to_metres=enough) if is_farther else ()
+
+
+class _OnDuty:
+    """Those whose phones say where they are, nearest first; what else is asked of them, of few at a time."""
+
+    def __init__(
+        self, connection: Connection, viewer: Viewer, here: Position, places: Sequence[LivePlace]
+    ) -> None:
+        self._connection, self._viewer = connection, viewer
+        where = [place.position for place in places]
+        lats = np.array([each.lat for each in where], dtype=np.float64)
+        lons = np.array([each.lon for each in where], dtype=np.float64)
+        metres = distances_metres(here, lats, lons).tolist() if places else []
+        order = sorted(range(len(places)), key=metres.__getitem__)
+        self._nearest = [(metres[each], places[each].responder_id, where[each]) for each in order]
+        self.count = 0
+        """Of how many it was asked."""
+
+    @property
+    def complete_within_metres(self) -> float:
+        return self._nearest[self.count][0] if self.count < len(self._nearest) else math.inf
+
+    def widen(self, *, about: int, to_metres: float) -> list[PlaceNearby]:
+        """The next: then about `about` are there in all, or all within `to_metres`."""
+        first = self.count
+        self.count = max(first, min(about, bisect_right(self._nearest, to_metres, key=lambda each: each[0])))
+        where = {key: here for _metres, key, here in self._nearest[first : self.count]}
+        if not where:
+            return []
+        told = {"live_keys": told_keys(self._connection.dialect, where)}
+        read = responders.on_duty(self._connection.dialect, self._viewer).sent(self._connection, told)
+        return [row.at_place(where[row.responder_id]) for row in read()]
 
 
 def _callable(

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Final
 
+import structlog
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer
-from aed.errors import InvalidInput
+from aed.db import alone
+from aed.errors import InvalidInput, LivePlacesUnavailable
 from aed.registry.actions.record import flush
+from aed.responders.live import live_places_of
 from aed.responders.models import Consent, Responder, ResponderPlace
-from aed.responders.queries import consents_in_force, speaks_for_themselves
+from aed.responders.queries import consents_in_force, responder_ids_of, speaks_for_themselves
 from aed.responders.rules import (
     JOINED,
     STATED_BY_A_LIST,
@@ -26,6 +30,11 @@ from aed.responders.rules import (
     ResponderState,
     wording_in_force,
 )
+
+log = structlog.get_logger("aed")
+
+WITHDRAWING: Final = "withdrawing of consents"
+"""Whoever withdraws does so alone: no place comes in between that would be kept although it may not be."""
 
 
 def give(
@@ -84,13 +93,17 @@ def state_for_a_list(
 def withdraw(session: Session, who: Viewer, person_id: int, kind: ConsentKind, *, at: datetime) -> bool:
     """It is no longer in force, and what was kept because of it is gone. False: it was not in force.
 
-    Without the consent to being called nobody calls the person, and no place is kept.
+    Without the consent to being called nobody calls the person, and no place is kept. Places of phones that
+    come at this moment wait, and are refused then.
     """
+    alone(session, WITHDRAWING)
     standing = consents_in_force(session, person_id).get(kind)
     if standing is not None:
         standing.withdrawn_at, standing.withdrawn_by = at, who.name
     if kind is ConsentKind.BEING_CALLED:
         _call_no_more(session, person_id)
+    elif kind is ConsentKind.LIVE_PLACE:
+        forget_where(session, person_id)
     else:
         theirs = select(Responder.id).where(Responder.person_id == person_id)  # visibility: the person's own
         session.execute(
@@ -102,8 +115,17 @@ def withdraw(session: Session, who: Viewer, person_id: int, kind: ConsentKind, *
     return standing is not None
 
 
+def forget_where(session: Session, person_id: int) -> None:
+    """No place of the person's phone is kept. Where that cannot be reached, it expires; nobody is told it."""
+    try:
+        live_places_of(session).forget(session.connection(), responder_ids_of(session, person_id))
+    except LivePlacesUnavailable as error:  # who withdraws is not kept waiting for it
+        log.warning("live place not forgotten before it expires", why=error.detail)
+
+
 def _call_no_more(session: Session, person_id: int) -> None:
     """visibility: the person's own."""
+    forget_where(session, person_id)
     theirs = select(Responder.id).where(Responder.person_id == person_id)
     session.execute(
         update(Responder)

@@ -119,6 +119,8 @@ def amend_offer(
             setattr(entry, name, getattr(change, name))
     if change.places is not None:
         _put_places(session, person_id, entry, change.places)
+    if entry.paused_until is not None and entry.paused_until > at:
+        consents.forget_where(session, person_id)
     session.flush()
     return offer_of(session, person_id)
 
@@ -160,6 +162,7 @@ def _alone(session: Session, entry: Responder) -> None:
     ):
         other.state = ResponderState.WITHDRAWN
         put_places(session, other.id, [])
+    consents.forget_where(session, entry.person_id)
     session.flush()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from aed.responders.api import offers
+from aed.responders.api import live, offers
 
 router = APIRouter(tags=["responders"])
-router.include_router(offers.router)
+for part in (live.direct, live.router, offers.router):
+    router.include_router(part)

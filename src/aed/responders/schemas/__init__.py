@@ -1,1 +1,1 @@
-"""What crosses the boundary: offers to help, and consents."""
+"""What crosses the boundary: offers to help, consents, live places."""

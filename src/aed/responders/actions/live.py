@@ -1,0 +1,88 @@
+"""Live places of people on duty: taken, many at a time, and forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from aed.accounts import queries as accounts
+from aed.db import beside_each_other
+from aed.errors import AedError, Conflict, NotSignedIn
+from aed.geo import Position
+from aed.responders import queries
+from aed.responders.actions.consents import WITHDRAWING
+from aed.responders.live import live_places_of
+from aed.responders.queries import Sharing
+from aed.responders.rules import live_place
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceSaid:
+    """What one phone says."""
+
+    key_hash: str
+    """Of the sign-in."""
+    here: Position
+    at: datetime
+    """When it was there."""
+    is_out_on_a_call: bool = False
+    """So that the exact place may be kept. It is for whoever knows of calls to say, never for the phone."""
+
+
+def take_live_places(
+    session: Session, said: Sequence[PlaceSaid], *, resolution: int, at: datetime
+) -> list[AedError | None]:
+    """The places are kept of all who may share one; for each: None, or why it is not kept.
+
+    1. Nobody withdraws meanwhile: whoever has withdrawn is seen, whoever is about to waits, and forgets then.
+    2. Who is signed in, is called, is not paused and has agreed: two statements for all together.
+    3. The newest place of each is kept, as coarse as the consent says.
+
+    visibility: each is for the person's own phone.
+    """
+    beside_each_other(session, WITHDRAWING)
+    people = accounts.people_signed_in(session, {each.key_hash for each in said}, at=at)
+    sharing = queries.sharing(session, set(people.values()))
+    kept, refused = [], []
+    for each in said:
+        person = people.get(each.key_hash)
+        found = None if person is None else sharing.get(person)
+        why = _why_not(person, found, at=at)
+        refused.append(why)
+        if why is None and found is not None:
+            kept.append(
+                live_place(
+                    found.responder_id,
+                    each.here,
+                    at=each.at,
+                    resolution=resolution,
+                    is_out_on_a_call=each.is_out_on_a_call,
+                )
+            )
+    live_places_of(session).put(session.connection(), kept, at=at)
+    return refused
+
+
+def _why_not(person_id: int | None, found: Sharing | None, *, at: datetime) -> AedError | None:
+    if person_id is None:
+        return NotSignedIn("Sign in: the place of a phone is its owner's.")
+    if found is None:
+        return Conflict("You do not offer to help: make an offer first, and share your place then.")
+    if found.paused_until is not None and found.paused_until > at:
+        until = found.paused_until.isoformat()
+        return Conflict(f"You have paused until {until}: end the pause, and share your place then.")
+    if not found.has_consented:
+        return Conflict(
+            "You have not agreed that your phone says where it is: give the consent live_place first.",
+            field="consents.live_place",
+        )
+    return None
+
+
+def forget_live_place(session: Session, person_id: int) -> None:
+    """No place of the person's phone is kept. Raises LivePlacesUnavailable."""
+    ids = queries.responder_ids_of(session, person_id)
+    live_places_of(session).forget(session.connection(), ids)

@@ -1,0 +1,75 @@
+"""Places of phones that come at about the same time go into one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi.concurrency import run_in_threadpool
+
+from aed import clock
+from aed.db import Database, transaction
+from aed.errors import AedError, TooBusy
+from aed.responders.actions.live import PlaceSaid, take_live_places
+
+GATHER_SECONDS: Final = 0.05
+"""One transaction in so long; a phone that comes after a quiet time waits for nobody. Each commit costs the
+lookups beside it something, and a phone that sends every five minutes does not mind."""
+AT_ONCE: Final = 500
+MOST_WAITING: Final = 5_000
+"""More than two seconds of the whole network's phones: then the database does not keep up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    said: PlaceSaid
+    answered: asyncio.Future[AedError | None]
+
+
+class Intake:
+    """A queue in the process, with one writer as long as anybody waits. Lives in one event loop."""
+
+    def __init__(self, database: Database, *, resolution: int) -> None:
+        self._database, self._resolution = database, resolution
+        self._waiting: list[_Waiting] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._next_at = 0.0
+
+    async def put(self, said: PlaceSaid) -> None:
+        """Kept and committed. Raises why not: what `take_live_places` tells, or that nothing answers."""
+        if len(self._waiting) >= MOST_WAITING:
+            raise TooBusy("Too many phones send their place at this moment. Try again in a few seconds.")
+        waiting = _Waiting(said, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+        refused = await waiting.answered
+        if refused is not None:
+            raise refused
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            await asyncio.sleep(self._next_at - loop.time())
+            self._next_at = loop.time() + GATHER_SECONDS
+            batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
+            try:
+                async with self._database.turns:
+                    answers = await run_in_threadpool(self._take, [each.said for each in batch])
+            except AedError as error:
+                answers = [type(error)(error.detail) for _ in batch]
+            except Exception as error:  # noqa: BLE001 - each who waits raises it, and is answered 500
+                for each in batch:
+                    if not each.answered.done():
+                        each.answered.set_exception(error)
+                continue
+            for each, answer in zip(batch, answers, strict=True):
+                if not each.answered.done():  # whoever has gone away waits no more
+                    each.answered.set_result(answer)
+        self._writer = None
+
+    def _take(self, said: Sequence[PlaceSaid]) -> list[AedError | None]:
+        with transaction(self._database) as session:
+            return take_live_places(session, said, resolution=self._resolution, at=clock.now())

@@ -1,0 +1,87 @@
+"""Where a phone on duty is: sent, looked at and taken back by its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import ValidationError
+
+from aed import clock
+from aed.accounts.access import ViewerDep, key_of_own_change
+from aed.accounts.actions.tokens import key_hash
+from aed.accounts.rules import Viewer
+from aed.db import ReadSession, WriteSession
+from aed.errors import NotAllowed, NotSignedIn
+from aed.geo import position_from
+from aed.responders.actions.live import PlaceSaid, forget_live_place
+from aed.responders.api.intake import Intake
+from aed.responders.live import live_places_of
+from aed.responders.queries import responder_ids_of
+from aed.responders.rules import moment_of_a_place
+from aed.responders.schemas.live import LivePlaceIn, LivePlaceOut
+
+OWN: Final = "Sign in as the person whose phone it is."
+
+
+class _Direct(APIRoute):
+    """Without FastAPI's resolving of dependencies, as the lookup's route: it is asked 1,000 times a second.
+
+    Who it is, is asked for many at once, where the place is kept.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        async def handle(request: Request) -> Response:
+            key = await key_of_own_change(request, OWN)
+            try:
+                given = LivePlaceIn.model_validate_json(await request.body())
+            except ValidationError as error:
+                wrong = error.errors(include_url=False)
+                raise RequestValidationError(
+                    [{**each, "loc": ("body", *each["loc"])} for each in wrong]
+                ) from None
+            here = position_from(given.lat, given.lon, given.datum)
+            said = PlaceSaid(key_hash(key), here, moment_of_a_place(given.at, now=clock.now()))
+            intake: Intake = request.app.state.intake
+            await intake.put(said)
+            return Response(status_code=204)
+
+        return handle
+
+
+router = APIRouter()
+direct = APIRouter(route_class=_Direct)
+
+
+@direct.put("/live-place", status_code=204)
+def put_live_place(given: LivePlaceIn) -> None:
+    """Where the own phone is, while on duty: every five minutes, and soon after a move.
+
+    Kept as a cell of about a tenth of a square kilometre, for 15 minutes, with the consent `live_place`: the
+    person is called from there, and not from the places of the offer. 409 says what is missing.
+    """
+
+
+@router.get("/live-place")
+def show_live_place(session: ReadSession, viewer: ViewerDep) -> LivePlaceOut:
+    """What is kept of where the own phone is, and until when."""
+    ids = responder_ids_of(session, _oneself(viewer))
+    held = live_places_of(session).held(session.connection(), ids, at=clock.now())
+    return LivePlaceOut.of(max(held.values(), key=lambda place: place.at, default=None))
+
+
+@router.delete("/live-place", status_code=204)
+def go_off_duty(session: WriteSession, viewer: ViewerDep) -> None:
+    """Off duty: what is kept of where the own phone is, is deleted. Twice changes nothing."""
+    forget_live_place(session, _oneself(viewer))
+
+
+def _oneself(viewer: Viewer) -> int:
+    if not viewer.is_signed_in:
+        raise NotSignedIn(OWN)
+    if viewer.person_id is None:
+        raise NotAllowed(OWN)
+    return viewer.person_id

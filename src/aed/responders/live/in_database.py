@@ -1,0 +1,108 @@
+"""Live places as rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import orjson
+from sqlalchemy import Connection, delete, select, text
+
+from aed.db import as_moment
+from aed.geo import Position
+from aed.responders.models import LivePlaceRow
+from aed.responders.queries import LivePlaceFound, PlaceNearby, live_places_in_cells
+from aed.responders.rules import LivePlace, cells_around
+from aed.spatial import told_keys, told_moment
+
+_PUT: Final = """
+INSERT INTO live_places (responder_id, cell, lat, lon, at, expires_at) SELECT {columns}
+ON CONFLICT (responder_id) DO UPDATE SET
+cell = excluded.cell, lat = excluded.lat, lon = excluded.lon,
+at = excluded.at, expires_at = excluded.expires_at
+WHERE live_places.at <= excluded.at
+"""
+_KINDS: Final = ("bigint", "bigint", "double precision", "double precision", "timestamptz", "timestamptz")
+_PUT_ALL: Final = {
+    "postgresql": text(
+        _PUT.format(
+            columns=", ".join(f"CAST(place->>{number} AS {kind})" for number, kind in enumerate(_KINDS))
+            + " FROM json_array_elements(CAST(:places AS json)) AS place"
+        )
+    ),
+    "sqlite": text(
+        _PUT.format(
+            columns=", ".join(f"json_extract(value, '$[{number}]')" for number in range(len(_KINDS)))
+            + " FROM json_each(:places) WHERE true"
+        )
+    ),
+}
+"""All of them as one JSON text: the same number of statements for one and for five hundred."""
+
+
+@dataclass(frozen=True, slots=True)
+class InDatabase:
+    resolution: int
+    """Of the cells. After it was set anew, a place is found once it is sent again."""
+
+    def put(self, connection: Connection, places: Sequence[LivePlace], *, at: datetime) -> None:
+        if not places:
+            return
+        newest = {place.responder_id: place for place in sorted(places, key=lambda place: place.at)}
+        # In one order, so that two who write at the same time do not wait for each other in a circle.
+        rows = [_row(newest[key]) for key in sorted(newest)]
+        connection.execute(_PUT_ALL[connection.dialect.name], {"places": orjson.dumps(rows).decode()})
+
+    def held(
+        self, connection: Connection, responder_ids: Collection[int], *, at: datetime
+    ) -> dict[int, LivePlace]:
+        """visibility: the caller has made sure that it is the person, or the office."""
+        rows = connection.execute(
+            select(
+                LivePlaceRow.responder_id,
+                LivePlaceRow.cell,
+                LivePlaceRow.lat,
+                LivePlaceRow.lon,
+                LivePlaceRow.at,
+            ).where(
+                LivePlaceRow.responder_id.in_(responder_ids),
+                LivePlaceRow.at <= at,
+                LivePlaceRow.expires_at > at,
+            )
+        )
+        return {row.responder_id: _place(LivePlaceFound(*row)) for row in rows}
+
+    def forget(self, connection: Connection, responder_ids: Collection[int]) -> None:
+        connection.execute(delete(LivePlaceRow).where(LivePlaceRow.responder_id.in_(responder_ids)))
+
+    def expire(self, connection: Connection, *, at: datetime) -> int:
+        return connection.execute(delete(LivePlaceRow).where(LivePlaceRow.expires_at <= at)).rowcount
+
+    def near(
+        self, connection: Connection, here: Position, *, within_metres: float, at: datetime
+    ) -> Callable[[], list[LivePlace]]:
+        cells = cells_around(here, within_metres, resolution=self.resolution)
+        told = {"live_cells": told_keys(connection.dialect, cells), "live_at": told_moment(at)}
+        read = live_places_in_cells(connection.dialect).sent(connection, told)
+        return lambda: [_place(row) for row in read()]
+
+    def without_those_on_duty(
+        self, connection: Connection, places: Sequence[PlaceNearby], *, at: datetime
+    ) -> Sequence[PlaceNearby]:
+        """The statement that found them has asked it."""
+        return [place for place in places if place.on_duty_id is None]
+
+
+def _row(place: LivePlace) -> list[object]:
+    lat, lon = (None, None) if place.exact is None else (place.exact.lat, place.exact.lon)
+    moments = told_moment(place.at), told_moment(place.expires_at)
+    return [place.responder_id, place.cell, lat, lon, *moments]
+
+
+def _place(row: LivePlaceFound) -> LivePlace:
+    exact = Position(row.lat, row.lon) if row.lat is not None and row.lon is not None else None
+    at = as_moment(row.at)
+    assert at is not None
+    return LivePlace(row.responder_id, row.cell, exact, at)

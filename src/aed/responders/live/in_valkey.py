@@ -1,0 +1,397 @@
+"""Live places in a Redis or Valkey Cluster: by cell, so that its nodes share them.
+
+Of each large cell (of H3, about 1,800 km2) there are three keys, hash-tagged by it:
+
+- `live:{CELL}:geo` has the members of the cell by place (GEOADD, GEOSEARCH),
+- `live:{CELL}:until` by the moment at which each expires: what is over is taken out with each writing,
+- `live:{CELL}:what` what is kept of each, to the last digit; a geohash is right to half a metre.
+
+And of each of 4 shards of responders two: `live:{who:N}:cell` says in which large cell a responder is, so
+that a move takes the old entry out, and `live:{who:N}:until` until when.
+
+One writing is one round trip, and one more for those who have moved to another large cell:
+
+1. Put each into its cell, unless a newer one stands there; tell the shard, which says where each was before.
+2. Take out of the cell before, unless what stands there is newer; or of the own one, where the shard knows
+   of a newer place.
+
+Two phones of one person may do so at the same time over two processes: the newer place stands in the end.
+Between the two steps somebody may stand in two cells: the newer place is answered. All keys go by themselves
+when nobody has written for as long as a place holds.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from hashlib import sha1
+from typing import Any, Final
+
+import h3.api.basic_int as h3
+import orjson
+import structlog
+from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
+from redis.retry import Retry
+from sqlalchemy import Connection
+
+from aed.errors import LivePlacesUnavailable
+from aed.geo import Position
+from aed.responders.live.in_database import InDatabase
+from aed.responders.queries import PlaceNearby
+from aed.responders.rules import LIVE_FOR, SPHERES_DIFFER, LivePlace, cells_around
+
+log = structlog.get_logger("aed")
+
+LARGE: Final = 4
+"""Their resolution: a city is one to three, a country has some thousands. Each takes a script of its own in a
+writing, so more of them would be dearer."""
+SHARDS: Final = 4
+"""A lookup asks each of them once whether those found are on duty elsewhere."""
+ANSWERS_WITHIN_SECONDS: Final = 0.25
+PAUSE_SECONDS: Final = 5.0
+"""For so long a lookup does not ask again where nobody has answered."""
+NORTHERNMOST: Final = 85.05
+"""Beyond this a geohash knows no place; nearer to the pole than that it is looked for on this parallel."""
+
+_LASTS: Final = int(LIVE_FOR.total_seconds()) + 60
+"""Seconds, from the last writing on, after which a key goes by itself."""
+_NEVER: Final = 2**53
+"""A moment after all others."""
+_SILENT: Final = "Where live places are kept does not answer at this moment. Try again in a few seconds."
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_OVER: Final = """
+local over = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
+for _, id in ipairs(over) do redis.call('ZREM', KEYS[1], id); forget(id) end
+"""
+_PUT: Final = f"""
+local function forget(id) redis.call('ZREM', KEYS[2], id); redis.call('HDEL', KEYS[3], id) end
+{_OVER}
+for n = 3, #ARGV, 5 do
+  local id, until_ = ARGV[n], ARGV[n + 1]
+  local known = redis.call('ZSCORE', KEYS[1], id)
+  if not known or tonumber(known) <= tonumber(until_) then
+    redis.call('ZADD', KEYS[1], until_, id)
+    redis.call('GEOADD', KEYS[2], ARGV[n + 2], ARGV[n + 3], id)
+    redis.call('HSET', KEYS[3], id, ARGV[n + 4])
+  end
+end
+for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[2]) end
+"""
+_TELL: Final = f"""
+local function forget(id) redis.call('HDEL', KEYS[2], id) end
+{_OVER}
+local before = {{}}
+for n = 3, #ARGV, 3 do
+  local id, until_, cell = ARGV[n], ARGV[n + 1], ARGV[n + 2]
+  local known = redis.call('ZSCORE', KEYS[1], id)
+  if known and tonumber(known) > tonumber(until_) then
+    before[#before + 1] = 'newer'
+  else
+    before[#before + 1] = redis.call('HGET', KEYS[2], id) or ''
+    redis.call('ZADD', KEYS[1], until_, id)
+    redis.call('HSET', KEYS[2], id, cell)
+  end
+end
+for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[2]) end
+return before
+"""
+_TAKE_OUT: Final = """
+for n = 1, #ARGV, 2 do
+  local known = redis.call('ZSCORE', KEYS[1], ARGV[n])
+  if known and tonumber(known) <= tonumber(ARGV[n + 1]) then
+    redis.call('ZREM', KEYS[1], ARGV[n])
+    redis.call('ZREM', KEYS[2], ARGV[n])
+    redis.call('HDEL', KEYS[3], ARGV[n])
+  end
+end
+"""
+_FORGET: Final = """
+local cells = {}
+for n, id in ipairs(ARGV) do
+  cells[n] = redis.call('HGET', KEYS[2], id) or ''
+  redis.call('ZREM', KEYS[1], id)
+  redis.call('HDEL', KEYS[2], id)
+end
+return cells
+"""
+_EACH: Final = """
+local found = {{}}
+for n, id in ipairs(ARGV) do found[n] = redis.call('{command}', KEYS[{key}], id) or '' end
+return found
+"""
+_CELLS: Final = _EACH.format(command="HGET", key=2)
+_UNTIL: Final = _EACH.format(command="ZSCORE", key=1)
+_KEPT: Final = _EACH.format(command="HGET", key=3)
+_NEAR: Final = """
+local ids = redis.call('GEOSEARCH', KEYS[2], 'FROMLONLAT', ARGV[1], ARGV[2], 'BYRADIUS', ARGV[3], 'm')
+local kept = {}
+for n, id in ipairs(ids) do kept[n] = redis.call('HGET', KEYS[3], id) or '' end
+return {ids, kept}
+"""
+
+
+type _Script = tuple[str, tuple[float | str, ...]]
+"""The script, how many keys it has, the keys, and what else it is told."""
+
+
+class InValkey:
+    """A client of the cluster, which is connected to when it is first asked, and again after it was gone."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._opening = threading.Lock()
+        self._cluster: RedisCluster | None = None
+        self._silent_until = 0.0
+
+    def close(self) -> None:
+        with self._opening:
+            if self._cluster is not None:
+                self._cluster.close()
+                self._cluster = None
+
+    def put(self, connection: Connection, places: Sequence[LivePlace], *, at: datetime) -> None:
+        newest = {place.responder_id: place for place in sorted(places, key=lambda place: place.at)}
+        if not newest:
+            return
+        by_cell: dict[int, list[LivePlace]] = defaultdict(list)
+        by_shard: dict[int, list[tuple[int, LivePlace]]] = defaultdict(list)
+        for place in newest.values():
+            cell = h3.latlng_to_cell(place.position.lat, place.position.lon, LARGE)
+            by_cell[cell].append(place)
+            by_shard[place.responder_id % SHARDS].append((cell, place))
+        now = _micros(at)
+        with self._asking() as ask:
+            for cell, there in by_cell.items():
+                ask.later(
+                    _PUT, _keys_of_cell(cell), now, _LASTS, *(part for each in there for part in _entry(each))
+                )
+            for shard, told in by_shard.items():
+                parts = ((place.responder_id, _micros(place.expires_at), cell) for cell, place in told)
+                ask.later(
+                    _TELL, _keys_of_shard(shard), now, _LASTS, *(part for each in parts for part in each)
+                )
+            before = ask.all()[len(by_cell) :]
+            out: dict[str, list[int]] = defaultdict(list)
+            for told, known in zip(by_shard.values(), before, strict=True):
+                for (cell, place), was_in in zip(told, known, strict=True):
+                    if was_in not in ("", str(cell)):
+                        where = str(cell) if was_in == "newer" else was_in
+                        out[where] += (place.responder_id, _micros(place.expires_at))
+            for where, those in out.items():
+                ask.later(_TAKE_OUT, _keys_of_cell(where), *those)
+            ask.all()
+
+    def held(
+        self, connection: Connection, responder_ids: Collection[int], *, at: datetime
+    ) -> dict[int, LivePlace]:
+        by_cell: dict[str, list[int]] = defaultdict(list)
+        found: dict[int, LivePlace] = {}
+        with self._asking() as ask:
+            by_shard = _by_shard(responder_ids)
+            for shard, ids in by_shard.items():
+                ask.later(_CELLS, _keys_of_shard(shard), *ids)
+            for ids, cells in zip(by_shard.values(), ask.all(), strict=True):
+                for key, cell in zip(ids, cells, strict=True):
+                    if cell:
+                        by_cell[cell].append(key)
+            for cell, ids in by_cell.items():
+                ask.later(_KEPT, _keys_of_cell(cell), *ids)
+            for ids, kept in zip(by_cell.values(), ask.all(), strict=True):
+                found |= {key: _place(key, each) for key, each in zip(ids, kept, strict=True) if each}
+        return {key: place for key, place in found.items() if place.holds_at(at)}
+
+    def forget(self, connection: Connection, responder_ids: Collection[int]) -> None:
+        by_cell: dict[str, list[int]] = defaultdict(list)
+        with self._asking(is_asked_again=True) as ask:
+            by_shard = _by_shard(responder_ids)
+            for shard, ids in by_shard.items():
+                ask.later(_FORGET, _keys_of_shard(shard), *ids)
+            for ids, cells in zip(by_shard.values(), ask.all(), strict=True):
+                for key, cell in zip(ids, cells, strict=True):
+                    if cell:
+                        by_cell[cell] += (key, _NEVER)
+            for cell, those in by_cell.items():
+                ask.later(_TAKE_OUT, _keys_of_cell(cell), *those)
+            ask.all()
+
+    def expire(self, connection: Connection, *, at: datetime) -> int:
+        """Keys go by themselves, and what is over in them with each writing. What the database still has from
+        before the cluster was set is deleted there."""
+        return InDatabase(0).expire(connection, at=at)
+
+    def near(
+        self, connection: Connection, here: Position, *, within_metres: float, at: datetime
+    ) -> Callable[[], list[LivePlace]]:
+        try:
+            places = self._places_near(here, within_metres, at)
+        except LivePlacesUnavailable as error:
+            log.warning("lookup without live places", why=error.detail)
+            return list
+        return lambda: places
+
+    def without_those_on_duty(
+        self, connection: Connection, places: Sequence[PlaceNearby], *, at: datetime
+    ) -> Sequence[PlaceNearby]:
+        by_shard, now = _by_shard({place.responder_id for place in places}), _micros(at)
+        latest = _micros(at + LIVE_FOR)
+        on_duty: set[int] = set()
+        try:
+            with self._asking() as ask:
+                for shard, ids in by_shard.items():
+                    ask.later(_UNTIL, _keys_of_shard(shard), *ids)
+                for ids, moments in zip(by_shard.values(), ask.all(), strict=True):
+                    on_duty |= {
+                        key
+                        for key, until in zip(ids, moments, strict=True)
+                        if until and now < int(float(until)) <= latest
+                    }
+        except LivePlacesUnavailable as error:
+            log.warning("lookup without live places", why=error.detail)
+        return [place for place in places if place.responder_id not in on_duty] if on_duty else places
+
+    def _places_near(self, here: Position, within_metres: float, at: datetime) -> list[LivePlace]:
+        lat = min(max(here.lat, -NORTHERNMOST), NORTHERNMOST)
+        found: dict[int, LivePlace] = {}
+        with self._asking() as ask:
+            for cell in cells_around(here, within_metres, resolution=LARGE):
+                ask.later(_NEAR, _keys_of_cell(cell), here.lon, lat, within_metres * SPHERES_DIFFER + 1.0)
+            for answer in ask.all():
+                for key, kept in zip(*answer, strict=True):
+                    place = _place(int(key), kept)
+                    known = found.get(place.responder_id)
+                    if place.holds_at(at) and (known is None or known.at < place.at):
+                        found[place.responder_id] = place
+        return list(found.values())
+
+    @contextmanager
+    def _asking(self, *, is_asked_again: bool = False) -> Iterator[_Asking]:
+        """Raises LivePlacesUnavailable, and at once where nobody has answered just before."""
+        if time.monotonic() < self._silent_until and not is_asked_again:
+            raise LivePlacesUnavailable(_SILENT)
+        try:
+            yield _Asking(self._opened())
+        except (RedisError, RedisClusterException, OSError) as error:
+            self._silent_until = time.monotonic() + PAUSE_SECONDS
+            raise LivePlacesUnavailable(_SILENT) from error
+
+    def _opened(self) -> RedisCluster:
+        with self._opening:
+            if self._cluster is None:
+                self._cluster = RedisCluster.from_url(
+                    self._url,
+                    decode_responses=True,
+                    socket_timeout=ANSWERS_WITHIN_SECONDS,
+                    socket_connect_timeout=ANSWERS_WITHIN_SECONDS,
+                    retry=Retry(NoBackoff(), 0),
+                )
+            return self._cluster
+
+
+class _Asking:
+    """Scripts that go together, in one round trip to each node.
+
+    redis-py's own pipeline over a cluster asks a node for the keys of each script first, which takes as long
+    as all the rest.
+    """
+
+    def __init__(self, cluster: RedisCluster) -> None:
+        self._cluster = cluster
+        self._scripts: list[_Script] = []
+
+    def later(self, script: str, keys: Sequence[str], *told: float | str) -> None:
+        self._scripts.append((script, (len(keys), *keys, *told)))
+
+    def all(self) -> list[Any]:
+        """What each has answered, in their order. Those are asked once more whose node was another one by
+        now, or did not know the script; the others are not: a second time they would answer otherwise."""
+        scripts, self._scripts = self._scripts, []
+        answers = self._asked(scripts, lambda script: ("EVALSHA", _hash(script)))
+        again = [number for number, answer in enumerate(answers) if isinstance(answer, Exception)]
+        if again:
+            errors = [answers[number] for number in again]
+            if silent := [error for error in errors if isinstance(error, RedisTimeout)]:
+                raise silent[0]
+            if not all(isinstance(error, NoScriptError) for error in errors):
+                self._cluster.nodes_manager.initialize()
+            asked = self._asked([scripts[number] for number in again], lambda script: ("EVAL", script))
+            for number, answer in zip(again, asked, strict=True):
+                answers[number] = answer
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        return answers
+
+    def _asked(self, scripts: Sequence[_Script], named: Callable[[str], tuple[str, str]]) -> list[Any]:
+        """An answer for each, or the error in its place."""
+        by_node: dict[str, list[int]] = defaultdict(list)
+        nodes = {}
+        for number, (_script, told) in enumerate(scripts):
+            node = self._cluster.get_node_from_key(str(told[1]))  # type: ignore[no-untyped-call] # it gives it none
+            if node is None:
+                raise RedisClusterException("no node has this slot")
+            nodes[node.name] = node
+            by_node[node.name].append(number)
+        answers: list[Any] = [None] * len(scripts)
+        for name, numbers in by_node.items():
+            pipeline = self._cluster.get_redis_connection(nodes[name]).pipeline(transaction=False)
+            for number in numbers:
+                script, told = scripts[number]
+                pipeline.execute_command(*named(script), *told)  # type: ignore[no-untyped-call] # the same
+            try:
+                found: Sequence[Any] = pipeline.execute(raise_on_error=False)
+            except RedisTimeout:
+                raise  # what hangs is not asked again, nor what comes after it
+            except RedisError as error:  # the whole node
+                found = [error] * len(numbers)
+            for number, answer in zip(numbers, found, strict=True):
+                answers[number] = answer
+        return answers
+
+
+@cache
+def _hash(script: str) -> str:
+    return sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+
+def _keys_of_cell(cell: int | str) -> tuple[str, str, str]:
+    return f"live:{{{cell}}}:until", f"live:{{{cell}}}:geo", f"live:{{{cell}}}:what"
+
+
+def _keys_of_shard(shard: int) -> tuple[str, str]:
+    return f"live:{{who:{shard}}}:until", f"live:{{who:{shard}}}:cell"
+
+
+def _by_shard(responder_ids: Iterable[int]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for key in responder_ids:
+        found[key % SHARDS].append(key)
+    return found
+
+
+def _entry(place: LivePlace) -> tuple[int, int, float, float, str]:
+    """As `_PUT` takes it: who, until when, where to look, and what is kept."""
+    here = place.position
+    exact = None if place.exact is None else (place.exact.lat, place.exact.lon)
+    kept = orjson.dumps([place.cell, exact, _micros(place.at)]).decode()
+    lat = min(max(here.lat, -NORTHERNMOST), NORTHERNMOST)
+    return place.responder_id, _micros(place.expires_at), here.lon, lat, kept
+
+
+def _place(responder_id: int, kept: str) -> LivePlace:
+    cell, exact, at = orjson.loads(kept)
+    moment = _EPOCH + timedelta(microseconds=at)
+    return LivePlace(responder_id, cell, None if exact is None else Position(*exact), moment)
+
+
+def _micros(at: datetime) -> int:
+    """Since 1970: a whole number that a score, which is a double, holds."""
+    return (at - _EPOCH) // timedelta(microseconds=1)

@@ -1,0 +1,59 @@
+"""Where a phone on duty is, in and out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Self
+
+import h3.api.basic_int as h3
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from aed.geo import Datum
+from aed.responders.rules import VAGUEST_METRES, LivePlace
+
+Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+
+
+class LivePlaceIn(BaseModel):
+    """Where the phone is. Of it the cell is kept, and nothing finer unless the person is out on a call."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"lat": 30.29, "lon": 120.1, "datum": "wgs84", "accuracy_metres": 12}]
+        },
+    )
+
+    lat: float
+    lon: float
+    datum: Datum = Datum.WGS84
+    accuracy_metres: float | None = Field(
+        None, gt=0, le=VAGUEST_METRES, description="How far off it may be; vaguer than this says too little"
+    )
+    at: Moment | None = Field(None, description="When the phone was there; left out: now")
+
+
+class LivePlaceHeldOut(BaseModel):
+    cell: str = Field(description="H3 index")
+    is_exact: bool = Field(description="The exact place is kept too, for as long as a call lasts")
+    at: datetime
+    expires_at: datetime
+
+
+class LivePlaceOut(BaseModel):
+    """What is kept of where the own phone is, and until when; null: nothing."""
+
+    held: LivePlaceHeldOut | None
+
+    @classmethod
+    def of(cls, place: LivePlace | None) -> Self:
+        if place is None:
+            return cls(held=None)
+        return cls(
+            held=LivePlaceHeldOut(
+                cell=h3.int_to_str(place.cell),
+                is_exact=place.exact is not None,
+                at=place.at,
+                expires_at=place.expires_at,
+            )
+        )

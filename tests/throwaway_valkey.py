@@ -1,0 +1,116 @@
+"""A Valkey (or Redis) Cluster of three nodes on loopback, gone when the block is left."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+SLOTS = 16_384
+START_SECONDS = 30.0
+PROGRAM = shutil.which("valkey-server") or shutil.which("redis-server")
+MISSING = "neither valkey-server nor redis-server is installed"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Nodes that know of each other and have the slots among them."""
+
+    url: str
+    nodes: Sequence[Any]
+    """A client of each, which the tests themselves ask."""
+    processes: Sequence[subprocess.Popen[bytes]]
+
+    def empty(self) -> None:
+        for node in self.nodes:
+            node.flushall()
+
+    def members(self) -> set[str]:
+        """What stands in any key."""
+        found: set[bytes] = set()
+        for node in self.nodes:
+            for key in node.scan_iter():
+                is_hash = node.type(key) == b"hash"
+                found.update(node.hkeys(key) if is_hash else node.zrange(key, 0, -1))
+        return {each.decode() for each in found}
+
+    def seconds_left(self) -> list[int]:
+        """Of each key, until it goes by itself."""
+        return [node.ttl(key) for node in self.nodes for key in node.scan_iter()]
+
+
+@contextlib.contextmanager
+def throwaway_cluster(nodes: int = 3) -> Iterator[Cluster]:
+    """Every slot is served when the block begins. Nothing is written to disk."""
+    assert PROGRAM is not None, MISSING
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aed-valkey-")))
+        started = []
+        for number in range(nodes):
+            port, bus = _free_ports()
+            started.append((stack.enter_context(_node(PROGRAM, folder / str(number), port, bus)), port, bus))
+        clients = [stack.enter_context(contextlib.closing(Redis(port=port))) for _, port, _ in started]
+        for client in clients:
+            _wait_for(lambda client=client: client.ping())
+        each = -(-SLOTS // nodes)
+        first: Any = clients[0]
+        for number, client in enumerate(clients):
+            last = min(SLOTS, (number + 1) * each) - 1
+            node: Any = client
+            node.execute_command("CLUSTER ADDSLOTSRANGE", number * each, last)
+        for _, port, bus in started[1:]:
+            first.execute_command("CLUSTER MEET", "127.0.0.1", port, bus)
+        for client in clients:
+            _wait_for(lambda client=client: _is_whole(client, nodes))
+        yield Cluster(f"redis://127.0.0.1:{started[0][1]}", clients, [process for process, _, _ in started])
+
+
+@contextlib.contextmanager
+def _node(program: str, folder: Path, port: int, bus: int) -> Iterator[subprocess.Popen[bytes]]:
+    folder.mkdir()
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+    command += ["--cluster-enabled", "yes", "--cluster-port", str(bus), "--cluster-node-timeout", "2000"]
+    command += ["--save", "", "--appendonly", "no", "--daemonize", "no", "--logfile", ""]
+    if (with_us := shutil.which("setpriv")) is not None:
+        command = [with_us, "--pdeathsig", "KILL", *command]  # it ends with us, however we end
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _is_whole(client: Any, nodes: int) -> bool:
+    found = client.execute_command("CLUSTER INFO")
+    if isinstance(found, bytes):
+        found = dict(line.split(":", 1) for line in found.decode().split())
+    return found["cluster_state"] == "ok" and int(found["cluster_known_nodes"]) == nodes
+
+
+def _wait_for(what: Any) -> None:
+    give_up_at = time.monotonic() + START_SECONDS
+    while time.monotonic() < give_up_at:
+        with contextlib.suppress(RedisError, OSError):
+            if what():
+                return
+        time.sleep(0.02)
+    raise RuntimeError("the cluster did not start")
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
