@@ -250,7 +250,7 @@ _STEPS = st.one_of(
 )
 @given(st.lists(_STEPS, min_size=1, max_size=14))
 def test_whatever_happens_in_whatever_order(
-    session: Session, settings: Settings, steps: list[tuple[Any, ...]]
+    session: Session, settings: Settings, database: Database, steps: list[tuple[Any, ...]]
 ) -> None:
     """Each sequence has a region of its own, far from the others, with a dozen people and two devices."""
     number = session.scalar(select(func.count()).select_from(Incident)) or 0
@@ -281,9 +281,7 @@ def test_whatever_happens_in_whatever_order(
             case ("wait", seconds):
                 now += timedelta(seconds=seconds)
                 session.commit()
-                jobs.look_again(
-                    _database_of(session, settings), now, network_of=lambda: None, settings=settings
-                )
+                jobs.look_again(database, now, network_of=lambda: None, settings=settings)
                 session.expire_all()
             case ("report", metres):
                 again = make.incident(session, at=now, where=north_of(PATIENT, metres=origin + metres))
@@ -301,16 +299,6 @@ def test_whatever_happens_in_whatever_order(
                 stopped, accepted = True, set()
         _holds(session, incident, accepted, stopped=stopped)
     session.commit()
-
-
-def _database_of(session: Session, settings: Settings) -> Database:
-    if _OPENED.get(settings.database_url) is None:
-        _OPENED.clear()
-        _OPENED[settings.database_url] = open_database(settings)
-    return _OPENED[settings.database_url]
-
-
-_OPENED: dict[str, Database] = {}
 
 
 def _holds(session: Session, incident: Incident, accepted: set[int], *, stopped: bool) -> None:

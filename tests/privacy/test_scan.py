@@ -84,6 +84,7 @@ def test_neither_a_log_nor_an_answer_to_a_stranger_tells_who_somebody_is(
         "AED_LOG_LEVEL": "debug",
         "AED_LOG_FORMAT": form,
         "AED_RUN_JOBS": "true",
+        "AED_LIVE_SECONDS": "0.2",
         "AED_OUTBOX_SPOOL": str(spool),
     }
 

@@ -76,8 +76,8 @@ def test_a_token_costs_its_own_statement_and_one_for_what_it_stands_for(
     assert asked("/v1/devices", member) == 3
     assert asked("/v1/devices", dispatcher) == 3
     assert asked(NEAREST, member) == 3
-    assert asked(NEAREST, administrator) == 3, "and one for the responders"
-    assert asked(NEAREST, dispatcher) == 4
+    assert asked(NEAREST, administrator) == 4, "and two for the responders: on duty, and by default"
+    assert asked(NEAREST, dispatcher) == 5
 
 
 @pytest.mark.parametrize("count", [1, 12])
