@@ -105,7 +105,7 @@ def _wait_for(what: Any) -> None:
         with contextlib.suppress(RedisError, OSError):
             if what():
                 return
-        time.sleep(0.02)
+        time.sleep(0.02)  # a server that starts tells nobody when it has
     raise RuntimeError("the cluster did not start")
 
 

@@ -87,7 +87,7 @@ def live(
             sending = _send(
                 server, phones.requests(int(A_SECOND * (SECONDS + 2.0))), rate=A_SECOND, seconds=SECONDS + 2.0
             )
-            time.sleep(1.0)
+            time.sleep(1.0)  # until the phones have come up to their pace
             beside.append(_lookups(server, asked, seconds=SECONDS))
             answered = sending.wait()
             assert not answered.refused, answered
@@ -113,6 +113,7 @@ def _lookups(server: Running, asked: Sequence[bytes], *, seconds: float) -> list
     with closing(server.line()) as line:
         begin = time.perf_counter()
         for number in range(int(seconds * LOOKUPS_A_SECOND)):
+            # At an even pace, whatever the one before took.
             time.sleep(max(0.0, begin + number / LOOKUPS_A_SECOND - time.perf_counter()))
             start = time.perf_counter()
             line.exchange(asked[number % len(asked)])

@@ -78,7 +78,7 @@ def test_a_saved_network_is_as_good(run: Aed, tmp_path: Path) -> None:
 def test_what_cannot_be_simulated_is_said_in_a_sentence(
     run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[object, ...], why: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)  # where its files are named from
     given = words if "--time-zone" in words else (*words, "--time-zone", "Asia/Shanghai")
     assert why in run("simulate", *given, fails=True).err
 

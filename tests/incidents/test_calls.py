@@ -244,9 +244,9 @@ _STEPS = st.one_of(
 
 @hypothesis_settings(
     max_examples=SEQUENCES,
-    deadline=None,
+    deadline=None,  # a sequence takes as long as a dozen transactions
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # making it shorter takes longer than reading it
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # each sequence is of another region
 )
 @given(st.lists(_STEPS, min_size=1, max_size=14))
 def test_whatever_happens_in_whatever_order(

@@ -265,9 +265,14 @@ def test_when_the_ambulance_is_there_nobody_is_called_any_longer(
     assert called
 
     opening.tell_of_ambulance(
-        session, dispatcher(session), incident.id, 0, at=NOW + timedelta(seconds=40), network=None,
+        session,
+        dispatcher(session),
+        incident.id,
+        0,
+        at=NOW + timedelta(seconds=40),
+        network=None,
         settings=settings,
-    )  # fmt: skip
+    )
 
     assert {each.state for each in queries.alerts(session, incident.id)} == {AlertState.STOPPED}
     assert all("The call is over" in text for _, text in told(session)), "what was not sent is taken back"

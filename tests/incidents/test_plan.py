@@ -96,7 +96,7 @@ def test_the_search_of_larger_ones_is_within_a_hundredth(
 
 
 @given(st.integers(0, 10_000), st.integers(1, 25), st.integers(0, 8), st.randoms())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None)  # how long a plan takes is for `make bench`
 def test_what_holds_of_every_plan(seed: int, people: int, devices: int, rng: random.Random) -> None:
     case = scattered(seed, people, devices)
     made = plan(case, planning=PLANNING, survival=SURVIVAL)

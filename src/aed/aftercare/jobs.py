@@ -36,23 +36,33 @@ def care(database: Database, at: datetime, *, settings: Settings) -> tuple[int, 
     2. Whoever set out is thanked.
     3. After a night, whoever was at a real patient's side is asked how they are.
     """
-    done = [0, 0]
-    for stage, due in enumerate((queries.to_be_cared_for, queries.to_be_asked_again)):
-        with reads(database) as session:
-            ids = due(session, at - rules.ASKED_AFTER, limit=_AT_ONCE)
-        for incident_id in ids:
-            try:
-                with transaction(database) as session:
-                    incident = hold(session, incident_id)
-                    if stage == 0 and incident.cared_at is None:
-                        _at_the_end(session, incident, at, settings)
-                        done[0] += 1
-                    elif stage == 1 and incident.asked_again_at is None:
-                        _a_day_later(session, incident, at, settings)
-                        done[1] += 1
-            except AedError as error:
-                log.warning("incident not cared for", incident=incident_id, why=error.detail)
-    return done[0], done[1]
+    with reads(database) as session:
+        over = queries.to_be_cared_for(session, limit=_AT_ONCE)
+    thanked = sum(_cared_for(database, each, at, settings) for each in over)
+    with reads(database) as session:
+        long_over = queries.to_be_asked_again(session, closed_before=at - rules.ASKED_AFTER, limit=_AT_ONCE)
+    return thanked, sum(_cared_for(database, each, at, settings) for each in long_over)
+
+
+def _cared_for(database: Database, incident_id: int, at: datetime, settings: Settings) -> bool:
+    """What is due of it is done, unless another has done it meanwhile."""
+    try:
+        with transaction(database) as session:
+            incident = hold(session, incident_id)
+            if incident.cared_at is None:
+                _at_the_end(session, incident, at, settings)
+            elif incident.asked_again_at is None and _is_a_night_ago(incident, at):
+                _a_day_later(session, incident, at, settings)
+            else:
+                return False
+    except AedError as error:
+        log.warning("incident not cared for", incident=incident_id, why=error.detail)
+        return False
+    return True
+
+
+def _is_a_night_ago(incident: Incident, at: datetime) -> bool:
+    return incident.closed_at is not None and incident.closed_at <= at - rules.ASKED_AFTER
 
 
 def _at_the_end(session: Session, incident: Incident, at: datetime, settings: Settings) -> None:
@@ -74,7 +84,7 @@ def _at_the_end(session: Session, incident: Incident, at: datetime, settings: Se
             call_out = tell_of_call_out(session, TIMETABLE, new, numbers=settings.returns, at=at)
             if alert.id in used:
                 close_call_out(session, TIMETABLE, call_out.id, Outcome.USED, None, at=at)
-        _tell(session, incident, alert, rules.thanks(incident.kind, alert.state, settings.talk_contact), at)
+        _tell(session, incident, alert, rules.thanks(incident.kind, settings.talk_contact), at)
     enter(session, incident, "thanked", "timetable", at, people=[each.person_id for each in alerts])
 
 

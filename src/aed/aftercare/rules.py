@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid5
 
-from aed.incidents.rules.incident import AlertState, Kind, Said
+from aed.incidents.rules.incident import Kind, Said
 
 ASKED_AFTER: Final = timedelta(hours=20)
 """After a night: what one has seen comes back then."""
@@ -41,7 +41,7 @@ def is_asked_again(kind: Kind, there_at: datetime | None) -> bool:
     return kind is Kind.REAL and there_at is not None
 
 
-def thanks(kind: Kind, state: AlertState, contact: str | None) -> tuple[str, str]:
+def thanks(kind: Kind, contact: str | None) -> tuple[str, str]:
     """English, Chinese. What became of the patient is not ours to tell."""
     if kind is Kind.EXERCISE:
         return (

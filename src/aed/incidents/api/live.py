@@ -69,7 +69,7 @@ class LiveRecords:
         """As long as somebody watches."""
         try:
             while self._watchers:
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(LOOK_SECONDS)  # nothing tells of an entry of another process
                 try:
                     found = await run_in_threadpool(self._after, dict(self._seen))
                 except AedError as error:

@@ -212,16 +212,6 @@ def plans(session: Session, incident_id: int) -> Sequence[IncidentPlan]:
     ).all()
 
 
-def last_plan(session: Session, incident_id: int) -> IncidentPlan | None:
-    """visibility: of an incident that the caller has found for the viewer."""
-    return session.scalar(
-        select(IncidentPlan)
-        .where(IncidentPlan.incident_id == incident_id)
-        .order_by(IncidentPlan.number.desc())
-        .limit(1)
-    )
-
-
 def plans_made(session: Session, incident_id: int) -> int:
     """visibility: a count."""
     return (
@@ -255,7 +245,7 @@ def events_after(session: Session, last: Mapping[int, int]) -> Sequence[Incident
     return session.scalars(select(IncidentEvent).where(beyond).order_by(*order)).all()
 
 
-def to_be_cared_for(session: Session, _since: datetime, *, limit: int) -> Sequence[int]:
+def to_be_cared_for(session: Session, *, limit: int) -> Sequence[int]:
     """What is over, and nobody was thanked yet. visibility: for the timetable."""
     return session.scalars(
         select(Incident.id)
@@ -265,7 +255,7 @@ def to_be_cared_for(session: Session, _since: datetime, *, limit: int) -> Sequen
     ).all()
 
 
-def to_be_asked_again(session: Session, closed_before: datetime, *, limit: int) -> Sequence[int]:
+def to_be_asked_again(session: Session, *, closed_before: datetime, limit: int) -> Sequence[int]:
     """What was over by then, of which nobody was asked again. visibility: for the timetable."""
     return session.scalars(
         select(Incident.id)

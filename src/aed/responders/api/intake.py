@@ -52,7 +52,7 @@ class Intake:
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
-            await asyncio.sleep(self._next_at - loop.time())
+            await asyncio.sleep(self._next_at - loop.time())  # so that many go into one transaction
             self._next_at = loop.time() + GATHER_SECONDS
             batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
             try:
