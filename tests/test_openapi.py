@@ -198,6 +198,7 @@ BY_KEY = {
     "POST /v1/errands/{errand}",
     "PUT /v1/reminders/told/{message_key}/{reminder_id}",
     "POST /v1/alerts/{alert_key}",
+    "PUT /v1/alerts/{alert_key}/place",
 }
 """Answered by whoever holds the key of a message, with one tap."""
 WITHOUT_VERSION = {
@@ -220,6 +221,7 @@ WITHOUT_VERSION = {
     "POST /v1/incidents/{incident_id}/close": 200,
     "POST /v1/incidents/{incident_id}/alerts/{alert_id}": 200,
     "POST /v1/alerts/{alert_key}": 200,
+    "PUT /v1/alerts/{alert_key}/place": 204,
     "POST /v1/due/calendars": 401,  # a person's
     "POST /v1/devices/{device_id}/drills": 200,
     "PUT /v1/reminders/told/{message_key}/{reminder_id}": 200,

@@ -64,6 +64,7 @@ GUARDED = {
     "IncidentPlan": "incident_plans",
     "IncidentEvent": "incident_events",
     "Alert": "alerts",
+    "AlertPlace": "alert_places",
     "Photo": "photos",
     "Quarantine": "quarantines",
     "Report": "reports",

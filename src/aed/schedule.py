@@ -17,6 +17,7 @@ from aed.accounts.actions.sign_in import forget_what_is_over
 from aed.aftercare.jobs import care
 from aed.db import Database, transaction
 from aed.errors import InvalidInput
+from aed.incidents.actions.places import forget_places
 from aed.incidents.jobs import look_again
 from aed.interchange.actions.asking import Asking
 from aed.interchange.actions.fetching import Fetching
@@ -84,6 +85,12 @@ def _forget_sign_ins(database: Database, _settings: Settings, now: Now) -> Count
 def _forget_live_places(database: Database, settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         return {"forgotten": live_places(settings).expire(session.connection(), at=now())}
+
+
+def _forget_places(database: Database, _settings: Settings, now: Now) -> Counts:
+    with transaction(database) as session:
+        coarse, gone = forget_places(session, at=now())
+    return {"coarse": coarse, "gone": gone}
 
 
 def _forget_messages(database: Database, settings: Settings, now: Now) -> Counts:
@@ -161,6 +168,12 @@ TIMETABLE: Final = (
     ),
     Job(
         "forget-live-places", every(minutes=1), _forget_live_places, "Places of phones expire and are deleted"
+    ),
+    Job(
+        "forget-places",
+        every(hours=1),
+        _forget_places,
+        "Where those were who came to a patient is rough after a day, and gone after 90",
     ),
     Job("forget-messages", daily("19:10"), _forget_messages, "Messages that are long sent are forgotten"),
     Job("forget-runs", daily("19:20"), _forget_runs, "Runs of jobs that are long over are forgotten"),

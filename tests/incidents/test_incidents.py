@@ -23,7 +23,8 @@ from aed.incidents.queries import incidents as queries
 from aed.incidents.rules.incident import AlertState, Kind, Outcome, Said, State
 from aed.incidents.rules.offer import Task
 from aed.incidents.rules.plan import plan
-from aed.incidents.schemas.incidents import AlertToldOut, PatientReportIn
+from aed.incidents.schemas.alerts import AlertToldOut
+from aed.incidents.schemas.incidents import PatientReportIn
 from aed.notifications.models import Outgoing
 from aed.settings import Settings
 from tests import make

@@ -17,7 +17,7 @@ from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Channel, Language
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas.people import PersonAmend
-from aed.incidents.models import Drill, IncidentReport
+from aed.incidents.models import AlertPlace, Drill, IncidentReport
 from aed.incidents.rules.arrival import Basis
 from aed.interchange.models import Review, SourceRecord
 from aed.interchange.rules.review import ReviewKind
@@ -68,7 +68,7 @@ def somebody(session: Session) -> Person:
     offered = make.offer(session, person)
     assert offered.entry is not None
     make.shares_live_place(session, offered.entry.id)
-    here = live_place(offered.entry.id, make.PATIENT, at=NOW, resolution=9, is_out_on_a_call=True)
+    here = live_place(offered.entry.id, make.PATIENT, at=NOW, resolution=9)
     live_places_of(session).put(session.connection(), [here], at=NOW)
     kept = make.device(session, of=estate, keeper={"name": NAME, "phone": PHONE})
     _told_by_lists(session, kept)
@@ -119,7 +119,8 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
         Errand(key_hash="e" * 64, device_id=device.id, person_id=person.id, fact=Fact.POSITION, **asked)
     )
     incident = make.incident(session)
-    make.alert(session, incident, person)
+    alert = make.alert(session, incident, person)
+    session.add(AlertPlace(alert_id=alert.id, cell=617700169958293503, lat=30.29, lon=120.1, at=NOW))
     reported = IncidentReport(
         incident_id=incident.id, key="d" * 36, digest="0" * 64, told_by="token:desk", told_at=NOW
     )

@@ -107,9 +107,8 @@ def put(
     here: Position,
     *,
     at: datetime = NOW,
-    is_out_on_a_call: bool = False,
 ) -> None:
-    place = live_place(responder_id, here, at=at, resolution=9, is_out_on_a_call=is_out_on_a_call)
+    place = live_place(responder_id, here, at=at, resolution=9)
     kept.put(session.connection(), [place], at=at)
 
 
@@ -158,23 +157,8 @@ def test_a_cell_is_kept_and_nothing_finer(session: Session, settings: Settings, 
     (told,) = found(session, settings)
     assert told.position == middle
     (held,) = kept.held(session.connection(), [responder], at=NOW).values()
-    assert held == LivePlace(responder, h3.str_to_int(cell), None, NOW)
+    assert held == LivePlace(responder, h3.str_to_int(cell), NOW)
     assert distance_metres(middle, PATIENT) > 1
-
-
-def test_the_exact_place_is_kept_while_out_on_a_call_and_dropped_when_it_ends(
-    session: Session, settings: Settings, kept: LivePlaces
-) -> None:
-    responder = on_duty(session, at=FAR)
-    put(session, kept, responder, PATIENT, is_out_on_a_call=True)
-    assert [each.position for each in found(session, settings)] == [PATIENT]
-
-    put(session, kept, responder, PATIENT)
-
-    (told,) = found(session, settings)
-    assert told.position != PATIENT
-    (held,) = kept.held(session.connection(), [responder], at=NOW).values()
-    assert held.exact is None
 
 
 @pytest.mark.parametrize("way", [north_of(PATIENT, metres=2_500), FAR], ids=["next cells", "far away"])
@@ -339,9 +323,7 @@ def test_ten_thousand_at_once_are_found_as_a_slow_search_finds_them(
     for round_ in range(2):  # and all of them move, some of them far
         at = NOW + timedelta(minutes=round_)
         where = {
-            key: live_place(
-                key, somewhere(0.1 if key % 3 else 2.0), at=at, resolution=9, is_out_on_a_call=key % 5 == 0
-            )
+            key: live_place(key, somewhere(0.1 if key % 3 else 2.0), at=at, resolution=9)
             for key in range(1, 10_001)
         }
         everybody = list(where.values())
@@ -532,7 +514,7 @@ def test_the_own_data_hold_what_is_kept(session: Session, kept: LivePlaces) -> N
     (rows,) = [each["rows"] for each in made["held"] if each["table"] == "live_places"]
     (row,) = rows
     assert row["responder_id"] == responder
-    assert row["lat"] is None
+    assert "lat" not in row
     assert row["cell"] == h3.str_to_int(h3.latlng_to_cell(PATIENT.lat, PATIENT.lon, 9))
 
 
@@ -573,7 +555,6 @@ def test_a_phone_on_duty_says_where_it_is_and_takes_it_back(session: Session, ht
 
     held = http.get("/v1/live-place", headers=mine).json()["held"]
     assert held["cell"] == h3.latlng_to_cell(PATIENT.lat, PATIENT.lon, 9)
-    assert not held["is_exact"]
     lasts = datetime.fromisoformat(held["expires_at"]) - datetime.fromisoformat(held["at"])
     assert lasts == LIVE_FOR
     for _ in range(2):
@@ -623,7 +604,7 @@ def test_a_stranger_a_token_and_a_page_without_its_word_are_refused_first(
         ({"at": "2020-01-01T00:00:00Z"}, "at"),
         ({"at": "2099-01-01T00:00:00Z"}, "at"),
         ({"at": "2026-01-01T00:00:00"}, "at"),
-        ({"is_out_on_a_call": True}, "is_out_on_a_call"),
+        ({"exact": True}, "exact"),
     ],
 )
 def test_what_cannot_be_a_place_is_refused_by_its_name(

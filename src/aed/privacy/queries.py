@@ -88,12 +88,9 @@ def _live_places_elsewhere(
     """
     theirs = session.scalars(select(Responder.id).where(Responder.person_id.in_(person_ids))).all()
     for place in live_places_of(session).held(session.connection(), theirs, at=at).values():
-        exact = place.exact
         yield {
             "responder_id": place.responder_id,
             "cell": place.cell,
-            "lat": exact.lat if exact is not None else None,
-            "lon": exact.lon if exact is not None else None,
             "at": plain(place.at),
             "expires_at": plain(place.expires_at),
         }

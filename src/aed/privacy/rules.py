@@ -155,6 +155,13 @@ HELD: Final = (
         hidden=("key_hash",),
     ),
     Held(
+        "alert_places",
+        "alert_id",
+        Erasure.DELETED,
+        "how soon somebody is at the patient's side",
+        through="alerts",
+    ),
+    Held(
         "incident_reports",
         "by_id",
         Erasure.KEPT,

@@ -8,7 +8,6 @@ from geoalchemy2 import WKBElement, WKTElement
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    Double,
     ForeignKey,
     Index,
     String,
@@ -114,17 +113,11 @@ class LivePlaceRow(Table):
     """
 
     __tablename__ = "live_places"
-    __table_args__ = (
-        CheckConstraint("(lat IS NULL) = (lon IS NULL)", name="exact_or_not"),
-        CheckConstraint("at < expires_at", name="holds_for_some_time"),
-    )
+    __table_args__ = (CheckConstraint("at < expires_at", name="holds_for_some_time"),)
 
     responder_id: Mapped[int] = mapped_column(ForeignKey("responders.id"), primary_key=True)
     cell: Mapped[int] = mapped_column(BigInteger, index=True)
     """Of H3; it is looked for by these."""
-    lat: Mapped[float | None] = mapped_column(Double)
-    """Only while the person is out on a call."""
-    lon: Mapped[float | None] = mapped_column(Double)
     at: Mapped[datetime]
     expires_at: Mapped[datetime]
 

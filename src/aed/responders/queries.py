@@ -211,8 +211,6 @@ class LivePlaceFound(NamedTuple):
 
     responder_id: int
     cell: int
-    lat: float | None
-    lon: float | None
     at: datetime | str
 
 
@@ -222,9 +220,9 @@ def live_places_in_cells(dialect: Dialect) -> Compiled[LivePlaceFound]:
 
     visibility: whoever calls asks which of these responders the viewer may call.
     """
-    there = select(
-        LivePlaceRow.responder_id, LivePlaceRow.cell, LivePlaceRow.lat, LivePlaceRow.lon, LivePlaceRow.at
-    ).where(one_of_told(dialect, LivePlaceRow.cell, "live_cells"), _holds_at_that_moment())
+    there = select(LivePlaceRow.responder_id, LivePlaceRow.cell, LivePlaceRow.at).where(
+        one_of_told(dialect, LivePlaceRow.cell, "live_cells"), _holds_at_that_moment()
+    )
     return compiled(dialect, there, row=LivePlaceFound)
 
 

@@ -121,11 +121,10 @@ WORDINGS: Final[Mapping[ConsentKind, tuple[Wording, ...]]] = {
         Wording(
             "2026-11",
             "While I am on duty my phone may say where it is, so that I can be called from there instead of "
-            "from the places that I gave. Only the rough area is kept (about 0.1 km2), the exact place only "
-            "while I am out on a call, and neither for longer than 15 minutes. It is deleted when I go off "
-            "duty, pause, or withdraw this.",
+            "from the places that I gave. Only the rough area is kept (about 0.1 km2), for no longer than 15 "
+            "minutes. It is deleted when I go off duty, pause, or withdraw this.",
             "我同意：值班期间由手机上报位置，以便按当前位置而非所填地点呼叫我。仅保存大致区域（约0.1平方公里），"
-            "只有在执行任务期间才保存准确位置，保存时间均不超过15分钟。结束值班、暂停或撤回后即删除。",
+            "保存时间不超过15分钟。结束值班、暂停或撤回后即删除。",
         ),
     ),
 }
@@ -157,9 +156,7 @@ class LivePlace:
 
     responder_id: int
     cell: int
-    """Of H3."""
-    exact: Position | None
-    """Only while the person is out on a call."""
+    """Of H3: nothing finer is kept. Out on a call, a place is told to that call (`aed.incidents`)."""
     at: datetime
     """When the phone was there."""
 
@@ -170,22 +167,16 @@ class LivePlace:
 
     @property
     def position(self) -> Position:
-        """Where the person is looked for: in the middle of the cell, as long as nothing better is kept."""
-        return self.exact or middle_of(self.cell)
+        """Where the person is looked for: in the middle of the cell."""
+        return middle_of(self.cell)
 
     def holds_at(self, at: datetime) -> bool:
         return self.at <= at < self.expires_at
 
 
-def live_place(
-    responder_id: int, here: Position, *, at: datetime, resolution: int, is_out_on_a_call: bool = False
-) -> LivePlace:
-    """What of a phone's place is kept: its cell, and nothing finer unless the person is out on a call.
-
-    When the call has ended, whoever ends it puts the place again as of somebody who is not, or forgets it.
-    """
-    cell = h3.latlng_to_cell(here.lat, here.lon, resolution)
-    return LivePlace(responder_id, cell, here if is_out_on_a_call else None, at)
+def live_place(responder_id: int, here: Position, *, at: datetime, resolution: int) -> LivePlace:
+    """What of a phone's place is kept: its cell, and nothing finer."""
+    return LivePlace(responder_id, h3.latlng_to_cell(here.lat, here.lon, resolution), at)
 
 
 @lru_cache(maxsize=200_000)

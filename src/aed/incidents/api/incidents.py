@@ -1,25 +1,21 @@
-"""Routes of incidents, and of the calls that come from them."""
+"""Routes of incidents, for those who open and dispatch them."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Query, Request
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.accounts.actions.tokens import key_hash
 from aed.db import ReadSession, WriteSession
-from aed.errors import NotFound
 from aed.incidents.actions import opening
 from aed.incidents.actions.calling import take_answer
-from aed.incidents.formats.called_page import called_page, refusal_page
 from aed.incidents.queries import incidents as queries
+from aed.incidents.queries.on_the_way import newest_places
 from aed.incidents.rules.incident import Kind, State
 from aed.incidents.rules.who import may_dispatch
 from aed.incidents.schemas.incidents import (
-    AlertToldOut,
     AmbulanceIn,
     CloseIn,
     EventOut,
@@ -31,21 +27,9 @@ from aed.incidents.schemas.incidents import (
     SaidIn,
     SignsIn,
 )
-from aed.pages import OR_A_PAGE, WantsPage
 from aed.requests import Cursor, Limit, RowId, after
 
 router = APIRouter()
-
-AlertKey = Annotated[
-    str,
-    Path(
-        min_length=1,
-        max_length=100,
-        pattern="^[A-Za-z0-9_-]+$",
-        description="From the link of the call",
-        examples=["call_d8s0Zk1u3Gv5Jm7Qp9TbXw"],
-    ),
-]
 
 
 @router.post("/incidents")
@@ -87,7 +71,8 @@ def show_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -
     found = queries.incident(session, viewer, incident_id)
     alerts = queries.alerts(session, found.id)
     names = queries.names_of(session, [each.person_id for each in alerts])
-    return IncidentFull.whole(found, queries.reports(session, found.id), alerts, names)
+    places = newest_places(session, [each.id for each in alerts])
+    return IncidentFull.whole(found, queries.reports(session, found.id), alerts, names, places)
 
 
 @router.get("/incidents/{incident_id}/plans")
@@ -176,47 +161,3 @@ def answer_for_somebody(
         settings=state.settings,
     )
     return show_incident(session, viewer, incident_id)
-
-
-@router.get("/alerts/{alert_key}", response_model=AlertToldOut, responses=OR_A_PAGE)
-def told_to_the_called(
-    session: ReadSession, wants_page: WantsPage, alert_key: AlertKey, response: Response
-) -> AlertToldOut | Response:
-    """What is told to whoever was called, by the link of the call; as a page with buttons for a browser. The
-    patient's place comes with having accepted. Nothing is answered by opening it."""
-    try:
-        told = _told(session, alert_key)
-    except NotFound as error:
-        if not wants_page:
-            raise
-        page = refusal_page(error.detail)
-        return HTMLResponse(page.html, status_code=404, headers=page.headers)
-    if wants_page:
-        page = called_page(told)
-        return HTMLResponse(page.html, headers=page.headers)
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["Vary"] = "Accept"
-    return told
-
-
-@router.post("/alerts/{alert_key}")
-def answer_alert(request: Request, session: WriteSession, alert_key: AlertKey, said: SaidIn) -> AlertToldOut:
-    """Whoever was called answers, with one tap; however often the phone sends it, it counts once."""
-    alert, state = queries.alert_by_key(session, key_hash(alert_key)), request.app.state
-    take_answer(
-        session,
-        alert.id,
-        said.said,
-        by=f"alert {alert.id}",
-        at=clock.now(),
-        network=state.network,
-        settings=state.settings,
-    )
-    return _told(session, alert_key)
-
-
-def _told(session: ReadSession, alert_key: str) -> AlertToldOut:
-    """visibility: whoever has the key was called."""
-    alert = queries.alert_by_key(session, key_hash(alert_key))
-    incident = queries.with_all(session, alert.incident_id)
-    return AlertToldOut.of(incident, queries.alert_with_all(session, alert.id), at=clock.now())

@@ -1,10 +1,11 @@
-"""The record of an incident as it grows, for any number of watchers: server-sent events with resume."""
+"""An incident as it goes on, for any number of watchers: its record and where those are who come, as
+server-sent events with resume."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final
 
@@ -17,7 +18,8 @@ from aed.accounts.access import ViewerDep
 from aed.db import Database, reads
 from aed.errors import AedError
 from aed.incidents.queries import incidents as queries
-from aed.incidents.schemas.incidents import EventOut
+from aed.incidents.queries.on_the_way import last_place_id, newest_places, places_after
+from aed.incidents.schemas.incidents import AlertPlaceOut, EventOut
 from aed.requests import RowId
 
 log = structlog.get_logger("aed")
@@ -30,7 +32,8 @@ SILENT_SECONDS: Final = 15.0
 MOST_WAITING: Final = 500
 """A watcher who is so many entries behind is let go, and resumes where it was."""
 
-type _Entries = asyncio.Queue[EventOut | None]
+type _Told = EventOut | AlertPlaceOut
+type _Entries = asyncio.Queue[_Told | None]
 """None: there is no more to come here."""
 
 
@@ -45,11 +48,14 @@ class LiveRecords:
         self._watchers: dict[int, set[_Entries]] = {}
         self._seen: dict[int, int] = {}
         """By incident the last entry that has been handed to its watchers."""
+        self._last_place = 0
+        """The same of places, of all incidents."""
         self._looking: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def watching(self, incident_id: int, after: int) -> AsyncIterator[tuple[list[EventOut], _Entries]]:
-        """The entries after that number which there are, and then those that come, some of them twice."""
+    async def watching(self, incident_id: int, after: int) -> AsyncIterator[tuple[list[_Told], _Entries]]:
+        """The entries after that number which there are, and where those are who come; and then what comes of
+        both, some of it twice."""
         entries: _Entries = asyncio.Queue(MOST_WAITING)
         self._watchers.setdefault(incident_id, set()).add(entries)
         try:
@@ -57,8 +63,11 @@ class LiveRecords:
             last = max((each.number for _, each in known), default=after)
             self._seen.setdefault(incident_id, last)
             if self._looking is None:
+                self._last_place = await run_in_threadpool(self._last_place_now)
+            if self._looking is None:
                 self._looking = asyncio.create_task(self._look())
-            yield [each for _, each in known], entries
+            places = await run_in_threadpool(self._places_now, incident_id)
+            yield [*(each for _, each in known), *places], entries
         finally:
             self._watchers[incident_id].discard(entries)
             if not self._watchers[incident_id]:
@@ -72,18 +81,25 @@ class LiveRecords:
                 await asyncio.sleep(LOOK_SECONDS)  # nothing tells of an entry of another process
                 try:
                     found = await run_in_threadpool(self._after, dict(self._seen))
+                    places = await run_in_threadpool(self._places_after, list(self._seen), self._last_place)
                 except AedError as error:
                     log.warning("records not read", why=error.detail)
                     continue
                 for incident_id, entry in found:
                     if incident_id in self._seen:
                         self._seen[incident_id] = max(self._seen[incident_id], entry.number)
-                    for watcher in list(self._watchers.get(incident_id, ())):
-                        self._hand(watcher, incident_id, entry)
+                    self._hand_all(incident_id, entry)
+                for incident_id, place_id, place in places:
+                    self._last_place = max(self._last_place, place_id)
+                    self._hand_all(incident_id, place)
         finally:
             self._looking = None
 
-    def _hand(self, watcher: _Entries, incident_id: int, entry: EventOut) -> None:
+    def _hand_all(self, incident_id: int, told: _Told) -> None:
+        for watcher in list(self._watchers.get(incident_id, ())):
+            self._hand(watcher, incident_id, told)
+
+    def _hand(self, watcher: _Entries, incident_id: int, entry: _Told) -> None:
         try:
             watcher.put_nowait(entry)
         except asyncio.QueueFull:
@@ -96,6 +112,26 @@ class LiveRecords:
         with reads(self._database) as session:
             found = queries.events_after(session, last)
             return [(each.incident_id, EventOut.of(each)) for each in found]
+
+    def _places_after(
+        self, incident_ids: Collection[int], last_id: int
+    ) -> Sequence[tuple[int, int, AlertPlaceOut]]:
+        """(incident, number of the place, the place)"""
+        with reads(self._database) as session:
+            found = places_after(session, incident_ids, last_id)
+            return [
+                (incident_id, place.id, AlertPlaceOut.of(place, alert)) for incident_id, place, alert in found
+            ]
+
+    def _places_now(self, incident_id: int) -> list[AlertPlaceOut]:
+        with reads(self._database) as session:
+            alerts = {each.id: each for each in queries.alerts(session, incident_id)}
+            places = newest_places(session, alerts)
+            return [AlertPlaceOut.of(place, alerts[alert_id]) for alert_id, place in places.items()]
+
+    def _last_place_now(self) -> int:
+        with reads(self._database) as session:
+            return last_place_id(session)
 
 
 @router.get(
@@ -111,8 +147,9 @@ async def watch_incident(
         int | None, Header(ge=0, le=2**31 - 1, description="The last entry that you have; sent by browsers")
     ] = None,
 ) -> StreamingResponse:
-    """The record of an incident, entry by entry as it grows: server-sent events. For dispatchers. It ends
-    after a while (`AED_LIVE_SECONDS`); browsers ask again by themselves and miss nothing."""
+    """The record of an incident, entry by entry as it grows, and as `place` where those are who come:
+    server-sent events. For dispatchers. It ends after a while (`AED_LIVE_SECONDS`); browsers ask again by
+    themselves and miss nothing."""
     live: LiveRecords = request.app.state.live
     database, seconds = request.app.state.database, request.app.state.settings.live_seconds
 
@@ -132,22 +169,27 @@ async def watch_incident(
 async def _stream(live: LiveRecords, incident_id: int, last: int, *, until: float) -> AsyncIterator[bytes]:
     yield b"retry: 1000\n\n"
     async with live.watching(incident_id, last) as (known, entries):
-        for entry in known:
-            yield _sent(entry)
-            last = entry.number
+        for each in known:
+            yield _sent(each)
+            last = each.number if isinstance(each, EventOut) else last
         while (left := until - time.monotonic()) > 0:
             try:
-                entry_or_end = await asyncio.wait_for(entries.get(), min(left, SILENT_SECONDS))
+                told = await asyncio.wait_for(entries.get(), min(left, SILENT_SECONDS))
             except TimeoutError:
                 yield b": nothing new\n\n"
                 continue
-            if entry_or_end is None:
+            if told is None:
                 return
-            if entry_or_end.number > last:
-                yield _sent(entry_or_end)
-                last = entry_or_end.number
+            if isinstance(told, AlertPlaceOut):
+                yield _sent(told)
+            elif told.number > last:
+                yield _sent(told)
+                last = told.number
 
 
-def _sent(entry: EventOut) -> bytes:
-    lines: dict[str, Any] = {"id": entry.number, "event": entry.kind, "data": entry.model_dump_json()}
+def _sent(told: _Told) -> bytes:
+    """A place has no number: one asks for entries from where one was, and gets the newest places."""
+    lines: dict[str, Any] = {"event": "place", "data": told.model_dump_json()}
+    if isinstance(told, EventOut):
+        lines = {"id": told.number, "event": told.kind, "data": told.model_dump_json()}
     return "".join(f"{name}: {value}\n" for name, value in lines.items()).encode() + b"\n"

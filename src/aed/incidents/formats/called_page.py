@@ -8,7 +8,7 @@ from typing import Final
 from aed.incidents.rules.incident import COMES, AlertState, Kind, Said
 from aed.incidents.rules.offer import Task
 from aed.incidents.rules.reasons import floor_name
-from aed.incidents.schemas.incidents import AlertToldOut, DeviceToFetch, PatientsPlace
+from aed.incidents.schemas.alerts import AlertToldOut, DeviceToFetch, PatientsPlace
 from aed.pages import Page, page
 
 _TASKS: Final = {
@@ -60,7 +60,29 @@ for (const button of buttons) button.onclick = async () => {
   }
 };
 if (document.body.dataset.state === "asked") say("seen", false).catch(() => {});
+const told = document.querySelector(".place");
+let sentAt = 0, watch = null;
+async function send(found) {
+  if (Date.now() - sentAt < 10000) return;
+  sentAt = Date.now();
+  const {latitude: lat, longitude: lon, accuracy} = found.coords;
+  if (accuracy > 1000) return;
+  const answer = await fetch(location.pathname + "/place", {
+    method: "PUT", credentials: "omit", headers: {"Content-Type": "application/json"},
+    body: JSON.stringify({lat, lon, accuracy_metres: Math.max(accuracy, 1)})});
+  if (answer.status === 409) { navigator.geolocation.clearWatch(watch); location.reload(); }
+  if (answer.ok) told.textContent = "位置已共享 Your place is shared.";
+}
+if (told && navigator.geolocation)
+  watch = navigator.geolocation.watchPosition(found => send(found).catch(() => { sentAt = 0; }),
+    () => { told.textContent = "未共享位置，仍请前往。 Your place is not shared; come all the same."; },
+    {enableHighAccuracy: true, maximumAge: 5000});
 """
+_SHARES_PLACE: Final = frozenset({AlertState.ACCEPTED, AlertState.ON_THE_WAY})
+_PLACE_ZH: Final = "请允许获取位置：仅供调度员了解您何时到达，一天后仅保留大致区域。"
+_PLACE_EN: Final = (
+    "Please allow your place: it tells dispatchers when you arrive; after a day only the rough area is kept."
+)
 _MAPS: Final = {
     "amap": "高德地图",
     "baidu": "百度地图",
@@ -92,6 +114,8 @@ def called_page(told: AlertToldOut) -> Page:
         body += _place(told.patient)
     elif told.state not in COMES:
         body += '<p class="en">接受后显示详细地址。 The address is shown once you accept.</p>'
+    if told.state in _SHARES_PLACE:
+        body += f'<p class="en place">{_PLACE_ZH} {_PLACE_EN}</p>'
     body += "".join(
         f'<button value="{said}"{" class=no" if said is Said.DECLINE else ""}>'
         f"{_BUTTONS[said][0]} {_BUTTONS[said][1]}</button>"

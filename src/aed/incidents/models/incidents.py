@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Double, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
@@ -124,6 +134,25 @@ class Alert(Table):
 
     person: Mapped[Person] = relationship(lazy="raise")
     device: Mapped[Device | None] = relationship(lazy="raise")
+
+
+class AlertPlace(Table):
+    """Where somebody was on the way to a patient, by the phone."""
+
+    __tablename__ = "alert_places"
+    __table_args__ = (
+        UniqueConstraint("alert_id", "at"),
+        CheckConstraint("(lat IS NULL) = (lon IS NULL)", name="exact_or_not"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id"))
+    cell: Mapped[int] = mapped_column(BigInteger)
+    """Of H3."""
+    lat: Mapped[float | None] = mapped_column(Double)
+    """Degrees, WGS-84; so the next. For a day."""
+    lon: Mapped[float | None] = mapped_column(Double)
+    at: Mapped[datetime] = mapped_column(index=True)
 
 
 class IncidentPlan(Table):

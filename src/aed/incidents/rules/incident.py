@@ -115,6 +115,17 @@ def chance_now(state: AlertState, *, waited_seconds: float, numbers: Planning) -
             return 0.0
 
 
+# --- where those are who come -----------------------------------------------------------------------------
+
+COARSE_AFTER: Final = timedelta(hours=24)
+"""From then on only the rough area is kept."""
+GONE_AFTER: Final = timedelta(days=90)
+AT_THE_DEVICE_METRES: Final = 30.0
+"""This near on the map somebody is where the device hangs."""
+PLACES_APART: Final = timedelta(seconds=5)
+"""Places that come sooner one after the other say nothing more."""
+
+
 # --- one patient, two reports -----------------------------------------------------------------------------
 
 

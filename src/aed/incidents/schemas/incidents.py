@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,12 +11,12 @@ import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from aed.accounts.schemas import Id, Words
-from aed.geo import Position, map_links
-from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentPlan, IncidentReport
+from aed.geo import Position
+from aed.incidents.models import Alert, AlertPlace, Incident, IncidentEvent, IncidentPlan, IncidentReport
 from aed.incidents.rules.incident import COMES, AlertState, Kind, Outcome, Said, State
 from aed.incidents.rules.offer import Task
 from aed.registry.schemas.fields import Floor, PositionIn, PositionOut
-from aed.spatial import position_of
+from aed.responders.rules import middle_of
 
 _LONG = Annotated[Words, Field(max_length=500)]
 
@@ -95,6 +95,29 @@ class SaidIn(BaseModel):
     said: Said
 
 
+class AlertPlaceOut(BaseModel):
+    """Where somebody who comes was last, by the phone: exact for a day, then the middle of a rough area."""
+
+    alert: Id
+    position: PositionOut
+    is_exact: bool
+    at: datetime
+    due_at: datetime = Field(description="At the patient's side, reckoned from there")
+
+    @classmethod
+    def of(cls, place: AlertPlace, alert: Alert) -> AlertPlaceOut:
+        here = middle_of(place.cell)
+        if place.lat is not None and place.lon is not None:
+            here = Position(place.lat, place.lon)
+        return cls(
+            alert=alert.id,
+            position=PositionOut(lat=here.lat, lon=here.lon),
+            is_exact=place.lat is not None,
+            at=place.at.astimezone(UTC),
+            due_at=alert.due_at.astimezone(UTC),
+        )
+
+
 class AlertOut(BaseModel):
     """One who was called, for dispatchers: by number; a name comes with having accepted."""
 
@@ -107,9 +130,11 @@ class AlertOut(BaseModel):
     due_at: datetime = Field(description="At the patient's side, if the person comes")
     asked_at: datetime
     plan: int
+    place: AlertPlaceOut | None = Field(description="Where the person was last, once the phone has said so")
 
     @classmethod
-    def of(cls, alert: Alert, names: dict[int, str]) -> AlertOut:
+    def of(cls, alert: Alert, names: Mapping[int, str], places: Mapping[int, AlertPlace]) -> AlertOut:
+        place = places.get(alert.id)
         return cls(
             id=alert.id,
             person_id=alert.person_id,
@@ -120,6 +145,7 @@ class AlertOut(BaseModel):
             due_at=alert.due_at.astimezone(UTC),
             asked_at=alert.asked_at.astimezone(UTC),
             plan=alert.plan_number,
+            place=AlertPlaceOut.of(place, alert) if place is not None else None,
         )
 
 
@@ -191,14 +217,15 @@ class IncidentFull(IncidentOut):
         incident: Incident,
         reports: Sequence[IncidentReport],
         alerts: Sequence[Alert],
-        names: dict[int, str],
+        names: Mapping[int, str],
+        places: Mapping[int, AlertPlace],
     ) -> IncidentFull:
         return cls(
             **IncidentOut.of(incident).model_dump(),
             address=incident.address,
             door_code=incident.door_code,
             reports=[PatientReportOut.of(each) for each in reports],
-            alerts=[AlertOut.of(each, names) for each in alerts],
+            alerts=[AlertOut.of(each, names, places) for each in alerts],
         )
 
 
@@ -249,88 +276,6 @@ class EventOut(BaseModel):
             said=orjson.loads(event.said),
             hash=event.hash,
         )
-
-
-class DeviceToFetch(BaseModel):
-    """What to bring, and from where."""
-
-    id: Id
-    position: PositionOut
-    place_en: str | None
-    place_zh: str | None
-    floor: int
-    how_to_get_in_en: str | None
-    how_to_get_in_zh: str | None
-    links: dict[str, str]
-
-
-class PatientsPlace(BaseModel):
-    """Where the patient is: for those who have accepted."""
-
-    position: PositionOut
-    floor: int
-    address: str | None
-    door_code: str | None
-    links: dict[str, str]
-    device: DeviceToFetch | None
-
-
-class AlertToldOut(BaseModel):
-    """What is told to somebody who was called. The place comes with having accepted."""
-
-    kind: Kind
-    state: AlertState
-    task: Task
-    is_over: bool
-    emergency_number: str
-    estate_en: str | None
-    estate_zh: str | None
-    seconds: int = Field(description="From now until at the patient's side, as it is reckoned")
-    patient: PatientsPlace | None
-
-    @classmethod
-    def of(cls, incident: Incident, alert: Alert, *, at: datetime) -> AlertToldOut:
-        estate = incident.estate
-        return cls(
-            kind=incident.kind,
-            state=alert.state,
-            task=alert.task,
-            is_over=incident.state is State.CLOSED or alert.state is AlertState.STOPPED,
-            emergency_number=incident.region.emergency_number,
-            estate_en=estate.name_en if estate is not None else None,
-            estate_zh=estate.name_zh if estate is not None else None,
-            seconds=max(0, round((alert.due_at - at).total_seconds())),
-            patient=_place(incident, alert) if _may_know(incident, alert) else None,
-        )
-
-
-def _may_know(incident: Incident, alert: Alert) -> bool:
-    return incident.state is State.OPEN and alert.state in COMES
-
-
-def _place(incident: Incident, alert: Alert) -> PatientsPlace:
-    here = Position(incident.lat, incident.lon)
-    device = None
-    if alert.device is not None:
-        there = position_of(alert.device.position)
-        device = DeviceToFetch(
-            id=alert.device.id,
-            position=PositionOut(lat=there.lat, lon=there.lon),
-            place_en=alert.device.place_en,
-            place_zh=alert.device.place_zh,
-            floor=alert.device.floor,
-            how_to_get_in_en=alert.device.how_to_get_in_en,
-            how_to_get_in_zh=alert.device.how_to_get_in_zh,
-            links=map_links(there, label="AED"),
-        )
-    return PatientsPlace(
-        position=PositionOut(lat=here.lat, lon=here.lon),
-        floor=incident.floor,
-        address=incident.address,
-        door_code=incident.door_code,
-        links=map_links(here, label="患者 Patient"),
-        device=device,
-    )
 
 
 def _utc(at: datetime | None) -> datetime | None:

@@ -28,8 +28,6 @@ class PlaceSaid:
     here: Position
     at: datetime
     """When it was there."""
-    is_out_on_a_call: bool = False
-    """So that the exact place may be kept. It is for whoever knows of calls to say, never for the phone."""
 
 
 def take_live_places(
@@ -39,7 +37,7 @@ def take_live_places(
 
     1. Nobody withdraws meanwhile: whoever has withdrawn is seen, whoever is about to waits, and forgets then.
     2. Who is signed in, is called, is not paused and has agreed: two statements for all together.
-    3. The newest place of each is kept, as coarse as the consent says.
+    3. The newest place of each is kept, as a cell.
 
     visibility: each is for the person's own phone.
     """
@@ -53,15 +51,7 @@ def take_live_places(
         why = _why_not(person, found, at=at)
         refused.append(why)
         if why is None and found is not None:
-            kept.append(
-                live_place(
-                    found.responder_id,
-                    each.here,
-                    at=each.at,
-                    resolution=resolution,
-                    is_out_on_a_call=each.is_out_on_a_call,
-                )
-            )
+            kept.append(live_place(found.responder_id, each.here, at=each.at, resolution=resolution))
     live_places_of(session).put(session.connection(), kept, at=at)
     return refused
 

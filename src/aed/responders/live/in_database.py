@@ -18,13 +18,12 @@ from aed.responders.rules import LivePlace, cells_around
 from aed.spatial import told_keys, told_moment
 
 _PUT: Final = """
-INSERT INTO live_places (responder_id, cell, lat, lon, at, expires_at) SELECT {columns}
+INSERT INTO live_places (responder_id, cell, at, expires_at) SELECT {columns}
 ON CONFLICT (responder_id) DO UPDATE SET
-cell = excluded.cell, lat = excluded.lat, lon = excluded.lon,
-at = excluded.at, expires_at = excluded.expires_at
+cell = excluded.cell, at = excluded.at, expires_at = excluded.expires_at
 WHERE live_places.at <= excluded.at
 """
-_KINDS: Final = ("bigint", "bigint", "double precision", "double precision", "timestamptz", "timestamptz")
+_KINDS: Final = ("bigint", "bigint", "timestamptz", "timestamptz")
 _PUT_ALL: Final = {
     "postgresql": text(
         _PUT.format(
@@ -60,13 +59,7 @@ class InDatabase:
     ) -> dict[int, LivePlace]:
         """visibility: the caller has made sure that it is the person, or the office."""
         rows = connection.execute(
-            select(
-                LivePlaceRow.responder_id,
-                LivePlaceRow.cell,
-                LivePlaceRow.lat,
-                LivePlaceRow.lon,
-                LivePlaceRow.at,
-            ).where(
+            select(LivePlaceRow.responder_id, LivePlaceRow.cell, LivePlaceRow.at).where(
                 LivePlaceRow.responder_id.in_(responder_ids),
                 LivePlaceRow.at <= at,
                 LivePlaceRow.expires_at > at,
@@ -96,13 +89,10 @@ class InDatabase:
 
 
 def _row(place: LivePlace) -> list[object]:
-    lat, lon = (None, None) if place.exact is None else (place.exact.lat, place.exact.lon)
-    moments = told_moment(place.at), told_moment(place.expires_at)
-    return [place.responder_id, place.cell, lat, lon, *moments]
+    return [place.responder_id, place.cell, told_moment(place.at), told_moment(place.expires_at)]
 
 
 def _place(row: LivePlaceFound) -> LivePlace:
-    exact = Position(row.lat, row.lon) if row.lat is not None and row.lon is not None else None
     at = as_moment(row.at)
     assert at is not None
-    return LivePlace(row.responder_id, row.cell, exact, at)
+    return LivePlace(row.responder_id, row.cell, at)

@@ -380,16 +380,14 @@ def _by_shard(responder_ids: Iterable[int]) -> dict[int, list[int]]:
 def _entry(place: LivePlace) -> tuple[int, int, float, float, str]:
     """As `_PUT` takes it: who, until when, where to look, and what is kept."""
     here = place.position
-    exact = None if place.exact is None else (place.exact.lat, place.exact.lon)
-    kept = orjson.dumps([place.cell, exact, _micros(place.at)]).decode()
+    kept = orjson.dumps([place.cell, _micros(place.at)]).decode()
     lat = min(max(here.lat, -NORTHERNMOST), NORTHERNMOST)
     return place.responder_id, _micros(place.expires_at), here.lon, lat, kept
 
 
 def _place(responder_id: int, kept: str) -> LivePlace:
-    cell, exact, at = orjson.loads(kept)
-    moment = _EPOCH + timedelta(microseconds=at)
-    return LivePlace(responder_id, cell, None if exact is None else Position(*exact), moment)
+    cell, at = orjson.loads(kept)
+    return LivePlace(responder_id, cell, _EPOCH + timedelta(microseconds=at))
 
 
 def _micros(at: datetime) -> int:

@@ -14,8 +14,8 @@ from aed.responders.rules import VAGUEST_METRES, LivePlace
 Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 
 
-class LivePlaceIn(BaseModel):
-    """Where the phone is. Of it the cell is kept, and nothing finer unless the person is out on a call."""
+class PhonePlaceIn(BaseModel):
+    """Where a phone is."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -33,9 +33,12 @@ class LivePlaceIn(BaseModel):
     at: Moment | None = Field(None, description="When the phone was there; left out: now")
 
 
+class LivePlaceIn(PhonePlaceIn):
+    """Of it the cell is kept, and nothing finer."""
+
+
 class LivePlaceHeldOut(BaseModel):
     cell: str = Field(description="H3 index")
-    is_exact: bool = Field(description="The exact place is kept too, for as long as a call lasts")
     at: datetime
     expires_at: datetime
 
@@ -52,7 +55,6 @@ class LivePlaceOut(BaseModel):
         return cls(
             held=LivePlaceHeldOut(
                 cell=h3.int_to_str(place.cell),
-                is_exact=place.exact is not None,
                 at=place.at,
                 expires_at=place.expires_at,
             )

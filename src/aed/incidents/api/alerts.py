@@ -1,0 +1,97 @@
+"""What is behind the link of a call: what is told, what is answered, where one is on the way."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import HTMLResponse
+
+from aed import clock
+from aed.accounts.actions.tokens import key_hash
+from aed.db import ReadSession, WriteSession
+from aed.errors import NotFound
+from aed.geo import position_from
+from aed.incidents.actions.calling import take_answer
+from aed.incidents.actions.places import take_place
+from aed.incidents.formats.called_page import called_page, refusal_page
+from aed.incidents.queries import incidents as queries
+from aed.incidents.schemas.alerts import AlertPlaceIn, AlertToldOut
+from aed.incidents.schemas.incidents import SaidIn
+from aed.pages import OR_A_PAGE, WantsPage
+from aed.responders.rules import moment_of_a_place
+
+router = APIRouter()
+
+AlertKey = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=100,
+        pattern="^[A-Za-z0-9_-]+$",
+        description="From the link of the call",
+        examples=["call_d8s0Zk1u3Gv5Jm7Qp9TbXw"],
+    ),
+]
+
+
+@router.get("/alerts/{alert_key}", response_model=AlertToldOut, responses=OR_A_PAGE)
+def told_to_the_called(
+    session: ReadSession, wants_page: WantsPage, alert_key: AlertKey, response: Response
+) -> AlertToldOut | Response:
+    """What is told to whoever was called, by the link of the call; as a page with buttons for a browser. The
+    patient's place comes with having accepted. Nothing is answered by opening it."""
+    try:
+        told = _told(session, alert_key)
+    except NotFound as error:
+        if not wants_page:
+            raise
+        page = refusal_page(error.detail)
+        return HTMLResponse(page.html, status_code=404, headers=page.headers)
+    if wants_page:
+        page = called_page(told)
+        return HTMLResponse(page.html, headers=page.headers)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Vary"] = "Accept"
+    return told
+
+
+@router.post("/alerts/{alert_key}")
+def answer_alert(request: Request, session: WriteSession, alert_key: AlertKey, said: SaidIn) -> AlertToldOut:
+    """Whoever was called answers, with one tap; however often the phone sends it, it counts once."""
+    alert, state = queries.alert_by_key(session, key_hash(alert_key)), request.app.state
+    take_answer(
+        session,
+        alert.id,
+        said.said,
+        by=f"alert {alert.id}",
+        at=clock.now(),
+        network=state.network,
+        settings=state.settings,
+    )
+    return _told(session, alert_key)
+
+
+@router.put("/alerts/{alert_key}/place", status_code=204)
+def tell_place_of_the_called(
+    request: Request, session: WriteSession, alert_key: AlertKey, given: AlertPlaceIn
+) -> None:
+    """Where somebody who comes is, exactly: for the dispatchers, and for when the person will be there. Every
+    ten seconds is enough. Taken from whoever has accepted, as long as the incident is open; after a day only
+    the rough area is kept, after 90 days nothing."""
+    alert, state, now = queries.alert_by_key(session, key_hash(alert_key)), request.app.state, clock.now()
+    take_place(
+        session,
+        alert.id,
+        position_from(given.lat, given.lon, given.datum),
+        at=moment_of_a_place(given.at, now=now),
+        network=state.network,
+        settings=state.settings,
+    )
+
+
+def _told(session: ReadSession, alert_key: str) -> AlertToldOut:
+    """visibility: whoever has the key was called."""
+    alert = queries.alert_by_key(session, key_hash(alert_key))
+    incident = queries.with_all(session, alert.incident_id)
+    return AlertToldOut.of(incident, queries.alert_with_all(session, alert.id), at=clock.now())

@@ -1,0 +1,102 @@
+"""What is told to somebody who was called, and where the person is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from aed.accounts.schemas import Id
+from aed.geo import Position, map_links
+from aed.incidents.models import Alert, Incident
+from aed.incidents.rules.incident import COMES, AlertState, Kind, State
+from aed.incidents.rules.offer import Task
+from aed.registry.schemas.fields import PositionOut
+from aed.responders.schemas.live import PhonePlaceIn
+from aed.spatial import position_of
+
+
+class AlertPlaceIn(PhonePlaceIn):
+    """Where somebody who comes is."""
+
+
+class DeviceToFetch(BaseModel):
+    """What to bring, and from where."""
+
+    id: Id
+    position: PositionOut
+    place_en: str | None
+    place_zh: str | None
+    floor: int
+    how_to_get_in_en: str | None
+    how_to_get_in_zh: str | None
+    links: dict[str, str]
+
+
+class PatientsPlace(BaseModel):
+    """Where the patient is: for those who have accepted."""
+
+    position: PositionOut
+    floor: int
+    address: str | None
+    door_code: str | None
+    links: dict[str, str]
+    device: DeviceToFetch | None
+
+
+class AlertToldOut(BaseModel):
+    """What is told to somebody who was called. The place comes with having accepted."""
+
+    kind: Kind
+    state: AlertState
+    task: Task
+    is_over: bool
+    emergency_number: str
+    estate_en: str | None
+    estate_zh: str | None
+    seconds: int = Field(description="From now until at the patient's side, as it is reckoned")
+    patient: PatientsPlace | None
+
+    @classmethod
+    def of(cls, incident: Incident, alert: Alert, *, at: datetime) -> AlertToldOut:
+        estate = incident.estate
+        return cls(
+            kind=incident.kind,
+            state=alert.state,
+            task=alert.task,
+            is_over=incident.state is State.CLOSED or alert.state is AlertState.STOPPED,
+            emergency_number=incident.region.emergency_number,
+            estate_en=estate.name_en if estate is not None else None,
+            estate_zh=estate.name_zh if estate is not None else None,
+            seconds=max(0, round((alert.due_at - at).total_seconds())),
+            patient=_place(incident, alert) if _may_know(incident, alert) else None,
+        )
+
+
+def _may_know(incident: Incident, alert: Alert) -> bool:
+    return incident.state is State.OPEN and alert.state in COMES
+
+
+def _place(incident: Incident, alert: Alert) -> PatientsPlace:
+    here = Position(incident.lat, incident.lon)
+    device = None
+    if alert.device is not None:
+        there = position_of(alert.device.position)
+        device = DeviceToFetch(
+            id=alert.device.id,
+            position=PositionOut(lat=there.lat, lon=there.lon),
+            place_en=alert.device.place_en,
+            place_zh=alert.device.place_zh,
+            floor=alert.device.floor,
+            how_to_get_in_en=alert.device.how_to_get_in_en,
+            how_to_get_in_zh=alert.device.how_to_get_in_zh,
+            links=map_links(there, label="AED"),
+        )
+    return PatientsPlace(
+        position=PositionOut(lat=here.lat, lon=here.lon),
+        floor=incident.floor,
+        address=incident.address,
+        door_code=incident.door_code,
+        links=map_links(here, label="患者 Patient"),
+        device=device,
+    )

@@ -1,0 +1,43 @@
+"""Where those are who come to a patient; live places are cells and nothing finer."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0020"
+down_revision = "0017"
+branch_labels = None
+depends_on = None
+
+KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+MOMENT = sa.DateTime(timezone=True)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "alert_places",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("alert_id", KEY, nullable=False),
+        sa.Column("cell", sa.BigInteger(), nullable=False),
+        sa.Column("lat", sa.Double(), nullable=True),
+        sa.Column("lon", sa.Double(), nullable=True),
+        sa.Column("at", MOMENT, nullable=False),
+        sa.CheckConstraint("(lat IS NULL) = (lon IS NULL)", name=op.f("ck_alert_places_exact_or_not")),
+        sa.ForeignKeyConstraint(["alert_id"], ["alerts.id"], name=op.f("fk_alert_places_alert_id_alerts")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_places")),
+        sa.UniqueConstraint("alert_id", "at", name=op.f("uq_alert_places_alert_id_at")),
+    )
+    op.create_index("ix_alert_places_at", "alert_places", ["at"], unique=False)
+    with op.batch_alter_table("live_places", reflect_kwargs={"resolve_fks": False}) as batch:
+        batch.drop_constraint(op.f("ck_live_places_exact_or_not"), type_="check")
+        batch.drop_column("lat")
+        batch.drop_column("lon")
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("live_places", reflect_kwargs={"resolve_fks": False}) as batch:
+        batch.add_column(sa.Column("lat", sa.Double(), nullable=True))
+        batch.add_column(sa.Column("lon", sa.Double(), nullable=True))
+        batch.create_check_constraint(op.f("ck_live_places_exact_or_not"), "(lat IS NULL) = (lon IS NULL)")
+    op.drop_table("alert_places")

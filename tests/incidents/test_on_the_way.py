@@ -1,0 +1,188 @@
+"""Those who come say where they are: to whom, from when on, for how long; and when they will be there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.rules import Role
+from aed.geo import Position, distance_metres
+from aed.incidents.actions.places import forget_places, take_place
+from aed.incidents.models import Alert, AlertPlace
+from aed.incidents.rules.arrival import metres_worth
+from aed.incidents.rules.incident import AlertState
+from aed.incidents.rules.offer import Task
+from aed.responders.rules import middle_of
+from aed.settings import Settings
+from tests import make
+from tests.incidents.asking import place, streets
+from tests.incidents.test_live import entries
+from tests.make import NOW, PATIENT, east_of, north_of
+
+HERE = north_of(PATIENT, metres=200)
+EXACT = {"lat": HERE.lat, "lon": HERE.lon, "accuracy_metres": 8}
+
+
+def called(session: Session, *, task: Task = Task.DIRECT, state: AlertState = AlertState.ACCEPTED) -> Alert:
+    """Somebody who has accepted."""
+    alert = make.alert(session, make.incident(session, at=clock.now()), make.person(session))
+    alert.state, alert.task = state, task
+    session.flush()
+    return alert
+
+
+def fetching(session: Session, device_at: Position) -> Alert:
+    alert = make.alert(session, make.incident(session), make.person(session))
+    alert.state, alert.task, alert.device = (
+        AlertState.ACCEPTED,
+        Task.FETCH,
+        make.device(session, at=device_at),
+    )
+    session.flush()
+    return alert
+
+
+def test_where_somebody_is_is_asked_after_accepting_and_told_to_dispatchers_alone(
+    session: Session, client: TestClient
+) -> None:
+    alert = called(session, state=AlertState.ASKED)
+    incident = f"/v1/incidents/{alert.incident_id}"
+    centre = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    session.commit()
+    told = "/v1/alerts/call_key"
+
+    def page() -> str:
+        return client.get(told, headers={"Accept": "text/html"}).text
+
+    assert 'class="en place"' not in page()
+    early = client.put(f"{told}/place", json=EXACT)
+    assert (early.status_code, "Accept first" in early.json()["detail"]) == (409, True)
+    assert client.post(told, json={"said": "accept"}).status_code == 200
+    assert 'class="en place"' in page()
+
+    for _ in range(50):  # a phone that sends all it has
+        assert client.put(f"{told}/place", json=EXACT).status_code == 204
+
+    (shown,) = [
+        each["place"]
+        for each in client.get(incident, headers=centre).json()["alerts"]
+        if each["id"] == alert.id
+    ]
+    assert shown["position"] == {"lat": pytest.approx(HERE.lat), "lon": pytest.approx(HERE.lon)}
+    assert shown["is_exact"]
+    assert session.scalar(select(func.count()).select_from(AlertPlace)) == 1
+    session.commit()
+    stream = client.get(f"{incident}/live", headers=centre).text
+    assert f'event: place\ndata: {{"alert":{alert.id},"position"' in stream
+    assert [each["event"] for each in entries(stream)] == ["opened", "planned", "said", "planned"]
+
+    closed = client.post(f"{incident}/close", json={"outcome": "handed_over"}, headers=centre)
+    assert closed.status_code == 200, closed.text
+    late = client.put(f"{told}/place", json=EXACT)
+    assert (late.status_code, "is over" in late.json()["detail"]) == (409, True)
+    assert client.put("/v1/alerts/call_nobodys/place", json=EXACT).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"lat": 91}, "lat"),
+        ({"accuracy_metres": 5_000}, "accuracy_metres"),
+        ({"at": "2020-01-01T00:00:00Z"}, "at"),
+    ],
+)
+def test_what_cannot_be_a_place_is_refused_by_its_name(
+    session: Session, client: TestClient, change: dict[str, object], field: str
+) -> None:
+    called(session)
+    session.commit()
+    answer = client.put("/v1/alerts/call_key/place", json={**EXACT, **change})
+    assert (answer.status_code, field in str(answer.json())) == (422, True), answer.text
+
+
+def test_a_place_says_when_somebody_will_be_there(session: Session, settings: Settings) -> None:
+    alert = called(session)
+    straight = settings.arrival.detour_factor / settings.arrival.responder_metres_per_second
+
+    for number, metres in enumerate((600.0, 300.0, 50.0)):
+        at = NOW + timedelta(minutes=number)
+        take_place(
+            session, alert.id, north_of(PATIENT, metres=metres), at=at, network=None, settings=settings
+        )
+        assert (alert.due_at - at).total_seconds() == pytest.approx(metres * straight, rel=0.01)
+
+    due = alert.due_at
+    old = NOW + timedelta(minutes=1, seconds=30)
+    take_place(session, alert.id, north_of(PATIENT, metres=900), at=old, network=None, settings=settings)
+    assert alert.due_at == due, "older news"
+
+
+def test_the_walk_is_that_on_the_streets_with_their_gates(session: Session, settings: Settings) -> None:
+    """300 m up a street, 100 m along, and 300 m down to the next house; a guarded gate half-way."""
+    network = streets(settings, {1: (0, 0), 2: (0, 300), 3: (100, 300), 4: (100, 0)}, [1, 2, 3, 4])
+    alert = called(session)
+    speed = settings.arrival.responder_metres_per_second
+
+    take_place(session, alert.id, place(100, 0), at=NOW, network=network, settings=settings)
+    assert (alert.due_at - NOW).total_seconds() == pytest.approx(700 / speed, abs=2)
+
+    make.gate(session, make.estate(session), at=place(0, 150), passage="guarded", opening_hours="24/7")
+    at = NOW + timedelta(seconds=10)
+    take_place(session, alert.id, place(100, 0), at=at, network=network, settings=settings)
+    guard = metres_worth(settings.arrival.guarded_gate_seconds, settings.arrival)
+    assert (alert.due_at - at).total_seconds() == pytest.approx((700 + guard) / speed, abs=2)
+
+
+def test_who_fetches_goes_by_the_device_until_he_was_there(session: Session, settings: Settings) -> None:
+    device_at = east_of(PATIENT, metres=300)
+    alert = fetching(session, device_at)
+    straight = settings.arrival.detour_factor / settings.arrival.responder_metres_per_second
+    pick_up = settings.arrival.pick_up_seconds
+
+    def left(here: Position, seconds: int) -> float:
+        at = NOW + timedelta(seconds=seconds)
+        take_place(session, alert.id, here, at=at, network=None, settings=settings)
+        return (alert.due_at - at).total_seconds()
+
+    assert left(PATIENT, 0) == pytest.approx(600 * straight + pick_up, rel=0.01)
+    assert left(east_of(PATIENT, metres=290), 60) == pytest.approx(310 * straight + pick_up, rel=0.01)
+    assert left(east_of(PATIENT, metres=200), 120) == pytest.approx(200 * straight, rel=0.01)
+
+
+def test_the_exact_place_is_gone_after_a_day_and_the_rough_one_after_ninety(
+    session: Session, settings: Settings
+) -> None:
+    alert = called(session)
+    take_place(session, alert.id, HERE, at=NOW, network=None, settings=settings)
+    moment = timedelta(seconds=1)
+
+    assert forget_places(session, at=NOW + timedelta(hours=24) - moment) == (0, 0)
+    assert forget_places(session, at=NOW + timedelta(hours=24)) == (1, 0)
+    session.expire_all()
+    kept = session.scalars(select(AlertPlace)).one()
+    assert (kept.lat, kept.lon) == (None, None)
+    assert 0 < distance_metres(middle_of(kept.cell), HERE) < 300
+    assert forget_places(session, at=NOW + timedelta(days=90) - moment) == (0, 0)
+    assert forget_places(session, at=NOW + timedelta(days=90)) == (0, 1)
+    assert session.scalars(select(AlertPlace)).all() == []
+
+
+def test_what_is_kept_after_a_day_is_shown_as_rough(
+    session: Session, client: TestClient, settings: Settings
+) -> None:
+    alert = called(session)
+    take_place(session, alert.id, HERE, at=NOW, network=None, settings=settings)
+    forget_places(session, at=NOW + timedelta(days=2))
+    centre = make.key(session, Role.DISPATCHER, region=make.region(session))
+    session.commit()
+
+    shown = client.get(f"/v1/incidents/{alert.incident_id}", headers=centre).json()["alerts"][-1]["place"]
+    assert not shown["is_exact"]
+    assert shown["position"]["lat"] != pytest.approx(HERE.lat, abs=1e-6)
+    record = client.get(f"/v1/incidents/{alert.incident_id}/record", headers=centre).json()
+    assert [each["kind"] for each in record] == ["opened", "planned"], "places are not for ever"
