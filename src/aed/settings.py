@@ -184,6 +184,14 @@ class Planning(BaseModel):
         600.0, gt=0, description="Until the ambulance is there, where the centre does not say"
     )
     # Urban response times in China are 8-15 minutes; the centre's own estimate takes its place.
+    guide_seconds: float = Field(
+        90.0, ge=0, description="Until somebody who has answered is at the gate, to open it"
+    )
+    # From a flat down to the gate of an estate; not known before the first drills.
+    lift_held_seconds: float = Field(
+        30.0, ge=0, description="What a lift that is held saves, of the time above `high_floor`"
+    )
+    # The wait for it to come; not known before the first drills.
     people: int = Field(40, ge=1, le=500, description="So many of the nearest are thought of")
     devices: int = Field(12, ge=0, le=100, description="And so many devices")
     same_patient_metres: float = Field(100.0, ge=0, description="Two reports this near are of one patient")

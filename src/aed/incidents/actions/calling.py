@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,7 +18,7 @@ from aed.incidents.actions.timeline import enter
 from aed.incidents.formats.plan_record import Inputs, inputs_as_json, plan_as_json
 from aed.incidents.models import Alert, Incident, IncidentPlan
 from aed.incidents.queries import incidents as queries
-from aed.incidents.queries.coming import Asked, case_of
+from aed.incidents.queries.coming import Asked, Guides, case_of
 from aed.incidents.rules.incident import COMES, LIVE, AlertState, Kind, Said, State, becomes, chance_now
 from aed.incidents.rules.offer import Offer, Task
 from aed.incidents.rules.plan import plan
@@ -78,6 +78,9 @@ def plan_and_call(
     seconds = max(0.0, (incident.ambulance_at - at).total_seconds())
     patient = Patient(max(0.0, (at - incident.collapsed_at).total_seconds()), seconds, incident.has_cpr)
     called = {each.person_id for each in alerts}
+    guides = None
+    if incident.estate_id is not None:
+        guides = Guides(incident.estate_id, queries.guides_of(session, incident.estate_id))
     case = case_of(
         session.connection(),
         patient,
@@ -86,6 +89,7 @@ def plan_and_call(
         at=at,
         asked=asked,
         not_these=called | queries.out_elsewhere(session, incident.id),
+        guides=guides,
         network=network,
         settings=settings,
     )
@@ -103,9 +107,6 @@ def plan_and_call(
         )
     )
     offers = [step.offer for step in made.steps]
-    guide = _guide(session, incident, alerts, [*called, *(each.person_id for each in offers)])
-    if guide is not None:
-        offers.append(Offer(guide, Task.GUIDE, settings.planning.answers_after_seconds, 1.0))
     _call(session, incident, offers, number=number, at=at, settings=settings)
     enter(
         session,
@@ -129,20 +130,8 @@ def _as_it_stands(alert: Alert, at: datetime, settings: Settings) -> Asked:
     waited = (at - (alert.seen_at or alert.asked_at)).total_seconds()
     seconds = 0.0 if alert.state is AlertState.THERE else max(0.0, (alert.due_at - at).total_seconds())
     chance = chance_now(alert.state, waited_seconds=waited, numbers=settings.planning)
-    offer = Offer(alert.person_id, alert.task, seconds, chance, alert.device_id, alert.works)
+    offer = Offer(alert.person_id, alert.task, seconds, chance, alert.device_id, alert.works, alert.saved)
     return Asked(offer, alert.state in COMES)
-
-
-def _guide(
-    session: Session, incident: Incident, alerts: Sequence[Alert], not_these: Collection[int]
-) -> int | None:
-    """Whoever is asked to open the gate and hold the lift, where the patient is in an estate: one at once."""
-    if incident.estate_id is None or incident.ambulance_there_at is not None:
-        return None
-    if any(each.task is Task.GUIDE and each.state in LIVE for each in alerts):
-        return None
-    could = queries.guides_of(session, incident.estate_id)
-    return next((each for each in could if each not in not_these), None)
 
 
 def _call(
@@ -163,6 +152,7 @@ def _call(
             task=offer.task,
             device_id=offer.device_id,
             works=offer.works,
+            saved=offer.saved,
             plan_number=number,
             due_at=at + timedelta(seconds=offer.seconds),
             state=AlertState.ASKED,

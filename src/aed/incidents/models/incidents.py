@@ -118,6 +118,8 @@ class Alert(Table):
     device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"), index=True)
     works: Mapped[float] = mapped_column(Double)
     """The chance that the device is there and works, as it was planned."""
+    saved: Mapped[float] = mapped_column(Double, server_default=text("0"))
+    """Seconds that a guide saves on the way, as it was planned."""
     plan_number: Mapped[int]
     """By which plan of the incident."""
     due_at: Mapped[datetime]

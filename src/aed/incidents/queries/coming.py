@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from sqlalchemy import Connection, select
 from aed.accounts.rules.viewer import TIMETABLE
 from aed.geo import Position, distances_metres
 from aed.incidents.queries.answer import NearbyDevice, Question
+from aed.incidents.queries.guiding import Saved, saved_by_a_guide
 from aed.incidents.queries.nearest import nearest
 from aed.incidents.queries.people import NearbyResponder
 from aed.incidents.queries.ways import Ways
@@ -34,6 +36,18 @@ class Asked:
     """He has said so."""
 
 
+_FEW_GUIDES: Final = 5
+"""One is asked at a time; the first of these may be asked for something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guides:
+    """Who could open the gates of the estate in which the patient is, whoever is asked first in front."""
+
+    estate_id: int
+    people: Sequence[int]
+
+
 def case_of(
     connection: Connection,
     patient: Patient,
@@ -43,6 +57,7 @@ def case_of(
     at: datetime,
     asked: Sequence[Asked],
     not_these: Collection[int],
+    guides: Guides | None = None,
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> Case:
@@ -52,6 +67,7 @@ def case_of(
     1. The lookup's own search: the soonest devices that are usable now, and whoever may be called now.
     2. From each device, with the gates as they stand, the way to each of these people.
     3. Direct: who comes answers, then walks. Fetch: to the device, the pick-up, and on to the patient.
+    4. Where the patient is in an estate, what is saved on each of these ways when somebody guides.
 
     visibility: for the plan; it names people by number, and goes to dispatchers and into the record.
     """
@@ -61,12 +77,25 @@ def case_of(
     people = found.responders or []
     persons = _persons(connection, [each.responder_id for each in people])
     seconds = _seconds_to_devices(connection, people, found.devices, patient, here, at, network, settings)
+    saved = Saved([0.0] * len(people), [0.0] * len(found.devices), 0.0)
+    if guides is not None:
+        saved = saved_by_a_guide(
+            connection,
+            guides.estate_id,
+            here,
+            floor=floor,
+            people=[each.position for each in people],
+            devices=[Position(near.row.lat, near.row.lon) for near in found.devices],
+            at=at,
+            network=network,
+            settings=settings,
+        )
     offers: dict[tuple[int, int | None], Offer] = {}
-    for each, to_devices in zip(people, seconds, strict=True):
+    for each, to_devices, saves in zip(people, seconds, saved.people, strict=True):
         person = persons[each.responder_id]
         if person in not_these:
             continue
-        for offer in _offers(person, each, to_devices, found.devices, settings):
+        for offer in _offers(person, each, to_devices, found.devices, saves, saved.devices, settings):
             known = offers.get((person, offer.device_id))
             if known is None or offer.seconds < known.seconds:  # one person may be in the register twice
                 offers[person, offer.device_id] = offer
@@ -75,7 +104,18 @@ def case_of(
         tuple(sorted(offers.values(), key=lambda offer: offer.order)),
         tuple(each.offer for each in asked),
         frozenset(each.offer.person_id for each in asked if each.comes),
+        _guides(guides, not_these, settings),
+        saved.ambulance,
     )
+
+
+def _guides(guides: Guides | None, not_these: Collection[int], settings: Settings) -> tuple[Offer, ...]:
+    if guides is None:
+        return ()
+    numbers = settings.planning
+    seconds = numbers.answers_after_seconds + numbers.guide_seconds
+    free = [person for person in guides.people if person not in not_these]
+    return tuple(Offer(each, Task.GUIDE, seconds, numbers.chance_there) for each in free[:_FEW_GUIDES])
 
 
 def _persons(connection: Connection, responder_ids: Sequence[int]) -> Mapping[int, int]:
@@ -91,15 +131,17 @@ def _offers(
     each: NearbyResponder,
     to_devices: Sequence[float],
     devices: Sequence[NearbyDevice],
+    saves: float,
+    saved_from_devices: Sequence[float],
     settings: Settings,
 ) -> list[Offer]:
     numbers = settings.planning
     answers, chance = numbers.answers_after_seconds, numbers.chance_there
-    found = [Offer(person, Task.DIRECT, answers + each.walk_seconds, chance)]
-    for near, to_device in zip(devices, to_devices, strict=True):
+    found = [Offer(person, Task.DIRECT, answers + each.walk_seconds, chance, saved=saves)]
+    for near, to_device, saved in zip(devices, to_devices, saved_from_devices, strict=True):
         if math.isfinite(to_device):
             seconds = answers + to_device + _from_device(near, settings)
-            found.append(Offer(person, Task.FETCH, seconds, chance, near.row.id, near.fetch.chance))
+            found.append(Offer(person, Task.FETCH, seconds, chance, near.row.id, near.fetch.chance, saved))
     return found
 
 

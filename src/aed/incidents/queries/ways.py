@@ -55,6 +55,8 @@ class _Gates:
     closed: list[Crossing]
     waits: list[tuple[Crossing, float]]
     told: dict[Crossing, GatePassed]
+    estates: dict[Crossing, int]
+    """Of registered gates."""
 
     def close(self, crossing: Crossing, name_en: str, name_zh: str, numbers: Arrival) -> None:
         self.closed.append(crossing)
@@ -133,6 +135,18 @@ class Ways:
         found: list[float] = self._opened.costs(footings).tolist()
         return found
 
+    def costs_if_guided(self, footings: Footings, estate_id: int) -> list[float] | None:
+        """The same, if somebody opened the gates of that estate; None where none of them is worth a word."""
+        assert self._reach is not None
+        assert self._gates is not None
+        gates, wait = self._gates, metres_worth(self._numbers.closed_gate_seconds, self._numbers)
+        if all(gates.estates.get(crossing) != estate_id for crossing in gates.told):
+            return None
+        delays = [*gates.waits, *((crossing, wait) for crossing in gates.closed)]
+        others = [each for each in delays if gates.estates.get(each[0]) != estate_id]
+        found: list[float] = self._reach.with_gates(delays=others).costs(footings).tolist()
+        return found
+
     def may_meet_gates(self, footings: Footings) -> list[bool]:
         """Whether the way to each point may pass a gate worth a word, so that its walk is not its cost."""
         assert self._reach is not None
@@ -170,21 +184,16 @@ class Ways:
         if self._registered_within < within_metres:
             self._registered = sent_for_gates(self._connection, self._here, within_metres)()
             self._registered_within = within_metres
-        gates = _Gates([], [], {})
+        gates = _Gates([], [], {}, {})
         registered: set[int] = set()
         for row in self._registered:
             crossing = _crossing_at(self._network, row.lat, row.lon)
             if crossing is None:
                 continue
             registered.add(crossing.edge)
-            calendar = registry.calendar_of(self._connection, row.holiday_calendar, row.calendar_version)
-            hours = hours_at(row.opening_hours, self._at, time_zone=row.time_zone, calendar=calendar).state
-            passed = passing(
-                Passage(row.passage),
-                hours,
-                is_member=self._viewer.belongs_to(row.estate_id),
-                guard_can_be_rung=self._viewer.sees_responders,
-            )
+            gates.estates[crossing] = row.estate_id
+            hours = _hours_of(self._connection, row, self._at)
+            passed = _passing(row, hours, self._viewer)
             if passed is Passing.NOT:
                 gates.close(crossing, row.name_en, row.name_zh, self._numbers)
             elif passed is Passing.AFTER_A_WAIT or hours is Opening.UNKNOWN:
@@ -223,6 +232,25 @@ class Ways:
         elif hours is Opening.UNKNOWN:
             told = GatePassed("a gate", "一处出入口", 0.0, hours_known=False)
             gates.keep_waiting(barrier.crossing, told, self._numbers)
+
+
+def _hours_of(connection: Connection, row: GateNearby, at: datetime) -> Opening:
+    calendar = registry.calendar_of(connection, row.holiday_calendar, row.calendar_version)
+    return hours_at(row.opening_hours, at, time_zone=row.time_zone, calendar=calendar).state
+
+
+def _passing(row: GateNearby, hours: Opening, viewer: Viewer) -> Passing:
+    return passing(
+        Passage(row.passage),
+        hours,
+        is_member=viewer.belongs_to(row.estate_id),
+        guard_can_be_rung=viewer.sees_responders,
+    )
+
+
+def passing_of(connection: Connection, row: GateNearby, viewer: Viewer, at: datetime) -> Passing:
+    """What a registered gate means for that traveller at that moment."""
+    return _passing(row, _hours_of(connection, row, at), viewer)
 
 
 def sent_for_gates(

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, islice, product
 from typing import Final
 
+from aed.incidents.rules.guiding import Guide, expected_with_guide
 from aed.incidents.rules.offer import Offer, Task
 from aed.incidents.rules.survival import Patient, expected_survival
 from aed.settings import Planning, Survival
@@ -40,7 +41,7 @@ class Search:
     """The best arrangement so far, and what it is worth.
 
     Worth is the expected survival in per cent, less the price of each who is asked. `asked` have been asked
-    already; `choices`, in order, are what others could do, each of them one thing.
+    already; `choices`, in order, are what others could do, each of them one thing. `guide` is asked too.
     """
 
     def __init__(
@@ -50,8 +51,9 @@ class Search:
         choices: Sequence[Offer],
         planning: Planning,
         survival: Survival,
+        guide: Guide | None = None,
     ) -> None:
-        self._patient, self._choices = patient, choices
+        self._patient, self._choices, self._guide = patient, choices, guide
         self._planning, self._survival = planning, survival
         self._by_person: dict[int, list[Offer]] = {}
         for offer in choices:
@@ -76,7 +78,10 @@ class Search:
 
     def expected(self, chosen: Iterable[Offer]) -> float:
         """The survival that is expected when these are asked too, in per cent."""
-        return expected_survival(self._patient, [*self._asked, *chosen], self._survival)
+        coming = [*self._asked, *chosen]
+        if self._guide is None:
+            return expected_survival(self._patient, coming, self._survival)
+        return expected_with_guide(self._patient, coming, self._guide, self._survival)
 
     # --- what an arrangement is worth --------------------------------------------------------------------
 

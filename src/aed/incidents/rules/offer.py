@@ -23,12 +23,14 @@ class Offer(NamedTuple):
     person_id: int
     task: Task
     seconds: float
-    """From now until at the patient's side, with the device if one is fetched."""
+    """From now until at the patient's side, with the device if one is fetched; for a guide, at the gate."""
     chance: float
     """That this person comes when asked; of one who was asked already, as it is now."""
     device_id: int | None = None
     works: float = 1.0
     """The chance that the device is there and works."""
+    saved: float = 0.0
+    """Of the seconds, what is saved when somebody guides."""
 
     @property
     def order(self) -> tuple[float, int, int]:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from aed.incidents.rules.arrangement import Search
+from aed.incidents.rules.guiding import Guide
 from aed.incidents.rules.offer import Offer, Task
 from aed.incidents.rules.survival import Patient
 from aed.settings import Planning, Survival
@@ -38,6 +39,10 @@ class Case:
     """What people have been asked to do who have not said no, with the chances of now."""
     on_the_way: frozenset[int] = frozenset()
     """Of those, by person, who has said that he comes: after a device that he brings no other is sent for."""
+    guides: tuple[Offer, ...] = ()
+    """Who could open the gate and hold the lift, whoever is asked first in front: one of them at once."""
+    ambulance_saved: float = 0.0
+    """Seconds that a guide saves the ambulance's crew."""
 
 
 class Step(NamedTuple):
@@ -94,13 +99,21 @@ def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
     2. The best arrangement of what is left: at least one goes direct before anybody fetches, nobody is asked
        who adds less than asking costs, and no more than a wave takes (`arrangement`).
     3. Where that asks nobody to go direct, nobody has been and nobody does compressions: the soonest do.
-    4. It is told what each adds, and why everybody else is not asked.
+    4. One guides where that adds enough, with those who come then, and where nobody is asked to yet. Where
+       the formula has come down to nothing, saving time is enough.
+    5. It is told what each adds, and why everybody else is not asked.
     """
     from_now = choices(case)
-    search = Search(case.patient, case.asked, from_now, planning, survival)
-    chosen = search.best()
-    if not case.patient.has_cpr and all(each.task is not Task.DIRECT for each in (*case.asked, *chosen)):
-        chosen = [each for each in from_now if each.task is Task.DIRECT][: planning.least_direct]
+    standing = next((each for each in case.asked if each.task is Task.GUIDE), None)
+    guide = _guide(case, from_now) if standing is None else None
+    search, chosen = _searched(case, from_now, standing or guide, planning, survival)
+    if guide is not None:
+        alone = Search(case.patient, case.asked, from_now, planning, survival)
+        adds = search.expected(chosen) - alone.expected(chosen)
+        is_hopeless = search.expected(chosen) <= 0.0 and _saves(case, chosen)
+        if adds <= planning.price_of_asking and not is_hopeless:
+            guide = None
+            search, chosen = _searched(case, from_now, None, planning, survival)
     steps = [
         Step(
             each, search.expected(chosen) - search.expected([other for other in chosen if other is not each])
@@ -108,12 +121,50 @@ def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
         for each in chosen
     ]
     steps.sort(key=lambda step: (-step.adds, step.offer.order))
+    if guide is not None:
+        steps.append(Step(guide, adds))
+    before = Search(case.patient, case.asked, (), planning, survival, _as_guide(case, standing))
     return Plan(
         tuple(steps),
-        search.expected([]),
+        before.expected([]),
         search.expected(chosen),
-        _left(case, from_now, chosen, search, planning),
+        _left(case, from_now, [step.offer for step in steps], search, planning),
     )
+
+
+def _searched(
+    case: Case, from_now: Sequence[Offer], guide: Offer | None, planning: Planning, survival: Survival
+) -> tuple[Search, list[Offer]]:
+    """The best arrangement beside that guide, and the search that knows what it is worth."""
+    others = [each for each in from_now if guide is None or each.person_id != guide.person_id]
+    search = Search(case.patient, case.asked, others, planning, survival, _as_guide(case, guide))
+    chosen = search.best()
+    if not case.patient.has_cpr and all(each.task is not Task.DIRECT for each in (*case.asked, *chosen)):
+        chosen = [each for each in others if each.task is Task.DIRECT][: planning.least_direct]
+    return search, chosen
+
+
+def _as_guide(case: Case, offer: Offer | None) -> Guide | None:
+    return Guide(offer, case.ambulance_saved) if offer is not None else None
+
+
+def _guide(case: Case, from_now: Sequence[Offer]) -> Offer | None:
+    """Who could guide, where there is anything to save: the first, of those who can do nothing else in time
+    if there are any."""
+    if not _saves(case, from_now):
+        return None
+    busy = {each.person_id for each in case.asked}
+    free = [
+        each
+        for each in case.guides
+        if each.person_id not in busy and each.chance > 0 and each.seconds < case.patient.ambulance_seconds
+    ]
+    useful = {each.person_id for each in from_now}
+    return next((each for each in free if each.person_id not in useful), free[0] if free else None)
+
+
+def _saves(case: Case, coming: Sequence[Offer]) -> bool:
+    return case.ambulance_saved > 0 or any(each.saved > 0 for each in (*case.asked, *coming))
 
 
 def _left(
@@ -121,11 +172,12 @@ def _left(
 ) -> tuple[Left, ...]:
     """Everybody who could have been asked and is not, whoever would have added most first."""
     busy = {each.person_id for each in (*case.asked, *chosen)}
-    now, is_full = search.expected(chosen), len(chosen) >= planning.most_at_once
+    who_comes = [each for each in chosen if each.task is not Task.GUIDE]
+    now, is_full = search.expected(who_comes), len(who_comes) >= planning.most_at_once
     best: dict[int, Left] = {}
     for offer in from_now:
         if offer.person_id not in busy:
-            adds = search.expected([*chosen, offer]) - now
+            adds = search.expected([*who_comes, offer]) - now
             why = Why.WAVE_IS_FULL if is_full and adds > planning.price_of_asking else Why.GAINS_TOO_LITTLE
             known = best.get(offer.person_id)
             if known is None or adds > known.adds:

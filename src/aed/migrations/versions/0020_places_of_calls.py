@@ -1,4 +1,4 @@
-"""Where those are who come to a patient; live places are cells and nothing finer."""
+"""Where those are who come to a patient, and what a guide saves them; live places are cells and nothing finer."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("alert_id", "at", name=op.f("uq_alert_places_alert_id_at")),
     )
     op.create_index("ix_alert_places_at", "alert_places", ["at"], unique=False)
+    op.add_column("alerts", sa.Column("saved", sa.Double(), server_default=sa.text("0"), nullable=False))
     with op.batch_alter_table("live_places", reflect_kwargs={"resolve_fks": False}) as batch:
         batch.drop_constraint(op.f("ck_live_places_exact_or_not"), type_="check")
         batch.drop_column("lat")
@@ -40,4 +41,5 @@ def downgrade() -> None:
         batch.add_column(sa.Column("lat", sa.Double(), nullable=True))
         batch.add_column(sa.Column("lon", sa.Double(), nullable=True))
         batch.create_check_constraint(op.f("ck_live_places_exact_or_not"), "(lat IS NULL) = (lon IS NULL)")
+    op.drop_column("alerts", "saved")
     op.drop_table("alert_places")

@@ -1,0 +1,106 @@
+"""What somebody who opens the estate's gates and holds the lift saves those who come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection
+
+from aed.accounts.rules.viewer import TIMETABLE
+from aed.geo import Position
+from aed.incidents.queries.ways import Ways, passing_of, sent_for_gates
+from aed.incidents.rules.guiding import wait_of
+from aed.registry.queries import GateNearby
+from aed.settings import Settings
+from aed.walking.network import WalkingNetwork
+
+_ESTATE_METRES: Final = 1_500.0
+"""No gate of an estate is farther from anywhere within it."""
+
+
+class Saved(NamedTuple):
+    """Seconds that each saves on the way to the patient when somebody guides."""
+
+    people: list[float]
+    devices: list[float]
+    """From each of the devices on."""
+    ambulance: float
+
+
+def saved_by_a_guide(
+    connection: Connection,
+    estate_id: int,
+    here: Position,
+    *,
+    floor: int,
+    people: Sequence[Position],
+    devices: Sequence[Position],
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> Saved:
+    """1. The lift, held, where the patient is so high that it is taken.
+    2. The ways to the patient as the gates stand, and with those of the patient's estate open.
+    3. The crew takes the gate that keeps it waiting least; gates that nobody has registered are taken to be
+       guarded, as those of managed estates are.
+
+    visibility: seconds, for the plan.
+    """
+    arrival = settings.arrival
+    lift = settings.planning.lift_held_seconds if abs(floor) > arrival.high_floor else 0.0
+    gates = sent_for_gates(connection, here, _ESTATE_METRES)()
+    own = [gate for gate in gates if gate.estate_id == estate_id]
+    waits = [wait_of(passing_of(connection, gate, TIMETABLE, at), arrival) for gate in own]
+    crew = lift + min(waits, default=arrival.guarded_gate_seconds)
+    places = [*people, *devices]
+    saved = [lift] * len(places)
+    if network is not None and places and any(waits):
+        for number, seconds in enumerate(
+            _at_gates(connection, estate_id, here, places, at, network, gates, settings)
+        ):
+            saved[number] += seconds
+    return Saved(saved[: len(people)], saved[len(people) :], crew)
+
+
+def _at_gates(
+    connection: Connection,
+    estate_id: int,
+    here: Position,
+    places: Sequence[Position],
+    at: datetime,
+    network: WalkingNetwork,
+    gates: Sequence[GateNearby],
+    settings: Settings,
+) -> list[float]:
+    """Of each place; 0 where no way is known. visibility: as `saved_by_a_guide`."""
+    start = network.start_at(here)
+    if start is None:
+        return [0.0] * len(places)
+    ways = Ways(
+        connection,
+        TIMETABLE,
+        network,
+        here,
+        start,
+        at=at,
+        numbers=settings.arrival,
+        gates=gates,
+        gates_within_metres=_ESTATE_METRES,
+    )
+    ways.widen(_ESTATE_METRES)
+    footings = ways.footings(np.array([each.lat for each in places]), np.array([each.lon for each in places]))
+    guided = ways.costs_if_guided(footings, estate_id)
+    if guided is None:
+        return [0.0] * len(places)
+    costs = ways.costs(footings)
+    opened = ways.costs_if_opened(footings) or costs
+    now = [one if math.isfinite(one) else two for one, two in zip(costs, opened, strict=True)]
+    speed = settings.arrival.responder_metres_per_second
+    return [
+        max(0.0, one - two) / speed if math.isfinite(one) else 0.0
+        for one, two in zip(now, guided, strict=True)
+    ]

@@ -1,0 +1,57 @@
+"""What a guide is worth: somebody who opens the gate and holds the lift for those who come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from aed.incidents.rules.offer import Offer
+from aed.incidents.rules.survival import Patient, expected_survival
+from aed.registry.rules.gate import Passing
+from aed.settings import Arrival, Survival
+
+
+def wait_of(passed: Passing, numbers: Arrival) -> float:
+    """Seconds that a gate keeps somebody waiting who comes from outside."""
+    match passed:
+        case Passing.FREELY:
+            return 0.0
+        case Passing.AFTER_A_WAIT:
+            return numbers.guarded_gate_seconds
+        case Passing.NOT:
+            return numbers.closed_gate_seconds
+
+
+def guided(seconds: float, saved: float, guide_seconds: float) -> float:
+    """When somebody is at the patient's side whom a guide saves so much, if the guide is at the gate then.
+
+    Who was there before the guide has waited already; who waits when the guide comes, waits no longer.
+    """
+    return max(seconds - saved, min(seconds, guide_seconds))
+
+
+class Guide(NamedTuple):
+    """Somebody who may guide."""
+
+    offer: Offer
+    ambulance_saved: float
+    """Seconds that this saves the ambulance's crew."""
+
+
+def expected_with_guide(patient: Patient, coming: Sequence[Offer], guide: Guide, numbers: Survival) -> float:
+    """The expected survival, in per cent, over whether the guide comes too. Exact."""
+    without = expected_survival(patient, coming, numbers)
+    at, chance = guide.offer.seconds, guide.offer.chance
+    eased = patient._replace(ambulance_seconds=guided(patient.ambulance_seconds, guide.ambulance_saved, at))
+    sooner = [
+        Offer(
+            each.person_id,
+            each.task,
+            guided(each.seconds, each.saved, at),
+            each.chance,
+            each.device_id,
+            each.works,
+        )
+        for each in coming
+    ]
+    return chance * expected_survival(eased, sooner, numbers) + (1 - chance) * without

@@ -1,0 +1,223 @@
+"""Who opens the gate and holds the lift: asked where that saves those who come anything, and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules.roles import HeldRole
+from aed.incidents.actions import opening
+from aed.incidents.formats.plan_record import inputs_of
+from aed.incidents.models import Incident
+from aed.incidents.queries import incidents as queries
+from aed.incidents.rules.arrival import metres_worth
+from aed.incidents.rules.guiding import Guide, expected_with_guide, guided
+from aed.incidents.rules.offer import Offer, Task
+from aed.incidents.rules.plan import Case, plan
+from aed.incidents.rules.survival import Patient, expected_survival
+from aed.incidents.schemas.incidents import PatientReportIn
+from aed.registry.models import Estate
+from aed.settings import Planning, Settings, Survival
+from aed.walking.network import WalkingNetwork
+from tests import make
+from tests.incidents.asking import place, streets
+from tests.incidents.test_plan import best_of_all, choices, direct, scattered, worth
+from tests.make import ADMINISTRATOR, NOW, PATIENT
+
+PLANNING, SURVIVAL = Planning(price_of_asking=0.1, least_direct=0), Survival()
+GUIDE = Offer(900, Task.GUIDE, 120.0, 0.3)
+
+
+# --- what a guide is worth --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "guide_seconds", "is_there_after"),
+    [
+        (300.0, 60.0, 210.0),  # the guide is at the gate long before
+        (100.0, 200.0, 100.0),  # who has passed it already gains nothing
+        (300.0, 250.0, 250.0),  # the guide comes while one waits there
+    ],
+)
+def test_whoever_comes_later_than_the_guide_waits_no_longer(
+    seconds: float, guide_seconds: float, is_there_after: float
+) -> None:
+    assert guided(seconds, 90.0, guide_seconds) == is_there_after
+
+
+def test_the_expectation_is_over_whether_the_guide_comes() -> None:
+    """Against the sum over both, written out."""
+    patient = Patient(60.0, 500.0)
+    coming = [direct(1, 200)._replace(saved=60.0), direct(2, 100)._replace(saved=0.0)]
+    without = expected_survival(patient, coming, SURVIVAL)
+    sooner = expected_survival(Patient(60.0, 440.0), [direct(1, 140), direct(2, 100)], SURVIVAL)
+
+    found = expected_with_guide(patient, coming, Guide(GUIDE, 60.0), SURVIVAL)
+
+    assert found == pytest.approx(0.3 * sooner + 0.7 * without)
+
+
+# --- the plan ---------------------------------------------------------------------------------------------
+
+
+def guided_case(seed: int, people: int, devices: int) -> Case:
+    """As `scattered`, some of whom wait at a gate; and two who could open it."""
+    case = scattered(seed, people, devices)
+    waits = (0.0, 30.0, 180.0)
+    offers = tuple(each._replace(saved=waits[(seed + each.person_id) % 3]) for each in case.offers)
+    guides = (GUIDE, GUIDE._replace(person_id=901))
+    return Case(case.patient, offers, guides=guides, ambulance_saved=(0.0, 30.0, 90.0)[seed % 3])
+
+
+def whole_worth(case: Case, chosen: list[Offer], guide: Offer | None) -> float:
+    price = PLANNING.price_of_asking * (len(chosen) + (guide is not None))
+    if guide is None:
+        return expected_survival(case.patient, chosen, SURVIVAL) - price
+    return expected_with_guide(case.patient, chosen, Guide(guide, case.ambulance_saved), SURVIVAL) - price
+
+
+def best_with_guide(case: Case) -> float:
+    ways: dict[int, list[Offer | None]] = {}
+    for offer in choices(case):
+        ways.setdefault(offer.person_id, [None]).append(offer)
+    guides = [None, GUIDE] if GUIDE.seconds < case.patient.ambulance_seconds else [None]
+    best = whole_worth(case, [], None)
+    for each in product(*ways.values()):
+        chosen = [way for way in each if way is not None]
+        if not chosen or any(way.task is Task.DIRECT for way in chosen):
+            best = max(best, *(whole_worth(case, chosen, guide) for guide in guides))
+    return best
+
+
+@pytest.mark.parametrize(("people", "devices"), [(2, 1), (4, 2)])
+def test_with_guides_it_is_within_a_hundredth_of_the_best_there_is(people: int, devices: int) -> None:
+    for seed in range(30):
+        case = guided_case(seed, people, devices)
+        made = plan(case, planning=PLANNING, survival=SURVIVAL)
+        offers = [step.offer for step in made.steps]
+        guide = next((each for each in offers if each.task is Task.GUIDE), None)
+        if made.survival == 0.0:
+            guide = None  # asked all the same: there the formula says nothing of anybody
+        others = [each for each in offers if each.task is not Task.GUIDE]
+        best = best_with_guide(case)
+        assert whole_worth(case, others, guide) >= best - 0.01 * max(best, 0.0) - 1e-9, seed
+    assert worth(case, others) <= best_of_all(case) + 1e-9
+
+
+@given(st.integers(0, 10_000), st.integers(0, 12), st.integers(0, 4))
+@hypothesis_settings(max_examples=60, deadline=None)  # how long a plan takes is for `make bench`
+def test_one_guides_where_it_adds_enough_and_nobody_twice(seed: int, people: int, devices: int) -> None:
+    case = guided_case(seed, people, devices)
+    made = plan(case, planning=PLANNING, survival=SURVIVAL)
+    guides = [step for step in made.steps if step.offer.task is Task.GUIDE]
+    assert len(guides) <= 1
+    assert made.survival >= made.survival_before - 1e-9
+    for step in guides:
+        assert step.adds > PLANNING.price_of_asking or made.survival == 0.0
+    again = plan(replace(case, asked=(GUIDE,)), planning=PLANNING, survival=SURVIVAL)
+    assert all(step.offer.task is not Task.GUIDE for step in again.steps), "one at once"
+
+
+def test_nobody_guides_where_there_is_nothing_to_open_or_too_late() -> None:
+    def asked(case: Case) -> list[Task]:
+        return [step.offer.task for step in plan(case, planning=PLANNING, survival=SURVIVAL).steps]
+
+    patient = Patient(0.0, 600.0)
+    waits = (direct(1, 200)._replace(saved=60.0),)
+    assert Task.GUIDE in asked(Case(patient, waits, guides=(GUIDE,)))
+    assert Task.GUIDE not in asked(Case(patient, (direct(1, 200),), guides=(GUIDE,)))
+    assert Task.GUIDE not in asked(Case(patient, waits, guides=(GUIDE._replace(seconds=700.0),)))
+    hopeless = Patient(0.0, 3_000.0)
+    assert asked(Case(hopeless, (), guides=(GUIDE,), ambulance_saved=30.0)) == [Task.GUIDE]
+    assert asked(Case(hopeless, (), guides=(GUIDE,))) == []
+
+
+# --- in an estate -----------------------------------------------------------------------------------------
+
+
+def opened(session: Session, settings: Settings, network: WalkingNetwork | None, **given: object) -> Incident:
+    new = PatientReportIn.model_validate(
+        {
+            "key": "7d0a8f2e-8d3b-4b63-9c0e-2f9f2a5f6a10",
+            "position": {"lat": PATIENT.lat, "lon": PATIENT.lon},
+            **given,
+        }
+    )
+    return opening.take_report(session, ADMINISTRATOR, new, at=NOW, network=network, settings=settings)
+
+
+@pytest.fixture
+def estate(session: Session) -> Estate:
+    """With a lead; 200 m square around the patient."""
+    estate = make.estate(session)
+    make.somebody(session, HeldRole.LEAD, estate=estate)
+    return estate
+
+
+@pytest.fixture
+def street(settings: Settings) -> WalkingNetwork:
+    """Straight north, out of the estate."""
+    return streets(settings, {1: (0, 0), 2: (0, 50), 3: (0, 300)}, [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("gate", "saves"),
+    [
+        ({"passage": "open", "opening_hours": "24/7"}, 0.0),
+        ({"passage": "guarded", "opening_hours": "24/7"}, 30.0),
+        ({"passage": "residents", "opening_hours": "24/7"}, 30.0),
+        ({"passage": "open", "opening_hours": "22:00-23:00"}, 180.0),
+    ],
+)
+def test_a_neighbour_is_asked_where_the_gate_on_the_way_keeps_people_waiting(
+    session: Session,
+    settings: Settings,
+    estate: Estate,
+    street: WalkingNetwork,
+    gate: dict[str, str],
+    saves: float,
+) -> None:
+    make.gate(session, estate, at=place(0, 50), **gate)
+    make.responder(session, at=place(0, 200))
+
+    incident = opened(session, settings, street)
+
+    (made,) = queries.plans(session, incident.id)
+    case = inputs_of(made.inputs).case
+    as_metres = metres_worth(saves, settings.arrival) / settings.arrival.responder_metres_per_second
+    assert [each.saved for each in case.offers] == [pytest.approx(as_metres, abs=0.1)]
+    assert case.ambulance_saved == saves
+    tasks = [each.task for each in queries.alerts(session, incident.id)]
+    assert (Task.GUIDE in tasks) is (saves > 0)
+
+
+def test_the_gate_of_another_estate_is_not_theirs_to_open(
+    session: Session, settings: Settings, estate: Estate, street: WalkingNetwork
+) -> None:
+    make.gate(session, estate, at=place(0, 50), passage="open", opening_hours="24/7")
+    other = make.estate(session, around=place(0, 400))
+    make.gate(session, other, at=place(0, 150), passage="guarded", opening_hours="24/7")
+    make.responder(session, at=place(0, 200))
+
+    incident = opened(session, settings, street)
+
+    (made,) = queries.plans(session, incident.id)
+    assert [each.saved for each in inputs_of(made.inputs).case.offers] == [0.0]
+
+
+def test_high_up_the_lift_is_held(session: Session, settings: Settings, estate: Estate) -> None:
+    make.gate(session, estate, at=place(0, 50), passage="open", opening_hours="24/7")
+    make.responder(session, at=place(0, 150))
+
+    incident = opened(session, settings, None, floor=12)
+
+    (made,) = queries.plans(session, incident.id)
+    case = inputs_of(made.inputs).case
+    assert [each.saved for each in case.offers] == [settings.planning.lift_held_seconds]
+    assert Task.GUIDE in [each.task for each in queries.alerts(session, incident.id)]
