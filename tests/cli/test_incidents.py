@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.incidents.models import Alert, IncidentEvent
+from aed.incidents.formats.plan_record import plan_as_json, plan_of
+from aed.incidents.models import Alert, IncidentEvent, IncidentPlan
 from tests import make
 from tests.cli.conftest import Aed
 from tests.make import PATIENT, east_of, north_of
@@ -56,6 +59,20 @@ def test_a_record_that_was_amended_is_said_and_the_status_says_so(
     said = aed("audit", "verify", "--incident", 1, fails=True)
     assert "BROKEN at 2" in said.out
     assert "Not as written: the record of incident 1." in said.err
+
+
+def test_a_plan_that_comes_out_otherwise_is_said_and_the_status_says_so(
+    aed: Aed, session: Session, world: int
+) -> None:
+    aed("incidents", "open", *HERE, "kind=test", warns=True)
+    kept = session.scalars(select(IncidentPlan)).one()
+    made = plan_of(kept.outcome)
+
+    for off, is_the_same in ((1e-9, True), (0.01, False)):  # a release may add up in another order
+        kept.outcome = plan_as_json(replace(made, survival=made.survival + off))
+        session.commit()
+        said = aed("incidents", "replay", 1, fails=not is_the_same)
+        assert ("IT COMES OUT OTHERWISE NOW." in said.out) is not is_the_same
 
 
 @pytest.mark.parametrize(

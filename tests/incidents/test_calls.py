@@ -22,10 +22,13 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.rules import Role
+from aed.accounts.rules.roles import HeldRole
 from aed.db import Database, open_database, reads, transaction
+from aed.errors import Conflict
 from aed.incidents import jobs
 from aed.incidents.actions import opening
 from aed.incidents.actions.calling import take_answer
+from aed.incidents.actions.places import take_place
 from aed.incidents.actions.timeline import first_broken
 from aed.incidents.formats.plan_record import inputs_of, plan_of
 from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentPlan
@@ -236,6 +239,7 @@ SEQUENCES = 1_000 if os.environ.get("AED_TEST_PROFILE") == "deep" else 15
 _STEPS = st.one_of(
     st.tuples(st.just("say"), st.integers(0, 11), st.sampled_from(list(Said))),
     st.tuples(st.just("wait"), st.integers(1, 240)),
+    st.tuples(st.just("place"), st.integers(0, 11), st.integers(0, 900)),
     st.tuples(st.just("report"), st.integers(0, 90)),
     st.tuples(st.just("ambulance"), st.sampled_from((0, 60, 400, 900))),
     st.tuples(st.just("close"), st.sampled_from(list(Outcome))),
@@ -246,19 +250,22 @@ _STEPS = st.one_of(
     max_examples=SEQUENCES,
     deadline=None,  # a sequence takes as long as a dozen transactions
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # making it shorter takes longer than reading it
-    suppress_health_check=[HealthCheck.function_scoped_fixture],  # each sequence is of another region
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # each sequence is elsewhere
 )
 @given(st.lists(_STEPS, min_size=1, max_size=14))
 def test_whatever_happens_in_whatever_order(
     session: Session, settings: Settings, database: Database, steps: list[tuple[Any, ...]]
 ) -> None:
-    """Each sequence has a region of its own, far from the others, with a dozen people and two devices."""
+    """Each sequence has an estate of its own, far from the others, with a dozen people, two devices and a
+    neighbour who could open the gate."""
     number = session.scalar(select(func.count()).select_from(Incident)) or 0
     origin = 3_000.0 * (number + 1)
     for each in range(1, 13):
         make.responder(session, at=north_of(PATIENT, metres=origin + 35.0 * each))
     for each in (1, 2):
         make.device(session, at=north_of(PATIENT, metres=origin + 80.0 * each))
+    estate = make.estate(session, around=north_of(PATIENT, metres=origin))
+    make.somebody(session, HeldRole.LEAD, estate=estate)
     now, who = NOW, dispatcher(session)
     incident = make.incident(session, where=north_of(PATIENT, metres=origin))
     accepted: set[int] = set()
@@ -278,6 +285,15 @@ def test_whatever_happens_in_whatever_order(
                 if said is Said.DECLINE:
                     accepted.discard(alert.id)
                 assert not (was_over and answered.state in COMES)
+            case ("place", which, metres):
+                alert = alerts[which % len(alerts)]
+                here = north_of(PATIENT, metres=origin + metres)
+                try:
+                    take_place(session, alert.id, here, at=now, network=None, settings=settings)
+                    assert alert.state in COMES
+                    assert incident.state is State.OPEN
+                except Conflict:
+                    assert alert.state not in COMES or incident.state is State.CLOSED
             case ("wait", seconds):
                 now += timedelta(seconds=seconds)
                 session.commit()
@@ -298,6 +314,7 @@ def test_whatever_happens_in_whatever_order(
                 opening.close(session, who, incident.id, outcome, None, at=now)
                 stopped, accepted = True, set()
         _holds(session, incident, accepted, stopped=stopped)
+    _is_planned_again(session, incident)
     session.commit()
 
 
@@ -315,6 +332,9 @@ def _holds(session: Session, incident: Incident, accepted: set[int], *, stopped:
         )
         assert session.scalar(waiting) == 0, "no call after the stop"
     assert first_broken(queries.events(session, incident.id)) is None
+
+
+def _is_planned_again(session: Session, incident: Incident) -> None:
     for kept in session.scalars(select(IncidentPlan).where(IncidentPlan.incident_id == incident.id)):
         inputs = inputs_of(kept.inputs)
         again = plan(inputs.case, planning=inputs.planning, survival=inputs.survival)

@@ -24,7 +24,7 @@ from aed.incidents.models import Alert, Incident
 from aed.incidents.queries import incidents as queries
 from aed.incidents.rules.incident import COMES, Kind, Outcome, Said, State
 from aed.incidents.rules.offer import Offer
-from aed.incidents.rules.plan import Plan, plan
+from aed.incidents.rules.plan import Plan, is_the_same, plan
 from aed.incidents.rules.who import may_dispatch
 from aed.incidents.schemas.incidents import PatientReportIn
 from aed.settings import load_settings
@@ -192,12 +192,12 @@ def replay(
             plan(inputs.case, planning=inputs.planning, survival=inputs.survival),
             plan_of(outcome),
         )
-        if again != before:
+        if not is_the_same(again, before):
             differs.append(each)
         patient = inputs.case.patient
         heading(f"Plan {each}: {because}")
         say(
-            f"{'The same again.' if again == before else 'IT COMES OUT OTHERWISE NOW.'} "
+            f"{'The same again.' if is_the_same(again, before) else 'IT COMES OUT OTHERWISE NOW.'} "
             f"{patient.since_seconds:.0f} s after the collapse, the ambulance in "
             f"{patient.ambulance_seconds:.0f} s, {len(inputs.case.asked)} asked before; expected survival by "
             f"the formula {before.survival_before:.2f} -> {before.survival:.2f} %"

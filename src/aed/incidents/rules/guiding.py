@@ -37,21 +37,22 @@ class Guide(NamedTuple):
     ambulance_saved: float
     """Seconds that this saves the ambulance's crew."""
 
+    def eased(self, patient: Patient) -> Patient:
+        """The patient, if the guide comes."""
+        seconds = guided(patient.ambulance_seconds, self.ambulance_saved, self.offer.seconds)
+        return patient._replace(ambulance_seconds=seconds)
+
+    def sooner(self, offer: Offer) -> Offer:
+        """The same person, if the guide comes."""
+        if offer.saved <= 0:
+            return offer
+        person, task, seconds, *rest = offer
+        return Offer(person, task, guided(seconds, offer.saved, self.offer.seconds), *rest)
+
 
 def expected_with_guide(patient: Patient, coming: Sequence[Offer], guide: Guide, numbers: Survival) -> float:
     """The expected survival, in per cent, over whether the guide comes too. Exact."""
     without = expected_survival(patient, coming, numbers)
-    at, chance = guide.offer.seconds, guide.offer.chance
-    eased = patient._replace(ambulance_seconds=guided(patient.ambulance_seconds, guide.ambulance_saved, at))
-    sooner = [
-        Offer(
-            each.person_id,
-            each.task,
-            guided(each.seconds, each.saved, at),
-            each.chance,
-            each.device_id,
-            each.works,
-        )
-        for each in coming
-    ]
-    return chance * expected_survival(eased, sooner, numbers) + (1 - chance) * without
+    sooner = [guide.sooner(each) for each in coming]
+    chance = guide.offer.chance
+    return chance * expected_survival(guide.eased(patient), sooner, numbers) + (1 - chance) * without

@@ -6,16 +6,19 @@ who is asked (`arrangement`). It is the same for the same inputs, in whatever or
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aed.incidents.rules.arrangement import Search
 from aed.incidents.rules.guiding import Guide
 from aed.incidents.rules.offer import Offer, Task
-from aed.incidents.rules.survival import Patient
+from aed.incidents.rules.survival import Patient, expected_survival
 from aed.settings import Planning, Survival
+
+_ROUNDING: Final = 1e-6
 
 
 class Why(StrEnum):
@@ -71,6 +74,23 @@ class Plan:
     left: tuple[Left, ...]
 
 
+def is_the_same(one: Plan, other: Plan) -> bool:
+    """Whether two plans ask the same people for the same, for the same gain but for rounding: a release may
+    add up in another order."""
+    return (
+        [step.offer for step in one.steps] == [step.offer for step in other.steps]
+        and [(left.offer, left.why) for left in one.left] == [(left.offer, left.why) for left in other.left]
+        and all(
+            math.isclose(a, b, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
+            for a, b in zip(_figures(one), _figures(other), strict=True)
+        )
+    )
+
+
+def _figures(made: Plan) -> list[float]:
+    return [made.survival_before, made.survival, *(each.adds for each in (*made.steps, *made.left))]
+
+
 def choices(case: Case) -> list[Offer]:
     """The offers that are worth a thought: of people who have not been asked, there before the ambulance, and
     with a device before one that is on its way. In order."""
@@ -105,15 +125,14 @@ def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
     """
     from_now = choices(case)
     standing = next((each for each in case.asked if each.task is Task.GUIDE), None)
-    guide = _guide(case, from_now) if standing is None else None
-    search, chosen = _searched(case, from_now, standing or guide, planning, survival)
-    if guide is not None:
-        alone = Search(case.patient, case.asked, from_now, planning, survival)
-        adds = search.expected(chosen) - alone.expected(chosen)
-        is_hopeless = search.expected(chosen) <= 0.0 and _saves(case, chosen)
-        if adds <= planning.price_of_asking and not is_hopeless:
-            guide = None
-            search, chosen = _searched(case, from_now, None, planning, survival)
+    guide, chosen = _arranged(case, from_now, standing, planning, survival)
+    search = Search(case.patient, case.asked, (), planning, survival, _as_guide(case, guide))
+    if guide is not standing:
+        alone = Search(case.patient, case.asked, (), planning, survival)
+        adds, worth = search.expected(chosen) - alone.expected(chosen), search.expected(chosen)
+        if adds <= planning.price_of_asking and not (worth <= 0.0 and _saves(case, chosen)):
+            guide, search = None, alone
+            chosen = _searched(case, from_now, None, planning, survival)
     steps = [
         Step(
             each, search.expected(chosen) - search.expected([other for other in chosen if other is not each])
@@ -121,7 +140,7 @@ def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
         for each in chosen
     ]
     steps.sort(key=lambda step: (-step.adds, step.offer.order))
-    if guide is not None:
+    if guide is not None and guide is not standing:
         steps.append(Step(guide, adds))
     before = Search(case.patient, case.asked, (), planning, survival, _as_guide(case, standing))
     return Plan(
@@ -132,28 +151,44 @@ def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
     )
 
 
+def _arranged(
+    case: Case, from_now: Sequence[Offer], standing: Offer | None, planning: Planning, survival: Survival
+) -> tuple[Offer | None, list[Offer]]:
+    """Who guides, and the best arrangement beside that.
+
+    As long as the formula is above nothing, whatever is done, a guide changes little of who else is best to
+    ask, and is thought of afterwards. Else saving time is what makes anybody worth asking.
+    """
+    is_above_nothing = expected_survival(case.patient, (), survival) > 0.0
+    if is_above_nothing:
+        chosen = _searched(case, from_now, None, planning, survival)
+        return standing or _guide(case, from_now, chosen), chosen
+    guide = standing or _guide(case, from_now, ())
+    return guide, _searched(case, from_now, guide, planning, survival)
+
+
 def _searched(
     case: Case, from_now: Sequence[Offer], guide: Offer | None, planning: Planning, survival: Survival
-) -> tuple[Search, list[Offer]]:
-    """The best arrangement beside that guide, and the search that knows what it is worth."""
+) -> list[Offer]:
+    """The best arrangement beside that guide."""
     others = [each for each in from_now if guide is None or each.person_id != guide.person_id]
     search = Search(case.patient, case.asked, others, planning, survival, _as_guide(case, guide))
     chosen = search.best()
     if not case.patient.has_cpr and all(each.task is not Task.DIRECT for each in (*case.asked, *chosen)):
         chosen = [each for each in others if each.task is Task.DIRECT][: planning.least_direct]
-    return search, chosen
+    return chosen
 
 
 def _as_guide(case: Case, offer: Offer | None) -> Guide | None:
     return Guide(offer, case.ambulance_saved) if offer is not None else None
 
 
-def _guide(case: Case, from_now: Sequence[Offer]) -> Offer | None:
+def _guide(case: Case, from_now: Sequence[Offer], chosen: Sequence[Offer]) -> Offer | None:
     """Who could guide, where there is anything to save: the first, of those who can do nothing else in time
     if there are any."""
     if not _saves(case, from_now):
         return None
-    busy = {each.person_id for each in case.asked}
+    busy = {each.person_id for each in (*case.asked, *chosen)}
     free = [
         each
         for each in case.guides

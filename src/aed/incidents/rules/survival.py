@@ -48,11 +48,12 @@ class Patient(NamedTuple):
 
 
 def expected_survival(patient: Patient, coming: Sequence[Coming], numbers: Survival) -> float:
-    """The expectation of the formula over who comes and which device works. Exact; O(n * fetches).
+    """The expectation of the formula over who comes and which device works. Exact.
 
     1. By who is first at the patient: all before are absent, those after are independent of it.
-    2. For each such case, by which device is first there: over the fetches in order of their arrival, the
-       chance that none has come yet falls with each; two fetches of one device share its chance to work.
+    2. For each such case, by which device is first there. As long as the formula stays above nothing, what
+       counts is when that is on average, which is reckoned once from the last fetch to the first (O(n)); else
+       it is summed up fetch by fetch (O(n * fetches)).
     """
     per_cpr, per_shock = numbers.per_minute_to_cpr / 60, numbers.per_minute_to_shock / 60
     ambulance, pads = patient.ambulance_seconds, numbers.pads_seconds
@@ -66,14 +67,41 @@ def expected_survival(patient: Patient, coming: Sequence[Coming], numbers: Survi
         per_cpr = 0.0
     in_time = sorted((each for each in coming if each.seconds < ambulance and each.chance > 0), key=_by_time)
     fetches = [(number, each) for number, each in enumerate(in_time) if each.device_id is not None]
+    shocks = _average_shocks(in_time, ambulance)
     expected, nobody_yet = 0.0, 1.0
     for first, each in enumerate(in_time):
         weight = nobody_yet * each.chance
-        expected += weight * _with_first(first, best - per_cpr * each.seconds, per_shock, ambulance, fetches)
+        after_cpr = best - per_cpr * each.seconds
+        if after_cpr <= per_shock * each.seconds:
+            return expected  # nobody can be shocked before this one comes: from here on it comes to nothing
+        if shocks is not None and after_cpr >= per_shock * ambulance:
+            shock = shocks[first + 1]
+            if each.device_id is not None:
+                shock = each.works * each.seconds + (1.0 - each.works) * shock
+            expected += weight * (after_cpr - per_shock * shock)
+        else:
+            expected += weight * _with_first(first, after_cpr, per_shock, ambulance, fetches)
         nobody_yet -= weight
         if nobody_yet <= 0.0:
             return expected
     return expected + nobody_yet * max(0.0, best - (per_cpr + per_shock) * ambulance)
+
+
+def _average_shocks(in_time: Sequence[Coming], ambulance: float) -> list[float] | None:
+    """When the first device that works is there on average, of those that come from each place in the order
+    on; None where two fetch the same device, which then come or fail together."""
+    shocks = [ambulance] * (len(in_time) + 1)
+    devices = set()
+    for number in range(len(in_time) - 1, -1, -1):
+        each = in_time[number]
+        shocks[number] = shocks[number + 1]
+        if each.device_id is not None:
+            if each.device_id in devices:
+                return None
+            devices.add(each.device_id)
+            works = each.chance * each.works
+            shocks[number] = works * each.seconds + (1.0 - works) * shocks[number + 1]
+    return shocks
 
 
 def _by_time(coming: Coming) -> float:
@@ -94,12 +122,14 @@ def _with_first(
         if number < first:
             continue
         assert each.device_id is not None
+        if best <= per_shock * each.seconds:
+            return expected  # and so does every later one
         before = untaken.get(each.device_id, 1.0)
         after = 0.0 if number == first else before * (1.0 - each.chance)
         untaken[each.device_id] = after
         lacking = 1.0 - each.works * (1.0 - before)
         left = none_yet * (1.0 - each.works * (1.0 - after)) / lacking
-        expected += (none_yet - left) * max(0.0, best - per_shock * each.seconds)
+        expected += (none_yet - left) * (best - per_shock * each.seconds)
         none_yet = left
         if none_yet <= 0.0:
             return expected
