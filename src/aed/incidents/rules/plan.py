@@ -88,7 +88,8 @@ def is_the_same(one: Plan, other: Plan) -> bool:
 
 
 def _figures(made: Plan) -> list[float]:
-    return [made.survival_before, made.survival, *(each.adds for each in (*made.steps, *made.left))]
+    adds = [*(step.adds for step in made.steps), *(left.adds for left in made.left)]
+    return [made.survival_before, made.survival, *adds]
 
 
 def choices(case: Case) -> list[Offer]:
