@@ -12,7 +12,8 @@ from aed.aftercare.jobs import care
 from aed.db import Database, reads, transaction
 from aed.incidents.actions import opening
 from aed.incidents.actions.calling import take_answer
-from aed.incidents.models import Alert
+from aed.incidents.actions.places import take_place
+from aed.incidents.models import Alert, Drill
 from aed.incidents.rules.incident import Outcome, Said
 from aed.incidents.rules.offer import Task
 from aed.notifications.models import Outgoing
@@ -44,7 +45,11 @@ def over(session: Session, settings: Settings, kind: str) -> dict[str, list[int]
     opening.close(session, ADMINISTRATOR, incident.id, Outcome.HANDED_OVER, None, at=NOW)
     session.execute(delete(Outgoing))
     session.commit()
-    return {"there": [direct.person_id], "set out": sorted((direct.person_id, fetch.person_id))}
+    return {
+        "called": sorted(each.person_id for each in alerts),
+        "there": [direct.person_id],
+        "set out": sorted((direct.person_id, fetch.person_id)),
+    }
 
 
 def told(database: Database) -> list[tuple[int | None, str]]:
@@ -60,18 +65,19 @@ def told(database: Database) -> list[tuple[int | None, str]]:
 def twice(database: Database, at: datetime, settings: Settings) -> None:
     """The job may be run again at any time."""
     for _ in range(2):
-        care(database, at, settings=settings)
+        care(database, at, network_of=lambda: None, settings=settings)
 
 
-def test_whoever_set_out_is_thanked_and_whoever_was_there_is_asked_again_after_a_night(
+def test_everyone_who_was_called_is_thanked_and_whoever_was_there_is_asked_again_after_a_night(
     session: Session, database: Database, talk: Settings
 ) -> None:
     people = over(session, talk, "real")
 
     twice(database, NOW + timedelta(minutes=5), talk)
     thanked = told(database)
-    assert [person for person, _ in thanked] == people["set out"]
-    assert all(text.startswith("Thank you for setting out") for _, text in thanked)
+    assert [person for person, _ in thanked] == people["called"]
+    assert [person for person, text in thanked if "for setting out" in text] == people["set out"]
+    assert all("The ambulance has taken over." in text for _, text in thanked), "what can be told"
     assert all(text.endswith("talk about it: Red Cross +86 571 5550 1234.") for _, text in thanked)
 
     twice(database, NOW + timedelta(hours=19), talk)
@@ -82,6 +88,53 @@ def test_whoever_set_out_is_thanked_and_whoever_was_there_is_asked_again_after_a
     assert asked[0][1].startswith("Yesterday you helped in an emergency. How are you today?")
     twice(database, NOW + 2 * DAY, talk)
     assert told(database) == []
+
+
+def test_who_is_thanked_late_is_not_asked_in_the_same_hour(
+    session: Session, database: Database, settings: Settings
+) -> None:
+    over(session, settings, "real")
+    twice(database, NOW + 2 * DAY, settings)  # the worker had stood still
+    assert not any("How are you today?" in text for _, text in told(database))
+    twice(database, NOW + 3 * DAY, settings)
+    assert all("How are you today?" in text for _, text in told(database))
+
+
+def test_a_fetch_in_an_exercise_times_its_estate_once(
+    session: Session, database: Database, settings: Settings
+) -> None:
+    """From where the phone was when he set out, 200 m to the device, and 80 m on to the patient."""
+    estate = make.estate(session)
+    for number in range(1, 9):
+        make.responder(session, at=north_of(PATIENT, metres=30.0 * number))
+    device = make.device(session, at=east_of(PATIENT, metres=80), of=estate, floor=2)
+    incident = make.incident(session, kind="exercise", floor=0)
+    fetch = session.scalars(select(Alert).where(Alert.task == Task.FETCH)).first()
+    assert fetch is not None
+
+    def say(said: Said, seconds: int) -> None:
+        at = NOW + timedelta(seconds=seconds)
+        take_answer(session, fetch.id, said, by="test", at=at, network=None, settings=settings)
+
+    say(Said.ACCEPT, 20)
+    for seconds, metres in ((30, 280), (90, 150)):
+        at, here = NOW + timedelta(seconds=seconds), east_of(PATIENT, metres=metres)
+        take_place(session, fetch.id, here, at=at, network=None, settings=settings)
+    say(Said.THERE, 400)
+    end = NOW + timedelta(seconds=500)
+    opening.close(session, ADMINISTRATOR, incident.id, Outcome.HANDED_OVER, None, at=end)
+    session.commit()
+
+    twice(database, NOW + timedelta(minutes=15), settings)
+
+    with reads(database) as own:
+        (drill,) = own.scalars(select(Drill)).all()
+    detour, arrival = settings.arrival.detour_factor, settings.arrival
+    assert (drill.device_id, drill.estate_id, drill.by_id) == (device.id, estate.id, fetch.person_id)
+    assert (drill.seconds, drill.ran_at) == (370.0, NOW + timedelta(seconds=30))
+    assert drill.walk_metres == pytest.approx((200 + 80) / 2 * detour, rel=0.01)
+    assert drill.floor_seconds == 2 * 2 * arrival.stairs_seconds_per_floor
+    assert drill.note == "exercise, incident 1"
 
 
 def test_a_device_that_somebody_set_out_to_fetch_is_asked_after_once(

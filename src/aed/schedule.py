@@ -135,7 +135,9 @@ def _confirmations(database: Database, settings: Settings, now: Now) -> Counts:
 
 
 def _aftercare(database: Database, settings: Settings, now: Now) -> Counts:
-    cared, asked = care(database, now(), settings=settings)
+    cared, asked = care(
+        database, now(), network_of=lambda: network_at(settings.walking_network), settings=settings
+    )
     return {"thanked": cared, "asked_again": asked}
 
 
@@ -151,7 +153,7 @@ TIMETABLE: Final = (
         "aftercare",
         every(minutes=5),
         _aftercare,
-        "Thanks those who were called, asks after devices, and after a night how people are",
+        "Thanks those who were called, asks after devices, times exercises; asks how people are",
     ),
     Job("call-outs", every(minutes=5), _call_outs, "Asks after devices that somebody was sent for"),
     Job(

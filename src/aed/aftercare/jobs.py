@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -13,6 +14,7 @@ from aed.aftercare import rules
 from aed.db import Database, reads, transaction
 from aed.errors import AedError
 from aed.incidents.actions.calling import hold
+from aed.incidents.actions.drills import time_exercise
 from aed.incidents.actions.timeline import enter
 from aed.incidents.models import Alert, Incident
 from aed.incidents.queries import incidents as queries
@@ -23,35 +25,49 @@ from aed.settings import Settings
 from aed.upkeep.actions.call_outs import close_call_out, tell_of_call_out
 from aed.upkeep.rules.call_out import Outcome
 from aed.upkeep.schemas.call_outs import CallOutIn
+from aed.walking.network import WalkingNetwork
 
 log = structlog.get_logger("aed")
 _AT_ONCE: Final = 100
 
 
-def care(database: Database, at: datetime, *, settings: Settings) -> tuple[int, int]:
+def care(
+    database: Database,
+    at: datetime,
+    *,
+    network_of: Callable[[], WalkingNetwork | None],
+    settings: Settings,
+) -> tuple[int, int]:
     """Every incident that is over has been cared for, each in a transaction of its own: (so many at the end,
     so many a day later).
 
     1. Every device that somebody set out to fetch is asked after; one that was used is out until a check.
-    2. Whoever set out is thanked.
-    3. After a night, whoever was at a real patient's side is asked how they are.
+    2. A fetch in an exercise has timed its estate.
+    3. Everybody who was called is thanked, and told what can be told.
+    4. After a night, whoever was at a real patient's side is asked how they are.
     """
     with reads(database) as session:
         over = queries.to_be_cared_for(session, limit=_AT_ONCE)
-    thanked = sum(_cared_for(database, each, at, settings) for each in over)
-    with reads(database) as session:
-        long_over = queries.to_be_asked_again(session, closed_before=at - rules.ASKED_AFTER, limit=_AT_ONCE)
-    return thanked, sum(_cared_for(database, each, at, settings) for each in long_over)
+        long_over = queries.to_be_asked_again(session, cared_before=at - rules.ASKED_AFTER, limit=_AT_ONCE)
+    network = network_of() if over else None
+    thanked = sum(_cared_for(database, each, at, network, settings) for each in over)
+    return thanked, sum(_cared_for(database, each, at, None, settings) for each in long_over)
 
 
-def _cared_for(database: Database, incident_id: int, at: datetime, settings: Settings) -> bool:
+def _cared_for(
+    database: Database,
+    incident_id: int,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> bool:
     """What is due of it is done, unless another has done it meanwhile."""
     try:
         with transaction(database) as session:
             incident = hold(session, incident_id)
             if incident.cared_at is None:
-                _at_the_end(session, incident, at, settings)
-            elif incident.asked_again_at is None and _is_a_night_ago(incident, at):
+                _at_the_end(session, incident, at, network, settings)
+            elif incident.asked_again_at is None and incident.cared_at <= at - rules.ASKED_AFTER:
                 _a_day_later(session, incident, at, settings)
             else:
                 return False
@@ -61,16 +77,15 @@ def _cared_for(database: Database, incident_id: int, at: datetime, settings: Set
     return True
 
 
-def _is_a_night_ago(incident: Incident, at: datetime) -> bool:
-    return incident.closed_at is not None and incident.closed_at <= at - rules.ASKED_AFTER
-
-
-def _at_the_end(session: Session, incident: Incident, at: datetime, settings: Settings) -> None:
+def _at_the_end(
+    session: Session, incident: Incident, at: datetime, network: WalkingNetwork | None, settings: Settings
+) -> None:
     """visibility: for the timetable; each hears what concerns the person alone."""
     incident.cared_at = at
     if incident.kind is Kind.TEST:
         return
-    alerts = [each for each in queries.alerts(session, incident.id) if rules.is_thanked(each.accepted_at)]
+    called = queries.alerts(session, incident.id)
+    alerts = [each for each in called if each.accepted_at is not None]
     used = rules.who_used_a_device((each.kind, each.said) for each in queries.events(session, incident.id))
     for alert in alerts:
         if alert.device_id is not None:
@@ -84,8 +99,18 @@ def _at_the_end(session: Session, incident: Incident, at: datetime, settings: Se
             call_out = tell_of_call_out(session, TIMETABLE, new, numbers=settings.returns, at=at)
             if alert.id in used:
                 close_call_out(session, TIMETABLE, call_out.id, Outcome.USED, None, at=at)
-        _tell(session, incident, alert, rules.thanks(incident.kind, settings.talk_contact), at)
-    enter(session, incident, "thanked", "timetable", at, people=[each.person_id for each in alerts])
+            if incident.kind is Kind.EXERCISE:
+                time_exercise(session, incident, alert, network=network, settings=settings, at=at)
+    thanked = called if incident.kind is Kind.REAL else alerts
+    for alert in thanked:
+        words = rules.thanks(
+            incident.kind,
+            incident.outcome,
+            settings.talk_contact,
+            set_out=alert.accepted_at is not None,
+        )
+        _tell(session, incident, alert, words, at)
+    enter(session, incident, "thanked", "timetable", at, people=[each.person_id for each in thanked])
 
 
 def _a_day_later(session: Session, incident: Incident, at: datetime, settings: Settings) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid5
 
-from aed.incidents.rules.incident import Kind, Said
+from aed.incidents.rules.incident import Kind, Outcome, Said
 
 ASKED_AFTER: Final = timedelta(hours=20)
 """After a night: what one has seen comes back then."""
@@ -31,27 +31,42 @@ def who_used_a_device(record: Iterable[tuple[str, str]]) -> set[int]:
     return used
 
 
-def is_thanked(accepted_at: datetime | None) -> bool:
-    """Whoever set out, whether the person got there or not."""
-    return accepted_at is not None
-
-
 def is_asked_again(kind: Kind, there_at: datetime | None) -> bool:
     """Whoever was at a real patient's side has done or seen what stays with one."""
     return kind is Kind.REAL and there_at is not None
 
 
-def thanks(kind: Kind, contact: str | None) -> tuple[str, str]:
-    """English, Chinese. What became of the patient is not ours to tell."""
+def thanks(kind: Kind, outcome: Outcome | None, contact: str | None, *, set_out: bool) -> tuple[str, str]:
+    """English, Chinese. What became of the patient is not ours to tell; how the call ended is."""
     if kind is Kind.EXERCISE:
         return (
             "EXERCISE over. Thank you for taking part: each one makes the next call better.",
             "【演练】已结束。感谢您的参与，每一次演练都会让下一次救援更快。",
         )
-    en = "Thank you for setting out to help today. Whatever came of it: that you came counts."
-    zh = "感谢您今天伸出援手。无论结果如何，您的行动都有意义。"
+    en, zh = _THANKS[set_out]
+    if outcome is not None:
+        ended_en, ended_zh = _ENDED[outcome]
+        en, zh = f"{en} {ended_en}", zh + ended_zh
     talk_en, talk_zh = _talk(contact)
     return en + talk_en, zh + talk_zh
+
+
+_THANKS: Final = {
+    True: (
+        "Thank you for setting out to help today. Whatever came of it: that you came counts.",
+        "感谢您今天伸出援手。无论结果如何，您的行动都有意义。",
+    ),
+    False: (
+        "You were called to an emergency today. Thank you for being somebody who can be called.",
+        "今天曾就一起急救呼叫您。感谢您愿意随时待命。",
+    ),
+}
+"""By whether somebody set out."""
+_ENDED: Final = {
+    Outcome.HANDED_OVER: ("The ambulance has taken over.", "患者已由急救人员接手。"),
+    Outcome.FALSE_ALARM: ("It was a false alarm.", "事后确认为误报。"),
+    Outcome.CALLED_OFF: ("Help was not needed any longer.", "后来已不再需要支援。"),
+}
 
 
 def question(contact: str | None) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Taking in drills, and what they come to."""
+"""Taking in drills, also those that an exercise has timed, and what they come to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import math
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID, uuid5
 
 from sqlalchemy.orm import Session
 
@@ -13,8 +14,9 @@ from aed.accounts.rules import Viewer
 from aed.db import alone
 from aed.errors import Conflict, InvalidInput
 from aed.geo import Position, distance_metres
-from aed.incidents.models import Drill
+from aed.incidents.models import Alert, Drill, Incident
 from aed.incidents.queries import drills as queries
+from aed.incidents.queries.on_the_way import first_exact_place
 from aed.incidents.rules.arrival import Basis, estimated_walk_metres, floors_between
 from aed.incidents.rules.pace import Estimate, estimate
 from aed.incidents.rules.who import may_take_back_a_drill, may_tell_of_a_drill
@@ -29,6 +31,8 @@ from aed.walking.network import WalkingNetwork
 MOST_METRES: Final = 3_000.0
 """Nobody fetches a device from farther away."""
 LONGEST_AGO: Final = timedelta(days=365)
+_EXERCISES: Final = UUID("4b1f6a0e-3c0e-4f43-8f2b-6d2a7a1c9e55")
+"""The space of names in which a fetch of an exercise has its key."""
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 
@@ -92,6 +96,61 @@ def tell_of_drill(
         by_id=who.person_id,
         by_name=who.name,
         note=new.note,
+    )
+    session.add(drill)
+    session.flush()
+    _reckon(session, device.estate_id, settings)
+    return drill
+
+
+def time_exercise(
+    session: Session,
+    incident: Incident,
+    alert: Alert,
+    *,
+    network: WalkingNetwork | None,
+    settings: Settings,
+    at: datetime,
+) -> Drill | None:
+    """Who fetched a device in an exercise has timed a fetch: from where the phone was first, by the device,
+    to the patient. As a drill it walks half of that way there, and half back. None where that is not known:
+    without a place, for a device of no estate, or where nobody got there. Once for an alert.
+
+    visibility: for the timetable; what comes of it is told as other drills are.
+    """
+    first, device = first_exact_place(session, alert.id), alert.device
+    if first is None or device is None or device.estate_id is None or alert.there_at is None:
+        return None
+    seconds = (alert.there_at - first.at).total_seconds()
+    start, patient = Position(first.lat, first.lon), Position(incident.lat, incident.lon)
+    here, key = position_of(device.position), str(uuid5(_EXERCISES, f"alert {alert.id}"))
+    straight = [distance_metres(start, here), distance_metres(patient, here)]
+    if seconds <= 0 or max(straight) > MOST_METRES or queries.drill_by_key(session, key) is not None:
+        return None
+    ways = [
+        _walk(network, one, device, far, settings)
+        for one, far in zip((start, patient), straight, strict=True)
+    ]
+    arrival = settings.arrival
+    drill = Drill(
+        key=key,
+        digest=hashlib.sha256(key.encode()).hexdigest(),
+        device_id=device.id,
+        estate_id=device.estate_id,
+        start_lat=start.lat,
+        start_lon=start.lon,
+        start_floor=0,
+        device_floor=device.floor,
+        seconds=seconds,
+        walk_metres=sum(metres for metres, _ in ways) / 2,
+        basis=ways[0][1] if ways[0][1] is ways[1][1] else Basis.STRAIGHT_LINE,
+        floor_seconds=floors_between(straight[0], 0, device.floor, arrival)
+        + floors_between(straight[1], incident.floor, device.floor, arrival),
+        ran_at=first.at,
+        told_at=at,
+        by_id=alert.person_id,
+        by_name=f"alert {alert.id}",
+        note=f"exercise, incident {incident.id}",
     )
     session.add(drill)
     session.flush()

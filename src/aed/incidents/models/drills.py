@@ -1,4 +1,4 @@
-"""Drills: fetches that somebody has timed."""
+"""Drills: fetches that somebody has timed, or that an exercise has."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Drill(Table):
     seconds: Mapped[float] = mapped_column(Double)
     """From the start to the device and back at the start, as timed."""
     walk_metres: Mapped[float] = mapped_column(Double)
-    """One way."""
+    """One way; in an exercise half of the way by the device to the patient."""
     basis: Mapped[Basis] = mapped_column(stored_by_value(Basis))
     floor_seconds: Mapped[float] = mapped_column(Double)
     """There and back on stairs and in lifts, as the lookup reckons."""

@@ -255,13 +255,13 @@ def to_be_cared_for(session: Session, *, limit: int) -> Sequence[int]:
     ).all()
 
 
-def to_be_asked_again(session: Session, *, closed_before: datetime, limit: int) -> Sequence[int]:
-    """What was over by then, of which nobody was asked again. visibility: for the timetable."""
+def to_be_asked_again(session: Session, *, cared_before: datetime, limit: int) -> Sequence[int]:
+    """Where people were thanked by then, and nobody was asked again. visibility: for the timetable."""
     return session.scalars(
         select(Incident.id)
         .where(
-            Incident.closed_at <= closed_before,
-            Incident.cared_at.is_not(None),
+            Incident.closed_at.is_not(None),
+            Incident.cared_at <= cared_before,
             Incident.asked_again_at.is_(None),
         )
         .order_by(Incident.closed_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from sqlalchemy import func, select
@@ -93,6 +94,27 @@ def has_been_at(session: Session, alert: Alert) -> bool:
         for lat, lon in places
         if lat is not None and lon is not None
     )
+
+
+class ExactPlace(NamedTuple):
+    """Where a phone was, and when."""
+
+    lat: float
+    lon: float
+    at: datetime
+
+
+def first_exact_place(session: Session, alert_id: int) -> ExactPlace | None:
+    """Where somebody set out from. visibility: for timing an exercise."""
+    found = session.scalar(
+        select(AlertPlace)
+        .where(AlertPlace.alert_id == alert_id, AlertPlace.lat.is_not(None))
+        .order_by(AlertPlace.at)
+        .limit(1)
+    )
+    if found is None or found.lat is None or found.lon is None:
+        return None
+    return ExactPlace(found.lat, found.lon, found.at)
 
 
 def newest_places(session: Session, alert_ids: Collection[int]) -> Mapping[int, AlertPlace]:
