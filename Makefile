@@ -33,9 +33,9 @@ bench: ## measure, and print ratios
 	@$(SETUP) test
 	$(BIN)/python -m tests.bench
 
-soak: ## kill the worker two hundred times on each database (KILLS=20: fewer), and tell what was lost
+soak: ## kill the worker and the server two hundred times each on each database (KILLS=20: fewer), and tell what was lost
 	@$(SETUP) test
-	KILLS=$${KILLS:-200} $(BIN)/pytest -s tests/work/test_kills.py
+	KILLS=$${KILLS:-200} $(BIN)/pytest -s tests/work/test_kills.py tests/incidents/test_kills.py
 
 year: ## run a year of 1,200 estates with 12,000 devices by moving the clock, and see that each story holds
 	@$(SETUP) test

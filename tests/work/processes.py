@@ -1,4 +1,4 @@
-"""Workers as processes that can be killed, with jobs that have something to tell."""
+"""Workers and servers as processes that can be killed, with jobs that have something to tell."""
 
 from __future__ import annotations
 
@@ -6,26 +6,31 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Final
 
+import uvicorn
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from aed import clock, schedule
 from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Channel, Language
-from aed.db import Database, transaction
+from aed.app import create_app
+from aed.cli.server import bring_up_to_date
+from aed.db import Database, open_database, transaction
 from aed.logs import set_up_logs
 from aed.notifications.actions import put
 from aed.settings import Settings
 from aed.upkeep.jobs import remind_of_expiry, send_reminders
 from aed.work.jobs import Job, Now
 from aed.work.rules import Counts, every
+from tests.throwaway_postgres import Server, throwaway_server
 
 AT_A_TIME: Final = 25
 _FORKING = multiprocessing.get_context("forkserver")
@@ -79,7 +84,7 @@ TIMETABLE: Final = (
 )
 
 
-def settings_of(url: str, gateway: str, *, lease_seconds: int = 2) -> Settings:
+def settings_of(url: str, gateway: str, *, lease_seconds: int = 2, **given: object) -> Settings:
     return Settings.model_validate(
         {
             "database_url": url,
@@ -89,15 +94,50 @@ def settings_of(url: str, gateway: str, *, lease_seconds: int = 2) -> Settings:
             "log_format": "json",
             "threads": 4,
             "reminding": {"from_hour": 0, "until_hour": 24},
+            **given,
         }
     )
 
 
-def _work(settings: Settings, off: timedelta, log: Path, timetable: Sequence[Job]) -> None:
+@contextmanager
+def database_of_its_own(kind: str, folder: Path) -> Iterator[tuple[str, Database, Server | None]]:
+    """`spatialite` or `postgis`, up to date: its URL; and PostgreSQL's server, which can be restarted."""
+    with ExitStack() as stack:
+        server = stack.enter_context(throwaway_server()) if kind == "postgis" else None
+        url = server.url if server is not None else f"sqlite:///{folder}/aed.sqlite"
+        database = open_database(Settings(database_url=url))
+        bring_up_to_date(database)
+        yield url, database, server
+        database.close()
+
+
+def end(process: BaseProcess) -> None:
+    process.kill()
+    process.join()
+
+
+def _write_to(log: Path) -> None:
     written = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(written, 1)
     os.dup2(written, 2)
     sys.stderr.flush()
+
+
+def _serve(settings: Settings, port: int, log: Path) -> None:
+    _write_to(log)
+    set_up_logs(settings)
+    uvicorn.run(create_app(settings), host="127.0.0.1", port=port, log_config=None, access_log=False)
+
+
+def start_server(settings: Settings, port: int, log: Path) -> BaseProcess:
+    """The API as a process of its own."""
+    process = _FORKING.Process(target=_serve, args=(settings, port, log), daemon=True)
+    process.start()
+    return process
+
+
+def _work(settings: Settings, off: timedelta, log: Path, timetable: Sequence[Job]) -> None:
+    _write_to(log)
     true_now: Callable[[], object] = clock.now
     clock.now = lambda: true_now() + off  # type: ignore[operator,assignment] # this machine's clock is wrong
     set_up_logs(settings)

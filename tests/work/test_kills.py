@@ -21,18 +21,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, text
 
-from aed.cli.server import bring_up_to_date
-from aed.db import Database, open_database, transaction
+from aed.db import Database, transaction
 from aed.notifications.models import Outgoing
 from aed.registry.models import Estate
-from aed.settings import Settings
 from aed.upkeep.models import Reminder
 from aed.work.models import JobRun, Lease
 from tests import make
 from tests.notifications.sinks import Posted, Reply, receiving
-from tests.throwaway_postgres import Server, throwaway_server
+from tests.throwaway_postgres import Server
 from tests.waiting import eventually
-from tests.work.processes import make_matters, settings_of, start_worker
+from tests.work.processes import database_of_its_own, end, make_matters, settings_of, start_worker
 
 KILLS = int(os.environ.get("KILLS", "3"))
 MATTERS = 15 * KILLS
@@ -94,23 +92,8 @@ class World:
 @pytest.fixture(scope="module", params=("spatialite", "postgis"))
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A database of its own, PostgreSQL with a server that can be restarted."""
-    if request.param == "spatialite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('world')}/aed.sqlite"
-        database = open_database(Settings(database_url=url))
-        bring_up_to_date(database)
-        yield World(url, database, None)
-        database.close()
-        return
-    with throwaway_server() as server:
-        database = open_database(Settings(database_url=server.url))
-        bring_up_to_date(database)
-        yield World(server.url, database, server)
-        database.close()
-
-
-def end(process: BaseProcess) -> None:
-    process.kill()
-    process.join()
+    with database_of_its_own(request.param, tmp_path_factory.mktemp("world")) as (url, database, server):
+        yield World(url, database, server)
 
 
 def test_of_two_workers_one_acts_and_the_other_follows_within_the_lease(world: World, tmp_path: Path) -> None:

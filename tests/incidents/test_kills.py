@@ -1,0 +1,256 @@
+"""The server and the worker are killed, and PostgreSQL restarted, while people call for help.
+
+KILLS=200 kills so often; `make soak` does.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import func, select
+
+from aed.accounts.actions.tokens import key_hash
+from aed.accounts.rules import Role
+from aed.db import Database, reads, transaction
+from aed.incidents.actions.timeline import first_broken
+from aed.incidents.models import Alert, Incident
+from aed.incidents.queries import incidents as queries
+from aed.incidents.rules.incident import LIVE, Said, State
+from aed.notifications.models import Outgoing
+from tests import make
+from tests.make import PATIENT, north_of
+from tests.notifications.sinks import Posted, Reply, receiving
+from tests.throwaway_postgres import Server
+from tests.waiting import eventually
+from tests.work.processes import database_of_its_own, end, settings_of, start_server, start_worker
+
+KILLS = int(os.environ.get("KILLS", "3"))
+INCIDENTS = 2 + KILLS
+PEOPLE = 6
+"""Around each patient."""
+APART_METRES = 5_000.0
+LINK = re.compile(r"/v1/alerts/(call_[A-Za-z0-9_-]+)")
+AT_ONCE = 4
+SOMEBODY_COMES_SECONDS = 15.0
+"""So long a dispatcher waits for one who accepts, before the end."""
+UNDER_WAY_SECONDS = 1.0
+"""A message that a worker has begun to send cannot be called back; it is there by then."""
+
+
+@dataclass
+class Called:
+    """What came to everybody's telephone, and what they say to it."""
+
+    answer: Callable[[str, int], None]
+    """Told the key of the call, and around which patient the telephone is."""
+    came_at: dict[str, float] = field(default_factory=dict)
+    """By the key of the call, the first time."""
+    ids: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """By the key of the call, the messages that tell of it."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, posted: Posted) -> Reply:
+        said = posted.json
+        time.sleep(0.02)  # as a gateway does: a kill finds messages that were taken and not recorded
+        link = LINK.search(said["text"])
+        if link is not None:
+            with self._lock:
+                is_new = link[1] not in self.came_at
+                self.came_at.setdefault(link[1], time.monotonic())
+                self.ids[link[1]].add(said["id"])
+            if is_new:
+                self.answer(link[1], int(said["to"][6:10]))
+        return 200, b"{}", {}
+
+
+@dataclass
+class Chaos:
+    """Everybody who talks to the server, and tries until it answers."""
+
+    base: str
+    headers: dict[str, str]
+    chance: random.Random
+    pool: ThreadPoolExecutor
+    accepted: dict[str, int] = field(default_factory=dict)
+    """By the key of the call, for which patient: those to whom the server said so."""
+    closed_at: dict[int, float] = field(default_factory=dict)
+    answers: list[Future[None]] = field(default_factory=list)
+
+    def send(
+        self, method: str, path: str, body: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> Any:
+        """The answer, once there is one."""
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            try:
+                answer = httpx2.request(method, self.base + path, json=body, headers=headers, timeout=10)
+            except httpx2.HTTPError:
+                time.sleep(0.1)
+                continue
+            if answer.status_code < 500:
+                assert answer.status_code == 200, answer.text
+                return answer.json()
+            time.sleep(0.1)
+        raise AssertionError(f"{method} {path} was never answered")
+
+    def answer(self, key: str, number: int) -> None:
+        """Somebody's telephone rings."""
+        what = self.chance.random()
+        if what < 0.6:
+            self.answers.append(self.pool.submit(self._accept, key, number))
+        elif what < 0.8:
+            self.answers.append(self.pool.submit(self._decline, key))
+
+    def _accept(self, key: str, number: int) -> None:
+        for _ in range(3):  # a phone that does not believe it
+            told = self.send("POST", f"/v1/alerts/{key}", {"said": "accept"})
+        if not told["is_over"]:
+            self.accepted[key] = number
+
+    def _decline(self, key: str) -> None:
+        self.send("POST", f"/v1/alerts/{key}", {"said": "decline"})
+
+    def live(self, number: int) -> int:
+        """One incident, by two dispatchers who know nothing of each other."""
+        where = north_of(PATIENT, metres=APART_METRES * number)
+
+        def report(desk: str) -> int:
+            body = {
+                "key": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{number} {desk}")),
+                "position": {"lat": where.lat, "lon": where.lon},
+                "case_number": f"{desk}-{number}",
+                "ambulance_seconds": 900,
+            }
+            return int(self.send("POST", "/v1/incidents", body, self.headers)["id"])
+
+        with ThreadPoolExecutor(2) as desks:
+            first, second = desks.map(report, ("a", "b"))
+        assert first == second, "one patient"
+        somebody_comes = eventually(lambda: number in self.accepted.values(), SOMEBODY_COMES_SECONDS)
+        time.sleep(self.chance.uniform(0.0, 1.0 if somebody_comes else 0.1))
+        self.send("POST", f"/v1/incidents/{first}/close", {"outcome": "handed_over"}, self.headers)
+        self.closed_at[first] = time.monotonic()
+        return first
+
+
+@pytest.fixture(params=("spatialite", "postgis"))
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Database, Server | None]]:
+    with database_of_its_own(request.param, tmp_path) as made:
+        yield made
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def test_whatever_is_killed_each_is_called_once_and_nobody_after_the_stop(
+    world: tuple[str, Database, Server | None], tmp_path: Path
+) -> None:
+    url, database, server = world
+    seed = int(os.environ.get("SEED", random.randrange(1_000_000)))
+    chance = random.Random(seed)
+    with transaction(database) as session:
+        for number in range(INCIDENTS):
+            for each in range(1, PEOPLE + 1):
+                make.responder(
+                    session,
+                    at=north_of(PATIENT, metres=APART_METRES * number + 40.0 * each),
+                    phone=f"+86138{number:04}{each:04}",
+                )
+        headers = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    port, log = free_port(), tmp_path / "processes.log"
+    with ThreadPoolExecutor(8) as pool, ThreadPoolExecutor(AT_ONCE) as desks:
+        chaos = Chaos(f"http://127.0.0.1:{port}", headers, chance, pool)
+        phones = Called(chaos.answer)
+        with receiving(phones) as gateway:
+            settings = settings_of(
+                url,
+                gateway.url(),
+                public_url=chaos.base,
+                run_jobs=False,
+                planning={"wave_seconds": 5},
+            )
+            running = {
+                "server": start_server(settings, port, log),
+                "worker": start_worker(settings, log, timetable=()),
+            }
+            kills = restarts = 0
+            try:
+                lives = [desks.submit(chaos.live, number) for number in range(INCIDENTS)]
+                while kills < KILLS or not all(each.done() for each in lives):
+                    time.sleep(chance.uniform(0.2, 0.9))
+                    if kills >= KILLS:
+                        continue
+                    if server is not None and restarts * 6 < kills:
+                        server.stop()
+                        server.start()
+                        restarts += 1
+                    elif chance.random() < 0.5:
+                        end(running["server"])
+                        running["server"] = start_server(settings, port, log)
+                        kills += 1
+                    else:
+                        end(running["worker"])
+                        running["worker"] = start_worker(settings, log, timetable=())
+                        kills += 1
+                ids = [each.result() for each in lives]
+                for answer in list(chaos.answers):
+                    answer.result()
+                assert eventually(lambda: _waiting(database) == 0, 60)
+            finally:
+                for process in running.values():
+                    end(process)
+    said = f"seed {seed}; the end of the log: {log.read_text()[-3000:]}"
+    assert len(set(ids)) == INCIDENTS, said
+    assert chaos.accepted, f"nobody accepted; {said}"
+    _is_consistent(database, chaos, phones, said)
+    sys.stderr.write(
+        f"{INCIDENTS} incidents by two desks, {len(phones.came_at)} calls, {len(chaos.accepted)} accepted; "
+        f"{kills} kills, {restarts} restarts: each called once, none after the stop\n"
+    )
+
+
+def _is_consistent(database: Database, chaos: Chaos, phones: Called, said: str) -> None:
+    with reads(database) as session:
+        assert session.scalar(select(func.count()).select_from(Incident)) == INCIDENTS, said
+        by_hash = {each.key_hash: each for each in session.scalars(select(Alert))}
+        calls = {key: by_hash[key_hash(key)] for key in phones.came_at}
+        assert calls, f"nobody was called: {said}"
+        people = [(each.incident_id, each.person_id) for each in calls.values()]
+        assert len(people) == len(set(people)), f"called twice to one patient; {said}"
+        assert all(len(ids) == 1 for ids in phones.ids.values()), f"under two keys; {said}"
+        for key, alert in calls.items():
+            late = phones.came_at[key] - chaos.closed_at[alert.incident_id]
+            assert late < UNDER_WAY_SECONDS, f"called {late:.1f} s after the stop; {said}"
+        for key in chaos.accepted:
+            assert calls[key].accepted_at is not None, f"an acceptance was lost; {said}"
+        for incident in session.scalars(select(Incident)):
+            assert incident.state is State.CLOSED, said
+            assert not any(each.state in LIVE for each in queries.alerts(session, incident.id)), said
+            events = queries.events(session, incident.id)
+            assert first_broken(events) is None, said
+            accepts = [each.said for each in events if each.kind == "said" and Said.ACCEPT in each.said]
+            assert len(accepts) == len(set(accepts)), f"one acceptance twice in the record; {said}"
+
+
+def _waiting(database: Database) -> int:
+    with reads(database) as session:
+        waiting = select(func.count()).where(Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None))
+        return session.scalar(waiting) or 0
