@@ -221,7 +221,8 @@ WITHOUT_VERSION = {
     "POST /v1/incidents/{incident_id}/close": 200,
     "POST /v1/incidents/{incident_id}/alerts/{alert_id}": 200,
     "POST /v1/alerts/{alert_key}": 200,
-    "PUT /v1/alerts/{alert_key}/place": 204,
+    "PUT /v1/alerts/{alert_key}/place": 409,  # an example before has closed the incident
+    "PUT /v1/devices/{device_id}/cabinet-code": 204,
     "POST /v1/due/calendars": 401,  # a person's
     "POST /v1/devices/{device_id}/drills": 200,
     "PUT /v1/reminders/told/{message_key}/{reminder_id}": 200,

@@ -63,6 +63,7 @@ GUARDED = {
     "IncidentReport": "incident_reports",
     "IncidentPlan": "incident_plans",
     "IncidentEvent": "incident_events",
+    "CabinetCode": "cabinet_codes",
     "Alert": "alerts",
     "AlertPlace": "alert_places",
     "Photo": "photos",

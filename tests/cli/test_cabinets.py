@@ -1,4 +1,4 @@
-"""Labels, trust and call-outs on the command line."""
+"""Labels, codes, trust and call-outs on the command line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import re
 from datetime import date
 from pathlib import Path
 
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Role
 from aed.db import Database, transaction
 from tests import make
 from tests.cli.conftest import Aed
@@ -39,3 +43,15 @@ def test_a_device_is_labelled_trusted_sent_for_and_answered_for(
     assert "No device is asked after" in aed("call-outs", "list").out
     assert "used" in aed("call-outs", "list", "--all").out
     assert "更换电极片逾期1台" in aed("due", "--matter", "pads").out
+
+
+def test_the_office_sets_one_on_the_command_line(aed: Aed, session: Session, client: TestClient) -> None:
+    device, office = make.device(session), make.key(session, Role.ADMINISTRATOR)
+    session.commit()
+    path = f"/v1/devices/{device.id}/cabinet-code"
+
+    assert "sealed" in aed("devices", "cabinet-code", device.id, "code=4711#").out
+    assert client.get(path, headers=office).json()["code"] == "4711#"
+    assert "none" in aed("devices", "cabinet-code", device.id, "code=null").out
+    assert client.get(path, headers=office).json()["code"] is None
+    assert "code" in aed("devices", "cabinet-code", device.id, "cod=1", fails=True).err

@@ -265,7 +265,8 @@ def test_whatever_happens_in_whatever_order(
     for each in (1, 2):
         make.device(session, at=north_of(PATIENT, metres=origin + 80.0 * each))
     estate = make.estate(session, around=north_of(PATIENT, metres=origin))
-    make.somebody(session, HeldRole.LEAD, estate=estate)
+    lead = make.person(session, phone=f"+86137{number:08}")  # made up, one would be somebody's in the end
+    make.role(session, lead, HeldRole.LEAD, estate=estate)
     now, who = NOW, dispatcher(session)
     incident = make.incident(session, where=north_of(PATIENT, metres=origin))
     accepted: set[int] = set()

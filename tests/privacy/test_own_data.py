@@ -27,6 +27,7 @@ from aed.privacy.rules import (
     HELD,
     NAMES_NO_PERSON,
     OF_PATIENTS,
+    OF_THINGS,
     TELL_OF_HOLDERS,
     TELL_OF_KEEPERS,
     Erasure,
@@ -72,11 +73,11 @@ def forgotten(tables: dict[str, SqlTable]) -> set[str]:
             is_known = (name, column.name) in {*DONE_BY, *NAMES_NO_PERSON}
             if says_who and isinstance(column.type, String) and not is_known:
                 found.add(where)
-            is_a_patients = (name, column.name) in OF_PATIENTS
+            is_nobodys_here = (name, column.name) in OF_PATIENTS | OF_THINGS
             if (
                 isinstance(column.type, Sealed)
                 and name not in {*theirs, TELL_OF_HOLDERS}
-                and not is_a_patients
+                and not is_nobodys_here
             ):
                 found.add(where)
             if isinstance(column.type, SealedFields) and (name, column.name) not in whole:

@@ -208,6 +208,7 @@ ALSO_THEIRS: Final = frozenset(
 DONE_BY: Final = (
     ("attendances", "marked_by"),
     ("assessments", "assessed_by"),
+    ("cabinet_codes", "set_by"),
     ("calendar_addresses", "created_by"),
     ("calendar_addresses", "revoked_by"),
     ("call_outs", "closed_by"),
@@ -239,6 +240,9 @@ NAMES_NO_PERSON: Final = frozenset(
 
 OF_PATIENTS: Final = frozenset({("incidents", "address"), ("incidents", "door_code")})
 """Sealed, and of somebody whom nobody here knows by name."""
+
+OF_THINGS: Final = frozenset({("cabinet_codes", "code")})
+"""Sealed, and of nobody."""
 
 TELL_OF_HOLDERS: Final = "issuer_entries"
 """What issuers' rosters say of certificates, found by a certificate's number."""

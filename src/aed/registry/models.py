@@ -16,6 +16,7 @@ from aed.registry.rules.calendar import DayKind
 from aed.registry.rules.device import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
 from aed.registry.rules.estate import EstateState
 from aed.registry.rules.gate import GateState, Passage
+from aed.sealing import Sealed
 from aed.sharing.rules import Audience
 from aed.spatial import area_type, point_type
 
@@ -190,6 +191,18 @@ class Device(Versioned, Table):
         viewonly=True,
         primaryjoin="and_(Consumable.device_id == Device.id, Consumable.state == 'fitted')",
     )
+
+
+class CabinetCode(Table):
+    """What opens the cabinet of a device: for its keepers, and for who fetches it. Its history is that of the
+    device, without the code."""
+
+    __tablename__ = "cabinet_codes"
+
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), primary_key=True, autoincrement=False)
+    code: Mapped[str] = mapped_column(Sealed("cabinet_codes.code"))
+    set_at: Mapped[datetime]
+    set_by: Mapped[str] = mapped_column(String(200))
 
 
 class Consumable(Versioned, Table):

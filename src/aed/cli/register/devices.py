@@ -15,6 +15,8 @@ from aed.cli.screen import say, table
 from aed.interchange.actions import joining
 from aed.registry import queries
 from aed.registry.actions import devices
+from aed.registry.actions.cabinets import set_cabinet_code
+from aed.registry.schemas.cabinets import CabinetCodeIn
 from aed.registry.schemas.devices import (
     ConsumableAmend,
     ConsumableIn,
@@ -73,6 +75,16 @@ def join_devices(
     with writing() as session:
         joining.join_devices(session, operator(), kept_id, other_id, at=clock.now())
         say(f"Device {other_id} is withdrawn: it is device {kept_id}.")
+
+
+@devices_group.command("cabinet-code")
+def cabinet_code(device_id: Id, given: Fields) -> None:
+    """Say what opens the cabinet, code=4711#; code=null: nothing any longer. It is told to who keeps the
+    device, and to who has accepted to fetch it."""
+    new = fields_in(CabinetCodeIn, given)
+    with writing() as session:
+        set_cabinet_code(session, operator(), device_id, new.code, at=clock.now())
+        say("It is kept, sealed." if new.code is not None else "There is none any longer.")
 
 
 @devices_group.command("list")

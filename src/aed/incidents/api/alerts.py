@@ -19,6 +19,7 @@ from aed.incidents.queries import incidents as queries
 from aed.incidents.schemas.alerts import AlertPlaceIn, AlertToldOut
 from aed.incidents.schemas.incidents import SaidIn
 from aed.pages import OR_A_PAGE, WantsPage
+from aed.registry import queries as registry
 from aed.responders.rules import moment_of_a_place
 
 router = APIRouter()
@@ -92,6 +93,8 @@ def tell_place_of_the_called(
 
 def _told(session: ReadSession, alert_key: str) -> AlertToldOut:
     """visibility: whoever has the key was called."""
-    alert = queries.alert_by_key(session, key_hash(alert_key))
+    alert = queries.alert_with_all(session, queries.alert_by_key(session, key_hash(alert_key)).id)
     incident = queries.with_all(session, alert.incident_id)
-    return AlertToldOut.of(incident, queries.alert_with_all(session, alert.id), at=clock.now())
+    kept = registry.cabinet_code(session, alert.device_id) if alert.device_id is not None else None
+    code = kept.code if kept is not None else None
+    return AlertToldOut.of(incident, alert, cabinet_code=code, at=clock.now())

@@ -148,6 +148,8 @@ def _device(device: DeviceToFetch) -> str:
     rows = [("位置 Place", place or "-"), _floor(device.floor)]
     if way:
         rows.append(("进入 Way in", way))
+    if device.cabinet_code:
+        rows.append(("箱锁密码 Cabinet code", device.cabinet_code))
     return "<h2>AED</h2>" + _rows(rows) + _links(device.links)
 
 

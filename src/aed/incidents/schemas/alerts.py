@@ -30,6 +30,7 @@ class DeviceToFetch(BaseModel):
     floor: int
     how_to_get_in_en: str | None
     how_to_get_in_zh: str | None
+    cabinet_code: str | None
     links: dict[str, str]
 
 
@@ -58,7 +59,9 @@ class AlertToldOut(BaseModel):
     patient: PatientsPlace | None
 
     @classmethod
-    def of(cls, incident: Incident, alert: Alert, *, at: datetime) -> AlertToldOut:
+    def of(
+        cls, incident: Incident, alert: Alert, *, cabinet_code: str | None = None, at: datetime
+    ) -> AlertToldOut:
         estate = incident.estate
         return cls(
             kind=incident.kind,
@@ -69,7 +72,7 @@ class AlertToldOut(BaseModel):
             estate_en=estate.name_en if estate is not None else None,
             estate_zh=estate.name_zh if estate is not None else None,
             seconds=max(0, round((alert.due_at - at).total_seconds())),
-            patient=_place(incident, alert) if _may_know(incident, alert) else None,
+            patient=_place(incident, alert, cabinet_code) if _may_know(incident, alert) else None,
         )
 
 
@@ -77,7 +80,7 @@ def _may_know(incident: Incident, alert: Alert) -> bool:
     return incident.state is State.OPEN and alert.state in COMES
 
 
-def _place(incident: Incident, alert: Alert) -> PatientsPlace:
+def _place(incident: Incident, alert: Alert, cabinet_code: str | None) -> PatientsPlace:
     here = Position(incident.lat, incident.lon)
     device = None
     if alert.device is not None:
@@ -90,6 +93,7 @@ def _place(incident: Incident, alert: Alert) -> PatientsPlace:
             floor=alert.device.floor,
             how_to_get_in_en=alert.device.how_to_get_in_en,
             how_to_get_in_zh=alert.device.how_to_get_in_zh,
+            cabinet_code=cabinet_code,
             links=map_links(there, label="AED"),
         )
     return PatientsPlace(

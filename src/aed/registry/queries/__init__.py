@@ -8,7 +8,7 @@ nearby.py    what the lookup asks
 
 from __future__ import annotations
 
-from aed.registry.queries.devices import Box, changes, consumable, device, devices, first_expiry
+from aed.registry.queries.devices import Box, cabinet_code, changes, consumable, device, devices, first_expiry
 from aed.registry.queries.estates import estate, estate_id_of, estate_ids_of, estates, gate, gates
 from aed.registry.queries.holidays import holiday_calendar, holiday_calendars, holiday_year
 from aed.registry.queries.nearby import (
@@ -25,6 +25,7 @@ __all__ = [
     "Box",
     "DeviceNearby",
     "GateNearby",
+    "cabinet_code",
     "calendar_of",
     "changes",
     "consumable",

@@ -14,6 +14,7 @@ from aed.accounts.models import Region
 from aed.accounts.rules import Viewer
 from aed.errors import NotFound
 from aed.registry.models import (
+    CabinetCode,
     Change,
     Consumable,
     Device,
@@ -156,3 +157,8 @@ def changes(session: Session, *, subject: str, subject_id: str, limit: int = 200
         .order_by(Change.id.desc())
         .limit(limit)
     ).all()
+
+
+def cabinet_code(session: Session, device_id: int) -> CabinetCode | None:
+    """visibility: the caller has made sure that the viewer keeps the device, or fetches it."""
+    return session.get(CabinetCode, device_id)

@@ -1,4 +1,5 @@
-"""Where those are who come to a patient, and what a guide saves them; live places are cells and nothing finer."""
+"""On the way to a patient: where people are, what a guide saves them, the codes of cabinets. Live places are
+cells and nothing finer."""
 
 from __future__ import annotations
 
@@ -29,6 +30,17 @@ def upgrade() -> None:
         sa.UniqueConstraint("alert_id", "at", name=op.f("uq_alert_places_alert_id_at")),
     )
     op.create_index("ix_alert_places_at", "alert_places", ["at"], unique=False)
+    op.create_table(
+        "cabinet_codes",
+        sa.Column("device_id", KEY, autoincrement=False, nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("set_at", MOMENT, nullable=False),
+        sa.Column("set_by", sa.String(200), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["device_id"], ["devices.id"], name=op.f("fk_cabinet_codes_device_id_devices")
+        ),
+        sa.PrimaryKeyConstraint("device_id", name=op.f("pk_cabinet_codes")),
+    )
     op.add_column("alerts", sa.Column("saved", sa.Double(), server_default=sa.text("0"), nullable=False))
     with op.batch_alter_table("live_places", reflect_kwargs={"resolve_fks": False}) as batch:
         batch.drop_constraint(op.f("ck_live_places_exact_or_not"), type_="check")
@@ -42,4 +54,5 @@ def downgrade() -> None:
         batch.add_column(sa.Column("lon", sa.Double(), nullable=True))
         batch.create_check_constraint(op.f("ck_live_places_exact_or_not"), "(lat IS NULL) = (lon IS NULL)")
     op.drop_column("alerts", "saved")
+    op.drop_table("cabinet_codes")
     op.drop_table("alert_places")
