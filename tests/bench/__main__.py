@@ -52,6 +52,7 @@ from tests.bench.rounds import Timing, by_turns
 from tests.bench.server import SAME_BYTES, Running, serving
 from tests.bench.tiles import tiles
 from tests.bench.training import training
+from tests.bench.watchers import watched
 from tests.commands import KEY
 from tests.throwaway_postgres import throwaway_postgres
 from tests.throwaway_valkey import MISSING, PROGRAM, throwaway_cluster
@@ -515,6 +516,7 @@ def incidents(server_url: str) -> Iterator[Ratio]:
                 return target(here, limit=12, responders=40)
 
             yield from from_post_to_calls(line, url, key, places, asked, "PostGIS")
+            yield from watched(server.port, line, key, places[0])
 
 
 def lookup(server_url: str) -> None:

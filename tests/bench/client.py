@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import socket
+from collections.abc import Mapping
 
 
 class Line:
@@ -49,3 +51,13 @@ def request(target: str, token: str | None = None) -> bytes:
     """A GET as it goes over the line."""
     sign = f"authorization: Bearer {token}\r\n" if token else ""
     return f"GET {target} HTTP/1.1\r\nhost: bench\r\naccept: application/json\r\n{sign}\r\n".encode()
+
+
+def post(target: str, body: Mapping[str, object], token: str, *, method: str = "POST") -> bytes:
+    """A POST of JSON as it goes over the line."""
+    content = json.dumps(body).encode()
+    head = (
+        f"{method} {target} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
+    )
+    return head.encode() + content

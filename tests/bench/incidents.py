@@ -7,7 +7,7 @@ import random
 import statistics
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
 from sqlalchemy import make_url
@@ -17,7 +17,7 @@ from aed.incidents.rules.offer import Offer, Task
 from aed.incidents.rules.plan import Case, plan
 from aed.incidents.rules.survival import Patient
 from aed.settings import Planning, Survival
-from tests.bench.client import Line, request
+from tests.bench.client import Line, post, request
 from tests.bench.ratio import Ratio
 
 POSTED = 200
@@ -74,7 +74,7 @@ def from_post_to_calls(
                 "position": {"lat": here.lat, "lon": here.lon},
                 "region": "CN-001",
             }
-            message = _post("/v1/incidents", body, key)
+            message = post("/v1/incidents", body, key)
             started = time.perf_counter()
             answer = json.loads(line.exchange(message))
             posted.append(time.perf_counter() - started)
@@ -83,7 +83,7 @@ def from_post_to_calls(
             started = time.perf_counter()
             _bare(bare, people, here)
             written.append(time.perf_counter() - started)
-            line.exchange(_post(f"/v1/incidents/{answer['id']}/close", {"outcome": "called_off"}, key))
+            line.exchange(post(f"/v1/incidents/{answer['id']}/close", {"outcome": "called_off"}, key))
     p50, p99 = (sorted(posted)[int(share * POSTED)] * 1e3 for share in (0.5, 0.99))
     lookup_ms, bare_ms = (statistics.median(each) * 1e3 for each in (looked, written))
     told = f"{statistics.median(called):.0f} people called"
@@ -100,15 +100,6 @@ def from_post_to_calls(
         TIMES_THE_LEAST,
         f"{p50:.1f} ms : {lookup_ms:.1f} + {bare_ms:.1f} ms",
     )
-
-
-def _post(target: str, body: Mapping[str, object], key: str) -> bytes:
-    content = json.dumps(body).encode()
-    head = (
-        f"POST {target} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {key}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
-    )
-    return head.encode() + content
 
 
 def _called(bare: psycopg.Connection, incident_id: int) -> list[tuple[int, str, int | None]]:
