@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from aed.accounts.actions.sign_in import forget_what_is_over
-from aed.aftercare.jobs import care
+from aed.aftercare.jobs import care, forget_patients
 from aed.db import Database, transaction
 from aed.errors import InvalidInput
 from aed.incidents.jobs import look_again
@@ -84,6 +84,10 @@ def _forget_sign_ins(database: Database, _settings: Settings, now: Now) -> Count
 def _forget_live_places(database: Database, settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         return {"forgotten": live_places(settings).expire(session.connection(), at=now())}
+
+
+def _forget_patients(database: Database, settings: Settings, now: Now) -> Counts:
+    return {"forgotten": forget_patients(database, now(), keep_days=settings.patient_keep_days)}
 
 
 def _forget_messages(database: Database, settings: Settings, now: Now) -> Counts:
@@ -161,6 +165,12 @@ TIMETABLE: Final = (
     ),
     Job(
         "forget-live-places", every(minutes=1), _forget_live_places, "Places of phones expire and are deleted"
+    ),
+    Job(
+        "forget-patients",
+        daily("19:00"),
+        _forget_patients,
+        "Age and sex of patients of long ago are forgotten",
     ),
     Job("forget-messages", daily("19:10"), _forget_messages, "Messages that are long sent are forgotten"),
     Job("forget-runs", daily("19:20"), _forget_runs, "Runs of jobs that are long over are forgotten"),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules.viewer import TIMETABLE
-from aed.aftercare import rules
+from aed.aftercare.actions.outcomes import forget_patient
+from aed.aftercare.queries.outcomes import to_be_forgotten
+from aed.aftercare.rules import caring
 from aed.db import Database, reads, transaction
 from aed.errors import AedError
 from aed.incidents.actions.calling import hold
@@ -26,6 +28,7 @@ from aed.upkeep.schemas.call_outs import CallOutIn
 
 log = structlog.get_logger("aed")
 _AT_ONCE: Final = 100
+_FORGOTTEN_AT_ONCE: Final = 1_000
 
 
 def care(database: Database, at: datetime, *, settings: Settings) -> tuple[int, int]:
@@ -40,7 +43,7 @@ def care(database: Database, at: datetime, *, settings: Settings) -> tuple[int, 
         over = queries.to_be_cared_for(session, limit=_AT_ONCE)
     thanked = sum(_cared_for(database, each, at, settings) for each in over)
     with reads(database) as session:
-        long_over = queries.to_be_asked_again(session, closed_before=at - rules.ASKED_AFTER, limit=_AT_ONCE)
+        long_over = queries.to_be_asked_again(session, closed_before=at - caring.ASKED_AFTER, limit=_AT_ONCE)
     return thanked, sum(_cared_for(database, each, at, settings) for each in long_over)
 
 
@@ -61,8 +64,20 @@ def _cared_for(database: Database, incident_id: int, at: datetime, settings: Set
     return True
 
 
+def forget_patients(database: Database, at: datetime, *, keep_days: int) -> int:
+    """Who the patients of calls so long ago were has been forgotten: of so many. Each in a transaction of its
+    own, a thousand at most in one run."""
+    with reads(database) as session:
+        due = to_be_forgotten(session, opened_before=at - timedelta(days=keep_days), limit=_FORGOTTEN_AT_ONCE)
+    forgotten = 0
+    for incident_id in due:
+        with transaction(database) as session:
+            forgotten += forget_patient(session, hold(session, incident_id), at=at)
+    return forgotten
+
+
 def _is_a_night_ago(incident: Incident, at: datetime) -> bool:
-    return incident.closed_at is not None and incident.closed_at <= at - rules.ASKED_AFTER
+    return incident.closed_at is not None and incident.closed_at <= at - caring.ASKED_AFTER
 
 
 def _at_the_end(session: Session, incident: Incident, at: datetime, settings: Settings) -> None:
@@ -70,12 +85,12 @@ def _at_the_end(session: Session, incident: Incident, at: datetime, settings: Se
     incident.cared_at = at
     if incident.kind is Kind.TEST:
         return
-    alerts = [each for each in queries.alerts(session, incident.id) if rules.is_thanked(each.accepted_at)]
-    used = rules.who_used_a_device((each.kind, each.said) for each in queries.events(session, incident.id))
+    alerts = [each for each in queries.alerts(session, incident.id) if caring.is_thanked(each.accepted_at)]
+    used = caring.who_used_a_device((each.kind, each.said) for each in queries.events(session, incident.id))
     for alert in alerts:
         if alert.device_id is not None:
             new = CallOutIn(
-                key=rules.fetch_key(alert.id),
+                key=caring.fetch_key(alert.id),
                 device_id=alert.device_id,
                 person_id=alert.person_id,
                 reference=f"incident {incident.id}",
@@ -84,7 +99,7 @@ def _at_the_end(session: Session, incident: Incident, at: datetime, settings: Se
             call_out = tell_of_call_out(session, TIMETABLE, new, numbers=settings.returns, at=at)
             if alert.id in used:
                 close_call_out(session, TIMETABLE, call_out.id, Outcome.USED, None, at=at)
-        _tell(session, incident, alert, rules.thanks(incident.kind, settings.talk_contact), at)
+        _tell(session, incident, alert, caring.thanks(incident.kind, settings.talk_contact), at)
     enter(session, incident, "thanked", "timetable", at, people=[each.person_id for each in alerts])
 
 
@@ -94,10 +109,10 @@ def _a_day_later(session: Session, incident: Incident, at: datetime, settings: S
     alerts = [
         each
         for each in queries.alerts(session, incident.id)
-        if rules.is_asked_again(incident.kind, each.there_at)
+        if caring.is_asked_again(incident.kind, each.there_at)
     ]
     for alert in alerts:
-        _tell(session, incident, alert, rules.question(settings.talk_contact), at)
+        _tell(session, incident, alert, caring.question(settings.talk_contact), at)
     enter(session, incident, "asked_again", "timetable", at, people=[each.person_id for each in alerts])
 
 
