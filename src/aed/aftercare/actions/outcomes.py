@@ -27,6 +27,7 @@ from aed.incidents.rules.incident import Kind
 from aed.registry.actions.record import flush
 
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
+_LONGEST_TRIED: Final = timedelta(days=1)
 
 
 def tell_of_outcome(
@@ -76,9 +77,11 @@ def _must_fit(incident: Incident, items: CoreItems, at: datetime) -> None:
     shock_at = items.first_shock_at
     if shock_at is None:
         return
-    if not incident.collapsed_at - LONGEST_AGO <= shock_at <= at + _CLOCKS_DIFFER:
+    last = min(at + _CLOCKS_DIFFER, incident.opened_at + _LONGEST_TRIED)
+    if not incident.collapsed_at - LONGEST_AGO <= shock_at <= last:
         raise InvalidInput(
-            "The first shock was neither hours before the collapse nor is it to come.", field="first_shock_at"
+            "The first shock was neither hours before the collapse nor a day after it, nor is it to come.",
+            field="first_shock_at",
         )
 
 
