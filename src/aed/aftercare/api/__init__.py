@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter
 
-from aed.aftercare.api import outcomes
+from aed.aftercare.api import outcomes, reports
 
 router = APIRouter()
-router.include_router(outcomes.router, tags=["incidents"])
+for part in (outcomes, reports):
+    router.include_router(part.router, tags=["incidents"])
