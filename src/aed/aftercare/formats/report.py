@@ -29,7 +29,10 @@ from aed.upkeep.rules.call_out import WORDS as RETURNED_WORDS
 from aed.upkeep.rules.number import short_number
 
 _NOTHING: Final = "–"
-_NOBODY_SET_OUT: Final = ("nobody set out for it", "无人前往取用")
+_MARKED: Final[Mapping[Kind, Words]] = {
+    Kind.EXERCISE: ("There was no real patient.", "无真实患者。"),
+    Kind.TEST: ("It was planned only: nobody was told.", "仅生成方案，未通知任何人。"),
+}
 _NOT_ASKED_AFTER: Final = ("not asked after yet", "尚未询问")
 _ASKED_AFTER: Final = ("asked after, no answer yet", "已询问，待答复")
 
@@ -45,6 +48,7 @@ def report_pdf(about: AfterAction) -> bytes:
         "number": str(incident.id),
         "kind": _both(KIND_WORDS[incident.kind]),
         "mark": "" if incident.kind is Kind.REAL else " ".join(reversed(KIND_WORDS[incident.kind])),
+        "marked": _both(_MARKED[incident.kind]) if incident.kind in _MARKED else None,
         "is_open": outcome is None,
         "outcome": _both(OUTCOME_WORDS[outcome]) if outcome is not None else None,
         "estate": {"zh": estate.name_zh, "en": estate.name_en} if estate is not None else None,
@@ -69,7 +73,7 @@ def report_pdf(about: AfterAction) -> bytes:
             for each in about.waves
         ],
         "calls": [_call(each, incident.opened_at) for each in about.alerts],
-        "devices": [_device(about, each) for each in about.alerts if each.task is Task.FETCH],
+        "devices": _devices(about),
         "items": list(_items(about, zone)),
         "entries": str(about.entries),
         "broken": str(about.first_broken) if about.first_broken is not None else None,
@@ -137,16 +141,29 @@ def _call(alert: Alert, opened_at: datetime) -> _Row:
     }
 
 
-def _device(about: AfterAction, alert: Alert) -> _Row:
-    assert alert.device_id is not None
-    if alert.accepted_at is None:
-        words = _NOBODY_SET_OUT
-    elif alert.id not in about.returned:
-        words = _NOT_ASKED_AFTER
-    else:
-        outcome = about.returned[alert.id]
-        words = RETURNED_WORDS[outcome] if outcome is not None else _ASKED_AFTER
-    return {"device": short_number(alert.device_id), "call": str(alert.id), "came": _both(words)}
+def _devices(about: AfterAction) -> list[_Row]:
+    """Each device that somebody was asked to fetch: how many were, and what came of it where one set out."""
+    fetches: dict[int, list[Alert]] = {}
+    for alert in about.alerts:
+        if alert.device_id is not None:
+            fetches.setdefault(alert.device_id, []).append(alert)
+    return [
+        {
+            "device": short_number(device_id),
+            "asked": str(len(alerts)),
+            "came": [
+                {"call": str(each.id), **_both(_came(about, each))} for each in alerts if each.accepted_at
+            ],
+        }
+        for device_id, alerts in fetches.items()
+    ]
+
+
+def _came(about: AfterAction, alert: Alert) -> Words:
+    if alert.id not in about.returned:
+        return _NOT_ASKED_AFTER
+    outcome = about.returned[alert.id]
+    return RETURNED_WORDS[outcome] if outcome is not None else _ASKED_AFTER
 
 
 def _items(about: AfterAction, zone: ZoneInfo) -> Iterator[_Row]:
