@@ -2,8 +2,9 @@
 
 from fastapi import APIRouter
 
-from aed.aftercare.api import outcomes, reports
+from aed.aftercare.api import outcomes, reports, statistics
 
 router = APIRouter()
 for part in (outcomes, reports):
     router.include_router(part.router, tags=["incidents"])
+router.include_router(statistics.router, tags=["statistics"])

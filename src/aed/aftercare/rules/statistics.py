@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -37,6 +38,14 @@ from aed.aftercare.rules.utstein import (
 from aed.incidents.rules.incident import Outcome, State
 from aed.incidents.rules.offer import Task
 
+
+class Counted(StrEnum):
+    """What is counted, one or the other. Tests of the line never are."""
+
+    REAL = "real"
+    EXERCISE = "exercise"
+
+
 FEWEST: Final = 5
 """Below this somebody might be recognised."""
 
@@ -47,6 +56,7 @@ class Case:
 
     region: str
     opened_at: datetime
+    """As the clocks show it there."""
     state: State
     outcome: Outcome | None
     items: CoreItems
