@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 import aed
+import aed.aftercare.models
 import aed.interchange.models
 import aed.notifications.models
 import aed.responders.models
@@ -64,6 +65,7 @@ GUARDED = {
     "IncidentPlan": "incident_plans",
     "IncidentEvent": "incident_events",
     "Alert": "alerts",
+    "PatientOutcome": "patient_outcomes",
     "Photo": "photos",
     "Quarantine": "quarantines",
     "Report": "reports",
@@ -404,6 +406,8 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
         "/v1/devices": ["", f"bbox=119,29,121,31&estate_id={estate.id}", "audience=estate&state=in_service"],
         "/v1/export/{format}": ["", "bbox=119,29,121,31"],
         "/v1/calendar.ics": ["key=cal_nobodys"],
+        "/v1/statistics": ["year=2026"],
+        "/v1/statistics/cases": ["year=2026"],
         "/ogc/collections/{collection_id}/items": ["", "bbox=119,29,121,31&limit=1"],
     }
 

@@ -26,13 +26,13 @@ from aed.aftercare.queries.statistics import Asked, cases_of_year, year_in_numbe
 from aed.aftercare.rules.measured import MOMENTS
 from aed.aftercare.rules.statistics import Counted
 from aed.aftercare.rules.utstein import ITEMS
-from aed.aftercare.rules.words import ITEM_WORDS, MOMENT_WORDS, TASK_WORDS, VALUE_WORDS
+from aed.aftercare.rules.words import ITEM_WORDS, MOMENT_WORDS, TASK_WORDS, VALUE_WORDS, Words
 from aed.aftercare.schemas.outcomes import PatientOutcomeIn, PatientOutcomeOut
 from aed.aftercare.schemas.statistics import CasesOut, StatisticsOut
 from aed.cli.context import operator, reading, writing
 from aed.cli.files import write_whole
 from aed.cli.register.fields import fields_in
-from aed.cli.screen import heading, table, warn
+from aed.cli.screen import heading, say, table, warn
 from aed.errors import InvalidInput
 from aed.incidents.queries import incidents
 from aed.settings import load_settings
@@ -94,21 +94,24 @@ def _show(shown: PatientOutcomeOut) -> None:
     for item in ITEMS:
         value = getattr(shown, item)
         text = _clock(value) if isinstance(value, datetime) else "unknown" if value is None else str(value)
-        rows.append(
-            (item, text, ITEM_WORDS[item][0], ITEM_WORDS[item][1], VALUE_WORDS.get(text, ("", ""))[1])
-        )
-    table(None, ("item", "is", "", "项目", "值"), rows)
+        rows.append((item, text, VALUE_WORDS.get(text, ("", ""))[1], _both(ITEM_WORDS[item])))
+    table(None, ("item", "is", "", "what it is"), rows)
     heading("As the record of the call has it")
     known = shown.measured
     moments = [
-        (*MOMENT_WORDS[name], _clock(at), f"{(at - known.called_at).total_seconds():.0f}")
+        (_both(MOMENT_WORDS[name]), _clock(at), f"{(at - known.called_at).total_seconds():.0f}")
         for name in ("collapsed_at", "called_at", *MOMENTS)
         if (at := getattr(known, name)) is not None
     ]
-    table(None, ("moment", "时刻", "UTC", "s after the call"), moments, right=("s after the call",))
-    calls = [(*TASK_WORDS[task], *counts.model_dump().values()) for task, counts in known.calls.items()]
+    table(None, ("moment", "UTC", "s after the call"), moments, right=("s after the call",))
+    calls = [(_both(TASK_WORDS[task]), *counts.model_dump().values()) for task, counts in known.calls.items()]
     numbers = ("asked", "seen", "accepted", "there")
-    table(None, ("task", "任务", *numbers), calls, right=numbers)
+    if calls:
+        table(None, ("task", *numbers), calls, right=numbers)
+
+
+def _both(words: Words) -> str:
+    return f"{words[0]} {words[1]}"
 
 
 def _clock(at: datetime) -> str:
@@ -166,12 +169,13 @@ def _written(shown: CasesOut | StatisticsOut, form: TableFormat) -> bytes:
 
 def _show_year(shown: StatisticsOut) -> None:
     """The tables; of items the values that somebody has."""
-    table(None, ("", "", ""), [(*words, value) for _, words, value in about_year(shown)])
+    for _, words, value in about_year(shown):
+        say(f"{_both(words)}: {value}")
     for sheet in sheets_of(shown):
         names = [en for en, _ in sheet.columns.values()]
         rows = [
-            (*row.words, *row.numbers)
+            (_both(row.words), *row.numbers)
             for row in sheet.rows
             if sheet.name != "patients" or row.numbers != (0,)
         ]
-        table(f"{sheet.words[0]} {sheet.words[1]}", ("", "", *names), rows, right=names)
+        table(_both(sheet.words), ("", *names), rows, right=names)

@@ -63,12 +63,12 @@ class Sheet(NamedTuple):
 _COUNTS: Final[dict[str, Words]] = {"cases": ("cases", "例数")}
 _GROUPS: Final[dict[str, Words]] = {
     "patients": ("patients", "患者"),
-    "rosc": ("circulation returned", "自主循环恢复"),
-    "survived_event": ("survived the event", "存活入院"),
+    "rosc": ("ROSC", "自主循环恢复"),
+    "survived_event": ("event", "存活入院"),
     "survived": ("survived", "存活"),
-    "survival_known": ("survival known", "存活情况已知"),
+    "survival_known": ("known", "存活情况已知"),
     "survived_per_cent": ("survived, %", "存活率%"),
-    "favourable": ("favourable outcome", "神经功能良好"),
+    "favourable": ("CPC 1-2", "神经功能良好"),
 }
 _INTERVALS: Final[dict[str, Words]] = {
     "cases": ("cases", "例数"),

@@ -58,7 +58,7 @@ def measured(session: Session, incident: Incident) -> Measured:
 def measured_of(session: Session, which: ColumnElement[bool]) -> dict[int, Measured]:
     """What the records of incidents know, by incident, in three statements however many they are.
 
-    visibility: `which` are those that the caller may count.
+    visibility: the caller asks for those that it may count.
     """
     calls, there = _calls(session, which)
     told = _told(session, which)
