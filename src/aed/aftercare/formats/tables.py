@@ -64,11 +64,11 @@ _COUNTS: Final[dict[str, Words]] = {"cases": ("cases", "例数")}
 _GROUPS: Final[dict[str, Words]] = {
     "patients": ("patients", "患者"),
     "rosc": ("ROSC", "自主循环恢复"),
-    "survived_event": ("event", "存活入院"),
+    "survived_event": ("to hospital", "存活入院"),
     "survived": ("survived", "存活"),
     "survival_known": ("known", "存活情况已知"),
     "survived_per_cent": ("survived, %", "存活率%"),
-    "favourable": ("CPC 1-2", "神经功能良好"),
+    "favourable": ("favourable", "神经功能良好"),
 }
 _INTERVALS: Final[dict[str, Words]] = {
     "cases": ("cases", "例数"),
