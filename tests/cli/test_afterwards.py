@@ -31,7 +31,7 @@ def test_what_became_of_the_patient_is_told_bit_by_bit_and_counted(
     assert "Call 呼救" in shown
 
     year = aed("statistics", 2026).out
-    assert "unwitnessed 无目击者" in year
+    assert "unwitnessed" in year
     assert "survived, %" in year
     assert "<5" not in year
     assert "<5" in aed("statistics", 2026, "--to-pass-on").out
