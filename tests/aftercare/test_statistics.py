@@ -123,6 +123,11 @@ def test_intervals_are_from_the_call_and_leave_out_what_was_no_arrest() -> None:
     assert found.intervals[0] == ("first_there_at", 6, 75.0, 150.0, 225.0)
 
 
+def test_a_false_alarm_that_was_an_arrest_after_all_is_one() -> None:
+    found = statistics_of([case(SHE_LIVES, outcome=Outcome.FALSE_ALARM)], is_coarse=False)
+    assert (found.false_alarms, counted(found, "arrest"), group(found, "all").patients) == (0, {"yes": 1}, 1)
+
+
 def test_a_shock_of_the_record_and_one_told_later_stand_beside_each_other() -> None:
     found = statistics_of([case(SHE_LIVES, shock_at=300)], is_coarse=False)
     medians = {each.until: each.median for each in found.intervals}

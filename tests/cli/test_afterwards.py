@@ -52,19 +52,19 @@ def test_the_report_is_written_to_a_file(aed: Aed, incident: int, tmp_path: Path
     assert to.read_bytes().startswith(b"%PDF")
 
 
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (("incidents", "outcome", 9), "no incident 9"),
-        (("incidents", "outcome", 9, "arrest=yes"), "no incident 9"),
-        (("incidents", "outcome", 1, "arrest=perhaps"), "arrest"),
-        (("incidents", "outcome", 1, "survived=yes", "cpc=5"), "survived"),
-        (("incidents", "report", 9, "--out", "x.pdf"), "no incident 9"),
-        (("statistics", 2026, "--region", "CN-99"), "no region 'CN-99'"),
-        (("statistics", 2026, "--out", "x.doc"), ".csv, .xlsx or .json"),
-        (("statistics", 2026, "--cases"), "--out"),
-        (("statistics", 2026, "--cases", "--to-pass-on", "--out", "x.csv"), "not to be passed on"),
-    ],
+WRONG: tuple[tuple[tuple[object, ...], str], ...] = (
+    (("incidents", "outcome", 9), "no incident 9"),
+    (("incidents", "outcome", 9, "arrest=yes"), "no incident 9"),
+    (("incidents", "outcome", 1, "arrest=perhaps"), "arrest"),
+    (("incidents", "outcome", 1, "survived=yes", "cpc=5"), "survived"),
+    (("incidents", "report", 9, "--out", "x.pdf"), "no incident 9"),
+    (("statistics", 2026, "--region", "CN-99"), "no region 'CN-99'"),
+    (("statistics", 2026, "--out", "x.doc"), ".csv, .xlsx or .json"),
+    (("statistics", 2026, "--cases"), "--out"),
+    (("statistics", 2026, "--cases", "--to-pass-on", "--out", "x.csv"), "not to be passed on"),
 )
-def test_what_cannot_be_is_said(aed: Aed, incident: int, words: tuple[object, ...], says: str) -> None:
-    assert says in aed(*words, fails=True).err
+
+
+def test_what_cannot_be_is_said(aed: Aed, incident: int) -> None:
+    for words, says in WRONG:
+        assert says in aed(*words, fails=True).err, words

@@ -11,15 +11,7 @@ import typer
 from aed import clock
 from aed.aftercare.actions.outcomes import tell_of_outcome
 from aed.aftercare.formats.report import report_pdf
-from aed.aftercare.formats.tables import (
-    TableFormat,
-    about_year,
-    cases_csv,
-    cases_xlsx,
-    sheets_of,
-    statistics_csv,
-    statistics_xlsx,
-)
+from aed.aftercare.formats.tables import TableFormat, about_year, sheets_of, written
 from aed.aftercare.queries import outcomes as queries
 from aed.aftercare.queries.reports import after_action
 from aed.aftercare.queries.statistics import Asked, cases_of_year, year_in_numbers
@@ -146,7 +138,7 @@ def statistics(
         else:
             shown = StatisticsOut.of(year_in_numbers(session, operator(), asked, to_pass_on=to_pass_on))
     if out is not None and form is not None:
-        write_whole(out, _written(shown, form))
+        write_whole(out, written(shown, form))
         warn(f"{out}: {kind} incidents of {year}.")
     elif isinstance(shown, StatisticsOut):
         _show_year(shown)
@@ -157,14 +149,6 @@ def _form_of(to: Path) -> TableFormat:
         return TableFormat(to.suffix.removeprefix(".").casefold())
     except ValueError:
         raise InvalidInput(f"{to}: the name ends in .csv, .xlsx or .json.", field="out") from None
-
-
-def _written(shown: CasesOut | StatisticsOut, form: TableFormat) -> bytes:
-    if form is TableFormat.JSON:
-        return shown.model_dump_json().encode()
-    if isinstance(shown, CasesOut):
-        return cases_csv(shown) if form is TableFormat.CSV else cases_xlsx(shown)
-    return statistics_csv(shown) if form is TableFormat.CSV else statistics_xlsx(shown)
 
 
 def _show_year(shown: StatisticsOut) -> None:

@@ -7,14 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Response
 
 from aed.accounts.access import ViewerDep
-from aed.aftercare.formats.tables import (
-    MEDIA_TYPES,
-    TableFormat,
-    cases_csv,
-    cases_xlsx,
-    statistics_csv,
-    statistics_xlsx,
-)
+from aed.aftercare.formats.tables import MEDIA_TYPES, TableFormat, written
 from aed.aftercare.queries import statistics as queries
 from aed.aftercare.rules.statistics import Counted
 from aed.aftercare.schemas.statistics import CasesOut, StatisticsOut
@@ -54,13 +47,7 @@ def year_in_numbers(
     signed in a count below 5 is not told, and every other one to the nearest 5."""
     asked = queries.Asked(year, kind, region)
     shown = StatisticsOut.of(queries.year_in_numbers(session, viewer, asked, to_pass_on=to_pass_on))
-    if form is TableFormat.CSV:
-        content: bytes | str = statistics_csv(shown)
-    elif form is TableFormat.XLSX:
-        content = statistics_xlsx(shown)
-    else:
-        content = shown.model_dump_json()
-    return _answer(content, form, f"statistics-{year}")
+    return _answer(shown, form, f"statistics-{year}")
 
 
 @router.get("/statistics/cases", response_model=CasesOut, responses=_FORMS)
@@ -77,17 +64,11 @@ def cases_without_names(
     recognised by who was there, and are not to be published."""
     asked = queries.Asked(year, kind, region)
     shown = CasesOut.of(asked, queries.cases_of_year(session, viewer, asked))
-    if form is TableFormat.CSV:
-        content: bytes | str = cases_csv(shown)
-    elif form is TableFormat.XLSX:
-        content = cases_xlsx(shown)
-    else:
-        content = shown.model_dump_json()
-    return _answer(content, form, f"cases-{year}")
+    return _answer(shown, form, f"cases-{year}")
 
 
-def _answer(content: bytes | str, form: TableFormat, name: str) -> Response:
+def _answer(shown: StatisticsOut | CasesOut, form: TableFormat, name: str) -> Response:
     headers = {"Cache-Control": "private, no-store"}
     if form is not TableFormat.JSON:
         headers["Content-Disposition"] = f'attachment; filename="aed-{name}.{form.value}"'
-    return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
+    return Response(written(shown, form), media_type=MEDIA_TYPES[form], headers=headers)

@@ -45,6 +45,15 @@ HIDDEN: Final = f"<{FEWEST}"
 CSV_COLUMNS: Final = ("table", "row", "column", "number", "row_en", "row_zh")
 
 
+def written(shown: StatisticsOut | CasesOut, form: TableFormat) -> bytes:
+    """A year, or its cases, as that kind of file."""
+    if form is TableFormat.JSON:
+        return shown.model_dump_json().encode()
+    if isinstance(shown, CasesOut):
+        return _cases_csv(shown) if form is TableFormat.CSV else _cases_xlsx(shown)
+    return _statistics_csv(shown) if form is TableFormat.CSV else _statistics_xlsx(shown)
+
+
 class SheetRow(NamedTuple):
     key: str
     words: Words
@@ -184,7 +193,7 @@ def about_year(found: StatisticsOut) -> list[tuple[str, Words, Cell]]:
     return said
 
 
-def statistics_csv(found: StatisticsOut) -> bytes:
+def _statistics_csv(found: StatisticsOut) -> bytes:
     """UTF-8 with a byte order mark: a line for each number."""
     lines: list[Sequence[Cell]] = [CSV_COLUMNS]
     lines += [("about", key, "", value, *words) for key, words, value in about_year(found)]
@@ -195,7 +204,7 @@ def statistics_csv(found: StatisticsOut) -> bytes:
     return _csv(lines)
 
 
-def statistics_xlsx(found: StatisticsOut) -> bytes:
+def _statistics_xlsx(found: StatisticsOut) -> bytes:
     """A sheet `about`, and one for each table."""
     with _workbook() as (into, book):
         bold = book.add_format({"bold": True})
@@ -215,13 +224,13 @@ def statistics_xlsx(found: StatisticsOut) -> bytes:
     return into.getvalue()
 
 
-def cases_csv(found: CasesOut) -> bytes:
+def _cases_csv(found: CasesOut) -> bytes:
     """UTF-8 with a byte order mark: a line for each case."""
     columns = tuple(CaseOut.model_fields)
     return _csv([columns, *(_case(each, columns) for each in found.cases)])
 
 
-def cases_xlsx(found: CasesOut) -> bytes:
+def _cases_xlsx(found: CasesOut) -> bytes:
     """One sheet named `cases`."""
     columns = tuple(CaseOut.model_fields)
     with _workbook() as (into, book):

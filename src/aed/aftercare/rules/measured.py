@@ -3,7 +3,7 @@ came. Never typed by hand, and not overwritten by what is typed later."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -20,10 +20,10 @@ class Calls(NamedTuple):
     accepted: int = 0
     there: int = 0
 
-    def __add__(self, other: object) -> Calls:
-        if not isinstance(other, Calls):
-            return NotImplemented
-        return Calls(*(one + another for one, another in zip(self, other, strict=True)))
+
+def together(calls: Iterable[Calls]) -> Calls:
+    """Their sums."""
+    return Calls(*(sum(each) for each in zip(*calls, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Measured:
 
     @property
     def all_calls(self) -> Calls:
-        return sum(self.calls.values(), Calls())
+        return together(self.calls.values())
 
     def seconds(self, moment: str) -> float | None:
         """From the call until then; below 0 is what was told with a clock that is wrong, and counts as 0."""

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from aed.aftercare.rules import utstein
-from aed.aftercare.rules.measured import MOMENTS, Calls, Measured
+from aed.aftercare.rules.measured import MOMENTS, Calls, Measured, together
 from aed.aftercare.rules.utstein import (
     AGE_BANDS,
     BYSTANDER_CPR,
@@ -64,7 +64,8 @@ class Case:
 
     @property
     def is_false_alarm(self) -> bool:
-        return self.outcome is Outcome.FALSE_ALARM
+        """Unless it is told afterwards that it was none."""
+        return self.outcome is Outcome.FALSE_ALARM and self.items.arrest is not YesNo.YES
 
     @property
     def may_be_an_arrest(self) -> bool:
@@ -309,7 +310,7 @@ def _calls(measured: Sequence[Measured], told: _Told) -> tuple[CallsMade, ...]:
 
 
 def _calls_made(task: str, calls: Sequence[Calls], told: _Told) -> CallsMade:
-    asked, seen, accepted, there = sum(calls, Calls())
+    asked, seen, accepted, there = together(calls)
     medians: list[float | None] = [None, None, None]
     if told(len(calls)):
         medians = [

@@ -149,10 +149,6 @@ def is_recorded(items: CoreItems, item: str) -> bool:
     return getattr(items, item) not in (None, "unknown")
 
 
-def recorded_items(items: CoreItems) -> list[str]:
-    return [each for each in ITEMS if is_recorded(items, each)]
-
-
 def changed_items(before: CoreItems, after: CoreItems) -> list[str]:
     """Their names alone: what a record may say that everybody may read who may read the incident."""
     return [each for each in ITEMS if getattr(before, each) != getattr(after, each)]
