@@ -30,7 +30,7 @@ from aed.incidents.queries import incidents
 from aed.settings import load_settings
 
 _Incident = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]
-PATIENT_MS: Final = 600_000
+LONGEST_MS: Final = 600_000
 
 
 def add_commands(group: typer.Typer) -> None:
@@ -54,8 +54,8 @@ def outcome(
     incident_id: _Incident,
     given: Annotated[list[str] | None, typer.Argument(help="NAME=VALUE …", metavar="NAME=VALUE…")] = None,
 ) -> None:
-    """What became of the patient; with NAME=VALUE … what is known now (arrest=yes survived=no cpc=5; null or
-    unknown: it is not known), all else stays."""
+    """What became of the patient; with NAME=VALUE … what is known now (arrest=yes survived=no cpc=5; unknown, or
+    null for a number and a moment, where it is not known), all else stays."""
     if given:
         told = fields_in(PatientOutcomeIn, given)
         with writing() as session:
@@ -132,7 +132,7 @@ def statistics(
         )
     form = _form_of(out) if out is not None else None
     asked = Asked(year, kind, region)
-    with reading(load_settings().model_copy(update={"statement_timeout_ms": PATIENT_MS})) as session:
+    with reading(load_settings().model_copy(update={"statement_timeout_ms": LONGEST_MS})) as session:
         if cases:
             shown: CasesOut | StatisticsOut = CasesOut.of(asked, cases_of_year(session, operator(), asked))
         else:
