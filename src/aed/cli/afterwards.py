@@ -54,8 +54,8 @@ def outcome(
     incident_id: _Incident,
     given: Annotated[list[str] | None, typer.Argument(help="NAME=VALUE …", metavar="NAME=VALUE…")] = None,
 ) -> None:
-    """What became of the patient; with NAME=VALUE … what is known now (arrest=yes survived=no cpc=5; unknown, or
-    null for a number and a moment, where it is not known), all else stays."""
+    """What became of the patient; with NAME=VALUE … what is known now (arrest=yes survived=no cpc=5; unknown,
+    or null for a number and a moment, where it is not known), all else stays."""
     if given:
         told = fields_in(PatientOutcomeIn, given)
         with writing() as session:
