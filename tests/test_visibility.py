@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 import aed
+import aed.aftercare.models
 import aed.interchange.models
 import aed.notifications.models
 import aed.responders.models
@@ -66,6 +67,7 @@ GUARDED = {
     "CabinetCode": "cabinet_codes",
     "Alert": "alerts",
     "AlertPlace": "alert_places",
+    "PatientOutcome": "patient_outcomes",
     "Photo": "photos",
     "Quarantine": "quarantines",
     "Report": "reports",
@@ -406,6 +408,8 @@ def test_each_statement_of_a_stranger_that_reads_devices_asks_for_public_ones(
         "/v1/devices": ["", f"bbox=119,29,121,31&estate_id={estate.id}", "audience=estate&state=in_service"],
         "/v1/export/{format}": ["", "bbox=119,29,121,31"],
         "/v1/calendar.ics": ["key=cal_nobodys"],
+        "/v1/statistics": ["year=2026"],
+        "/v1/statistics/cases": ["year=2026"],
         "/ogc/collections/{collection_id}/items": ["", "bbox=119,29,121,31&limit=1"],
     }
 

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aed import __version__, schedule
 from aed.accounts import api as accounts_api
+from aed.aftercare import api as aftercare_api
 from aed.db import DatabaseDep, open_database, reads
 from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TooLarge
 from aed.incidents import api as incidents_api
@@ -88,6 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         training_api,
         verification_api,
         upkeep_api,
+        aftercare_api,
         interchange_api,
         notifications_api,
         work_api,

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from aed.accounts.actions.sign_in import forget_what_is_over
-from aed.aftercare.jobs import care
+from aed.aftercare.jobs import care, forget_patients
 from aed.db import Database, transaction
 from aed.errors import InvalidInput
 from aed.incidents.actions.places import forget_places
@@ -91,6 +91,10 @@ def _forget_places(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         coarse, gone = forget_places(session, at=now())
     return {"coarse": coarse, "gone": gone}
+
+
+def _forget_patients(database: Database, settings: Settings, now: Now) -> Counts:
+    return {"forgotten": forget_patients(database, now(), keep_days=settings.patient_keep_days)}
 
 
 def _forget_messages(database: Database, settings: Settings, now: Now) -> Counts:
@@ -176,6 +180,12 @@ TIMETABLE: Final = (
         every(hours=1),
         _forget_places,
         "Where those were who came to a patient is rough after a day, and gone after 90",
+    ),
+    Job(
+        "forget-patients",
+        daily("19:00"),
+        _forget_patients,
+        "Age and sex of patients of long ago are forgotten",
     ),
     Job("forget-messages", daily("19:10"), _forget_messages, "Messages that are long sent are forgotten"),
     Job("forget-runs", daily("19:20"), _forget_runs, "Runs of jobs that are long over are forgotten"),

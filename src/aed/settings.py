@@ -461,6 +461,9 @@ class Settings(BaseSettings):
     talk_contact: str | None = Field(
         None, max_length=200, description="Whom those who were called may talk to afterwards, name and number"
     )
+    patient_keep_days: int = Field(
+        730, ge=1, description="Age and sex of a patient are forgotten so many days after the call"
+    )  # the year that a call lies in, and another in which that year is reported
     live_seconds: float = Field(
         600.0,
         ge=0,

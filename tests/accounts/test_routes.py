@@ -44,6 +44,8 @@ QUERIES = {
     "GET /v1/calendar.ics": {"key": "nobody's"},
     "POST /v1/photos": {"check": "check_key"},
     "GET /v1/labels.pdf": {"device_id": "device_id"},
+    "GET /v1/statistics": {"year": "2026"},
+    "GET /v1/statistics/cases": {"year": "2026"},
 }
 LIST: dict[str, Any] = {
     "content": b"source,source_id,region,lat,lon,place_en\ntown,1,CN-33,30.29,120.1,Lobby\n",

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from python_calamine import CalamineWorkbook
 
+from aed.cells import neutral
 from aed.geo import Datum
-from aed.interchange.formats.cells import neutral
 from aed.interchange.formats.recognise import read_devices
 from aed.interchange.formats.template import CHOICES, EXPLANATIONS, SHEET, template_csv, template_xlsx
 from aed.interchange.schemas import DeviceRow, columns

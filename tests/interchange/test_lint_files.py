@@ -13,8 +13,8 @@ import pytest
 import xlsxwriter
 from python_calamine import CalamineWorkbook
 
+from aed.cells import as_meant
 from aed.cli import main
-from aed.interchange.formats.cells import as_meant
 from aed.interchange.formats.recognise import read_devices
 from aed.interchange.formats.table import LINT_COLUMN
 from tests.cli.conftest import Said

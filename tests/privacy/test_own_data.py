@@ -160,7 +160,7 @@ def test_the_file_holds_something_of_every_table_and_nothing_of_others(session: 
     assert "argon2" not in json.dumps(found)
     assert rows["assessments"][0]["note"] == NOTE
     assert rows["responder_places"][0]["position"]["lat"] == pytest.approx(30.29)
-    assert {each["table"] for each in found["done"]} == {"role_grants"}
+    assert {each["table"] for each in found["done"]} == {"patient_outcomes", "role_grants"}
     said = found["told_by_lists"]
     assert [(each["source_id"], each["says"]["keeper_phone"]) for each in said] == [
         ("1", "139 0013 9123"),

@@ -17,6 +17,8 @@ from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Channel, Language
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas.people import PersonAmend
+from aed.aftercare.actions.outcomes import tell_of_outcome
+from aed.aftercare.rules.utstein import CoreItems
 from aed.incidents.models import AlertPlace, Drill, IncidentReport
 from aed.incidents.rules.arrival import Basis
 from aed.interchange.models import Review, SourceRecord
@@ -121,6 +123,10 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
     incident = make.incident(session)
     alert = make.alert(session, incident, person)
     session.add(AlertPlace(alert_id=alert.id, cell=617700169958293503, lat=30.29, lon=120.1, at=NOW))
+    told = tell_of_outcome(
+        session, make.ADMINISTRATOR, incident.id, CoreItems(age_years=67), version=0, at=NOW
+    )
+    told.told_by = name
     reported = IncidentReport(
         incident_id=incident.id, key="d" * 36, digest="0" * 64, told_by="token:desk", told_at=NOW
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aed.interchange.formats.cells import as_meant, neutral
+from aed.cells import as_meant, neutral
 
 _TEXT = st.text(st.sampled_from("'=+-@\t\r\n＝＋－＠ a1"), max_size=6) | st.text(max_size=12)
 

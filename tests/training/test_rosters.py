@@ -12,9 +12,9 @@ from python_calamine import CalamineWorkbook
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed.cells import as_meant
 from aed.errors import Conflict, InvalidInput, NotAllowed
 from aed.interchange.actions.rosters import export_roster, import_roster
-from aed.interchange.formats.cells import as_meant
 from aed.interchange.formats.marked import write_marked
 from aed.interchange.formats.roster import EXPLANATIONS, RosterLine
 from aed.interchange.formats.table import LINT_COLUMN

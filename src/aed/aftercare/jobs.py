@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules.viewer import TIMETABLE
-from aed.aftercare import rules
+from aed.aftercare.actions.outcomes import forget_patient
+from aed.aftercare.queries.outcomes import to_be_forgotten
+from aed.aftercare.rules import caring
 from aed.db import Database, reads, transaction
 from aed.errors import AedError
 from aed.incidents.actions.calling import hold
@@ -29,6 +31,7 @@ from aed.walking.network import WalkingNetwork
 
 log = structlog.get_logger("aed")
 _AT_ONCE: Final = 100
+_FORGOTTEN_AT_ONCE: Final = 1_000
 
 
 def care(
@@ -48,7 +51,7 @@ def care(
     """
     with reads(database) as session:
         over = queries.to_be_cared_for(session, limit=_AT_ONCE)
-        long_over = queries.to_be_asked_again(session, cared_before=at - rules.ASKED_AFTER, limit=_AT_ONCE)
+        long_over = queries.to_be_asked_again(session, cared_before=at - caring.ASKED_AFTER, limit=_AT_ONCE)
     network = network_of() if over else None
     thanked = sum(_cared_for(database, each, at, network, settings) for each in over)
     return thanked, sum(_cared_for(database, each, at, None, settings) for each in long_over)
@@ -67,7 +70,7 @@ def _cared_for(
             incident = hold(session, incident_id)
             if incident.cared_at is None:
                 _at_the_end(session, incident, at, network, settings)
-            elif incident.asked_again_at is None and incident.cared_at <= at - rules.ASKED_AFTER:
+            elif incident.asked_again_at is None and incident.cared_at <= at - caring.ASKED_AFTER:
                 _a_day_later(session, incident, at, settings)
             else:
                 return False
@@ -75,6 +78,18 @@ def _cared_for(
         log.warning("incident not cared for", incident=incident_id, why=error.detail)
         return False
     return True
+
+
+def forget_patients(database: Database, at: datetime, *, keep_days: int) -> int:
+    """Who the patients of calls so long ago were has been forgotten: of so many. Each in a transaction of its
+    own, a thousand at most in one run."""
+    with reads(database) as session:
+        due = to_be_forgotten(session, opened_before=at - timedelta(days=keep_days), limit=_FORGOTTEN_AT_ONCE)
+    forgotten = 0
+    for incident_id in due:
+        with transaction(database) as session:
+            forgotten += forget_patient(session, hold(session, incident_id), at=at)
+    return forgotten
 
 
 def _at_the_end(
@@ -86,11 +101,11 @@ def _at_the_end(
         return
     called = queries.alerts(session, incident.id)
     alerts = [each for each in called if each.accepted_at is not None]
-    used = rules.who_used_a_device((each.kind, each.said) for each in queries.events(session, incident.id))
+    used = caring.who_used_a_device((each.kind, each.said) for each in queries.events(session, incident.id))
     for alert in alerts:
         if alert.device_id is not None:
             new = CallOutIn(
-                key=rules.fetch_key(alert.id),
+                key=caring.fetch_key(alert.id),
                 device_id=alert.device_id,
                 person_id=alert.person_id,
                 reference=f"incident {incident.id}",
@@ -103,7 +118,7 @@ def _at_the_end(
                 time_exercise(session, incident, alert, network=network, settings=settings, at=at)
     thanked = called if incident.kind is Kind.REAL else alerts
     for alert in thanked:
-        words = rules.thanks(
+        words = caring.thanks(
             incident.kind,
             incident.outcome,
             settings.talk_contact,
@@ -119,10 +134,10 @@ def _a_day_later(session: Session, incident: Incident, at: datetime, settings: S
     alerts = [
         each
         for each in queries.alerts(session, incident.id)
-        if rules.is_asked_again(incident.kind, each.there_at)
+        if caring.is_asked_again(incident.kind, each.there_at)
     ]
     for alert in alerts:
-        _tell(session, incident, alert, rules.question(settings.talk_contact), at)
+        _tell(session, incident, alert, caring.question(settings.talk_contact), at)
     enter(session, incident, "asked_again", "timetable", at, people=[each.person_id for each in alerts])
 
 

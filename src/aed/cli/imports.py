@@ -12,6 +12,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from aed import clock
+from aed.cells import neutral
 from aed.cli.context import operator, trying_much, writing_much
 from aed.cli.differences import tell_what_became
 from aed.cli.screen import counting, say, table
@@ -19,7 +20,6 @@ from aed.errors import InvalidInput
 from aed.interchange import actions
 from aed.interchange.actions import BadRow, DeviceReport, ImportReport, NothingTaken, Progress
 from aed.interchange.actions.thresholds import thresholds_in
-from aed.interchange.formats.cells import neutral
 from aed.interchange.formats.mapping import mapping_of
 from aed.interchange.formats.recognise import DeviceFormat
 from aed.interchange.formats.table import SET_ASIDE_COLUMNS

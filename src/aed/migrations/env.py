@@ -8,6 +8,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 import aed.accounts.models
+import aed.aftercare.models
 import aed.incidents.models
 import aed.interchange.models
 import aed.issuers.models

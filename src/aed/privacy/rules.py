@@ -221,6 +221,7 @@ DONE_BY: Final = (
     ("incident_reports", "told_by"),
     ("incidents", "closed_by"),
     ("incidents", "opened_by"),
+    ("patient_outcomes", "told_by"),
     ("person_changes", "who"),
     ("person_pairs", "decided_by"),
     ("reports", "closed_by"),
@@ -238,7 +239,14 @@ NAMES_NO_PERSON: Final = frozenset(
 )
 """Called alike, and say a list, a claim and a way."""
 
-OF_PATIENTS: Final = frozenset({("incidents", "address"), ("incidents", "door_code")})
+OF_PATIENTS: Final = frozenset(
+    {
+        ("incidents", "address"),
+        ("incidents", "door_code"),
+        ("patient_outcomes", "age"),
+        ("patient_outcomes", "sex"),
+    }
+)
 """Sealed, and of somebody whom nobody here knows by name."""
 
 OF_THINGS: Final = frozenset({("cabinet_codes", "code")})

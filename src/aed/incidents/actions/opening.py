@@ -98,6 +98,7 @@ def take_report(
         case_number=new.case_number,
         lat=here.lat,
         lon=here.lon,
+        has_cpr=new.has_cpr,
     )
     plan_and_call(
         session,

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
+from aed.cells import as_meant
 from aed.errors import AedError, Conflict
 from aed.interchange.actions.taking import (
     ImportReport,
@@ -20,7 +21,6 @@ from aed.interchange.actions.taking import (
     valid_rows,
     without_duplicates,
 )
-from aed.interchange.formats.cells import as_meant
 from aed.interchange.formats.marked import Mark
 from aed.interchange.formats.recognise import read_table_or_own
 from aed.interchange.formats.records import Record

@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from aed.cells import as_meant
 from aed.errors import InvalidInput
-from aed.interchange.formats.cells import as_meant
 from aed.interchange.formats.delimited import Row, csv_rows
 from aed.interchange.formats.files import UTF_8, encoding_of, head_of
 from aed.interchange.formats.records import Record, Unit

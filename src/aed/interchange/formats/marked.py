@@ -17,8 +17,8 @@ from typing import Any, Final, TextIO
 
 import xlsxwriter
 
+from aed.cells import neutral
 from aed.errors import InvalidInput
-from aed.interchange.formats.cells import neutral
 from aed.interchange.formats.delimited import Row, csv_rows
 from aed.interchange.formats.files import UTF_8, head_of
 from aed.interchange.formats.geojson import features, may_be_features

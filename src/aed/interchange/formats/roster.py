@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 import xlsxwriter
 
+from aed.cells import neutral
 from aed.errors import InvalidInput
-from aed.interchange.formats.cells import neutral
 from aed.interchange.formats.files import UTF_8
 from aed.training.rules.enrolment import AttendanceState
 

@@ -11,8 +11,8 @@ from typing import Literal
 import shapely
 from shapely.geometry import mapping
 
+from aed.cells import as_meant
 from aed.errors import InvalidInput
-from aed.interchange.formats.cells import as_meant
 from aed.interchange.formats.delimited import Row, csv_rows
 from aed.interchange.formats.files import encoding_of, encoding_or_chinese
 from aed.interchange.formats.records import Record

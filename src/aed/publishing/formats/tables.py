@@ -9,8 +9,8 @@ from pathlib import Path
 
 import xlsxwriter
 
+from aed.cells import neutral
 from aed.errors import InvalidInput
-from aed.interchange.formats.cells import neutral
 from aed.publishing.formats.own import COLUMNS, Cell, own_row
 from aed.publishing.queries.devices import PublishedDevice
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 import xlsxwriter
 
+from aed.cells import neutral
 from aed.training.rules.gaps import BuildingGaps, EstateGaps
 from aed.training.rules.week import HOURS, name_en
 from aed.training.schemas.gaps import EstateGapsOut, GapFeature
@@ -50,7 +51,6 @@ SUMMARY: Final = (
     "fewest_at",
 )
 _EACH_HOUR: Final = tuple(name_en(hour) for hour in range(HOURS))
-_EXECUTED: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def summary(estate: EstateGaps, building: BuildingGaps, target: int) -> list[Cell]:
@@ -93,14 +93,10 @@ def csv_of(estates: Iterable[EstateGaps], target: int) -> Iterator[bytes]:
 def _lines(rows: Iterable[Sequence[Cell]], begins: str = "") -> bytes:
     written = io.StringIO(begins)
     written.seek(0, io.SEEK_END)
-    csv.writer(written).writerows([_neutral(cell) for cell in row] for row in rows)
+    csv.writer(written).writerows(
+        [neutral(cell) if isinstance(cell, str) else cell for cell in row] for row in rows
+    )
     return written.getvalue().encode()
-
-
-def _neutral(cell: Cell) -> Cell:
-    """Text that a spreadsheet would execute gets an apostrophe before it; see `interchange.formats.cells`."""
-    is_executed = isinstance(cell, str) and cell.lstrip("'").startswith(_EXECUTED)
-    return f"'{cell}" if is_executed else cell
 
 
 def xlsx_of(estates: Iterable[EstateGaps], target: int, to: Path) -> None:

@@ -1,0 +1,1 @@
+"""Decisions about what comes after a call."""

@@ -1,0 +1,1 @@
+"""What comes after a call, in and out."""

@@ -1,0 +1,165 @@
+"""aed incidents report, outcome; aed statistics: what is told, reported and counted after a call."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from aed import clock
+from aed.aftercare.actions.outcomes import tell_of_outcome
+from aed.aftercare.formats.report import report_pdf
+from aed.aftercare.formats.tables import TableFormat, about_year, sheets_of, written
+from aed.aftercare.queries import outcomes as queries
+from aed.aftercare.queries.reports import after_action
+from aed.aftercare.queries.statistics import Asked, cases_of_year, year_in_numbers
+from aed.aftercare.rules.measured import MOMENTS
+from aed.aftercare.rules.statistics import Counted
+from aed.aftercare.rules.utstein import ITEMS
+from aed.aftercare.rules.words import ITEM_WORDS, MOMENT_WORDS, TASK_WORDS, VALUE_WORDS, Words
+from aed.aftercare.schemas.outcomes import PatientOutcomeIn, PatientOutcomeOut
+from aed.aftercare.schemas.statistics import CasesOut, StatisticsOut
+from aed.cli.context import operator, reading, writing
+from aed.cli.files import write_whole
+from aed.cli.register.fields import fields_in
+from aed.cli.screen import heading, say, table, warn
+from aed.errors import InvalidInput
+from aed.incidents.queries import incidents
+from aed.settings import load_settings
+
+_Incident = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]
+LONGEST_MS: Final = 600_000
+
+
+def add_commands(group: typer.Typer) -> None:
+    """`aed incidents` has these commands too."""
+    group.command("report")(report)
+    group.command("outcome")(outcome)
+
+
+def report(
+    incident_id: _Incident,
+    out: Annotated[Path, typer.Option("--out", help="The PDF's file")],
+) -> None:
+    """The after-action report as PDF: what was planned, who was asked and came, what came of it."""
+    with reading() as session:
+        content = report_pdf(after_action(session, operator(), incident_id))
+    write_whole(out, content)
+    warn(f"{out}: the report of incident {incident_id}.")
+
+
+def outcome(
+    incident_id: _Incident,
+    given: Annotated[list[str] | None, typer.Argument(help="NAME=VALUE …", metavar="NAME=VALUE…")] = None,
+) -> None:
+    """What became of the patient; with NAME=VALUE … what is known now (arrest=yes survived=no cpc=5; unknown,
+    or null for a number and a moment, where it is not known), all else stays."""
+    if given:
+        told = fields_in(PatientOutcomeIn, given)
+        with writing() as session:
+            before = queries.outcome_of(session, incident_id)
+            items = queries.items_in(before)
+            known = {name: getattr(items, name) for name in ITEMS}
+            amended = PatientOutcomeIn(
+                **known | {name: getattr(told, name) for name in told.model_fields_set}
+            )
+            version = before.version if before is not None else 0
+            tell_of_outcome(
+                session, operator(), incident_id, amended.items(), version=version, at=clock.now()
+            )
+    with reading() as session:
+        incident = incidents.incident(session, operator(), incident_id)
+        shown = PatientOutcomeOut.of(
+            incident.id, queries.outcome_of(session, incident.id), queries.measured(session, incident)
+        )
+    _show(shown)
+
+
+def _show(shown: PatientOutcomeOut) -> None:
+    who = (
+        f"told by {shown.told_by} at {_clock(shown.told_at)}" if shown.told_at is not None else "not told yet"
+    )
+    heading(f"The patient of incident {shown.incident_id}: {who}")
+    rows = []
+    for item in ITEMS:
+        value = getattr(shown, item)
+        text = _clock(value) if isinstance(value, datetime) else "unknown" if value is None else str(value)
+        rows.append((item, text, VALUE_WORDS.get(text, ("", ""))[1], _both(ITEM_WORDS[item])))
+    table(None, ("item", "is", "", "what it is"), rows)
+    heading("As the record of the call has it")
+    known = shown.measured
+    moments = [
+        (_both(MOMENT_WORDS[name]), _clock(at), f"{(at - known.called_at).total_seconds():.0f}")
+        for name in ("collapsed_at", "called_at", *MOMENTS)
+        if (at := getattr(known, name)) is not None
+    ]
+    table(None, ("moment", "UTC", "s after the call"), moments, right=("s after the call",))
+    calls = [(_both(TASK_WORDS[task]), *counts.model_dump().values()) for task, counts in known.calls.items()]
+    numbers = ("asked", "seen", "accepted", "there")
+    if calls:
+        table(None, ("task", *numbers), calls, right=numbers)
+
+
+def _both(words: Words) -> str:
+    return f"{words[0]} {words[1]}"
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+# --- a year ---------------------------------------------------------------------------------------------
+
+
+def statistics(
+    year: Annotated[int, typer.Argument(min=2000, max=2100)],
+    region: Annotated[str | None, typer.Option(help="Only this region and those below it")] = None,
+    kind: Annotated[Counted, typer.Option(help="Real ones or exercises, never both")] = Counted.REAL,
+    to_pass_on: Annotated[
+        bool, typer.Option("--to-pass-on", help="Counts below 5 are not told, others to the nearest 5")
+    ] = False,
+    cases: Annotated[
+        bool, typer.Option("--cases", help="A row for each case, without names: not to be published")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Write to a .csv, .xlsx or .json")] = None,
+) -> None:
+    """A year of arrests by the Utstein template."""
+    if cases and (out is None or to_pass_on):
+        raise InvalidInput(
+            "Cases go to a file, and are not to be passed on: --cases --out FILE.csv.", field="out"
+        )
+    form = _form_of(out) if out is not None else None
+    asked = Asked(year, kind, region)
+    with reading(load_settings().model_copy(update={"statement_timeout_ms": LONGEST_MS})) as session:
+        if cases:
+            shown: CasesOut | StatisticsOut = CasesOut.of(asked, cases_of_year(session, operator(), asked))
+        else:
+            shown = StatisticsOut.of(year_in_numbers(session, operator(), asked, to_pass_on=to_pass_on))
+    if out is not None and form is not None:
+        write_whole(out, written(shown, form))
+        warn(f"{out}: {kind} incidents of {year}.")
+    elif isinstance(shown, StatisticsOut):
+        _show_year(shown)
+
+
+def _form_of(to: Path) -> TableFormat:
+    try:
+        return TableFormat(to.suffix.removeprefix(".").casefold())
+    except ValueError:
+        raise InvalidInput(f"{to}: the name ends in .csv, .xlsx or .json.", field="out") from None
+
+
+def _show_year(shown: StatisticsOut) -> None:
+    """The tables; of items the values that somebody has."""
+    for _, words, value in about_year(shown):
+        say(f"{_both(words)}: {value}")
+    for sheet in sheets_of(shown):
+        names = [en for en, _ in sheet.columns.values()]
+        rows = [
+            (_both(row.words), *row.numbers)
+            for row in sheet.rows
+            if sheet.name != "patients" or row.numbers != (0,)
+        ]
+        table(_both(sheet.words), ("", *names), rows, right=names)
