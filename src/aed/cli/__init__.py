@@ -26,6 +26,7 @@ upkeep.py    aed checks, quarantines, reports, due, replacements
 trust.py     aed trust, call-outs, labels
 drills.py    aed drills
 incidents.py aed incidents, audit
+centres.py   aed centres
 tokens.py    aed tokens
 people.py    aed people, roles
 duplicates.py aed people duplicates, same, different
@@ -102,6 +103,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "drills": "drills.drills",
     "incidents": "incidents.incidents",
     "audit": "incidents.audit",
+    "centres": "centres.centres",
 }
 """Where each command, or group of commands, is: a file of this folder, and its name in that. It is imported
 when it is asked for: one command is a part of the program, and starts in half the time and memory of all."""

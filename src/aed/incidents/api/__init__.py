@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from aed.incidents.api import drills, incidents, live, nearest
+from aed.incidents.api import centres, drills, incidents, live, nearest
 
 router = APIRouter()
 for part in (nearest, drills):
     router.include_router(part.router)
-for part in (incidents, live):
+for part in (incidents, live, centres):
     router.include_router(part.router, tags=["incidents"])

@@ -1,6 +1,16 @@
-"""Tables of incidents: the timed rehearsals, and the calls themselves."""
+"""Tables of incidents: the timed rehearsals, the calls themselves, and the dispatch centres."""
 
+from aed.incidents.models.centres import Centre, IncidentMessage
 from aed.incidents.models.drills import Drill
 from aed.incidents.models.incidents import Alert, Incident, IncidentEvent, IncidentPlan, IncidentReport
 
-__all__ = ["Alert", "Drill", "Incident", "IncidentEvent", "IncidentPlan", "IncidentReport"]
+__all__ = [
+    "Alert",
+    "Centre",
+    "Drill",
+    "Incident",
+    "IncidentEvent",
+    "IncidentMessage",
+    "IncidentPlan",
+    "IncidentReport",
+]
