@@ -233,9 +233,14 @@ TELL_OF_KEEPERS: Final = (("source_records", "fields"), ("reviews", "evidence"))
 """What lists say of devices, in which a keeper may stand by name and number."""
 
 NAMES_NO_PERSON: Final = frozenset(
-    {("consents", "stated_by"), ("identities", "linked_by"), ("issuers", "verified_by")}
+    {
+        ("centres", "endpoint_id"),
+        ("consents", "stated_by"),
+        ("identities", "linked_by"),
+        ("issuers", "verified_by"),
+    }
 )
-"""Called alike, and say a list, a claim and a way."""
+"""Called alike, and say a program, a list, a claim and a way."""
 
 OF_PATIENTS: Final = frozenset({("incidents", "address"), ("incidents", "door_code")})
 """Sealed, and of somebody whom nobody here knows by name."""

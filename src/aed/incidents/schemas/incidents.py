@@ -13,7 +13,15 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from aed.accounts.schemas import Id, Words
 from aed.geo import Position, map_links
 from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentPlan, IncidentReport
-from aed.incidents.rules.incident import COMES, AlertState, Kind, Outcome, Said, State
+from aed.incidents.rules.incident import (
+    COMES,
+    LONGEST_AMBULANCE_SECONDS,
+    AlertState,
+    Kind,
+    Outcome,
+    Said,
+    State,
+)
 from aed.incidents.rules.offer import Task
 from aed.registry.schemas.fields import Floor, PositionIn, PositionOut
 from aed.spatial import position_of
@@ -55,7 +63,11 @@ class PatientReportIn(BaseModel):
     has_cpr: bool = Field(False, description="Somebody there is doing compressions")
     collapsed_at: AwareDatetime | None = Field(None, description="Now when left out")
     ambulance_seconds: float | None = Field(
-        None, ge=0, le=14_400, allow_inf_nan=False, description="Until it is there, as the centre expects"
+        None,
+        ge=0,
+        le=LONGEST_AMBULANCE_SECONDS,
+        allow_inf_nan=False,
+        description="Until it is there, as the centre expects",
     )
     note: _LONG | None = None
 
@@ -66,7 +78,10 @@ class AmbulanceIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"seconds": 240}]})
 
     seconds: float = Field(
-        ge=0, le=14_400, allow_inf_nan=False, description="Until it is at the patient's side; 0: it is there"
+        ge=0,
+        le=LONGEST_AMBULANCE_SECONDS,
+        allow_inf_nan=False,
+        description="Until it is at the patient's side; 0: it is there",
     )
 
 
