@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,12 +27,14 @@ from aed.incidents.actions.centres import add_centre, rotate_secret, withdraw_ce
 from aed.incidents.actions.messages import take_message
 from aed.incidents.models import Incident, IncidentReport
 from aed.incidents.queries import incidents as queries
+from aed.incidents.queries.centres import centres
 from aed.incidents.rules.incident import Outcome, Said, State
 from aed.incidents.rules.signature import Signed, WrongSignature
 from aed.incidents.schemas.incidents import IncidentOut
 from aed.notifications.channels import channels_of
 from aed.notifications.jobs import Sent, send_waiting
 from aed.notifications.models import EndpointRow, Outgoing
+from aed.notifications.queries import backlog
 from aed.notifications.rules import MOST_TRIES, OutboxState
 from aed.notifications.schemas import state_of
 from aed.settings import Settings
@@ -422,13 +425,19 @@ def test_a_centre_that_is_gone_is_tried_as_long_as_others_and_then_shows(
     report(session, settings, kind="test", where=north_of(PATIENT, metres=900))
     session.commit()
     at = NOW
-    for _ in range(3 * MOST_TRIES):
-        at += timedelta(minutes=31)
-        deliver(database, settings, at)
+    for _ in range(2):  # entries, each tried after the one before it was given up
+        for tries in (1, MOST_TRIES - 1):
+            waiting = Outgoing.given_up_at.is_(None)
+            session.execute(Outgoing.__table__.update().where(waiting).values(tries=tries))
+            session.commit()
+            at += timedelta(minutes=31)
+            deliver(database, settings, at)
     messages = session.scalars(select(Outgoing).where(Outgoing.body.is_not(None))).all()
     assert {state_of(each) for each in messages} == {OutboxState.DEAD}
     assert {each.tries for each in messages if each.recipient == "down"} == {MOST_TRIES}
     assert any("410" in (each.why or "") for each in messages)
+    shown = backlog(session, [each.endpoint_id for each in centres(session, ADMINISTRATOR)])
+    assert sorted(shown.values()) == [(0, 2), (0, 4)], "and `aed centres list` says so"
     take(session, settings, signed(secret, "report", **patient())), "its own messages are believed still"
 
 
@@ -484,6 +493,26 @@ def test_over_http_the_bytes_are_what_is_signed(
     assert first.json()["kind"] == "test"
     assert post(given.body).json() == first.json()
     assert post(b" " * (settings.body_limit_bytes + 1)).status_code == 413
+
+
+def test_a_message_that_comes_six_times_at_once_is_one_incident(session: Session, client: TestClient) -> None:
+    secret = make.centre(session)
+    session.commit()
+    sent = signed(secret, "report", at=clock.now(), **patient())
+    headers = {
+        "webhook-id": sent.id,
+        "webhook-timestamp": sent.timestamp,
+        "webhook-signature": sent.signatures,
+    }
+
+    def post(_number: int) -> Any:
+        return client.post("/v1/centres/lake-120/messages", content=sent.body, headers=headers)
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(post, range(6)))
+    assert {each.status_code for each in answers} == {200}
+    assert len({each.text for each in answers}) == 1
+    assert len(session.scalars(select(Incident)).all()) == 1
 
 
 def test_an_administrator_connects_a_centre_over_http(

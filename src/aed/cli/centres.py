@@ -12,6 +12,7 @@ from aed.cli.context import operator, reading, writing
 from aed.cli.screen import say, table, warn
 from aed.incidents.actions.centres import add_centre, rotate_secret, withdraw_centre
 from aed.incidents.queries.centres import centres as all_centres
+from aed.notifications.queries import backlog
 from aed.settings import load_settings
 
 centres = typer.Typer(no_args_is_help=True, help="Dispatch centres that tell of patients, and are told.")
@@ -46,18 +47,22 @@ def add(
 
 @centres.command("list")
 def show_all() -> None:
-    """Those that are connected, without addresses and secrets."""
+    """Those that are connected, without addresses and secrets; and what they have not taken yet."""
     with reading() as session:
+        found = all_centres(session, operator())
+        untold = backlog(session, [each.endpoint_id for each in found])
         rows = [
             (
                 each.endpoint.name,
                 each.region.code,
                 _moment(each.endpoint.created_at),
                 _moment(each.endpoint.old_secret_until),
+                *untold.get(each.endpoint_id, (0, 0)),
             )
-            for each in all_centres(session, operator())
+            for each in found
         ]
-    table(None, ["name", "region", "since (UTC)", "old secret until"], rows)
+    columns = ["name", "region", "since (UTC)", "old secret until", "waiting", "dead"]
+    table(None, columns, rows, right=("waiting", "dead"))
 
 
 @centres.command("rotate")

@@ -23,6 +23,7 @@ from aed.incidents.schemas.centres import (
     SecretOut,
 )
 from aed.incidents.schemas.incidents import IncidentOut
+from aed.notifications.queries import backlog
 
 router = APIRouter()
 
@@ -32,7 +33,9 @@ CentreName = Annotated[str, Path(max_length=64, pattern="^[a-z0-9][a-z0-9_.-]*$"
 @router.get("/centres")
 def list_centres(session: ReadSession, viewer: ViewerDep) -> list[CentreOut]:
     """The dispatch centres that are connected. For network administrators."""
-    return [CentreOut.of(each) for each in queries.centres(session, viewer)]
+    found = queries.centres(session, viewer)
+    waiting = backlog(session, [each.endpoint_id for each in found])
+    return [CentreOut.of(each, waiting) for each in found]
 
 
 @router.post("/centres", status_code=201)
@@ -57,7 +60,8 @@ def add_centre(
 @router.get("/centres/{centre}")
 def show_centre(session: ReadSession, viewer: ViewerDep, centre: CentreName) -> CentreOut:
     """One centre without its address and secret."""
-    return CentreOut.of(queries.centre(session, viewer, centre))
+    found = queries.centre(session, viewer, centre)
+    return CentreOut.of(found, backlog(session, [found.endpoint_id]))
 
 
 @router.post("/centres/{centre}/secret")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
-from aed.accounts.schemas import Words
+from aed.accounts.schemas import Code, Words
 from aed.incidents.models import Centre
 from aed.incidents.schemas.incidents import AmbulanceIn, CloseIn, PatientReportIn, SignsIn
 
@@ -27,7 +28,7 @@ class CentreIn(BaseModel):
     )
 
     name: str = Field(min_length=1, max_length=64)
-    region: str = Field(max_length=32, description="Its code: the centre dispatches there and below")
+    region: Code = Field(description="Its code: the centre dispatches there and below")
     address: str = Field(
         min_length=1, max_length=2000, description="Where it is told what happens; https, shown to nobody"
     )
@@ -54,15 +55,20 @@ class CentreOut(BaseModel):
     region: str
     since: datetime
     old_secret_until: datetime | None = Field(description="The secret before this one is good until then")
+    waiting: int = Field(description="Messages that it is to be told, and has not taken yet")
+    dead: int = Field(description="Those that were given up: see /v1/outbox")
 
     @classmethod
-    def of(cls, centre: Centre) -> CentreOut:
+    def of(cls, centre: Centre, backlog: Mapping[int, tuple[int, int]]) -> CentreOut:
         endpoint = centre.endpoint
+        waiting, dead = backlog.get(endpoint.id, (0, 0))
         return cls(
             name=endpoint.name,
             region=centre.region.code,
             since=endpoint.created_at,
             old_secret_until=endpoint.old_secret_until,
+            waiting=waiting,
+            dead=dead,
         )
 
 
@@ -71,7 +77,7 @@ class CentreMade(CentreOut, SecretOut):
 
     @classmethod
     def with_secret(cls, centre: Centre, secret: str) -> CentreMade:
-        return cls(**CentreOut.of(centre).model_dump(), secret=secret)
+        return cls(**CentreOut.of(centre, {}).model_dump(), secret=secret)
 
 
 # --- what a centre tells ----------------------------------------------------------------------------------

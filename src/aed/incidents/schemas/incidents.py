@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from aed.accounts.schemas import Id, Words
+from aed.accounts.schemas import Code, Id, Words
 from aed.geo import Position, map_links
 from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentPlan, IncidentReport
 from aed.incidents.rules.incident import (
@@ -52,8 +52,8 @@ class PatientReportIn(BaseModel):
     kind: Kind = Field(Kind.REAL, description="Never changed afterwards")
     position: PositionIn
     floor: Floor | None = None
-    region: str | None = Field(
-        None, max_length=32, description="Its code, where the place is in no estate; left out: the caller's"
+    region: Code | None = Field(
+        None, description="Its code, where the place is in no estate; left out: the caller's"
     )
     address: _LONG | None = Field(None, description="Beyond the gate; told to those who come")
     door_code: Annotated[Words, Field(max_length=50)] | None = None
