@@ -82,7 +82,9 @@ def test_an_incident_is_printed_as_cap_and_such_a_message_taken_in(
     assert printed.startswith('<?xml version="1.0" encoding="UTF-8"?>\n<alert ')
     assert "<status>Test</status>" in printed
     message = tmp_path / "alert.xml"
-    message.write_text(printed.replace(f"{PATIENT.lat:.6f}", f"{PATIENT.lat + 0.01:.6f}"), encoding="utf-8")
+    moved = printed.replace(f"{PATIENT.lat:.6f}", f"{PATIENT.lat + 0.01:.6f}")
+    region = "<parameter><valueName>region</valueName><value>CN-33</value></parameter><area>"
+    message.write_text(moved.replace("<area>", region), encoding="utf-8")
     assert "Incident 2: test, open" in aed("incidents", "cap", message).out
     assert "Incident 2: test, open" in aed("incidents", "cap", message).out, "the same message again"
     refused = aed("incidents", "cap", tmp_path / "none.xml", fails=True)

@@ -39,10 +39,8 @@ def add(
             is_private_allowed=settings.notify_allow_private,
         )
     say(secret)
-    if settings.public_url is not None:
-        say(f"Its messages go to {settings.public_url}/v1/centres/{name}/messages")
-    else:
-        warn(f"AED_PUBLIC_URL is not set. Its messages go to /v1/centres/{name}/messages there.")
+    here = settings.public_url or "(AED_PUBLIC_URL)"
+    warn(f"Both sides sign with it. The centre's messages go to {here}/v1/centres/{name}/messages")
 
 
 @centres.command("list")

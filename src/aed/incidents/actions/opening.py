@@ -46,17 +46,17 @@ def take_report(
     2. One at a time in a region: two reports of one patient in the same moment make one incident.
     3. A report of a patient who is known joins that incident, and it is planned again.
 
-    The ambulance's seconds count from `said_at`: a message may have been on its way for a while.
+    Seconds count from `said_at`: a message may have been on its way for a while. None: from now.
 
     Raises NotSignedIn, NotAllowed, NotFound, InvalidInput; Conflict for another report under a key or a case
     number that is taken.
     """
     here = new.position.position()
-    said_at = min(said_at or at, at)
+    said_at = _said_at(said_at, at)
     estate = queries.estate_at(session, here)
     region_id = _region(session, who, new, estate)
     may_open_an_incident(who, estate.id if estate is not None else None, region_id)
-    collapsed_at = new.collapsed_at or at
+    collapsed_at = new.collapsed_at or said_at
     if not at - LONGEST_AGO <= collapsed_at <= at + _CLOCKS_DIFFER:
         raise InvalidInput("collapsed_at lies within the last six hours.", field="collapsed_at")
     take_turns(session, region_id)
@@ -138,6 +138,11 @@ def _known(session: Session, who: Viewer, new: PatientReportIn, digest: str) -> 
     return queries.held(session, report.incident_id)
 
 
+def _said_at(said_at: datetime | None, at: datetime) -> datetime:
+    """Neither in the future nor longer ago than anything that is told here."""
+    return max(min(said_at or at, at), at - LONGEST_AGO)
+
+
 @dataclass(frozen=True, slots=True)
 class _Moments:
     collapsed_at: datetime
@@ -215,7 +220,7 @@ def tell_of_ambulance(
     """
     incident = held_for(session, who, incident_id)
     may_be_answered(incident)
-    incident.ambulance_at = min(said_at or at, at) + timedelta(seconds=seconds)
+    incident.ambulance_at = _said_at(said_at, at) + timedelta(seconds=seconds)
     enter(session, incident, "ambulance", who.name, at, seconds=seconds)
     if seconds > 0:
         incident.ambulance_there_at = None

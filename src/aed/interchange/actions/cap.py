@@ -15,8 +15,7 @@ from aed.geo import Position, distance_metres
 from aed.incidents.actions import opening
 from aed.incidents.actions.once import key_of, once
 from aed.incidents.models import Incident
-from aed.incidents.queries.centres import message as told
-from aed.incidents.queries.incidents import incident
+from aed.incidents.queries.incidents import incident, told_under
 from aed.incidents.rules.incident import LONGEST_AMBULANCE_SECONDS, Outcome
 from aed.incidents.schemas.incidents import IncidentOut, PatientReportIn
 from aed.interchange.formats.cap import read_cap
@@ -49,9 +48,9 @@ def take_cap(
     if not who.is_signed_in:
         raise NotSignedIn("A message is taken from somebody with a name: send a token, or sign in.")
     message = read_cap(content)
-    _is_of_now(message, at)
 
     def done() -> Incident:
+        _is_of_now(message, at)
         match message.message:
             case MessageType.ALERT:
                 return opening.take_report(
@@ -121,7 +120,7 @@ def _as_told(error: ValidationError) -> InvalidInput:
 
 
 def _short(words: str | None) -> str | None:
-    return "".join(each for each in words if each.isprintable())[:LONGEST_WORDS] if words else None
+    return " ".join(words.split())[:LONGEST_WORDS] if words else None
 
 
 def _update(
@@ -156,15 +155,16 @@ def _update(
 
 
 def _referred_to(session: Session, who: Viewer, message: CapMessage, settings: Settings) -> Incident:
-    """Raises NotFound; Conflict where the message is of another kind, or of another place.
+    """Told by the viewer, else by another whose incidents the viewer sees: a program may have a new token.
 
-    visibility: of what the same sender has told; `incident` asks once more.
+    Raises NotFound; Conflict where the message is of another kind, or of another place.
     """
     for each in message.references:
-        known = told(session, who.name, key_of(name_of(each.sender, each.identifier)))
-        if known is None:
+        known = told_under(session, who, key_of(name_of(each.sender, each.identifier)))
+        if not known:
             continue
-        found = incident(session, who, known.incident_id)
+        own = [one for one in known if one.told_by == who.name]
+        found = incident(session, who, [*own, *known][0].incident_id)
         if found.kind is not kind_of(message.status):
             raise Conflict(f"What it refers to is {found.kind}: that can never change.", field="status")
         if message.position is not None:

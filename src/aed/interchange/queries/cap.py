@@ -50,7 +50,6 @@ def cap_of(
             address=found.address,
             has_cpr=found.has_cpr,
             ambulance_seconds=_ambulance_seconds(found, sent),
-            region=found.region.code,
             outcome=found.outcome,
             onset=_second(found.collapsed_at),
         ),
