@@ -266,6 +266,8 @@ POLYGON = "30.29,120.10 30.29,120.101 30.291,120.101 30.291,120.10 30.29,120.10"
 
 
 def test_a_polygon_stands_for_a_point_in_it() -> None:
+    both = read_cap(alert(area=f"<polygon>{POLYGON}</polygon>{CIRCLE}"))
+    assert both.position == PATIENT, "a circle says it better"
     here = read_cap(alert(area=f"<polygon>{POLYGON}</polygon><geocode><valueName>x</valueName></geocode>"))
     assert here.position is not None
     assert 30.29 < here.position.lat < 30.291

@@ -61,6 +61,8 @@ def _message(body: bytes) -> CentreMessage:
         return CENTRE_MESSAGE.validate_json(body)
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False)[0]
+        if wrong["type"].startswith("union_tag"):
+            raise InvalidInput("type is one of report, ambulance, signs, close.", field="type") from None
         where = ".".join(str(each) for each in wrong["loc"][1:]) or "body"
         raise InvalidInput(f"{where}: {wrong['msg']}.", field=where) from None
 

@@ -1,9 +1,9 @@
-"""CAP 1.2 read and written: the elements, values and forms of OASIS's standard of 1 July 2010."""
+"""What a message says here."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,97 +13,18 @@ from shapely import Polygon
 
 from aed.errors import InvalidInput
 from aed.geo import Position, distance_metres
-from aed.incidents.models import Incident
 from aed.incidents.rules.incident import Outcome
-from aed.interchange.formats.xml_text import xml_text
+from aed.interchange.formats.cap.standard import HEALTH, NAMESPACE, OFTEN, ONCE, TIME, VALUES
 from aed.interchange.formats.xml_tree import Element, xml_tree
 from aed.interchange.rules.cap import MOST_METRES, CapMessage, MessageType, Parameter, Reference, Status
 
-NAMESPACE: Final = "urn:oasis:names:tc:emergency:cap:1.2"
-MEDIA_TYPE: Final = "application/cap+xml"
-HEALTH: Final = "Health"
-RADIUS_KM: Final = 0.05
 LONGEST_NAME: Final = 200
-
-_VALUES: Final[Mapping[str, frozenset[str]]] = {
-    "scope": frozenset({"Public", "Restricted", "Private"}),
-    "category": frozenset(
-        [
-            "Geo",
-            "Met",
-            "Safety",
-            "Security",
-            "Rescue",
-            "Fire",
-            "Health",
-            "Env",
-            "Transport",
-            "Infra",
-            "CBRNE",
-            "Other",
-        ]
-    ),
-    "responseType": frozenset(
-        {"Shelter", "Evacuate", "Prepare", "Execute", "Avoid", "Monitor", "Assess", "AllClear", "None"}
-    ),
-    "urgency": frozenset({"Immediate", "Expected", "Future", "Past", "Unknown"}),
-    "severity": frozenset({"Extreme", "Severe", "Moderate", "Minor", "Unknown"}),
-    "certainty": frozenset({"Observed", "Likely", "Possible", "Unlikely", "Unknown"}),
-}
-_ONCE: Final[Mapping[str, frozenset[str]]] = {
-    "alert": frozenset(
-        [
-            "identifier",
-            "sender",
-            "sent",
-            "status",
-            "msgType",
-            "source",
-            "scope",
-            "restriction",
-            "addresses",
-            "note",
-            "references",
-            "incidents",
-        ]
-    ),
-    "info": frozenset(
-        [
-            "language",
-            "event",
-            "urgency",
-            "severity",
-            "certainty",
-            "audience",
-            "effective",
-            "onset",
-            "expires",
-            "senderName",
-            "headline",
-            "description",
-            "instruction",
-            "web",
-            "contact",
-        ]
-    ),
-    "area": frozenset({"areaDesc", "altitude", "ceiling"}),
-    "parameter": frozenset({"valueName", "value"}),
-}
-_OFTEN: Final[Mapping[str, frozenset[str]]] = {
-    "alert": frozenset({"code", "info"}),
-    "info": frozenset({"category", "responseType", "eventCode", "parameter", "resource", "area"}),
-    "area": frozenset({"polygon", "circle", "geocode"}),
-    "parameter": frozenset(),
-}
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", re.ASCII)
+MOST_REFERENCES: Final = 1000
 _NAME: Final = re.compile(r"[^\s,<&]+")
 _NUMBER: Final = r"[+-]?\d{1,3}(?:\.\d{1,15})?"
 _PAIR: Final = re.compile(rf"({_NUMBER}),({_NUMBER})", re.ASCII)
 _CIRCLE: Final = re.compile(rf"({_NUMBER}),({_NUMBER}) +(\d{{1,6}}(?:\.\d{{1,15}})?)", re.ASCII)
 _CASE: Final = re.compile(r'"([^"]*)"|(\S+)')
-
-
-# --- reading ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +39,9 @@ class _Part:
         for each in self.element.children:
             if each.namespace != NAMESPACE:
                 continue  # a signature
-            if each.name not in _ONCE[kind] | _OFTEN[kind]:
+            if each.name not in ONCE[kind] | OFTEN[kind]:
                 raise InvalidInput(f"CAP 1.2 has no {each.name} in {kind}.", field=self.field(each.name))
-            if each.name in seen and each.name in _ONCE[kind]:
+            if each.name in seen and each.name in ONCE[kind]:
                 raise InvalidInput(f"{each.name} stands in {kind} once.", field=self.field(each.name))
             seen.add(each.name)
 
@@ -148,7 +69,7 @@ class _Part:
     def one_of(self, name: str) -> None:
         """Every value of the element is one that the standard has, and there is one."""
         for value in self.texts(name) or [self.text(name)]:
-            _value(value, sorted(_VALUES[name]), self.field(name))
+            _value(value, sorted(VALUES[name]), self.field(name))
 
     def chosen[T: StrEnum](self, name: str, values: type[T]) -> T:
         return values(_value(self.text(name), [each.value for each in values], self.field(name)))
@@ -179,12 +100,12 @@ def read_cap(content: bytes) -> CapMessage:
             alert.text(needed)
     references = tuple(_references(alert.maybe("references") or ""))
     if message in (MessageType.UPDATE, MessageType.CANCEL) and not references:
-        raise InvalidInput(f"An {message} names in references what it is of.", field="references")
+        raise InvalidInput(f"{message} names in references what it is of.", field="references")
     infos = alert.parts("info")
     for info in infos:
         _check(info)
     said = _parameters(infos)
-    position = _place(area for info in infos for area in info.parts("area"))
+    position = _place([area for info in infos for area in info.parts("area")])
     if message is MessageType.ALERT:
         _needs_a_patient(infos, position)
     return CapMessage(
@@ -249,7 +170,7 @@ def _name(alert: _Part, name: str) -> str:
 
 
 def _time(text: str, field: str) -> datetime:
-    if not _TIME.fullmatch(text):
+    if not TIME.fullmatch(text):
         raise InvalidInput(
             f"{field} is written like 2026-11-27T08:00:00+08:00; UTC as -00:00, not Z.", field=field
         )
@@ -260,7 +181,10 @@ def _time(text: str, field: str) -> datetime:
 
 
 def _references(text: str) -> Iterator[Reference]:
-    for each in text.split():
+    named = text.split()
+    if len(named) > MOST_REFERENCES:
+        raise InvalidInput(f"references are at most {MOST_REFERENCES}.", field="references")
+    for each in named:
         parts = each.split(",")
         if len(parts) != 3 or not all(parts):
             raise InvalidInput(
@@ -314,28 +238,26 @@ def _outcome(text: str | None) -> Outcome | None:
     return Outcome(_value(text, [each.value for each in Outcome], Parameter.OUTCOME))
 
 
-def _place(areas: Iterable[_Part]) -> Position | None:
-    """The one place that the areas are of. Raises InvalidInput for several, and for one that is too large."""
-    found = [place for area in areas for place in _places(area)]
-    if not found:
-        return None
+def _place(areas: list[_Part]) -> Position | None:
+    """The one place that the areas are of: their circles', else their polygons'.
+
+    Raises InvalidInput for several, and for one that is too large.
+    """
+    circles = [_centre(text, area.field("circle")) for area in areas for text in area.texts("circle")]
+    polygons = [_within(text, area.field("polygon")) for area in areas for text in area.texts("polygon")]
+    found = circles or polygons
     if any(distance_metres(found[0], each) > 1 for each in found):
         raise InvalidInput("One alert is of one patient: its areas are several places.", field="info.area")
-    return found[0]
+    return found[0] if found else None
 
 
-def _places(area: _Part) -> Iterator[Position]:
-    field = area.field("circle")
-    for text in area.texts("circle"):
-        match = _CIRCLE.fullmatch(text)
-        if match is None:
-            raise InvalidInput("A circle is written: lat,lon and the radius in kilometres.", field=field)
-        if float(match[3]) * 1000 > MOST_METRES:
-            raise _too_large(field)
-        yield _position(match[1], match[2], field)
-    field = area.field("polygon")
-    for text in area.texts("polygon"):
-        yield _within(text, field)
+def _centre(text: str, field: str) -> Position:
+    match = _CIRCLE.fullmatch(text)
+    if match is None:
+        raise InvalidInput("A circle is written: lat,lon and the radius in kilometres.", field=field)
+    if float(match[3]) * 1000 > MOST_METRES:
+        raise _too_large(field)
+    return _position(match[1], match[2], field)
 
 
 def _within(text: str, field: str) -> Position:
@@ -363,136 +285,3 @@ def _position(lat: str, lon: str, field: str) -> Position:
     if abs(here.lat) > 90 or abs(here.lon) > 180:
         raise InvalidInput("Latitude first, from -90 to 90; then longitude, from -180 to 180.", field=field)
     return here
-
-
-# --- writing ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class CapPlace:
-    """What people are told of where it is, and whom to call."""
-
-    en: str
-    zh: str
-    region_en: str
-    emergency_number: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Words:
-    language: str
-    event: str
-    headline: str
-    over: str
-    instruction: str
-
-
-_ENGLISH: Final = _Words(
-    "en",
-    "Cardiac arrest",
-    "Cardiac arrest: help is called",
-    "Cardiac arrest: over",
-    "Not for the public. The emergency number is {number}.",
-)
-_CHINESE: Final = _Words(
-    "zh-CN",
-    "心脏骤停",
-    "心脏骤停：正在召集施救者",
-    "心脏骤停：已结束",
-    "不对公众发布。急救电话：{number}。",
-)
-_MARKS: Final = {
-    Status.EXERCISE: ("EXERCISE, no real patient. ", "演练，并无真实患者。"),
-    Status.TEST: ("TEST of the line. ", "线路测试。"),
-}
-
-
-def write_cap(message: CapMessage, place: CapPlace) -> bytes:
-    """The message as XML, in Chinese and English; for dispatch centres alone (scope Restricted). Its elements
-    stand in the order of the standard's schema. No names are in it."""
-    mark_en, mark_zh = _MARKS.get(message.status, ("", ""))
-    lines = [
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        f'<alert xmlns="{NAMESPACE}">',
-        _element("identifier", message.identifier),
-        _element("sender", message.sender),
-        _element("sent", written(message.sent)),
-        _element("status", message.status),
-        _element("msgType", message.message),
-        _element("scope", "Restricted"),
-        _element("restriction", f"For the dispatch centres and first responders of {place.region_en} only."),
-    ]
-    if mark_en:
-        lines.append(_element("note", f"{mark_zh} {mark_en}"))
-    if message.references:
-        triples = (f"{each.sender},{each.identifier},{written(each.sent)}" for each in message.references)
-        lines.append(_element("references", " ".join(triples)))
-    if message.cases:
-        lines.append(_element("incidents", " ".join(map(_quoted, message.cases))))
-    lines += _info(message, _CHINESE, mark_zh, place.zh, place.emergency_number)
-    lines += _info(message, _ENGLISH, mark_en, place.en, place.emergency_number)
-    lines.append("</alert>\n")
-    return "\n".join(lines).encode()
-
-
-def cap_of_incident(message: CapMessage, found: Incident) -> bytes:
-    """The same for an incident that was read with its region and estate."""
-    region, estate = found.region, found.estate
-    named = estate if estate is not None else region
-    place = CapPlace(named.name_en, named.name_zh, region.name_en, region.emergency_number)
-    return write_cap(message, place)
-
-
-def _info(message: CapMessage, words: _Words, mark: str, where: str, number: str) -> list[str]:
-    is_over = message.message is MessageType.CANCEL
-    lines = [
-        "<info>",
-        _element("language", words.language),
-        _element("category", HEALTH),
-        _element("event", words.event),
-        _element("responseType", "AllClear" if is_over else "Execute"),
-        _element("urgency", "Past" if is_over else "Immediate"),
-        _element("severity", "Extreme"),
-        _element("certainty", "Likely"),
-    ]
-    if message.onset is not None:
-        lines.append(_element("onset", written(message.onset)))
-    lines += [
-        _element("headline", mark + (words.over if is_over else words.headline)),
-        _element("instruction", words.instruction.format(number=number)),
-    ]
-    for name, value in _parameters_of(message):
-        lines += ["<parameter>", _element("valueName", name), _element("value", value), "</parameter>"]
-    if message.position is not None:
-        here = f"{message.position.lat:.6f},{message.position.lon:.6f} {RADIUS_KM}"
-        lines += ["<area>", _element("areaDesc", where), _element("circle", here), "</area>"]
-    return [*lines, "</info>"]
-
-
-def _parameters_of(message: CapMessage) -> Iterator[tuple[Parameter, str]]:
-    if message.floor is not None:
-        yield Parameter.FLOOR, str(message.floor)
-    if message.address:
-        yield Parameter.ADDRESS, message.address
-    if message.has_cpr is not None:
-        yield Parameter.HAS_CPR, "true" if message.has_cpr else "false"
-    if message.ambulance_seconds is not None:
-        yield Parameter.AMBULANCE_SECONDS, f"{message.ambulance_seconds:.0f}"
-    if message.region is not None:
-        yield Parameter.REGION, message.region
-    if message.outcome is not None:
-        yield Parameter.OUTCOME, message.outcome
-
-
-def written(moment: datetime) -> str:
-    """UTC, to the second, as CAP has it: -00:00, and never Z."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}-00:00"
-
-
-def _element(name: str, text: str) -> str:
-    return f"<{name}>{xml_text(text)}</{name}>"
-
-
-def _quoted(case: str) -> str:
-    plain = case.replace('"', "'")
-    return f'"{plain}"' if re.search(r"\s", plain) else plain
