@@ -26,8 +26,8 @@ def told_of(kind: str, said: Mapping[str, Any]) -> dict[str, Any] | None:
     names = _AS_IT_STANDS.get(kind)
     if names is None:
         return None
-    told = {name: said[name] for name in names}
-    if kind == "planned":
+    told = {name: said[name] for name in names if name in said}
+    if "asked" in said:
         told["asks"] = dict(Counter(str(each["task"]) for each in said["asked"]))
     return told
 
