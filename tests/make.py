@@ -28,6 +28,7 @@ from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas import RegionIn
 from aed.accounts.schemas.people import PersonIn, RoleIn
 from aed.geo import Position
+from aed.incidents.actions.centres import add_centre
 from aed.incidents.actions.drills import tell_of_drill
 from aed.incidents.actions.opening import take_report
 from aed.incidents.models import Alert, Drill, Incident
@@ -470,6 +471,18 @@ def incident(
     }
     new = PatientReportIn.model_validate(fields | given)
     return take_report(session, who or ADMINISTRATOR, new, at=at, network=None, settings=Settings())
+
+
+HOOK = "http://127.0.0.1:9/hook"
+
+
+def centre(session: Session, name: str = "lake-120", *, in_region: str = "CN-33", to: str = HOOK) -> str:
+    """A dispatch centre is connected; its secret. `to`: where it is told."""
+    region(session, in_region)
+    _, secret = add_centre(
+        session, ADMINISTRATOR, name, region=in_region, address=to, at=NOW, is_private_allowed=True
+    )
+    return secret
 
 
 def alert(session: Session, to: Incident, person: Person, *, key: str = "call_key") -> Alert:

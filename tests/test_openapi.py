@@ -174,7 +174,9 @@ def known(session: Session, settings: Settings) -> dict[str, int | str]:
         "incident_id": incident.id,
         "alert_id": make.alert(session, incident, person).id,
         "alert_key": "call_key",
+        "centre": "river-120",
     }
+    make.centre(session, "river-120")
     made["message_key"], made["reminder_id"] = make.reminded(session, person, device, at=clock.now())
     made["calendar_id"] = make.calendar(session, of=person)[0]
     session.commit()
@@ -216,6 +218,9 @@ WITHOUT_VERSION = {
     "POST /v1/call-outs/{call_out_id}/outcome": 200,
     "POST /v1/errands/{errand}": 200,
     "POST /v1/incidents": 200,
+    "POST /v1/centres": 201,
+    "POST /v1/centres/{centre}/secret": 200,
+    "POST /v1/centres/{centre}/messages": 401,  # unsigned
     "PUT /v1/incidents/{incident_id}/ambulance": 200,
     "PUT /v1/incidents/{incident_id}/signs": 200,
     "POST /v1/incidents/{incident_id}/close": 200,

@@ -125,10 +125,12 @@ def build(session: Session) -> Everyone:
     )
     gate_group = put_endpoint(session, make.ADMINISTRATOR, group, at=NOW)
     incident = make.incident(session)
+    make.centre(session)
     everyone.known = {
         "incident_id": incident.id,
         "alert_id": make.alert(session, incident, resident).id,
         "alert_key": "call_key",
+        "centre": "lake-120",
         "message_key": message_key,
         "reminder_id": reminder_id,
         "policy_id": policy.id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -87,3 +88,20 @@ def test_a_plan_that_comes_out_otherwise_is_said_and_the_status_says_so(
 )
 def test_what_cannot_be_is_said(aed: Aed, world: int, words: tuple[str, ...], says: str) -> None:
     assert says in aed(*words, fails=True).err
+
+
+def test_an_incident_is_printed_as_cap_and_such_a_message_taken_in(
+    aed: Aed, session: Session, world: int, tmp_path: Path
+) -> None:
+    aed("incidents", "open", *HERE, "kind=test", warns=True)
+    printed = aed("incidents", "cap", 1).out
+    assert printed.startswith('<?xml version="1.0" encoding="UTF-8"?>\n<alert ')
+    assert "<status>Test</status>" in printed
+    message = tmp_path / "alert.xml"
+    moved = printed.replace(f"{PATIENT.lat:.6f}", f"{PATIENT.lat + 0.01:.6f}")
+    region = "<parameter><valueName>region</valueName><value>CN-33</value></parameter><area>"
+    message.write_text(moved.replace("<area>", region), encoding="utf-8")
+    assert "Incident 2: test, open" in aed("incidents", "cap", message).out
+    assert "Incident 2: test, open" in aed("incidents", "cap", message).out, "the same message again"
+    refused = aed("incidents", "cap", tmp_path / "none.xml", fails=True)
+    assert "none.xml" in refused.err

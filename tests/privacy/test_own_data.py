@@ -60,7 +60,8 @@ def leads_to(column: Column[Any]) -> set[str]:
 
 def forgotten(tables: dict[str, SqlTable]) -> set[str]:
     """Columns that say of whom a row is and that `aed.privacy.rules` does not know."""
-    known = {(held.table, by) for held in HELD for by in (held.by, *held.also_by)} | ALSO_THEIRS
+    known = {(held.table, by) for held in HELD for by in (held.by, *held.also_by)}
+    known |= ALSO_THEIRS | NAMES_NO_PERSON
     theirs = {held.table for held in HELD if held.shown is None}
     whole = {(name, column) for name, column in TELL_OF_KEEPERS} | {(TELL_OF_HOLDERS, "before")}
     found = set()

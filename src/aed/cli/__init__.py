@@ -27,6 +27,7 @@ trust.py     aed trust, call-outs, labels
 drills.py    aed drills
 incidents.py aed incidents, audit
 afterwards.py aed incidents report, outcome; aed statistics
+centres.py   aed centres
 tokens.py    aed tokens
 people.py    aed people, roles
 duplicates.py aed people duplicates, same, different
@@ -104,6 +105,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "incidents": "incidents.incidents",
     "audit": "incidents.audit",
     "statistics": "afterwards.statistics",
+    "centres": "centres.centres",
 }
 """Where each command, or group of commands, is: a file of this folder, and its name in that. It is imported
 when it is asked for: one command is a part of the program, and starts in half the time and memory of all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +29,9 @@ from aed.incidents.rules.offer import Offer
 from aed.incidents.rules.plan import Plan, is_the_same, plan
 from aed.incidents.rules.who import may_dispatch
 from aed.incidents.schemas.incidents import PatientReportIn
+from aed.interchange.actions.cap import take_cap
+from aed.interchange.formats.cap import cap_of_incident
+from aed.interchange.queries.cap import cap_of
 from aed.settings import load_settings
 
 SHOWN = 50
@@ -223,6 +227,28 @@ def _show_plan(made: Plan) -> None:
 def _offer(offer: Offer) -> tuple[str, str, str, str]:
     task = str(offer.task) if offer.device_id is None else f"{offer.task} device {offer.device_id}"
     return str(offer.person_id), task, f"{offer.seconds:.0f}", f"{offer.chance:.2f}"
+
+
+@incidents.command("cap")
+def cap(
+    what: Annotated[
+        str,
+        typer.Argument(help="An incident's number: print it; a file: take it in", metavar="INCIDENT|FILE"),
+    ],
+) -> None:
+    """An incident as a message of CAP 1.2; or take in such a message: an Alert opens or joins an incident, an
+    Update tells of the ambulance and of CPR, a Cancel closes."""
+    settings = load_settings()
+    if what.isascii() and what.isdecimal() and len(what) < 19:
+        with reading() as session:
+            message, found = cap_of(session, operator(), int(what), settings)
+            say(cap_of_incident(message, found).decode().rstrip())
+        return
+    content = Path(what).read_bytes()
+    network, _ = network_if_any(settings)
+    with writing() as session:
+        done = take_cap(session, operator(), content, at=clock.now(), network=network, settings=settings)
+    show(done.id)
 
 
 @audit.command("verify")

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from queue import SimpleQueue
-from threading import Event
 from typing import Final
 from uuid import uuid4
 
@@ -187,12 +186,14 @@ def _send_batch(
     outages: Outages,
     goes_on: Callable[[], bool],
 ) -> Sent:
-    channel, is_down = letters[0].channel, Event()
+    channel = letters[0].channel
+    down: set[int | None] = set()
+    """Servers; None: the channel."""
     until = time.monotonic() + LEASE.total_seconds() - _STOP_BEFORE_LEASE_SECONDS
     results: SimpleQueue[tuple[Letter, _Result]] = SimpleQueue()
 
     def one(letter: Letter) -> _Result:
-        if is_down.is_set() or time.monotonic() > until or not goes_on():
+        if letter.server in down or time.monotonic() > until or not goes_on():
             return False
         if letter.is_secret and not _is_still_wanted(database, letter, by):
             return False
@@ -200,7 +201,7 @@ def _send_batch(
             deliver(letter, at=now())
         except NotDelivered as error:
             if isinstance(error, Postponed) and error.is_channel_down:
-                is_down.set()
+                down.add(letter.server)
             return error
         except Exception as error:  # noqa: BLE001 - told by its type: its words may hold an address
             return _mistake(letter, error)
@@ -233,7 +234,7 @@ def _send_batch(
             if time.monotonic() - recorded_at > RECORDED_WITHIN_SECONDS:
                 batch.record()
                 recorded_at = time.monotonic()
-    if is_down.is_set():
+    if None in down:
         outages.down(channel)
         log.warning("channel down", channel=str(channel))
     elif total.sent:

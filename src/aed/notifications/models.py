@@ -56,6 +56,8 @@ class Outgoing(Table):
     subject_zh: Mapped[str | None] = mapped_column(String(200))
     text_en: Mapped[str | None] = mapped_column(Text)
     text_zh: Mapped[str | None] = mapped_column(Text)
+    body: Mapped[str | None] = mapped_column(Text)
+    """JSON for a program, sent as it is in place of the texts."""
     is_secret: Mapped[bool]
     """Then its texts are emptied as soon as it is sent or given up."""
     created_at: Mapped[datetime]
@@ -100,6 +102,14 @@ class EndpointRow(Table):
     language: Mapped[Language] = mapped_column(stored_by_value(Language))
     address: Mapped[str] = mapped_column(Sealed("endpoints.address"))
     secret: Mapped[str | None] = mapped_column(Sealed("endpoints.secret"))
+    old_secret: Mapped[str | None] = mapped_column(Sealed("endpoints.old_secret"))
+    """The one before: good besides the new one until `old_secret_until`."""
+    old_secret_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
     """Nothing is sent there any longer."""
+
+    def old_secret_at(self, at: datetime) -> str | None:
+        """The secret before this one, where it is still good."""
+        is_good = self.old_secret_until is not None and at < self.old_secret_until
+        return self.old_secret if is_good else None

@@ -117,6 +117,23 @@ def standings(session: Session, viewer: Viewer) -> list[Standing]:
     ]
 
 
+def backlog(session: Session, endpoint_ids: Collection[int]) -> dict[int, tuple[int, int]]:
+    """By endpoint how many messages wait for it, and how many were given up.
+
+    visibility: counts, for whoever administers the endpoint.
+    """
+    rows = session.execute(
+        select(
+            Outgoing.endpoint_id,
+            func.count().filter(Outgoing.given_up_at.is_(None)),
+            func.count().filter(Outgoing.given_up_at.is_not(None)),
+        )
+        .where(Outgoing.endpoint_id.in_(endpoint_ids), Outgoing.sent_at.is_(None))
+        .group_by(Outgoing.endpoint_id)
+    )
+    return {each: (waiting, dead) for each, waiting, dead in rows if each is not None}
+
+
 # --- endpoints ------------------------------------------------------------------------------------------
 
 

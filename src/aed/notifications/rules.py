@@ -49,6 +49,8 @@ class Endpoint:
     address: str
     """An e-mail address, or a URL; a bot's and Apprise's hold their secrets."""
     secret: str | None
+    old_secret: str | None = None
+    """The one before, as long as the other side may still know that alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,14 @@ class Letter:
     """Messages of one lane are sent one after the other. None: with no order to keep."""
     is_secret: bool = False
     """It may have been taken back since it was claimed: it is asked once more before it is sent."""
+    body: str | None = None
+    """JSON for a program, sent as it is in place of the text."""
+
+    @property
+    def server(self) -> int | None:
+        """What is down when this cannot be sent now: each webhook is a server of its own, by its endpoint.
+        None: what all messages of the channel go through."""
+        return self.endpoint.id if self.channel is Channel.WEBHOOK and self.endpoint is not None else None
 
 
 # --- What can go wrong ----------------------------------------------------------------------------------
@@ -99,7 +109,8 @@ class Refused(NotDelivered):
 class Postponed(NotDelivered):
     """For now: it is tried again, by itself.
 
-    `wait`: as the other side asks. `is_channel_down`: every other message of this channel would fail now too.
+    `wait`: as the other side asks. `is_channel_down`: every other message of this channel would fail now too,
+    and of webhooks those to the same server.
     """
 
     def __init__(self, detail: str, *, wait: timedelta | None = None, is_channel_down: bool = False) -> None:

@@ -112,7 +112,13 @@ HELD: Final = (
     Held("calendar_addresses", "person_id", Erasure.DELETED, "a calendar of one's own", hidden=("key_hash",)),
     Held("due_calendars", "person_id", Erasure.DELETED, "a calendar of one's own", hidden=("key_hash",)),
     Held("outbox", "person_id", Erasure.DELETED, "telling the person something"),
-    Held("endpoints", "person_id", Erasure.DELETED, "telling the person something", hidden=("secret",)),
+    Held(
+        "endpoints",
+        "person_id",
+        Erasure.DELETED,
+        "telling the person something",
+        hidden=("secret", "old_secret"),
+    ),
     Held("reminder_preferences", "person_id", Erasure.DELETED, "when to remind the person"),
     Held("reminder_messages", "person_id", Erasure.DELETED, "reminding the person", hidden=("key_hash",)),
     Held("reminders_for", "person_id", Erasure.DELETED, "reminding the person"),
@@ -218,6 +224,7 @@ DONE_BY: Final = (
     ("consents", "withdrawn_by"),
     ("drills", "withdrawn_by"),
     ("incident_events", "who"),
+    ("incident_messages", "told_by"),
     ("incident_reports", "told_by"),
     ("incidents", "closed_by"),
     ("incidents", "opened_by"),
@@ -235,9 +242,14 @@ TELL_OF_KEEPERS: Final = (("source_records", "fields"), ("reviews", "evidence"))
 """What lists say of devices, in which a keeper may stand by name and number."""
 
 NAMES_NO_PERSON: Final = frozenset(
-    {("consents", "stated_by"), ("identities", "linked_by"), ("issuers", "verified_by")}
+    {
+        ("centres", "endpoint_id"),
+        ("consents", "stated_by"),
+        ("identities", "linked_by"),
+        ("issuers", "verified_by"),
+    }
 )
-"""Called alike, and say a list, a claim and a way."""
+"""Called alike, and say a program, a list, a claim and a way."""
 
 OF_PATIENTS: Final = frozenset(
     {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -34,6 +35,7 @@ def take_report(
     new: PatientReportIn,
     *,
     at: datetime,
+    said_at: datetime | None = None,
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> Incident:
@@ -44,14 +46,17 @@ def take_report(
     2. One at a time in a region: two reports of one patient in the same moment make one incident.
     3. A report of a patient who is known joins that incident, and it is planned again.
 
+    Seconds count from `said_at`: a message may have been on its way for a while. None: from now.
+
     Raises NotSignedIn, NotAllowed, NotFound, InvalidInput; Conflict for another report under a key or a case
     number that is taken.
     """
     here = new.position.position()
+    said_at = _said_at(said_at, at)
     estate = queries.estate_at(session, here)
     region_id = _region(session, who, new, estate)
     may_open_an_incident(who, estate.id if estate is not None else None, region_id)
-    collapsed_at = new.collapsed_at or at
+    collapsed_at = new.collapsed_at or said_at
     if not at - LONGEST_AGO <= collapsed_at <= at + _CLOCKS_DIFFER:
         raise InvalidInput("collapsed_at lies within the last six hours.", field="collapsed_at")
     take_turns(session, region_id)
@@ -70,9 +75,10 @@ def take_report(
     )
     if same is not None:
         incident = queries.held(session, same.id)
-        _learn(incident, new, at)
+        _learn(incident, new, said_at)
     else:
-        incident = _opened(session, who, new, here, estate, region_id, min(collapsed_at, at), at, settings)
+        moments = _Moments(min(collapsed_at, at), said_at, at)
+        incident = _opened(session, who, new, here, estate, region_id, moments, settings)
     session.add(
         IncidentReport(
             incident_id=incident.id,
@@ -133,6 +139,18 @@ def _known(session: Session, who: Viewer, new: PatientReportIn, digest: str) -> 
     return queries.held(session, report.incident_id)
 
 
+def _said_at(said_at: datetime | None, at: datetime) -> datetime:
+    """Neither in the future nor longer ago than anything that is told here."""
+    return max(min(said_at or at, at), at - LONGEST_AGO)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moments:
+    collapsed_at: datetime
+    said_at: datetime
+    at: datetime
+
+
 def _opened(
     session: Session,
     who: Viewer,
@@ -140,8 +158,7 @@ def _opened(
     here: Position,
     estate: Estate | None,
     region_id: int,
-    collapsed_at: datetime,
-    at: datetime,
+    moments: _Moments,
     settings: Settings,
 ) -> Incident:
     seconds = new.ambulance_seconds
@@ -158,23 +175,23 @@ def _opened(
         address=new.address,
         door_code=new.door_code,
         has_cpr=new.has_cpr,
-        collapsed_at=collapsed_at,
-        opened_at=at,
+        collapsed_at=moments.collapsed_at,
+        opened_at=moments.at,
         opened_by=who.name,
-        ambulance_at=at + timedelta(seconds=seconds),
+        ambulance_at=moments.said_at + timedelta(seconds=seconds),
     )
     session.add(incident)
     session.flush()
     return queries.held(session, incident.id)
 
 
-def _learn(incident: Incident, new: PatientReportIn, at: datetime) -> None:
+def _learn(incident: Incident, new: PatientReportIn, said_at: datetime) -> None:
     """What the first report did not say."""
     incident.address = incident.address or new.address
     incident.door_code = incident.door_code or new.door_code
     incident.has_cpr = incident.has_cpr or new.has_cpr
     if new.ambulance_seconds is not None:
-        incident.ambulance_at = at + timedelta(seconds=new.ambulance_seconds)
+        incident.ambulance_at = said_at + timedelta(seconds=new.ambulance_seconds)
 
 
 # --- how it goes on -------------------------------------------------------------------------------------
@@ -194,16 +211,17 @@ def tell_of_ambulance(
     seconds: float,
     *,
     at: datetime,
+    said_at: datetime | None = None,
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> Incident:
-    """When it will be there; 0: it is, and everybody is called off at once.
+    """When it will be there, from `said_at`; 0: it is, and everybody is called off at once.
 
     Raises Conflict for a closed incident.
     """
     incident = held_for(session, who, incident_id)
     may_be_answered(incident)
-    incident.ambulance_at = at + timedelta(seconds=seconds)
+    incident.ambulance_at = _said_at(said_at, at) + timedelta(seconds=seconds)
     enter(session, incident, "ambulance", who.name, at, seconds=seconds)
     if seconds > 0:
         incident.ambulance_there_at = None

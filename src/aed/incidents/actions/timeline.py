@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed.incidents.actions.telling import tell_centres
 from aed.incidents.formats.plan_record import canonical
 from aed.incidents.models import Incident, IncidentEvent
 
@@ -17,7 +18,8 @@ NOTHING_BEFORE = "0" * 64
 
 
 def enter(session: Session, incident: Incident, what: str, who: str, at: datetime, **said: Any) -> None:
-    """It stands in the record. The incident is held by this transaction (`queries.incidents.held`).
+    """It stands in the record, and the dispatch centres of the region are told. The incident is held by this
+    transaction (`queries.incidents.held`).
 
     visibility: the incident is the caller's.
     """
@@ -29,18 +31,18 @@ def enter(session: Session, incident: Incident, what: str, who: str, at: datetim
     ).first()
     number, before = (last.number + 1, last.hash) if last is not None else (1, NOTHING_BEFORE)
     text = canonical(said)
-    session.add(
-        IncidentEvent(
-            incident_id=incident.id,
-            number=number,
-            at=at,
-            kind=what,
-            who=who,
-            said=text,
-            hash=hash_of(before, incident.id, number, at, what, who, text),
-        )
+    entry = IncidentEvent(
+        incident_id=incident.id,
+        number=number,
+        at=at,
+        kind=what,
+        who=who,
+        said=text,
+        hash=hash_of(before, incident.id, number, at, what, who, text),
     )
+    session.add(entry)
     session.flush()
+    tell_centres(session, incident, entry, said)
 
 
 def hash_of(before: str, incident_id: int, number: int, at: datetime, kind: str, who: str, said: str) -> str:

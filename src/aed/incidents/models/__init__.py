@@ -1,5 +1,6 @@
-"""Tables of incidents: the timed rehearsals, and the calls themselves."""
+"""Tables of incidents: the timed rehearsals, the calls themselves, and the dispatch centres."""
 
+from aed.incidents.models.centres import Centre, IncidentMessage
 from aed.incidents.models.drills import Drill
 from aed.incidents.models.incidents import (
     Alert,
@@ -10,4 +11,14 @@ from aed.incidents.models.incidents import (
     IncidentReport,
 )
 
-__all__ = ["Alert", "AlertPlace", "Drill", "Incident", "IncidentEvent", "IncidentPlan", "IncidentReport"]
+__all__ = [
+    "Alert",
+    "AlertPlace",
+    "Centre",
+    "Drill",
+    "Incident",
+    "IncidentEvent",
+    "IncidentMessage",
+    "IncidentPlan",
+    "IncidentReport",
+]

@@ -15,7 +15,14 @@ from aed.accounts.rules import Viewer
 from aed.accounts.rules.roles import HeldRole
 from aed.errors import NotFound
 from aed.geo import Position
-from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentPlan, IncidentReport
+from aed.incidents.models import (
+    Alert,
+    Incident,
+    IncidentEvent,
+    IncidentMessage,
+    IncidentPlan,
+    IncidentReport,
+)
 from aed.incidents.rules.incident import LIVE, Kind, Known, State
 from aed.incidents.rules.who import may_list_incidents
 from aed.notifications.queries import can_be_told
@@ -126,6 +133,16 @@ def report_by_case(session: Session, told_by: str, case_number: str) -> Incident
             IncidentReport.told_by == told_by, IncidentReport.case_number == case_number
         )
     )
+
+
+def told_under(session: Session, viewer: Viewer, key: str) -> Sequence[IncidentMessage]:
+    """What programs have told under that name, of incidents that the viewer is told of; the first first."""
+    return session.scalars(
+        select(IncidentMessage)
+        .join(Incident, Incident.id == IncidentMessage.incident_id)
+        .where(IncidentMessage.key == key, _told_to(viewer))
+        .order_by(IncidentMessage.id)
+    ).all()
 
 
 def reports(session: Session, incident_id: int) -> Sequence[IncidentReport]:

@@ -12,6 +12,8 @@ from aed.geo import Position, distance_metres
 from aed.incidents.rules.survival import chance_still
 from aed.settings import Planning
 
+LONGEST_AMBULANCE_SECONDS: Final = 14_400
+
 
 class Kind(StrEnum):
     """Told apart from the start, and never changed."""

@@ -10,10 +10,18 @@ from uuid import UUID
 import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from aed.accounts.schemas import Id, Words
+from aed.accounts.schemas import Code, Id, Words
 from aed.geo import Position
 from aed.incidents.models import Alert, AlertPlace, Incident, IncidentEvent, IncidentPlan, IncidentReport
-from aed.incidents.rules.incident import COMES, AlertState, Kind, Outcome, Said, State
+from aed.incidents.rules.incident import (
+    COMES,
+    LONGEST_AMBULANCE_SECONDS,
+    AlertState,
+    Kind,
+    Outcome,
+    Said,
+    State,
+)
 from aed.incidents.rules.offer import Task
 from aed.registry.schemas.fields import Floor, PositionIn, PositionOut
 from aed.responders.rules import middle_of
@@ -44,8 +52,8 @@ class PatientReportIn(BaseModel):
     kind: Kind = Field(Kind.REAL, description="Never changed afterwards")
     position: PositionIn
     floor: Floor | None = None
-    region: str | None = Field(
-        None, max_length=32, description="Its code, where the place is in no estate; left out: the caller's"
+    region: Code | None = Field(
+        None, description="Its code, where the place is in no estate; left out: the caller's"
     )
     address: _LONG | None = Field(None, description="Beyond the gate; told to those who come")
     door_code: Annotated[Words, Field(max_length=50)] | None = None
@@ -55,7 +63,11 @@ class PatientReportIn(BaseModel):
     has_cpr: bool = Field(False, description="Somebody there is doing compressions")
     collapsed_at: AwareDatetime | None = Field(None, description="Now when left out")
     ambulance_seconds: float | None = Field(
-        None, ge=0, le=14_400, allow_inf_nan=False, description="Until it is there, as the centre expects"
+        None,
+        ge=0,
+        le=LONGEST_AMBULANCE_SECONDS,
+        allow_inf_nan=False,
+        description="Until it is there, as the centre expects",
     )
     note: _LONG | None = None
 
@@ -66,7 +78,10 @@ class AmbulanceIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"seconds": 240}]})
 
     seconds: float = Field(
-        ge=0, le=14_400, allow_inf_nan=False, description="Until it is at the patient's side; 0: it is there"
+        ge=0,
+        le=LONGEST_AMBULANCE_SECONDS,
+        allow_inf_nan=False,
+        description="Until it is at the patient's side; 0: it is there",
     )
 
 

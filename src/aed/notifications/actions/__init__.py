@@ -7,6 +7,15 @@ endpoints.py  bots, programs, mailboxes, browsers
 
 from __future__ import annotations
 
-from aed.notifications.actions.putting import Call, Notice, call, put, put_to_endpoint, take_back, tell
+from aed.notifications.actions.putting import (
+    Call,
+    Notice,
+    call,
+    put,
+    put_body,
+    put_to_endpoint,
+    take_back,
+    tell,
+)
 
-__all__ = ["Call", "Notice", "call", "put", "put_to_endpoint", "take_back", "tell"]
+__all__ = ["Call", "Notice", "call", "put", "put_body", "put_to_endpoint", "take_back", "tell"]

@@ -119,7 +119,8 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
         .returning(*_LETTER)
         .execution_options(synchronize_session=False)
     ).all()
-    endpoints = _endpoints(session, {each.endpoint_id for each in found if each.endpoint_id is not None})
+    ids = {each.endpoint_id for each in found if each.endpoint_id is not None}
+    endpoints = _endpoints(session, ids, at=at)
     order = {each.id: number for number, each in enumerate(found)}
     letters = []
     for row in sorted(rows, key=lambda each: order[each.id]):
@@ -139,6 +140,7 @@ def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: in
                 endpoint=endpoints.get(row.endpoint_id),
                 lane=row.lane,
                 is_secret=row.is_secret,
+                body=row.body,
             )
         )
     return letters
@@ -166,15 +168,19 @@ _LETTER: Final = (
     Outgoing.endpoint_id,
     Outgoing.lane,
     Outgoing.is_secret,
+    Outgoing.body,
 )
 
 
-def _endpoints(session: Session, ids: Collection[int]) -> dict[int | None, Endpoint]:
+def _endpoints(session: Session, ids: Collection[int], *, at: datetime) -> dict[int | None, Endpoint]:
     """visibility: for the worker."""
     if not ids:
         return {}
     asked = select(EndpointRow).where(EndpointRow.id.in_(ids))
-    return {row.id: Endpoint(row.id, row.name, row.address, row.secret) for row in session.scalars(asked)}
+    return {
+        row.id: Endpoint(row.id, row.name, row.address, row.secret, row.old_secret_at(at))
+        for row in session.scalars(asked)
+    }
 
 
 def _that_follow(session: Session, firsts: Sequence[_Found], *, at: datetime, most: int) -> list[_Found]:
@@ -252,6 +258,18 @@ def failed(session: Session, letter: Letter, error: NotDelivered, *, by: str, at
     if isinstance(error, Postponed) and error.wait is not None:
         wait = max(wait, error.wait)
     _change(session, mine.values(due_at=at + wait, **free))
+    if isinstance(error, Postponed) and error.is_channel_down and letter.server is not None:
+        _put_off(session, letter.server, until=at + wait)
+
+
+def _put_off(session: Session, endpoint_id: int, *, until: datetime) -> None:
+    """What else waits for that server is not tried before: one that is down keeps nobody else waiting."""
+    _change(
+        session,
+        update(Outgoing)
+        .where(Outgoing.endpoint_id == endpoint_id, *_WAITING, Outgoing.due_at < until)
+        .values(due_at=until),
+    )
 
 
 def give_back(session: Session, letters: Sequence[Letter], *, by: str) -> None:
@@ -297,7 +315,7 @@ def send_again(session: Session, who: Viewer, outgoing_id: int, *, at: datetime)
         raise NotFound(f"There is no message {outgoing_id}.", field="message_id")
     if found.given_up_at is None:
         raise Conflict("Only a message that was given up is sent again; this one waits or was sent.")
-    if found.text_en is None and found.text_zh is None:
+    if found.text_en is None and found.text_zh is None and found.body is None:
         raise Conflict("Its text was a secret and is forgotten: let the person ask for a new one.")
     if found.endpoint_id is not None:
         endpoint = session.get(EndpointRow, found.endpoint_id)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import apprise
@@ -108,7 +110,7 @@ def close_endpoint(session: Session, endpoint_id: int, *, why: str, at: datetime
     session.execute(
         update(EndpointRow)
         .where(EndpointRow.id == endpoint_id)
-        .values(closed_at=at, secret=None, address=""),
+        .values(closed_at=at, secret=None, old_secret=None, old_secret_until=None, address=""),
         execution_options=unsynchronized,
     )
     session.execute(
@@ -119,6 +121,25 @@ def close_endpoint(session: Session, endpoint_id: int, *, why: str, at: datetime
         .values(given_up_at=at, why=why, claim=None, claimed_until=None),
         execution_options=unsynchronized,
     )
+
+
+# --- Secrets of webhooks --------------------------------------------------------------------------------
+
+
+def new_secret() -> str:
+    """256 random bits, as standardwebhooks.com writes them."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def change_secret(session: Session, endpoint: EndpointRow, *, at: datetime, overlap: timedelta) -> str:
+    """A new secret, which is shown nowhere again. The one before is good besides it for as long as `overlap`;
+    what goes out meanwhile is signed with both. One that was before that is forgotten."""
+    endpoint.old_secret, endpoint.old_secret_until = None, None
+    if overlap > timedelta(0):
+        endpoint.old_secret, endpoint.old_secret_until = endpoint.secret, at + overlap
+    endpoint.secret = made = new_secret()
+    session.flush()
+    return made
 
 
 # --- What is taken --------------------------------------------------------------------------------------

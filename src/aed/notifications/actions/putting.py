@@ -53,6 +53,29 @@ def put_to_endpoint(session: Session, endpoint: EndpointRow, notice: Notice, at:
     return outgoing
 
 
+def put_body(session: Session, endpoint: EndpointRow, body: str, at: datetime, *, lane: str) -> Outgoing:
+    """JSON that a program gets as it is, in the order of its lane; tried as long as any other message.
+
+    It is no secret: one that was given up can be sent again.
+    """
+    outgoing = Outgoing(
+        person_id=endpoint.person_id,
+        endpoint_id=endpoint.id,
+        channel=endpoint.channel,
+        recipient=endpoint.name,
+        lane=f"{endpoint.channel}/{lane}",
+        language=endpoint.language,
+        body=body,
+        is_secret=False,
+        created_at=at,
+        due_at=at,
+        tries=0,
+    )
+    session.add(outgoing)
+    session.flush()
+    return outgoing
+
+
 def _to_number(message: Message, at: datetime, *, lane: str) -> Outgoing:
     channel = Channel(message.channel)
     return Outgoing(

@@ -52,5 +52,5 @@ def deliver(letter: Letter, gateway: Gateway, post: Post, *, at: datetime) -> No
     body = orjson.dumps(said) if gateway.form is GatewayForm.JSON else urlencode(said).encode()
     headers = {"Idempotency-Key": letter.key, **gateway.headers}
     if gateway.secret is not None:
-        headers |= signed(gateway.secret, letter.key, body, at=at)
+        headers |= signed((gateway.secret,), letter.key, body, at=at)
     post(gateway.url, body, {**headers, "Content-Type": _CONTENT[gateway.form]})

@@ -2,40 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import orjson
 from standardwebhooks import Webhook
 
 from aed.notifications.channels.posting import Post
-from aed.notifications.rules import Letter, Refused
+from aed.notifications.rules import Endpoint, Letter, Refused
 
 
 def deliver(letter: Letter, post: Post, *, at: datetime) -> None:
     """The receiver took it. Once and no more, if it looks at `webhook-id`."""
-    if letter.endpoint is None or letter.endpoint.secret is None:
+    endpoint = letter.endpoint
+    if endpoint is None or endpoint.secret is None:
         raise Refused("It has no endpoint, or the endpoint has no secret.")
-    body = orjson.dumps(
+    body = letter.body.encode() if letter.body is not None else _told(letter, endpoint)
+    secrets = (endpoint.secret, endpoint.old_secret) if endpoint.old_secret else (endpoint.secret,)
+    gone = (
+        (410,) if letter.body is None else ()
+    )  # a program that is told of patients is never given up for it
+    post(endpoint.address, body, signed(secrets, letter.key, body, at=at), gone=gone)
+
+
+def _told(letter: Letter, endpoint: Endpoint) -> bytes:
+    return orjson.dumps(
         {
             "type": "message",
             "timestamp": letter.created_at,
             "data": {
                 "id": letter.key,
-                "endpoint": letter.endpoint.name,
+                "endpoint": endpoint.name,
                 "language": letter.language,
                 "subject": letter.subject,
                 "text": letter.text,
             },
         }
     )
-    post(letter.endpoint.address, body, signed(letter.endpoint.secret, letter.key, body, at=at))
 
 
-def signed(secret: str, key: str, body: bytes, *, at: datetime) -> dict[str, str]:
-    """The headers of a body: its id, the moment, the signature of both and of the body."""
+def signed(secrets: Sequence[str], key: str, body: bytes, *, at: datetime) -> dict[str, str]:
+    """The headers of a body: its id, the moment, the signature of both and of the body by each secret."""
+    signatures = (Webhook(each).sign(msg_id=key, timestamp=at, data=body.decode()) for each in secrets)
     return {
         "Content-Type": "application/json",
         "webhook-id": key,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": Webhook(secret).sign(msg_id=key, timestamp=at, data=body.decode()),
+        "webhook-signature": " ".join(signatures),
     }

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from aed.interchange.formats.xml_text import xml_attribute, xml_text
 from aed.publishing.formats.own import own_row
 from aed.publishing.formats.tables import Pages
-from aed.publishing.formats.xml_text import xml_attribute, xml_text
 from aed.publishing.queries.devices import PublishedDevice
 
 _BEGINS = (

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from aed.interchange.formats.xml_text import xml_attribute
 from aed.publishing.formats.tables import Pages
-from aed.publishing.formats.xml_text import xml_attribute
 from aed.publishing.queries.devices import PublishedDevice
 from aed.registry.rules.device import Cabinet, DeviceState, Entry
 from aed.sharing.rules import Audience

@@ -1,0 +1,89 @@
+"""aed centres."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.cli.context import operator, reading, writing
+from aed.cli.screen import say, table, warn
+from aed.incidents.actions.centres import add_centre, rotate_secret, withdraw_centre
+from aed.incidents.queries.centres import centres as all_centres
+from aed.notifications.queries import backlog
+from aed.settings import load_settings
+
+centres = typer.Typer(no_args_is_help=True, help="Dispatch centres that tell of patients, and are told.")
+
+Name = Annotated[str, typer.Argument(help="What it is called, such as lake-120", metavar="NAME")]
+
+
+@centres.command("add")
+def add(
+    name: Name,
+    region: Annotated[str, typer.Argument(help="Its code: the centre dispatches there and below")],
+    address: Annotated[str, typer.Argument(help="Where it is told what happens: https://…")],
+) -> None:
+    """Connect a dispatch centre. The secret that both sides sign with is printed once."""
+    settings = load_settings()
+    with writing(settings) as session:
+        _, secret = add_centre(
+            session,
+            operator(),
+            name,
+            region=region,
+            address=address,
+            at=clock.now(),
+            is_private_allowed=settings.notify_allow_private,
+        )
+    say(secret)
+    here = settings.public_url or "(AED_PUBLIC_URL)"
+    warn(f"Both sides sign with it. The centre's messages go to {here}/v1/centres/{name}/messages")
+
+
+@centres.command("list")
+def show_all() -> None:
+    """Those that are connected, without addresses and secrets; and what they have not taken yet."""
+    with reading() as session:
+        found = all_centres(session, operator())
+        untold = backlog(session, [each.endpoint_id for each in found])
+        rows = [
+            (
+                each.endpoint.name,
+                each.region.code,
+                _moment(each.endpoint.created_at),
+                _moment(each.endpoint.old_secret_until),
+                *untold.get(each.endpoint_id, (0, 0)),
+            )
+            for each in found
+        ]
+    columns = ["name", "region", "since (UTC)", "old secret until", "waiting", "dead"]
+    table(None, columns, rows, right=("waiting", "dead"))
+
+
+@centres.command("rotate")
+def rotate(
+    name: Name,
+    overlap_hours: Annotated[
+        float, typer.Option(min=0, max=720, help="For so long the secret before stays good")
+    ] = 24,
+) -> None:
+    """Make a new secret, printed once."""
+    with writing() as session:
+        overlap = timedelta(hours=overlap_hours)
+        secret = rotate_secret(session, operator(), name, at=clock.now(), overlap=overlap)
+    say(secret)
+
+
+@centres.command("withdraw")
+def withdraw(name: Name) -> None:
+    """Believe and tell it nothing any longer."""
+    with writing() as session:
+        withdraw_centre(session, operator(), name, at=clock.now())
+    say(f"{name} is no longer connected.")
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment is not None else ""

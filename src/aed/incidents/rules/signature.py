@@ -1,0 +1,76 @@
+"""Whether a message is signed as standardwebhooks.com has it: by a secret that both sides know."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, Final
+
+from aed.errors import AedError
+
+TOLERANCE: Final = timedelta(minutes=5)
+LONGEST_ID: Final = 256
+
+
+class WrongSignature(AedError):
+    """It is signed by nobody who is known here, or not at this time. More is not said."""
+
+    status: ClassVar[int] = 401
+    code: ClassVar[str] = "wrong-signature"
+    title: ClassVar[str] = "The signature is wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A message as it came: the three headers, and the body byte for byte."""
+
+    id: str
+    timestamp: str
+    """Seconds since 1970, as it was written."""
+    signatures: str
+    """`v1,` and base64; several with spaces between them, while a secret is changed."""
+    body: bytes
+
+
+def check_signature(sent: Signed, secrets: Sequence[str], *, at: datetime) -> None:
+    """Passes for a message that is signed by one of the secrets, not longer than TOLERANCE ago. Every secret
+    is compared with every signature in constant time.
+
+    Raises WrongSignature, and says of a wrong one no more than that.
+    """
+    signed = b".".join((sent.id.encode(), sent.timestamp.encode(), sent.body))
+    given = [each for each in map(_decoded, sent.signatures.split(" ")[:10]) if each is not None]
+    is_right = False
+    for secret in secrets:
+        expected = hmac.new(_key(secret), signed, hashlib.sha256).digest()
+        for each in given:
+            is_right |= hmac.compare_digest(expected, each)
+    if not is_right or not 0 < len(sent.id) <= LONGEST_ID:
+        raise WrongSignature(
+            "The signature is wrong: sign webhook-id.webhook-timestamp.body with your secret."
+        )
+    if not sent.timestamp.isascii() or not sent.timestamp.isdecimal() or len(sent.timestamp) > 11:
+        raise WrongSignature("webhook-timestamp is the seconds since 1970, in digits.")
+    if abs(at - datetime.fromtimestamp(int(sent.timestamp), UTC)) > TOLERANCE:
+        raise WrongSignature(
+            "webhook-timestamp is more than five minutes from now: set the clock, sign anew."
+        )
+
+
+def _key(secret: str) -> bytes:
+    return base64.b64decode(secret.removeprefix("whsec_") + "==")
+
+
+def _decoded(signature: str) -> bytes | None:
+    version, _, text = signature.partition(",")
+    if version != "v1":
+        return None
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None

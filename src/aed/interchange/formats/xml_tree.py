@@ -1,0 +1,69 @@
+"""XML that others have written, read into a small tree: nothing in it is expanded or fetched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+from xml.parsers.expat import ExpatError, ParserCreate
+
+from aed.errors import InvalidInput, TooLarge
+
+MOST_BYTES: Final = 1_000_000
+MOST_ELEMENTS: Final = 10_000
+MOST_DEEP: Final = 20
+
+
+@dataclass(slots=True)
+class Element:
+    """An element with its own text, trimmed, and what it holds. Attributes are left."""
+
+    namespace: str
+    name: str
+    text: str = ""
+    children: list[Element] = field(default_factory=list)
+
+
+def xml_tree(content: bytes) -> Element:
+    """The outermost element.
+
+    Raises InvalidInput for what is no XML, has a document type (and with it entities), or lies too deep;
+    TooLarge.
+    """
+    if len(content) > MOST_BYTES:
+        raise TooLarge(f"Such a file has at most {MOST_BYTES} bytes here.")
+    top = Element("", "")
+    path, count = [top], 0
+
+    def begin(name: str, _attributes: dict[str, str]) -> None:
+        nonlocal count
+        count += 1
+        if count > MOST_ELEMENTS or len(path) > MOST_DEEP:
+            raise InvalidInput(
+                f"Such a file has at most {MOST_ELEMENTS} elements, {MOST_DEEP} within each other.",
+                field="body",
+            )
+        namespace, _, local = name.rpartition(" ")
+        element = Element(namespace, local)
+        path[-1].children.append(element)
+        path.append(element)
+
+    def end(_name: str) -> None:
+        element = path.pop()
+        element.text = element.text.strip()
+
+    def say(text: str) -> None:
+        path[-1].text += text
+
+    def refuse(*_declared: object) -> None:
+        raise InvalidInput("Leave out <!DOCTYPE …>: document types and entities are refused.", field="body")
+
+    parser = ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartElementHandler, parser.EndElementHandler = begin, end
+    parser.CharacterDataHandler = say
+    parser.StartDoctypeDeclHandler = refuse
+    try:
+        parser.Parse(content, True)
+    except (ExpatError, ValueError, LookupError) as error:
+        raise InvalidInput(f"This is no XML that can be read: {error}.", field="body") from None
+    return top.children[0]
