@@ -17,6 +17,7 @@ from aed.accounts.actions.sign_in import forget_what_is_over
 from aed.aftercare.jobs import care, forget_patients
 from aed.db import Database, transaction
 from aed.errors import InvalidInput
+from aed.incidents.actions.once import forget_told
 from aed.incidents.actions.places import forget_places
 from aed.incidents.jobs import look_again
 from aed.interchange.actions.asking import Asking
@@ -98,7 +99,10 @@ def _forget_patients(database: Database, settings: Settings, now: Now) -> Counts
 
 
 def _forget_messages(database: Database, settings: Settings, now: Now) -> Counts:
-    return {"forgotten": forget_messages(database, now(), keep_days=settings.outbox_keep_days)}
+    forgotten = forget_messages(database, now(), keep_days=settings.outbox_keep_days)
+    with transaction(database) as session:
+        before = now() - timedelta(days=settings.outbox_keep_days)
+        return {"forgotten": forgotten, "told": forget_told(session, before=before)}
 
 
 def _forget_runs(database: Database, settings: Settings, now: Now) -> Counts:
@@ -187,7 +191,12 @@ TIMETABLE: Final = (
         _forget_patients,
         "Age and sex of patients of long ago are forgotten",
     ),
-    Job("forget-messages", daily("19:10"), _forget_messages, "Messages that are long sent are forgotten"),
+    Job(
+        "forget-messages",
+        daily("19:10"),
+        _forget_messages,
+        "Messages that are long sent are forgotten, and what centres told long ago",
+    ),
     Job("forget-runs", daily("19:20"), _forget_runs, "Runs of jobs that are long over are forgotten"),
 )
 """19:10 UTC is ten past three at night in China."""

@@ -25,7 +25,8 @@ from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.incidents.actions import opening
 from aed.incidents.actions.centres import add_centre, rotate_secret, withdraw_centre
 from aed.incidents.actions.messages import take_message
-from aed.incidents.models import Incident, IncidentReport
+from aed.incidents.actions.once import forget_told
+from aed.incidents.models import Incident, IncidentMessage, IncidentReport
 from aed.incidents.queries import incidents as queries
 from aed.incidents.queries.centres import centres
 from aed.incidents.rules.incident import Outcome, Said, State
@@ -142,6 +143,14 @@ def test_a_message_that_comes_again_is_answered_the_same_and_does_nothing(
     with pytest.raises(Conflict):
         take(session, settings, signed(secret, "report", id_="msg_1", **patient()))
     assert len(session.scalars(select(Incident)).all()) == 1
+
+
+def test_what_was_told_long_ago_is_forgotten(session: Session, settings: Settings) -> None:
+    take(session, settings, signed(make.centre(session), "report", **patient()))
+
+    assert forget_told(session, before=NOW - timedelta(seconds=1)) == 0
+    assert forget_told(session, before=NOW) == 1
+    assert session.scalars(select(IncidentMessage)).all() == []
 
 
 def test_what_was_refused_is_done_once_it_can_be(session: Session, settings: Settings) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime
 
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
@@ -49,6 +50,12 @@ def once(
     )
     flush(session, "This message arrived twice in the same moment: send it again.", "id")
     return answer
+
+
+def forget_told(session: Session, *, before: datetime) -> int:
+    """What programs told before then is done once more if it is sent again; of so many messages."""
+    told = delete(IncidentMessage).where(IncidentMessage.told_at <= before)
+    return session.connection().execute(told).rowcount
 
 
 def key_of(name: str) -> str:

@@ -19,9 +19,8 @@ def deliver(letter: Letter, post: Post, *, at: datetime) -> None:
         raise Refused("It has no endpoint, or the endpoint has no secret.")
     body = letter.body.encode() if letter.body is not None else _told(letter, endpoint)
     secrets = (endpoint.secret, endpoint.old_secret) if endpoint.old_secret else (endpoint.secret,)
-    gone = (
-        (410,) if letter.body is None else ()
-    )  # a program that is told of patients is never given up for it
+    # A dispatch centre that says it is gone stays connected: what it tells of patients is still believed.
+    gone = (410,) if letter.body is None else ()
     post(endpoint.address, body, signed(secrets, letter.key, body, at=at), gone=gone)
 
 
