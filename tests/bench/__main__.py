@@ -516,7 +516,7 @@ def incidents(server_url: str) -> Iterator[Ratio]:
                 return target(here, limit=12, responders=40)
 
             yield from from_post_to_calls(line, url, key, places, asked, "PostGIS")
-            yield from watched(server.port, line, key, places[0])
+            yield from watched(server.port, key, places[0])
 
 
 def lookup(server_url: str) -> None:

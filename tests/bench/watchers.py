@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import selectors
 import socket
@@ -19,10 +20,10 @@ ENTRIES = 15
 WITHIN_SECONDS = 1.0
 
 
-def watched(port: int, line: Line, key: str, here: Position) -> Iterator[Ratio]:
+def watched(port: int, key: str, here: Position) -> Iterator[Ratio]:
     """Each watcher has a connection of its own to the one process of the API."""
     body = {"key": str(uuid.uuid4()), "position": {"lat": here.lat, "lon": here.lon}, "region": "CN-001"}
-    incident = json.loads(line.exchange(post("/v1/incidents", body, key)))["id"]
+    incident = json.loads(_exchange(port, post("/v1/incidents", body, key)))["id"]
     asked = (
         f"GET /v1/incidents/{incident}/live HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {key}\r\n\r\n"
     ).encode()
@@ -39,10 +40,10 @@ def watched(port: int, line: Line, key: str, here: Position) -> Iterator[Ratio]:
     for number in range(ENTRIES):
         seconds = {"seconds": 900 + number}
         started = time.perf_counter()
-        line.exchange(post(f"/v1/incidents/{incident}/ambulance", seconds, key, method="PUT"))
+        _exchange(port, post(f"/v1/incidents/{incident}/ambulance", seconds, key, method="PUT"))
         _until_all_have(watchers, b"event: ambulance")
         taken.append(time.perf_counter() - started)
-    line.exchange(post(f"/v1/incidents/{incident}/close", {"outcome": "called_off"}, key))
+    _exchange(port, post(f"/v1/incidents/{incident}/close", {"outcome": "called_off"}, key))
     for connection in sockets:
         watchers.unregister(connection)
         connection.close()
@@ -53,6 +54,12 @@ def watched(port: int, line: Line, key: str, here: Position) -> Iterator[Ratio]:
         f"from the request on, its plan included: p50 {statistics.median(taken) * 1e3:.0f} ms, "
         f"the slowest of {ENTRIES} {max(taken) * 1e3:.0f} ms",
     )
+
+
+def _exchange(port: int, message: bytes) -> bytes:
+    """On a connection of its own: one that is kept is closed while the watchers come."""
+    with contextlib.closing(Line(port)) as line:
+        return line.exchange(message)
 
 
 def _until_all_have(watchers: selectors.BaseSelector, said: bytes) -> None:

@@ -154,7 +154,7 @@ def _form_of(to: Path) -> TableFormat:
 def _show_year(shown: StatisticsOut) -> None:
     """The tables; of items the values that somebody has."""
     for _, words, value in about_year(shown):
-        say(f"{_both(words)}: {value}")
+        say(f"{_both(words)}: {value or '-'}")
     for sheet in sheets_of(shown):
         names = [en for en, _ in sheet.columns.values()]
         rows = [
@@ -162,4 +162,5 @@ def _show_year(shown: StatisticsOut) -> None:
             for row in sheet.rows
             if sheet.name != "patients" or row.numbers != (0,)
         ]
-        table(_both(sheet.words), ("", *names), rows, right=names)
+        if rows:
+            table(_both(sheet.words), ("", *names), rows, right=names)
