@@ -42,7 +42,7 @@ from tests.bench.bare import dijkstra_on, nearest_on_postgis, nearest_on_spatial
 from tests.bench.client import Line, request
 from tests.bench.filling import fill_postgis, fill_spatialite
 from tests.bench.imports import imports
-from tests.bench.incidents import from_post_to_calls, plan_alone
+from tests.bench.incidents import from_post_to_calls, plans_alone
 from tests.bench.live import live
 from tests.bench.outbox import outbox
 from tests.bench.population import Population, city_centres, questions
@@ -504,7 +504,7 @@ def incidents(server_url: str) -> Iterator[Ratio]:
     population = Population(centres, RESPONDERS_ON_SPATIALITE, AT.date(), gates_everywhere=False)
     url = on_postgis(server_url, "called", population)
     places = questions(centres[:1], QUESTIONS, seed=6, farthest_metres=WALKED_METRES)
-    yield plan_alone()
+    yield from plans_alone()
     with tempfile.TemporaryDirectory(prefix="aed-bench-") as name:
         path = Path(name) / "grid.network"
         save_network(street_grid(NODES), path)
