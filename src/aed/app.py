@@ -22,6 +22,7 @@ from aed.aftercare import api as aftercare_api
 from aed.db import DatabaseDep, open_database, reads
 from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TooLarge
 from aed.incidents import api as incidents_api
+from aed.incidents.api.board import LiveBoard
 from aed.incidents.api.live import LiveRecords
 from aed.interchange import api as interchange_api
 from aed.issuers import api as issuers_api
@@ -76,6 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = open_database(settings)
     app.state.intake = Intake(app.state.database, resolution=settings.responder_cell_resolution)
     app.state.live = LiveRecords(app.state.database)
+    app.state.board = LiveBoard(app.state.database)
     app.state.send = outbox.put
     app.state.timetable = schedule.TIMETABLE
     app.state.network = network_at(settings.walking_network)

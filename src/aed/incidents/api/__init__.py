@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from aed.incidents.api import alerts, centres, drills, incidents, live, nearest
+from aed.incidents.api import alerts, board, centres, drills, incidents, live, nearest
 
 router = APIRouter()
 for part in (nearest, drills):
     router.include_router(part.router)
-for part in (incidents, alerts, live, centres):
+for part in (board, incidents, alerts, live, centres):
     router.include_router(part.router, tags=["incidents"])

@@ -32,6 +32,10 @@ SILENT_SECONDS: Final = 15.0
 MOST_WAITING: Final = 500
 """A watcher who is so many entries behind is let go, and resumes where it was."""
 
+EVENT_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/event-stream": {}}, "description": "Events as they come"}
+}
+
 type _Told = EventOut | AlertPlaceOut
 type _Entries = asyncio.Queue[_Told | None]
 """None: there is no more to come here."""
@@ -137,7 +141,7 @@ class LiveRecords:
 @router.get(
     "/incidents/{incident_id}/live",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}, "description": "Entries as they come"}},
+    responses=EVENT_STREAM,
 )
 async def watch_incident(
     request: Request,

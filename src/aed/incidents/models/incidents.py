@@ -183,7 +183,7 @@ class IncidentEvent(Table):
         ForeignKey("incidents.id"), primary_key=True, autoincrement=False
     )
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(index=True)
     kind: Mapped[str] = mapped_column(String(32))
     who: Mapped[str] = mapped_column(String(200))
     said: Mapped[str] = mapped_column(Text)

@@ -262,6 +262,25 @@ def events_after(session: Session, last: Mapping[int, int]) -> Sequence[Incident
     return session.scalars(select(IncidentEvent).where(beyond).order_by(*order)).all()
 
 
+def entries_since(
+    session: Session, since: datetime, *, viewer: Viewer | None = None
+) -> Sequence[tuple[IncidentEvent, Incident]]:
+    """What was entered since into all records, with the incidents and their regions, in order.
+
+    visibility: with a viewer only of incidents that the viewer is told of; else the caller asks whose.
+    """
+    asked = (
+        select(IncidentEvent, Incident)
+        .join(Incident, Incident.id == IncidentEvent.incident_id)
+        .where(IncidentEvent.at >= since)
+        .options(joinedload(Incident.region))
+        .order_by(IncidentEvent.at, IncidentEvent.incident_id, IncidentEvent.number)
+    )
+    if viewer is not None:
+        asked = asked.where(_told_to(viewer))
+    return [(event, found) for event, found in session.execute(asked)]
+
+
 def to_be_cared_for(session: Session, *, limit: int) -> Sequence[int]:
     """What is over, and nobody was thanked yet. visibility: for the timetable."""
     return session.scalars(

@@ -293,5 +293,23 @@ class EventOut(BaseModel):
         )
 
 
+class BoardEntryOut(BaseModel):
+    """One entry of a record, and of which incident."""
+
+    incident: Id
+    region: str
+    incident_kind: Kind
+    entry: EventOut
+
+    @classmethod
+    def of(cls, event: IncidentEvent, incident: Incident) -> BoardEntryOut:
+        return cls(
+            incident=incident.id,
+            region=incident.region.code,
+            incident_kind=incident.kind,
+            entry=EventOut.of(event),
+        )
+
+
 def _utc(at: datetime | None) -> datetime | None:
     return at.astimezone(UTC) if at is not None else None

@@ -1,5 +1,5 @@
-"""On the way to a patient: where people are, what a guide saves them, the codes of cabinets. Live places are
-cells and nothing finer."""
+"""On the way to a patient: where people are, what a guide saves them, the codes of cabinets; all incidents as
+they go on. Live places are cells and nothing finer."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("alert_id", "at", name=op.f("uq_alert_places_alert_id_at")),
     )
     op.create_index("ix_alert_places_at", "alert_places", ["at"], unique=False)
+    op.create_index("ix_incident_events_at", "incident_events", ["at"], unique=False)
     op.create_table(
         "cabinet_codes",
         sa.Column("device_id", KEY, autoincrement=False, nullable=False),
@@ -54,5 +55,6 @@ def downgrade() -> None:
         batch.add_column(sa.Column("lon", sa.Double(), nullable=True))
         batch.create_check_constraint(op.f("ck_live_places_exact_or_not"), "(lat IS NULL) = (lon IS NULL)")
     op.drop_column("alerts", "saved")
+    op.drop_index("ix_incident_events_at", table_name="incident_events")
     op.drop_table("cabinet_codes")
     op.drop_table("alert_places")

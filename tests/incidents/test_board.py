@@ -1,0 +1,125 @@
+"""All incidents of a dispatcher's regions as they go on: for whom, from where one was, read once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.rules import Role
+from aed.db import Database, transaction
+from aed.incidents.actions import opening
+from aed.incidents.api.board import LiveBoard
+from aed.incidents.models import Incident
+from aed.incidents.rules.incident import Outcome
+from aed.incidents.schemas.incidents import BoardEntryOut
+from tests import make
+from tests.make import ADMINISTRATOR, PATIENT, north_of
+
+LIVE = "/v1/incidents/live"
+
+
+def events(text: str) -> list[tuple[str, str | None, Any]]:
+    """(event, id, data) of a stream, in order."""
+    blocks = [block.splitlines() for block in text.split("\n\n") if "data:" in block]
+    fields = [dict(line.split(": ", 1) for line in lines) for lines in blocks]
+    return [(each["event"], each.get("id"), json.loads(each["data"])) for each in fields]
+
+
+def in_region(session: Session, code: str, metres: float) -> Incident:
+    make.region(session, code)
+    return make.incident(session, at=clock.now(), where=north_of(PATIENT, metres=metres), region=code)
+
+
+def test_a_dispatcher_sees_the_open_incidents_of_the_own_region_and_what_was_missed(
+    session: Session, client: TestClient
+) -> None:
+    here, elsewhere = in_region(session, "CN-33", 0), in_region(session, "CN-44", 9_000)
+    over = in_region(session, "CN-33", 3_000)
+    opening.close(session, ADMINISTRATOR, over.id, Outcome.FALSE_ALARM, None, at=clock.now())
+    centre = make.key(session, Role.DISPATCHER, region=make.region(session))
+    office = make.key(session, Role.ADMINISTRATOR)
+    member = make.key(session, Role.MEMBER, estate=make.estate(session))
+    session.commit()
+
+    assert client.get(LIVE).status_code == 401
+    assert client.get(LIVE, headers=member).status_code == 403
+    shown = events(client.get(LIVE, headers=centre).text)
+    assert [(event, id_, told["id"]) for event, id_, told in shown] == [("incident", None, here.id)]
+    seen = {told["id"] for _, _, told in events(client.get(LIVE, headers=office).text)}
+    assert seen == {here.id, elsewhere.id}
+
+    last = int(here.opened_at.timestamp() * 1e6)
+    missed = events(client.get(LIVE, headers={**centre, "Last-Event-ID": str(last)}).text)
+    assert {told["incident"] for _, _, told in missed} == {here.id, over.id}, "closed ones too, others' not"
+    assert [event for event, _, told in missed if told["incident"] == over.id] == [
+        "opened",
+        "planned",
+        "closed",
+    ]
+    assert all(id_ is not None and int(id_) >= last - 10_000_000 for _, id_, _ in missed)
+    later = int((clock.now() + timedelta(minutes=1)).timestamp() * 1e6)
+    assert events(client.get(LIVE, headers={**centre, "Last-Event-ID": str(later)}).text) == []
+    assert client.get(LIVE, headers={**centre, "Last-Event-ID": "x"}).status_code == 422
+
+
+class Counting(LiveBoard):
+    """Counts how often the database is asked."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.asked = 0
+
+    def _since(self, since: datetime) -> list[tuple[int, BoardEntryOut]]:
+        self.asked += 1
+        return super()._since(since)
+
+
+def test_an_entry_reaches_those_of_its_region_once_and_is_read_once_for_all(
+    session: Session, database: Database
+) -> None:
+    known = in_region(session, "CN-33", 0)
+    of_region = make.dispatcher(make.region(session, "CN-33"))
+    of_another = make.dispatcher(make.region(session, "CN-44"))
+    session.commit()
+
+    def goes_on() -> None:
+        with transaction(database) as own:
+            opening.close(own, ADMINISTRATOR, known.id, Outcome.HANDED_OVER, None, at=clock.now())
+            in_region(own, "CN-33", 6_000)
+
+    async def run() -> tuple[list[Sequence[str]], int]:
+        board = Counting(database)
+        async with asyncio.TaskGroup() as tasks:
+            begun = asyncio.Semaphore(0)
+
+            async def watch(number: int) -> Sequence[str]:
+                heard = []
+                viewer = of_another if number == 0 else of_region
+                async with board.watching(viewer) as entries:
+                    begun.release()
+                    while True:
+                        try:
+                            told = await asyncio.wait_for(entries.get(), 1.5)
+                        except TimeoutError:
+                            return heard
+                        assert told is not None
+                        heard.append(told.entry.kind)
+
+            watchers = [tasks.create_task(watch(number)) for number in range(200)]
+            for _ in watchers:
+                await begun.acquire()
+            before = board.asked
+            await asyncio.to_thread(goes_on)
+        return [each.result() for each in watchers], board.asked - before
+
+    heard, asked = asyncio.run(run())
+    assert heard[0] == []
+    assert heard[1:] == [["closed", "opened", "planned"]] * 199, "what was there before is no news"
+    assert asked < 40, "not once for each who watches"
