@@ -49,6 +49,7 @@ class PlaceNearby(NamedTuple):
 
     id: int
     responder_id: int
+    person_id: int
     lat: float
     lon: float
     floor: int
@@ -105,6 +106,7 @@ def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
         select(
             ResponderPlace.id,
             ResponderPlace.responder_id,
+            Responder.person_id,
             latitude(ResponderPlace.position).label("lat"),
             longitude(ResponderPlace.position).label("lon"),
             ResponderPlace.floor,
@@ -168,6 +170,7 @@ class OnDuty(NamedTuple):
     """What the lookup asks of a responder who has a live place. Dates and moments are text on SQLite."""
 
     responder_id: int
+    person_id: int
     availability: str | None
     paused_until: datetime | str | None
     estate_id: int | None
@@ -183,6 +186,7 @@ class OnDuty(NamedTuple):
         return PlaceNearby(
             id=self.responder_id,
             responder_id=self.responder_id,
+            person_id=self.person_id,
             lat=here.lat,
             lon=here.lon,
             floor=0,
@@ -243,6 +247,7 @@ def on_duty(dialect: Dialect, viewer: Viewer) -> Compiled[OnDuty]:
     )
     near = select(
         Responder.id.label("responder_id"),
+        Responder.person_id,
         Responder.availability,
         Responder.paused_until,
         Responder.estate_id,

@@ -43,6 +43,7 @@ def add_centre(
     made = Centre(endpoint=endpoint, region=found)
     session.add(made)
     session.flush()
+    queries.forget_who_is_told(session)
     return made, secret
 
 
@@ -63,3 +64,4 @@ def withdraw_centre(session: Session, who: Viewer, name: str, *, at: datetime) -
     may_administer(who)
     endpoint_id = queries.centre(session, who, name).endpoint_id
     close_endpoint(session, endpoint_id, why="The centre was withdrawn.", at=at)
+    queries.forget_who_is_told(session)

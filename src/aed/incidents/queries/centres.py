@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, contains_eager, joinedload
@@ -70,10 +71,30 @@ def viewer_of_centre(session: Session, found: Centre) -> Viewer:
 
 
 def endpoints_of_centres(session: Session, region_id: int) -> Sequence[EndpointRow]:
-    """Where the centres of a region and of those above it are told.
+    """Where the centres of a region and of those above it are told; asked once in a transaction.
 
     visibility: they dispatch there, and see its incidents.
     """
+    transaction = session.get_transaction()
+    when, known = session.info.get(_TOLD, (None, {}))
+    if when is not transaction:
+        when, known = session.info[_TOLD] = transaction, {}
+    if region_id not in known:
+        known[region_id] = _endpoints_of_centres(session, region_id)
+    found: Sequence[EndpointRow] = known[region_id]
+    return found
+
+
+_TOLD: Final = "centres that are told"
+
+
+def forget_who_is_told(session: Session) -> None:
+    """A centre was connected or withdrawn in this transaction."""
+    session.info.pop(_TOLD, None)
+
+
+def _endpoints_of_centres(session: Session, region_id: int) -> Sequence[EndpointRow]:
+    """visibility: as `endpoints_of_centres`."""
     above = select(Region.id, Region.parent_id).where(Region.id == region_id).cte("above", recursive=True)
     above = above.union_all(select(Region.id, Region.parent_id).join(above, Region.id == above.c.parent_id))
     return session.scalars(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from aed.accounts.rules.viewer import TIMETABLE
 from aed.geo import Position, distances_metres
@@ -22,7 +22,6 @@ from aed.incidents.queries.ways import Ways
 from aed.incidents.rules.offer import Offer, Task
 from aed.incidents.rules.plan import Case
 from aed.incidents.rules.survival import Patient
-from aed.responders.models import Responder
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -75,7 +74,6 @@ def case_of(
     question = Question(here, at, limit=numbers.devices, floor=floor, responders=numbers.people)
     found = nearest(connection, TIMETABLE, question, network=network, settings=settings)
     people = found.responders or []
-    persons = _persons(connection, [each.responder_id for each in people])
     seconds = _seconds_to_devices(connection, people, found.devices, patient, here, at, network, settings)
     saved = Saved([0.0] * len(people), [0.0] * len(found.devices), 0.0)
     if guides is not None:
@@ -92,7 +90,7 @@ def case_of(
         )
     offers: dict[tuple[int, int | None], Offer] = {}
     for each, to_devices, saves in zip(people, seconds, saved.people, strict=True):
-        person = persons[each.responder_id]
+        person = each.person_id
         if person in not_these:
             continue
         for offer in _offers(person, each, to_devices, found.devices, saves, saved.devices, settings):
@@ -116,14 +114,6 @@ def _guides(guides: Guides | None, not_these: Collection[int], settings: Setting
     seconds = numbers.answers_after_seconds + numbers.guide_seconds
     free = [person for person in guides.people if person not in not_these]
     return tuple(Offer(each, Task.GUIDE, seconds, numbers.chance_there) for each in free[:_FEW_GUIDES])
-
-
-def _persons(connection: Connection, responder_ids: Sequence[int]) -> Mapping[int, int]:
-    """visibility: numbers for numbers; the search has said whom."""
-    rows = connection.execute(
-        select(Responder.id, Responder.person_id).where(Responder.id.in_(responder_ids))
-    )
-    return {row.id: row.person_id for row in rows}
 
 
 def _offers(

@@ -34,6 +34,7 @@ class NearbyResponder:
     """A responder who may be called. `position` is the true place: it never leaves the program."""
 
     responder_id: int
+    person_id: int
     position: Position
     walk_seconds: float
     basis: Basis
@@ -164,6 +165,7 @@ def _callable(
         seconds += floor_seconds(floor, numbers) + floor_seconds(row.floor, numbers)
         yield NearbyResponder(
             row.responder_id,
+            row.person_id,
             Position(row.lat, row.lon),
             seconds,
             basis,

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from operator import attrgetter
+from typing import Final, NamedTuple, Protocol
 
 from aed.settings import Survival
 
@@ -47,6 +48,9 @@ class Patient(NamedTuple):
     """Somebody is doing compressions already."""
 
 
+_BY_TIME: Final = attrgetter("seconds")
+
+
 def expected_survival(patient: Patient, coming: Sequence[Coming], numbers: Survival) -> float:
     """The expectation of the formula over who comes and which device works. Exact.
 
@@ -65,8 +69,8 @@ def expected_survival(patient: Patient, coming: Sequence[Coming], numbers: Survi
     )
     if patient.has_cpr:
         per_cpr = 0.0
-    in_time = sorted((each for each in coming if each.seconds < ambulance and each.chance > 0), key=_by_time)
-    fetches = [(number, each) for number, each in enumerate(in_time) if each.device_id is not None]
+    in_time = [each for each in coming if each.seconds < ambulance and each.chance > 0]
+    in_time.sort(key=_BY_TIME)
     shocks = _average_shocks(in_time, ambulance)
     expected, nobody_yet = 0.0, 1.0
     for first, each in enumerate(in_time):
@@ -80,7 +84,7 @@ def expected_survival(patient: Patient, coming: Sequence[Coming], numbers: Survi
                 shock = each.works * each.seconds + (1.0 - each.works) * shock
             expected += weight * (after_cpr - per_shock * shock)
         else:
-            expected += weight * _with_first(first, after_cpr, per_shock, ambulance, fetches)
+            expected += weight * _with_first(first, after_cpr, per_shock, ambulance, in_time)
         nobody_yet -= weight
         if nobody_yet <= 0.0:
             return expected
@@ -104,24 +108,20 @@ def _average_shocks(in_time: Sequence[Coming], ambulance: float) -> list[float] 
     return shocks
 
 
-def _by_time(coming: Coming) -> float:
-    return coming.seconds
-
-
 def _with_first(
     first: int,
     best: float,
     per_shock: float,
     ambulance: float,
-    fetches: Sequence[tuple[int, Coming]],
+    in_time: Sequence[Coming],
 ) -> float:
     """What is expected when that one is the first to come; `best`: what it comes to with a device at once."""
     expected, none_yet = 0.0, 1.0
     untaken: dict[int, float] = {}
-    for number, each in fetches:
-        if number < first:
+    for number in range(first, len(in_time)):
+        each = in_time[number]
+        if each.device_id is None:
             continue
-        assert each.device_id is not None
         if best <= per_shock * each.seconds:
             return expected  # and so does every later one
         before = untaken.get(each.device_id, 1.0)
