@@ -73,7 +73,8 @@ def plan_and_call(
     """
     if incident.ambulance_there_at is not None:
         return 0
-    alerts = queries.alerts(session, incident.id)
+    is_first = incident.version == 1  # planning amends it
+    alerts = [] if is_first else queries.alerts(session, incident.id)
     asked = [_as_it_stands(each, at, settings) for each in alerts if each.state in LIVE]
     seconds = max(0.0, (incident.ambulance_at - at).total_seconds())
     patient = Patient(max(0.0, (at - incident.collapsed_at).total_seconds()), seconds, incident.has_cpr)
@@ -95,7 +96,7 @@ def plan_and_call(
     )
     inputs = Inputs(case, settings.planning, settings.survival)
     made = plan(case, planning=settings.planning, survival=settings.survival)
-    number = queries.plans_made(session, incident.id) + 1
+    number = 1 if is_first else queries.plans_made(session, incident.id) + 1
     session.add(
         IncidentPlan(
             incident_id=incident.id,
