@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -226,7 +227,7 @@ def _send(server: Running, requests: Sequence[bytes], *, rate: int, seconds: flo
 def main(port: int, rate: int, seconds: float) -> None:
     requests = [each.encode() for each in json.load(sys.stdin)]
     selector = selectors.DefaultSelector()
-    idle: list[socket.socket] = []
+    idle: deque[socket.socket] = deque()  # by turns: a server closes a line that nobody uses
     started: dict[Any, float] = {}
     for _ in range(CONNECTIONS):
         line = socket.create_connection(("127.0.0.1", port))
@@ -240,7 +241,7 @@ def main(port: int, rate: int, seconds: float) -> None:
     while (now := time.perf_counter()) < end or started:
         due = len(requests) if not rate else min(len(requests), int((now - begin) * rate))
         while now < end and idle and number < due:
-            line = idle.pop()
+            line = idle.popleft()
             line.sendall(requests[number])
             started[line] = time.perf_counter()
             number += 1
