@@ -36,10 +36,12 @@ from aed.incidents.queries import incidents as queries
 from aed.incidents.rules.incident import COMES, LIVE, AlertState, Outcome, Said, State
 from aed.incidents.rules.plan import plan
 from aed.incidents.schemas.incidents import PatientReportIn
+from aed.notifications.actions.endpoints import EndpointGiven, new_secret, put_endpoint
 from aed.notifications.channels import channels_of
 from aed.notifications.jobs import send_waiting
 from aed.notifications.models import Outgoing
-from aed.notifications.rules import Channel, Letter
+from aed.notifications.rules import Channel, Letter, Postponed
+from aed.responders.models import Responder
 from aed.settings import Settings, Sms
 from tests import make
 from tests.incidents.test_incidents import dispatcher
@@ -144,6 +146,43 @@ def test_nobody_is_called_after_the_stop_though_a_worker_holds_the_message(
     with reads(database) as own:
         waiting = select(func.count()).where(Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None))
         assert own.scalar(waiting) == 0
+
+
+def test_with_the_text_gateway_down_whoever_has_another_way_is_called_and_nobody_later(
+    session: Session, settings: Settings, database: Database
+) -> None:
+    """Each has a telephone; one has a program besides. The gateway comes back after the end."""
+    entry = make.responder(session, at=north_of(PATIENT, metres=30), phone="+8613800010001")
+    make.responder(session, at=north_of(PATIENT, metres=60), phone="+8613800010002")
+    person = session.get_one(Responder, entry).person_id
+    program = EndpointGiven("pager", Channel.WEBHOOK, "http://127.0.0.1:9/x", new_secret(), person_id=person)
+    put_endpoint(session, ADMINISTRATOR, program, at=NOW, is_private_allowed=True)
+    incident_id = make.incident(session).id
+    session.commit()
+    sent: list[tuple[Channel, str]] = []
+    is_down = True
+
+    def deliver(channel: Channel) -> Callable[..., None]:
+        def to(letter: Letter, *, at: datetime) -> None:
+            if channel is Channel.SMS and is_down:
+                raise Postponed("The gateway does not answer.")
+            sent.append((channel, letter.text))
+
+        return to
+
+    channels = {each: deliver(each) for each in Channel}
+    send_waiting(database, lambda: NOW, channels=channels)
+    assert [channel for channel, text in sent if "心脏骤停" in text] == [Channel.WEBHOOK]
+
+    sent.clear()
+    end = NOW + timedelta(minutes=2)
+    with transaction(database) as own:
+        opening.close(own, ADMINISTRATOR, incident_id, Outcome.HANDED_OVER, None, at=end)
+    is_down = False
+    for each in (NOW + timedelta(minutes=minutes) for minutes in (3, 10, 50)):
+        send_waiting(database, lambda at=each: at, channels=channels)
+    assert not any("心脏骤停" in text for _, text in sent)
+    assert sorted(channel for channel, _ in sent) == [Channel.SMS, Channel.SMS, Channel.WEBHOOK]
 
 
 # --- several at once ------------------------------------------------------------------------------------
