@@ -127,28 +127,19 @@ def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
     from_now = choices(case)
     standing = next((each for each in case.asked if each.task is Task.GUIDE), None)
     guide, chosen = _arranged(case, from_now, standing, planning, survival)
-    search = Search(case.patient, case.asked, (), planning, survival, _as_guide(case, guide))
-    if guide is not standing:
-        alone = Search(case.patient, case.asked, (), planning, survival)
-        adds, worth = search.expected(chosen) - alone.expected(chosen), search.expected(chosen)
-        if adds <= planning.price_of_asking and not (worth <= 0.0 and _saves(case, chosen)):
-            guide, search = None, alone
-            chosen = _searched(case, from_now, None, planning, survival)
+    expected = _worth(case, guide, planning, survival).expected
     steps = [
-        Step(
-            each, search.expected(chosen) - search.expected([other for other in chosen if other is not each])
-        )
+        Step(each, expected(chosen) - expected([other for other in chosen if other is not each]))
         for each in chosen
     ]
     steps.sort(key=lambda step: (-step.adds, step.offer.order))
     if guide is not None and guide is not standing:
-        steps.append(Step(guide, adds))
-    before = Search(case.patient, case.asked, (), planning, survival, _as_guide(case, standing))
+        steps.append(Step(guide, _guide_adds(case, guide, chosen, planning, survival)))
     return Plan(
         tuple(steps),
-        before.expected([]),
-        search.expected(chosen),
-        _left(case, from_now, [step.offer for step in steps], search, planning),
+        _worth(case, standing, planning, survival).expected([]),
+        expected(chosen),
+        _left(case, from_now, chosen, guide, planning, survival),
     )
 
 
@@ -160,12 +151,24 @@ def _arranged(
     As long as the formula is above nothing, whatever is done, a guide changes little of who else is best to
     ask, and is thought of afterwards. Else saving time is what makes anybody worth asking.
     """
-    is_above_nothing = expected_survival(case.patient, (), survival) > 0.0
-    if is_above_nothing:
+
+    def is_worth_asking(guide: Offer, beside: Sequence[Offer]) -> bool:
+        if _guide_adds(case, guide, beside, planning, survival) > planning.price_of_asking:
+            return True
+        comes_to_nothing = _worth(case, guide, planning, survival).expected(beside) <= 0.0
+        return comes_to_nothing and _saves(case, beside)
+
+    if expected_survival(case.patient, (), survival) > 0.0:
         chosen = _searched(case, from_now, None, planning, survival)
-        return standing or _guide(case, from_now, chosen), chosen
-    guide = standing or _guide(case, from_now, ())
-    return guide, _searched(case, from_now, guide, planning, survival)
+        guide = standing or _free_guide(case, from_now, chosen)
+        if guide is standing or (guide is not None and is_worth_asking(guide, chosen)):
+            return guide, chosen
+        return None, chosen
+    guide = standing or _free_guide(case, from_now, ())
+    chosen = _searched(case, from_now, guide, planning, survival)
+    if guide is standing or (guide is not None and is_worth_asking(guide, chosen)):
+        return guide, chosen
+    return None, _searched(case, from_now, None, planning, survival)
 
 
 def _searched(
@@ -180,11 +183,23 @@ def _searched(
     return chosen
 
 
+def _worth(case: Case, guide: Offer | None, planning: Planning, survival: Survival) -> Search:
+    """What arrangements beside that guide are worth."""
+    return Search(case.patient, case.asked, (), planning, survival, _as_guide(case, guide))
+
+
 def _as_guide(case: Case, offer: Offer | None) -> Guide | None:
     return Guide(offer, case.ambulance_saved) if offer is not None else None
 
 
-def _guide(case: Case, from_now: Sequence[Offer], chosen: Sequence[Offer]) -> Offer | None:
+def _guide_adds(
+    case: Case, guide: Offer, beside: Sequence[Offer], planning: Planning, survival: Survival
+) -> float:
+    with_guide, alone = (_worth(case, each, planning, survival) for each in (guide, None))
+    return with_guide.expected(beside) - alone.expected(beside)
+
+
+def _free_guide(case: Case, from_now: Sequence[Offer], chosen: Sequence[Offer]) -> Offer | None:
     """Who could guide, where there is anything to save: the first, of those who can do nothing else in time
     if there are any."""
     if not _saves(case, from_now):
@@ -204,16 +219,21 @@ def _saves(case: Case, coming: Sequence[Offer]) -> bool:
 
 
 def _left(
-    case: Case, from_now: Sequence[Offer], chosen: Sequence[Offer], search: Search, planning: Planning
+    case: Case,
+    from_now: Sequence[Offer],
+    chosen: Sequence[Offer],
+    guide: Offer | None,
+    planning: Planning,
+    survival: Survival,
 ) -> tuple[Left, ...]:
     """Everybody who could have been asked and is not, whoever would have added most first."""
-    busy = {each.person_id for each in (*case.asked, *chosen)}
-    who_comes = [each for each in chosen if each.task is not Task.GUIDE]
-    now, is_full = search.expected(who_comes), len(who_comes) >= planning.most_at_once
+    busy = {each.person_id for each in (*case.asked, *chosen)} | ({guide.person_id} if guide else set())
+    expected = _worth(case, guide, planning, survival).expected
+    now, is_full = expected(chosen), len(chosen) >= planning.most_at_once
     best: dict[int, Left] = {}
     for offer in from_now:
         if offer.person_id not in busy:
-            adds = search.expected([*who_comes, offer]) - now
+            adds = expected([*chosen, offer]) - now
             why = Why.WAVE_IS_FULL if is_full and adds > planning.price_of_asking else Why.GAINS_TOO_LITTLE
             known = best.get(offer.person_id)
             if known is None or adds > known.adds:
