@@ -100,12 +100,12 @@ class Chaos:
             try:
                 answer = httpx2.request(method, self.base + path, json=body, headers=headers, timeout=10)
             except httpx2.HTTPError:
-                time.sleep(0.1)
+                time.sleep(0.1)  # the server is being started again
                 continue
             if answer.status_code < 500:
                 assert answer.status_code == 200, answer.text
                 return answer.json()
-            time.sleep(0.1)
+            time.sleep(0.1)  # its database is
         raise AssertionError(f"{method} {path} was never answered")
 
     def answer(self, key: str, number: int) -> None:
@@ -142,6 +142,7 @@ class Chaos:
             first, second = desks.map(report, ("a", "b"))
         assert first == second, "one patient"
         somebody_comes = eventually(lambda: number in self.accepted.values(), SOMEBODY_COMES_SECONDS)
+        # The end comes at any moment of what goes on.
         time.sleep(self.chance.uniform(0.0, 1.0 if somebody_comes else 0.1))
         self.send("POST", f"/v1/incidents/{first}/close", {"outcome": "handed_over"}, self.headers)
         self.closed_at[first] = time.monotonic()
@@ -195,7 +196,7 @@ def test_whatever_is_killed_each_is_called_once_and_nobody_after_the_stop(
             try:
                 lives = [desks.submit(chaos.live, number) for number in range(INCIDENTS)]
                 while kills < KILLS or not all(each.done() for each in lives):
-                    time.sleep(chance.uniform(0.2, 0.9))
+                    time.sleep(chance.uniform(0.2, 0.9))  # so does the next kill
                     if kills >= KILLS:
                         continue
                     if server is not None and restarts * 6 < kills:

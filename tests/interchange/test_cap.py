@@ -396,12 +396,13 @@ def test_an_older_cap_is_named(version: str) -> None:
     assert refused(alert().replace(f' xmlns="{CAP}"'.encode(), b"")).field == "alert"
 
 
+# No deadline: the machine's other work is no error. No database: each run is of examples of its own.
 @settings(max_examples=40, deadline=None, database=None)
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode), st.integers(0, 800))
 def test_whatever_comes_is_read_or_refused(noise: bytes, at: int) -> None:
     whole = alert()
     for content in (noise, whole[:at] + noise[:4] + whole[at:]):
-        with contextlib.suppress(InvalidInput):
+        with contextlib.suppress(InvalidInput):  # a refusal is an answer; anything else fails
             read_cap(content)
 
 
@@ -442,6 +443,7 @@ def messages(draw: st.DrawFn) -> CapMessage:
     )
 
 
+# As above.
 @settings(max_examples=80, deadline=None, database=None)
 @given(messages(), TEXTS, TEXTS)
 def test_what_is_written_is_read_as_the_same_and_is_of_the_standard(
