@@ -21,7 +21,7 @@ from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
 from aed.db import Database, reads
 from aed.errors import AedError
-from aed.incidents.api.live import EVENT_STREAM, LOOK_SECONDS, MOST_WAITING, SILENT_SECONDS
+from aed.incidents.api.live import EVENT_STREAM, LOOK_SECONDS, MOST_WAITING, SILENT_SECONDS, put_or_end
 from aed.incidents.queries import incidents as queries
 from aed.incidents.rules.incident import State
 from aed.incidents.rules.who import may_list_incidents
@@ -110,13 +110,8 @@ class LiveBoard:
             ]
 
     def _hand(self, watcher: _Watcher, entry: BoardEntryOut) -> None:
-        try:
-            watcher.entries.put_nowait(entry)
-        except asyncio.QueueFull:
+        if not put_or_end(watcher.entries, entry):
             self._watchers.discard(watcher)
-            while not watcher.entries.empty():
-                watcher.entries.get_nowait()
-            watcher.entries.put_nowait(None)
 
 
 @router.get(

@@ -41,6 +41,18 @@ type _Entries = asyncio.Queue[_Told | None]
 """None: there is no more to come here."""
 
 
+def put_or_end[Told](entries: asyncio.Queue[Told | None], told: Told) -> bool:
+    """Whether it was put; a queue that is full is emptied, and ends."""
+    try:
+        entries.put_nowait(told)
+    except asyncio.QueueFull:
+        while not entries.empty():
+            entries.get_nowait()
+        entries.put_nowait(None)
+        return False
+    return True
+
+
 class LiveRecords:
     """New entries of the records that somebody watches, read once for all who watch in this process.
 
@@ -104,13 +116,8 @@ class LiveRecords:
             self._hand(watcher, incident_id, told)
 
     def _hand(self, watcher: _Entries, incident_id: int, entry: _Told) -> None:
-        try:
-            watcher.put_nowait(entry)
-        except asyncio.QueueFull:
+        if not put_or_end(watcher, entry):
             self._watchers[incident_id].discard(watcher)
-            while not watcher.empty():
-                watcher.get_nowait()
-            watcher.put_nowait(None)
 
     def _after(self, last: Mapping[int, int]) -> Sequence[tuple[int, EventOut]]:
         with reads(self._database) as session:
