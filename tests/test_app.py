@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pydantic import TypeAdapter
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
 
 from aed.accounts.rules import Role
 from aed.app import create_app
@@ -411,6 +414,27 @@ def test_when_every_connection_is_busy_the_answer_is_503(
         assert_problem(client.get("/v1/me", headers=key), 503, "database-unavailable")
 
 
+def test_connections_that_nobody_uses_are_closed_but_for_those_that_are_kept(database_url: str) -> None:
+    database = open_database(Settings(database_url=database_url, threads=6), kept=2)
+    with contextlib.closing(database), contextlib.ExitStack() as held:
+        connections = [held.enter_context(database.asking.connect()) for _ in range(6)]
+        assert [each.scalar(text("SELECT 1")) for each in connections] == [1] * 6
+        raw = [each.connection.driver_connection for each in connections]
+        held.close()
+        pool = database.engine.pool
+        assert isinstance(pool, QueuePool)
+        assert pool.checkedin() == 2
+        assert sum(map(is_open, raw)) == 2
+
+
+def is_open(connection: Any) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except (sqlite3.ProgrammingError, psycopg.OperationalError):
+        return False
+    return True
+
+
 # --- a database that is not there: SQLite ---------------------------------------------------------------
 
 
@@ -463,6 +487,58 @@ def test_a_file_that_another_program_has_locked_is_answered_503_and_later_read(
 
 
 # --- health and logs ------------------------------------------------------------------------------------
+
+
+LATE = {
+    "aiohttp",
+    "apprise",
+    "authlib",
+    "icalendar",
+    "mapbox_vector_tile",
+    "osmium",
+    "PIL",
+    "pywebpush",
+    "redis",
+    "requests",
+    "scipy.spatial",
+    "typst",
+    "xlsxwriter",
+}
+"""Libraries that only some work needs, together 60 MB: those who use them import them when it comes."""
+
+
+def test_a_server_loads_no_library_before_there_is_work_for_it(tmp_path: Path) -> None:
+    """So that one process with a country's network stays under 300 MB (`python -m tests.bench lookup`)."""
+    started = (
+        "import sys; from aed import schedule; from aed.app import create_app; "
+        "from aed.settings import load_settings; app = create_app(); "
+        "schedule.Worker(load_settings(), schedule.TIMETABLE, schedule.channels_of(load_settings())); "
+        "print(*sys.modules)"
+    )
+    environment = {**os.environ, "AED_DATABASE_URL": f"sqlite:///{tmp_path / 'aed.sqlite'}"}
+    done = subprocess.run(
+        [sys.executable, "-c", started], env=environment, capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert {"aed.app", "scipy.sparse", "sqlalchemy"} <= loaded
+    assert not loaded & LATE
+
+
+def test_the_first_request_waits_for_nothing_to_be_made_ready(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = TestClient(create_app(settings))
+    made = []
+    prepare = TypeAdapter.__init__
+
+    def noted(self: TypeAdapter[Any], *given: Any, **named: Any) -> None:
+        made.append(given)
+        prepare(self, *given, **named)
+
+    monkeypatch.setattr(TypeAdapter, "__init__", noted)
+    assert client.get("/nothing/here").status_code == 404
+    assert client.get("/healthz").status_code == 200
+    assert made == []
 
 
 def test_readiness_says_whether_walking_times_come_from_a_network(client: TestClient) -> None:

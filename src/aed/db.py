@@ -171,8 +171,10 @@ class Database:
         self.engine.dispose()
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: Settings, *, kept: int | None = None) -> Database:
     """A database by its URL. Nothing is connected to yet.
+
+    A thread each of `settings.threads` may ask; `kept` connections stay open when nobody does (default: all).
 
     SQLite: WAL, full sync, foreign keys, busy timeout, SpatiaLite loaded. PostgreSQL: UTC and timeouts.
     """
@@ -180,6 +182,13 @@ def open_database(settings: Settings) -> Database:
         url = make_url(settings.database_url)
     except (ArgumentError, ValueError) as error:  # a port that is no number is a ValueError
         raise InvalidInput("AED_DATABASE_URL is not a database URL.", field="AED_DATABASE_URL") from error
+    kept = settings.threads if kept is None else kept
+    pool = {
+        "pool_size": kept,
+        "max_overflow": settings.threads - kept + 4,
+        "pool_use_lifo": True,  # the connection used last has its pages and plans warm
+        "pool_timeout": settings.lock_timeout_ms / 1000,
+    }
     if url.get_backend_name() == "sqlite":
         if not url.database or url.database == ":memory:":
             raise InvalidInput("AED_DATABASE_URL must name a file.", field="AED_DATABASE_URL")
@@ -192,10 +201,7 @@ def open_database(settings: Settings) -> Database:
             ) from error
         engine = create_engine(
             url,
-            pool_size=settings.threads,
-            max_overflow=4,
-            pool_use_lifo=True,  # the connection used last has its pages and plans warm
-            pool_timeout=settings.lock_timeout_ms / 1000,
+            **pool,
             connect_args={"check_same_thread": False},
             hide_parameters=True,  # what a failing statement was given may be a number, or a code
         )
@@ -208,10 +214,7 @@ def open_database(settings: Settings) -> Database:
     elif url.drivername in ("postgresql", "postgresql+psycopg"):
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
-            pool_size=settings.threads,
-            max_overflow=4,
-            pool_use_lifo=True,  # the connection used last has its pages and plans warm
-            pool_timeout=settings.lock_timeout_ms / 1000,
+            **pool,
             connect_args={
                 "connect_timeout": 4,
                 "options": f"-c timezone=UTC -c jit=off -c statement_timeout={settings.statement_timeout_ms}"

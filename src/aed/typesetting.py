@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib import resources
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import segno
-import typst
 
 from aed.errors import PaperNotMade
+
+if TYPE_CHECKING:
+    import typst
 
 FONT: Final = "Noto Sans CJK SC"
 
@@ -25,6 +27,8 @@ def pdf_of(
 
     With `made_at` the same again is the same bytes. Raises PaperNotMade.
     """
+    import typst  # late: 7 MB
+
     source = resources.files(package).joinpath(template).read_bytes()
     try:
         return typst.compile(
@@ -40,6 +44,8 @@ def pdf_of(
 @lru_cache(maxsize=1)
 def _fonts() -> typst.Fonts:
     """The fonts of this machine, looked for once. Without a Chinese one there were boxes for words."""
+    import typst
+
     found = typst.Fonts()
     if FONT not in found.families():
         raise PaperNotMade(

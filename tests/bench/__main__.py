@@ -70,6 +70,8 @@ RESPONDERS_ON_SPATIALITE = 275_707
 WALKED_METRES = 3_000.0
 """Questions with walking lie this near the middle of the first city, whose streets are the network."""
 QUESTIONS = 400
+JOBS_SECONDS = 8.0
+"""In which all jobs have begun, and those that find nothing to do have ended."""
 ROUNDS, A_ROUND = 15, 40
 VADUZ = Position(47.14, 9.52)
 LIECHTENSTEIN = Path(__file__).parents[3] / "shared/data/liechtenstein/liechtenstein.osm.pbf"
@@ -403,20 +405,30 @@ def memory(scene: Scene, folder: Path) -> Iterator[Ratio]:
         where, centre, path = "a grid", scene.centres[0], scene.network_path
         nodes = scene.network.node_count
     url = on_spatialite(folder / "country.sqlite", Population([centre], 4_000, AT.date()))
-    with serving({"AED_DATABASE_URL": url, "AED_WALKING_NETWORK": str(path)}) as server:
-        places = questions([centre], 1_000, seed=4)
-        with contextlib.closing(server.line()) as line:
-            for here in places:
-                line.get(target(here))
-        one_line = server.resident_mb()
-        requests_a_second(server, places, lines=8, seconds=2.0)
-        yield Ratio(
-            f"resident, network of {where} ({nodes:,} nodes) : 300 MB",
-            one_line / 300.0,
-            1.0,
-            f"{one_line:.0f} MB after 1,000 lookups on one connection; "
-            f"{server.resident_mb():.0f} MB after more on eight",
-        )
+    places = questions([centre], 1_000, seed=4)
+    environment = {"AED_DATABASE_URL": url, "AED_WALKING_NETWORK": str(path)}
+    with serving(environment) as server:
+        one_line, eight_lines = after_lookups(server, places)
+    with serving({**environment, "AED_RUN_JOBS": "true"}) as server:
+        time.sleep(JOBS_SECONDS)
+        with_jobs, _ = after_lookups(server, places)
+    yield Ratio(
+        f"resident, network of {where} ({nodes:,} nodes) : 300 MB",
+        one_line / 300.0,
+        1.0,
+        f"{one_line:.0f} MB after 1,000 lookups on one connection; {eight_lines:.0f} MB after more on eight; "
+        f"{with_jobs:.0f} MB after 1,000 where its first jobs found 4,000 devices and people to look after",
+    )
+
+
+def after_lookups(server: Running, places: Sequence[Position]) -> tuple[float, float]:
+    """What is resident, in MB, after these on one connection, and then on eight."""
+    with contextlib.closing(server.line()) as line:
+        for here in places:
+            line.get(target(here))
+    one_line = server.resident_mb()
+    requests_a_second(server, places, lines=8, seconds=2.0)
+    return one_line, server.resident_mb()
 
 
 def machine() -> str:

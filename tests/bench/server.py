@@ -20,6 +20,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import Request, Response
 
+from aed import schedule
 from aed.app import create_app
 from aed.cli.server import spare_the_collector
 from aed.logs import set_up_logs
@@ -28,6 +29,7 @@ from tests.bench.client import Line
 
 SAME_BYTES = "/bench/same-bytes"
 START_SECONDS = 30.0
+QUIET = {"AED_ACCESS_LOG": "false", "AED_LOG_LEVEL": "error", "AED_RUN_JOBS": "false"}
 
 
 def main(arguments: list[str]) -> None:
@@ -49,9 +51,11 @@ def main(arguments: list[str]) -> None:
     def same_bytes() -> Response:
         return Response(kept["body"], media_type="application/json")
 
+    app.router.routes.insert(0, app.router.routes.pop())  # matched first, as the lookup is
     spare_the_collector()
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
-    uvicorn.Server(config).run(sockets=[listening])
+    with schedule.running(settings):
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def _echo(listening: socket.socket, size: int) -> None:
@@ -91,7 +95,7 @@ def serving(environment: Mapping[str, str], *arguments: str) -> Iterator[Running
         process = subprocess.Popen(
             command,
             pass_fds=[listening.fileno()],
-            env={**os.environ, "AED_ACCESS_LOG": "false", "AED_LOG_LEVEL": "error", **environment},
+            env={**os.environ, **QUIET, **environment},
         )
     try:
         if not arguments:

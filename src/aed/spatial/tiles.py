@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import mapbox_vector_tile
 from shapely.geometry import Point
 from sqlalchemy import (
     Function,
@@ -43,6 +42,8 @@ def vector_tile(
 def _encoded_tile(
     session: Session, statement: Select[*tuple[Any, ...]], *, layer: str, extent: int
 ) -> tuple[int, bytes]:
+    import mapbox_vector_tile  # late: 2 MB
+
     features = []
     for row in session.execute(statement).mappings():
         said = {name: value for name, value in row.items() if value is not None}

@@ -12,9 +12,6 @@ from datetime import datetime
 from typing import Any, ClassVar, Final
 
 import httpx2
-from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.httpx_client import OAuth2Client
-from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
@@ -94,6 +91,8 @@ def who_came_back(
 
     Raises ProviderFailed; NotSignedIn for a code that is no longer good.
     """
+    from authlib.common.errors import AuthlibBaseError  # late: 4 MB, its parts together
+
     with _talking(provider) as client:
         metadata = _metadata(client, provider)
         if said_by is None and metadata.authorization_response_iss_parameter_supported:
@@ -162,6 +161,8 @@ class _Bounded(httpx2.BaseTransport):
 @contextmanager
 def _talking(provider: SignInProvider) -> Iterator[Any]:
     """authlib's client, which ships no types. What goes wrong with the other side is a ProviderFailed."""
+    from authlib.integrations.httpx_client import OAuth2Client
+
     client = OAuth2Client(
         client_id=provider.client_id,
         client_secret=provider.client_secret.get_secret_value() or None,
@@ -239,6 +240,8 @@ def _believed(
     at: datetime,
 ) -> dict[str, Any]:
     """The claims of its ID token (OpenID Connect Core 3.1.3.7). Raises ProviderFailed."""
+    from authlib.oidc.core import CodeIDToken
+
     if not isinstance(token.get("id_token"), str):
         raise ProviderFailed("The identity provider gives no ID token: has it been asked as openid?")
     keys = _json(client, metadata.jwks_uri)

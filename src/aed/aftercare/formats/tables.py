@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
-
-import xlsxwriter
 
 from aed.aftercare.rules.statistics import FEWEST
 from aed.aftercare.rules.words import (
@@ -26,6 +23,7 @@ from aed.aftercare.rules.words import (
 )
 from aed.aftercare.schemas.statistics import CaseOut, CasesOut, StatisticsOut
 from aed.cells import neutral
+from aed.workbooks import workbook
 
 type Cell = str | int | float | None
 
@@ -206,7 +204,8 @@ def _statistics_csv(found: StatisticsOut) -> bytes:
 
 def _statistics_xlsx(found: StatisticsOut) -> bytes:
     """A sheet `about`, and one for each table."""
-    with _workbook() as (into, book):
+    into = io.BytesIO()
+    with workbook(into) as book:
         bold = book.add_format({"bold": True})
         about = book.add_worksheet("about")
         about.set_column(0, 0, 60)
@@ -233,7 +232,8 @@ def _cases_csv(found: CasesOut) -> bytes:
 def _cases_xlsx(found: CasesOut) -> bytes:
     """One sheet named `cases`."""
     columns = tuple(CaseOut.model_fields)
-    with _workbook() as (into, book):
+    into = io.BytesIO()
+    with workbook(into) as book:
         page = book.add_worksheet("cases")
         page.set_column(0, len(columns), 16)
         page.freeze_panes(1, 0)
@@ -254,14 +254,6 @@ def _csv(lines: Iterable[Sequence[Cell]]) -> bytes:
     for line in lines:
         writer.writerow([neutral(cell) if isinstance(cell, str) else cell for cell in line])
     return written.getvalue().encode()
-
-
-@contextmanager
-def _workbook() -> Iterator[tuple[io.BytesIO, Any]]:  # Any: xlsxwriter ships no types
-    into = io.BytesIO()
-    book = xlsxwriter.Workbook(into, {"in_memory": True, "strings_to_formulas": False})
-    yield into, book
-    book.close()
 
 
 def _write(page: Any, row: int, cells: Sequence[Cell], style: Any = None) -> None:  # Any: as above

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -26,12 +25,15 @@ from aed.interchange.rules.lint_duplicates import (
     hashed,
     serial_hash,
 )
-from aed.interchange.rules.lint_places import Places, metres_apart, on_the_globe
+from aed.interchange.rules.lint_places import Places, metres_apart, on_the_globe, tree_of
 from aed.registry import queries as registry
 from aed.registry.models import Device, Estate
 from aed.registry.rules.device import DeviceState
 from aed.sharing.queries import visible_to
 from aed.spatial import inside_box, latitude, longitude, shape_of
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 DEVICES_AT_ONCE: Final = 2_000
 ESTATES_AT_ONCE: Final = 500
@@ -109,7 +111,7 @@ def compared_with_register(session: Session, viewer: Viewer, notes: ListNotes, p
     good = np.flatnonzero(np.isfinite(places.lat) & np.isfinite(places.lon))
     if not len(good):
         return found
-    tree = cKDTree(on_the_globe(places.lat[good], places.lon[good]))
+    tree = tree_of(on_the_globe(places.lat[good], places.lon[good]))
     by_id, by_words, by_serial = (_Finder(notes.hashes_of(name)) for name in ("ids", "words", "serials"))
     for page in _devices(session, viewer, places, good):
         points = on_the_globe(np.array([each.lat for each in page]), np.array([each.lon for each in page]))

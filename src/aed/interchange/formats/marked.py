@@ -15,8 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-import xlsxwriter
-
 from aed.cells import neutral
 from aed.errors import InvalidInput
 from aed.interchange.formats.delimited import Row, csv_rows
@@ -28,6 +26,7 @@ from aed.interchange.formats.osm_pbf import is_pbf, read_pbf
 from aed.interchange.formats.records import Record
 from aed.interchange.formats.table import LINT_COLUMN
 from aed.interchange.formats.workbook import is_workbook, sheets
+from aed.workbooks import workbook
 
 type Mark = tuple[int, str]
 """The number of a row in its file, and what is said about it."""
@@ -106,9 +105,8 @@ def _write_workbook(
     else:
         encoding, delimiter = _written_in(path, first, encodings)
         found = iter([("list", csv_rows(path, encoding=encoding, delimiter=delimiter), True)])
-    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     names = list(first.raw)
-    with xlsxwriter.Workbook(str(target), options) as book:
+    with workbook(target, is_row_by_row=True) as book:
         wrong = book.add_format({"bg_color": "#FFC7CE", "font_color": "#9C0006"})
         for name, rows, is_list in found:
             sheet = book.add_worksheet(name)

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import osmium
-from osmium.osm import Area, Node, Way
-
 from aed.errors import InvalidInput
 from aed.geo import Position
 from aed.interchange.rules.reasons import printable
@@ -54,6 +51,9 @@ class MappedBuilding:
 
 def read_buildings(path: Path) -> Iterator[MappedBuilding]:
     """In the order of the file. Raises InvalidInput for a file that cannot be read, or lacks the nodes."""
+    import osmium  # late: 4 MB
+    from osmium.osm import Area, Node, Way
+
     doors: dict[int, tuple[bool, Position]] = {}
     key = osmium.filter.KeyFilter("building", "entrance")
     try:

@@ -6,9 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import osmium
-from osmium.osm import Area, Node, Way
-
 from aed.errors import InvalidInput
 from aed.interchange.formats.files import head_of
 from aed.interchange.formats.osm import (
@@ -32,6 +29,8 @@ def is_pbf(head: bytes) -> bool:
 def read_pbf(path: Path) -> Iterator[Record]:
     """The devices in the order of the file. A way stands in the middle of its nodes, an area of its outer
     rings."""
+    import osmium  # late: 4 MB
+
     head_of(path)
     number = found = 0
     try:
@@ -68,6 +67,8 @@ def read_pbf(path: Path) -> Iterator[Record]:
 
 def _place(each: object) -> tuple[str | None, float | None, float | None] | None:
     """Identity, latitude and longitude; None for what is given a second time: an area made of a way."""
+    from osmium.osm import Area, Node, Way
+
     match each:
         case Node():
             if not each.location.valid():

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import xlsxwriter
-
 from aed.cells import neutral
 from aed.errors import InvalidInput
 from aed.interchange.formats.files import UTF_8
 from aed.training.rules.enrolment import AttendanceState
+from aed.workbooks import workbook
 
 SHEET: Final = "roster"
 
@@ -85,8 +84,7 @@ def _write_csv(path: Path, lines: Sequence[RosterLine]) -> None:
 
 def _write_workbook(path: Path, lines: Sequence[RosterLine]) -> None:
     """All cells as text, which no program executes; a telephone keeps its plus and its zeros."""
-    options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-    with xlsxwriter.Workbook(str(path), options) as book:
+    with workbook(path) as book:
         bold, text = book.add_format({"bold": True, "bottom": 1}), book.add_format({"num_format": "@"})
         sheet = book.add_worksheet(SHEET)
         sheet.freeze_panes(1, 2)

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-import xlsxwriter
-
 from aed.geo import Datum
 from aed.interchange.formats.table import COMMENT
 from aed.interchange.schemas import DeviceRow, columns, needed_columns
 from aed.registry.rules.device import Cabinet, DeviceState, Entry
 from aed.sharing.rules import Audience
+from aed.workbooks import workbook
 
 SHEET: Final = "devices"
 EXPLANATION_SHEET: Final = "说明 explanation"
@@ -114,7 +113,7 @@ def template_xlsx() -> bytes:
     explains the columns."""
     written = io.BytesIO()
     names, needed = columns(DeviceRow), needed_columns(DeviceRow)
-    with xlsxwriter.Workbook(written, {"in_memory": True, "strings_to_urls": False}) as book:
+    with workbook(written) as book:
         bold = book.add_format({"bold": True, "bottom": 1})
         needed_bold = book.add_format({"bold": True, "bottom": 1, "bg_color": "#FFE9A8"})
         text, wrapped = (

@@ -16,11 +16,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from aed.interchange.rules.claims import plain_words, similarity
 from aed.interchange.rules.likeness import FAR_METRES, Likeness
-from aed.interchange.rules.lint_places import on_the_globe
+from aed.interchange.rules.lint_places import on_the_globe, tree_of
 
 type Hashes = NDArray[np.uint64]
 type Pairs = NDArray[np.int64]
@@ -104,7 +103,7 @@ def near_pairs(
     found = [alike(groups)]
     if len(places) > 1:
         count = min(NEIGHBOURS + 1, len(places))
-        _, near = cKDTree(places).query(places, k=count, distance_upper_bound=FAR_METRES)
+        _, near = tree_of(places).query(places, k=count, distance_upper_bound=FAR_METRES)
         near = near.reshape(len(places), count)
         one = np.repeat(np.arange(len(places)), count)
         other = near.ravel()

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from aed.interchange.rules.finding import Finding, FindingKind, Severity
 from aed.interchange.rules.lint_coordinates import points_moved, points_put_back
@@ -27,6 +26,9 @@ from aed.interchange.rules.lint_outlines import (
     metres_from,
     outlines,
 )
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 type Degrees = NDArray[np.float64]
 type Numbers = NDArray[np.int64]
@@ -311,7 +313,7 @@ def _look_for_the_alone(places: Places, surrounding: _Surrounding) -> None:
     places_of, inverse = np.unique(np.round(points, 0), axis=0, return_inverse=True)
     if len(places_of) <= NEIGHBOUR:
         return
-    apart = cKDTree(places_of).query(places_of, k=NEIGHBOUR + 1)[0][:, NEIGHBOUR][inverse.ravel()]
+    apart = tree_of(places_of).query(places_of, k=NEIGHBOUR + 1)[0][:, NEIGHBOUR][inverse.ravel()]
     median, deviation = _median_and_deviation(apart)
     alone = apart > max(ALONE_METRES, median + ALONE_DEVIATIONS * deviation)
     if not alone.any() or alone.sum() > max(FEW_ALONE, SHARE_ALONE * len(good)):
@@ -337,6 +339,13 @@ def on_the_globe(lats: Degrees, lons: Degrees) -> Degrees:
         [np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)]
     )
     return points
+
+
+def tree_of(points: Degrees) -> cKDTree:
+    """In which the neighbours of points are found."""
+    from scipy.spatial import cKDTree  # late: 8 MB
+
+    return cKDTree(points)
 
 
 def metres_apart(lat: float, lon: float, lats: Degrees, lons: Degrees) -> Degrees:

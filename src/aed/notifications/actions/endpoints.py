@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-import apprise
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
@@ -161,6 +160,8 @@ def _check(session: Session, given: EndpointGiven, *, is_private_allowed: bool) 
             if not _MAILBOX.fullmatch(given.address):
                 raise InvalidInput("An e-mail address looks like name@example.org.", field="address")
         case Channel.APPRISE:
+            import apprise  # late: 6 MB
+
             if not apprise.Apprise.instantiate(given.address, suppress_exceptions=True):
                 raise InvalidInput("Apprise does not know this address; see its guide.", field="address")
         case _:

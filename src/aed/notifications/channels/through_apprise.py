@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-
-import apprise
+from typing import TYPE_CHECKING
 
 from aed.notifications.channels.posting import addresses
 from aed.notifications.rules import Letter, Postponed, Refused
+
+if TYPE_CHECKING:
+    import apprise
 
 
 def deliver(letter: Letter, *, at: datetime, is_private_allowed: bool) -> None:
@@ -18,6 +20,8 @@ def deliver(letter: Letter, *, at: datetime, is_private_allowed: bool) -> None:
     up and checked before; Apprise looks it up again, so this keeps out mistakes, and not who rules its name.
     Only administrators add endpoints.
     """
+    import apprise  # late: 6 MB
+
     if letter.endpoint is None:
         raise Refused("It has no endpoint.")
     way = apprise.Apprise.instantiate(letter.endpoint.address, suppress_exceptions=True)

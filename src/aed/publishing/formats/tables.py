@@ -7,12 +7,11 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-import xlsxwriter
-
 from aed.cells import neutral
 from aed.errors import InvalidInput
 from aed.publishing.formats.own import COLUMNS, Cell, own_row
 from aed.publishing.queries.devices import PublishedDevice
+from aed.workbooks import workbook
 
 MOST_ROWS_OF_A_SHEET = 1_048_575
 """Below the header: what XLSX can hold."""
@@ -51,9 +50,7 @@ def _number(cell: int | float | None) -> str:
 def own_xlsx(pages: Pages, to: Path) -> None:
     """One sheet named `devices`. Text is written as text, and marked as such where a formula would begin
     the same (Excel's own hidden apostrophe, no part of the value). A row at a time goes to the disk."""
-    with xlsxwriter.Workbook(
-        to, {"constant_memory": True, "strings_to_urls": False, "tmpdir": str(to.parent)}
-    ) as book:
+    with workbook(to, is_row_by_row=True) as book:
         bold, as_text = book.add_format({"bold": True}), book.add_format({"quote_prefix": True})
         sheet = book.add_worksheet("devices")
         sheet.freeze_panes(1, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
@@ -16,10 +16,12 @@ from sqlalchemy.orm import Session
 from aed.db import SETTINGS
 from aed.geo import Position
 from aed.responders.live.in_database import InDatabase
-from aed.responders.live.in_valkey import InValkey
 from aed.responders.queries import PlaceNearby
 from aed.responders.rules import LivePlace
 from aed.settings import Settings
+
+if TYPE_CHECKING:
+    from aed.responders.live.in_valkey import InValkey
 
 
 class LivePlaces(Protocol):
@@ -66,6 +68,8 @@ _clusters: Final[dict[str, InValkey]] = {}
 def live_places(settings: Settings) -> LivePlaces:
     """Where they are kept, as it is set."""
     if settings.live_places_url:
+        from aed.responders.live.in_valkey import InValkey  # late: 8 MB
+
         return _clusters.setdefault(settings.live_places_url, InValkey(settings.live_places_url))
     return InDatabase(settings.responder_cell_resolution)
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, vDuration
-from icalendar import Event as CalendarEvent
-from icalendar.enums import STATUS
-
 from aed.spatial import position_of
 from aed.training.queries.calendars import Event
+
+if TYPE_CHECKING:
+    from icalendar import Event as CalendarEvent
 
 PRODUCT: Final = "-//AED and first-aid network//training//ZH"
 ASK_AGAIN_AFTER: Final = timedelta(hours=1)
@@ -28,6 +27,8 @@ def calendar_of(
     A session has the same UID in every calendar of this network. A cancelled one stays and says so: one that
     vanished would be left in some calendars for ever.
     """
+    from icalendar import Calendar, vDuration  # late: 3 MB
+
     home = urlsplit(public_address).hostname or "localhost"
     calendar = Calendar.new(
         prodid=PRODUCT, uid=f"calendar-{calendar_id}@{home}", name=title, refresh_interval=ASK_AGAIN_AFTER
@@ -44,6 +45,9 @@ def calendar_of(
 
 
 def _event(each: Event, home: str) -> CalendarEvent:
+    from icalendar import Event as CalendarEvent
+    from icalendar.enums import STATUS
+
     training = each.training
     zone = ZoneInfo(training.time_zone)
     name = f"{training.course.name_zh} {training.course.name_en}"

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import xlsxwriter
 
 from aed.cells import neutral
 from aed.training.rules.gaps import BuildingGaps, EstateGaps
 from aed.training.rules.week import HOURS, name_en
 from aed.training.schemas.gaps import EstateGapsOut, GapFeature
+from aed.workbooks import workbook
 
 type Cell = str | int | float | None
 
@@ -101,9 +101,7 @@ def _lines(rows: Iterable[Sequence[Cell]], begins: str = "") -> bytes:
 
 def xlsx_of(estates: Iterable[EstateGaps], target: int, to: Path) -> None:
     """Sheets `now` and `after` with a row for each building, and `lapses`. A row at a time goes to disk."""
-    with xlsxwriter.Workbook(
-        to, {"constant_memory": True, "strings_to_urls": False, "strings_to_formulas": False}
-    ) as book:
+    with workbook(to, is_row_by_row=True) as book:
         bold, below = book.add_format({"bold": True}), book.add_format({"bg_color": "#F8CBAD"})
         sheets = {name: book.add_worksheet(name) for name in ("now", "after", "lapses")}
         for name in ("now", "after"):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from icalendar import Calendar, Event
-
 from aed.upkeep.queries.due import Duties
 from aed.upkeep.rules.due import WORDS
 from aed.upkeep.rules.number import short_number
@@ -16,6 +14,8 @@ def due_calendar(duties: Duties, *, at: datetime) -> bytes:
 
     The same matter keeps its UID from one fetch to the next, so that a calendar moves it.
     """
+    from icalendar import Calendar, Event  # late: 3 MB
+
     calendar = Calendar()
     calendar.add("prodid", "-//AED network//upkeep//ZH")
     calendar.add("version", "2.0")

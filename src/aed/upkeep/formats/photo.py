@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass
-from typing import Final
-
-from PIL import Image, ImageOps
+from typing import TYPE_CHECKING, Final
 
 from aed.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 LONGEST_SIDE: Final = 1_600
 MOST_PIXELS: Final = 60_000_000
@@ -31,6 +32,8 @@ def picture_without_traces(sent: bytes) -> Picture:
 
     Raises InvalidInput for what is no whole JPEG, PNG or WebP, or is too large.
     """
+    from PIL import Image, ImageOps  # late: 2 MB
+
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(sent), formats=KINDS) as opened:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # told by MOST_PIXELS
@@ -49,6 +52,8 @@ def picture_without_traces(sent: bytes) -> Picture:
 
 def _on_white(picture: Image.Image) -> Image.Image:
     """New pixels, with nothing attached; what was transparent is white."""
+    from PIL import Image
+
     seen = picture.convert("RGBA")
     plain = Image.new("RGB", seen.size, "white")
     plain.paste(seen, mask=seen.getchannel("A"))

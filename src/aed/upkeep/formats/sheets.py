@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date
-from typing import Any, Final
-
-import xlsxwriter
+from typing import Final
 
 from aed.registry.rules.device import ConsumableKind
 from aed.upkeep.queries.due import Duties, Replacement
 from aed.upkeep.rules.due import WORDS, Matter, months_after
 from aed.upkeep.rules.number import short_number
+from aed.workbooks import workbook
 
 _DUE_COLUMNS: Final = (
     ("到期 due on", 12),
@@ -36,7 +34,8 @@ KINDS: Final = {
 
 def due_sheet(duties: Duties) -> bytes:
     """A row for each thing that is due, the longest overdue first; what is overdue stands out."""
-    with _workbook() as (into, book):
+    into = io.BytesIO()
+    with workbook(into) as book:
         sheet = book.add_worksheet("due")
         head, day = book.add_format({"bold": True}), book.add_format({"num_format": "yyyy-mm-dd"})
         late = book.add_format({"bold": True, "font_color": "#B00020"})
@@ -72,7 +71,8 @@ def replacement_sheet(found: Sequence[Replacement], *, today: date, months: int)
     rows: dict[tuple[str, str, ConsumableKind], dict[date, int]] = defaultdict(dict)
     for each in found:
         rows[each.maker, each.model, each.kind][each.month] = each.quantity
-    with _workbook() as (into, book):
+    into = io.BytesIO()
+    with workbook(into) as book:
         sheet, bold = book.add_worksheet("order"), book.add_format({"bold": True})
         heads = ["厂家 maker", "型号 model", "耗材 what", *(f"{each:%Y-%m}" for each in columns), "合计 sum"]
         for column, name in enumerate(heads):
@@ -88,14 +88,6 @@ def replacement_sheet(found: Sequence[Replacement], *, today: date, months: int)
                     sheet.write_number(row, column, quantities[month])
             sheet.write_number(row, 3 + months, sum(quantities.values()), bold)
     return into.getvalue()
-
-
-@contextmanager
-def _workbook() -> Iterator[tuple[io.BytesIO, Any]]:  # Any: xlsxwriter ships no types
-    into = io.BytesIO()
-    book = xlsxwriter.Workbook(into, {"in_memory": True, "strings_to_formulas": False})
-    yield into, book
-    book.close()
 
 
 def _both(en: str, zh: str) -> str:

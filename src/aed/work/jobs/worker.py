@@ -36,6 +36,8 @@ DELIVERY_LOOK_SECONDS: Final = 0.5
 PATIENT_MS: Final = 600_000
 """What a job does may take longer than what somebody waits for."""
 STOP_SECONDS: Final = 20.0
+KEPT_CONNECTIONS: Final = 3
+"""Between the jobs, which begin together and then wait: one of SpatiaLite takes 2 to 10 MB."""
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while the machine sleeps
 
 
@@ -67,7 +69,7 @@ class Worker:
         }
         self._settings, self._timetable, self._channels = settings, timetable, channels
         self._watches = watches
-        self._database = open_database(settings.model_copy(update=patient))
+        self._database = open_database(settings.model_copy(update=patient), kept=KEPT_CONNECTIONS)
         self._keeping = open_database(settings.model_copy(update={"threads": 2}))
         self._lasts = timedelta(seconds=settings.worker_lease_seconds)
         self._name, self._token = worker_name(), new_token()
