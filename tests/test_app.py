@@ -524,6 +524,39 @@ def test_a_server_loads_no_library_before_there_is_work_for_it(tmp_path: Path) -
     assert not loaded & LATE
 
 
+HEAPS = """
+import ctypes, sys, threading
+from aed.cli.process import share_heaps
+
+if sys.argv[1] == "True":
+    share_heaps()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+met = threading.Barrier(6)
+
+def take():
+    libc.malloc(1_000)
+    met.wait()
+
+threads = [threading.Thread(target=take) for _ in range(6)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+"""
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_threads_of_a_process_that_stays_share_two_heaps(*, shared: bool) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HEAPS, str(shared)], capture_output=True, text=True, check=True
+    )
+    heaps = done.stdout.count("<heap nr=")
+    assert heaps == 2 if shared else heaps > 2
+
+
 def test_the_first_request_waits_for_nothing_to_be_made_ready(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ from fastapi import Request, Response
 
 from aed import schedule
 from aed.app import create_app
-from aed.cli.server import spare_the_collector
+from aed.cli.process import share_heaps, spare_the_collector
 from aed.logs import set_up_logs
 from aed.settings import load_settings
 from tests.bench.client import Line
@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> None:
         return
     settings = load_settings()
     set_up_logs(settings)
+    share_heaps()
     app = create_app(settings)
     kept = {"body": b""}
 

@@ -3,6 +3,7 @@
 context.py   the settings, the database, who is acting
 screen.py    tables and sentences for people
 files.py     files that a command writes
+process.py   what a process that stays is told about its memory
 server.py    aed serve, aed db
 jobs.py      aed work, aed jobs
 outbox.py    aed outbox, aed endpoints

@@ -9,6 +9,7 @@ import typer
 
 from aed import schedule
 from aed.cli.context import opened, operator, reading
+from aed.cli.process import share_heaps
 from aed.cli.screen import say, table
 from aed.db import database_now
 from aed.errors import Conflict, InvalidInput
@@ -29,6 +30,7 @@ def work() -> None:
     """Be a worker: run the timetable and send messages. Of several, one acts; SIGTERM ends it."""
     settings = load_settings()
     set_up_logs(settings)
+    share_heaps()
     schedule.work_until_told_to_stop(settings)
 
 

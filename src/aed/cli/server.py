@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import Annotated
 
 import structlog
@@ -12,6 +11,7 @@ import uvicorn
 from aed import clock, migrations, schedule
 from aed.app import create_app
 from aed.cli.context import opened, operator
+from aed.cli.process import share_heaps, spare_the_collector
 from aed.cli.screen import say
 from aed.db import Database, answering, transaction
 from aed.errors import DatabaseUnavailable
@@ -31,6 +31,7 @@ def serve(
     """Start the API, and the timetable beside it (AED_RUN_JOBS)."""
     settings = load_settings()
     set_up_logs(settings)
+    share_heaps()
     app = create_app(settings)
     try:
         check_keys(app.state.database)
@@ -47,16 +48,6 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=10,
         )
-
-
-def spare_the_collector() -> None:
-    """Python looks for garbage in cycles no longer among all that was made at the start, and less often.
-
-    A request leaves next to none, and looking took a tenth of a lookup and, now and then, 20 ms at once.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 @db.command()
