@@ -81,7 +81,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.send = outbox.put
     app.state.timetable = schedule.TIMETABLE
     app.state.network = network_at(settings.walking_network)
-    for part in (  # the lookup and places of phones first: routes are tried one after the other
+    incidents_api.add_lookup(app.router, "/v1/nearest")
+    for part in (  # places of phones first: routes are tried one after the other
         incidents_api,
         responders_api,
         registry_api,

@@ -358,9 +358,11 @@ def distances_metres(
     here: Position, lats: NDArray[np.float64], lons: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """The same from `here` to each of many points."""
-    count = len(lats)
+    # All four are written over: so pyproj makes no copies of its own, which takes longer than 20 distances.
+    from_lon, from_lat, to_lon, to_lat = places = np.empty((4, len(lats)))
+    places[0], places[1], places[2], places[3] = here.lon, here.lat, lons, lats
     metres: NDArray[np.float64] = _WGS84_SPHEROID.inv(
-        np.full(count, here.lon), np.full(count, here.lat), lons, lats, return_back_azimuth=False
+        from_lon, from_lat, to_lon, to_lat, inplace=True, return_back_azimuth=False
     )[2]
     return metres
 

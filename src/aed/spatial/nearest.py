@@ -169,7 +169,10 @@ class Rings[R: Located]:
             known.clear()
         for cell in self._cells:
             last = known.get(cell, now)
-            known[cell] = _Needed(*(0.8 * old + 0.2 * new for old, new in zip(last, now, strict=True)))
+            known[cell] = _Needed(
+                0.8 * last.metres + 0.2 * now.metres,
+                0.8 * last.rows + 0.2 * now.rows,
+            )
 
     def _first_rows(self, about: int) -> int:
         return about if self._needed is None else math.ceil(self._more**2 * self._needed.rows) + 1

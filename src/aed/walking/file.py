@@ -13,7 +13,7 @@ import os
 import struct
 import tempfile
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final
 
@@ -139,7 +139,8 @@ def load_network(path: Path) -> WalkingNetwork:
                 digest.update(values.data)
                 return values.astype(kind, copy=False)
 
-            streets = Streets(  # the arrays in the order of `save_network`
+            streets = partial(  # the arrays in the order of `save_network`
+                Streets,
                 street_count=header.street_count,
                 edge_u=read(np.int32),
                 edge_v=read(np.int32),
@@ -164,7 +165,7 @@ def load_network(path: Path) -> WalkingNetwork:
         raise _unusable(path, f"cannot be read ({failure.strerror})") from failure
     if digest.digest() != expected:
         raise _unusable(path, "is damaged: its checksum is not the one written with it")
-    return WalkingNetwork(streets, header.barriers)
+    return WalkingNetwork(streets(), header.barriers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,19 +113,23 @@ class Reach:
             return np.zeros(0), np.zeros(0, dtype=np.intp)
         ends = self.found.window.local(np.concatenate([streets.edge_u[edge], streets.edge_v[edge]]))
         arrived = self.found.distance[ends]
-        last_point = streets.point_start[edge + 1] - 1
         ways = np.empty((3, count))
-        ways[0] = arrived[:count] + along
-        ways[1] = arrived[count:] + (streets.point_along[last_point] - along)
-        ways[2] = np.inf
-        start_edge, start_along = int(self.found.start.edge[0]), float(self.found.start.along_metres[0])
+        np.add(arrived[:count], along, out=ways[0])
+        np.add(arrived[count:], streets.edge_lengths[edge] - along, out=ways[1])
+        start_edge = int(self.found.start.edge[0])
         same = edge == start_edge
-        if same.any():
+        if not self.found.blocks and not same.any():
+            by = (ways[1] < ways[0]).astype(np.intp)
+            costs = np.minimum(ways[0], ways[1])
+        else:
+            start_along = float(self.found.start.along_metres[0])
+            ways[2] = np.inf
             ways[2, same] = np.abs(along[same] - start_along) + self.found.start.off_metres[0]
-        if self.found.blocks:
-            self._add_blocks(footings, ways, start_edge, start_along)
-        by = ways.argmin(axis=0)
-        costs = ways[by, np.arange(count)] + footings.off_metres
+            if self.found.blocks:
+                self._add_blocks(footings, ways, start_edge, start_along)
+            by = ways.argmin(axis=0)
+            costs = ways[by, np.arange(count)]
+        costs += footings.off_metres
         costs[(edge < 0) | ~(costs <= self.within_metres)] = np.inf
         return costs, by
 

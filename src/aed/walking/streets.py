@@ -61,9 +61,11 @@ class Streets:
     neighbour_edge: Ints
     neighbour_metres: NDArray[np.float32]
 
+    edge_lengths: NDArray[np.float32] = field(init=False)
     longest_edge_metres: float = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "edge_lengths", self.point_along[self.point_start[1:] - 1])
         object.__setattr__(self, "longest_edge_metres", float(self.point_along.max(initial=0.0)))
 
     @property
@@ -76,7 +78,7 @@ class Streets:
 
     def edge_metres(self, edge: int) -> float:
         """The length of an edge."""
-        return float(self.point_along[self.point_start[edge + 1] - 1])
+        return float(self.edge_lengths[edge])
 
     def gate_edges(self, edge: int) -> range:
         """All edges that are closed when the gate of this gate edge is."""

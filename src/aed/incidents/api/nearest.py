@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
+from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -35,17 +36,14 @@ class _Direct(APIRoute):
 
 
 def _question(request: Request) -> NearestIn:
+    said = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     try:
-        return NearestIn.model_validate(dict(request.query_params))
+        return NearestIn.model_validate(dict(said))
     except ValidationError as error:
         wrong = error.errors(include_url=False)
         raise RequestValidationError([{**each, "loc": ("query", *each["loc"])} for each in wrong]) from error
 
 
-router = APIRouter(tags=["incidents"], route_class=_Direct)
-
-
-@router.get("/nearest", response_model=NearestOut)
 def find_nearest(request: Request, viewer: ViewerDep, asked: Annotated[NearestIn, Query()]) -> Response:
     """The devices that can be here soonest, and for dispatchers who can come."""
     question = Question(
@@ -63,3 +61,14 @@ def find_nearest(request: Request, viewer: ViewerDep, asked: Annotated[NearestIn
     )
     shown = answer_out(answer, viewer, settings=settings)
     return Response(orjson.dumps(shown), media_type="application/json")
+
+
+def add_lookup(router: APIRouter, path: str) -> None:
+    """Puts the lookup on the application's own router: through two that it includes takes 25 microseconds."""
+    router.add_api_route(
+        path,
+        find_nearest,
+        response_model=NearestOut,
+        tags=["incidents"],
+        route_class_override=_Direct,
+    )

@@ -408,10 +408,11 @@ class _Search:
 
     def _access(self, hours: _Hours, row: DeviceNearby) -> AccessAt:
         """Asked once for all devices with the same hours in the same place."""
-        at = self._question.at
+        at, zone = self._question.at, row.time_zone
         calendar = registry.calendar_of(self._connection, row.holiday_calendar, row.calendar_version)
-        found = hours_at(row.opening_hours, at, time_zone=row.time_zone, calendar=calendar)
-        self._today[row.time_zone] = at.astimezone(ZoneInfo(row.time_zone)).date()
+        found = hours_at(row.opening_hours, at, time_zone=zone, calendar=calendar)
+        if zone not in self._today:
+            self._today[zone] = at.astimezone(ZoneInfo(zone)).date()
         access = self._accesses[hours] = access_at(found, Entry(row.entry))
         return access
 

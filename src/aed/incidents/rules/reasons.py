@@ -28,21 +28,25 @@ _READINESS: dict[Readiness, Words] = {
 
 def access_words(access: Access, until: datetime | None, at: datetime, time_zone: str) -> Words:
     """ "open now, until 22:00"; with the date when that is not today."""
-    words = _ACCESS[access]
     if until is None or access is Access.UNKNOWN:
-        return words
-    day, clock = _on_the_wall(until, time_zone)
-    when = clock if day == _on_the_wall(at, time_zone)[0] else f"{day} {clock}"
+        return _ACCESS[access]
+    return _access_until(access, until, day_there(at, time_zone), time_zone)
+
+
+@lru_cache(maxsize=4_096)
+def _access_until(access: Access, until: datetime, today: str, time_zone: str) -> Words:
+    """Remembered: most devices of a day's answers close at the same few moments."""
+    words, local = _ACCESS[access], until.astimezone(ZoneInfo(time_zone))
+    when = f"{local:%H:%M}" if day_there(until, time_zone) == today else f"{local:%Y-%m-%d %H:%M}"
     if access is Access.CLOSED:
         return {"en": f"closed now, until {when}", "zh": f"现在关闭，至{when}"}
     return {"en": f"{words['en']}, until {when}", "zh": f"{words['zh']}，至{when}"}
 
 
 @lru_cache(maxsize=4_096)
-def _on_the_wall(moment: datetime, time_zone: str) -> tuple[str, str]:
-    """Date and time as they are shown there; most devices of an answer close at the same few moments."""
-    local = moment.astimezone(ZoneInfo(time_zone))
-    return f"{local:%Y-%m-%d}", f"{local:%H:%M}"
+def day_there(moment: datetime, time_zone: str) -> str:
+    """The date as it is shown there."""
+    return f"{moment.astimezone(ZoneInfo(time_zone)):%Y-%m-%d}"
 
 
 def readiness_words(readiness: Readiness) -> Words:
@@ -50,14 +54,12 @@ def readiness_words(readiness: Readiness) -> Words:
 
 
 def way_words(basis: Basis, walk_metres: float, straight_metres: float) -> Words:
+    walk, straight = round(walk_metres), round(straight_metres)
     if basis is Basis.WALKING_NETWORK:
-        return {
-            "en": f"{walk_metres:.0f} m on foot ({straight_metres:.0f} m straight)",
-            "zh": f"步行{walk_metres:.0f}米（直线{straight_metres:.0f}米）",
-        }
+        return {"en": f"{walk} m on foot ({straight} m straight)", "zh": f"步行{walk}米（直线{straight}米）"}
     return {
-        "en": f"about {walk_metres:.0f} m, estimated from {straight_metres:.0f} m straight",
-        "zh": f"约{walk_metres:.0f}米，由直线{straight_metres:.0f}米估算",
+        "en": f"about {walk} m, estimated from {straight} m straight",
+        "zh": f"约{walk}米，由直线{straight}米估算",
     }
 
 

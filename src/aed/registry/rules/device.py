@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from aed.registry.rules.hours import HoursAt, Opening
 
@@ -102,8 +102,7 @@ class Access(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class AccessAt:
+class AccessAt(NamedTuple):
     access: Access
     until: datetime | None
 
