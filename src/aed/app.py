@@ -35,7 +35,7 @@ from aed.publishing import api as publishing_api
 from aed.registry import api as registry_api
 from aed.responders import api as responders_api
 from aed.responders.api.intake import Intake
-from aed.responders.live import close_live_places
+from aed.responders.live import close_live_places, live_places
 from aed.settings import Settings, load_settings
 from aed.training import api as training_api
 from aed.upkeep import api as upkeep_api
@@ -81,6 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.send = outbox.put
     app.state.timetable = schedule.TIMETABLE
     app.state.network = network_at(settings.walking_network)
+    live_places(settings)  # a cluster's client is loaded now, and not while somebody waits for an answer
     incidents_api.add_lookup(app.router, "/v1/nearest")
     for part in (  # places of phones first: routes are tried one after the other
         incidents_api,
