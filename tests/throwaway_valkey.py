@@ -19,6 +19,9 @@ from redis.exceptions import RedisError
 
 SLOTS = 16_384
 START_SECONDS = 30.0
+ATTEMPTS = 5
+ANSWER_SECONDS = 2.0
+"""Whoever else has taken the port may answer nothing at all."""
 PROGRAM = shutil.which("valkey-server") or shutil.which("redis-server")
 MISSING = "neither valkey-server nor redis-server is installed"
 
@@ -56,24 +59,32 @@ def throwaway_cluster(nodes: int = 3) -> Iterator[Cluster]:
     assert PROGRAM is not None, MISSING
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aed-valkey-")))
-        started = []
-        for number in range(nodes):
-            port, bus = _free_ports()
-            started.append((stack.enter_context(_node(PROGRAM, folder / str(number), port, bus)), port, bus))
-        clients = [stack.enter_context(contextlib.closing(Redis(port=port))) for _, port, _ in started]
-        for client in clients:
-            _wait_for(lambda client=client: client.ping())
+        started = [_started(stack, PROGRAM, folder / str(number)) for number in range(nodes)]
+        clients = [client for _, _, _, client in started]
         each = -(-SLOTS // nodes)
         first: Any = clients[0]
         for number, client in enumerate(clients):
             last = min(SLOTS, (number + 1) * each) - 1
             node: Any = client
             node.execute_command("CLUSTER ADDSLOTSRANGE", number * each, last)
-        for _, port, bus in started[1:]:
+        for _, port, bus, _ in started[1:]:
             first.execute_command("CLUSTER MEET", "127.0.0.1", port, bus)
         for client in clients:
             _wait_for(lambda client=client: _is_whole(client, nodes))
-        yield Cluster(f"redis://127.0.0.1:{started[0][1]}", clients, [process for process, _, _ in started])
+        yield Cluster(f"redis://127.0.0.1:{started[0][1]}", clients, [process for process, *_ in started])
+
+
+def _started(stack: ExitStack, program: str, folder: Path) -> tuple[subprocess.Popen[bytes], int, int, Any]:
+    """A node that answers, its two ports and a client. Ports that somebody else took meanwhile end it: then
+    with others."""
+    for attempt in range(ATTEMPTS):
+        port, bus = _free_ports()
+        process = stack.enter_context(_node(program, folder.with_name(f"{folder.name}-{attempt}"), port, bus))
+        client: Any = stack.enter_context(contextlib.closing(Redis(port=port, socket_timeout=ANSWER_SECONDS)))
+        _wait_for(lambda client=client, process=process: process.poll() is not None or _is(process, client))
+        if process.poll() is None:
+            return process, port, bus, client
+    raise RuntimeError(f"no node started in {ATTEMPTS} attempts")
 
 
 @contextlib.contextmanager
@@ -90,6 +101,11 @@ def _node(program: str, folder: Path, port: int, bus: int) -> Iterator[subproces
     finally:
         process.kill()
         process.wait()
+
+
+def _is(process: subprocess.Popen[bytes], client: Any) -> bool:
+    """Whether it is that process that answers."""
+    return bool(client.info("server")["process_id"] == process.pid)
 
 
 def _is_whole(client: Any, nodes: int) -> bool:
