@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from aed.accounts.rules import Role
-from aed.app import create_app
+from aed.app import create_app, make_routes_ready
 from aed.cli.server import bring_up_to_date
 from aed.db import open_database
 from aed.errors import AedError
@@ -560,7 +560,9 @@ def test_the_threads_of_a_process_that_stays_share_two_heaps(*, shared: bool) ->
 def test_the_first_request_waits_for_nothing_to_be_made_ready(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = TestClient(create_app(settings))
+    app = create_app(settings)
+    make_routes_ready(app)
+    client = TestClient(app)
     made = []
     prepare = TypeAdapter.__init__
 

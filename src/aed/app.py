@@ -118,12 +118,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     if settings.access_log:
         app.add_middleware(_AccessLog)
-    _make_routes_ready(app)
     return app
 
 
-def _make_routes_ready(app: FastAPI) -> None:
-    """FastAPI makes included routes ready when a request is first matched, which would wait 0.2 s for it."""
+def make_routes_ready(app: FastAPI) -> None:
+    """FastAPI makes included routes ready when a request is first matched, which would wait 0.2 s for it.
+
+    For a server before it serves.
+    """
     nowhere = {"type": "http", "method": "GET", "path": "/\0", "root_path": "", "path_params": {}}
     for route in app.routes:
         route.matches(nowhere)

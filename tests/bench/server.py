@@ -21,7 +21,7 @@ import uvicorn
 from fastapi import Request, Response
 
 from aed import schedule
-from aed.app import create_app
+from aed.app import create_app, make_routes_ready
 from aed.cli.process import share_heaps, spare_the_collector
 from aed.logs import set_up_logs
 from aed.settings import load_settings
@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> None:
     set_up_logs(settings)
     share_heaps()
     app = create_app(settings)
+    make_routes_ready(app)
     kept = {"body": b""}
 
     @app.put(SAME_BYTES)

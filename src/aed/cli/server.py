@@ -9,7 +9,7 @@ import typer
 import uvicorn
 
 from aed import clock, migrations, schedule
-from aed.app import create_app
+from aed.app import create_app, make_routes_ready
 from aed.cli.context import opened, operator
 from aed.cli.process import share_heaps, spare_the_collector
 from aed.cli.screen import say
@@ -33,6 +33,7 @@ def serve(
     set_up_logs(settings)
     share_heaps()
     app = create_app(settings)
+    make_routes_ready(app)
     try:
         check_keys(app.state.database)
     except DatabaseUnavailable as error:
