@@ -410,7 +410,7 @@ def memory(scene: Scene, folder: Path) -> Iterator[Ratio]:
     with serving(environment) as server:
         one_line, eight_lines = after_lookups(server, places)
     with serving({**environment, "AED_RUN_JOBS": "true"}) as server:
-        time.sleep(JOBS_SECONDS)
+        time.sleep(JOBS_SECONDS)  # the jobs tell nobody here when they have ended
         with_jobs, _ = after_lookups(server, places)
     yield Ratio(
         f"resident, network of {where} ({nodes:,} nodes) : 300 MB",

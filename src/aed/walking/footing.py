@@ -128,7 +128,7 @@ def _nearest(streets: Streets, lat: Floats, lon: Floats, radius_metres: float) -
             edge[usable], along_metres[usable], off_metres[usable] = found
         return edge, along_metres, off_metres
 
-    north, east = _metres_per_unit(lat)
+    north, east = _metres_per_unit(np.cos(np.radians(lat)))
     at_lat, at_lon = lat * UNITS_PER_DEGREE, lon * UNITS_PER_DEGREE
     box_metres = _box_metres(streets, radius_metres)
     up, across = box_metres / north, box_metres / east
@@ -173,7 +173,7 @@ def _nearest_to_one(
     without the bookkeeping of many."""
     if not abs(lat) <= _FARTHEST_NORTH or not abs(lon) <= 180.0:
         return -1, 0.0, math.inf
-    north, east = _metres_per_unit_at(lat)
+    north, east = _metres_per_unit(math.cos(math.radians(lat)))
     at_lat, at_lon = lat * UNITS_PER_DEGREE, lon * UNITS_PER_DEGREE
     box_metres = _box_metres(streets, radius_metres)
     up, across = box_metres / north, box_metres / east
@@ -230,17 +230,9 @@ def _nearest_on_steps(y: Floats, x: Floats, along: NDArray[np.float32]) -> tuple
     return away, share
 
 
-def _metres_per_unit_at(lat_degrees: float) -> tuple[float, float]:
-    """What `_metres_per_unit` finds, for one latitude: an array for it alone would take ten times as long."""
-    cosine = math.cos(lat_degrees * (math.pi / 180))
+def _metres_per_unit[Number: (float, Floats)](cosine: Number) -> tuple[Number, Number]:
+    """Metres to the north and to the east for 1e-7 degrees, by the radii of curvature at the latitude (or at
+    each) that has this cosine."""
     shrink = (1 - _ECCENTRICITY_SQUARED) + _ECCENTRICITY_SQUARED * cosine * cosine
-    prime_vertical = (_SEMI_MAJOR_METRES * math.pi / 180 / UNITS_PER_DEGREE) / math.sqrt(shrink)
-    return prime_vertical * (1 - _ECCENTRICITY_SQUARED) / shrink, prime_vertical * cosine
-
-
-def _metres_per_unit(lat_degrees: Floats) -> tuple[Floats, Floats]:
-    """Metres to the north and to the east for 1e-7 degrees, by the radii of curvature at each latitude."""
-    cosine = np.cos(lat_degrees * (math.pi / 180))
-    shrink = (1 - _ECCENTRICITY_SQUARED) + _ECCENTRICITY_SQUARED * cosine * cosine
-    prime_vertical = (_SEMI_MAJOR_METRES * math.pi / 180 / UNITS_PER_DEGREE) / np.sqrt(shrink)
+    prime_vertical = (_SEMI_MAJOR_METRES * math.pi / 180 / UNITS_PER_DEGREE) / shrink**0.5
     return prime_vertical * (1 - _ECCENTRICITY_SQUARED) / shrink, prime_vertical * cosine

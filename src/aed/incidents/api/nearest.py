@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
-from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -36,9 +35,8 @@ class _Direct(APIRoute):
 
 
 def _question(request: Request) -> NearestIn:
-    said = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     try:
-        return NearestIn.model_validate(dict(said))
+        return NearestIn.model_validate(dict(request.query_params))
     except ValidationError as error:
         wrong = error.errors(include_url=False)
         raise RequestValidationError([{**each, "loc": ("query", *each["loc"])} for each in wrong]) from error
