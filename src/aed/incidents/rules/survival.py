@@ -141,5 +141,8 @@ def chance_still(chance: float, waited_seconds: float, answers_after_seconds: fl
 
     Whoever comes answers after a while that is exponential with this mean (Bayes' rule).
     """
+    stays_away = 1.0 - chance
+    if stays_away <= 0.0:
+        return 1.0
     silent = chance * math.exp(-max(0.0, waited_seconds) / answers_after_seconds)
-    return silent / (silent + 1.0 - chance) if silent < 1.0 else 1.0
+    return silent / (silent + stays_away)
