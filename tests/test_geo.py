@@ -25,6 +25,7 @@ from aed.geo import (
     in_mainland_china,
     map_links,
     mercator_degrees,
+    metres_to_each,
     position_from,
     to_wgs84,
 )
@@ -367,6 +368,22 @@ def test_distances_are_those_of_the_wgs84_spheroid(
     assert [distance_metres(here, Position(*other)) for other in others] == pytest.approx(expected, abs=1e-6)
     assert np.array_equal(lats, before[0])
     assert np.array_equal(lons, before[1])
+
+
+@given(
+    st.builds(Position, latitudes, longitudes),
+    st.lists(st.tuples(st.floats(0, 360), st.one_of(st.floats(0, 10), st.floats(0, 60_000))), max_size=5),
+)
+@example(Position(90.0, 0.0), [(0.0, 24_999.0), (180.0, 25_001.0)])
+@example(Position(0.0, 179.9999), [(90.0, 500.0), (90.0, 0.0)])
+@example(Position(47.0, 9.5), [(45.0, 24_999.0)])
+def test_the_same_to_each_of_a_few_places(here: Position, others: list[tuple[float, float]]) -> None:
+    there = [Geod(ellps="WGS84").fwd(here.lon, here.lat, azimuth, metres) for azimuth, metres in others]
+    places = [Position(lat, lon) for lon, lat, _ in there]
+
+    assert metres_to_each(here, places) == pytest.approx(
+        [distance_metres(here, place) for place in places], rel=0, abs=1e-6
+    )
 
 
 def test_a_minute_of_latitude_and_the_date_line() -> None:

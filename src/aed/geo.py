@@ -27,10 +27,11 @@ import itertools
 import json
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
-from typing import Final, TypedDict
+from typing import Final, Protocol, TypedDict
 from urllib.parse import quote
 
 import numpy as np
@@ -365,6 +366,54 @@ def distances_metres(
         from_lon, from_lat, to_lon, to_lat, inplace=True, return_back_azimuth=False
     )[2]
     return metres
+
+
+class Placed(Protocol):
+    """Whatever has a place, in degrees of WGS-84."""
+
+    @property
+    def lat(self) -> float: ...
+    @property
+    def lon(self) -> float: ...
+
+
+_CHORD_UP_TO_METRES: Final = 25_000.0
+
+
+def metres_to_each(here: Position, places: Sequence[Placed]) -> list[float]:
+    """The same to each of a few places, right to a thousandth of a millimetre: no arrays, which are made for
+    many. A tenth of the time in which the nearest devices are found by the straight line.
+
+    The chord through the earth, and how much longer the arc above it is: a 24th of the square of chord over
+    radius, the radius being that of the direction (Euler). Farther away than 25 km by the geodesic.
+    """
+    sin, cos, sqrt, degree = math.sin, math.cos, math.sqrt, math.pi / 180.0
+    lat0, lon0 = here.lat * degree, here.lon
+    normal0 = _WGS84_SPHEROID.a / sqrt(1.0 - _WGS84_SPHEROID.es * sin(lat0) ** 2)
+    meridian0 = normal0**3 * (1.0 - _WGS84_SPHEROID.es) / _WGS84_SPHEROID.a**2
+    axis_metres0 = normal0 * cos(lat0)
+    up0 = normal0 * (1.0 - _WGS84_SPHEROID.es) * sin(lat0)
+    found: list[float] = []
+    for place in places:
+        lat = place.lat * degree
+        sine = sin(lat)
+        normal = _WGS84_SPHEROID.a / sqrt(1.0 - _WGS84_SPHEROID.es * sine * sine)
+        axis_metres = normal * cos(lat)
+        up = normal * (1.0 - _WGS84_SPHEROID.es) * sine - up0
+        out = axis_metres - axis_metres0
+        half = sin((place.lon - lon0) * degree / 2.0)
+        squared = out * out + up * up + 4.0 * axis_metres * axis_metres0 * half * half
+        chord = sqrt(squared)
+        if chord > _CHORD_UP_TO_METRES:
+            found.append(distance_metres(here, Position(place.lat, place.lon)))
+        elif squared:
+            north = (lat - lat0) * meridian0
+            share = north * north / squared
+            bent = chord * (share / meridian0 + (1.0 - share) / normal0)
+            found.append(chord * (1.0 + bent * bent / 24.0))
+        else:
+            found.append(0.0)
+    return found
 
 
 def mercator_degrees(position: Position) -> tuple[float, float]:

@@ -80,6 +80,10 @@ def _window(here: Position, metres: float) -> dict[str, float]:
         "nearest_east": here.lon + east,
         "nearest_south": here.lat - north,
         "nearest_north": here.lat + north,
+        "nearest_lat": here.lat,
+        "nearest_lon": here.lon,
+        "nearest_across": east**-2,
+        "nearest_up": north**-2,
     }
 
 

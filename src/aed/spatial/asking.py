@@ -15,15 +15,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
-from select import POLLIN, POLLOUT, poll
+from select import POLLIN, POLLOUT
 from typing import Any
 
 import psycopg
+from psycopg.abc import Transformer as TransformerProtocol
 from psycopg.adapt import Transformer
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import DBAPIError
+
+from aed.waiting import wait_for
 
 type Rows = Sequence[tuple[Any, ...] | Row[*tuple[Any, ...]]]
 
@@ -45,7 +48,7 @@ def sent(connection: Connection, sql: str, parameters: Mapping[str, object]) -> 
     if connection.dialect.name == "sqlite":
         return lambda: _from_sqlite(connection, sql, parameters)
     try:
-        driver = connection.connection.driver_connection
+        driver = connection.connection.dbapi_connection
         assert isinstance(driver, psycopg.Connection)
         line: _Line = connection.info.get(_LINE) or connection.info.setdefault(_LINE, _Line())
         asked = line.send(driver, sql, parameters)
@@ -69,7 +72,7 @@ def settled(connection: Connection) -> Iterator[None]:
     except BaseException:  # an answer that nobody reads would be the next one's; nothing is swallowed
         line: _Line | None = None if connection.invalidated else connection.info.get(_LINE)
         if line is not None and line.is_waited_for:
-            driver = connection.connection.driver_connection
+            driver = connection.connection.dbapi_connection
             assert isinstance(driver, psycopg.Connection)
             with suppress(psycopg.Error):  # the line is dead: the pool finds out by itself
                 line.give_up(driver)
@@ -151,6 +154,8 @@ class _Line:
 
     def __init__(self) -> None:
         self._prepared: dict[str, bytes] = {}
+        self._columns: dict[str, TransformerProtocol] = {}
+        """What reads the answers of each statement, whose columns always are the same."""
         self._names = count()
         self._keeps_prepared = True
         self._on_their_way: deque[_Asked] = deque()
@@ -205,9 +210,15 @@ class _Line:
             code = result.error_field(DiagnosticField.SQLSTATE)
             kind = psycopg.errors.lookup(code.decode()) if code else psycopg.OperationalError
             raise kind(result.get_error_message())
-        columns = Transformer(driver)
-        columns.set_pgresult(result)
-        return columns.load_rows(0, result.ntuples, tuple)
+        columns = self._columns.get(asked.sql)
+        if columns is None:
+            columns = self._columns[asked.sql] = Transformer(driver)
+            columns.set_pgresult(result)
+        else:
+            columns.set_pgresult(result, set_loaders=False)
+        rows = columns.load_rows(0, result.ntuples, tuple)
+        columns.set_pgresult(None, set_loaders=False)
+        return rows
 
     def give_up(self, driver: psycopg.Connection[Any]) -> None:
         """Waits for all that is on its way, and forgets it."""
@@ -247,11 +258,6 @@ def _as_text(value: object) -> bytes:
 
 
 def _wait(driver: psycopg.Connection[Any], what: int) -> None:
-    """Until something has come, or can go; other threads go on meanwhile.
-
-    Raises OperationalError on a dead line.
-    """
-    coming = poll()
-    coming.register(driver.fileno(), what)
-    coming.poll()
+    """Until something has come, or can go. Raises OperationalError on a dead line."""
+    wait_for(driver.fileno(), what)
     driver.pgconn.consume_input()

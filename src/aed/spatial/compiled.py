@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Dialect, Select
 
 from aed.spatial.asking import sent
-from aed.spatial.statements import check_columns, compiled_for
+from aed.spatial.statements import compiled_for, maker_of
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Compiled[R]:
 
     sql: str
     constants: Mapping[str, object]
-    row: Callable[..., R]
+    row: Callable[[Sequence[Any]], R]
 
     def sent(self, connection: Connection, told: Mapping[str, object]) -> Callable[[], Sequence[R]]:
         """Asks with the values of what is `told_later`. What is given back reads the rows.
@@ -26,11 +26,10 @@ class Compiled[R]:
         Until then nothing else can be asked on the connection but what is sent, see `asking.sent`.
         """
         row, read = self.row, sent(connection, self.sql, {**self.constants, **told})
-        return lambda: [row(*values) for values in read()]
+        return lambda: [*map(row, read())]
 
 
 def compiled[R](dialect: Dialect, statement: Select[*tuple[Any, ...]], *, row: type[R]) -> Compiled[R]:
-    """`row` is a NamedTuple of the statement's columns; those that are left out at its end have defaults."""
+    """`row` is a NamedTuple of the statement's columns."""
     sql, constants = compiled_for(dialect, statement)
-    check_columns(statement, row)
-    return Compiled(sql, constants, row)
+    return Compiled(sql, constants, maker_of(row, statement))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -23,8 +23,8 @@ from sqlalchemy import (
 from aed.geo import Position, mercator_degrees
 from aed.spatial.asking import Rows, sent
 from aed.spatial.columns import GeometryColumn
-from aed.spatial.statements import check_columns, compiled_for, told_later
-from aed.spatial.windows import METRES_PER_DEGREE, NO_MORE_THAN_SPHEROID, window_around, window_rows
+from aed.spatial.statements import compiled_for, maker_of, told_later
+from aed.spatial.windows import METRES_PER_DEGREE, NO_MORE_THAN_SPHEROID, in_window, window_around
 
 
 class Located(Protocol):
@@ -58,6 +58,11 @@ _COUNTS = sorted(2**power * part // 4 for power in range(3, 13) for part in (4, 
 """8, 10, 12, 14, 16, 20 …: how many rows are asked for. Few, since each is a statement to prepare."""
 
 
+def _cells_at(here: Position, at_least: int) -> list[_Cell]:
+    """Smallest first."""
+    return [(size, round(here.lat * size), round(here.lon * size), at_least) for size in _CELLS_PER_DEGREE]
+
+
 @dataclass(frozen=True)
 class Nearest[R: Located]:
     """A compiled "nearest first" statement; made once, asked often. See `nearest_first`."""
@@ -67,7 +72,7 @@ class Nearest[R: Located]:
     more: str
     """The same without what has been fetched: on PostgreSQL by ids, on SQLite by the window before."""
     constants: Mapping[str, object]
-    row: Callable[..., R]
+    row: Callable[[Sequence[Any]], R]
     is_sqlite: bool
     _needed: dict[_Cell, _Needed] = field(default_factory=dict)
     """What the last questions nearby needed. A hint: it changes no answer."""
@@ -84,6 +89,11 @@ class Nearest[R: Located]:
         """Rows around a place, to be fetched ring by ring. `at_least` is how many are asked for; `told` has
         the values of what the statement itself is told later."""
         return Rings(self, connection, here, at_least, within_metres, told or {})
+
+    def is_known_to_need(self, here: Position, *, at_least: int, rows: int, metres: float) -> bool:
+        """Whether questions nearby have been answered already, with no more rows and no farther away."""
+        needed, more = self.needed(_cells_at(here, at_least))
+        return needed is not None and more * needed.metres <= metres and more**2 * needed.rows <= rows
 
     def needed(self, cells: Sequence[_Cell]) -> tuple[_Needed | None, float]:
         """What was needed in the smallest of these cells that is known, and how much more to look at."""
@@ -125,9 +135,7 @@ class Rings[R: Located]:
     ) -> None:
         self._nearest, self._connection, self._told = nearest, connection, told
         self._here, self._at_least, self._within = here, at_least, within_metres
-        self._cells = [
-            (size, round(here.lat * size), round(here.lon * size), at_least) for size in _CELLS_PER_DEGREE
-        ]
+        self._cells = _cells_at(here, at_least)
         self._needed, self._more = nearest.needed(self._cells)
         self._window_metres = 0.0
         self._ahead: Callable[[], Rows] | None = None
@@ -234,9 +242,9 @@ class Rings[R: Located]:
 
     def _fetched(self, sql: str, asked: Mapping[str, object]) -> list[R]:
         """Rows that are not there yet: one that has just been moved might come a second time."""
-        row, read = self._nearest.row, self._ahead or self._sent(sql, asked)
+        read = self._ahead or self._sent(sql, asked)
         self._ahead = None
-        found = [row(*each) for each in read()]
+        found = [*map(self._nearest.row, read())]
         if self.rows:
             known = {each.id for each in self.rows}
             found = [each for each in found if each.id not in known]
@@ -254,12 +262,12 @@ def nearest_first[R: Located](
     """Compiles `inner` (which must select columns named `lat` and `lon`) into a nearest-first statement.
 
     `joined(subquery)` adds what is joined to the few chosen rows only; it returns the outer Select.
-    `row` is a NamedTuple of the columns; those that are left out at its end have defaults.
+    `row` is a NamedTuple of the columns.
     """
     is_sqlite = dialect.name == "sqlite"
     key = place.class_.id
     if is_sqlite:
-        first, more = (inner.where(key.in_(window_rows(place, beyond=beyond))) for beyond in (False, True))
+        first, more = (in_window(inner, place, beyond=beyond) for beyond in (False, True))
     else:
         here = func.point(told_later("nearest_x"), told_later("nearest_y"))
         first = inner.order_by(
@@ -271,10 +279,10 @@ def nearest_first[R: Located](
     statement, next_statement = (joined(rows.subquery("near")) for rows in (first, more))
     sql, constants = compiled_for(dialect, statement)
     next_sql, next_constants = compiled_for(dialect, next_statement)
-    check_columns(statement, row)
+    made = maker_of(row, statement)
     if any(next_constants.get(name, value) != value for name, value in constants.items()):
         raise TypeError("the two statements call different things by the same name")
-    return Nearest(sql, next_sql, constants | next_constants, row, is_sqlite)
+    return Nearest(sql, next_sql, constants | next_constants, made, is_sqlite)
 
 
 def _next_count(rows: int) -> int:
@@ -300,8 +308,8 @@ def _surely_complete_within(here: Position, rows: Sequence[Located]) -> float:
     The farthest of them on the map says how far the map was searched (so does any, but less). Over a long
     way the map's scale changes with the latitude: the smaller one is taken.
     """
-    across = math.cos(math.radians(here.lat)) ** 2
-    far = max(rows, key=lambda row: (row.lat - here.lat) ** 2 + (row.lon - here.lon) ** 2 * across)
+    away = _degrees_squared(here, rows)
+    far = rows[away.index(max(away))]
     x, y = mercator_degrees(here)
     east, north = mercator_degrees(Position(far.lat, far.lon))
     searched = math.hypot(east - x, north - y)
@@ -309,8 +317,13 @@ def _surely_complete_within(here: Position, rows: Sequence[Located]) -> float:
     return searched * METRES_PER_DEGREE * math.cos(math.radians(farthest)) * NO_MORE_THAN_SPHEROID
 
 
-def _count_within(rows: Iterable[Located], here: Position, metres: float) -> int:
+def _count_within(rows: Sequence[Located], here: Position, metres: float) -> int:
     """About how many rows are that near."""
-    degrees = (metres / METRES_PER_DEGREE) ** 2
-    across = math.cos(math.radians(here.lat)) ** 2
-    return sum((row.lat - here.lat) ** 2 + (row.lon - here.lon) ** 2 * across <= degrees for row in rows)
+    degrees_squared = (metres / METRES_PER_DEGREE) ** 2
+    return sum([away <= degrees_squared for away in _degrees_squared(here, rows)])
+
+
+def _degrees_squared(here: Position, rows: Sequence[Located]) -> list[float]:
+    """About how far the rows are, in degrees of latitude, squared."""
+    lat, lon, across = here.lat, here.lon, math.cos(math.radians(here.lat)) ** 2
+    return [(row.lat - lat) ** 2 + (row.lon - lon) ** 2 * across for row in rows]

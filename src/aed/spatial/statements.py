@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -79,8 +80,13 @@ def compiled_for(dialect: Dialect, statement: Select[*tuple[Any, ...]]) -> tuple
     return str(compiled), constants
 
 
-def check_columns(statement: Select[*tuple[Any, ...]], row: type[object]) -> None:
-    """The NamedTuple has the statement's columns in their order."""
+def maker_of[R](row: type[R], statement: Select[*tuple[Any, ...]]) -> Callable[[Sequence[Any]], R]:
+    """What makes the NamedTuple `row`, which has the statement's columns in their order, of their values.
+
+    By tuple itself: a call of the class takes three times as long.
+    """
     names = tuple(item.name for item in statement.selected_columns)
-    if names != getattr(row, "_fields", ())[: len(names)]:
+    if names != getattr(row, "_fields", ()):
         raise TypeError(f"{row.__name__} has other columns than its statement: {', '.join(names)}")
+    made: Any = tuple.__new__
+    return partial(made, row)

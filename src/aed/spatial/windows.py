@@ -30,7 +30,7 @@ from aed.errors import InvalidInput
 from aed.geo import Position
 from aed.spatial.asking import sent
 from aed.spatial.columns import WGS84, GeometryColumn, latitude, longitude
-from aed.spatial.statements import check_columns, compiled_for, told_later
+from aed.spatial.statements import compiled_for, maker_of, told_later
 
 METRES_PER_DEGREE = 6_371_008.8 * math.pi / 180  # mean sphere
 
@@ -128,7 +128,7 @@ class Around[R]:
 
     sql: str
     constants: Mapping[str, object]
-    row: Callable[..., R]
+    row: Callable[[Sequence[Any]], R]
 
     def sent(
         self, connection: Connection, here: Position, *, within_metres: float
@@ -139,7 +139,7 @@ class Around[R]:
         """
         asked = {**self.constants, **window_around(here, within_metres)}
         row, read = self.row, sent(connection, self.sql, asked)
-        return lambda: [row(*values) for values in read()]
+        return lambda: [*map(row, read())]
 
 
 def all_around[R](
@@ -147,7 +147,7 @@ def all_around[R](
 ) -> Around[R]:
     """Compiles `statement` with a box around a place as its last condition; `row` is a NamedTuple of it."""
     if dialect.name == "sqlite":
-        boxed = statement.where(place.class_.id.in_(window_rows(place)))
+        boxed = in_window(statement, place)
     else:
         edges = [told_later(f"nearest_{side}") for side in ("west", "south", "east", "north")]
         # The box stands in a subquery, so that the planner knows as little of it whether or not it is told
@@ -155,8 +155,7 @@ def all_around[R](
         box = select(func.ST_MakeEnvelope(*edges, WGS84)).scalar_subquery()
         boxed = statement.where(place.bool_op("&&")(box))
     sql, constants = compiled_for(dialect, boxed)
-    check_columns(boxed, row)
-    return Around(sql, constants, row)
+    return Around(sql, constants, maker_of(row, boxed))
 
 
 def index_table(place: GeometryColumn) -> Any:
@@ -165,36 +164,37 @@ def index_table(place: GeometryColumn) -> Any:
     return table(name, *(column(part) for part in ("pkid", "xmin", "xmax", "ymin", "ymax")))
 
 
-def window_rows(place: GeometryColumn, *, beyond: bool = False) -> Select[*tuple[Any, ...]]:
-    """Keys of the rows in a window; those beyond an inner one only, on request.
+def in_window[Statement: Select[*tuple[Any, ...]]](
+    statement: Statement, place: GeometryColumn, *, beyond: bool = False
+) -> Statement:
+    """SpatiaLite: of the statement's rows those in a window; beyond an inner one only, on request.
 
-    A window is the ellipse in a box of degrees. In the box's corners, a fifth of it, lies nothing of the
-    circle that it was made for by `window_around`: that would be read for nothing.
+    A window is the ellipse in a box of degrees, as `window_around` has it. In the box's corners, a fifth of
+    it, lies nothing of the circle that it was made for: that would be read for nothing.
     """
     index = index_table(place)
 
     def inside(ending: str) -> ColumnElement[bool]:
-        west, east, south, north = (
-            told_later(f"nearest_{side}{ending}") for side in ("west", "east", "south", "north")
+        west, east, south, north, lat, lon, across, up = (
+            told_later(f"nearest_{part}{ending}")
+            for part in ("west", "east", "south", "north", "lat", "lon", "across", "up")
         )
-        across, up = (
-            (west + east - 2.0 * index.c.xmin) / (east - west),
-            (south + north - 2.0 * index.c.ymin) / (north - south),
-        )
+        x, y = index.c.xmin - lon, index.c.ymin - lat
         return and_(
             index.c.xmin >= west,
             index.c.xmax <= east,
             index.c.ymin >= south,
             index.c.ymax <= north,
-            across * across + up * up <= 1.0,
+            x * x * across + y * y * up <= 1.0,
         )
 
-    rows = select(index.c.pkid).where(inside(""))
-    return rows.where(not_(inside("_in"))) if beyond else rows
+    chosen = statement.join(index, index.c.pkid == place.class_.id).where(inside(""))
+    return chosen.where(not_(inside("_in"))) if beyond else chosen
 
 
 def window_around(here: Position, metres: float) -> dict[str, float]:
-    """The box around a circle, a little larger: the R*Tree keeps float32 (about a metre)."""
+    """The box around a circle, a little larger: the R*Tree keeps float32 (about a metre). And the ellipse in
+    it: its middle, and what makes a square of its half-axes 1."""
     dlat = (metres + 5.0) / (METRES_PER_DEGREE * NO_MORE_THAN_SPHEROID)
     top = min(89.9, abs(here.lat) + dlat)
     dlon = dlat / math.cos(math.radians(top))
@@ -203,4 +203,8 @@ def window_around(here: Position, metres: float) -> dict[str, float]:
         "nearest_east": here.lon + dlon,
         "nearest_south": here.lat - dlat,
         "nearest_north": here.lat + dlat,
+        "nearest_lat": here.lat,
+        "nearest_lon": here.lon,
+        "nearest_across": dlon**-2,
+        "nearest_up": dlat**-2,
     }

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Dialect
 
 from aed.accounts.rules import Viewer
 from aed.db import as_date
-from aed.geo import Position, distances_metres, in_mainland_china
+from aed.geo import Position, in_mainland_china, metres_to_each
 from aed.incidents.queries.answer import Answer, NearbyDevice, Question
 from aed.incidents.queries.people import nearest_responders
 from aed.incidents.queries.ways import LocalTime, Ways, positions, sent_for_gates
@@ -52,6 +52,7 @@ _NO_SHORTER_THAN_STRAIGHT = 1.001
 """Streets are measured on planes and in 32 bits: a straight street may come out this much too short."""
 _ROUNDING_METRES = 0.001
 MORE_THAN_ASKED = 4
+_SOON_ROWS, _SOON_METRES = 200, 3_000.0
 MOST_UNUSABLE = 5
 
 
@@ -62,6 +63,20 @@ type _Hours = tuple[str | None, str, str, str | None, int | None]
 type _WalkTo = tuple[float, int, Basis, bool, bool]
 """One way to a device as far as it is known: metres, the device's number, the basis, whether it is measured,
 whether a closed gate has to be opened for it."""
+
+
+def is_soon_answered(dialect: Dialect, viewer: Viewer, question: Question) -> bool:
+    """Whether that is a matter of a few milliseconds: somebody has asked nearby before (so that it is known
+    how far it goes, and the pages of the database are in memory), and it is devices alone that are asked for.
+
+    Of anyone's questions: what others may see takes a statement of their own, which may have to be made.
+    """
+    if viewer.is_signed_in or question.with_routes:
+        return False
+    devices = registry.nearest_devices(dialect, viewer)
+    return devices.is_known_to_need(
+        question.here, at_least=question.limit, rows=_SOON_ROWS, metres=_SOON_METRES
+    )
 
 
 def nearest(
@@ -181,19 +196,18 @@ class _Search:
     def add(self, rows: Sequence[DeviceNearby]) -> None:
         """Takes a ring of devices into account."""
         if rows:
-            lats, lons = positions(rows)
             first, radius = len(self._rows), self._settings.search_radius_metres
             self._quickest = quicker(
                 self._quickest, rows[0].least_seconds_per_metre, rows[0].least_pick_up_seconds
             )
             self._rows += rows
-            self._straight += distances_metres(self._question.here, lats, lons).tolist()
+            self._straight += metres_to_each(self._question.here, rows)
             straight = self._straight
-            self._order += (each for each in range(first, len(straight)) if straight[each] <= radius)
+            self._order += [each for each in range(first, len(straight)) if straight[each] <= radius]
             self._order.sort(key=straight.__getitem__)
         self._begin()
         if self.ways is not None and rows:
-            footings = self.ways.footings_of_devices(lats, lons)
+            footings = self.ways.footings_of_devices(*positions(rows))
             self._footings = footings if self._footings is None else self._footings.followed_by(footings)
 
     def count_within(self, metres: float) -> int:

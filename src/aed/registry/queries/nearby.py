@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import Connection, Dialect, Engine, Select, Subquery, func, select
+from sqlalchemy import Connection, Dialect, Engine, Select, Subquery, func, null, select
 from sqlalchemy.orm import Session, aliased
 
 from aed.accounts.models import Person, Region
@@ -37,6 +37,7 @@ from aed.spatial import (
     longitude,
     nearest_first,
 )
+from aed.waiting import needs_a_thread
 
 log = structlog.get_logger("aed")
 
@@ -73,8 +74,8 @@ class DeviceNearby(NamedTuple):
     least_seconds_per_metre: float | None
     """Of all estates; so the next."""
     least_pick_up_seconds: float | None
-    keeper_name: str | None = None
-    keeper_phone: str | None = None
+    keeper_name: str | None
+    keeper_phone: str | None
     """As it is sealed: see `with_keepers_phone`."""
 
 
@@ -152,7 +153,7 @@ def nearest_devices(dialect: Dialect, viewer: Viewer) -> Nearest[DeviceNearby]:
             return statement.add_columns(
                 Person.name.label("keeper_name"), Person.phone.label("keeper_phone")
             ).outerjoin(Person, Person.id == near.c.keeper_id)
-        return statement
+        return statement.add_columns(null().label("keeper_name"), null().label("keeper_phone"))
 
     return nearest_first(dialect, inner, Device.position, joined=joined, row=DeviceNearby)
 
@@ -218,6 +219,7 @@ def calendar_of(connection: Connection, name: str | None, version: int | None) -
     key = (connection.engine, name, version)
     found = _calendars.get(key)
     if found is None:
+        needs_a_thread()
         with Session(connection) as session:
             found = holiday_calendar(session, name)
         if len(_calendars) >= _MOST_CALENDARS:
