@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from aed import __version__, schedule
 from aed.accounts import api as accounts_api
 from aed.aftercare import api as aftercare_api
+from aed.at_hand import AtHand
 from aed.db import DatabaseDep, open_database, reads
 from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TooLarge
 from aed.incidents import api as incidents_api
@@ -56,6 +57,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
         yield
+        app.state.at_hand.close()
         app.state.database.close()
         close_live_places()
 
@@ -75,6 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = open_database(settings)
+    app.state.at_hand = AtHand(app.state.database)
     app.state.intake = Intake(app.state.database, resolution=settings.responder_cell_resolution)
     app.state.live = LiveRecords(app.state.database)
     app.state.board = LiveBoard(app.state.database)

@@ -281,14 +281,19 @@ def _refuse_if_closed(
 
     Nothing comes by itself on an idle connection but its end (or a notice: then a new one is made in vain).
     """
-    raw = connection.driver_connection if hasattr(connection, "driver_connection") else connection
-    assert isinstance(raw, psycopg.Connection)
-    if raw.closed:
+    if is_closed(connection.driver_connection if hasattr(connection, "driver_connection") else connection):
         raise DisconnectionError
+
+
+def is_closed(driver: object) -> bool:
+    """Whether the driver's connection, which is not in use, is closed, or has something to say."""
+    if not isinstance(driver, psycopg.Connection):
+        return False
+    if driver.closed:
+        return True
     idle = poll()
-    idle.register(raw.fileno(), POLLIN)
-    if idle.poll(0):
-        raise DisconnectionError
+    idle.register(driver.fileno(), POLLIN)
+    return bool(idle.poll(0))
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,0 +1,308 @@
+"""Lookups that are answered on the event loop: the same answers, and nobody else is kept waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Role
+from aed.app import create_app
+from aed.settings import Settings
+from aed.walking.file import save_network
+from tests import make
+from tests.make import NOW, PATIENT, east_of, north_of
+from tests.walking.grids import grid_position, street_grid
+
+HERE = {"lat": str(PATIENT.lat), "lon": str(PATIENT.lon), "at": NOW.isoformat()}
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings, *, at_hand: int) -> AsyncIterator[tuple[httpx2.AsyncClient, FastAPI]]:
+    """The application on the test's own event loop, somebody having asked around here before."""
+    app = create_app(settings)
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://aed") as client:
+        try:
+            assert (await client.get("/v1/nearest", params=HERE)).status_code == 200
+            for _ in range(at_hand):
+                await asyncio.to_thread(app.state.at_hand.open_one)
+            yield client, app
+        finally:
+            app.state.at_hand.close()
+            app.state.database.close()
+
+
+def as_many_as_are_asked_for(session: Session) -> None:
+    """With fewer the whole country is searched, which is for a thread."""
+    for i in range(6):
+        make.device(session, at=north_of(PATIENT, metres=50 * i))
+
+
+@contextlib.contextmanager
+def no_connection_for_threads(app: FastAPI) -> Iterator[None]:
+    """Whoever asks in a thread gets none meanwhile, and 503."""
+    with contextlib.ExitStack() as held:
+        for _ in range(app.state.settings.threads + 4):
+            held.enter_context(app.state.database.engine.connect())
+        yield
+
+
+@contextlib.contextmanager
+def devices_locked(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """PostgreSQL: whoever reads devices waits as long as the block lasts."""
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain) as other:
+        other.execute("LOCK TABLE devices IN ACCESS EXCLUSIVE MODE")
+        yield other
+        other.rollback()
+
+
+def waiting_for_devices(other: psycopg.Connection[Any]) -> list[int]:
+    """The servers' processes that wait for the lock."""
+    found = other.execute(
+        "SELECT pid FROM pg_locks WHERE NOT granted AND relation = 'devices'::regclass ORDER BY pid"
+    )
+    return [pid for (pid,) in found]
+
+
+async def so_many_wait(other: psycopg.Connection[Any], count: int) -> list[int]:
+    for _ in range(200):
+        pids = await asyncio.to_thread(waiting_for_devices, other)
+        if len(pids) >= count:
+            return pids
+        await asyncio.sleep(0.02)  # the database tells nobody who waits in it
+    raise AssertionError(f"{count} should wait, and {len(pids)} do")
+
+
+def patiently(settings: Settings, **other: object) -> Settings:
+    return settings.model_copy(update={"lock_timeout_ms": 20_000, "statement_timeout_ms": 30_000, **other})
+
+
+def only_on_postgis(url: str) -> None:
+    if not url.startswith("postgresql"):
+        pytest.skip("SQLite answers at once or not at all: there is nothing to wait for")
+
+
+# --- what is answered there -----------------------------------------------------------------------------
+
+
+def test_what_has_been_asked_nearby_needs_no_thread_and_all_else_does(
+    session: Session, settings: Settings
+) -> None:
+    as_many_as_are_asked_for(session)
+    token = make.key(session, Role.DISPATCHER, region=make.region(session))
+    session.commit()
+
+    async def run() -> None:
+        hurried = settings.model_copy(update={"lock_timeout_ms": 100})
+        async with serving(hurried, at_hand=1) as (client, app):
+
+            async def status(more: Mapping[str, str], headers: Mapping[str, str] | None = None) -> int:
+                return (await client.get("/v1/nearest", params=HERE | more, headers=headers)).status_code
+
+            with no_connection_for_threads(app):
+                assert await status({}) == 200
+                assert await status({"floor": "3"}) == 200
+                assert await status({"route": "true"}) == 503, "the lines of ways take their time"
+                assert await status({"limit": "6"}) == 503, "it is not known how far so many are"
+                assert await status({"lat": "31.0"}) == 503, "nor there"
+                assert await status({}, token) == 503
+            for more in ({"route": "true"}, {"limit": "6"}, {"lat": "31.0"}):
+                assert await status(more) == 200
+            assert await status({}, token) == 200
+            with no_connection_for_threads(app):
+                assert await status({"limit": "6"}) == 200, "it is known now"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("walking", [False, True])
+def test_many_at_once_are_answered_as_one_after_the_other(
+    session: Session, settings: Settings, *, walking: bool
+) -> None:
+    """The questions take turns while the database looks, on connections and a network that they share."""
+    middle = PATIENT
+    if walking:
+        network = street_grid(900)
+        save_network(network, settings.walking_network)
+        middle = grid_position(900, 0.5, 0.5)
+    estate = make.estate(session, around=middle)
+    for i in range(60):
+        make.device(
+            session,
+            at=east_of(north_of(middle, metres=(i * 37) % 500 - 250), metres=(i * 61) % 500 - 250),
+            of=estate if i % 5 == 0 else None,
+            opening_hours=("24/7", "Mo-Fr 08:00-18:00", "Sa,Su 09:00-12:00; PH off", None)[i % 4],
+        )
+    if walking:
+        make.gate(session, estate, at=north_of(middle, metres=90), passage="guarded")
+    session.commit()
+    questions = [
+        {
+            "lat": str(middle.lat + (i * 7 % 11 - 5) * 2e-4),
+            "lon": str(middle.lon + (i * 5 % 13 - 6) * 2e-4),
+            "at": f"2026-09-{20 + i % 8}T{i % 24:02}:30:00+00:00",
+            "limit": "6",
+        }
+        for i in range(40)
+    ]
+
+    async def run() -> tuple[list[bytes], list[bytes]]:
+        async with serving(settings, at_hand=4) as (client, app):
+            alone = [(await client.get("/v1/nearest", params=each)).content for each in questions]
+            alone = [(await client.get("/v1/nearest", params=each)).content for each in questions]
+            with no_connection_for_threads(app):
+                some = [await client.get("/v1/nearest", params=each) for each in questions]
+            assert {each.status_code for each in some} == {200}, "none of these needs a thread"
+            at_once = await asyncio.gather(*(client.get("/v1/nearest", params=each) for each in questions))
+            return alone, [each.content for each in at_once]
+
+    alone, at_once = asyncio.run(run())
+    assert at_once == alone
+    assert len(set(alone)) > 30
+
+
+# --- what they wait for ---------------------------------------------------------------------------------
+
+
+def test_a_lookup_that_waits_for_the_database_keeps_nobody_else_waiting(
+    session: Session, settings: Settings, database_url: str
+) -> None:
+    only_on_postgis(database_url)
+    as_many_as_are_asked_for(session)
+    session.commit()
+
+    async def run() -> list[int]:
+        async with serving(patiently(settings), at_hand=2) as (client, app):
+            with no_connection_for_threads(app), devices_locked(database_url) as other:
+                lookups = [asyncio.create_task(client.get("/v1/nearest", params=HERE)) for _ in range(2)]
+                await so_many_wait(other, 2)
+                assert (await client.get("/healthz")).status_code == 200
+                assert not any(each.done() for each in lookups)
+            answers = await asyncio.gather(*lookups)
+            return [len(each.json()["devices"]) for each in answers]
+
+    assert asyncio.run(run()) == [5, 5]
+
+
+def test_a_lookup_that_waits_too_long_is_answered_503_and_the_next_one_is_answered(
+    session: Session, settings: Settings, database_url: str
+) -> None:
+    only_on_postgis(database_url)
+    as_many_as_are_asked_for(session)
+    session.commit()
+
+    async def run() -> None:
+        async with serving(settings.model_copy(update={"lock_timeout_ms": 200}), at_hand=1) as (client, app):
+            with devices_locked(database_url):
+                refused = await client.get("/v1/nearest", params=HERE)
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+            for _ in range(2):
+                assert len((await client.get("/v1/nearest", params=HERE)).json()["devices"]) == 5
+            with no_connection_for_threads(app):
+                assert (await client.get("/v1/nearest", params=HERE)).status_code == 200
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_dies_while_a_lookup_waits_or_before_it_costs_no_answer(
+    session: Session, settings: Settings, database_url: str
+) -> None:
+    only_on_postgis(database_url)
+    as_many_as_are_asked_for(session)
+    session.commit()
+
+    async def run() -> None:
+        async with serving(patiently(settings), at_hand=2) as (client, app):
+            with devices_locked(database_url) as other:
+                lookup = asyncio.create_task(client.get("/v1/nearest", params=HERE))
+                (pid,) = await so_many_wait(other, 1)
+                other.execute("SELECT pg_terminate_backend(%s)", [pid])
+                while await so_many_wait(other, 1) == [pid]:
+                    await asyncio.sleep(0.02)  # now the thread that took over waits
+            assert len((await lookup).json()["devices"]) == 5
+            session.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+            for _ in range(3):
+                assert len((await client.get("/v1/nearest", params=HERE)).json()["devices"]) == 5
+            with no_connection_for_threads(app):
+                assert (await client.get("/v1/nearest", params=HERE)).status_code == 200
+
+    asyncio.run(run())
+
+
+def test_a_lookup_that_nobody_waits_for_any_more_leaves_nothing_behind(
+    session: Session, settings: Settings, database_url: str
+) -> None:
+    """What its statement brings would be taken for the answer of the next one."""
+    only_on_postgis(database_url)
+    here, there = make.device(session), make.device(session, at=north_of(PATIENT, metres=300))
+    session.commit()
+    near_there = HERE | {"lat": str(PATIENT.lat + 300 / make.METRES_PER_DEGREE), "limit": "1"}
+
+    async def run() -> list[int]:
+        async with serving(patiently(settings), at_hand=1) as (client, _app):
+            for _ in range(2):
+                await client.get("/v1/nearest", params=HERE | {"limit": "1"})
+                await client.get("/v1/nearest", params=near_there)
+            with devices_locked(database_url) as other:
+                lookup = asyncio.create_task(client.get("/v1/nearest", params=HERE | {"limit": "1"}))
+                await so_many_wait(other, 1)
+                lookup.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await lookup
+            found = [
+                await client.get("/v1/nearest", params=each)
+                for each in (near_there, HERE | {"limit": "1"}, near_there)
+            ]
+            return [each.json()["devices"][0]["id"] for each in found]
+
+    assert asyncio.run(run()) == [there.id, here.id, there.id]
+
+
+def journal_deleted(connection: Connection) -> object:
+    return connection.exec_driver_sql("PRAGMA journal_mode=DELETE").scalar()
+
+
+def test_a_file_that_is_locked_is_waited_for_in_a_thread(
+    session: Session, settings: Settings, database_url: str
+) -> None:
+    """Only without a write-ahead log can readers be locked out: then for as long as the settings say."""
+    if not database_url.startswith("sqlite"):
+        pytest.skip("PostgreSQL has no file that a program could lock")
+    as_many_as_are_asked_for(session)
+    session.commit()
+    session.close()
+    session.get_bind().engine.dispose()
+    path = Path(make_url(database_url).database or "")
+
+    async def run() -> None:
+        async with serving(settings.model_copy(update={"lock_timeout_ms": 300}), at_hand=1) as (client, app):
+            app.state.database.engine.dispose()
+            mode = await app.state.at_hand.ask(journal_deleted)
+            assert mode == "delete"
+            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("BEGIN EXCLUSIVE")
+                lookup = asyncio.create_task(client.get("/v1/nearest", params=HERE))
+                assert (await client.get("/healthz")).status_code == 200
+                refused = await lookup
+                assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+                other.execute("COMMIT")
+            assert len((await client.get("/v1/nearest", params=HERE)).json()["devices"]) == 5
+
+    asyncio.run(run())
