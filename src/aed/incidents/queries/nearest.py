@@ -53,6 +53,7 @@ _NO_SHORTER_THAN_STRAIGHT = 1.001
 _ROUNDING_METRES = 0.001
 MORE_THAN_ASKED = 4
 _SOON_ROWS, _SOON_METRES = 200, 3_000.0
+"""No more rows and no longer walks are a matter of a few milliseconds."""
 MOST_UNUSABLE = 5
 
 
@@ -460,7 +461,7 @@ class _Search:
             self._tell(near)
         ways, with_routes = self.ways, self._question.with_routes
         walked = [near for near in chosen if near.basis is Basis.WALKING_NETWORK]
-        if ways is None or not walked:
+        if ways is None or not walked or not (with_routes or ways.has_gates_to_tell):
             return
         assert self._footings is not None
         footings = self._footings.take([near.number for near in walked])

@@ -147,11 +147,16 @@ class Ways:
         found: list[float] = self._reach.with_gates(delays=others).costs(footings).tolist()
         return found
 
+    @property
+    def has_gates_to_tell(self) -> bool:
+        """Whether any gate around is worth a word."""
+        assert self._gates is not None
+        return bool(self._gates.told)
+
     def may_meet_gates(self, footings: Footings) -> list[bool]:
         """Whether the way to each point may pass a gate worth a word, so that its walk is not its cost."""
         assert self._reach is not None
-        assert self._gates is not None
-        return self._reach.may_pass_crossings(footings) if self._gates.told else [False] * len(footings)
+        return self._reach.may_pass_crossings(footings) if self.has_gates_to_tell else [False] * len(footings)
 
     def walk_to(
         self, footings: Footings, i: int, *, by_closed_gate: bool, with_line: bool
