@@ -59,7 +59,6 @@ class DeviceNearby(NamedTuple):
     last_checked_on: date | str | None
     estate_id: int | None
     region_id: int
-    keeper_id: int | None
     first_expiry: date | str | None
     estate_en: str | None
     estate_zh: str | None
@@ -127,7 +126,7 @@ def nearest_devices(dialect: Dialect, viewer: Viewer) -> Nearest[DeviceNearby]:
     def joined(near: Subquery) -> Select[*tuple[Any, ...]]:
         statement = (
             select(
-                *near.c,
+                *(column for column in near.c if column.key != Device.keeper_id.key),
                 first_expiry(near.c.id).label("first_expiry"),
                 Estate.name_en.label("estate_en"),
                 Estate.name_zh.label("estate_zh"),
