@@ -24,6 +24,11 @@ from tests import make
 from tests.make import NOW, PATIENT, east_of, north_of
 from tests.walking.grids import grid_position, street_grid
 
+on_postgis = pytest.mark.parametrize("database_url", ["postgis"], indirect=True)
+"""SQLite answers at once or not at all: there is nothing to wait for."""
+on_spatialite = pytest.mark.parametrize("database_url", ["spatialite"], indirect=True)
+"""PostgreSQL has no file that a program could lock."""
+
 HERE = {"lat": str(PATIENT.lat), "lon": str(PATIENT.lon), "at": NOW.isoformat()}
 
 
@@ -87,11 +92,6 @@ async def so_many_wait(other: psycopg.Connection[Any], count: int) -> list[int]:
 
 def patiently(settings: Settings, **other: object) -> Settings:
     return settings.model_copy(update={"lock_timeout_ms": 20_000, "statement_timeout_ms": 30_000, **other})
-
-
-def only_on_postgis(url: str) -> None:
-    if not url.startswith("postgresql"):
-        pytest.skip("SQLite answers at once or not at all: there is nothing to wait for")
 
 
 # --- what is answered there -----------------------------------------------------------------------------
@@ -176,10 +176,10 @@ def test_many_at_once_are_answered_as_one_after_the_other(
 # --- what they wait for ---------------------------------------------------------------------------------
 
 
+@on_postgis
 def test_a_lookup_that_waits_for_the_database_keeps_nobody_else_waiting(
     session: Session, settings: Settings, database_url: str
 ) -> None:
-    only_on_postgis(database_url)
     as_many_as_are_asked_for(session)
     session.commit()
 
@@ -196,10 +196,10 @@ def test_a_lookup_that_waits_for_the_database_keeps_nobody_else_waiting(
     assert asyncio.run(run()) == [5, 5]
 
 
+@on_postgis
 def test_a_lookup_that_waits_too_long_is_answered_503_and_the_next_one_is_answered(
     session: Session, settings: Settings, database_url: str
 ) -> None:
-    only_on_postgis(database_url)
     as_many_as_are_asked_for(session)
     session.commit()
 
@@ -216,10 +216,10 @@ def test_a_lookup_that_waits_too_long_is_answered_503_and_the_next_one_is_answer
     asyncio.run(run())
 
 
+@on_postgis
 def test_a_connection_that_dies_while_a_lookup_waits_or_before_it_costs_no_answer(
     session: Session, settings: Settings, database_url: str
 ) -> None:
-    only_on_postgis(database_url)
     as_many_as_are_asked_for(session)
     session.commit()
 
@@ -246,11 +246,11 @@ def test_a_connection_that_dies_while_a_lookup_waits_or_before_it_costs_no_answe
     asyncio.run(run())
 
 
+@on_postgis
 def test_a_lookup_that_nobody_waits_for_any_more_leaves_nothing_behind(
     session: Session, settings: Settings, database_url: str
 ) -> None:
     """What its statement brings would be taken for the answer of the next one."""
-    only_on_postgis(database_url)
     here, there = make.device(session), make.device(session, at=north_of(PATIENT, metres=300))
     session.commit()
     near_there = HERE | {"lat": str(PATIENT.lat + 300 / make.METRES_PER_DEGREE), "limit": "1"}
@@ -279,12 +279,11 @@ def journal_deleted(connection: Connection) -> object:
     return connection.exec_driver_sql("PRAGMA journal_mode=DELETE").scalar()
 
 
+@on_spatialite
 def test_a_file_that_is_locked_is_waited_for_in_a_thread(
     session: Session, settings: Settings, database_url: str
 ) -> None:
     """Only without a write-ahead log can readers be locked out: then for as long as the settings say."""
-    if not database_url.startswith("sqlite"):
-        pytest.skip("PostgreSQL has no file that a program could lock")
     as_many_as_are_asked_for(session)
     session.commit()
     session.close()
