@@ -18,6 +18,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
 from aed.app import create_app
+from aed.registry.actions.holidays import drop_holiday_year
+from aed.registry.models import HolidayCalendar
 from aed.settings import Settings
 from aed.walking.file import save_network
 from tests import make
@@ -171,6 +173,30 @@ def test_many_at_once_are_answered_as_one_after_the_other(
     alone, at_once = asyncio.run(run())
     assert at_once == alone
     assert len(set(alone)) > 30
+
+
+def test_a_calendar_that_is_not_known_yet_is_read_in_a_thread(session: Session, settings: Settings) -> None:
+    as_many_as_are_asked_for(session)
+    session.commit()
+
+    async def run() -> list[int]:
+        async with serving(settings.model_copy(update={"lock_timeout_ms": 100}), at_hand=1) as (client, app):
+
+            async def status() -> int:
+                return (await client.get("/v1/nearest", params=HERE)).status_code
+
+            with no_connection_for_threads(app):
+                before = await status()
+            calendar = session.get_one(HolidayCalendar, "CN")
+            drop_holiday_year(session, make.ADMINISTRATOR, "CN", 2024, version=calendar.version, at=NOW)
+            session.commit()
+            with no_connection_for_threads(app):
+                amended = await status()
+            read = await status()
+            with no_connection_for_threads(app):
+                return [before, amended, read, await status()]
+
+    assert asyncio.run(run()) == [200, 503, 200, 200]
 
 
 # --- what they wait for ---------------------------------------------------------------------------------
