@@ -24,6 +24,7 @@ from aed.settings import Settings
 from aed.walking.file import save_network
 from tests import make
 from tests.make import NOW, PATIENT, east_of, north_of
+from tests.waiting import eventually
 from tests.walking.grids import grid_position, street_grid
 
 on_postgis = pytest.mark.parametrize("database_url", ["postgis"], indirect=True)
@@ -83,17 +84,18 @@ def waiting_for_devices(other: psycopg.Connection[Any]) -> list[int]:
     return [pid for (pid,) in found]
 
 
-async def so_many_wait(other: psycopg.Connection[Any], count: int) -> list[int]:
-    for _ in range(200):
-        pids = await asyncio.to_thread(waiting_for_devices, other)
-        if len(pids) >= count:
-            return pids
-        await asyncio.sleep(0.02)  # the database tells nobody who waits in it
-    raise AssertionError(f"{count} should wait, and {len(pids)} do")
+async def so_many_wait(other: psycopg.Connection[Any], count: int, *, but: int | None = None) -> list[int]:
+    """The processes that wait, once they are so many, `but` not among them."""
+
+    def others() -> list[int]:
+        return [pid for pid in waiting_for_devices(other) if pid != but]
+
+    assert await asyncio.to_thread(eventually, lambda: len(others()) >= count)
+    return others()
 
 
-def patiently(settings: Settings, **other: object) -> Settings:
-    return settings.model_copy(update={"lock_timeout_ms": 20_000, "statement_timeout_ms": 30_000, **other})
+def patiently(settings: Settings) -> Settings:
+    return settings.model_copy(update={"lock_timeout_ms": 20_000, "statement_timeout_ms": 30_000})
 
 
 # --- what is answered there -----------------------------------------------------------------------------
@@ -255,8 +257,7 @@ def test_a_connection_that_dies_while_a_lookup_waits_or_before_it_costs_no_answe
                 lookup = asyncio.create_task(client.get("/v1/nearest", params=HERE))
                 (pid,) = await so_many_wait(other, 1)
                 other.execute("SELECT pg_terminate_backend(%s)", [pid])
-                while await so_many_wait(other, 1) == [pid]:
-                    await asyncio.sleep(0.02)  # now the thread that took over waits
+                assert await so_many_wait(other, 1, but=pid), "now the thread that took over waits"
             assert len((await lookup).json()["devices"]) == 5
             session.execute(
                 text(

@@ -20,22 +20,18 @@ from sqlalchemy import (
     literal_column,
 )
 
-from aed.geo import Position, mercator_degrees
+from aed.geo import Placed, Position, mercator_degrees
 from aed.spatial.asking import Rows, sent
 from aed.spatial.columns import GeometryColumn
 from aed.spatial.statements import compiled_for, maker_of, told_later
 from aed.spatial.windows import METRES_PER_DEGREE, NO_MORE_THAN_SPHEROID, in_window, window_around
 
 
-class Located(Protocol):
-    """A row that says what it is and where, in degrees."""
+class Located(Placed, Protocol):
+    """A row that says what it is and where."""
 
     @property
     def id(self) -> int: ...
-    @property
-    def lat(self) -> float: ...
-    @property
-    def lon(self) -> float: ...
 
 
 type _Cell = tuple[int, int, int, int]

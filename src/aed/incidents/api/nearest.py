@@ -57,23 +57,27 @@ async def _found(request: Request, viewer: Viewer, asked: NearestIn) -> Response
     Where a connection at hand was missing, one is opened when the answer has left.
     """
     question = _question(asked)
-    answer = _answer(request, viewer, question)
     at_hand: AtHand = request.app.state.at_hand
-    if not is_soon_answered(database_of(request).engine.dialect, viewer, question):
-        return await run_in_threadpool(find_nearest, request, viewer, asked)
-    try:
-        return _told(request, viewer, await at_hand.ask(answer))
-    except WouldWait:
-        response = await run_in_threadpool(find_nearest, request, viewer, asked)
-    if at_hand.has_too_few:
+    is_soon = is_soon_answered(database_of(request).engine.dialect, viewer, question)
+    if is_soon:
+        try:
+            return _told(request, viewer, await at_hand.ask(_answer(request, viewer, question)))
+        except WouldWait:
+            pass  # as if it were not soon
+    response = await run_in_threadpool(_waited_for, request, viewer, question)
+    if is_soon and at_hand.has_too_few:
         response.background = BackgroundTask(at_hand.open_one)
     return response
 
 
 def find_nearest(request: Request, viewer: ViewerDep, asked: Annotated[NearestIn, Query()]) -> Response:
     """The devices that can be here soonest, and for dispatchers who can come."""
-    answer = _answer(request, viewer, _question(asked))
-    return _told(request, viewer, ask(answer, database_of(request)))
+    return _waited_for(request, viewer, _question(asked))
+
+
+def _waited_for(request: Request, viewer: Viewer, question: Question) -> Response:
+    answer = ask(_answer(request, viewer, question), database_of(request))
+    return _told(request, viewer, answer)
 
 
 def _question(asked: NearestIn) -> Question:
