@@ -36,7 +36,7 @@ def test_two_wait_at_once_and_each_gets_its_own() -> None:
         with one, ones, other, others:
             work = [on_the_loop(partial(read_from, line)) for line in (one, other)]
             asked = [asyncio.create_task(each) for each in work]
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # no time: they begin
             assert not any(each.done() for each in asked)
             others.send(b"second")
             assert await asked[1] == b"second"
@@ -74,7 +74,7 @@ def test_it_waits_until_something_can_go() -> None:
                 return here.send(b"the last")
 
             last = asyncio.create_task(on_the_loop(send))
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # no time: it begins
             assert not last.done()
             while sent > 0:
                 sent -= len(there.recv(1 << 20))
@@ -130,7 +130,7 @@ def test_work_that_nobody_wants_any_more_tidies_up_even_where_it_would_wait_agai
                         tidied.append("everything")
 
             asked = asyncio.create_task(on_the_loop(work))
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # no time: it begins
             asked.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asked

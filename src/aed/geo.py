@@ -368,6 +368,13 @@ def distances_metres(
     return metres
 
 
+def radii_of_curvature[Number: (float, NDArray[np.float64])](cosine: Number) -> tuple[Number, Number]:
+    """Metres: of the meridian and of the prime vertical, at the latitude (or at each) with this cosine."""
+    shrink = (1.0 - _WGS84_SPHEROID.es) + _WGS84_SPHEROID.es * cosine * cosine
+    prime_vertical = _WGS84_SPHEROID.a / shrink**0.5
+    return prime_vertical * (1.0 - _WGS84_SPHEROID.es) / shrink, prime_vertical
+
+
 class Placed(Protocol):
     """Whatever has a place, in degrees of WGS-84."""
 
@@ -389,8 +396,7 @@ def metres_to_each(here: Position, places: Sequence[Placed]) -> list[float]:
     """
     sin, cos, sqrt, degree = math.sin, math.cos, math.sqrt, math.pi / 180.0
     lat0, lon0 = here.lat * degree, here.lon
-    normal0 = _WGS84_SPHEROID.a / sqrt(1.0 - _WGS84_SPHEROID.es * sin(lat0) ** 2)
-    meridian0 = normal0**3 * (1.0 - _WGS84_SPHEROID.es) / _WGS84_SPHEROID.a**2
+    meridian0, normal0 = radii_of_curvature(cos(lat0))
     axis_metres0 = normal0 * cos(lat0)
     up0 = normal0 * (1.0 - _WGS84_SPHEROID.es) * sin(lat0)
     found: list[float] = []

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aed.geo import radii_of_curvature
 from aed.walking.streets import EDGE_STRIP_UNITS, UNITS_PER_DEGREE, Floats, Ints, Streets
 
 SNAP_METRES = 250.0
@@ -18,8 +19,8 @@ _FIRST_SEARCH_METRES = 60.0
 _POINTS_AT_ONCE = 4096
 _FARTHEST_NORTH = 89.0  # nearer to the poles a plane is no picture of the ground
 
-_SEMI_MAJOR_METRES = 6_378_137.0
-_ECCENTRICITY_SQUARED = 0.006_694_379_990_141_316
+_UNIT = math.pi / 180 / UNITS_PER_DEGREE
+"""1e-7 degrees, as an angle."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,6 +234,5 @@ def _nearest_on_steps(y: Floats, x: Floats, along: NDArray[np.float32]) -> tuple
 def _metres_per_unit[Number: (float, Floats)](cosine: Number) -> tuple[Number, Number]:
     """Metres to the north and to the east for 1e-7 degrees, by the radii of curvature at the latitude (or at
     each) that has this cosine."""
-    shrink = (1 - _ECCENTRICITY_SQUARED) + _ECCENTRICITY_SQUARED * cosine * cosine
-    prime_vertical = (_SEMI_MAJOR_METRES * math.pi / 180 / UNITS_PER_DEGREE) / shrink**0.5
-    return prime_vertical * (1 - _ECCENTRICITY_SQUARED) / shrink, prime_vertical * cosine
+    meridian, prime_vertical = radii_of_curvature(cosine)
+    return meridian * _UNIT, prime_vertical * cosine * _UNIT
