@@ -10,4 +10,4 @@ from aed.walking import reach
 @pytest.fixture(autouse=True, params=["whole", "cut_out"])
 def as_large(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "cut_out":
-        monkeypatch.setattr(reach, "WHOLE_UP_TO_NODES", 0)
+        monkeypatch.setattr(reach, "WHOLE_UP_TO_JUNCTIONS", 0)

@@ -49,15 +49,14 @@ def test_the_nearest_of_all_streets_is_found(network: WalkingNetwork, north: flo
 
     footings = network.footings([position.lat], [position.lon])
 
-    assert (
-        footings.edge[0]
-        == find_footing(network.streets, position.lat, position.lon, within_metres=250.0).edge[0]
-    )
+    alone = find_footing(network.chains, position.lat, position.lon, within_metres=250.0)
     if off.min() > 250.0:
         assert footings.edge[0] == -1
+        assert alone is None
     else:
         assert footings.off_metres[0] == pytest.approx(off.min(), abs=0.02)
         assert off[footings.edge[0]] == pytest.approx(off.min(), abs=0.02)
+        assert alone == footings.one(0, network.chains)
 
 
 def test_the_end_of_a_long_street_is_nearer_than_the_middle_of_a_short_one(tmp_path: Path) -> None:
@@ -66,10 +65,11 @@ def test_the_end_of_a_long_street_is_nearer_than_the_middle_of_a_short_one(tmp_p
     network = build_network(write_osm(tmp_path / "a.osm", plan, [([1, 2], path), ([3, 4], path)]))
     between = at(-30.0, 40.0)  # 50 m from the long street's end, 58 m from the short one
 
-    alone = find_footing(network.streets, between.lat, between.lon, within_metres=250.0)
+    alone = find_footing(network.chains, between.lat, between.lon, within_metres=250.0)
     together = network.footings([between.lat, at(50.0, 5.0).lat], [between.lon, at(50.0, 5.0).lon])
 
-    assert alone.off_metres[0] == pytest.approx(50.0, abs=0.2)
+    assert alone is not None
+    assert alone.off_metres == pytest.approx(50.0, abs=0.2)
     assert together.off_metres == pytest.approx([50.0, 5.0], abs=0.2)
 
 
@@ -84,11 +84,8 @@ def test_many_points_stand_where_each_stands_alone() -> None:
     assert (together.edge >= 0).any()
     assert (together.edge < 0).any()
     for i in range(0, 5000, 97):
-        alone = find_footing(GRID.streets, lats[i], lons[i], within_metres=250.0)
-        assert alone.edge[0] == together.edge[i]
-        if alone.edge[0] >= 0:
-            assert alone.along_metres[0] == pytest.approx(together.along_metres[i], abs=1e-6)
-            assert alone.off_metres[0] == pytest.approx(together.off_metres[i], abs=1e-6)
+        alone = find_footing(GRID.chains, float(lats[i]), float(lons[i]), within_metres=250.0)
+        assert alone == together.one(i, GRID.chains)
 
 
 def test_far_away_and_nonsense_stand_nowhere() -> None:

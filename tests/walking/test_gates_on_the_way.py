@@ -58,7 +58,7 @@ def test_the_same_reach_with_other_gates_is_what_it_would_be_from_the_beginning(
     here = grid_position(NODES, 0.5, 0.5)
     start = grid.start_at(here)
     assert start is not None
-    on_the_first_street = Crossing(int(start.edge[0]), 1.0)
+    on_the_first_street = Crossing(start.edge, 1.0)
     crossings = [on_the_first_street, *some_crossings(grid, 200, seed=1)]
     footings = grid.footings(*some_places(120, seed=2))
     shut = grid.reach(start, within_metres=REACH_METRES, closed=crossings)
@@ -79,8 +79,8 @@ def test_remembered_footings_are_those_that_were_found(
     for seed in (1, 2, 1, 3, 2):
         lats, lons = some_places(60, seed=seed)
 
-        remembered, found = grid.footings_of_places(lats, lons), grid.footings(lats, lons)
+        places = [*zip(lats.tolist(), lons.tolist(), strict=True)]
 
-        assert remembered.edge.tolist() == found.edge.tolist()
-        assert remembered.along_metres.tolist() == found.along_metres.tolist()
-        assert remembered.off_metres.tolist() == found.off_metres.tolist()
+        remembered, found = grid.footings_of_places(places), grid.footings(lats, lons)
+
+        assert remembered == [found.one(i, grid.chains) for i in range(60)]

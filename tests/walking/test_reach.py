@@ -21,9 +21,10 @@ from scipy.sparse.csgraph import dijkstra
 from aed.errors import InvalidInput
 from aed.geo import Position
 from aed.walking.build import build_network
-from aed.walking.footing import Footings
+from aed.walking.footing import Footing, Footings
 from aed.walking.network import Crossing, WalkingNetwork
-from aed.walking.reach import Reach, Walk
+from aed.walking.reach import Reach
+from aed.walking.way import Walk
 from tests.walking.grids import grid_position, middle_of_grid, street_grid
 from tests.walking.osm_files import Tags, at, write_osm
 from tests.walking.whole_network import costs_over_the_whole_network
@@ -71,6 +72,10 @@ def crossings_of(network: WalkingNetwork, places: Sequence[tuple[float, float]])
     ]
 
 
+def one_by_one(network: WalkingNetwork, footings: Footings) -> list[Footing | None]:
+    return [footings.one(i, network.chains) for i in range(len(footings))]
+
+
 def footings_at(network: WalkingNetwork, places: Sequence[Position]) -> Footings:
     return network.footings([place.lat for place in places], [place.lon for place in places])
 
@@ -109,6 +114,7 @@ def test_costs_and_walks_are_those_of_the_whole_network(
     )
     costs = reach.costs(targets)
     assert costs == pytest.approx(expected, abs=1e-6)
+    assert reach.metres_to(one_by_one(network, targets)) == pytest.approx(costs, abs=1e-9)
     for i in np.flatnonzero(np.isfinite(costs)).tolist():
         check_walk(reach, targets, i, delays)
 
@@ -124,7 +130,7 @@ def check_walk(reach: Reach, targets: Footings, i: int, delays: Sequence[tuple[C
     )
     lons, lats = zip(*walk.coordinates, strict=True)
     assert WGS84.line_length(lons, lats) == pytest.approx(walk.metres, rel=1e-3, abs=0.05)
-    start = (float(reach.found.start.lons[0]), float(reach.found.start.lats[0]))
+    start = (reach.found.start.lon, reach.found.start.lat)
     goal = (float(targets.lons[i]), float(targets.lats[i]))
     assert (walk.coordinates[0], walk.coordinates[-1]) == (start, goal)
     assert reach.crossings_to(targets, i) == walk.crossings
@@ -195,6 +201,7 @@ def test_on_a_grid_with_gates(within_metres: float) -> None:
             GRID, targets.take([i]), targets, within_metres=within_metres, closed=closed, delays=delays
         )
         assert reach.costs(targets) == pytest.approx(expected, abs=1e-6)
+        assert reach.metres_to(one_by_one(GRID, targets)) == pytest.approx(expected, abs=1e-6)
         for j in np.flatnonzero(np.isfinite(expected)).tolist()[::5]:
             check_walk(reach, targets, j, delays)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import insort
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aed.errors import InvalidInput
-from aed.walking.streets import (
-    Crossing,
-    Floats,
-    Streets,
-)
+from aed.walking.chains import Chains
+from aed.walking.footing import Footing
+from aed.walking.streets import Crossing, Floats
 from aed.walking.window import OUTSIDE, Window
 
 
@@ -44,12 +43,75 @@ class Block:
         return sum(cost for at, cost in zip(self.along, self.metres, strict=True) if at > place)
 
 
-def blocks_of(
-    streets: Streets, closed: Sequence[Crossing], delays: Sequence[tuple[Crossing, float]]
-) -> dict[int, Block]:
-    """Closures and delays by edge. A gate of several spokes is passed by two, at half the delay each."""
-    if not closed and not delays:
-        return {}
+class Blocks:
+    """Closures and delays of edges, and of the chains that these belong to."""
+
+    def __init__(self, chains: Chains, by_edge: Mapping[int, Block]) -> None:
+        self.by_edge = by_edge
+        self._is_forward = chains.is_forward
+        self._by_chain: dict[int, list[tuple[int, int, Block]]] = {}
+        """Of each chain the edges in order: which of its edges, the edge, what is on it."""
+        for edge, block in by_edge.items():
+            of_chain = self._by_chain.setdefault(int(chains.chain[edge]), [])
+            insort(of_chain, (int(chains.order[edge]), edge, block), key=lambda each: each[0])
+
+    def __bool__(self) -> bool:
+        return bool(self.by_edge)
+
+    def __contains__(self, chain: int) -> bool:
+        return chain in self._by_chain
+
+    @property
+    def chains(self) -> list[int]:
+        """Those with anything on them."""
+        return [*self._by_chain]
+
+    def on_chain(self, chain: int) -> float:
+        """What is paid for walking through a chain."""
+        return sum(sum(block.metres) for _, _, block in self._by_chain.get(chain, ()))
+
+    def to_first_end(self, place: Footing) -> float:
+        """From a place to the first end of its chain."""
+        return self._to_an_end(place, is_first=True)
+
+    def to_last_end(self, place: Footing) -> float:
+        """And to its last."""
+        return self._to_an_end(place, is_first=False)
+
+    def _to_an_end(self, place: Footing, *, is_first: bool) -> float:
+        paid, order = 0.0, place.order
+        for which, edge, block in self._by_chain.get(place.chain, ()):
+            if which == order:
+                to_first = is_first is bool(self._is_forward[edge])
+                along = place.along_metres
+                paid += block.to_first_end(along) if to_first else block.to_last_end(along)
+            elif (which < order) is is_first:
+                paid += sum(block.metres)
+        return paid
+
+    def between(self, one: Footing, other: Footing) -> float:
+        """From one place to another of the same chain, along it."""
+        if one.edge == other.edge:
+            block = self.by_edge.get(one.edge)
+            return block.between(one.along_metres, other.along_metres) if block is not None else 0.0
+        first, last = (one, other) if one.order < other.order else (other, one)
+        paid = 0.0
+        for which, edge, block in self._by_chain.get(one.chain, ()):
+            is_forward = bool(self._is_forward[edge])
+            if which == first.order:
+                along = first.along_metres
+                paid += block.to_last_end(along) if is_forward else block.to_first_end(along)
+            elif which == last.order:
+                along = last.along_metres
+                paid += block.to_first_end(along) if is_forward else block.to_last_end(along)
+            elif first.order < which < last.order:
+                paid += sum(block.metres)
+        return paid
+
+
+def blocks_of(chains: Chains, closed: Sequence[Crossing], delays: Sequence[tuple[Crossing, float]]) -> Blocks:
+    """Closures and delays. A gate of several spokes is passed by two, at half the delay each."""
+    streets = chains.streets
     found: dict[int, list[tuple[float, float, Crossing | None]]] = {}
     for crossing, metres, delayed in (
         *((crossing, math.inf, None) for crossing in closed),
@@ -72,7 +134,7 @@ def blocks_of(
         places.sort(key=lambda place: place[0])
         along, costs, crossings = zip(*places, strict=True)
         blocks[edge] = Block(along, costs, crossings)
-    return blocks
+    return Blocks(chains, blocks)
 
 
 class _Paid(NamedTuple):
@@ -82,24 +144,19 @@ class _Paid(NamedTuple):
     metres: Floats
 
 
-_NOTHING_PAID = _Paid(np.zeros(0, dtype=np.intp), np.zeros(0))
-
-
-def paid_on(streets: Streets, window: Window, blocks: dict[int, Block]) -> _Paid:
-    """What is paid on the edges of a window, in both directions."""
-    if not blocks:
-        return _NOTHING_PAID
-    edges = np.fromiter(blocks, dtype=np.int32, count=len(blocks)).repeat(2)
-    paid = np.array([sum(block.metres) for block in blocks.values()]).repeat(2)
-    tails = streets.edge_u[edges]
-    tails[1::2] = streets.edge_v[edges[1::2]]
+def paid_on(chains: Chains, window: Window, blocks: Blocks) -> _Paid:
+    """What is paid on the chains of a window, in both directions."""
+    blocked = np.array(blocks.chains, dtype=np.int32).repeat(2)
+    paid = np.array([blocks.on_chain(chain) for chain in blocks.chains]).repeat(2)
+    tails = chains.first_end[blocked]
+    tails[1::2] = chains.last_end[blocked[1::2]]
     local = window.local(tails)
     inside = local != OUTSIDE
-    edges, paid, tails, local = edges[inside], paid[inside], tails[inside], local[inside]
-    first = streets.neighbour_start[tails]
-    counts = streets.neighbour_start[tails + 1] - first
-    # The edges at each tail, one after the other; in network and window they lie in the same order.
+    blocked, paid, tails, local = blocked[inside], paid[inside], tails[inside], local[inside]
+    first = chains.neighbour_start[tails]
+    counts = chains.neighbour_start[tails + 1] - first
+    # The chains at each tail, one after the other; in network and window they lie in the same order.
     which = np.arange(int(counts.sum())) - (counts.cumsum() - counts).repeat(counts)
-    is_it = streets.neighbour_edge[first.repeat(counts) + which] == edges.repeat(counts)
+    is_it = chains.neighbour_chain[first.repeat(counts) + which] == blocked.repeat(counts)
     at = (window.start[local].repeat(counts) + which)[is_it]
     return _Paid(at.astype(np.intp), paid.repeat(counts)[is_it])

@@ -137,7 +137,8 @@ def load_network(path: Path) -> WalkingNetwork:
                 stored = np.dtype(kind).newbyteorder("<")
                 values = np.fromfile(file, dtype=stored, count=next(sizes) // stored.itemsize)
                 digest.update(values.data)
-                return values.astype(kind, copy=False)
+                native = values.astype(kind, copy=False)
+                return native.view(kind)  # not only equal to it: else Python's memoryview cannot read it
 
             streets = partial(  # the arrays in the order of `save_network`
                 Streets,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aed.geo import radii_of_curvature
+from aed.walking.chains import NOWHERE, Chains
 from aed.walking.streets import EDGE_STRIP_UNITS, UNITS_PER_DEGREE, Floats, Ints, Streets
 
 SNAP_METRES = 250.0
@@ -21,6 +24,30 @@ _FARTHEST_NORTH = 89.0  # nearer to the poles a plane is no picture of the groun
 
 _UNIT = math.pi / 180 / UNITS_PER_DEGREE
 """1e-7 degrees, as an angle."""
+
+
+class Footing(NamedTuple):
+    """Where one point stands on the streets."""
+
+    lat: float
+    lon: float
+    """Of the point itself."""
+    edge: int
+    along_metres: float
+    """From the edge's first end."""
+    off_metres: float
+    """The straight leg from the point to the street."""
+    chain: int
+    """Of the edge: see `Chains`."""
+    order: int
+    """Which edge of the chain it is."""
+    first_metres: float
+    """From where it stands to the chain's first end."""
+    last_metres: float
+    """To its last end."""
+    first_end: int
+    last_end: int
+    """The junctions there, or `NOWHERE`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +78,26 @@ class Footings:
             self.along_metres[chosen],
             self.off_metres[chosen],
         )
+
+    @staticmethod
+    def of(places: Sequence[Footing | None]) -> Footings:
+        """The same in arrays."""
+        known = [place or _NOWHERE for place in places]
+        return Footings(
+            np.array([place.lat for place in known], dtype=np.float64),
+            np.array([place.lon for place in known], dtype=np.float64),
+            np.array([place.edge for place in known], dtype=np.int32),
+            np.array([place.along_metres for place in known], dtype=np.float64),
+            np.array([place.off_metres for place in known], dtype=np.float64),
+        )
+
+    def one(self, i: int, chains: Chains) -> Footing | None:
+        """Point i alone, or None when it has no street near."""
+        edge = int(self.edge[i])
+        if edge < 0:
+            return None
+        lat, lon, along = float(self.lats[i]), float(self.lons[i]), float(self.along_metres[i])
+        return _standing(chains, lat, lon, edge, along, float(self.off_metres[i]))
 
     def followed_by(self, others: Footings) -> Footings:
         """These, then those."""
@@ -85,19 +132,34 @@ def find_footings(streets: Streets, lats: ArrayLike, lons: ArrayLike, *, within_
     return Footings(lat, lon, edge, along_metres, off_metres)
 
 
-def find_footing(streets: Streets, lat: float, lon: float, *, within_metres: float) -> Footings:
-    """Where a single point stands; the same as `find_footings` says of it."""
-    first_metres = min(_FIRST_SEARCH_METRES, within_metres)
-    edge, along_metres, off_metres = _nearest_to_one(streets, lat, lon, first_metres)
-    if edge < 0 and within_metres > first_metres:
-        edge, along_metres, off_metres = _nearest_to_one(streets, lat, lon, within_metres)
-    return Footings(
-        np.array([lat]),
-        np.array([lon]),
-        np.array([edge], dtype=np.int32),
-        np.array([along_metres]),
-        np.array([off_metres]),
-    )
+def find_footing(chains: Chains, lat: float, lon: float, *, within_metres: float) -> Footing | None:
+    """Where a single point stands; the same as `find_footings` says of it, None where that says nowhere.
+
+    Every walk begins with this. A hundred steps of lines are looked at, which takes a third of the time that
+    arrays need for so few.
+    """
+    streets = chains.streets
+    found = _nearest_to_one(streets, lat, lon, min(_FIRST_SEARCH_METRES, within_metres))
+    if found is not None:
+        return _standing(chains, lat, lon, *found)
+    if within_metres <= _FIRST_SEARCH_METRES:
+        return None
+    return find_footings(streets, [lat], [lon], within_metres=within_metres).one(0, chains)
+
+
+_NOWHERE = Footing(math.nan, math.nan, -1, 0.0, 0.0, -1, 0, 0.0, 0.0, NOWHERE, NOWHERE)
+
+
+def _standing(
+    chains: Chains, lat: float, lon: float, edge: int, along_metres: float, off_metres: float
+) -> Footing:
+    chain, order, within = int(chains.chain[edge]), int(chains.order[edge]), along_metres
+    if not chains.is_forward[edge]:
+        within = max(0.0, chains.streets.edge_metres(edge) - along_metres)
+    first_metres = float(chains.before_metres[edge]) + within
+    last_metres = max(0.0, float(chains.metres[chain]) - first_metres)
+    ends = int(chains.first_end[chain]), int(chains.last_end[chain])
+    return Footing(lat, lon, edge, along_metres, off_metres, chain, order, first_metres, last_metres, *ends)
 
 
 def _joined(parts: Sequence[Footings]) -> Footings:
@@ -153,7 +215,7 @@ def _nearest(streets: Streets, lat: Floats, lon: Floats, radius_metres: float) -
     point += np.arange(total)
     y = (streets.point_lat.take(point) - at_lat.repeat(per_point)) * north.repeat(per_point)
     x = (streets.point_lon.take(point) - at_lon.repeat(per_point)) * east.repeat(per_point)
-    along = streets.point_along.take(point)
+    along = streets.point_along.take(point).astype(np.float64)
     away, place = _nearest_on_steps(y, x, along)
     starts = per_point.cumsum() - per_point
     best = np.minimum.reduceat(away, starts)
@@ -169,38 +231,44 @@ def _nearest(streets: Streets, lat: Floats, lon: Floats, radius_metres: float) -
 
 def _nearest_to_one(
     streets: Streets, lat: float, lon: float, radius_metres: float
-) -> tuple[int, float, float]:
-    """What `_nearest` finds, for a single point: the start of a walk waits for this alone, so it is done
-    without the bookkeeping of many."""
+) -> tuple[int, float, float] | None:
+    """What `_nearest` finds for a single point, step by step and in the same order."""
     if not abs(lat) <= _FARTHEST_NORTH or not abs(lon) <= 180.0:
-        return -1, 0.0, math.inf
+        return None
     north, east = _metres_per_unit(math.cos(math.radians(lat)))
     at_lat, at_lon = lat * UNITS_PER_DEGREE, lon * UNITS_PER_DEGREE
     box_metres = _box_metres(streets, radius_metres)
     up, across = box_metres / north, box_metres / east
     south = at_lat + 90 * UNITS_PER_DEGREE - up
-    strips = range(int(south / EDGE_STRIP_UNITS), int((south + 2 * up) / EDGE_STRIP_UNITS) + 1)
     west, east_end = (int(at_lon + 180 * UNITS_PER_DEGREE + side * across) for side in (-1, 1))
-    bounds = np.array([[(strip << 32) + end for strip in strips] for end in (west, east_end)])
-    first, end = streets.point_start.take(streets.edge_key.searchsorted(bounds)).tolist()
-    runs = [slice(a, b) for a, b in zip(first, end, strict=True) if a < b]
-    if not runs:
-        return -1, 0.0, math.inf
-    y = (np.concatenate([streets.point_lat[run] for run in runs]) - at_lat) * north
-    x = (np.concatenate([streets.point_lon[run] for run in runs]) - at_lon) * east
-    along = np.concatenate([streets.point_along[run] for run in runs])
-    away, place = _nearest_on_steps(y, x, along)
-    winner = int(away.argmin())
-    if not away[winner] <= radius_metres * radius_metres:
-        return -1, 0.0, math.inf
-    point = winner
-    for run in runs:
-        if point < run.stop - run.start:
-            point += run.start
-            break
-        point -= run.stop - run.start
-    edge = int(streets.point_start.searchsorted(np.int32(point), side="right")) - 1
-    return edge, float(place[winner]), math.sqrt(float(away[winner]))
+    keys, starts = memoryview(streets.edge_key), memoryview(streets.point_start)
+    far, squared, found = radius_metres, radius_metres * radius_metres, None
+    for strip in range(int(south / EDGE_STRIP_UNITS), int((south + 2 * up) / EDGE_STRIP_UNITS) + 1):
+        first = bisect_left(keys, (strip << 32) + west)
+        run = slice(starts[first], starts[bisect_left(keys, (strip << 32) + east_end, first)])
+        lats, lons = streets.point_lat[run].tolist(), streets.point_lon[run].tolist()
+        y = x = along = math.inf
+        for number, (lat_units, lon_units, metres) in enumerate(
+            zip(lats, lons, streets.point_along[run].tolist(), strict=True), run.start - 1
+        ):
+            y_before, x_before, before = y, x, along
+            y, x, along = (lat_units - at_lat) * north, (lon_units - at_lon) * east, metres
+            if along <= before:  # the first point of an edge
+                continue
+            if y > far < y_before or y < -far > y_before or x > far < x_before or x < -far > x_before:
+                continue
+            dy, dx = y - y_before, x - x_before
+            share = (x_before * dx + y_before * dy) / -(dx * dx + dy * dy + 1e-12)
+            share = 0.0 if share < 0.0 else 1.0 if share > 1.0 else share
+            dx, dy = dx * share + x_before, dy * share + y_before
+            away = dx * dx + dy * dy
+            if away < squared or (found is None and away == squared):
+                far, squared = math.sqrt(away), away
+                found = number, share * (along - before) + before
+    if found is None:
+        return None
+    point, along_metres = found
+    return bisect_right(starts, point) - 1, along_metres, far
 
 
 def _box_metres(streets: Streets, radius_metres: float) -> float:
@@ -208,7 +276,7 @@ def _box_metres(streets: Streets, radius_metres: float) -> float:
     return radius_metres * 1.001 + streets.longest_edge_metres / 2 + 0.1
 
 
-def _nearest_on_steps(y: Floats, x: Floats, along: NDArray[np.float32]) -> tuple[Floats, Floats]:
+def _nearest_on_steps(y: Floats, x: Floats, along: Floats) -> tuple[Floats, Floats]:
     """How near each step of a line comes to the origin (metres, squared), and at which place along its edge.
 
     Given are the points between which the steps go, at y metres north and x metres east. From one edge's

@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 from pyproj import Geod
 
 from aed.geo import Position
-from aed.walking.footing import SNAP_METRES, Footings, find_footing, find_footings
+from aed.walking.chains import chains_of
+from aed.walking.footing import SNAP_METRES, Footing, Footings, find_footing, find_footings
 from aed.walking.memory import RememberedFootings
 from aed.walking.reach import Reach, find_reach
-from aed.walking.streets import Crossing, Floats, Streets
+from aed.walking.streets import Crossing, Streets
 from aed.walking.window import ScratchPad
 
 __all__ = ["Barrier", "Crossing", "WalkingNetwork"]
@@ -40,10 +41,11 @@ class WalkingNetwork:
 
     def __init__(self, streets: Streets, barriers: Sequence[Barrier]) -> None:
         self.streets = streets
+        self.chains = chains_of(streets)
         self.barriers = tuple(sorted(barriers, key=lambda barrier: barrier.position.lat))
         self._barrier_lats = [barrier.position.lat for barrier in self.barriers]
         self._scratch = ScratchPad()
-        self._remembered = RememberedFootings()
+        self._remembered = RememberedFootings(self.chains, self.footings)
 
     @property
     def node_count(self) -> int:
@@ -58,10 +60,9 @@ class WalkingNetwork:
         """Whether a street is near enough to walk from here."""
         return self.start_at(position) is not None
 
-    def start_at(self, position: Position) -> Footings | None:
+    def start_at(self, position: Position) -> Footing | None:
         """Where a walk from here begins, or None when no street is near enough."""
-        footing = find_footing(self.streets, position.lat, position.lon, within_metres=SNAP_METRES)
-        return footing if footing.edge[0] >= 0 else None
+        return find_footing(self.chains, position.lat, position.lon, within_metres=SNAP_METRES)
 
     def barriers_near(self, position: Position, within_metres: float) -> list[Barrier]:
         """The gates on the map within a straight line of here, nearest first."""
@@ -88,21 +89,21 @@ class WalkingNetwork:
         """
         for barrier in self.barriers_near(position, within_metres):
             return barrier.crossing
-        footing = find_footing(self.streets, position.lat, position.lon, within_metres=within_metres)
-        edge = int(footing.edge[0])
-        return Crossing(edge, float(footing.along_metres[0])) if edge >= 0 else None
+        footing = find_footing(self.chains, position.lat, position.lon, within_metres=within_metres)
+        return Crossing(footing.edge, footing.along_metres) if footing is not None else None
 
     def footings(self, lats: ArrayLike, lons: ArrayLike, *, within_metres: float = SNAP_METRES) -> Footings:
         """Where points stand: each on the nearest edge, if one is within `within_metres`."""
         return find_footings(self.streets, lats, lons, within_metres=within_metres)
 
-    def footings_of_places(self, lats: Floats, lons: Floats) -> Footings:
-        """The same within `SNAP_METRES`, for places that are asked for again and again: remembered."""
-        return self._remembered.footings(lats, lons, self.footings)
+    def footings_of_places(self, places: Sequence[tuple[float, float]]) -> list[Footing | None]:
+        """The same within `SNAP_METRES`, for places (latitude, longitude) that are asked for again and again:
+        remembered. None for a place without a street near."""
+        return self._remembered.footings(places)
 
     def reach(
         self,
-        start: Position | Footings,
+        start: Position | Footing,
         *,
         within_metres: float,
         closed: Sequence[Crossing] = (),
@@ -117,7 +118,7 @@ class WalkingNetwork:
         if footing is None:
             return None
         return find_reach(
-            self.streets, self._scratch, footing, within_metres=within_metres, closed=closed, delays=delays
+            self.chains, self._scratch, footing, within_metres=within_metres, closed=closed, delays=delays
         )
 
 

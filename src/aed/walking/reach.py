@@ -1,8 +1,8 @@
 """How far it is from one start to anywhere within reach, and by which way.
 
-The cost follows what is reached. A network of up to `WHOLE_UP_TO_NODES` is searched as it is; of a larger one
-the nodes within the straight-line radius are cut out (they lie in a few runs, one per strip of latitude) and
-the search runs on that window alone.
+The cost follows what is reached. A network of up to `WHOLE_UP_TO_JUNCTIONS` is searched as it is; of a larger
+one the junctions within the straight-line radius are cut out (they lie in a few runs, one per strip of
+latitude) and the search runs on that window alone.
 """
 
 from __future__ import annotations
@@ -16,17 +16,14 @@ from numpy.typing import NDArray
 
 from aed.errors import InvalidInput
 from aed.walking.blocks import blocks_of
-from aed.walking.footing import Footings
+from aed.walking.chains import Chains
+from aed.walking.footing import Footing, Footings
 from aed.walking.search import Searched, searched
-from aed.walking.streets import (
-    Crossing,
-    Floats,
-    Streets,
-)
+from aed.walking.streets import Crossing, Floats, Ints
 from aed.walking.way import Walk, way_to
 from aed.walking.window import OUTSIDE, ScratchPad, cut_out, whole
 
-WHOLE_UP_TO_NODES = 100_000
+WHOLE_UP_TO_JUNCTIONS = 100_000
 """Up to here filling arrays of the network's size takes less than cutting a window out of it."""
 
 
@@ -50,22 +47,53 @@ class Reach:
         self, *, closed: Sequence[Crossing] = (), delays: Sequence[tuple[Crossing, float]] = ()
     ) -> Reach:
         """The same reach, if the gates stood otherwise."""
-        blocks = blocks_of(self.found.streets, closed, delays)
         found = self.found
-        return Reach(searched(found.streets, found.window, found.start, found.within_metres, blocks))
+        blocks = blocks_of(found.chains, closed, delays)
+        return Reach(searched(found.chains, found.window, found.start, found.within_metres, blocks))
 
     def costs(self, footings: Footings) -> Floats:
         """Metres to each point with legs and delays, infinite where that is not within `within_metres`."""
         return self._best(footings)[0]
+
+    def metres_to(self, places: Sequence[Footing | None]) -> list[float]:
+        """What `costs` says, of so few points that arrays would take longer. Infinite for None, too."""
+        found = self.found
+        blocks, start, within = found.blocks, found.start, found.within_metres
+        standing = [place for place in places if place is not None]
+        firsts = found.window.local_of([place.first_end for place in standing])
+        lasts = found.window.local_of([place.last_end for place in standing])
+        arrived, ends = memoryview(found.distance), iter(zip(firsts, lasts, strict=True))
+        costs: list[float] = []
+        for place in places:
+            if place is None:
+                costs.append(math.inf)
+                continue
+            first, last = next(ends)
+            by_first, by_last = arrived[first] + place.first_metres, arrived[last] + place.last_metres
+            if place.chain in blocks:
+                by_first += blocks.to_first_end(place)
+                by_last += blocks.to_last_end(place)
+            cost = min(by_first, by_last)
+            if place.chain == start.chain:
+                cost = min(cost, self._along_the_chain(place))
+            cost += place.off_metres
+            costs.append(cost if cost <= within else math.inf)
+        return costs
+
+    def _along_the_chain(self, place: Footing) -> float:
+        """To the street at a place of the chain on which the start is, without leaving it."""
+        start, blocks = self.found.start, self.found.blocks
+        metres = abs(place.first_metres - start.first_metres) + start.off_metres
+        return metres + blocks.between(start, place) if start.chain in blocks else metres
 
     def walk_to(self, footings: Footings, i: int, *, with_line: bool = True) -> Walk:
         """The way to point i, on request without its line on the ground (no coordinates then).
 
         Raises ValueError when it is not within reach (its cost is infinite).
         """
-        target = footings.take([i])
-        costs, by = self._best(target)
-        if math.isinf(float(costs[0])):
+        costs, by = self._best(footings.take([i]))
+        target = footings.one(i, self.found.chains)
+        if target is None or math.isinf(float(costs[0])):
             raise ValueError(f"point {i} is not within {self.within_metres} metres of the start")
         return way_to(self.found, target, int(by[0]), with_line=with_line)
 
@@ -76,18 +104,19 @@ class Reach:
         """
         if not self.found.blocks:
             return [False] * len(footings)
-        if int(self.found.start.edge[0]) in self.found.blocks:
+        if self.found.start.chain in self.found.blocks:
             return [True] * len(footings)
         _, by = self._best(footings)
-        streets, source = self.found.streets, self.found.window.source
+        chains, source = self.found.chains, self.found.window.source
         behind, known = _behind_blocks(self.found), {source: False}
         before = memoryview(self.found.predecessor)
-        ends = np.where(by == 0, streets.edge_u[footings.edge], streets.edge_v[footings.edge])
+        chain = chains.chain[footings.edge]
+        ends = np.where(by == 0, chains.first_end[chain], chains.last_end[chain])
         found: list[bool] = []
-        for edge, way, end in zip(
-            footings.edge.tolist(), by.tolist(), self.found.window.local(ends).tolist(), strict=True
+        for number, way, end in zip(
+            chain.tolist(), by.tolist(), self.found.window.local(ends).tolist(), strict=True
         ):
-            passes = edge in self.found.blocks
+            passes = number in self.found.blocks
             if not passes and way != 2:
                 here, passed = end, []
                 while here >= 0 and here not in known:
@@ -105,77 +134,75 @@ class Reach:
         return self.walk_to(footings, i).crossings
 
     def _best(self, footings: Footings) -> tuple[Floats, NDArray[np.intp]]:
-        """Cost to each point, and how it is reached: 0 by the edge's first end, 1 by its last, 2 along it."""
-        streets = self.found.streets
-        edge, along = footings.edge, footings.along_metres
+        """Cost to each point, and how it is reached: 0 by its chain's first end, 1 by its last, 2 along."""
+        chains, start = self.found.chains, self.found.start
+        edge = footings.edge
         count = len(edge)
         if count == 0:
             return np.zeros(0), np.zeros(0, dtype=np.intp)
-        ends = self.found.window.local(np.concatenate([streets.edge_u[edge], streets.edge_v[edge]]))
+        chain = chains.chain[edge]
+        ends = self.found.window.local(np.concatenate([chains.first_end[chain], chains.last_end[chain]]))
         arrived = self.found.distance[ends]
+        to_first = chains.places(edge, footings.along_metres)
         ways = np.empty((3, count))
-        np.add(arrived[:count], along, out=ways[0])
-        np.add(arrived[count:], streets.edge_lengths[edge] - along, out=ways[1])
-        start_edge = int(self.found.start.edge[0])
-        same = edge == start_edge
-        if not self.found.blocks and not same.any():
-            by = (ways[1] < ways[0]).astype(np.intp)
-            costs = np.minimum(ways[0], ways[1])
-        else:
-            start_along = float(self.found.start.along_metres[0])
-            ways[2] = np.inf
-            ways[2, same] = np.abs(along[same] - start_along) + self.found.start.off_metres[0]
-            if self.found.blocks:
-                self._add_blocks(footings, ways, start_edge, start_along)
-            by = ways.argmin(axis=0)
-            costs = ways[by, np.arange(count)]
+        np.add(arrived[:count], to_first, out=ways[0])
+        np.add(arrived[count:], np.maximum(chains.metres[chain] - to_first, 0.0), out=ways[1])
+        ways[2] = np.inf
+        same = (chain == start.chain) & (edge >= 0)
+        if same.any():
+            ways[2, same] = np.abs(to_first[same] - start.first_metres) + start.off_metres
+        if self.found.blocks:
+            self._add_blocks(footings, ways, chain)
+        by = ways.argmin(axis=0)
+        costs = ways[by, np.arange(count)]
         costs += footings.off_metres
         costs[(edge < 0) | ~(costs <= self.within_metres)] = np.inf
         return costs, by
 
-    def _add_blocks(self, footings: Footings, ways: Floats, start_edge: int, start_along: float) -> None:
-        for i, edge in enumerate(footings.edge.tolist()):
-            block = self.found.blocks.get(edge)
-            if block is None:
+    def _add_blocks(self, footings: Footings, ways: Floats, chain: Ints) -> None:
+        blocks, start = self.found.blocks, self.found.start
+        for i, number in enumerate(chain.tolist()):
+            place = footings.one(i, self.found.chains) if number in blocks else None
+            if place is None:
                 continue
-            along = float(footings.along_metres[i])
-            ways[0, i] += block.to_first_end(along)
-            ways[1, i] += block.to_last_end(along)
-            if edge == start_edge:
-                ways[2, i] += block.between(start_along, along)
+            ways[0, i] += blocks.to_first_end(place)
+            ways[1, i] += blocks.to_last_end(place)
+            if number == start.chain:
+                ways[2, i] += blocks.between(start, place)
 
 
 def find_reach(
-    streets: Streets,
+    chains: Chains,
     scratch: ScratchPad,
-    start: Footings,
+    start: Footing,
     *,
     within_metres: float,
     closed: Sequence[Crossing],
     delays: Sequence[tuple[Crossing, float]],
 ) -> Reach:
-    """Everything that can be walked to from the single footing `start` within `within_metres`.
+    """Everything that can be walked to from `start` within `within_metres`.
 
-    1. Of a large network, cut out the nodes within the straight-line radius: no way of that length leaves it.
-    2. Join the start to both ends of its edge; close and delay edges.
+    1. Of a large network, cut out the junctions within the straight-line radius: no way of that length
+       leaves it.
+    2. Join the start to both ends of its chain; close and delay chains.
     3. One bounded Dijkstra.
     """
     if not within_metres >= 0:
         raise InvalidInput("The reach must be a number of metres, not below 0.", field="within_metres")
     limit = min(within_metres, _FARTHEST_METRES)
-    blocks = blocks_of(streets, closed, delays)
-    if streets.node_count > WHOLE_UP_TO_NODES:
-        window = cut_out(streets, scratch, start, limit)
+    blocks = blocks_of(chains, closed, delays)
+    if chains.junction_count > WHOLE_UP_TO_JUNCTIONS:
+        window = cut_out(chains, scratch, start, limit)
     else:
-        window = scratch.whole = scratch.whole or whole(streets)
-    return Reach(searched(streets, window, start, limit, blocks))
+        window = scratch.whole = scratch.whole or whole(chains)
+    return Reach(searched(chains, window, start, limit, blocks))
 
 
 def _behind_blocks(found: Searched) -> set[int]:
-    """The local numbers of the nodes that are reached over an edge with a closed or delayed place on it."""
-    window, streets = found.window, found.streets
-    edges = np.fromiter(found.blocks, dtype=np.int32, count=len(found.blocks))
-    one, other = window.local(streets.edge_u[edges]), window.local(streets.edge_v[edges])
+    """The local numbers of the junctions that are reached over a chain with a gate on it that counts."""
+    window, chains = found.window, found.chains
+    blocked = np.array(found.blocks.chains, dtype=np.int32)
+    one, other = window.local(chains.first_end[blocked]), window.local(chains.last_end[blocked])
     before = found.predecessor
     inside = (one != OUTSIDE) & (other != OUTSIDE)
     return {

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from scipy.sparse.csgraph import dijkstra
 
-from aed.walking.blocks import Block, paid_on
-from aed.walking.footing import Footings
-from aed.walking.streets import Floats, Ints, Streets
+from aed.walking.blocks import Blocks, paid_on
+from aed.walking.chains import Chains
+from aed.walking.footing import Footing
+from aed.walking.streets import Floats, Ints
 from aed.walking.window import OUTSIDE, Window
+
+_NOTHING_PAID: Final = nullcontext()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,52 +26,56 @@ class Searched:
     `distance` and `predecessor` go by the window's local numbers.
     """
 
-    streets: Streets
+    chains: Chains
     within_metres: float
-    start: Footings
-    blocks: dict[int, Block]
+    start: Footing
+    blocks: Blocks
     window: Window
     ends: tuple[int, int]
-    """The local numbers of the ends of the start's edge."""
+    """The local numbers of the ends of the start's chain."""
     end_metres: tuple[float, float]
     """From the start to each, with closures and delays."""
     distance: Floats
     predecessor: Ints
 
 
-def searched(
-    streets: Streets, window: Window, start: Footings, limit: float, blocks: dict[int, Block]
-) -> Searched:
+def searched(chains: Chains, window: Window, start: Footing, limit: float, blocks: Blocks) -> Searched:
     """One bounded Dijkstra over a window, with these closures and delays.
 
     They are written into the window's lengths and taken out again: a copy would take longer than the search.
     """
-    edge, along, off = int(start.edge[0]), float(start.along_metres[0]), float(start.off_metres[0])
-    ends = window.local(np.array([streets.edge_u[edge], streets.edge_v[edge]])).tolist()
-    end_metres = [off + along, off + max(0.0, streets.edge_metres(edge) - along)]
-    if (block := blocks.get(edge)) is not None:
-        end_metres[0] += block.to_first_end(along)
-        end_metres[1] += block.to_last_end(along)
-    metres = window.metres
-    window.neighbour[-2:], metres[-2:] = ends, end_metres
-    paid = paid_on(streets, window, blocks)
-    without = metres[paid.at]
-    metres[paid.at] += paid.metres
-    try:
+    first, last = window.local_of([start.first_end, start.last_end])
+    to_first, to_last = start.off_metres + start.first_metres, start.off_metres + start.last_metres
+    if start.chain in blocks:
+        to_first += blocks.to_first_end(start)
+        to_last += blocks.to_last_end(start)
+    neighbour, metres = window.neighbour, window.metres
+    neighbour[-2], neighbour[-1], metres[-2], metres[-1] = first, last, to_first, to_last
+    with _paid(chains, window, blocks) if blocks else _NOTHING_PAID:
         distance, predecessor = dijkstra(
             window.graph, indices=window.source, return_predecessors=True, limit=limit
         )
-    finally:
-        metres[paid.at] = without
     distance[OUTSIDE] = np.inf
     return Searched(
-        streets=streets,
+        chains=chains,
         within_metres=limit,
         start=start,
         blocks=blocks,
         window=window,
-        ends=(ends[0], ends[1]),
-        end_metres=(end_metres[0], end_metres[1]),
+        ends=(first, last),
+        end_metres=(to_first, to_last),
         distance=distance,
         predecessor=predecessor,
     )
+
+
+@contextmanager
+def _paid(chains: Chains, window: Window, blocks: Blocks) -> Iterator[None]:
+    """Within the block a window's lengths are those with closures and delays."""
+    paid = paid_on(chains, window, blocks)
+    without = window.metres[paid.at]
+    window.metres[paid.at] += paid.metres
+    try:
+        yield
+    finally:
+        window.metres[paid.at] = without

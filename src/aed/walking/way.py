@@ -7,13 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from aed.walking.blocks import Block
-from aed.walking.footing import Footings
+from aed.walking.chains import Chains
+from aed.walking.footing import Footing
 from aed.walking.search import Searched
-from aed.walking.streets import (
-    UNITS_PER_DEGREE,
-    Crossing,
-    Streets,
-)
+from aed.walking.streets import UNITS_PER_DEGREE, Crossing, Streets
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,40 +26,36 @@ class Walk:
     crossings: tuple[Crossing, ...]
 
 
-def way_to(found: Searched, target: Footings, by: int, *, with_line: bool) -> Walk:
-    """The way to the single point `target`, reached by its edge's first end, its last, or along it."""
-    streets, window = found.streets, found.window
-    edge, along = int(target.edge[0]), float(target.along_metres[0])
-    start_edge, start_along = int(found.start.edge[0]), float(found.start.along_metres[0])
+def way_to(found: Searched, target: Footing, by: int, *, with_line: bool) -> Walk:
+    """The way to the point `target`, reached by its chain's first end, its last, or along it."""
+    chains, window, start = found.chains, found.window, found.start
+    streets = chains.streets
     pieces: list[tuple[int, float, float]] = []  # edge, from metres, to metres
     if by == 2:
-        pieces.append((edge, start_along, along))
+        pieces += _pieces(chains, start.chain, start, target)
     else:
-        end_along = 0.0 if by == 0 else streets.edge_metres(edge)
-        pieces.append((edge, end_along, along))
-        nodes = [int(window.local((streets.edge_u if by == 0 else streets.edge_v)[[edge]])[0])]
+        nodes = window.local_of([target.first_end if by == 0 else target.last_end])
         before = memoryview(found.predecessor)
         while (node := before[nodes[-1]]) != window.source:
             nodes.append(node)
+        nodes.reverse()
         originals = window.originals(nodes)
-        for here, node, original in zip(nodes, nodes[1:], originals[1:], strict=False):
-            passed, forward = _edge_between(found, node, here, original)
-            length = streets.edge_metres(passed)
-            pieces.append((passed, 0.0, length) if forward else (passed, length, 0.0))
-        at_first = _edge_between_source(found, nodes[-1])
-        pieces.append((start_edge, start_along, 0.0 if at_first else streets.edge_metres(start_edge)))
-        pieces.reverse()
+        pieces += _pieces(chains, start.chain, start, None, forward=not _leaves_by_first_end(found, nodes[0]))
+        for node, here, original in zip(nodes, nodes[1:], originals, strict=False):
+            chain, forward = _chain_between(found, node, here, original)
+            pieces += _pieces(chains, chain, None, None, forward=forward)
+        pieces += _pieces(chains, target.chain, None, target, forward=by == 0)
 
-    metres = float(found.start.off_metres[0]) + float(target.off_metres[0])
-    coordinates = [(float(found.start.lons[0]), float(found.start.lats[0]))]
+    metres = start.off_metres + target.off_metres
+    coordinates = [(start.lon, start.lat)]
     crossings: list[Crossing] = []
     gate = -1  # the gate whose first spoke was just passed
-    for number, (passed, start, end) in enumerate(pieces):
-        metres += abs(end - start)
-        for place in _line(streets, passed, start, end) if with_line else ():
+    for number, (passed, begin, end) in enumerate(pieces):
+        metres += abs(end - begin)
+        for place in _line(streets, passed, begin, end) if with_line else ():
             if place != coordinates[-1]:
                 coordinates.append(place)
-        block = found.blocks.get(passed)
+        block = found.blocks.by_edge.get(passed)
         if block is None:
             continue
         whole_from = number > 0  # entered at an end of the edge, not at the start's footing
@@ -73,33 +66,55 @@ def way_to(found: Searched, target: Footings, by: int, *, with_line: bool) -> Wa
                 gate = -1
                 continue
             gate = first
-        crossings += _passed(block, start, end, from_end=whole_from, to_end=whole_to)
-    goal = (float(target.lons[0]), float(target.lats[0]))
+        crossings += _passed(block, begin, end, from_end=whole_from, to_end=whole_to)
+    goal = (target.lon, target.lat)
     if goal != coordinates[-1] or len(coordinates) == 1:
         coordinates.append(goal)
     return Walk(metres=metres, coordinates=coordinates if with_line else [], crossings=tuple(crossings))
 
 
-def _edge_between(found: Searched, before: int, here: int, before_original: int) -> tuple[int, bool]:
-    """The cheapest edge from one local node to the next, and whether it is walked from its first end.
+def _pieces(
+    chains: Chains, chain: int, one: Footing | None, other: Footing | None, *, forward: bool = True
+) -> list[tuple[int, float, float]]:
+    """What is walked of each edge of a chain, from one place to another. Where one is None, from or to the
+    end of the chain: as it runs (`forward`), or against it."""
+    edges = chains.edges_of(chain)
+    if one is not None and other is not None:
+        forward = (one.order, one.first_metres) <= (other.order, other.first_metres)
+    begin, end = one.order if one is not None else None, other.order if other is not None else None
+    if not forward:
+        edges.reverse()
+        begin, end = (None if order is None else len(edges) - 1 - order for order in (begin, end))
+    pieces: list[tuple[int, float, float]] = []
+    for edge in edges[begin : None if end is None else end + 1]:
+        length = chains.streets.edge_metres(edge)
+        passed = (0.0, length) if bool(chains.is_forward[edge]) is forward else (length, 0.0)
+        pieces.append((edge, *passed))
+    if one is not None:
+        pieces[0] = (one.edge, one.along_metres, pieces[0][2])
+    if other is not None:
+        pieces[-1] = (other.edge, pieces[-1][1], other.along_metres)
+    return pieces
 
-    `before_original` is the network's number of the local node `before`.
+
+def _chain_between(found: Searched, before: int, here: int, before_original: int) -> tuple[int, bool]:
+    """The cheapest chain from one local junction to the next, and whether it is walked from its first end.
+
+    `before_original` is the network's number of the local junction `before`.
     """
-    window, streets = found.window, found.streets
+    window, chains = found.window, found.chains
     a, b = window.start[before : before + 2].tolist()
-    first = int(streets.neighbour_start[before_original])
-    edges = streets.neighbour_edge[first : first + b - a].tolist()
-    joined = zip(window.neighbour[a:b].tolist(), window.metres[a:b].tolist(), edges, strict=True)
-    _, edge = min(
-        (metres + (sum(found.blocks[edge].metres) if edge in found.blocks else 0.0), edge)
-        for end, metres, edge in joined
-        if end == here
+    first = int(chains.neighbour_start[before_original])
+    numbers = chains.neighbour_chain[first : first + b - a].tolist()
+    joined = zip(window.neighbour[a:b].tolist(), window.metres[a:b].tolist(), numbers, strict=True)
+    _, chain = min(
+        (metres + found.blocks.on_chain(number), number) for end, metres, number in joined if end == here
     )
-    return edge, int(streets.edge_u[edge]) == before_original
+    return chain, int(chains.first_end[chain]) == before_original
 
 
-def _edge_between_source(found: Searched, here: int) -> bool:
-    """Whether the way from the start to its first node goes to the edge's first end (else its last)."""
+def _leaves_by_first_end(found: Searched, here: int) -> bool:
+    """Whether the way from the start to its first junction goes to its chain's first end (else its last)."""
     (first, last), (to_first, to_last) = found.ends, found.end_metres
     return first == here and (last != here or to_first <= to_last)
 

@@ -14,14 +14,14 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from aed.geo import Position
-from aed.walking.footing import Footings
+from aed.walking.chains import Chains
+from aed.walking.footing import Footing
 from aed.walking.streets import (
     NODE_STRIP_UNITS,
     UNITS_PER_DEGREE,
     Floats,
     Ints,
     Longs,
-    Streets,
 )
 
 OUTSIDE = 0  # local number of "somewhere beyond the window"; nothing leads on from there
@@ -82,6 +82,13 @@ class Window:
         run = self.low.searchsorted(nodes, side="right") - 1
         return np.where((run >= 0) & (nodes < self.high[run]), nodes + self.shift[run], OUTSIDE)
 
+    def local_of(self, nodes: Sequence[int]) -> list[int]:
+        """The same for a few."""
+        if self.is_whole:
+            return [node + 1 for node in nodes]
+        found: list[int] = self.local(np.array(nodes, dtype=np.int32)).tolist()
+        return found
+
     def originals(self, local_numbers: Sequence[int]) -> list[int]:
         """The network's numbers of nodes of the window."""
         if self.is_whole:
@@ -98,28 +105,28 @@ def _window(low: Ints, high: Ints, shift: Longs, start: Ints, neighbour: Ints, m
     return Window(low, high, shift, start, neighbour, metres, graph)
 
 
-def whole(streets: Streets) -> Window:
+def whole(chains: Chains) -> Window:
     """All of the network, and a node for the start."""
-    nodes, joined = streets.node_count, len(streets.neighbour)
+    nodes, joined = chains.junction_count, len(chains.neighbour)
     start = np.zeros(nodes + 3, dtype=np.int32)
-    start[1 : nodes + 2] = streets.neighbour_start
+    start[1 : nodes + 2] = chains.neighbour_start
     start[nodes + 2] = joined + 2
     neighbour = np.zeros(joined + 2, dtype=np.int32)
-    np.add(streets.neighbour, 1, out=neighbour[:joined])
+    np.add(chains.neighbour, 1, out=neighbour[:joined])
     metres = np.zeros(joined + 2)
-    metres[:joined] = streets.neighbour_metres
+    metres[:joined] = chains.neighbour_metres
     low, high = np.zeros(1, dtype=np.int32), np.array([nodes], dtype=np.int32)
     window = _window(low, high, np.ones(1, dtype=np.int64), start, neighbour, metres)
     return replace(window, is_whole=True)
 
 
-def cut_out(streets: Streets, scratch: ScratchPad, start_at: Footings, radius_metres: float) -> Window:
+def cut_out(chains: Chains, scratch: ScratchPad, start_at: Footing, radius_metres: float) -> Window:
     """The window around the start, and a node for it."""
-    centre = Position(float(start_at.lats[0]), float(start_at.lons[0]))
-    low, high = _runs_within(streets, centre, radius_metres)
+    centre = Position(start_at.lat, start_at.lon)
+    low, high = _runs_within(chains, centre, radius_metres)
     # Few runs: counted faster by hand than by array.
     lows, highs = low.tolist(), high.tolist()
-    bounds = streets.neighbour_start.take([*lows, *highs]).tolist()
+    bounds = chains.neighbour_start.take([*lows, *highs]).tolist()
     first_edges, edge_ends = bounds[: len(lows)], bounds[len(lows) :]
     runs = [slice(a, b) for a, b in zip(lows, highs, strict=True)]
     edge_runs = [slice(a, b) for a, b in zip(first_edges, edge_ends, strict=True)]
@@ -143,11 +150,11 @@ def cut_out(streets: Streets, scratch: ScratchPad, start_at: Footings, radius_me
     metres[joined:] = 0.0
     if runs:
         row_ends = start[2 : inside + 2]
-        np.concatenate([streets.neighbour_start[run.start + 1 : run.stop + 1] for run in runs], out=row_ends)
+        np.concatenate([chains.neighbour_start[run.start + 1 : run.stop + 1] for run in runs], out=row_ends)
         row_ends += np.array(edge_shifts, dtype=np.int32).repeat(high - low)
-        original = np.concatenate([streets.neighbour[run] for run in edge_runs])
-        np.concatenate([streets.neighbour_metres[run] for run in edge_runs], out=metres[:joined])
-    number = scratch.of_size(streets.node_count)
+        original = np.concatenate([chains.neighbour[run] for run in edge_runs])
+        np.concatenate([chains.neighbour_metres[run] for run in edge_runs], out=metres[:joined])
+    number = scratch.of_size(chains.junction_count)
     ramp = np.arange(1, inside + 1, dtype=np.int32)
     try:
         done = 0
@@ -163,7 +170,7 @@ def cut_out(streets: Streets, scratch: ScratchPad, start_at: Footings, radius_me
     return _window(low, high, shift, start, neighbour, metres)
 
 
-def _runs_within(streets: Streets, centre: Position, radius_metres: float) -> tuple[Ints, Ints]:
+def _runs_within(chains: Chains, centre: Position, radius_metres: float) -> tuple[Ints, Ints]:
     """Runs `low:high` of nodes, one per strip of latitude, that hold every node within the radius.
 
     On a sphere sin^2(d/2) = sin^2(dlat/2) + cos lat1 cos lat2 sin^2(dlon/2) (haversine); in each strip the
@@ -171,7 +178,7 @@ def _runs_within(streets: Streets, centre: Position, radius_metres: float) -> tu
     """
     angle = min(math.pi, (radius_metres * _SPHERE_ERROR + 1.0) / _SPHERE_METRES)
     strip_degrees = NODE_STRIP_UNITS / UNITS_PER_DEGREE
-    lowest, highest = int(streets.node_key[0]) >> 32, int(streets.node_key[-1]) >> 32
+    lowest, highest = int(chains.node_key[0]) >> 32, int(chains.node_key[-1]) >> 32
     first = max(lowest, math.floor((centre.lat - math.degrees(angle) + 90.0) / strip_degrees))
     last = min(highest, math.floor((centre.lat + math.degrees(angle) + 90.0) / strip_degrees))
     sine_squared = math.sin(angle / 2) ** 2
@@ -190,6 +197,6 @@ def _runs_within(streets: Streets, centre: Position, radius_metres: float) -> tu
         half_units = math.degrees(half_width) * UNITS_PER_DEGREE + 1
         west.append((strip << 32) + max(0, int(at - half_units)))
         east.append((strip << 32) + min(360 * UNITS_PER_DEGREE, int(at + half_units)) + 1)
-    low, high = streets.node_key.searchsorted(np.array([west, east], dtype=np.int64)).astype(np.int32)
+    low, high = chains.node_key.searchsorted(np.array([west, east], dtype=np.int64)).astype(np.int32)
     filled = high > low
     return low[filled], high[filled]

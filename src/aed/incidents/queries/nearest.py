@@ -15,7 +15,7 @@ from aed.db import as_date
 from aed.geo import Position, in_mainland_china, metres_to_each
 from aed.incidents.queries.answer import Answer, NearbyDevice, Question
 from aed.incidents.queries.people import nearest_responders
-from aed.incidents.queries.ways import LocalTime, Ways, positions, sent_for_gates
+from aed.incidents.queries.ways import LocalTime, Ways, sent_for_gates
 from aed.incidents.rules.arrival import (
     Basis,
     Pace,
@@ -43,7 +43,7 @@ from aed.registry.rules.hours import hours_at
 from aed.registry.rules.trust import confidence
 from aed.settings import Settings
 from aed.spatial import Rings, settled
-from aed.walking.footing import Footings
+from aed.walking.footing import Footing, Footings
 from aed.walking.network import WalkingNetwork
 
 MOST_CANDIDATES = 5_000
@@ -181,7 +181,8 @@ class _Search:
         """The numbers of the rows within the search radius, nearest first."""
         self._known: dict[int, NearbyDevice] = {}
         self._general = self._quickest = pace_of(settings.arrival)
-        self._footings: Footings | None = None
+        self._footings: list[Footing | None] = []
+        """Of the rows, where there are streets."""
         self.ways: Ways | None = None
 
     @property
@@ -208,8 +209,7 @@ class _Search:
             self._order.sort(key=straight.__getitem__)
         self._begin()
         if self.ways is not None and rows:
-            footings = self.ways.footings_of_devices(*positions(rows))
-            self._footings = footings if self._footings is None else self._footings.followed_by(footings)
+            self._footings += self.ways.footings_of_devices(rows)
 
     def count_within(self, metres: float) -> int:
         """How many rows are that near."""
@@ -245,7 +245,7 @@ class _Search:
     def _ways(
         self,
         network: WalkingNetwork,
-        start: Footings,
+        start: Footing,
         gates: Sequence[GateNearby] = (),
         gates_within_metres: float = 0.0,
     ) -> Ways:
@@ -279,7 +279,6 @@ class _Search:
         closed: as long as such a device is not among the first, its true walk does not matter. Nor does any
         walk that is too long to beat the last of the first whose walks are known: so far the reach need go.
         """
-        assert self._footings is not None
         most, numbers = self._settings.walking_reach_metres, self._settings.arrival
         limit = self._question.limit
         within = ways.within_metres
@@ -319,18 +318,17 @@ class _Search:
 
     def _measured(self, ways: Ways) -> list[_WalkTo]:
         """What the reach tells of each device: its walk, or as much as is known of it so far."""
-        assert self._footings is not None
         straight, numbers, within = self._straight, self._settings.arrival, ways.within_metres
         is_last = within >= self._settings.walking_reach_metres
-        costs = ways.costs(self._footings)
-        opened = ways.costs_if_opened(self._footings) or costs
-        on_street = (self._footings.edge >= 0).tolist()
+        footings = self._footings
+        costs = ways.metres_to(footings)
+        opened = ways.metres_if_opened(footings) or costs
         walks: list[_WalkTo] = []
         for number in self._order:
             cost = costs[number]
             if cost != math.inf:
                 walk = (cost, number, Basis.WALKING_NETWORK, True, False)
-            elif not on_street[number]:
+            elif footings[number] is None:
                 metres = straight[number] * numbers.detour_factor
                 walk = (metres, number, Basis.STRAIGHT_LINE, True, False)
             elif opened[number] != math.inf:
@@ -463,8 +461,7 @@ class _Search:
         walked = [near for near in chosen if near.basis is Basis.WALKING_NETWORK]
         if ways is None or not walked or not (with_routes or ways.has_gates_to_tell):
             return
-        assert self._footings is not None
-        footings = self._footings.take([near.number for near in walked])
+        footings = Footings.of([self._footings[near.number] for near in walked])
         for i, (near, may_meet) in enumerate(zip(walked, ways.may_meet_gates(footings), strict=True)):
             if with_routes or may_meet or near.by_closed_gate:
                 walk, near.gates = ways.walk_to(

@@ -20,7 +20,7 @@ from aed.registry.rules.gate import Passage, Passing, passing
 from aed.registry.rules.hours import HolidayCalendar, Opening, hours_at
 from aed.settings import Arrival
 from aed.spatial import Located
-from aed.walking.footing import Footings
+from aed.walking.footing import Footing, Footings
 from aed.walking.network import Barrier, WalkingNetwork
 from aed.walking.reach import Reach
 from aed.walking.streets import Crossing
@@ -76,7 +76,7 @@ class Ways:
         viewer: Viewer,
         network: WalkingNetwork,
         here: Position,
-        start: Footings,
+        start: Footing,
         *,
         at: datetime,
         numbers: Arrival,
@@ -118,15 +118,24 @@ class Ways:
     def footings(self, lats: NDArray[np.float64], lons: NDArray[np.float64]) -> Footings:
         return self._network.footings(lats, lons)
 
-    def footings_of_devices(self, lats: NDArray[np.float64], lons: NDArray[np.float64]) -> Footings:
-        """The same, remembered: devices stand still and are asked for again and again."""
-        return self._network.footings_of_places(lats, lons)
+    def footings_of_devices(self, rows: Sequence[Located]) -> list[Footing | None]:
+        """The same of a few rows, remembered: devices stand still and are asked for again and again."""
+        return self._network.footings_of_places([(row.lat, row.lon) for row in rows])
 
     def costs(self, footings: Footings) -> list[float]:
         """Metres one way to each point, waits counted as metres; infinite where that is not within reach."""
         assert self._reach is not None
         found: list[float] = self._reach.costs(footings).tolist()
         return found
+
+    def metres_to(self, places: Sequence[Footing | None]) -> list[float]:
+        """The same of a few places."""
+        assert self._reach is not None
+        return self._reach.metres_to(places)
+
+    def metres_if_opened(self, places: Sequence[Footing | None]) -> list[float] | None:
+        """The same, if closed gates were opened on asking; None where there is no closed gate around."""
+        return None if self._opened is None else self._opened.metres_to(places)
 
     def costs_if_opened(self, footings: Footings) -> list[float] | None:
         """The same, if closed gates were opened on asking; None where there is no closed gate around."""

@@ -130,10 +130,10 @@ class Surroundings:
         )
 
     def _walks(self, start: Footings, to: Footings) -> Floats:
-        within = self._numbers.settings.walking_reach_metres
-        reach = None
-        if start.edge[0] >= 0:
-            reach = self._world.network.reach(start, within_metres=within, closed=self._closed)
+        network, within = self._world.network, self._numbers.settings.walking_reach_metres
+        reach, from_here = None, start.one(0, network.chains)
+        if from_here is not None:
+            reach = network.reach(from_here, within_metres=within, closed=self._closed)
         return np.full(len(to), np.inf) if reach is None else reach.costs(to)
 
     def _of_device(self, device: int) -> tuple[Floats, Floats]:

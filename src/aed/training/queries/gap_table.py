@@ -282,12 +282,15 @@ class _Walks:
         return _Met(reached[is_person], int((~is_person).sum()), basis)
 
     def _reached(self, here: Position, itself: int) -> tuple[Chosen, Basis]:
-        if self.network is None or self._footings is None or int(self._footings.edge[itself]) < 0:
+        start = None
+        if self.network is not None and self._footings is not None:
+            start = self._footings.one(itself, self.network.chains)
+        if start is None or self.network is None or self._footings is None:
             return self._straight(here, self.metres / self.detour), Basis.STRAIGHT_LINE
         closed = [
             barrier.crossing for barrier in self.network.barriers_near(here, self.metres) if barrier.locked
         ]
-        reach = self.network.reach(self._footings.take([itself]), within_metres=self.metres, closed=closed)
+        reach = self.network.reach(start, within_metres=self.metres, closed=closed)
         assert reach is not None
         around = self._about(here, self.metres * _PLANE_ERROR)[0]
         footings = self._footings.take(around)
