@@ -7,6 +7,7 @@ import socket
 from contextvars import ContextVar
 from functools import partial
 from select import POLLIN, POLLOUT
+from weakref import ReferenceType, ref
 
 import pytest
 
@@ -137,3 +138,22 @@ def test_work_that_nobody_wants_any_more_tidies_up_even_where_it_would_wait_agai
 
     asyncio.run(run())
     assert tidied == ["everything"]
+
+
+def test_what_was_done_and_its_answer_are_held_by_nothing_afterwards() -> None:
+    class Answer:
+        pass
+
+    class Work:
+        def __call__(self) -> Answer:
+            return Answer()
+
+    async def run() -> list[object]:
+        held: list[ReferenceType[object]] = []
+        for _ in range(3):  # by what did the one before, too
+            work = Work()
+            held += [ref(work), ref(await on_the_loop(work))]
+            del work
+        return [each() for each in held]
+
+    assert asyncio.run(run()) == [None] * 6
