@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from threading import local
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -46,6 +47,13 @@ class ScratchPad(local):
         if len(self.local_number) != count:
             self.local_number = np.zeros(count, dtype=np.int32)
         return self.local_number
+
+
+class _NeverBelowNought(np.ndarray[Any, np.dtype[np.float64]]):
+    """Lengths, which say so when scipy asks, at every search, whether any of the whole network is below 0."""
+
+    def __lt__(self, other: Any) -> Any:
+        return np.False_ if other == 0 else super().__lt__(other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,7 @@ class Window:
 def _window(low: Ints, high: Ints, shift: Longs, start: Ints, neighbour: Ints, metres: Floats) -> Window:
     size = len(start) - 1
     graph = csr_matrix((metres, neighbour, start), shape=(size, size))
+    graph.data = metres.view(_NeverBelowNought)
     return Window(low, high, shift, start, neighbour, metres, graph)
 
 
