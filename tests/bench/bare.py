@@ -93,10 +93,14 @@ def dijkstra_on(network: WalkingNetwork) -> Callable[[Position, float], Callable
     Give it the place and how far it must go.
     """
     streets = network.streets
-    matrix = csr_matrix(
-        (streets.neighbour_metres.astype(np.float64), streets.neighbour, streets.neighbour_start),
-        shape=(streets.node_count, streets.node_count),
-    )
+    joins = streets.edge_u != streets.edge_v
+    tail = np.concatenate([streets.edge_u[joins], streets.edge_v[joins]])
+    head = np.concatenate([streets.edge_v[joins], streets.edge_u[joins]])
+    metres = np.tile(streets.edge_lengths[joins].astype(np.float64), 2)
+    by_tail = np.argsort(tail, kind="stable")
+    start = np.searchsorted(tail[by_tail], np.arange(streets.node_count + 1)).astype(np.int32)
+    size = (streets.node_count, streets.node_count)
+    matrix = csr_matrix((metres[by_tail], head[by_tail], start), shape=size)
 
     def prepared(here: Position, within_metres: float) -> Callable[[], object]:
         footing = network.footings([here.lat], [here.lon])

@@ -153,3 +153,20 @@ def test_the_demo_answers_and_a_second_time_changes_nothing(
     assert second.count("asked as") == 8
     assert second.count("→ ") == 8
     assert "Estimated from straight lines" not in first + second
+
+
+def test_the_demo_builds_a_network_again_that_an_earlier_release_has_saved(
+    run: Aed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = tmp_path / "walking.npz"
+    monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/a.sqlite")
+    monkeypatch.setenv("AED_WALKING_NETWORK", str(network))
+    first = run("demo").out
+    saved = network.read_bytes()
+    network.write_bytes(saved[:8] + (1).to_bytes(4, "little") + saved[12:])
+
+    again = run("demo").out
+
+    assert "is of version 1" in again
+    assert network.read_bytes() == saved
+    assert again.splitlines()[-8:] == first.splitlines()[-8:]

@@ -16,7 +16,7 @@ from aed.cli.lookup import print_answer
 from aed.cli.screen import say
 from aed.cli.server import bring_up_to_date
 from aed.db import Database, reads, transaction
-from aed.errors import InvalidInput
+from aed.errors import InvalidInput, NetworkFileUnusable
 from aed.geo import Position
 from aed.incidents.queries.answer import Question
 from aed.incidents.queries.nearest import nearest
@@ -104,11 +104,14 @@ def _load(database: Database, folder: Path) -> None:
 
 
 def _network(streets: Path, target: Path) -> WalkingNetwork:
-    """The saved network, built again when the streets are newer."""
-    if not target.exists() or target.stat().st_mtime < streets.stat().st_mtime:
-        network = build_network(streets)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        save_network(network, target)
-        say(f"walking network: {network.node_count} nodes, {network.edge_count} edges")
-        return network
-    return load_network(target)
+    """The saved network, built again when the streets are newer or the file is one of an earlier release."""
+    if target.exists() and target.stat().st_mtime >= streets.stat().st_mtime:
+        try:
+            return load_network(target)
+        except NetworkFileUnusable as error:
+            say(f"walking network: {error.detail}")
+    network = build_network(streets)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_network(network, target)
+    say(f"walking network: {network.node_count} nodes, {network.edge_count} edges")
+    return network

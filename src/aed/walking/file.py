@@ -29,9 +29,9 @@ from aed.walking.streets import EDGE_STRIP_UNITS, NODE_STRIP_UNITS, Streets
 log = structlog.get_logger("aed")
 
 _MAGIC: Final = b"AEDWALK\n"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _PREAMBLE: Final = struct.Struct("<8sII32s")
-_ARRAY_COUNT: Final = 13
+_ARRAY_COUNT: Final = 9
 
 
 def save_network(network: WalkingNetwork, path: Path) -> None:
@@ -52,10 +52,6 @@ def save_network(network: WalkingNetwork, path: Path) -> None:
             streets.gate_first,
             streets.node_key,
             streets.edge_key,
-            streets.neighbour_start,
-            streets.neighbour,
-            streets.neighbour_edge,
-            streets.neighbour_metres,
         )
     ]
     header = json.dumps(
@@ -152,10 +148,6 @@ def load_network(path: Path) -> WalkingNetwork:
                 gate_first=read(np.int32),
                 node_key=read(np.int64),
                 edge_key=read(np.int64),
-                neighbour_start=read(np.int32),
-                neighbour=read(np.int32),
-                neighbour_edge=read(np.int32),
-                neighbour_metres=read(np.float32),
             )
     except FileNotFoundError as failure:
         raise NetworkFileUnusable(

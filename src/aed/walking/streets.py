@@ -40,9 +40,7 @@ class Streets:
     of them, which stands for the gate.
 
     Nodes are ordered like streets. `node_key` and `edge_key` hold strip and longitude in one ascending
-    number.
-    The neighbours of node n are `neighbour[neighbour_start[n]:neighbour_start[n + 1]]`, over edges
-    `neighbour_edge` of `neighbour_metres`; an edge from a node to itself is not among them.
+    number. Which nodes can be walked to from which is said by `Chains`.
     """
 
     street_count: int
@@ -56,10 +54,6 @@ class Streets:
 
     node_key: Longs
     edge_key: Longs
-    neighbour_start: Ints
-    neighbour: Ints
-    neighbour_edge: Ints
-    neighbour_metres: NDArray[np.float32]
 
     edge_lengths: NDArray[np.float32] = field(init=False)
     longest_edge_metres: float = field(init=False)
@@ -172,7 +166,7 @@ def _index(
     point_along: NDArray[np.float32],
     gate_first: Ints,
 ) -> Streets:
-    """Streets from arrays that are already in order: adds the keys and the neighbours."""
+    """Streets from arrays that are already in order: adds the keys."""
     first, last = point_start[:-1], point_start[1:] - 1
     node_count = int(max(edge_u.max(), edge_v.max())) + 1
     node_key = np.zeros(node_count, dtype=np.int64)
@@ -184,12 +178,6 @@ def _index(
         )
     edge_key = _edge_keys(point_start[: street_count + 1], point_lat, point_lon)
 
-    joined = np.flatnonzero(edge_u != edge_v).astype(np.int32)
-    tail = np.concatenate([edge_u[joined], edge_v[joined]])
-    by_tail = np.argsort(tail, kind="stable").astype(np.int32)
-    neighbour_start = np.zeros(node_count + 1, dtype=np.int32)
-    np.cumsum(np.bincount(tail, minlength=node_count), out=neighbour_start[1:])
-    neighbour_edge = np.concatenate([joined, joined])[by_tail]
     return Streets(
         street_count=street_count,
         edge_u=edge_u,
@@ -201,10 +189,6 @@ def _index(
         gate_first=gate_first,
         node_key=node_key,
         edge_key=edge_key,
-        neighbour_start=neighbour_start,
-        neighbour=np.concatenate([edge_v[joined], edge_u[joined]])[by_tail],
-        neighbour_edge=neighbour_edge,
-        neighbour_metres=point_along[last][neighbour_edge],
     )
 
 
