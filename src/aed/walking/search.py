@@ -51,10 +51,8 @@ def searched(chains: Chains, window: Window, start: Footing, limit: float, block
         to_last += blocks.to_last_end(start)
     neighbour, metres = window.neighbour, window.metres
     neighbour[-2], neighbour[-1], metres[-2], metres[-1] = first, last, to_first, to_last
-    with _paid(chains, window, blocks) if blocks else _NOTHING_PAID:
-        distance, predecessor = dijkstra(
-            window.graph, indices=window.source, return_predecessors=True, limit=limit
-        )
+    with window.graph() as graph, _paid(chains, window, blocks) if blocks else _NOTHING_PAID:
+        distance, predecessor = dijkstra(graph, indices=window.source, return_predecessors=True, limit=limit)
     distance[OUTSIDE] = np.inf
     return Searched(
         chains=chains,

@@ -13,7 +13,7 @@ type Longs = NDArray[np.int64]
 type Floats = NDArray[np.float64]
 
 UNITS_PER_DEGREE = 10_000_000  # OSM's own precision, about a centimetre
-NODE_STRIP_UNITS = 40_000  # 444 m: a reach of 1,500 m takes 8 strips
+NODE_STRIP_UNITS = 100_000  # 1,110 m: a reach of 1,500 m takes four strips
 EDGE_STRIP_UNITS = 10_000  # 111 m: most points find their street within one or two strips
 LONGEST_PIECE_METRES = 100.0
 

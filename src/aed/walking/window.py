@@ -6,8 +6,10 @@ The nodes within a straight-line radius lie in a few runs, one per strip of lati
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import local
 from typing import Any
 
@@ -58,60 +60,84 @@ class _NeverBelowNought(np.ndarray[Any, np.dtype[np.float64]]):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Part of the network, its nodes renumbered: node `low[k] + i` is `shift[k] + low[k] + i` here.
+    """Part of the network, its junctions renumbered: junction `low[k] + i` is `shift[k] + low[k] + i` here.
 
     The last node is the point of departure. Where it leads, and what closures and delays add, is written
-    into the arrays for the time of one search: see `_searched`.
+    into the arrays for the time of one search: see `searched`.
     """
 
-    low: Ints
-    high: Ints
-    shift: Longs
+    low: list[int]
+    high: list[int]
+    shift: list[int]
     start: Ints
     neighbour: Ints
     metres: Floats
     """Without closures and delays."""
-    graph: csr_matrix
-    """The same three arrays."""
+    source: int
+    """The local number of the point of departure, the last node; after it there may be rows without use."""
     is_whole: bool = False
-    """Every node of the network is here: each has its own number plus 1."""
+    """Every junction of the network is here: each has its own number plus 1."""
 
-    @property
-    def source(self) -> int:
-        """The local number of the point of departure, the last node."""
-        return len(self.start) - 2
+    @contextmanager
+    def graph(self) -> Iterator[csr_matrix]:
+        """Within the block the same three arrays as a matrix.
 
-    def local(self, nodes: Ints) -> Longs:
-        """The local numbers of nodes, `OUTSIDE` for those beyond the window."""
+        scipy looks through what a new matrix is made of, which takes as long as cutting half of it out: so
+        each thread keeps one of each size, empty.
+        """
+        size = len(self.start) - 1
+        graph = _matrices.of_size.get(size)
+        if graph is None:
+            graph = _matrices.of_size[size] = csr_matrix((size, size))
+        empty = graph.indptr, graph.indices, graph.data
+        graph.indptr, graph.indices = self.start, self.neighbour
+        graph.data = self.metres.view(_NeverBelowNought)
+        try:
+            yield graph
+        finally:
+            graph.indptr, graph.indices, graph.data = empty
+
+    def local(self, junctions: Ints) -> Longs:
+        """The local numbers of junctions, `OUTSIDE` for those beyond the window."""
         if self.is_whole:
-            return nodes.astype(np.int64) + 1
-        if len(self.low) == 0:
-            return np.zeros(len(nodes), dtype=np.int64)
-        run = self.low.searchsorted(nodes, side="right") - 1
-        return np.where((run >= 0) & (nodes < self.high[run]), nodes + self.shift[run], OUTSIDE)
+            return junctions.astype(np.int64) + 1
+        if not self.low:
+            return np.zeros(len(junctions), dtype=np.int64)
+        run = np.searchsorted(self.low, junctions, side="right") - 1
+        high, shift = np.array(self.high), np.array(self.shift)
+        return np.where((run >= 0) & (junctions < high[run]), junctions + shift[run], OUTSIDE)
 
-    def local_of(self, nodes: Sequence[int]) -> list[int]:
+    def local_of(self, junctions: Sequence[int]) -> list[int]:
         """The same for a few."""
         if self.is_whole:
-            return [node + 1 for node in nodes]
-        found: list[int] = self.local(np.array(nodes, dtype=np.int32)).tolist()
+            return [junction + 1 for junction in junctions]
+        low, high, shift = self.low, self.high, self.shift
+        found: list[int] = []
+        for junction in junctions:
+            run = bisect_right(low, junction) - 1
+            found.append(junction + shift[run] if run >= 0 and junction < high[run] else OUTSIDE)
         return found
 
     def originals(self, local_numbers: Sequence[int]) -> list[int]:
-        """The network's numbers of nodes of the window."""
+        """The network's numbers of junctions of the window."""
         if self.is_whole:
             return [number - 1 for number in local_numbers]
-        wanted = np.array(local_numbers, dtype=np.int64)
-        run = (self.low + self.shift).searchsorted(wanted, side="right") - 1
-        found: list[int] = (wanted - self.shift[run]).tolist()
-        return found
+        firsts = [low + shift for low, shift in zip(self.low, self.shift, strict=True)]
+        return [number - self.shift[bisect_right(firsts, number) - 1] for number in local_numbers]
 
 
-def _window(low: Ints, high: Ints, shift: Longs, start: Ints, neighbour: Ints, metres: Floats) -> Window:
-    size = len(start) - 1
-    graph = csr_matrix((metres, neighbour, start), shape=(size, size))
-    graph.data = metres.view(_NeverBelowNought)
-    return Window(low, high, shift, start, neighbour, metres, graph)
+class _Matrices(local):
+    def __init__(self) -> None:
+        self.of_size: dict[int, csr_matrix] = {}
+
+
+_matrices = _Matrices()
+
+
+def _rows_for(nodes: int) -> int:
+    """At least so many, and one of few sizes: 1,024, 1,280, 1,536, 1,792, 2,048, 2,560 …"""
+    step = max(256, 1 << max(0, nodes.bit_length() - 3))
+    return -(-nodes // step) * step
 
 
 def whole(chains: Chains) -> Window:
@@ -124,9 +150,7 @@ def whole(chains: Chains) -> Window:
     np.add(chains.neighbour, 1, out=neighbour[:joined])
     metres = np.zeros(joined + 2)
     metres[:joined] = chains.neighbour_metres
-    low, high = np.zeros(1, dtype=np.int32), np.array([nodes], dtype=np.int32)
-    window = _window(low, high, np.ones(1, dtype=np.int64), start, neighbour, metres)
-    return replace(window, is_whole=True)
+    return Window([0], [nodes], [1], start, neighbour, metres, nodes + 1, is_whole=True)
 
 
 def cut_out(chains: Chains, scratch: ScratchPad, start_at: Footing, radius_metres: float) -> Window:
@@ -134,33 +158,32 @@ def cut_out(chains: Chains, scratch: ScratchPad, start_at: Footing, radius_metre
     centre = Position(start_at.lat, start_at.lon)
     low, high = _runs_within(chains, centre, radius_metres)
     # Few runs: counted faster by hand than by array.
-    lows, highs = low.tolist(), high.tolist()
-    bounds = chains.neighbour_start.take([*lows, *highs]).tolist()
-    first_edges, edge_ends = bounds[: len(lows)], bounds[len(lows) :]
-    runs = [slice(a, b) for a, b in zip(lows, highs, strict=True)]
-    edge_runs = [slice(a, b) for a, b in zip(first_edges, edge_ends, strict=True)]
-    shifts: list[int] = []
-    """Of node numbers; the next of places among the edges."""
-    edge_shifts: list[int] = []
+    bounds = chains.neighbour_start.take([*low, *high]).tolist()
+    runs = [slice(a, b) for a, b in zip(low, high, strict=True)]
+    edge_runs = [slice(a, b) for a, b in zip(bounds[: len(low)], bounds[len(low) :], strict=True)]
+    shift: list[int] = []
+    """Of the numbers of junctions; the next of places among the neighbours."""
+    edge_shift: list[int] = []
     inside = joined = 0
     for run, edges in zip(runs, edge_runs, strict=True):
-        shifts.append(inside + 1 - run.start)
-        edge_shifts.append(joined - edges.start)
+        shift.append(inside + 1 - run.start)
+        edge_shift.append(joined - edges.start)
         inside += run.stop - run.start
         joined += edges.stop - edges.start
-    shift = np.array(shifts, dtype=np.int64)
 
-    start = np.empty(inside + 3, dtype=np.int32)
+    start = np.empty(_rows_for(inside + 2) + 1, dtype=np.int32)
     neighbour = np.empty(joined + 2, dtype=np.int32)
     metres = np.empty(joined + 2)
     start[0] = start[1] = 0
-    start[inside + 2] = joined + 2
+    start[inside + 2 :] = joined + 2
     neighbour[joined:] = OUTSIDE
     metres[joined:] = 0.0
     if runs:
-        row_ends = start[2 : inside + 2]
-        np.concatenate([chains.neighbour_start[run.start + 1 : run.stop + 1] for run in runs], out=row_ends)
-        row_ends += np.array(edge_shifts, dtype=np.int32).repeat(high - low)
+        done = 2
+        for run, change in zip(runs, edge_shift, strict=True):
+            ends = slice(done, done + run.stop - run.start)
+            np.add(chains.neighbour_start[run.start + 1 : run.stop + 1], change, out=start[ends])
+            done = ends.stop
         original = np.concatenate([chains.neighbour[run] for run in edge_runs])
         np.concatenate([chains.neighbour_metres[run] for run in edge_runs], out=metres[:joined])
     number = scratch.of_size(chains.junction_count)
@@ -176,11 +199,11 @@ def cut_out(chains: Chains, scratch: ScratchPad, start_at: Footing, radius_metre
     finally:
         for run in runs:
             number[run] = OUTSIDE
-    return _window(low, high, shift, start, neighbour, metres)
+    return Window(low, high, shift, start, neighbour, metres, inside + 1)
 
 
-def _runs_within(chains: Chains, centre: Position, radius_metres: float) -> tuple[Ints, Ints]:
-    """Runs `low:high` of nodes, one per strip of latitude, that hold every node within the radius.
+def _runs_within(chains: Chains, centre: Position, radius_metres: float) -> tuple[list[int], list[int]]:
+    """Runs `low:high` of junctions, one per strip of latitude, that hold every one within the radius.
 
     On a sphere sin^2(d/2) = sin^2(dlat/2) + cos lat1 cos lat2 sin^2(dlon/2) (haversine); in each strip the
     longitudes allowed are widest for the latitude nearest to the centre and the smallest cosine.
@@ -206,6 +229,6 @@ def _runs_within(chains: Chains, centre: Position, radius_metres: float) -> tupl
         half_units = math.degrees(half_width) * UNITS_PER_DEGREE + 1
         west.append((strip << 32) + max(0, int(at - half_units)))
         east.append((strip << 32) + min(360 * UNITS_PER_DEGREE, int(at + half_units)) + 1)
-    low, high = chains.node_key.searchsorted(np.array([west, east], dtype=np.int64)).astype(np.int32)
-    filled = high > low
-    return low[filled], high[filled]
+    found = zip(*chains.node_key.searchsorted(np.array([west, east], dtype=np.int64)).tolist(), strict=True)
+    filled = [run for run in found if run[0] < run[1]]
+    return [low for low, _ in filled], [high for _, high in filled]
