@@ -116,7 +116,7 @@ class Rings[R: Located]:
 
     PostGIS: k-nearest statements over the Mercator index; what is promised to be complete is the farthest
     row's distance less what the projection may be off.
-    SpatiaLite: a window of its R*Tree, widened until enough rows lie inside its inscribed circle.
+    SpatiaLite: a window of its R*Tree, widened until enough rows lie inside.
     The first ring is as large as was needed nearby the last times.
     """
 
@@ -228,10 +228,10 @@ class Rings[R: Located]:
             self.complete_within_metres = self._within if radius >= self._within else surely
             if surely >= to_metres or radius >= self._within:
                 return
-            near = _count_within(self.rows, self._here, surely)
-            if near >= enough:
+            found = len(self.rows)  # all but one in fifty of them within what is surely complete
+            if found >= enough:
                 return
-            radius *= 2.0 if near == 0 else max(1.2, min(3.0, math.sqrt(about / near)))
+            radius *= 2.0 if found == 0 else max(1.2, min(3.0, math.sqrt(about / found)))
 
     def _sent(self, sql: str, asked: Mapping[str, object]) -> Callable[[], Rows]:
         return sent(self._connection, sql, {**self._nearest.constants, **self._told, **asked})
