@@ -1,7 +1,7 @@
 """The streets as a search sees them: junctions, and between them chains of edges that nobody can leave.
 
-Of the nodes of a map more than half join two edges only: bends, and places where a long street was cut. A
-search that settles junctions alone finds the same walks in half the time: whoever enters a chain walks
+Of the nodes of a map more than half join two edges only: places where two ways go on as one, or where a long
+one was cut. A search that settles junctions alone finds the same walks sooner: whoever enters a chain walks
 through, or ends on it. A dead end leads nowhere, so that nobody walks through it either.
 """
 
@@ -23,7 +23,7 @@ NOWHERE: Final = -1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chains:
-    """Chains of edges between junctions. A junction has no number but its own, in the order of the nodes.
+    """Chains of edges between junctions, which have numbers of their own, in the order of the nodes.
 
     Gate edges are chains of their own: who stands at one side of a gate is not behind it.
     """
