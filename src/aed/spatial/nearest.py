@@ -48,7 +48,8 @@ class _Needed(NamedTuple):
 _PLACES_REMEMBERED = 20_000
 _CELLS_PER_DEGREE = {400: 1.04, 100: 1.12, 20: 1.15}
 """A question begins with what was needed within the same 300 metres, else within the same kilometre or five,
-and looks so much farther: then one question in ten has to look a second time."""
+and looks so much farther: then one question in ten has to look a second time where somebody has asked before,
+one in four at a new place."""
 
 _COUNTS = sorted(2**power * part // 4 for power in range(3, 13) for part in (4, 5, 6, 7))
 """8, 10, 12, 14, 16, 20 …: how many rows are asked for. Few, since each is a statement to prepare."""
