@@ -38,7 +38,7 @@ type _Cell = tuple[int, int, int, int]
 """Cells a degree, which of them, and how many are asked for."""
 
 
-class _Needed(NamedTuple):
+class Needed(NamedTuple):
     """How far a question had to look, and how many rows lay so near."""
 
     metres: float
@@ -71,7 +71,7 @@ class Nearest[R: Located]:
     constants: Mapping[str, object]
     row: Callable[[Sequence[Any]], R]
     is_sqlite: bool
-    _needed: dict[_Cell, _Needed] = field(default_factory=dict)
+    _needed: dict[_Cell, Needed] = field(default_factory=dict)
     """What the last questions nearby needed. A hint: it changes no answer."""
 
     def rings(
@@ -87,12 +87,13 @@ class Nearest[R: Located]:
         the values of what the statement itself is told later."""
         return Rings(self, connection, here, at_least, within_metres, told or {})
 
-    def is_known_to_need(self, here: Position, *, at_least: int, rows: int, metres: float) -> bool:
-        """Whether questions nearby have been answered already, with no more rows and no farther away."""
+    def likely_needed(self, here: Position, *, at_least: int) -> Needed | None:
+        """How far a question from here will have to look, and at how many rows, going by those nearby before
+        it; None where there were none."""
         needed, more = self.needed(_cells_at(here, at_least))
-        return needed is not None and more * needed.metres <= metres and more**2 * needed.rows <= rows
+        return None if needed is None else Needed(more * needed.metres, more**2 * needed.rows)
 
-    def needed(self, cells: Sequence[_Cell]) -> tuple[_Needed | None, float]:
+    def needed(self, cells: Sequence[_Cell]) -> tuple[Needed | None, float]:
         """What was needed in the smallest of these cells that is known, and how much more to look at."""
         for cell in cells:
             if (known := self._needed.get(cell)) is not None:
@@ -169,12 +170,12 @@ class Rings[R: Located]:
         """The question is answered, and had to look this far (at so many rows, if somebody has counted them):
         the next one nearby begins with that."""
         known = self._nearest._needed
-        now = _Needed(metres, rows if rows is not None else _count_within(self.rows, self._here, metres))
+        now = Needed(metres, rows if rows is not None else _count_within(self.rows, self._here, metres))
         if len(known) >= _PLACES_REMEMBERED:
             known.clear()
         for cell in self._cells:
             last = known.get(cell, now)
-            known[cell] = _Needed(
+            known[cell] = Needed(
                 0.8 * last.metres + 0.2 * now.metres,
                 0.8 * last.rows + 0.2 * now.rows,
             )

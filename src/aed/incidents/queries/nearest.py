@@ -43,6 +43,7 @@ from aed.registry.rules.hours import hours_at
 from aed.registry.rules.trust import confidence
 from aed.settings import Settings
 from aed.spatial import Rings, settled
+from aed.waiting import needs_a_thread
 from aed.walking.footing import Footing, Footings
 from aed.walking.network import WalkingNetwork
 
@@ -67,17 +68,19 @@ whether a closed gate has to be opened for it."""
 
 
 def is_soon_answered(dialect: Dialect, viewer: Viewer, question: Question) -> bool:
-    """Whether that is a matter of a few milliseconds: somebody has asked nearby before (so that it is known
-    how far it goes, and the pages of the database are in memory), and it is devices alone that are asked for.
+    """Whether that is likely a matter of a few milliseconds: it is devices alone that are asked for, and no
+    more of them and no farther than is soon looked through. `nearest` needs a thread if there turn out to be.
 
+    Where nobody has asked before it is not known how far it goes. PostgreSQL is asked all the same: while it
+    reads what is not in memory yet, others are answered. SQLite would keep them waiting.
     Of anyone's questions: what others may see takes a statement of their own, which may have to be made.
     """
     if viewer.is_signed_in or question.with_routes:
         return False
-    devices = registry.nearest_devices(dialect, viewer)
-    return devices.is_known_to_need(
-        question.here, at_least=question.limit, rows=_SOON_ROWS, metres=_SOON_METRES
-    )
+    needed = registry.nearest_devices(dialect, viewer).likely_needed(question.here, at_least=question.limit)
+    if needed is None:
+        return dialect.name != "sqlite"
+    return needed.metres <= _SOON_METRES and needed.rows <= _SOON_ROWS
 
 
 def nearest(
@@ -128,6 +131,8 @@ def _nearest(
         if is_complete or len(rings.rows) >= MOST_CANDIDATES:
             break
         about = min(MOST_CANDIDATES, 4 * max(about, len(rings.rows)))
+        if about > 2 * _SOON_ROWS:
+            needs_a_thread()
     rings.remember(enough, search.count_within(enough))
     devices = usable[: question.limit]
     unusable = search.unusable(ranked, devices)
