@@ -47,9 +47,11 @@ class Needed(NamedTuple):
 
 _PLACES_REMEMBERED = 20_000
 _CELLS_PER_DEGREE = {400: 1.04, 100: 1.12, 20: 1.15}
-"""A question begins with what was needed within the same 300 metres, else within the same kilometre or five,
-and looks so much farther: then one question in ten has to look a second time where somebody has asked before,
-one in four at a new place."""
+"""A question begins with what was needed within the same 300 metres, else around it, else within the same
+kilometre or five, and looks so much farther: then one question in ten has to look a second time where
+somebody has asked before, one in four at a new place."""
+
+_BY_THOSE_AROUND = 1.1
 
 _COUNTS = sorted(2**power * part // 4 for power in range(3, 13) for part in (4, 5, 6, 7))
 """8, 10, 12, 14, 16, 20 …: how many rows are asked for. Few, since each is a statement to prepare."""
@@ -58,6 +60,16 @@ _COUNTS = sorted(2**power * part // 4 for power in range(3, 13) for part in (4, 
 def _cells_at(here: Position, at_least: int) -> list[_Cell]:
     """Smallest first."""
     return [(size, round(here.lat * size), round(here.lon * size), at_least) for size in _CELLS_PER_DEGREE]
+
+
+def _cells_around(cell: _Cell) -> list[_Cell]:
+    size, north, east, at_least = cell
+    return [
+        (size, north + up, east + across, at_least)
+        for up in (-1, 0, 1)
+        for across in (-1, 0, 1)
+        if up or across
+    ]
 
 
 @dataclass(frozen=True)
@@ -94,8 +106,18 @@ class Nearest[R: Located]:
         return None if needed is None else Needed(more * needed.metres, more**2 * needed.rows)
 
     def needed(self, cells: Sequence[_Cell]) -> tuple[Needed | None, float]:
-        """What was needed in the smallest of these cells that is known, and how much more to look at."""
-        for cell in cells:
+        """What was needed in the smallest of these cells that is known, and how much more to look at.
+
+        The cells around the smallest one know better than a larger one that it lies in.
+        """
+        smallest = cells[0]
+        if (known := self._needed.get(smallest)) is not None:
+            return known, _CELLS_PER_DEGREE[smallest[0]]
+        around = [near for each in _cells_around(smallest) if (near := self._needed.get(each)) is not None]
+        if len(around) > 1:
+            metres, rows = (sum(values) / len(around) for values in zip(*around, strict=True))
+            return Needed(metres, rows), _BY_THOSE_AROUND
+        for cell in cells[1:]:
             if (known := self._needed.get(cell)) is not None:
                 return known, _CELLS_PER_DEGREE[cell[0]]
         return None, 1.0
