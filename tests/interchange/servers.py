@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+LONG = 20.0
+"""Seconds for which a server keeps somebody waiting who gives up after a part of one: whoever is back before
+has given up by himself, however busy the machine."""
+
 type Behave = Callable[[BaseHTTPRequestHandler], None]
 
 
