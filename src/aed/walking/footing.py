@@ -19,7 +19,7 @@ SNAP_METRES = 250.0
 
 # Most points have a street within this, so few are looked for in the whole limit.
 _FIRST_SEARCH_METRES = 60.0
-_FIRST_SEARCHES_METRES = (25.0, 80.0)  # of a single point
+_SEARCHES_FOR_ONE_METRES = (25.0, 80.0)  # before the whole limit, for a single point
 _POINTS_AT_ONCE = 4096
 _FARTHEST_NORTH = 89.0  # nearer to the poles a plane is no picture of the ground
 
@@ -140,7 +140,7 @@ def find_footing(chains: Chains, lat: float, lon: float, *, within_metres: float
     arrays need for so few.
     """
     streets = chains.streets
-    for metres in _FIRST_SEARCHES_METRES:
+    for metres in _SEARCHES_FOR_ONE_METRES:
         found = _nearest_to_one(streets, lat, lon, min(metres, within_metres))
         if found is not None:
             return _standing(chains, lat, lon, *found)

@@ -24,11 +24,9 @@ class RememberedFootings:
     def footings(self, places: Sequence[tuple[float, float]]) -> list[Footing | None]:
         """The footings of places (latitude, longitude); None for one without a street near."""
         known = self._known
-        try:
-            return [known[place] for place in places]
-        except KeyError:
-            pass
         missing = [place for place in places if place not in known]
+        if not missing:
+            return [known[place] for place in places]
         lats, lons = np.array(missing, dtype=np.float64).T
         found = self._find(lats, lons)
         new = {place: found.one(i, self._chains) for i, place in enumerate(missing)}

@@ -282,18 +282,14 @@ class _Walks:
         return _Met(reached[is_person], int((~is_person).sum()), basis)
 
     def _reached(self, here: Position, itself: int) -> tuple[Chosen, Basis]:
-        start = None
-        if self.network is not None and self._footings is not None:
-            start = self._footings.one(itself, self.network.chains)
-        if start is None or self.network is None or self._footings is None:
+        network, standing = self.network, self._footings
+        if network is None or standing is None or (start := standing.one(itself, network.chains)) is None:
             return self._straight(here, self.metres / self.detour), Basis.STRAIGHT_LINE
-        closed = [
-            barrier.crossing for barrier in self.network.barriers_near(here, self.metres) if barrier.locked
-        ]
-        reach = self.network.reach(start, within_metres=self.metres, closed=closed)
+        closed = [barrier.crossing for barrier in network.barriers_near(here, self.metres) if barrier.locked]
+        reach = network.reach(start, within_metres=self.metres, closed=closed)
         assert reach is not None
         around = self._about(here, self.metres * _PLANE_ERROR)[0]
-        footings = self._footings.take(around)
+        footings = standing.take(around)
         by_street = around[np.isfinite(reach.costs(footings))]
         beside = around[footings.edge < 0]
         if len(beside):  # no street near them: their walk is estimated, as the lookup does
