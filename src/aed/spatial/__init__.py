@@ -15,7 +15,14 @@ from aed.spatial.columns import (
 )
 from aed.spatial.compiled import Compiled, compiled
 from aed.spatial.nearest import Located, Nearest, Rings, nearest_first
-from aed.spatial.schema import add_geometry_column, create_nearest_index, drop_spatial_table, prepare_database
+from aed.spatial.schema import (
+    add_geometry_column,
+    create_nearest_index,
+    create_partial_window_index,
+    drop_partial_window_index,
+    drop_spatial_table,
+    prepare_database,
+)
 from aed.spatial.statements import constant, constants, one_of_told, told_keys, told_later, told_moment
 from aed.spatial.tiles import vector_tile
 from aed.spatial.windows import Around, all_around, ids_near_each, inside_box, overlapping_box
@@ -36,6 +43,8 @@ __all__ = [
     "constant",
     "constants",
     "create_nearest_index",
+    "create_partial_window_index",
+    "drop_partial_window_index",
     "drop_spatial_table",
     "ids_near_each",
     "inside_box",

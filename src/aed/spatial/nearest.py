@@ -278,16 +278,20 @@ def nearest_first[R: Located](
     *,
     joined: Callable[[Subquery], Select[*tuple[Any, ...]]],
     row: type[R],
+    window_index: str | None = None,
 ) -> Nearest[R]:
     """Compiles `inner` (which must select columns named `lat` and `lon`) into a nearest-first statement.
 
     `joined(subquery)` adds what is joined to the few chosen rows only; it returns the outer Select.
-    `row` is a NamedTuple of the columns.
+    `row` is a NamedTuple of the columns. `window_index`: SpatiaLite's partial index (PostgreSQL finds its own
+    by the statement) that holds every row of `inner`.
     """
     is_sqlite = dialect.name == "sqlite"
     key = place.class_.id
     if is_sqlite:
-        first, more = (in_window(inner, place, beyond=beyond) for beyond in (False, True))
+        first, more = (
+            in_window(inner, place, beyond=beyond, index_name=window_index) for beyond in (False, True)
+        )
     else:
         here = func.point(told_later("nearest_x"), told_later("nearest_y"))
         first = inner.order_by(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from geoalchemy2 import Geometry
@@ -45,11 +45,51 @@ def drop_spatial_table(connection: Connection, table_name: str, geometry_columns
 def create_nearest_index(
     connection: Connection, table_name: str, column_name: str, *, name: str, where: str | None = None
 ) -> None:
-    """PostgreSQL: the partial SP-GiST index behind `nearest_first`. SpatiaLite's R*Tree serves there."""
+    """PostgreSQL: the partial SP-GiST index behind `nearest_first`. SpatiaLite's R*Tree serves there, and for
+    some of a table's rows `create_partial_window_index`."""
     if connection.dialect.name == "postgresql":
         only = f" WHERE {where}" if where else ""
         expression = mercator_point(column_name)
         connection.exec_driver_sql(f"CREATE INDEX {name} ON {table_name} USING spgist (({expression})){only}")
+
+
+def create_partial_window_index(
+    connection: Connection, table_name: str, column_name: str, *, name: str, where: Mapping[str, str]
+) -> None:
+    """SpatiaLite: an R*Tree of those points only whose rows have these values, kept by triggers.
+
+    Where few of them do, SpatiaLite's own names many rows that are read to be left out. PostgreSQL has its
+    partial index (`create_nearest_index`).
+    """
+    if connection.dialect.name != "sqlite":
+        return
+
+    def chosen(row: str) -> str:
+        x, y = (f"{part}({row}.{column_name})" for part in ("ST_X", "ST_Y"))
+        conditions = " AND ".join(f"{row}.{column} = '{value}'" for column, value in where.items())
+        return f"SELECT {row}.id, {x}, {x}, {y}, {y}{{}} WHERE {conditions}"
+
+    connection.exec_driver_sql(f"CREATE VIRTUAL TABLE {name} USING rtree(pkid, xmin, xmax, ymin, ymax)")
+    connection.exec_driver_sql(f"INSERT INTO {name} {chosen(table_name).format(f' FROM {table_name}')}")
+    forget = f"DELETE FROM {name} WHERE pkid = {{}}.id;"
+    keep = f"INSERT INTO {name} {chosen('NEW').format('')};"
+    columns = ", ".join(["id", column_name, *where])
+    for ending, moment, steps in (
+        ("insert", "INSERT", (forget.format("NEW"), keep)),
+        ("update", f"UPDATE OF {columns}", (forget.format("OLD"), forget.format("NEW"), keep)),
+        ("delete", "DELETE", (forget.format("OLD"),)),
+    ):
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER {name}_{ending} AFTER {moment} ON {table_name} BEGIN {' '.join(steps)} END"
+        )
+
+
+def drop_partial_window_index(connection: Connection, *, name: str) -> None:
+    """What `create_partial_window_index` made is gone."""
+    if connection.dialect.name == "sqlite":
+        for ending in ("insert", "update", "delete"):
+            connection.exec_driver_sql(f"DROP TRIGGER {name}_{ending}")
+        connection.exec_driver_sql(f"DROP TABLE {name}")
 
 
 def prepare_database(connection: Connection) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     column,
     func,
     literal,
+    literal_column,
     not_,
     select,
     table,
@@ -158,21 +159,24 @@ def all_around[R](
     return Around(sql, constants, maker_of(row, boxed))
 
 
-def index_table(place: GeometryColumn) -> Any:
-    """SpatiaLite's own R*Tree of a geometry column; it never uses it by itself."""
-    name = f"idx_{place.class_.__tablename__}_{place.key}"
+def index_table(place: GeometryColumn, name: str | None = None) -> Any:
+    """SpatiaLite's own R*Tree of a geometry column, which it never uses by itself; or the partial one of that
+    name (`create_partial_window_index`)."""
+    name = name or f"idx_{place.class_.__tablename__}_{place.key}"
     return table(name, *(column(part) for part in ("pkid", "xmin", "xmax", "ymin", "ymax")))
 
 
 def in_window[Statement: Select[*tuple[Any, ...]]](
-    statement: Statement, place: GeometryColumn, *, beyond: bool = False
+    statement: Statement, place: GeometryColumn, *, beyond: bool = False, index_name: str | None = None
 ) -> Statement:
     """SpatiaLite: of the statement's rows those in a window; beyond an inner one only, on request.
+
+    `index_name`: of a partial index that holds every row of the statement.
 
     A window is the ellipse in a box of degrees, as `window_around` has it. In the box's corners, a fifth of
     it, lies nothing of the circle that it was made for: that would be read for nothing.
     """
-    index = index_table(place)
+    index = index_table(place, index_name)
 
     def inside(ending: str) -> ColumnElement[bool]:
         west, east, south, north, lat, lon, across, up = (
@@ -188,7 +192,9 @@ def in_window[Statement: Select[*tuple[Any, ...]]](
             x * x * across + y * y * up <= 1.0,
         )
 
-    chosen = statement.join(index, index.c.pkid == place.class_.id).where(inside(""))
+    # With the plus the index can only be looked at first, whatever is known of how many rows there are.
+    found = literal_column(f"+{index.name}.pkid", Integer)
+    chosen = statement.join(index, found == place.class_.id).where(inside(""))
     return chosen.where(not_(inside("_in"))) if beyond else chosen
 
 

@@ -96,6 +96,8 @@ def with_keepers_phone(connection: Connection, viewer: Viewer, row: DeviceNearby
 
 
 AnyPace = aliased(EstatePace)
+PUBLIC_NEAREST = "ix_devices_public_nearest"
+"""The index of the devices in service that anybody may see."""
 
 
 @lru_cache(maxsize=512)
@@ -154,7 +156,14 @@ def nearest_devices(dialect: Dialect, viewer: Viewer) -> Nearest[DeviceNearby]:
             ).outerjoin(Person, Person.id == near.c.keeper_id)
         return statement.add_columns(null().label("keeper_name"), null().label("keeper_phone"))
 
-    return nearest_first(dialect, inner, Device.position, joined=joined, row=DeviceNearby)
+    return nearest_first(
+        dialect,
+        inner,
+        Device.position,
+        joined=joined,
+        row=DeviceNearby,
+        window_index=None if viewer.is_signed_in else PUBLIC_NEAREST,
+    )
 
 
 class GateNearby(NamedTuple):
