@@ -14,10 +14,13 @@ from sqlalchemy.orm import Session
 
 from aed import migrations
 from aed.accounts.models import Account, Person
+from aed.accounts.rules import ANYONE
 from aed.app import create_app
 from aed.cli.server import bring_up_to_date
 from aed.db import Database, Table, open_database
 from aed.errors import Conflict
+from aed.incidents.queries.answer import Question
+from aed.incidents.queries.nearest import nearest
 from aed.interchange.models import Review, SourceRecord
 from aed.notifications.models import Outgoing
 from aed.registry.models import Change, Device, Estate
@@ -68,7 +71,8 @@ def test_down_to_nothing_and_up_again_leaves_a_database_that_works(empty: Databa
     migrations.downgrade(empty, "base")
     assert own_tables(empty) == {"alembic_version"}
     with empty.engine.connect() as connection:
-        leftovers = [name for name in inspect(connection).get_table_names() if name.startswith("idx_")]
+        names = inspect(connection).get_table_names()
+        leftovers = [name for name in names if name.startswith(("idx_", "ix_"))]
         assert leftovers == []
 
     bring_up_to_date(empty)
@@ -77,6 +81,24 @@ def test_down_to_nothing_and_up_again_leaves_a_database_that_works(empty: Databa
         made = make.device(session, of=make.estate(session))
     with empty.reading() as session:
         assert session.scalars(select(Device.id)).all() == [made.id]
+
+
+def test_the_public_devices_that_are_there_are_found_after_the_index_of_them_is_made(
+    session: Session, database: Database, settings: Settings
+) -> None:
+    made = make.device(session)
+    make.device(session, of=make.estate(session), audience="estate")
+    session.commit()
+    migrations.downgrade(database, "0021")
+    with database.engine.connect() as connection:
+        assert "ix_devices_public_nearest" not in inspect(connection).get_table_names()
+
+    migrations.upgrade(database)
+
+    with database.reading() as reader:
+        question = Question(here=make.PATIENT, at=make.NOW)
+        answer = nearest(reader.connection(), ANYONE, question, network=None, settings=settings)
+    assert [near.row.id for near in answer.devices] == [made.id]
 
 
 def test_what_is_recorded_survives_an_upgrade_that_is_run_again(session: Session, database: Database) -> None:

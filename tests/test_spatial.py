@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE
@@ -22,10 +22,12 @@ from aed.incidents.queries.answer import Question
 from aed.incidents.queries.nearest import nearest
 from aed.registry import queries
 from aed.registry.models import Device
+from aed.registry.queries.nearby import PUBLIC_NEAREST
 from aed.registry.rules.device import DeviceState
 from aed.settings import Settings
 from aed.sharing.rules import Audience
 from aed.spatial import inside_box, latitude, longitude, point
+from aed.spatial.windows import index_table, window_around
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 
@@ -248,6 +250,77 @@ def test_at_the_poles_nothing_breaks(session: Session, settings: Settings, lat: 
     )
 
     assert answer.devices == []
+
+
+# --- the partial index ----------------------------------------------------------------------------------
+
+
+def public_in_service(session: Session) -> set[int]:
+    found = select(Device.id).where(
+        Device.audience == Audience.PUBLIC, Device.state == DeviceState.IN_SERVICE
+    )
+    return set(session.scalars(found))
+
+
+@pytest.mark.parametrize("database_url", ["spatialite"], indirect=True)
+def test_the_index_of_public_devices_follows_whatever_is_done_to_the_register(session: Session) -> None:
+    """Of SpatiaLite, where it is a table of its own that triggers keep."""
+    numbers = np.random.default_rng(5)
+    places = clustered(60)
+    ids = register(session, places)
+    changes = 0
+    for step in range(300):
+        id_ = int(numbers.choice(ids))
+        place = places[int(numbers.integers(len(places)))]
+        change = [
+            {"audience": str(numbers.choice([*Audience]))},
+            {"state": DeviceState.OUT_OF_SERVICE, "out_of_service_reason": "lent"},
+            {"state": DeviceState.IN_SERVICE, "out_of_service_reason": None},
+            {"position": point(place)},
+            {"position": point(place), "audience": Audience.PUBLIC},
+            {"floor": step % 50},
+        ][step % 6]
+        before = public_in_service(session)
+        session.execute(update(Device).where(Device.id == id_).values(**change))
+        if step % 17 == 0:
+            session.execute(delete(Device).where(Device.id == id_))
+        if step % 5 == 0:
+            session.rollback()
+        else:
+            session.commit()
+        kept = session.execute(select(index_table(Device.position, PUBLIC_NEAREST))).all()
+        assert {row.pkid for row in kept} == public_in_service(session)
+        where = session.execute(select(Device.id, latitude(Device.position), longitude(Device.position)))
+        at = {id_: (lat, lon) for id_, lat, lon in where}
+        for row in kept:
+            lat, lon = at[row.pkid]
+            assert row.xmin <= lon <= row.xmax <= row.xmin + 1e-4
+            assert row.ymin <= lat <= row.ymax <= row.ymin + 1e-4
+        changes += before != public_in_service(session)
+    assert changes > 50
+
+
+@pytest.mark.parametrize("database_url", ["spatialite"], indirect=True)
+def test_the_index_of_public_devices_is_looked_at_first_whatever_is_known_of_the_tables(
+    session: Session, database: Database
+) -> None:
+    """Whoever had SQLite count its tables before the index was there had it go through all devices."""
+    register(session, clustered(2_000))
+    asked = queries.nearest_devices(database.engine.dialect, ANYONE)
+    here = {**asked.constants, **window_around(PATIENT, 500.0)}
+
+    def first_step() -> str:
+        connection = session.connection()
+        steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked.sql}", here).all()
+        return str(steps[0].detail)
+
+    assert first_step().startswith(f"SCAN {PUBLIC_NEAREST} VIRTUAL TABLE")
+    session.execute(text("ANALYZE"))
+    forget = text("DELETE FROM sqlite_stat1 WHERE tbl LIKE :those")
+    session.execute(forget, {"those": f"{PUBLIC_NEAREST}%"})
+    session.execute(text("ANALYZE sqlite_schema"))
+    session.commit()
+    assert first_step().startswith(f"SCAN {PUBLIC_NEAREST} VIRTUAL TABLE")
 
 
 # --- a box ----------------------------------------------------------------------------------------------

@@ -46,12 +46,13 @@ class Needed(NamedTuple):
 
 
 _PLACES_REMEMBERED = 20_000
-_CELLS_PER_DEGREE = {400: 1.04, 100: 1.12, 20: 1.15}
-"""A question begins with what was needed within the same 300 metres, else around it, else within the same
-kilometre or five, and looks so much farther: then one question in ten has to look a second time where
-somebody has asked before, one in four at a new place."""
+_CELLS_PER_DEGREE = {1_200: 1.03, 400: 1.08, 100: 1.12, 20: 1.15}
+"""A question begins with what was needed within the same 90 metres, else 300, else around these, else within
+the same kilometre or five, and looks so much farther: then one question in twenty has to look a second time
+where somebody has asked before, one in nine at a new place."""
 
-_BY_THOSE_AROUND = 1.1
+_LOOKED_AROUND, _BY_THOSE_AROUND = 400, 1.1
+"""The cells around one of these know better than a larger one that it lies in."""
 
 _COUNTS = sorted(2**power * part // 4 for power in range(3, 13) for part in (4, 5, 6, 7))
 """8, 10, 12, 14, 16, 20 …: how many rows are asked for. Few, since each is a statement to prepare."""
@@ -106,21 +107,22 @@ class Nearest[R: Located]:
         return None if needed is None else Needed(more * needed.metres, more**2 * needed.rows)
 
     def needed(self, cells: Sequence[_Cell]) -> tuple[Needed | None, float]:
-        """What was needed in the smallest of these cells that is known, and how much more to look at.
-
-        The cells around the smallest one know better than a larger one that it lies in.
-        """
-        smallest = cells[0]
-        if (known := self._needed.get(smallest)) is not None:
-            return known, _CELLS_PER_DEGREE[smallest[0]]
-        around = [near for each in _cells_around(smallest) if (near := self._needed.get(each)) is not None]
-        if len(around) > 1:
-            metres, rows = (sum(values) / len(around) for values in zip(*around, strict=True))
-            return Needed(metres, rows), _BY_THOSE_AROUND
-        for cell in cells[1:]:
+        """What was needed in the smallest of these cells that is known, and how much more to look at."""
+        for cell in cells:
+            size = cell[0]
             if (known := self._needed.get(cell)) is not None:
-                return known, _CELLS_PER_DEGREE[cell[0]]
+                return known, _CELLS_PER_DEGREE[size]
+            if size == _LOOKED_AROUND and (around := self._needed_around(cell)) is not None:
+                return around, _BY_THOSE_AROUND
         return None, 1.0
+
+    def _needed_around(self, cell: _Cell) -> Needed | None:
+        """The mean of what was needed in the cells around, if more than one of them is known."""
+        around = [near for each in _cells_around(cell) if (near := self._needed.get(each)) is not None]
+        if len(around) < 2:
+            return None
+        metres, rows = (sum(values) / len(around) for values in zip(*around, strict=True))
+        return Needed(metres, rows)
 
     def limited(self, count: int, sql: str | None = None) -> str:
         """PostgreSQL's statement for `count` rows.

@@ -64,31 +64,33 @@ def create_partial_window_index(
     if connection.dialect.name != "sqlite":
         return
 
-    def chosen(row: str) -> str:
+    def kept(row: str, source: str = "") -> str:
         x, y = (f"{part}({row}.{column_name})" for part in ("ST_X", "ST_Y"))
         conditions = " AND ".join(f"{row}.{column} = '{value}'" for column, value in where.items())
-        return f"SELECT {row}.id, {x}, {x}, {y}, {y}{{}} WHERE {conditions}"
+        return f"INSERT INTO {name} SELECT {row}.id, {x}, {x}, {y}, {y} {source} WHERE {conditions}"
+
+    def forgotten(row: str) -> str:
+        return f"DELETE FROM {name} WHERE pkid = {row}.id"  # noqa: S608 - own words
 
     connection.exec_driver_sql(f"CREATE VIRTUAL TABLE {name} USING rtree(pkid, xmin, xmax, ymin, ymax)")
-    connection.exec_driver_sql(f"INSERT INTO {name} {chosen(table_name).format(f' FROM {table_name}')}")
-    forget = f"DELETE FROM {name} WHERE pkid = {{}}.id;"
-    keep = f"INSERT INTO {name} {chosen('NEW').format('')};"
+    connection.exec_driver_sql(kept(table_name, f"FROM {table_name}"))
     columns = ", ".join(["id", column_name, *where])
-    for ending, moment, steps in (
-        ("insert", "INSERT", (forget.format("NEW"), keep)),
-        ("update", f"UPDATE OF {columns}", (forget.format("OLD"), forget.format("NEW"), keep)),
-        ("delete", "DELETE", (forget.format("OLD"),)),
+    for moment, event, steps in (
+        ("insert", "INSERT", [forgotten("NEW"), kept("NEW")]),
+        ("update", f"UPDATE OF {columns}", [forgotten("OLD"), forgotten("NEW"), kept("NEW")]),
+        ("delete", "DELETE", [forgotten("OLD")]),
     ):
+        done = " ".join(f"{step};" for step in steps)
         connection.exec_driver_sql(
-            f"CREATE TRIGGER {name}_{ending} AFTER {moment} ON {table_name} BEGIN {' '.join(steps)} END"
+            f"CREATE TRIGGER {name}_{moment} AFTER {event} ON {table_name} BEGIN {done} END"
         )
 
 
 def drop_partial_window_index(connection: Connection, *, name: str) -> None:
     """What `create_partial_window_index` made is gone."""
     if connection.dialect.name == "sqlite":
-        for ending in ("insert", "update", "delete"):
-            connection.exec_driver_sql(f"DROP TRIGGER {name}_{ending}")
+        for moment in ("insert", "update", "delete"):
+            connection.exec_driver_sql(f"DROP TRIGGER {name}_{moment}")
         connection.exec_driver_sql(f"DROP TABLE {name}")
 
 

@@ -63,6 +63,7 @@ class Reach:
         firsts = found.window.local_of([place.first_end for place in standing])
         lasts = found.window.local_of([place.last_end for place in standing])
         arrived, ends = memoryview(found.distance), iter(zip(firsts, lasts, strict=True))
+        has_blocks, start_chain = bool(blocks), start.chain
         costs: list[float] = []
         for place in places:
             if place is None:
@@ -70,11 +71,11 @@ class Reach:
                 continue
             first, last = next(ends)
             by_first, by_last = arrived[first] + place.first_metres, arrived[last] + place.last_metres
-            if place.chain in blocks:
+            if has_blocks and place.chain in blocks:
                 by_first += blocks.to_first_end(place)
                 by_last += blocks.to_last_end(place)
-            cost = min(by_first, by_last)
-            if place.chain == start.chain:
+            cost = by_first if by_first < by_last else by_last
+            if place.chain == start_chain:
                 cost = min(cost, self._along_the_chain(place))
             cost += place.off_metres
             costs.append(cost if cost <= within else math.inf)

@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right, insort
 from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Dialect
@@ -36,6 +37,7 @@ from aed.registry.rules.device import (
     AccessAt,
     DeviceState,
     Entry,
+    Readiness,
     access_at,
     readiness_on,
 )
@@ -137,8 +139,9 @@ def _nearest(
     devices = usable[: question.limit]
     unusable = search.unusable(ranked, devices)
     search.describe([*devices, *unusable])
-    for near in (*devices, *unusable):
-        near.row = registry.with_keepers_phone(connection, viewer, near.row)
+    if viewer.is_signed_in:
+        for near in (*devices, *unusable):
+            near.row = registry.with_keepers_phone(connection, viewer, near.row)
     return Answer(
         question=question,
         basis=search.basis,
@@ -393,20 +396,15 @@ class _Search:
         row = self._rows[number]
         hours = (row.opening_hours, row.time_zone, row.entry, row.holiday_calendar, row.calendar_version)
         access = self._accesses.get(hours) or self._access(hours, row)
-        today, checked_on = self._today[row.time_zone], as_date(row.last_checked_on)
-        readiness = readiness_on(
-            today,
-            state=DeviceState.IN_SERVICE,
-            first_expiry=as_date(row.first_expiry),
-            last_checked_on=checked_on,
-            checked_within_days=self._settings.arrival.checked_within_days,
+        straight, numbers = self._straight[number], self._settings.arrival
+        readiness, trusted = _readiness(
+            self._today[row.time_zone],
+            row.first_expiry,
+            row.last_checked_on,
+            numbers.checked_within_days,
+            self._settings.trust.readiness_half_life_days,
         )
         is_usable = access.access is not Access.CLOSED and readiness.is_usable
-        straight, numbers = self._straight[number], self._settings.arrival
-        trusted = confidence(
-            (today - checked_on).days if checked_on is not None else None,
-            half_life_days=self._settings.trust.readiness_half_life_days,
-        )
         floors = floors_between(straight, self._question.floor, row.floor, numbers)
         chance = chance_of(access.access, readiness, trusted, numbers)
         near = NearbyDevice(
@@ -474,6 +472,28 @@ class _Search:
                 )
                 near.walk_metres = walk.metres
                 near.route = walk if with_routes else None
+
+
+@lru_cache(maxsize=16_384)
+def _readiness(
+    today: date,
+    first_expiry: date | str | None,
+    last_checked_on: date | str | None,
+    checked_within_days: int,
+    half_life_days: float,
+) -> tuple[Readiness, float]:
+    """Whether a device is ready on a day, and how far that can be trusted. Remembered: many were fitted and
+    checked on the same days, and are asked about again and again."""
+    checked_on = as_date(last_checked_on)
+    readiness = readiness_on(
+        today,
+        state=DeviceState.IN_SERVICE,
+        first_expiry=as_date(first_expiry),
+        last_checked_on=checked_on,
+        checked_within_days=checked_within_days,
+    )
+    days = (today - checked_on).days if checked_on is not None else None
+    return readiness, confidence(days, half_life_days=half_life_days)
 
 
 def _by_expected(near: NearbyDevice) -> tuple[bool, float, float, int]:

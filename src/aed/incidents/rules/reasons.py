@@ -75,6 +75,7 @@ def floor_name(floor: int) -> Words:
     return {"en": "ground floor" if floor == 0 else f"floor {floor}", "zh": f"{floor + 1}楼"}
 
 
+@lru_cache(maxsize=1_024)
 def floor_words(device_floor: int, seconds: float) -> Words:
     name = floor_name(device_floor)
     return {
