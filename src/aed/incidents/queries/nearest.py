@@ -60,6 +60,9 @@ _SOON_ROWS, _SOON_METRES = 200, 3_000.0
 MOST_UNUSABLE = 5
 
 
+_ENTRIES = {entry.value: entry for entry in Entry}
+
+
 type _Hours = tuple[str | None, str, str, str | None, int | None]
 """What access follows from: expression, time zone, entry, calendar and its version."""
 
@@ -429,7 +432,7 @@ class _Search:
         found = hours_at(row.opening_hours, at, time_zone=zone, calendar=calendar)
         if zone not in self._today:
             self._today[zone] = at.astimezone(ZoneInfo(zone)).date()
-        access = self._accesses[hours] = access_at(found, Entry(row.entry))
+        access = self._accesses[hours] = access_at(found, _ENTRIES[row.entry])
         return access
 
     def unusable(self, ranked: list[NearbyDevice], kept: list[NearbyDevice]) -> list[NearbyDevice]:

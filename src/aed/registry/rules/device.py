@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from aed.registry.rules.hours import HoursAt, Opening
@@ -107,8 +108,9 @@ class AccessAt(NamedTuple):
     until: datetime | None
 
 
+@lru_cache(maxsize=4_096)
 def access_at(hours: HoursAt, entry: Entry) -> AccessAt:
-    """Only hours that were really given make open (or assisted) or closed."""
+    """Only hours that were really given make open (or assisted) or closed. Remembered: few are asked often."""
     if hours.state is Opening.CLOSED:
         return AccessAt(Access.CLOSED, hours.until)
     if hours.state is Opening.UNKNOWN or entry is Entry.UNKNOWN:
