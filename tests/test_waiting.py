@@ -11,7 +11,7 @@ from weakref import ReferenceType, ref
 
 import pytest
 
-from aed.waiting import WouldWait, needs_a_thread, on_the_loop, wait_for
+from aed.waiting import WouldWait, at_once, needs_a_thread, on_the_loop, wait_for
 
 ASKED_BY: ContextVar[str] = ContextVar("asked_by")
 
@@ -99,6 +99,20 @@ def test_what_needs_a_thread_says_so_on_the_loop_alone() -> None:
     needs_a_thread()
     with pytest.raises(WouldWait):
         asyncio.run(on_the_loop(needs_a_thread))
+
+
+def test_what_is_done_at_once_is_for_a_thread_as_soon_as_it_would_wait_and_what_follows_is_not() -> None:
+    here, there = socket.socketpair()
+    with here, there:
+        for work in (needs_a_thread, partial(read_from, here)):
+            with pytest.raises(WouldWait):
+                at_once(work)
+        there.send(b"there already")
+        assert at_once(partial(read_from, here)) == b"there already"
+        with pytest.raises(ZeroDivisionError):
+            at_once(lambda: 1 // 0)
+        needs_a_thread()
+        assert asyncio.run(asyncio.to_thread(at_once, lambda: ASKED_BY.get("nobody"))) == "nobody"
 
 
 def test_it_raises_what_the_work_raises_and_knows_who_asked() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Final
 
@@ -16,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from aed.db import Database, answering, is_closed
 from aed.errors import DatabaseUnavailable
-from aed.waiting import WouldWait, on_the_loop
+from aed.waiting import WouldWait, at_once, on_the_loop
 
 log = structlog.get_logger("aed")
 
@@ -65,7 +66,8 @@ class AtHand:
         is_well = False
         try:
             with answering():
-                answer = await on_the_loop(lambda: question(opened.connection))
+                work = partial(question, opened.connection)
+                answer = at_once(work) if self._is_sqlite else await on_the_loop(work)
             is_well = True
         except WouldWait:
             is_well = True

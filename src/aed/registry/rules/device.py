@@ -110,7 +110,7 @@ class AccessAt(NamedTuple):
 
 @lru_cache(maxsize=4_096)
 def access_at(hours: HoursAt, entry: Entry) -> AccessAt:
-    """Only hours that were really given make open (or assisted) or closed. Remembered: few are asked often."""
+    """Only hours that were really given make open (or assisted) or closed. Remembered: few come often."""
     if hours.state is Opening.CLOSED:
         return AccessAt(Access.CLOSED, hours.until)
     if hours.state is Opening.UNKNOWN or entry is Entry.UNKNOWN:
