@@ -279,19 +279,14 @@ def same(answer: Answer, slow: Sequence[Found], *, settings: Settings) -> None:
     assert len({near.row.id for near in answer.devices}) == len(answer.devices)
 
     latest = expected[-1].fetch_seconds if len(expected) >= limit else math.inf
-    sooner = sorted(
-        (one for one in slow if not one.is_usable and one.fetch_seconds <= latest),
-        key=lambda one: one.fetch_seconds,
-    )
+    sooner = sorted(one.fetch_seconds for one in slow if not one.is_usable)
     for near in answer.unusable:
         _same_device(near, by_id[near.row.id])
-        assert near.row.id in {one.device_id for one in sooner}
-    seconds = [near.fetch.fetch_seconds for near in answer.unusable]
-    assert seconds == sorted(seconds)
-    if len(expected) < limit:
-        # Nothing else can be told, so these are told to the last.
-        told = [by_id[near.row.id].fetch_seconds for near in answer.unusable]
-        assert _close(told, [one.fetch_seconds for one in sooner[:5]])
+        assert not by_id[near.row.id].is_usable
+    told = [near.fetch.fetch_seconds for near in answer.unusable]
+    surely, at_most = ([each for each in sooner if each <= latest + more][:5] for more in (-1e-5, 1e-5))
+    assert len(surely) <= len(told) <= len(at_most)
+    assert _close(told, at_most[: len(told)])
 
 
 def _same_device(near: NearbyDevice, one: Found) -> None:

@@ -69,9 +69,10 @@ def test_the_answers_are_those_of_a_search_over_every_device(
             )
 
             answer = nearest(session.connection(), viewer, question, network=country, settings=settings)
+            again = nearest(session.connection(), viewer, question, network=country, settings=settings)
 
             same(answer, walks.all_devices(viewer, question), settings=settings)
-            shown(answer, viewer, settings)
+            assert shown(again, viewer, settings) == shown(answer, viewer, settings)
             assert answer.emergency_number == "144"
             seen |= {answer.basis, bool(answer.unusable)}
             for near in answer.devices:

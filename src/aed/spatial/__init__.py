@@ -23,6 +23,7 @@ from aed.spatial.schema import (
     drop_spatial_table,
     prepare_database,
 )
+from aed.spatial.sieve import Sieve
 from aed.spatial.statements import constant, constants, one_of_told, told_keys, told_later, told_moment
 from aed.spatial.tiles import vector_tile
 from aed.spatial.windows import Around, all_around, ids_near_each, inside_box, overlapping_box
@@ -35,6 +36,7 @@ __all__ = [
     "Located",
     "Nearest",
     "Rings",
+    "Sieve",
     "add_geometry_column",
     "all_around",
     "area",

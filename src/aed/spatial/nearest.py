@@ -23,6 +23,7 @@ from sqlalchemy import (
 from aed.geo import Placed, Position, mercator_degrees
 from aed.spatial.asking import Rows, sent
 from aed.spatial.columns import GeometryColumn
+from aed.spatial.sieve import Sieve, is_worth_reading, sifted
 from aed.spatial.statements import compiled_for, maker_of, told_later
 from aed.spatial.windows import METRES_PER_DEGREE, NO_MORE_THAN_SPHEROID, in_window, window_around
 
@@ -81,6 +82,8 @@ class Nearest[R: Located]:
     """With the word `nearest_limit` where PostgreSQL is told how many."""
     more: str
     """The same without what has been fetched: on PostgreSQL by ids, on SQLite by the window before."""
+    sifted: str | None
+    """The first with a sieve, on SQLite."""
     constants: Mapping[str, object]
     row: Callable[[Sequence[Any]], R]
     is_sqlite: bool
@@ -142,7 +145,8 @@ class Rings[R: Located]:
 
     PostGIS: k-nearest statements over the Mercator index; what is promised to be complete is the farthest
     row's distance less what the projection may be off.
-    SpatiaLite: a window of its R*Tree, widened until enough rows lie inside.
+    SpatiaLite: a window of its R*Tree, widened until enough rows lie inside. Of the first window a sieve may
+    leave rows out: these are not there, however near, until `widen` is asked once more.
     The first ring is as large as was needed nearby the last times.
     """
 
@@ -160,6 +164,8 @@ class Rings[R: Located]:
         self._cells = _cells_at(here, at_least)
         self._needed, self._more = nearest.needed(self._cells)
         self._window_metres = 0.0
+        self._is_sifted = False
+        """Some rows within the window may not be there."""
         self._ahead: Callable[[], Rows] | None = None
         self.rows: list[R] = []
         self.complete_within_metres = 0.0
@@ -178,14 +184,15 @@ class Rings[R: Located]:
             count = _next_count(self._first_rows(about))
             self._ahead = self._sent(self._nearest.limited(count), self._point())
 
-    def widen(self, *, about: int, to_metres: float = math.inf) -> Sequence[R]:
+    def widen(self, *, about: int, to_metres: float = math.inf, sieve: Sieve | None = None) -> Sequence[R]:
         """The rows of the next ring.
 
-        Then about `about` are there in all, or all within `to_metres` or `within_metres`, however few.
+        Then about `about` are there in all, or all within `to_metres` or `within_metres`, however few. SQLite
+        need not read those of the first that the sieve leaves out; PostgreSQL has been asked already.
         """
         before = len(self.rows)
         if self._nearest.is_sqlite:
-            self._widen_window(about, to_metres)
+            self._widen_window(about, to_metres, sieve if not self._window_metres else None)
         else:
             self._fetch_nearest(about, to_metres)
         return self.rows[before:]
@@ -232,7 +239,8 @@ class Rings[R: Located]:
             if len(self.rows) >= enough or self.complete_within_metres >= min(to_metres, self._within):
                 return
 
-    def _widen_window(self, about: int, to_metres: float) -> None:
+    def _widen_window(self, about: int, to_metres: float, sieve: Sieve | None) -> None:
+        nearest = self._nearest
         likely = self.likely_metres if not self.rows else None
         enough, radius = 0.75 * about, self._window_metres * 1.5
         if likely is not None:
@@ -244,14 +252,18 @@ class Rings[R: Located]:
         while True:
             radius = min(radius, to_metres / NO_MORE_THAN_SPHEROID + 1.0, self._within)
             box = window_around(self._here, radius)
-            if self._window_metres:
+            sql = nearest.sql
+            if sieve is not None and nearest.sifted is not None:
+                sql = nearest.sifted
+            elif self._window_metres and not self._is_sifted:
+                sql = nearest.more
                 before = window_around(self._here, self._window_metres)
                 box |= {f"{side}_in": degrees for side, degrees in before.items()}
-            sql = self._nearest.more if self._window_metres else self._nearest.sql
-            self.rows += self._fetched(sql, box)
-            self._window_metres = radius
+            self.rows += self._fetched(sql, box, sieve)
+            self._window_metres, self._is_sifted = radius, sieve is not None
             surely = radius * NO_MORE_THAN_SPHEROID
             self.complete_within_metres = self._within if radius >= self._within else surely
+            sieve = None
             if surely >= to_metres or radius >= self._within:
                 return
             found = len(self.rows)  # all but one in fifty of them within what is surely complete
@@ -262,8 +274,11 @@ class Rings[R: Located]:
     def _sent(self, sql: str, asked: Mapping[str, object]) -> Callable[[], Rows]:
         return sent(self._connection, sql, {**self._nearest.constants, **self._told, **asked})
 
-    def _fetched(self, sql: str, asked: Mapping[str, object]) -> list[R]:
+    def _fetched(self, sql: str, asked: Mapping[str, object], sieve: Sieve | None = None) -> list[R]:
         """Rows that are not there yet: one that has just been moved might come a second time."""
+        if sieve is not None:
+            told = {**self._nearest.constants, **self._told, **asked}
+            return [*map(self._nearest.row, sifted(self._connection, sql, told, sieve))]
         read = self._ahead or self._sent(sql, asked)
         self._ahead = None
         found = [*map(self._nearest.row, read())]
@@ -289,11 +304,12 @@ def nearest_first[R: Located](
     by the statement) that holds every row of `inner`.
     """
     is_sqlite = dialect.name == "sqlite"
-    key = place.class_.id
+    key, sifting = place.class_.id, None
     if is_sqlite:
         first, more = (
             in_window(inner, place, beyond=beyond, index_name=window_index) for beyond in (False, True)
         )
+        sifting, _ = compiled_for(dialect, joined(first.where(is_worth_reading(place)).subquery("near")))
     else:
         here = func.point(told_later("nearest_x"), told_later("nearest_y"))
         first = inner.order_by(
@@ -308,7 +324,7 @@ def nearest_first[R: Located](
     made = maker_of(row, statement)
     if any(next_constants.get(name, value) != value for name, value in constants.items()):
         raise TypeError("the two statements call different things by the same name")
-    return Nearest(sql, next_sql, constants | next_constants, made, is_sqlite)
+    return Nearest(sql, next_sql, sifting, constants | next_constants, made, is_sqlite)
 
 
 def _next_count(rows: int) -> int:

@@ -8,7 +8,7 @@ latitude) and the search runs on that window alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,20 +57,18 @@ class Reach:
 
     def metres_to(self, places: Sequence[Footing | None]) -> list[float]:
         """What `costs` says, of so few points that arrays would take longer. Infinite for None, too."""
+        to_one = self.measure()
+        return [math.inf if place is None else to_one(place) for place in places]
+
+    def measure(self) -> Callable[[Footing], float]:
+        """What says of one point after the other what `costs` says."""
         found = self.found
-        blocks, start, within = found.blocks, found.start, found.within_metres
-        standing = [place for place in places if place is not None]
-        firsts = found.window.local_of([place.first_end for place in standing])
-        lasts = found.window.local_of([place.last_end for place in standing])
-        arrived, ends = memoryview(found.distance), iter(zip(firsts, lasts, strict=True))
-        has_blocks, start_chain = bool(blocks), start.chain
-        costs: list[float] = []
-        for place in places:
-            if place is None:
-                costs.append(math.inf)
-                continue
-            first, last = next(ends)
-            by_first, by_last = arrived[first] + place.first_metres, arrived[last] + place.last_metres
+        blocks, start_chain, within = found.blocks, found.start.chain, found.within_metres
+        has_blocks, arrived, number = bool(blocks), memoryview(found.distance), found.window.numbers()
+
+        def metres_to(place: Footing) -> float:
+            by_first = arrived[number(place.first_end)] + place.first_metres
+            by_last = arrived[number(place.last_end)] + place.last_metres
             if has_blocks and place.chain in blocks:
                 by_first += blocks.to_first_end(place)
                 by_last += blocks.to_last_end(place)
@@ -78,8 +76,9 @@ class Reach:
             if place.chain == start_chain:
                 cost = min(cost, self._along_the_chain(place))
             cost += place.off_metres
-            costs.append(cost if cost <= within else math.inf)
-        return costs
+            return cost if cost <= within else math.inf
+
+        return metres_to
 
     def _along_the_chain(self, place: Footing) -> float:
         """To the street at a place of the chain on which the start is, without leaving it."""

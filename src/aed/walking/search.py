@@ -44,7 +44,8 @@ def searched(chains: Chains, window: Window, start: Footing, limit: float, block
 
     They are written into the window's lengths and taken out again: a copy would take longer than the search.
     """
-    first, last = window.local_of([start.first_end, start.last_end])
+    number = window.numbers()
+    first, last = number(start.first_end), number(start.last_end)
     to_first, to_last = start.off_metres + start.first_metres, start.off_metres + start.last_metres
     if start.chain in blocks:
         to_first += blocks.to_first_end(start)

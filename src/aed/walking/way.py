@@ -34,7 +34,7 @@ def way_to(found: Searched, target: Footing, by: int, *, with_line: bool) -> Wal
     if by == 2:
         pieces += _pieces(chains, start.chain, start, target)
     else:
-        nodes = window.local_of([target.first_end if by == 0 else target.last_end])
+        nodes = [window.numbers()(target.first_end if by == 0 else target.last_end)]
         before = memoryview(found.predecessor)
         while (node := before[nodes[-1]]) != window.source:
             nodes.append(node)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import local
@@ -107,16 +107,17 @@ class Window:
         high, shift = np.array(self.high), np.array(self.shift)
         return np.where((run >= 0) & (junctions < high[run]), junctions + shift[run], OUTSIDE)
 
-    def local_of(self, junctions: Sequence[int]) -> list[int]:
-        """The same for a few."""
+    def numbers(self) -> Callable[[int], int]:
+        """What says the local number of one junction after the other, `OUTSIDE` for one beyond the window."""
         if self.is_whole:
-            return [junction + 1 for junction in junctions]
+            return (1).__add__
         low, high, shift = self.low, self.high, self.shift
-        found: list[int] = []
-        for junction in junctions:
+
+        def number(junction: int) -> int:
             run = bisect_right(low, junction) - 1
-            found.append(junction + shift[run] if run >= 0 and junction < high[run] else OUTSIDE)
-        return found
+            return junction + shift[run] if run >= 0 and junction < high[run] else OUTSIDE
+
+        return number
 
     def originals(self, local_numbers: Sequence[int]) -> list[int]:
         """The network's numbers of junctions of the window."""

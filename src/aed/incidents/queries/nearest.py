@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Dialect
 
 from aed.accounts.rules import Viewer
 from aed.db import as_date
-from aed.geo import Position, in_mainland_china, metres_to_each
+from aed.geo import Position, in_mainland_china, may_be_within, metres_to_each
 from aed.incidents.queries.answer import Answer, NearbyDevice, Question
 from aed.incidents.queries.people import nearest_responders
 from aed.incidents.queries.ways import LocalTime, Ways, sent_for_gates
@@ -44,7 +44,7 @@ from aed.registry.rules.device import (
 from aed.registry.rules.hours import hours_at
 from aed.registry.rules.trust import confidence
 from aed.settings import Settings
-from aed.spatial import Rings, settled
+from aed.spatial import Rings, Sieve, settled
 from aed.waiting import needs_a_thread
 from aed.walking.footing import Footing, Footings
 from aed.walking.network import WalkingNetwork
@@ -99,8 +99,8 @@ def nearest(
     """The devices that can be at the patient soonest by expected time. Exact, not "nearest by line first".
 
     1. Take devices that the viewer may see, ring by ring outwards.
-    2. Walk from the patient, with the gates as they stand for this viewer: while the database looks for the
-       devices, if it is known about how far that will be.
+    2. Walk from the patient, with the gates as they stand for this viewer: while PostgreSQL looks for the
+       devices, before SQLite reads them, if it is known about how far that will be.
     3. Ask hours and readiness at the moment, of the nearest first, and rank by expected time.
     4. Stop once no farther device could beat the last one kept: no walk is shorter than the straight line.
     """
@@ -123,21 +123,21 @@ def _nearest(
     # Walks are longer than straight lines: the last of those kept is about the 25th on the straight line.
     about = question.limit + MORE_THAN_ASKED if network is None else 3 * question.limit
     search.walk_ahead(rings, about=about)
-    enough = math.inf
+    search.look(rings, about=about)
     while True:
-        search.add(rings.widen(about=about, to_metres=enough))
         ranked = search.ranked()
         usable = [near for near in ranked if near.is_usable]
-        enough = radius
+        farthest = math.inf
         if len(usable) >= question.limit:
-            last = usable[question.limit - 1].expected_seconds
-            enough = min(enough, search.straight_metres_of(search.metres_that_can_beat(last)))
-        is_complete = rings.complete_within_metres >= enough
+            farthest = search.metres_that_can_beat(usable[question.limit - 1].expected_seconds)
+        enough = min(radius, search.straight_metres_of(farthest))
+        is_complete = rings.complete_within_metres >= enough and search.has_all_within(farthest)
         if is_complete or len(rings.rows) >= MOST_CANDIDATES:
             break
         about = min(MOST_CANDIDATES, 4 * max(about, len(rings.rows)))
         if about > 2 * _SOON_ROWS:
             needs_a_thread()
+        search.look_again(rings, about=about, to_metres=enough)
     rings.remember(enough, search.count_within(enough))
     devices = usable[: question.limit]
     unusable = search.unusable(ranked, devices)
@@ -194,6 +194,10 @@ class _Search:
         self._general = self._quickest = pace_of(settings.arrival)
         self._footings: list[Footing | None] = []
         """Of the rows, where there are streets."""
+        self._left_out: list[tuple[float, float]] = []
+        """Latitudes and longitudes of devices that were not read, being too far on foot."""
+        self._left_out_beyond = math.inf
+        """So far: metres on foot."""
         self.ways: Ways | None = None
 
     @property
@@ -222,9 +226,51 @@ class _Search:
         if self.ways is not None and rows:
             self._footings += self.ways.footings_of_devices(rows)
 
+    def look(self, rings: Rings[DeviceNearby], *, about: int) -> None:
+        """Takes the first ring into account; SQLite need not read what is known to be too far on foot."""
+        self.add(rings.widen(about=about, sieve=self._sieve()))
+        if self._may_lack_the_nearest():
+            self.look_again(rings, about=about, to_metres=rings.complete_within_metres)
+
+    def look_again(self, rings: Rings[DeviceNearby], *, about: int, to_metres: float) -> None:
+        """Takes the next ring into account, and whatever was left out."""
+        self._left_out.clear()
+        self.add(rings.widen(about=about, to_metres=to_metres))
+
+    def _sieve(self) -> Sieve | None:
+        ways, left_out = self.ways, self._left_out
+        if ways is None or not ways.within_metres:
+            return None
+        self._left_out_beyond, may_reach = ways.within_metres, ways.may_reach()
+
+        def is_worth_reading(lat: float, lon: float) -> bool:
+            if may_reach(lat, lon):
+                return True
+            left_out.append((lat, lon))
+            return False
+
+        return is_worth_reading
+
+    def _may_lack_the_nearest(self) -> bool:
+        """Whether the nearest device on the straight line may have been left out: that one says what time it
+        is here and, if it is on this side of the border, which number to call."""
+        if not self._left_out:
+            return False
+        if not self._order:
+            return True
+        here, nearest = self._question.here, self._rows[self._order[0]]
+        if in_mainland_china(Position(nearest.lat, nearest.lon)) is not in_mainland_china(here):
+            return True
+        return may_be_within(here, self._left_out, self._straight[self._order[0]])
+
+    def has_all_within(self, walk_metres: float) -> bool:
+        """Whether no device was left out that is so near on foot."""
+        return not self._left_out or walk_metres <= self._left_out_beyond
+
     def count_within(self, metres: float) -> int:
-        """How many rows are that near."""
-        return bisect_right(self._order, metres, key=self._straight.__getitem__)
+        """How many devices are about that near."""
+        read = bisect_right(self._order, metres, key=self._straight.__getitem__)
+        return read + len(self._left_out)
 
     def ranked(self) -> list[NearbyDevice]:
         """The devices so far, soonest expected first; those that cannot be used come last.
@@ -284,7 +330,7 @@ class _Search:
             self.ways.local = LocalTime(near.time_zone, calendar)
 
     def _walked(self, ways: Ways) -> list[NearbyDevice]:
-        """Measures the walks until those that will be told are measured, and ranks.
+        """Measures the walks until those that will be told are measured, usable or not, and ranks.
 
         What is not within reach yet is at least as far as the reach, or as the way through gates that are
         closed: as long as such a device is not among the first, its true walk does not matter. Nor does any
@@ -301,9 +347,8 @@ class _Search:
             ways.widen(within)
             found = self._soonest(self._measured(ways))
             first = [near for near in found if near.is_usable][:limit]
-            if len(first) < limit:  # then those are told, too, that cannot be used
-                first = found[: len(first) + MOST_UNUSABLE]
-            if within >= most or all(near.is_measured for near in first):
+            told = [*first, *self.unusable(found, first)]
+            if within >= most or all(near.is_measured for near in told):
                 return found
             known = [near for near in found if near.is_usable and near.is_measured][:limit]
             enough = math.inf
@@ -442,9 +487,7 @@ class _Search:
             return fetch_seconds(near.walk_metres, near.floors, near.pace)
 
         latest = seconds(kept[-1]) if len(kept) >= self._question.limit else math.inf
-        sooner = [
-            near for near in ranked if not near.is_usable and near.is_measured and seconds(near) <= latest
-        ]
+        sooner = [near for near in ranked if not near.is_usable and seconds(near) <= latest]
         return sorted(sooner, key=lambda near: (seconds(near), near.row.id))[:MOST_UNUSABLE]
 
     def emergency_number(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -136,6 +137,21 @@ class Ways:
     def metres_if_opened(self, places: Sequence[Footing | None]) -> list[float] | None:
         """The same, if closed gates were opened on asking; None where there is no closed gate around."""
         return None if self._opened is None else self._opened.metres_to(places)
+
+    def may_reach(self) -> Callable[[float, float], bool]:
+        """What says of one latitude and longitude after the other whether a device there may be within reach,
+        closed gates opened. Where it is not known yet on which street that is, it may."""
+        assert self._reach is not None
+        footing, metres_to = self._network.footing_remembered, self._reach.measure()
+        if_opened = None if self._opened is None else self._opened.measure()
+
+        def may(lat: float, lon: float) -> bool:
+            place = footing(lat, lon)
+            if place is None or metres_to(place) != math.inf:
+                return True
+            return if_opened is not None and if_opened(place) != math.inf
+
+        return may
 
     def costs_if_opened(self, footings: Footings) -> list[float] | None:
         """The same, if closed gates were opened on asking; None where there is no closed gate around."""
