@@ -389,6 +389,7 @@ _NOT_THE_PLANE_DEGREES: Final = 80.0
 """Of latitude: farther north or south a cosine does not hold for a few kilometres."""
 _NO_LONGER_THAN_A_DEGREE_METRES: Final = 110_000.0
 """The shortest is 110,574; what is less is for the cosine, up to there."""
+_ROUNDING_METRES: Final = 0.001
 
 
 def metres_to_each(here: Position, places: Sequence[Placed]) -> list[float]:
@@ -433,7 +434,8 @@ def may_be_within(here: Position, places: Iterable[tuple[float, float]], metres:
         return True
     across = math.cos(math.radians(here.lat)) ** 2
     squares = [(lat - here.lat) ** 2 + (lon - here.lon) ** 2 * across for lat, lon in places]
-    return min(squares, default=math.inf) <= (metres / _NO_LONGER_THAN_A_DEGREE_METRES) ** 2
+    degrees = (metres + _ROUNDING_METRES) / _NO_LONGER_THAN_A_DEGREE_METRES
+    return min(squares, default=math.inf) <= degrees * degrees
 
 
 def mercator_degrees(position: Position) -> tuple[float, float]:
