@@ -23,7 +23,7 @@ from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork
 from tests import make
 from tests.incidents.asking import GATE, STREET, ask, ids, place, shown, streets
-from tests.make import PATIENT, east_of, north_of
+from tests.make import NOW, PATIENT, east_of, north_of
 from tests.walking.osm_files import write_osm
 
 pytestmark = pytest.mark.parametrize("database_url", ["spatialite"], indirect=True)
@@ -145,6 +145,64 @@ def test_at_the_border_of_mainland_china_the_number_is_that_of_this_side(
     assert ids(answer.devices) == [device.id for device in beyond]
     assert on_this_side.id not in read[1]
     assert answer.emergency_number == "121"
+
+
+def test_the_nearest_on_the_straight_line_says_what_time_it_is_even_across_the_river(
+    session: Session, settings: Settings, read: list[set[int]]
+) -> None:
+    """By the clocks there, where it is an hour later, the gate of the map on this side has closed."""
+    network = streets(
+        settings,
+        {1: (-700, 0), 2: (0, 0), 3: (400, 0), 4: (3_000, 0), 5: (3_000, 60), 6: (0, 60)},
+        [1, 2, 3, 4, 5, 6],
+        gates={3: {**GATE, "opening_hours": "06:00-23:00"}},
+    )
+    make.region(session, "JP", country="JP", time_zone="Asia/Tokyo", holiday_calendar=None)
+    on_this_side(session, 100, opening_hours="08:00-20:00")
+    (across,) = on_the_other(session, 5, in_region="JP")
+    _behind, west = on_this_side(session, 500, -650)
+    night = NOW.replace(hour=14, minute=30)
+    ask(session, settings, network=network, limit=1)
+    read.clear()
+
+    answer = ask(session, settings, network=network, limit=1, at=night)
+
+    assert across.id not in read[0]
+    assert ids(answer.devices) == [west.id]
+    assert shown(asked_twice(session, settings, network, limit=1, at=night), ANYONE, settings) == shown(
+        answer, ANYONE, settings
+    )
+
+
+def test_of_two_beyond_reach_that_are_estimated_alike_the_nearer_is_told(
+    session: Session, settings: Settings, river: WalkingNetwork
+) -> None:
+    """The farther one is new: where it would stand on the streets is not known yet, so that it is read."""
+    limits = settings.model_copy(update={"walking_reach_metres": 300.0})
+    checked = {"last_checked_on": NOW.date()}
+    near = on_this_side(session, 20, 60, **checked)
+    across = on_the_other(session, 10, **checked)
+    ask(session, limits, network=river, limit=3)
+    on_the_other(session, 90, **checked)
+
+    answer = ask(session, limits, network=river, limit=3)
+
+    assert ids(answer.devices) == [device.id for device in (*near, *across)]
+
+
+def test_what_is_read_at_once_after_all_is_not_looked_for_again(
+    session: Session, settings: Settings, river: WalkingNetwork, read: list[set[int]]
+) -> None:
+    """Where a sieve leaves fewer than are asked for, the first ring goes on without it."""
+    on_this_side(session, 20)
+    on_the_other(session, 100, 150)
+    ask(session, settings, network=river, limit=2)
+    rings = len(read)
+    read.clear()
+
+    ask(session, settings, network=river, limit=2)
+
+    assert len(read) <= rings
 
 
 def test_where_too_few_are_within_reach_the_others_are_told(

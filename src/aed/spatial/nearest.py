@@ -164,8 +164,8 @@ class Rings[R: Located]:
         self._cells = _cells_at(here, at_least)
         self._needed, self._more = nearest.needed(self._cells)
         self._window_metres = 0.0
-        self._is_sifted = False
-        """Some rows within the window may not be there."""
+        self.may_lack_rows = False
+        """Within the window: a sieve may have left out some, which the next `widen` brings."""
         self._ahead: Callable[[], Rows] | None = None
         self.rows: list[R] = []
         self.complete_within_metres = 0.0
@@ -255,12 +255,12 @@ class Rings[R: Located]:
             sql = nearest.sql
             if sieve is not None and nearest.sifted is not None:
                 sql = nearest.sifted
-            elif self._window_metres and not self._is_sifted:
+            elif self._window_metres and not self.may_lack_rows:
                 sql = nearest.more
                 before = window_around(self._here, self._window_metres)
                 box |= {f"{side}_in": degrees for side, degrees in before.items()}
             self.rows += self._fetched(sql, box, sieve)
-            self._window_metres, self._is_sifted = radius, sieve is not None
+            self._window_metres, self.may_lack_rows = radius, sieve is not None
             surely = radius * NO_MORE_THAN_SPHEROID
             self.complete_within_metres = self._within if radius >= self._within else surely
             sieve = None

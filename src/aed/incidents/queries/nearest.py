@@ -228,7 +228,10 @@ class _Search:
     def look(self, rings: Rings[DeviceNearby], *, about: int) -> None:
         """Takes the first ring into account; SQLite need not read what is known to be too far on foot."""
         self.add(rings.widen(about=about, sieve=self._sieve()))
-        if self._may_lack_the_nearest():
+        if not rings.may_lack_rows:
+            self._left_out.clear()
+        if self.ways is not None and self._may_lack_the_nearest():
+            self.ways.local = None
             self.look_again(rings, about=about, to_metres=rings.complete_within_metres)
 
     def look_again(self, rings: Rings[DeviceNearby], *, about: int, to_metres: float) -> None:
@@ -263,8 +266,8 @@ class _Search:
         return may_be_within(here, self._left_out, self._straight[self._order[0]])
 
     def has_all_within(self, walk_metres: float) -> bool:
-        """Whether no device was left out that is so near on foot."""
-        return not self._left_out or walk_metres <= self._left_out_beyond
+        """Whether no device was left out that is so near on foot, or estimated to be just so far."""
+        return not self._left_out or walk_metres < self._left_out_beyond
 
     def count_within(self, metres: float) -> int:
         """How many devices are about that near."""
