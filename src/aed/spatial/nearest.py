@@ -49,8 +49,8 @@ class Needed(NamedTuple):
 _PLACES_REMEMBERED = 20_000
 _CELLS_PER_DEGREE = {1_200: 1.03, 400: 1.08, 100: 1.12, 20: 1.15}
 """A question begins with what was needed within the same 90 metres, else 300, else around these, else within
-the same kilometre or five, and looks so much farther: then one question in twenty has to look a second time
-where somebody has asked before, one in nine at a new place."""
+the same kilometre or five, and looks so much farther: then one question in fifty has to look a second time
+where somebody has asked before, one in twelve at a new place."""
 
 _LOOKED_AROUND, _BY_THOSE_AROUND = 400, 1.1
 """The cells around one of these know better than a larger one that it lies in."""
@@ -272,13 +272,16 @@ class Rings[R: Located]:
             radius *= 2.0 if found == 0 else max(1.2, min(3.0, math.sqrt(about / found)))
 
     def _sent(self, sql: str, asked: Mapping[str, object]) -> Callable[[], Rows]:
-        return sent(self._connection, sql, {**self._nearest.constants, **self._told, **asked})
+        return sent(self._connection, sql, self._all_told(asked))
+
+    def _all_told(self, asked: Mapping[str, object]) -> dict[str, object]:
+        return {**self._nearest.constants, **self._told, **asked}
 
     def _fetched(self, sql: str, asked: Mapping[str, object], sieve: Sieve | None = None) -> list[R]:
         """Rows that are not there yet: one that has just been moved might come a second time."""
         if sieve is not None:
-            told = {**self._nearest.constants, **self._told, **asked}
-            return [*map(self._nearest.row, sifted(self._connection, sql, told, sieve))]
+            kept = sifted(self._connection, sql, self._all_told(asked), sieve)
+            return [*map(self._nearest.row, kept)]
         read = self._ahead or self._sent(sql, asked)
         self._ahead = None
         found = [*map(self._nearest.row, read())]
@@ -307,7 +310,7 @@ def nearest_first[R: Located](
     key, sifting = place.class_.id, None
     if is_sqlite:
         first, more = (
-            in_window(inner, place, beyond=beyond, index_name=window_index) for beyond in (False, True)
+            in_window(inner, place, beyond=beyond, window_index=window_index) for beyond in (False, True)
         )
         sifting, _ = compiled_for(dialect, joined(first.where(is_worth_reading(place)).subquery("near")))
     else:

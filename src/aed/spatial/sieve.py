@@ -62,6 +62,6 @@ def _answer(lat: float, lon: float) -> bool:
     assert sieve is not None
     try:
         return sieve(lat, lon)
-    except Exception as error:
+    except Exception as error:  # whatever it is: `sifted` raises it, where the driver has forgotten it
         _now.error = error
         raise

@@ -167,16 +167,16 @@ def index_table(place: GeometryColumn, name: str | None = None) -> Any:
 
 
 def in_window[Statement: Select[*tuple[Any, ...]]](
-    statement: Statement, place: GeometryColumn, *, beyond: bool = False, index_name: str | None = None
+    statement: Statement, place: GeometryColumn, *, beyond: bool = False, window_index: str | None = None
 ) -> Statement:
     """SpatiaLite: of the statement's rows those in a window; beyond an inner one only, on request.
 
-    `index_name`: of a partial index that holds every row of the statement.
+    `window_index`: a partial index that holds every row of the statement.
 
     A window is the ellipse in a box of degrees, as `window_around` has it. In the box's corners, a fifth of
     it, lies nothing of the circle that it was made for: that would be read for nothing.
     """
-    index = index_table(place, index_name)
+    index = index_table(place, window_index)
 
     def inside(ending: str) -> ColumnElement[bool]:
         west, east, south, north, lat, lon, across, up = (

@@ -209,7 +209,7 @@ class _Search:
             return walk_metres / self._settings.arrival.detour_factor
         return walk_metres * _NO_SHORTER_THAN_STRAIGHT
 
-    def add(self, rows: Sequence[DeviceNearby]) -> None:
+    def _add(self, rows: Sequence[DeviceNearby]) -> None:
         """Takes a ring of devices into account."""
         if rows:
             first, radius = len(self._rows), self._settings.search_radius_metres
@@ -227,7 +227,7 @@ class _Search:
 
     def look(self, rings: Rings[DeviceNearby], *, about: int) -> None:
         """Takes the first ring into account; SQLite need not read what is known to be too far on foot."""
-        self.add(rings.widen(about=about, sieve=self._sieve()))
+        self._add(rings.widen(about=about, sieve=self._sieve()))
         if not rings.may_lack_rows:
             self._left_out.clear()
         if self.ways is not None and self._may_lack_the_nearest():
@@ -237,7 +237,7 @@ class _Search:
     def look_again(self, rings: Rings[DeviceNearby], *, about: int, to_metres: float) -> None:
         """Takes the next ring into account, and whatever was left out."""
         self._left_out.clear()
-        self.add(rings.widen(about=about, to_metres=to_metres))
+        self._add(rings.widen(about=about, to_metres=to_metres))
 
     def _sieve(self) -> Sieve | None:
         ways, left_out = self.ways, self._left_out
