@@ -28,6 +28,8 @@ from sqlalchemy import URL, make_url
 BIN = Path("/usr/lib/postgresql/17/bin")
 POSTGIS = Path("/usr/share/postgresql/17/extension/postgis.control")
 FOLDER_PREFIX = "aed-postgres-"
+MEMORY = Path("/dev/shm")
+ROOM_IN_MEMORY_BYTES = 3_000_000_000
 OWNED = "owned"
 """A file in the folder that its owner keeps locked while it lives, however it dies."""
 START_SECONDS = 60.0
@@ -95,7 +97,7 @@ class Server:
 def throwaway_server(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     """A server with an empty database with PostGIS, gone when the block is left.
 
-    `settings` are added to `SETTINGS` (a benchmark wants larger buffers than a test).
+    `settings` are added to `SETTINGS` (a benchmark wants larger buffers than a test, and stays on the disk).
 
     1. Remove what a run left behind that was killed with no time to clean up.
     2. Make a cluster in a new folder, as another user when we are root: PostgreSQL refuses to run as root.
@@ -107,7 +109,7 @@ def throwaway_server(settings: Mapping[str, str] | None = None) -> Iterator[Serv
     _require_installed()
     user = _server_user()
     _remove_leftovers()
-    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=_reachable_folder(user)))
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=_reachable_folder(user, in_memory=not settings)))
     with contextlib.ExitStack() as cleaning_up:
         cleaning_up.enter_context(_sigterm_as_exit())
         cleaning_up.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -181,9 +183,14 @@ def _server_user() -> pwd.struct_passwd | None:
     )
 
 
-def _reachable_folder(user: pwd.struct_passwd | None) -> str:
-    """A folder for temporary files that the server's user can enter: root's own may be closed to it."""
+def _reachable_folder(user: pwd.struct_passwd | None, *, in_memory: bool) -> str:
+    """Return a folder for temporary files that the server's user can enter: root's own may be closed to it.
+
+    In memory if asked for and there is room: a database is copied in 0.02 s there, in 0.38 s on a disk.
+    """
     candidates = [Path(tempfile.gettempdir()).resolve(), Path("/tmp"), Path("/var/tmp")]
+    if in_memory and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM_IN_MEMORY_BYTES:
+        candidates.insert(0, MEMORY)
     for folder in candidates:
         if folder.is_dir() and (user is None or _may_enter(folder)):
             return str(folder)
@@ -198,7 +205,7 @@ def _may_enter(folder: Path) -> bool:
 
 def _remove_leftovers() -> None:
     """Folders are gone whose owner is: that run was killed outright, and its server quit with it."""
-    for temporary in {Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")}:
+    for temporary in {Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"), MEMORY}:
         for folder in temporary.glob(f"{FOLDER_PREFIX}*"):
             # In use (BlockingIOError), another person's (PermissionError) or only just being made: it stays.
             with contextlib.suppress(OSError), (folder / OWNED).open("r+", encoding="ascii") as owned:
