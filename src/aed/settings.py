@@ -166,15 +166,29 @@ class Planning(BaseModel):
     chance_accepted: float = Field(0.38, gt=0, le=1, description="And so many accept")
     chance_there: float = Field(0.27, gt=0, le=1, description="And so many get there")
     # Haskins 2021: asked -> seen -> accepted -> there 76 % -> 38 % -> 27 %.
-    price_of_asking: float = Field(
-        0.02, ge=0, description="Nobody is asked who adds less than this to survival, in per cent"
+    promise_chance: float = Field(
+        0.9,
+        ge=0,
+        lt=1,
+        description="People are asked until somebody is there before the ambulance with this chance",
     )
-    # `aed simulate` on Liechtenstein: 0.1 gains 0.39 points with 4.0 alerts, 0.02 gains 0.60 with 4.9.
-    least_direct: int = Field(
-        3, ge=0, description="So many go direct where nobody does compressions, whatever the formula says"
+    # A choice: nine of ten patients are not left alone. Eight people at 27 % reach it.
+    promise_seconds: float = Field(
+        360.0, gt=0, description="And within so long, where enough people are that near"
     )
-    # Where the ambulance is late the formula has come down to nothing, and sees no use in anybody.
-    most_at_once: int = Field(10, ge=1, le=50, description="So many are asked in one wave at most")
+    # Larsen 1993: without compressions survival falls by 5.5 points a minute.
+    min_gain_percent: float = Field(
+        0.02,
+        ge=0,
+        description="Beyond that, nobody is asked who adds less than this to survival, in per cent",
+    )
+    # `aed simulate` on Liechtenstein: docs/simulation.md.
+    min_direct: int = Field(
+        3, ge=0, description="So many go direct where nobody does compressions, if there are so many"
+    )
+    # HartslagNu sends two to the patient for each who fetches; two change over at compressions.
+    max_alerts_per_wave: int = Field(30, ge=1, le=100, description="So many are asked in one wave at most")
+    # At a show-up rate of 10 % the promise takes 22 people.
     wave_seconds: int = Field(45, ge=5, description="After so long it is planned again, and more are asked")
     answers_after_seconds: float = Field(
         30.0, gt=0, description="Whoever comes answers after so long on average, and sets out"

@@ -30,7 +30,8 @@ from tests.incidents.asking import place, streets
 from tests.incidents.test_plan import best_of_all, choices, direct, scattered, worth
 from tests.make import ADMINISTRATOR, NOW, PATIENT
 
-PLANNING, SURVIVAL = Planning(price_of_asking=0.1, least_direct=0), Survival()
+PLANNING = Planning(min_gain_percent=0.1, min_direct=0, max_alerts_per_wave=10)
+SURVIVAL = Survival()
 GUIDE = Offer(900, Task.GUIDE, 120.0, 0.3)
 
 
@@ -76,7 +77,7 @@ def guided_case(seed: int, people: int, devices: int) -> Case:
 
 
 def whole_worth(case: Case, chosen: list[Offer], guide: Offer | None) -> float:
-    price = PLANNING.price_of_asking * (len(chosen) + (guide is not None))
+    price = PLANNING.min_gain_percent * (len(chosen) + (guide is not None))
     if guide is None:
         return expected_survival(case.patient, chosen, SURVIVAL) - price
     return expected_with_guide(case.patient, chosen, Guide(guide, case.ambulance_saved), SURVIVAL) - price
@@ -119,7 +120,7 @@ def test_one_guides_where_it_adds_enough_and_nobody_twice(seed: int, people: int
     assert len(guides) <= 1
     assert made.survival >= made.survival_before - 1e-9
     for step in guides:
-        assert step.adds > PLANNING.price_of_asking or made.survival == 0.0
+        assert step.adds > PLANNING.min_gain_percent or made.survival == 0.0
     again = plan(replace(case, asked=(GUIDE,)), planning=PLANNING, survival=SURVIVAL)
     assert all(step.offer.task is not Task.GUIDE for step in again.steps), "one at once"
 

@@ -16,7 +16,8 @@ from aed.incidents.rules.plan import Case, Plan, Why, choices, plan
 from aed.incidents.rules.survival import Patient, expected_survival
 from aed.settings import Planning, Survival
 
-PLANNING, SURVIVAL = Planning(price_of_asking=0.1, least_direct=0), Survival()
+PLANNING = Planning(min_gain_percent=0.1, min_direct=0, max_alerts_per_wave=10)
+SURVIVAL = Survival()
 PATIENT = Patient(0.0, 600.0)
 METRES_PER_SECOND = 2.3
 
@@ -58,7 +59,7 @@ def scattered(seed: int, people: int, devices: int) -> Case:
 
 
 def worth(case: Case, chosen: list[Offer]) -> float:
-    return expected_survival(case.patient, chosen, SURVIVAL) - PLANNING.price_of_asking * len(chosen)
+    return expected_survival(case.patient, chosen, SURVIVAL) - PLANNING.min_gain_percent * len(chosen)
 
 
 def best_of_all(case: Case) -> float:
@@ -69,7 +70,7 @@ def best_of_all(case: Case) -> float:
     best = worth(case, [])
     for each in product(*ways.values()):
         chosen = [way for way in each if way is not None]
-        if any(way.task is Task.DIRECT for way in chosen) and len(chosen) <= PLANNING.most_at_once:
+        if any(way.task is Task.DIRECT for way in chosen) and len(chosen) <= PLANNING.max_alerts_per_wave:
             best = max(best, worth(case, chosen))
     return best
 
@@ -102,12 +103,12 @@ def test_what_holds_of_every_plan(seed: int, people: int, devices: int, rng: ran
     made = plan(case, planning=PLANNING, survival=SURVIVAL)
 
     offers = [step.offer for step in made.steps]
-    assert len({each.person_id for each in offers}) == len(offers) <= PLANNING.most_at_once
+    assert len({each.person_id for each in offers}) == len(offers) <= PLANNING.max_alerts_per_wave
     assert not offers or any(each.task is Task.DIRECT for each in offers)
     assert all(each.seconds < case.patient.ambulance_seconds for each in offers)
     directs = [each for each in offers if each.task is Task.DIRECT]
     may_go = [step for step in made.steps if len(directs) > 1 or step.offer.task is Task.FETCH]
-    assert all(step.adds >= PLANNING.price_of_asking - 1e-6 for step in may_go)
+    assert all(step.adds >= PLANNING.min_gain_percent - 1e-6 for step in may_go)
     assert made.survival >= made.survival_before
     asked, left = {each.person_id for each in offers}, [each.offer.person_id for each in made.left]
     assert sorted([*asked, *left]) == list(range(people)), "nobody is passed over in silence"
@@ -171,5 +172,5 @@ def test_who_has_been_asked_is_not_asked_again() -> None:
 
 def test_a_full_wave_says_that_more_would_help() -> None:
     made = planned(*(direct(person, 100.0 + person, chance=0.1) for person in range(20)))
-    assert len(made.steps) == PLANNING.most_at_once
+    assert len(made.steps) == PLANNING.max_alerts_per_wave
     assert {each.why for each in made.left} == {Why.WAVE_IS_FULL}

@@ -75,8 +75,8 @@ def test_private_devices_that_are_closed_are_told_to_nobody() -> None:
 
 
 def test_where_everybody_declines_the_next_wave_asks_others() -> None:
-    people = [100.0 + 5 * person for person in range(30)]
-    refusing = scene(people, luck=[0.5] * 30, answers=[1.0] * 30)
+    people = [100.0 + 5 * person for person in range(90)]
+    refusing = scene(people, luck=[0.5] * 90, answers=[1.0] * 90)
 
     first = plan_in_waves(refusing, NUMBERS, waves=1)
     asked = plan_in_waves(refusing, NUMBERS, waves=3)

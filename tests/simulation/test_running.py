@@ -69,7 +69,7 @@ def test_all_ways_meet_the_same_luck() -> None:
 
 def test_the_plan_is_worth_as_much_as_any_other_way_beyond_chance(found: Simulated) -> None:
     """It seeks survival less a price for each who is asked, and with what is known it finds that."""
-    price = NUMBERS.settings.planning.price_of_asking
+    price = NUMBERS.settings.planning.min_gain_percent
 
     def worth(which: Compared) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         return found.by[which].survival - price * found.by[which].alerts

@@ -19,6 +19,12 @@ class Inputs(NamedTuple):
     survival: Survival
 
 
+_RENAMED = (
+    ("price_of_asking", "min_gain_percent"),
+    ("least_direct", "min_direct"),
+    ("most_at_once", "max_alerts_per_wave"),
+)
+"""Settings that plans of earlier releases name otherwise."""
 _INPUTS = TypeAdapter(Inputs)
 _PLAN = TypeAdapter(Plan)
 
@@ -28,7 +34,9 @@ def inputs_as_json(inputs: Inputs) -> str:
 
 
 def inputs_of(text: str) -> Inputs:
-    """The same back. Raises ValueError for what is none."""
+    """Read back what `inputs_as_json` wrote, by any release. Raises ValueError for anything else."""
+    for old, new in _RENAMED:
+        text = text.replace(f'"{old}":', f'"{new}":')
     return _INPUTS.validate_json(text)
 
 

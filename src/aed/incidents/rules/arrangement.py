@@ -86,10 +86,10 @@ class Search:
     # --- what an arrangement is worth --------------------------------------------------------------------
 
     def _worth_of(self, chosen: _Arrangement) -> float:
-        return self.expected(chosen.values()) - self._planning.price_of_asking * len(chosen)
+        return self.expected(chosen.values()) - self._planning.min_gain_percent * len(chosen)
 
     def _is_better(self, chosen: _Arrangement) -> bool:
-        if len(chosen) > self._planning.most_at_once:
+        if len(chosen) > self._planning.max_alerts_per_wave:
             return False
         if chosen and not self._has_direct and all(each.task is Task.FETCH for each in chosen.values()):
             return False
@@ -146,7 +146,7 @@ class Search:
         """
         waiting = [(-math.inf, offer.order, offer) for offer in self._choices]
         heapq.heapify(waiting)
-        while waiting and len(self._chosen) < self._planning.most_at_once:
+        while waiting and len(self._chosen) < self._planning.max_alerts_per_wave:
             _, order, offer = heapq.heappop(waiting)
             if offer.person_id in self._chosen:
                 continue

@@ -153,7 +153,7 @@ def _arranged(
     """
 
     def is_worth_asking(guide: Offer, beside: Sequence[Offer]) -> bool:
-        if _guide_adds(case, guide, beside, planning, survival) > planning.price_of_asking:
+        if _guide_adds(case, guide, beside, planning, survival) > planning.min_gain_percent:
             return True
         comes_to_nothing = _worth(case, guide, planning, survival).expected(beside) <= 0.0
         return comes_to_nothing and _saves(case, beside)
@@ -179,7 +179,7 @@ def _searched(
     search = Search(case.patient, case.asked, others, planning, survival, _as_guide(case, guide))
     chosen = search.best()
     if not case.patient.has_cpr and all(each.task is not Task.DIRECT for each in (*case.asked, *chosen)):
-        chosen = [each for each in others if each.task is Task.DIRECT][: planning.least_direct]
+        chosen = [each for each in others if each.task is Task.DIRECT][: planning.min_direct]
     return chosen
 
 
@@ -229,12 +229,12 @@ def _left(
     """Everybody who could have been asked and is not, whoever would have added most first."""
     busy = {each.person_id for each in (*case.asked, *chosen)} | ({guide.person_id} if guide else set())
     expected = _worth(case, guide, planning, survival).expected
-    now, is_full = expected(chosen), len(chosen) >= planning.most_at_once
+    now, is_full = expected(chosen), len(chosen) >= planning.max_alerts_per_wave
     best: dict[int, Left] = {}
     for offer in from_now:
         if offer.person_id not in busy:
             adds = expected([*chosen, offer]) - now
-            why = Why.WAVE_IS_FULL if is_full and adds > planning.price_of_asking else Why.GAINS_TOO_LITTLE
+            why = Why.WAVE_IS_FULL if is_full and adds > planning.min_gain_percent else Why.GAINS_TOO_LITTLE
             known = best.get(offer.person_id)
             if known is None or adds > known.adds:
                 best[offer.person_id] = Left(offer, adds, why)

@@ -1,0 +1,89 @@
+"""How likely it is that somebody, and that a device, is there in time: against every way it can turn out."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aed.incidents.rules.offer import Offer, Task
+from aed.incidents.rules.promise import (
+    chance_of_device,
+    chance_of_several,
+    chance_of_somebody,
+    enough_accepted,
+)
+from aed.settings import Planning
+
+WORKS = (0.9, 0.5)
+BEFORE = 600.0
+ACCEPTED = 0.27 / 0.38
+
+
+@st.composite
+def _offers(draw: st.DrawFn) -> list[Offer]:
+    found = []
+    for person in range(draw(st.integers(0, 5))):
+        device = draw(st.sampled_from((None, 0, 1)))
+        found.append(
+            Offer(
+                person,
+                Task.DIRECT if device is None else Task.FETCH,
+                draw(st.sampled_from((100.0, 500.0, 600.0, 700.0))),
+                draw(st.sampled_from((0.1, 0.27, 1.0))),
+                device,
+                1.0 if device is None else WORKS[device],
+            )
+        )
+    return found
+
+
+@given(_offers(), st.integers(1, 3))
+def test_the_chances_are_those_of_every_way_it_can_turn_out(coming: list[Offer], at_least: int) -> None:
+    somebody = several = device = 0.0
+    for comes in product((True, False), repeat=len(coming)):
+        for works in product((True, False), repeat=len(WORKS)):
+            chance = 1.0
+            for each, is_there in zip(coming, comes, strict=True):
+                chance *= each.chance if is_there else 1 - each.chance
+            for share, does in zip(WORKS, works, strict=True):
+                chance *= share if does else 1 - share
+            there = [
+                each
+                for each, is_there in zip(coming, comes, strict=True)
+                if is_there and each.seconds < BEFORE
+            ]
+            somebody += chance * bool(there)
+            several += chance * (len(there) >= at_least)
+            device += chance * any(each.device_id is not None and works[each.device_id] for each in there)
+
+    assert chance_of_somebody(coming, before_seconds=BEFORE) == pytest.approx(somebody)
+    assert chance_of_several(coming, at_least=at_least, before_seconds=BEFORE) == pytest.approx(several)
+    assert chance_of_device(coming, before_seconds=BEFORE) == pytest.approx(device)
+
+
+def accepted(count: int, *, seconds: float = 300.0, device: int | None = None) -> list[Offer]:
+    task = Task.DIRECT if device is None else Task.FETCH
+    return [Offer(person, task, seconds, ACCEPTED, device, 0.93) for person in range(count)]
+
+
+def test_enough_have_accepted_once_two_are_there_with_the_promised_chance() -> None:
+    numbers = Planning()
+    assert not enough_accepted(accepted(3), ambulance_seconds=600, planning=numbers)
+    assert enough_accepted(accepted(4), ambulance_seconds=600, planning=numbers)
+    assert not enough_accepted(accepted(9, seconds=700), ambulance_seconds=600, planning=numbers), "too late"
+    there = [Offer(1, Task.DIRECT, 0.0, 1.0), Offer(2, Task.DIRECT, 0.0, 1.0)]
+    assert enough_accepted(there, ambulance_seconds=600, planning=numbers)
+    guides = [each._replace(task=Task.GUIDE) for each in accepted(9)]
+    assert not enough_accepted(guides, ambulance_seconds=600, planning=numbers)
+
+
+def test_where_a_device_is_needed_people_alone_are_not_enough() -> None:
+    numbers = Planning()
+    people = accepted(6)
+    one = Offer(10, Task.FETCH, 300.0, 0.98, 1, 0.93)
+    for coming, is_enough in ((people, False), ([*people, one], True)):
+        found = enough_accepted(coming, ambulance_seconds=600, planning=numbers, needs_device=True)
+        assert found is is_enough
