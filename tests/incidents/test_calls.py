@@ -87,7 +87,7 @@ def test_from_the_centres_post_to_the_flat_and_the_end(
 
         texts = {posted.json["to"]: posted.json["text"] for posted in gateway.posted}
         assert len(texts) == 3
-        assert all(text.startswith("湖畔苑有人心脏骤停") for text in texts.values())
+        assert all(text.startswith("湖畔苑有人疑似心脏骤停") for text in texts.values())
         paths = [found[0] for text in texts.values() if (found := LINK.search(text))]
         before = client.get(paths[0]).json()
         assert (before["state"], before["patient"], before["estate_zh"]) == ("asked", None, "湖畔苑")

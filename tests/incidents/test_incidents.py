@@ -88,7 +88,7 @@ def test_whoever_can_be_there_in_time_is_called_and_somebody_fetches_the_device(
     assert {each.device_id for each in alerts} == {None, device.id}
     assert [each.state for each in alerts] == [AlertState.ASKED] * len(alerts)
     assert sorted(person or 0 for person, _ in told(session)) == sorted(each.person_id for each in alerts)
-    assert all("Cardiac arrest near you" in text for _, text in told(session))
+    assert all("Suspected cardiac arrest near you" in text for _, text in told(session))
 
 
 def test_nobody_is_told_where_the_patient_is_before_accepting(
@@ -299,7 +299,9 @@ def test_a_neighbour_opens_the_gate_where_the_patient_is_in_an_estate(
 
     (guide,) = queries.alerts(session, incident.id)
     assert (guide.task, guide.person_id) == (Task.GUIDE, lead.person_id)
-    assert told(session)[0][1].startswith(f"Cardiac arrest at {estate.name_en}. Please open the gate")
+    assert told(session)[0][1].startswith(
+        f"Suspected cardiac arrest at {estate.name_en}. Please open the gate"
+    )
 
 
 # --- plans and the record -------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def test_a_passer_by_reports_and_the_estate_confirms(
 
     thanks = nobody.post(f"/v1/devices/{device_id}/reports", {"kind": "missing", "note": "箱子是空的"})
 
-    assert (thanks.status_code, thanks.json()["zh"]) == (202, "谢谢！已通知该设备的责任人。")
+    assert (thanks.status_code, thanks.json()["zh"]) == (202, "谢谢！已通知该设备的AED管理员。")
     assert nobody.get("/v1/reports").json()["reports"] == []
     assert theirs.get("/v1/reports").json()["reports"] == []
     (report,) = ours.get("/v1/reports").json()["reports"]

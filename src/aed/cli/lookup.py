@@ -99,7 +99,7 @@ def print_answer(answer: Answer, settings: Settings, viewer: Viewer = ANYONE) ->
         heading("Near, but not to be used now 附近但现在不可用")
         entries(_COLUMNS, [_entry("–", near, asked.at, viewer) for near in answer.unusable])
     if answer.responders is not None:
-        heading("Responders who may be called 可呼叫的急救员")
+        heading("Responders who may be called 可呼叫的急救志愿者")
         step = settings.responder_seconds_step
         if answer.responders:
             entries(
@@ -122,7 +122,7 @@ def print_answer(answer: Answer, settings: Settings, viewer: Viewer = ANYONE) ->
 
 _COLUMNS = ("", "back in", "walk")
 _CERTIFICATES: Mapping[str, str] = {
-    CertificateKind.FIRST_AID: "first aid 救护员",
+    CertificateKind.FIRST_AID: "first aid 救护员证",
     CertificateKind.CPR_AED: "CPR and AED 心肺复苏",
     CertificateKind.PROFESSIONAL: "professional 专业人员",
 }
@@ -184,7 +184,7 @@ def _to_ring(near: NearbyDevice, viewer: Viewer) -> list[str]:
     if row.guard_phone and (inside or needs_guard):
         ring.append(f"guard 门岗 {row.guard_phone}")
     if inside and row.keeper_phone:
-        ring.append(f"keeper 责任人 {row.keeper_name} {row.keeper_phone}")
+        ring.append(f"keeper AED管理员 {row.keeper_name} {row.keeper_phone}")
     return [f"☎  {' · '.join(ring)}"] if ring else []
 
 

@@ -20,8 +20,9 @@ router = APIRouter()
 def show_patient_outcome(
     session: ReadSession, viewer: ViewerDep, incident_id: RowId, response: Response
 ) -> PatientOutcomeOut:
-    """What became of the patient, by the core items of arrest reporting, beside what the record of the call
-    knows by itself; for dispatchers of the region. All unknown, at version 0, until somebody tells."""
+    """What became of the patient, by the core items of arrest reporting (Utstein 2014), beside what the
+    record of the call knows by itself; for dispatchers of the region. All unknown, at version 0, until
+    somebody tells."""
     incident = incidents.incident(session, viewer, incident_id)
     outcome = queries.outcome_of(session, incident.id)
     tag(response, outcome.version if outcome is not None else 0)

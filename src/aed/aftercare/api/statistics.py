@@ -42,9 +42,10 @@ def year_in_numbers(
     ] = False,
     form: Form = TableFormat.JSON,
 ) -> Response:
-    """A year of arrests by the Utstein template: counts, outcomes, intervals, and what is missing. Nobody is
-    named. The dispatchers and administrators of the regions are told every count; for everybody else who is
-    signed in a count below 5 is not told, and every other one to the nearest 5."""
+    """A year of arrests by the Utstein template of 2014 (the update of 2024 is not followed yet): counts,
+    outcomes, intervals, and what is missing. Nobody is named. The dispatchers and administrators of the
+    regions are told every count; for everybody else who is signed in a count below 5 is not told, and every
+    other one to the nearest 5."""
     asked = queries.Asked(year, kind, region)
     shown = StatisticsOut.of(queries.year_in_numbers(session, viewer, asked, to_pass_on=to_pass_on))
     return _answer(shown, form, f"statistics-{year}")

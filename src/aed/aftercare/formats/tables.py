@@ -122,7 +122,7 @@ def sheets_of(found: StatisticsOut) -> list[Sheet]:
         for each in found.patients
     ]
     return [
-        Sheet("incidents", ("Incidents and arrests", "事件与心脏骤停"), _COUNTS, totals),
+        Sheet("incidents", ("Incidents and confirmed arrests", "事件与确认的心脏骤停"), _COUNTS, totals),
         Sheet("patients", ("Resuscitation attempted", "实施复苏者"), _COUNTS, patients),
         Sheet(
             "outcomes",

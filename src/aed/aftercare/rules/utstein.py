@@ -1,8 +1,10 @@
 """What is recorded of a patient: the core items of out-of-hospital arrest reporting that no record of the
 call can know.
 
-Source: the Utstein update of 2014 (Perkins et al., Resuscitation 2015; 96:328, and Circulation 2015;
-132:1286). Each item can be unknown, which is the same as not recorded.
+Source: the Utstein template in its update of 2014 (Perkins et al., Resuscitation 2015; 96:328, and
+Circulation 2015; 132:1286). A newer update exists (Grasner, Bray et al., Resuscitation 2024; 201:110288,
+doi:10.1016/j.resuscitation.2024.110288). Its text could not be read when this was written, so no item
+follows it: see `TEMPLATE_VERSION`. Each item can be unknown, which is the same as not recorded.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ from enum import StrEnum
 from typing import Final
 
 from aed.errors import InvalidInput
+
+TEMPLATE_VERSION: Final = "Utstein 2014 (Perkins 2015)"
+"""Which version of the template the items and groups follow; the API and the tables say it."""
 
 
 class YesNo(StrEnum):

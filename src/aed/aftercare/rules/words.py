@@ -12,7 +12,7 @@ type Words = tuple[str, str]
 """English, Chinese."""
 
 ITEM_WORDS: Final[dict[str, Words]] = {
-    "arrest": ("Cardiac arrest", "心脏骤停"),
+    "arrest": ("Confirmed as cardiac arrest", "确认为心脏骤停"),
     "resuscitation": ("Resuscitation attempted by the ambulance", "急救人员实施复苏"),
     "pathogenesis": ("Pathogenesis", "病因"),
     "witnessed": ("Witnessed", "目击情况"),
@@ -24,7 +24,7 @@ ITEM_WORDS: Final[dict[str, Words]] = {
     "dispatcher_cpr": ("CPR with the dispatcher's help", "调度员指导心肺复苏"),
     "bystander_aed": ("AED used by bystanders", "旁观者使用AED"),
     "first_rhythm": ("First monitored rhythm", "首次监测心律"),
-    "first_shock_at": ("First shock, as told later", "首次电击（事后告知）"),
+    "first_shock_at": ("First shock, as told later", "首次除颤（事后告知）"),
     "rosc": ("Return of circulation", "自主循环恢复"),
     "survived_event": ("Survived the event", "存活入院"),
     "survived": ("Survived to discharge or 30 days", "存活出院或30天存活"),
@@ -60,39 +60,39 @@ VALUE_WORDS: Final[dict[str, Words]] = {
     "with_breaths": ("compressions and breaths", "按压及人工呼吸"),
     "of_some_kind": ("yes, of some kind", "有，方式不详"),
     "not_used": ("not used", "未使用"),
-    "no_shock": ("put on, no shock", "已贴片，未电击"),
-    "shock": ("shock given", "已电击"),
+    "no_shock": ("put on, no shock", "已贴片，未除颤"),
+    "shock": ("shock given", "已除颤"),
     "vf": ("ventricular fibrillation", "室颤"),
     "pulseless_vt": ("pulseless ventricular tachycardia", "无脉性室速"),
     "pea": ("pulseless electrical activity", "无脉性电活动"),
     "asystole": ("asystole", "心搏停止"),
     "bradycardia": ("bradycardia", "心动过缓"),
-    "aed_shockable": ("shockable, by an AED", "AED判断可电击"),
-    "aed_not_shockable": ("not shockable, by an AED", "AED判断不可电击"),
+    "aed_shockable": ("shockable, by an AED", "AED判断可除颤"),
+    "aed_not_shockable": ("not shockable, by an AED", "AED判断不可除颤"),
 }
 GROUP_WORDS: Final[dict[str, Words]] = {
     "all": ("all in whom resuscitation was attempted", "全部实施复苏者"),
     "utstein_comparator": (
         "Utstein comparator: bystander witnessed, shockable",
-        "Utstein对照组：旁观者目击且可电击",
+        "Utstein对照组：旁观者目击且可除颤",
     ),
     "comparator_with_bystander_cpr": ("of these, with bystander CPR", "其中有旁观者心肺复苏"),
-    "bystander_witnessed_not_shockable": ("bystander witnessed, not shockable", "旁观者目击且不可电击"),
+    "bystander_witnessed_not_shockable": ("bystander witnessed, not shockable", "旁观者目击且不可除颤"),
     "unwitnessed": ("unwitnessed", "无目击者"),
     "ems_witnessed": ("witnessed by the ambulance's crew", "急救人员目击"),
-    "bystander_aed_shock": ("shock given by a bystander", "旁观者已电击"),
+    "bystander_aed_shock": ("shock given by a bystander", "旁观者已除颤"),
 }
 MOMENT_WORDS: Final[dict[str, Words]] = {
     "collapsed_at": ("Collapse", "倒地"),
     "called_at": ("Call", "呼救"),
-    "asked_at": ("First person asked", "首次呼叫急救员"),
+    "asked_at": ("First person asked", "首次呼叫急救志愿者"),
     "accepted_at": ("First acceptance", "首次接受"),
-    "first_there_at": ("First responder there", "首名急救员到场"),
+    "first_there_at": ("First responder there", "首名急救志愿者到场"),
     "compressions_at": ("Compressions known of", "已知有人按压"),
     "device_there_at": ("First device there", "首台AED到场"),
     "attached_at": ("Pads attached", "贴上电极片"),
-    "shock_at": ("First shock", "首次电击"),
-    "first_shock_told": ("First shock, as told later", "首次电击（事后告知）"),
+    "shock_at": ("First shock", "首次除颤"),
+    "first_shock_told": ("First shock, as told later", "首次除颤（事后告知）"),
     "ambulance_there_at": ("Ambulance there", "救护车到场"),
     "closed_at": ("Closed", "结束"),
 }
@@ -102,7 +102,7 @@ KIND_WORDS: Final[dict[Kind, Words]] = {
     Kind.TEST: ("TEST", "线路测试"),
 }
 OUTCOME_WORDS: Final[dict[Outcome, Words]] = {
-    Outcome.HANDED_OVER: ("handed over to the ambulance", "已移交救护车"),
+    Outcome.HANDED_OVER: ("handed over to the ambulance", "已移交120急救人员"),
     Outcome.FALSE_ALARM: ("false alarm", "误报"),
     Outcome.CALLED_OFF: ("called off, nobody was needed", "已取消，无需救援"),
 }
@@ -110,7 +110,7 @@ TASK_WORDS: Final[dict[str, Words]] = {
     "all": ("all", "合计"),
     Task.DIRECT: ("straight to the patient", "直接前往"),
     Task.FETCH: ("fetch a device", "取AED"),
-    Task.GUIDE: ("open the gate, guide", "开门引导"),
+    Task.GUIDE: ("open the gate, guide", "接应引导"),
 }
 STATE_WORDS: Final[dict[AlertState, Words]] = {
     AlertState.ASKED: ("no answer", "未答复"),
@@ -140,8 +140,8 @@ _SAID: Final[dict[str, Words]] = {
     Said.ON_THE_WAY: ("on the way:", "途中"),
     Said.THERE: ("there:", "已到场"),
     Said.DEVICE_ATTACHED: ("pads attached by", "已贴片"),
-    Said.SHOCK_GIVEN: ("shock given by", "已电击"),
-    Said.HANDED_OVER: ("handed over by", "已移交"),
+    Said.SHOCK_GIVEN: ("shock given by", "已除颤"),
+    Said.HANDED_OVER: ("handed over by", "已移交120急救人员"),
 }
 
 

@@ -26,8 +26,9 @@ from aed.incidents.rules.offer import Task
 
 
 class PatientOutcomeIn(BaseModel):
-    """The core items of out-of-hospital arrest reporting (Utstein 2014) that the record of the call cannot
-    know. Each one that is left out is unknown, which is the same as not recorded."""
+    """The core items of out-of-hospital arrest reporting (Utstein 2014; not yet the update of 2024) that
+    the record of the call cannot know. Each one that is left out is unknown, which is the same as not
+    recorded."""
 
     model_config = ConfigDict(
         extra="forbid",

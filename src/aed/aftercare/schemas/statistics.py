@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from aed.aftercare.queries.statistics import Asked, YearInNumbers
 from aed.aftercare.rules.statistics import FEWEST, Case, Counted, seconds_until
 from aed.aftercare.rules.utstein import (
+    TEMPLATE_VERSION,
     BystanderAed,
     BystanderCpr,
     Location,
@@ -79,8 +80,12 @@ class CompletenessOut(BaseModel):
 
 
 class StatisticsOut(BaseModel):
-    """A year of arrests by the Utstein template."""
+    """A year of arrests by the Utstein template of 2014."""
 
+    template: str = Field(
+        TEMPLATE_VERSION,
+        description="The version of the Utstein template that items and groups follow; not yet that of 2024",
+    )
     year: int
     kind: Counted
     region: str | None = Field(description="As asked for, with all below it; null: all that you may ask for")

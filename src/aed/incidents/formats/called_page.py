@@ -14,7 +14,7 @@ from aed.pages import Page, page
 _TASKS: Final = {
     Task.DIRECT: ("请直接前往患者处", "Go straight to the patient"),
     Task.FETCH: ("请取AED送往患者处", "Fetch the AED, bring it to the patient"),
-    Task.GUIDE: ("请打开出入口、按住电梯", "Open the gate, hold the lift"),
+    Task.GUIDE: ("请到大门或单元门接应，并留住电梯", "Open the gate, hold the lift"),
 }
 _BUTTONS: Final = {
     Said.ACCEPT: ("我能去", "I am coming"),
@@ -23,7 +23,7 @@ _BUTTONS: Final = {
     Said.THERE: ("已到场", "I am there"),
     Said.DEVICE_ATTACHED: ("已贴电极片", "Pads are on"),
     Said.SHOCK_GIVEN: ("已除颤", "Shock given"),
-    Said.HANDED_OVER: ("已交接急救人员", "Handed over"),
+    Said.HANDED_OVER: ("已移交120急救人员", "Handed over"),
 }
 _OFFERED: Final = {
     AlertState.ASKED: (Said.ACCEPT, Said.DECLINE),
@@ -105,7 +105,7 @@ def called_page(told: AlertToldOut) -> Page:
     where = " ".join(each for each in (told.estate_zh, told.estate_en) if each)
     minutes = max(1, round(told.seconds / 60))
     body += (
-        f"<h1>有人心脏骤停<br>Cardiac arrest</h1><p>{escape(where)}</p>"
+        f"<h1>疑似心脏骤停<br>Suspected cardiac arrest</h1><p>{escape(where)}</p>"
         f"<p><b>{zh}</b> <span class=en>{en}</span></p>"
         f"<p>约{minutes}分钟路程 about {minutes} min. "
         f'<a href="tel:{escape(told.emergency_number)}">{escape(told.emergency_number)}</a></p>'

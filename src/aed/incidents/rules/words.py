@@ -13,7 +13,7 @@ _TASKS: Final = {
     Task.FETCH: ("Please fetch an AED and bring it to the patient", "请取AED送往患者处"),
     Task.GUIDE: (
         "Please open the gate and hold the lift for those who come",
-        "请打开出入口、按住电梯，引导救援",
+        "请到大门或单元门接应，并留住电梯",
     ),
 }
 _EXERCISE: Final = ("EXERCISE, no real patient. ", "【演练，无真实患者】")
@@ -24,8 +24,8 @@ def call_words(kind: Kind, task: Task, where: tuple[str, str] | None, link: str 
     en, zh = _TASKS[task]
     at_en = f" at {where[0]}" if where is not None else " near you"
     at_zh = where[1] if where is not None else "您附近"
-    text_en = f"Cardiac arrest{at_en}. {en}, if you can come at once."
-    text_zh = f"{at_zh}有人心脏骤停。如能立即到场，{zh}。"
+    text_en = f"Suspected cardiac arrest{at_en}. {en}, if you can come at once."
+    text_zh = f"{at_zh}有人疑似心脏骤停。如能立即到场，{zh}。"
     if link is not None:
         text_en, text_zh = f"{text_en} Answer: {link}", f"{text_zh}回复：{link}"
     return _marked(kind, text_en, text_zh)

@@ -28,7 +28,7 @@ EXAMPLE: Final = """<?xml version="1.0" encoding="UTF-8"?>
   <restriction>First responders only</restriction>
   <info>
     <category>Health</category>
-    <event>Cardiac arrest</event>
+    <event>Suspected cardiac arrest</event>
     <urgency>Immediate</urgency>
     <severity>Extreme</severity>
     <certainty>Likely</certainty>

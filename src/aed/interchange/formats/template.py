@@ -75,8 +75,8 @@ EXPLANATIONS: Final[dict[str, tuple[str, str]]] = {
     "maker": ("Maker", "制造商"),
     "model": ("Model", "型号"),
     "serial": ("Serial number", "序列号"),
-    "keeper_name": ("The person or office answerable for it", "责任人或责任单位"),
-    "keeper_phone": ("Telephone of the keeper; needs keeper_name", "责任人电话，须同时填写 keeper_name"),
+    "keeper_name": ("The person or office answerable for it", "AED管理员或责任单位"),
+    "keeper_phone": ("Telephone of the keeper; needs keeper_name", "AED管理员电话，须同时填写 keeper_name"),
     "audience": (
         "Who may see it: estate, neighbours, dispatch (120) or public",
         "谁可以看到：estate 本园区、neighbours 邻近园区、dispatch 急救调度（120）、public 公众",

@@ -151,7 +151,7 @@ def _because(
         "at no other time would it be more."
     )
     said_zh.append(
-        f"在{DAYS_ZH[day]}{start:02}:00开一场{places}人的课，预计新增{responders:.1f}名急救员，"
+        f"在{DAYS_ZH[day]}{start:02}:00开一场{places}人的课，预计新增{responders:.1f}名急救志愿者，"
         f"使{lifted:.0f}个楼栋时段达到{target}人，其他时间都不会更多。"
     )
     return tuple(said_en), tuple(said_zh)

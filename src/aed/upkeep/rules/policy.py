@@ -34,13 +34,13 @@ class Question(StrEnum):
 
 WORDS: Final = {
     Question.STATUS_LIGHT: ("Does the status light say that it is ready?", "状态指示灯显示正常吗？"),
-    Question.CABINET: ("Is the cabinet whole, and does it open?", "箱体完好、能正常打开吗？"),
+    Question.CABINET: ("Is the cabinet whole, and does it open?", "外箱柜体完好、能正常打开吗？"),
     Question.SEAL: ("Is the seal unbroken?", "封条完好吗？"),
-    Question.SIGN: ("Can the sign be seen from afar?", "指示牌远处看得见吗？"),
+    Question.SIGN: ("Can the sign be seen from afar?", "导向标识远处看得见吗？"),
     Question.PADS_IN_DATE: ("Are the pads in date and their bag closed?", "电极片在有效期内、包装未拆封吗？"),
     Question.BATTERY_IN_DATE: ("Is the battery in date?", "电池在有效期内吗？"),
     Question.SPARE_PADS: ("Are spare pads there?", "备用电极片在吗？"),
-    Question.ALARM: ("Does the cabinet's alarm sound?", "箱体报警器会响吗？"),
+    Question.ALARM: ("Does the cabinet's alarm sound?", "外箱柜体报警器会响吗？"),
     Question.ACCESS_AS_DESCRIBED: ("Does one get in as the register says?", "取用方式与登记的一致吗？"),
     Question.PHOTO: ("Take a photo of the front.", "请拍一张正面照片。"),
 }
@@ -48,13 +48,13 @@ WORDS: Final = {
 
 PROBLEMS: Final = {
     Question.STATUS_LIGHT: ("status light", "状态指示灯"),
-    Question.CABINET: ("cabinet", "箱体"),
+    Question.CABINET: ("cabinet", "外箱柜体"),
     Question.SEAL: ("seal", "封条"),
-    Question.SIGN: ("sign", "指示牌"),
+    Question.SIGN: ("sign", "导向标识"),
     Question.PADS_IN_DATE: ("pads", "电极片"),
     Question.BATTERY_IN_DATE: ("battery", "电池"),
     Question.SPARE_PADS: ("spare pads", "备用电极片"),
-    Question.ALARM: ("alarm", "箱体报警器"),
+    Question.ALARM: ("alarm", "外箱柜体报警器"),
     Question.ACCESS_AS_DESCRIBED: ("how one gets in", "取用方式"),
     Question.PHOTO: ("photo", "照片"),
 }

@@ -48,7 +48,7 @@ REPORTS: Final = {
     ReportKind.NO_ACCESS: ("one cannot get to it", "无法取用"),
     ReportKind.OTHER: ("something else", "其他问题"),
     ReportKind.USED: ("it was used", "已使用"),
-    ReportKind.NOT_FETCHED: ("it was sent for and could not be had", "派人取用未成"),
+    ReportKind.NOT_FETCHED: ("it was sent for and could not be had", "未能取到"),
 }
 BY_NAME_ONLY: Final = frozenset({ReportKind.USED, ReportKind.NOT_FETCHED})
 """These quarantine by themselves, so they are taken only from people and tokens of the place, or from its

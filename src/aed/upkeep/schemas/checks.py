@@ -260,7 +260,7 @@ class ThanksOut(BaseModel):
     """What a passer-by is told."""
 
     en: str = "Thank you. Whoever keeps this device has been told."
-    zh: str = "谢谢！已通知该设备的责任人。"
+    zh: str = "谢谢！已通知该设备的AED管理员。"
 
 
 class ClosedIn(BaseModel):

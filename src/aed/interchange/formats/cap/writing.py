@@ -36,16 +36,16 @@ class _Words:
 
 _ENGLISH: Final = _Words(
     "en",
-    "Cardiac arrest",
-    "Cardiac arrest: help is called",
-    "Cardiac arrest: over",
+    "Suspected cardiac arrest",
+    "Suspected cardiac arrest: help is called",
+    "Suspected cardiac arrest: over",
     "Not for the public. The emergency number is {number}.",
 )
 _CHINESE: Final = _Words(
     "zh-CN",
-    "心脏骤停",
-    "心脏骤停：正在召集施救者",
-    "心脏骤停：已结束",
+    "疑似心脏骤停",
+    "疑似心脏骤停：正在召集急救志愿者",
+    "疑似心脏骤停：已结束",
     "不对公众发布。急救电话：{number}。",
 )
 _MARKS: Final = {

@@ -19,10 +19,10 @@ const WORDS = {
     located: "已记录坐标，误差约", metres: "米", no_place: "无法获取坐标", recall: "厂家召回要求的处理已完成",
     needs_pads: "此设备使用过：必须更换电极片后才能恢复使用。", note: "备注（可不填）", photo: "拍照", send: "提交",
     unanswered: "项未答", keep_going: "再点一次即提交", sending: "正在提交…", waits: "已保存在手机上，有网络时自动提交。",
-    passed: "已提交：巡检合格。", not_passed: "已提交：未通过，责任人已收到通知。", glanced: "已提交，谢谢。",
+    passed: "已提交：巡检合格。", not_passed: "已提交：未通过，AED管理员已收到通知。", glanced: "已提交，谢谢。",
     queue: "等待提交", drop: "删除", refused: "未被接受：", sign_again: "请重新登录后提交。", report: "报告问题",
-    report_hint: "无需登录。责任人会收到通知。", beeping: "设备在报警", missing: "不在原位", damaged: "损坏",
-    no_access: "取不到", something: "其他", thanks: "谢谢！已通知该设备的责任人。", sign_in: "登录后巡检", phone: "手机号",
+    report_hint: "无需登录。AED管理员会收到通知。", beeping: "设备在报警", missing: "不在原位", damaged: "损坏",
+    no_access: "取不到", something: "其他", thanks: "谢谢！已通知该设备的AED管理员。", sign_in: "登录后巡检", phone: "手机号",
     code: "验证码", get_code: "获取验证码", code_sent: "验证码已发送。", do_sign_in: "登录", offline: "没有网络，请稍后再试。",
     open_title: "输入标签上的编号", open: "打开", wrong: "编号有误，请再核对标签。", answered: "已回答，谢谢！",
     closed: "此问题已有答复，谢谢！", out_since: "自", standing: "停用原因",
@@ -55,7 +55,7 @@ const DEFAULT_ASKS = [
   ["status_light", "Does the status light say that it is ready?", "状态指示灯显示正常吗？"],
   ["pads_in_date", "Are the pads in date and their bag closed?", "电极片在有效期内、包装未拆封吗？"],
   ["battery_in_date", "Is the battery in date?", "电池在有效期内吗？"],
-  ["cabinet", "Is the cabinet whole, and does it open?", "箱体完好、能正常打开吗？"],
+  ["cabinet", "Is the cabinet whole, and does it open?", "外箱柜体完好、能正常打开吗？"],
 ].map(([question, en, zh]) => ({question, en, zh}));
 
 let language = localStorage.getItem("language")
