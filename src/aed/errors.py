@@ -102,6 +102,14 @@ class TooBusy(AedError):
     title = "Too much of this at once"
 
 
+class TooManyOpen(AedError):
+    """The caller, or the caller's estate, has as many open reports as it may have."""
+
+    status = 429
+    code = "too-many-open"
+    title = "Too many open reports"
+
+
 class NoRoom(AedError):
     """This machine cannot keep what was sent, though there is nothing wrong with it."""
 

@@ -19,7 +19,7 @@ from aed.db import Database, transaction
 from aed.errors import InvalidInput
 from aed.incidents.actions.once import forget_told
 from aed.incidents.actions.places import forget_places
-from aed.incidents.jobs import look_again
+from aed.incidents.jobs import close_what_is_over, look_again
 from aed.interchange.actions.asking import Asking
 from aed.interchange.actions.fetching import Fetching
 from aed.interchange.actions.thresholds import thresholds_in
@@ -149,7 +149,18 @@ def _aftercare(database: Database, settings: Settings, now: Now) -> Counts:
     return {"thanked": cared, "asked_again": asked}
 
 
+def _close_incidents(database: Database, settings: Settings, now: Now) -> Counts:
+    closed, reminded = close_what_is_over(database, now(), settings=settings)
+    return {"closed": closed, "reminded": reminded}
+
+
 TIMETABLE: Final = (
+    Job(
+        "close-incidents",
+        every(minutes=1),
+        _close_incidents,
+        "Tests, exercises and forgotten incidents are closed, and dispatchers reminded of open ones",
+    ),
     Job("feeds", every(minutes=1), _feeds, "Fetches the lists that are followed and due"),
     Job("offers", every(minutes=1), _offers, "Offered places that nobody took go to the next"),
     Job(

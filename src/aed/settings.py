@@ -208,6 +208,32 @@ class Planning(BaseModel):
     # The wait for it to come; not known before the first drills.
     people: int = Field(40, ge=1, le=500, description="So many of the nearest are thought of")
     devices: int = Field(12, ge=0, le=100, description="And so many devices")
+    asked_elsewhere_seconds: float = Field(
+        180.0, ge=0, description="Asked to another patient, a person is left alone for so long"
+    )
+    # Most who answer an app's call do so within a minute (Haskins 2021); after three, silence means no.
+    test_minutes: float = Field(10.0, gt=0, le=1_440, description="A test closes itself after so long")
+    # A test of the line is read within minutes.
+    exercise_minutes: float = Field(
+        120.0, gt=0, le=1_440, description="An exercise closes itself after so long"
+    )
+    # The longest drills of an estate, with debriefing, take about two hours.
+    lapse_hours: float = Field(
+        4.0, gt=0, le=48, description="A real incident lapses so long after the ambulance was expected"
+    )
+    # Resuscitation on scene ends within about an hour; nobody is still on the way after four.
+    remind_after_seconds: float = Field(
+        300.0, ge=0, description="A dispatcher is reminded so long after the ambulance was expected"
+    )
+    # Handing over takes some minutes; sooner, the reminder would interrupt it.
+    open_per_person: int = Field(
+        2, ge=1, description="So many open incidents of a kind per reporter who is no dispatcher"
+    )
+    # A second patient near the first is possible; a third by the same person is the emergency number's.
+    open_per_estate: int = Field(
+        5, ge=1, description="And so many per estate that no dispatcher has confirmed"
+    )
+    # Estates have some 1,000-3,000 households: about one arrest a year; five at once is no coincidence.
     same_patient_metres: float = Field(100.0, ge=0, description="Two reports this near are of one patient")
     same_patient_minutes: float = Field(30.0, ge=0, description="If they come within so long")
 

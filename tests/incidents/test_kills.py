@@ -1,4 +1,5 @@
-"""The server and the worker are killed, and PostgreSQL restarted, while people call for help.
+"""The server and the worker are killed, and PostgreSQL restarted, while people call for help, and while tests
+and exercises go on at the same places.
 
 KILLS=200 kills so often; `make soak` does.
 """
@@ -28,9 +29,10 @@ from aed.accounts.actions.tokens import key_hash
 from aed.accounts.rules import Role
 from aed.db import Database, reads, transaction
 from aed.incidents.actions.timeline import first_broken
+from aed.incidents.formats.plan_record import inputs_of, plan_of
 from aed.incidents.models import Alert, Incident
 from aed.incidents.queries import incidents as queries
-from aed.incidents.rules.incident import LIVE, Said, State
+from aed.incidents.rules.incident import LIVE, Kind, Said, State
 from aed.notifications.models import Outgoing
 from tests import make
 from tests.make import PATIENT, north_of
@@ -46,6 +48,8 @@ PEOPLE = 6
 APART_METRES = 5_000.0
 LINK = re.compile(r"/v1/alerts/(call_[A-Za-z0-9_-]+)")
 AT_ONCE = 4
+OTHERS = ((), ("test",), ("exercise",), ("test", "exercise"))
+"""What goes on where a patient will be; nothing for each fourth."""
 SOMEBODY_COMES_SECONDS = 15.0
 """So long a dispatcher waits for one who accepts, before the end."""
 UNDER_WAY_SECONDS = 1.0
@@ -56,8 +60,8 @@ UNDER_WAY_SECONDS = 1.0
 class Called:
     """What came to everybody's telephone, and what they say to it."""
 
-    answer: Callable[[str, int], None]
-    """Told the key of the call, and around which patient the telephone is."""
+    answer: Callable[[str, int, bool], None]
+    """Given the key of the call, around which patient the telephone is, and whether it is an exercise."""
     came_at: dict[str, float] = field(default_factory=dict)
     """By the key of the call, the first time."""
     ids: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -74,7 +78,8 @@ class Called:
                 self.came_at.setdefault(link[1], time.monotonic())
                 self.ids[link[1]].add(said["id"])
             if is_new:
-                self.answer(link[1], int(said["to"][6:10]))
+                is_exercise = said["text"].startswith("【演练")
+                self.answer(link[1], int(said["to"][6:10]), is_exercise)
         return 200, b"{}", {}
 
 
@@ -88,6 +93,9 @@ class Chaos:
     pool: ThreadPoolExecutor
     accepted: dict[str, int] = field(default_factory=dict)
     """By the key of the call, for which patient: those to whom the server said so."""
+    in_exercises: set[str] = field(default_factory=set)
+    """The same of exercises, by key alone."""
+    kinds: dict[int, str] = field(default_factory=dict)
     closed_at: dict[int, float] = field(default_factory=dict)
     answers: list[Future[None]] = field(default_factory=list)
 
@@ -108,18 +116,20 @@ class Chaos:
             time.sleep(0.1)  # its database is
         raise AssertionError(f"{method} {path} was never answered")
 
-    def answer(self, key: str, number: int) -> None:
+    def answer(self, key: str, number: int, is_exercise: bool) -> None:
         """Somebody's telephone rings."""
         what = self.chance.random()
         if what < 0.6:
-            self.answers.append(self.pool.submit(self._accept, key, number))
+            self.answers.append(self.pool.submit(self._accept, key, number, is_exercise))
         elif what < 0.8:
             self.answers.append(self.pool.submit(self._decline, key))
 
-    def _accept(self, key: str, number: int) -> None:
+    def _accept(self, key: str, number: int, is_exercise: bool) -> None:
         for _ in range(3):  # a phone that does not believe it
             told = self.send("POST", f"/v1/alerts/{key}", {"said": "accept"})
-        if not told["is_over"]:
+        if is_exercise and not told["is_over"]:
+            self.in_exercises.add(key)
+        elif not told["is_over"]:
             self.accepted[key] = number
 
     def _decline(self, key: str) -> None:
@@ -128,6 +138,7 @@ class Chaos:
     def live(self, number: int) -> int:
         """One incident, by two dispatchers who know nothing of each other."""
         where = north_of(PATIENT, metres=APART_METRES * number)
+        others = [self._opened(number, kind) for kind in OTHERS[number % len(OTHERS)]]
 
         def report(desk: str) -> int:
             body = {
@@ -146,7 +157,26 @@ class Chaos:
         time.sleep(self.chance.uniform(0.0, 1.0 if somebody_comes else 0.1))
         self.send("POST", f"/v1/incidents/{first}/close", {"outcome": "handed_over"}, self.headers)
         self.closed_at[first] = time.monotonic()
+        self.kinds[first] = "real"
+        for other in others:
+            self.send("POST", f"/v1/incidents/{other}/close", {"outcome": "called_off"}, self.headers)
+            self.closed_at[other] = time.monotonic()
         return first
+
+    def _opened(self, number: int, kind: str) -> int:
+        """Another incident where the patient will be, before anybody tells of the patient."""
+        where = north_of(PATIENT, metres=APART_METRES * number + 20)
+        body = {
+            "key": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{number} {kind}")),
+            "kind": kind,
+            "position": {"lat": where.lat, "lon": where.lon},
+            "ambulance_seconds": 900,
+        }
+        made = int(self.send("POST", "/v1/incidents", body, self.headers)["id"])
+        self.kinds[made] = kind
+        if kind == "exercise":  # people are on their way when the patient is reported
+            eventually(lambda: bool(self.in_exercises), 2.0)
+        return made
 
 
 @pytest.fixture(params=("spatialite", "postgis"))
@@ -222,15 +252,17 @@ def test_whatever_is_killed_each_is_called_once_and_nobody_after_the_stop(
     assert len(set(ids)) == INCIDENTS, said
     assert chaos.accepted, f"nobody accepted; {said}"
     _is_consistent(database, chaos, phones, said)
+    fewer, beside = _called_fewer(database, chaos, said)
     sys.stderr.write(
         f"{INCIDENTS} incidents by two desks, {len(phones.came_at)} calls, {len(chaos.accepted)} accepted; "
-        f"{kills} kills, {restarts} restarts: each called once, none after the stop\n"
+        f"{kills} kills, {restarts} restarts: each called once, none after the stop; {beside} patients "
+        f"beside tests and exercises, {fewer} of them with fewer called than without\n"
     )
 
 
 def _is_consistent(database: Database, chaos: Chaos, phones: Called, said: str) -> None:
     with reads(database) as session:
-        assert session.scalar(select(func.count()).select_from(Incident)) == INCIDENTS, said
+        assert session.scalar(select(func.count()).select_from(Incident)) == len(chaos.kinds), said
         by_hash = {each.key_hash: each for each in session.scalars(select(Alert))}
         calls = {key: by_hash[key_hash(key)] for key in phones.came_at}
         assert calls, f"nobody was called: {said}"
@@ -240,7 +272,7 @@ def _is_consistent(database: Database, chaos: Chaos, phones: Called, said: str) 
         for key, alert in calls.items():
             late = phones.came_at[key] - chaos.closed_at[alert.incident_id]
             assert late < UNDER_WAY_SECONDS, f"called {late:.1f} s after the stop; {said}"
-        for key in chaos.accepted:
+        for key in (*chaos.accepted, *chaos.in_exercises):
             assert calls[key].accepted_at is not None, f"an acceptance was lost; {said}"
         for incident in session.scalars(select(Incident)):
             assert incident.state is State.CLOSED, said
@@ -249,6 +281,28 @@ def _is_consistent(database: Database, chaos: Chaos, phones: Called, said: str) 
             assert first_broken(events) is None, said
             accepts = [each.said for each in events if each.kind == "said" and Said.ACCEPT in each.said]
             assert len(accepts) == len(set(accepts)), f"one acceptance twice in the record; {said}"
+
+
+def _called_fewer(database: Database, chaos: Chaos, said: str) -> tuple[int, int]:
+    """Count the patients whose first plan called fewer than where nothing else goes on, and all of them.
+
+    All patients have the same people around, at the same distances.
+    """
+    called: dict[int, int] = {}
+    with reads(database) as session:
+        for incident_id, kind in chaos.kinds.items():
+            if kind == "real":
+                first = queries.plans(session, incident_id)[0]
+                assert {each.person_id for each in inputs_of(first.inputs).case.offers}, said
+                called[incident_id] = len(plan_of(first.outcome).steps)
+        places = {each.id: (each.lat, each.kind) for each in session.scalars(select(Incident))}
+    others = [lat for lat, kind in places.values() if kind is not Kind.REAL]
+    beside = {each for each in called if any(abs(lat - places[each][0]) < 0.001 for lat in others)}
+    without = [count for each, count in called.items() if each not in beside]
+    assert without, said
+    fewer = [each for each in beside if called[each] < max(without)]
+    assert not fewer, f"fewer than {max(without)} called to {fewer}: {called}; {said}"
+    return len(fewer), len(beside)
 
 
 def _waiting(database: Database) -> int:

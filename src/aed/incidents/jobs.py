@@ -1,17 +1,20 @@
-"""What the timetable does with incidents: it plans again where too few have answered."""
+"""What the timetable does with incidents: it plans again where too few have answered, closes what is over,
+and reminds dispatchers of what nobody closed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
+from sqlalchemy.orm import Session
 
 from aed.db import Database, reads, transaction
 from aed.errors import AedError
 from aed.incidents.actions.calling import hold, plan_and_call
-from aed.incidents.queries.incidents import due_to_look_at
-from aed.incidents.rules.incident import State
+from aed.incidents.actions.closing import end_if_over, is_over, remind_if_due
+from aed.incidents.models import Incident
+from aed.incidents.queries.in_force import due_to_be_reminded_of, due_to_look_at, past_their_time
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -25,7 +28,7 @@ def look_again(
     """Every open incident whose wave is over has been planned again: (so many, so many called). Each in a
     transaction of its own; one that fails keeps no other."""
     with reads(database) as session:
-        due = due_to_look_at(session, at, limit=_AT_ONCE)
+        due = due_to_look_at(session, at, numbers=settings.planning, limit=_AT_ONCE)
     if not due:
         return 0, 0
     network, looked, called = network_of(), 0, 0
@@ -33,7 +36,8 @@ def look_again(
         try:
             with transaction(database) as session:
                 incident = hold(session, incident_id)
-                if incident.state is State.CLOSED or incident.look_at is None or incident.look_at > at:
+                is_due = incident.look_at is not None and incident.look_at <= at
+                if not is_due or is_over(incident, at=at, numbers=settings.planning):
                     continue
                 called += plan_and_call(
                     session, incident, because="wave is over", at=at, network=network, settings=settings
@@ -42,3 +46,34 @@ def look_again(
         except AedError as error:
             log.warning("incident not looked at", incident=incident_id, why=error.detail)
     return looked, called
+
+
+def close_what_is_over(database: Database, at: datetime, *, settings: Settings) -> tuple[int, int]:
+    """Close incidents whose time is over, and remind dispatchers of those nobody closed: (closed, reminded).
+
+    Each in a transaction of its own that looks again under the lock: two workers do it once, one that dies
+    leaves the rest to the next run, and one that fails keeps no other.
+    """
+    numbers = settings.planning
+    with reads(database) as session:
+        over = past_their_time(session, at, numbers=numbers, limit=_AT_ONCE)
+        to_remind = due_to_be_reminded_of(session, at, numbers=numbers, limit=_AT_ONCE)
+
+    def close(session: Session, incident: Incident) -> bool:
+        return end_if_over(session, incident, at=at, numbers=numbers)
+
+    def remind(session: Session, incident: Incident) -> bool:
+        return remind_if_due(session, incident, at=at, numbers=numbers) is not None
+
+    return _each(database, over, close), _each(database, to_remind, remind)
+
+
+def _each(database: Database, incident_ids: Sequence[int], done: Callable[[Session, Incident], bool]) -> int:
+    count = 0
+    for incident_id in incident_ids:
+        try:
+            with transaction(database) as session:
+                count += done(session, hold(session, incident_id))
+        except AedError as error:
+            log.warning("incident not looked after", incident=incident_id, why=error.detail)
+    return count

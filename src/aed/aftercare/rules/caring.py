@@ -66,6 +66,7 @@ _ENDED: Final = {
     Outcome.HANDED_OVER: ("The ambulance has taken over.", "患者已移交120急救人员。"),
     Outcome.FALSE_ALARM: ("It was a false alarm.", "事后确认为误报。"),
     Outcome.CALLED_OFF: ("Help was not needed any longer.", "后来已不再需要支援。"),
+    Outcome.LAPSED: ("The call has ended.", "呼叫已结束。"),
 }
 
 

@@ -105,6 +105,7 @@ OUTCOME_WORDS: Final[dict[Outcome, Words]] = {
     Outcome.HANDED_OVER: ("handed over to the ambulance", "已移交120急救人员"),
     Outcome.FALSE_ALARM: ("false alarm", "误报"),
     Outcome.CALLED_OFF: ("called off, nobody was needed", "已取消，无需救援"),
+    Outcome.LAPSED: ("closed by itself, nobody closed it", "超时自动结束"),
 }
 TASK_WORDS: Final[dict[str, Words]] = {
     "all": ("all", "合计"),

@@ -14,12 +14,25 @@ from aed.accounts.actions.tokens import key_hash
 from aed.db import alone
 from aed.errors import Conflict
 from aed.geo import Position
+from aed.incidents.actions.leaving import call_away, leave_others
 from aed.incidents.actions.timeline import enter
 from aed.incidents.formats.plan_record import Inputs, inputs_as_json, plan_as_json
 from aed.incidents.models import Alert, Incident, IncidentPlan
 from aed.incidents.queries import incidents as queries
 from aed.incidents.queries.coming import Asked, Guides, case_of
-from aed.incidents.rules.incident import COMES, LIVE, AlertState, Kind, Said, State, becomes, chance_now
+from aed.incidents.queries.in_force import busy_elsewhere, in_exercises
+from aed.incidents.rules.incident import (
+    COMES,
+    LIVE,
+    AlertState,
+    Kind,
+    Said,
+    State,
+    StopReason,
+    becomes,
+    chance_now,
+    lapses_at,
+)
 from aed.incidents.rules.offer import Offer, Task
 from aed.incidents.rules.plan import plan
 from aed.incidents.rules.survival import Patient
@@ -68,10 +81,16 @@ def plan_and_call(
     3. The plan, kept with all that it follows from.
     4. An alert and its messages for each, in this transaction: once for a person, whatever happens.
 
-    Nobody once the ambulance is there. Of an open incident that this transaction holds. visibility: it is
-    the caller's.
+    Nobody once the ambulance is there, or its time is over. Of an open incident that this transaction holds.
+    visibility: it is the caller's.
     """
-    if incident.ambulance_there_at is not None:
+    ends_at = lapses_at(
+        incident.kind,
+        opened_at=incident.opened_at,
+        ambulance_at=incident.ambulance_at,
+        numbers=settings.planning,
+    )
+    if incident.ambulance_there_at is not None or at >= ends_at:
         return 0
     is_first = incident.version == 1  # planning amends it
     alerts = [] if is_first else queries.alerts(session, incident.id)
@@ -89,7 +108,7 @@ def plan_and_call(
         floor=incident.floor,
         at=at,
         asked=asked,
-        not_these=called | queries.out_elsewhere(session, incident.id),
+        not_these=called | busy_elsewhere(session, incident, at=at, numbers=settings.planning),
         guides=guides,
         network=network,
         settings=settings,
@@ -166,10 +185,21 @@ def _call(
     session.flush()
     if incident.kind is Kind.TEST:
         return
+    people = [each.person_id for each in alerts]
+    in_exercise: set[int] = set()
+    if people and incident.kind is Kind.REAL:
+        in_exercise = in_exercises(session, people, at=at, numbers=settings.planning)
+        call_away(session, incident, people, at=at)
     calls = []
     for alert, key in zip(alerts, keys, strict=True):
         link = f"{settings.public_url}{CALLED}{key}" if settings.public_url is not None else None
-        text_en, text_zh = call_words(incident.kind, alert.task, _where(incident), link)
+        text_en, text_zh = call_words(
+            incident.kind,
+            alert.task,
+            _where(incident),
+            link,
+            leaves_exercise=alert.person_id in in_exercise,
+        )
         notice = Notice(text_en, text_zh, expires_at=incident.ambulance_at + timedelta(minutes=5))
         calls.append(Call(alert.person_id, _lane(alert), notice, incident.region.country))
     for person_id in sorted(outbox.call(session, calls, at)):
@@ -219,6 +249,8 @@ def take_answer(
         outbox.take_back(session, [_lane(alert)], at)
     if new is AlertState.THERE and alert.task is not Task.GUIDE and not incident.has_cpr:
         incident.has_cpr = True
+    if new in COMES and before not in COMES:
+        leave_others(session, incident, alert.person_id, at=at)
     session.flush()
     if new is not before and new is not AlertState.SEEN:
         plan_and_call(
@@ -262,7 +294,7 @@ def call_off(session: Session, incident: Incident, *, at: datetime) -> int:
     for alert in alerts:
         if incident.kind is not Kind.TEST and alert.state is not AlertState.THERE:
             calls.append(Call(alert.person_id, f"over/{alert.id}", notice, incident.region.country))
-        alert.state, alert.ended_at = AlertState.STOPPED, at
+        alert.state, alert.ended_at, alert.stopped_because = AlertState.STOPPED, at, StopReason.OVER
     outbox.call(session, calls, at)
     incident.look_at = None
     session.flush()

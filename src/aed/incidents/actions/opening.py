@@ -14,11 +14,14 @@ from aed.accounts.rules import Viewer
 from aed.errors import Conflict, InvalidInput
 from aed.geo import Position
 from aed.incidents.actions.calling import call_off, hold, may_be_answered, plan_and_call, take_turns
+from aed.incidents.actions.closing import end, is_over
+from aed.incidents.actions.limits import require_room
 from aed.incidents.actions.timeline import enter
 from aed.incidents.models import Incident, IncidentReport
 from aed.incidents.queries import incidents as queries
+from aed.incidents.queries.in_force import open_around
 from aed.incidents.rules.incident import Outcome, State, same_patient
-from aed.incidents.rules.who import may_dispatch, may_open_an_incident
+from aed.incidents.rules.who import dispatches, may_dispatch, may_open_an_incident
 from aed.incidents.schemas.incidents import PatientReportIn
 from aed.registry.actions.record import flush
 from aed.registry.models import Estate
@@ -42,14 +45,15 @@ def take_report(
     """Somebody has told of a patient: an incident is opened, planned, and people are called. All of it in one
     transaction.
 
-    1. The same report again (by its key, or by the centre's case number) answers the incident that it made.
+    1. The same report again (by its key, or by the centre's case number) answers the incident that it made,
+       as long as that is open.
     2. One at a time in a region: two reports of one patient in the same moment make one incident.
     3. A report of a patient who is known joins that incident, and it is planned again.
 
     Seconds count from `said_at`: a message may have been on its way for a while. None: from now.
 
     Raises NotSignedIn, NotAllowed, NotFound, InvalidInput; Conflict for another report under a key or a case
-    number that is taken.
+    number that is taken, or whose incident is over; TooManyOpen (`limits.require_room`).
     """
     here = new.position.position()
     said_at = _said_at(said_at, at)
@@ -61,24 +65,28 @@ def take_report(
         raise InvalidInput("collapsed_at lies within the last six hours.", field="collapsed_at")
     take_turns(session, region_id)
     digest = hashlib.sha256(new.model_dump_json().encode()).hexdigest()
-    known = _known(session, who, new, digest)
+    known = _known(session, who, new, digest, at=at, settings=settings)
     if known is not None:
         return known
-    since = at - timedelta(minutes=settings.planning.same_patient_minutes)
+    numbers = settings.planning
     same = same_patient(
-        queries.open_around(session, region_id, new.kind, since),
+        open_around(session, region_id, new.kind, at=at, numbers=numbers),
         kind=new.kind,
         position=here,
         floor=new.floor,
         at=at,
-        numbers=settings.planning,
+        numbers=numbers,
     )
     if same is not None:
         incident = queries.held(session, same.id)
         _learn(incident, new, said_at)
     else:
+        estate_id = estate.id if estate is not None else None
+        require_room(session, who, new.kind, estate_id=estate_id, region_id=region_id, at=at, numbers=numbers)
         moments = _Moments(min(collapsed_at, at), said_at, at)
         incident = _opened(session, who, new, here, estate, region_id, moments, settings)
+    if dispatches(who, region_id):
+        confirm(incident, at=at)
     session.add(
         IncidentReport(
             incident_id=incident.id,
@@ -127,7 +135,14 @@ def _region(session: Session, who: Viewer, new: PatientReportIn, estate: Estate 
     raise InvalidInput("The place is in no estate: give the region's code.", field="region")
 
 
-def _known(session: Session, who: Viewer, new: PatientReportIn, digest: str) -> Incident | None:
+def _known(
+    session: Session, who: Viewer, new: PatientReportIn, digest: str, *, at: datetime, settings: Settings
+) -> Incident | None:
+    """Return the incident of a report that was taken before.
+
+    Raises Conflict for another report under its key; and where that incident is over, because nobody would
+    be called: the caller must not believe that this patient is being helped.
+    """
     report = queries.report_by_key(session, str(new.key))
     if report is not None:
         if report.digest != digest:
@@ -136,7 +151,17 @@ def _known(session: Session, who: Viewer, new: PatientReportIn, digest: str) -> 
         report = queries.report_by_case(session, who.name, new.case_number)
     if report is None:
         return None
-    return queries.held(session, report.incident_id)
+    incident = queries.held(session, report.incident_id)
+    if is_over(incident, at=at, numbers=settings.planning):
+        field = "key" if report.key == str(new.key) else "case_number"
+        name = "this key" if field == "key" else f"the case number {new.case_number}"
+        number = incident.region.emergency_number
+        raise Conflict(
+            f"The incident {incident.id} under {name} is over, and nobody is called to it. For a new patient "
+            f"send a new report with another {field}; call {number} first.",
+            field=field,
+        )
+    return incident
 
 
 def _said_at(said_at: datetime | None, at: datetime) -> datetime:
@@ -191,7 +216,14 @@ def _learn(incident: Incident, new: PatientReportIn, said_at: datetime) -> None:
     incident.door_code = incident.door_code or new.door_code
     incident.has_cpr = incident.has_cpr or new.has_cpr
     if new.ambulance_seconds is not None:
+        incident.reminded_at = None
         incident.ambulance_at = said_at + timedelta(seconds=new.ambulance_seconds)
+
+
+def confirm(incident: Incident, *, at: datetime) -> None:
+    """Note that a dispatcher takes the report for a patient: reports that none has confirmed take nobody away
+    from it (`queries.in_force.busy_elsewhere`)."""
+    incident.confirmed_at = incident.confirmed_at or at
 
 
 # --- how it goes on -------------------------------------------------------------------------------------
@@ -221,7 +253,9 @@ def tell_of_ambulance(
     """
     incident = held_for(session, who, incident_id)
     may_be_answered(incident)
+    confirm(incident, at=at)
     incident.ambulance_at = _said_at(said_at, at) + timedelta(seconds=seconds)
+    incident.reminded_at = None
     enter(session, incident, "ambulance", who.name, at, seconds=seconds)
     if seconds > 0:
         incident.ambulance_there_at = None
@@ -245,6 +279,7 @@ def tell_of_signs(
     """What is known of the patient; it is planned again. Raises Conflict for a closed incident."""
     incident = held_for(session, who, incident_id)
     may_be_answered(incident)
+    confirm(incident, at=at)
     if incident.has_cpr is not has_cpr:
         incident.has_cpr = has_cpr
         enter(session, incident, "signs", who.name, at, has_cpr=has_cpr)
@@ -256,17 +291,20 @@ def tell_of_signs(
 def close(
     session: Session, who: Viewer, incident_id: int, outcome: Outcome, note: str | None, *, at: datetime
 ) -> Incident:
-    """It is over: everybody is called off. The same again changes nothing.
+    """It is over: everybody is called off. The same again changes nothing; one that lapsed gets its outcome.
 
-    Raises Conflict where it was closed otherwise.
+    Raises Conflict where it was closed otherwise, InvalidInput for the outcome of what closes by itself.
     """
     incident = held_for(session, who, incident_id)
+    if outcome is Outcome.LAPSED:
+        raise InvalidInput("Lapsed is what closes by itself: say how it ended.", field="outcome")
+    if incident.outcome is Outcome.LAPSED:
+        incident.outcome = outcome
+        enter(session, incident, "outcome", who.name, at, outcome=outcome, note=note)
+        return incident
     if incident.state is State.CLOSED:
         if incident.outcome is not outcome:
             raise Conflict(f"It was closed already: {incident.outcome}.", field="outcome")
         return incident
-    call_off(session, incident, at=at)
-    incident.state, incident.outcome = State.CLOSED, outcome
-    incident.closed_at, incident.closed_by = at, who.name
-    enter(session, incident, "closed", who.name, at, outcome=outcome, note=note)
+    end(session, incident, outcome, by=who.name, note=note, at=at)
     return incident

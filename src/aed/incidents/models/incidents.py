@@ -62,6 +62,10 @@ class Incident(Versioned, Table):
     ambulance_at: Mapped[datetime]
     """When it is expected at the patient's side."""
     ambulance_there_at: Mapped[datetime | None]
+    confirmed_at: Mapped[datetime | None]
+    """When a dispatcher first reported it or said how it goes on; None: only other people's word."""
+    reminded_at: Mapped[datetime | None]
+    """When its dispatchers were reminded that it is still open; None again once they say anything new."""
     look_at: Mapped[datetime | None]
     """When it is planned again without anybody saying anything."""
     closed_at: Mapped[datetime | None]
@@ -133,6 +137,8 @@ class Alert(Table):
     there_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     """Declined or stopped."""
+    stopped_because: Mapped[str | None] = mapped_column(String(32))
+    """A `StopReason`; None for alerts that were stopped before these were kept."""
 
     person: Mapped[Person] = relationship(lazy="raise")
     device: Mapped[Device | None] = relationship(lazy="raise")

@@ -35,6 +35,8 @@ class Asked:
     """He has said so."""
 
 
+MOST_LOOKED_AT: Final = 1_000
+"""People: no plan looks through more, busy ones included."""
 _FEW_GUIDES: Final = 5
 """One is asked at a time; the first of these may be asked for something else."""
 
@@ -71,9 +73,11 @@ def case_of(
     visibility: for the plan; it names people by number, and goes to dispatchers and into the record.
     """
     numbers = settings.planning
-    question = Question(here, at, limit=numbers.devices, floor=floor, responders=numbers.people)
+    # As many free people are thought of, however many of the nearest are out already.
+    looked_at = min(numbers.people + len(not_these), MOST_LOOKED_AT)
+    question = Question(here, at, limit=numbers.devices, floor=floor, responders=looked_at)
     found = nearest(connection, TIMETABLE, question, network=network, settings=settings)
-    people = found.responders or []
+    people = [each for each in found.responders or [] if each.person_id not in not_these][: numbers.people]
     seconds = _seconds_to_devices(connection, people, found.devices, patient, here, at, network, settings)
     saved = Saved([0.0] * len(people), [0.0] * len(found.devices), 0.0)
     if guides is not None:

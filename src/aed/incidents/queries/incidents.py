@@ -23,7 +23,7 @@ from aed.incidents.models import (
     IncidentPlan,
     IncidentReport,
 )
-from aed.incidents.rules.incident import LIVE, Kind, Known, State
+from aed.incidents.rules.incident import Kind, State
 from aed.incidents.rules.who import may_list_incidents
 from aed.notifications.queries import can_be_told
 from aed.registry.models import Estate
@@ -104,21 +104,6 @@ def held(session: Session, incident_id: int) -> Incident:
     if found is None:
         raise NotFound(f"There is no incident {incident_id}.", field="incident_id")
     return found
-
-
-def open_around(session: Session, region_id: int, kind: Kind, since: datetime) -> list[Known]:
-    """visibility: for finding out whether a report is of one of them."""
-    rows = session.execute(
-        select(
-            Incident.id, Incident.kind, Incident.lat, Incident.lon, Incident.floor, Incident.opened_at
-        ).where(
-            Incident.region_id == region_id,
-            Incident.kind == kind,
-            Incident.state == State.OPEN,
-            Incident.opened_at >= since,
-        )
-    )
-    return [Known(row.id, row.kind, Position(row.lat, row.lon), row.floor, row.opened_at) for row in rows]
 
 
 def report_by_key(session: Session, key: str) -> IncidentReport | None:
@@ -203,20 +188,6 @@ def alert_of(session: Session, incident_id: int, alert_id: int) -> Alert:
     if found is None or found.incident_id != incident_id:
         raise NotFound(f"Nobody was called under the number {alert_id}.", field="alert_id")
     return found
-
-
-def out_elsewhere(session: Session, incident_id: int) -> set[int]:
-    """Who is called to another incident at this moment, by person.
-
-    visibility: only that; nobody is called to two at once.
-    """
-    return set(
-        session.scalars(
-            select(Alert.person_id)
-            .join(Incident, Incident.id == Alert.incident_id)
-            .where(Incident.state == State.OPEN, Incident.id != incident_id, Alert.state.in_(LIVE))
-        )
-    )
 
 
 # --- plans and the record -------------------------------------------------------------------------------
@@ -308,16 +279,6 @@ def to_be_asked_again(session: Session, *, cared_before: datetime, limit: int) -
 def all_ids(session: Session) -> Sequence[int]:
     """visibility: numbers, for the operator."""
     return session.scalars(select(Incident.id).order_by(Incident.id)).all()
-
-
-def due_to_look_at(session: Session, at: datetime, *, limit: int) -> Sequence[int]:
-    """visibility: for the timetable."""
-    return session.scalars(
-        select(Incident.id)
-        .where(Incident.state == State.OPEN, Incident.look_at <= at)
-        .order_by(Incident.look_at)
-        .limit(limit)
-    ).all()
 
 
 _GUIDES: Final = (HeldRole.LEAD, HeldRole.KEEPER, HeldRole.ESTATE_MANAGER)

@@ -38,6 +38,8 @@ class Outcome(StrEnum):
     FALSE_ALARM = "false_alarm"
     CALLED_OFF = "called_off"
     """Nobody is needed: the patient is well, or help of another kind is there."""
+    LAPSED = "lapsed"
+    """Nobody closed it: it closed by itself when its time was over."""
 
 
 class Said(StrEnum):
@@ -65,6 +67,17 @@ class AlertState(StrEnum):
     DECLINED = "declined"
     STOPPED = "stopped"
     """It is over, or enough others come."""
+
+
+class StopReason(StrEnum):
+    """Why somebody who was called is not needed at that patient any longer."""
+
+    OVER = "over"
+    """The incident was closed, or the ambulance is there."""
+    CALLED_AWAY = "called_away"
+    """From an exercise or a test to a real patient."""
+    COMES_ELSEWHERE = "comes_elsewhere"
+    """The person said that they come to another patient."""
 
 
 COMES: Final = frozenset({AlertState.ACCEPTED, AlertState.ON_THE_WAY, AlertState.THERE})
@@ -126,6 +139,29 @@ AT_THE_DEVICE_METRES: Final = 30.0
 """This near on the map somebody is where the device hangs."""
 PLACES_APART: Final = timedelta(seconds=5)
 """Places that come sooner one after the other say nothing more."""
+
+
+# --- how long an incident lasts ---------------------------------------------------------------------------
+
+
+def lasts(kind: Kind, numbers: Planning) -> timedelta:
+    """Return how long an incident of that kind stays open without anybody closing it.
+
+    A real one counts from its opening or, if that is later, from when the ambulance is expected.
+    """
+    match kind:
+        case Kind.TEST:
+            return timedelta(minutes=numbers.test_minutes)
+        case Kind.EXERCISE:
+            return timedelta(minutes=numbers.exercise_minutes)
+        case Kind.REAL:
+            return timedelta(hours=numbers.lapse_hours)
+
+
+def lapses_at(kind: Kind, *, opened_at: datetime, ambulance_at: datetime, numbers: Planning) -> datetime:
+    """Return the moment from which an open incident no longer counts, whether or not a job has closed it."""
+    since = max(opened_at, ambulance_at) if kind is Kind.REAL else opened_at
+    return since + lasts(kind, numbers)
 
 
 # --- one patient, two reports -----------------------------------------------------------------------------

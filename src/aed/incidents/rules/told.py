@@ -16,7 +16,10 @@ _AS_IT_STANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "said_too_late": ("alert", "said"),
     "ambulance": ("seconds",),
     "signs": ("has_cpr",),
+    "reminded": ("minutes",),
+    "left": ("alert", "because"),
     "closed": ("outcome",),
+    "outcome": ("outcome",),
 }
 """By the kind of an entry, which of its words go out. Entries of other kinds are not told."""
 

@@ -65,7 +65,7 @@ def may_open_an_incident(viewer: Viewer, estate_id: int | None, region_id: int) 
         raise NotSignedIn("An incident is opened with a name: send a token, or sign in. Call first.")
     if Scope.WRITE not in viewer.scopes:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
-    if _dispatches(viewer, region_id) or viewer.holds(
+    if dispatches(viewer, region_id) or viewer.holds(
         OPEN_INCIDENTS, estate_id=estate_id, region_id=region_id
     ):
         return
@@ -94,11 +94,12 @@ def may_dispatch(viewer: Viewer, region_id: int) -> None:
         raise NotSignedIn("This is for the region's dispatchers: send a token, or sign in.")
     if Scope.WRITE not in viewer.scopes:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
-    if not _dispatches(viewer, region_id):
+    if not dispatches(viewer, region_id):
         raise NotAllowed("Only a dispatcher of the region says how an incident goes on.")
 
 
-def _dispatches(viewer: Viewer, region_id: int) -> bool:
+def dispatches(viewer: Viewer, region_id: int) -> bool:
+    """Return whether the viewer is a dispatcher of the region, or administers it."""
     if viewer.is_administrator:
         return True
     if viewer.person_id is not None:

@@ -19,7 +19,20 @@ _TASKS: Final = {
 _EXERCISE: Final = ("EXERCISE, no real patient. ", "【演练，无真实患者】")
 
 
-def call_words(kind: Kind, task: Task, where: tuple[str, str] | None, link: str | None) -> tuple[str, str]:
+_LEAVE_EXERCISE: Final = (
+    "REAL CALL, not the exercise: leave the exercise now. ",
+    "【真实呼叫，并非演练】请立即离开演练。",
+)
+
+
+def call_words(
+    kind: Kind,
+    task: Task,
+    where: tuple[str, str] | None,
+    link: str | None,
+    *,
+    leaves_exercise: bool = False,
+) -> tuple[str, str]:
     """The call: what has happened, roughly where, what is asked, and where to answer."""
     en, zh = _TASKS[task]
     at_en = f" at {where[0]}" if where is not None else " near you"
@@ -28,7 +41,19 @@ def call_words(kind: Kind, task: Task, where: tuple[str, str] | None, link: str 
     text_zh = f"{at_zh}有人疑似心脏骤停。如能立即到场，{zh}。"
     if link is not None:
         text_en, text_zh = f"{text_en} Answer: {link}", f"{text_zh}回复：{link}"
+    if leaves_exercise:
+        return _LEAVE_EXERCISE[0] + text_en, _LEAVE_EXERCISE[1] + text_zh
     return _marked(kind, text_en, text_zh)
+
+
+def still_open_words(incident_id: int, *, minutes: int, hours: int) -> tuple[str, str]:
+    """Remind a dispatcher of an incident that nobody has closed."""
+    return (
+        f"Incident {incident_id} is still open. The ambulance was expected {minutes} min ago. Say when it "
+        f"will be there, or close it; it closes by itself in about {hours} h.",
+        f"事件{incident_id}尚未结束，救护车预计于{minutes}分钟前到达。请更新到达时间或结束事件；"
+        f"约{hours}小时后将自动结束。",
+    )
 
 
 def over_words(kind: Kind) -> tuple[str, str]:
