@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from opening_hours import OpeningHours, State
 
 from aed.errors import InvalidInput
+from aed.registry.rules.calendar import last_day_held, special
 from aed.registry.rules.hours import (
     LONGEST_EXPRESSION,
     HolidayCalendar,
@@ -140,12 +141,15 @@ def test_a_year_outside_the_calendar_is_unknown_where_a_holiday_would_matter() -
     assert state(OFFICE_OFF_ON_HOLIDAYS, "2027-10-09T10:00", None) is CLOSED  # no calendar: a plain Saturday
     assert state(OFFICE_OFF_ON_HOLIDAYS, "2026-09-30T10:00", None) is UNKNOWN
     assert state("24/7; PH 00:00-24:00", "2027-10-07T10:00") is OPEN
-    assert state(OFFICE, "2027-10-07T10:00") is OPEN
+    assert state(OFFICE, "2027-10-07T10:00") is UNKNOWN
+    assert state(OFFICE, "2027-10-07T10:00", None) is OPEN  # no calendar: a plain Thursday
 
 
 def test_an_always_open_place_is_unknown_from_the_first_moment_that_the_calendar_does_not_cover() -> None:
     assert in_shanghai("24/7; PH off", "2026-10-08T09:00") == HoursAt(OPEN, local("2027-01-01T00:00"))
-    assert in_shanghai("24/7; PH off", "2027-03-01T09:00") == HoursAt(UNKNOWN, None)
+    assert in_shanghai("24/7; PH off", "2027-03-01T09:00") == HoursAt(OPEN, local("2027-04-01T00:00"))
+    of_japan = HolidayCalendar("JP", frozenset({2026}), frozenset(), frozenset())
+    assert in_shanghai("24/7; PH off", "2027-03-01T09:00", of_japan) == HoursAt(UNKNOWN, None)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +158,79 @@ def test_an_always_open_place_is_unknown_from_the_first_moment_that_the_calendar
 @pytest.mark.parametrize("day", ["2026-10-01", "2026-10-10", "2024-02-04", "2027-10-01"])
 def test_hours_that_do_not_tell_weekdays_apart_hold_on_every_day(expression: str, day: str) -> None:
     assert state(expression, f"{day}T10:00") is OPEN
+
+
+# The statutory days themselves, days around them that were free in other years, weekends that may be worked.
+MAY_BE_FREE_IN_2027 = [
+    "2027-01-01", "2027-02-05", "2027-02-08", "2027-02-12", "2027-04-05", "2027-05-03", "2027-05-05",
+    "2027-06-09", "2027-09-15", "2027-10-01", "2027-10-07", "2027-10-08",
+]  # fmt: skip
+MAY_BE_WORKED_IN_2027 = ["2027-01-31", "2027-02-20", "2027-04-25", "2027-05-08", "2027-09-19", "2027-10-09"]
+ORDINARY_IN_2027 = ["2027-01-13", "2027-03-10", "2027-07-15", "2027-08-16", "2027-11-17", "2027-12-15"]
+
+
+@pytest.mark.parametrize("day", MAY_BE_FREE_IN_2027)
+@pytest.mark.parametrize("expression", [OFFICE, OFFICE_OFF_ON_HOLIDAYS, "Mo-Fr 08:30-17:30; Sa-Su off"])
+def test_a_day_that_may_become_a_holiday_is_unknown_while_its_year_is_not_announced(
+    expression: str, day: str
+) -> None:
+    assert state(expression, f"{day}T10:00") is UNKNOWN
+    assert state(expression, f"{day}T22:00") is CLOSED
+    assert state("08:00-20:00", f"{day}T10:00") is OPEN
+
+
+@pytest.mark.parametrize("day", MAY_BE_WORKED_IN_2027)
+@pytest.mark.parametrize("expression", [OFFICE, OFFICE_OFF_ON_HOLIDAYS, "10:00-20:00; Sa-Su off"])
+def test_a_weekend_day_that_may_be_worked_is_unknown_while_its_year_is_not_announced(
+    expression: str, day: str
+) -> None:
+    assert date.fromisoformat(day).weekday() >= 5
+    assert state(expression, f"{day}T11:00") is UNKNOWN
+    assert state(expression, f"{day}T22:00") is CLOSED
+
+
+@pytest.mark.parametrize("day", ORDINARY_IN_2027)
+def test_an_ordinary_day_of_a_year_that_is_not_announced_is_as_written(day: str) -> None:
+    assert state(OFFICE, f"{day}T10:00") is OPEN
+    assert state(OFFICE_OFF_ON_HOLIDAYS, f"{day}T10:00") is OPEN
+    assert state("Mo-Fr 09:00-17:00; PH 10:00-12:00", f"{day}T16:00") is OPEN
+
+
+def test_the_last_days_of_a_held_year_are_unknown_where_the_next_new_year_may_take_them() -> None:
+    until_2028 = HolidayCalendar("CN", frozenset({2027, 2028}), frozenset(), frozenset())
+
+    assert state(OFFICE, "2028-12-29T10:00", until_2028) is UNKNOWN  # 2029 begins on a Monday
+    assert state(OFFICE, "2026-12-31T10:00") is OPEN  # 2027 begins on a Friday
+    assert state(OFFICE, "2028-12-22T10:00", until_2028) is OPEN
+
+
+def test_every_day_that_was_announced_since_2008_lies_in_a_window() -> None:
+    proclaimed_once = {date(2015, 9, 3), date(2015, 9, 4), date(2015, 9, 6)}
+    announced = china_calendar(range(2008, 2027))
+    nothing = HolidayCalendar("CN", frozenset(), frozenset(), frozenset())
+
+    for day in announced.holidays - proclaimed_once:
+        assert special(day, nothing).holiday is None, day
+    for day in announced.workdays - proclaimed_once:
+        assert special(day, nothing).workday is None, day
+
+
+def test_the_windows_leave_most_of_a_year_as_written() -> None:
+    nothing = HolidayCalendar("CN", frozenset(), frozenset(), frozenset())
+    for year in range(2027, 2051):
+        days = [date(year, 1, 1) + timedelta(days=n) for n in range(365)]
+        kinds = [special(day, nothing) for day in days]
+        assert sum(kind.holiday is None or kind.workday is None for kind in kinds) < 105
+    assert special(date(2060, 2, 10), nothing).holiday is None  # beyond the table: the widest window
+    assert special(date(2060, 7, 15), nothing).holiday is False
+
+
+def test_a_calendar_ends_with_the_last_year_without_a_gap() -> None:
+    with_a_gap = HolidayCalendar("CN", frozenset({2026, 2028}), frozenset(), frozenset())
+
+    assert last_day_held(CHINA, date(2026, 11, 30)) == date(2026, 12, 31)
+    assert last_day_held(with_a_gap, date(2026, 11, 30)) == date(2026, 12, 31)
+    assert last_day_held(with_a_gap, date(2027, 1, 1)) is None
 
 
 def test_days_named_by_date_hold_whatever_the_calendar_says() -> None:
@@ -266,6 +343,30 @@ def test_an_open_end_is_unknown_until_the_morning() -> None:
     assert state("10:00-16:00/01:30", "2026-09-30T11:00") is UNKNOWN
 
 
+def test_an_open_end_after_hours_is_open_within_them_and_unknown_afterwards() -> None:
+    assert in_shanghai("Mo 22:00-04:00+", "2026-11-09T23:00") == HoursAt(OPEN, local("2026-11-10T04:00"))
+    assert in_shanghai("Mo 22:00-04:00+", "2026-11-10T05:00") == HoursAt(UNKNOWN, local("2026-11-10T14:00"))
+    assert state("Mo 22:00-04:00+", "2026-11-10T15:00") is CLOSED
+    assert in_shanghai("Mo-Fr 08:00-14:00+", "2026-11-09T09:00") == HoursAt(OPEN, local("2026-11-09T14:00"))
+    assert state("Mo-Fr 08:00-14:00+", "2026-11-09T20:00") is UNKNOWN
+    assert state("Mo-Fr 08:00 till late", "2026-11-09T20:00") is UNKNOWN
+
+
+def test_a_vague_closing_time_leaves_the_rest_of_the_day_open() -> None:
+    assert state("24/7; Mo 17:30+ off", "2026-11-09T10:00") is OPEN
+    assert state("24/7; Mo 17:30+ off", "2026-11-09T20:00") is UNKNOWN
+    assert state("24/7; Mo 12:00-13:00+ off", "2026-11-09T10:00") is OPEN
+
+
+def test_a_date_counted_from_easter_holds_in_its_year_only() -> None:
+    after_easter = "easter +1 day-Oct 15 10:00-12:00"
+
+    assert state(after_easter, "2027-03-28T11:00") is CLOSED  # Easter Sunday
+    assert state(after_easter, "2027-03-29T11:00") is OPEN
+    assert state(after_easter, "2027-02-01T11:00") is CLOSED
+    assert state("easter-Apr 10 10:00-12:00", "2028-02-01T11:00") is UNKNOWN  # Easter is on 16 April
+
+
 def test_a_fallback_holds_whenever_the_rules_before_it_are_closed() -> None:
     asked_for = 'Mo-Fr 09:00-17:00 || unknown "ring 123"'
 
@@ -355,6 +456,14 @@ def test_an_hour_that_the_clock_shows_twice_has_its_hours_twice() -> None:
         ("easter -2 days off", "easter -2 days off"),
         ("Mar Su[-1]-Oct Su[-1] Mo 10:00-12:00", "Mar Su[-1]-Oct Su[-1] Mo 10:00-12:00"),
         ("24/7 open “按门铃；谢谢”", '24/7 open "按门铃；谢谢"'),
+        ("Dec 24,25 off", "Dec 24,Dec 25 off"),
+        ("2026 Dec 24,25,31 off", "2026 Dec 24,2026 Dec 25,2026 Dec 31 off"),
+        ("Jan 01-31/8 10:00-12:00", "Jan 01,Jan 09,Jan 17,Jan 25 10:00-12:00"),
+        ("Jan 20-Jan Su[-1] 08:00-18:00", "Jan 20-Jan Su[-1] 08:00-18:00"),
+        ("jan su [1] - jan 20 08:00-18:00", "Jan Su[1]-Jan 20 08:00-18:00"),
+        ("Jan 1-easter 08:00-18:00", "Jan 01-easter 08:00-18:00"),
+        ("Mo-Fr 08:00 till late", "Mo-Fr 08:00+"),
+        ("2026-2027/2 Jan 10:00-12:00", "2026 Jan 10:00-12:00"),
     ],
 )
 def test_what_can_be_meant_in_one_way_only_is_corrected(typed: str, stored: str) -> None:
@@ -378,7 +487,7 @@ def test_what_can_be_meant_in_one_way_only_is_corrected(typed: str, stored: str)
         ("00:00-00:00", "no time"),
         ("Feb 30 off", "does not have"),
         ("Oct 07-01 off", "wrong way round"),
-        ("week 50-2 off", "Inverted"),
+        ("week 50-2 off", "wrong way round"),
         ('24/7 "ring', "not closed"),
         ("24/7 ||", "beside"),
         ("24/7\0", "control"),
@@ -387,6 +496,20 @@ def test_what_can_be_meant_in_one_way_only_is_corrected(typed: str, stored: str)
         ("PH +4000 days off", "366 days"),
         ("; ".join(["Mo off"] * 60), "50 rules"),
         ("sometimes", "sometimes"),
+        ("10-12", "write `10:00-12:00`"),
+        ("Mo-Fr 10-12", "hours with their minutes"),
+        ("Nov-Feb 00-24", "write `00:00-24:00`"),
+        ("Feb 00-24", "write `00:00-24:00`"),
+        ("till late", "till late"),
+        ("Dec 25,24 off", "out of order"),
+        ("easter-Apr 10 10:00-12:00", "backwards in some years"),
+        ("easter-Mar Su[-1] 10:00-12:00", "backwards in some years"),
+        ("Jan 28-Jan Su[-1] 10:00-12:00", "backwards in some years"),
+        ("Jan 20-Feb 10:00-12:00", "write them like"),
+        ("easter +200 days off", "80 days"),
+        ("2026 Dec 24,Dec 31 off", "the year belongs to one date or to all"),
+        ("2026 Oct-Feb 10:00-12:00", "another year"),
+        ("Apr Su[-1] +3 days 10:00-12:00", "into another month"),
         ("24/7; " * 1_000, "longer"),
     ],
 )

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from typing import Final, NamedTuple
 
 import chinese_calendar  # type: ignore[import-untyped]  # the package ships no annotations
 
 from aed.errors import InvalidInput
+from aed.registry.rules.holiday_windows import windows_of
 
 
 class DayKind(StrEnum):
@@ -38,14 +40,64 @@ class HolidayCalendar:
         return self._hash
 
 
-def china_calendar(years: Iterable[int] = (2024, 2025, 2026)) -> HolidayCalendar:
+class Special(NamedTuple):
+    """Whether a day is a holiday or a make-up workday; None: it may be."""
+
+    holiday: bool | None
+    workday: bool | None
+    foreseen: bool
+    """Whether it is known which days of a year that is not held may be special."""
+
+
+def special(day: date, calendar: HolidayCalendar | None) -> Special:
+    """What is known about a day.
+
+    1. Of a year that is held: what the calendar says; but the last days of December may belong to the next
+       New Year, if that year is not held.
+    2. Otherwise, in a country whose festivals are known: it may be special within their windows, and is an
+       ordinary day outside them.
+    3. Otherwise any day may be a holiday, and any weekend day worked. (No calendar: no make-up workdays.)
+    """
+    if calendar is None:
+        return Special(None, False, foreseen=False)
+    may_be_holiday = may_be_workday = False
+    held = day.year in calendar.years
+    if held and day in calendar.holidays:
+        return Special(holiday=True, workday=False, foreseen=True)
+    if held and day in calendar.workdays:
+        return Special(holiday=False, workday=True, foreseen=True)
+    for year in (day.year, day.year + 1) if day.month == 12 else (day.year,):
+        if held and year in calendar.years:
+            continue
+        windows = windows_of(calendar.name, year)
+        if windows is not None:
+            may_be_holiday = may_be_holiday or day in windows.holidays
+            may_be_workday = may_be_workday or day in windows.make_up_workdays
+        elif year == day.year:
+            return Special(None, None if day.weekday() >= 5 else False, foreseen=False)
+    return Special(None if may_be_holiday else False, None if may_be_workday else False, foreseen=True)
+
+
+def last_day_held(calendar: HolidayCalendar, today: date) -> date | None:
+    """Return the last day of the years held without a gap from this one on; None if not even this is held."""
+    year = today.year
+    while year in calendar.years:
+        year += 1
+    return date(year - 1, 12, 31) if year > today.year else None
+
+
+FIRST_YEAR_OF_CHINA: Final = 2024
+
+
+def china_calendar(years: Iterable[int] | None = None) -> HolidayCalendar:
     """Mainland China's statutory holiday periods and make-up workdays, as the State Council arranged them.
 
-    Holidays are whole periods, with the weekend days inside them. Raises InvalidInput for a year that is not
-    known, so that no year without holidays is taken for one that has none.
+    Of every known year since 2024, unless `years` are given. Holidays are whole periods, with the weekend
+    days inside them. Raises InvalidInput for a year that is not known, so that no year without holidays is
+    taken for one that has none.
     """
-    wanted = frozenset(years)
     known: set[int] = {day.year for day in chinese_calendar.holidays}
+    wanted = frozenset(range(FIRST_YEAR_OF_CHINA, max(known) + 1) if years is None else years)
     if missing := sorted(wanted - known):
         raise InvalidInput(
             f"China's holidays of {', '.join(map(str, missing))} are not known here; "

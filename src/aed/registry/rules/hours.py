@@ -28,9 +28,9 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aed.registry.rules.calendar import HolidayCalendar, china_calendar
-from aed.registry.rules.hours_grammar import LONGEST_EXPRESSION, parsed, text_of
+from aed.registry.rules.hours_grammar import LONGEST_EXPRESSION, parsed, refusal, text_of
 from aed.registry.rules.opening import HoursAt, Opening
-from aed.registry.rules.timetable import Span, timetable_of
+from aed.registry.rules.timetable import NotEvaluable, Span, Timetable, timetable_of
 
 __all__ = ["HolidayCalendar", "HoursAt", "Opening", "china_calendar", "hours_at", "parse_hours"]
 
@@ -49,7 +49,12 @@ def parse_hours(text: str) -> str:
     Corrects what can be meant in one way only: spaces (`Mo - Fr`), full-width characters, dashes, capitals,
     `7:00`, a list of days or times with spaces after its commas. The result parses to itself.
     """
-    return text_of(parsed(text))
+    rules = parsed(text)
+    try:
+        Timetable(rules).require_evaluable()
+    except NotEvaluable as error:
+        raise refusal(text, "cannot be evaluated; write the dates otherwise") from error
+    return text_of(rules)
 
 
 def hours_at(
@@ -60,14 +65,13 @@ def hours_at(
     Unknown without an end for no expression, one that does not parse, or a time zone that does not exist.
     `until` is exact: the same state at every moment before it, another at it.
 
-    Which readings a day has:
-    1. `PH` in the expression, the year in the calendar: a holiday as `PH`; a make-up workday as each of Mo
-       to Fr.
-    2. `PH`, the year not in the calendar: as an ordinary day, and as a holiday; where a calendar is given, a
-       Saturday or Sunday also as each of Mo to Fr.
-    3. No `PH`, the year in the calendar, and the weekday makes a difference: a holiday as it stands, and as
-       closed; a make-up workday as it stands, and as each of Mo to Fr.
-    4. Otherwise as it stands.
+    Which readings a day has (`calendar.special` says which days are, or may be, special):
+    1. `PH` in the expression: a holiday as `PH`; a make-up workday as each of Mo to Fr; a day that may be
+       either, as that and as an ordinary day.
+    2. No `PH`, and the weekday makes a difference: a day that is or may be a holiday as it stands, and as
+       closed; a day that is or may be a make-up workday as it stands, and as each of Mo to Fr.
+    3. Otherwise as it stands. So is every day, without `PH`, where no calendar is given or it is of a country
+       whose festivals are not known.
     `SH` (school holidays) doubles the readings: nobody knows them here.
     """
     key = (expression, time_zone, calendar)

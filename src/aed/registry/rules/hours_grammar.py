@@ -18,10 +18,20 @@ from opening_hours import (  # type: ignore[attr-defined]  # ParserError is miss
 )
 
 from aed.errors import InvalidInput
+from aed.registry.rules.hours_dates import (
+    MONTH,
+    NTH_IN_MONTH,
+    DatesRefused,
+    leaves_its_month,
+    written_out,
+)
 
 LONGEST_EXPRESSION: Final = 1_000
 MOST_RULES: Final = 50
 FURTHEST_OFFSET_DAYS: Final = 366
+OPEN_END_HOURS: Final = 10
+"""How long an open end may last after the time that is given, in the most generous reader of
+`opening_hours` (opening_hours.js: 8 hours from 22:00 on, 10 from 17:00 on)."""
 
 
 class Holiday(NamedTuple):
@@ -83,12 +93,29 @@ class Rule:
         pieces = (self.selector, self.days_text, self.times, self.modifier, self.comment)
         return " ".join(piece for piece in pieces if piece)
 
+    @property
+    def closes(self) -> bool:
+        return self.modifier in ("off", "closed")
+
+    @property
+    def separator_of_day(self) -> str:
+        """How the rule is joined to those before it on a day.
+
+        `off` takes its times away and leaves the rest of the day. So must vague times to which `off` may
+        apply, although they are written as unknown.
+        """
+        return (
+            ","
+            if self.separator == ";" and self.closes and not self.certain and self.vague
+            else self.separator
+        )
+
     def on(self, dates: str) -> str:
         """The rule as the library is to read it, on `dates` instead of on its own."""
         modifier = self.modifier or ("unknown" if self.comment else "")
-        parts = [] if self.vague and not self.certain else [(self.certain or "00:00-24:00", modifier)]
-        if self.vague:
-            parts.append((self.vague, "unknown"))
+        parts = [(self.vague, "unknown")] if self.vague else []
+        if self.certain or not self.vague:
+            parts.insert(0 if self.closes else len(parts), (self.certain or "00:00-24:00", modifier))
         return ", ".join(
             " ".join(piece for piece in (dates, times, how, self.comment) if piece) for times, how in parts
         )
@@ -96,23 +123,21 @@ class Rule:
 
 _WEEKDAYS: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 _WEEKDAY: Final = "(?:" + "|".join(_WEEKDAYS) + ")"
-_LONGEST_MONTHS: Final = {
-    "Jan": 31, "Feb": 29, "Mar": 31, "Apr": 30, "May": 31, "Jun": 30,
-    "Jul": 31, "Aug": 31, "Sep": 30, "Oct": 31, "Nov": 30, "Dec": 31,
-}  # fmt: skip
-_MONTH: Final = "(?:" + "|".join(_LONGEST_MONTHS) + ")"
-_NTH_IN_MONTH: Final = rf"{_MONTH}\s+{_WEEKDAY}\[-?[1-5]\]"
+_DATE_EDGE: Final = rf"(?:{MONTH}\s+\d{{1,2}}|easter)"
+_NTH_RANGE: Final = (
+    rf"{NTH_IN_MONTH}\s*-\s*(?:{NTH_IN_MONTH}|{_DATE_EDGE}(?![\d:]))|{_DATE_EDGE}\s*-\s*{NTH_IN_MONTH}"
+)
 _TOKEN: Final = re.compile(
     rf"""
       (?P<space>\s+)
     | (?P<comment>"[^"]*")
     | (?P<always>24\s*/\s*7)(?!\d)
-    | (?P<nthrange>{_NTH_IN_MONTH}\s*-\s*{_NTH_IN_MONTH})
+    | (?P<nthrange>{_NTH_RANGE})
     | (?P<time>\d{{1,2}}:\d\d)(?!\d)
     | (?P<number>\d+)
     | (?P<weekday>{_WEEKDAY})(?![A-Za-z])
     | (?P<holiday>PH|SH)(?![A-Za-z])
-    | (?P<month>{_MONTH})(?![A-Za-z])
+    | (?P<month>{MONTH})(?![A-Za-z])
     | (?P<week>week)(?![A-Za-z])
     | (?P<easter>easter)(?![A-Za-z])
     | (?P<modifier>open|closed|off|unknown)(?![A-Za-z])
@@ -138,7 +163,6 @@ _DAYS_ENTRIES: Final = re.compile(
     rf"|(?:{_HOLIDAY}|{_ON_WEEKDAYS})(?:,(?:{_HOLIDAY}|{_ON_WEEKDAYS}))*"
 )
 _NTH: Final = re.compile(r"(-?[1-5])(?:-([1-5]))?")
-_DATE: Final = re.compile(rf"({_MONTH}) (\d+)(?:-(\d\d)(?!\d))?")
 _FIXED_SPAN: Final = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 _EXAMPLES: Final = 'for example "24/7" or "Mo-Fr 08:00-18:00; Sa 09:00-12:00; PH off"'
 
@@ -147,6 +171,8 @@ _TYPED_FOR: Final = str.maketrans(
     {"‐": "-", "‑": "-", "‒": "-", "–": "-", "—": "-", "−": "-", "~": "-", "〜": "-", "、": ",", "∶": ":"}
 )
 _QUOTES: Final = str.maketrans({"“": '"', "”": '"', "„": '"', "＂": '"'})
+
+_TILL_LATE: Final = re.compile(r"(?i)(\d{1,2}:\d\d)\s*(?:-|till?|until|to)\s*late(?![a-z])")
 
 
 class _Token(NamedTuple):
@@ -189,7 +215,7 @@ def parsed(text: str) -> tuple[Rule, ...]:
         understood = str(OpeningHours(tidy))
         rule_by_rule = "".join(_between(rule.separator) + str(OpeningHours(rule.text)) for rule in rules)
     except ParserError as error:
-        raise _refusal(text, _what_the_library_said(error, tidy)) from error
+        raise refusal(text, _what_the_library_said(error, tidy)) from error
     if understood != rule_by_rule:
         _refuse(text, "can be read in two ways; separate the rules with `; `")
     return rules
@@ -212,13 +238,13 @@ def _what_the_library_said(error: Exception, tidy: str) -> str:
     return f"are not understood from “{rest}” on" if rest else "stop short: something is missing at the end"
 
 
-def _refusal(text: str, why: str) -> InvalidInput:
+def refusal(text: str, why: str) -> InvalidInput:
     shown = "".join(character if character.isprintable() else "?" for character in text[:80])
     return InvalidInput(f"The opening hours “{shown}” {why}; {_EXAMPLES}.", field="opening_hours")
 
 
 def _refuse(text: str, why: str) -> NoReturn:
-    raise _refusal(text, why)
+    raise refusal(text, why)
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -231,6 +257,7 @@ def _tokens(text: str) -> list[_Token]:
         _refuse(text, 'open a comment that is not closed: a `"` is missing')
     for n in range(0, len(pieces), 2):
         pieces[n] = unicodedata.normalize("NFKC", pieces[n]).translate(_TYPED_FOR)
+        pieces[n] = _TILL_LATE.sub(r"\1+", pieces[n])
     tidy = '"'.join(" ".join(piece.split()) if n % 2 else piece for n, piece in enumerate(pieces))
     tokens: list[_Token] = []
     place, after_space = 0, False
@@ -257,7 +284,11 @@ def _spelled(kind: str, text: str) -> str:
             return text.zfill(5)
         case "nthrange":
             words = re.sub(r"\s*-\s*(?=[A-Za-z])", "-", " ".join(text.split()))
-            return re.sub("[A-Za-z]+", lambda word: word.group().capitalize(), words)
+            words = re.sub(r"\s*([\[\]])\s*", r"\1", words)
+            words = re.sub(r"(?<= )\d(?!\d)", lambda day: day.group().zfill(2), words)
+            return re.sub("[A-Za-z]+", lambda word: word.group().capitalize(), words).replace(
+                "Easter", "easter"
+            )
         case "comment":
             return text
         case "always":
@@ -297,7 +328,10 @@ def _drafts(tokens: list[_Token], text: str) -> list[_Draft]:
         else:
             stage = _stage(token, following, draft, in_brackets)
             if stage < draft.stage or stage < 0 or (stage == draft.stage and stage >= _MODIFIER):
-                _refuse(text, f"have “{token.text}” where it cannot stand; separate the rules with `; `")
+                remedy = "separate the rules with `; `"
+                if token.kind == "number" and following is not None and following.text == "-":
+                    remedy = "write hours with their minutes, like `09:00-17:00`"
+                _refuse(text, f"have “{token.text}” where it cannot stand; {remedy}")
             draft.stage = stage
             draft.stages[stage].append(token)
             in_brackets = (in_brackets or token.text == "[") and token.text != "]"
@@ -331,21 +365,25 @@ def _rule(draft: _Draft, text: str) -> Rule:
         times = "00:00-24:00" if selector else times
     if modifier in ("off", "closed") and draft.spaced_times:
         _refuse(text, f"leave open which times are `{modifier}`; write that rule by itself after `; `")
-    for month, first, last in _DATE.findall(selector):
-        if not 1 <= int(first) <= _LONGEST_MONTHS[month] or int(last or 1) > _LONGEST_MONTHS[month]:
-            _refuse(text, f"name a day that {month} does not have")
-        if last and int(last) < int(first):
-            _refuse(text, f"have the range {first}-{last} the wrong way round")
     if any(
         int(days_after) > FURTHEST_OFFSET_DAYS for days_after in re.findall(r"[-+](\d+) day", selector + days)
     ):
         _refuse(text, f"count more than {FURTHEST_OFFSET_DAYS} days on or back")
+    meant = _days_meant(days, text) if days else None
+    try:
+        selector = written_out(selector) if selector else ""
+    except DatesRefused as error:
+        _refuse(text, str(error))
+    if selector and any(
+        leaves_its_month(each.nth, each.days_after) for each in (meant.weekdays if meant else ()) if each.nth
+    ):
+        _refuse(text, "count days on or back from a weekday of a month into another month; write dates")
     certain, vague = _certain_and_vague("" if times == "24/7" else times, text)
     return Rule(
         separator=draft.separator,
         selector=selector,
         days_text=days,
-        days=_days_meant(days, text) if days else None,
+        days=meant,
         times=times,
         certain=certain,
         vague=vague,
@@ -412,7 +450,7 @@ def _certain_and_vague(times: str, text: str) -> tuple[str, str]:
     certain: list[str] = []
     vague: list[str] = []
     for span in times.split(",") if times else ():
-        fixed = _FIXED_SPAN.fullmatch(span)
+        fixed = _FIXED_SPAN.fullmatch(span.removesuffix("+"))
         if "24" <= span[:2] <= "99":
             _refuse(text, f"have “{span}”, which begins after the day has ended")
         if fixed is None:
@@ -422,15 +460,27 @@ def _certain_and_vague(times: str, text: str) -> tuple[str, str]:
                 text, f"have “{span}”, which lasts no time; write `00:00-24:00` for a whole day, or `off`"
             )
         else:
-            certain.append(span)
+            certain.append(fixed[0])
+            if span.endswith("+"):
+                start, end = _minute(fixed[1], fixed[2]), _minute(fixed[3], fixed[4])
+                vague.append(_open_end(start, end + 1440 * (end <= start)))
     return ",".join(certain), ",".join(vague)
+
+
+def _minute(hour: str, minute: str) -> int:
+    return int(hour) * 60 + int(minute)
+
+
+def _open_end(start: int, end: int) -> str:
+    """From `start` to the latest end: six in the morning, or `OPEN_END_HOURS` after the end that is given."""
+    latest = min(48 * 60, max(30 * 60, end + OPEN_END_HOURS * 60))
+    return f"{start // 60:02}:{start % 60:02}-{latest // 60:02}:{latest % 60:02}"
 
 
 def _longest(span: str) -> str:
     """The widest extent of a span with a sun event, an open end or repetitions.
 
     Without coordinates a sun event may be at any time of the day, except that the day is light at noon.
-    An open end is over by six in the morning.
     """
     if re.search("dawn|sunrise|sunset|dusk", span):
         light = re.fullmatch(
@@ -438,7 +488,8 @@ def _longest(span: str) -> str:
         )
         return f"{light[1] or '00:00'}-{light[2] or '24:00'}" if light else "00:00-48:00"
     if span.endswith("+"):
-        return f"{span[:5]}-30:00"
+        start = _minute(span[:2], span[3:5])
+        return _open_end(start, start)
     return span.partition("/")[0]
 
 

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import product
 from typing import Final, NamedTuple
 
-from opening_hours import OpeningHours, State
+import structlog
+from opening_hours import (  # type: ignore[attr-defined]  # ParserError is missing from the package's stub
+    OpeningHours,
+    ParserError,
+    State,
+)
 
 from aed.errors import InvalidInput
-from aed.registry.rules.calendar import HolidayCalendar
-from aed.registry.rules.hours_grammar import Holiday, Rule, parsed, runs_past_midnight
+from aed.registry.rules.calendar import HolidayCalendar, special
+from aed.registry.rules.hours_grammar import Holiday, Rule, parsed, runs_past_midnight, text_of
 from aed.registry.rules.opening import Opening
 
+log = structlog.get_logger("aed")
+
 HORIZON_DAYS: Final = 400
+TRIED_DAYS: Final = 366
+"""How many days an expression with dates is tried on before it is accepted."""
+MOST_LOGGED: Final = 1_000
 MOST_HOLIDAYS: Final = 4
 MOST_READINGS: Final = 36
 """Of a day with its eve. An expression that has more of either is not worked out: it is unknown."""
@@ -51,10 +62,13 @@ class Timetable:
     """An expression ready to be asked about days, with the days that it has worked out."""
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
+        """Raises NotEvaluable for dates that the library does not parse by themselves."""
         self._rules = rules
-        self._selectors = tuple(
-            OpeningHours(f"{rule.selector} 00:00-24:00") if rule.selector else None for rule in rules
-        )
+        self._text = text_of(rules)
+        with _library():
+            self._selectors = tuple(
+                OpeningHours(f"{rule.selector} 00:00-24:00") if rule.selector else None for rule in rules
+            )
         days = [rule.days for rule in rules if rule.days is not None]
         self._holidays = frozenset(holiday for each in days for holiday in each.holidays)
         self._mentions_public_holidays = any(holiday.kind == "PH" for holiday in self._holidays)
@@ -80,7 +94,22 @@ class Timetable:
         return 9 if weekly else HORIZON_DAYS
 
     def day(self, day: date, calendar: HolidayCalendar | None) -> tuple[Span, ...]:
-        """The spans of `day`, the first from midnight; unknown wherever two readings of it differ."""
+        """Return the spans of `day`, the first from midnight: unknown wherever two readings of it differ,
+        and all day if the library fails on it.
+        """
+        try:
+            return self._day(day, calendar)
+        except NotEvaluable as error:
+            _log_once(self._text, error)
+            return _UNKNOWN_ALL_DAY
+
+    def require_evaluable(self) -> None:
+        """Raise NotEvaluable unless every day of a leap year can be worked out."""
+        first = date(2028, 1, 1)
+        for n in range(TRIED_DAYS if any(self._selectors) else 9):
+            self._day(first + timedelta(days=n), None)
+
+    def _day(self, day: date, calendar: HolidayCalendar | None) -> tuple[Span, ...]:
         if len(self._holidays) > MOST_HOLIDAYS:
             return _UNKNOWN_ALL_DAY
         readings = self._readings(day, calendar)
@@ -99,26 +128,24 @@ class Timetable:
 
     def _readings(self, day: date, calendar: HolidayCalendar | None) -> frozenset[_Reading | None]:
         """Every way in which `day` may be read; None is closed, whatever the rules say."""
-        selected = tuple(
-            selector is None or selector.is_open(datetime.combine(day, time(12)))
-            for selector in self._selectors
-        )
-        covered = calendar is not None and day.year in calendar.years
+        with _library():
+            selected = tuple(
+                selector is None or selector.is_open(datetime.combine(day, time(12)))
+                for selector in self._selectors
+            )
+        kind = special(day, calendar)
         weekday = day.weekday()
         weekdays = {weekday}
-        may_be_made_up = False
-        if calendar is not None and covered and day in calendar.workdays:
+        if kind.workday:
             weekdays = {*WORKING_WEEK} if self._mentions_public_holidays else {weekday, *WORKING_WEEK}
-        elif calendar is not None and not covered and self._mentions_public_holidays and weekday >= 5:
-            may_be_made_up = True
+        may_be_worked = kind.workday is None and (self._mentions_public_holidays or kind.foreseen)
+        may_be_off = kind.holiday is not False and kind.foreseen and not self._mentions_public_holidays
         readings: set[_Reading | None] = set()
         for holidays in self._holidays_on(day, calendar):
-            made_up = may_be_made_up and Holiday("PH", 0) not in holidays
+            made_up = may_be_worked and Holiday("PH", 0) not in holidays
             for as_weekday in {weekday, *WORKING_WEEK} if made_up else weekdays:
                 readings.add(self._reading(day, as_weekday, holidays, selected))
-            if calendar is None or not covered or day not in calendar.holidays:
-                continue
-            if not self._mentions_public_holidays and self._tells_weekdays_apart(day, holidays, selected):
+            if may_be_off and self._tells_weekdays_apart(day, holidays, selected):
                 readings.add(None)
         return frozenset(readings)
 
@@ -135,10 +162,10 @@ class Timetable:
         certain: set[Holiday] = set()
         uncertain: list[Holiday] = []
         for holiday in self._holidays:
-            named = day - timedelta(days=holiday.days_after)
-            if holiday.kind != "PH" or calendar is None or named.year not in calendar.years:
+            is_one = special(day - timedelta(days=holiday.days_after), calendar).holiday
+            if holiday.kind != "PH" or is_one is None:
                 uncertain.append(holiday)
-            elif named in calendar.holidays:
+            elif is_one:
                 certain.add(holiday)
         for chosen in product((False, True), repeat=len(uncertain)):
             yield frozenset(certain.union(h for h, is_one in zip(uncertain, chosen, strict=True) if is_one))
@@ -184,7 +211,7 @@ class Timetable:
             if rule.separator == "||":
                 alternatives.append(text)
             elif alternatives[-1]:
-                alternatives[-1] += f"{rule.separator} {text}"
+                alternatives[-1] += f"{rule.separator_of_day} {text}"
             else:
                 alternatives[-1] = text
         return _first_not_closed([_day_of(text) for text in alternatives])
@@ -193,8 +220,9 @@ class Timetable:
 def _day_of(text: str) -> tuple[Span, ...]:
     """The spans of the day that the library sees in an expression for `_THE_DAY`."""
     spans: list[Span] = []
-    for start, _, state, comment in OpeningHours(text).intervals(_THE_DAY, _THE_DAY + timedelta(days=1)):
-        spans.append(Span(int((start - _THE_DAY).total_seconds()) // 60, _STATES[state], comment or None))
+    with _library():
+        for start, _, state, comment in OpeningHours(text).intervals(_THE_DAY, _THE_DAY + timedelta(days=1)):
+            spans.append(Span(int((start - _THE_DAY).total_seconds()) // 60, _STATES[state], comment or None))
     return _joined(spans)
 
 
@@ -237,7 +265,47 @@ def _joined(spans: list[Span]) -> tuple[Span, ...]:
 
 @lru_cache(maxsize=5_000)
 def timetable_of(expression: str) -> Timetable | None:
+    """Return the timetable of an expression; None if it is not understood or cannot be evaluated."""
     try:
         return Timetable(parsed(expression))
     except InvalidInput:
         return None
+    except NotEvaluable as error:
+        _log_once(expression, error)
+        return None
+
+
+# --- What the library cannot do -------------------------------------------------------------------
+
+
+class NotEvaluable(Exception):
+    """The library refuses, or fails on, what it parsed before."""
+
+
+@contextmanager
+def _library() -> Iterator[None]:
+    """Raise NotEvaluable where the library refuses an expression or panics.
+
+    A panic of its Rust code is a `PanicException`, which is no `Exception` and cannot be imported; it is
+    known by its name. Everything else goes through.
+    """
+    try:
+        yield
+    except ParserError as error:
+        raise NotEvaluable(str(error)) from error
+    except BaseException as error:
+        if (type(error).__module__, type(error).__name__) != ("pyo3_runtime", "PanicException"):
+            raise
+        raise NotEvaluable(str(error)) from error
+
+
+_logged: set[str] = set()
+
+
+def _log_once(expression: str, error: NotEvaluable) -> None:
+    if expression in _logged:
+        return
+    if len(_logged) >= MOST_LOGGED:
+        _logged.clear()
+    _logged.add(expression)
+    log.error("opening hours cannot be evaluated", expression=expression, error=str(error).splitlines()[0])
