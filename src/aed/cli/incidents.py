@@ -206,7 +206,8 @@ def replay(
             f"{'The same again.' if is_the_same(again, before) else 'IT COMES OUT OTHERWISE NOW.'} "
             f"{patient.since_seconds:.0f} s after the collapse, the ambulance in "
             f"{patient.ambulance_seconds:.0f} s, {len(inputs.case.asked)} asked before; expected survival by "
-            f"the formula {before.survival_before:.2f} -> {before.survival:.2f} %"
+            f"the formula {before.survival_before:.2f} -> {before.survival:.2f} %; somebody there before it: "
+            f"{before.chance_in_time:.0%}"
         )
         _show_plan(before)
     if differs:
@@ -214,12 +215,12 @@ def replay(
 
 
 def _show_plan(made: Plan) -> None:
-    rows = [("asked", *_offer(step.offer), f"{step.adds:.2f}", "") for step in made.steps]
+    rows = [("asked", *_offer(step.offer), f"{step.adds:.2f}", f"for {step.purpose}") for step in made.steps]
     rows += [
         ("left", *_offer(left.offer), f"{left.adds:.2f}", left.why.replace("_", " "))
         for left in made.left[:MOST_LEFT]
     ]
-    table(None, ("", "person", "task", "there in s", "chance", "adds %", "why not"), rows)
+    table(None, ("", "person", "task", "there in s", "chance", "adds %", "why"), rows)
     if len(made.left) > MOST_LEFT:
         say(f"and {len(made.left) - MOST_LEFT} more who would add less")
 

@@ -123,6 +123,8 @@ STATE_WORDS: Final[dict[AlertState, Words]] = {
     AlertState.STOPPED: ("called off", "已叫停"),
 }
 WHY_WORDS: Final[dict[Why, Words]] = {
+    Why.PROMISE_MET: ("enough others go direct", "直接前往人数已足够"),
+    Why.TWO_TO_THIS_DEVICE: ("two others fetch that AED", "已有两人取用该AED"),
     Why.GAINS_TOO_LITTLE: ("would add too little", "作用太小"),
     Why.AFTER_THE_AMBULANCE: ("after the ambulance", "晚于救护车"),
     Why.WAVE_IS_FULL: ("wave full", "本批已满"),

@@ -1,7 +1,14 @@
-"""The search for the best arrangement: who goes direct, who fetches which device, who is left alone.
+"""The search for the best arrangement: who goes direct, who fetches which device, who is not asked.
 
-Few arrangements are all tried. Of many, whoever adds most is taken one after the other, and what comes of
-it is improved by changes of one and of two people.
+An arrangement has to keep the promise first, as far as the people near the patient allow (`Limits`); of those
+that do, the one with the highest expected score is best, less a price for each person who is asked.
+
+1. People go direct, the soonest first, until the promise is kept.
+2. Whoever adds most is added, one after the other, while they add more than asking costs.
+3. Each change of one person's task that makes it better is made. Where a change breaks the promise, others
+   go direct in that person's place.
+
+Few arrangements are all tried. The same offers give the same arrangement, in whatever order they come.
 """
 
 from __future__ import annotations
@@ -10,38 +17,50 @@ import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, islice, product
-from typing import Final
+from typing import Final, NamedTuple
 
-from aed.incidents.rules.guiding import Guide, expected_with_guide
+from aed.incidents.rules.guiding import Guide, expected_score_with_guide
 from aed.incidents.rules.offer import Offer, Task
-from aed.incidents.rules.survival import Patient, expected_survival
+from aed.incidents.rules.promise import chance_of_somebody
+from aed.incidents.rules.survival import Patient, expected_score
 from aed.settings import Planning, Survival
 
-FEW: Final = 4_000
-"""So many arrangements are all tried; a dozen milliseconds."""
-_LEAST_BETTER: Final = 1e-9
+FEW: Final = 2_000
+"""So many arrangements are all tried; about ten milliseconds."""
+MAX_PER_DEVICE: Final = 2
+"""So many people are sent to one device: a second in case the first does not come."""
+_MIN_BETTER: Final = 1e-9
 """Two arrangements nearer than this are equally good."""
-_MOST_CHANGES: Final = 20
-_MOST_LOOKS: Final = 1_500
-"""So many arrangements are looked at to improve one; some ten milliseconds."""
-_NEAR_MISSES: Final = 12
-"""So many of those who are not asked are tried in others' place."""
-_SOONEST: Final = 8
-"""Of those who go direct, so many of the soonest begin together with one who fetches."""
-_FEW_PEOPLE: Final = 12
-_SEVERAL: Final = 5
+_MAX_LOOKS: Final = 1_500
+"""So many arrangements are looked at to improve one, some ten milliseconds; a quarter beside a guide."""
+_DEVICES_EACH: Final = 3
+"""To improve an arrangement, so many devices are thought of for each person: those that add most."""
 
-type _Arrangement = Mapping[int, Offer]
+_FEW_PEOPLE: Final = 12
+
+type Arrangement = Mapping[int, Offer]
 """Who is asked, by person."""
-type _Change = tuple[int, Offer | None]
+type _Task = tuple[int, Offer | None]
 """What a person does from now on; None: nothing."""
 
 
-class Search:
-    """The best arrangement so far, and what it is worth.
+class Limits(NamedTuple):
+    """What every arrangement has to reach."""
 
-    Worth is the expected survival in per cent, less the price of each who is asked. `asked` have been asked
-    already; `choices`, in order, are what others could do, each of them one thing. `guide` is asked too.
+    chance_soon: float
+    """That somebody is there within `promise_seconds`; 0 where too few people are that near."""
+    chance_in_time: float
+    """That somebody is there before the ambulance."""
+    direct: int
+    """So many go direct, with those who have been asked to before. Where compressions are under way: one, to
+    take turns."""
+
+
+class Search:
+    """The best arrangement for a patient.
+
+    `asked` have been asked already; `choices`, in order, are what others could do, each of them one thing.
+    `guide` is asked too.
     """
 
     def __init__(
@@ -58,159 +77,258 @@ class Search:
         self._by_person: dict[int, list[Offer]] = {}
         for offer in choices:
             self._by_person.setdefault(offer.person_id, []).append(offer)
+        self._directs = [offer for offer in choices if offer.task is Task.DIRECT]
         self._asked = [each for each in asked if each.task is not Task.GUIDE]
-        self._has_direct = any(each.task is Task.DIRECT for each in asked)
-        self._chosen: _Arrangement = {}
-        self._worth = self._worth_of({})
+        self._likely_ways: dict[int, list[Offer]] = {}
+        self._soonest_by_device: dict[int, list[Offer]] = {}
+        self._price = planning.min_gain_percent
+        self._soon_seconds = min(planning.promise_seconds, patient.ambulance_seconds)
+        self.limits = Limits(0.0, 0.0, 0)
 
-    @property
-    def _are_few(self) -> bool:
-        """Each of few people counts: then more is tried."""
-        return len(self._by_person) <= _FEW_PEOPLE
-
-    def best(self) -> list[Offer]:
-        """The best arrangement: of few the very best, of many within a few in a thousand of it."""
-        if math.prod(1 + len(ways) for ways in self._by_person.values()) <= FEW:
-            self._try_all()
-        else:
-            self._try_some()
-        return sorted(self._chosen.values(), key=lambda each: each.order)
-
-    def expected(self, chosen: Iterable[Offer]) -> float:
-        """The survival that is expected when these are asked too, in per cent."""
+    def score(self, chosen: Sequence[Offer]) -> float:
+        """The expected score of the formula when these are asked too, in per cent."""
         coming = [*self._asked, *chosen]
         if self._guide is None:
-            return expected_survival(self._patient, coming, self._survival)
-        return expected_with_guide(self._patient, coming, self._guide, self._survival)
+            return expected_score(self._patient, coming, self._survival)
+        return expected_score_with_guide(self._patient, coming, self._guide, self._survival)
+
+    def worth(self, chosen: Sequence[Offer]) -> float:
+        """The score, less the price of each who is asked."""
+        return self.score(chosen) - self._price * len(chosen)
+
+    def best(self, begin: Sequence[Offer] | None = None) -> list[Offer]:
+        """The best arrangement, in order: of few the very best, of many within a few in a thousand of it.
+
+        `begin`: a good one, to begin with where not all are tried; one that keeps the promise.
+        """
+        promised = self._promised()
+        self.limits = self._limits(promised)
+        chosen = self._searched(promised, begin)
+        if self.limits.chance_soon > 0.0 and not self._is_device_fetched(chosen):
+            # Everybody near is needed to be there soon, and nobody is left to fetch: in time has to do.
+            limits, self.limits = self.limits, self.limits._replace(chance_soon=0.0)
+            relaxed = self._searched(promised) if self._can_fetch else chosen
+            if self._is_device_fetched(relaxed):
+                chosen = relaxed
+            else:
+                self.limits = limits
+        if self._patient.has_cpr:
+            chosen = self._soonest_relief(chosen)
+        return sorted(chosen.values(), key=lambda each: each.order)
+
+    def _soonest_relief(self, chosen: Arrangement) -> Arrangement:
+        """The same with the soonest of those who are left going direct: the score sees no difference."""
+        fetching = {person: each for person, each in chosen.items() if each.task is Task.FETCH}
+        free = [each for each in self._directs if each.person_id not in fetching]
+        relief = free[: len(chosen) - len(fetching)]
+        return fetching | {each.person_id: each for each in relief}
+
+    def _searched(self, promised: Arrangement, begin: Sequence[Offer] | None = None) -> Arrangement:
+        if math.prod(1 + len(ways) for ways in self._by_person.values()) <= FEW:
+            return self._best_of_all(promised)
+        grown = self._grown(promised) if begin is None else {each.person_id: each for each in begin}
+        return self._grown(self._improved(grown))
+
+    @property
+    def _can_fetch(self) -> bool:
+        return any(each.task is Task.FETCH for each in self._choices)
+
+    def _is_device_fetched(self, chosen: Arrangement) -> bool:
+        return any(each.task is Task.FETCH for each in (*self._asked, *chosen.values()))
+
+    # --- the promise -------------------------------------------------------------------------------------
+
+    def _promised(self) -> dict[int, Offer]:
+        """Those who go direct for the promise, the soonest first: until somebody is there soon enough, else
+        before the ambulance, with the promised chance; or everybody who could be. The likeliest, where the
+        promise takes more than one wave."""
+        chosen: dict[int, Offer] = {}
+        for offer in self._directs:
+            if self._is_kept(chosen) or len(chosen) >= self._planning.max_alerts_per_wave:
+                break
+            chosen[offer.person_id] = offer
+        if not self._is_kept(chosen) and len(chosen) >= self._planning.max_alerts_per_wave:
+            likeliest = sorted(self._directs, key=lambda each: (-each.chance, each.order))
+            chosen = {each.person_id: each for each in likeliest[: self._planning.max_alerts_per_wave]}
+        return chosen
+
+    def _is_kept(self, chosen: Arrangement) -> bool:
+        if self._patient.has_cpr:
+            return self._direct_count(chosen) >= min(1, self._planning.min_direct)
+        if self._direct_count(chosen) < self._planning.min_direct:
+            return False
+        return self._in_time(chosen) >= self._planning.promise_chance
+
+    def _limits(self, promised: Arrangement) -> Limits:
+        """What the promise comes to with the people who are near."""
+        if self._patient.has_cpr:
+            return Limits(0.0, 0.0, min(self._planning.min_direct, self._direct_count(promised), 1))
+        promise = self._planning.promise_chance
+        soon = self._soon(promised)
+        return Limits(
+            promise if soon >= promise else 0.0,
+            min(promise, self._in_time(promised)),
+            min(self._planning.min_direct, self._direct_count(promised)),
+        )
+
+    def _soon(self, chosen: Arrangement) -> float:
+        return chance_of_somebody([*self._asked, *chosen.values()], before_seconds=self._soon_seconds)
+
+    def _in_time(self, chosen: Arrangement) -> float:
+        coming = [*self._asked, *chosen.values()]
+        return chance_of_somebody(coming, before_seconds=self._patient.ambulance_seconds)
+
+    def _direct_count(self, chosen: Arrangement) -> int:
+        return sum(each.task is Task.DIRECT for each in (*self._asked, *chosen.values()))
+
+    def is_allowed(self, chosen: Arrangement) -> bool:
+        """Whether it keeps the promise, is one wave, and sends not too many to one device."""
+        if len(chosen) > self._planning.max_alerts_per_wave:
+            return False
+        if self._is_short(chosen):
+            return False
+        return all(self._has_room(offer, chosen) for offer in chosen.values())
+
+    def _is_short(self, chosen: Arrangement) -> bool:
+        limits = self.limits
+        return (
+            self._direct_count(chosen) < limits.direct
+            or self._in_time(chosen) < limits.chance_in_time - _MIN_BETTER
+            or self._soon(chosen) < limits.chance_soon - _MIN_BETTER
+        )
+
+    def _has_room(self, offer: Offer, chosen: Arrangement) -> bool:
+        """Whether the device is not one that enough others are sent to."""
+        if offer.device_id is None:
+            return True
+        device, others = offer.device_id, 0
+        for each in (*self._asked, *chosen.values()):
+            if each.device_id == device and each.person_id != offer.person_id:
+                others += 1
+        return others < MAX_PER_DEVICE
 
     # --- what an arrangement is worth --------------------------------------------------------------------
 
-    def _worth_of(self, chosen: _Arrangement) -> float:
-        return self.expected(chosen.values()) - self._planning.min_gain_percent * len(chosen)
+    def _worth(self, chosen: Arrangement) -> float:
+        return self.worth(tuple(chosen.values()))
 
-    def _is_better(self, chosen: _Arrangement) -> bool:
-        if len(chosen) > self._planning.max_alerts_per_wave:
-            return False
-        if chosen and not self._has_direct and all(each.task is Task.FETCH for each in chosen.values()):
-            return False
-        return self._worth_of(chosen) > self._worth + _LEAST_BETTER
+    def bound(self, offer: Offer) -> float:
+        """No more than this is added by asking for that, whoever else is asked."""
+        ambulance, numbers = self._patient.ambulance_seconds, self._survival
+        seconds = offer.seconds if self._guide is None else offer.seconds - offer.saved
+        sooner = (ambulance - seconds) / 60
+        per_minute = 0.0 if self._patient.has_cpr else numbers.per_minute_to_cpr
+        if offer.device_id is not None:
+            per_minute += offer.works * numbers.per_minute_to_shock
+        return offer.chance * per_minute * sooner
 
-    def _take(self, chosen: _Arrangement) -> None:
-        self._chosen, self._worth = chosen, self._worth_of(chosen)
+    # --- the search --------------------------------------------------------------------------------------
 
-    def _adds(self, offer: Offer) -> float:
-        return self._worth_of({**self._chosen, offer.person_id: offer}) - self._worth
-
-    # --- trying all --------------------------------------------------------------------------------------
-
-    def _try_all(self) -> None:
+    def _best_of_all(self, promised: Arrangement) -> Arrangement:
+        best, worth = promised, -math.inf
         ways = [[None, *self._by_person[person]] for person in sorted(self._by_person)]
         for each in product(*ways):
             chosen = {way.person_id: way for way in each if way is not None}
-            if self._is_better(chosen):
-                self._take(chosen)
+            if self.is_allowed(chosen) and (found := self._worth(chosen)) > worth + _MIN_BETTER:
+                best, worth = chosen, found
+        return best
 
-    # --- trying some -------------------------------------------------------------------------------------
+    def _grown(self, chosen: Arrangement) -> Arrangement:
+        """With whoever adds most, one after the other.
 
-    def _try_some(self) -> None:
-        """From the best beginnings, each grown and improved: from several where there are few people."""
-        nobody = self._worth
-        begins = sorted(self._begins(), key=lambda begin: -self._worth_of(begin))
-        best: _Arrangement = {}
-        for begin in begins[: _SEVERAL if self._are_few else 1]:
-            self._take(begin)
-            self._grow()
-            self._improve()
-            if self._worth > max(nobody, self._worth_of(best)) + _LEAST_BETTER:
-                best = self._chosen
-        self._take(best)
-
-    def _begins(self) -> Iterator[_Arrangement]:
-        """One goes direct; or, since one alone may change nothing where the ambulance comes late, one goes
-        direct and another fetches. Nobody, where somebody has been asked to go direct already."""
-        if self._has_direct:
-            yield {}
-            return
-        directs = [offer for offer in self._choices if offer.task is Task.DIRECT]
-        fetches = [offer for offer in self._choices if offer.task is Task.FETCH]
-        yield from ({one.person_id: one} for one in directs)
-        for one, two in product(directs[:_SOONEST], fetches[: 4 * _SOONEST]):
-            if one.person_id != two.person_id:
-                yield {one.person_id: one, two.person_id: two}
-
-    def _grow(self) -> None:
-        """Whoever adds most, one after the other.
-
-        What somebody adds hardly ever rises while others are added: what it was when it was last reckoned
-        bounds it, and only who stands first by that bound is reckoned again.
+        What somebody adds never rises while others are added: what it was when it was last computed bounds
+        it, and only the first by that bound is computed again.
         """
-        waiting = [(-math.inf, offer.order, offer) for offer in self._choices]
+        grown, worth = dict(chosen), self._worth(chosen)
+        waiting = [(-self.bound(offer), offer.order, offer) for offer in self._choices]
         heapq.heapify(waiting)
-        while waiting and len(self._chosen) < self._planning.max_alerts_per_wave:
-            _, order, offer = heapq.heappop(waiting)
-            if offer.person_id in self._chosen:
+        while waiting and len(grown) < self._planning.max_alerts_per_wave:
+            bound, order, offer = heapq.heappop(waiting)
+            if -bound <= self._price:
+                break
+            if offer.person_id in grown or not self._has_room(offer, grown):
                 continue
-            adds = self._adds(offer)
+            adds = self._worth({**grown, offer.person_id: offer}) - worth + self._price
             if waiting and adds < -waiting[0][0]:
                 heapq.heappush(waiting, (-adds, order, offer))
-            elif adds > _LEAST_BETTER:
-                self._take({**self._chosen, offer.person_id: offer})
-            else:
-                return
+            elif adds > self._price + _MIN_BETTER:
+                grown[offer.person_id] = offer
+                worth += adds - self._price
+        return grown
 
-    # --- improving ---------------------------------------------------------------------------------------
-
-    def _improve(self) -> None:
-        """Each change that makes it better is made, until there is none."""
-        left = _MOST_LOOKS
-        for _ in range(_MOST_CHANGES):
-            looks = islice(self._neighbours(), left)
-            better = None
-            for each in looks:
+    def _improved(self, chosen: Arrangement) -> Arrangement:
+        """With each change that makes it better, until there is none."""
+        worth, left = self._worth(chosen), _MAX_LOOKS if self._guide is None else _MAX_LOOKS // 4
+        is_better = True
+        while is_better and left > 0:
+            is_better = False
+            for change in islice(self._changes(chosen), left):
                 left -= 1
-                if self._is_better(each):
-                    better = each
-                    break
-            if better is None:
-                return
-            self._take(better)
+                changed = self._changed(chosen, change)
+                if changed is not None and (found := self._worth(changed)) > worth + _MIN_BETTER:
+                    chosen, worth, is_better = changed, found, True
+        return chosen
 
-    def _neighbours(self) -> Iterator[_Arrangement]:
-        """What differs by one person, and some of what differs by two, the likeliest first."""
-        changes = self._changes()
-        for change in changes:
-            yield self._changed(change)
-        added = [change for change in changes if change[0] not in self._chosen]
-        for person, change in product(sorted(self._chosen), added):
-            yield self._changed((person, None), change)
-        yield from self._exchanges()
-        if self._are_few:
-            # Where survival comes down to nothing before the ambulance, what one adds depends on the others.
-            for one, other in combinations(changes, 2):
-                if one[0] != other[0]:
-                    yield self._changed(one, other)
+    def _changes(self, chosen: Arrangement) -> Iterator[tuple[_Task, ...]]:
+        """One who is asked does something else; two change their tasks; somebody who is not asked fetches in
+        another's place; of few people, any two do something else."""
+        asked = sorted(chosen, key=lambda each: chosen[each].order)
+        for person in asked:
+            yield from ((one,) for one in self._other_tasks(person, chosen))
+        for one, other in combinations(asked, 2):
+            takes = self._way(one, chosen[other].device_id)
+            gives = self._way(other, chosen[one].device_id)
+            if takes is not None and gives is not None and chosen[one].device_id != chosen[other].device_id:
+                yield (one, takes), (other, gives)
+        for person in asked:
+            for way in self._nearest_to(chosen[person].device_id):
+                if way.person_id not in chosen:
+                    yield from (((way.person_id, way), one) for one in self._other_tasks(person, chosen))
+        if len(self._by_person) <= _FEW_PEOPLE:
+            every = [one for person in self._by_person for one in self._other_tasks(person, chosen)]
+            yield from ((one, two) for one, two in combinations(every, 2) if one[0] != two[0])
 
-    def _changes(self) -> list[_Change]:
-        """Nothing or another task for somebody who is asked; a task for somebody who nearly was."""
-        found: list[_Change] = []
-        for person, taken in sorted(self._chosen.items()):
-            found.append((person, None))
-            found += [(person, way) for way in self._by_person[person] if way != taken]
-        others = [offer for offer in self._choices if offer.person_id not in self._chosen]
-        nearest = heapq.nsmallest(_NEAR_MISSES, others, key=lambda each: (-self._adds(each), each.order))
-        return found + [(each.person_id, each) for each in nearest]
+    def _other_tasks(self, person: int, chosen: Arrangement) -> list[_Task]:
+        now = chosen.get(person)
+        tasks: list[_Task] = [(person, way) for way in self._likely(person) if way != now]
+        return tasks if now is None else [(person, None), *tasks]
 
-    def _changed(self, *changes: _Change) -> _Arrangement:
-        changed: dict[int, Offer | None] = {**self._chosen, **dict(changes)}
-        return {person: way for person, way in changed.items() if way is not None}
+    def _nearest_to(self, device_id: int | None) -> list[Offer]:
+        """Who could fetch that soonest."""
+        if device_id is None:
+            return []
+        if device_id not in self._soonest_by_device:
+            ways = [way for way in self._choices if way.device_id == device_id]
+            self._soonest_by_device[device_id] = ways[:_DEVICES_EACH]
+        return self._soonest_by_device[device_id]
 
-    def _exchanges(self) -> Iterator[_Arrangement]:
-        """Two who change their tasks."""
-        for one, other in combinations(sorted(self._chosen), 2):
-            takes = self._way(one, self._chosen[other].device_id)
-            gives = self._way(other, self._chosen[one].device_id)
-            if takes is not None and gives is not None and takes.device_id != gives.device_id:
-                yield self._changed((one, takes), (other, gives))
+    def _likely(self, person: int) -> list[Offer]:
+        if person not in self._likely_ways:
+            ways = self._by_person[person]
+            direct = [way for way in ways if way.task is Task.DIRECT]
+            fetch = sorted(
+                (way for way in ways if way.task is Task.FETCH),
+                key=lambda way: (-self.bound(way), way.order),
+            )
+            self._likely_ways[person] = direct + fetch[:_DEVICES_EACH]
+        return self._likely_ways[person]
 
-    def _way(self, person_id: int, device_id: int | None) -> Offer | None:
-        return next((each for each in self._by_person[person_id] if each.device_id == device_id), None)
+    def _way(self, person: int, device_id: int | None) -> Offer | None:
+        return next((each for each in self._by_person[person] if each.device_id == device_id), None)
+
+    def _changed(self, chosen: Arrangement, change: Iterable[_Task]) -> Arrangement | None:
+        """With these new tasks; others go direct where the promise would be broken. None: it cannot be."""
+        tasks: dict[int, Offer | None] = {**chosen, **dict(change)}
+        changed = {person: way for person, way in tasks.items() if way is not None}
+        for _, way in change:
+            if way is not None and not self._has_room(way, changed):
+                return None
+        if self._is_short(changed):
+            for offer in self._directs:
+                if offer.person_id not in tasks:
+                    changed[offer.person_id] = offer
+                    if not self._is_short(changed):
+                        break
+            else:
+                return None
+        return changed if len(changed) <= self._planning.max_alerts_per_wave else None

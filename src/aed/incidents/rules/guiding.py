@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from aed.incidents.rules.offer import Offer
-from aed.incidents.rules.survival import Patient, expected_survival
+from aed.incidents.rules.survival import Patient, expected_score, expected_survival
 from aed.registry.rules.gate import Passing
 from aed.settings import Arrival, Survival
 
@@ -57,3 +57,13 @@ def expected_with_guide(patient: Patient, coming: Sequence[Offer], guide: Guide,
     sooner = [guide.sooner(each) for each in coming]
     chance = guide.offer.chance
     return chance * expected_survival(guide.eased(patient), sooner, numbers) + (1 - chance) * without
+
+
+def expected_score_with_guide(
+    patient: Patient, coming: Sequence[Offer], guide: Guide, numbers: Survival
+) -> float:
+    """The same of the score (`survival.expected_score`)."""
+    without = expected_score(patient, coming, numbers)
+    sooner = [guide.sooner(each) for each in coming]
+    chance = guide.offer.chance
+    return chance * expected_score(guide.eased(patient), sooner, numbers) + (1 - chance) * without

@@ -1,29 +1,51 @@
 """Who is asked to do what: a pure function of what is known at a moment.
 
-The plan seeks the arrangement that is worth most to the patient (`survival`), less a price for each person
-who is asked (`arrangement`). It is the same for the same inputs, in whatever order they come.
+First a promise: people are asked to go direct until somebody is at the patient before the ambulance with the
+promised chance, however late the ambulance is and whatever survival comes to by then. Then value: whoever
+else saves the patient more time than asking costs, by the formula's weights (`survival`), most of them by
+fetching a device. The plan is the same for the same inputs, in whatever order they come.
+
+Where somebody does compressions already, that person is the one the promise is about: it asks for nobody but
+one relief, who goes direct, and value decides who fetches.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from aed.incidents.rules.arrangement import Search
-from aed.incidents.rules.guiding import Guide
+from aed.incidents.rules.arrangement import MAX_PER_DEVICE, Search
+from aed.incidents.rules.guiding import Guide, expected_with_guide
 from aed.incidents.rules.offer import Offer, Task
+from aed.incidents.rules.promise import chance_of_somebody
 from aed.incidents.rules.survival import Patient, expected_survival
 from aed.settings import Planning, Survival
 
 _ROUNDING: Final = 1e-6
 
 
+class Purpose(StrEnum):
+    """What somebody is asked for."""
+
+    PROMISE = "promise"
+    """So that somebody is there before the ambulance."""
+    RELIEF = "relief"
+    """So that the one who does compressions already is relieved."""
+    VALUE = "value"
+    """Beyond that: for the time it saves."""
+
+
 class Why(StrEnum):
     """Why somebody who could be asked is not."""
 
+    PROMISE_MET = "promise_met"
+    """Enough others go direct; one more would help less than asking costs."""
+    TWO_TO_THIS_DEVICE = "two_to_this_device"
+    """Two others are sent to the device that would be worth fetching."""
     GAINS_TOO_LITTLE = "gains_too_little"
     """It would help less than asking costs."""
     AFTER_THE_AMBULANCE = "after_the_ambulance"
@@ -49,10 +71,11 @@ class Case:
 
 
 class Step(NamedTuple):
-    """One who is asked, and what that adds to the expected survival in the end, in per cent."""
+    """One who is asked, and what that adds to the expected score in the end, in per cent."""
 
     offer: Offer
     adds: float
+    purpose: Purpose = Purpose.VALUE
 
 
 class Left(NamedTuple):
@@ -72,13 +95,16 @@ class Plan:
     """With those alone who have been asked already, in per cent."""
     survival: float
     left: tuple[Left, ...]
+    chance_in_time: float = 0.0
+    """That somebody who was asked is at the patient before the ambulance."""
 
 
 def is_the_same(one: Plan, other: Plan) -> bool:
     """Whether two plans ask the same people for the same, for the same gain but for rounding: a release may
     add up in another order."""
     return (
-        [step.offer for step in one.steps] == [step.offer for step in other.steps]
+        [(step.offer, step.purpose) for step in one.steps]
+        == [(step.offer, step.purpose) for step in other.steps]
         and [(left.offer, left.why) for left in one.left] == [(left.offer, left.why) for left in other.left]
         and all(
             math.isclose(a, b, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
@@ -89,7 +115,7 @@ def is_the_same(one: Plan, other: Plan) -> bool:
 
 def _figures(made: Plan) -> list[float]:
     adds = [*(step.adds for step in made.steps), *(left.adds for left in made.left)]
-    return [made.survival_before, made.survival, *adds]
+    return [made.survival_before, made.survival, made.chance_in_time, *adds]
 
 
 def choices(case: Case) -> list[Offer]:
@@ -114,22 +140,25 @@ def choices(case: Case) -> list[Offer]:
 
 
 def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
-    """Whom to ask now.
+    """Return whom to ask now.
 
-    1. What cannot be there in time is no choice (`choices`).
-    2. The best arrangement of what is left: at least one goes direct before anybody fetches, nobody is asked
-       who adds less than asking costs, and no more than a wave takes (`arrangement`).
-    3. Where that asks nobody to go direct, nobody has been and nobody does compressions: the soonest do.
-    4. One guides where that adds enough, with those who come then, and where nobody is asked to yet. Where
-       the formula has come down to nothing, saving time is enough.
-    5. It is told what each adds, and why everybody else is not asked.
+    1. Drop what cannot be there in time (`choices`).
+    2. Find the best arrangement of what is left: the promise, then value (`arrangement`).
+    3. Ask one person to guide where that adds enough, with those who come then.
+    4. Say what each adds and is asked for, and why everybody else is not asked.
     """
     from_now = choices(case)
     standing = next((each for each in case.asked if each.task is Task.GUIDE), None)
     guide, chosen = _arranged(case, from_now, standing, planning, survival)
-    expected = _worth(case, guide, planning, survival).expected
+    search = _beside(case, guide, planning, survival)
+    score = search.score(chosen)
+    purposes = _purposes(case, chosen, planning)
     steps = [
-        Step(each, expected(chosen) - expected([other for other in chosen if other is not each]))
+        Step(
+            each,
+            score - search.score([other for other in chosen if other is not each]),
+            purposes.get(each.person_id, Purpose.VALUE),
+        )
         for each in chosen
     ]
     steps.sort(key=lambda step: (-step.adds, step.offer.order))
@@ -137,9 +166,10 @@ def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
         steps.append(Step(guide, _guide_adds(case, guide, chosen, planning, survival)))
     return Plan(
         tuple(steps),
-        _worth(case, standing, planning, survival).expected([]),
-        expected(chosen),
+        _survival(case, standing, (), survival),
+        _survival(case, guide, chosen, survival),
         _left(case, from_now, chosen, guide, planning, survival),
+        _chance_in_time(case, chosen),
     )
 
 
@@ -148,42 +178,63 @@ def _arranged(
 ) -> tuple[Offer | None, list[Offer]]:
     """Who guides, and the best arrangement beside that.
 
-    As long as the formula is above nothing, whatever is done, a guide changes little of who else is best to
-    ask, and is thought of afterwards. Else saving time is what makes anybody worth asking.
+    Somebody guides who is not needed otherwise. Where all who could are asked for something else, one of them
+    guides if the arrangement of the others is better for it.
     """
+    if standing is not None:
+        return standing, _searched(case, from_now, standing, planning, survival)
+    alone = _searched(case, from_now, None, planning, survival)
+    guide = _free_guide(case, from_now, alone) or _free_guide(case, from_now, ())
+    if guide is None:
+        return None, alone
+    is_free = all(each.person_id != guide.person_id for each in alone)
+    if not is_free or _guide_adds(case, guide, alone, planning, survival) > planning.min_gain_percent:
+        beside = _searched(case, from_now, guide, planning, survival, begin=alone if is_free else None)
+        if _is_better_with(case, guide, beside, alone, planning, survival):
+            return guide, beside
+    return None, alone
 
-    def is_worth_asking(guide: Offer, beside: Sequence[Offer]) -> bool:
-        if _guide_adds(case, guide, beside, planning, survival) > planning.min_gain_percent:
-            return True
-        comes_to_nothing = _worth(case, guide, planning, survival).expected(beside) <= 0.0
-        return comes_to_nothing and _saves(case, beside)
 
-    if expected_survival(case.patient, (), survival) > 0.0:
-        chosen = _searched(case, from_now, None, planning, survival)
-        guide = standing or _free_guide(case, from_now, chosen)
-        if guide is standing or (guide is not None and is_worth_asking(guide, chosen)):
-            return guide, chosen
-        return None, chosen
-    guide = standing or _free_guide(case, from_now, ())
-    chosen = _searched(case, from_now, guide, planning, survival)
-    if guide is standing or (guide is not None and is_worth_asking(guide, chosen)):
-        return guide, chosen
-    return None, _searched(case, from_now, None, planning, survival)
+def _is_better_with(
+    case: Case,
+    guide: Offer,
+    beside: Sequence[Offer],
+    alone: Sequence[Offer],
+    planning: Planning,
+    survival: Survival,
+) -> bool:
+    """Whether the guide with those beside is worth more than the others alone, and breaks no promise."""
+    with_guide = _beside(case, guide, planning, survival).worth(beside) - planning.min_gain_percent
+    if with_guide <= _beside(case, None, planning, survival).worth(alone):
+        return False
+    kept, before = (
+        case.patient.has_cpr or _chance_in_time(case, each) >= planning.promise_chance - _ROUNDING
+        for each in (beside, alone)
+    )
+    return kept or not before
+
+
+def _chance_in_time(case: Case, chosen: Sequence[Offer]) -> float:
+    coming = [each for each in (*case.asked, *chosen) if each.task is not Task.GUIDE]
+    return chance_of_somebody(coming, before_seconds=case.patient.ambulance_seconds)
 
 
 def _searched(
-    case: Case, from_now: Sequence[Offer], guide: Offer | None, planning: Planning, survival: Survival
+    case: Case,
+    from_now: Sequence[Offer],
+    guide: Offer | None,
+    planning: Planning,
+    survival: Survival,
+    *,
+    begin: Sequence[Offer] | None = None,
 ) -> list[Offer]:
     """The best arrangement beside that guide."""
     others = [each for each in from_now if guide is None or each.person_id != guide.person_id]
     search = Search(case.patient, case.asked, others, planning, survival, _as_guide(case, guide))
-    chosen = search.best()
-    if not case.patient.has_cpr and all(each.task is not Task.DIRECT for each in (*case.asked, *chosen)):
-        chosen = [each for each in others if each.task is Task.DIRECT][: planning.min_direct]
-    return chosen
+    return search.best(begin)
 
 
-def _worth(case: Case, guide: Offer | None, planning: Planning, survival: Survival) -> Search:
+def _beside(case: Case, guide: Offer | None, planning: Planning, survival: Survival) -> Search:
     """What arrangements beside that guide are worth."""
     return Search(case.patient, case.asked, (), planning, survival, _as_guide(case, guide))
 
@@ -192,11 +243,40 @@ def _as_guide(case: Case, offer: Offer | None) -> Guide | None:
     return Guide(offer, case.ambulance_saved) if offer is not None else None
 
 
+def _survival(case: Case, guide: Offer | None, chosen: Sequence[Offer], survival: Survival) -> float:
+    """The formula's own expectation, in per cent: for the record."""
+    coming = [each for each in (*case.asked, *chosen) if each.task is not Task.GUIDE]
+    as_guide = _as_guide(case, guide)
+    if as_guide is None:
+        return expected_survival(case.patient, coming, survival)
+    return expected_with_guide(case.patient, coming, as_guide, survival)
+
+
+def _purposes(case: Case, chosen: Sequence[Offer], planning: Planning) -> dict[int, Purpose]:
+    """Who goes direct for the promise, by person: the soonest, until it is kept and enough go direct."""
+    ambulance, promise = case.patient.ambulance_seconds, planning.promise_chance
+    coming = [each for each in case.asked if each.task is not Task.GUIDE]
+    directs = [each for each in chosen if each.task is Task.DIRECT]
+    if case.patient.has_cpr:
+        is_relieved = any(each.task is Task.DIRECT for each in coming)
+        return {} if is_relieved else {each.person_id: Purpose.RELIEF for each in directs[:1]}
+    found: dict[int, Purpose] = {}
+    for each in directs:
+        direct = sum(other.task is Task.DIRECT for other in coming)
+        if direct >= planning.min_direct and (
+            chance_of_somebody(coming, before_seconds=ambulance) >= promise - _ROUNDING
+        ):
+            break
+        found[each.person_id] = Purpose.PROMISE
+        coming.append(each)
+    return found
+
+
 def _guide_adds(
     case: Case, guide: Offer, beside: Sequence[Offer], planning: Planning, survival: Survival
 ) -> float:
-    with_guide, alone = (_worth(case, each, planning, survival) for each in (guide, None))
-    return with_guide.expected(beside) - alone.expected(beside)
+    with_guide, alone = (_beside(case, each, planning, survival) for each in (guide, None))
+    return with_guide.score(beside) - alone.score(beside)
 
 
 def _free_guide(case: Case, from_now: Sequence[Offer], chosen: Sequence[Offer]) -> Offer | None:
@@ -228,14 +308,23 @@ def _left(
 ) -> tuple[Left, ...]:
     """Everybody who could have been asked and is not, whoever would have added most first."""
     busy = {each.person_id for each in (*case.asked, *chosen)} | ({guide.person_id} if guide else set())
-    expected = _worth(case, guide, planning, survival).expected
-    now, is_full = expected(chosen), len(chosen) >= planning.max_alerts_per_wave
+    search = _beside(case, guide, planning, survival)
+    now, price = search.score(chosen), planning.min_gain_percent
+    is_full = len(chosen) >= planning.max_alerts_per_wave
+    sent = Counter(each.device_id for each in (*case.asked, *chosen) if each.device_id is not None)
     best: dict[int, Left] = {}
-    for offer in from_now:
-        if offer.person_id not in busy:
-            adds = expected([*chosen, offer]) - now
-            why = Why.WAVE_IS_FULL if is_full and adds > planning.min_gain_percent else Why.GAINS_TOO_LITTLE
-            known = best.get(offer.person_id)
+    for offer in sorted(from_now, key=lambda each: (-search.bound(each), each.order)):
+        known = best.get(offer.person_id)
+        if offer.person_id not in busy and (known is None or search.bound(offer) > known.adds):
+            adds = search.score([*chosen, offer]) - now
+            if is_full:
+                why = Why.WAVE_IS_FULL
+            elif offer.device_id is not None and sent[offer.device_id] >= MAX_PER_DEVICE and adds > price:
+                why = Why.TWO_TO_THIS_DEVICE
+            elif offer.task is Task.DIRECT and not case.patient.has_cpr:
+                why = Why.PROMISE_MET
+            else:
+                why = Why.GAINS_TOO_LITTLE
             if known is None or adds > known.adds:
                 best[offer.person_id] = Left(offer, adds, why)
     for offer in sorted(case.offers, key=lambda each: each.order):

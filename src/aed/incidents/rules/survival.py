@@ -136,6 +136,48 @@ def _with_first(
     return expected + none_yet * max(0.0, best - per_shock * ambulance)
 
 
+def expected_score(patient: Patient, coming: Sequence[Coming], numbers: Survival) -> float:
+    """Return the formula's expectation without its floor at 0: what the plan makes as large as it can.
+
+    The floor says that nothing matters any more once the ambulance is late, where people matter most. Without
+    it a minute sooner is worth the same at any time, and a late patient's score falls below 0. Exact: the
+    moments of the first compressions and of the first shock are each expected for themselves. What one more
+    person adds never rises with who else comes (a sum of expected maxima is submodular). O(n log n).
+    """
+    per_cpr = 0.0 if patient.has_cpr else numbers.per_minute_to_cpr / 60
+    per_shock = numbers.per_minute_to_shock / 60
+    ambulance = patient.ambulance_seconds
+    cpr = shock = 0.0
+    nobody_yet = none_yet = 1.0
+    untaken: dict[int, float] = {}
+    for each in sorted(coming, key=_BY_TIME):
+        seconds = each.seconds
+        if seconds >= ambulance:
+            break
+        chance = each.chance
+        cpr += nobody_yet * chance * seconds
+        nobody_yet *= 1.0 - chance
+        device = each.device_id
+        if device is not None:
+            works = each.works
+            before = untaken.get(device, 1.0)
+            untaken[device] = after = before * (1.0 - chance)
+            lacking = 1.0 - works * (1.0 - before)
+            if lacking > 0.0:
+                left = none_yet * (1.0 - works * (1.0 - after)) / lacking
+                shock += (none_yet - left) * seconds
+                none_yet = left
+    cpr += nobody_yet * ambulance
+    shock += none_yet * ambulance
+    since = patient.since_seconds
+    return (
+        numbers.at_once
+        - numbers.per_minute_to_acls / 60 * (ambulance + since)
+        - per_shock * (shock + numbers.pads_seconds + since)
+        - per_cpr * (cpr + since)
+    )
+
+
 def chance_still(chance: float, waited_seconds: float, answers_after_seconds: float) -> float:
     """What is left of the chance that somebody comes who has not answered for so long.
 

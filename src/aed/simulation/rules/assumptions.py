@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Final, NamedTuple
 
 from aed.errors import InvalidInput
 from aed.settings import Settings
@@ -49,6 +49,9 @@ class Assumptions:
     """The same of the error with which a dispatch centre knows it beforehand. Not known."""
     answer_seconds: float = 45.0
     """Mean, exponential, from being asked to having answered and set off. Not known; drills replace it."""
+    show_up: float | None = None
+    """Of those asked, how many truly come; None: as many as the plan believes. Fewer accept, and fewer
+    see it, in the same ratio: whoever has accepted is as likely to come as the plan believes."""
     next_wave_seconds: float = 45.0
     """After so long the plan is made again with what is known by then."""
     waves: int = 4
@@ -61,9 +64,11 @@ class Assumptions:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
+            if value is None:
+                continue
             if not (math.isfinite(value) and value >= 0):
                 raise InvalidInput(f"{each.name} is a number that is not below 0.", field=each.name)
-            if each.name.startswith("share_") and value > 1:
+            if each.name.startswith("sh") and value > 1:
                 raise InvalidInput(f"{each.name} is a share, from 0 to 1.", field=each.name)
         for name in ("ambulance_seconds", "answer_seconds", "next_wave_seconds", "waves", "asked"):
             if getattr(self, name) <= 0:
@@ -72,12 +77,33 @@ class Assumptions:
             raise InvalidInput("year is one from 1902 to 9000.", field="year")
 
 
+class Funnel(NamedTuple):
+    """Of those who are asked: the shares who see it, accept, and come."""
+
+    seen: float
+    accepted: float
+    there: float
+
+
 @dataclass(frozen=True, slots=True)
 class Numbers:
     """All numbers that a simulation goes by."""
 
     assumptions: Assumptions
     settings: Settings
+
+    @property
+    def truly(self) -> Funnel:
+        """How many of those who are asked truly see it, accept, and come."""
+        planning = self.settings.planning
+        ratio = 1.0
+        if self.assumptions.show_up is not None:
+            ratio = self.assumptions.show_up / planning.chance_there
+        return Funnel(
+            min(1.0, planning.chance_seen * ratio),
+            min(1.0, planning.chance_accepted * ratio),
+            min(1.0, planning.chance_there * ratio),
+        )
 
     @property
     def pick_up_seconds(self) -> float:

@@ -62,11 +62,11 @@ def outcome(scene: Scene, asked: Sequence[Asked], numbers: Numbers) -> Outcome:
     2. Whoever is first at a device takes it, if it can be had and works; the others come without.
     3. The formula, with who came as certain.
     """
-    planning, ambulance = numbers.settings.planning, scene.truth.ambulance_seconds
+    there_if_asked, ambulance = numbers.truly.there, scene.truth.ambulance_seconds
     came = [
         (journey(scene, each, numbers), each)
         for each in asked
-        if scene.truth.luck[each.person] < planning.chance_there
+        if scene.truth.luck[each.person] < there_if_asked
     ]
     came.sort(key=lambda pair: pair[0].at_device_seconds)
     brought: dict[int, Journey] = {}

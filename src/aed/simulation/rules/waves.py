@@ -82,6 +82,7 @@ class _Known(NamedTuple):
 
 def _known(scene: Scene, asked: list[Asked], now: float, numbers: Numbers) -> _Known:
     planning, answer = numbers.settings.planning, numbers.assumptions.answer_seconds
+    truly = numbers.truly
     offers: list[Offer] = []
     on_the_way: set[int] = set()
     useless: set[int] = set()
@@ -89,7 +90,7 @@ def _known(scene: Scene, asked: list[Asked], now: float, numbers: Numbers) -> _K
     for each in asked:
         taken = journey(scene, each, numbers)
         luck = float(scene.truth.luck[each.person])
-        comes, has_answered = luck < planning.chance_there, taken.sets_off_seconds <= now
+        comes, has_answered = luck < truly.there, taken.sets_off_seconds <= now
         device = each.device
         if comes and device is not None and taken.at_device_seconds <= now and not scene.is_there(device):
             useless.add(device)
@@ -98,11 +99,11 @@ def _known(scene: Scene, asked: list[Asked], now: float, numbers: Numbers) -> _K
             has_cpr, has_device = True, has_device or device is not None
             offers.append(Offer(each.person, Task.DIRECT, 0.0, 1.0))
             continue
-        if not has_answered or luck >= planning.chance_seen:
+        if not has_answered or luck >= truly.seen:
             waited = now - each.at_seconds
             chance = chance_still(planning.chance_there, waited, answer)
             seconds = answer + taken.arrives_seconds - taken.sets_off_seconds
-        elif luck < planning.chance_accepted and taken.arrives_seconds > now:
+        elif luck < truly.accepted and taken.arrives_seconds > now:
             on_the_way.add(each.person)
             chance = planning.chance_there / planning.chance_accepted
             seconds = taken.arrives_seconds - now
