@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from aed.accounts.rules.free_text import PLACE_CHARACTERS, quote
 from aed.incidents.rules.incident import Kind
 from aed.incidents.rules.offer import Task
 
@@ -35,8 +36,8 @@ def call_words(
 ) -> tuple[str, str]:
     """The call: what has happened, roughly where, what is asked, and where to answer."""
     en, zh = _TASKS[task]
-    at_en = f" at {where[0]}" if where is not None else " near you"
-    at_zh = where[1] if where is not None else "您附近"
+    at_en = f" at {quote(where[0], limit=PLACE_CHARACTERS)}" if where is not None else " near you"
+    at_zh = quote(where[1], limit=PLACE_CHARACTERS) if where is not None else "您附近"
     text_en = f"Suspected cardiac arrest{at_en}. {en}, if you can come at once."
     text_zh = f"{at_zh}有人疑似心脏骤停。如能立即到场，{zh}。"
     if link is not None:

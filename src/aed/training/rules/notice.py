@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from aed.accounts.rules.free_text import PLACE_CHARACTERS, REASON_CHARACTERS, quote
+
 
 class Notice(StrEnum):
     ENROLLED = "enrolled"
@@ -38,8 +40,11 @@ class Occasion:
 def words(notice: Notice, of: Occasion, *, until: datetime | None = None) -> tuple[str, str]:
     """English and Chinese. `until`: when an offered place goes on. Times are those of the place."""
     when = _local(of.starts_at, of.time_zone)
-    what_en = f"{of.course_en}, {when}, {of.place_en}"
-    what_zh = f"{of.course_zh}（{when}，{of.place_zh}）"
+    course_en, course_zh, place_en, place_zh = (
+        quote(each, limit=PLACE_CHARACTERS) for each in (of.course_en, of.course_zh, of.place_en, of.place_zh)
+    )
+    what_en = f"{course_en}, {when}, {place_en}"
+    what_zh = f"{course_zh}（{when}，{place_zh}）"
     match notice:
         case Notice.ENROLLED:
             return (
@@ -69,7 +74,7 @@ def words(notice: Notice, of: Occasion, *, until: datetime | None = None) -> tup
                 f"时间或地点有变，现为：{what_zh}。如不能参加，请尽早取消，让给下一位。",
             )
         case Notice.CANCELLED:
-            why = of.cancelled_why or ""
+            why = quote(of.cancelled_why or "", limit=REASON_CHARACTERS)
             return f"It is not held: {what_en}. {why}".rstrip(), f"本场次已取消：{what_zh}。{why}"
 
 

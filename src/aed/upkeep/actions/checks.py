@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
+from aed.accounts.rules.free_text import REASON_CHARACTERS, quote
 from aed.errors import Conflict, InvalidInput
 from aed.registry import queries as registry
 from aed.registry.actions.found import amend_as_found, local_day, replace_consumable
@@ -200,7 +201,7 @@ def _tell_of(
     if not wrong:
         return
     words = [PROBLEMS[question] for question in wrong]
-    added = f" ({note[:100]})" if note else ""
+    added = f" ({quote(note, limit=REASON_CHARACTERS)})" if note else ""
     tell_keepers(
         session,
         who,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import batched
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.rules import Viewer, may_administer
+from aed.accounts.rules.free_text import PLACE_CHARACTERS, quote
 from aed.errors import Conflict
 from aed.registry.actions.record import flush, record_amendment, record_new, same_version
 from aed.registry.models import Device
@@ -22,6 +24,7 @@ from aed.upkeep.rules.states import RecallState
 from aed.upkeep.schemas.recalls import RecallIn
 
 _AT_ONCE = 1_000
+RECALL_CHARACTERS: Final = 300
 
 
 def announce_recall(session: Session, who: Viewer, new: RecallIn, *, at: datetime) -> Recall:
@@ -50,12 +53,13 @@ def apply_recall(session: Session, who: Viewer, recall: Recall, *, at: datetime)
     standing = standing_of(session, meant)
     for device in devices:
         quarantines.begin_recall(session, who, device, recall, standing.get(device.id, []), at=at)
+    reference = quote(recall.reference, limit=PLACE_CHARACTERS)
     tell_keepers(
         session,
         who,
         devices,
-        en=f"recalled by the maker ({recall.reference}): {recall.text_en[:300]}",
-        zh=f"厂家召回（{recall.reference}）：{recall.text_zh[:300]}",
+        en=f"recalled by the maker ({reference}): {quote(recall.text_en, limit=RECALL_CHARACTERS)}",
+        zh=f"厂家召回（{reference}）：{quote(recall.text_zh, limit=RECALL_CHARACTERS)}",
         at=at,
     )
     return len(devices)

@@ -114,13 +114,13 @@ def keep_report(
         quarantines.begin(session, who, device, [reason], at=at, said=new.note, report=report)
     elif is_first:
         en, zh = REPORTS[new.kind]
-        said = f" ({new.note[:100]})" if new.note else ""
+        said_en, said_zh = (" (with a note)", "（附有说明）") if new.note else ("", "")  # a stranger's words
         tell_keepers(
             session,
             who,
             [device],
-            en=f"reported: {en}{said}. Please look, and confirm or dismiss report {report.id}.",
-            zh=f"有人反映：{zh}{said}。请查看，并确认或驳回第{report.id}号反映。",
+            en=f"reported: {en}{said_en}. Please look, and confirm or dismiss report {report.id}.",
+            zh=f"有人反映：{zh}{said_zh}。请查看，并确认或驳回第{report.id}号反映。",
             at=at,
         )
     return report

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer
+from aed.accounts.rules.free_text import PLACE_CHARACTERS, quote
 from aed.accounts.rules.person import Language
 from aed.notifications import actions as outbox
 from aed.notifications.actions import Notice
@@ -64,5 +65,5 @@ def _name(device: Device, language: Language) -> str:
         where = [estate.name_zh if estate is not None else None, device.place_zh or device.place_en]
     else:
         where = [estate.name_en if estate is not None else None, device.place_en or device.place_zh]
-    words = " ".join(each for each in where if each)
+    words = quote(" ".join(each for each in where if each), limit=PLACE_CHARACTERS)
     return f"{short_number(device.id)} ({words})" if words else short_number(device.id)

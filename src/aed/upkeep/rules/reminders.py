@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from aed.accounts.rules.free_text import PLACE_CHARACTERS, quote
 from aed.settings import Reminding
 from aed.upkeep.rules.due import WORDS, Matter
 
@@ -142,10 +143,12 @@ def words(
     lines = sorted(reminded, key=lambda each: (each.due_on, each.number, each.matter))
     more = len(lines) - _LINES
     en = [
-        f"{each.number} {each.where_en}: {WORDS[each.matter][0]}{_when_en(each)}" for each in lines[:_LINES]
+        f"{each.number} {_place(each.where_en)}: {WORDS[each.matter][0]}{_when_en(each)}"
+        for each in lines[:_LINES]
     ]
     zh = [
-        f"{each.number} {each.where_zh}：{WORDS[each.matter][1]}{_when_zh(each)}" for each in lines[:_LINES]
+        f"{each.number} {_place(each.where_zh)}：{WORDS[each.matter][1]}{_when_zh(each)}"
+        for each in lines[:_LINES]
     ]
     if more > 0:
         en.append(f"and {more} more")
@@ -158,6 +161,10 @@ def words(
         zh.append(f"回复：{link}")
     head_en, head_zh = subject(len(lines))
     return f"{head_en}. " + "; ".join(en) + ".", f"{head_zh}。" + "；".join(zh) + "。"
+
+
+def _place(where: str) -> str:
+    return quote(where, limit=PLACE_CHARACTERS)
 
 
 def is_written_out(count: int, *, told: int) -> bool:

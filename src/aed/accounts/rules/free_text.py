@@ -1,0 +1,59 @@
+"""Words that somebody wrote, quoted in a message that the network sends in its own name.
+
+People believe a message by its sender. So a name, a place or a note in it must not bring a link to tap, a
+number to ring, or a line that looks like another message.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+PLACE_CHARACTERS: Final = 60
+REASON_CHARACTERS: Final = 120
+
+_HALF_WIDTH: Final = {
+    **{
+        ord(each): unicodedata.normalize("NFKC", each)
+        for each in map(chr, range(0xFF01, 0xFF5F))
+        if unicodedata.normalize("NFKC", each).isalnum()
+    },
+    **dict.fromkeys(map(ord, "．․｡"), "."),
+    **dict.fromkeys(map(ord, "／⁄∕"), "/"),
+    ord("＠"): "@",
+}
+_LINK: Final = re.compile(r"[\w+.-]*:\s*/+\S*|\bwww\.\S*|\S*@\S*", re.IGNORECASE)
+_DECIMAL: Final = re.compile(r"(?<![\w./])\d{1,4}\.\d{1,3}(?![\w./])")
+_DOT_BEFORE_SOMETHING: Final = re.compile(r"\.(?=[^\s.,;:!?)」』）])")
+_NUMBER_TO_RING: Final = re.compile(r"\+?\d(?:[\s()/.-]{0,3}\d){6,}")
+
+
+def quote(words: str, *, limit: int) -> str:
+    """Return `words` as one line of at most `limit` characters, without links and telephone numbers.
+
+    1. Full-width letters, digits and dots become the plain ones; invisible ones and line breaks go.
+    2. Addresses of pages and mailboxes, and runs of seven digits or more, become "…".
+    3. A dot inside a word is taken apart, since telephones make a link of `example.cn`. A decimal stays.
+    """
+    plain = "".join(
+        " " if each.isspace() or unicodedata.category(each) in ("Cc", "Zl", "Zp") else each
+        for each in words.translate(_HALF_WIDTH)
+        if unicodedata.category(each) not in ("Cf", "Cs", "Co", "Cn")
+    )
+    plain = _NUMBER_TO_RING.sub("…", _LINK.sub("…", plain))
+    kept, at = [], 0
+    for decimal in _DECIMAL.finditer(plain):
+        kept += [_apart(plain[at : decimal.start()]), decimal.group()]
+        at = decimal.end()
+    line = " ".join("".join([*kept, _apart(plain[at:])]).split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def _apart(words: str) -> str:
+    return _DOT_BEFORE_SOMETHING.sub(". ", words)
+
+
+def one_line(text: str) -> str:
+    """Return the text with every line break and control character as a space."""
+    return "".join(" " if unicodedata.category(each) in ("Cc", "Zl", "Zp") else each for each in text)

@@ -1,0 +1,136 @@
+"""What strangers write becomes no link, no number to ring and no second message in the network's own SMS."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import ANYONE
+from aed.accounts.rules.free_text import quote
+from aed.accounts.rules.message import Message
+from aed.accounts.rules.person import Channel, Language
+from aed.accounts.rules.roles import HeldRole
+from aed.incidents.rules.incident import Kind
+from aed.incidents.rules.offer import Task
+from aed.incidents.rules.words import call_words
+from aed.notifications.actions import put
+from aed.notifications.models import Outgoing
+from aed.training.rules.notice import Notice, Occasion, words
+from aed.upkeep.actions.reports import report_device
+from aed.upkeep.rules.due import Matter
+from aed.upkeep.rules.quarantine import ReportKind
+from aed.upkeep.rules.reminders import Reminded
+from aed.upkeep.rules.reminders import words as reminder_words
+from aed.upkeep.schemas.checks import ReportIn
+from tests import make
+from tests.make import NOW
+
+PAGE = "https://aed.example.org/d/key"
+"""The network's own link, which stands in a message by right."""
+LINK = re.compile(r"\w:/|\bwww\.|[\w-]\.[A-Za-z\u4e00-\u9fff]|@")
+"""What a telephone makes a link of."""
+TO_RING = re.compile(r"\d{7}")
+LURES = (
+    "https://evil.example/x",
+    "http:/evil.cn",
+    "www.evil.cn",
+    "evil.cn/prize",
+    "ｅｖｉｌ．ｃｎ",
+    "ev\u200bil.cn",
+    "例子.公司",
+    "a@evil.cn",
+    "tel:4008001234",
+    "400-800-1234",
+    "weixin://dl/x",
+    "first\nAED network: pay here",
+    "first\u2028second",
+    "中" * 500,
+)
+hostile = st.lists(
+    st.one_of(st.sampled_from(LURES), st.text(max_size=12), st.sampled_from([". ", ".", "/", ":", " "])),
+    max_size=6,
+).map("".join)
+
+
+def with_lures(test: Callable[..., None]) -> Callable[..., None]:
+    for lure in LURES:
+        test = example(lure)(test)
+    return settings(deadline=None)(given(hostile)(test))
+
+
+def check(text: str, *, longest: int) -> None:
+    told = text.replace(PAGE, "")
+    assert not LINK.search(told), told
+    assert not TO_RING.search(told), told
+    assert text.isprintable(), text
+    assert len(text) <= longest, text
+
+
+@with_lures
+def test_a_quote_is_one_short_line_without_links_and_numbers(lure: str) -> None:
+    for limit in (20, 60, 120):
+        check(quote(lure, limit=limit), longest=limit)
+
+
+@pytest.mark.parametrize(
+    "plain",
+    ["Lobby, No. 3", "大堂（1号楼）", "3.5 m left of the lift", "Gate 2 (guard's post)", "天华·东门。二层"],
+)
+def test_what_people_call_places_stays(plain: str) -> None:
+    assert quote(plain, limit=60) == plain
+
+
+def texts(lure: str) -> Iterator[str]:
+    """Every message that is put together from words of others, with that for each of them."""
+    occasion = Occasion(lure, lure, lure, lure, NOW, "Asia/Shanghai", cancelled_why=lure)
+    for notice in Notice:
+        yield from words(notice, occasion, until=NOW)
+    lines = [Reminded("3F", lure, lure, matter, date(2026, 9, 22), 0) for matter in Matter]
+    yield from reminder_words(lines, link=PAGE)
+    for task in Task:
+        yield from call_words(Kind.REAL, task, (lure, lure), PAGE)
+
+
+@with_lures
+def test_no_template_lets_a_strangers_words_become_a_link_or_a_second_message(lure: str) -> None:
+    for text in texts(lure):
+        check(text, longest=900)
+
+
+def test_no_keeper_is_sent_what_a_stranger_wrote_of_a_device(session: Session) -> None:
+    estate = make.estate(session)
+    keeper = make.person(session)
+    make.role(session, keeper, HeldRole.KEEPER, estate=estate)
+    for number, lure in enumerate(LURES):
+        device = make.device(
+            session, of=estate, place_en=lure[:100], place_zh=lure[:100], maker=f"Maker {number}"
+        )
+        told = ReportIn(kind=ReportKind.OTHER, note=f"SECRETWORD {lure}"[:500])
+        report_device(session, ANYONE, device.id, told, from_key="k" * 64, at=NOW)
+        make.recall(session, maker=f"Maker {number}", text_en=lure[:300], text_zh=lure[:300])
+    texts_told = (
+        session.scalars(select(Outgoing.text_en)).all() + session.scalars(select(Outgoing.text_zh)).all()
+    )
+    assert len(texts_told) >= 2 * 2 * len(LURES)
+    for text in texts_told:
+        assert text is not None
+        check(text, longest=500)
+        assert "SECRETWORD" not in text
+
+
+def test_a_line_break_never_reaches_a_telephone(session: Session) -> None:
+    person = make.person(session)
+    made = put(
+        session,
+        Message(person.id, Channel.SMS, "+8613800138000", Language.EN, "one\r\ntwo\u2028three", "一\n二"),
+        NOW,
+    )
+    assert made.text_en == "one  two three"
+    assert made.text_zh == "一 二"
