@@ -6,7 +6,7 @@ import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -144,6 +144,8 @@ def _count(element: days_between, compiler: SQLCompiler, **asked: object) -> str
 
 SETTINGS: Final = "settings"
 """Under this name a session's `info` has the settings with which its database was opened."""
+REAL_TIME: Final = "real_time"
+"""And under this one, where its work is dated to another day, the moment at which that really happens."""
 _EACH_FOR_ITSELF = "each_for_itself"
 """The execution option of a SQLite connection that does not begin a transaction."""
 
@@ -342,6 +344,43 @@ def trial(database: Database) -> Iterator[Session]:
     with answering(), database.writing() as session:
         yield session
         session.rollback()
+
+
+@contextmanager
+def dry_run(database: Database) -> Iterator[Database]:
+    """The same database, on which everything is rolled back at the end, whatever was committed meanwhile.
+
+    All sessions share one connection, so each sees what the ones before it wrote: a job of many transactions
+    runs as it would for real. For one thread; others who write on SQLite wait until it has ended.
+    """
+    with answering(), database.engine.connect() as connection:
+        outer = connection.begin()
+        try:
+            shared: dict[str, Any] = {
+                "bind": connection,
+                "expire_on_commit": False,
+                "info": dict(database.writing.kw["info"]),
+                "join_transaction_mode": "create_savepoint",
+            }
+            yield replace(
+                database,
+                writing=sessionmaker(**shared),
+                reading=sessionmaker(**shared, autoflush=False),
+            )
+        finally:
+            outer.rollback()
+
+
+def with_real_time(database: Database, now: datetime) -> Database:
+    """The same database, whose sessions know the real time although they work on another day."""
+    kept = {**database.writing.kw["info"], REAL_TIME: now}
+    return replace(database, writing=sessionmaker(database.engine, expire_on_commit=False, info=kept))
+
+
+def not_after_real_time(session: Session, at: datetime) -> datetime:
+    """`at`, or the real time where the session works on a later day than today (`with_real_time`)."""
+    now = session.info.get(REAL_TIME)
+    return at if now is None else min(at, now)
 
 
 def alone(session: Session, what: str) -> None:

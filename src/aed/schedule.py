@@ -24,6 +24,7 @@ from aed.interchange.actions.asking import Asking
 from aed.interchange.actions.fetching import Fetching
 from aed.interchange.actions.thresholds import thresholds_in
 from aed.interchange.jobs import run_feeds, verify_certificates
+from aed.notifications.actions.claiming import remove_dead_links
 from aed.notifications.channels import channels_of
 from aed.notifications.jobs import forget_messages
 from aed.responders.live import live_places
@@ -105,6 +106,11 @@ def _forget_messages(database: Database, settings: Settings, now: Now) -> Counts
         return {"forgotten": forgotten, "told": forget_told(session, before=before)}
 
 
+def _forget_links(database: Database, _settings: Settings, now: Now) -> Counts:
+    with transaction(database) as session:
+        return {"forgotten": remove_dead_links(session, at=now())}
+
+
 def _forget_runs(database: Database, settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         before = now() - timedelta(days=settings.job_runs_keep_days)
@@ -161,10 +167,20 @@ TIMETABLE: Final = (
         _close_incidents,
         "Tests, exercises and forgotten incidents are closed, and dispatchers reminded of open ones",
     ),
-    Job("feeds", every(minutes=1), _feeds, "Fetches the lists that are followed and due"),
+    Job(
+        "feeds",
+        every(minutes=1),
+        _feeds,
+        "Fetches the lists that are followed and due",
+        asks_others=True,
+    ),
     Job("offers", every(minutes=1), _offers, "Offered places that nobody took go to the next"),
     Job(
-        "issuers", every(minutes=5), _issuers, "Asks issuers about the certificates that are due to be asked"
+        "issuers",
+        every(minutes=5),
+        _issuers,
+        "Asks issuers about the certificates that are due to be asked",
+        asks_others=True,
     ),
     Job("duplicates", every(hours=6), _duplicates, "Finds people who may have been entered twice"),
     Job("upkeep", every(minutes=10), _upkeep, "Open recalls reach devices that were registered since"),
@@ -207,6 +223,12 @@ TIMETABLE: Final = (
         daily("19:10"),
         _forget_messages,
         "Messages that are long sent are forgotten, and what centres told long ago",
+    ),
+    Job(
+        "forget-links",
+        every(hours=1),
+        _forget_links,
+        "Links in messages that could not be delivered are removed once nobody should use them",
     ),
     Job("forget-runs", daily("19:20"), _forget_runs, "Runs of jobs that are long over are forgotten"),
 )

@@ -34,8 +34,10 @@ def test_a_job_is_run_by_hand_as_if_it_were_another_day(
     monkeypatch.setattr(schedule, "TIMETABLE", (Job("sweep", every(hours=1), sweep, "Sweeps"),))
     assert "not run yet" in aed("jobs", "list").out
 
-    assert "2 told" in aed("jobs", "run", "sweep", "--at", "2027-03-01").out
-    assert "2 told" in aed("jobs", "run", "sweep", "--at", "2027-03-01T08:00+08:00").out
+    assert "2 told" in aed("jobs", "run", "sweep", "--at", "2027-03-01", "--for-real").out
+    assert "2 told" in aed("jobs", "run", "sweep", "--at", "2027-03-01T08:00+08:00", "--for-real").out
+    assert "nothing is kept" in aed("jobs", "run", "sweep", "--at", "2027-03-01").out
+    asked.pop()
     aed("jobs", "run", "sweep")
     assert asked[:2] == [datetime(2027, 3, 1, tzinfo=UTC)] * 2
     assert abs(asked[2] - datetime.now(UTC)) < MINUTE

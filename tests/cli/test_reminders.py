@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from pathlib import Path
 
+import pytest
+
+from aed import clock
 from aed.accounts.rules.roles import HeldRole
 from aed.db import Database, transaction
+from aed.notifications.actions import Notice, tell
 from tests import make
 from tests.cli.conftest import Aed
 
@@ -23,10 +28,33 @@ def test_a_day_to_come_is_run_by_hand_and_what_was_told_is_listed(aed: Aed, data
     said = aed("reminders", "preferences", keeper_id, "--from-hour", 9, "--until-hour", 18).out
     assert said == f"Person {keeper_id} is reminded 09:00-18:00.\n"
     aed("reminders", "preferences", keeper_id, "--from-hour", 9, fails=True)
-    assert re.search(r"1 found", aed("jobs", "run", "expiry-reminders", "--at", "2027-03-01").out)
-    assert re.search(r"0 found", aed("jobs", "run", "expiry-reminders", "--at", "2027-03-01").out)
-    told = aed("jobs", "run", "reminder-messages", "--at", "2027-03-01T10:00:00+08:00").out
+    day = ("--at", "2027-03-01")
+    for _ in range(2):
+        assert re.search(r"nothing is kept. 1 found", aed("jobs", "run", "expiry-reminders", *day).out)
+    assert re.search(r"1 found", aed("jobs", "run", "expiry-reminders", *day, "--for-real").out)
+    assert re.search(r"0 found", aed("jobs", "run", "expiry-reminders", *day, "--for-real").out)
+    told = aed("jobs", "run", "reminder-messages", "--at", "2027-03-01T10:00:00+08:00", "--for-real").out
     assert "1 messages" in told
     assert re.search(
         r"pads +2027-03-31 +30 +keeper 03-01", aed("reminders", "list", "--estate", estate_id).out
     )
+
+
+def test_a_run_of_a_day_to_come_keeps_back_no_message_of_today(
+    aed: Aed, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AED_OUTBOX_SPOOL", str(tmp_path / "spool"))
+    with transaction(database) as session:
+        estate = make.estate(session)
+        keeper = make.person(session)
+        make.role(session, keeper, HeldRole.KEEPER, estate=estate)
+        make.device(session, of=estate, pads_expire_on=date(2027, 3, 31))
+        keeper_id = keeper.id
+    aed("jobs", "run", "expiry-reminders", "--at", "2027-03-01", "--for-real")
+    aed("jobs", "run", "reminder-messages", "--at", "2027-03-01T10:00:00+08:00", "--for-real")
+    with transaction(database) as session:
+        tell(session, keeper_id, Notice("Today's news", "今日消息"), clock.now())
+
+    assert "2 sent, 0 postponed, 0 refused" in aed("outbox", "send").out
+    assert "--for-real" in aed("jobs", "run", "expiry-reminders", "--for-real", fails=True).err
+    assert "cannot be tried out" in aed("jobs", "run", "feeds", "--at", "2027-03-01", fails=True).err

@@ -25,10 +25,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from py_vapid import Vapid02
 from py_vapid.utils import b64urlencode
+from sqlalchemy.orm import Session
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from aed import clock
 from aed.accounts.rules.person import Language
+from aed.errors import InvalidInput
+from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
 from aed.notifications.channels import (
     channels_of,
     dingtalk,
@@ -44,6 +47,7 @@ from aed.notifications.channels import (
 from aed.notifications.channels.posting import Post
 from aed.notifications.rules import Channel, Endpoint, Letter, NotDelivered, Postponed, Refused
 from aed.settings import MailSecurity, Settings
+from tests.make import ADMINISTRATOR
 from tests.notifications.sinks import Mailbox, Posted, Reply, receiving, says, smtp_server
 
 HERE = Post(is_private_allowed=True)
@@ -539,6 +543,30 @@ def test_apprise_reaches_what_it_knows() -> None:
         sink.answer = says(500)
         assert isinstance(refusal(lambda: by_apprise(told, is_private_allowed=True)), Postponed)
     assert isinstance(refusal(lambda: by_apprise(letter(Channel.APPRISE, "nonsense://x"))), Refused)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "syslog://localhost",
+        "dbus://",
+        "mailto://user:secret@example.org",
+        "smpp://user:secret@example.org/138",
+        "file:///etc/passwd",
+        "ntfy://example.org/topic?keyfile=/etc/shadow",
+        "fcm://project@key/device?KeyFile=private.json",
+        "msteams://a/b/c/?template=/etc/passwd",
+        "jsons://example.org/in?+attach=x",
+        "jsons://example.org/in?x=file:///etc/passwd",
+        "jsons://example.org/in?x=%2Fetc%2Fpasswd",
+        "jsons://example.org/in?verify=no",
+    ],
+)
+def test_apprise_is_used_for_services_alone_and_reads_no_file(session: Session, address: str) -> None:
+    told = letter(Channel.APPRISE, address)
+    assert isinstance(refusal(lambda: by_apprise(told, is_private_allowed=True)), Refused)
+    with pytest.raises(InvalidInput):
+        put_endpoint(session, ADMINISTRATOR, EndpointGiven("group", Channel.APPRISE, address), at=clock.now())
 
 
 def by_apprise(told: Letter, *, is_private_allowed: bool = False) -> None:

@@ -22,7 +22,7 @@ from aed.accounts.rules.person import Language
 from aed.db import Database, transaction
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.notifications import queries
-from aed.notifications.actions import Notice, claiming, put, put_to_endpoint, tell
+from aed.notifications.actions import Notice, claiming, put, put_body, put_to_endpoint, tell
 from aed.notifications.actions.endpoints import (
     EndpointGiven,
     put_endpoint,
@@ -38,10 +38,14 @@ from aed.notifications.rules import (
     Postponed,
     Rate,
     Refused,
+    Wait,
+    WaitReason,
     free_at,
     masked,
     wait_after,
 )
+from aed.work.models import Lease
+from aed.work.rules import WORKER
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 
@@ -543,3 +547,155 @@ def test_the_standing_of_channels_is_counted(session: Session, database: Databas
     assert (standing[Channel.VOICE].waiting, standing[Channel.VOICE].oldest_due_at) == (1, NOW)
     with pytest.raises(NotAllowed):
         queries.standings(session, make.member(make.estate(session)))
+
+
+# --- cancelling, and why a message waits ----------------------------------------------------------------
+
+
+def worker_acts(session: Session, *, until: datetime) -> None:
+    session.add(Lease(name=WORKER, token="t", holder="machine:1", taken_at=NOW, expires_at=until))
+
+
+def test_a_message_that_is_cancelled_is_not_sent_and_the_one_behind_it_is(
+    session: Session, database: Database
+) -> None:
+    person = make.person(session)
+    dated = message(session, person, "dated to next year")
+    dated.due_at = NOW + timedelta(days=200)
+    behind = message(session, person, "of today")
+    session.commit()
+    deliver = Deliveries()
+    assert run(database, deliver) == Sent()
+    assert queries.waits(session, [dated, behind], at=NOW) == {
+        dated.id: Wait(WaitReason.NOT_DUE, until=dated.due_at),
+        behind.id: Wait(WaitReason.EARLIER_MESSAGE, behind_id=dated.id),
+    }
+    session.commit()
+
+    with transaction(database) as own:
+        with pytest.raises(NotSignedIn):
+            claiming.cancel(own, ANYONE, dated.id, at=NOW)
+        assert claiming.cancel(own, ADMINISTRATOR, dated.id, at=NOW).why == "Cancelled by test."
+    assert run(database, deliver) == Sent(sent=1)
+    assert deliver.said == ["of today"]
+    with transaction(database) as own:
+        for done in (dated, behind):
+            with pytest.raises(Conflict):
+                claiming.cancel(own, ADMINISTRATOR, done.id, at=NOW)
+        with pytest.raises(NotFound):
+            claiming.cancel(own, ADMINISTRATOR, 10**9, at=NOW)
+
+
+def test_a_secret_that_is_cancelled_is_forgotten_and_one_in_a_workers_hand_is_not_cancelled(
+    session: Session, database: Database
+) -> None:
+    row = message(session, make.person(session), is_secret=True)
+    session.commit()
+    with transaction(database) as own:
+        claiming.claim(own, channel=Channel.SMS, by="worker", at=NOW, most=10)
+    assert queries.waits(session, [state(session, row)], at=NOW)[row.id].reason is WaitReason.BEING_SENT
+    session.commit()
+    with transaction(database) as own, pytest.raises(Conflict):
+        claiming.cancel(own, ADMINISTRATOR, row.id, at=NOW)
+
+    with transaction(database) as own:
+        claiming.cancel(own, ADMINISTRATOR, row.id, at=NOW + claiming.LEASE)
+    assert state(session, row).text_en is None
+
+
+def test_each_message_says_why_it_waits(session: Session, database: Database) -> None:
+    failing, other = message(session, make.person(session)), message(session, make.person(session))
+    session.commit()
+    assert {each.reason for each in queries.waits(session, [failing, other], at=NOW).values()} == {
+        WaitReason.PAUSED
+    }
+    worker_acts(session, until=NOW + timedelta(days=1))
+    session.commit()
+    assert queries.waits(session, [failing], at=NOW)[failing.id].reason is WaitReason.NEXT
+    session.commit()
+
+    run(database, Deliveries(lambda _: Postponed("Busy.")))
+    found = queries.waits(session, [state(session, failing)], at=NOW)[failing.id]
+    assert (found.reason, found.until) == (WaitReason.RETRY, state(session, failing).due_at)
+    later = NOW + timedelta(hours=1)
+    run(database, Deliveries(lambda _: Postponed("No route.", is_channel_down=True)), later)
+    fresh = message(session, make.person(session))
+    session.commit()
+    found = queries.waits(session, [state(session, fresh)], at=later)[fresh.id]
+    assert found.reason is WaitReason.CHANNEL_DOWN
+    assert found.until is not None
+    assert found.until > later
+    session.commit()
+
+    run(database, Deliveries(), later + timedelta(hours=2))
+    last = message(session, make.person(session))
+    session.commit()
+    assert queries.waits(session, [state(session, last)], at=later)[last.id].reason is WaitReason.NEXT
+    sent = state(session, failing)
+    assert sent.sent_at is not None
+    assert queries.waits(session, [sent], at=later) == {}
+
+
+def test_an_administrator_sees_why_a_message_waits_and_cancels_it_over_http(
+    session: Session, client: TestClient
+) -> None:
+    row = message(session, make.person(session))
+    reader, office = make.key(session, Role.ADMINISTRATOR), make.key(session, Role.ADMINISTRATOR, writes=True)
+    session.commit()
+
+    told = client.get(f"/v1/outbox/{row.id}", headers=reader).json()["waiting"]
+    assert (told["reason"], told["behind_id"]) == ("paused", None)
+    assert client.get("/v1/outbox", headers=reader).json()["messages"][0]["waiting"] == told
+    assert client.post(f"/v1/outbox/{row.id}/cancel").status_code == 401
+    assert client.post(f"/v1/outbox/{row.id}/cancel", headers=reader).status_code == 403
+    cancelled = client.post(f"/v1/outbox/{row.id}/cancel", headers=office).json()
+    assert (cancelled["state"], cancelled["waiting"]) == ("dead", None)
+    assert client.post(f"/v1/outbox/{row.id}/cancel", headers=office).status_code == 409
+
+
+# --- links ----------------------------------------------------------------------------------------------
+
+LINK = "https://aed.example.org/c/tNqD3bF_9"
+
+
+def with_link(session: Session, **given: object) -> Outgoing:
+    return message(session, make.person(session), f"Answer here: {LINK}。", **given)
+
+
+def test_a_link_is_gone_once_it_was_sent(session: Session, database: Database) -> None:
+    sent, to = with_link(session), endpoint(session, Channel.WEBHOOK)
+    posted = put_body(session, to, f'{{"link":"{LINK}","n":1}}', NOW, lane="x")
+    session.commit()
+    deliver = Deliveries()
+
+    run(database, deliver)
+
+    assert LINK in " ".join(deliver.said)
+    assert state(session, sent).text_en == state(session, sent).text_zh == "Answer here: [link removed]。"
+    assert state(session, posted).body == '{"link":"[link removed]","n":1}'
+
+
+def test_a_dead_letter_keeps_its_link_until_nobody_should_use_it(
+    session: Session, database: Database
+) -> None:
+    lasting, ending = with_link(session), with_link(session, expires_at=NOW + timedelta(days=1))
+    session.commit()
+    run(database, Deliveries(lambda _: Refused("No.")))
+
+    def linked(after: timedelta) -> list[bool]:
+        with transaction(database) as own:
+            claiming.remove_dead_links(own, at=NOW + after)
+        return [LINK in (state(session, each).text_en or "") for each in (lasting, ending)]
+
+    assert linked(timedelta(hours=1)) == [True, True]
+    assert linked(timedelta(days=1)) == [True, False]
+    assert linked(timedelta(days=7)) == [False, False]
+    with transaction(database) as own, pytest.raises(Conflict, match="link"):
+        claiming.send_again(own, ADMINISTRATOR, lasting.id, at=NOW)
+
+
+def test_what_expired_before_it_was_sent_has_no_link(session: Session, database: Database) -> None:
+    row = with_link(session, expires_at=NOW)
+    session.commit()
+    assert run(database, Deliveries()) == Sent()
+    assert "[link removed]" in (state(session, row).text_en or "")

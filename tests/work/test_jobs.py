@@ -20,7 +20,7 @@ from aed.errors import Conflict
 from aed.settings import Settings
 from aed.work.actions.lease import take_lease
 from aed.work.actions.runs import begin_run, end_run, forget_runs
-from aed.work.jobs import Job, Now, run_by_hand
+from aed.work.jobs import Job, Now, run_by_hand, try_out
 from aed.work.jobs.job import fenced
 from aed.work.models import JobRun, Lease
 from aed.work.rules import (
@@ -261,3 +261,27 @@ def test_a_run_by_hand_that_fails_is_kept_too(database: Database, settings: Sett
     assert (ended.result, ended.said) == (Result.FAILED, "The list is being written.")
     assert seconds >= 0
     assert _said(database)["sweep"] == (Result.FAILED, "The list is being written.")
+
+
+def test_a_job_that_is_tried_out_sees_what_it_wrote_and_leaves_nothing(
+    database: Database, settings: Settings
+) -> None:
+    def sweep(given: Database, _settings: Settings, now: Now) -> Counts:
+        for _ in range(2):
+            with transaction(given) as session:
+                make.person(session)
+        try:
+            with transaction(given) as session:
+                make.person(session)
+                raise Conflict("This one is not kept.")
+        except Conflict:
+            pass
+        with given.reading() as session:
+            return {"people": session.scalar(text("SELECT count(*) FROM people")) or 0, "year": now().year}
+
+    ended = try_out(Job("sweep", every(hours=1), sweep, ""), database, settings, at=NOW.replace(year=2099))
+
+    assert ended.counts == {"people": 2, "year": 2099}
+    with database.reading() as session:
+        assert session.scalar(text("SELECT count(*) FROM people")) == 0
+        assert session.scalar(text("SELECT count(*) FROM job_runs")) == 0

@@ -11,12 +11,12 @@ from aed import schedule
 from aed.cli.context import opened, operator, reading
 from aed.cli.process import share_heaps
 from aed.cli.screen import say, table
-from aed.db import database_now
+from aed.db import database_now, reads
 from aed.errors import Conflict, InvalidInput
 from aed.logs import set_up_logs
 from aed.settings import load_settings
 from aed.work import queries
-from aed.work.jobs import run_by_hand
+from aed.work.jobs import run_by_hand, try_out
 from aed.work.jobs.worker import PATIENT_MS
 from aed.work.models import JobRun
 from aed.work.rules import Result, next_due, when_words
@@ -96,20 +96,36 @@ def run(
     name: Name,
     at: Annotated[
         str | None,
-        typer.Option(help="As if it were that day or moment (2027-03-01, 2027-03-01T08:00+08:00); UTC"),
+        typer.Option(
+            help="As if it were that day or moment (2027-03-01, 2027-03-01T08:00+08:00); UTC. "
+            "One to come is only tried out: nothing of it is kept"
+        ),
     ] = None,
+    for_real: Annotated[
+        bool,
+        typer.Option("--for-real", help="With a day to come: keep what it does, and send its messages now"),
+    ] = False,
 ) -> None:
-    """Run a job now, whenever the timetable would. Its effects are as real as the timetable's."""
+    """Run a job now, whenever the timetable would. Its effects are as real as the timetable's, but for a day
+    to come: that is tried out, unless --for-real says otherwise."""
     job = schedule.job_called(name)
     moment = _moment_in(at) if at is not None else None
     settings = load_settings()
     patient = {"lock_timeout_ms": PATIENT_MS, "statement_timeout_ms": PATIENT_MS}
     with opened(settings.model_copy(update=patient)) as database:
-        ended, seconds = run_by_hand(job, database, settings, at=moment, who=operator().name)
+        with reads(database) as session:
+            is_to_come = moment is not None and moment > database_now(session)
+        if for_real and not is_to_come:
+            raise InvalidInput("--for-real goes with --at and a day to come.", field="for_real")
+        if moment is not None and is_to_come and not for_real:
+            ended, seconds = try_out(job, database, settings, at=moment), None
+        else:
+            ended, seconds = run_by_hand(job, database, settings, at=moment, who=operator().name)
     if ended.result is not Result.DONE:
         raise Conflict(f"{name}: {ended.said or ended.result}")
     counted = ", ".join(f"{count} {what}" for what, count in (ended.counts or {}).items())
-    say(f"{name}: done in {_took(seconds)}." + (f" {counted}." if counted else ""))
+    done = f"{name}: tried out, nothing is kept." if seconds is None else f"{name}: done in {_took(seconds)}."
+    say(done + (f" {counted}." if counted else ""))
 
 
 def _moment_in(text: str) -> datetime:

@@ -18,11 +18,11 @@ from aed.db import database_now, reads
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.notifications import queries
 from aed.notifications.actions import Notice, put_to_endpoint
-from aed.notifications.actions.claiming import send_again
+from aed.notifications.actions.claiming import cancel, send_again
 from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint, remove_endpoint
 from aed.notifications.channels import channels_of
 from aed.notifications.jobs import send_waiting
-from aed.notifications.rules import Channel, OutboxState, masked
+from aed.notifications.rules import Channel, OutboxState, Wait, masked
 from aed.notifications.schemas import state_of
 from aed.settings import load_settings
 
@@ -58,6 +58,7 @@ def show_all(
         found = queries.messages(
             session, operator(), state=state, channel=channel, limit=limit + 1, after_id=after
         )
+        waits = queries.waits(session, found, at=database_now(session))
         rows = [
             (
                 row.id,
@@ -66,7 +67,7 @@ def show_all(
                 state_of(row),
                 row.tries,
                 _moment(row.sent_at or row.given_up_at or row.due_at),
-                row.why,
+                _why(row.why, waits.get(row.id)),
             )
             for row in found[:limit]
         ]
@@ -78,6 +79,22 @@ def show_all(
     )
     if len(found) > limit:
         say(f"There are more: --after {rows[-1][0]}")
+
+
+def _why(said: str | None, wait: Wait | None) -> str:
+    """What holds it back, and what the last try that failed said."""
+    return ". ".join(each for each in (str(wait).capitalize() if wait is not None else None, said) if each)
+
+
+@outbox.command("cancel")
+def cancel_messages(
+    ids: Annotated[list[int], typer.Argument(help="Their ids: see aed outbox list --state waiting")],
+) -> None:
+    """Give up messages that wait, so that they are not sent. What waits behind them goes on."""
+    with writing() as session:
+        for each in ids:
+            cancel(session, operator(), each, at=database_now(session))
+    say(f"{len(ids)} cancelled.")
 
 
 @outbox.command("resend")

@@ -18,7 +18,7 @@ from aed.db import ReadSession, WriteSession
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.notifications import queries
 from aed.notifications.actions import endpoints as endpoint_actions
-from aed.notifications.actions.claiming import send_again
+from aed.notifications.actions.claiming import cancel, send_again
 from aed.notifications.actions.endpoints import EndpointGiven
 from aed.notifications.rules import Channel, OutboxState
 from aed.notifications.schemas import (
@@ -59,7 +59,8 @@ def list_messages(
     found = queries.messages(
         session, viewer, state=state, channel=channel, limit=limit + 1, after_id=after(cursor)
     )
-    page = OutboxPage(messages=[MessageOut.of(each) for each in found[:limit]])
+    waits = queries.waits(session, found[:limit], at=clock.now())
+    page = OutboxPage(messages=[MessageOut.of(each, waits.get(each.id)) for each in found[:limit]])
     if len(found) > limit:
         page.next = str(page.messages[-1].id)
     return page
@@ -68,13 +69,20 @@ def list_messages(
 @router.get("/outbox/{message_id}")
 def show_message(session: ReadSession, viewer: ViewerDep, message_id: MessageId) -> MessageOut:
     """One message without its text."""
-    return MessageOut.of(queries.message(session, viewer, message_id))
+    found = queries.message(session, viewer, message_id)
+    return MessageOut.of(found, queries.waits(session, [found], at=clock.now()).get(found.id))
 
 
 @router.post("/outbox/{message_id}/resend")
 def resend_message(session: WriteSession, viewer: ViewerDep, message_id: MessageId) -> MessageOut:
     """Tries a message again that was given up, with the same key."""
     return MessageOut.of(send_again(session, viewer, message_id, at=clock.now()))
+
+
+@router.post("/outbox/{message_id}/cancel")
+def cancel_message(session: WriteSession, viewer: ViewerDep, message_id: MessageId) -> MessageOut:
+    """Gives a waiting message up, so that it is not sent. What waits behind it goes on."""
+    return MessageOut.of(cancel(session, viewer, message_id, at=clock.now()))
 
 
 # --- endpoints ------------------------------------------------------------------------------------------

@@ -72,6 +72,8 @@ class Outgoing(Table):
     tried_at: Mapped[datetime | None]
     why: Mapped[str | None] = mapped_column(String(300))
     """What the last try that failed said."""
+    is_channel_down: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """The last try failed as every other message of its channel would have."""
     sent_at: Mapped[datetime | None]
     given_up_at: Mapped[datetime | None]
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy import ColumnElement, column, exists, func, or_, select, table
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer
+from aed.db import UtcMoment
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.notifications.models import EndpointRow, Outgoing
-from aed.notifications.rules import Channel, OutboxState
+from aed.notifications.rules import Channel, OutboxState, Wait, WaitReason
 
 _STATES: Final[dict[OutboxState, tuple[ColumnElement[bool], ...]]] = {
     OutboxState.WAITING: (Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None)),
@@ -60,6 +61,88 @@ def message(session: Session, viewer: Viewer, outgoing_id: int) -> Outgoing:
     found = session.get(Outgoing, outgoing_id)
     if found is None:
         raise NotFound(f"There is no message {outgoing_id}.", field="message_id")
+    return found
+
+
+def waits(session: Session, rows: Sequence[Outgoing], *, at: datetime) -> dict[int, Wait]:
+    """Why each of these messages waits, by id; those that were sent or given up are left out.
+
+    1. A worker has it in hand.
+    2. An earlier message of its lane is not done with.
+    3. It is not due: dated to a later moment, to be tried again, or put off because its server is down.
+    4. It is due, and no worker acts, or its channel is down; else it goes out next.
+
+    visibility: the caller has made sure that it is an administrator who asks; it tells no text.
+    """
+    waiting = [each for each in rows if each.sent_at is None and each.given_up_at is None]
+    if not waiting:
+        return {}
+    lanes = {each.lane for each in waiting if each.lane is not None}
+    first = {
+        row[0]: row[1]
+        for row in session.execute(
+            select(Outgoing.lane, func.min(Outgoing.id))
+            .where(Outgoing.lane.in_(lanes), *_STATES[OutboxState.WAITING])
+            .group_by(Outgoing.lane)
+        )
+    }
+    down = _down(session, {each.channel for each in waiting})
+    holds = session.scalar(select(_leases.c.expires_at).where(_leases.c.name == "worker"))
+    acts = holds is not None and holds > at
+
+    def wait(row: Outgoing) -> Wait:
+        if row.claimed_until is not None and row.claimed_until > at:
+            return Wait(WaitReason.BEING_SENT, until=row.claimed_until)
+        before = first.get(row.lane, row.id) if row.lane is not None else row.id
+        if before < row.id:
+            return Wait(WaitReason.EARLIER_MESSAGE, behind_id=before)
+        tried_again = down.get(_server(row))
+        if row.due_at > at:
+            if tried_again is not None:
+                return Wait(WaitReason.CHANNEL_DOWN, until=row.due_at)
+            return Wait(WaitReason.RETRY if row.tries else WaitReason.NOT_DUE, until=row.due_at)
+        if not acts:
+            return Wait(WaitReason.PAUSED)
+        if tried_again is not None and tried_again > at:
+            return Wait(WaitReason.CHANNEL_DOWN, until=tried_again)
+        return Wait(WaitReason.NEXT)
+
+    return {each.id: wait(each) for each in waiting}
+
+
+_leases = table("leases", column("name"), column("expires_at", UtcMoment))  # its model lies on a higher layer
+
+
+def _server(row: Outgoing) -> tuple[Channel, int | None]:
+    """What is down when this cannot be sent: of webhooks each endpoint is a server of its own."""
+    return row.channel, row.endpoint_id if row.channel is Channel.WEBHOOK else None
+
+
+def _down(session: Session, channels: Collection[Channel]) -> dict[tuple[Channel, int | None], datetime]:
+    """The servers where the last thing that was tried failed, and when it is tried again.
+
+    visibility: moments alone.
+    """
+    failed = session.scalars(
+        select(Outgoing)
+        .where(
+            Outgoing.channel.in_(channels), *_STATES[OutboxState.WAITING], Outgoing.is_channel_down.is_(True)
+        )
+        .order_by(Outgoing.tried_at.desc())
+        .limit(1000)
+    )
+    found: dict[tuple[Channel, int | None], datetime] = {}
+    for row in failed:
+        server = _server(row)
+        if server in found or row.tried_at is None:
+            continue
+        sent_since = select(Outgoing.id).where(
+            Outgoing.channel == row.channel, Outgoing.sent_at >= row.tried_at
+        )
+        if server[1] is not None:
+            sent_since = sent_since.where(Outgoing.endpoint_id == server[1])
+        if session.scalar(sent_since.limit(1)) is None:
+            found[server] = row.due_at
     return found
 
 

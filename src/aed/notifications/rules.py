@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar, Final
+from urllib.parse import parse_qsl, unquote
 
 from aed.accounts.rules.person import Language
 from aed.errors import AedError
@@ -137,6 +139,54 @@ def wait_after(tries: int, *, chance: float) -> timedelta:
     return doubled * (1 + JITTER * (2 * chance - 1))
 
 
+# --- Why it waits ---------------------------------------------------------------------------------------
+
+
+class WaitReason(StrEnum):
+    """Why a message in the outbox has not been sent yet."""
+
+    NOT_DUE = "not_due"
+    """It is not to be sent before a moment to come."""
+    RETRY = "retry"
+    """The last try failed; the next one is at a moment to come."""
+    EARLIER_MESSAGE = "earlier_message"
+    """Another message to the same recipient must go first."""
+    CHANNEL_DOWN = "channel_down"
+    """Nothing goes out on its channel, or to its server."""
+    BEING_SENT = "being_sent"
+    PAUSED = "paused"
+    """No worker is running."""
+    NEXT = "next"
+    """Nothing holds it back: it goes out with the next batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why a message waits, until when if that is known, and behind which other message."""
+
+    reason: WaitReason
+    until: datetime | None = None
+    behind_id: int | None = None
+
+    def __str__(self) -> str:
+        until = f"{self.until:%Y-%m-%d %H:%M:%S} UTC" if self.until is not None else ""
+        match self.reason:
+            case WaitReason.NOT_DUE:
+                return f"not due before {until}"
+            case WaitReason.RETRY:
+                return f"the last try failed; the next is at {until}"
+            case WaitReason.EARLIER_MESSAGE:
+                return f"message {self.behind_id} to the same recipient goes first"
+            case WaitReason.CHANNEL_DOWN:
+                return f"the channel is down; the next try is at {until}"
+            case WaitReason.BEING_SENT:
+                return f"being sent at this moment (claimed until {until})"
+            case WaitReason.PAUSED:
+                return "no worker is running: start `aed work`"
+            case WaitReason.NEXT:
+                return "goes out next"
+
+
 # --- How often ------------------------------------------------------------------------------------------
 
 
@@ -164,6 +214,49 @@ def free_at(tried: Sequence[datetime], rates: Sequence[Rate], *, at: datetime) -
         if len(tried) >= rate.most:
             free = max(free, tried[rate.most - 1] + rate.within)
     return free
+
+
+# --- Apprise ----------------------------------------------------------------------------------------------
+
+# fmt: off
+APPRISE_SCHEMES: Final = frozenset({
+    "bark", "barks", "dingtalk", "discord", "feishu", "fluxer", "form", "forms", "gchat", "gotify",
+    "gotifys", "guilded", "json", "jsons", "lark", "line", "matrix", "matrixs", "mmost", "mmosts",
+    "msteams", "ntfy", "ntfys", "pover", "push", "pushdeer", "pushdeers", "pushme", "revolt", "rocket",
+    "rockets", "schan", "signal", "signals", "slack", "tgram", "twist", "webex", "webexteams",
+    "wecombot", "workflows", "wxteams", "wxpusher", "xml", "xmls", "zulip",
+})
+# fmt: on
+"""Services for messages to people and groups. Apprise also has schemes that write to this machine's screen
+and log, run programs, and send e-mail and text messages past the settings here."""
+_OF_A_FILE: Final = frozenset({"attach", "ca", "cert", "certificate", "key", "keyfile", "pem", "template"})
+"""Options by which some schemes read a file of this machine."""
+
+
+def apprise_refusal(address: str) -> str | None:
+    """Return why messages are not sent to an address of Apprise, or None: it may be one."""
+    scheme, _, rest = address.strip().partition("://")
+    if scheme.lower() not in APPRISE_SCHEMES:
+        return "Messages through Apprise go to chat and push services only, such as ntfys://, slack://, tgram://."
+    options = parse_qsl(rest.partition("?")[2], keep_blank_values=True)
+    for name, value in options:
+        plain = name.strip().lstrip("+-:").lower()
+        if plain in _OF_A_FILE or unquote(value).strip().lower().startswith(("file:", "/", "~", ".", "\\")):
+            return f"The option '{name}' would read a file of this machine: leave it out."
+        if plain == "verify" and value.strip().lower() in ("no", "false", "0", "n", "off"):
+            return "A server's certificate is always checked: leave the option 'verify' out."
+    return None
+
+
+# --- Links ------------------------------------------------------------------------------------------------
+
+LINK_REMOVED: Final = "[link removed]"
+_LINK: Final = re.compile(r"https?://[^\s\"<>\\\\，。；）]+")
+
+
+def without_links(text: str | None) -> str | None:
+    """Return the text with each link replaced: with one of ours anybody may act as its recipient."""
+    return text if text is None else _LINK.sub(LINK_REMOVED, text)
 
 
 # --- What is shown --------------------------------------------------------------------------------------

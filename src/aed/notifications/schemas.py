@@ -9,7 +9,20 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from aed.accounts.rules.person import Language
 from aed.notifications.models import EndpointRow, Outgoing
-from aed.notifications.rules import Channel, OutboxState, masked
+from aed.notifications.rules import Channel, OutboxState, Wait, WaitReason, masked
+
+
+class WaitingOut(BaseModel):
+    """Why a message has not been sent yet."""
+
+    reason: WaitReason
+    detail: str = Field(examples=["message 17 to the same recipient goes first"])
+    until: datetime | None = Field(description="The moment of the next try, if it is known")
+    behind_id: int | None = Field(description="The message that must go first")
+
+    @classmethod
+    def of(cls, wait: Wait) -> Self:
+        return cls(reason=wait.reason, detail=str(wait), until=wait.until, behind_id=wait.behind_id)
 
 
 class MessageOut(BaseModel):
@@ -28,11 +41,12 @@ class MessageOut(BaseModel):
     tries: int
     tried_at: datetime | None
     why: str | None = Field(description="What the last try that failed said")
+    waiting: WaitingOut | None = Field(None, description="Why it has not been sent yet; of one that waits")
     sent_at: datetime | None
     given_up_at: datetime | None
 
     @classmethod
-    def of(cls, row: Outgoing) -> Self:
+    def of(cls, row: Outgoing, wait: Wait | None = None) -> Self:
         return cls(
             id=row.id,
             key=row.key,
@@ -47,6 +61,7 @@ class MessageOut(BaseModel):
             tries=row.tries,
             tried_at=row.tried_at,
             why=row.why,
+            waiting=WaitingOut.of(wait) if wait is not None else None,
             sent_at=row.sent_at,
             given_up_at=row.given_up_at,
         )

@@ -17,6 +17,7 @@ from aed.errors import Conflict, NotFound
 from aed.notifications.actions.endpoints import close_endpoint
 from aed.notifications.models import EndpointRow, Outgoing
 from aed.notifications.rules import (
+    LINK_REMOVED,
     LONGEST_RATE,
     MOST_TRIES,
     RATES,
@@ -28,10 +29,13 @@ from aed.notifications.rules import (
     Refused,
     free_at,
     wait_after,
+    without_links,
 )
 
 LEASE: Final = timedelta(minutes=2)
 """How long a claim holds; what has not been tried by then is anybody's again."""
+LINKS_KEPT: Final = timedelta(days=7)
+"""So long a dead letter without an end of its own keeps its links: it may be sent again within a week."""
 UNWANTED: Final = "Nobody wanted it any longer."
 
 _WAITING: Final = (Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None))
@@ -238,6 +242,7 @@ def sent(session: Session, letters: Sequence[Letter], *, by: str, at: datetime) 
         .values(sent_at=at, claim=None, claimed_until=None, why=None),
     )
     _forget_secrets(session, ids)
+    _remove_links(session, Outgoing.id.in_(ids), Outgoing.sent_at.is_not(None))
     return recorded
 
 
@@ -257,7 +262,8 @@ def failed(session: Session, letter: Letter, error: NotDelivered, *, by: str, at
     wait = wait_after(letter.tries, chance=random.random())
     if isinstance(error, Postponed) and error.wait is not None:
         wait = max(wait, error.wait)
-    _change(session, mine.values(due_at=at + wait, **free))
+    is_down = isinstance(error, Postponed) and error.is_channel_down
+    _change(session, mine.values(due_at=at + wait, is_channel_down=is_down, **free))
     if isinstance(error, Postponed) and error.is_channel_down and letter.server is not None:
         _put_off(session, letter.server, until=at + wait)
 
@@ -300,7 +306,34 @@ def give_up_the_unwanted(session: Session, *, at: datetime) -> int:
     if over:
         _change(session, update(Outgoing).where(Outgoing.id.in_(over)).values(given_up_at=at, why=UNWANTED))
         _forget_secrets(session, over)
+        _remove_links(session, Outgoing.id.in_(over), Outgoing.given_up_at.is_not(None))
     return len(over)
+
+
+def remove_dead_links(session: Session, *, at: datetime) -> int:
+    """Take the links out of dead letters that have expired, or were given up long ago; how many there were.
+
+    Until then an administrator can send them again as they were.
+    visibility: for the timetable.
+    """
+    return _remove_links(
+        session,
+        Outgoing.given_up_at.is_not(None),
+        or_(Outgoing.expires_at <= at, Outgoing.given_up_at <= at - LINKS_KEPT),
+    )
+
+
+def _remove_links(session: Session, *which: ColumnElement[bool]) -> int:
+    """visibility: what stays tells less."""
+    has_link = or_(*(column.like("%://%") for column in (Outgoing.text_en, Outgoing.text_zh, Outgoing.body)))
+    texts = (Outgoing.text_en, Outgoing.text_zh, Outgoing.body)
+    rows = session.execute(select(Outgoing.id, *texts).where(*which, has_link).limit(1000)).all()
+    changed = 0
+    for row in rows:
+        found = {each.key: without_links(getattr(row, each.key)) for each in texts}
+        if any(found[each.key] != getattr(row, each.key) for each in texts):
+            changed += _change(session, update(Outgoing).where(Outgoing.id == row.id).values(found))
+    return changed
 
 
 def send_again(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -> Outgoing:
@@ -317,6 +350,8 @@ def send_again(session: Session, who: Viewer, outgoing_id: int, *, at: datetime)
         raise Conflict("Only a message that was given up is sent again; this one waits or was sent.")
     if found.text_en is None and found.text_zh is None and found.body is None:
         raise Conflict("Its text was a secret and is forgotten: let the person ask for a new one.")
+    if any(text is not None and LINK_REMOVED in text for text in (found.text_en, found.text_zh, found.body)):
+        raise Conflict("Its link was removed, since nobody should use it any longer: let a new one be made.")
     if found.endpoint_id is not None:
         endpoint = session.get(EndpointRow, found.endpoint_id)
         if endpoint is None or endpoint.closed_at is not None:
@@ -324,6 +359,30 @@ def send_again(session: Session, who: Viewer, outgoing_id: int, *, at: datetime)
     found.given_up_at = found.expires_at = None
     found.tries, found.due_at = 0, at
     session.flush()
+    return found
+
+
+def cancel(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -> Outgoing:
+    """Give up a message that waits, so that it is not sent; what waits behind it goes on.
+
+    Raises NotFound, and Conflict for one that was sent or given up, or is being sent at this moment.
+    visibility: an administrator's.
+    """
+    may_administer(who)
+    found = session.get(Outgoing, outgoing_id, with_for_update=True)
+    if found is None:
+        raise NotFound(f"There is no message {outgoing_id}.", field="message_id")
+    if found.sent_at is not None:
+        raise Conflict("This message was sent already.")
+    if found.given_up_at is not None:
+        raise Conflict("This message was given up already.")
+    if found.claimed_until is not None and found.claimed_until > at:
+        raise Conflict("This message is being sent at this moment. Look again in two minutes.")
+    found.given_up_at, found.why = at, f"Cancelled by {who.name}."[:300]
+    found.claim = found.claimed_until = None
+    session.flush()
+    _forget_secrets(session, [found.id])
+    session.refresh(found)
     return found
 
 

@@ -20,7 +20,7 @@ from aed.accounts.rules.person import Language
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.notifications import queries
 from aed.notifications.models import EndpointRow, Outgoing
-from aed.notifications.rules import TO_NUMBERS, Channel
+from aed.notifications.rules import TO_NUMBERS, Channel, apprise_refusal
 from aed.targets import target_of, why_refused
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
@@ -160,6 +160,9 @@ def _check(session: Session, given: EndpointGiven, *, is_private_allowed: bool) 
             if not _MAILBOX.fullmatch(given.address):
                 raise InvalidInput("An e-mail address looks like name@example.org.", field="address")
         case Channel.APPRISE:
+            refusal = apprise_refusal(given.address)
+            if refusal is not None:
+                raise InvalidInput(refusal, field="address")
             import apprise  # late: 6 MB
 
             if not apprise.Apprise.instantiate(given.address, suppress_exceptions=True):

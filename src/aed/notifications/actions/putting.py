@@ -12,10 +12,12 @@ from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session, class_mapper
 
 from aed.accounts.models import Person
+from aed.accounts.rules.free_text import one_line
 from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Language
 from aed.accounts.rules.phone import e164
 from aed.bulk import insert_many
+from aed.db import not_after_real_time
 from aed.errors import InvalidInput, NotFound
 from aed.notifications import queries
 from aed.notifications.models import EndpointRow, Outgoing
@@ -41,7 +43,7 @@ def put(session: Session, message: Message, at: datetime) -> Outgoing:
     Codes for signing in have a lane of their own: they wait behind no reminder.
     """
     lane = f"p{message.person_id}" + ("/secret" if message.is_secret else "")
-    outgoing = _to_number(message, at, lane=lane)
+    outgoing = _to_number(session, message, at, lane=lane)
     session.add(outgoing)
     session.flush()
     return outgoing
@@ -49,7 +51,7 @@ def put(session: Session, message: Message, at: datetime) -> Outgoing:
 
 def put_to_endpoint(session: Session, endpoint: EndpointRow, notice: Notice, at: datetime) -> Outgoing:
     """The same to an endpoint: a bot, a program, a mailbox, a browser."""
-    outgoing = _to_endpoint(endpoint, notice, at, lane=f"e{endpoint.id}", is_secret=False)
+    outgoing = _to_endpoint(session, endpoint, notice, at, lane=f"e{endpoint.id}", is_secret=False)
     session.add(outgoing)
     session.flush()
     return outgoing
@@ -70,7 +72,7 @@ def put_body(session: Session, endpoint: EndpointRow, body: str, at: datetime, *
         body=body,
         is_secret=False,
         created_at=at,
-        due_at=at,
+        due_at=not_after_real_time(session, at),
         tries=0,
     )
     session.add(outgoing)
@@ -78,7 +80,7 @@ def put_body(session: Session, endpoint: EndpointRow, body: str, at: datetime, *
     return outgoing
 
 
-def _to_number(message: Message, at: datetime, *, lane: str) -> Outgoing:
+def _to_number(session: Session, message: Message, at: datetime, *, lane: str) -> Outgoing:
     channel = Channel(message.channel)
     return Outgoing(
         person_id=message.person_id,
@@ -86,18 +88,18 @@ def _to_number(message: Message, at: datetime, *, lane: str) -> Outgoing:
         recipient=message.phone,
         lane=f"{channel}/{lane}",
         language=message.language,
-        text_en=message.text_en,
-        text_zh=message.text_zh,
+        text_en=one_line(message.text_en),
+        text_zh=one_line(message.text_zh),
         is_secret=message.is_secret,
         created_at=at,
-        due_at=at,
+        due_at=not_after_real_time(session, at),
         expires_at=message.expires_at,
         tries=0,
     )
 
 
 def _to_endpoint(
-    endpoint: EndpointRow, notice: Notice, at: datetime, *, lane: str, is_secret: bool
+    session: Session, endpoint: EndpointRow, notice: Notice, at: datetime, *, lane: str, is_secret: bool
 ) -> Outgoing:
     return Outgoing(
         person_id=endpoint.person_id,
@@ -112,7 +114,7 @@ def _to_endpoint(
         text_zh=notice.text_zh,
         is_secret=is_secret,
         created_at=at,
-        due_at=at,
+        due_at=not_after_real_time(session, at),
         expires_at=notice.expires_at,
         tries=0,
     )
@@ -172,7 +174,7 @@ def call(session: Session, calls: Sequence[Call], at: datetime) -> set[int]:
     for each in calls:
         person = people.get(each.person_id)
         for endpoint in endpoints.get(each.person_id, ()):
-            made.append(_to_endpoint(endpoint, each.notice, at, lane=each.lane, is_secret=True))
+            made.append(_to_endpoint(session, endpoint, each.notice, at, lane=each.lane, is_secret=True))
         if person is not None and person.phone:
             message = Message(
                 person_id=person.id,
@@ -184,7 +186,7 @@ def call(session: Session, calls: Sequence[Call], at: datetime) -> set[int]:
                 expires_at=each.notice.expires_at,
                 is_secret=True,
             )
-            made.append(_to_number(message, at, lane=each.lane))
+            made.append(_to_number(session, message, at, lane=each.lane))
     insert_many(session, Outgoing, [_as_row(each) for each in made])
     return unreachable - {each.person_id for each in made if each.person_id is not None}
 
@@ -194,7 +196,9 @@ def _as_row(outgoing: Outgoing) -> dict[str, object]:
     return {name: getattr(outgoing, name) for name in _COLUMNS} | {"key": uuid4().hex}
 
 
-_COLUMNS: Final = tuple(each.key for each in class_mapper(Outgoing).column_attrs if each.key != "id")
+_COLUMNS: Final = tuple(
+    each.key for each in class_mapper(Outgoing).column_attrs if each.key not in ("id", "is_channel_down")
+)
 
 
 def take_back(session: Session, lanes: Collection[str], at: datetime) -> int:

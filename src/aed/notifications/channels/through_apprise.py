@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from aed.notifications.channels.posting import addresses
-from aed.notifications.rules import Letter, Postponed, Refused
+from aed.notifications.rules import Letter, Postponed, Refused, apprise_refusal
 
 if TYPE_CHECKING:
     import apprise
@@ -24,6 +24,9 @@ def deliver(letter: Letter, *, at: datetime, is_private_allowed: bool) -> None:
 
     if letter.endpoint is None:
         raise Refused("It has no endpoint.")
+    refusal = apprise_refusal(letter.endpoint.address)
+    if refusal is not None:  # one that was added before schemes were limited
+        raise Refused(refusal)
     way = apprise.Apprise.instantiate(letter.endpoint.address, suppress_exceptions=True)
     if not isinstance(way, apprise.NotifyBase):
         raise Refused("Apprise does not know this address.")

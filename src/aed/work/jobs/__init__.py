@@ -6,7 +6,7 @@ worker.py  the lease is kept, what is due is run, messages go out
 
 from __future__ import annotations
 
-from aed.work.jobs.job import Job, Now, Watch, run_by_hand
+from aed.work.jobs.job import Job, Now, Watch, run_by_hand, try_out
 from aed.work.jobs.worker import Worker
 
-__all__ = ["Job", "Now", "Watch", "Worker", "run_by_hand"]
+__all__ = ["Job", "Now", "Watch", "Worker", "run_by_hand", "try_out"]

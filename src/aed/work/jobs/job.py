@@ -18,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
-from aed.db import Database, database_now, transaction
+from aed.db import Database, database_now, dry_run, transaction, with_real_time
 from aed.errors import AedError, Conflict, DatabaseUnavailable
 from aed.settings import Settings
 from aed.work.actions.lease import is_ours
@@ -45,6 +45,8 @@ class Job:
     run: Callable[[Database, Settings, Now], Counts | None]
     what: str
     """One line for people."""
+    asks_others: bool = False
+    """It asks other servers: that cannot be tried out, and is of today whatever the moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def new_token() -> str:
 
 def fenced(database: Database, token: str) -> Database:
     """The same database, on which nothing is committed once another worker holds the lease."""
-    writing = sessionmaker(database.engine, expire_on_commit=False)
+    writing = sessionmaker(database.engine, expire_on_commit=False, info=database.writing.kw["info"])
 
     def look(session: Session) -> None:
         if not is_ours(session, token):
@@ -111,7 +113,9 @@ def run_by_hand(
 ) -> tuple[Ended, float]:
     """One run at a person's wish, and its seconds. `at`: as if it were that moment.
 
-    It changes nothing about when the timetable runs it. Raises Conflict while it is going on elsewhere.
+    It changes nothing about when the timetable runs it. Messages that a later day puts into the outbox are
+    due at once: one that waited for that day would keep back everything behind it. Raises Conflict while the
+    job is going on elsewhere.
     """
     token = new_token()
     with transaction(database) as session:
@@ -129,7 +133,10 @@ def run_by_hand(
     if run_id is None:
         raise Conflict(f"The job '{job.name}' is being run at this moment. Try again when it has ended.")
     with _held(database, run_id, token):
-        ended = done(job, database, settings, _now_of(database) if at is None else lambda: at)
+        if at is None:
+            ended = done(job, database, settings, _now_of(database))
+        else:
+            ended = done(job, with_real_time(database, started_at), settings, lambda: at)
     with transaction(database) as session:
         ended_at = database_now(session)
         end_run(
@@ -142,6 +149,20 @@ def run_by_hand(
             at=ended_at,
         )
     return ended, (ended_at - started_at).total_seconds()
+
+
+def try_out(job: Job, database: Database, settings: Settings, *, at: datetime) -> Ended:
+    """What the job would do at that moment. Nothing of it stays, and no run is recorded.
+
+    Raises Conflict for a job that asks other servers.
+    """
+    if job.asks_others:
+        raise Conflict(
+            f"The job '{job.name}' asks other servers, so it cannot be tried out: run it without --at."
+        )
+    here_alone = settings.model_copy(update={"live_places_url": ""})  # a cluster would not roll back
+    with dry_run(database) as tried:
+        return done(job, tried, here_alone, lambda: at)
 
 
 def _now_of(database: Database) -> Now:
