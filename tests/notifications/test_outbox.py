@@ -690,8 +690,9 @@ def test_a_dead_letter_keeps_its_link_until_nobody_should_use_it(
     assert linked(timedelta(hours=1)) == [True, True]
     assert linked(timedelta(days=1)) == [True, False]
     assert linked(timedelta(days=7)) == [False, False]
+    lasting_id = state(session, lasting).id
     with transaction(database) as own, pytest.raises(Conflict, match="link"):
-        claiming.send_again(own, ADMINISTRATOR, lasting.id, at=NOW)
+        claiming.send_again(own, ADMINISTRATOR, lasting_id, at=NOW)
 
 
 def test_what_expired_before_it_was_sent_has_no_link(session: Session, database: Database) -> None:

@@ -34,7 +34,8 @@ def quote(words: str, *, limit: int) -> str:
 
     1. Full-width letters, digits and dots become the plain ones; invisible ones and line breaks go.
     2. Addresses of pages and mailboxes, and runs of seven digits or more, become "…".
-    3. A dot inside a word is taken apart, since telephones make a link of `example.cn`. A decimal stays.
+    3. A dot inside a word is taken apart, since telephones make a link of `example.cn`. A decimal stays; dots
+       at either end go, since what follows in the message would be taken for a part of it.
     """
     plain = "".join(
         " " if each.isspace() or unicodedata.category(each) in ("Cc", "Zl", "Zp") else each
@@ -46,8 +47,8 @@ def quote(words: str, *, limit: int) -> str:
     for decimal in _DECIMAL.finditer(plain):
         kept += [_apart(plain[at : decimal.start()]), decimal.group()]
         at = decimal.end()
-    line = " ".join("".join([*kept, _apart(plain[at:])]).split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    line = " ".join("".join([*kept, _apart(plain[at:])]).split()).strip(" .")
+    return line if len(line) <= limit else line[: limit - 1].rstrip(" .") + "…"
 
 
 def _apart(words: str) -> str:
