@@ -41,6 +41,7 @@ from aed.simulation.rules.areas import shares_of, somewhere_in
 from aed.walking.build import build_network
 from aed.walking.footing import Footings
 from aed.walking.network import Crossing, WalkingNetwork
+from aed.walking.travel import Leg, metres_of_wait, seconds_of_wait
 from tests import make
 from tests.incidents.brute_force import Found, Known, judged, may_see, whole_register
 
@@ -58,6 +59,7 @@ NIGHT = datetime(2026, 9, 22, 1, 0, tzinfo=UTC)
 """The same Tuesday, 03:00."""
 POINTS = 1_000
 
+_LATER = 1e-5
 type Floats = NDArray[np.float64]
 
 
@@ -101,14 +103,20 @@ class WalksOfTheCountry:
             if barrier.locked or (is_private and not is_dispatch):
                 closed.append(barrier.crossing)
             elif is_private:
-                wait = numbers.guarded_gate_seconds / numbers.seconds_per_metre
+                wait = metres_of_wait(numbers.guarded_gate_seconds, numbers)
                 waits.append((barrier.crossing, wait))
         self._targets = network.footings(
             [each.position.lat for each in known], [each.position.lon for each in known]
         )
-        ring = numbers.closed_gate_seconds / numbers.seconds_per_metre
-        self._free = self._distances([*waits, *((crossing, math.inf) for crossing in closed)])
-        self._opened = self._distances([*waits, *((crossing, ring) for crossing in closed)])
+        ring = metres_of_wait(numbers.closed_gate_seconds, numbers)
+        free = [*waits, *((crossing, math.inf) for crossing in closed)]
+        opened = [*waits, *((crossing, ring) for crossing in closed)]
+        self._free, self._opened = self._distances(free), self._distances(opened)
+        # With all delays a little longer: by how much a way costs more tells how much of it is delays.
+        self._free_later, self._opened_later = (
+            self._distances([(crossing, (1 + _LATER) * delay) for crossing, delay in delays])
+            for delays in (free, opened)
+        )
 
     def _distances(self, delays: Sequence[tuple[Crossing, float]]) -> Floats:
         """Metres from each device to each node."""
@@ -147,6 +155,18 @@ class WalksOfTheCountry:
         free, opened = (self._from(start, distances) for distances in (self._free, self._opened))
         return free, opened, self._targets.edge >= 0
 
+    def _delays(self, here: Position) -> tuple[Floats, Floats]:
+        """How much of the costs are delays, with closed gates closed and opened."""
+        start = self._network.footings([here.lat], [here.lon])
+        if start.edge[0] < 0:
+            return np.zeros(len(self._known)), np.zeros(len(self._known))
+        pairs = ((self._free, self._free_later), (self._opened, self._opened_later))
+        with np.errstate(invalid="ignore"):
+            now, then = (
+                (self._from(start, later) - self._from(start, costs)) / _LATER for costs, later in pairs
+            )
+        return now, then
+
     def connected(self, here: Sequence[Position]) -> list[Position]:
         """The places from which some device can be walked to.
 
@@ -171,18 +191,27 @@ class WalksOfTheCountry:
         costs, opened, on_street = self.costs(question.here)
         free = np.where(costs <= reach, costs, np.inf)
         by_gate = np.where(opened <= reach, opened, np.inf)
-        found = [
-            judged(
-                each,
-                question,
-                self._settings,
-                cost=float(free[i]),
-                if_opened=float(by_gate[i]),
-                is_within_a_network=bool(on_street[i]),
+        delays, delays_if_opened = self._delays(question.here)
+        found = []
+        for i, each in enumerate(self._known):
+            if not may_see(viewer, each.device):
+                continue
+            by_closed_gate = not np.isfinite(free[i]) and bool(np.isfinite(by_gate[i]))
+            cost, delay = (by_gate, delays_if_opened) if by_closed_gate else (free, delays)
+            way = None
+            if np.isfinite(cost[i]):
+                wait = seconds_of_wait(float(delay[i]), self._settings.arrival)
+                way = Leg(float(cost[i] - delay[i]), wait)
+            found.append(
+                judged(
+                    each,
+                    question,
+                    self._settings,
+                    way=way,
+                    by_closed_gate=by_closed_gate,
+                    is_within_a_network=bool(on_street[i]),
+                )
             )
-            for i, each in enumerate(self._known)
-            if may_see(viewer, each.device)
-        ]
         return sorted(found, key=lambda one: (not one.is_usable, one.expected_seconds, one.straight_metres))
 
 

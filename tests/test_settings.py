@@ -65,7 +65,7 @@ WRONG = {
     "AED_SEARCH_RADIUS_METRES": ["0", "nan", "-5"],
     "AED_BODY_LIMIT_BYTES": ["0"],
     "AED_RESPONDER_CELL_RESOLUTION": ["16"],
-    "AED_ARRIVAL__PICK_UP_SECONDS": ["-1", "soon", "nan", "inf"],
+    "AED_ARRIVAL__REACTION_SECONDS": ["-1", "soon", "nan", "inf"],
     "AED_ARRIVAL__CHANCE_OPEN": ["0", "1.5"],
     "AED_ARRIVAL__DETOUR_FACTOR": ["0.5"],
     "AED_ARRIVAL__NO_SUCH_KNOB": ["1"],
@@ -107,14 +107,14 @@ def test_a_command_says_it_and_ends_with_status_1(
 
 def test_what_the_environment_says_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AED_PORT", "9000")
-    monkeypatch.setenv("AED_ARRIVAL__PICK_UP_SECONDS", "90")
+    monkeypatch.setenv("AED_ARRIVAL__REACTION_SECONDS", "40")
     monkeypatch.setenv("AED_SOMETHING_OF_ANOTHER_PROGRAM", "x")
 
     settings = load_settings()
 
     assert settings.port == 9000
-    assert settings.arrival.pick_up_seconds == 90
-    assert settings.arrival.seconds_per_metre == Settings().arrival.seconds_per_metre
+    assert settings.arrival.reaction_seconds == 40
+    assert settings.arrival.slow_start_metres == Settings().arrival.slow_start_metres
 
 
 @pytest.mark.parametrize(

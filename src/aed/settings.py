@@ -1,6 +1,6 @@
 """Every knob, with its start value and where that comes from. Read from the environment, prefix `AED_`.
 
-Nested values use two underscores: `AED_ARRIVAL__PICK_UP_SECONDS=112`.
+Nested values use two underscores: `AED_ARRIVAL__REACTION_SECONDS=30`.
 """
 
 from __future__ import annotations
@@ -26,17 +26,32 @@ class Arrival(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    pick_up_seconds: float = Field(112.0, ge=0, description="Fetch and return, the part without distance")
-    # Fitted to Gramm 2025: round trips of 200/400/600 m took 4.05/6.62/8.62 min.
-    seconds_per_metre: float = Field(0.343, gt=0, description="Per metre of the round trip")  # same fit
-    responder_metres_per_second: float = Field(2.3, gt=0, description="A called responder, one way")
-    # Jonsson 2020, Resuscitation 151:197 (1.8 where dense).
+    reaction_seconds: float = Field(
+        30.0, ge=0, description="From receipt of the call to being on the way, as part of the speeds below"
+    )
+    # An assumption: Gramm 2025 and Jonsson 2020 both hold it, and neither reports it.
+    responder_metres_per_second: float = Field(
+        2.3, gt=0, description="From receipt of the call to the patient, on foot over `speed_over_metres`"
+    )
+    # Jonsson 2020, Resuscitation 151:197.
+    estate_metres_per_second: float = Field(1.8, gt=0, description="The same to a place in an estate")
+    # Same source, over 8,000 people/km2; an estate's own drills replace it.
+    speed_over_metres: float = Field(600.0, gt=0, description="The walk over which those speeds hold")
+    # The longest one way of Gramm 2025; there both sources agree (docs/numbers.md).
+    slow_start_seconds: float = Field(
+        44.0, ge=0, description="Doors, crossings and finding the way, on each walk: in full from"
+    )
+    slow_start_metres: float = Field(300.0, gt=0, description="this distance on, and less before it")
+    # Fitted to Gramm 2025: 200/400/600 m there and back took 4.05/6.62/8.62 min.
+    open_cabinet_seconds: float = Field(30.0, ge=0, description="Opening the cabinet, taking the device")
+    # 20-40 s; an assumption, which drills replace.
     detour_factor: float = Field(1.5, ge=1, description="Walk over straight line where no network is known")
     # Karlsson 2021; Fan 2020 found 2.4 among podium towers.
-    stairs_seconds_per_floor: float = Field(16.0, ge=0, description="One floor, one way, up to the third")
+    stairs_seconds_per_floor: float = Field(16.0, ge=0, description="One floor by the stairs, one way")
     # About 0.2 m/s of climb over 3 m of storey; drills replace it.
-    high_floor: int = Field(3, ge=0, description="Above this floor the lift is taken")
-    high_floor_seconds: float = Field(120.0, ge=0, description="One way, above `high_floor`")  # Drennan 2016
+    lift_wait_seconds: float = Field(45.0, ge=0, description="Waiting for the lift, getting in and out")
+    lift_seconds_per_floor: float = Field(2.0, ge=0, description="One floor by the lift, taken where sooner")
+    # Drennan 2016, CMAJ 188:413: high floors cost about 120 s in all; 40 floors are 125 s here.
     guarded_gate_seconds: float = Field(30.0, ge=0, description="An outsider at a guarded gate, each passing")
     # A guard's look and the bar going up; drills replace it.
     closed_gate_seconds: float = Field(180.0, ge=0, description="Getting a closed gate opened, each passing")
@@ -53,6 +68,16 @@ class Arrival(BaseModel):
     checked_within_days: int = Field(35, ge=1, description="How lately is lately")  # monthly check and grace
     lost_seconds: float = Field(600.0, ge=0, description="What a fetch that finds nothing costs")
     # Until the next chance, about an urban ambulance's response.
+
+    @model_validator(mode="after")
+    def _leaves_time_to_walk(self) -> Self:
+        start = self.slow_start_seconds * min(1.0, self.speed_over_metres / self.slow_start_metres)
+        for name in ("responder_metres_per_second", "estate_metres_per_second"):
+            if self.speed_over_metres / getattr(self, name) <= self.reaction_seconds + start:
+                raise ValueError(
+                    f"{name} over speed_over_metres takes longer than reaction_seconds and slow_start_seconds"
+                )
+        return self
 
 
 class Drills(BaseModel):

@@ -14,15 +14,23 @@ from aed.geo import Position
 from aed.incidents.queries.answer import Answer, NearbyDevice, Question
 from aed.incidents.queries.nearest import nearest
 from aed.incidents.schemas.nearest import NearbyDeviceOut, NearestOut, answer_out
-from aed.settings import Settings
+from aed.settings import Arrival, Settings
 from aed.walking.build import build_network
 from aed.walking.file import save_network
 from aed.walking.network import WalkingNetwork
+from aed.walking.travel import estate_pace, general_pace, walk_seconds
 from tests.make import NOW, PATIENT
 from tests.walking.osm_files import Plan, Tags, at, write_osm
 
+NUMBERS = Arrival()
 STREET: Tags = {"highway": "residential"}
 GATE: Tags = {"barrier": "gate"}
+
+
+def fetched(metres: float, *, wait: float = 0.0, floors: float = 0.0, in_estate: bool = True) -> float:
+    """Seconds of a fetch by somebody at the patient's place; `wait` and `floors` one way."""
+    pace = estate_pace(NUMBERS) if in_estate else general_pace(NUMBERS)
+    return pace.pick_up_seconds + 2 * (walk_seconds(metres, pace, NUMBERS) + wait + floors)
 
 
 def place(east: float, north: float) -> Position:

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session, joinedload
 from aed.accounts.rules import Role, Viewer
 from aed.geo import Position, distance_metres
 from aed.incidents.queries.answer import Answer, NearbyDevice, Question
-from aed.incidents.rules.arrival import Pace, fetch
+from aed.incidents.queries.buildings import SAME_DOOR_METRES
+from aed.incidents.rules.arrival import chance_of, fetch
 from aed.registry import queries as registry
 from aed.registry.models import Consumable, Device, EstatePace, Gate
 from aed.registry.rules.device import ConsumableState, DeviceState, access_at, readiness_on
@@ -27,7 +28,8 @@ from aed.settings import Settings
 from aed.sharing.rules import Audience
 from aed.spatial import position_of
 from aed.walking.network import Crossing, WalkingNetwork
-from tests.walking.whole_network import costs_over_the_whole_network
+from aed.walking.travel import Leg, Pace, floors_between, metres_of_wait, pace_at, seconds_of_wait
+from tests.walking.whole_network import ways_over_the_whole_network
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def gates_as_they_stand(
     """Closed gates, and waits in metres, of the whole register and the whole map."""
     closed: list[Crossing] = []
     waits: list[tuple[Crossing, float]] = []
-    wait = settings.arrival.guarded_gate_seconds / settings.arrival.seconds_per_metre
+    wait = metres_of_wait(settings.arrival.guarded_gate_seconds, settings.arrival)
     registered: set[int] = set()
     for gate in session.scalars(select(Gate).where(Gate.state == GateState.STANDING)):
         crossing = network.crossing_at(position_of(gate.position))
@@ -178,7 +180,7 @@ def all_devices(
         return []
     count = len(known)
     reach = settings.walking_reach_metres
-    costs = opened = [math.inf] * count
+    costs = opened = delays = delays_if_opened = [math.inf] * count
     on_street = [False] * count
     if network is not None:
         footings = network.footings(
@@ -188,22 +190,40 @@ def all_devices(
         if footings.edge[0] >= 0:
             local = min(known, key=lambda each: distance_metres(question.here, each.position))
             closed, waits = gates_as_they_stand(session, network, viewer, question, settings, local=local)
-            ring = settings.arrival.closed_gate_seconds / settings.arrival.seconds_per_metre
+            ring = metres_of_wait(settings.arrival.closed_gate_seconds, settings.arrival)
             start, targets = footings.take([0]), footings.take(range(1, count + 1))
-            costs, opened = (
-                costs_over_the_whole_network(
-                    network, start, targets, within_metres=reach, closed=shut, delays=delays
-                ).tolist()
+            (costs, delays), (opened, delays_if_opened) = (
+                [
+                    each.tolist()
+                    for each in ways_over_the_whole_network(
+                        network, start, targets, within_metres=reach, closed=shut, delays=delays
+                    )
+                ]
                 for shut, delays in (
                     (closed, waits),
                     ([], [*waits, *((crossing, ring) for crossing in closed)]),
                 )
             )
             on_street = (targets.edge >= 0).tolist()
-    found = [
-        judged(each, question, settings, cost=cost, if_opened=if_opened, is_within_a_network=is_on_street)
-        for each, cost, if_opened, is_on_street in zip(known, costs, opened, on_street, strict=True)
-    ]
+    found = []
+    for number, each in enumerate(known):
+        by_closed_gate = math.isinf(costs[number]) and not math.isinf(opened[number])
+        cost, delay = costs[number], delays[number]
+        if by_closed_gate:
+            cost, delay = opened[number], delays_if_opened[number]
+        way = None
+        if not math.isinf(cost):
+            way = Leg(cost - delay, seconds_of_wait(delay, settings.arrival))
+        found.append(
+            judged(
+                each,
+                question,
+                settings,
+                way=way,
+                by_closed_gate=by_closed_gate,
+                is_within_a_network=on_street[number],
+            )
+        )
     return sorted(found, key=lambda one: (not one.is_usable, one.expected_seconds, one.straight_metres))
 
 
@@ -212,18 +232,17 @@ def judged(
     question: Question,
     settings: Settings,
     *,
-    cost: float,
-    if_opened: float,
+    way: Leg | None,
+    by_closed_gate: bool,
     is_within_a_network: bool,
 ) -> Found:
     """One device by its walk: the free way, else the one through closed gates, else the estimate."""
     straight = distance_metres(question.here, known.position)
-    by_closed_gate = math.isinf(cost) and not math.isinf(if_opened)
-    metres = min(cost, if_opened) if by_closed_gate else cost
-    if math.isinf(metres):
+    if way is None:
         metres = 1.5 * straight
         if is_within_a_network:
             metres = max(metres, settings.walking_reach_metres)
+        way = Leg(metres)
     hours = hours_at(
         known.device.opening_hours, question.at, time_zone=known.time_zone, calendar=known.calendar
     )
@@ -232,30 +251,40 @@ def judged(
     confidence = 0.0
     if checked_on is not None and checked_on <= day:
         confidence = 2 ** -((day - checked_on).days / settings.trust.readiness_half_life_days)
+    numbers = settings.arrival
+    readiness = readiness_on(
+        day,
+        state=known.device.state,
+        first_expiry=known.first_expiry,
+        last_checked_on=checked_on,
+        checked_within_days=numbers.checked_within_days,
+    )
+    access = access_at(hours, known.device.entry).access
+    floors = floors_between(
+        question.floor,
+        known.device.floor,
+        is_same_building=straight <= SAME_DOOR_METRES,  # the registers here hold no buildings
+        numbers=numbers,
+    )
     fetched = fetch(
-        metres,
-        straight_metres=straight,
-        patient_floor=question.floor,
-        device_floor=known.device.floor,
-        access=access_at(hours, known.device.entry).access,
-        readiness=readiness_on(
-            day,
-            state=known.device.state,
-            first_expiry=known.first_expiry,
-            last_checked_on=checked_on,
-            checked_within_days=settings.arrival.checked_within_days,
+        way,
+        floors_seconds=floors,
+        chance=chance_of(access, readiness, confidence, numbers, by_closed_gate=by_closed_gate),
+        pace=known.pace
+        or pace_at(
+            is_in_estate=known.device.estate_id is not None,
+            seconds_per_metre=None,
+            pick_up_seconds=None,
+            numbers=numbers,
         ),
-        confidence=confidence,
-        numbers=settings.arrival,
-        pace=known.pace,
-        by_closed_gate=by_closed_gate,
+        numbers=numbers,
     )
     return Found(
         known.device.id,
         fetched.expected_seconds,
         fetched.fetch_seconds,
         straight,
-        metres,
+        way.metres,
         fetched.chance > 0,
         by_closed_gate,
     )

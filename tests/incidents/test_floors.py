@@ -8,28 +8,33 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import ANYONE
 from aed.settings import Settings
 from tests import make
-from tests.incidents.asking import ask, chinese, english, ids, shown
+from tests.incidents.asking import ask, chinese, english, fetched, ids, shown
 from tests.make import PATIENT, north_of
 
-SAME_BUILDING, OTHER_BUILDING = 10.0, 200.0
-FLOOR, LIFT = 16.0, 120.0
+SAME_DOOR, OTHER_BUILDING = 8.0, 200.0
+FLOOR = 16.0
+
+
+def lift(floors: int) -> float:
+    return 45 + 2 * floors
 
 
 @pytest.mark.parametrize(
     ("metres", "patient", "device", "one_way_seconds"),
     [
-        (SAME_BUILDING, 0, 0, 0.0),
-        (SAME_BUILDING, 2, 2, 0.0),
-        (SAME_BUILDING, 12, 12, 0.0),
-        (SAME_BUILDING, 1, 3, 2 * FLOOR),
-        (SAME_BUILDING, 3, 0, 3 * FLOOR),
-        (SAME_BUILDING, 4, 0, LIFT),
-        (SAME_BUILDING, 12, 11, FLOOR),
-        (SAME_BUILDING, -1, 1, 2 * FLOOR),
+        (SAME_DOOR, 0, 0, 0.0),
+        (SAME_DOOR, 2, 2, 0.0),
+        (SAME_DOOR, 12, 12, 0.0),
+        (SAME_DOOR, 1, 3, 2 * FLOOR),
+        (SAME_DOOR, 3, 0, 3 * FLOOR),
+        (SAME_DOOR, 4, 0, lift(4)),
+        (SAME_DOOR, 12, 11, FLOOR),
+        (SAME_DOOR, 40, 0, lift(40)),
+        (SAME_DOOR, -1, 1, 2 * FLOOR),
         (OTHER_BUILDING, 0, 0, 0.0),
         (OTHER_BUILDING, 2, 2, 4 * FLOOR),
-        (OTHER_BUILDING, 12, 0, LIFT),
-        (OTHER_BUILDING, 12, 12, 2 * LIFT),
+        (OTHER_BUILDING, 12, 0, lift(12)),
+        (OTHER_BUILDING, 12, 12, 2 * lift(12)),
         (OTHER_BUILDING, 3, -1, 4 * FLOOR),
     ],
 )
@@ -40,14 +45,14 @@ def test_floors_cost_stairs_or_the_lift_each_way(
 
     (near,) = ask(session, settings, floor=patient).devices
 
-    walked = 2 * 0.343 * 1.5 * near.straight_metres
+    walked = fetched(1.5 * near.straight_metres, floors=one_way_seconds, in_estate=False)
     assert near.fetch.floor_seconds == 2 * one_way_seconds
-    assert near.fetch.fetch_seconds == pytest.approx(112 + walked + 2 * one_way_seconds)
+    assert near.fetch.fetch_seconds == pytest.approx(walked)
 
 
 def test_a_device_high_up_ranks_behind_one_a_little_farther(session: Session, settings: Settings) -> None:
     high = make.device(session, at=north_of(PATIENT, metres=100), floor=20)
-    low = make.device(session, at=north_of(PATIENT, metres=250))
+    low = make.device(session, at=north_of(PATIENT, metres=200))
 
     assert ids(ask(session, settings).devices) == [low.id, high.id]
 
@@ -57,7 +62,7 @@ def test_a_device_high_up_ranks_behind_one_a_little_farther(session: Session, se
     [
         (0, 2, "ground floor, 64 s on stairs and in lifts", "1楼，上下楼64秒"),
         (1, 0, "floor 1, 32 s on stairs and in lifts", "2楼，上下楼32秒"),
-        (11, 0, "floor 11, 240 s on stairs and in lifts", "12楼，上下楼240秒"),
+        (11, 0, "floor 11, 134 s on stairs and in lifts", "12楼，上下楼134秒"),
         (-1, 0, "basement 1, 32 s on stairs and in lifts", "地下1层，上下楼32秒"),
         (-3, 0, "basement 3, 96 s on stairs and in lifts", "地下3层，上下楼96秒"),
     ],

@@ -17,7 +17,6 @@ from aed.incidents.actions import opening
 from aed.incidents.formats.plan_record import inputs_of
 from aed.incidents.models import Incident
 from aed.incidents.queries import incidents as queries
-from aed.incidents.rules.arrival import metres_worth
 from aed.incidents.rules.guiding import (
     Guide,
     expected_score_with_guide,
@@ -209,8 +208,7 @@ def test_a_neighbour_is_asked_where_the_gate_on_the_way_keeps_people_waiting(
 
     (made,) = queries.plans(session, incident.id)
     case = inputs_of(made.inputs).case
-    as_metres = metres_worth(saves, settings.arrival) / settings.arrival.responder_metres_per_second
-    assert [each.saved for each in case.offers] == [pytest.approx(as_metres, abs=0.1)]
+    assert [each.saved for each in case.offers] == [pytest.approx(saves, abs=0.1)]
     assert case.ambulance_saved == saves
     tasks = [each.task for each in queries.alerts(session, incident.id)]
     assert (Task.GUIDE in tasks) is (saves > 0)

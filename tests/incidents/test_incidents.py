@@ -78,7 +78,7 @@ def neighbours(session: Session) -> list[int]:
 def test_whoever_can_be_there_in_time_is_called_and_somebody_fetches_the_device(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
-    device = make.device(session, at=east_of(PATIENT, metres=80))
+    device = make.device(session, at=east_of(PATIENT, metres=150))
     incident = report(session, settings)
 
     alerts = queries.alerts(session, incident.id)

@@ -14,11 +14,11 @@ from aed.accounts.rules import Role
 from aed.geo import Position, distance_metres
 from aed.incidents.actions.places import forget_places, take_place
 from aed.incidents.models import Alert, AlertPlace
-from aed.incidents.rules.arrival import metres_worth
 from aed.incidents.rules.incident import AlertState
 from aed.incidents.rules.offer import Task
 from aed.responders.rules import middle_of
 from aed.settings import Settings
+from aed.walking.travel import estate_pace, general_pace, walk_seconds
 from tests import make
 from tests.incidents.asking import place, streets
 from tests.incidents.test_live import entries
@@ -107,14 +107,16 @@ def test_what_cannot_be_a_place_is_refused_by_its_name(
 
 def test_a_place_says_when_somebody_will_be_there(session: Session, settings: Settings) -> None:
     alert = called(session)
-    straight = settings.arrival.detour_factor / settings.arrival.responder_metres_per_second
+
+    def walked(metres: float) -> float:
+        return walk_seconds(1.5 * metres, general_pace(settings.arrival), settings.arrival)
 
     for number, metres in enumerate((600.0, 300.0, 50.0)):
         at = NOW + timedelta(minutes=number)
         take_place(
             session, alert.id, north_of(PATIENT, metres=metres), at=at, network=None, settings=settings
         )
-        assert (alert.due_at - at).total_seconds() == pytest.approx(metres * straight, rel=0.01)
+        assert (alert.due_at - at).total_seconds() == pytest.approx(walked(metres), rel=0.01)
 
     due = alert.due_at
     old = NOW + timedelta(minutes=1, seconds=30)
@@ -126,32 +128,36 @@ def test_the_walk_is_that_on_the_streets_with_their_gates(session: Session, sett
     """300 m up a street, 100 m along, and 300 m down to the next house; a guarded gate half-way."""
     network = streets(settings, {1: (0, 0), 2: (0, 300), 3: (100, 300), 4: (100, 0)}, [1, 2, 3, 4])
     alert = called(session)
-    speed = settings.arrival.responder_metres_per_second
+    walked = walk_seconds(700, general_pace(settings.arrival), settings.arrival)
 
     take_place(session, alert.id, place(100, 0), at=NOW, network=network, settings=settings)
-    assert (alert.due_at - NOW).total_seconds() == pytest.approx(700 / speed, abs=2)
+    assert (alert.due_at - NOW).total_seconds() == pytest.approx(walked, abs=2)
 
     make.gate(session, make.estate(session), at=place(0, 150), passage="guarded", opening_hours="24/7")
     at = NOW + timedelta(seconds=10)
     take_place(session, alert.id, place(100, 0), at=at, network=network, settings=settings)
-    guard = metres_worth(settings.arrival.guarded_gate_seconds, settings.arrival)
-    assert (alert.due_at - at).total_seconds() == pytest.approx((700 + guard) / speed, abs=2)
+    slower = walk_seconds(700, estate_pace(settings.arrival), settings.arrival)  # the patient is in an estate
+    assert (alert.due_at - at).total_seconds() == pytest.approx(slower + 30, abs=2)
 
 
 def test_who_fetches_goes_by_the_device_until_he_was_there(session: Session, settings: Settings) -> None:
     device_at = east_of(PATIENT, metres=300)
     alert = fetching(session, device_at)
-    straight = settings.arrival.detour_factor / settings.arrival.responder_metres_per_second
-    pick_up = settings.arrival.pick_up_seconds
+    opening = settings.arrival.open_cabinet_seconds
+
+    def walked(metres: float) -> float:
+        return walk_seconds(1.5 * metres, general_pace(settings.arrival), settings.arrival)
 
     def left(here: Position, seconds: int) -> float:
         at = NOW + timedelta(seconds=seconds)
         take_place(session, alert.id, here, at=at, network=None, settings=settings)
         return (alert.due_at - at).total_seconds()
 
-    assert left(PATIENT, 0) == pytest.approx(600 * straight + pick_up, rel=0.01)
-    assert left(east_of(PATIENT, metres=290), 60) == pytest.approx(310 * straight + pick_up, rel=0.01)
-    assert left(east_of(PATIENT, metres=200), 120) == pytest.approx(200 * straight, rel=0.01)
+    assert left(PATIENT, 0) == pytest.approx(2 * walked(300) + opening, rel=0.01)
+    assert left(east_of(PATIENT, metres=290), 60) == pytest.approx(
+        walked(10) + opening + walked(300), rel=0.01
+    )
+    assert left(east_of(PATIENT, metres=200), 120) == pytest.approx(walked(200), rel=0.01)
 
 
 def test_the_exact_place_is_gone_after_a_day_and_the_rough_one_after_ninety(

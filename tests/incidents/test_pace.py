@@ -8,16 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aed.incidents.rules.pace import Timed, estimate
-from aed.settings import Drills
+from aed.settings import Arrival, Drills
+from aed.walking.travel import slow_start_seconds
 
-NUMBERS = Drills()
+NUMBERS, ARRIVAL = Drills(), Arrival()
 METRES = st.lists(st.integers(0, 600).map(float), min_size=NUMBERS.enough, max_size=25, unique=True)
 SPEEDS, OVERHEADS = st.floats(0.16, 1.4), st.floats(15.0, 500.0)
 ANYTHING = st.builds(Timed, st.floats(0.0, 3_000.0), st.floats(0.0, 600.0), st.floats(10.0, 3_600.0))
 
 
 def drill(metres: float, speed: float, overhead: float, *, floors: float = 0.0) -> Timed:
-    return Timed(metres, floors, overhead + 2 * speed * metres + floors)
+    return Timed(
+        metres, floors, overhead + 2 * (speed * metres + slow_start_seconds(metres, ARRIVAL)) + floors
+    )
 
 
 @given(METRES, SPEEDS, OVERHEADS, st.floats(0.0, 240.0), st.data())
@@ -25,7 +28,7 @@ def test_a_pace_that_is_kept_is_found_whatever_the_order(
     metres: list[float], speed: float, overhead: float, floors: float, data: st.DataObject
 ) -> None:
     drills = [drill(each, speed, overhead, floors=floors) for each in metres]
-    found = estimate(drills, NUMBERS)
+    found = estimate(drills, NUMBERS, ARRIVAL)
 
     assert found.seconds_per_metre is not None
     assert found.pick_up_seconds is not None
@@ -33,7 +36,7 @@ def test_a_pace_that_is_kept_is_found_whatever_the_order(
     assert found.pick_up_seconds.value == pytest.approx(overhead, abs=1e-3)
     assert found.spread_metres == max(metres) - min(metres)
     assert found.is_enough == (found.spread_metres >= NUMBERS.spread_metres)
-    again = estimate(data.draw(st.permutations(drills)), NUMBERS)
+    again = estimate(data.draw(st.permutations(drills)), NUMBERS, ARRIVAL)
     assert again.seconds_per_metre == pytest.approx(found.seconds_per_metre)
     assert again.pick_up_seconds == pytest.approx(found.pick_up_seconds)
 
@@ -46,7 +49,7 @@ def test_a_fifth_of_the_drills_may_be_wrong_by_anything(
     wrong = data.draw(st.lists(ANYTHING, max_size=len(metres) // 5))
     drills = [drill(each, speed, overhead) for each in metres[len(wrong) :]] + wrong
 
-    found = estimate(drills, NUMBERS)
+    found = estimate(drills, NUMBERS, ARRIVAL)
 
     assert found.seconds_per_metre is not None
     assert found.pick_up_seconds is not None
@@ -56,7 +59,7 @@ def test_a_fifth_of_the_drills_may_be_wrong_by_anything(
 
 @given(st.lists(ANYTHING, max_size=30))
 def test_whatever_was_timed_the_pace_is_a_possible_one_within_its_interval(drills: list[Timed]) -> None:
-    found = estimate(drills, NUMBERS)
+    found = estimate(drills, NUMBERS, ARRIVAL)
 
     assert found.drills == len(drills)
     assert not found.is_enough or len(drills) >= NUMBERS.enough
@@ -78,8 +81,9 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(count: int) -> None:
     for _ in range(500):
         metres = numbers.uniform(50, 500, count)
         off = numbers.normal(0, 20, count) + np.where(numbers.random(count) < 0.1, 60, 0)
-        seconds = 100 + 2 * 0.4 * metres + off
-        found = estimate([Timed(m, 0.0, s) for m, s in zip(metres, seconds, strict=True)], NUMBERS)
+        starts = np.array([slow_start_seconds(each, ARRIVAL) for each in metres.tolist()])
+        seconds = 100 + 2 * (0.4 * metres + starts) + off
+        found = estimate([Timed(m, 0.0, s) for m, s in zip(metres, seconds, strict=True)], NUMBERS, ARRIVAL)
         assert found.seconds_per_metre is not None
         assert found.pick_up_seconds is not None
         held += [
@@ -91,9 +95,9 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(count: int) -> None:
 
 def test_walks_of_one_length_say_nothing_of_the_speed() -> None:
     alike = [Timed(100.0, 0.0, 180.0 + each) for each in range(20)]
-    found = estimate(alike, NUMBERS)
+    found = estimate(alike, NUMBERS, ARRIVAL)
     assert (found.seconds_per_metre, found.is_enough) == (None, False)
 
     nearly = [Timed(100.0 + each, 0.0, 180.0 + each) for each in range(20)]
-    assert not estimate(nearly, NUMBERS).is_enough
-    assert not estimate([], NUMBERS).is_enough
+    assert not estimate(nearly, NUMBERS, ARRIVAL).is_enough
+    assert not estimate([], NUMBERS, ARRIVAL).is_enough

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import Viewer
 from aed.geo import Position, distance_metres
 from aed.incidents.queries.answer import Question
+from aed.incidents.queries.incidents import estate_at
 from aed.incidents.queries.nearest import nearest
 from aed.incidents.queries.people import NearbyResponder
-from aed.incidents.rules.arrival import floor_seconds
 from aed.registry import queries as registry
 from aed.registry.rules.hours import hours_at
 from aed.responders.models import Certificate, Responder, ResponderPlace
@@ -24,10 +24,19 @@ from aed.responders.rules import Availability, availability
 from aed.settings import Settings
 from aed.spatial import position_of
 from aed.walking.network import WalkingNetwork
+from aed.walking.travel import (
+    Leg,
+    estate_pace,
+    floor_seconds,
+    general_pace,
+    leg_seconds,
+    metres_of_wait,
+    seconds_of_wait,
+)
 from tests import make
 from tests.incidents.brute_force import gates_as_they_stand
 from tests.walking.grids import grid_position, street_grid
-from tests.walking.whole_network import costs_over_the_whole_network
+from tests.walking.whole_network import ways_over_the_whole_network
 
 TOWN = street_grid(1600, seed=9)
 MOMENTS = [datetime(2026, 9, 22, 2, 0, tzinfo=UTC), datetime(2026, 9, 22, 16, 30, tzinfo=UTC)]
@@ -47,6 +56,7 @@ def slow(
     places = session.scalars(select(ResponderPlace).order_by(ResponderPlace.id)).all()
     positions = [position_of(place.position) for place in places]
     costs, on_street = [math.inf] * len(places), [False] * len(places)
+    delays_to = [0.0] * len(places)
     reach = settings.responder_radius_metres * settings.arrival.detour_factor
     if network is not None:
         footings = network.footings(
@@ -56,9 +66,9 @@ def slow(
         if footings.edge[0] >= 0:
             start, targets = footings.take([0]), footings.take(range(1, len(places) + 1))
             closed, waits = gates_as_they_stand(session, network, viewer, question, settings, local=None)
-            ring = settings.arrival.closed_gate_seconds / settings.arrival.seconds_per_metre
-            free, opened = (
-                costs_over_the_whole_network(
+            ring = metres_of_wait(settings.arrival.closed_gate_seconds, settings.arrival)
+            (free, waited), (opened, waited_if_opened) = (
+                ways_over_the_whole_network(
                     network, start, targets, within_metres=reach, closed=shut, delays=delays
                 )
                 for shut, delays in (
@@ -67,9 +77,12 @@ def slow(
                 )
             )
             costs = np.where(np.isfinite(free), free, opened).tolist()
+            delays_to = np.where(np.isfinite(free), waited, waited_if_opened).tolist()
             on_street = (targets.edge >= 0).tolist()
     best: dict[int, tuple[float, Availability]] = {}
-    for place, position, cost, is_on_street in zip(places, positions, costs, on_street, strict=True):
+    for place, position, cost, delay, is_on_street in zip(
+        places, positions, costs, delays_to, on_street, strict=True
+    ):
         person = session.get_one(Responder, place.responder_id)
         straight = distance_metres(question.here, position)
         if person.region_id not in viewer.region_ids or straight > settings.responder_radius_metres:
@@ -91,10 +104,13 @@ def slow(
         )
         if now is None:
             continue
-        metres = cost
+        way = Leg(cost - delay, seconds_of_wait(delay, settings.arrival))
         if math.isinf(cost):
-            metres = max(1.5 * straight, reach if is_on_street else 0.0)
-        seconds = metres / settings.arrival.responder_metres_per_second
+            way = Leg(max(1.5 * straight, reach if is_on_street else 0.0))
+        pace = general_pace(settings.arrival)
+        if estate_at(session, question.here) is not None:
+            pace = estate_pace(settings.arrival)
+        seconds = settings.arrival.reaction_seconds + leg_seconds(way, 0.0, pace, settings.arrival)
         seconds += floor_seconds(question.floor, settings.arrival)
         seconds += floor_seconds(place.floor, settings.arrival)
         if person.id not in best or seconds < best[person.id][0]:
@@ -157,7 +173,7 @@ def test_responders_come_in_the_order_in_which_they_can_be_there(
         everyone = slow(session, viewer, question, network=network, settings=settings)
         expected = everyone[: question.responders]
         assert answer is not None
-        assert [person.walk_seconds for person in answer] == pytest.approx(
+        assert [person.direct_seconds for person in answer] == pytest.approx(
             [seconds for seconds, _, _ in expected], abs=1e-6
         )
         assert [(person.responder_id, person.availability) for person in answer] == [

@@ -6,7 +6,7 @@ import pytest
 
 from aed.simulation.rules.outcome import outcome
 from aed.simulation.rules.policies import Asked
-from tests.simulation.worlds import METRES_PER_SECOND, NUMBERS, PICK_UP, scene
+from tests.simulation.worlds import NUMBERS, OPENING, scene, walking
 
 PADS = 90.0
 
@@ -17,21 +17,21 @@ def test_who_is_next_door_is_there_when_he_has_answered() -> None:
     found = outcome(told, [Asked(0), Asked(1, device=0)], NUMBERS)
 
     assert found.cpr_seconds == 20.0
-    assert found.shock_seconds == 30.0 + PICK_UP + PADS
+    assert found.shock_seconds == 30.0 + OPENING + PADS
     assert (found.alerts, found.wasted, found.is_shock_before_ambulance) == (2, 0, True)
     # The formula: 67 - 2.3 t_CPR - 1.1 t_shock - 2.1 t_ACLS, in minutes.
-    assert found.survival == pytest.approx(67 - 2.3 * 20 / 60 - 1.1 * (30 + PICK_UP + PADS) / 60 - 2.1 * 10)
+    assert found.survival == pytest.approx(67 - 2.3 * 20 / 60 - 1.1 * (30 + OPENING + PADS) / 60 - 2.1 * 10)
 
 
 def test_walks_are_those_of_the_streets_by_way_of_the_device() -> None:
     told = scene([230.0], [460.0], [[115.0]], answers=[10.0])
 
-    assert outcome(told, [Asked(0)], NUMBERS).cpr_seconds == pytest.approx(10 + 230 / METRES_PER_SECOND)
+    assert outcome(told, [Asked(0)], NUMBERS).cpr_seconds == pytest.approx(10 + walking(230))
     fetched = outcome(told, [Asked(0, device=0)], NUMBERS)
-    assert fetched.cpr_seconds == pytest.approx(10 + 575 / METRES_PER_SECOND + PICK_UP)
+    assert fetched.cpr_seconds == pytest.approx(10 + walking(115) + OPENING + walking(460))
     assert fetched.shock_seconds == pytest.approx(fetched.cpr_seconds + PADS)
     later = outcome(told, [Asked(0, at_seconds=45.0)], NUMBERS)
-    assert later.cpr_seconds == pytest.approx(55 + 230 / METRES_PER_SECOND)
+    assert later.cpr_seconds == pytest.approx(55 + walking(230))
 
 
 def test_who_does_not_come_changes_nothing() -> None:
@@ -49,7 +49,7 @@ def test_a_device_that_is_closed_brings_hands_and_no_shock() -> None:
 
     found = outcome(told, [Asked(0, device=0)], NUMBERS)
 
-    assert (found.cpr_seconds, found.shock_seconds) == (PICK_UP, 600.0 + PADS)
+    assert (found.cpr_seconds, found.shock_seconds) == (OPENING, 600.0 + PADS)
     assert found.wasted == 1
 
 
@@ -58,7 +58,7 @@ def test_only_the_first_at_a_device_has_it() -> None:
 
     found = outcome(told, [Asked(1, device=0), Asked(0, device=0)], NUMBERS)
 
-    assert found.shock_seconds == 5 + PICK_UP + PADS
+    assert found.shock_seconds == 5 + OPENING + PADS
     assert found.wasted == 1, "the second found it taken"
 
 

@@ -17,8 +17,8 @@ from tests.walking.grids import grid_position, street_grid
 NODES = 900
 """A square of 1.7 km."""
 NUMBERS = Numbers(Assumptions(), Settings())
-METRES_PER_SECOND = NUMBERS.settings.arrival.responder_metres_per_second
-PICK_UP = NUMBERS.pick_up_seconds
+OPENING = NUMBERS.opening_seconds
+walking = NUMBERS.walking_seconds
 
 
 def grid_world(*, devices: int = 6, private: int = 0, hours: str | None = "24/7", houses: int = 60) -> World:

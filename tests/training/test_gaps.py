@@ -25,7 +25,7 @@ from aed.responders.rules import ResponderState
 from aed.settings import Settings
 from aed.training.actions import results
 from aed.training.queries import gaps as queries
-from aed.training.queries.gap_table import gap_table
+from aed.training.queries.gap_table import gap_table, gap_walk_metres
 from aed.training.rules.enrolment import AttendanceState, MarkedBy
 from aed.training.rules.gaps import (
     ASSUMED,
@@ -52,7 +52,7 @@ from tests.walking.osm_files import at, write_osm
 MONDAY = date(2026, 9, 28)
 """Of the week that comes after NOW, a Tuesday; no holiday before Thursday."""
 WEEK = Week(MONDAY, "Asia/Shanghai")
-METRES = 180 * 2.3
+METRES = gap_walk_metres(Settings())
 
 
 def gaps_of(
@@ -319,7 +319,7 @@ def test_on_the_network_those_count_who_walk_there_in_time_by_its_streets(sessio
     middle = grid_position(900, 0.5, 0.5)
     estate = make.estate(session, around=middle)
     make.building(session, estate, at=middle)
-    places = [grid_position(900, chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.8)) for _ in range(60)]
+    places = [grid_position(900, chance.uniform(0.2, 0.8), chance.uniform(0.2, 0.8)) for _ in range(150)]
     for place in places:
         make.responder(session, at=place)
 

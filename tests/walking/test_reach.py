@@ -128,6 +128,9 @@ def check_walk(reach: Reach, targets: Footings, i: int, delays: Sequence[tuple[C
     assert walk.metres + sum(worth[crossing] for crossing in set(walk.crossings)) == pytest.approx(
         reach.costs(targets)[i], abs=1e-6
     )
+    place = targets.one(i, reach.found.chains)
+    assert place is not None
+    assert reach.costs(targets)[i] - reach.delays()(place) == pytest.approx(walk.metres, abs=1e-6)
     lons, lats = zip(*walk.coordinates, strict=True)
     assert WGS84.line_length(lons, lats) == pytest.approx(walk.metres, rel=1e-3, abs=0.05)
     start = (reach.found.start.lon, reach.found.start.lat)

@@ -24,12 +24,28 @@ def costs_over_the_whole_network(
     closed: Sequence[Crossing] = (),
     delays: Sequence[tuple[Crossing, float]] = (),
 ) -> NDArray[np.float64]:
-    """Metres from the single footing `start` to each target, infinite beyond the limit.
+    """Metres from the single footing `start` to each target, infinite beyond the limit."""
+    costs, _ = ways_over_the_whole_network(
+        network, start, targets, within_metres=within_metres, closed=closed, delays=delays
+    )
+    return costs
+
+
+def ways_over_the_whole_network(
+    network: WalkingNetwork,
+    start: Footings,
+    targets: Footings,
+    *,
+    within_metres: float,
+    closed: Sequence[Crossing] = (),
+    delays: Sequence[tuple[Crossing, float]] = (),
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same, and how much of each cost is delays.
 
     A gate on a street is a pair of nodes, one on each side; who stands exactly in it steps off on either.
     """
     streets = network.streets
-    arcs: list[tuple[int, int, float]] = []
+    arcs: list[tuple[int, int, float, float]] = []
     node_count = streets.node_count
 
     def new_node() -> int:
@@ -37,10 +53,11 @@ def costs_over_the_whole_network(
         node_count += 1
         return node_count - 1
 
-    def join(a: int, b: int, metres: float) -> None:
+    def join(a: int, b: int, metres: float, *, is_delay: bool = False) -> None:
         if math.isfinite(metres):
-            arcs.append((a, b, metres))
-            arcs.append((b, a, metres))
+            delay = metres if is_delay else 0.0
+            arcs.append((a, b, metres, delay))
+            arcs.append((b, a, metres, delay))
 
     gates: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for crossing, metres in (*((crossing, math.inf) for crossing in closed), *delays):
@@ -63,7 +80,7 @@ def costs_over_the_whole_network(
         u, v = int(streets.edge_u[edge]), int(streets.edge_v[edge])
         length = streets.edge_metres(edge)
         if edge >= streets.street_count:
-            join(u, v, sum(metres for _, metres in gates[edge]))
+            join(u, v, sum(metres for _, metres in gates[edge]), is_delay=True)
             continue
         here, at = u, 0.0
         for place in sorted({*(along for along, _ in gates[edge]), *(along for along, _ in standing[edge])}):
@@ -72,19 +89,28 @@ def costs_over_the_whole_network(
             for along, metres in gates[edge]:
                 if along == place:
                     sides.append(new_node())
-                    join(sides[-2], sides[-1], metres)
+                    join(sides[-2], sides[-1], metres, is_delay=True)
             for along, terminal in standing[edge]:
                 if along == place:
                     for side in sides:
-                        arcs.append((source, side, 0.0) if terminal == source else (side, terminal, 0.0))
+                        pair = (source, side) if terminal == source else (side, terminal)
+                        arcs.append((*pair, 0.0, 0.0))
             here, at = sides[-1], place
         join(here, v, max(0.0, length - at))  # a footing at the very end may round beyond it
 
-    best: dict[tuple[int, int], float] = {}
-    for a, b, metres in arcs:
-        best[a, b] = min(metres, best.get((a, b), math.inf))
+    best: dict[tuple[int, int], tuple[float, float]] = {}
+    for a, b, metres, delay in arcs:
+        best[a, b] = min((metres, delay), best.get((a, b), (math.inf, 0.0)))
     tails, heads = zip(*best, strict=True)
-    graph = csr_matrix((list(best.values()), (tails, heads)), shape=(node_count, node_count))
-    distance = dijkstra(graph, indices=source)
+    lengths = [metres for metres, _ in best.values()]
+    graph = csr_matrix((lengths, (tails, heads)), shape=(node_count, node_count))
+    distance, before = dijkstra(graph, indices=source, return_predecessors=True)
+    waited = []
+    for goal in goals:
+        here, total_delay = goal, 0.0
+        while before[here] >= 0:
+            total_delay += best[int(before[here]), here][1]
+            here = int(before[here])
+        waited.append(total_delay)
     total = distance[goals] + start.off_metres[0] + targets.off_metres
-    return np.where(total <= within_metres, total, np.inf)
+    return np.where(total <= within_metres, total, np.inf), np.array(waited)

@@ -22,6 +22,7 @@ from aed.incidents.rules.pace import Between
 from aed.incidents.schemas.drills import DrillIn
 from aed.registry.schemas.fields import PositionIn
 from aed.settings import load_settings
+from aed.walking.travel import estate_pace
 
 SHOWN = 100
 
@@ -114,20 +115,21 @@ def show_pace(estate_id: Id) -> None:
         estate = queries.estate_of_the_house(session, operator(), estate_id)
         found, name = reckoned(session, estate.id, settings), estate.name_en
     say(f"{name}: drills: {found.drills}, walks that differ by {found.spread_metres:.0f} m one way.")
+    usual = estate_pace(settings.arrival)
     if found.seconds_per_metre is not None and found.pick_up_seconds is not None:
         rows = [
             (
                 "per metre",
                 *_figures(found.seconds_per_metre, 3),
-                f"{settings.arrival.seconds_per_metre:.3f} s",
+                f"{usual.seconds_per_metre:.3f} s",
             ),
             (
                 "besides walking",
                 *_figures(found.pick_up_seconds, 0),
-                f"{settings.arrival.pick_up_seconds:.0f} s",
+                f"{usual.pick_up_seconds:.0f} s",
             ),
         ]
-        columns = ["what", "its own", "at least", "at most", "in general"]
+        columns = ["what", "its own", "at least", "at most", "in estates"]
         table(None, columns, rows, right=columns[1:])
     if found.is_enough:
         say("The lookup reckons with its own pace.")

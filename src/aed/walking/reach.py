@@ -20,7 +20,7 @@ from aed.walking.chains import Chains
 from aed.walking.footing import Footing, Footings
 from aed.walking.search import Searched, searched
 from aed.walking.streets import Crossing, Floats, Ints
-from aed.walking.way import Walk, way_to
+from aed.walking.way import Walk, chain_between, leaves_by_first_end, way_to
 from aed.walking.window import OUTSIDE, ScratchPad, cut_out, whole
 
 WHOLE_UP_TO_JUNCTIONS = 100_000
@@ -79,6 +79,53 @@ class Reach:
             return cost if cost <= within else math.inf
 
         return metres_to
+
+    def delays(self) -> Callable[[Footing], float]:
+        """Return a function that says how much of a point's cost is delays, of a point within reach.
+
+        Remembers what is paid up to each junction that it meets, and is quick where there is no gate.
+        """
+        found = self.found
+        blocks, start = found.blocks, found.start
+        if not blocks:
+            return lambda place: 0.0
+        source, number, originals = found.window.source, found.window.numbers(), found.window.originals
+        arrived, before = memoryview(found.distance), memoryview(found.predecessor)
+        behind, paid = _behind_blocks(found), dict[int, float]()
+
+        def paid_up_to(junction: int) -> float:
+            passed = []
+            while junction not in paid:
+                passed.append(junction)
+                if before[junction] == source:
+                    paid[junction] = 0.0
+                    if start.chain in blocks:
+                        by_first = leaves_by_first_end(found, junction)
+                        paid[junction] = blocks.to_first_end(start) if by_first else blocks.to_last_end(start)
+                    passed.pop()
+                    break
+                junction = before[junction]
+            for here in reversed(passed):
+                last = before[here]
+                paid[here] = paid[last]
+                if here in behind:
+                    chain, _ = chain_between(found, last, here, originals([last])[0])
+                    paid[here] += blocks.on_chain(chain)
+            return paid[passed[0] if passed else junction]
+
+        def delay(place: Footing) -> float:
+            first, last = number(place.first_end), number(place.last_end)
+            to_first = blocks.to_first_end(place) if place.chain in blocks else 0.0
+            to_last = blocks.to_last_end(place) if place.chain in blocks else 0.0
+            by_first = arrived[first] + place.first_metres + to_first
+            by_last = arrived[last] + place.last_metres + to_last
+            if place.chain == start.chain and self._along_the_chain(place) < min(by_first, by_last):
+                return blocks.between(start, place) if start.chain in blocks else 0.0
+            if by_first < by_last:
+                return paid_up_to(first) + to_first
+            return paid_up_to(last) + to_last if by_last != math.inf else 0.0
+
+        return delay
 
     def _along_the_chain(self, place: Footing) -> float:
         """To the street at a place of the chain on which the start is, without leaving it."""

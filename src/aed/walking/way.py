@@ -40,9 +40,9 @@ def way_to(found: Searched, target: Footing, by: int, *, with_line: bool) -> Wal
             nodes.append(node)
         nodes.reverse()
         originals = window.originals(nodes)
-        pieces += _pieces(chains, start.chain, start, None, forward=not _leaves_by_first_end(found, nodes[0]))
+        pieces += _pieces(chains, start.chain, start, None, forward=not leaves_by_first_end(found, nodes[0]))
         for node, here, original in zip(nodes, nodes[1:], originals, strict=False):
-            chain, forward = _chain_between(found, node, here, original)
+            chain, forward = chain_between(found, node, here, original)
             pieces += _pieces(chains, chain, None, None, forward=forward)
         pieces += _pieces(chains, target.chain, None, target, forward=by == 0)
 
@@ -97,7 +97,7 @@ def _pieces(
     return pieces
 
 
-def _chain_between(found: Searched, before: int, here: int, before_original: int) -> tuple[int, bool]:
+def chain_between(found: Searched, before: int, here: int, before_original: int) -> tuple[int, bool]:
     """The cheapest chain from one local junction to the next, and whether it is walked from its first end.
 
     `before_original` is the network's number of the local junction `before`.
@@ -113,7 +113,7 @@ def _chain_between(found: Searched, before: int, here: int, before_original: int
     return chain, int(chains.first_end[chain]) == before_original
 
 
-def _leaves_by_first_end(found: Searched, here: int) -> bool:
+def leaves_by_first_end(found: Searched, here: int) -> bool:
     """Whether the way from the start to its first junction goes to its chain's first end (else its last)."""
     (first, last), (to_first, to_last) = found.ends, found.end_metres
     return first == here and (last != here or to_first <= to_last)

@@ -16,8 +16,9 @@ from aed.errors import Conflict, InvalidInput
 from aed.geo import Position, distance_metres
 from aed.incidents.models import Alert, Drill, Incident
 from aed.incidents.queries import drills as queries
+from aed.incidents.queries.buildings import Buildings, Spot
 from aed.incidents.queries.on_the_way import first_exact_place
-from aed.incidents.rules.arrival import Basis, estimated_walk_metres, floors_between
+from aed.incidents.rules.arrival import Basis, estimated_walk_metres
 from aed.incidents.rules.pace import Estimate, estimate
 from aed.incidents.rules.who import may_take_back_a_drill, may_tell_of_a_drill
 from aed.incidents.schemas.drills import DrillIn
@@ -77,7 +78,9 @@ def tell_of_drill(
             field="start",
         )
     metres, basis = _walk(network, start, device, straight, settings)
-    floors = floors_between(straight, new.floor, device.floor, settings.arrival)
+    floors = Buildings(session.connection(), settings.arrival).floor_seconds(
+        Spot(start, new.floor), Spot(position_of(device.position), device.floor)
+    )
     drill = Drill(
         key=str(new.key),
         digest=digest,
@@ -131,7 +134,7 @@ def time_exercise(
         _walk(network, one, device, far, settings)
         for one, far in zip((start, patient), straight, strict=True)
     ]
-    arrival = settings.arrival
+    buildings, there = Buildings(session.connection(), settings.arrival), Spot(here, device.floor)
     drill = Drill(
         key=key,
         digest=hashlib.sha256(key.encode()).hexdigest(),
@@ -144,8 +147,8 @@ def time_exercise(
         seconds=seconds,
         walk_metres=sum(metres for metres, _ in ways) / 2,
         basis=ways[0][1] if ways[0][1] is ways[1][1] else Basis.STRAIGHT_LINE,
-        floor_seconds=floors_between(straight[0], 0, device.floor, arrival)
-        + floors_between(straight[1], incident.floor, device.floor, arrival),
+        floor_seconds=buildings.floor_seconds(Spot(start, 0), there)
+        + buildings.floor_seconds(there, Spot(patient, incident.floor)),
         ran_at=first.at,
         told_at=at,
         by_id=alert.person_id,
@@ -178,7 +181,8 @@ def reckoned(session: Session, estate_id: int, settings: Settings) -> Estimate:
 
     visibility: of an estate that the caller has found for the viewer.
     """
-    return estimate(queries.timed_at(session, estate_id, newest=settings.drills.newest), settings.drills)
+    drills = queries.timed_at(session, estate_id, newest=settings.drills.newest)
+    return estimate(drills, settings.drills, settings.arrival)
 
 
 def _walk(

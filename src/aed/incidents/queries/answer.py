@@ -9,9 +9,10 @@ from datetime import datetime
 from aed.geo import Position
 from aed.incidents.queries.people import NearbyResponder
 from aed.incidents.queries.ways import GatePassed
-from aed.incidents.rules.arrival import Basis, Fetch, Pace
+from aed.incidents.rules.arrival import Basis, Fetch
 from aed.registry.queries import DeviceNearby
 from aed.registry.rules.device import AccessAt, Readiness
+from aed.walking.travel import NO_WAY, Leg, Pace
 from aed.walking.way import Walk
 
 
@@ -48,9 +49,10 @@ class NearbyDevice:
     chance: float
     """That it can be reached, if no closed gate is on the way, and is ready."""
     pace: Pace
-    """The estate's own, or the general one."""
-    walk_metres: float = math.inf
-    """One way, without waits. One that is not measured yet, or not within reach, is estimated."""
+    """The estate's own, that of estates, or the general one."""
+    way: Leg = NO_WAY
+    """One that is not measured yet, or not within reach, is estimated."""
+    fetch_seconds: float = math.inf
     expected_seconds: float = math.inf
     """What it is ranked by."""
     fetch: Fetch = _NOT_YET
@@ -61,6 +63,11 @@ class NearbyDevice:
     """No way leads there unless a gate is opened that is closed for this viewer."""
     gates: tuple[GatePassed, ...] = ()
     route: Walk | None = None
+
+    @property
+    def walk_metres(self) -> float:
+        """One way, without waits."""
+        return self.way.metres
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,30 @@ from datetime import datetime
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from aed.accounts.rules.viewer import TIMETABLE
 from aed.geo import Position, distances_metres
 from aed.incidents.queries.answer import NearbyDevice, Question
+from aed.incidents.queries.buildings import Buildings, Spot
 from aed.incidents.queries.guiding import Saved, saved_by_a_guide
 from aed.incidents.queries.nearest import nearest
 from aed.incidents.queries.people import NearbyResponder
 from aed.incidents.queries.ways import Ways
+from aed.incidents.rules.arrival import estimated_walk_metres
 from aed.incidents.rules.offer import Offer, Task
 from aed.incidents.rules.plan import Case
 from aed.incidents.rules.survival import Patient
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
+from aed.walking.travel import (
+    NO_WAY,
+    Leg,
+    direct_seconds,
+    fetch_seconds,
+    leg_seconds,
+    most_cost_metres,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,8 @@ def case_of(
 
     1. The lookup's own search: the soonest devices that are usable now, and whoever may be called now.
     2. From each device, with the gates as they stand, the way to each of these people.
-    3. Direct: who comes answers, then walks. Fetch: to the device, the pick-up, and on to the patient.
+    3. Direct: who comes reacts and walks. Fetch: to the device, opens the cabinet, and on to the patient. The
+       times are those of `aed.walking.travel`, from receipt of the call: nothing for answering comes on top.
     4. Where the patient is in an estate, what is saved on each of these ways when somebody guides.
 
     visibility: for the plan; it names people by number, and goes to dispatchers and into the record.
@@ -115,7 +125,7 @@ def _guides(guides: Guides | None, not_these: Collection[int], settings: Setting
     if guides is None:
         return ()
     numbers = settings.planning
-    seconds = numbers.answers_after_seconds + numbers.guide_seconds
+    seconds = direct_seconds(numbers.guide_seconds, settings.arrival)
     free = [person for person in guides.people if person not in not_these]
     return tuple(Offer(each, Task.GUIDE, seconds, numbers.chance_there) for each in free[:_FEW_GUIDES])
 
@@ -129,23 +139,18 @@ def _offers(
     saved_from_devices: Sequence[float],
     settings: Settings,
 ) -> list[Offer]:
-    numbers = settings.planning
-    answers, chance = numbers.answers_after_seconds, numbers.chance_there
-    found = [Offer(person, Task.DIRECT, answers + each.walk_seconds, chance, saved=saves)]
+    chance = settings.planning.chance_there
+    found = [Offer(person, Task.DIRECT, each.direct_seconds, chance, saved=saves)]
     for near, to_device, saved in zip(devices, to_devices, saved_from_devices, strict=True):
         if math.isfinite(to_device):
-            seconds = answers + to_device + _from_device(near, settings)
+            seconds = fetch_seconds(to_device, _to_patient(near, settings), near.pace)
             found.append(Offer(person, Task.FETCH, seconds, chance, near.row.id, near.fetch.chance, saved))
     return found
 
 
-def _from_device(near: NearbyDevice, settings: Settings) -> float:
-    """Seconds for the pick-up, and on to the patient."""
-    return (
-        near.pace.pick_up_seconds
-        + near.walk_metres / settings.arrival.responder_metres_per_second
-        + near.floors
-    )
+def _to_patient(near: NearbyDevice, settings: Settings) -> float:
+    """Seconds from the device to the patient."""
+    return leg_seconds(near.way, near.floors, near.pace, settings.arrival)
 
 
 def _seconds_to_devices(
@@ -158,38 +163,45 @@ def _seconds_to_devices(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> list[list[float]]:
-    """By person and device: from the one's place to the other, without floors at the start. Infinite where
-    the device would come after the ambulance: no farther need anybody look for a way."""
+    """By person and device: from the one's place and floor to the other's. Infinite where the device would
+    come after the ambulance: no farther need anybody look for a way."""
     if not people:
         return []
     arrival = settings.arrival
-    speed = arrival.responder_metres_per_second
     lats = np.array([each.position.lat for each in people])
     lons = np.array([each.position.lon for each in people])
-    spare = patient.ambulance_seconds - settings.planning.answers_after_seconds
-    rooms = [spare - _from_device(near, settings) - near.floors for near in devices]
-    within = max(rooms, default=0.0) * speed
-    start = network.start_at(here) if network is not None and within > 0 else None
-    gates, footings = None, None
+    rooms = [
+        patient.ambulance_seconds - fetch_seconds(0.0, _to_patient(near, settings), near.pace)
+        for near in devices
+    ]
+    within = [most_cost_metres(room, near.pace, arrival) for near, room in zip(devices, rooms, strict=True)]
+    farthest = max(within, default=0.0)
+    start = network.start_at(here) if network is not None and farthest > 0 else None
+    ways = None
     if network is not None and start is not None:
         ways = Ways(connection, TIMETABLE, network, here, start, at=at, numbers=arrival)
-        gates, footings = (
-            ways.gates(within + max(near.walk_metres for near in devices)),
-            network.footings(lats, lons),
-        )
-    seconds: list[NDArray[np.float64]] = []
-    for near, room in zip(devices, rooms, strict=True):
+        ways.gates(farthest + max(near.walk_metres for near in devices))
+    footings = network.footings(lats, lons) if network is not None and ways is not None else None
+    buildings = Buildings(connection, arrival)
+    seconds: list[list[float]] = []
+    for near, room, metres in zip(devices, rooms, within, strict=True):
         there = Position(near.row.lat, near.row.lon)
-        metres = np.full(len(people), np.inf)
+        legs: list[Leg] | None = [NO_WAY] * len(people)
         if room > 0:
-            reach = None
-            if network is not None and gates is not None:
-                reach = network.reach(
-                    there, within_metres=room * speed, closed=gates.closed, delays=gates.waits
-                )
-            if reach is not None and footings is not None:
-                metres = reach.costs(footings)
-            else:
-                metres = distances_metres(there, lats, lons) * arrival.detour_factor
-        seconds.append(np.where(metres <= room * speed, metres / speed + near.floors, np.inf))
-    return [[float(each[person]) for each in seconds] for person in range(len(people))]
+            legs = ways.legs_from(there, footings, within_metres=metres) if ways and footings else None
+        if legs is None:
+            straight = distances_metres(there, lats, lons).tolist()
+            legs = [Leg(estimated_walk_metres(each, arrival)) for each in straight]
+        to_device = [
+            leg_seconds(
+                leg,
+                buildings.floor_seconds(Spot(each.position, each.floor), Spot(there, near.row.floor)),
+                near.pace,
+                arrival,
+            )
+            if leg is not NO_WAY
+            else math.inf
+            for each, leg in zip(people, legs, strict=True)
+        ]
+        seconds.append([each if each <= room else math.inf for each in to_device])
+    return [[each[person] for each in seconds] for person in range(len(people))]

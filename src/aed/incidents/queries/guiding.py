@@ -17,6 +17,7 @@ from aed.incidents.rules.guiding import wait_of
 from aed.registry.queries import GateNearby
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
+from aed.walking.travel import Leg, floor_seconds, general_pace, leg_seconds
 
 _ESTATE_METRES: Final = 1_500.0
 """No gate of an estate is farther from anywhere within it."""
@@ -43,7 +44,7 @@ def saved_by_a_guide(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> Saved:
-    """1. The lift, held, where the patient is so high that it is taken.
+    """1. The lift, held, where the patient is so high that it is worth taking then.
     2. The ways to the patient as the gates stand, and with those of the patient's estate open.
     3. The crew takes the gate that keeps it waiting least; gates that nobody has registered are taken to be
        guarded, as those of managed estates are.
@@ -51,7 +52,8 @@ def saved_by_a_guide(
     visibility: seconds, for the plan.
     """
     arrival = settings.arrival
-    lift = settings.planning.lift_held_seconds if abs(floor) > arrival.high_floor else 0.0
+    held = settings.planning.lift_held_seconds
+    lift = floor_seconds(floor, arrival) - floor_seconds(floor, arrival, lift_held_seconds=held)
     gates = sent_for_gates(connection, here, _ESTATE_METRES)()
     own = [gate for gate in gates if gate.estate_id == estate_id]
     waits = [wait_of(passing_of(connection, gate, TIMETABLE, at), arrival) for gate in own]
@@ -93,14 +95,17 @@ def _at_gates(
     )
     ways.widen(_ESTATE_METRES)
     footings = ways.footings(np.array([each.lat for each in places]), np.array([each.lon for each in places]))
-    guided = ways.costs_if_guided(footings, estate_id)
+    guided = ways.legs_if_guided(footings, estate_id)
     if guided is None:
         return [0.0] * len(places)
-    costs = ways.costs(footings)
-    opened = ways.costs_if_opened(footings) or costs
-    now = [one if math.isfinite(one) else two for one, two in zip(costs, opened, strict=True)]
-    speed = settings.arrival.responder_metres_per_second
     return [
-        max(0.0, one - two) / speed if math.isfinite(one) else 0.0
-        for one, two in zip(now, guided, strict=True)
+        _saved_seconds(now, then, settings) for now, then in zip(ways.legs(footings), guided, strict=True)
     ]
+
+
+def _saved_seconds(now: Leg, then: Leg, settings: Settings) -> float:
+    """How much sooner somebody is there; 0 where no way is known. Which pace it is changes little."""
+    if math.isinf(now.metres) or math.isinf(then.metres):
+        return 0.0
+    arrival, pace = settings.arrival, general_pace(settings.arrival)
+    return max(0.0, leg_seconds(now, 0.0, pace, arrival) - leg_seconds(then, 0.0, pace, arrival))

@@ -15,20 +15,16 @@ from aed.accounts.rules import Viewer
 from aed.db import as_date
 from aed.geo import Position, in_mainland_china, may_be_within, metres_to_each
 from aed.incidents.queries.answer import Answer, NearbyDevice, Question
+from aed.incidents.queries.buildings import Buildings, Spot
 from aed.incidents.queries.people import nearest_responders
 from aed.incidents.queries.ways import LocalTime, Ways, sent_for_gates
 from aed.incidents.rules.arrival import (
     Basis,
-    Pace,
     chance_of,
     estimated_walk_metres,
     expected_seconds,
     fetch,
-    fetch_seconds,
-    floors_between,
     metres_that_can_beat,
-    pace_of,
-    quicker,
 )
 from aed.registry import queries as registry
 from aed.registry.queries import DeviceNearby, GateNearby
@@ -48,6 +44,15 @@ from aed.spatial import Rings, Sieve, settled
 from aed.waiting import needs_a_thread
 from aed.walking.footing import Footing, Footings
 from aed.walking.network import WalkingNetwork
+from aed.walking.travel import (
+    Leg,
+    Pace,
+    fetch_seconds,
+    least_leg_seconds,
+    leg_seconds,
+    pace_at,
+    quickest_pace,
+)
 
 MOST_CANDIDATES = 5_000
 """Beyond this many the answer is what has been found, and says that it may not be complete."""
@@ -67,8 +72,8 @@ type _Hours = tuple[str | None, str, str, str | None, int | None]
 
 
 type _WalkTo = tuple[float, int, Basis, bool, bool]
-"""One way to a device as far as it is known: metres, the device's number, the basis, whether it is measured,
-whether a closed gate has to be opened for it."""
+"""One way to a device as far as it is known: its cost in metres (waits counted as metres), the device's
+number, the basis, whether it is measured, whether a closed gate has to be opened for it."""
 
 
 def is_soon_answered(dialect: Dialect, viewer: Viewer, question: Question) -> bool:
@@ -190,7 +195,9 @@ class _Search:
         self._order: list[int] = []
         """The numbers of the rows within the search radius, nearest first."""
         self._known: dict[int, NearbyDevice] = {}
-        self._general = self._quickest = pace_of(settings.arrival)
+        self._quickest = quickest_pace(settings.arrival, seconds_per_metre=None, pick_up_seconds=None)
+        self._paces: dict[tuple[bool, float | None, float | None], Pace] = {}
+        self._buildings = Buildings(connection, settings.arrival)
         self._footings: list[Footing | None] = []
         """Of the rows, where there are streets."""
         self._left_out: list[tuple[float, float]] = []
@@ -213,8 +220,10 @@ class _Search:
         """Takes a ring of devices into account."""
         if rows:
             first, radius = len(self._rows), self._settings.search_radius_metres
-            self._quickest = quicker(
-                self._quickest, rows[0].least_seconds_per_metre, rows[0].least_pick_up_seconds
+            self._quickest = quickest_pace(
+                self._settings.arrival,
+                seconds_per_metre=rows[0].least_seconds_per_metre,
+                pick_up_seconds=rows[0].least_pick_up_seconds,
             )
             self._rows += rows
             self._straight += metres_to_each(self._question.here, rows)
@@ -409,15 +418,20 @@ class _Search:
         best: list[float] = []
         last = can_beat = math.inf
         found: list[NearbyDevice] = []
-        for metres, number, basis, is_measured, by_closed_gate in walks:
-            if metres > can_beat:
+        for cost, number, basis, is_measured, by_closed_gate in walks:
+            if cost > can_beat:
                 break
             near = self._known.get(number) or self._device(number)
-            near.walk_metres, near.basis = metres, basis
-            near.is_measured, near.by_closed_gate = is_measured, by_closed_gate
+            near.basis, near.is_measured, near.by_closed_gate = basis, is_measured, by_closed_gate
+            if is_measured:
+                near.way = self._way(number, cost, basis, by_closed_gate=by_closed_gate)
+                leg = leg_seconds(near.way, near.floors, near.pace, numbers)
+            else:
+                near.way = Leg(cost)
+                leg = least_leg_seconds(cost, near.pace, numbers) + near.floors
+            near.fetch_seconds = fetch_seconds(leg, leg, near.pace)
             chance = near.chance * numbers.chance_closed_gate if by_closed_gate else near.chance
-            expected = expected_seconds(fetch_seconds(metres, near.floors, near.pace), chance, numbers)
-            near.expected_seconds = expected
+            expected = near.expected_seconds = expected_seconds(near.fetch_seconds, chance, numbers)
             found.append(near)
             if near.is_usable and expected < last:
                 insort(best, expected)
@@ -427,18 +441,18 @@ class _Search:
         found.sort(key=_by_expected)
         return found
 
+    def _way(self, number: int, cost: float, basis: Basis, *, by_closed_gate: bool) -> Leg:
+        """The way that costs so much: how far, and how long gates keep somebody waiting."""
+        place = self._footings[number] if basis is Basis.WALKING_NETWORK else None
+        if place is None or self.ways is None:
+            return Leg(cost)
+        return self.ways.leg(place, cost, by_closed_gate=by_closed_gate)
+
     def _tell(self, near: NearbyDevice) -> None:
+        numbers = self._settings.arrival
+        chance = near.chance * numbers.chance_closed_gate if near.by_closed_gate else near.chance
         near.fetch = fetch(
-            near.walk_metres,
-            straight_metres=near.straight_metres,
-            patient_floor=self._question.floor,
-            device_floor=near.row.floor,
-            access=near.access.access,
-            readiness=near.readiness,
-            confidence=near.confidence,
-            numbers=self._settings.arrival,
-            pace=near.pace,
-            by_closed_gate=near.by_closed_gate,
+            near.way, floors_seconds=near.floors, chance=chance, pace=near.pace, numbers=numbers
         )
 
     def _device(self, number: int) -> NearbyDevice:
@@ -455,7 +469,8 @@ class _Search:
             self._settings.trust.readiness_half_life_days,
         )
         is_usable = access.access is not Access.CLOSED and readiness.is_usable
-        floors = floors_between(straight, self._question.floor, row.floor, numbers)
+        patient = Spot(self._question.here, self._question.floor)
+        floors = self._buildings.floor_seconds(patient, Spot(Position(row.lat, row.lon), row.floor))
         chance = chance_of(access.access, readiness, trusted, numbers)
         near = NearbyDevice(
             number, row, straight, access, readiness, trusted, is_usable, floors, chance, self._pace(row)
@@ -464,9 +479,16 @@ class _Search:
         return near
 
     def _pace(self, row: DeviceNearby) -> Pace:
-        if row.seconds_per_metre is None or row.pick_up_seconds is None:
-            return self._general
-        return Pace(row.seconds_per_metre, row.pick_up_seconds)
+        """Worked out once for all devices of an estate."""
+        key = (row.estate_id is not None, row.seconds_per_metre, row.pick_up_seconds)
+        if key not in self._paces:
+            self._paces[key] = pace_at(
+                is_in_estate=key[0],
+                seconds_per_metre=key[1],
+                pick_up_seconds=key[2],
+                numbers=self._settings.arrival,
+            )
+        return self._paces[key]
 
     def metres_that_can_beat(self, expected_seconds: float) -> float:
         """How long a walk may be to beat that, wherever the device is."""
@@ -485,12 +507,9 @@ class _Search:
     def unusable(self, ranked: list[NearbyDevice], kept: list[NearbyDevice]) -> list[NearbyDevice]:
         """Devices that would have been sooner than the last one kept, if they could be used."""
 
-        def seconds(near: NearbyDevice) -> float:
-            return fetch_seconds(near.walk_metres, near.floors, near.pace)
-
-        latest = seconds(kept[-1]) if len(kept) >= self._question.limit else math.inf
-        sooner = [near for near in ranked if not near.is_usable and seconds(near) <= latest]
-        return sorted(sooner, key=lambda near: (seconds(near), near.row.id))[:MOST_UNUSABLE]
+        latest = kept[-1].fetch_seconds if len(kept) >= self._question.limit else math.inf
+        sooner = [near for near in ranked if not near.is_usable and near.fetch_seconds <= latest]
+        return sorted(sooner, key=lambda near: (near.fetch_seconds, near.row.id))[:MOST_UNUSABLE]
 
     def emergency_number(self) -> str:
         """Of the region of the nearest device on the same side of China's border; else mainland China's, or
@@ -518,7 +537,6 @@ class _Search:
                 walk, near.gates = ways.walk_to(
                     footings, i, by_closed_gate=near.by_closed_gate, with_line=with_routes
                 )
-                near.walk_metres = walk.metres
                 near.route = walk if with_routes else None
 
 

@@ -14,13 +14,15 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules.viewer import TIMETABLE
 from aed.geo import Position, distance_metres
 from aed.incidents.models import Alert, AlertPlace, Incident
+from aed.incidents.queries.buildings import Buildings, Spot
+from aed.incidents.queries.paces import pace_in, pace_to
 from aed.incidents.queries.ways import Ways
-from aed.incidents.rules.arrival import floor_seconds, floors_between
+from aed.incidents.rules.arrival import estimated_walk_metres
 from aed.incidents.rules.incident import AT_THE_DEVICE_METRES
-from aed.registry.models import Device, EstatePace
 from aed.settings import Settings
 from aed.spatial import position_of
 from aed.walking.network import WalkingNetwork
+from aed.walking.travel import Leg, Pace, leg_seconds, opening_seconds
 
 _LONGER_THAN_STRAIGHT = 4.0
 """No farther than so many times the straight line is a way looked for."""
@@ -44,44 +46,43 @@ def seconds_left(
     On the streets with the gates as they stand; by the straight line where no way is known.
     visibility: for the plan, and for those who see the incident.
     """
-    arrival, patient = settings.arrival, Position(incident.lat, incident.lon)
-    floors = floor_seconds(incident.floor, arrival)
-    if alert.device is None or has_device:
-        return _walk_seconds(session, patient, here, at, network, settings) + floors
-    device = position_of(alert.device.position)
-    to_device = _walk_seconds(session, device, here, at, network, settings)
-    to_patient = _walk_seconds(session, patient, device, at, network, settings)
-    between = floors_between(distance_metres(patient, device), incident.floor, alert.device.floor, arrival)
-    up = floor_seconds(alert.device.floor, arrival)
-    return to_device + up + _pick_up_seconds(session, alert.device, settings) + to_patient + between
+    arrival, patient = settings.arrival, Spot(Position(incident.lat, incident.lon), incident.floor)
+    start = Spot(here, 0)  # a phone does not tell on which floor it is
+    buildings = Buildings(session.connection(), arrival)
+
+    def seconds(one: Spot, other: Spot, pace: Pace) -> float:
+        way = _leg(session, one.position, other.position, at, network, settings)
+        return leg_seconds(way, buildings.floor_seconds(one, other), pace, arrival)
+
+    if alert.device is None:
+        return seconds(start, patient, pace_to(session, patient.position, arrival))
+    pace = pace_in(session, alert.device.estate_id, arrival)
+    if has_device:
+        return seconds(start, patient, pace)
+    device = Spot(position_of(alert.device.position), alert.device.floor)
+    there, back = seconds(start, device, pace), seconds(device, patient, pace)
+    return there + opening_seconds(pace, arrival) + back
 
 
-def _walk_seconds(
+def _leg(
     session: Session,
     one: Position,
     other: Position,
     at: datetime,
     network: WalkingNetwork | None,
     settings: Settings,
-) -> float:
+) -> Leg:
     """visibility: between places that the caller knows."""
     arrival = settings.arrival
     straight = distance_metres(one, other)
-    metres = straight * arrival.detour_factor
-    start = network.start_at(one) if network is not None else None
+    start = network.start_at(other) if network is not None else None
     if network is not None and start is not None:
-        ways = Ways(session.connection(), TIMETABLE, network, one, start, at=at, numbers=arrival)
+        ways = Ways(session.connection(), TIMETABLE, network, other, start, at=at, numbers=arrival)
         ways.widen(straight * _LONGER_THAN_STRAIGHT + _ROUND_THE_BLOCK_METRES)
-        footing = ways.footings(np.array([other.lat]), np.array([other.lon]))
-        found = [*ways.costs(footing), *(ways.costs_if_opened(footing) or [])]
-        metres = next((each for each in found if math.isfinite(each)), metres)
-    return metres / arrival.responder_metres_per_second
-
-
-def _pick_up_seconds(session: Session, device: Device, settings: Settings) -> float:
-    """visibility: a number of an estate, for the plan."""
-    pace = session.get(EstatePace, device.estate_id) if device.estate_id is not None else None
-    return pace.pick_up_seconds if pace is not None else settings.arrival.pick_up_seconds
+        (found,) = ways.legs(ways.footings(np.array([one.lat]), np.array([one.lon])))
+        if math.isfinite(found.metres):
+            return found
+    return Leg(estimated_walk_metres(straight, arrival))
 
 
 def has_been_at(session: Session, alert: Alert) -> bool:

@@ -11,12 +11,15 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
 from aed.db import as_date, as_moment
 from aed.geo import Position, distances_metres
+from aed.incidents.queries.buildings import Buildings, Spot
+from aed.incidents.queries.paces import pace_to
 from aed.incidents.queries.ways import Ways, positions
-from aed.incidents.rules.arrival import Basis, estimated_walk_metres, floor_seconds
+from aed.incidents.rules.arrival import Basis, estimated_walk_metres
 from aed.registry import queries as registry
 from aed.registry.rules.hours import hours_at
 from aed.responders import queries as responders
@@ -25,6 +28,14 @@ from aed.responders.queries import PlaceNearby
 from aed.responders.rules import Availability, LivePlace, availability
 from aed.settings import Settings
 from aed.spatial import told_keys, told_moment
+from aed.walking.travel import (
+    NO_WAY,
+    Leg,
+    Pace,
+    direct_seconds,
+    leg_seconds,
+    metres_walked_in,
+)
 
 MOST_CANDIDATES = 2_000
 
@@ -36,7 +47,9 @@ class NearbyResponder:
     responder_id: int
     person_id: int
     position: Position
-    walk_seconds: float
+    floor: int
+    direct_seconds: float
+    """From receipt of the call to the patient's side."""
     basis: Basis
     availability: Availability
     certificate_kind: str
@@ -53,14 +66,17 @@ def nearest_responders(
     limit: int,
     settings: Settings,
 ) -> list[NearbyResponder]:
-    """The `limit` responders within the radius who can be at the patient soonest, by walking time.
+    """The `limit` responders within the radius who can be at the patient soonest, by `direct_seconds`.
 
     1. Take those on duty, whose phones say where they are, and then default places of the others in order of
        straight-line distance.
     2. Keep whom the rules allow to be called there now; of two places of a person the sooner one.
     3. Stop when no place farther on the straight line could be sooner.
     """
-    radius = settings.responder_radius_metres
+    radius, numbers = settings.responder_radius_metres, settings.arrival
+    with Session(connection) as session:
+        pace = pace_to(session, here, numbers)
+    patient, buildings = Spot(here, floor), Buildings(connection, numbers)
     if ways is not None:
         ways.widen(radius * settings.arrival.detour_factor)
     kept = live_places(settings)
@@ -77,14 +93,15 @@ def nearest_responders(
             *on_duty.widen(about=about, to_metres=enough),
             *kept.without_those_on_duty(connection, places, at=at),
         ]
-        for person in _callable(connection, here, ways, rows, at=at, floor=floor, settings=settings):
+        for person in _callable(connection, patient, ways, rows, buildings, pace, at=at, settings=settings):
             known = soonest.get(person.responder_id)
-            if known is None or person.walk_seconds < known.walk_seconds:
+            if known is None or person.direct_seconds < known.direct_seconds:
                 soonest[person.responder_id] = person
-        found = sorted(soonest.values(), key=lambda found: (found.walk_seconds, found.responder_id))
+        found = sorted(soonest.values(), key=lambda found: (found.direct_seconds, found.responder_id))
         enough = radius
         if len(found) >= limit:
-            enough = min(radius, found[limit - 1].walk_seconds * settings.arrival.responder_metres_per_second)
+            left = found[limit - 1].direct_seconds - direct_seconds(0.0, numbers)
+            enough = min(radius, metres_walked_in(left, pace, numbers))
         is_complete = min(rings.complete_within_metres, on_duty.complete_within_metres) >= enough
         if is_complete or len(rings.rows) + on_duty.count >= MOST_CANDIDATES:
             rings.remember(enough)
@@ -128,12 +145,13 @@ class _OnDuty:
 
 def _callable(
     connection: Connection,
-    here: Position,
+    patient: Spot,
     ways: Ways | None,
     rows: Sequence[PlaceNearby],
+    buildings: Buildings,
+    pace: Pace,
     *,
     at: datetime,
-    floor: int,
     settings: Settings,
 ) -> Iterator[NearbyResponder]:
     """Whom of these rows the rules allow to be called there; a person for each of their places."""
@@ -141,33 +159,30 @@ def _callable(
         return
     numbers = settings.arrival
     lats, lons = positions(rows)
-    straight = distances_metres(here, lats, lons).tolist()
-    costs, at_least = [math.inf] * len(rows), [0.0] * len(rows)
+    straight = distances_metres(patient.position, lats, lons).tolist()
+    legs, at_least = [NO_WAY] * len(rows), [0.0] * len(rows)
     if ways is not None:
         footings = ways.footings(lats, lons)
-        costs = ways.costs(footings)
+        legs = ways.legs(footings)
         at_least = [ways.within_metres if edge >= 0 else 0.0 for edge in footings.edge.tolist()]
-        opened = ways.costs_if_opened(footings)
-        if opened is not None:
-            pairs = zip(costs, opened, strict=True)
-            costs = [if_opened if math.isinf(cost) else cost for cost, if_opened in pairs]
-    for row, straight_metres, cost, beyond in zip(rows, straight, costs, at_least, strict=True):
+    for row, straight_metres, leg, beyond in zip(rows, straight, legs, at_least, strict=True):
         if straight_metres > settings.responder_radius_metres:
             continue
         callable_now = _availability(connection, row, at)
         if callable_now is None:
             continue
-        basis = Basis.STRAIGHT_LINE if math.isinf(cost) else Basis.WALKING_NETWORK
-        metres = cost
-        if basis is Basis.STRAIGHT_LINE:
-            metres = estimated_walk_metres(straight_metres, numbers, at_least=beyond)
-        seconds = metres / numbers.responder_metres_per_second
-        seconds += floor_seconds(floor, numbers) + floor_seconds(row.floor, numbers)
+        way, basis = leg, Basis.WALKING_NETWORK
+        if leg is NO_WAY:
+            way = Leg(estimated_walk_metres(straight_metres, numbers, at_least=beyond))
+            basis = Basis.STRAIGHT_LINE
+        position = Position(row.lat, row.lon)
+        floors = buildings.floor_seconds(Spot(position, row.floor), patient)
         yield NearbyResponder(
             row.responder_id,
             row.person_id,
-            Position(row.lat, row.lon),
-            seconds,
+            position,
+            row.floor,
+            direct_seconds(leg_seconds(way, floors, pace, numbers), numbers),
             basis,
             callable_now,
             row.certificate_kind,

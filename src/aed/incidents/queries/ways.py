@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 
 from aed.accounts.rules import Viewer
 from aed.geo import Position
-from aed.incidents.rules.arrival import metres_worth
 from aed.registry import queries as registry
 from aed.registry.queries import GateNearby
 from aed.registry.rules.gate import Passage, Passing, passing
@@ -25,6 +24,7 @@ from aed.walking.footing import Footing, Footings
 from aed.walking.network import Barrier, WalkingNetwork
 from aed.walking.reach import Reach
 from aed.walking.streets import Crossing
+from aed.walking.travel import NO_WAY, Leg, metres_of_wait, seconds_of_wait
 from aed.walking.way import Walk
 
 _NOBODY_PASSES = frozenset({"no", "private"})
@@ -64,8 +64,13 @@ class _Gates:
         self.told[crossing] = GatePassed(name_en, name_zh, numbers.closed_gate_seconds, is_closed=True)
 
     def keep_waiting(self, crossing: Crossing, told: GatePassed, numbers: Arrival) -> None:
-        self.waits.append((crossing, metres_worth(told.wait_seconds, numbers)))
+        self.waits.append((crossing, metres_of_wait(told.wait_seconds, numbers)))
         self.told[crossing] = told
+
+    def waits_if_opened(self, numbers: Arrival) -> list[tuple[Crossing, float]]:
+        """The waits, if closed gates were opened on asking."""
+        wait = metres_of_wait(numbers.closed_gate_seconds, numbers)
+        return [*self.waits, *((crossing, wait) for crossing in self.closed)]
 
 
 class Ways:
@@ -97,6 +102,8 @@ class Ways:
         self._gates_within = 0.0
         self._reach: Reach | None = None
         self._opened: Reach | None = None
+        self._delays: Callable[[Footing], float] | None = None
+        self._delays_if_opened: Callable[[Footing], float] | None = None
         self.local: LocalTime | None = None
         """Of the place, once somebody knows it."""
         self.within_metres = 0.0
@@ -110,11 +117,10 @@ class Ways:
             self._start, within_metres=within_metres, closed=gates.closed, delays=gates.waits
         )
         if gates.closed and reach is not None:
-            wait = metres_worth(self._numbers.closed_gate_seconds, self._numbers)
-            self._opened = reach.with_gates(
-                delays=[*gates.waits, *((crossing, wait) for crossing in gates.closed)]
-            )
+            self._opened = reach.with_gates(delays=gates.waits_if_opened(self._numbers))
         self.within_metres = within_metres
+        self._delays = None if reach is None else reach.delays()
+        self._delays_if_opened = None if self._opened is None else self._opened.delays()
 
     def footings(self, lats: NDArray[np.float64], lons: NDArray[np.float64]) -> Footings:
         return self._network.footings(lats, lons)
@@ -123,14 +129,35 @@ class Ways:
         """The same of a few rows, remembered: devices stand still and are asked for again and again."""
         return self._network.footings_of_places([(row.lat, row.lon) for row in rows])
 
-    def costs(self, footings: Footings) -> list[float]:
-        """Metres one way to each point, waits counted as metres; infinite where that is not within reach."""
+    def legs(self, footings: Footings) -> list[Leg]:
+        """The way to each point as the gates stand; where there is none within reach, the way if closed gates
+        were opened on asking; else `NO_WAY`."""
         assert self._reach is not None
-        found: list[float] = self._reach.costs(footings).tolist()
-        return found
+        return legs_of(self._reach, self._opened, footings, self._numbers)
+
+    def legs_from(self, other: Position, footings: Footings, *, within_metres: float) -> list[Leg] | None:
+        """The same from another place, by the gates that were looked for around this one; None where no
+        street is near it."""
+        assert self._gates is not None
+        gates = self._gates
+        reach = self._network.reach(
+            other, within_metres=within_metres, closed=gates.closed, delays=gates.waits
+        )
+        if reach is None:
+            return None
+        opened = reach.with_gates(delays=gates.waits_if_opened(self._numbers)) if gates.closed else None
+        return legs_of(reach, opened, footings, self._numbers)
+
+    def leg(self, place: Footing, cost_metres: float, *, by_closed_gate: bool) -> Leg:
+        """The way to a place within reach that costs so much (`metres_to`, `metres_if_opened`)."""
+        delay = self._delays_if_opened if by_closed_gate else self._delays
+        assert delay is not None
+        waits = delay(place)
+        return Leg(max(0.0, cost_metres - waits), seconds_of_wait(waits, self._numbers))
 
     def metres_to(self, places: Sequence[Footing | None]) -> list[float]:
-        """The same of a few places."""
+        """What the way to each of these places costs in metres, waits counted as metres (`metres_of_wait`);
+        infinite where that is not within reach."""
         assert self._reach is not None
         return self._reach.metres_to(places)
 
@@ -153,24 +180,17 @@ class Ways:
 
         return may
 
-    def costs_if_opened(self, footings: Footings) -> list[float] | None:
-        """The same, if closed gates were opened on asking; None where there is no closed gate around."""
-        if self._opened is None:
-            return None
-        found: list[float] = self._opened.costs(footings).tolist()
-        return found
-
-    def costs_if_guided(self, footings: Footings, estate_id: int) -> list[float] | None:
-        """The same, if somebody opened the gates of that estate; None where none of them is worth a word."""
+    def legs_if_guided(self, footings: Footings, estate_id: int) -> list[Leg] | None:
+        """The way to each point, if somebody opened the gates of that estate; None where none of them is
+        worth a word."""
         assert self._reach is not None
         assert self._gates is not None
-        gates, wait = self._gates, metres_worth(self._numbers.closed_gate_seconds, self._numbers)
+        gates = self._gates
         if all(gates.estates.get(crossing) != estate_id for crossing in gates.told):
             return None
-        delays = [*gates.waits, *((crossing, wait) for crossing in gates.closed)]
+        delays = gates.waits_if_opened(self._numbers)
         others = [each for each in delays if gates.estates.get(each[0]) != estate_id]
-        found: list[float] = self._reach.with_gates(delays=others).costs(footings).tolist()
-        return found
+        return legs_of(self._reach.with_gates(delays=others), None, footings, self._numbers)
 
     @property
     def has_gates_to_tell(self) -> bool:
@@ -296,6 +316,21 @@ def sent_for_gates(
 def _crossing_at(network: WalkingNetwork, lat: float, lon: float) -> Crossing | None:
     """Where a registered gate stands on the network; neither ever moves, so it is looked up once."""
     return network.crossing_at(Position(lat, lon), within_metres=_BESIDE_THE_STREET_METRES)
+
+
+def legs_of(reach: Reach, opened: Reach | None, footings: Footings, numbers: Arrival) -> list[Leg]:
+    """The way to each point: within reach, else within `opened`, else `NO_WAY`."""
+    legs = [NO_WAY] * len(footings)
+    for each in (reach, opened):
+        if each is None:
+            continue
+        delay = each.delays()
+        for i, cost in enumerate(each.costs(footings).tolist()):
+            place = footings.one(i, each.found.chains)
+            if place is not None and math.isinf(legs[i].metres) and math.isfinite(cost):
+                waits = delay(place)
+                legs[i] = Leg(max(0.0, cost - waits), seconds_of_wait(waits, numbers))
+    return legs
 
 
 def positions(rows: Sequence[Located]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

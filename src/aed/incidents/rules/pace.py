@@ -1,11 +1,12 @@
 """An estate's own speed and overhead, from drills: timed fetches by real people.
 
-    seconds = pick_up + 2 * (seconds_per_metre * walk + floors)
+    seconds = pick_up + 2 * (seconds_per_metre * walk + slow start + floors)
 
-is the lookup's own arithmetic (`arrival`). What a drill took less its floors is a point over the metres
-walked there and back. Through the points goes the line of Theil and Sen: its slope is the median of the
-slopes between all pairs, its height the median of what is left. Up to 29 in 100 drills may be wrong by
-anything (a stopwatch forgotten, a chat on the way) and the line stays; least squares would follow each one.
+is the lookup's own arithmetic (`aed.walking.travel`). What a drill took less its floors and slow starts is a
+point over the metres walked there and back. Through the points goes the line of Theil and Sen: its slope is
+the median of the slopes between all pairs, its height the median of what is left. Up to 29 in 100 drills may
+be wrong by anything (a stopwatch forgotten, a chat on the way) and the line stays; least squares would follow
+each one.
 
 The interval of the slope is Sen's (1968, J. Am. Stat. Assoc. 63:1379), after Kendall's statistic, no ties.
 That of the overhead is what the slope's interval leaves open, and no narrower than the sign test's of a
@@ -19,7 +20,8 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from aed.settings import Drills
+from aed.settings import Arrival, Drills
+from aed.walking.travel import slow_start_seconds
 
 _95_IN_100 = 1.959964
 
@@ -55,12 +57,15 @@ class Estimate(NamedTuple):
     """The lookup reckons with it."""
 
 
-def estimate(drills: Sequence[Timed], numbers: Drills) -> Estimate:
+def estimate(drills: Sequence[Timed], numbers: Drills, arrival: Arrival) -> Estimate:
     """The estate's own speed and overhead, within what the settings take for possible. Their order is no
     matter. O(n^2) of at most `numbers.newest` drills."""
     count = len(drills)
     walked = [2.0 * each.walk_metres for each in drills]
-    taken = [each.seconds - each.floor_seconds for each in drills]
+    taken = [
+        each.seconds - each.floor_seconds - 2.0 * slow_start_seconds(each.walk_metres, arrival)
+        for each in drills
+    ]
     spread = (max(walked) - min(walked)) / 2 if count else 0.0
     slopes = sorted(
         (taken[j] - taken[i]) / (walked[j] - walked[i])

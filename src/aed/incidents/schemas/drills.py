@@ -14,6 +14,7 @@ from aed.incidents.rules.arrival import Basis
 from aed.incidents.rules.pace import Between, Estimate
 from aed.registry.schemas.fields import PositionIn, PositionOut
 from aed.settings import Settings
+from aed.walking.travel import estate_pace
 
 
 class DrillIn(BaseModel):
@@ -109,8 +110,12 @@ class PaceOut(BaseModel):
     drills_needed: int = Field(description="So many make the estate's own pace")
     spread_metres: int = Field(description="By how much their walks differ, one way")
     spread_needed_metres: int
-    seconds_per_metre: BetweenOut | None = Field(description="Null as long as nothing can be said")
-    pick_up_seconds: BetweenOut | None = Field(description="What a fetch takes besides walking")
+    seconds_per_metre: BetweenOut | None = Field(
+        description="Once under way; null as long as nothing can be said"
+    )
+    pick_up_seconds: BetweenOut | None = Field(
+        description="What a fetch takes besides walking: reaction, opening"
+    )
     is_used: bool = Field(description="The lookup reckons with it; else with the general pace")
     general_seconds_per_metre: float
     general_pick_up_seconds: float
@@ -118,6 +123,7 @@ class PaceOut(BaseModel):
     @classmethod
     def of(cls, estate_id: int, found: Estimate, settings: Settings) -> PaceOut:
         speed, pick_up = found.seconds_per_metre, found.pick_up_seconds
+        usual = estate_pace(settings.arrival)
         return cls(
             estate_id=estate_id,
             drills=found.drills,
@@ -127,6 +133,6 @@ class PaceOut(BaseModel):
             seconds_per_metre=None if speed is None else BetweenOut.of(speed, digits=4),
             pick_up_seconds=None if pick_up is None else BetweenOut.of(pick_up, digits=1),
             is_used=found.is_enough,
-            general_seconds_per_metre=settings.arrival.seconds_per_metre,
-            general_pick_up_seconds=settings.arrival.pick_up_seconds,
+            general_seconds_per_metre=round(usual.seconds_per_metre, 4),
+            general_pick_up_seconds=usual.pick_up_seconds,
         )

@@ -114,7 +114,9 @@ class NearbyResponderOut(Strict):
 
     id: int
     cell: str = Field(description="H3 index")
-    walk_seconds: int
+    walk_seconds: int = Field(
+        description="From receipt of the call to the patient's side: reaction, walk, stairs and lifts"
+    )
     basis: Basis
     availability: Availability
     certificate: CertificateKind
@@ -245,7 +247,7 @@ def _responder(person: NearbyResponder, settings: Settings) -> dict[str, Any]:
         "cell": h3.latlng_to_cell(
             person.position.lat, person.position.lon, settings.responder_cell_resolution
         ),
-        "walk_seconds": math.ceil(person.walk_seconds / step) * step,
+        "walk_seconds": math.ceil(person.direct_seconds / step) * step,
         "basis": person.basis,
         "availability": person.availability,
         "certificate": person.certificate_kind,

@@ -12,8 +12,10 @@ from aed.registry.queries.devices import Box, cabinet_code, changes, consumable,
 from aed.registry.queries.estates import estate, estate_id_of, estate_ids_of, estates, gate, gates
 from aed.registry.queries.holidays import holiday_calendar, holiday_calendars, holiday_year
 from aed.registry.queries.nearby import (
+    BuildingNearby,
     DeviceNearby,
     GateNearby,
+    buildings_around,
     calendar_of,
     gates_around,
     has_calendar,
@@ -23,8 +25,10 @@ from aed.registry.queries.nearby import (
 
 __all__ = [
     "Box",
+    "BuildingNearby",
     "DeviceNearby",
     "GateNearby",
+    "buildings_around",
     "cabinet_code",
     "calendar_of",
     "changes",

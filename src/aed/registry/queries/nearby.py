@@ -14,6 +14,7 @@ from aed.accounts.models import Person, Region
 from aed.accounts.rules import Viewer
 from aed.errors import KeysUnusable
 from aed.registry.models import (
+    Building,
     Device,
     Estate,
     EstatePace,
@@ -209,6 +210,26 @@ def gates_around(dialect: Dialect) -> Around[GateNearby]:
         .order_by(Gate.id)
     )
     return all_around(dialect, statement, Gate.position, row=GateNearby)
+
+
+class BuildingNearby(NamedTuple):
+    """A building of an estate, at its entrance."""
+
+    id: int
+    lat: float
+    lon: float
+
+
+@lru_cache(maxsize=2)
+def buildings_around(dialect: Dialect) -> Around[BuildingNearby]:
+    """The compiled statement for the buildings in a box around a place.
+
+    visibility: whether two places are in one building; no building is named.
+    """
+    statement = select(
+        Building.id, latitude(Building.position).label("lat"), longitude(Building.position).label("lon")
+    ).order_by(Building.id)
+    return all_around(dialect, statement, Building.position, row=BuildingNearby)
 
 
 _calendars: dict[tuple[Engine, str, int], Calendar] = {}

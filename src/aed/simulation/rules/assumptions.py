@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from aed.errors import InvalidInput
 from aed.settings import Settings
+from aed.walking.travel import Pace, general_pace, opening_seconds, walk_seconds
 
 WEIGHTS_OF_HOURS: Final = (
     *(0.20, 0.17, 0.14, 0.14, 0.15, 0.20),
@@ -47,8 +48,9 @@ class Assumptions:
     """Standard deviation of its logarithm: same source."""
     estimate_spread: float = 0.2
     """The same of the error with which a dispatch centre knows it beforehand. Not known."""
-    answer_seconds: float = 45.0
-    """Mean, exponential, from being asked to having answered and set off. Not known; drills replace it."""
+    answer_seconds: float = 30.0
+    """Mean, exponential, from being asked to having answered and set off: the reaction that the speeds of the
+    program hold already (`Arrival.reaction_seconds`), nothing on top. Not known; drills replace it."""
     show_up: float | None = None
     """Of those asked, how many truly come; None: as many as the plan believes. Fewer accept, and fewer
     see it, in the same ratio: whoever has accepted is as likely to come as the plan believes."""
@@ -106,9 +108,15 @@ class Numbers:
         )
 
     @property
-    def pick_up_seconds(self) -> float:
-        """What a fetch takes besides setting off and walking: the lookup's own number holds both."""
-        return max(0.0, self.settings.arrival.pick_up_seconds - self.assumptions.answer_seconds)
+    def pace(self) -> Pace:
+        """A list of devices says nothing of estates: the general one."""
+        return general_pace(self.settings.arrival)
+
+    @property
+    def opening_seconds(self) -> float:
+        """What a fetch takes besides reacting and walking."""
+        return opening_seconds(self.pace, self.settings.arrival)
 
     def walking_seconds(self, metres: float) -> float:
-        return metres / self.settings.arrival.responder_metres_per_second
+        """One way on foot, without the reaction before it."""
+        return walk_seconds(metres, self.pace, self.settings.arrival)

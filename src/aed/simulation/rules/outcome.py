@@ -27,7 +27,7 @@ def journey(scene: Scene, asked: Asked, numbers: Numbers) -> Journey:
         return Journey(off, off, off + numbers.walking_seconds(float(scene.walk.people[asked.person])))
     there = off + numbers.walking_seconds(float(scene.walk.between[asked.person, asked.device]))
     back = numbers.walking_seconds(float(scene.walk.devices[asked.device]))
-    return Journey(off, there, there + numbers.pick_up_seconds + back)
+    return Journey(off, there, there + numbers.opening_seconds + back)
 
 
 class Outcome(NamedTuple):

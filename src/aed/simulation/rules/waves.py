@@ -14,6 +14,7 @@ from aed.simulation.rules.assumptions import Numbers
 from aed.simulation.rules.outcome import journey
 from aed.simulation.rules.policies import Asked
 from aed.simulation.rules.scene import Scene
+from aed.walking.travel import direct_seconds, fetch_seconds
 
 DEVICES_EACH: Final = 3
 """Each person may bring one of so many devices, the soonest first: the others are hardly ever worth it."""
@@ -51,7 +52,7 @@ def plan_in_waves(scene: Scene, numbers: Numbers, *, waves: int) -> list[Asked]:
 
 def _offers(scene: Scene, numbers: Numbers, busy: set[int], useless: frozenset[int]) -> list[Offer]:
     """What people who have not been asked could do, each going direct or by one of a few devices."""
-    answer, chance = numbers.assumptions.answer_seconds, numbers.settings.planning.chance_there
+    arrival, chance = numbers.settings.arrival, numbers.settings.planning.chance_there
     usable = [device for device in np.flatnonzero(scene.chance > 0).tolist() if device not in useless]
     by_device = scene.walk.by_device
     offers: list[Offer] = []
@@ -59,11 +60,13 @@ def _offers(scene: Scene, numbers: Numbers, busy: set[int], useless: frozenset[i
         metres = float(scene.walk.people[person])
         if person in busy or not math.isfinite(metres):
             continue
-        offers.append(Offer(person, Task.DIRECT, answer + numbers.walking_seconds(metres), chance))
+        seconds = direct_seconds(numbers.walking_seconds(metres), arrival)
+        offers.append(Offer(person, Task.DIRECT, seconds, chance))
         for device in sorted(usable, key=lambda each: (by_device[person, each], each))[:DEVICES_EACH]:
-            way = float(by_device[person, device])
-            if math.isfinite(way):
-                seconds = answer + numbers.pick_up_seconds + numbers.walking_seconds(way)
+            if math.isfinite(float(by_device[person, device])):
+                there = numbers.walking_seconds(float(scene.walk.between[person, device]))
+                back = numbers.walking_seconds(float(scene.walk.devices[device]))
+                seconds = fetch_seconds(there, back, numbers.pace)
                 works = float(scene.chance[device])
                 offers.append(Offer(person, Task.FETCH, seconds, chance, device, works))
     return offers
@@ -81,7 +84,7 @@ class _Known(NamedTuple):
 
 
 def _known(scene: Scene, asked: list[Asked], now: float, numbers: Numbers) -> _Known:
-    planning, answer = numbers.settings.planning, numbers.assumptions.answer_seconds
+    planning, reaction = numbers.settings.planning, numbers.settings.arrival.reaction_seconds
     truly = numbers.truly
     offers: list[Offer] = []
     on_the_way: set[int] = set()
@@ -101,8 +104,8 @@ def _known(scene: Scene, asked: list[Asked], now: float, numbers: Numbers) -> _K
             continue
         if not has_answered or luck >= truly.seen:
             waited = now - each.at_seconds
-            chance = chance_still(planning.chance_there, waited, answer)
-            seconds = answer + taken.arrives_seconds - taken.sets_off_seconds
+            chance = chance_still(planning.chance_there, waited, planning.answers_after_seconds)
+            seconds = reaction + taken.arrives_seconds - taken.sets_off_seconds
         elif luck < truly.accepted and taken.arrives_seconds > now:
             on_the_way.add(each.person)
             chance = planning.chance_there / planning.chance_accepted

@@ -16,7 +16,7 @@ from aed.errors import NotFound
 from aed.requests import Cursor, OfEstate, OfRegion, after
 from aed.training.formats.gaps import MEDIA_TYPES, GapFormat, csv_of, geojson_of, xlsx_of
 from aed.training.queries import gaps as queries
-from aed.training.queries.gap_table import gap_table
+from aed.training.queries.gap_table import gap_table, gap_walk_metres
 from aed.training.rules.week import HOURS
 from aed.training.rules.who import may_see_gaps
 from aed.training.schemas.gaps import EstateGapsOut, GapsOut
@@ -86,7 +86,7 @@ def list_gaps(
         shown = GapsOut(
             target=target,
             walk_seconds=settings.gap_walk_seconds,
-            walk_metres=settings.gap_walk_seconds * settings.arrival.responder_metres_per_second,
+            walk_metres=round(gap_walk_metres(settings), 1),
             estates=[EstateGapsOut.of(each, target=target, hour=hour) for each in found],
             links=links,
         )

@@ -47,6 +47,7 @@ from aed.training.rules.week import Week, hour_states
 from aed.walking.basis import Basis
 from aed.walking.footing import Footings
 from aed.walking.network import WalkingNetwork
+from aed.walking.travel import estate_pace, metres_walked_in
 
 type Progress = Callable[[int], None]
 type Chosen = NDArray[np.intp]
@@ -56,6 +57,12 @@ READ_ONE_BY_ONE: Final = 50
 _METRES_PER_DEGREE: Final = 111_195.0
 _PLANE_ERROR: Final = 1.015
 """A plane of that scale is off by at most 0.6 per cent over such distances."""
+
+
+def gap_walk_metres(settings: Settings) -> float:
+    """How far people walk in an estate in the time that counts, from receipt of a call."""
+    seconds = settings.gap_walk_seconds - settings.arrival.reaction_seconds
+    return metres_walked_in(seconds, estate_pace(settings.arrival), settings.arrival)
 
 
 def gap_table(
@@ -75,7 +82,7 @@ def gap_table(
     if not asked:
         return
     target = target if target is not None else settings.gap_target
-    metres = settings.gap_walk_seconds * settings.arrival.responder_metres_per_second
+    metres = gap_walk_metres(settings)
     houses = queries.houses(session, asked)
     sessions, learners = queries.planned(session, at=at)
     usual = expectation(queries.outcomes(session, at=at))
