@@ -66,6 +66,7 @@ GUARDED = {
     "IncidentEvent": "incident_events",
     "CabinetCode": "cabinet_codes",
     "Alert": "alerts",
+    "AlertAnswer": "alert_answers",
     "AlertPlace": "alert_places",
     "PatientOutcome": "patient_outcomes",
     "Centre": "centres",

@@ -14,12 +14,14 @@ from typing import Final
 import structlog
 
 from aed.accounts.actions.sign_in import forget_what_is_over
-from aed.aftercare.jobs import care, forget_patients
+from aed.aftercare.jobs import care, forget_patients, settle_devices
 from aed.db import Database, transaction
 from aed.errors import InvalidInput
 from aed.incidents.actions.once import forget_told
 from aed.incidents.actions.places import forget_places
+from aed.incidents.actions.taps import forget_taps
 from aed.incidents.jobs import close_what_is_over, look_again
+from aed.incidents.rules.incident import GONE_AFTER
 from aed.interchange.actions.asking import Asking
 from aed.interchange.actions.fetching import Fetching
 from aed.interchange.actions.thresholds import thresholds_in
@@ -92,6 +94,7 @@ def _forget_live_places(database: Database, settings: Settings, now: Now) -> Cou
 def _forget_places(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         coarse, gone = forget_places(session, at=now())
+        forget_taps(session, before=now() - GONE_AFTER)
     return {"coarse": coarse, "gone": gone}
 
 
@@ -144,6 +147,10 @@ def _call_outs(database: Database, settings: Settings, now: Now) -> Counts:
     return {"asked": asked, "given_up": given_up}
 
 
+def _devices_of_calls(database: Database, settings: Settings, now: Now) -> Counts:
+    return {"settled": settle_devices(database, now(), settings=settings)}
+
+
 def _confirmations(database: Database, settings: Settings, now: Now) -> Counts:
     return {"asked": confirm_nearby(database, now(), numbers=settings.trust, public_url=settings.public_url)}
 
@@ -189,6 +196,12 @@ TIMETABLE: Final = (
         every(minutes=5),
         _aftercare,
         "Thanks those who were called, asks after devices, times exercises; asks how people are",
+    ),
+    Job(
+        "devices-of-calls",
+        every(minutes=1),
+        _devices_of_calls,
+        "Takes devices out that calls used or could not get, and offers again what is back",
     ),
     Job("call-outs", every(minutes=5), _call_outs, "Asks after devices that somebody was sent for"),
     Job(

@@ -382,13 +382,13 @@ class Returns(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ask_after_minutes: int = Field(120, ge=1, description="Then it is asked whether it is back")
-    ask_again_minutes: int = Field(
-        360, ge=1, description="And again after so long, as long as nobody answers"
-    )
+    ask_after_minutes: int = Field(
+        15, ge=1, description="So long after the end of the call it is asked whether it is back"
+    )  # people are home again, and still remember; the page of the call has a button for it besides
+    ask_again_minutes: int = Field(45, ge=1, description="And again after so long, as long as nobody answers")
     quarantine_after_minutes: int = Field(
-        1440, ge=1, description="After so long without an answer it is offered no more"
-    )  # a day: a night and a working day have passed for whoever was asked
+        120, ge=1, description="After so long without an answer the device is quarantined as not returned"
+    )  # meanwhile it is offered to nobody either: until somebody answers nobody knows where it is
 
 
 class Settings(BaseSettings):

@@ -19,8 +19,9 @@ from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas.people import PersonAmend
 from aed.aftercare.actions.outcomes import tell_of_outcome
 from aed.aftercare.rules.utstein import CoreItems
-from aed.incidents.models import AlertPlace, Drill, IncidentReport
+from aed.incidents.models import AlertAnswer, AlertPlace, Drill, IncidentReport
 from aed.incidents.rules.arrival import Basis
+from aed.incidents.rules.incident import Said
 from aed.interchange.models import Review, SourceRecord
 from aed.interchange.rules.review import ReviewKind
 from aed.notifications import actions as outbox
@@ -123,6 +124,7 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
     incident = make.incident(session)
     alert = make.alert(session, incident, person)
     session.add(AlertPlace(alert_id=alert.id, cell=617700169958293503, lat=30.29, lon=120.1, at=NOW))
+    session.add(AlertAnswer(alert_id=alert.id, key="e" * 36, said=Said.SEEN, at=NOW))
     told = tell_of_outcome(
         session, make.ADMINISTRATOR, incident.id, CoreItems(age_years=67), version=0, at=NOW
     )

@@ -61,22 +61,36 @@ def test_silence_chases_and_then_takes_the_device_out(session: Session, database
     )
     make.call_out(session, device, person_id=sent.id)
 
-    assert asked(session, database, hours=1.9) == (0, 0)
-    assert asked(session, database, hours=2) == (1, 0)
-    assert asked(session, database, hours=2) == (0, 0), "run twice, it asks once"
+    assert asked(session, database, hours=0.2) == (0, 0)
+    assert asked(session, database, hours=0.25) == (1, 0)
+    assert asked(session, database, hours=0.25) == (0, 0), "run twice, it asks once"
     told = letters(session)
     assert {person for person, _ in told} == {sent.id, device.keeper_id}
     assert "2026-09-22 10:00曾派人取用" in told[0][1], "in the device's own time zone"
-    assert asked(session, database, hours=8) == (1, 0)
+    assert asked(session, database, hours=1) == (1, 0)
+    assert asked(session, database, hours=1.9) == (1, 0)
     assert why(session, device) == []
-    assert asked(session, database, hours=24) == (0, 1)
+    assert asked(session, database, hours=2) == (0, 1)
 
     call_out = session.scalars(select(CallOut)).one()
-    assert (call_out.outcome, call_out.asked, call_out.ask_at) == (Outcome.SILENT, 2, None)
+    assert (call_out.outcome, call_out.asked, call_out.ask_at) == (Outcome.SILENT, 3, None)
     assert why(session, device) == [Reason.NOT_RETURNED]
     assert asked(session, database, hours=48) == (0, 0)
     make.check(session, device, at=NOW + 49 * HOUR)
     assert why(session, device) == [], "whoever finds it ready brings it back"
+
+
+def test_silence_counts_from_the_end_of_the_call_where_that_is_known(
+    session: Session, database: Database
+) -> None:
+    device = make.device(session)
+    told = CallOutIn(key=uuid.uuid4(), device_id=device.id)
+    tell_of_call_out(session, ADMINISTRATOR, told, numbers=Returns(), at=NOW, over_at=NOW + HOUR)
+
+    assert asked(session, database, hours=1.2) == (0, 0)
+    assert asked(session, database, hours=2.9) == (1, 0)
+    assert asked(session, database, hours=3) == (0, 1)
+    assert why(session, device) == [Reason.NOT_RETURNED]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +108,7 @@ def test_whoever_was_sent_answers_with_a_tap(
     sent = make.person(session)
     device = make.device(session)
     make.call_out(session, device, person_id=sent.id)
-    asked(session, database, hours=2)
+    asked(session, database, hours=0.5)
     key = key_in(letters(session)[0][1])
 
     with pytest.raises(NotFound):

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules.viewer import TIMETABLE
+from aed.aftercare.actions.fetched_devices import ask_after, settle_device
 from aed.aftercare.actions.outcomes import forget_patient
 from aed.aftercare.queries.outcomes import to_be_forgotten
 from aed.aftercare.rules import caring
@@ -19,14 +20,14 @@ from aed.incidents.actions.calling import hold
 from aed.incidents.actions.drills import time_exercise
 from aed.incidents.actions.timeline import enter
 from aed.incidents.models import Alert, Incident
+from aed.incidents.queries import fetched_devices
 from aed.incidents.queries import incidents as queries
 from aed.incidents.rules.incident import Kind
 from aed.notifications import actions as outbox
 from aed.notifications.actions import Notice
 from aed.settings import Settings
-from aed.upkeep.actions.call_outs import close_call_out, tell_of_call_out
+from aed.upkeep.actions.call_outs import close_call_out
 from aed.upkeep.rules.call_out import Outcome
-from aed.upkeep.schemas.call_outs import CallOutIn
 from aed.walking.network import WalkingNetwork
 
 log = structlog.get_logger("aed")
@@ -80,6 +81,26 @@ def _cared_for(
     return True
 
 
+def settle_devices(database: Database, at: datetime, *, settings: Settings) -> int:
+    """Tell upkeep what calls did with devices; return of how many it knows now. Each in a transaction of its
+    own; one that fails keeps no other from being settled."""
+    settled = last_id = 0
+    while True:
+        with reads(database) as session:
+            waiting = fetched_devices.unsettled(session, after_id=last_id, limit=_AT_ONCE)
+        if not waiting:
+            return settled
+        for last_id, incident_id in waiting:
+            try:
+                with transaction(database) as session:
+                    incident = hold(session, incident_id)
+                    alert = queries.alert_with_all(session, last_id)
+                    if alert.out_device_id is not None and alert.device_settled_at is None:
+                        settled += settle_device(session, incident, alert, settings=settings, at=at)
+            except AedError as error:
+                log.warning("device of a call not settled", alert=last_id, why=error.detail)
+
+
 def forget_patients(database: Database, at: datetime, *, keep_days: int) -> int:
     """Who the patients of calls so long ago were has been forgotten: of so many. Each in a transaction of its
     own, a thousand at most in one run."""
@@ -104,16 +125,10 @@ def _at_the_end(
     used = caring.who_used_a_device((each.kind, each.said) for each in queries.events(session, incident.id))
     for alert in alerts:
         if alert.device_id is not None:
-            new = CallOutIn(
-                key=caring.fetch_key(alert.id),
-                device_id=alert.device_id,
-                person_id=alert.person_id,
-                reference=f"incident {incident.id}",
-                sent_at=alert.accepted_at,
-            )
-            call_out = tell_of_call_out(session, TIMETABLE, new, numbers=settings.returns, at=at)
-            if alert.id in used:
-                close_call_out(session, TIMETABLE, call_out.id, Outcome.USED, None, at=at)
+            if alert.id in used or caring.is_asked_after(alert, incident.kind):
+                question = ask_after(session, incident, alert, settings=settings, at=at)
+                if alert.id in used and question.outcome is None:
+                    close_call_out(session, TIMETABLE, question.id, Outcome.USED, None, at=at)
             if incident.kind is Kind.EXERCISE:
                 time_exercise(session, incident, alert, network=network, settings=settings, at=at)
     thanked = called if incident.kind is Kind.REAL else alerts

@@ -24,6 +24,7 @@ from aed.incidents.actions.timeline import first_broken
 from aed.incidents.formats.plan_record import inputs_of, plan_of
 from aed.incidents.models import Alert, Incident
 from aed.incidents.queries import incidents as queries
+from aed.incidents.rules.answering import FetchFailure
 from aed.incidents.rules.incident import COMES, Kind, Outcome, Said, State
 from aed.incidents.rules.offer import Offer
 from aed.incidents.rules.plan import Plan, is_the_same, plan
@@ -115,7 +116,7 @@ def _show(found: Incident, alerts: Sequence[Alert], names: dict[int, str]) -> No
     rows = [
         (
             each.id,
-            each.task if each.device_id is None else f"{each.task} device {each.device_id}",
+            _task(each),
             names.get(each.person_id, "") if each.state in COMES else f"person {each.person_id}",
             each.state,
             f"{(each.due_at - found.opened_at).total_seconds() / 60:.1f}",
@@ -124,6 +125,16 @@ def _show(found: Incident, alerts: Sequence[Alert], names: dict[int, str]) -> No
         for each in alerts
     ]
     table(None, ("alert", "task", "who", "stands", "there at min", "plan"), rows, right=("alert",))
+
+
+def _task(alert: Alert) -> str:
+    if alert.fetch_failure is not None:
+        failure = "not there" if alert.fetch_failure is FetchFailure.NOT_THERE else "cannot be got out"
+        return f"{alert.task}; device {alert.out_device_id} {failure}"
+    if alert.device_id is None:
+        return alert.task
+    has = " (has it)" if alert.device_taken_at is not None and alert.device_returned_at is None else ""
+    return f"{alert.task} device {alert.device_id}{has}"
 
 
 @incidents.command("say")

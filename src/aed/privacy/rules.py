@@ -161,6 +161,14 @@ HELD: Final = (
         hidden=("key_hash",),
     ),
     Held(
+        "alert_answers",
+        "alert_id",
+        Erasure.DELETED,
+        "a tap counts once, however often a phone sends it",
+        through="alerts",
+        hidden=("key",),
+    ),
+    Held(
         "alert_places",
         "alert_id",
         Erasure.DELETED,

@@ -218,6 +218,8 @@ class CallOut(Table):
     reference: Mapped[str | None] = mapped_column(String(100))
     """The centre's own number of it."""
     sent_at: Mapped[datetime]
+    over_at: Mapped[datetime | None]
+    """When the call was over for which it was sent: silence counts from then; None: from when it was sent."""
     told_by: Mapped[str] = mapped_column(String(200))
     asked: Mapped[int] = mapped_column(default=0)
     """How often it was asked after."""

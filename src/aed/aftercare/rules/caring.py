@@ -5,10 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID, uuid5
 
-from aed.incidents.rules.incident import Kind, Outcome, Said
+from aed.incidents.rules.incident import AlertState, Kind, Outcome, Said, StopReason
+
+
+class Fetched(Protocol):
+    """What is asked of an alert of somebody who was to fetch a device."""
+
+    @property
+    def state(self) -> AlertState: ...
+    @property
+    def device_taken_at(self) -> datetime | None: ...
+    @property
+    def there_at(self) -> datetime | None: ...
+    @property
+    def stopped_because(self) -> str | None: ...
+
 
 ASKED_AFTER: Final = timedelta(hours=20)
 """After a night: what one has seen comes back then."""
@@ -29,6 +43,22 @@ def who_used_a_device(record: Iterable[tuple[str, str]]) -> set[int]:
         if kind == "said" and said["said"] in (Said.DEVICE_ATTACHED, Said.SHOCK_GIVEN):
             used.add(int(said["alert"]))
     return used
+
+
+_LEFT: Final = (StopReason.CALLED_AWAY, StopReason.COMES_ELSEWHERE)
+
+
+def is_asked_after(alert: Fetched, kind: Kind) -> bool:
+    """Whether somebody may have taken the device: it is asked after, and after silence quarantined.
+
+    For a real patient whoever set out to fetch it, and neither declined nor left for another patient first;
+    in an exercise only who has taken it or arrived, so that no exercise costs a real patient a device that
+    nobody has touched.
+    """
+    if alert.device_taken_at is not None or alert.there_at is not None:
+        return True
+    has_left = alert.state is AlertState.DECLINED or alert.stopped_because in _LEFT
+    return kind is Kind.REAL and not has_left
 
 
 def is_asked_again(kind: Kind, there_at: datetime | None) -> bool:

@@ -121,6 +121,7 @@ STATE_WORDS: Final[dict[AlertState, Words]] = {
     AlertState.THERE: ("there", "已到场"),
     AlertState.DECLINED: ("declined", "已拒绝"),
     AlertState.STOPPED: ("called off", "已叫停"),
+    AlertState.STOOD_DOWN: ("not needed, enough came", "人手已足，无需前往"),
 }
 WHY_WORDS: Final[dict[Why, Words]] = {
     Why.PROMISE_MET: ("enough others go direct", "直接前往人数已足够"),
@@ -142,6 +143,10 @@ _SAID: Final[dict[str, Words]] = {
     Said.DECLINE: ("declined by", "已拒绝"),
     Said.ON_THE_WAY: ("on the way:", "途中"),
     Said.THERE: ("there:", "已到场"),
+    Said.DEVICE_TAKEN: ("device taken by", "已取到AED"),
+    Said.DEVICE_NOT_THERE: ("device not there, says", "报告AED不在原位"),
+    Said.CANNOT_OPEN: ("cabinet cannot be opened, says", "报告外箱柜体打不开"),
+    Said.DEVICE_RETURNED: ("device returned by", "已放回AED"),
     Said.DEVICE_ATTACHED: ("pads attached by", "已贴片"),
     Said.SHOCK_GIVEN: ("shock given by", "已除颤"),
     Said.HANDED_OVER: ("handed over by", "已移交120急救人员"),

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import structlog
 from sqlalchemy.orm import Session
@@ -14,13 +15,16 @@ from aed.accounts.actions.tokens import key_hash
 from aed.db import alone
 from aed.errors import Conflict
 from aed.geo import Position
+from aed.incidents.actions.fetched_devices import leave_device_to_another, standing_of, take_device_news
 from aed.incidents.actions.leaving import call_away, leave_others
+from aed.incidents.actions.taps import is_repeated
 from aed.incidents.actions.timeline import enter
 from aed.incidents.formats.plan_record import Inputs, inputs_as_json, plan_as_json
 from aed.incidents.models import Alert, Incident, IncidentPlan
 from aed.incidents.queries import incidents as queries
 from aed.incidents.queries.coming import Asked, Guides, case_of
 from aed.incidents.queries.in_force import busy_elsewhere, in_exercises
+from aed.incidents.rules.answering import after
 from aed.incidents.rules.incident import (
     COMES,
     LIVE,
@@ -29,7 +33,6 @@ from aed.incidents.rules.incident import (
     Said,
     State,
     StopReason,
-    becomes,
     chance_now,
     lapses_at,
 )
@@ -227,18 +230,39 @@ def take_answer(
     at: datetime,
     network: WalkingNetwork | None,
     settings: Settings,
+    key: UUID | None = None,
 ) -> Alert:
-    """What somebody who was called says counts from now on, and it is planned again where that changes
-    anything. The same again, older news, and words that come after the stop change nothing.
+    """Take what somebody who was called says; plan again where that changes anything.
+
+    1. A tap that was counted already (by its `key`) changes nothing, whatever came in between.
+    2. State, task and device follow `rules.answering.after`. The same again, older news, and words that come
+       after the stop change nothing; where the device is counts after the stop too.
+    3. Somebody who came away without the device, or whose device another has, goes straight to the patient.
 
     visibility: whoever has the link was called, or the caller dispatches the incident.
     """
     incident = hold(session, queries.alert_with_all(session, alert_id).incident_id)
     alert = queries.alert_with_all(session, alert_id)
+    if key is not None and is_repeated(session, alert.id, key, said, at=at):
+        return alert
     before = alert.state
-    new = becomes(before, said)
+    standing = after(standing_of(alert), said)
+    new = standing.state
     is_a_sign = said in (Said.DEVICE_ATTACHED, Said.SHOCK_GIVEN, Said.HANDED_OVER)
-    if incident.state is State.CLOSED or (new is before and not is_a_sign):
+    is_over = incident.state is State.CLOSED or before is AlertState.STOPPED
+    has_news = take_device_news(
+        session,
+        incident,
+        alert,
+        standing._replace(state=before) if is_over else standing,
+        at=at,
+        network=network,
+        settings=settings,
+    )
+    if is_over and has_news:
+        enter(session, incident, "said", by, at, alert=alert.id, person=alert.person_id, said=said)
+        return alert
+    if is_over or (new is before and not is_a_sign and not has_news):
         if before is AlertState.STOPPED or incident.state is State.CLOSED:
             enter(session, incident, "said_too_late", by, at, alert=alert.id, said=said)
         return alert
@@ -252,7 +276,9 @@ def take_answer(
     if new in COMES and before not in COMES:
         leave_others(session, incident, alert.person_id, at=at)
     session.flush()
-    if new is not before and new is not AlertState.SEEN:
+    if new in COMES and alert.device_id is not None:
+        leave_device_to_another(session, incident, alert, at=at, network=network, settings=settings)
+    if (new is not before and new is not AlertState.SEEN) or (has_news and said is not Said.DEVICE_RETURNED):
         plan_and_call(
             session,
             incident,

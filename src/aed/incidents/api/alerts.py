@@ -59,7 +59,9 @@ def told_to_the_called(
 
 @router.post("/alerts/{alert_key}")
 def answer_alert(request: Request, session: WriteSession, alert_key: AlertKey, said: SaidIn) -> AlertToldOut:
-    """Whoever was called answers, with one tap; however often the phone sends it, it counts once."""
+    """What somebody who was called says, with one tap: whether they come, how far they are, and before the
+    cabinet whether they have the device, it is not there, or it cannot be got out. However often the phone
+    sends a tap under its `key`, it counts once."""
     alert, state = queries.alert_by_key(session, key_hash(alert_key)), request.app.state
     take_answer(
         session,
@@ -69,6 +71,7 @@ def answer_alert(request: Request, session: WriteSession, alert_key: AlertKey, s
         at=clock.now(),
         network=state.network,
         settings=state.settings,
+        key=said.key,
     )
     return _told(session, alert_key)
 

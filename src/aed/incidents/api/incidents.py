@@ -159,5 +159,6 @@ def answer_for_somebody(
         at=clock.now(),
         network=state.network,
         settings=state.settings,
+        key=said.key,
     )
     return show_incident(session, viewer, incident_id)

@@ -1,30 +1,44 @@
-"""The page behind the link of a call: what is asked, buttons to answer; the place once one has accepted."""
+"""The page behind the link of a call: what is asked, buttons to answer; the place once one has accepted.
+
+It reads without scripts, and fetches nothing from anywhere else. How it looks and works: `call/` beside this.
+"""
 
 from __future__ import annotations
 
+from functools import cache
 from html import escape
+from importlib import resources
 from typing import Final
 
+from aed.incidents.formats.cpr import CPR
+from aed.incidents.rules.answering import FetchFailure
 from aed.incidents.rules.incident import COMES, AlertState, Kind, Said
 from aed.incidents.rules.offer import Task
 from aed.incidents.rules.reasons import floor_name
 from aed.incidents.schemas.alerts import AlertToldOut, DeviceToFetch, PatientsPlace
 from aed.pages import Page, page
 
+_TITLE: Final = "急救呼叫 Call"
 _TASKS: Final = {
     Task.DIRECT: ("请直接前往患者处", "Go straight to the patient"),
     Task.FETCH: ("请取AED送往患者处", "Fetch the AED, bring it to the patient"),
     Task.GUIDE: ("请到大门或单元门接应，并留住电梯", "Open the gate, hold the lift"),
 }
+_WITH_DEVICE: Final = ("请带AED前往患者处", "Bring the AED to the patient")
 _BUTTONS: Final = {
     Said.ACCEPT: ("我能去", "I am coming"),
     Said.DECLINE: ("去不了", "I cannot come"),
     Said.ON_THE_WAY: ("已出发", "On my way"),
-    Said.THERE: ("已到场", "I am there"),
+    Said.THERE: ("已到患者处", "I am with the patient"),
+    Said.DEVICE_TAKEN: ("已取到AED", "I have it"),
+    Said.DEVICE_NOT_THERE: ("AED不在", "Not there"),
+    Said.CANNOT_OPEN: ("打不开柜门", "Cannot open it"),
+    Said.DEVICE_RETURNED: ("AED已放回原处，未使用", "The AED is back, unused"),
     Said.DEVICE_ATTACHED: ("已贴电极片", "Pads are on"),
     Said.SHOCK_GIVEN: ("已除颤", "Shock given"),
     Said.HANDED_OVER: ("已移交120急救人员", "Handed over"),
 }
+_TAKEN_AFTER_ALL: Final = ("点错了，AED已取到", "I do have it")
 _OFFERED: Final = {
     AlertState.ASKED: (Said.ACCEPT, Said.DECLINE),
     AlertState.SEEN: (Said.ACCEPT, Said.DECLINE),
@@ -33,56 +47,19 @@ _OFFERED: Final = {
     AlertState.THERE: (Said.DEVICE_ATTACHED, Said.SHOCK_GIVEN, Said.HANDED_OVER),
     AlertState.DECLINED: (Said.ACCEPT,),
     AlertState.STOPPED: (),
+    AlertState.STOOD_DOWN: (Said.THERE,),
 }
-_STYLE: Final = """
-main{text-align:left}.drill{background:#fff3c4;border-radius:10px;padding:.5rem .8rem;font-weight:700}
-button.no{background:#fff;color:#1c1c1c;border:1px solid #999}a{color:#8f1b12;font-weight:600}
-.links a{display:inline-block;margin:.2rem .8rem .2rem 0}[role=status]{min-height:1.2rem;color:#8f1b12}
-"""
-_SCRIPT: Final = """
-const status = document.querySelector("[role=status]"), buttons = document.querySelectorAll("button");
-async function say(said, reload) {
-  const answer = await fetch(location.pathname, {
-    method: "POST", credentials: "omit", body: JSON.stringify({said}),
-    headers: {"Content-Type": "application/json", "Accept": "application/json"}});
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(told.detail);
-  if (reload) location.reload();
-}
-for (const button of buttons) button.onclick = async () => {
-  buttons.forEach(each => { each.disabled = true; });
-  for (let wait = 500; ; wait = Math.min(2 * wait, 8000)) {
-    try { await say(button.value, true); return; }
-    catch (error) {
-      status.textContent = "正在重试… trying again: " + error.message;
-      await new Promise(done => setTimeout(done, wait));
-    }
-  }
-};
-if (document.body.dataset.state === "asked") say("seen", false).catch(() => {});
-const told = document.querySelector(".place");
-let sentAt = 0, watch = null;
-async function send(found) {
-  if (Date.now() - sentAt < 10000) return;
-  sentAt = Date.now();
-  const {latitude: lat, longitude: lon, accuracy} = found.coords;
-  if (accuracy > 1000) return;
-  const answer = await fetch(location.pathname + "/place", {
-    method: "PUT", credentials: "omit", headers: {"Content-Type": "application/json"},
-    body: JSON.stringify({lat, lon, accuracy_metres: Math.max(accuracy, 1)})});
-  if (answer.status === 409) { navigator.geolocation.clearWatch(watch); location.reload(); }
-  if (answer.ok) told.textContent = "位置已共享 Your place is shared.";
-}
-if (told && navigator.geolocation)
-  watch = navigator.geolocation.watchPosition(found => send(found).catch(() => { sentAt = 0; }),
-    () => { told.textContent = "未共享位置，仍请前往。 Your place is not shared; come all the same."; },
-    {enableHighAccuracy: true, maximumAge: 5000});
-"""
+_AT_THE_CABINET: Final = (Said.DEVICE_TAKEN, Said.DEVICE_NOT_THERE, Said.CANNOT_OPEN)
+_LESS: Final = frozenset({Said.DECLINE, Said.DEVICE_NOT_THERE, Said.CANNOT_OPEN})
 _SHARES_PLACE: Final = frozenset({AlertState.ACCEPTED, AlertState.ON_THE_WAY})
 _PLACE_ZH: Final = "请允许获取位置：仅供调度员了解您何时到达，一天后仅保留大致区域。"
 _PLACE_EN: Final = (
     "Please allow your place: it tells dispatchers when you arrive; after a day only the rough area is kept."
 )
+_FAILED: Final = {
+    FetchFailure.NOT_THERE: ("已记录：AED不在原位。请直接前往患者处。", "Noted: the AED is not there."),
+    FetchFailure.CANNOT_OPEN: ("已记录：柜门打不开。请直接前往患者处。", "Noted: it cannot be opened."),
+}
 _MAPS: Final = {
     "amap": "高德地图",
     "baidu": "百度地图",
@@ -95,51 +72,132 @@ _MAPS: Final = {
 
 def called_page(told: AlertToldOut) -> Page:
     """In Chinese and English. It says "seen" by itself once it is shown, and nothing else."""
-    zh, en = _TASKS[told.task]
-    body = ""
+    body = '<p role="status"></p>'
     if told.kind is Kind.EXERCISE:
-        body += '<p class="drill">演练，无真实患者 EXERCISE, no real patient</p>'
+        body = f'<p class="drill">演练，无真实患者 EXERCISE, no real patient</p>{body}'
     if told.is_over:
-        body += "<h1>呼叫已结束<br>The call is over</h1><p>感谢您的支持。 Thank you.</p>"
-        return page("急救呼叫 Call", body, style=_STYLE)
-    where = " ".join(each for each in (told.estate_zh, told.estate_en) if each)
-    minutes = max(1, round(told.seconds / 60))
-    body += (
-        f"<h1>疑似心脏骤停<br>Suspected cardiac arrest</h1><p>{escape(where)}</p>"
-        f"<p><b>{zh}</b> <span class=en>{en}</span></p>"
-        f"<p>约{minutes}分钟路程 about {minutes} min. "
-        f'<a href="tel:{escape(told.emergency_number)}">{escape(told.emergency_number)}</a></p>'
-    )
-    if told.patient is not None:
-        body += _place(told.patient)
-    elif told.state not in COMES:
-        body += '<p class="en">接受后显示详细地址。 The address is shown once you accept.</p>'
-    if told.state in _SHARES_PLACE:
-        body += f'<p class="en place">{_PLACE_ZH} {_PLACE_EN}</p>'
-    body += "".join(
-        f'<button value="{said}"{" class=no" if said is Said.DECLINE else ""}>'
-        f"{_BUTTONS[said][0]} {_BUTTONS[said][1]}</button>"
-        for said in _OFFERED[told.state]
-    )
-    script = f'document.body.dataset.state = "{told.state}";' + _SCRIPT
-    return page("急救呼叫 Call", body + '<p role="status"></p>', script=script, style=_STYLE)
+        body += _over(told)
+    elif told.is_stood_down:
+        body += _stood_down()
+    else:
+        body += _open(told)
+    is_live = "no" if told.is_over else "yes"
+    state = AlertState.ASKED if told.state is AlertState.SEEN else told.state
+    now = (state, told.task, told.is_over, told.has_device, told.fetch_failure or "")
+    facts = f'data-state="{told.state}" data-live="{is_live}" data-number="{escape(told.emergency_number)}"'
+    facts += f' data-now="{",".join(str(each).lower() for each in now)}"'
+    html = f"<section {facts}>{body}</section>{_without_scripts(told.emergency_number)}"
+    return page(_TITLE, html, script=_asset("call.js"), style=_asset("call.css"))
 
 
 def refusal_page(detail: str) -> Page:
     return page(
-        "急救呼叫 Call",
+        _TITLE,
         f"<h1>急救呼叫</h1><p>链接已失效，请使用最新消息中的链接。</p><p>{escape(detail)}</p>",
     )
 
 
-def _place(place: PatientsPlace) -> str:
+@cache
+def _asset(name: str) -> str:
+    return resources.files("aed.incidents.formats").joinpath("call", name).read_text("utf-8")
+
+
+def _open(told: AlertToldOut) -> str:
+    where = " ".join(each for each in (told.estate_zh, told.estate_en) if each)
+    zh, en = _WITH_DEVICE if told.has_device else _TASKS[told.task]
+    is_there = told.state is AlertState.THERE
+    parts = [f"<h1>疑似心脏骤停<br>Suspected cardiac arrest</h1><p>{escape(where)}</p>"]
+    if told.fetch_failure is not None:
+        parts.append(_news(*_FAILED[told.fetch_failure], is_bad=True))
+    if not is_there:
+        parts.append(f'<p class="task"><b>{zh}</b> <span class=en>{en}</span></p>')
+    if told.seconds is not None:
+        minutes = max(1, round(told.seconds / 60))
+        parts.append(f"<p>约{minutes}分钟 <span class=en>about {minutes} min</span></p>")
+    number = escape(told.emergency_number)
+    parts.append(f'<a class="tel" href="tel:{number}">拨打 {number} Call {number}</a>')
+    if is_there:
+        parts += [CPR, _buttons(told)]
+    if told.patient is not None:
+        parts.append(_place(told.patient, told))
+    elif told.state not in COMES:
+        parts.append('<p class="en">接受后显示详细地址。 The address is shown once you accept.</p>')
+    if not is_there:
+        parts.append(_buttons(told))
+    if told.state in _SHARES_PLACE:
+        parts.append(f'<p class="en place">{_PLACE_ZH} {_PLACE_EN}</p>')
+        if told.task is not Task.GUIDE:
+            summary = "如何做心肺复苏 How to do CPR"
+            parts.append(f"<details><summary>{summary}</summary>{CPR}</details>")
+    return "".join(parts)
+
+
+def _over(told: AlertToldOut) -> str:
+    body = "<h1>呼叫已结束<br>The call is over</h1><p>感谢您的支持。 Thank you.</p>"
+    if told.has_returned_device:
+        return body + _news("已记录：AED已放回原处。", "Noted: the AED is back in its place.")
+    if told.has_device:
+        body += (
+            "<p>AED还在您手中？请放回原处后点按。 <span class=en>Do you still have the AED? Put it back, "
+            f"then tap.</span></p>{_button(Said.DEVICE_RETURNED)}"
+        )
+    return body
+
+
+def _stood_down() -> str:
+    return (
+        "<h1>人手已足，您无需前往<br>Enough people are coming</h1>"
+        "<p>感谢您！请不要再出发；如再次需要，我们会重新呼叫您。 <span class=en>Thank you. Please do not set "
+        "out; if you are needed after all, you are called again.</span></p>"
+        "<p>如您已在患者身边，请点按。 <span class=en>If you are with the patient already, tap.</span></p>"
+        + _button(Said.THERE)
+    )
+
+
+def _without_scripts(number: str) -> str:
+    number = escape(number)
+    return (
+        f'<noscript><p class="drill">此页按钮需启用JavaScript。仍请前往；请致电调度员（{number}）代为答复。 '
+        f"The buttons need JavaScript. Come all the same; the dispatcher ({number}) can answer for you."
+        "</p></noscript>"
+    )
+
+
+def _buttons(told: AlertToldOut) -> str:
+    offered = list(_OFFERED[told.state])
+    if told.has_device and Said.ON_THE_WAY in offered:
+        offered.remove(Said.ON_THE_WAY)
+    shown = "".join(_button(said) for said in offered)
+    if told.fetch_failure is not None:
+        zh, en = _TAKEN_AFTER_ALL
+        shown += f'<button class=no value="{Said.DEVICE_TAKEN}">{zh} {en}</button>'
+    return shown
+
+
+def _button(said: Said) -> str:
+    zh, en = _BUTTONS[said]
+    kind = " class=no" if said in _LESS else " class=done" if said is Said.DEVICE_TAKEN else ""
+    return f'<button value="{said}"{kind}>{zh} {en}</button>'
+
+
+def _news(zh: str, en: str, *, is_bad: bool = False) -> str:
+    return f'<p class="news{" bad" if is_bad else ""}">{zh} <span class=en>{en}</span></p>'
+
+
+def _place(place: PatientsPlace, told: AlertToldOut) -> str:
     rows = [_floor(place.floor)]
     if place.address:
         rows.insert(0, ("地址 Address", place.address))
     if place.door_code:
         rows.append(("门禁 Door code", place.door_code))
-    told = "<h2>患者 Patient</h2>" + _rows(rows) + _links(place.links)
-    return told + (_device(place.device) if place.device is not None else "")
+    patient = "<h2>患者 Patient</h2>" + _rows(rows) + _links(place.links)
+    if place.device is None or told.state is AlertState.THERE:
+        return patient
+    if told.has_device:
+        return _news("AED在您手中。", "You have the AED.") + patient
+    at_the_cabinet = "".join(_button(said) for said in _AT_THE_CABINET)
+    asked = "<p>到柜前请点按： <span class=en>At the cabinet, tap:</span></p>"
+    return f'{_device(place.device)}{asked}<div class="at">{at_the_cabinet}</div>{patient}'
 
 
 def _device(device: DeviceToFetch) -> str:

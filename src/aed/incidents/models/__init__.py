@@ -4,6 +4,7 @@ from aed.incidents.models.centres import Centre, IncidentMessage
 from aed.incidents.models.drills import Drill
 from aed.incidents.models.incidents import (
     Alert,
+    AlertAnswer,
     AlertPlace,
     Incident,
     IncidentEvent,
@@ -13,6 +14,7 @@ from aed.incidents.models.incidents import (
 
 __all__ = [
     "Alert",
+    "AlertAnswer",
     "AlertPlace",
     "Centre",
     "Drill",

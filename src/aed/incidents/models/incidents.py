@@ -19,12 +19,14 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
 from aed.db import Key, Table, Versioned, stored_by_value
-from aed.incidents.rules.incident import AlertState, Kind, Outcome, State
+from aed.incidents.rules.answering import FetchFailure
+from aed.incidents.rules.incident import AlertState, Kind, Outcome, Said, State
 from aed.incidents.rules.offer import Task
 from aed.registry.models import Device, Estate
 from aed.sealing import Sealed
 
 _OPEN = text("state = 'open'")
+_IS_OUT = text("out_device_id IS NOT NULL AND device_settled_at IS NULL")
 _NOT_CARED = text("closed_at IS NOT NULL AND (cared_at IS NULL OR asked_again_at IS NULL)")
 
 
@@ -113,6 +115,7 @@ class Alert(Table):
         UniqueConstraint("incident_id", "person_id"),
         UniqueConstraint("key_hash"),
         CheckConstraint("(task = 'fetch') = (device_id IS NOT NULL)", name="a_device_to_fetch"),
+        Index("ix_alerts_out", "out_device_id", postgresql_where=_IS_OUT, sqlite_where=_IS_OUT),
     )
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -139,9 +142,32 @@ class Alert(Table):
     """Declined or stopped."""
     stopped_because: Mapped[str | None] = mapped_column(String(32))
     """A `StopReason`; None for alerts that were stopped before these were kept."""
+    device_taken_at: Mapped[datetime | None]
+    """When the person said that they have the device; so the next two."""
+    device_used_at: Mapped[datetime | None]
+    device_returned_at: Mapped[datetime | None]
+    fetch_failure: Mapped[FetchFailure | None] = mapped_column(stored_by_value(FetchFailure))
+    """Why the person came away without the device; the task is direct then."""
+    out_device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
+    """The device that is not offered because of this alert, as `rules.answering.is_out` says; kept in step by
+    `actions.fetched_devices`."""
+    device_settled_at: Mapped[datetime | None]
+    """Since when upkeep knows what became of that device: it says from then on whether it is offered."""
 
     person: Mapped[Person] = relationship(lazy="raise")
-    device: Mapped[Device | None] = relationship(lazy="raise")
+    device: Mapped[Device | None] = relationship(lazy="raise", foreign_keys=[device_id])
+
+
+class AlertAnswer(Table):
+    """A tap on the page of a call, known by its key: sent again, it changes nothing."""
+
+    __tablename__ = "alert_answers"
+
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id"), primary_key=True, autoincrement=False)
+    key: Mapped[str] = mapped_column(String(36), primary_key=True)
+    """Made up by the phone, once for each tap."""
+    said: Mapped[Said] = mapped_column(stored_by_value(Said))
+    at: Mapped[datetime]
 
 
 class AlertPlace(Table):

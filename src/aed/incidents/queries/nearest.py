@@ -468,6 +468,8 @@ class _Search:
             numbers.checked_within_days,
             self._settings.trust.readiness_half_life_days,
         )
+        if row.out_alert is not None:
+            readiness = Readiness.OUT_ON_CALL
         is_usable = access.access is not Access.CLOSED and readiness.is_usable
         patient = Spot(self._question.here, self._question.floor)
         floors = self._buildings.floor_seconds(patient, Spot(Position(row.lat, row.lon), row.floor))

@@ -51,6 +51,14 @@ class Said(StrEnum):
     """At once, or after having accepted: the person does not come."""
     ON_THE_WAY = "on_the_way"
     THERE = "there"
+    DEVICE_TAKEN = "device_taken"
+    """The person has the device in their hands."""
+    DEVICE_NOT_THERE = "device_not_there"
+    """Said before the cabinet: it is empty, or there is none."""
+    CANNOT_OPEN = "cannot_open"
+    """Said before the cabinet or its door: the device cannot be got out."""
+    DEVICE_RETURNED = "device_returned"
+    """The device is back in its place, unused."""
     DEVICE_ATTACHED = "device_attached"
     SHOCK_GIVEN = "shock_given"
     HANDED_OVER = "handed_over"
@@ -66,7 +74,9 @@ class AlertState(StrEnum):
     THERE = "there"
     DECLINED = "declined"
     STOPPED = "stopped"
-    """It is over, or enough others come."""
+    """It is over."""
+    STOOD_DOWN = "stood_down"
+    """Enough others come: not needed as long as that is so."""
 
 
 class StopReason(StrEnum):
@@ -95,6 +105,9 @@ _BECOMES: Final = {
     Said.ACCEPT: AlertState.ACCEPTED,
     Said.ON_THE_WAY: AlertState.ON_THE_WAY,
     Said.THERE: AlertState.THERE,
+    Said.DEVICE_TAKEN: AlertState.ON_THE_WAY,
+    Said.DEVICE_NOT_THERE: AlertState.ON_THE_WAY,
+    Said.CANNOT_OPEN: AlertState.ON_THE_WAY,
     Said.DEVICE_ATTACHED: AlertState.THERE,
     Said.SHOCK_GIVEN: AlertState.THERE,
     Said.HANDED_OVER: AlertState.THERE,
@@ -103,12 +116,16 @@ _BECOMES: Final = {
 
 def becomes(state: AlertState, said: Said) -> AlertState:
     """Where somebody stands after saying that. What was said already, or is older news, changes nothing;
-    who declined and then accepts comes after all; nothing is changed by words that come after the stop."""
-    if state is AlertState.STOPPED:
+    who declined and then accepts comes after all; nothing is changed by words that come after the stop.
+    Somebody who was stood down is needed again only if they are at the patient's side all the same; a later
+    "accept" is for `rules.enough` to judge."""
+    if state is AlertState.STOPPED or said is Said.DEVICE_RETURNED:
         return state
     if said is Said.DECLINE:
         return AlertState.DECLINED
     new = _BECOMES[said]
+    if state is AlertState.STOOD_DOWN:
+        return new if new is AlertState.THERE else state
     if state is AlertState.DECLINED:
         return new if new in COMES else state
     return max(state, new, key=_ORDER.index)
@@ -126,7 +143,7 @@ def chance_now(state: AlertState, *, waited_seconds: float, numbers: Planning) -
             return numbers.chance_there / numbers.chance_accepted
         case AlertState.THERE:
             return 1.0
-        case AlertState.DECLINED | AlertState.STOPPED:
+        case AlertState.DECLINED | AlertState.STOPPED | AlertState.STOOD_DOWN:
             return 0.0
 
 

@@ -22,6 +22,10 @@ _READINESS: dict[Readiness, Words] = {
     Readiness.CHECKED: {"en": "checked lately", "zh": "近期已巡检"},
     Readiness.UNCHECKED: {"en": "not known to be checked lately", "zh": "近期巡检情况未知"},
     Readiness.EXPIRED: {"en": "pads or battery expired: do not use", "zh": "电极片或电池已过期：请勿使用"},
+    Readiness.OUT_ON_CALL: {
+        "en": "out on a call: not in its place, or somebody is getting it",
+        "zh": "急救呼叫中：已被取用或无法取到",
+    },
     Readiness.OUT_OF_SERVICE: {"en": "out of service: do not use", "zh": "停用：请勿使用"},
 }
 

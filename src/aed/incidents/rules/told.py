@@ -14,6 +14,8 @@ _AS_IT_STANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "planned": ("number",),
     "said": ("alert", "said"),
     "said_too_late": ("alert", "said"),
+    "retasked": ("alert", "task", "device", "why"),
+    "stood_down": ("alerts",),
     "ambulance": ("seconds",),
     "signs": ("has_cpr",),
     "reminded": ("minutes",),

@@ -3,6 +3,8 @@ roughly: that is told behind the link, once they accept."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import Final
 
 from aed.accounts.rules.free_text import PLACE_CHARACTERS, quote
@@ -54,6 +56,32 @@ def still_open_words(incident_id: int, *, minutes: int, hours: int) -> tuple[str
         f"will be there, or close it; it closes by itself in about {hours} h.",
         f"事件{incident_id}尚未结束，救护车预计于{minutes}分钟前到达。请更新到达时间或结束事件；"
         f"约{hours}小时后将自动结束。",
+    )
+
+
+class WhyDirect(StrEnum):
+    """Why somebody who was to fetch a device goes straight to the patient instead."""
+
+    HERE_WITHOUT_DEVICE = "here_without_device"
+    """Their own words: it is not there, or cannot be got out. No message says so again."""
+    SOMEBODY_HAS_IT = "somebody_has_it"
+    CANNOT_BE_HAD = "cannot_be_had"
+    """Another person's words."""
+
+
+_WHY_DIRECT: Final[Mapping[WhyDirect, tuple[str, str]]] = {
+    WhyDirect.SOMEBODY_HAS_IT: ("Somebody else has the AED.", "AED已由他人取到。"),
+    WhyDirect.CANNOT_BE_HAD: ("The AED cannot be had.", "该AED无法取到。"),
+}
+
+
+def go_direct_words(kind: Kind, why: WhyDirect) -> tuple[str, str]:
+    """That somebody goes straight to the patient instead of fetching a device."""
+    en, zh = _WHY_DIRECT[why]
+    return _marked(
+        kind,
+        f"{en} Please do not fetch it: go straight to the patient now. The page of your call shows the way.",
+        f"{zh}请不要再去取AED，立即直接前往患者处。路线见呼叫页面。",
     )
 
 

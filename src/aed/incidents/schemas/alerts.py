@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from aed.accounts.schemas import Id
 from aed.geo import Position, map_links
 from aed.incidents.models import Alert, Incident
+from aed.incidents.rules.answering import FetchFailure
 from aed.incidents.rules.incident import COMES, AlertState, Kind, State
 from aed.incidents.rules.offer import Task
 from aed.registry.schemas.fields import PositionOut
@@ -52,10 +53,18 @@ class AlertToldOut(BaseModel):
     state: AlertState
     task: Task
     is_over: bool
+    is_stood_down: bool = Field(description="Enough others come: this person need not go")
+    has_device: bool = Field(description="The person has said so; so the next two")
+    has_returned_device: bool
+    fetch_failure: FetchFailure | None = Field(
+        description="Why the person came away without the device; the task is direct since then"
+    )
     emergency_number: str
     estate_en: str | None
     estate_zh: str | None
-    seconds: int = Field(description="From now until at the patient's side, as it is reckoned")
+    seconds: int | None = Field(
+        description="From now until at the patient's side, as estimated; null once there or not needed"
+    )
     patient: PatientsPlace | None
 
     @classmethod
@@ -63,15 +72,21 @@ class AlertToldOut(BaseModel):
         cls, incident: Incident, alert: Alert, *, cabinet_code: str | None = None, at: datetime
     ) -> AlertToldOut:
         estate = incident.estate
+        is_over = incident.state is State.CLOSED or alert.state is AlertState.STOPPED
+        is_expected = not is_over and alert.state not in (AlertState.THERE, AlertState.STOOD_DOWN)
         return cls(
             kind=incident.kind,
             state=alert.state,
             task=alert.task,
-            is_over=incident.state is State.CLOSED or alert.state is AlertState.STOPPED,
+            is_over=is_over,
+            is_stood_down=not is_over and alert.state is AlertState.STOOD_DOWN,
+            has_device=alert.device_taken_at is not None and alert.device_returned_at is None,
+            has_returned_device=alert.device_returned_at is not None,
+            fetch_failure=alert.fetch_failure,
             emergency_number=incident.region.emergency_number,
             estate_en=estate.name_en if estate is not None else None,
             estate_zh=estate.name_zh if estate is not None else None,
-            seconds=max(0, round((alert.due_at - at).total_seconds())),
+            seconds=max(0, round((alert.due_at - at).total_seconds())) if is_expected else None,
             patient=_place(incident, alert, cabinet_code) if _may_know(incident, alert) else None,
         )
 

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from aed.accounts.schemas import Code, Id, Words
 from aed.geo import Position
 from aed.incidents.models import Alert, AlertPlace, Incident, IncidentEvent, IncidentPlan, IncidentReport
+from aed.incidents.rules.answering import FetchFailure
 from aed.incidents.rules.incident import (
     COMES,
     LONGEST_AMBULANCE_SECONDS,
@@ -105,9 +106,20 @@ class CloseIn(BaseModel):
 class SaidIn(BaseModel):
     """What somebody who was called says."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"said": "accept"}]})
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"said": "device_taken", "key": "2f9f2a5f-8d3b-4b63-9c0e-6a107d0a8f2e"}]
+        },
+    )
 
-    said: Said
+    said: Said = Field(
+        description="Before the cabinet: device_taken, device_not_there, cannot_open; afterwards: "
+        "device_returned"
+    )
+    key: UUID | None = Field(
+        None, description="Made up once for each tap: sent again under it, the tap is counted once"
+    )
 
 
 class AlertPlaceOut(BaseModel):
@@ -141,6 +153,11 @@ class AlertOut(BaseModel):
     name: str | None
     task: Task
     device_id: Id | None
+    has_device: bool = Field(description="The person has said so")
+    fetch_failure: FetchFailure | None = Field(
+        description="Why the person came away without the device; the task is direct since then"
+    )
+    failed_device_id: Id | None
     state: AlertState
     due_at: datetime = Field(description="At the patient's side, if the person comes")
     asked_at: datetime
@@ -156,6 +173,9 @@ class AlertOut(BaseModel):
             name=names.get(alert.person_id) if alert.state in COMES else None,
             task=alert.task,
             device_id=alert.device_id,
+            has_device=alert.device_taken_at is not None and alert.device_returned_at is None,
+            fetch_failure=alert.fetch_failure,
+            failed_device_id=alert.out_device_id if alert.fetch_failure is not None else None,
             state=alert.state,
             due_at=alert.due_at.astimezone(UTC),
             asked_at=alert.asked_at.astimezone(UTC),

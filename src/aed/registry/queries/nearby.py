@@ -23,6 +23,7 @@ from aed.registry.models import (
 )
 from aed.registry.queries.devices import first_expiry
 from aed.registry.queries.holidays import holiday_calendar
+from aed.registry.queries.out_on_call import out_on_call
 from aed.registry.rules.device import DeviceState
 from aed.registry.rules.gate import GateState
 from aed.registry.rules.hours import HolidayCalendar as Calendar
@@ -74,6 +75,8 @@ class DeviceNearby(NamedTuple):
     least_seconds_per_metre: float | None
     """Of all estates; so the next."""
     least_pick_up_seconds: float | None
+    out_alert: int | None
+    """The call because of which the device is out; None when it is in its place."""
     keeper_name: str | None
     keeper_phone: str | None
     """As it is sealed: see `with_keepers_phone`."""
@@ -144,6 +147,7 @@ def nearest_devices(dialect: Dialect, viewer: Viewer) -> Nearest[DeviceNearby]:
                 .scalar_subquery()
                 .label("least_seconds_per_metre"),
                 select(func.min(AnyPace.pick_up_seconds)).scalar_subquery().label("least_pick_up_seconds"),
+                out_on_call(near.c.id).label("out_alert"),
             )
             .select_from(near)
             .join(Region, Region.id == near.c.region_id)

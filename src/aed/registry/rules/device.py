@@ -65,6 +65,8 @@ class Readiness(StrEnum):
     """In service and in date as far as the register knows, but not known to be checked lately."""
     EXPIRED = "expired"
     """Pads or battery have expired: not usable."""
+    OUT_ON_CALL = "out_on_call"
+    """Somebody was sent for it, or found that it cannot be had: not usable until it is known to be back."""
     OUT_OF_SERVICE = "out_of_service"
     """Not usable."""
 

@@ -44,9 +44,17 @@ KEY_PREFIX: Final = "ask_"
 
 
 def tell_of_call_out(
-    session: Session, who: Viewer, new: CallOutIn, *, numbers: Returns, at: datetime
+    session: Session,
+    who: Viewer,
+    new: CallOutIn,
+    *,
+    numbers: Returns,
+    at: datetime,
+    over_at: datetime | None = None,
 ) -> CallOut:
     """Somebody was sent for a device: it will be asked after. Told again under its key it is the same.
+
+    `over_at`: when the call was over, if it is known; silence counts from then.
 
     For whoever may glance at the device, and for its dispatchers. Raises NotFound for a device or a person
     that there is not, Conflict for another call-out under the key.
@@ -72,9 +80,10 @@ def tell_of_call_out(
         person_id=new.person_id,
         reference=new.reference,
         sent_at=sent_at,
+        over_at=over_at,
         told_by=who.name,
         asked=0,
-        ask_at=first_asked_at(sent_at, numbers),
+        ask_at=first_asked_at(over_at or sent_at, numbers),
     )
     session.add(made)
     flush(session, "This call-out arrived twice in the same moment: send it again.", "key")
@@ -169,11 +178,12 @@ def ask_after(
     session.refresh(found, with_for_update=True)
     if found.ask_at is None or found.ask_at > at:
         return None
-    if is_given_up(found.sent_at, at, numbers):
+    since = found.over_at or found.sent_at
+    if is_given_up(since, at, numbers):
         close_call_out_as(session, who, device, found, Outcome.SILENT, None, at=at)
         return Outcome.SILENT
     found.asked += 1
-    found.ask_at = next_asked_at(found.sent_at, at, numbers)
+    found.ask_at = next_asked_at(since, at, numbers)
     people = {person.id: person for person, _ in told_of_devices(session, [device])}
     if found.person_id is not None:
         sent = session.get(Person, found.person_id)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import literal, select
 from sqlalchemy.orm import Session
 
 from aed.registry.models import Device
+from aed.registry.queries.out_on_call import out_on_call
 from aed.registry.rules.device import NEEDED_KINDS, Readiness, readiness_on
 from aed.upkeep.models import Quarantine
 from aed.upkeep.queries.quarantines import standing_quarantines
@@ -33,15 +35,18 @@ def readiness_of(
     first_expiry = min(
         (item.expires_on for item in device.consumables if item.kind in NEEDED_KINDS), default=None
     )
+    readiness = readiness_on(
+        today,
+        state=device.state,
+        first_expiry=first_expiry,
+        last_checked_on=device.last_checked_on,
+        checked_within_days=checked_within_days,
+    )
+    if readiness.is_usable and session.scalar(select(out_on_call(literal(device.id)))) is not None:
+        readiness = Readiness.OUT_ON_CALL
     return DeviceReadiness(
         device=device,
-        readiness=readiness_on(
-            today,
-            state=device.state,
-            first_expiry=first_expiry,
-            last_checked_on=device.last_checked_on,
-            checked_within_days=checked_within_days,
-        ),
+        readiness=readiness,
         standing=standing_quarantines(session, device.id),
         first_expiry=first_expiry,
         is_expired=first_expiry is not None and first_expiry < today,

@@ -56,16 +56,17 @@ def follows_from_outcome(outcome: Outcome) -> Reason | None:
     }.get(outcome)
 
 
-def first_asked_at(sent_at: datetime, numbers: Returns) -> datetime:
-    return sent_at + timedelta(minutes=min(numbers.ask_after_minutes, numbers.quarantine_after_minutes))
+def first_asked_at(since: datetime, numbers: Returns) -> datetime:
+    """`since`: the end of the call, or when somebody was sent where that is not known; so the next two."""
+    return since + timedelta(minutes=min(numbers.ask_after_minutes, numbers.quarantine_after_minutes))
 
 
-def is_given_up(sent_at: datetime, now: datetime, numbers: Returns) -> bool:
+def is_given_up(since: datetime, now: datetime, numbers: Returns) -> bool:
     """Silence has lasted too long: where the device is nobody knows."""
-    return now >= sent_at + timedelta(minutes=numbers.quarantine_after_minutes)
+    return now >= since + timedelta(minutes=numbers.quarantine_after_minutes)
 
 
-def next_asked_at(sent_at: datetime, now: datetime, numbers: Returns) -> datetime:
+def next_asked_at(since: datetime, now: datetime, numbers: Returns) -> datetime:
     """When it is asked again, or given up if that comes first."""
     again = now + timedelta(minutes=numbers.ask_again_minutes)
-    return min(again, sent_at + timedelta(minutes=numbers.quarantine_after_minutes))
+    return min(again, since + timedelta(minutes=numbers.quarantine_after_minutes))

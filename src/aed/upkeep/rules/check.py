@@ -55,7 +55,8 @@ def consequences(check: Answered, *, standing: Collection[Reason]) -> Consequenc
     2. Used, unless the pads were replaced on the spot: its pads are gone.
     3. A no to what must be yes fails the check.
     4. A check (no mere glance) that passes lifts what it answers: missing and not returned because it is
-       there, a failed check because it passes now, failed fetches where one gets in as the register says,
+       there, a failed check because it passes now, failed fetches and a cabinet that did not open where one
+       gets in as the register says,
        used where pads were replaced with this or an earlier check, a recall where what it asks for has been
        done.
     A glance lifts nothing: it sees a light through a window.
@@ -75,7 +76,7 @@ def consequences(check: Answered, *, standing: Collection[Reason]) -> Consequenc
     if is_passed:
         lifts = {Reason.MISSING, Reason.NOT_RETURNED, Reason.FAILED_CHECK}
         if check.answers.get(Question.ACCESS_AS_DESCRIBED):
-            lifts.add(Reason.FAILED_FETCHES)
+            lifts |= {Reason.FAILED_FETCHES, Reason.CANNOT_OPEN}
         if has_new_pads or check.has_had_new_pads:
             lifts.add(Reason.USED)
         if check.recall_is_done:
@@ -90,12 +91,10 @@ def consequences(check: Answered, *, standing: Collection[Reason]) -> Consequenc
 
 def asked_of(asks: Sequence[Question], standing: Collection[Reason]) -> tuple[Question, ...]:
     """What a form asks: what its policy says, and what answers the reasons for which a device is out."""
-    more = (
-        [Question.ACCESS_AS_DESCRIBED]
-        if Reason.FAILED_FETCHES in standing and Question.ACCESS_AS_DESCRIBED not in asks
-        else []
-    )
-    return (*asks, *more)
+    could_not_be_had = {Reason.FAILED_FETCHES, Reason.CANNOT_OPEN} & set(standing)
+    if could_not_be_had and Question.ACCESS_AS_DESCRIBED not in asks:
+        return (*asks, Question.ACCESS_AS_DESCRIBED)
+    return tuple(asks)
 
 
 def _answers_all(check: Answered) -> bool:

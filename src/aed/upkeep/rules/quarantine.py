@@ -14,6 +14,8 @@ class Reason(StrEnum):
     RECALL = "recall"
     FAILED_FETCHES = "failed_fetches"
     """Two who were sent for it did not get it."""
+    CANNOT_OPEN = "cannot_open"
+    """Somebody stood before it and could not get it out."""
     NOT_RETURNED = "not_returned"
     """Taken, and nobody says that it is back."""
 
@@ -24,6 +26,7 @@ WORDS: Final = {
     Reason.MISSING: ("not in its place", "不在原位"),
     Reason.RECALL: ("recalled by its maker", "厂家召回"),
     Reason.FAILED_FETCHES: ("could not be fetched twice", "两次未能取到"),
+    Reason.CANNOT_OPEN: ("could not be got out of its cabinet", "外箱柜体打不开，无法取出"),
     Reason.NOT_RETURNED: ("taken and not returned", "取走后未归还"),
 }
 

@@ -191,6 +191,8 @@ class ReadinessOut(BaseModel):
             else:
                 said = device.out_of_service_reason or ""
                 why.append(WhyOut(reason="out_of_service", en=said, zh=said))
+        if found.readiness is Readiness.OUT_ON_CALL:
+            why.append(WhyOut(reason="out_on_call", en="out on a call", zh="急救呼叫中"))
         if found.is_expired:
             why.append(WhyOut(reason="expired", en="pads or battery have expired", zh="电极片或电池已过期"))
         return cls(

@@ -1,0 +1,356 @@
+"""Fetching a device: before the cabinet, on the way with it, and who else may have it meanwhile."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Role
+from aed.aftercare.jobs import care, settle_devices
+from aed.db import Database
+from aed.errors import Conflict
+from aed.incidents.actions import opening
+from aed.incidents.actions.calling import take_answer
+from aed.incidents.models import Alert, Incident, IncidentEvent
+from aed.incidents.queries import incidents as queries
+from aed.incidents.rules.answering import FetchFailure, Standing, after, is_out
+from aed.incidents.rules.incident import AlertState, Kind, Outcome, Said
+from aed.incidents.rules.offer import Task
+from aed.incidents.schemas.alerts import AlertToldOut
+from aed.notifications.models import Outgoing
+from aed.registry.models import Device
+from aed.registry.rules.device import Readiness
+from aed.settings import Settings
+from aed.upkeep.jobs import ask_after_devices
+from aed.upkeep.models import CallOut, Quarantine, Report
+from tests import make
+from tests.incidents.asking import get
+from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def neighbours(session: Session) -> list[int]:
+    return [make.responder(session, at=north_of(PATIENT, metres=40.0 * each)) for each in range(1, 9)]
+
+
+@pytest.fixture
+def device(session: Session) -> Device:
+    return make.device(session, at=east_of(PATIENT, metres=80))
+
+
+def answer(
+    session: Session, alert: Alert, said: Said, *, at: float = 0, key: uuid.UUID | None = None
+) -> Alert:
+    return take_answer(
+        session,
+        alert.id,
+        said,
+        by="test",
+        at=NOW + timedelta(seconds=at),
+        network=None,
+        settings=Settings(),
+        key=key,
+    )
+
+
+def fetchers(session: Session, incident: Incident) -> list[Alert]:
+    return [each for each in queries.alerts(session, incident.id) if each.task is Task.FETCH]
+
+
+def second_fetcher(session: Session, incident: Incident, device: Device) -> Alert:
+    """Somebody else who was called is to fetch the same device."""
+    other = next(each for each in queries.alerts(session, incident.id) if each.task is Task.DIRECT)
+    other.task, other.device_id = Task.FETCH, device.id
+    session.flush()
+    return other
+
+
+def usable(client: TestClient, *, minutes: float = 1) -> list[int]:
+    found = get(client, at=(NOW + minutes * MINUTE).isoformat())
+    return [each.id for each in found.devices]
+
+
+def why_out(session: Session, device: Device) -> list[str]:
+    session.expire_all()
+    return [
+        str(each)
+        for each in session.scalars(select(Quarantine.reason).where(Quarantine.device_id == device.id))
+    ]
+
+
+def test_what_becomes_of_an_alert() -> None:
+    fetching = Standing(AlertState.ACCEPTED, Task.FETCH, has_accepted=True)
+    empty = after(fetching, Said.DEVICE_NOT_THERE)
+
+    assert (empty.task, empty.failure) == (Task.DIRECT, FetchFailure.NOT_THERE)
+    assert after(empty, Said.DEVICE_NOT_THERE) == empty, "counted once"
+    assert after(empty, Said.DEVICE_TAKEN) == Standing(
+        AlertState.ON_THE_WAY, Task.FETCH, has_accepted=True, has_device=True
+    ), "a wrong tap can be taken back"
+    asked = Standing(AlertState.SEEN, Task.FETCH)
+    assert not is_out(after(asked, Said.DECLINE), Kind.REAL)
+    assert not is_out(after(fetching, Said.DECLINE), Kind.REAL), "released when it is declined"
+    taken = after(fetching, Said.DEVICE_TAKEN)
+    assert is_out(after(taken, Said.DECLINE), Kind.REAL), "it is still in their hands"
+    assert not is_out(after(taken, Said.DEVICE_RETURNED), Kind.REAL)
+    stood_down = Standing(AlertState.STOOD_DOWN, Task.FETCH)
+    assert after(stood_down, Said.DEVICE_NOT_THERE) == stood_down, "they never knew where it is"
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize(
+    ("said", "kinds"),
+    [
+        (Said.ACCEPT, {Kind.REAL}),
+        (Said.DEVICE_TAKEN, {Kind.REAL, Kind.EXERCISE}),
+        (Said.DEVICE_NOT_THERE, {Kind.REAL, Kind.EXERCISE}),
+    ],
+)
+def test_only_what_is_really_gone_is_out_because_of_an_exercise_and_nothing_because_of_a_test(
+    kind: Kind, said: Said, kinds: set[Kind]
+) -> None:
+    assert is_out(after(Standing(AlertState.ASKED, Task.FETCH), said), kind) is (kind in kinds)
+
+
+def test_a_device_is_out_on_call_from_acceptance_and_released_when_it_is_declined(
+    session: Session, neighbours: list[int], device: Device, client: TestClient
+) -> None:
+    far = make.device(session, at=east_of(PATIENT, metres=400))
+    incident = make.incident(session)
+    fetch = fetchers(session, incident)[0]
+    fetched = fetch.device_id
+    session.commit()
+    assert set(usable(client)) == {device.id, far.id}, "asked is not accepted"
+
+    answer(session, fetch, Said.ACCEPT, at=5)
+    session.commit()
+    found = get(client)
+    assert fetched not in [each.id for each in found.devices]
+    out = next(each for each in found.unusable_now if each.id == fetched)
+    assert out.readiness is Readiness.OUT_ON_CALL
+    assert any("急救呼叫中" in words.zh for words in out.reasons)
+    other = make.incident(session, where=north_of(PATIENT, metres=900), at=NOW + MINUTE)
+    assert fetched not in [each.device_id for each in queries.alerts(session, other.id)]
+
+    answer(session, fetch, Said.DECLINE, at=70)
+    session.commit()
+    assert set(usable(client)) == {device.id, far.id}
+
+
+def test_not_there_sends_straight_to_the_patient_and_plans_again_without_the_device(
+    session: Session, neighbours: list[int], device: Device, client: TestClient, database: Database
+) -> None:
+    incident = make.incident(session)
+    fetch = fetchers(session, incident)[0]
+    other = second_fetcher(session, incident, device)
+    answer(session, fetch, Said.ACCEPT, at=5)
+    answer(session, other, Said.ACCEPT, at=6)
+    sent_for_it = fetchers(session, incident)
+    plans = queries.plans_made(session, incident.id)
+    session.query(Outgoing).delete()
+
+    answer(session, fetch, Said.DEVICE_NOT_THERE, at=60)
+    answer(session, fetch, Said.DEVICE_NOT_THERE, at=61)
+
+    assert (fetch.task, fetch.device_id, fetch.state) == (Task.DIRECT, None, AlertState.ON_THE_WAY)
+    assert (other.task, other.device_id) == (Task.DIRECT, None)
+    told = [(each.person_id, each.text_en or "") for each in session.scalars(select(Outgoing))]
+    assert [person for person, text in told if "straight to the patient now" in text] == [other.person_id]
+    assert queries.plans_made(session, incident.id) == plans + 1, "counted once"
+    assert fetchers(session, incident) == [], "no other is sent for it"
+    page = AlertToldOut.of(queries.with_all(session, incident.id), fetch, at=NOW + 2 * MINUTE)
+    assert (page.task, page.fetch_failure) == (Task.DIRECT, FetchFailure.NOT_THERE)
+    kinds = [each.kind for each in queries.events(session, incident.id)]
+    assert kinds.count("retasked") == len(sent_for_it)
+    session.commit()
+    assert device.id not in usable(client)
+
+    settle_devices(database, NOW + 3 * MINUTE, settings=Settings())
+    settle_devices(database, NOW + 3 * MINUTE, settings=Settings())
+    assert why_out(session, device) == ["missing"]
+    reports = session.scalars(select(Report.kind).where(Report.device_id == device.id)).all()
+    assert [str(each) for each in reports] == ["not_fetched"], "one failed fetch is recorded"
+    make.check(session, device, at=NOW + 60 * MINUTE)
+    session.commit()
+    assert device.id in usable(client, minutes=61), "a check brings it back"
+
+
+def test_a_cabinet_that_cannot_be_opened_is_out_until_somebody_gets_in(
+    session: Session, neighbours: list[int], device: Device, database: Database
+) -> None:
+    incident = make.incident(session)
+    fetch = fetchers(session, incident)[0]
+    answer(session, fetch, Said.CANNOT_OPEN, at=60)
+    session.commit()
+    settle_devices(database, NOW + 3 * MINUTE, settings=Settings())
+    assert why_out(session, device) == ["cannot_open"]
+
+
+def test_who_has_it_lets_the_second_go_straight_to_the_patient(
+    session: Session, neighbours: list[int], device: Device
+) -> None:
+    incident = make.incident(session)
+    first = fetchers(session, incident)[0]
+    second = second_fetcher(session, incident, device)
+    answer(session, first, Said.ACCEPT, at=5)
+    answer(session, second, Said.ACCEPT, at=6)
+    assert second.task is Task.FETCH, "until the first has it in their hands"
+    session.query(Outgoing).delete()
+
+    answer(session, first, Said.DEVICE_TAKEN, at=60)
+
+    assert (first.task, second.task) == (Task.FETCH, Task.DIRECT)
+    texts = [each.text_zh for each in session.scalars(select(Outgoing)) if each.person_id == second.person_id]
+    assert texts == ["AED已由他人取到。请不要再去取AED，立即直接前往患者处。路线见呼叫页面。"]
+
+
+def test_who_accepts_a_device_that_another_call_has_goes_straight_to_the_patient(
+    session: Session, neighbours: list[int], device: Device
+) -> None:
+    one = make.incident(session)
+    for metres in (2000, 2050, 2100):
+        make.responder(session, at=north_of(PATIENT, metres=metres))
+    two = make.incident(session, where=north_of(PATIENT, metres=2000), at=NOW + timedelta(seconds=1))
+    first = fetchers(session, one)[0]
+    late = second_fetcher(session, two, device)
+    answer(session, first, Said.ACCEPT, at=5)
+    answer(session, late, Said.ACCEPT, at=9)
+    assert (late.state, late.task) == (AlertState.ACCEPTED, Task.DIRECT)
+
+
+def test_pads_on_quarantine_the_device_at_once_while_the_call_goes_on(
+    session: Session, neighbours: list[int], device: Device, database: Database
+) -> None:
+    incident = make.incident(session)
+    fetch = fetchers(session, incident)[0]
+    answer(session, fetch, Said.DEVICE_TAKEN, at=60)
+    answer(session, fetch, Said.DEVICE_ATTACHED, at=200)
+    session.commit()
+    settle_devices(database, NOW + 4 * MINUTE, settings=Settings())
+    assert why_out(session, device) == ["used"]
+    opening.close(session, ADMINISTRATOR, incident.id, Outcome.HANDED_OVER, None, at=NOW + 9 * MINUTE)
+    session.commit()
+    care(database, NOW + 15 * MINUTE, network_of=lambda: None, settings=Settings())
+    assert why_out(session, device) == ["used"]
+    assert session.scalars(select(CallOut.outcome)).all() == ["used"]
+
+
+def test_two_hours_of_silence_after_the_end_take_a_fetched_device_out(
+    session: Session, neighbours: list[int], device: Device, database: Database, client: TestClient
+) -> None:
+    incident = make.incident(session)
+    fetch = fetchers(session, incident)[0]
+    answer(session, fetch, Said.ACCEPT, at=5)
+    end = NOW + 20 * MINUTE
+    opening.close(session, ADMINISTRATOR, incident.id, Outcome.CALLED_OFF, None, at=end)
+    session.commit()
+
+    def later(minutes: float) -> list[int]:
+        session.commit()
+        at = end + minutes * MINUTE
+        settle_devices(database, at, settings=Settings())
+        ask_after_devices(database, at, numbers=Settings().returns, public_url="https://aed.example.org")
+        settle_devices(database, at, settings=Settings())
+        return usable(client, minutes=20 + minutes)
+
+    assert later(1) == [], "nobody knows where it is"
+    assert later(16) == []
+    asked = [each.text_zh for each in session.scalars(select(Outgoing)) if "已归还吗" in (each.text_zh or "")]
+    assert asked, "it is asked after soon"
+    assert later(119) == []
+    assert why_out(session, device) == []
+    assert later(120) == []
+    assert why_out(session, device) == ["not_returned"]
+
+
+def test_a_device_that_is_back_is_offered_again(
+    session: Session, neighbours: list[int], device: Device, database: Database, client: TestClient
+) -> None:
+    incident = make.incident(session)
+    fetch = fetchers(session, incident)[0]
+    answer(session, fetch, Said.DEVICE_TAKEN, at=60)
+    opening.close(session, ADMINISTRATOR, incident.id, Outcome.CALLED_OFF, None, at=NOW + 9 * MINUTE)
+    answer(session, fetch, Said.DEVICE_RETURNED, at=900)
+    session.commit()
+    settle_devices(database, NOW + 16 * MINUTE, settings=Settings())
+    assert usable(client, minutes=17) == [device.id]
+    assert session.scalars(select(CallOut.outcome)).all() == ["returned"]
+    assert why_out(session, device) == []
+
+
+def test_an_exercise_takes_a_device_out_of_real_lookups_only_while_it_is_in_somebodys_hands(
+    session: Session, neighbours: list[int], device: Device, database: Database, client: TestClient
+) -> None:
+    incident = make.incident(session, kind="exercise")
+    fetch = fetchers(session, incident)[0]
+    answer(session, fetch, Said.ACCEPT, at=5)
+    session.commit()
+    assert usable(client) == [device.id]
+    answer(session, fetch, Said.DEVICE_TAKEN, at=60)
+    session.commit()
+    assert usable(client) == []
+    answer(session, fetch, Said.DEVICE_RETURNED, at=600)
+    session.commit()
+    settle_devices(database, NOW + 11 * MINUTE, settings=Settings())
+    assert usable(client, minutes=12) == [device.id]
+
+
+def test_a_tap_counts_once_whatever_came_in_between(
+    session: Session, neighbours: list[int], device: Device
+) -> None:
+    incident = make.incident(session)
+    fetch = fetchers(session, incident)[0]
+    answer(session, fetch, Said.ACCEPT, at=1)
+    key = uuid.uuid4()
+    for at in (300, 301, 350):  # a double tap, and the retry of a phone that was offline
+        answer(session, fetch, Said.SHOCK_GIVEN, at=at, key=key)
+    answer(session, fetch, Said.SHOCK_GIVEN, at=420, key=uuid.uuid4())
+    said = [
+        each.said
+        for each in session.scalars(select(IncidentEvent).where(IncidentEvent.kind == "said"))
+        if "shock_given" in each.said
+    ]
+    assert len(said) == 2, "two shocks, three sendings of the first"
+    with pytest.raises(Conflict):
+        answer(session, fetch, Said.DECLINE, key=key)
+
+
+def test_over_http_by_link_and_by_a_dispatcher(
+    session: Session, neighbours: list[int], device: Device, client: TestClient
+) -> None:
+    incident = make.incident(session)
+    fetch = fetchers(session, incident)[0]
+    person = make.person(session)
+    link = make.alert(session, incident, person, key="call_second")
+    fetch_id, link_id = fetch.id, link.id
+    centre = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    session.commit()
+    path = f"/v1/incidents/{incident.id}/alerts/{fetch_id}"
+
+    assert client.post(path, json={"said": "device_not_there"}).status_code == 404, "a stranger"
+    assert client.post("/v1/alerts/call_nobodys", json={"said": "device_taken"}).status_code == 404
+    answered = client.post(path, json={"said": "device_not_there"}, headers=centre)
+    assert answered.status_code == 200, answered.text
+    alert = next(each for each in answered.json()["alerts"] if each["id"] == fetch_id)
+    assert (alert["task"], alert["fetch_failure"], alert["failed_device_id"]) == (
+        "direct",
+        "not_there",
+        device.id,
+    )
+    tap = {"said": "there", "key": str(uuid.uuid4())}
+    told = client.post("/v1/alerts/call_second", json=tap).json()
+    assert told == client.post("/v1/alerts/call_second", json=tap).json()
+    assert (told["state"], told["seconds"]) == ("there", None)
+    page = client.get("/v1/alerts/call_second", headers={"Accept": "text/html"})
+    assert "分钟路程" not in page.text
+    assert 'data-per-minute="110"' in page.text
+    assert "疑似心脏骤停" in page.text
+    assert "unsafe" not in page.headers["content-security-policy"]
+    assert link_id != fetch_id
