@@ -6,12 +6,13 @@ import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import anyio.to_thread
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from sqlalchemy import text
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,7 +21,7 @@ from aed import __version__, schedule
 from aed.accounts import api as accounts_api
 from aed.aftercare import api as aftercare_api
 from aed.at_hand import AtHand
-from aed.db import DatabaseDep, open_database, reads
+from aed.db import DatabaseDep, database_now, open_database, reads
 from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TooLarge
 from aed.incidents import api as incidents_api
 from aed.incidents.api.board import LiveBoard
@@ -34,6 +35,7 @@ from aed.privacy import api as privacy_api
 from aed.problems import PROBLEM_TYPE, Problem, problem
 from aed.publishing import api as publishing_api
 from aed.registry import api as registry_api
+from aed.registry.queries.holidays import days_until_calendars_end, warnings_of_calendars
 from aed.responders import api as responders_api
 from aed.responders.api.intake import Intake
 from aed.responders.live import close_live_places, live_places
@@ -83,6 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.board = LiveBoard(app.state.database)
     app.state.send = outbox.put
     app.state.timetable = schedule.TIMETABLE
+    app.state.calendar_days = days_until_calendars_end
     app.state.network = network_at(settings.walking_network)
     live_places(settings)  # a cluster's client is loaded now, and not while somebody waits for an answer
     incidents_api.add_lookup(app.router, "/v1/nearest")
@@ -137,6 +140,14 @@ def make_routes_ready(app: FastAPI) -> None:
 # --- health ---------------------------------------------------------------------------------------------
 
 
+class Ready(BaseModel):
+    """That requests can be answered, and what will soon need somebody."""
+
+    status: Literal["ok"]
+    walking: str
+    warnings: list[str]
+
+
 def _add_health(app: FastAPI) -> None:
     @app.get("/healthz", tags=["health"])
     def healthz() -> dict[str, str]:
@@ -144,18 +155,24 @@ def _add_health(app: FastAPI) -> None:
         return {"status": "ok"}
 
     @app.get("/readyz", tags=["health"])
-    def readyz(request: Request, database: DatabaseDep) -> dict[str, str]:
-        """The database answers and has the schema that this program knows."""
+    def readyz(request: Request, database: DatabaseDep) -> Ready:
+        """The database answers and has the schema that this program knows.
+
+        `warnings` names what will soon need somebody, such as a holiday calendar that ends.
+        """
         with reads(database) as session:
             if not session.connection().dialect.has_table(session.connection(), "alembic_version"):
                 raise DatabaseUnavailable("The database has no schema yet: run `aed db upgrade`.")
             revision = session.scalar(text("SELECT version_num FROM alembic_version"))
+            is_current = revision == head()
+            warnings = warnings_of_calendars(session, database_now(session)) if is_current else []
         if revision != head():
             raise DatabaseUnavailable(
                 f"The database is at schema {revision}, the program at {head()}: run `aed db upgrade`."
             )
         has_network = request.app.state.network is not None
-        return {"status": "ok", "walking": "network" if has_network else "straight lines only"}
+        walking = "network" if has_network else "straight lines only"
+        return Ready(status="ok", walking=walking, warnings=warnings)
 
 
 # --- problems -------------------------------------------------------------------------------------------

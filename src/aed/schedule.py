@@ -41,6 +41,7 @@ from aed.upkeep.jobs import (
     remind_of_checks,
     remind_of_expiry,
     send_reminders,
+    tell_of_calendars,
 )
 from aed.verification.jobs import look_for_duplicates
 from aed.walking.file import network_at
@@ -78,6 +79,10 @@ def _check_reminders(database: Database, settings: Settings, now: Now) -> Counts
 def _reminder_messages(database: Database, settings: Settings, now: Now) -> Counts:
     told = send_reminders(database, now(), by=settings.reminding, public_url=settings.public_url)
     return asdict(told)
+
+
+def _calendar_notices(database: Database, settings: Settings, now: Now) -> Counts:
+    return {"told": tell_of_calendars(database, now(), by=settings.reminding)}
 
 
 def _forget_sign_ins(database: Database, _settings: Settings, now: Now) -> Counts:
@@ -212,6 +217,12 @@ TIMETABLE: Final = (
     ),
     Job("expiry-reminders", every(hours=1), _expiry_reminders, "Finds what expires, at each threshold once"),
     Job("check-reminders", every(hours=6), _check_reminders, "The same of checks, services and returns"),
+    Job(
+        "calendar-notices",
+        every(hours=1),
+        _calendar_notices,
+        "Tells administrators 90, 60 and 30 days before a holiday calendar ends, by day",
+    ),
     Job("reminder-messages", every(hours=1), _reminder_messages, "Tells people what waits for them, by day"),
     Job(
         "forget-sign-ins", every(hours=1), _forget_sign_ins, "Sign-ins and codes that are over are forgotten"

@@ -48,6 +48,17 @@ class HolidayDay(Table):
     kind: Mapped[DayKind] = mapped_column(stored_by_value(DayKind))
 
 
+class HolidayCalendarNotice(Table):
+    """A threshold before a calendar's end that administrators were told of: each is told once."""
+
+    __tablename__ = "holiday_calendar_notices"
+
+    calendar_name: Mapped[str] = mapped_column(ForeignKey("holiday_calendars.name"), primary_key=True)
+    ends_on: Mapped[date] = mapped_column(primary_key=True)
+    threshold_days: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    told_at: Mapped[datetime]
+
+
 class Estate(Versioned, Table):
     """A managed compound with a boundary, gates and an operator."""
 

@@ -16,6 +16,7 @@ from aed.registry.models import Device
 from aed.settings import Reminding, Returns, Trust
 from aed.upkeep.actions import addressing, reminders, reminding
 from aed.upkeep.actions.asking import ask_nearby
+from aed.upkeep.actions.calendar_notices import tell_of_ending_calendars
 from aed.upkeep.actions.call_outs import ask_after
 from aed.upkeep.actions.recalls import apply_open_recalls
 from aed.upkeep.actions.reports import forget_addresses
@@ -111,6 +112,13 @@ def send_reminders(database: Database, now: datetime, *, by: Reminding, public_u
             not_now=told.not_now + some.not_now,
             unreachable=told.unreachable + some.unreachable,
         )
+
+
+def tell_of_calendars(database: Database, now: datetime, *, by: Reminding) -> int:
+    """Tell administrators of holiday calendars that end soon; return how many people. Idempotent."""
+    with transaction(database) as session:
+        alone(session, "holiday calendar notices")
+        return tell_of_ending_calendars(session, at=now, by=by)
 
 
 def look_after(database: Database, now: datetime) -> int:

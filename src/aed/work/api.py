@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Protocol
 
 from apscheduler.triggers.base import BaseTrigger
@@ -92,8 +92,10 @@ def list_runs(
 
 
 @monitoring.get("/metrics", response_class=Response)
-def metrics(session: ReadSession, viewer: ViewerDep, timetable: TimetableDep) -> Response:
+def metrics(request: Request, session: ReadSession, viewer: ViewerDep, timetable: TimetableDep) -> Response:
     """Figures in Prometheus's text format, for a token of a network administrator that may only read."""
     may_see_the_outbox(viewer)
-    text = figures(session, viewer, [job.name for job in timetable], at=database_now(session))
+    now = database_now(session)
+    calendar_days: Mapping[str, int] = request.app.state.calendar_days(session, now)
+    text = figures(session, viewer, [job.name for job in timetable], calendar_days=calendar_days, at=now)
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -12,7 +12,14 @@ from aed.notifications.queries import standings
 from aed.work import queries
 
 
-def figures(session: Session, viewer: Viewer, jobs: Sequence[str], *, at: datetime) -> str:
+def figures(
+    session: Session,
+    viewer: Viewer,
+    jobs: Sequence[str],
+    *,
+    calendar_days: Mapping[str, int],
+    at: datetime,
+) -> str:
     """Raises NotSignedIn, NotAllowed.
 
     visibility: only for a network administrator; counts and moments.
@@ -76,6 +83,11 @@ def figures(session: Session, viewer: Viewer, jobs: Sequence[str], *, at: dateti
                 for each in channels
                 if each.last_sent_at
             ],
+        ),
+        *_gauge(
+            "aed_holiday_calendar_days_left",
+            "Days until a holiday calendar in use ends; below 0 once it has",
+            [({"calendar": name}, float(days)) for name, days in calendar_days.items()],
         ),
     ]
     return "\n".join(lines) + "\n"

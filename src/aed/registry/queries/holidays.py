@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed.accounts.models import Region
 from aed.errors import NotFound
 from aed.registry.models import (
     HolidayCalendar,
     HolidayDay,
     HolidayYear,
 )
-from aed.registry.rules.calendar import DayKind
+from aed.registry.rules.calendar import (
+    CalendarEnd,
+    DayKind,
+    calendar_end,
+    ending_words,
+    notice_threshold,
+)
 from aed.registry.rules.hours import HolidayCalendar as Calendar
 
 
@@ -30,6 +37,25 @@ def holiday_calendar(session: Session, name: str) -> Calendar:
         holidays=frozenset(day for day, kind in days if kind is DayKind.HOLIDAY),
         workdays=frozenset(day for day, kind in days if kind is DayKind.WORKDAY),
     )
+
+
+def calendar_ends(session: Session, *, today: date) -> list[CalendarEnd]:
+    """Return when each calendar ends that a region uses, by name."""
+    names = session.scalars(
+        select(Region.holiday_calendar).where(Region.holiday_calendar.is_not(None)).distinct()
+    )
+    return [calendar_end(holiday_calendar(session, name), today) for name in sorted(filter(None, names))]
+
+
+def days_until_calendars_end(session: Session, at: datetime) -> dict[str, int]:
+    """Return for each calendar that a region uses the days until it ends, by name; below 0 once it has."""
+    return {end.name: end.days_left for end in calendar_ends(session, today=at.date())}
+
+
+def warnings_of_calendars(session: Session, at: datetime) -> list[str]:
+    """Return a sentence for each calendar in use that ends within 90 days or has ended."""
+    ends = calendar_ends(session, today=at.date())
+    return [ending_words(end)[0] for end in ends if notice_threshold(end.days_left) is not None]
 
 
 def holiday_calendars(session: Session) -> list[tuple[HolidayCalendar, list[int]]]:

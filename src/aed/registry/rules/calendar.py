@@ -86,6 +86,48 @@ def last_day_held(calendar: HolidayCalendar, today: date) -> date | None:
     return date(year - 1, 12, 31) if year > today.year else None
 
 
+@dataclass(frozen=True, slots=True)
+class CalendarEnd:
+    """A calendar that regions use, and its last day without a gap."""
+
+    name: str
+    ends_on: date
+    """31 December of last year where not even this year is held."""
+    days_left: int
+
+
+NOTICE_DAYS: Final = (90, 60, 30)
+"""How long before a calendar's end administrators are told. China announces the next year in November."""
+
+
+def calendar_end(calendar: HolidayCalendar, today: date) -> CalendarEnd:
+    """Return when a calendar ends, and in how many days; fewer than 0 once it has."""
+    ends_on = last_day_held(calendar, today) or date(today.year - 1, 12, 31)
+    return CalendarEnd(calendar.name, ends_on, (ends_on - today).days)
+
+
+def notice_threshold(days_left: int) -> int | None:
+    """Return the threshold that was passed last, None if the calendar's end is farther than all."""
+    return min((days for days in NOTICE_DAYS if days_left <= days), default=None)
+
+
+def ending_words(end: CalendarEnd) -> tuple[str, str]:
+    """Say in English and Chinese that a calendar ends, what follows, and what to do."""
+    year = end.ends_on.year + 1
+    if end.days_left < 0:
+        when_en, when_zh = f"ended on {end.ends_on}", f"已于{end.ends_on}到期"
+    else:
+        plural = "" if end.days_left == 1 else "s"
+        when_en = f"ends on {end.ends_on}, in {end.days_left} day{plural}"
+        when_zh = f"将于{end.ends_on}到期，还有{end.days_left}天"
+    return (
+        f"Holiday calendar {end.name} {when_en}. From then on opening hours are unknown around holidays. "
+        f"Enter {year} as soon as it is announced: PUT /v1/holidays/{end.name}/{year}.",
+        f"节假日日历{end.name}{when_zh}。此后节假日前后的开放时间将显示为未知。"
+        f"{year}年安排公布后请立即录入：PUT /v1/holidays/{end.name}/{year}。",
+    )
+
+
 FIRST_YEAR_OF_CHINA: Final = 2024
 
 

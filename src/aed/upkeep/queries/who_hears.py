@@ -165,6 +165,10 @@ class WhoHears:
             case Level.REGION:
                 return self._nearest(HeldRole.ADMINISTRATOR, region_id) or self._everywhere
 
+    def administrators(self, region_id: int) -> set[int]:
+        """Return the administrators of the network, and of a region or those above it."""
+        return {*self._everywhere, *self._nearest(HeldRole.ADMINISTRATOR, region_id)}
+
     def _nearest(self, role: HeldRole, region_id: int) -> Sequence[int]:
         here: int | None = region_id
         while here is not None:

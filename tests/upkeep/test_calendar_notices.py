@@ -1,0 +1,123 @@
+"""Administrators are told 90, 60 and 30 days before a holiday calendar ends; so are monitors."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Role
+from aed.accounts.rules.roles import HeldRole
+from aed.db import database_now
+from aed.notifications.models import Outgoing
+from aed.registry.actions.holidays import drop_holiday_year, seed_china
+from aed.registry.models import HolidayCalendar, HolidayYear
+from aed.registry.rules.calendar import CalendarEnd, ending_words, notice_threshold
+from aed.settings import Settings
+from aed.upkeep.actions.calendar_notices import tell_of_ending_calendars
+from tests import make
+
+
+def told(session: Session, settings: Settings, at: datetime) -> list[tuple[int | None, str | None]]:
+    before = set(session.scalars(select(Outgoing.id)))
+    tell_of_ending_calendars(session, at=at, by=settings.reminding)
+    rows = session.scalars(select(Outgoing).order_by(Outgoing.id)).all()
+    return [(row.person_id, row.text_zh) for row in rows if row.id not in before]
+
+
+@pytest.fixture
+def administrator(session: Session) -> int:
+    """Of the region, which uses the calendar CN up to 2026."""
+    seed_china(session, make.ADMINISTRATOR, at=make.NOW)
+    return administrator_of_the_region(session)
+
+
+def administrator_of_the_region(session: Session) -> int:
+    person = make.somebody(session, HeldRole.ADMINISTRATOR, region=make.region(session)).person_id
+    assert person is not None
+    return person
+
+
+def test_each_threshold_is_told_once_by_day(session: Session, settings: Settings, administrator: int) -> None:
+    morning = datetime(2026, 10, 2, 1, tzinfo=UTC)  # nine o'clock in Hangzhou, 90 days before
+
+    assert told(session, settings, morning - timedelta(days=1)) == []
+    assert told(session, settings, morning - timedelta(hours=6)) == []  # three at night
+    first = told(session, settings, morning)
+    assert [person for person, _ in first] == [administrator]
+    assert first[0][1] is not None
+    assert "节假日日历CN将于2026-12-31到期，还有90天" in first[0][1]
+    assert told(session, settings, morning + timedelta(hours=1)) == []
+    assert told(session, settings, morning + timedelta(days=29)) == []
+    assert len(told(session, settings, morning + timedelta(days=30))) == 1
+    assert len(told(session, settings, morning + timedelta(days=61))) == 1  # a run was missed
+    assert told(session, settings, morning + timedelta(days=200)) == []
+
+
+def test_a_first_run_shortly_before_the_end_tells_once(
+    session: Session, settings: Settings, administrator: int
+) -> None:
+    today = datetime(2026, 11, 30, 2, tzinfo=UTC)
+
+    assert [person for person, _ in told(session, settings, today)] == [administrator]
+    assert told(session, settings, today) == []
+
+
+def test_nobody_is_told_of_a_calendar_that_goes_on_or_that_no_region_uses(
+    session: Session, settings: Settings, administrator: int
+) -> None:
+    session.add(HolidayYear(calendar_name="CN", year=2027))
+    session.add(HolidayCalendar(name="XX"))
+    session.flush()
+
+    assert administrator
+    assert told(session, settings, datetime(2026, 11, 30, 2, tzinfo=UTC)) == []
+
+
+def test_what_nobody_could_be_told_stays_open(session: Session, settings: Settings) -> None:
+    seed_china(session, make.ADMINISTRATOR, at=make.NOW)
+    make.region(session)
+    today = datetime(2026, 11, 30, 2, tzinfo=UTC)
+
+    assert told(session, settings, today) == []
+    person = administrator_of_the_region(session)
+    assert [each for each, _ in told(session, settings, today)] == [person]
+
+
+@pytest.mark.usefixtures("administrator")
+def test_readyz_and_metrics_say_how_long_the_calendar_lasts(session: Session, client: TestClient) -> None:
+    now = database_now(session)
+    calendar = session.get_one(HolidayCalendar, "CN")
+    for year in (2024, 2025, 2026):
+        if year != now.year:
+            drop_holiday_year(session, make.ADMINISTRATOR, "CN", year, version=calendar.version, at=now)
+            session.refresh(calendar)
+    if session.get(HolidayYear, ("CN", now.year)) is None:
+        session.add(HolidayYear(calendar_name="CN", year=now.year))
+    monitor = make.key(session, Role.ADMINISTRATOR)
+    session.commit()
+    days = (date(now.year, 12, 31) - now.date()).days
+
+    ready = client.get("/readyz").json()
+    figures = client.get("/metrics", headers=monitor).text
+
+    assert ready["status"] == "ok"
+    assert [f"Holiday calendar CN ends on {now.year}-12-31" in each for each in ready["warnings"]] == (
+        [True] if days <= 90 else []
+    )
+    assert f'aed_holiday_calendar_days_left{{calendar="CN"}} {days}' in figures
+
+
+def test_the_words_say_what_follows_and_what_to_do() -> None:
+    en, zh = ending_words(CalendarEnd("CN", date(2026, 12, 31), 31))
+
+    assert en.startswith("Holiday calendar CN ends on 2026-12-31, in 31 days.")
+    assert "PUT /v1/holidays/CN/2027" in en
+    assert "2027年安排公布后请立即录入" in zh
+    assert "ended on" in ending_words(CalendarEnd("CN", date(2026, 12, 31), -1))[0]
+    assert [notice_threshold(days) for days in (91, 90, 61, 60, 31, 30, 0, -5)] == [
+        *(None, 90, 90, 60, 60, 30, 30, 30)
+    ]
