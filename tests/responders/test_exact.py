@@ -6,6 +6,7 @@ import math
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
+import h3
 import numpy as np
 import pytest
 from sqlalchemy import select
@@ -16,7 +17,7 @@ from aed.geo import Position, distance_metres
 from aed.incidents.queries.answer import Question
 from aed.incidents.queries.incidents import estate_at
 from aed.incidents.queries.nearest import nearest
-from aed.incidents.queries.people import NearbyResponder
+from aed.incidents.queries.people import NearbyResponder, Precision
 from aed.registry import queries as registry
 from aed.registry.rules.hours import hours_at
 from aed.responders.models import Certificate, Responder, ResponderPlace
@@ -55,6 +56,8 @@ def slow(
     calendar = registry.holiday_calendar(session, "CN")
     places = session.scalars(select(ResponderPlace).order_by(ResponderPlace.id)).all()
     positions = [position_of(place.position) for place in places]
+    if question.precision is Precision.CELL:
+        positions = [centre(each, settings.responder_cell_resolution) for each in positions]
     costs, on_street = [math.inf] * len(places), [False] * len(places)
     delays_to = [0.0] * len(places)
     reach = settings.responder_radius_metres * settings.arrival.detour_factor
@@ -112,10 +115,15 @@ def slow(
             pace = estate_pace(settings.arrival)
         seconds = settings.arrival.reaction_seconds + leg_seconds(way, 0.0, pace, settings.arrival)
         seconds += floor_seconds(question.floor, settings.arrival)
-        seconds += floor_seconds(place.floor, settings.arrival)
+        if question.precision is Precision.EXACT:
+            seconds += floor_seconds(place.floor, settings.arrival)
         if person.id not in best or seconds < best[person.id][0]:
             best[person.id] = seconds, now
     return sorted((seconds, person, now) for person, (seconds, now) in best.items())
+
+
+def centre(here: Position, resolution: int) -> Position:
+    return Position(*h3.cell_to_latlng(h3.latlng_to_cell(here.lat, here.lon, resolution)))
 
 
 @pytest.fixture
@@ -150,8 +158,9 @@ def town(session: Session) -> None:
     session.commit()
 
 
+@pytest.mark.parametrize("precision", Precision)
 def test_responders_come_in_the_order_in_which_they_can_be_there(
-    session: Session, settings: Settings, town: None
+    session: Session, settings: Settings, town: None, precision: Precision
 ) -> None:
     random = np.random.default_rng(37)
     viewer = make.dispatcher(make.region(session))
@@ -163,8 +172,10 @@ def test_responders_come_in_the_order_in_which_they_can_be_there(
             at=MOMENTS[number % 2],
             floor=[0, 4][number % 3 == 2],
             responders=[1, 3, 10, 50][number % 4],
+            precision=precision,
         )
         network = TOWN if number % 8 != 7 else None
+        registry.nearest_devices.cache_clear()  # near earlier questions the walks would reach farther
 
         answer = nearest(
             session.connection(), viewer, question, network=network, settings=settings

@@ -30,7 +30,7 @@ from aed.bulk import insert_many
 from aed.db import Database, transaction
 from aed.errors import AedError, Conflict, InvalidInput, LivePlacesUnavailable, NotSignedIn
 from aed.geo import Position, distance_metres
-from aed.incidents.queries.people import NearbyResponder
+from aed.incidents.queries.people import NearbyResponder, Precision
 from aed.privacy import actions as privacy
 from aed.privacy.schemas import OwnDataOut
 from aed.responders.actions import consents, offering
@@ -374,7 +374,9 @@ def test_the_responders_told_are_those_of_a_search_over_live_and_default_places(
 
     for number in range(12):
         here, limit = somewhere(), [1, 4, 10, 50][number % 4]
-        answer = ask(session, settings, viewer, here=here, responders=limit).responders
+        answer = ask(
+            session, settings, viewer, here=here, responders=limit, precision=Precision.EXACT
+        ).responders
 
         metres = {key: min(distance_metres(here, each) for each in theirs) for key, theirs in places.items()}
         radius = settings.responder_radius_metres

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.models import Person
 from aed.accounts.rules import ANYONE, Role, Viewer
 from aed.geo import Position
-from aed.incidents.queries.people import NearbyResponder
+from aed.incidents.queries.people import NearbyResponder, Precision
 from aed.incidents.rules.arrival import Basis
 from aed.incidents.schemas.nearest import answer_out
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
@@ -42,8 +42,8 @@ def dispatcher(session: Session, code: str = "CN-33") -> Viewer:
 
 
 def found(session: Session, settings: Settings, **given: Any) -> list[NearbyResponder]:
-    """Whom the region's dispatcher is told of."""
-    answer = ask(session, settings, dispatcher(session), **given)
+    """Whom the plan finds, by where they are exactly."""
+    answer = ask(session, settings, dispatcher(session), **{"precision": Precision.EXACT, **given})
     assert answer.responders is not None
     return answer.responders
 

@@ -119,7 +119,7 @@ def _show(found: Incident, alerts: Sequence[Alert], names: dict[int, str]) -> No
             _task(each),
             names.get(each.person_id, "") if each.state in COMES else f"person {each.person_id}",
             each.state,
-            f"{(each.due_at - found.opened_at).total_seconds() / 60:.1f}",
+            f"{(each.shown_due_at - found.opened_at).total_seconds() / 60:.1f}" if each.shown_due_at else "",
             each.plan_number,
         )
         for each in alerts
@@ -238,7 +238,12 @@ def _show_plan(made: Plan) -> None:
 
 def _offer(offer: Offer) -> tuple[str, str, str, str]:
     task = str(offer.task) if offer.device_id is None else f"{offer.task} device {offer.device_id}"
-    return str(offer.person_id), task, f"{offer.seconds:.0f}", f"{offer.chance:.2f}"
+    return str(offer.person_id), task, _shown(offer), f"{offer.chance:.2f}"
+
+
+def _shown(offer: Offer) -> str:
+    """When they are there, reckoned from the centre of the cell that they are in."""
+    return "" if offer.shown_seconds is None else f"{offer.shown_seconds:.0f}"
 
 
 @incidents.command("cap")

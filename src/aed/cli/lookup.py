@@ -106,7 +106,7 @@ def print_answer(answer: Answer, settings: Settings, viewer: Viewer = ANYONE) ->
                 ["id", "there in"],
                 [
                     Entry(
-                        (str(person.responder_id), minutes(math.ceil(person.direct_seconds / step) * step)),
+                        (str(person.responder_id), minutes(math.ceil(person.shown_seconds / step) * step)),
                         f"{_CERTIFICATES[person.certificate_kind]} · {_AVAILABILITIES[person.availability]}"
                         + ("" if person.basis is Basis.WALKING_NETWORK else " · estimated 估算"),
                     )

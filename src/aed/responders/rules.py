@@ -189,6 +189,16 @@ def edge_metres(cell: int) -> float:
     return math.sqrt(h3.cell_area(cell, unit="m^2") * 2.0 / (3.0 * math.sqrt(3.0)))
 
 
+def centre_of_cell(here: Position, resolution: int) -> Position:
+    """Return the centre of the H3 cell of a place: all that is shown of responders until they accept."""
+    return middle_of(h3.latlng_to_cell(here.lat, here.lon, resolution))
+
+
+def max_metres_from_centre(near: Position, resolution: int) -> float:
+    """No place in a cell near here is farther from the centre of its cell."""
+    return edge_metres(h3.latlng_to_cell(near.lat, near.lon, resolution)) * ALIKE * SPHERES_DIFFER
+
+
 SPHERES_DIFFER: Final = 1.01
 """What is measured on a sphere may be off by less than this."""
 ALIKE: Final = 1.15

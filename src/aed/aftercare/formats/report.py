@@ -134,9 +134,9 @@ def _call(alert: Alert, opened_at: datetime) -> _Row:
         "task": _both(TASK_WORDS[alert.task]),
         "device": short_number(alert.device_id) if alert.device_id is not None else "",
         "moments": [_after(each, opened_at) for each in (alert.asked_at, alert.seen_at, alert.accepted_at)],
-        "due": _after(alert.due_at, opened_at),
+        "due": _after(alert.shown_due_at, opened_at),
         "there": _after(alert.there_at, opened_at),
-        "late": _apart(alert.there_at, alert.due_at),
+        "late": _apart(alert.there_at, alert.shown_due_at),
         "state": _both(STATE_WORDS[alert.state]),
     }
 

@@ -16,7 +16,7 @@ from aed.aftercare.rules.caring import fetch_key
 from aed.aftercare.rules.measured import Measured
 from aed.aftercare.rules.utstein import CoreItems
 from aed.incidents.actions.timeline import first_broken
-from aed.incidents.formats.plan_record import inputs_of, plan_of
+from aed.incidents.formats.plan_record import inputs_of, shown_record
 from aed.incidents.models import Alert, Incident
 from aed.incidents.queries import incidents
 from aed.incidents.rules.offer import Task
@@ -83,7 +83,7 @@ def after_action(session: Session, viewer: Viewer, incident_id: int) -> AfterAct
             each.made_at,
             each.because,
             asked[each.number],
-            Counter(left.why for left in plan_of(each.outcome).left),
+            Counter(left.why for left in shown_record(each.inputs, each.outcome)[1].left),
         )
         for each in plans
         if asked[each.number]
@@ -95,8 +95,11 @@ def after_action(session: Session, viewer: Viewer, incident_id: int) -> AfterAct
         ]
         seconds = inputs_of(plans[0].inputs).case.patient.ambulance_seconds
         expected = Expected(
-            min((each.due_at for each in first), default=None),
-            min((each.due_at for each in first if each.task is Task.FETCH), default=None),
+            min((due for each in first if (due := each.shown_due_at)), default=None),
+            min(
+                (due for each in first if each.task is Task.FETCH and (due := each.shown_due_at)),
+                default=None,
+            ),
             plans[0].made_at + timedelta(seconds=seconds),
         )
     return AfterAction(

@@ -24,6 +24,7 @@ from aed.incidents.models import Alert, Incident, IncidentPlan
 from aed.incidents.queries import incidents as queries
 from aed.incidents.queries.coming import Asked, Guides, case_of
 from aed.incidents.queries.in_force import busy_elsewhere, in_exercises
+from aed.incidents.queries.people import Precision
 from aed.incidents.rules.answering import after
 from aed.incidents.rules.incident import (
     COMES,
@@ -36,7 +37,7 @@ from aed.incidents.rules.incident import (
     chance_now,
     lapses_at,
 )
-from aed.incidents.rules.offer import Offer, Task
+from aed.incidents.rules.offer import Offer, Task, shown_order, shown_seconds
 from aed.incidents.rules.plan import plan
 from aed.incidents.rules.survival import Patient
 from aed.incidents.rules.words import call_words, over_words
@@ -82,7 +83,11 @@ def plan_and_call(
     1. Who was asked already, and how likely each is to come now.
     2. Who else could come, who is not out elsewhere and has not said no.
     3. The plan, kept with all that it follows from.
-    4. An alert and its messages for each, in this transaction: once for a person, whatever happens.
+    4. An alert and its messages for each, in this transaction: once for a person, whatever happens. In the
+       order of the times that may be shown: the plan's own order follows from where people are.
+
+    Only the plan of a real incident reckons with exact places. Tests and exercises, of which anybody may open
+    one after the other, take everybody to be at the centre of their cell (docs/responder-privacy.md).
 
     Nobody once the ambulance is there, or its time is over. Of an open incident that this transaction holds.
     visibility: it is the caller's.
@@ -113,6 +118,7 @@ def plan_and_call(
         asked=asked,
         not_these=called | busy_elsewhere(session, incident, at=at, numbers=settings.planning),
         guides=guides,
+        precision=Precision.EXACT if incident.kind is Kind.REAL else Precision.CELL,
         network=network,
         settings=settings,
     )
@@ -129,7 +135,7 @@ def plan_and_call(
             outcome=plan_as_json(made),
         )
     )
-    offers = [step.offer for step in made.steps]
+    offers = sorted((step.offer for step in made.steps), key=shown_order)
     _call(session, incident, offers, number=number, at=at, settings=settings)
     enter(
         session,
@@ -140,7 +146,6 @@ def plan_and_call(
         number=number,
         because=because,
         asked=[{"person": each.person_id, "task": each.task, "device": each.device_id} for each in offers],
-        survival=round(made.survival, 3),
     )
     is_waiting = bool(offers) or any(each.state in (AlertState.ASKED, AlertState.SEEN) for each in alerts)
     wait = timedelta(seconds=settings.planning.wave_seconds)
@@ -153,7 +158,11 @@ def _as_it_stands(alert: Alert, at: datetime, settings: Settings) -> Asked:
     waited = (at - (alert.seen_at or alert.asked_at)).total_seconds()
     seconds = 0.0 if alert.state is AlertState.THERE else max(0.0, (alert.due_at - at).total_seconds())
     chance = chance_now(alert.state, waited_seconds=waited, numbers=settings.planning)
-    offer = Offer(alert.person_id, alert.task, seconds, chance, alert.device_id, alert.works, alert.saved)
+    due = alert.shown_due_at
+    shown = max(0.0, (due - at).total_seconds()) if due is not None else None
+    offer = Offer(
+        alert.person_id, alert.task, seconds, chance, alert.device_id, alert.works, alert.saved, shown
+    )
     return Asked(offer, alert.state in COMES)
 
 
@@ -178,6 +187,7 @@ def _call(
             saved=offer.saved,
             plan_number=number,
             due_at=at + timedelta(seconds=offer.seconds),
+            coarse_due_at=at + timedelta(seconds=shown_seconds(offer)),
             state=AlertState.ASKED,
             key_hash=key_hash(key),
             asked_at=at,

@@ -11,6 +11,7 @@ from aed.accounts.access import ViewerDep
 from aed.db import ReadSession, WriteSession
 from aed.incidents.actions import opening
 from aed.incidents.actions.calling import take_answer
+from aed.incidents.formats.plan_record import shown_record
 from aed.incidents.queries import incidents as queries
 from aed.incidents.queries.on_the_way import newest_places
 from aed.incidents.rules.incident import Kind, State
@@ -23,10 +24,10 @@ from aed.incidents.schemas.incidents import (
     IncidentOut,
     IncidentPage,
     PatientReportIn,
-    PlanOut,
     SaidIn,
     SignsIn,
 )
+from aed.incidents.schemas.plans import PlanOut
 from aed.requests import Cursor, Limit, RowId, after
 
 router = APIRouter()
@@ -77,9 +78,13 @@ def show_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -
 
 @router.get("/incidents/{incident_id}/plans")
 def plans_of_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> list[PlanOut]:
-    """Every plan that was made, with all that it follows from; for dispatchers of its region."""
+    """Every plan that was made: who was asked to do what, and why others were not; for dispatchers of its
+    region. Times are reckoned from the centres of people's cells until they accept."""
     found = queries.incident(session, viewer, incident_id)
-    return [PlanOut.of(each) for each in queries.plans(session, found.id)]
+    return [
+        PlanOut.of(each, *shown_record(each.inputs, each.outcome))
+        for each in queries.plans(session, found.id)
+    ]
 
 
 @router.get("/incidents/{incident_id}/record")

@@ -8,6 +8,7 @@ import orjson
 from pydantic import TypeAdapter
 
 from aed.incidents.rules.plan import Case, Plan
+from aed.incidents.rules.shown_plan import ShownPlan, shown_plan
 from aed.settings import Planning, Survival
 
 
@@ -47,6 +48,12 @@ def plan_as_json(made: Plan) -> str:
 def plan_of(text: str) -> Plan:
     """The same back. Raises ValueError for what is none."""
     return _PLAN.validate_json(text)
+
+
+def shown_record(inputs: str, outcome: str) -> tuple[Case, ShownPlan]:
+    """The case, and what dispatchers may see of the plan. Raises ValueError for what is none."""
+    kept = inputs_of(inputs)
+    return kept.case, shown_plan(kept.case, plan_of(outcome), kept.survival)
 
 
 def canonical(said: dict[str, Any]) -> str:

@@ -130,7 +130,9 @@ class Alert(Table):
     plan_number: Mapped[int]
     """By which plan of the incident."""
     due_at: Mapped[datetime]
-    """When the person is at the patient's side, if the person comes."""
+    """When the person is at the patient's side, if the person comes. Exact: see `shown_due_at`."""
+    coarse_due_at: Mapped[datetime | None]
+    """The same reckoned from the centre of the cell that the person was in. None: of an older alert."""
     state: Mapped[AlertState] = mapped_column(stored_by_value(AlertState), default=AlertState.ASKED)
     key_hash: Mapped[str] = mapped_column(String(64))
     """Of the link by which it is answered."""
@@ -156,6 +158,11 @@ class Alert(Table):
 
     person: Mapped[Person] = relationship(lazy="raise")
     device: Mapped[Device | None] = relationship(lazy="raise", foreign_keys=[device_id])
+
+    @property
+    def shown_due_at(self) -> datetime | None:
+        """When the person is there, as dispatchers see it: exact once the person has accepted."""
+        return self.coarse_due_at if self.accepted_at is None else self.due_at
 
 
 class AlertAnswer(Table):

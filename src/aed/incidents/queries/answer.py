@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aed.geo import Position
-from aed.incidents.queries.people import NearbyResponder
+from aed.incidents.queries.people import NearbyResponder, Precision
 from aed.incidents.queries.ways import GatePassed
 from aed.incidents.rules.arrival import Basis, Fetch
 from aed.registry.queries import DeviceNearby
@@ -26,6 +26,8 @@ class Question:
     floor: int = 0
     with_routes: bool = False
     responders: int = 10
+    precision: Precision = Precision.CELL
+    """Where responders are taken to be."""
 
 
 _NOT_YET = Fetch(math.inf, 0.0, 0.0, math.inf)

@@ -12,12 +12,12 @@ import numpy as np
 from sqlalchemy import Connection
 
 from aed.accounts.rules.viewer import TIMETABLE
-from aed.geo import Position, distances_metres
+from aed.geo import Position, distance_metres, distances_metres
 from aed.incidents.queries.answer import NearbyDevice, Question
 from aed.incidents.queries.buildings import Buildings, Spot
 from aed.incidents.queries.guiding import Saved, saved_by_a_guide
 from aed.incidents.queries.nearest import nearest
-from aed.incidents.queries.people import NearbyResponder
+from aed.incidents.queries.people import NearbyResponder, Precision
 from aed.incidents.queries.ways import Ways
 from aed.incidents.rules.arrival import estimated_walk_metres
 from aed.incidents.rules.offer import Offer, Task
@@ -68,11 +68,13 @@ def case_of(
     asked: Sequence[Asked],
     not_these: Collection[int],
     guides: Guides | None = None,
+    precision: Precision = Precision.EXACT,
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> Case:
     """The case at that moment. `not_these`, by person, are not thought of: they are out already, or have said
-    no.
+    no. With `Precision.CELL` people are taken to be at the centres of their cells, so that whom the plan asks
+    tells no more than the cell; each offer has the seconds that may be shown in either case.
 
     1. The lookup's own search: the soonest devices that are usable now, and whoever may be called now.
     2. From each device, with the gates as they stand, the way to each of these people.
@@ -85,10 +87,17 @@ def case_of(
     numbers = settings.planning
     # As many free people are thought of, however many of the nearest are out already.
     looked_at = min(numbers.people + len(not_these), MOST_LOOKED_AT)
-    question = Question(here, at, limit=numbers.devices, floor=floor, responders=looked_at)
+    question = Question(
+        here, at, limit=numbers.devices, floor=floor, responders=looked_at, precision=precision
+    )
     found = nearest(connection, TIMETABLE, question, network=network, settings=settings)
     people = [each for each in found.responders or [] if each.person_id not in not_these][: numbers.people]
-    seconds = _seconds_to_devices(connection, people, found.devices, patient, here, at, network, settings)
+    exact = [Spot(each.position, each.floor) for each in people]
+    cells = [Spot(each.cell_centre, 0) for each in people]
+    seconds, shown = (
+        _seconds_to_devices(connection, spots, found.devices, patient, here, at, network, settings)
+        for spots in (exact, cells)
+    )
     saved = Saved([0.0] * len(people), [0.0] * len(found.devices), 0.0)
     if guides is not None:
         saved = saved_by_a_guide(
@@ -103,11 +112,13 @@ def case_of(
             settings=settings,
         )
     offers: dict[tuple[int, int | None], Offer] = {}
-    for each, to_devices, saves in zip(people, seconds, saved.people, strict=True):
+    for each, to_devices, shown_to, saves in zip(people, seconds, shown, saved.people, strict=True):
         person = each.person_id
         if person in not_these:
             continue
-        for offer in _offers(person, each, to_devices, found.devices, saves, saved.devices, settings):
+        for offer in _offers(
+            person, each, to_devices, shown_to, found.devices, saves, saved.devices, settings
+        ):
             known = offers.get((person, offer.device_id))
             if known is None or offer.seconds < known.seconds:  # one person may be in the register twice
                 offers[person, offer.device_id] = offer
@@ -127,24 +138,54 @@ def _guides(guides: Guides | None, not_these: Collection[int], settings: Setting
     numbers = settings.planning
     seconds = direct_seconds(numbers.guide_seconds, settings.arrival)
     free = [person for person in guides.people if person not in not_these]
-    return tuple(Offer(each, Task.GUIDE, seconds, numbers.chance_there) for each in free[:_FEW_GUIDES])
+    return tuple(
+        Offer(each, Task.GUIDE, seconds, numbers.chance_there, shown_seconds=seconds)
+        for each in free[:_FEW_GUIDES]
+    )
 
 
 def _offers(
     person: int,
     each: NearbyResponder,
     to_devices: Sequence[float],
+    shown_to_devices: Sequence[float],
     devices: Sequence[NearbyDevice],
     saves: float,
     saved_from_devices: Sequence[float],
     settings: Settings,
 ) -> list[Offer]:
     chance = settings.planning.chance_there
-    found = [Offer(person, Task.DIRECT, each.direct_seconds, chance, saved=saves)]
-    for near, to_device, saved in zip(devices, to_devices, saved_from_devices, strict=True):
-        if math.isfinite(to_device):
-            seconds = fetch_seconds(to_device, _to_patient(near, settings), near.pace)
-            found.append(Offer(person, Task.FETCH, seconds, chance, near.row.id, near.fetch.chance, saved))
+    found = [
+        Offer(
+            person,
+            Task.DIRECT,
+            each.direct_seconds,
+            chance,
+            saved=saves,
+            shown_seconds=each.shown_seconds,
+        )
+    ]
+    ways = zip(devices, to_devices, shown_to_devices, saved_from_devices, strict=True)
+    for near, to_device, shown_to_device, saved in ways:
+        if math.isinf(to_device):
+            continue
+        if math.isinf(shown_to_device):  # from the centre of the cell it comes after the ambulance
+            there = Position(near.row.lat, near.row.lon)
+            way = Leg(estimated_walk_metres(distance_metres(there, each.cell_centre), settings.arrival))
+            shown_to_device = leg_seconds(way, near.floors, near.pace, settings.arrival)
+        on, pace = _to_patient(near, settings), near.pace
+        found.append(
+            Offer(
+                person,
+                Task.FETCH,
+                fetch_seconds(to_device, on, pace),
+                chance,
+                near.row.id,
+                near.fetch.chance,
+                saved,
+                fetch_seconds(shown_to_device, on, pace),
+            )
+        )
     return found
 
 
@@ -155,7 +196,7 @@ def _to_patient(near: NearbyDevice, settings: Settings) -> float:
 
 def _seconds_to_devices(
     connection: Connection,
-    people: Sequence[NearbyResponder],
+    people: Sequence[Spot],
     devices: Sequence[NearbyDevice],
     patient: Patient,
     here: Position,
@@ -163,8 +204,8 @@ def _seconds_to_devices(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> list[list[float]]:
-    """By person and device: from the one's place and floor to the other's. Infinite where the device would
-    come after the ambulance: no farther need anybody look for a way."""
+    """By person's spot and device: from the one's place and floor to the other's. Infinite where the device
+    would come after the ambulance: no farther need anybody look for a way."""
     if not people:
         return []
     arrival = settings.arrival
@@ -195,7 +236,7 @@ def _seconds_to_devices(
         to_device = [
             leg_seconds(
                 leg,
-                buildings.floor_seconds(Spot(each.position, each.floor), Spot(there, near.row.floor)),
+                buildings.floor_seconds(each, Spot(there, near.row.floor)),
                 near.pace,
                 arrival,
             )

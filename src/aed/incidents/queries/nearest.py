@@ -164,6 +164,7 @@ def _nearest(
             floor=question.floor,
             limit=question.responders,
             settings=settings,
+            precision=question.precision,
         )
         if viewer.sees_responders
         else None,

@@ -7,6 +7,8 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -18,14 +20,20 @@ from aed.db import as_date, as_moment
 from aed.geo import Position, distances_metres
 from aed.incidents.queries.buildings import Buildings, Spot
 from aed.incidents.queries.paces import pace_to
-from aed.incidents.queries.ways import Ways, positions
+from aed.incidents.queries.ways import Ways
 from aed.incidents.rules.arrival import Basis, estimated_walk_metres
 from aed.registry import queries as registry
 from aed.registry.rules.hours import hours_at
 from aed.responders import queries as responders
 from aed.responders.live import live_places
 from aed.responders.queries import PlaceNearby
-from aed.responders.rules import Availability, LivePlace, availability
+from aed.responders.rules import (
+    Availability,
+    LivePlace,
+    availability,
+    centre_of_cell,
+    max_metres_from_centre,
+)
 from aed.settings import Settings
 from aed.spatial import told_keys, told_moment
 from aed.walking.travel import (
@@ -40,9 +48,23 @@ from aed.walking.travel import (
 MOST_CANDIDATES = 2_000
 
 
+class Precision(StrEnum):
+    """Where responders are taken to be."""
+
+    CELL = "cell"
+    """At the centre of their H3 cell: whatever is answered is the same for every place in it."""
+    EXACT = "exact"
+    """Where they are. For the plan of a real incident alone; `shown_seconds` is still the cell's."""
+
+
 @dataclass(frozen=True, slots=True)
 class NearbyResponder:
-    """A responder who may be called. `position` is the true place: it never leaves the program."""
+    """A responder who may be called.
+
+    `position`, `floor` and `direct_seconds` are exact only where the plan of a real incident asked for that
+    (`Precision.EXACT`): these never leave the program. `cell_centre` and `shown_seconds` may be shown: they
+    are the same for every place in the cell.
+    """
 
     responder_id: int
     person_id: int
@@ -50,6 +72,8 @@ class NearbyResponder:
     floor: int
     direct_seconds: float
     """From receipt of the call to the patient's side."""
+    cell_centre: Position
+    shown_seconds: float
     basis: Basis
     availability: Availability
     certificate_kind: str
@@ -65,26 +89,33 @@ def nearest_responders(
     floor: int,
     limit: int,
     settings: Settings,
+    precision: Precision = Precision.CELL,
 ) -> list[NearbyResponder]:
-    """The `limit` responders within the radius who can be at the patient soonest, by `direct_seconds`.
+    """Return the `limit` responders within the radius who can be at the patient soonest, by `direct_seconds`.
 
     1. Take those on duty, whose phones say where they are, and then default places of the others in order of
        straight-line distance.
     2. Keep whom the rules allow to be called there now; of two places of a person the sooner one.
     3. Stop when no place farther on the straight line could be sooner.
+
+    By cell (the default) the radius, the order and the times are those of the cells' centres, so that no
+    number of lookups tells where in its cell a place is. The search then looks `slack` metres farther.
     """
     radius, numbers = settings.responder_radius_metres, settings.arrival
+    slack = 0.0
+    if precision is Precision.CELL:
+        slack = max_metres_from_centre(here, settings.responder_cell_resolution)
     with Session(connection) as session:
         pace = pace_to(session, here, numbers)
     patient, buildings = Spot(here, floor), Buildings(connection, numbers)
     if ways is not None:
         ways.widen(radius * settings.arrival.detour_factor)
     kept = live_places(settings)
-    phones = kept.near(connection, here, within_metres=radius, at=at)
+    phones = kept.near(connection, here, within_metres=radius + slack, at=at)
     rings = responders.nearest_places(connection.dialect, viewer).rings(
-        connection, here, at_least=limit, within_metres=radius, told={"live_at": told_moment(at)}
+        connection, here, at_least=limit, within_metres=radius + slack, told={"live_at": told_moment(at)}
     )
-    about, enough = 4 * limit + 10, radius
+    about, enough = 4 * limit + 10, radius + slack
     places = rings.widen(about=about, to_metres=enough)
     on_duty = _OnDuty(connection, viewer, here, phones())
     soonest: dict[int, NearbyResponder] = {}
@@ -93,7 +124,9 @@ def nearest_responders(
             *on_duty.widen(about=about, to_metres=enough),
             *kept.without_those_on_duty(connection, places, at=at),
         ]
-        for person in _callable(connection, patient, ways, rows, buildings, pace, at=at, settings=settings):
+        for person in _callable(
+            connection, patient, ways, rows, buildings, pace, at=at, settings=settings, precision=precision
+        ):
             known = soonest.get(person.responder_id)
             if known is None or person.direct_seconds < known.direct_seconds:
                 soonest[person.responder_id] = person
@@ -102,6 +135,7 @@ def nearest_responders(
         if len(found) >= limit:
             left = found[limit - 1].direct_seconds - direct_seconds(0.0, numbers)
             enough = min(radius, metres_walked_in(left, pace, numbers))
+        enough += slack
         is_complete = min(rings.complete_within_metres, on_duty.complete_within_metres) >= enough
         if is_complete or len(rings.rows) + on_duty.count >= MOST_CANDIDATES:
             rings.remember(enough)
@@ -153,40 +187,74 @@ def _callable(
     *,
     at: datetime,
     settings: Settings,
+    precision: Precision,
 ) -> Iterator[NearbyResponder]:
-    """Whom of these rows the rules allow to be called there; a person for each of their places."""
+    """Yield whom of these rows the rules allow to be called there; a person for each of their places.
+
+    The person's own floor counts only where the exact place does: it would tell flats apart.
+    """
     if not rows:
         return
-    numbers = settings.arrival
-    lats, lons = positions(rows)
-    straight = distances_metres(patient.position, lats, lons).tolist()
-    legs, at_least = [NO_WAY] * len(rows), [0.0] * len(rows)
-    if ways is not None:
-        footings = ways.footings(lats, lons)
-        legs = ways.legs(footings)
-        at_least = [ways.within_metres if edge >= 0 else 0.0 for edge in footings.edge.tolist()]
-    for row, straight_metres, leg, beyond in zip(rows, straight, legs, at_least, strict=True):
-        if straight_metres > settings.responder_radius_metres:
+    exact = [Spot(Position(row.lat, row.lon), row.floor) for row in rows]
+    cells = [Spot(centre_of_cell(each.position, settings.responder_cell_resolution), 0) for each in exact]
+    shown = _directs(patient, ways, cells, buildings, pace, settings)
+    spots, directs = cells, shown
+    if precision is Precision.EXACT:
+        spots, directs = exact, _directs(patient, ways, exact, buildings, pace, settings)
+    for row, spot, direct, cell, shown_direct in zip(rows, spots, directs, cells, shown, strict=True):
+        if direct.straight_metres > settings.responder_radius_metres:
             continue
         callable_now = _availability(connection, row, at)
         if callable_now is None:
             continue
+        yield NearbyResponder(
+            row.responder_id,
+            row.person_id,
+            spot.position,
+            spot.floor,
+            direct.seconds,
+            cell.position,
+            shown_direct.seconds,
+            direct.basis,
+            callable_now,
+            row.certificate_kind,
+        )
+
+
+class _Direct(NamedTuple):
+    straight_metres: float
+    seconds: float
+    basis: Basis
+
+
+def _directs(
+    patient: Spot,
+    ways: Ways | None,
+    spots: Sequence[Spot],
+    buildings: Buildings,
+    pace: Pace,
+    settings: Settings,
+) -> list[_Direct]:
+    """How soon a responder who is called at each of these places is at the patient's side."""
+    numbers = settings.arrival
+    lats = np.array([spot.position.lat for spot in spots], dtype=np.float64)
+    lons = np.array([spot.position.lon for spot in spots], dtype=np.float64)
+    straight = distances_metres(patient.position, lats, lons).tolist()
+    legs, at_least = [NO_WAY] * len(spots), [0.0] * len(spots)
+    if ways is not None:
+        footings = ways.footings(lats, lons)
+        legs = ways.legs(footings)
+        at_least = [ways.within_metres if edge >= 0 else 0.0 for edge in footings.edge.tolist()]
+    found = []
+    for spot, straight_metres, leg, beyond in zip(spots, straight, legs, at_least, strict=True):
         way, basis = leg, Basis.WALKING_NETWORK
         if leg is NO_WAY:
             way = Leg(estimated_walk_metres(straight_metres, numbers, at_least=beyond))
             basis = Basis.STRAIGHT_LINE
-        position = Position(row.lat, row.lon)
-        floors = buildings.floor_seconds(Spot(position, row.floor), patient)
-        yield NearbyResponder(
-            row.responder_id,
-            row.person_id,
-            position,
-            row.floor,
-            direct_seconds(leg_seconds(way, floors, pace, numbers), numbers),
-            basis,
-            callable_now,
-            row.certificate_kind,
-        )
+        floors = buildings.floor_seconds(spot, patient)
+        seconds = direct_seconds(leg_seconds(way, floors, pace, numbers), numbers)
+        found.append(_Direct(straight_metres, seconds, basis))
+    return found
 
 
 def _availability(connection: Connection, row: PlaceNearby, at: datetime) -> Availability | None:

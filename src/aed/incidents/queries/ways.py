@@ -331,11 +331,3 @@ def legs_of(reach: Reach, opened: Reach | None, footings: Footings, numbers: Arr
                 waits = delay(place)
                 legs[i] = Leg(max(0.0, cost - waits), seconds_of_wait(waits, numbers))
     return legs
-
-
-def positions(rows: Sequence[Located]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Latitudes and longitudes of rows as arrays."""
-    return (
-        np.array([row.lat for row in rows], dtype=np.float64),
-        np.array([row.lon for row in rows], dtype=np.float64),
-    )

@@ -31,8 +31,23 @@ class Offer(NamedTuple):
     """The chance that the device is there and works."""
     saved: float = 0.0
     """Of the seconds, what is saved when somebody guides."""
+    shown_seconds: float | None = None
+    """What dispatchers see in place of `seconds` until the person accepts: reckoned from the centre of the
+    cell that the person is in. None: not an offer of this release, or of somebody who was asked before."""
 
     @property
     def order(self) -> tuple[float, int, int]:
         """The soonest first; who is as soon as another, by number."""
         return self.seconds, self.person_id, -1 if self.device_id is None else self.device_id
+
+
+def shown_seconds(offer: Offer) -> float:
+    """Return what may be shown of when the person is there. Raises ValueError where that is not known."""
+    if offer.shown_seconds is None:
+        raise ValueError("this offer has no seconds that may be shown")
+    return offer.shown_seconds
+
+
+def shown_order(offer: Offer) -> tuple[float, int]:
+    """Order offers without telling who is nearer within a cell."""
+    return shown_seconds(offer), offer.person_id

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from aed.accounts.schemas import Code, Id, Words
 from aed.geo import Position
-from aed.incidents.models import Alert, AlertPlace, Incident, IncidentEvent, IncidentPlan, IncidentReport
+from aed.incidents.models import Alert, AlertPlace, Incident, IncidentEvent, IncidentReport
 from aed.incidents.rules.answering import FetchFailure
 from aed.incidents.rules.incident import (
     COMES,
@@ -159,7 +159,10 @@ class AlertOut(BaseModel):
     )
     failed_device_id: Id | None
     state: AlertState
-    due_at: datetime = Field(description="At the patient's side, if the person comes")
+    due_at: datetime | None = Field(
+        description="At the patient's side, if the person comes; until they accept reckoned from the centre "
+        "of the cell that they are in"
+    )
     asked_at: datetime
     plan: int
     place: AlertPlaceOut | None = Field(description="Where the person was last, once the phone has said so")
@@ -177,7 +180,7 @@ class AlertOut(BaseModel):
             fetch_failure=alert.fetch_failure,
             failed_device_id=alert.out_device_id if alert.fetch_failure is not None else None,
             state=alert.state,
-            due_at=alert.due_at.astimezone(UTC),
+            due_at=_utc(alert.shown_due_at),
             asked_at=alert.asked_at.astimezone(UTC),
             plan=alert.plan_number,
             place=AlertPlaceOut.of(place, alert) if place is not None else None,
@@ -269,26 +272,6 @@ class IncidentPage(BaseModel):
 
     incidents: list[IncidentOut]
     next: str | None
-
-
-class PlanOut(BaseModel):
-    """A plan with all that it follows from."""
-
-    number: int
-    made_at: datetime
-    because: str
-    inputs: Any = Field(description="The case and the numbers; `aed incidents replay` plans from them again")
-    outcome: Any = Field(description="Who is asked and what each adds; who is left, and why")
-
-    @classmethod
-    def of(cls, plan: IncidentPlan) -> PlanOut:
-        return cls(
-            number=plan.number,
-            made_at=plan.made_at.astimezone(UTC),
-            because=plan.because,
-            inputs=orjson.loads(plan.inputs),
-            outcome=orjson.loads(plan.outcome),
-        )
 
 
 class EventOut(BaseModel):

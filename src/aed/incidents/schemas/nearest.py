@@ -110,7 +110,7 @@ class UnusableDeviceOut(NearbyDeviceOut):
 
 
 class NearbyResponderOut(Strict):
-    """Coarse until they accept: a cell of about a tenth of a square kilometre, and a rounded time."""
+    """Coarse until they accept: a cell of about a tenth of a square kilometre, the time from its centre."""
 
     id: int
     cell: str = Field(description="H3 index")
@@ -241,13 +241,11 @@ def _reasons(near: NearbyDevice, answer: Answer) -> list[reasons.Words]:
 
 
 def _responder(person: NearbyResponder, settings: Settings) -> dict[str, Any]:
-    step = settings.responder_seconds_step
+    step, centre = settings.responder_seconds_step, person.cell_centre
     return {
         "id": person.responder_id,
-        "cell": h3.latlng_to_cell(
-            person.position.lat, person.position.lon, settings.responder_cell_resolution
-        ),
-        "walk_seconds": math.ceil(person.direct_seconds / step) * step,
+        "cell": h3.latlng_to_cell(centre.lat, centre.lon, settings.responder_cell_resolution),
+        "walk_seconds": math.ceil(person.shown_seconds / step) * step,
         "basis": person.basis,
         "availability": person.availability,
         "certificate": person.certificate_kind,
