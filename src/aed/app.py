@@ -26,6 +26,7 @@ from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TooLarge
 from aed.incidents import api as incidents_api
 from aed.incidents.api.board import LiveBoard
 from aed.incidents.api.live import LiveRecords
+from aed.incidents.rules.responder_lookups import ResponderLookups
 from aed.interchange import api as interchange_api
 from aed.issuers import api as issuers_api
 from aed.migrations import head
@@ -83,6 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.intake = Intake(app.state.database, resolution=settings.responder_cell_resolution)
     app.state.live = LiveRecords(app.state.database)
     app.state.board = LiveBoard(app.state.database)
+    app.state.responder_lookups = ResponderLookups(settings.responder_lookups_per_hour)
     app.state.send = outbox.put
     app.state.timetable = schedule.TIMETABLE
     app.state.calendar_days = days_until_calendars_end

@@ -437,8 +437,11 @@ class Settings(BaseSettings):
         "redis://HOST:PORT; empty: the database",
     )
     responder_seconds_step: int = Field(
-        30, ge=1, description="Walking times of responders are rounded up to this, so they tell no address"
+        30, ge=1, description="Times of responders, from the centre of their cell, are rounded up to this"
     )
+    responder_lookups_per_hour: int = Field(
+        240, ge=1, description="Lookups that show responders, of each token or person and process; then none"
+    )  # four a minute: a city of ten million has about one suspected cardiac arrest in ten minutes
     gap_walk_seconds: float = Field(
         180.0, gt=0, le=900, description="In the gap table people count who are at a building within this"
     )

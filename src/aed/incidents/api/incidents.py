@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.db import ReadSession, WriteSession
+from aed.errors import TooBusy
 from aed.incidents.actions import opening
 from aed.incidents.actions.calling import take_answer
 from aed.incidents.formats.plan_record import shown_record
@@ -41,6 +42,8 @@ def report_a_patient(
     the plan. For dispatchers of the region, and for people of the estate where the patient is. The same
     report again, and another of the same patient, answers the incident that there is."""
     state = request.app.state
+    if new.kind is not Kind.REAL and state.responder_lookups.count(viewer.name, clock.now()) is None:
+        raise TooBusy("Too many tests and exercises within the hour. Real incidents are always taken.")
     incident = opening.take_report(
         session, viewer, new, at=clock.now(), network=state.network, settings=state.settings
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Final
 
+import h3
 import orjson
+import structlog
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
@@ -25,8 +28,13 @@ from aed.geo import position_from
 from aed.incidents.queries.answer import Answer, Question
 from aed.incidents.queries.nearest import is_soon_answered, nearest
 from aed.incidents.rules.moment import check_moment
+from aed.incidents.rules.responder_lookups import ResponderLookups
 from aed.incidents.schemas.nearest import NearestIn, NearestOut, answer_out
 from aed.waiting import WouldWait
+
+security_log = structlog.get_logger("aed.security")
+_LOGGED_RESOLUTION: Final = 7
+"""Of the H3 cell in which a dispatcher looked for responders: about 5 km2, no patient's address."""
 
 
 class _Direct(APIRoute):
@@ -76,8 +84,28 @@ def find_nearest(request: Request, viewer: ViewerDep, asked: Annotated[NearestIn
 
 
 def _waited_for(request: Request, viewer: Viewer, question: Question) -> Response:
+    withheld = (
+        viewer.sees_responders and question.responders > 0 and not _may_see_more(request, viewer, question)
+    )
+    if withheld:
+        question = replace(question, responders=0)
     answer = ask(_answer(request, viewer, question), database_of(request))
-    return _told(request, viewer, answer)
+    return _told(request, viewer, answer, responders_withheld=withheld)
+
+
+def _may_see_more(request: Request, viewer: Viewer, question: Question) -> bool:
+    """Count a lookup that shows responders, and log it. Over the limit devices are answered all the same: a
+    patient may be waiting."""
+    lookups: ResponderLookups = request.app.state.responder_lookups
+    count = lookups.count(viewer.name, clock.now())
+    told = security_log.warning if count is None else security_log.info
+    told(
+        "responders looked up" if count is not None else "responders withheld: too many lookups",
+        who=viewer.name,
+        cell=h3.latlng_to_cell(question.here.lat, question.here.lon, _LOGGED_RESOLUTION),
+        within_the_hour=count,
+    )
+    return count is not None
 
 
 def _question(asked: NearestIn) -> Question:
@@ -96,8 +124,10 @@ def _answer(request: Request, viewer: Viewer, question: Question) -> Callable[[C
     return partial(nearest, viewer=viewer, question=question, network=network, settings=settings)
 
 
-def _told(request: Request, viewer: Viewer, answer: Answer) -> Response:
-    shown = answer_out(answer, viewer, settings=request.app.state.settings)
+def _told(request: Request, viewer: Viewer, answer: Answer, *, responders_withheld: bool = False) -> Response:
+    shown = answer_out(
+        answer, viewer, settings=request.app.state.settings, responders_withheld=responders_withheld
+    )
     return Response(orjson.dumps(shown), media_type="application/json")
 
 

@@ -166,7 +166,7 @@ def _nearest(
             settings=settings,
             precision=question.precision,
         )
-        if viewer.sees_responders
+        if viewer.sees_responders and question.responders > 0
         else None,
         is_complete=is_complete,
     )

@@ -109,3 +109,10 @@ def emergency_words(number: str) -> Words:
         "en": f"Call {number} first. This list complements the emergency number and never replaces it.",
         "zh": f"请先拨打{number}。本信息仅作补充，不能代替急救电话。",
     }
+
+
+def responders_withheld_words() -> Words:
+    return {
+        "en": "No responders are shown: too many lookups within the hour. An incident still calls them.",
+        "zh": "本小时内查询过多，暂不显示急救志愿者。如需呼叫志愿者，请新建事件。",
+    }

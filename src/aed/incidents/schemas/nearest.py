@@ -41,7 +41,7 @@ class NearestIn(BaseModel):
     limit: int = Field(5, ge=1, le=50, description="Devices at most")
     floor: int = Field(0, ge=-20, le=200, description="The patient's; 0 is the ground floor")
     route: bool = Field(False, description="With the way to each device as GeoJSON")
-    responders: int = Field(10, ge=1, le=50, description="Responders at most, for dispatchers")
+    responders: int = Field(10, ge=0, le=50, description="Responders at most, for dispatchers; 0: none")
 
 
 class WordsOut(Strict):
@@ -139,10 +139,15 @@ class NearestOut(Strict):
         description="Near, but closed or not ready; with when they open"
     )
     responders: list[NearbyResponderOut] | None = Field(description="For dispatchers; null for anyone else")
+    responders_withheld: WordsOut | None = Field(
+        description="Why a dispatcher is shown none: too many lookups within the hour"
+    )
     is_complete: bool = Field(description="False when so many devices were unusable that the search stopped")
 
 
-def answer_out(answer: Answer, viewer: Viewer, *, settings: Settings) -> dict[str, Any]:
+def answer_out(
+    answer: Answer, viewer: Viewer, *, settings: Settings, responders_withheld: bool = False
+) -> dict[str, Any]:
     """The answer in the shape of `NearestOut`."""
     asked = answer.question
     return {
@@ -169,6 +174,7 @@ def answer_out(answer: Answer, viewer: Viewer, *, settings: Settings) -> dict[st
         "responders": None
         if answer.responders is None
         else [_responder(person, settings) for person in answer.responders],
+        "responders_withheld": reasons.responders_withheld_words() if responders_withheld else None,
         "is_complete": answer.is_complete,
     }
 

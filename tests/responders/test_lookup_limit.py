@@ -1,0 +1,83 @@
+"""Lookups that show responders are counted, logged and limited; devices are answered all the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import uuid4
+
+import h3
+import pytest
+import structlog
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Role
+from aed.incidents.rules.responder_lookups import ResponderLookups
+from aed.settings import Settings
+from tests import make
+from tests.make import NOW, PATIENT
+
+LOOKUP = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Iterator[Settings]:
+    return settings.model_copy(update={"responder_lookups_per_hour": 3})
+
+
+def test_beyond_the_limit_a_dispatcher_is_answered_devices_and_no_responders(
+    session: Session, client: TestClient
+) -> None:
+    device, responder = make.device(session), make.responder(session)
+    one, other = (make.key(session, Role.DISPATCHER, region=make.region(session)) for _ in range(2))
+    session.commit()
+
+    with structlog.testing.capture_logs() as logs:
+        told = [client.get(LOOKUP, headers=one).json() for _ in range(4)]
+
+    assert [[near["id"] for near in each["devices"]] for each in told] == [[device.id]] * 4
+    assert [len(each["responders"] or []) for each in told] == [1, 1, 1, 0]
+    assert [each["responders_withheld"] is None for each in told] == [True, True, True, False]
+    assert told[3]["responders"] is None
+    assert client.get(LOOKUP, headers=other).json()["responders"][0]["id"] == responder, "each has its own"
+    assert client.get(LOOKUP).json()["responders_withheld"] is None, "nobody else is counted"
+    looked_up = [each for each in logs if each["event"].startswith("responders ")]
+    assert [each["within_the_hour"] for each in looked_up] == [1, 2, 3, None]
+    assert {each["cell"] for each in looked_up} == {h3.latlng_to_cell(PATIENT.lat, PATIENT.lon, 7)}
+    assert all(each["who"].startswith("token:") for each in looked_up)
+
+
+def test_a_lookup_without_responders_is_not_counted(session: Session, client: TestClient) -> None:
+    make.responder(session)
+    key = make.key(session, Role.DISPATCHER, region=make.region(session))
+    session.commit()
+
+    for _ in range(5):
+        assert client.get(f"{LOOKUP}&responders=0", headers=key).json()["responders"] is None
+    assert client.get(LOOKUP, headers=key).json()["responders"]
+
+
+def test_tests_and_exercises_count_too_and_a_real_patient_never_waits(
+    session: Session, client: TestClient
+) -> None:
+    key = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    make.responder(session)
+    session.commit()
+
+    def opened(kind: str, number: int) -> int:
+        here = make.north_of(PATIENT, metres=400 * number)
+        report = {"key": str(uuid4()), "kind": kind, "position": {"lat": here.lat, "lon": here.lon}}
+        return client.post("/v1/incidents", json=report, headers=key).status_code
+
+    assert [opened("test", number) for number in range(4)] == [200, 200, 200, 429]
+    assert opened("exercise", 5) == 429
+    assert [opened("real", number) for number in range(6, 10)] == [200] * 4
+
+
+def test_what_is_an_hour_ago_is_forgotten() -> None:
+    lookups = ResponderLookups(2)
+
+    assert [lookups.count("one", NOW) for _ in range(3)] == [1, 2, None]
+    assert lookups.count("one", NOW + timedelta(minutes=59)) is None
+    assert lookups.count("one", NOW + timedelta(minutes=61)) == 1
