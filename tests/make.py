@@ -625,6 +625,13 @@ def offer(session: Session, of: Person, *, at: Position = PATIENT, **given: Any)
     return offering.offer(session, ADMINISTRATOR, of.id, new, at=NOW)
 
 
+def agrees_to_be_called(session: Session, person_id: int | None, *, at: datetime = NOW) -> None:
+    """The person has agreed to be called, and says nothing of hours."""
+    assert person_id is not None
+    kind = ConsentKind.BEING_CALLED
+    consents.give(session, ADMINISTRATOR, person_id, kind, wording=wording_in_force(kind).version, at=at)
+
+
 def shares_live_place(session: Session, responder_id: int, *, at: datetime = NOW) -> int:
     """The responder has agreed that the phone says where it is; returns whose phone it is."""
     person_id = session.get_one(Responder, responder_id).person_id

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,11 +14,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
+from aed.accounts.models import Person
 from aed.accounts.rules.roles import HeldRole
 from aed.incidents.actions import opening
 from aed.incidents.formats.plan_record import inputs_of
 from aed.incidents.models import Incident
 from aed.incidents.queries import incidents as queries
+from aed.incidents.queries.guiding import guides_of
 from aed.incidents.rules.guiding import (
     Guide,
     expected_score_with_guide,
@@ -28,6 +32,8 @@ from aed.incidents.rules.plan import Case, plan
 from aed.incidents.rules.survival import Patient, expected_score, expected_survival
 from aed.incidents.schemas.incidents import PatientReportIn
 from aed.registry.models import Estate
+from aed.responders.actions import consents
+from aed.responders.rules import ConsentKind
 from aed.settings import Planning, Settings, Survival
 from aed.walking.network import WalkingNetwork
 from tests import make
@@ -174,7 +180,8 @@ def opened(session: Session, settings: Settings, network: WalkingNetwork | None,
 def estate(session: Session) -> Estate:
     """With a lead; 200 m square around the patient."""
     estate = make.estate(session)
-    make.somebody(session, HeldRole.LEAD, estate=estate)
+    lead = make.somebody(session, HeldRole.LEAD, estate=estate)
+    make.agrees_to_be_called(session, lead.person_id)
     return estate
 
 
@@ -238,3 +245,44 @@ def test_high_up_the_lift_is_held(session: Session, settings: Settings, estate: 
     case = inputs_of(made.inputs).case
     assert [each.saved for each in case.offers] == [settings.planning.lift_held_seconds]
     assert Task.GUIDE in [each.task for each in queries.alerts(session, incident.id)]
+
+
+# --- who may be asked -------------------------------------------------------------------------------------
+
+
+def lead_of(session: Session, estate: Estate) -> Person:
+    lead = make.person(session)
+    make.role(session, lead, HeldRole.LEAD, estate=estate)
+    session.flush()
+    return lead
+
+
+@pytest.mark.parametrize(
+    ("given", "is_asked"),
+    [
+        ({}, True),
+        ({"availability": None}, True),
+        ({"availability": "20:00-22:00"}, False),  # it is ten in the morning
+        ({"paused_until": NOW + timedelta(hours=1)}, False),
+        ({"paused_until": NOW - timedelta(hours=1)}, True),
+    ],
+)
+def test_who_guides_is_within_the_hours_that_they_gave_and_not_paused(
+    session: Session, given: dict[str, Any], is_asked: bool
+) -> None:
+    estate = make.estate(session)
+    lead = lead_of(session, estate)
+    make.offer(session, lead, **given)
+
+    assert guides_of(session, estate.id, at=NOW) == ([lead.id] if is_asked else [])
+
+
+def test_nobody_guides_who_has_not_agreed_to_be_called_or_does_no_longer(session: Session) -> None:
+    estate = make.estate(session)
+    never, withdrew, agrees = (lead_of(session, estate) for _ in range(3))
+    for each in (withdrew, agrees):
+        make.agrees_to_be_called(session, each.id)
+    consents.withdraw(session, ADMINISTRATOR, withdrew.id, ConsentKind.BEING_CALLED, at=NOW)
+
+    assert guides_of(session, estate.id, at=NOW) == [agrees.id]
+    assert never.id not in guides_of(session, estate.id, at=NOW)

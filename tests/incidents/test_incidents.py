@@ -294,6 +294,7 @@ def test_a_neighbour_opens_the_gate_where_the_patient_is_in_an_estate(
 ) -> None:
     estate = make.estate(session)
     lead = make.somebody(session, HeldRole.LEAD, estate=estate)
+    make.agrees_to_be_called(session, lead.person_id)
     make.somebody(session, HeldRole.RESIDENT, estate=estate)
     incident = report(session, settings)
 

@@ -23,6 +23,7 @@ from aed.incidents.formats.plan_record import Inputs, inputs_as_json, plan_as_js
 from aed.incidents.models import Alert, Incident, IncidentPlan
 from aed.incidents.queries import incidents as queries
 from aed.incidents.queries.coming import Asked, Guides, case_of
+from aed.incidents.queries.guiding import guides_of
 from aed.incidents.queries.in_force import busy_elsewhere, in_exercises
 from aed.incidents.queries.people import Precision
 from aed.incidents.rules.answering import after
@@ -108,7 +109,7 @@ def plan_and_call(
     called = {each.person_id for each in alerts}
     guides = None
     if incident.estate_id is not None:
-        guides = Guides(incident.estate_id, queries.guides_of(session, incident.estate_id))
+        guides = Guides(incident.estate_id, guides_of(session, incident.estate_id, at=at))
     case = case_of(
         session.connection(),
         patient,

@@ -1,26 +1,93 @@
-"""What somebody who opens the estate's gates and holds the lift saves those who come."""
+"""Who may open the estate's gates and hold the lift, and what that saves those who come."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
+from sqlalchemy.orm import Session
 
+from aed.accounts.models import Person, Region, RoleGrant
+from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.viewer import TIMETABLE
 from aed.geo import Position
 from aed.incidents.queries.ways import Ways, passing_of, sent_for_gates
 from aed.incidents.rules.guiding import wait_of
+from aed.notifications.queries import can_be_told
+from aed.registry import queries as registry
+from aed.registry.models import Estate
 from aed.registry.queries import GateNearby
+from aed.registry.rules.hours import Opening, hours_at
+from aed.responders.models import Consent, Responder
+from aed.responders.rules import ConsentKind, ResponderState
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 from aed.walking.travel import Leg, floor_seconds, general_pace, leg_seconds
 
 _ESTATE_METRES: Final = 1_500.0
 """No gate of an estate is farther from anywhere within it."""
+
+
+_ROLES: Final = (HeldRole.LEAD, HeldRole.KEEPER, HeldRole.ESTATE_MANAGER)
+"""Who is asked first in front."""
+
+
+def guides_of(session: Session, estate_id: int, *, at: datetime) -> list[int]:
+    """Who may be asked to open the gate and hold the lift there now, by person: who is asked first in front.
+
+    Only people who agreed to be called, are not paused, and are not outside the hours that they gave.
+
+    visibility: for the call to one of them.
+    """
+    consent = select(Consent.person_id).where(
+        Consent.kind == ConsentKind.BEING_CALLED, Consent.withdrawn_at.is_(None)
+    )
+    rows = session.execute(
+        select(RoleGrant.person_id, RoleGrant.role, RoleGrant.id)
+        .join(Person, Person.id == RoleGrant.person_id)
+        .where(
+            RoleGrant.estate_id == estate_id,
+            RoleGrant.revoked_at.is_(None),
+            RoleGrant.role.in_(_ROLES),
+            RoleGrant.person_id.in_(consent),
+            can_be_told(),
+        )
+    )
+    ordered = sorted((_ROLES.index(role), id_, person_id) for person_id, role, id_ in rows)
+    people = list(dict.fromkeys(person_id for _, _, person_id in ordered))
+    away = _away(session, people, at)
+    return [person_id for person_id in people if person_id not in away]
+
+
+def _away(session: Session, person_ids: Collection[int], at: datetime) -> set[int]:
+    """Who of these is paused, or outside the hours that they gave. visibility: as `guides_of`."""
+    rows = session.execute(
+        select(
+            Responder.person_id,
+            Responder.paused_until,
+            Responder.availability,
+            func.coalesce(Estate.time_zone, Region.time_zone),
+            Region.holiday_calendar,
+        )
+        .join(Region, Region.id == Responder.region_id)
+        .outerjoin(Estate, Estate.id == Responder.estate_id)
+        .where(
+            Responder.person_id.in_(person_ids),
+            Responder.state == ResponderState.ACTIVE,
+            Responder.joined_into_id.is_(None),
+        )
+    )
+    away = set()
+    for person_id, paused_until, hours, time_zone, calendar_name in rows:
+        calendar = registry.holiday_calendar(session, calendar_name) if calendar_name is not None else None
+        state = hours_at(hours, at, time_zone=time_zone, calendar=calendar).state
+        if state is Opening.CLOSED or (paused_until is not None and paused_until > at):
+            away.add(person_id)
+    return away
 
 
 class Saved(NamedTuple):

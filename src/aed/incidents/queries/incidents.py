@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Final
 
 from shapely import Point
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.models import Person, RoleGrant
+from aed.accounts.models import Person
 from aed.accounts.rules import Viewer
-from aed.accounts.rules.roles import HeldRole
 from aed.errors import NotFound
 from aed.geo import Position
 from aed.incidents.models import (
@@ -25,7 +23,6 @@ from aed.incidents.models import (
 )
 from aed.incidents.rules.incident import Kind, State
 from aed.incidents.rules.who import may_list_incidents
-from aed.notifications.queries import can_be_told
 from aed.registry.models import Estate
 from aed.registry.rules.estate import EstateState
 from aed.sharing.queries import may_be_called_by
@@ -279,28 +276,6 @@ def to_be_asked_again(session: Session, *, cared_before: datetime, limit: int) -
 def all_ids(session: Session) -> Sequence[int]:
     """visibility: numbers, for the operator."""
     return session.scalars(select(Incident.id).order_by(Incident.id)).all()
-
-
-_GUIDES: Final = (HeldRole.LEAD, HeldRole.KEEPER, HeldRole.ESTATE_MANAGER)
-
-
-def guides_of(session: Session, estate_id: int) -> list[int]:
-    """Who could open the gate and hold the lift there, whoever is asked first in front: by person.
-
-    visibility: for the call to one of them.
-    """
-    rows = session.execute(
-        select(RoleGrant.person_id, RoleGrant.role, RoleGrant.id)
-        .join(Person, Person.id == RoleGrant.person_id)
-        .where(
-            RoleGrant.estate_id == estate_id,
-            RoleGrant.revoked_at.is_(None),
-            RoleGrant.role.in_(_GUIDES),
-            can_be_told(),
-        )
-    )
-    ordered = sorted((_GUIDES.index(role), id_, person_id) for person_id, role, id_ in rows)
-    return list(dict.fromkeys(person_id for _, _, person_id in ordered))
 
 
 def names_of(session: Session, person_ids: Collection[int]) -> dict[int, str]:
