@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Self
+from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -19,6 +19,40 @@ from aed.errors import InvalidInput
 class LogFormat(StrEnum):
     JSON = "json"
     CONSOLE = "console"
+
+
+type Chance = Annotated[float, Field(gt=0, le=1)]
+type ByHour = tuple[Chance, Chance, Chance, Chance]
+
+
+class UnknownHours(BaseModel):
+    """The chance that a device whose hours are not known can be reached, by class of place: by day (7-18),
+    in the evening (18-22), at night (22-7), on a day off (`aed.registry.rules.reachability`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    staffed: ByHour = Field((0.8, 0.8, 0.8, 0.8), description="At a guard's post, hotel, hospital, police")
+    # An assumption: somebody is there, and has to be asked.
+    station: ByHour = Field((0.8, 0.8, 0.3, 0.8), description="At a station or an airport")
+    # An assumption: trains run from about 6 to 23.
+    school: ByHour = Field((0.7, 0.2, 0.09, 0.2), description="At a school or a university")
+    shop: ByHour = Field((0.8, 0.6, 0.09, 0.7), description="In a shop, a mall, a restaurant")
+    office: ByHour = Field((0.7, 0.33, 0.09, 0.2), description="In an office, a bank, a factory")
+    # Assumptions by day. At night the 9 % that are always open, Hansen 2013, Circulation 128:2224.
+    estate: ByHour = Field((0.7, 0.7, 0.5, 0.7), description="In an estate, nothing else being known")
+    # An assumption: people live there at all hours, and doors are locked at night.
+    unknown: ByHour = Field((0.7, 0.33, 0.09, 0.33), description="Anywhere else")
+    # Hansen 2013: coverage falls by 53 % outside working hours; 9 % are always open. By day an assumption.
+
+    def of(self, place: str) -> ByHour:
+        """The chances at a class of place, by its name."""
+        found: ByHour = getattr(self, place)
+        return found
+
+    @property
+    def best(self) -> float:
+        """No chance is above this."""
+        return max(max(self.of(name)) for name in type(self).model_fields)
 
 
 class Arrival(BaseModel):
@@ -60,14 +94,29 @@ class Arrival(BaseModel):
     # Not known: worth as much as unknown hours.
     chance_open: float = Field(0.98, gt=0, le=1, description="Reachable when its hours say open")
     chance_assisted: float = Field(0.9, gt=0, le=1, description="Reachable when somebody must let you in")
-    chance_unknown: float = Field(0.5, gt=0, le=1, description="Reachable when its hours are not known")
-    # Hansen 2013: 9 % of devices are always open, coverage falls by 53 % at night: unknown is worth half.
+    chance_entry_unknown: float = Field(
+        0.85,
+        gt=0,
+        le=1,
+        description="Reachable when its hours say open, and not known whether one gets in",
+    )
+    # An assumption, above all unknown hours: of the two things that may fail one is known to be right.
+    chance_unknown: UnknownHours = Field(
+        default_factory=UnknownHours,
+        description="Reachable when its hours are not known: by day, in the evening, at night, on a day off",
+    )
     chance_ready_checked: float = Field(0.95, gt=0, le=1, description="Ready when checked lately")
     chance_ready: float = Field(0.85, gt=0, le=1, description="Ready when not known to be checked lately")
     # Audits find about 85 % ready.
     checked_within_days: int = Field(35, ge=1, description="How lately is lately")  # monthly check and grace
     lost_seconds: float = Field(600.0, ge=0, description="What a fetch that finds nothing costs")
     # Until the next chance, about an urban ambulance's response.
+
+    @model_validator(mode="after")
+    def _known_hours_are_worth_more(self) -> Self:
+        if self.chance_entry_unknown < self.chance_unknown.best:
+            raise ValueError("chance_entry_unknown must not be below any chance of chance_unknown")
+        return self
 
     @model_validator(mode="after")
     def _leaves_time_to_walk(self) -> Self:

@@ -18,12 +18,13 @@ from aed.accounts.rules import Role, Viewer
 from aed.geo import Position, distance_metres
 from aed.incidents.queries.answer import Answer, NearbyDevice, Question
 from aed.incidents.queries.buildings import SAME_DOOR_METRES
-from aed.incidents.rules.arrival import chance_of, fetch
+from aed.incidents.rules.arrival import chance_of, chance_reachable, fetch
 from aed.registry import queries as registry
 from aed.registry.models import Consumable, Device, EstatePace, Gate
 from aed.registry.rules.device import ConsumableState, DeviceState, access_at, readiness_on
 from aed.registry.rules.gate import GateState, Passage
 from aed.registry.rules.hours import HolidayCalendar, Opening, hours_at
+from aed.registry.rules.reachability import hour_band, place_class
 from aed.settings import Settings
 from aed.sharing.rules import Audience
 from aed.spatial import position_of
@@ -259,7 +260,16 @@ def judged(
         last_checked_on=checked_on,
         checked_within_days=numbers.checked_within_days,
     )
-    access = access_at(hours, known.device.entry).access
+    reachable = chance_reachable(
+        access_at(hours, known.device.entry),
+        place_class(
+            known.device.place_en,
+            known.device.place_zh,
+            is_in_estate=known.device.estate_id is not None,
+        ),
+        hour_band(question.at.astimezone(ZoneInfo(known.time_zone)), known.calendar),
+        numbers,
+    )
     floors = floors_between(
         question.floor,
         known.device.floor,
@@ -269,7 +279,7 @@ def judged(
     fetched = fetch(
         way,
         floors_seconds=floors,
-        chance=chance_of(access, readiness, confidence, numbers, by_closed_gate=by_closed_gate),
+        chance=chance_of(reachable, readiness, confidence, numbers, by_closed_gate=by_closed_gate),
         pace=known.pace
         or pace_at(
             is_in_estate=known.device.estate_id is not None,

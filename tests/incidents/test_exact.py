@@ -126,6 +126,7 @@ def device_rows(draw: st.DrawFn) -> Device:
         place(*draw(st.one_of(NEARBY, AROUND))),
         floor=draw(st.sampled_from([0, 0, 0, -1, 1, 3, 4, 20])),
         opening_hours=draw(st.sampled_from(HOURS)),
+        place_en=draw(st.sampled_from([None, "Guard's post", "School gym", "Shopping mall", "Lobby"])),
         entry=draw(st.sampled_from([Entry.FREE, Entry.FREE, Entry.ASSISTED, Entry.UNKNOWN])),
         audience=draw(st.sampled_from([Audience.PUBLIC, *Audience])),
         last_checked_on=draw(st.sampled_from([None, date(2026, 9, 20), date(2026, 8, 1)])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -68,18 +69,85 @@ def test_a_closed_device_that_is_farther_than_the_last_one_kept_is_not_told(
 
 def test_unknown_hours_rank_by_their_chance_and_say_so(session: Session, settings: Settings) -> None:
     unknown = make.device(session, opening_hours=None)
-    surely = make.device(session, at=north_of(PATIENT, metres=250))
-    far = make.device(session, at=east_of(PATIENT, metres=400))
+    surely = make.device(session, at=north_of(PATIENT, metres=100))
+    far = make.device(session, at=east_of(PATIENT, metres=250))
 
     answer = ask(session, settings)
 
-    # Half a chance of losing 600 s weighs as much as some 400 m of walking.
+    # By day three in ten of losing 600 s weigh as much as some 300 m of walking.
     assert ids(answer.devices) == [surely.id, unknown.id, far.id]
     told = shown(answer, ANYONE, settings).devices[1]
     assert told.access.state is Access.UNKNOWN
-    assert told.chance == pytest.approx(0.5 * (0.85 + 0.1 * 0.5 ** (1 / 35)), abs=0.001)
+    assert told.chance == pytest.approx(0.7 * (0.85 + 0.1 * 0.5 ** (1 / 35)), abs=0.001)
     assert "opening hours not known" in english(told)
     assert "开放时间未知" in chinese(told)
+    assert "guess for any place by day: 70% can be reached" in english(told)
+    assert "按一般场所、工作日白天估计：约70%可取到" in chinese(told)
+
+
+@pytest.mark.parametrize(
+    ("given", "moment", "chance", "en", "zh"),
+    [
+        ({}, "2026-09-22T03:00", 0.09, "any place at night", "一般场所、夜间"),
+        ({}, "2026-09-22T19:00", 0.33, "any place in the evening", "一般场所、工作日晚间"),
+        ({}, "2026-09-26T12:00", 0.33, "any place on a day off", "一般场所、周末或节假日"),
+        ({}, "2026-10-01T12:00", 0.33, "any place on a day off", "一般场所、周末或节假日"),
+        ({}, "2026-10-10T12:00", 0.7, "any place by day", "一般场所、工作日白天"),
+        (
+            {"place_en": "Guard's post"},
+            "2026-09-22T03:00",
+            0.8,
+            "always staffed at night",
+            "值守的场所、夜间",
+        ),
+        ({"place_zh": "小学门卫"}, "2026-09-22T03:00", 0.8, "staffed at night", "值守的场所、夜间"),
+        ({"place_zh": "社区小学"}, "2026-09-22T12:00", 0.7, "a school by day", "学校、工作日白天"),
+        (
+            {"place_en": "Office, 2nd floor"},
+            "2026-09-26T12:00",
+            0.2,
+            "an office on a day off",
+            "办公场所、周末",
+        ),
+        ({"estate": True}, "2026-09-22T03:00", 0.5, "an estate at night", "园区、夜间"),
+    ],
+)
+def test_unknown_hours_are_guessed_by_the_hour_and_the_class_of_the_place(
+    session: Session,
+    settings: Settings,
+    given: dict[str, Any],
+    moment: str,
+    chance: float,
+    en: str,
+    zh: str,
+) -> None:
+    """A Tuesday, a Saturday, National Day, and a Saturday that is worked."""
+    of = make.estate(session) if given.pop("estate", False) else None
+    make.device(session, of=of, opening_hours=None, last_checked_on=None, **given)
+
+    (told,) = shown(ask(session, settings, at=china(moment)), ANYONE, settings).devices
+
+    assert told.chance == pytest.approx(chance * 0.85, abs=0.001)
+    assert any(f"{en}: {chance:.0%}" in words for words in english(told))
+    assert any(zh in words and f"{chance:.0%}" in words for words in chinese(told))
+
+
+@pytest.mark.parametrize("moment", ["2026-09-22T03:00", "2026-09-22T10:00", "2026-09-26T12:00"])
+@pytest.mark.parametrize("words", ["Guard's post", "Mall", None])
+def test_open_hours_with_unknown_entry_rank_above_unknown_hours(
+    session: Session, settings: Settings, moment: str, words: str | None
+) -> None:
+    unknown = make.device(session, opening_hours=None, place_en=words)
+    open_now = make.device(session, at=north_of(PATIENT, metres=5), entry="unknown", place_en=words)
+
+    answer = ask(session, settings, at=china(moment))
+
+    assert ids(answer.devices) == [open_now.id, unknown.id]
+    told, _ = shown(answer, ANYONE, settings).devices
+    assert told.access.state is Access.UNKNOWN
+    assert "open now; not known whether one can get in" in english(told)
+    assert "现在开放；能否进入未知" in chinese(told)
+    assert not any("guess" in each for each in english(told))
 
 
 def test_a_device_that_somebody_must_fetch_tells_whom_to_ring(session: Session, settings: Settings) -> None:
@@ -210,7 +278,7 @@ def test_what_is_quarantined_or_withdrawn_is_not_offered_to_anyone(
 
 def test_a_device_checked_lately_is_surer_than_one_that_is_not(session: Session, settings: Settings) -> None:
     unchecked = make.device(session, last_checked_on=None)
-    checked = make.device(session, at=north_of(PATIENT, metres=50))
+    checked = make.device(session, at=north_of(PATIENT, metres=30))
     long_ago = make.device(session, at=north_of(PATIENT, metres=400), last_checked_on=date(2026, 8, 17))
 
     answer = ask(session, settings)

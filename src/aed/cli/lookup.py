@@ -136,7 +136,7 @@ def _entry(number: str, near: NearbyDevice, at: datetime, viewer: Viewer) -> Ent
     """First how soon and whether; below it where, how to get in, and whom to ring."""
     row = near.row
     whether = [
-        access_words(near.access.access, near.access.until, at, row.time_zone)["en"],
+        access_words(near.access, at, row.time_zone)["en"],
         readiness_words(near.readiness)["en"],
     ]
     if not near.readiness.is_usable:  # the reason comes first

@@ -17,6 +17,7 @@ from aed.interchange.formats.osm_buildings import read_buildings
 from aed.interchange.formats.recognise import read_devices
 from aed.interchange.schemas import DeviceRow, columns
 from aed.registry.rules.device import DeviceState
+from aed.registry.rules.reachability import place_class
 from aed.sharing.rules import Audience
 from aed.simulation.rules.world import Device, World, on_streets
 from aed.walking.build import build_network
@@ -87,7 +88,13 @@ def read_list_of_devices(path: Path) -> ReadDevices:
         country=reading.country,
     )
     found = tuple(
-        Device(row.position(), row.opening_hours, row.entry, row.audience is not Audience.PUBLIC)
+        Device(
+            row.position(),
+            row.opening_hours,
+            row.entry,
+            is_private=row.audience is not Audience.PUBLIC,
+            place=place_class(row.place_en, row.place_zh, is_in_estate=False),
+        )
         for _, row in rows
         if row.state is DeviceState.IN_SERVICE
     )

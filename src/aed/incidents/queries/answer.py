@@ -12,6 +12,7 @@ from aed.incidents.queries.ways import GatePassed
 from aed.incidents.rules.arrival import Basis, Fetch
 from aed.registry.queries import DeviceNearby
 from aed.registry.rules.device import AccessAt, Readiness
+from aed.registry.rules.reachability import HourBand, PlaceClass
 from aed.walking.travel import NO_WAY, Leg, Pace
 from aed.walking.way import Walk
 
@@ -48,6 +49,10 @@ class NearbyDevice:
     is_usable: bool
     floors: float
     """Seconds one way on stairs and in lifts."""
+    place: PlaceClass
+    band: HourBand
+    reachable: float
+    """The chance that one can get at it: by its hours, else by the class of its place and the hour."""
     chance: float
     """That it can be reached, if no closed gate is on the way, and is ready."""
     pace: Pace

@@ -21,6 +21,7 @@ from aed.incidents.queries.ways import LocalTime, Ways, sent_for_gates
 from aed.incidents.rules.arrival import (
     Basis,
     chance_of,
+    chance_reachable,
     estimated_walk_metres,
     expected_seconds,
     fetch,
@@ -38,6 +39,7 @@ from aed.registry.rules.device import (
     readiness_on,
 )
 from aed.registry.rules.hours import hours_at
+from aed.registry.rules.reachability import HourBand, hour_band, place_class
 from aed.registry.rules.trust import confidence
 from aed.settings import Settings
 from aed.spatial import Rings, Sieve, settled
@@ -190,6 +192,8 @@ class _Search:
         self._settings = settings
         self._today: dict[str, date] = {}
         """By time zone."""
+        self._bands: dict[tuple[str, str | None, int | None], HourBand] = {}
+        """By time zone, calendar and its version."""
         self._accesses: dict[_Hours, AccessAt] = {}
         self._rows: list[DeviceNearby] = []
         self._straight: list[float] = []
@@ -474,9 +478,23 @@ class _Search:
         is_usable = access.access is not Access.CLOSED and readiness.is_usable
         patient = Spot(self._question.here, self._question.floor)
         floors = self._buildings.floor_seconds(patient, Spot(Position(row.lat, row.lon), row.floor))
-        chance = chance_of(access.access, readiness, trusted, numbers)
+        place = place_class(row.place_en, row.place_zh, is_in_estate=row.estate_id is not None)
+        band = self._bands[row.time_zone, row.holiday_calendar, row.calendar_version]
+        reachable = chance_reachable(access, place, band, numbers)
         near = NearbyDevice(
-            number, row, straight, access, readiness, trusted, is_usable, floors, chance, self._pace(row)
+            number,
+            row,
+            straight,
+            access,
+            readiness,
+            trusted,
+            is_usable,
+            floors,
+            place,
+            band,
+            reachable,
+            chance_of(reachable, readiness, trusted, numbers),
+            self._pace(row),
         )
         self._known[number] = near
         return near
@@ -502,8 +520,9 @@ class _Search:
         at, zone = self._question.at, row.time_zone
         calendar = registry.calendar_of(self._connection, row.holiday_calendar, row.calendar_version)
         found = hours_at(row.opening_hours, at, time_zone=zone, calendar=calendar)
-        if zone not in self._today:
-            self._today[zone] = at.astimezone(ZoneInfo(zone)).date()
+        local = at.astimezone(ZoneInfo(zone))
+        self._today[zone] = local.date()
+        self._bands[zone, row.holiday_calendar, row.calendar_version] = hour_band(local, calendar)
         access = self._accesses[hours] = access_at(found, _ENTRIES[row.entry])
         return access
 

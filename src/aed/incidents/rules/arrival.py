@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from aed.registry.rules.device import Access, Readiness
+from aed.registry.rules.device import Access, AccessAt, Readiness
+from aed.registry.rules.reachability import HourBand, PlaceClass, chance_unknown
 from aed.registry.rules.trust import chance_ready
 from aed.settings import Arrival
 from aed.walking.basis import Basis as Basis  # the lookup's own word
@@ -43,29 +44,49 @@ def expected_seconds(seconds: float, chance: float, numbers: Arrival) -> float:
     return seconds + (1 - chance) * numbers.lost_seconds
 
 
+def chance_reachable(access: AccessAt, place: PlaceClass, band: HourBand, numbers: Arrival) -> float:
+    """That one can get at a device; 0 when it is closed."""
+    match access.access:
+        case Access.CLOSED:
+            return 0.0
+        case Access.OPEN:
+            return numbers.chance_open
+        case Access.ASSISTED:
+            return numbers.chance_assisted
+        case Access.UNKNOWN if access.is_entry_unknown:
+            return numbers.chance_entry_unknown
+        case Access.UNKNOWN:
+            return chance_unknown(place, band, numbers.chance_unknown)
+
+
 def chance_of(
-    access: Access, readiness: Readiness, confidence: float, numbers: Arrival, *, by_closed_gate: bool = False
+    reachable: float,
+    readiness: Readiness,
+    confidence: float,
+    numbers: Arrival,
+    *,
+    by_closed_gate: bool = False,
 ) -> float:
     """That a device can be reached and is ready; 0 when it cannot be used.
 
+    `reachable` as `chance_reachable` has it.
     `confidence` in its readiness: what is left of its last check (`registry.rules.trust.confidence`).
     `by_closed_gate`: no way leads there unless somebody opens a gate that is closed for this viewer.
     """
-    if access is Access.CLOSED or not readiness.is_usable:
+    if not readiness.is_usable:
         return 0.0
-    if access is Access.OPEN:
-        reachable = numbers.chance_open
-    elif access is Access.ASSISTED:
-        reachable = numbers.chance_assisted
-    else:
-        reachable = numbers.chance_unknown
     chance = reachable * chance_ready(confidence, numbers)
     return chance * numbers.chance_closed_gate if by_closed_gate else chance
 
 
 def best_chance(numbers: Arrival) -> float:
     """No device is surer than this."""
-    reachable = max(numbers.chance_open, numbers.chance_assisted, numbers.chance_unknown)
+    reachable = max(
+        numbers.chance_open,
+        numbers.chance_assisted,
+        numbers.chance_entry_unknown,
+        numbers.chance_unknown.best,
+    )
     return reachable * max(numbers.chance_ready, numbers.chance_ready_checked)
 
 

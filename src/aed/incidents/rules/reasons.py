@@ -7,7 +7,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from aed.incidents.rules.arrival import Basis
-from aed.registry.rules.device import Access, Readiness
+from aed.registry.rules.device import Access, AccessAt, Readiness
+from aed.registry.rules.reachability import HourBand, PlaceClass
 
 type Words = dict[str, str]
 """{"en": …, "zh": …}"""
@@ -30,8 +31,32 @@ _READINESS: dict[Readiness, Words] = {
 }
 
 
-def access_words(access: Access, until: datetime | None, at: datetime, time_zone: str) -> Words:
+_PLACES: dict[PlaceClass, tuple[str, str]] = {
+    PlaceClass.STAFFED: ("a place that is always staffed", "全天有人值守的场所"),
+    PlaceClass.STATION: ("a station or an airport", "车站或机场"),
+    PlaceClass.SCHOOL: ("a school", "学校"),
+    PlaceClass.SHOP: ("a shop", "商店"),
+    PlaceClass.OFFICE: ("an office", "办公场所"),
+    PlaceClass.ESTATE: ("an estate", "园区"),
+    PlaceClass.UNKNOWN: ("any place", "一般场所"),
+}
+_BANDS: dict[HourBand, tuple[str, str]] = {
+    HourBand.DAY: ("by day", "工作日白天"),
+    HourBand.EVENING: ("in the evening", "工作日晚间"),
+    HourBand.NIGHT: ("at night", "夜间"),
+    HourBand.DAY_OFF: ("on a day off", "周末或节假日"),
+}
+
+
+def access_words(told: AccessAt, at: datetime, time_zone: str) -> Words:
     """ "open now, until 22:00"; with the date when that is not today."""
+    access, until = told.access, told.until
+    if told.is_entry_unknown:
+        open_now = access_words(AccessAt(Access.OPEN, until), at, time_zone)
+        return {
+            "en": f"{open_now['en']}; not known whether one can get in",
+            "zh": f"{open_now['zh']}；能否进入未知",
+        }
     if until is None or access is Access.UNKNOWN:
         return _ACCESS[access]
     return _access_until(access, until, day_there(at, time_zone), time_zone)
@@ -51,6 +76,16 @@ def _access_until(access: Access, until: datetime, today: str, time_zone: str) -
 def day_there(moment: datetime, time_zone: str) -> str:
     """The date as it is shown there."""
     return f"{moment.astimezone(ZoneInfo(time_zone)):%Y-%m-%d}"
+
+
+@lru_cache(maxsize=256)
+def guess_words(place: PlaceClass, band: HourBand, chance: float) -> Words:
+    """What stands in for hours that are not known."""
+    (place_en, place_zh), (band_en, band_zh) = _PLACES[place], _BANDS[band]
+    return {
+        "en": f"guess for {place_en} {band_en}: {chance:.0%} can be reached",
+        "zh": f"按{place_zh}、{band_zh}估计：约{chance:.0%}可取到",
+    }
 
 
 def readiness_words(readiness: Readiness) -> Words:

@@ -226,9 +226,11 @@ def _reasons(near: NearbyDevice, answer: Answer) -> list[reasons.Words]:
     row = near.row
     words = [
         reasons.way_words(near.basis, near.walk_metres, near.straight_metres),
-        reasons.access_words(near.access.access, near.access.until, answer.question.at, row.time_zone),
+        reasons.access_words(near.access, answer.question.at, row.time_zone),
         reasons.readiness_words(near.readiness),
     ]
+    if near.access.access is Access.UNKNOWN and not near.access.is_entry_unknown:
+        words.insert(2, reasons.guess_words(near.place, near.band, near.reachable))
     if near.row.seconds_per_metre is not None:
         words.append(reasons.pace_words())
     if near.fetch.floor_seconds:

@@ -108,6 +108,8 @@ class Access(StrEnum):
 class AccessAt(NamedTuple):
     access: Access
     until: datetime | None
+    is_entry_unknown: bool = False
+    """The hours say open; only whether one may go to it is not known."""
 
 
 @lru_cache(maxsize=4_096)
@@ -115,6 +117,8 @@ def access_at(hours: HoursAt, entry: Entry) -> AccessAt:
     """Only hours that were really given make open (or assisted) or closed. Remembered: few come often."""
     if hours.state is Opening.CLOSED:
         return AccessAt(Access.CLOSED, hours.until)
-    if hours.state is Opening.UNKNOWN or entry is Entry.UNKNOWN:
+    if hours.state is Opening.UNKNOWN:
         return AccessAt(Access.UNKNOWN, hours.until)
+    if entry is Entry.UNKNOWN:
+        return AccessAt(Access.UNKNOWN, hours.until, is_entry_unknown=True)
     return AccessAt(Access.ASSISTED if entry is Entry.ASSISTED else Access.OPEN, hours.until)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aed.geo import Position, distances_metres, in_mainland_china
-from aed.incidents.rules.arrival import chance_of
+from aed.incidents.rules.arrival import chance_of, chance_reachable
 from aed.incidents.rules.survival import Patient
 from aed.registry.rules.device import Readiness, access_at
 from aed.registry.rules.hours import china_calendar, hours_at
+from aed.registry.rules.reachability import hour_band
 from aed.simulation.rules.assumptions import Numbers
 from aed.simulation.rules.incident import Incident
 from aed.simulation.rules.world import Flags, World
@@ -98,6 +100,7 @@ class Surroundings:
         self._devices = world.device_footings
         china = china_calendar()
         self._calendars = [china if in_mainland_china(each.position) else None for each in world.devices]
+        self._zone = ZoneInfo(world.time_zone)
         self._closed = world.closed_gates()
         self._from_device: dict[int, tuple[Floats, Floats]] = {}
 
@@ -150,9 +153,10 @@ class Surroundings:
         hours = hours_at(
             one.opening_hours, incident.at, time_zone=self._world.time_zone, calendar=self._calendars[device]
         )
-        return chance_of(
-            access_at(hours, one.entry).access, Readiness.UNCHECKED, 0.0, self._numbers.settings.arrival
-        )
+        arrival, local = self._numbers.settings.arrival, incident.at.astimezone(self._zone)
+        band = hour_band(local, self._calendars[device])
+        reachable = chance_reachable(access_at(hours, one.entry), one.place, band, arrival)
+        return chance_of(reachable, Readiness.UNCHECKED, 0.0, arrival)
 
 
 def _position(places: Footings, which: int) -> Position:

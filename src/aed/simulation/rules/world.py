@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from aed.errors import InvalidInput
 from aed.geo import Position
 from aed.registry.rules.device import Entry
+from aed.registry.rules.reachability import PlaceClass
 from aed.simulation.rules.areas import shares_of, somewhere_in
 from aed.walking.footing import Footings
 from aed.walking.network import WalkingNetwork
@@ -33,6 +34,7 @@ class Device:
     entry: Entry = Entry.FREE
     is_private: bool = False
     """Not for everyone: a stranger may use it only where its keeper has opened it."""
+    place: PlaceClass = PlaceClass.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, eq=False)
