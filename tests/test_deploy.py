@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -108,6 +109,19 @@ def test_the_program_in_a_composition_is_given_its_keys_and_the_database_is_not(
     }
     assert given.pop("database") == "None"
     assert all(value.startswith("${ENCRYPTION_KEYS:?") for value in given.values())
+
+
+def test_every_deployment_file_says_whose_word_about_addresses_is_taken() -> None:
+    """Else everybody has the web server's address, and one stranger locks all others out."""
+    compose = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    gateway = re.search(r"gateway: (\S+)", compose)
+    assert gateway is not None
+    assert f"FORWARDED_ALLOW_IPS: ${{FORWARDED_ALLOW_IPS:-{gateway[1]}}}" in compose
+    for file in ("aed.service", "Dockerfile", "aed.env.example"):
+        written = (DEPLOY / file).read_text(encoding="utf-8")
+        assert re.search(r"^\s*(Environment=)?FORWARDED_ALLOW_IPS=127\.0\.0\.1$", written, re.MULTILINE), file
+    for file in ("nginx.conf", "Caddyfile"):
+        assert "FORWARDED_ALLOW_IPS" in (DEPLOY / file).read_text(encoding="utf-8"), file
 
 
 def test_no_service_may_write_to_its_own_system() -> None:
@@ -249,12 +263,13 @@ def test_a_backup_is_made_every_night_where_the_unit_may_write() -> None:
 
 
 def body_limits() -> dict[str, int]:
-    """{path: bytes} as the settings start, and what counts for all others as `default`."""
+    """{path: bytes} as the settings start, and what counts for all others as `default`: that of lists, since
+    the API refuses by itself what may not be a list."""
     from aed.settings import Settings
 
     fields = Settings.model_fields
     return {
-        "default": fields["body_limit_bytes"].default,
+        "default": fields["list_limit_bytes"].default,
         "/v1/lint": fields["lint_limit_bytes"].default,
         "/v1/imports/devices": fields["import_limit_bytes"].default,
         "/v1/imports/responders": fields["import_limit_bytes"].default,
@@ -268,9 +283,12 @@ def test_every_path_that_takes_larger_bodies_is_known_here() -> None:
     from aed.settings import Settings
 
     app = create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none"))
-    (limit,) = (each for each in app.user_middleware if "limits_of_files" in each.kwargs)
+    (limits,) = (each.kwargs["limits"] for each in app.user_middleware if "limits" in each.kwargs)
+    files = {path: limit.bytes for path, limit in limits.files.items()}
 
-    assert {"default": limit.kwargs["limit_bytes"], **limit.kwargs["limits_of_files"]} == body_limits()
+    assert files == {path: limit for path, limit in body_limits().items() if path != "default"}
+    assert set(limits.lists.values()) == {body_limits()["default"]}
+    assert limits.small_bytes < body_limits()["default"]
 
 
 def test_nginx_takes_bodies_as_large_as_the_api_does_and_says_so() -> None:
@@ -347,6 +365,15 @@ class Front:
 
     def ask_plainly(self, path: str) -> list[str]:
         return self._curl(f"http://aed.example.org:{self.http}{path}")
+
+    def know_this_machine(self) -> None:
+        """Name 127.0.0.1 among the known addresses, as an operator would a dispatch centre's, and reload."""
+        site = self.folder / "site.conf"
+        known = site.read_text(encoding="utf-8").replace("# 192.0.2.10   1;", "127.0.0.1 1;")
+        assert "127.0.0.1 1;" in known
+        site.write_text(known, encoding="utf-8")
+        os.kill(int((self.folder / "pid").read_text()), signal.SIGHUP)
+        time.sleep(1)
 
     def _curl(self, url: str, *options: str) -> list[str]:
         resolved = [
@@ -436,12 +463,23 @@ def front(tmp_path: Path) -> Iterator[Front]:
 _AED = (sys.executable, "-m", "aed")
 
 
-@pytest.fixture
-def caddy(tmp_path: Path) -> Iterator[str]:
-    """The address of Caddy as deployed, but without TLS and on another port, before the API itself."""
+QUIETLY = ("--silent", "--include", "--max-time", "20", "--noproxy", "*", "--header", "Expect:")
+
+
+@dataclass(frozen=True)
+class Caddy:
+    address: str
+    log: Path
+    api: subprocess.Popen[bytes]
+
+
+@pytest.fixture(scope="module")
+def caddy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caddy]:
+    """Caddy as deployed, but without TLS and on another port, before the API itself."""
     for program in ("caddy", "curl"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
+    tmp_path = tmp_path_factory.mktemp("caddy")
     port, api_port = free_port(), free_port()
     site = (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
     for given, here in {
@@ -460,28 +498,33 @@ def caddy(tmp_path: Path) -> Iterator[str]:
         ["env", database, *_AED, "serve", "--port", str(api_port)],
     )
     address = f"http://127.0.0.1:{port}"
+    servers: list[subprocess.Popen[bytes]] = []
     with (tmp_path / "log").open("wb") as log, ExitStack() as running:
         for command in commands:
             server = subprocess.Popen(command, env=os.environ | home, stdout=log, stderr=log)
             running.callback(server.wait, 20)
             running.callback(server.terminate)
-        give_up_at = time.monotonic() + 30
+            servers.append(server)
+        give_up_at = time.monotonic() + 120
         while '"ok"' not in run("curl", "--silent", "--noproxy", "*", f"{address}/healthz").stdout:
             assert time.monotonic() < give_up_at, (tmp_path / "log").read_text(encoding="utf-8")
             time.sleep(0.1)
-        yield address
+        yield Caddy(address, tmp_path / "log", servers[1])
 
 
 @pytest.mark.parametrize("path", body_limits())
-def test_behind_caddy_the_api_says_what_is_too_large(caddy: str, tmp_path: Path, path: str) -> None:
+def test_behind_caddy_the_api_says_what_is_too_large(caddy: Caddy, tmp_path: Path, path: str) -> None:
     body = tmp_path / "body"
     body.touch()
     os.truncate(body, body_limits()[path] + 1)
-    quietly = ("--silent", "--include", "--max-time", "20", "--noproxy", "*", "--header", "Expect:")
-    url = caddy + path.replace("default", "/v1/devices") + "?issuer_id=1"
+    url = caddy.address + path.replace("default", "/v1/cap")
+    if "issuer" in path:
+        url += "?issuer_id=1"
+    if "photos" in path:
+        url += "?check=0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a10"
 
     def told(*how: str) -> tuple[str, str]:
-        sent = run("curl", *quietly, *how, "--request", "POST", "--upload-file", str(body), url)
+        sent = run("curl", *QUIETLY, *how, "--request", "POST", "--upload-file", str(body), url)
         answer = sent.stdout.splitlines()
         return answer[0].split()[1], json.loads(answer[-1])["type"]
 
@@ -541,7 +584,7 @@ def test_nginx_takes_larger_lists_up_to_a_limit(front: Front, path: str) -> None
     assert f"at most {limit} bytes" in json.loads(answer[-1])["detail"]
 
 
-def test_nginx_slows_down_who_asks_without_a_token_only_beyond_reason(front: Front) -> None:
+def test_nginx_slows_down_a_stranger_only_beyond_reason_and_a_header_lifts_no_limit(front: Front) -> None:
     at_once = (
         "--parallel",
         "--parallel-max",
@@ -552,12 +595,14 @@ def test_nginx_slows_down_who_asks_without_a_token_only_beyond_reason(front: Fro
         "%{http_code}\\n",
     )
 
-    anonymous = front.ask("/v1/nearest?n=[1-300]", *at_once)
-    with_token = front.ask("/v1/nearest?n=[1-300]", *at_once, "--header", "Authorization: Bearer key")
+    stranger = front.ask("/v1/nearest?n=[1-300]", *at_once)
+    invented = front.ask("/v1/nearest?n=[1-300]", *at_once, "--header", "Authorization: Bearer key")
 
-    assert anonymous.count("200") >= 200
-    assert set(anonymous) == {"200", "429"}
-    assert with_token == ["200"] * 300
+    assert stranger.count("200") >= 200
+    assert set(stranger) == {"200", "429"}
+    assert invented.count("200") < 100, "the address has had its share"
+    front.know_this_machine()
+    assert front.ask("/v1/nearest?n=[1-300]", *at_once) == ["200"] * 300
 
 
 def test_nginx_says_what_to_do_when_the_api_is_down(front: Front) -> None:
@@ -582,6 +627,71 @@ def test_no_log_of_nginx_holds_a_patients_place(front: Front) -> None:
 
     assert "GET /v1/nearest" in written
     assert "30.123456" not in written
+
+
+def secret_paths() -> list[str]:
+    """The path of every route that has text in it, with a secret there, and some that no route has."""
+    from aed.app import create_app
+    from aed.settings import Settings
+
+    app = create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none"))
+    paths = []
+    for path, item in app.openapi()["paths"].items():
+        parameters = [each for one in item.values() for each in one.get("parameters", [])]
+        types = {each["name"]: each["schema"].get("type") for each in parameters if each["in"] == "path"}
+        if "string" not in types.values():
+            continue
+        numbers = {name: "7" for name, kind in types.items() if kind != "string"}
+        texts = {name: SECRET for name, kind in types.items() if kind == "string"}
+        paths.append(path.format(**numbers, **texts))
+    unknown = (f"/v1/alerts/{SECRET}/nothing", f"/nothing/{SECRET}", f"/v1/nothing/{SECRET}/x", f"/{SECRET}")
+    return [*paths, *unknown]
+
+
+SECRET = "call_Xb9Qm2Lr7Tz4Kc1Vn8Wd"
+"""As keys of messages are: a prefix and at least 16 letters and digits."""
+
+
+def test_there_are_paths_with_secrets() -> None:
+    paths = secret_paths()
+
+    assert {f"/v1/alerts/{SECRET}", f"/c/{SECRET}", f"/v1/errands/{SECRET}"} <= set(paths)
+    assert f"/v1/reminders/told/{SECRET}/7" in paths
+
+
+def test_no_log_of_nginx_holds_a_secret_of_a_path(front: Front) -> None:
+    paths = secret_paths()
+    for path in paths:
+        front.ask(path, "--request", "POST", "--data", "x")
+    front.api.shutdown()
+    front.api.server_close()
+    for path in paths:
+        front.ask(path)
+        front.ask_plainly(path)
+
+    written = "".join(log.read_text(encoding="utf-8") for log in front.folder.glob("*.log"))
+
+    assert "POST /v1/alerts/{alert_key} 200" in written
+    assert "GET /v1/alerts/{alert_key}/place 503" in written
+    assert SECRET[5:] not in written
+
+
+def test_no_log_of_caddy_or_the_program_holds_a_secret_of_a_path(caddy: Caddy) -> None:
+    """The last that asks this Caddy: it stops the API behind it."""
+    paths = secret_paths()
+    for path in paths:
+        run("curl", *QUIETLY, "--get", caddy.address + path)
+        run("curl", *QUIETLY, "--data", "x", caddy.address + path + f"?key={SECRET}")
+    caddy.api.terminate()
+    caddy.api.wait(20)
+    for path in paths:
+        answer = run("curl", *QUIETLY, "--get", caddy.address + path)
+        assert answer.stdout.startswith("HTTP/1.1 502"), answer.stdout
+    written = caddy.log.read_text(encoding="utf-8")
+
+    assert "path=/v1/alerts/{alert_key} " in written
+    assert "/v1/alerts/…" in written, "Caddy says that the service does not answer, and to what"
+    assert SECRET[5:] not in written
 
 
 # --- set-up -----------------------------------------------------------------------------------------------

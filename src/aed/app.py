@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import re
-import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import anyio.to_thread
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from sqlalchemy import text
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aed import __version__, schedule
 from aed.accounts import api as accounts_api
 from aed.aftercare import api as aftercare_api
 from aed.at_hand import AtHand
 from aed.db import DatabaseDep, database_now, open_database, reads
-from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TooLarge
+from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired
+from aed.http import docs, home
+from aed.http.access_log import AccessLog
+from aed.http.bodies import BodyLimit, BodyLimits, FileLimit
+from aed.http.headers import CHALLENGE, DEFAULTS, EXPIRED_TOKEN, DefaultHeaders, PublicReads
+from aed.http.query import refuse_unknown_parameters
+from aed.http.routes import template_of
 from aed.incidents import api as incidents_api
 from aed.incidents.api.board import LiveBoard
 from aed.incidents.api.live import LiveRecords
@@ -33,7 +36,7 @@ from aed.migrations import head
 from aed.notifications import actions as outbox
 from aed.notifications import api as notifications_api
 from aed.privacy import api as privacy_api
-from aed.problems import PROBLEM_TYPE, Problem, problem
+from aed.problems import MAX_ERRORS, MAX_FIELD_CHARACTERS, PROBLEM_TYPE, Problem, problem
 from aed.publishing import api as publishing_api
 from aed.registry import api as registry_api
 from aed.registry.queries.holidays import days_until_calendars_end, warnings_of_calendars
@@ -70,9 +73,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description="What device can be at this patient soonest, and who can come? "
         "It complements the emergency number and never replaces it.",
         lifespan=lifespan,
-        openapi_url="/v1/openapi.json",
-        docs_url="/docs",
-        redoc_url=None,
+        dependencies=[Depends(refuse_unknown_parameters)],
+        openapi_url=None,  # aed.http.docs serves the document, and the page
         responses={
             "4XX": {"model": Problem, "description": "What is wrong and what would be right"},
             503: {"model": Problem, "description": "The database does not answer; see Retry-After"},
@@ -110,23 +112,46 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(work_api.monitoring)
     app.include_router(publishing_api.router)
     app.include_router(upkeep_api.pages_router)
+    app.include_router(home.router)
+    app.include_router(docs.router)
     _add_health(app)
     _add_problems(app)
     _describe(app)
-    app.add_middleware(
-        _BodyLimit,
-        limit_bytes=settings.body_limit_bytes,
-        limits_of_files={
-            "/v1/lint": settings.lint_limit_bytes,
-            "/v1/imports/devices": settings.import_limit_bytes,
-            "/v1/imports/responders": settings.import_limit_bytes,
-            "/v1/imports/issuer-roster": settings.import_limit_bytes,
-            "/v1/photos": settings.photo_limit_bytes,
+    app.add_middleware(BodyLimit, limits=body_limits(settings))
+    app.add_middleware(DefaultHeaders)
+    if settings.cors_origins:
+        app.add_middleware(PublicReads, origins=settings.cors_origins)
+    if settings.access_log:
+        app.add_middleware(AccessLog)
+    return app
+
+
+def body_limits(settings: Settings) -> BodyLimits:
+    """How large a body may be: small, unless its route is named here."""
+    lists = (
+        "/v1/cap",
+        "/v1/estates",
+        "/v1/estates/{estate_id}",
+        "/v1/holidays/{calendar}/{year}",
+        "/v1/issuers",
+        "/v1/issuers/{issuer_id}",
+        "/v1/sessions/{session_id}/roster",
+        "/v1/sessions/{session_id}/attendance",
+        "/v1/sessions/{session_id}/assessments",
+    )
+    imports = FileLimit(settings.import_limit_bytes, settings.file_seconds)
+    return BodyLimits(
+        small_bytes=settings.body_limit_bytes,
+        seconds=settings.body_seconds,
+        lists=dict.fromkeys(lists, settings.list_limit_bytes),
+        files={
+            "/v1/lint": FileLimit(settings.lint_limit_bytes, settings.file_seconds),
+            "/v1/imports/devices": imports,
+            "/v1/imports/responders": imports,
+            "/v1/imports/issuer-roster": imports,
+            "/v1/photos": FileLimit(settings.photo_limit_bytes, settings.photo_seconds),
         },
     )
-    if settings.access_log:
-        app.add_middleware(_AccessLog)
-    return app
 
 
 def make_routes_ready(app: FastAPI) -> None:
@@ -183,13 +208,15 @@ def _add_health(app: FastAPI) -> None:
 def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(AedError)
     def expected(request: Request, error: AedError) -> Response:
+        if getattr(request.state, EXPIRED_TOKEN, False) and error.status in (401, 403, 404):
+            error = TokenExpired("The token has expired, and this is not for everybody. Ask for a new token.")
         headers = {}
         if error.status == 503:
             headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         if isinstance(error, NotSignedIn):
-            headers["WWW-Authenticate"] = 'Bearer realm="aed"'
+            headers["WWW-Authenticate"] = CHALLENGE
         if error.status >= 500:
-            log.error("request failed", path=loggable(request.url.path), why=error.detail)
+            log.error("request failed", path=template_of(app, request.url.path), why=error.detail)
         return problem(
             request,
             error.status,
@@ -203,12 +230,13 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
+        found = error.errors()
         wrong = [
             {
                 "field": ".".join(str(part) for part in each["loc"][1:]) or str(each["loc"][0]),
                 "detail": each["msg"],
             }
-            for each in error.errors()
+            for each in found[:MAX_ERRORS]
         ]
         first = wrong[0]
         return problem(
@@ -216,9 +244,10 @@ def _add_problems(app: FastAPI) -> None:
             422,
             "invalid-input",
             "The input is not valid",
-            f"{first['field']}: {first['detail']}.",
+            f"{first['field'][:MAX_FIELD_CHARACTERS]}: {first['detail']}.",
             first["field"],
             errors=wrong,
+            more_errors=len(found) - len(wrong),
         )
 
     @app.exception_handler(StarletteHTTPException)
@@ -235,14 +264,15 @@ def _add_problems(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def unexpected(request: Request, error: Exception) -> Response:
-        log.error("unexpected error", path=loggable(request.url.path), exc_info=error)
+        log.error("unexpected error", path=template_of(app, request.url.path), exc_info=error)
         return problem(
             request,
             500,
             "unexpected",
             "Something went wrong here",
-            "The mistake is ours, and has been written down.",
+            "Something went wrong on our side. It has been logged.",
             None,
+            DEFAULTS,  # it is sent from outside the middleware
         )
 
 
@@ -275,106 +305,3 @@ def _describe(app: FastAPI) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign] # the way that FastAPI's guide shows
-
-
-# --- middleware -----------------------------------------------------------------------------------------
-
-
-class _BodyLimit:
-    """Refuses a request body over the limit, by its header or as it comes.
-
-    A body is collected before anything is done about it; but a file (`limits_of_files`: by path) goes on as
-    it comes, and the route that reads it gets TooLarge where the limit is.
-    """
-
-    def __init__(self, app: ASGIApp, limit_bytes: int, limits_of_files: Mapping[str, int]) -> None:
-        self._app, self._limit, self._limits_of_files = app, limit_bytes, limits_of_files
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            await self._app(scope, receive, send)
-            return
-        is_file = scope["path"] in self._limits_of_files
-        limit = self._limits_of_files.get(scope["path"], self._limit)
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > limit:
-            await self._refuse(scope, receive, send, limit)
-            return
-        counted = _counted(receive, limit)
-        if is_file:
-            await self._app(scope, counted, send)
-            return
-        chunks: list[Message] = []
-        try:
-            while not chunks or chunks[-1].get("more_body", False):
-                chunks.append(await counted())
-        except TooLarge:
-            await self._refuse(scope, receive, send, limit)
-            return
-
-        async def again() -> Message:
-            return chunks.pop(0) if chunks else await receive()
-
-        await self._app(scope, again, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
-        error = _too_large(limit)
-        response = problem(Request(scope), error.status, error.code, error.title, error.detail, None)
-        await response(scope, receive, send)
-
-
-def _counted(receive: Receive, limit: int) -> Receive:
-    """The same; raises TooLarge for the piece with which the body is over the limit."""
-    taken = 0
-
-    async def counted() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > limit:
-            raise _too_large(limit)
-        return message
-
-    return counted
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"A body has at most {limit} bytes here.")
-
-
-_SECRET: Final = re.compile(r"(/reminders/told/)[^/]+")
-"""The key in a message's link: whoever reads the log must not be able to answer."""
-
-
-def loggable(path: str) -> str:
-    return _SECRET.sub(r"\1…", path)
-
-
-class _AccessLog:
-    """One line per request: method, path, status, milliseconds. No query: it may hold a patient's place."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started, status = time.perf_counter(), 0
-
-        async def noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noting)
-        finally:
-            log.info(
-                "request",
-                method=scope["method"],
-                path=loggable(scope["path"]),
-                status=status or 500,  # nothing sent yet: what was raised is answered farther out
-                ms=round((time.perf_counter() - started) * 1000, 2),
-            )

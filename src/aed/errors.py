@@ -46,6 +46,10 @@ class NotSignedIn(AedError):
     title = "A valid token is needed"
 
 
+class TokenExpired(NotSignedIn):
+    """A token that was good until its last day."""
+
+
 class NotAllowed(AedError):
     """A valid token that may not do this."""
 
@@ -76,6 +80,14 @@ class TooLarge(AedError):
     status = 413
     code = "too-large"
     title = "The body is too large"
+
+
+class TooSlow(AedError):
+    """A body that did not arrive in time."""
+
+    status = 408
+    code = "too-slow"
+    title = "The body did not arrive in time"
 
 
 class ChangedMeanwhile(AedError):

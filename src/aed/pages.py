@@ -40,14 +40,22 @@ class Page:
     def headers(self) -> dict[str, str]:
         return {
             "Content-Security-Policy": self.policy,
-            "Cache-Control": "no-store",
+            "Cache-Control": "private, no-store",
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
             "Vary": "Accept",
         }
 
 
-def page(title: str, body: str, *, script: str = "", style: str = "", wide: bool = False) -> Page:
+def page(
+    title: str,
+    body: str,
+    *,
+    script: str = "",
+    style: str = "",
+    wide: bool = False,
+    language: str = "zh-CN",
+) -> Page:
     """`body` is HTML in which what people gave is escaped; `script` talks to this network only."""
     nonce = secrets.token_urlsafe(16)
     policy = f"default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'"
@@ -57,7 +65,7 @@ def page(title: str, body: str, *, script: str = "", style: str = "", wide: bool
         policy += f"; script-src 'nonce-{nonce}'; connect-src 'self'"
         run = f'<script nonce="{nonce}">{script}</script>'
     html = (
-        '<!doctype html><html lang="zh-CN"><meta charset="utf-8">'
+        f'<!doctype html><html lang="{language}"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<title>{escape(title)}</title><style nonce="{nonce}">{_STYLE}{style}</style>'
         f"<main{' class=wide' if wide else ''}>{body}</main>{run}</html>"
@@ -70,10 +78,14 @@ def as_script(value: object) -> str:
     return json.dumps(value).replace("<", "\\u003c")
 
 
-async def _wants_page(request: Request) -> bool:
+def wants_page(request: Request) -> bool:
     """A browser asks for a page before anything else; a program for what it can read, or for anything."""
     wanted = [each.partition(";")[0].strip().lower() for each in request.headers.get("accept", "").split(",")]
     return "text/html" in wanted and "application/json" not in wanted[: wanted.index("text/html")]
+
+
+async def _wants_page(request: Request) -> bool:
+    return wants_page(request)  # async, since FastAPI changes threads for a plain function
 
 
 WantsPage = Annotated[bool, Depends(_wants_page)]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
 PROBLEM_TYPE = "application/problem+json"
+MAX_ERRORS: Final = 20
+"""So many errors are named; nobody mends more at once, and a body can hold thousands."""
+MAX_FIELD_CHARACTERS: Final = 200
+MAX_DETAIL_CHARACTERS: Final = 1_000
+MAX_INSTANCE_CHARACTERS: Final = 500
 
 
 class FieldProblem(BaseModel):
@@ -26,7 +32,10 @@ class Problem(BaseModel):
     detail: str = Field(description="A sentence that says what would be right")
     instance: str = Field(description="The path that was asked")
     field: str | None = Field(None, description="The part of the input that is wrong")
-    errors: list[FieldProblem] | None = Field(None, description="All of them, where there are several")
+    errors: list[FieldProblem] | None = Field(
+        None, description=f"Each of them, where there are several; the first {MAX_ERRORS}"
+    )
+    more_errors: int | None = Field(None, description="How many more there are than are named")
 
 
 def problem(
@@ -38,19 +47,32 @@ def problem(
     field: str | None,
     headers: Mapping[str, str] | None = None,
     errors: Sequence[Mapping[str, str]] | None = None,
+    more_errors: int = 0,
 ) -> Response:
-    """A response with a problem document."""
+    """A response with a problem document, of a bounded size whatever was sent."""
     body: dict[str, Any] = {
         "type": f"urn:aed:problem:{code}",
-        "title": title,
+        "title": _cut(title, MAX_FIELD_CHARACTERS),
         "status": status,
-        "detail": detail,
-        "instance": request.url.path,
+        "detail": _cut(detail, MAX_DETAIL_CHARACTERS),
+        "instance": request.url.path[:MAX_INSTANCE_CHARACTERS],
     }
     if field is not None:
-        body["field"] = field
+        body["field"] = _cut(field, MAX_FIELD_CHARACTERS)
     if errors is not None:
-        body["errors"] = list(errors)
+        body["errors"] = [
+            {
+                name: _cut(value, MAX_FIELD_CHARACTERS if name == "field" else MAX_DETAIL_CHARACTERS)
+                for name, value in each.items()
+            }
+            for each in islice(errors, MAX_ERRORS)
+        ]
+        if len(errors) + more_errors > MAX_ERRORS:
+            body["more_errors"] = len(errors) + more_errors - MAX_ERRORS
     return Response(
         orjson.dumps(body), status_code=status, headers=dict(headers or {}), media_type=PROBLEM_TYPE
     )
+
+
+def _cut(said: str, most: int) -> str:
+    return said if len(said) <= most else said[:most] + "…."

@@ -497,7 +497,32 @@ class Settings(BaseSettings):
     gap_target: int = Field(
         3, ge=1, le=50, description="So many should be able to come; fewer are a gap"
     )  # Haskins 2021: 27 % of those who are asked come, of three at least one in 61 %
-    body_limit_bytes: int = Field(1_000_000, gt=0, description="A larger request body is refused")
+    body_limit_bytes: int = Field(64_000, gt=0, description="A larger request body is refused, but for")
+    # The largest body of one thing, a checked device with what was replaced, is under 10 kB.
+    list_limit_bytes: int = Field(
+        1_000_000, gt=0, description="Lists that are typed (rosters, attendance, boundaries, CAP): this"
+    )  # a roster of 1,000 rows is 0.5 MB
+    body_seconds: float = Field(
+        15.0, gt=0, description="A request body that takes longer to arrive is refused"
+    )  # 1 MB at 0.5 Mbit/s
+    file_seconds: float = Field(
+        600.0, gt=0, description="And a list as a file (`/v1/lint`, `/v1/imports/…`) that takes longer"
+    )  # 200 MB at 2.7 Mbit/s
+    photo_seconds: float = Field(90.0, gt=0, description="And a photo that takes longer")
+    # 5 MB, as phones make them, at 0.5 Mbit/s
+    header_seconds: float = Field(
+        10.0, gt=0, description="A connection that sends no whole request header within this is closed"
+    )
+    reading_seconds: float = Field(
+        60.0, gt=0, description="A client that reads nothing of its answer for so long is disconnected"
+    )  # as nginx's send_timeout
+    connections: int = Field(
+        800, ge=10, description="Connections at once; beyond, those that stall longest are closed"
+    )  # Linux gives a process 1,024 files unless told otherwise; the database and streams need some
+    cors_origins: tuple[str, ...] = Field(
+        (),
+        description='JSON: sites whose pages may read public data, such as ["https://map.example"], or ["*"]',
+    )
     lint_limit_bytes: int = Field(
         10_000_000, gt=0, description="A list that is sent to `/v1/lint` may be larger: this"
     )

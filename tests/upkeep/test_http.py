@@ -15,7 +15,7 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from aed.registry.models import Device
-from aed.upkeep.formats.photo import LONGEST_SIDE, MOST_PIXELS
+from aed.upkeep.formats.photo import LONGEST_SIDE, MAX_PIXELS
 from tests import make
 from tests.registry.conftest import Desk
 
@@ -253,7 +253,7 @@ def test_what_is_no_whole_picture_is_refused(office: Desk, checked: tuple[int, s
 
 def test_a_small_file_that_would_fill_the_memory_is_refused(office: Desk, checked: tuple[int, str]) -> None:
     into = io.BytesIO()
-    Image.new("1", (10_000, MOST_PIXELS // 10_000 + 1)).save(into, "PNG")
+    Image.new("1", (10_000, MAX_PIXELS // 10_000 + 1)).save(into, "PNG")
 
     assert send(office, checked[1], into.getvalue()).status_code == 422
 

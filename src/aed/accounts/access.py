@@ -19,7 +19,8 @@ from aed.accounts.rules import ANYONE, Role, Scope, Viewer
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, is_csrf_token
 from aed.db import database_of, once_more
-from aed.errors import NotAllowed, NotSignedIn
+from aed.errors import NotAllowed, NotSignedIn, TokenExpired
+from aed.http.headers import EXPIRED_TOKEN
 
 
 def viewer_of(session: Session, token: Token) -> Viewer:
@@ -41,8 +42,10 @@ def viewer_of(session: Session, token: Token) -> Viewer:
 
 
 def viewer_by_key(session: Session, key: str, *, at: datetime) -> Viewer:
-    """Raises NotSignedIn for a key that is unknown, revoked or expired, without telling which."""
+    """Raises TokenExpired for a token that has expired, NotSignedIn for one that is unknown or revoked."""
     token = queries.valid_token(session, key_hash(key), at=at)
+    if token is None and queries.has_expired(session, key_hash(key), at=at):
+        raise TokenExpired("The token has expired. A network administrator makes new ones.")
     if token is None:
         raise NotSignedIn("The token is wrong, revoked or expired. A network administrator makes new ones.")
     return viewer_of(session, token)
@@ -93,6 +96,8 @@ def key_in_cookie(request: Request) -> str | None:
 async def viewer_asking(request: Request) -> Viewer:
     """Who calls, by token or cookie. Raises NotSignedIn for a token that is not valid.
 
+    One that has expired reads as anybody does: a lookup must not fail because a date has passed.
+
     Async, so that a caller without a token costs no change of threads.
 
     A browser sends its cookie whoever makes it ask, so a change needs the page's own word too.
@@ -110,7 +115,14 @@ async def viewer_asking(request: Request) -> Viewer:
     kind, _, key = header.partition(" ")
     if kind.lower() != "bearer" or not key.strip():
         raise NotSignedIn("The Authorization header must read: Bearer TOKEN.")
-    return await _ask(request, partial(viewer_by_key, key=key.strip(), at=clock.now()))
+    try:
+        return await _ask(request, partial(viewer_by_key, key=key.strip(), at=clock.now()))
+    except TokenExpired:
+        if request.method not in ("GET", "HEAD"):
+            raise
+        # What everybody may know is answered all the same, and the answer says that the token is over.
+        setattr(request.state, EXPIRED_TOKEN, True)
+        return ANYONE
 
 
 async def key_of_own_change(request: Request, sentence: str) -> str:

@@ -15,6 +15,7 @@ from aed.cli.process import share_heaps, spare_the_collector
 from aed.cli.screen import say
 from aed.db import Database, answering, transaction
 from aed.errors import DatabaseUnavailable
+from aed.http.connections import check_forwarding, check_open_files, protocol_for
 from aed.logs import set_up_logs
 from aed.registry.actions.holidays import seed_china
 from aed.rotation import check_keys
@@ -34,6 +35,8 @@ def serve(
     share_heaps()
     app = create_app(settings)
     make_routes_ready(app)
+    check_open_files(settings)
+    check_forwarding(host or settings.host)
     try:
         check_keys(app.state.database)
     except DatabaseUnavailable as error:
@@ -48,6 +51,9 @@ def serve(
             access_log=False,  # aed.app writes one structured line per request
             server_header=False,
             timeout_graceful_shutdown=10,
+            http=protocol_for(settings),
+            ws="none",  # there is no route for them, and they have no deadlines
+            limit_concurrency=settings.connections,
         )
 
 

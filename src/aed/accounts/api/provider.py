@@ -21,6 +21,7 @@ from aed.accounts.schemas.people import IdentityOut
 from aed.accounts.schemas.sign_in import SignedInOut
 from aed.db import DatabaseDep, ReadSession, WriteSession, transaction
 from aed.errors import NotSignedIn
+from aed.http.query import ANY_PARAMETER
 from aed.requests import in_turn
 
 router = APIRouter()
@@ -73,7 +74,12 @@ def sign_in_at_provider(
     return answer
 
 
-@router.get("/sign-in/provider/back", response_model=SignedInOut, responses=_ELSEWHERE)
+@router.get(
+    "/sign-in/provider/back",
+    response_model=SignedInOut,
+    responses=_ELSEWHERE,
+    dependencies=[ANY_PARAMETER],  # providers add their own, such as session_state
+)
 def come_back_from_provider(
     request: Request,
     response: Response,

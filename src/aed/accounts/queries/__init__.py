@@ -27,7 +27,7 @@ from aed.accounts.queries.regions import (
     regions,
     regions_below,
 )
-from aed.accounts.queries.tokens import tokens, valid_token
+from aed.accounts.queries.tokens import has_expired, tokens, valid_token
 
 __all__ = [
     "account_by_email",
@@ -35,6 +35,7 @@ __all__ = [
     "account_of",
     "codes_of_regions",
     "estates_sharing",
+    "has_expired",
     "holdings_of",
     "identities_of",
     "own_or_office",

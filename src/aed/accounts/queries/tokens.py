@@ -19,5 +19,13 @@ def valid_token(session: Session, key_hash: str, *, at: datetime) -> Token | Non
     return None if token.expires_at is not None and token.expires_at <= at else token
 
 
+def has_expired(session: Session, key_hash: str, *, at: datetime) -> bool:
+    """True if the token with that hash was good until its last day, and was not revoked."""
+    token = session.scalar(select(Token).where(Token.key_hash == key_hash))
+    if token is None or token.revoked_at is not None or token.expires_at is None:
+        return False
+    return token.expires_at <= at
+
+
 def tokens(session: Session) -> Sequence[Token]:
     return session.scalars(select(Token).order_by(Token.id)).all()

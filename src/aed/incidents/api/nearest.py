@@ -25,6 +25,7 @@ from aed.accounts.rules import Viewer
 from aed.at_hand import AtHand
 from aed.db import ask, database_of
 from aed.geo import position_from
+from aed.http.query import refuse_unknown_parameters
 from aed.incidents.queries.answer import Answer, Question
 from aed.incidents.queries.nearest import is_soon_answered, nearest
 from aed.incidents.rules.moment import check_moment
@@ -46,6 +47,7 @@ class _Direct(APIRoute):
         if scope["method"] != "GET":
             return await super().handle(scope, receive, send)
         request = Request(scope, receive, send)
+        await refuse_unknown_parameters(request)
         viewer = await viewer_asking(request)
         response = await _found(request, viewer, _asked(request))
         return await response(scope, receive, send)

@@ -17,6 +17,7 @@ from aed.accounts.rules import Viewer
 from aed.db import ReadSession, WriteSession
 from aed.errors import NotAllowed, NotSignedIn
 from aed.geo import position_from
+from aed.http.query import refuse_unknown_parameters
 from aed.responders.actions.live import PlaceSaid, forget_live_place
 from aed.responders.api.intake import Intake
 from aed.responders.live import live_places_of
@@ -35,6 +36,7 @@ class _Direct(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         async def handle(request: Request) -> Response:
+            await refuse_unknown_parameters(request)
             key = await key_of_own_change(request, OWN)
             try:
                 given = LivePlaceIn.model_validate_json(await request.body())

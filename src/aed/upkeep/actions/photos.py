@@ -13,7 +13,7 @@ from aed.errors import Conflict, NotFound
 from aed.registry import queries as registry
 from aed.registry.actions.record import flush
 from aed.upkeep.formats.photo import Picture
-from aed.upkeep.models import Photo
+from aed.upkeep.models import Check, Photo
 from aed.upkeep.queries import checks as queries
 from aed.upkeep.rules.who import may_check
 
@@ -29,18 +29,11 @@ def add_photo(
     For whoever may check the device, and holds the key of the check: nobody else was told it. Raises NotFound
     for no such check, Conflict for too many.
     """
-    check = queries.check_by_key(session, check_key)
-    if check is None:
-        raise NotFound("There is no check under this key: send the check first.", field="check")
-    device = registry.device(session, who, check.device_id, for_update=True)
-    may_check(who, check.kind, device.estate_id, device.region_id)
+    check = _check_to_show(session, who, check_key, for_update=True)
     digest = hashlib.sha256(sent).hexdigest()
-    known = queries.photos_of(session, check.id)
-    for each in known:
-        if each.sent_sha256 == digest:
-            return each
-    if len(known) >= MOST_OF_A_CHECK:
-        raise Conflict(f"A check has at most {MOST_OF_A_CHECK} photos.", field="check")
+    known = _same(session, check, digest)
+    if known is not None:
+        return known
     photo = Photo(
         check_id=check.id,
         sent_sha256=digest,
@@ -53,3 +46,30 @@ def add_photo(
     session.add(photo)
     flush(session, "This photo arrived twice in the same moment.", "check")
     return photo
+
+
+def require_photo(session: Session, who: Viewer, check_key: str, sent: bytes | None = None) -> None:
+    """Refuse what `add_photo` would refuse, before a photo is read (without `sent`), or decoded."""
+    check = _check_to_show(session, who, check_key)
+    if sent is not None:
+        _same(session, check, hashlib.sha256(sent).hexdigest())
+
+
+def _check_to_show(session: Session, who: Viewer, check_key: str, *, for_update: bool = False) -> Check:
+    check = queries.check_by_key(session, check_key)
+    if check is None:
+        raise NotFound("There is no check under this key: send the check first.", field="check")
+    device = registry.device(session, who, check.device_id, for_update=for_update)
+    may_check(who, check.kind, device.estate_id, device.region_id)
+    return check
+
+
+def _same(session: Session, check: Check, digest: str) -> Photo | None:
+    """The photo that was made of the same file. Raises Conflict where there is none, nor room for another."""
+    known = queries.photos_of(session, check.id)
+    for each in known:
+        if each.sent_sha256 == digest:
+            return each
+    if len(known) >= MOST_OF_A_CHECK:
+        raise Conflict(f"A check has at most {MOST_OF_A_CHECK} photos.", field="check")
+    return None

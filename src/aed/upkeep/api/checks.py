@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -9,12 +16,13 @@ from fastapi.concurrency import run_in_threadpool
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.db import ReadSession, WriteSession
+from aed.accounts.rules import Viewer
+from aed.db import Database, ReadSession, WriteSession, database_of, reads
 from aed.errors import NotSignedIn
 from aed.registry import queries as registry
-from aed.requests import Cursor, Limit, RowId, after
+from aed.requests import Cursor, Limit, RowId, after, in_turn
 from aed.upkeep.actions.checks import take_check
-from aed.upkeep.actions.photos import add_photo
+from aed.upkeep.actions.photos import add_photo, require_photo
 from aed.upkeep.api.whose import WhoseDep
 from aed.upkeep.formats.photo import Picture, picture_without_traces
 from aed.upkeep.queries import checks as queries
@@ -119,27 +127,62 @@ _SENT: Final[dict[str, Any]] = {
 }
 
 
-async def _sent_photo(request: Request, viewer: ViewerDep) -> tuple[bytes, Picture]:
-    """What was sent, and the picture made anew from it: before the transaction, for it takes a while."""
+CheckKey = Annotated[
+    str,
+    Query(
+        description="The key under which the check was sent",
+        pattern="^[0-9a-fA-F-]{36}$",
+        examples=["0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a10"],
+    ),
+]
+MAX_PHOTOS_AT_ONCE: Final = 3
+"""So many are read at once, each up to AED_PHOTO_LIMIT_BYTES; phones try again by themselves."""
+_places = threading.BoundedSemaphore(MAX_PHOTOS_AT_ONCE)
+
+
+def _be_nice() -> None:
+    """Give way to everything else on the machine; Linux counts niceness by thread."""
+    with contextlib.suppress(OSError):  # forbidden by aed.service: then it is one thread as any other
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
+_decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="photo", initializer=_be_nice)
+"""One photo of the whole process is decoded at a time, and in none of the threads that answer requests."""
+
+
+async def _sent_photo(
+    request: Request, viewer: ViewerDep, check: CheckKey
+) -> AsyncIterator[tuple[bytes, Picture]]:
+    """What was sent, and the picture made from it: before the transaction, for it takes a while.
+
+    1. Refuse whoever may not send a photo of this check before the body is read.
+    2. Read the body, a few at once.
+    3. Refuse one photo too many before it is decoded.
+    4. Decode it, one at a time.
+    """
     if not viewer.is_signed_in:
         raise NotSignedIn("A photo belongs to a check, which needs a name: send a token, or sign in.")
-    sent = await request.body()
-    return sent, await run_in_threadpool(picture_without_traces, sent)
+    key = check.lower()
+    require = partial(_require_photo, database_of(request), viewer, key)
+    await run_in_threadpool(require, None)
+    with in_turn(_places, "Several photos are being received. Try again in a moment."):
+        sent = await request.body()
+        await run_in_threadpool(require, sent)
+        picture = await asyncio.get_running_loop().run_in_executor(_decoder, picture_without_traces, sent)
+        yield sent, picture
+
+
+def _require_photo(database: Database, viewer: Viewer, key: str, sent: bytes | None) -> None:
+    with reads(database) as session:
+        require_photo(session, viewer, key, sent)
 
 
 @router.post("/photos", openapi_extra=_SENT)
 def send_photo(
     viewer: ViewerDep,
-    sent: Annotated[tuple[bytes, Picture], Depends(_sent_photo)],
+    sent: Annotated[tuple[bytes, Picture], Depends(_sent_photo, scope="function")],
     session: WriteSession,
-    check: Annotated[
-        str,
-        Query(
-            description="The key under which the check was sent",
-            pattern="^[0-9a-fA-F-]{36}$",
-            examples=["0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a10"],
-        ),
-    ],
+    check: CheckKey,
 ) -> PhotoOut:
     """A photo of a check that was sent: JPEG, PNG or WebP, by whoever sent the check. What it says of place,
     time and camera is not kept. The same file sent again is the same photo."""

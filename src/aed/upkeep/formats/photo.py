@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from PIL import Image
 
 LONGEST_SIDE: Final = 1_600
-MOST_PIXELS: Final = 60_000_000
-"""A phone's camera makes 12 to 50 million; a file that claims more is meant to fill the memory."""
+MAX_PIXELS: Final = 25_000_000
+"""A phone's photos have 12 million, unless told otherwise; decoded, so many take 100 MB."""
+MAX_PIXELS_OF_WEBP: Final = 12_500_000
+"""Its decoder keeps several pictures of the whole size."""
+MAX_SCANS: Final = 50
+"""A progressive JPEG has about 10; each is a pass over all pixels, and a file has room for a million."""
 QUALITY: Final = 80
 KINDS: Final = ("JPEG", "PNG", "WEBP")
 
@@ -34,15 +38,17 @@ def picture_without_traces(sent: bytes) -> Picture:
     """
     from PIL import Image, ImageOps  # late: 2 MB
 
+    _check_webp_size(sent)
+    if sent.startswith(b"\xff\xd8") and sent.count(b"\xff\xda") > MAX_SCANS:
+        raise InvalidInput(f"A JPEG has at most {MAX_SCANS} scans.", field="photo")
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(sent), formats=KINDS) as opened:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # told by MOST_PIXELS
-            if opened.width * opened.height > MOST_PIXELS:
-                raise InvalidInput(f"A photo has at most {MOST_PIXELS} pixels.", field="photo")
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # told by MAX_PIXELS
+            _check_size(opened.width, opened.height)
+            # Smaller before anything else is made of it: a JPEG already as it is decoded.
             opened.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
-            upright = ImageOps.exif_transpose(opened)
-            upright.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-            plain = _on_white(upright)
+            opened.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+            plain = _on_white(ImageOps.exif_transpose(opened))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InvalidInput("This is no whole JPEG, PNG or WebP picture.", field="photo") from error
     into = io.BytesIO()
@@ -58,3 +64,25 @@ def _on_white(picture: Image.Image) -> Image.Image:
     plain = Image.new("RGB", seen.size, "white")
     plain.paste(seen, mask=seen.getchannel("A"))
     return plain
+
+
+def _check_size(width: int, height: int, *, most: int = MAX_PIXELS) -> None:
+    if width * height > most:
+        raise InvalidInput(f"Such a photo has at most {most // 1_000_000} million pixels.", field="photo")
+
+
+def _check_webp_size(sent: bytes) -> None:
+    """Judge a WebP by its first bytes: its decoder makes room for two whole pictures when it is opened."""
+    if sent[:4] != b"RIFF" or sent[8:12] != b"WEBP":
+        return
+    kind, bits = sent[12:16], int.from_bytes(sent[21:25], "little")
+    if kind == b"VP8X":
+        size = (int.from_bytes(sent[24:27], "little") + 1, int.from_bytes(sent[27:30], "little") + 1)
+    elif kind == b"VP8L":
+        size = ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+    else:
+        size = (
+            int.from_bytes(sent[26:28], "little") & 0x3FFF,
+            int.from_bytes(sent[28:30], "little") & 0x3FFF,
+        )
+    _check_size(*size, most=MAX_PIXELS_OF_WEBP)

@@ -1,0 +1,154 @@
+"""Bounds on request bodies: how large, how long they may take to arrive, how deep JSON is nested."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Final
+
+from fastapi import Request
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aed.errors import AedError, InvalidInput, TooBusy, TooLarge, TooSlow
+from aed.problems import problem
+
+MAX_NESTING: Final = 32
+"""A GeoJSON MultiPolygon in a body has 7 levels."""
+MAX_KEYS: Final = 5_000
+"""A list of 1,000 rows of attendance has 3,000 keys."""
+MAX_COLLECTED_BYTES: Final = 64_000_000
+"""All bodies together that are being collected: sixty large lists, or a thousand small bodies."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileLimit:
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Bytes and seconds of a body, by its path.
+
+    `lists` are by the template of their route, `files` by its path. A file goes to its route as it arrives;
+    any other body is collected first.
+    """
+
+    small_bytes: int
+    seconds: float
+    lists: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, FileLimit] = field(default_factory=dict)
+
+
+class BodyLimit:
+    """Refuse a body that is too large, too slow or too deeply nested for its path."""
+
+    def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
+        self._app, self._limits = app, limits
+        self._lists = [(compile_path(path)[0], limit) for path, limit in limits.lists.items()]
+        self._collected = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self._app(scope, receive, send)
+            return
+        file = self._limits.files.get(scope["path"])
+        limit = file.bytes if file is not None else self._limit_bytes(scope["path"])
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > limit:
+            await _refuse(_too_large(limit), scope, receive, send)
+            return
+        if file is not None:
+            await self._app(scope, _bounded(receive, limit, file.seconds), send)
+            return
+        try:
+            chunks = await self._collect(_bounded(receive, limit, self._limits.seconds))
+            if b"json" in headers.get(b"content-type", b"").lower():
+                check_json_shape(b"".join(each.get("body", b"") for each in chunks))
+        except AedError as error:
+            await _refuse(error, scope, receive, send)
+            return
+
+        async def again() -> Message:
+            return chunks.pop(0) if chunks else await receive()
+
+        await self._app(scope, again, send)
+
+    def _limit_bytes(self, path: str) -> int:
+        for pattern, limit in self._lists:
+            if pattern.match(path):
+                return limit
+        return self._limits.small_bytes
+
+    async def _collect(self, receive: Receive) -> list[Message]:
+        chunks: list[Message] = []
+        held = 0
+        try:
+            while not chunks or chunks[-1].get("more_body", False):
+                chunks.append(await receive())
+                held += len(chunks[-1].get("body", b""))
+                self._collected += len(chunks[-1].get("body", b""))
+                if self._collected > MAX_COLLECTED_BYTES:
+                    raise TooBusy("Too many large bodies are being sent at this moment. Try again soon.")
+        finally:
+            self._collected -= held
+        return chunks
+
+
+def _bounded(receive: Receive, limit: int, seconds: float) -> Receive:
+    """The same until the body is whole: raises TooLarge beyond `limit` bytes and TooSlow after `seconds`."""
+    taken, ends_at, is_whole = 0, time.monotonic() + seconds, False
+
+    async def bounded() -> Message:
+        nonlocal taken, is_whole
+        if is_whole:  # what follows is the end of the connection, which may take its time
+            return await receive()
+        try:
+            async with asyncio.timeout(ends_at - time.monotonic()):
+                message = await receive()
+        except TimeoutError:
+            raise TooSlow(f"A body must arrive within {seconds:g} seconds here.") from None
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            raise _too_large(limit)
+        is_whole = not message.get("more_body", False)
+        return message
+
+    return bounded
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"A body has at most {limit} bytes here.")
+
+
+async def _refuse(error: AedError, scope: Scope, receive: Receive, send: Send) -> None:
+    # What follows of a body that is not waited for must not be taken for the next request.
+    headers = {"Connection": "close"} if isinstance(error, TooSlow) else {}
+    response = problem(
+        Request(scope), error.status, error.code, error.title, error.detail, error.field, headers
+    )
+    await response(scope, receive, send)
+
+
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(_STEPS))
+
+
+def check_json_shape(body: bytes) -> None:
+    """Raise InvalidInput for JSON that is nested too deep or has too many keys."""
+    has_few_keys = body.count(b":") <= MAX_KEYS
+    if has_few_keys and body.count(b"[") + body.count(b"{") <= MAX_NESTING:
+        return
+    outside = _STRINGS.sub(b"", body)
+    if outside.count(b":") > MAX_KEYS:
+        raise InvalidInput(f"A body has at most {MAX_KEYS} keys.")
+    brackets = outside.translate(None, delete=_NO_BRACKETS)
+    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_NESTING:
+        raise InvalidInput(f"JSON is nested at most {MAX_NESTING} deep here.")

@@ -1,0 +1,147 @@
+"""Bounds on connections: what stalls is closed, and cannot keep a lookup from being answered.
+
+uvicorn waits for a request as long as its sender likes. Here each phase has a deadline, and where there are
+too many connections those that wait for their sender longest are closed, never one that is being answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import time
+from typing import ClassVar, Final
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from aed.settings import Settings
+
+log = structlog.get_logger("aed")
+
+FILES_BESIDE: Final = 150
+"""What a process opens besides connections: the database's, the network's, those of jobs."""
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+FORWARDED: Final = "FORWARDED_ALLOW_IPS"
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with a deadline for each phase of a request.
+
+    1. The header is whole within `header_seconds` of the connection's, or of the request's, first byte.
+    2. The body is whole within `body_seconds` (routes have shorter deadlines: `aed.http.bodies`).
+    3. Whoever reads nothing of an answer for `reading_seconds` is disconnected.
+    4. A new connection beyond `limit_concurrency` closes the one that waits for its sender longest.
+    """
+
+    header_seconds: ClassVar[float]
+    body_seconds: ClassVar[float]
+    reading_seconds: ClassVar[float]
+
+    _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+    waiting_since: float | None = None
+    """Since when there is no whole request to answer."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        self._wait(self.header_seconds)
+        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+            self._close_the_stalest()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._wait(self.header_seconds)
+
+    def on_headers_complete(self) -> None:
+        self._wait(self.body_seconds)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._stop_waiting()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.waiting_since is not None:  # answered, and the body is still coming
+            self._wait(self.header_seconds)
+        elif not self.pipeline:  # idle: uvicorn's keep-alive has a deadline of its own
+            self.waiting_since = time.monotonic()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(self.reading_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_unread()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        self._stop_unread()
+        super().connection_lost(exc)
+
+    def _wait(self, seconds: float) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(seconds, self.transport.abort)
+        self.waiting_since = time.monotonic()
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self.waiting_since = None
+
+    def _stop_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _close_the_stalest(self) -> None:
+        stalled = [
+            each
+            for each in self.connections
+            if isinstance(each, BoundedProtocol) and each is not self and each.waiting_since is not None
+        ]
+        if stalled:
+            stalest = min(stalled, key=lambda each: each.waiting_since or 0.0)
+            self.connections.discard(stalest)
+            stalest.transport.abort()
+
+
+def protocol_for(settings: Settings) -> type[BoundedProtocol]:
+    """The protocol with the settings' deadlines."""
+    deadlines = {
+        "header_seconds": settings.header_seconds,
+        "body_seconds": settings.file_seconds,
+        "reading_seconds": settings.reading_seconds,
+    }
+    return type("Protocol", (BoundedProtocol,), deadlines)
+
+
+def check_open_files(settings: Settings) -> None:
+    """Warn where the process may not open as many files as it may have connections."""
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    needed = settings.connections + FILES_BESIDE
+    if allowed != resource.RLIM_INFINITY and allowed < needed:
+        log.warning("too few open files allowed", allowed=allowed, needed=needed, setting="AED_CONNECTIONS")
+
+
+def check_forwarding(host: str) -> None:
+    """Warn where the address of everybody who asks would be the web server's, or what anybody claims.
+
+    Limits per address, such as that of signing in, then count everybody together, or nobody.
+    """
+    trusted = os.environ.get(FORWARDED)
+    if trusted is not None and "*" in trusted:
+        log.warning(
+            "anybody may claim any address",
+            why=f"{FORWARDED} is {trusted}: name the web server's address in place of *",
+        )
+    elif trusted is None and host not in LOOPBACK:
+        log.warning(
+            "behind a web server everybody would have its address",
+            why=f"{FORWARDED} is not set, and the API listens on {host}: name the web server's address there",
+        )

@@ -1,0 +1,77 @@
+"""Headers of every answer: who may keep it, what a browser may do with it, who may read it from elsewhere."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+NOT_KEPT: Final = "private, no-store"
+POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""Of what is no page, or says nothing of its own: nothing is loaded, run, sent, or shown in a frame."""
+DEFAULTS: Final[dict[str, str]] = {
+    "Cache-Control": NOT_KEPT,
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+EXPIRED_TOKEN: Final = "expired_token"
+"""Set in a request's state where its token has expired, and it is answered as anybody's."""
+CHALLENGE: Final = 'Bearer realm="aed"'
+EXPIRED_CHALLENGE: Final = (
+    f'{CHALLENGE}, error="invalid_token", '
+    'error_description="The token has expired; what anybody may read is answered"'
+)
+"""RFC 9110 11.6.1 allows it in an answer that is no refusal, RFC 6750 3.1 has the words."""
+
+
+class DefaultHeaders:
+    """Give each answer the headers of DEFAULTS, unless its route set them itself.
+
+    An answer to a token that has expired says so, and is kept by nobody.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._defaults = [(name.lower().encode(), value.encode()) for name, value in DEFAULTS.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_defaults(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                given = {name.lower() for name, _ in message["headers"]}
+                headers = list(message["headers"])
+                if scope.get("state", {}).get(EXPIRED_TOKEN):
+                    own = (b"cache-control", b"www-authenticate")
+                    headers = [each for each in headers if each[0].lower() not in own]
+                    headers.append((b"www-authenticate", EXPIRED_CHALLENGE.encode()))
+                    given -= set(own)
+                missing = [each for each in self._defaults if each[0] not in given]
+                message["headers"] = [*headers, *missing]
+            await send(message)
+
+        await self._app(scope, receive, with_defaults)
+
+
+class PublicReads(CORSMiddleware):
+    """Let pages of other sites read what anybody may read: GET, without the cookie and without a token."""
+
+    def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=("GET", "HEAD"),
+            allow_credentials=False,
+            expose_headers=("ETag", "Link", "Retry-After"),
+            max_age=3600,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)

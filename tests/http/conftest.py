@@ -1,0 +1,75 @@
+"""A served process, as `aed serve` runs it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+
+
+@dataclass(frozen=True)
+class Served:
+    address: str
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def peak_bytes(self) -> int:
+        """The most memory that the process has had since `forget_peak`."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")
+
+
+@pytest.fixture
+def serve(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Start `aed serve` on the test's database with some settings."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(**settings: str) -> Served:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        environment = {
+            **os.environ,
+            "AED_DATABASE_URL": database_url,
+            "AED_WALKING_NETWORK": str(tmp_path / "none"),
+            "AED_SIGNING_KEYS": str(tmp_path / "signing-keys.json"),
+            "AED_RUN_JOBS": "false",
+            **settings,
+        }
+        log = tmp_path / f"serve-{port}.log"
+        with log.open("wb") as into:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "aed", "serve", "--port", str(port)],
+                env=environment,
+                stdout=into,
+                stderr=into,
+            )
+        started.append(process)
+        address = f"http://127.0.0.1:{port}"
+        give_up_at = time.monotonic() + 120
+        while True:
+            try:
+                httpx2.get(f"{address}/healthz", timeout=2)
+                return Served(address, port, process, log)
+            except httpx2.TransportError:
+                assert time.monotonic() < give_up_at, log.read_text(encoding="utf-8")
+                assert process.poll() is None, log.read_text(encoding="utf-8")
+                time.sleep(0.1)
+
+    yield start
+    for process in started:
+        process.terminate()
+    for process in started:
+        process.wait(20)

@@ -1,0 +1,233 @@
+"""Headers of every answer, the home page, the documentation, and tokens that have expired."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from hashlib import sha256
+from importlib import resources
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+from tests import make
+from tests.make import PATIENT
+from tests.test_app import assert_problem
+
+from aed import clock
+from aed.accounts.models import Token
+from aed.accounts.rules import Role
+from aed.app import create_app
+from aed.http.headers import DEFAULTS
+from aed.http.home import prefers_chinese
+from aed.http.routes import PathTemplates
+from aed.settings import Settings
+
+NEAREST = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}"
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+PUBLISHED = {
+    "swagger-ui-bundle.js": "e6a898692f2d768e807c3ba4626068a69a2c5dd960dd6c76f3e4d3a3de180af2",
+    "swagger-ui.css": "5ed08757e53da3e026d6cbecc61fe5d43585c9560b302d534ad56692519a273d",
+}
+"""SHA-256 of the files in swagger-ui-dist 5.35.0 as the npm registry has it."""
+
+
+@pytest.fixture(scope="module")
+def app() -> FastAPI:
+    """No database is there."""
+    return create_app(Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False))
+
+
+def test_every_answer_is_kept_by_nobody_and_does_nothing_in_a_browser(app: FastAPI) -> None:
+    @app.get("/broken-inside", include_in_schema=False)
+    def broken() -> None:
+        raise RuntimeError("it broke")
+
+    client = TestClient(app, raise_server_exceptions=False)
+    for path in ("/healthz", "/nothing", "/readyz", NEAREST, "/v1/me", "/broken-inside", "/v1/nearest?x=1"):
+        answer = client.get(path)
+        for name, value in DEFAULTS.items():
+            assert answer.headers[name] == value, (path, answer.status_code, name)
+    assert client.post("/v1/reports", content=b"x" * 70_000).headers["Cache-Control"] == "private, no-store"
+
+
+def test_what_is_public_may_still_be_kept_for_a_minute(client: TestClient) -> None:
+    assert client.get("/ogc/collections").headers["Cache-Control"] == "public, max-age=60"
+    assert client.get(NEAREST).headers["Cache-Control"] == "private, no-store"
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/c/1234-4"])
+def test_every_page_has_a_policy_without_unsafe_inline_and_names_no_other_host(
+    app: FastAPI, path: str
+) -> None:
+    answer = TestClient(app).get(path, headers=BROWSER)
+
+    assert answer.headers["content-type"].startswith("text/html")
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert re.findall(r"(?:src|href)=\"(?:[a-z]+:)?//", answer.text) == []
+    assert "//" not in re.sub(r"<(script|style)[^>]*>.*?</\1>", "", answer.text, flags=re.DOTALL)
+
+
+def test_the_documentation_is_that_of_the_package_byte_by_byte(app: FastAPI) -> None:
+    client = TestClient(app)
+    page = client.get("/docs").text
+    loaded = re.findall(r'(?:src|href)="(/docs/[^"]+)"', page)
+    assert set(loaded) == {"/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/docs/start.js"}
+    for path in loaded:
+        answer = client.get(path)
+        assert answer.status_code == 200
+        again = client.get(path, headers={"If-None-Match": answer.headers["ETag"]})
+        assert again.status_code == 304
+    for name, digest in PUBLISHED.items():
+        assert sha256(client.get(f"/docs/{name}").content).hexdigest() == digest
+    assert client.get("/docs/LICENSE").status_code == 404
+    licence = resources.files("aed.http").joinpath("swagger_ui", "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License" in licence
+    assert client.get("/v1/openapi.json").json()["openapi"].startswith("3.1")
+
+
+def test_the_home_page_says_whom_to_call_first_in_the_readers_language(app: FastAPI) -> None:
+    client = TestClient(app)
+    chinese = client.get("/", headers=BROWSER | {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"})
+    english = client.get("/", headers=BROWSER | {"Accept-Language": "en-GB,en;q=0.9"})
+
+    assert 'lang="zh-CN"' in chinese.text
+    assert "先打急救电话" in chinese.text
+    assert 'lang="en"' in english.text
+    assert "call first" in english.text
+    for page in (chinese.text, english.text):
+        assert 'href="tel:120"' in page
+        assert page.index("tel:120") < page.index("/v1/nearest") < page.index('href="/docs"')
+    told = client.get("/", headers={"Accept": "application/json"}).json()
+    assert told["emergency_numbers"] == {"mainland_china": "120", "elsewhere": "112"}
+    for path in (told["documentation"], told["openapi"]):
+        assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "is_chinese"),
+    [
+        ("", True),
+        ("*", True),
+        ("zh-Hant-TW", True),
+        ("en-US,en;q=0.9", False),
+        ("en;q=0.5,zh;q=0.9", True),
+        ("de,en;q=0.7,zh;q=0.3", False),
+        ("de,zh;q=0.7,en;q=0.3", True),
+        ("fr", False),
+        ("en;q=x", True),
+        ("," * 50_000, True),
+    ],
+)
+def test_the_language_is_the_first_of_both_that_a_reader_wants(header: str, *, is_chinese: bool) -> None:
+    assert prefers_chinese(header) is is_chinese
+
+
+# --- cross-origin reads ---------------------------------------------------------------------------------
+
+
+def test_pages_of_named_sites_may_read_what_is_public(
+    settings: Settings, client_on: Callable[[Settings], TestClient]
+) -> None:
+    client = client_on(settings.model_copy(update={"cors_origins": ("https://map.example",)}))
+    origin = {"Origin": "https://map.example"}
+    answer = client.get(NEAREST, headers=origin)
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://map.example"
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+    assert (
+        "Access-Control-Allow-Origin"
+        not in client.get(NEAREST, headers={"Origin": "https://x.example"}).headers
+    )
+    posted = client.post("/v1/reports", json={}, headers=origin)
+    assert "Access-Control-Allow-Origin" not in posted.headers
+    asked = origin | {"Access-Control-Request-Method": "POST"}
+    assert client.options("/v1/reports", headers=asked).status_code == 400
+
+
+def test_without_the_setting_no_other_site_may_read(client: TestClient) -> None:
+    answer = client.get(NEAREST, headers={"Origin": "https://map.example"})
+
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+# --- tokens that have expired ---------------------------------------------------------------------------
+
+
+def test_an_expired_token_gets_the_public_answer_and_is_told(session: Session, client: TestClient) -> None:
+    public = make.device(session)
+    private = make.device(session, of=make.estate(session, around=PATIENT), audience="estate")
+    key = make.key(session, Role.ADMINISTRATOR, writes=True)
+    session.commit()
+    assert len(client.get("/v1/devices", headers=key).json()["features"]) == 2
+    session.execute(update(Token).values(expires_at=clock.now() - timedelta(days=1)))
+    session.commit()
+
+    for path in (NEAREST, "/v1/devices", f"/v1/devices/{public.id}", "/ogc/collections/devices/items"):
+        answer = client.get(path, headers=key)
+        assert answer.status_code == 200, path
+        assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"], path
+        assert answer.headers["Cache-Control"] == "private, no-store"
+        assert "WWW-Authenticate" not in client.get(path).headers
+    listed = client.get("/v1/devices", headers=key).json()["features"]
+    assert [each["id"] for each in listed] == [public.id]
+    for refused in (
+        client.get(f"/v1/devices/{private.id}", headers=key),
+        client.get("/v1/people", headers=key),
+        client.post("/v1/devices", headers=key, json={"position": {"lat": 1, "lon": 2}}),
+    ):
+        told = assert_problem(refused, 401, "not-signed-in")
+        assert "expired" in told["detail"]
+
+
+def test_a_token_that_was_never_good_or_was_revoked_is_refused(session: Session, client: TestClient) -> None:
+    key = make.key(session, Role.ADMINISTRATOR)
+    session.execute(update(Token).values(revoked_at=clock.now()))
+    session.commit()
+
+    for headers in (key, {"Authorization": "Bearer x"}, {"Authorization": "x"}):
+        assert_problem(client.get(NEAREST, headers=headers), 401, "not-signed-in")
+
+
+# --- what logs say of a path ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/", "/"),
+        ("/v1/calls", "/v1/calls"),
+        ("/v1/calls/secret", "/v1/calls/{key}"),
+        ("/v1/calls/secret/place", "/v1/calls/{key}/place"),
+        ("/v1/calls/secret/nothing", "/v1/calls/{key}/…"),
+        ("/v1/calls/secret/", "/v1/calls/{key}/…"),
+        ("/v1/papers/secret.pdf", "/v1/papers/{number}.pdf"),
+        ("/v1/papers/secret", "/v1/papers/{number}"),
+        ("/v1/papers/list", "/v1/papers/list"),
+        ("/secret", "/…"),
+        ("//v1/calls/secret", "//…"),
+        ("secret", "/…"),
+        ("/v1/papers/a\nb", "/v1/papers/{number}"),
+    ],
+)
+def test_a_log_has_the_template_of_a_path_and_nothing_of_what_was_put_into_it(path: str, shown: str) -> None:
+    templates = PathTemplates(
+        [
+            "/",
+            "/v1/calls",
+            "/v1/calls/{key}",
+            "/v1/calls/{key}/place",
+            "/v1/papers/{number}",
+            "/v1/papers/list",
+            "/v1/papers/{number}.pdf",
+        ]
+    )
+
+    assert templates.template_of(path) == shown

@@ -1,0 +1,119 @@
+"""Problem documents are small whatever was sent."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+
+import pytest
+from fastapi import Request
+from fastapi.testclient import TestClient
+from tests.test_app import assert_problem
+
+from aed.app import create_app
+from aed.errors import InvalidInput
+from aed.http.bodies import MAX_KEYS, MAX_NESTING, check_json_shape
+from aed.problems import MAX_ERRORS, problem
+from aed.settings import Settings
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def stranger() -> TestClient:
+    """No database is there, and none is asked."""
+    settings = Settings(database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", access_log=False)
+    return TestClient(create_app(settings))
+
+
+def test_twenty_errors_are_named_and_the_others_counted(stranger: TestClient) -> None:
+    body = {f"unknown_{number}": 1 for number in range(1_000)}
+
+    told = assert_problem(stranger.post("/v1/reports", json=body), 422, "invalid-input", field="kind")
+
+    assert len(told["errors"]) == MAX_ERRORS == 20
+    assert told["more_errors"] > 900
+    assert len(json.dumps(told)) < 4_000
+
+
+def test_what_is_repeated_of_what_was_sent_is_cut(stranger: TestClient) -> None:
+    body = {"x" * 50_000: 1, "y" * 10_000: 2}
+
+    answer = stranger.post("/v1/reports", json=body)
+
+    assert answer.status_code == 422
+    assert len(answer.content) < 4_000
+
+
+def test_a_problem_of_any_size_is_built_small() -> None:
+    request = Request({"type": "http", "path": "/" + "p" * 60_000, "headers": [], "query_string": b""})
+    errors = [{"field": "f" * 10_000, "detail": "d" * 10_000}] * 10_000
+
+    answer = problem(request, 422, "invalid-input", "t" * 9_000, "d" * 9_000, "f" * 9_000, errors=errors)
+
+    assert len(answer.body) < 30_000
+
+
+def test_seventy_five_thousand_unknown_keys_are_refused_by_their_size(stranger: TestClient) -> None:
+    body = json.dumps({f"k{number}": 1 for number in range(75_000)}).encode()
+    assert_problem(stranger.post("/v1/reports", content=body, headers=JSON), 413, "too-large")
+
+
+@pytest.mark.parametrize("path", ["/v1/reports", "/v1/estates"])
+def test_a_body_with_many_keys_is_refused_before_it_is_read(stranger: TestClient, path: str) -> None:
+    """Of a list that may be large as well, in less time than its errors would take."""
+    body = json.dumps({f"k{number}": 1 for number in range(MAX_KEYS + 1)}, separators=(",", ":")).encode()
+    body = body[:60_000] if path == "/v1/reports" else body
+
+    answer = stranger.post(path, content=body, headers=JSON)
+
+    assert_problem(answer, 422, "invalid-input", field=answer.json().get("field"))
+    assert len(answer.content) < 4_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 64_000,
+        b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+        b"[" * (MAX_NESTING + 1) + b"]" * (MAX_NESTING + 1),
+        b'{"a":"\\\\","b":' + b"[" * (MAX_NESTING + 1),
+        b"{" + b'"":1,' * (MAX_KEYS + 1),
+    ],
+)
+def test_json_that_is_nested_too_deep_or_has_too_many_keys_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidInput):
+        check_json_shape(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b'{"text":"' + b"[{:" * 10_000 + b'"}',
+        b'{"text":"\\"' + b"[{:" * 10_000 + b'"}',
+        b"[" * MAX_NESTING + b"]" * MAX_NESTING,
+        b"[" + b"[],{}," * 1_000 + b"0]",
+        b'"' * 64_001,
+        b'"\\' * 32_000,
+    ],
+)
+def test_what_stands_in_a_string_is_not_counted(body: bytes) -> None:
+    check_json_shape(body)
+
+
+def test_the_shape_of_the_largest_list_is_soon_known() -> None:
+    """Within what its parsing takes: no string makes the search go back."""
+    hostile = [b'"\\' * 500_000, b'"' * 1_000_000, b"[" * 1_000_000, b'\\"' * 500_000, b":" * 1_000_000]
+    typed = json.dumps([{"note": "x" * 50}] * 15_000).encode()
+    started = time.perf_counter()
+    for _ in range(3):
+        json.loads(typed)
+    parsing = (time.perf_counter() - started) / 3
+    for body in hostile:
+        started = time.perf_counter()
+        with contextlib.suppress(InvalidInput):
+            check_json_shape(body)
+        assert time.perf_counter() - started < 50 * max(parsing, 0.002), body[:10]
