@@ -60,17 +60,17 @@ def test_a_device_high_up_ranks_behind_one_a_little_farther(session: Session, se
 @pytest.mark.parametrize(
     ("device", "patient", "en", "zh"),
     [
-        (0, 2, "ground floor, 64 s on stairs and in lifts", "1楼，上下楼64秒"),
-        (1, 0, "floor 1, 32 s on stairs and in lifts", "2楼，上下楼32秒"),
-        (11, 0, "floor 11, 134 s on stairs and in lifts", "12楼，上下楼134秒"),
-        (-1, 0, "basement 1, 32 s on stairs and in lifts", "地下1层，上下楼32秒"),
-        (-3, 0, "basement 3, 96 s on stairs and in lifts", "地下3层，上下楼96秒"),
+        (0, 2, "ground floor, storey 1 (floor 0), 64 s on stairs and in lifts", "1楼（floor 0），上下楼64秒"),
+        (1, 0, "storey 2 (floor 1), 32 s on stairs and in lifts", "2楼（floor 1），上下楼32秒"),
+        (11, 0, "storey 12 (floor 11), 134 s on stairs and in lifts", "12楼（floor 11），上下楼134秒"),
+        (-1, 0, "basement 1 (floor -1), 32 s on stairs and in lifts", "地下1层（floor -1），上下楼32秒"),
+        (-3, 0, "basement 3 (floor -3), 96 s on stairs and in lifts", "地下3层（floor -3），上下楼96秒"),
     ],
 )
 def test_a_floor_is_told_as_people_there_count(
     session: Session, settings: Settings, device: int, patient: int, en: str, zh: str
 ) -> None:
-    """Devices count from 0, as in English; in Chinese the ground floor is the first."""
+    """In China the ground floor is storey 1; beside it stands the floor of the API, which counts from 0."""
     make.device(session, at=north_of(PATIENT, metres=100), floor=device)
 
     (told,) = shown(ask(session, settings, floor=patient), ANYONE, settings).devices

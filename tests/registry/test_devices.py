@@ -163,7 +163,8 @@ def test_an_amendment_changes_what_it_names_and_nothing_else(office: Desk) -> No
 
     assert amended.status_code == 200
     assert amended.headers["ETag"] == '"2"'
-    changed = {"floor": 2, "keeper": None, "hours_as_written": None, "version": 2}
+    third = {"en": "storey 3 (floor 2)", "zh": "3楼（floor 2）"}
+    changed = {"floor": 2, "storey": third, "keeper": None, "hours_as_written": None, "version": 2}
     origins = amended.json()["origins"]
     assert amended.json() == before | changed | {"origins": origins}
     assert {name for name, origin in origins.items() if origin["source"] == "registry"} == {

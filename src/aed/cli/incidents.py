@@ -33,6 +33,7 @@ from aed.incidents.schemas.incidents import PatientReportIn
 from aed.interchange.actions.cap import take_cap
 from aed.interchange.formats.cap import cap_of_incident
 from aed.interchange.queries.cap import cap_of
+from aed.registry.rules.storeys import storey_words
 from aed.settings import load_settings
 
 SHOWN = 50
@@ -51,7 +52,8 @@ class BrokenRecord(AedError):
 
 @incidents.command("open")
 def open_incident(given: Fields) -> None:
-    """Tell of a patient: NAME=VALUE … with lat, lon, floor, kind=exercise|test|real, address, door_code,
+    """Tell of a patient: NAME=VALUE … with lat, lon, storey, room or floor (0: the ground),
+    kind=exercise|test|real, address, door_code,
     case_number, ambulance_seconds, has_cpr, note, region, key. Call the emergency number first."""
     words = list(given)
     if not any(word.startswith("key=") for word in words):
@@ -107,10 +109,15 @@ def show(incident_id: IncidentId) -> None:
         _show(found, alerts, names)
 
 
+def _storey(found: Incident) -> str:
+    words = storey_words(found.floor, counts_ground_as_one=found.region.counts_ground_as_one)
+    return f"{words['zh']} {words['en']}"
+
+
 def _show(found: Incident, alerts: Sequence[Alert], names: dict[int, str]) -> None:
     where = found.estate.name_en if found.estate is not None else found.region.code
     heading(f"Incident {found.id}: {found.kind}, {found.outcome or found.state}")
-    say(f"At {found.lat:.5f} {found.lon:.5f}, floor {found.floor}, {where}")
+    say(f"At {found.lat:.5f} {found.lon:.5f}, {_storey(found)}, {where}")
     ambulance = "is there" if found.ambulance_there_at is not None else f"at {_clock(found.ambulance_at)}"
     say(f"Opened {_clock(found.opened_at)} by {found.opened_by}; the ambulance {ambulance}")
     rows = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -21,12 +22,14 @@ from aed.errors import NetworkFileUnusable
 from aed.geo import Datum, position_from
 from aed.incidents.queries.answer import Answer, NearbyDevice, Question
 from aed.incidents.queries.nearest import nearest
+from aed.incidents.queries.storeys import counts_ground_as_one_at
 from aed.incidents.queries.ways import GatePassed
 from aed.incidents.rules.arrival import Basis
 from aed.incidents.rules.moment import parse_moment
 from aed.incidents.rules.reasons import access_words, floor_words, gate_words, readiness_words
 from aed.incidents.schemas.nearest import answer_out
 from aed.registry.rules.device import Access
+from aed.registry.rules.storeys import floor_meant
 from aed.responders.rules import Availability, CertificateKind
 from aed.settings import Settings, load_settings
 from aed.sharing.rules import is_of_the_house
@@ -49,7 +52,11 @@ def nearest_command(
         typer.Option("--as", help="anonymous, administrator, estate:ID, estate:SOURCE/ID, dispatcher:REGION"),
     ] = "anonymous",
     limit: Annotated[int, typer.Option(min=1, max=50, help="Devices at most")] = 5,
-    floor: Annotated[int, typer.Option(min=-20, max=200, help="The patient's floor, 0 the ground")] = 0,
+    floor: Annotated[
+        int | None, typer.Option(min=-20, max=200, help="The patient's floor, 0 the ground")
+    ] = None,
+    storey: Annotated[str | None, typer.Option(help="Instead of --floor, in words: 3楼, B1")] = None,
+    room: Annotated[str | None, typer.Option(help="Instead of --floor: room 301 is on storey 3")] = None,
     route: Annotated[bool, typer.Option(help="With the ways, in JSON")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As the API answers")] = False,
 ) -> None:
@@ -59,11 +66,15 @@ def nearest_command(
         here=position_from(lat, lon, datum),
         at=parse_moment(at) if at is not None else clock.now(),
         limit=limit,
-        floor=floor,
+        floor=floor or 0,
         with_routes=route,
     )
     with opened(settings) as database, reads(database) as session:
         viewer = viewer_as(session, as_)
+        if storey is not None or room is not None:
+            counts = counts_ground_as_one_at(session, viewer, question.here)
+            meant = floor_meant(floor=floor, storey=storey, room=room, counts_ground_as_one=counts)
+            question = replace(question, floor=meant or 0, counts_ground_as_one=counts)
         network, why_none = network_if_any(settings)
         answer = nearest(session.connection(), viewer, question, network=network, settings=settings)
         if why_none is not None:
@@ -160,7 +171,9 @@ def _place(near: NearbyDevice) -> list[str]:
     if not words:
         words = [f"{row.lat:.6f}, {row.lon:.6f}"]
     if row.floor != 0:
-        floor = floor_words(row.floor, near.fetch.floor_seconds)
+        floor = floor_words(
+            row.floor, near.fetch.floor_seconds, counts_ground_as_one=bool(row.counts_ground_as_one)
+        )
         words.append(f"{floor['en']} {floor['zh']}")
     return words
 

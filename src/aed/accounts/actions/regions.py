@@ -11,6 +11,7 @@ from sqlalchemy.orm.attributes import instance_state
 
 from aed.accounts import queries
 from aed.accounts.models import Region
+from aed.accounts.rules.storeys import counts_ground_as_one
 from aed.accounts.schemas import RegionIn
 from aed.errors import InvalidInput
 
@@ -33,6 +34,10 @@ def put_region(session: Session, region: RegionIn) -> tuple[Region, bool | None]
         found.parent_id = parent.id if parent else None
     if "holiday_calendar" in region.model_fields_set:
         found.holiday_calendar = region.holiday_calendar
+    if region.counts_ground_as_one is not None:
+        found.counts_ground_as_one = region.counts_ground_as_one
+    elif is_new:
+        found.counts_ground_as_one = counts_ground_as_one(region.country)
     found.country, found.time_zone = region.country, region.time_zone
     found.emergency_number = region.emergency_number
     if "trust_needed" in region.model_fields_set:

@@ -32,6 +32,7 @@ def region_out(region: Region, *, parent: str | None) -> RegionOut:
         emergency_number=region.emergency_number,
         holiday_calendar=region.holiday_calendar,
         trust_needed=region.trust_needed,
+        counts_ground_as_one=region.counts_ground_as_one,
         trust_in_force=region.trust_in_force,
         version=region.version,
     )

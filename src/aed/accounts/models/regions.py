@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, String, text
+from sqlalchemy import ForeignKey, String, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.accounts.rules.trust import Trust
@@ -23,6 +23,9 @@ class Region(Versioned, Table):
     """ISO 3166-1 alpha-2."""
     time_zone: Mapped[str] = mapped_column(String(64))
     emergency_number: Mapped[str] = mapped_column(String(16))
+    counts_ground_as_one: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """Whether the ground floor is storey 1 there (China), or the one above is (most of Europe). Floors in
+    the database count from 0 everywhere."""
     holiday_calendar: Mapped[str | None] = mapped_column(ForeignKey("holiday_calendars.name"))
     trust_needed: Mapped[Trust | None] = mapped_column(stored_by_value(Trust, name="trust_needed"))
     """How far a certificate must be believed before its holder is called; None: as in the region above, and

@@ -23,6 +23,11 @@ class RegionIn(BaseModel):
     time_zone: TimeZone
     emergency_number: Annotated[str, Field(pattern=r"^[0-9]{2,8}$")]
     holiday_calendar: Code | None = None
+    counts_ground_as_one: bool | None = Field(
+        None,
+        description="Whether people call the ground floor storey 1; left out for a new region: as is common "
+        "in its country",
+    )
     trust_needed: Trust | None = Field(
         None,
         description="How far a certificate must be believed before its holder is called; left out: as in the "
@@ -32,5 +37,6 @@ class RegionIn(BaseModel):
 
 class RegionOut(RegionIn):
     id: Id
+    counts_ground_as_one: bool
     trust_in_force: Trust = Field(description="What the region says, else one above")
     version: int

@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from aed.accounts.models import Region
 from aed.accounts.queries.regions import region_by_code
 from aed.accounts.rules import Viewer
 from aed.errors import Conflict, InvalidInput
@@ -25,6 +26,7 @@ from aed.incidents.rules.who import dispatches, may_dispatch, may_open_an_incide
 from aed.incidents.schemas.incidents import PatientReportIn
 from aed.registry.actions.record import flush
 from aed.registry.models import Estate
+from aed.registry.rules.storeys import floor_meant
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -65,6 +67,9 @@ def take_report(
         raise InvalidInput("collapsed_at lies within the last six hours.", field="collapsed_at")
     take_turns(session, region_id)
     digest = hashlib.sha256(new.model_dump_json().encode()).hexdigest()
+    counts = session.get_one(Region, region_id).counts_ground_as_one
+    floor = floor_meant(floor=new.floor, storey=new.storey, room=new.room, counts_ground_as_one=counts)
+    new = new.model_copy(update={"floor": floor})
     known = _known(session, who, new, digest, at=at, settings=settings)
     if known is not None:
         return known

@@ -16,6 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 from starlette.background import BackgroundTask
 from starlette.types import Receive, Scope, Send
 
@@ -23,14 +24,16 @@ from aed import clock
 from aed.accounts.access import ViewerDep, viewer_asking
 from aed.accounts.rules import Viewer
 from aed.at_hand import AtHand
-from aed.db import ask, database_of
+from aed.db import ask, database_of, reads
 from aed.geo import position_from
 from aed.http.query import refuse_unknown_parameters
 from aed.incidents.queries.answer import Answer, Question
 from aed.incidents.queries.nearest import is_soon_answered, nearest
+from aed.incidents.queries.storeys import counts_ground_as_one_at
 from aed.incidents.rules.moment import check_moment
 from aed.incidents.rules.responder_lookups import ResponderLookups
 from aed.incidents.schemas.nearest import NearestIn, NearestOut, answer_out
+from aed.registry.rules.storeys import floor_meant
 from aed.waiting import WouldWait
 
 security_log = structlog.get_logger("aed.security")
@@ -66,6 +69,8 @@ async def _found(request: Request, viewer: Viewer, asked: NearestIn) -> Response
 
     Where a connection at hand was missing, one is opened when the answer has left.
     """
+    if asked.storey is not None or asked.room is not None:  # how the place counts is asked of the database
+        return await run_in_threadpool(find_nearest, request, viewer, asked)
     question = _question(asked)
     at_hand: AtHand = request.app.state.at_hand
     is_soon = is_soon_answered(database_of(request).engine.dialect, viewer, question)
@@ -82,7 +87,11 @@ async def _found(request: Request, viewer: Viewer, asked: NearestIn) -> Response
 
 def find_nearest(request: Request, viewer: ViewerDep, asked: Annotated[NearestIn, Query()]) -> Response:
     """The devices that can be here soonest, and for dispatchers who can come."""
-    return _waited_for(request, viewer, _question(asked))
+    if asked.storey is None and asked.room is None:
+        return _waited_for(request, viewer, _question(asked))
+    with reads(database_of(request)) as session:
+        question = with_storey(session, viewer, _question(asked), asked)
+    return _waited_for(request, viewer, question)
 
 
 def _waited_for(request: Request, viewer: Viewer, question: Question) -> Response:
@@ -115,10 +124,20 @@ def _question(asked: NearestIn) -> Question:
         here=position_from(asked.lat, asked.lon, asked.datum),
         at=check_moment(asked.at) if asked.at is not None else clock.now(),
         limit=asked.limit,
-        floor=asked.floor,
+        floor=asked.floor or 0,
         with_routes=asked.route,
         responders=asked.responders,
     )
+
+
+def with_storey(session: Session, viewer: Viewer, question: Question, asked: NearestIn) -> Question:
+    """Return the question with the floor that its storey or room means at that place.
+
+    Raises InvalidInput where they cannot be read, or contradict the floor.
+    """
+    counts = counts_ground_as_one_at(session, viewer, question.here)
+    floor = floor_meant(floor=asked.floor, storey=asked.storey, room=asked.room, counts_ground_as_one=counts)
+    return replace(question, floor=floor or 0, counts_ground_as_one=counts)
 
 
 def _answer(request: Request, viewer: Viewer, question: Question) -> Callable[[Connection], Answer]:

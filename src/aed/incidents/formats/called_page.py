@@ -14,9 +14,9 @@ from aed.incidents.formats.cpr import CPR
 from aed.incidents.rules.answering import FetchFailure
 from aed.incidents.rules.incident import COMES, AlertState, Kind, Said
 from aed.incidents.rules.offer import Task
-from aed.incidents.rules.reasons import floor_name
 from aed.incidents.schemas.alerts import AlertToldOut, DeviceToFetch, PatientsPlace
 from aed.pages import Page, page
+from aed.registry.schemas.fields import StoreyOut
 
 _TITLE: Final = "急救呼叫 Call"
 _TASKS: Final = {
@@ -185,7 +185,7 @@ def _news(zh: str, en: str, *, is_bad: bool = False) -> str:
 
 
 def _place(place: PatientsPlace, told: AlertToldOut) -> str:
-    rows = [_floor(place.floor)]
+    rows = [_floor(place.storey)]
     if place.address:
         rows.insert(0, ("地址 Address", place.address))
     if place.door_code:
@@ -203,7 +203,7 @@ def _place(place: PatientsPlace, told: AlertToldOut) -> str:
 def _device(device: DeviceToFetch) -> str:
     place = " ".join(each for each in (device.place_zh, device.place_en) if each)
     way = " ".join(each for each in (device.how_to_get_in_zh, device.how_to_get_in_en) if each)
-    rows = [("位置 Place", place or "-"), _floor(device.floor)]
+    rows = [("位置 Place", place or "-"), _floor(device.storey)]
     if way:
         rows.append(("进入 Way in", way))
     if device.cabinet_code:
@@ -211,9 +211,8 @@ def _device(device: DeviceToFetch) -> str:
     return "<h2>AED</h2>" + _rows(rows) + _links(device.links)
 
 
-def _floor(floor: int) -> tuple[str, str]:
-    name = floor_name(floor)
-    return "楼层 Floor", f"{name['zh']} {name['en']}"
+def _floor(storey: StoreyOut) -> tuple[str, str]:
+    return "楼层 Floor", f"{storey.zh} {storey.en}"
 
 
 def _rows(rows: list[tuple[str, str]]) -> str:

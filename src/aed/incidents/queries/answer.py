@@ -25,6 +25,8 @@ class Question:
     at: datetime
     limit: int = 5
     floor: int = 0
+    counts_ground_as_one: bool | None = None
+    """How storeys are counted at the patient, where the floor was given as a storey."""
     with_routes: bool = False
     responders: int = 10
     precision: Precision = Precision.CELL

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from aed.incidents.rules.arrival import Basis
 from aed.registry.rules.device import Access, AccessAt, Readiness
 from aed.registry.rules.reachability import HourBand, PlaceClass
+from aed.registry.rules.storeys import storey_words
 
 type Words = dict[str, str]
 """{"en": …, "zh": …}"""
@@ -107,16 +108,9 @@ def pace_words() -> Words:
     return {"en": "as fast as drills at this estate were", "zh": "用时按本小区演练推算"}
 
 
-def floor_name(floor: int) -> Words:
-    """`floor` counts from 0; in Chinese the ground floor is the first."""
-    if floor < 0:
-        return {"en": f"basement {-floor}", "zh": f"地下{-floor}层"}
-    return {"en": "ground floor" if floor == 0 else f"floor {floor}", "zh": f"{floor + 1}楼"}
-
-
 @lru_cache(maxsize=1_024)
-def floor_words(device_floor: int, seconds: float) -> Words:
-    name = floor_name(device_floor)
+def floor_words(device_floor: int, seconds: float, *, counts_ground_as_one: bool) -> Words:
+    name = storey_words(device_floor, counts_ground_as_one=counts_ground_as_one)
     return {
         "en": f"{name['en']}, {seconds:.0f} s on stairs and in lifts",
         "zh": f"{name['zh']}，上下楼{seconds:.0f}秒",

@@ -12,7 +12,7 @@ from aed.incidents.models import Alert, Incident
 from aed.incidents.rules.answering import FetchFailure
 from aed.incidents.rules.incident import COMES, AlertState, Kind, State
 from aed.incidents.rules.offer import Task
-from aed.registry.schemas.fields import PositionOut
+from aed.registry.schemas.fields import PositionOut, StoreyOut
 from aed.responders.schemas.live import PhonePlaceIn
 from aed.spatial import position_of
 
@@ -29,6 +29,7 @@ class DeviceToFetch(BaseModel):
     place_en: str | None
     place_zh: str | None
     floor: int
+    storey: StoreyOut
     how_to_get_in_en: str | None
     how_to_get_in_zh: str | None
     cabinet_code: str | None
@@ -40,6 +41,7 @@ class PatientsPlace(BaseModel):
 
     position: PositionOut
     floor: int
+    storey: StoreyOut
     address: str | None
     door_code: str | None
     links: dict[str, str]
@@ -106,6 +108,7 @@ def _place(incident: Incident, alert: Alert, cabinet_code: str | None) -> Patien
             place_en=alert.device.place_en,
             place_zh=alert.device.place_zh,
             floor=alert.device.floor,
+            storey=StoreyOut.spoken(alert.device.floor, incident.region),
             how_to_get_in_en=alert.device.how_to_get_in_en,
             how_to_get_in_zh=alert.device.how_to_get_in_zh,
             cabinet_code=cabinet_code,
@@ -114,6 +117,7 @@ def _place(incident: Incident, alert: Alert, cabinet_code: str | None) -> Patien
     return PatientsPlace(
         position=PositionOut(lat=here.lat, lon=here.lon),
         floor=incident.floor,
+        storey=StoreyOut.spoken(incident.floor, incident.region),
         address=incident.address,
         door_code=incident.door_code,
         links=map_links(here, label="患者 Patient"),

@@ -24,7 +24,7 @@ from aed.incidents.rules.incident import (
     State,
 )
 from aed.incidents.rules.offer import Task
-from aed.registry.schemas.fields import Floor, PositionIn, PositionOut
+from aed.registry.schemas.fields import Floor, PositionIn, PositionOut, Room, Storey, StoreyOut
 from aed.responders.rules import middle_of
 
 _LONG = Annotated[Words, Field(max_length=500)]
@@ -53,6 +53,8 @@ class PatientReportIn(BaseModel):
     kind: Kind = Field(Kind.REAL, description="Never changed afterwards")
     position: PositionIn
     floor: Floor | None = None
+    storey: Storey | None = None
+    room: Room | None = None
     region: Code | None = Field(
         None, description="Its code, where the place is in no estate; left out: the caller's"
     )
@@ -213,6 +215,7 @@ class IncidentOut(BaseModel):
     estate_id: Id | None
     position: PositionOut
     floor: int
+    storey: StoreyOut
     has_cpr: bool
     collapsed_at: datetime
     opened_at: datetime
@@ -231,6 +234,7 @@ class IncidentOut(BaseModel):
             estate_id=incident.estate_id,
             position=PositionOut(lat=incident.lat, lon=incident.lon),
             floor=incident.floor,
+            storey=StoreyOut.of(incident.floor, incident.region),
             has_cpr=incident.has_cpr,
             collapsed_at=incident.collapsed_at.astimezone(UTC),
             opened_at=incident.opened_at.astimezone(UTC),

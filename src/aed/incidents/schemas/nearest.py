@@ -16,12 +16,14 @@ import h3
 from pydantic import BaseModel, ConfigDict, Field
 
 from aed.accounts.rules import Viewer
-from aed.geo import Datum, Position, map_links
+from aed.geo import Datum, Position, in_mainland_china, map_links
 from aed.incidents.queries.answer import Answer, NearbyDevice
 from aed.incidents.queries.people import NearbyResponder
 from aed.incidents.rules import reasons
 from aed.incidents.rules.arrival import Basis
 from aed.registry.rules.device import Access, Cabinet, Readiness
+from aed.registry.rules.storeys import storey_words
+from aed.registry.schemas.fields import Room, Storey
 from aed.responders.rules import Availability, CertificateKind
 from aed.settings import Settings
 from aed.sharing.rules import is_of_the_house
@@ -39,7 +41,11 @@ class NearestIn(BaseModel):
     datum: Datum = Field(Datum.WGS84, description="What lat and lon are in")
     at: datetime | None = Field(None, description="A moment with its offset; now when left out")
     limit: int = Field(5, ge=1, le=50, description="Devices at most")
-    floor: int = Field(0, ge=-20, le=200, description="The patient's; 0 is the ground floor")
+    floor: int | None = Field(
+        None, ge=-20, le=200, description="The patient's; 0 is the ground floor, also when left out"
+    )
+    storey: Storey | None = None
+    room: Room | None = None
     route: bool = Field(False, description="With the way to each device as GeoJSON")
     responders: int = Field(10, ge=0, le=50, description="Responders at most, for dispatchers; 0: none")
 
@@ -88,6 +94,7 @@ class NearbyDeviceOut(Strict):
     position: PlaceOut
     place: MaybeWordsOut
     floor: int
+    storey: WordsOut = Field(description="The floor in the words of the place, with its number")
     estate: WordsOut | None
     fetch_seconds: int = Field(description="Fetch it and be back at the patient")
     expected_seconds: int = Field(description="The same, weighed by the chance that it can be had")
@@ -126,6 +133,7 @@ class AskedOut(Strict):
     position: PlaceOut
     at: datetime
     floor: int
+    storey: WordsOut = Field(description="The floor in the words of the place, with its number")
 
 
 class NearestOut(Strict):
@@ -159,6 +167,7 @@ def answer_out(
             "position": {"lat": asked.here.lat, "lon": asked.here.lon},
             "at": moment(asked.at),
             "floor": asked.floor,
+            "storey": storey_words(asked.floor, counts_ground_as_one=_counts_from_one(answer)),
         },
         "basis": answer.basis,
         "devices": [_device(near, answer, viewer, settings) for near in answer.devices],
@@ -179,6 +188,15 @@ def answer_out(
     }
 
 
+def _counts_from_one(answer: Answer) -> bool:
+    """Whether storeys are counted from one at the patient: as it was asked, or as at the nearest device."""
+    asked = answer.question
+    if asked.counts_ground_as_one is not None:
+        return asked.counts_ground_as_one
+    nearest = next(iter((*answer.devices, *answer.unusable)), None)
+    return bool(nearest.row.counts_ground_as_one) if nearest is not None else in_mainland_china(asked.here)
+
+
 @lru_cache(maxsize=4_096)
 def moment(at: datetime | None) -> str | None:
     """ISO 8601 in UTC with a Z."""
@@ -196,6 +214,7 @@ def _device(near: NearbyDevice, answer: Answer, viewer: Viewer, settings: Settin
         "position": {"lat": row.lat, "lon": row.lon},
         "place": {"en": row.place_en, "zh": row.place_zh},
         "floor": row.floor,
+        "storey": storey_words(row.floor, counts_ground_as_one=bool(row.counts_ground_as_one)),
         "estate": {"en": row.estate_en, "zh": row.estate_zh} if row.estate_id is not None else None,
         "fetch_seconds": round(near.fetch.fetch_seconds),
         "expected_seconds": round(near.fetch.expected_seconds),
@@ -234,7 +253,11 @@ def _reasons(near: NearbyDevice, answer: Answer) -> list[reasons.Words]:
     if near.row.seconds_per_metre is not None:
         words.append(reasons.pace_words())
     if near.fetch.floor_seconds:
-        words.append(reasons.floor_words(row.floor, near.fetch.floor_seconds))
+        words.append(
+            reasons.floor_words(
+                row.floor, near.fetch.floor_seconds, counts_ground_as_one=bool(row.counts_ground_as_one)
+            )
+        )
     words += [
         reasons.gate_words(
             gate.name_en,

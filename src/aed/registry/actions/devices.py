@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts import actions as accounts
 from aed.accounts import queries as accounts_queries
+from aed.accounts.models import Region
 from aed.accounts.rules import Viewer, may_keep_devices, may_write_estate
 from aed.errors import Conflict, InvalidInput, NotAllowed
 from aed.registry import queries
@@ -25,6 +26,7 @@ from aed.registry.actions.record import (
 from aed.registry.models import Consumable, Device, Estate
 from aed.registry.rules.device import EXPIRY, ConsumableState, DeviceState
 from aed.registry.rules.origin import Origin, Origins, attributes_of
+from aed.registry.rules.storeys import floor_meant
 from aed.registry.schemas.devices import ConsumableAmend, ConsumableIn, DeviceAmend, DeviceIn, KeeperIn
 from aed.registry.schemas.fields import PositionIn
 from aed.spatial import point, position_of
@@ -40,7 +42,8 @@ def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime)
         estate_id=new.estate_id,
         origins=Origins({}, Origin(new.source, at)).as_json(),
     )
-    put_fields(session, device, new, set(DeviceAmend.model_fields), estate)
+    given = _with_floor(session, new, region_id)
+    put_fields(session, device, given, set(DeviceAmend.model_fields) - {"storey"}, estate)
     session.add(device)
     flush(session, f"The source '{device.source}' has a device '{device.source_id}' already.", "source_id")
     record_new(session, who, device, at=at)
@@ -82,6 +85,7 @@ def amend_device(
             field="state",
         )
     estate = queries.estate(session, who, device.estate_id) if device.estate_id is not None else None
+    change = _with_floor(session, change, device.region_id)
     none_only_where_allowed(device, change, change.model_fields_set)
     put_fields(session, device, change, set(change.model_fields_set), estate)
     amended = amended_fields(device)
@@ -89,6 +93,25 @@ def amend_device(
     flush(session, "The device cannot be amended so.", None)
     amended_by_hand(session, device, attributes_of(amended), at=at)
     return device
+
+
+def _with_floor[Given: (DeviceIn, DeviceAmend)](session: Session, given: Given, region_id: int) -> Given:
+    """Return what is given with the floor that its storey means. Raises InvalidInput if they contradict."""
+    if given.storey is None:
+        return _without_storey(given)
+    floor = floor_meant(
+        floor=given.floor if "floor" in given.model_fields_set else None,
+        storey=given.storey,
+        room=None,
+        counts_ground_as_one=session.get_one(Region, region_id).counts_ground_as_one,
+    )
+    return _without_storey(given.model_copy(update={"floor": floor}))
+
+
+def _without_storey[Given: (DeviceIn, DeviceAmend)](given: Given) -> Given:
+    found = given.model_copy()
+    found.model_fields_set.discard("storey")
+    return found
 
 
 def withdraw_device(session: Session, who: Viewer, device_id: int, *, version: int, at: datetime) -> Device:
@@ -114,7 +137,7 @@ def put_fields(
         _put_position(device, given.position, estate)
     if device.is_quarantined:  # a list does not know of it
         names = names - {"state", "out_of_service_reason"}
-    for name in names - {"position", "keeper"}:
+    for name in names - {"position", "keeper", "storey"}:
         setattr(device, name, getattr(given, name))
     reason = device.out_of_service_reason if device.state is DeviceState.OUT_OF_SERVICE else None
     if "out_of_service_reason" in names:

@@ -205,7 +205,9 @@ def _add(
     return ids
 
 
-_PLAIN = sorted(set(DeviceAmend.model_fields) - {"position", "keeper", "state", "out_of_service_reason"})
+_PLAIN = sorted(
+    set(DeviceAmend.model_fields) - {"position", "storey", "keeper", "state", "out_of_service_reason"}
+)
 """Fields that a device keeps by the same name, as they are given."""
 
 

@@ -67,6 +67,7 @@ class DeviceNearby(NamedTuple):
     guard_phone: str | None
     time_zone: str
     emergency_number: str
+    counts_ground_as_one: bool
     holiday_calendar: str | None
     calendar_version: int | None
     seconds_per_metre: float | None
@@ -139,6 +140,7 @@ def nearest_devices(dialect: Dialect, viewer: Viewer) -> Nearest[DeviceNearby]:
                 Estate.guard_phone,
                 func.coalesce(Estate.time_zone, Region.time_zone).label("time_zone"),
                 Region.emergency_number,
+                Region.counts_ground_as_one,
                 Region.holiday_calendar,
                 HolidayCalendar.version.label("calendar_version"),
                 EstatePace.seconds_per_metre,

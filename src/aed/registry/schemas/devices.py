@@ -21,7 +21,18 @@ from aed.registry.rules.device import (
     Entry,
 )
 from aed.registry.rules.origin import THE_OTHERS, origins_in
-from aed.registry.schemas.fields import Day, Floor, Label, OpeningHours, PositionIn, PositionOut, Ref, Source
+from aed.registry.schemas.fields import (
+    Day,
+    Floor,
+    Label,
+    OpeningHours,
+    PositionIn,
+    PositionOut,
+    Ref,
+    Source,
+    Storey,
+    StoreyOut,
+)
 from aed.sharing.rules import Audience, is_of_the_house
 from aed.spatial import position_of
 
@@ -59,7 +70,7 @@ class DeviceFields(BaseModel):
 
 
 class DeviceIn(DeviceFields):
-    """A new device. `estate_id` or `region` says where it belongs."""
+    """A new device. `estate_id` or `region` says where it belongs; `storey` may stand for `floor`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -85,6 +96,7 @@ class DeviceIn(DeviceFields):
     region: Code | None = None
     source: Source = "registry"
     source_id: Ref | None = Field(None, description="Made up when left out")
+    storey: Storey | None = None
 
 
 class DeviceAmend(BaseModel):
@@ -101,6 +113,7 @@ class DeviceAmend(BaseModel):
     place_en: Words | None = None
     place_zh: Words | None = None
     floor: Floor | None = None
+    storey: Storey | None = None
     opening_hours: OpeningHours | None = None
     hours_as_written: Words | None = None
     entry: Entry | None = None
@@ -181,6 +194,7 @@ class DeviceOut(BaseModel):
     place_en: str | None
     place_zh: str | None
     floor: int
+    storey: StoreyOut
     opening_hours: str | None
     hours_as_written: str | None
     entry: Entry
@@ -222,6 +236,7 @@ class DeviceOut(BaseModel):
             place_en=device.place_en,
             place_zh=device.place_zh,
             floor=device.floor,
+            storey=StoreyOut.of(device.floor, device.region),
             opening_hours=device.opening_hours,
             hours_as_written=device.hours_as_written,
             entry=device.entry,

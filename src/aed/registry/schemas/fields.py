@@ -15,11 +15,13 @@ from pydantic import (
     model_validator,
 )
 
+from aed.accounts.models import Region
 from aed.accounts.schemas import Words
 from aed.errors import InvalidInput
 from aed.geo import Datum, Position, position_from
 from aed.registry.models import Change
 from aed.registry.rules.hours import parse_hours
+from aed.registry.rules.storeys import spoken_storey, storey_words
 
 
 def _understood_hours(value: str) -> str:
@@ -41,7 +43,32 @@ Ref = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$"),
 ]
 Source = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
-Floor = Annotated[int, Field(ge=-20, le=200, description="0 is the ground floor, -1 the one below")]
+Floor = Annotated[
+    int,
+    Field(
+        ge=-20,
+        le=200,
+        description="0 is the ground floor: 3楼 in China is 2. Or send `storey`",
+    ),
+]
+Storey = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=20,
+        description="As people there say it: 3, 3楼, B1, -1, 地下一层, G. The region says how it counts",
+        examples=["3楼"],
+    ),
+]
+Room = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=20,
+        description="Its last two digits count on the storey: 301 is on storey 3",
+        examples=["301室"],
+    ),
+]
 Label = Annotated[Words, Field(max_length=100)]
 Day = Annotated[date, Field(ge=date(1990, 1, 1), le=date(2100, 12, 31))]
 
@@ -66,6 +93,22 @@ class PositionIn(BaseModel):
     def position(self) -> Position:
         """In WGS-84."""
         return position_from(self.lat, self.lon, self.datum)
+
+
+class StoreyOut(BaseModel):
+    """A floor in the words of the place, with its number: `3楼（floor 2）`."""
+
+    en: str
+    zh: str
+
+    @classmethod
+    def of(cls, floor: int, region: Region) -> StoreyOut:
+        return cls(**storey_words(floor, counts_ground_as_one=region.counts_ground_as_one))
+
+    @classmethod
+    def spoken(cls, floor: int, region: Region) -> StoreyOut:
+        """For people on their way: the words of the place without the number of the API."""
+        return cls(**spoken_storey(floor, counts_ground_as_one=region.counts_ground_as_one))
 
 
 class PositionOut(BaseModel):

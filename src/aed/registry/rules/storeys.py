@@ -1,0 +1,145 @@
+"""Storeys as people say them, and the floor numbers of the API.
+
+A *floor* is a number of the API and the database: 0 is the ground floor, -1 the one below, everywhere. A
+*storey* is what the people of a place call it: where the ground floor counts as one (China, Japan, North
+America), storey 3, 3楼 and room 301 are on floor 2; elsewhere storey 3 is floor 3. Both are always shown
+together, so that neither is taken for the other.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final, TypedDict
+
+from aed.errors import InvalidInput
+
+LOWEST_FLOOR: Final = -20
+HIGHEST_FLOOR: Final = 200
+
+
+class StoreyWords(TypedDict):
+    en: str
+    zh: str
+
+
+_DIGITS: Final[Mapping[str, int]] = {
+    "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9,
+}  # fmt: skip
+_NUMBER: Final = r"(?:\d{1,3}|[一二两三四五六七八九]?十[一二三四五六七八九]?|[一二两三四五六七八九])"
+_UNIT: Final = r"(?:楼|樓|层|層|/?f|storey|story|floor)?"
+_GROUND: Final = re.compile(r"(?:g|gf|g/f|ground|groundfloor|首层|首層|底层|底層|地面层|地面層)")
+_BELOW: Final = re.compile(rf"(?:b|-|负|負|地下|basement)({_NUMBER}){_UNIT}")
+_ABOVE: Final = re.compile(rf"(?:l|第|地上)?({_NUMBER}){_UNIT}")
+_ROOM: Final = re.compile(r"(?:.*[^0-9a-z])?(0?\d)(\d\d)|(?:.*[^0-9a-z])?(\d\d)(\d\d)")
+
+
+def floor_meant(
+    *, floor: int | None, storey: str | None, room: str | None, counts_ground_as_one: bool
+) -> int | None:
+    """Return the floor that is meant, however it is given; None if it is not.
+
+    Raises InvalidInput for a storey or a room that cannot be read, and where they contradict each other.
+    """
+    said: dict[str, int] = {}
+    if floor is not None:
+        said["floor"] = floor
+    if storey is not None:
+        said["storey"] = floor_of_storey(storey, counts_ground_as_one=counts_ground_as_one)
+    if room is not None:
+        said["room"] = floor_of_room(room, counts_ground_as_one=counts_ground_as_one)
+    if len(set(said.values())) > 1:
+        given = {"floor": floor, "storey": storey, "room": room}
+        sides = [
+            f"{name} {given[name]} is {storey_words(number, counts_ground_as_one=counts_ground_as_one)['en']}"
+            for name, number in said.items()
+        ]
+        raise InvalidInput(
+            f"These contradict each other: {'; '.join(sides)}. Send one of them.", field="floor"
+        )
+    return next(iter(said.values()), None)
+
+
+def floor_of_storey(text: str, *, counts_ground_as_one: bool) -> int:
+    """Return the floor of a storey in the words of the place: `3楼`, `十二层`, `B1`, `-1`, `地下一层`, `G`.
+
+    Raises InvalidInput for anything else.
+    """
+    said = unicodedata.normalize("NFKC", text).casefold().replace(" ", "")
+    if _GROUND.fullmatch(said):
+        return 0
+    if (below := _BELOW.fullmatch(said)) is not None and (number := _number(below[1])) > 0:
+        return _within(-number, text, "storey")
+    above = _ABOVE.fullmatch(said)
+    if above is None:
+        raise InvalidInput(
+            f"The storey “{_shown(text)}” is not understood; write it like 3, 3楼, B1, 地下一层 or G.",
+            field="storey",
+        )
+    number = _number(above[1])
+    if counts_ground_as_one and number == 0:
+        raise InvalidInput(
+            "There is no storey 0 where the ground floor is storey 1: send storey=1 or floor=0.",
+            field="storey",
+        )
+    return _within(number - 1 if counts_ground_as_one else number, text, "storey")
+
+
+def floor_of_room(text: str, *, counts_ground_as_one: bool) -> int:
+    """Return the floor of a room whose last two digits count on its storey: `301室`, `2单元1203`.
+
+    Raises InvalidInput where the storey is not certain: `B101` may be of the basement or of building B.
+    """
+    said = unicodedata.normalize("NFKC", text).casefold().replace(" ", "")
+    found = _ROOM.fullmatch(re.sub(r"(?:室|房|号|號)$", "", said))
+    number = int((found[1] or found[3]) if found else 0)
+    if number == 0:
+        raise InvalidInput(
+            f"The storey of room “{_shown(text)}” is not certain; send storey, like 3楼 or B1.", field="room"
+        )
+    return _within(number - 1 if counts_ground_as_one else number, text, "room")
+
+
+@lru_cache(maxsize=1_024)
+def storey_words(floor: int, *, counts_ground_as_one: bool) -> StoreyWords:
+    """Return a floor in the words of the place, with its number: `storey 3 (floor 2)`, `3楼（floor 2）`."""
+    if floor < 0:
+        return {"en": f"basement {-floor} (floor {floor})", "zh": f"地下{-floor}层（floor {floor}）"}
+    storey = floor + 1 if counts_ground_as_one else floor
+    if floor == 0:
+        name = "ground floor, storey 1" if counts_ground_as_one else "ground floor"
+        return {"en": f"{name} (floor 0)", "zh": f"{'1楼' if counts_ground_as_one else '地面层'}（floor 0）"}
+    return {"en": f"storey {storey} (floor {floor})", "zh": f"{storey}楼（floor {floor}）"}
+
+
+def spoken_storey(floor: int, *, counts_ground_as_one: bool) -> StoreyWords:
+    """Return a floor in the words of the place alone, for people on their way: one number, not two."""
+    if floor < 0:
+        return {"en": f"basement {-floor}", "zh": f"地下{-floor}层"}
+    if floor == 0:
+        return {"en": "ground floor", "zh": "1楼" if counts_ground_as_one else "地面层"}
+    if counts_ground_as_one:
+        return {"en": f"storey {floor + 1}, the ground floor being 1", "zh": f"{floor + 1}楼"}
+    return {"en": f"storey {floor}, above the ground floor", "zh": f"{floor}楼（地面层以上）"}
+
+
+def _within(floor: int, text: str, field: str) -> int:
+    if not LOWEST_FLOOR <= floor <= HIGHEST_FLOOR:
+        raise InvalidInput(f"No building has a storey “{_shown(text)}”.", field=field)
+    return floor
+
+
+def _shown(text: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in text[:20])
+
+
+def _number(text: str) -> int:
+    """A number in digits or in Chinese up to 99."""
+    if text.isdecimal():
+        return int(text)
+    tens, ten, ones = text.partition("十")
+    if not ten:
+        return _DIGITS[text]
+    return _DIGITS.get(tens, 1) * 10 + _DIGITS.get(ones, 0)

@@ -1,0 +1,125 @@
+"""A storey in the words of the place: asked, answered and shown with its floor, never taken for it."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Role
+from aed.registry.schemas.fields import StoreyOut
+from tests import make
+from tests.make import PATIENT, north_of
+
+HERE = {"lat": PATIENT.lat, "lon": PATIENT.lon}
+THIRD = {"en": "storey 3 (floor 2)", "zh": "3楼（floor 2）"}
+
+
+@pytest.mark.parametrize(
+    "said", [{"storey": "3"}, {"storey": "3楼"}, {"room": "301室"}, {"floor": 2}, {"floor": 2, "storey": "3"}]
+)
+def test_the_lookup_takes_a_storey_a_room_or_a_floor(
+    session: Session, client: TestClient, said: dict[str, str | int]
+) -> None:
+    device = make.device(session, of=make.estate(session), at=north_of(PATIENT, metres=90), floor=2)
+    session.commit()
+
+    answer = client.get("/v1/nearest", params={**HERE, **said}).json()
+
+    assert (answer["asked"]["floor"], answer["asked"]["storey"]) == (2, THIRD)
+    (found,) = answer["devices"]
+    assert (found["id"], found["floor"], found["storey"]) == (device.id, 2, THIRD)
+    assert any("storey 3 (floor 2)" in each["en"] for each in answer["devices"][0]["reasons"])
+
+
+def test_the_region_says_how_it_counts(session: Session, client: TestClient) -> None:
+    make.region(session, "AT-9", country="AT", time_zone="Europe/Vienna", holiday_calendar=None)
+    make.estate(session, in_region="AT-9")
+    session.commit()
+
+    answer = client.get("/v1/nearest", params={**HERE, "storey": "3"}).json()
+
+    assert answer["asked"]["floor"] == 3
+    assert answer["asked"]["storey"] == {"en": "storey 3 (floor 3)", "zh": "3楼（floor 3）"}
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "words"),
+    [
+        (
+            {"floor": 3, "storey": "3"},
+            "floor",
+            "is storey 4 (floor 3); storey 3 is storey 3 (floor 2)",
+        ),
+        ({"storey": "2", "room": "301"}, "floor", "contradict"),
+        ({"storey": "夹层"}, "storey", "not understood"),
+        ({"room": "B101"}, "room", "not certain"),
+        ({"storey": "0"}, "storey", "no storey 0"),
+    ],
+)
+def test_what_contradicts_itself_or_is_not_certain_is_refused(
+    session: Session, client: TestClient, said: dict[str, str | int], field: str, words: str
+) -> None:
+    estate = make.estate(session)
+    member = make.key(session, Role.MEMBER, estate=estate, writes=True)
+    session.commit()
+
+    found = client.get("/v1/nearest", params={**HERE, **said})
+    opened = client.post(
+        "/v1/incidents",
+        json={"key": str(uuid4()), "kind": "exercise", "position": HERE, **said},
+        headers=member,
+    )
+
+    for answer in (found, opened):
+        assert answer.status_code == 422
+        assert answer.json()["field"] == field
+        assert words in answer.json()["detail"]
+
+
+def test_an_incident_is_opened_on_the_storey_that_is_said(session: Session, client: TestClient) -> None:
+    estate = make.estate(session)
+    member = make.key(session, Role.MEMBER, estate=estate, writes=True)
+    session.commit()
+
+    opened = client.post(
+        "/v1/incidents",
+        json={"key": str(uuid4()), "kind": "exercise", "position": HERE, "room": "2单元301室"},
+        headers=member,
+    )
+
+    assert opened.status_code == 200, opened.text
+    assert (opened.json()["floor"], opened.json()["storey"]) == (2, THIRD)
+
+
+def test_a_device_is_registered_and_amended_by_its_storey(session: Session, client: TestClient) -> None:
+    make.region(session)
+    office = make.key(session, Role.ADMINISTRATOR, writes=True)
+    session.commit()
+
+    made = client.post(
+        "/v1/devices", json={"region": "CN-33", "position": HERE, "storey": "3楼"}, headers=office
+    )
+    assert made.status_code == 201, made.text
+    assert (made.json()["floor"], made.json()["storey"]) == (2, THIRD)
+
+    path = f"/v1/devices/{made.json()['id']}"
+    contradiction = client.patch(
+        path, json={"floor": 1, "storey": "B1"}, headers={**office, "If-Match": '"1"'}
+    )
+    assert contradiction.status_code == 422
+    amended = client.patch(path, json={"storey": "B1"}, headers={**office, "If-Match": '"1"'})
+    assert (amended.json()["floor"], amended.json()["storey"]["zh"]) == (-1, "地下1层（floor -1）")
+    kept = client.patch(path, json={"place_zh": "大堂"}, headers={**office, "If-Match": '"2"'})
+    assert kept.json()["floor"] == -1
+
+
+def test_people_on_their_way_read_one_number_in_the_words_of_the_place(session: Session) -> None:
+    region = make.region(session)
+    there = StoreyOut.spoken(2, region)
+
+    assert (there.zh, there.en) == ("3楼", "storey 3, the ground floor being 1")
+    region.counts_ground_as_one = False
+    assert StoreyOut.spoken(2, region).zh == "2楼（地面层以上）"
