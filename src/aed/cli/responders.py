@@ -28,7 +28,7 @@ Agreed = Annotated[
     typer.Option("--agreed", help="What the person agreed to, in the words of `aed responders words`"),
 ]
 Kind = Annotated[PlaceKind, typer.Option("--place", help="What kind of place that is")]
-Floor = Annotated[int, typer.Option(help="On this floor")]
+Floor = Annotated[int, typer.Option(help="On this floor, 0 the ground: 3楼 in China is 2")]
 OfDatum = Annotated[Datum, typer.Option(help="Of the coordinates")]
 PlaceHours = Annotated[str | None, typer.Option(help="When the person is there")]
 Hours = Annotated[str | None, typer.Option(help='When the person can be called, such as "Mo-Fr 08:00-22:00"')]
@@ -127,7 +127,7 @@ def show(person_id: Id, after: After = 0) -> None:
             ("availability", entry.availability if entry is not None else None),
             ("paused until", entry.paused_until if entry is not None else None),
             *(
-                (f"place ({each.kind})", f"{at.lat:.6f} {at.lon:.6f}, floor {each.floor}")
+                (f"place ({each.kind})", f"{at.lat:.6f} {at.lon:.6f}, floor {each.floor} (0 is the ground)")
                 for each, at in found.places
             ),
             *(
