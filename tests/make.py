@@ -31,7 +31,7 @@ from aed.geo import Position
 from aed.incidents.actions.centres import add_centre
 from aed.incidents.actions.drills import tell_of_drill
 from aed.incidents.actions.opening import take_report
-from aed.incidents.models import Alert, Drill, Incident
+from aed.incidents.models import Alert, Drill, Incident, IncidentExclusion, IncidentReport
 from aed.incidents.rules.offer import Task
 from aed.incidents.schemas.drills import DrillIn
 from aed.incidents.schemas.incidents import PatientReportIn
@@ -483,6 +483,22 @@ def centre(session: Session, name: str = "lake-120", *, in_region: str = "CN-33"
         session, ADMINISTRATOR, name, region=in_region, address=to, at=NOW, is_private_allowed=True
     )
     return secret
+
+
+def patient_report_id(session: Session, of: Incident) -> int:
+    """The number of the first report of the incident."""
+    found = select(IncidentReport.id).where(IncidentReport.incident_id == of.id).order_by(IncidentReport.id)
+    return session.scalars(found.limit(1)).one()
+
+
+def exclusion(session: Session, of: Device, to: Incident) -> IncidentExclusion:
+    """A dispatcher has taken the device out of the incident's plan."""
+    made = IncidentExclusion(
+        incident_id=to.id, device_id=of.id, excluded_at=NOW, excluded_by=ADMINISTRATOR.name
+    )
+    session.add(made)
+    session.flush()
+    return made
 
 
 def alert(session: Session, to: Incident, person: Person, *, key: str = "call_key") -> Alert:

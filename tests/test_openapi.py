@@ -174,6 +174,8 @@ def known(session: Session, settings: Settings) -> dict[str, int | str]:
         "incident_id": incident.id,
         "alert_id": make.alert(session, incident, person).id,
         "alert_key": "call_key",
+        "exclusion_id": make.exclusion(session, other, incident).id,
+        "patient_report_id": make.patient_report_id(session, incident),
         "centre": "river-120",
     }
     make.centre(session, "river-120")
@@ -221,6 +223,15 @@ WITHOUT_VERSION = {
     "POST /v1/centres": 201,
     "POST /v1/centres/{centre}/secret": 200,
     "POST /v1/centres/{centre}/messages": 401,  # unsigned
+    "PUT /v1/incidents/{incident_id}/hold": 200,
+    "POST /v1/incidents/{incident_id}/ask-more": 200,
+    "PUT /v1/incidents/{incident_id}/radius": 200,
+    "PUT /v1/incidents/{incident_id}/patient": 200,
+    "PUT /v1/incidents/{incident_id}/hazard": 200,
+    "POST /v1/incidents/{incident_id}/exclusions": 404,  # of a device that there is not here
+    "DELETE /v1/incidents/{incident_id}/exclusions/{exclusion_id}": 200,
+    "PATCH /v1/incidents/{incident_id}/place": 200,
+    "POST /v1/incidents/{incident_id}/reports/{patient_report_id}/split": 409,  # it has one report
     "PUT /v1/incidents/{incident_id}/ambulance": 200,
     "PUT /v1/incidents/{incident_id}/signs": 200,
     "POST /v1/incidents/{incident_id}/close": 200,

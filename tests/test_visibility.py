@@ -68,6 +68,7 @@ GUARDED = {
     "Alert": "alerts",
     "AlertAnswer": "alert_answers",
     "AlertPlace": "alert_places",
+    "IncidentExclusion": "incident_exclusions",
     "PatientOutcome": "patient_outcomes",
     "Centre": "centres",
     "IncidentMessage": "incident_messages",

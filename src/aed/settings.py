@@ -286,6 +286,11 @@ class Planning(BaseModel):
         180.0, ge=0, description="Asked to another patient, a person is left alone for so long"
     )
     # Most who answer an app's call do so within a minute (Haskins 2021); after three, silence means no.
+    call_age_unknown: bool = Field(
+        True, description="Call people of whom it is not known that they are 18 or older"
+    )
+    # Certificates of first aid are given to adults almost everywhere; without, an upgrade would call nobody
+    # until each had declared it. Nobody who says to be younger is called, whatever this says.
     test_minutes: float = Field(10.0, gt=0, le=1_440, description="A test closes itself after so long")
     # A test of the line is read within minutes.
     exercise_minutes: float = Field(

@@ -130,6 +130,8 @@ def build(session: Session) -> Everyone:
         "incident_id": incident.id,
         "alert_id": make.alert(session, incident, resident).id,
         "alert_key": "call_key",
+        "exclusion_id": make.exclusion(session, device, incident).id,
+        "patient_report_id": make.patient_report_id(session, incident),
         "centre": "lake-120",
         "message_key": message_key,
         "reminder_id": reminder_id,

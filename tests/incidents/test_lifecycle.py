@@ -21,7 +21,8 @@ from aed.incidents import jobs
 from aed.incidents.actions import opening
 from aed.incidents.models import Incident
 from aed.incidents.queries import incidents as queries
-from aed.incidents.rules.incident import LIVE, AlertState, Outcome, Said, State, StopReason
+from aed.incidents.rules.incident import LIVE, AlertState, Kind, Outcome, Said, State, StopReason
+from aed.incidents.rules.offer import Task
 from aed.settings import Settings
 from tests import make
 from tests.incidents.test_incidents import answer, dispatcher, report, told
@@ -115,7 +116,13 @@ def test_a_real_plan_is_the_plan_without_tests_exercises_and_what_is_over(
         at = NOW - timedelta(minutes=other.minutes_ago)
         where = north_of(here, metres=other.metres)
         opened = report(session, settings, where=where, kind=other.kind, at=at)
-        for alert in list(queries.alerts(session, opened.id))[: other.accepts]:
+        # Who accepts to fetch for a real patient takes the device out, whatever becomes of the incident.
+        takes_none = [
+            each
+            for each in queries.alerts(session, opened.id)
+            if opened.kind is not Kind.REAL or each.task is not Task.FETCH
+        ]
+        for alert in takes_none[: other.accepts]:
             answer(session, settings, alert, Said.ACCEPT, at=at + timedelta(seconds=20))
     session.commit()
     beside = report(session, settings, where=here)
@@ -194,7 +201,7 @@ def test_people_who_accept_two_calls_go_to_the_one_they_accepted_last(
 
 def test_forty_who_are_out_do_not_hide_who_is_free(session: Session, settings: Settings) -> None:
     settings = settings.model_copy(
-        update={"planning": settings.planning.model_copy(update={"people": 3, "most_at_once": 3})}
+        update={"planning": settings.planning.model_copy(update={"people": 3, "max_alerts_per_wave": 3})}
     )
     for each in range(1, 7):
         make.responder(session, at=north_of(PATIENT, metres=30.0 * each))

@@ -22,9 +22,12 @@ from aed.accounts.rules import ANYONE, Viewer
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.geo import Position, distance_metres
 from aed.incidents.actions import opening
+from aed.incidents.actions.correcting import correct_place
+from aed.incidents.actions.steering import Now
 from aed.incidents.models import Incident
 from aed.incidents.queries import incidents as queries
 from aed.incidents.rules.incident import Kind, Outcome, Said, State
+from aed.incidents.schemas.correcting import PlaceAmend
 from aed.incidents.schemas.incidents import IncidentOut
 from aed.interchange.actions.cap import take_cap
 from aed.interchange.api.cap import EXAMPLE
@@ -210,10 +213,27 @@ def test_an_update_tells_of_the_ambulance_and_a_cancel_closes(session: Session, 
     assert (called_off.id, called_off.outcome) == (plain.id, Outcome.CALLED_OFF)
 
 
-def test_what_is_refused_and_why(session: Session, settings: Settings) -> None:
-    take(session, settings, alert())
+def test_an_update_with_another_area_corrects_the_place_and_one_that_repeats_it_does_not(
+    session: Session, settings: Settings
+) -> None:
+    first = take(session, settings, alert())
     far = north_of(PATIENT, metres=300)
     elsewhere = f"<circle>{far.lat},{far.lon} 0.02</circle>"
+    moved = take(session, settings, follows("Update", "48", area=elsewhere, parameters={"floor": 4}))
+    assert (moved.id, moved.floor) == (first.id, 4)
+    assert abs(moved.position.lat - far.lat) < 1e-6
+    assert moved.place_corrected_at is not None
+
+    here = north_of(PATIENT, metres=500)
+    by_hand = PlaceAmend.model_validate({"position": {"lat": here.lat, "lon": here.lon}})
+    correct_place(session, make.ADMINISTRATOR, first.id, by_hand, now=Now(NOW, None, settings))
+    repeated = follows("Update", "49", of="48", area=elsewhere, parameters={"ambulance_seconds": 90})
+    kept = take(session, settings, repeated)
+    assert abs(kept.position.lat - here.lat) < 1e-6, "what a dispatcher corrected by hand stays"
+
+
+def test_what_is_refused_and_why(session: Session, settings: Settings) -> None:
+    take(session, settings, alert())
     ambulance = {"ambulance_seconds": 60}
     for content, error, field in (
         (alert(identifier="1", status="System"), InvalidInput, "status"),
@@ -233,7 +253,6 @@ def test_what_is_refused_and_why(session: Session, settings: Settings) -> None:
         (follows("Cancel", "1", of="never"), NotFound, "references"),
         (follows("Update", "1", status="Exercise", parameters=ambulance), Conflict, "status"),
         (follows("Cancel", "1", status="Test"), Conflict, "status"),
-        (follows("Update", "1", area=elsewhere, parameters=ambulance), Conflict, "info.area"),
     ):
         with pytest.raises(error) as refusal:
             take(session, settings, content)

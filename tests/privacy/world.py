@@ -19,7 +19,7 @@ from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas.people import PersonAmend
 from aed.aftercare.actions.outcomes import tell_of_outcome
 from aed.aftercare.rules.utstein import CoreItems
-from aed.incidents.models import AlertAnswer, AlertPlace, Drill, IncidentReport
+from aed.incidents.models import AlertAnswer, AlertPlace, Drill, IncidentExclusion, IncidentReport
 from aed.incidents.rules.arrival import Basis
 from aed.incidents.rules.incident import Said
 from aed.interchange.models import Review, SourceRecord
@@ -123,6 +123,11 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
     )
     incident = make.incident(session)
     alert = make.alert(session, incident, person)
+    session.add(
+        IncidentExclusion(
+            incident_id=incident.id, person_id=person.id, excluded_at=NOW, excluded_by="token:centre"
+        )
+    )
     session.add(AlertPlace(alert_id=alert.id, cell=617700169958293503, lat=30.29, lon=120.1, at=NOW))
     session.add(AlertAnswer(alert_id=alert.id, key="e" * 36, said=Said.SEEN, at=NOW))
     told = tell_of_outcome(

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.cli.afterwards import add_commands
+from aed.cli import afterwards, steering
 from aed.cli.context import operator, reading, writing
 from aed.cli.lookup import network_if_any
 from aed.cli.register.fields import Fields, fields_in
@@ -42,7 +42,8 @@ MOST_LEFT = 10
 IncidentId = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]
 
 incidents = typer.Typer(no_args_is_help=True, help="Patients, and who is called to them.")
-add_commands(incidents)
+afterwards.add_commands(incidents)
+steering.add_commands(incidents)
 audit = typer.Typer(no_args_is_help=True, help="Whether records are as they were written.")
 
 

@@ -176,6 +176,13 @@ HELD: Final = (
         through="alerts",
     ),
     Held(
+        "incident_exclusions",
+        "person_id",
+        Erasure.KEPT,
+        "whom a dispatcher did not want to be called to a patient",
+        shown=("id", "incident_id", "excluded_at", "lifted_at"),
+    ),
+    Held(
         "incident_reports",
         "by_id",
         Erasure.KEPT,
@@ -232,6 +239,8 @@ DONE_BY: Final = (
     ("consents", "withdrawn_by"),
     ("drills", "withdrawn_by"),
     ("incident_events", "who"),
+    ("incident_exclusions", "excluded_by"),
+    ("incident_exclusions", "lifted_by"),
     ("incident_messages", "told_by"),
     ("incident_reports", "told_by"),
     ("incidents", "closed_by"),
@@ -263,6 +272,9 @@ OF_PATIENTS: Final = frozenset(
     {
         ("incidents", "address"),
         ("incidents", "door_code"),
+        ("incidents", "hazard_note"),
+        ("incident_reports", "address"),
+        ("incident_reports", "door_code"),
         ("patient_outcomes", "age"),
         ("patient_outcomes", "sex"),
     }

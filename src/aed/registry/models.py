@@ -78,6 +78,12 @@ class Estate(Versioned, Table):
     guard_phone: Mapped[str | None] = mapped_column(String(32))
     boundary: Mapped[WKBElement | WKTElement] = mapped_column(area_type())
     state: Mapped[EstateState] = mapped_column(stored_by_value(EstateState), default=EstateState.STANDING)
+    emergency_override: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether its devices may be fetched for a patient of any estate, whatever is agreed on each device.
+
+    Off unless the estate's manager says so: a step of the ladder is a promise to the owner, and a stranger
+    before a gate that is not opened costs the patient minutes.
+    """
 
     region: Mapped[Region] = relationship(lazy="raise")
 

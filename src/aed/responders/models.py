@@ -40,6 +40,8 @@ class Responder(Table):
     availability: Mapped[str | None] = mapped_column(Text)
     """When they may be called, as an OSM expression; None: not known."""
     paused_until: Mapped[datetime | None]
+    of_age: Mapped[bool | None]
+    """Whether the person has declared to be 18 or older; None: nobody has asked. No date of birth is kept."""
     state: Mapped[ResponderState] = mapped_column(
         stored_by_value(ResponderState), default=ResponderState.ACTIVE
     )

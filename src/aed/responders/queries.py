@@ -56,6 +56,7 @@ class PlaceNearby(NamedTuple):
     hours: str | None
     availability: str | None
     paused_until: datetime | str | None
+    of_age: bool | int | None
     estate_id: int | None
     region_id: int
     on_duty_id: int | None
@@ -113,6 +114,7 @@ def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
             ResponderPlace.hours,
             Responder.availability,
             Responder.paused_until,
+            Responder.of_age,
             Responder.estate_id,
             Responder.region_id,
             on_duty.label("on_duty_id"),
@@ -173,6 +175,7 @@ class OnDuty(NamedTuple):
     person_id: int
     availability: str | None
     paused_until: datetime | str | None
+    of_age: bool | int | None
     estate_id: int | None
     region_id: int
     valid_until: date | str | None
@@ -193,6 +196,7 @@ class OnDuty(NamedTuple):
             hours="24/7",
             availability=self.availability,
             paused_until=self.paused_until,
+            of_age=self.of_age,
             estate_id=self.estate_id,
             region_id=self.region_id,
             on_duty_id=None,
@@ -250,6 +254,7 @@ def on_duty(dialect: Dialect, viewer: Viewer) -> Compiled[OnDuty]:
         Responder.person_id,
         Responder.availability,
         Responder.paused_until,
+        Responder.of_age,
         Responder.estate_id,
         Responder.region_id,
     ).where(

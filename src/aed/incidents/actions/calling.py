@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from aed.accounts.actions.tokens import key_hash
 from aed.db import alone
 from aed.errors import Conflict
-from aed.geo import Position
 from aed.incidents.actions.fetched_devices import leave_device_to_another, standing_of, take_device_news
 from aed.incidents.actions.leaving import call_away, leave_others
 from aed.incidents.actions.taps import is_repeated
@@ -22,10 +21,9 @@ from aed.incidents.actions.timeline import enter
 from aed.incidents.formats.plan_record import Inputs, inputs_as_json, plan_as_json
 from aed.incidents.models import Alert, Incident, IncidentPlan
 from aed.incidents.queries import incidents as queries
-from aed.incidents.queries.coming import Asked, Guides, case_of
-from aed.incidents.queries.guiding import guides_of
+from aed.incidents.queries.coming import Asked
 from aed.incidents.queries.in_force import busy_elsewhere, in_exercises
-from aed.incidents.queries.people import Precision
+from aed.incidents.queries.planning import case_of_incident
 from aed.incidents.rules.answering import after
 from aed.incidents.rules.incident import (
     COMES,
@@ -37,10 +35,11 @@ from aed.incidents.rules.incident import (
     StopReason,
     chance_now,
     lapses_at,
+    may_be_asked_again,
 )
 from aed.incidents.rules.offer import Offer, Task, shown_order, shown_seconds
-from aed.incidents.rules.plan import plan
-from aed.incidents.rules.survival import Patient
+from aed.incidents.rules.plan import by_hand, plan
+from aed.incidents.rules.scene import Hazard
 from aed.incidents.rules.words import call_words, over_words
 from aed.notifications import actions as outbox
 from aed.notifications.actions import Call, Notice
@@ -78,18 +77,22 @@ def plan_and_call(
     at: datetime,
     network: WalkingNetwork | None,
     settings: Settings,
+    more: int = 0,
 ) -> int:
     """It is planned by what is known at this moment, and whoever is to be asked is called; how many.
 
     1. Who was asked already, and how likely each is to come now.
     2. Who else could come, who is not out elsewhere and has not said no.
     3. The plan, kept with all that it follows from.
-    4. An alert and its messages for each, in this transaction: once for a person, whatever happens. In the
-       order of the times that may be shown: the plan's own order follows from where people are.
+    4. An alert and its messages for each, in this transaction: once for a person, unless a dispatcher has
+       taken back why it was stopped. In the order of the times that may be shown: the plan's own order
+       follows from where people are.
 
     Only the plan of a real incident reckons with exact places. Tests and exercises, of which anybody may open
     one after the other, take everybody to be at the centre of their cell (docs/responder-privacy.md).
 
+    Nobody while a dispatcher holds it or a hazard forbids it. `more`: so many besides of those whom the plan
+    leaves, whatever it says of them; while it is held, so many in all.
     Nobody once the ambulance is there, or its time is over. Of an open incident that this transaction holds.
     visibility: it is the caller's.
     """
@@ -101,25 +104,20 @@ def plan_and_call(
     )
     if incident.ambulance_there_at is not None or at >= ends_at:
         return 0
+    is_held = incident.calling_held_at is not None and more == 0
+    if is_held or incident.hazard is Hazard.NOBODY_IS_SENT:
+        return 0
     is_first = incident.version == 1  # planning amends it
     alerts = [] if is_first else queries.alerts(session, incident.id)
     asked = [_as_it_stands(each, at, settings) for each in alerts if each.state in LIVE]
-    seconds = max(0.0, (incident.ambulance_at - at).total_seconds())
-    patient = Patient(max(0.0, (at - incident.collapsed_at).total_seconds()), seconds, incident.has_cpr)
-    called = {each.person_id for each in alerts}
-    guides = None
-    if incident.estate_id is not None:
-        guides = Guides(incident.estate_id, guides_of(session, incident.estate_id, at=at))
-    case = case_of(
-        session.connection(),
-        patient,
-        Position(incident.lat, incident.lon),
-        floor=incident.floor,
+    again = {each.person_id: each for each in alerts if may_be_asked_again(each.state, each.stopped_because)}
+    called = {each.person_id for each in alerts} - again.keys()
+    case = case_of_incident(
+        session,
+        incident,
         at=at,
         asked=asked,
         not_these=called | busy_elsewhere(session, incident, at=at, numbers=settings.planning),
-        guides=guides,
-        precision=Precision.EXACT if incident.kind is Kind.REAL else Precision.CELL,
         network=network,
         settings=settings,
     )
@@ -136,8 +134,13 @@ def plan_and_call(
             outcome=plan_as_json(made),
         )
     )
-    offers = sorted((step.offer for step in made.steps), key=shown_order)
-    _call(session, incident, offers, number=number, at=at, settings=settings)
+    offers = [step.offer for step in made.steps]
+    if incident.calling_held_at is not None:
+        offers = by_hand(made, more)
+    elif more:
+        offers += by_hand(made, len(offers) + more)[len(offers) :]
+    offers.sort(key=shown_order)
+    _call(session, incident, offers, again, number=number, at=at, settings=settings)
     enter(
         session,
         incident,
@@ -151,6 +154,8 @@ def plan_and_call(
     is_waiting = bool(offers) or any(each.state in (AlertState.ASKED, AlertState.SEEN) for each in alerts)
     wait = timedelta(seconds=settings.planning.wave_seconds)
     incident.look_at = at + (wait if is_waiting else max(wait, _QUIET))
+    if incident.calling_held_at is not None:
+        incident.look_at = None
     session.flush()
     return len(offers)
 
@@ -171,30 +176,30 @@ def _call(
     session: Session,
     incident: Incident,
     offers: Sequence[Offer],
+    again: Mapping[int, Alert],
     *,
     number: int,
     at: datetime,
     settings: Settings,
 ) -> None:
-    """An alert for each, and messages unless it is a test of the line."""
+    """An alert for each, and messages unless it is a test of the line.
+
+    `again`: by person, alerts that were stopped and begin anew, under another link.
+    """
     keys = [KEY_PREFIX + secrets.token_urlsafe(16) for _ in offers]
-    alerts = [
-        Alert(
-            incident_id=incident.id,
-            person_id=offer.person_id,
-            task=offer.task,
-            device_id=offer.device_id,
-            works=offer.works,
-            saved=offer.saved,
-            plan_number=number,
-            due_at=at + timedelta(seconds=offer.seconds),
-            coarse_due_at=at + timedelta(seconds=shown_seconds(offer)),
-            state=AlertState.ASKED,
-            key_hash=key_hash(key),
-            asked_at=at,
-        )
-        for offer, key in zip(offers, keys, strict=True)
-    ]
+    alerts = []
+    for offer, key in zip(offers, keys, strict=True):
+        alert = again.get(offer.person_id) or Alert(incident_id=incident.id, person_id=offer.person_id)
+        if alert.device_taken_at is None or alert.device_returned_at is not None:
+            # Somebody who has a device in their hands brings that one.
+            alert.task, alert.device_id = offer.task, offer.device_id
+            alert.works, alert.saved = offer.works, offer.saved
+            alert.fetch_failure = alert.out_device_id = alert.device_settled_at = None
+        alert.due_at, alert.asked_at, alert.plan_number = at + timedelta(seconds=offer.seconds), at, number
+        alert.coarse_due_at = at + timedelta(seconds=shown_seconds(offer))
+        alert.state, alert.key_hash = AlertState.ASKED, key_hash(key)
+        alert.seen_at = alert.accepted_at = alert.there_at = alert.ended_at = alert.stopped_because = None
+        alerts.append(alert)
     session.add_all(alerts)
     session.flush()
     if incident.kind is Kind.TEST:

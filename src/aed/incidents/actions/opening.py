@@ -22,6 +22,7 @@ from aed.incidents.models import Incident, IncidentReport
 from aed.incidents.queries import incidents as queries
 from aed.incidents.queries.in_force import open_around
 from aed.incidents.rules.incident import Outcome, State, same_patient
+from aed.incidents.rules.scene import AgeGroup, Hazard
 from aed.incidents.rules.who import dispatches, may_dispatch, may_open_an_incident
 from aed.incidents.schemas.incidents import PatientReportIn
 from aed.registry.actions.record import flush
@@ -74,8 +75,11 @@ def take_report(
     if known is not None:
         return known
     numbers = settings.planning
+    known_patients = []
+    if not (new.is_another_patient and dispatches(who, region_id)):
+        known_patients = open_around(session, region_id, new.kind, at=at, numbers=numbers)
     same = same_patient(
-        open_around(session, region_id, new.kind, at=at, numbers=numbers),
+        known_patients,
         kind=new.kind,
         position=here,
         floor=new.floor,
@@ -90,7 +94,7 @@ def take_report(
         require_room(session, who, new.kind, estate_id=estate_id, region_id=region_id, at=at, numbers=numbers)
         moments = _Moments(min(collapsed_at, at), said_at, at)
         incident = _opened(session, who, new, here, estate, region_id, moments, settings)
-    if dispatches(who, region_id):
+    if same is not None and dispatches(who, region_id):
         confirm(incident, at=at)
     session.add(
         IncidentReport(
@@ -104,6 +108,9 @@ def take_report(
             lat=here.lat,
             lon=here.lon,
             note=new.note,
+            floor=new.floor,
+            address=new.address,
+            door_code=new.door_code,
         )
     )
     flush(session, "This report arrived twice in the same moment: send it again.", "key")
@@ -209,6 +216,9 @@ def _opened(
         opened_at=moments.at,
         opened_by=who.name,
         ambulance_at=moments.said_at + timedelta(seconds=seconds),
+        age_group=new.age_group,
+        hazard=new.hazard,
+        confirmed_at=moments.at if dispatches(who, region_id) else None,
     )
     session.add(incident)
     session.flush()
@@ -217,6 +227,10 @@ def _opened(
 
 def _learn(incident: Incident, new: PatientReportIn, said_at: datetime) -> None:
     """What the first report did not say."""
+    if incident.age_group is AgeGroup.UNKNOWN:
+        incident.age_group = new.age_group
+    if incident.hazard is Hazard.NONE:
+        incident.hazard = new.hazard
     incident.address = incident.address or new.address
     incident.door_code = incident.door_code or new.door_code
     incident.has_cpr = incident.has_cpr or new.has_cpr

@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from aed.incidents.api import alerts, board, centres, drills, incidents, live
+from aed.incidents.api import alerts, board, centres, correcting, drills, incidents, live, steering
 from aed.incidents.api.nearest import add_lookup as add_lookup
 
 router = APIRouter()
 router.include_router(drills.router)
-for part in (board, incidents, alerts, live, centres):
+for part in (board, steering, correcting, incidents, alerts, live, centres):
     router.include_router(part.router, tags=["incidents"])

@@ -16,6 +16,8 @@ from aed.incidents.actions.calling import take_answer
 from aed.incidents.actions.places import take_place
 from aed.incidents.formats.called_page import called_page, refusal_page
 from aed.incidents.queries import incidents as queries
+from aed.incidents.queries.child_pads import child_pads_of
+from aed.incidents.rules.scene import NEEDS_CHILD_PADS, ChildPads
 from aed.incidents.schemas.alerts import AlertPlaceIn, AlertToldOut
 from aed.incidents.schemas.incidents import SaidIn
 from aed.pages import OR_A_PAGE, WantsPage
@@ -99,5 +101,8 @@ def _told(session: ReadSession, alert_key: str) -> AlertToldOut:
     alert = queries.alert_with_all(session, queries.alert_by_key(session, key_hash(alert_key)).id)
     incident = queries.with_all(session, alert.incident_id)
     kept = registry.cabinet_code(session, alert.device_id) if alert.device_id is not None else None
-    code = kept.code if kept is not None else None
-    return AlertToldOut.of(incident, alert, cabinet_code=code, at=clock.now())
+    code, now = kept.code if kept is not None else None, clock.now()
+    pads = ChildPads.NOT_KNOWN
+    if alert.device_id is not None and incident.age_group in NEEDS_CHILD_PADS:
+        pads = child_pads_of(session, alert.device_id, today=now.date())
+    return AlertToldOut.of(incident, alert, cabinet_code=code, child_pads=pads, at=now)

@@ -12,7 +12,7 @@ from aed.db import ReadSession, WriteSession
 from aed.errors import TooBusy
 from aed.incidents.actions import opening
 from aed.incidents.actions.calling import take_answer
-from aed.incidents.formats.plan_record import shown_record
+from aed.incidents.formats.plan_out import plan_out, why_nobody_fetches_out
 from aed.incidents.queries import incidents as queries
 from aed.incidents.queries.on_the_way import newest_places
 from aed.incidents.rules.incident import Kind, State
@@ -28,6 +28,7 @@ from aed.incidents.schemas.incidents import (
     SaidIn,
     SignsIn,
 )
+from aed.incidents.schemas.opened import OpenedOut
 from aed.incidents.schemas.plans import PlanOut
 from aed.requests import Cursor, Limit, RowId, after
 
@@ -37,17 +38,26 @@ router = APIRouter()
 @router.post("/incidents")
 def report_a_patient(
     request: Request, session: WriteSession, viewer: ViewerDep, new: PatientReportIn
-) -> IncidentOut:
+) -> OpenedOut:
     """Somebody has told of a patient: call the emergency number first. People nearby are called at once, by
     the plan. For dispatchers of the region, and for people of the estate where the patient is. The same
-    report again, and another of the same patient, answers the incident that there is."""
-    state = request.app.state
-    if new.kind is not Kind.REAL and state.responder_lookups.count(viewer.name, clock.now()) is None:
+    report again, and another of the same patient, answers the incident that there is. Answers how many are
+    called, and when the first is expected. A case number of an incident that is over is a conflict."""
+    state, now = request.app.state, clock.now()
+    if new.kind is not Kind.REAL and state.responder_lookups.count(viewer.name, now) is None:
         raise TooBusy("Too many tests and exercises within the hour. Real incidents are always taken.")
     incident = opening.take_report(
-        session, viewer, new, at=clock.now(), network=state.network, settings=state.settings
+        session, viewer, new, at=now, network=state.network, settings=state.settings
     )
-    return IncidentOut.of(incident)
+    plan = queries.last_plan(session, incident.id)
+    return OpenedOut.opened(
+        incident,
+        queries.alerts(session, incident.id),
+        why_nobody_fetches_out(plan) if plan is not None else None,
+        case_number=new.case_number,
+        is_new=incident.opened_at == now,
+        at=now,
+    )
 
 
 @router.get("/incidents")
@@ -84,10 +94,7 @@ def plans_of_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowI
     """Every plan that was made: who was asked to do what, and why others were not; for dispatchers of its
     region. Times are reckoned from the centres of people's cells until they accept."""
     found = queries.incident(session, viewer, incident_id)
-    return [
-        PlanOut.of(each, *shown_record(each.inputs, each.outcome))
-        for each in queries.plans(session, found.id)
-    ]
+    return [plan_out(each) for each in queries.plans(session, found.id)]
 
 
 @router.get("/incidents/{incident_id}/record")

@@ -14,6 +14,7 @@ from aed.incidents.formats.cpr import CPR
 from aed.incidents.rules.answering import FetchFailure
 from aed.incidents.rules.incident import COMES, AlertState, Kind, Said
 from aed.incidents.rules.offer import Task
+from aed.incidents.rules.scene import AGE_WORDS, CHILD_PADS_WORDS, Hazard
 from aed.incidents.schemas.alerts import AlertToldOut, DeviceToFetch, PatientsPlace
 from aed.pages import Page, page
 from aed.registry.schemas.fields import StoreyOut
@@ -83,11 +84,25 @@ def called_page(told: AlertToldOut) -> Page:
         body += _open(told)
     is_live = "no" if told.is_over else "yes"
     state = AlertState.ASKED if told.state is AlertState.SEEN else told.state
-    now = (state, told.task, told.is_over, told.has_device, told.fetch_failure or "")
+    now = (state, told.task, told.is_over, told.has_device, told.fetch_failure or "", told.notes)
     facts = f'data-state="{told.state}" data-live="{is_live}" data-number="{escape(told.emergency_number)}"'
     facts += f' data-now="{",".join(str(each).lower() for each in now)}"'
     html = f"<section {facts}>{body}</section>{_without_scripts(told.emergency_number)}"
     return page(_TITLE, html, script=_asset("call.js"), style=_asset("call.css"))
+
+
+def _notes(told: AlertToldOut) -> str:
+    """What people must know before they go on: a danger, a new place, how old the patient is."""
+    notes = ""
+    if told.hazard is not Hazard.NONE:
+        note = f"<br>{escape(told.hazard_note)}" if told.hazard_note else ""
+        notes += f'<p class="drill" role="alert">现场可能有危险 Danger at the scene{note}</p>'
+    if told.place_corrected_at is not None:
+        notes += '<p class="drill" role="alert">患者位置已更正 The place was corrected</p>'
+    if told.age_group in AGE_WORDS:
+        en, zh = AGE_WORDS[told.age_group]
+        notes += f"<p>患者 Patient: <b>{zh} {en}</b></p>"
+    return notes
 
 
 def refusal_page(detail: str) -> Page:
@@ -116,6 +131,7 @@ def _open(told: AlertToldOut) -> str:
         parts.append(f"<p>约{minutes}分钟 <span class=en>about {minutes} min</span></p>")
     number = escape(told.emergency_number)
     parts.append(f'<a class="tel" href="tel:{number}">拨打 {number} Call {number}</a>')
+    parts.append(_notes(told))
     if is_there:
         parts += [CPR, _buttons(told)]
     if told.patient is not None:
@@ -208,6 +224,9 @@ def _device(device: DeviceToFetch) -> str:
         rows.append(("进入 Way in", way))
     if device.cabinet_code:
         rows.append(("箱锁密码 Cabinet code", device.cabinet_code))
+    if device.child_pads is not None:
+        en, zh = CHILD_PADS_WORDS[device.child_pads]
+        rows.append(("儿童电极片 Child pads", f"{zh} {en}"))
     return "<h2>AED</h2>" + _rows(rows) + _links(device.links)
 
 

@@ -8,6 +8,7 @@ from aed.incidents.models.incidents import (
     AlertPlace,
     Incident,
     IncidentEvent,
+    IncidentExclusion,
     IncidentPlan,
     IncidentReport,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "Drill",
     "Incident",
     "IncidentEvent",
+    "IncidentExclusion",
     "IncidentMessage",
     "IncidentPlan",
     "IncidentReport",

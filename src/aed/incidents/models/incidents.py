@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Double,
+    Enum,
     ForeignKey,
     Index,
     String,
@@ -20,14 +22,26 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from aed.accounts.models import Person, Region
 from aed.db import Key, Table, Versioned, stored_by_value
 from aed.incidents.rules.answering import FetchFailure
-from aed.incidents.rules.incident import AlertState, Kind, Outcome, Said, State
+from aed.incidents.rules.incident import AlertState, Kind, Outcome, Said, State, StopReason
 from aed.incidents.rules.offer import Task
+from aed.incidents.rules.scene import AgeGroup, Hazard
 from aed.registry.models import Device, Estate
 from aed.sealing import Sealed
 
 _OPEN = text("state = 'open'")
 _IS_OUT = text("out_device_id IS NOT NULL AND device_settled_at IS NULL")
 _NOT_CARED = text("closed_at IS NOT NULL AND (cared_at IS NULL OR asked_again_at IS NULL)")
+
+
+def _one_of(enumeration: type[StrEnum]) -> Enum:
+    """Return a column of values without a CHECK: SQLite adds none to a table that is there."""
+    return Enum(
+        enumeration,
+        values_callable=lambda members: [member.value for member in members],
+        native_enum=False,
+        create_constraint=False,
+        length=32,
+    )
 
 
 class Incident(Versioned, Table):
@@ -68,6 +82,19 @@ class Incident(Versioned, Table):
     """When a dispatcher first reported it or said how it goes on; None: only other people's word."""
     reminded_at: Mapped[datetime | None]
     """When its dispatchers were reminded that it is still open; None again once they say anything new."""
+    place_corrected_at: Mapped[datetime | None]
+    """When a dispatcher last said that the patient is elsewhere."""
+    calling_held_at: Mapped[datetime | None]
+    """Since when nobody more is asked unless a dispatcher says so."""
+    radius_metres: Mapped[float | None] = mapped_column(Double)
+    """How far people are looked for; None: as it is set for all."""
+    age_group: Mapped[AgeGroup] = mapped_column(
+        _one_of(AgeGroup), default=AgeGroup.UNKNOWN, server_default=text("'unknown'")
+    )
+    hazard: Mapped[Hazard] = mapped_column(
+        _one_of(Hazard), default=Hazard.NONE, server_default=text("'none'")
+    )
+    hazard_note: Mapped[str | None] = mapped_column(Sealed("incidents.hazard_note"))
     look_at: Mapped[datetime | None]
     """When it is planned again without anybody saying anything."""
     closed_at: Mapped[datetime | None]
@@ -105,6 +132,31 @@ class IncidentReport(Table):
     lat: Mapped[float] = mapped_column(Double)
     lon: Mapped[float] = mapped_column(Double)
     note: Mapped[str | None] = mapped_column(Sealed("incident_reports.note"))
+    floor: Mapped[int | None]
+    """As this report has it; so the next two. For taking two patients apart who were taken for one."""
+    address: Mapped[str | None] = mapped_column(Sealed("incident_reports.address"))
+    door_code: Mapped[str | None] = mapped_column(Sealed("incident_reports.door_code"))
+    split_from_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The incident that it was joined to, until a dispatcher said that it is another patient."""
+
+
+class IncidentExclusion(Table):
+    """A person or a device that a dispatcher took out of an incident's plan, until it is lifted."""
+
+    __tablename__ = "incident_exclusions"
+    __table_args__ = (
+        CheckConstraint("(person_id IS NULL) <> (device_id IS NULL)", name="a_person_or_a_device"),
+        CheckConstraint("(lifted_at IS NULL) = (lifted_by IS NULL)", name="lifted_by_somebody"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id"), index=True)
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"), index=True)
+    excluded_at: Mapped[datetime]
+    excluded_by: Mapped[str] = mapped_column(String(200))
+    lifted_at: Mapped[datetime | None]
+    lifted_by: Mapped[str | None] = mapped_column(String(200))
 
 
 class Alert(Table):
@@ -142,8 +194,8 @@ class Alert(Table):
     there_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     """Declined or stopped."""
-    stopped_because: Mapped[str | None] = mapped_column(String(32))
-    """A `StopReason`; None for alerts that were stopped before these were kept."""
+    stopped_because: Mapped[StopReason | None] = mapped_column(_one_of(StopReason))
+    """None for alerts that were stopped before these were kept."""
     device_taken_at: Mapped[datetime | None]
     """When the person said that they have the device; so the next two."""
     device_used_at: Mapped[datetime | None]

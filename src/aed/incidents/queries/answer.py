@@ -11,6 +11,7 @@ from aed.incidents.queries.people import NearbyResponder, Precision
 from aed.incidents.queries.ways import GatePassed
 from aed.incidents.rules.arrival import Basis, Fetch
 from aed.registry.queries import DeviceNearby
+from aed.registry.queries.sending import SentFrom
 from aed.registry.rules.device import AccessAt, Readiness
 from aed.registry.rules.reachability import HourBand, PlaceClass
 from aed.walking.travel import NO_WAY, Leg, Pace
@@ -31,6 +32,8 @@ class Question:
     responders: int = 10
     precision: Precision = Precision.CELL
     """Where responders are taken to be."""
+    sent_from: SentFrom | None = None
+    """Where the patient is, for a plan: only devices that somebody may be sent for are looked for."""
 
 
 _NOT_YET = Fetch(math.inf, 0.0, 0.0, math.inf)

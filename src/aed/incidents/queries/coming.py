@@ -23,6 +23,7 @@ from aed.incidents.rules.arrival import estimated_walk_metres
 from aed.incidents.rules.offer import Offer, Task
 from aed.incidents.rules.plan import Case
 from aed.incidents.rules.survival import Patient
+from aed.registry.queries.sending import SentFrom
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 from aed.walking.travel import (
@@ -67,13 +68,16 @@ def case_of(
     at: datetime,
     asked: Sequence[Asked],
     not_these: Collection[int],
+    not_devices: Collection[int] = (),
+    sent_from: SentFrom | None = None,
     guides: Guides | None = None,
     precision: Precision = Precision.EXACT,
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> Case:
     """The case at that moment. `not_these`, by person, are not thought of: they are out already, or have said
-    no. With `Precision.CELL` people are taken to be at the centres of their cells, so that whom the plan asks
+    no; nor are `not_devices`. `sent_from`: only devices that somebody may be sent for from there; None: all.
+    With `Precision.CELL` people are taken to be at the centres of their cells, so that whom the plan asks
     tells no more than the cell; each offer has the seconds that may be shown in either case.
 
     1. The lookup's own search: the soonest devices that are usable now, and whoever may be called now.
@@ -88,17 +92,24 @@ def case_of(
     # As many free people are thought of, however many of the nearest are out already.
     looked_at = min(numbers.people + len(not_these), MOST_LOOKED_AT)
     question = Question(
-        here, at, limit=numbers.devices, floor=floor, responders=looked_at, precision=precision
+        here,
+        at,
+        limit=numbers.devices + len(not_devices),
+        floor=floor,
+        responders=looked_at,
+        sent_from=sent_from,
+        precision=precision,
     )
     found = nearest(connection, TIMETABLE, question, network=network, settings=settings)
+    devices = [each for each in found.devices if each.row.id not in not_devices][: numbers.devices]
     people = [each for each in found.responders or [] if each.person_id not in not_these][: numbers.people]
     exact = [Spot(each.position, each.floor) for each in people]
     cells = [Spot(each.cell_centre, 0) for each in people]
     seconds, shown = (
-        _seconds_to_devices(connection, spots, found.devices, patient, here, at, network, settings)
+        _seconds_to_devices(connection, spots, devices, patient, here, at, network, settings)
         for spots in (exact, cells)
     )
-    saved = Saved([0.0] * len(people), [0.0] * len(found.devices), 0.0)
+    saved = Saved([0.0] * len(people), [0.0] * len(devices), 0.0)
     if guides is not None:
         saved = saved_by_a_guide(
             connection,
@@ -106,7 +117,7 @@ def case_of(
             here,
             floor=floor,
             people=[each.position for each in people],
-            devices=[Position(near.row.lat, near.row.lon) for near in found.devices],
+            devices=[Position(near.row.lat, near.row.lon) for near in devices],
             at=at,
             network=network,
             settings=settings,
@@ -116,9 +127,7 @@ def case_of(
         person = each.person_id
         if person in not_these:
             continue
-        for offer in _offers(
-            person, each, to_devices, shown_to, found.devices, saves, saved.devices, settings
-        ):
+        for offer in _offers(person, each, to_devices, shown_to, devices, saves, saved.devices, settings):
             known = offers.get((person, offer.device_id))
             if known is None or offer.seconds < known.seconds:  # one person may be in the register twice
                 offers[person, offer.device_id] = offer
@@ -129,6 +138,8 @@ def case_of(
         frozenset(each.offer.person_id for each in asked if each.comes),
         _guides(guides, not_these, settings),
         saved.ambulance,
+        devices_usable=len(devices),
+        devices_unusable=len(found.unusable),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, false, func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person, Region, RoleGrant
@@ -39,13 +39,15 @@ _ROLES: Final = (HeldRole.LEAD, HeldRole.KEEPER, HeldRole.ESTATE_MANAGER)
 def guides_of(session: Session, estate_id: int, *, at: datetime) -> list[int]:
     """Who may be asked to open the gate and hold the lift there now, by person: who is asked first in front.
 
-    Only people who agreed to be called, are not paused, and are not outside the hours that they gave.
+    Only people who agreed to be called, have not declared to be under 18, are not paused, and are not outside
+    the hours that they gave.
 
     visibility: for the call to one of them.
     """
     consent = select(Consent.person_id).where(
         Consent.kind == ConsentKind.BEING_CALLED, Consent.withdrawn_at.is_(None)
     )
+    minors = select(Responder.person_id).where(Responder.of_age.is_(false()))
     rows = session.execute(
         select(RoleGrant.person_id, RoleGrant.role, RoleGrant.id)
         .join(Person, Person.id == RoleGrant.person_id)
@@ -54,6 +56,7 @@ def guides_of(session: Session, estate_id: int, *, at: datetime) -> list[int]:
             RoleGrant.revoked_at.is_(None),
             RoleGrant.role.in_(_ROLES),
             RoleGrant.person_id.in_(consent),
+            RoleGrant.person_id.not_in(minors),
             can_be_told(),
         )
     )

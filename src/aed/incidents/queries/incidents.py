@@ -117,6 +117,16 @@ def report_by_case(session: Session, told_by: str, case_number: str) -> Incident
     )
 
 
+def last_report_by(session: Session, incident_id: int, told_by: str) -> IncidentReport | None:
+    """visibility: what the caller has told."""
+    return session.scalar(
+        select(IncidentReport)
+        .where(IncidentReport.incident_id == incident_id, IncidentReport.told_by == told_by)
+        .order_by(IncidentReport.id.desc())
+        .limit(1)
+    )
+
+
 def told_under(session: Session, viewer: Viewer, key: str) -> Sequence[IncidentMessage]:
     """What programs have told under that name, of incidents that the viewer is told of; the first first."""
     return session.scalars(
@@ -195,6 +205,16 @@ def plans(session: Session, incident_id: int) -> Sequence[IncidentPlan]:
     return session.scalars(
         select(IncidentPlan).where(IncidentPlan.incident_id == incident_id).order_by(IncidentPlan.number)
     ).all()
+
+
+def last_plan(session: Session, incident_id: int) -> IncidentPlan | None:
+    """visibility: of an incident that the caller has found for the viewer."""
+    return session.scalar(
+        select(IncidentPlan)
+        .where(IncidentPlan.incident_id == incident_id)
+        .order_by(IncidentPlan.number.desc())
+        .limit(1)
+    )
 
 
 def plans_made(session: Session, incident_id: int) -> int:

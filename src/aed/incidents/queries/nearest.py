@@ -123,7 +123,7 @@ def _nearest(
 ) -> Answer:
     search = _Search(connection, viewer, question, network, settings)
     radius = settings.search_radius_metres
-    rings = registry.nearest_devices(connection.dialect, viewer).rings(
+    rings = registry.nearest_devices(connection.dialect, viewer, question.sent_from).rings(
         connection, question.here, at_least=question.limit, within_metres=radius
     )
     # Walks are longer than straight lines: the last of those kept is about the 25th on the straight line.

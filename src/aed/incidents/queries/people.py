@@ -34,7 +34,7 @@ from aed.responders.rules import (
     centre_of_cell,
     max_metres_from_centre,
 )
-from aed.settings import Settings
+from aed.settings import Planning, Settings
 from aed.spatial import told_keys, told_moment
 from aed.walking.travel import (
     NO_WAY,
@@ -204,6 +204,8 @@ def _callable(
     for row, spot, direct, cell, shown_direct in zip(rows, spots, directs, cells, shown, strict=True):
         if direct.straight_metres > settings.responder_radius_metres:
             continue
+        if not _is_of_age(row.of_age, settings.planning):
+            continue
         callable_now = _availability(connection, row, at)
         if callable_now is None:
             continue
@@ -255,6 +257,11 @@ def _directs(
         seconds = direct_seconds(leg_seconds(way, floors, pace, numbers), numbers)
         found.append(_Direct(straight_metres, seconds, basis))
     return found
+
+
+def _is_of_age(of_age: bool | int | None, numbers: Planning) -> bool:
+    """Whether nobody says that the person is under 18; of whom it is not known, as it is set."""
+    return bool(of_age) if of_age is not None else numbers.call_age_unknown
 
 
 def _availability(connection: Connection, row: PlaceNearby, at: datetime) -> Availability | None:

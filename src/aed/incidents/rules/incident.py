@@ -88,6 +88,10 @@ class StopReason(StrEnum):
     """From an exercise or a test to a real patient."""
     COMES_ELSEWHERE = "comes_elsewhere"
     """The person said that they come to another patient."""
+    EXCLUDED = "excluded"
+    """A dispatcher took the person, or the device that they were to fetch, out of the plan."""
+    HAZARD = "hazard"
+    """Nobody is sent there for now."""
 
 
 COMES: Final = frozenset({AlertState.ACCEPTED, AlertState.ON_THE_WAY, AlertState.THERE})
@@ -156,6 +160,18 @@ AT_THE_DEVICE_METRES: Final = 30.0
 """This near on the map somebody is where the device hangs."""
 PLACES_APART: Final = timedelta(seconds=5)
 """Places that come sooner one after the other say nothing more."""
+
+
+MAY_BE_ASKED_AGAIN: Final = frozenset(
+    {StopReason.OVER, StopReason.EXCLUDED, StopReason.HAZARD, StopReason.COMES_ELSEWHERE}
+)
+"""After these somebody may be called to the same patient once more, if it goes on: a dispatcher took back
+what was said, or the other patient needs them no longer."""
+
+
+def may_be_asked_again(state: AlertState, reason: StopReason | None) -> bool:
+    """Return whether somebody whose alert ended may be called to the same patient once more."""
+    return state is AlertState.STOPPED and reason in MAY_BE_ASKED_AGAIN
 
 
 # --- how long an incident lasts ---------------------------------------------------------------------------

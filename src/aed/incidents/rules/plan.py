@@ -68,6 +68,10 @@ class Case:
     """Who could open the gate and hold the lift, whoever is asked first in front: one of them at once."""
     ambulance_saved: float = 0.0
     """Seconds that a guide saves the ambulance's crew."""
+    devices_usable: int | None = None
+    """How many devices were found that could be fetched; None: not known, in plans of earlier releases."""
+    devices_unusable: int | None = None
+    """How many were found besides that cannot be used now."""
 
 
 class Step(NamedTuple):
@@ -97,6 +101,15 @@ class Plan:
     left: tuple[Left, ...]
     chance_in_time: float = 0.0
     """That somebody who was asked is at the patient before the ambulance."""
+
+
+def by_hand(made: Plan, count: int) -> list[Offer]:
+    """Return so many offers in the order in which they help most: those of the plan, then those it leaves.
+
+    People who would be there only after the ambulance come last.
+    """
+    left = sorted(made.left, key=lambda each: each.why is Why.AFTER_THE_AMBULANCE)
+    return [*(each.offer for each in made.steps), *(each.offer for each in left)][:count]
 
 
 def is_the_same(one: Plan, other: Plan) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 from aed.accounts.rules.free_text import PLACE_CHARACTERS, quote
 from aed.incidents.rules.incident import Kind
 from aed.incidents.rules.offer import Task
+from aed.incidents.rules.scene import Hazard
 
 _TASKS: Final = {
     Task.DIRECT: ("Please go straight to the patient", "请直接前往患者处"),
@@ -56,6 +57,34 @@ def still_open_words(incident_id: int, *, minutes: int, hours: int) -> tuple[str
         f"will be there, or close it; it closes by itself in about {hours} h.",
         f"事件{incident_id}尚未结束，救护车预计于{minutes}分钟前到达。请更新到达时间或结束事件；"
         f"约{hours}小时后将自动结束。",
+    )
+
+
+_HAZARD_WORDS: Final = {
+    Hazard.INFORM: (
+        "Caution: there may be danger at the scene. Read the note behind your link before you go on.",
+        "注意：现场可能存在危险。继续前往前，请打开链接查看提示。",
+    ),
+    Hazard.NOBODY_IS_SENT: (
+        "Do not go there: the scene is not safe. Keep away, and wait for the emergency services.",
+        "请勿前往：现场不安全。请远离现场，等待专业人员处置。",
+    ),
+}
+
+
+def hazard_words(hazard: Hazard) -> tuple[str, str]:
+    """Warn people who were called already. What the danger is stands behind the link."""
+    return _HAZARD_WORDS[hazard]
+
+
+def moved_words(kind: Kind, where: tuple[str, str] | None) -> tuple[str, str]:
+    """Tell people who were called that the patient is elsewhere; the place itself is behind the link."""
+    at_en = f" It is at {where[0]}." if where is not None else ""
+    at_zh = f"现地点：{where[1]}。" if where is not None else ""
+    return _marked(
+        kind,
+        f"The patient's place was corrected.{at_en} Open the link of your call again before you go on.",
+        f"患者位置已更正。{at_zh}请重新打开呼叫链接查看后再前往。",
     )
 
 

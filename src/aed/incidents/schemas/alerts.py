@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 
 from pydantic import BaseModel, Field
@@ -12,6 +13,7 @@ from aed.incidents.models import Alert, Incident
 from aed.incidents.rules.answering import FetchFailure
 from aed.incidents.rules.incident import COMES, AlertState, Kind, State
 from aed.incidents.rules.offer import Task
+from aed.incidents.rules.scene import NEEDS_CHILD_PADS, AgeGroup, ChildPads, Hazard
 from aed.registry.schemas.fields import PositionOut, StoreyOut
 from aed.responders.schemas.live import PhonePlaceIn
 from aed.spatial import position_of
@@ -33,6 +35,9 @@ class DeviceToFetch(BaseModel):
     how_to_get_in_en: str | None
     how_to_get_in_zh: str | None
     cabinet_code: str | None
+    child_pads: ChildPads | None = Field(
+        None, description="What is known of pads for children; null where the patient is none"
+    )
     links: dict[str, str]
 
 
@@ -64,6 +69,11 @@ class AlertToldOut(BaseModel):
     emergency_number: str
     estate_en: str | None
     estate_zh: str | None
+    hazard: Hazard = Field(description="Danger at the scene; read the note before you go on")
+    hazard_note: str | None
+    age_group: AgeGroup
+    place_corrected_at: datetime | None = Field(description="Since then the patient is known to be elsewhere")
+    notes: str = Field(description="Differs once anything of hazard, age group and place has changed")
     seconds: int | None = Field(
         description="From now until at the patient's side, as estimated; null once there or not needed"
     )
@@ -71,7 +81,13 @@ class AlertToldOut(BaseModel):
 
     @classmethod
     def of(
-        cls, incident: Incident, alert: Alert, *, cabinet_code: str | None = None, at: datetime
+        cls,
+        incident: Incident,
+        alert: Alert,
+        *,
+        cabinet_code: str | None = None,
+        child_pads: ChildPads = ChildPads.NOT_KNOWN,
+        at: datetime,
     ) -> AlertToldOut:
         estate = incident.estate
         is_over = incident.state is State.CLOSED or alert.state is AlertState.STOPPED
@@ -88,16 +104,29 @@ class AlertToldOut(BaseModel):
             emergency_number=incident.region.emergency_number,
             estate_en=estate.name_en if estate is not None else None,
             estate_zh=estate.name_zh if estate is not None else None,
+            hazard=incident.hazard,
+            hazard_note=incident.hazard_note if incident.hazard is not Hazard.NONE else None,
+            age_group=incident.age_group,
+            place_corrected_at=incident.place_corrected_at,
+            notes=_notes(incident),
             seconds=max(0, round((alert.due_at - at).total_seconds())) if is_expected else None,
-            patient=_place(incident, alert, cabinet_code) if _may_know(incident, alert) else None,
+            patient=_place(incident, alert, cabinet_code, child_pads) if _may_know(incident, alert) else None,
         )
+
+
+def _notes(incident: Incident) -> str:
+    moved = incident.place_corrected_at.timestamp() if incident.place_corrected_at is not None else 0
+    told = (incident.hazard, incident.hazard_note or "", incident.age_group, moved)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
 
 
 def _may_know(incident: Incident, alert: Alert) -> bool:
     return incident.state is State.OPEN and alert.state in COMES
 
 
-def _place(incident: Incident, alert: Alert, cabinet_code: str | None) -> PatientsPlace:
+def _place(
+    incident: Incident, alert: Alert, cabinet_code: str | None, child_pads: ChildPads
+) -> PatientsPlace:
     here = Position(incident.lat, incident.lon)
     device = None
     if alert.device is not None:
@@ -112,6 +141,7 @@ def _place(incident: Incident, alert: Alert, cabinet_code: str | None) -> Patien
             how_to_get_in_en=alert.device.how_to_get_in_en,
             how_to_get_in_zh=alert.device.how_to_get_in_zh,
             cabinet_code=cabinet_code,
+            child_pads=child_pads if incident.age_group in NEEDS_CHILD_PADS else None,
             links=map_links(there, label="AED"),
         )
     return PatientsPlace(

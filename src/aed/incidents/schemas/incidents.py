@@ -24,6 +24,7 @@ from aed.incidents.rules.incident import (
     State,
 )
 from aed.incidents.rules.offer import Task
+from aed.incidents.rules.scene import AgeGroup, Hazard
 from aed.registry.schemas.fields import Floor, PositionIn, PositionOut, Room, Storey, StoreyOut
 from aed.responders.rules import middle_of
 
@@ -71,6 +72,11 @@ class PatientReportIn(BaseModel):
         le=LONGEST_AMBULANCE_SECONDS,
         allow_inf_nan=False,
         description="Until it is there, as the centre expects",
+    )
+    age_group: AgeGroup = Field(AgeGroup.UNKNOWN, description="Of the patient: child pads are looked for")
+    hazard: Hazard = Field(Hazard.NONE, description="Whether people may be sent there")
+    is_another_patient: bool = Field(
+        False, description="Of a dispatcher: it joins no incident near by, whatever the distance"
     )
     note: _LONG | None = None
 
@@ -190,6 +196,7 @@ class AlertOut(BaseModel):
 
 
 class PatientReportOut(BaseModel):
+    id: Id
     told_by: str
     told_at: datetime
     case_number: str | None
@@ -198,6 +205,7 @@ class PatientReportOut(BaseModel):
     @classmethod
     def of(cls, report: IncidentReport) -> PatientReportOut:
         return cls(
+            id=report.id,
             told_by=report.told_by,
             told_at=report.told_at.astimezone(UTC),
             case_number=report.case_number,
@@ -223,6 +231,13 @@ class IncidentOut(BaseModel):
     ambulance_there_at: datetime | None
     closed_at: datetime | None
     outcome: Outcome | None
+    # Answers of earlier releases are kept, and have none of these.
+    is_confirmed: bool = Field(True, description="A dispatcher has reported it, or says how it goes on")
+    is_held: bool = Field(False, description="Nobody more is asked until a dispatcher resumes it")
+    place_corrected_at: datetime | None = None
+    radius_metres: float | None = Field(None, description="Null: as it is set for all")
+    age_group: AgeGroup = AgeGroup.UNKNOWN
+    hazard: Hazard = Hazard.NONE
 
     @classmethod
     def of(cls, incident: Incident) -> IncidentOut:
@@ -242,6 +257,12 @@ class IncidentOut(BaseModel):
             ambulance_there_at=_utc(incident.ambulance_there_at),
             closed_at=_utc(incident.closed_at),
             outcome=incident.outcome,
+            is_confirmed=incident.confirmed_at is not None,
+            is_held=incident.calling_held_at is not None,
+            place_corrected_at=_utc(incident.place_corrected_at),
+            radius_metres=incident.radius_metres,
+            age_group=incident.age_group,
+            hazard=incident.hazard,
         )
 
 
@@ -250,6 +271,7 @@ class IncidentFull(IncidentOut):
 
     address: str | None
     door_code: str | None
+    hazard_note: str | None
     reports: list[PatientReportOut]
     alerts: list[AlertOut]
 
@@ -266,6 +288,7 @@ class IncidentFull(IncidentOut):
             **IncidentOut.of(incident).model_dump(),
             address=incident.address,
             door_code=incident.door_code,
+            hazard_note=incident.hazard_note,
             reports=[PatientReportOut.of(each) for each in reports],
             alerts=[AlertOut.of(each, names, places) for each in alerts],
         )

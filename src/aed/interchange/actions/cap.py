@@ -13,10 +13,13 @@ from aed.accounts.rules import Viewer
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from aed.geo import Position, distance_metres
 from aed.incidents.actions import opening
+from aed.incidents.actions.correcting import correct_place
 from aed.incidents.actions.once import key_of, once
+from aed.incidents.actions.steering import Now
 from aed.incidents.models import Incident
-from aed.incidents.queries.incidents import incident, told_under
+from aed.incidents.queries.incidents import incident, last_report_by, told_under
 from aed.incidents.rules.incident import LONGEST_AMBULANCE_SECONDS, Outcome
+from aed.incidents.schemas.correcting import PlaceAmend
 from aed.incidents.schemas.incidents import IncidentOut, PatientReportIn
 from aed.interchange.formats.cap import read_cap
 from aed.interchange.rules.cap import CapMessage, MessageType, case_of, kind_of, name_of
@@ -24,6 +27,8 @@ from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
 LONGEST_WORDS: Final = 500
+_REPEATED_METRES: Final = 5.0
+"""Areas this near are the same, written with other decimals."""
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 
@@ -39,11 +44,12 @@ def take_cap(
     """What a CAP 1.2 message says has been done, once for its sender and identifier.
 
     1. An Alert is a report of a patient; its sender and identifier are the case.
-    2. An Update tells of the ambulance and of CPR, a Cancel closes: both find the incident by references.
+    2. An Update tells of the ambulance, of CPR and of a corrected place, a Cancel closes: both find the
+       incident by references.
     3. The status is the kind, and can never change.
 
     Raises NotSignedIn, NotAllowed, NotFound; InvalidInput, which names the element; Conflict for an Update or
-    Cancel of another kind or another place, and as the routes of incidents do.
+    Cancel of another kind, and as the routes of incidents do.
     """
     if not who.is_signed_in:
         raise NotSignedIn("A message is taken from somebody with a name: send a token, or sign in.")
@@ -65,7 +71,7 @@ def take_cap(
             case MessageType.UPDATE:
                 return _update(session, who, message, at=at, network=network, settings=settings)
             case MessageType.CANCEL:
-                found = _referred_to(session, who, message, settings)
+                found = _referred_to(session, who, message)
                 outcome = message.outcome or Outcome.CALLED_OFF
                 return opening.close(session, who, found.id, outcome, _short(message.words), at=at)
             case MessageType.ACK | MessageType.ERROR:
@@ -132,17 +138,25 @@ def _update(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> Incident:
-    found = _referred_to(session, who, message, settings)
+    found = _referred_to(session, who, message)
+    report = last_report_by(session, found.id, who.name)
+    moved = _moved(message, Position(report.lat, report.lon) if report is not None else None)
     seconds, has_cpr = message.ambulance_seconds, message.has_cpr
     if seconds is not None and seconds > LONGEST_AMBULANCE_SECONDS:
         raise InvalidInput(
             f"ambulance_seconds is at most {LONGEST_AMBULANCE_SECONDS}.", field="ambulance_seconds"
         )
-    if seconds is None and has_cpr is None:
+    if seconds is None and has_cpr is None and moved is None:
         raise InvalidInput(
-            "This Update says nothing that can be taken: give the parameter ambulance_seconds or has_cpr.",
+            "This Update says nothing that can be taken: give the parameter ambulance_seconds or has_cpr, or "
+            "another area.",
             field="info.parameter",
         )
+    if moved is not None and report is not None:
+        now = Now(at, network, settings)
+        found = correct_place(session, who, found.id, moved, now=now)
+        assert message.position is not None
+        report.lat, report.lon = message.position.lat, message.position.lon
     if has_cpr is not None:
         found = opening.tell_of_signs(
             session, who, found.id, has_cpr=has_cpr, at=at, network=network, settings=settings
@@ -154,10 +168,30 @@ def _update(
     return found
 
 
-def _referred_to(session: Session, who: Viewer, message: CapMessage, settings: Settings) -> Incident:
+def _moved(message: CapMessage, before: Position | None) -> PlaceAmend | None:
+    """What an Update corrects of the place that its sender told before; None: nothing.
+
+    Updates repeat the area: only one that differs from the sender's own last word is a correction. What a
+    dispatcher has corrected by hand stays as it is.
+    """
+    if message.position is None or before is None:
+        return None
+    if distance_metres(message.position, before) <= _REPEATED_METRES:
+        return None
+    place: dict[str, object] = {"position": {"lat": message.position.lat, "lon": message.position.lon}}
+    for name, value in (("floor", message.floor), ("address", message.address)):
+        if value is not None:
+            place[name] = value
+    try:
+        return PlaceAmend.model_validate(place)
+    except ValidationError as error:
+        raise _as_told(error) from None
+
+
+def _referred_to(session: Session, who: Viewer, message: CapMessage) -> Incident:
     """Told by the viewer, else by another whose incidents the viewer sees: a program may have a new token.
 
-    Raises NotFound; Conflict where the message is of another kind, or of another place.
+    Raises NotFound; Conflict where the message is of another kind.
     """
     for each in message.references:
         known = told_under(session, who, key_of(name_of(each.sender, each.identifier)))
@@ -167,12 +201,5 @@ def _referred_to(session: Session, who: Viewer, message: CapMessage, settings: S
         found = incident(session, who, [*own, *known][0].incident_id)
         if found.kind is not kind_of(message.status):
             raise Conflict(f"What it refers to is {found.kind}: that can never change.", field="status")
-        if message.position is not None:
-            metres = distance_metres(message.position, Position(found.lat, found.lon))
-            if metres > settings.planning.same_patient_metres:
-                raise Conflict(
-                    f"It is {metres:.0f} m from what it refers to: cancel that, and send a new Alert.",
-                    field="info.area",
-                )
         return found
     raise NotFound("Nothing that it refers to was taken here: send the Alert first.", field="references")

@@ -19,7 +19,7 @@ from aed.incidents.rules.incident import LONGEST_AMBULANCE_SECONDS, Said, State
 from aed.interchange.rules.cap import STATUS_OF, CapMessage, MessageType, Reference
 from aed.settings import Settings
 
-_CHANGES: Final = frozenset({"opened", "joined", "ambulance", "signs", "closed"})
+_CHANGES: Final = frozenset({"opened", "joined", "ambulance", "signs", "place", "closed"})
 _CHANGES_WHEN_SAID: Final = frozenset({Said.THERE, Said.DEVICE_ATTACHED, Said.SHOCK_GIVEN, Said.HANDED_OVER})
 
 

@@ -48,6 +48,7 @@ def create_estate(session: Session, who: Viewer, new: EstateIn, *, at: datetime)
         time_zone=new.time_zone,
         guard_phone=new.guard_phone,
         boundary=area(parse_boundary(new.boundary)),
+        emergency_override=new.emergency_override,
         state=EstateState.STANDING,
     )
     session.add(estate)

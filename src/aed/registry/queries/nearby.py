@@ -24,6 +24,7 @@ from aed.registry.models import (
 from aed.registry.queries.devices import first_expiry
 from aed.registry.queries.holidays import holiday_calendar
 from aed.registry.queries.out_on_call import out_on_call
+from aed.registry.queries.sending import SentFrom, may_be_sent_for
 from aed.registry.rules.device import DeviceState
 from aed.registry.rules.gate import GateState
 from aed.registry.rules.hours import HolidayCalendar as Calendar
@@ -106,8 +107,11 @@ PUBLIC_NEAREST = "ix_devices_public_nearest"
 
 
 @lru_cache(maxsize=512)
-def nearest_devices(dialect: Dialect, viewer: Viewer) -> Nearest[DeviceNearby]:
-    """The compiled statement for the nearest devices in service that this viewer may see.
+def nearest_devices(
+    dialect: Dialect, viewer: Viewer, sent_from: SentFrom | None = None
+) -> Nearest[DeviceNearby]:
+    """The compiled statement for the nearest devices in service that this viewer may see; of those, where
+    `sent_from` says where a patient is, the ones that somebody may be sent for.
 
     Plain columns; estates, regions and keepers are joined to the chosen few only. A stranger's statement
     does not even ask for keepers and guards' phones of devices that need no one.
@@ -129,6 +133,8 @@ def nearest_devices(dialect: Dialect, viewer: Viewer) -> Nearest[DeviceNearby]:
         Device.region_id,
         Device.keeper_id,
     ).where(visible_to(viewer, Device), Device.state == constant(DeviceState.IN_SERVICE))
+    if sent_from is not None:
+        inner = inner.where(may_be_sent_for(sent_from))
 
     def joined(near: Subquery) -> Select[*tuple[Any, ...]]:
         statement = (

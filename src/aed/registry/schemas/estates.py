@@ -26,6 +26,9 @@ class EstateFields(BaseModel):
     time_zone: TimeZone | None = None
     guard_phone: Phone | None = None
     boundary: dict[str, Any] = Field(description="GeoJSON Polygon or MultiPolygon, WGS-84")
+    emergency_override: bool = Field(
+        False, description="Its devices may be fetched for a patient of any estate, whatever their audience"
+    )
 
 
 class EstateIn(EstateFields):
@@ -73,6 +76,7 @@ class EstateAmend(BaseModel):
     time_zone: TimeZone | None = None
     guard_phone: Phone | None = None
     boundary: dict[str, Any] | None = None
+    emergency_override: bool | None = None
 
 
 class EstateOut(BaseModel):
@@ -86,6 +90,7 @@ class EstateOut(BaseModel):
     time_zone: str
     guard_phone: str | None
     boundary: dict[str, Any]
+    emergency_override: bool
     state: EstateState
     version: int
 
@@ -102,6 +107,7 @@ class EstateOut(BaseModel):
             time_zone=estate.time_zone or estate.region.time_zone,
             guard_phone=estate.guard_phone,
             boundary=mapping(shape_of(estate.boundary)),
+            emergency_override=estate.emergency_override,
             state=estate.state,
             version=estate.version,
         )

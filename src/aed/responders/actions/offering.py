@@ -72,6 +72,7 @@ def offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, at: da
         entry.region_id, entry.estate_id = region_id, estate_id
     entry.state = ResponderState.ACTIVE
     entry.availability, entry.paused_until = new.availability, new.paused_until
+    entry.of_age = new.of_age
     flush(session, "You are offering to help at this moment already. Read it again.", "person_id")
     _alone(session, entry)
     _put_places(session, person_id, entry, new.places)
@@ -114,7 +115,7 @@ def amend_offer(
     session.refresh(entry)
     if entry.state is not ResponderState.ACTIVE:
         return offer_of(session, person_id)
-    for name in ("availability", "paused_until"):
+    for name in ("availability", "paused_until", "of_age"):
         if name in change.model_fields_set:
             setattr(entry, name, getattr(change, name))
     if change.places is not None:

@@ -60,6 +60,9 @@ class OfferIn(BaseModel):
     region: Code | None = Field(None, description="Or the region")
     availability: OpeningHours | None = Field(None, description="When the person can be called")
     paused_until: Until | None = None
+    of_age: bool | None = Field(
+        None, description="Whether the person is 18 or older: nobody younger is called; left out: not known"
+    )
     places: Annotated[Places, Field(min_length=1)]
 
 
@@ -73,6 +76,7 @@ class OfferAmend(BaseModel):
     consents: dict[ConsentKind, Version | None] | None = None
     availability: OpeningHours | None = None
     paused_until: Until | None = None
+    of_age: bool | None = None
     places: Places | None = None
 
     @property
@@ -158,6 +162,7 @@ class OfferOut(BaseModel):
     state: ResponderState
     availability: str | None
     paused_until: datetime | None
+    of_age: bool | None
     places: list[OfferPlaceOut]
     consents: list[ConsentOut] = Field(description="Those in force")
     certificates: list[OfferCertificateOut]
@@ -170,6 +175,7 @@ class OfferOut(BaseModel):
             state=entry.state if entry is not None else ResponderState.WITHDRAWN,
             availability=entry.availability if entry is not None else None,
             paused_until=entry.paused_until if entry is not None else None,
+            of_age=entry.of_age if entry is not None else None,
             places=[
                 OfferPlaceOut(
                     kind=place.kind,

@@ -66,7 +66,8 @@ if (page.live === "yes") setInterval(async () => {  // re-tasked, stood down, ov
     const answer = await fetch(here, {credentials: "omit", headers: {"Accept": "application/json"}});
     if (!answer.ok) return;
     const told = await answer.json();
-    const now = [told.state, told.task, told.is_over, told.has_device, told.fetch_failure].join();
+    const now = [told.state, told.task, told.is_over, told.has_device, told.fetch_failure, told.notes]
+      .join();
     if (page.now !== now.replace(/^seen/, "asked")) location.reload();
   } catch { /* no network: it is asked again */ }
 }, 10000);

@@ -1,0 +1,158 @@
+"""aed incidents hold, resume, more, radius, patient, hazard, exclude, include, place, split."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.cli.context import operator, reading, writing
+from aed.cli.lookup import network_if_any
+from aed.cli.register.fields import Fields, fields_in
+from aed.cli.screen import say, table
+from aed.incidents.actions import correcting, steering
+from aed.incidents.actions.steering import Now, Steered
+from aed.incidents.queries import incidents as queries
+from aed.incidents.queries.steering import exclusions
+from aed.incidents.rules.scene import AgeGroup, Hazard
+from aed.incidents.schemas.correcting import PlaceAmend, SplitIn
+from aed.incidents.schemas.steering import AskMoreIn, ExclusionIn, HazardIn
+from aed.settings import load_settings
+
+_Incident = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]
+
+
+def add_commands(group: typer.Typer) -> None:
+    """`aed incidents` has these commands too."""
+    for name, command in (
+        ("hold", hold),
+        ("resume", resume),
+        ("more", more),
+        ("radius", radius),
+        ("patient", patient),
+        ("hazard", hazard),
+        ("exclude", exclude),
+        ("include", include),
+        ("excluded", excluded),
+        ("place", place),
+        ("split", split),
+    ):
+        group.command(name)(command)
+
+
+def _now() -> Now:
+    settings = load_settings()
+    network, _ = network_if_any(settings)
+    return Now(clock.now(), network, settings)
+
+
+def _say(done: Steered) -> None:
+    say(f"Incident {done.incident.id}: {done.asked} more called.")
+
+
+def hold(incident_id: _Incident) -> None:
+    """Ask nobody more until `resume`."""
+    with writing() as session:
+        steering.hold_calling(session, operator(), incident_id, held=True, now=_now())
+    say(f"Incident {incident_id} is held: nobody more is asked.")
+
+
+def resume(incident_id: _Incident) -> None:
+    """Ask more people again, by the plan."""
+    with writing() as session:
+        _say(steering.hold_calling(session, operator(), incident_id, held=False, now=_now()))
+
+
+def more(
+    incident_id: _Incident, people: Annotated[int, typer.Argument(min=1, max=20, help="How many")]
+) -> None:
+    """Ask so many more now, the best of those whom the plan leaves."""
+    told = AskMoreIn(key=uuid.uuid4(), people=people)
+    with writing() as session:
+        _say(steering.ask_more(session, operator(), incident_id, told, now=_now()))
+
+
+def radius(incident_id: _Incident, metres: Annotated[float, typer.Argument(min=100, max=5_000)]) -> None:
+    """Look for people within so many metres from now on."""
+    with writing() as session:
+        _say(steering.widen(session, operator(), incident_id, metres, now=_now()))
+
+
+def patient(incident_id: _Incident, age_group: AgeGroup) -> None:
+    """Set the patient's age group."""
+    with writing() as session:
+        steering.tell_of_age(session, operator(), incident_id, age_group, now=_now())
+    say(f"Incident {incident_id}: the patient is {age_group}.")
+
+
+def hazard(
+    incident_id: _Incident,
+    what: Hazard,
+    note: Annotated[str | None, typer.Option(help="Shown to those who are called")] = None,
+) -> None:
+    """Set whether people may be sent to the scene."""
+    told = HazardIn(hazard=what, note=note)
+    with writing() as session:
+        _say(steering.tell_of_hazard(session, operator(), incident_id, told, now=_now()))
+
+
+def exclude(
+    incident_id: _Incident,
+    person: Annotated[int | None, typer.Option(min=1, help="A person's number")] = None,
+    device: Annotated[int | None, typer.Option(min=1, help="Or a device's")] = None,
+) -> None:
+    """Take a person or a device out of the plan; somebody who was asked is told."""
+    given = fields_in(
+        ExclusionIn,
+        [
+            f"{name}={value}"
+            for name, value in (("person_id", person), ("device_id", device))
+            if value is not None
+        ],
+    )
+    with writing() as session:
+        done = steering.exclude(session, operator(), incident_id, given, now=_now())
+        assert done.exclusion is not None
+        say(f"Exclusion {done.exclusion.id}; {done.asked} more called.")
+
+
+def include(
+    incident_id: _Incident, exclusion_id: Annotated[int, typer.Argument(min=1, metavar="EXCLUSION")]
+) -> None:
+    """Undo an exclusion."""
+    with writing() as session:
+        _say(steering.lift_exclusion(session, operator(), incident_id, exclusion_id, now=_now()))
+
+
+def excluded(incident_id: _Incident) -> None:
+    """List the people and devices that are taken out of the plan."""
+    with reading() as session:
+        found = queries.incident(session, operator(), incident_id)
+        rows = [
+            (each.id, each.person_id or "", each.device_id or "", each.excluded_by)
+            for each in exclusions(session, found.id)
+        ]
+    table(None, ("no.", "person", "device", "by"), rows, right=("no.",))
+
+
+def place(incident_id: _Incident, given: Fields) -> None:
+    """Correct where the patient is: NAME=VALUE … with lat, lon, datum, floor, address, door_code.
+    Everybody who was called is told."""
+    told = fields_in(PlaceAmend, given)
+    with writing() as session:
+        found = correcting.correct_place(session, operator(), incident_id, told, now=_now())
+        say(f"Incident {found.id} is at {found.lat:.5f} {found.lon:.5f}, floor {found.floor}.")
+
+
+def split(
+    incident_id: _Incident,
+    report_id: Annotated[int, typer.Argument(min=1, help="As GET /v1/incidents/… has it", metavar="REPORT")],
+    given: Annotated[list[str] | None, typer.Argument(help="NAME=VALUE …", metavar="NAME=VALUE…")] = None,
+) -> None:
+    """The report is of another patient: it makes an incident of its own."""
+    told = fields_in(SplitIn, given or [])
+    with writing() as session:
+        made = correcting.split(session, operator(), incident_id, report_id, told, now=_now())
+        say(f"Incident {made.id} was opened.")

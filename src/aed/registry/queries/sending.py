@@ -1,0 +1,67 @@
+"""Which devices may be sent for: the sharing ladder, as it holds in an emergency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, or_, select, true
+from sqlalchemy.orm import Session
+
+from aed.registry.models import Device, Estate
+from aed.registry.rules.estate import EstateState
+from aed.sharing.rules import Audience
+from aed.spatial import constant, constants
+
+
+@dataclass(frozen=True, slots=True)
+class SentFrom:
+    """Where a patient is, as far as it decides which devices may be sent for."""
+
+    estate_id: int | None
+    """The estate within whose boundary the patient is; None: none."""
+    neighbour_ids: tuple[int, ...] = ()
+    """The other estates of its neighbourhood."""
+
+
+def sent_from(session: Session, estate: Estate | None) -> SentFrom:
+    """Return the place of a patient in that estate.
+
+    visibility: numbers, for which devices may be sent for.
+    """
+    if estate is None:
+        return SentFrom(None)
+    if estate.neighbourhood is None:
+        return SentFrom(estate.id)
+    neighbours = session.scalars(
+        select(Estate.id).where(
+            Estate.neighbourhood == estate.neighbourhood,
+            Estate.id != estate.id,
+            Estate.state == EstateState.STANDING,
+        )
+    )
+    return SentFrom(estate.id, tuple(sorted(neighbours)))
+
+
+def may_be_sent_for(place: SentFrom) -> ColumnElement[bool]:
+    """Select the devices that somebody may be sent for, for a patient there.
+
+    1. What is shared with dispatch or with everyone, and what belongs to no estate.
+    2. Everything of the patient's own estate.
+    3. What an estate shares with its neighbours, for a patient of theirs.
+    4. Everything of an estate that has opened its devices to emergencies (`emergency_override`).
+
+    visibility: for the plan; people are only told of the device that they are to fetch.
+    """
+    shared = [constant(step) for step in (Audience.DISPATCH, Audience.PUBLIC)]
+    opened = select(Estate.id).where(Estate.emergency_override.is_(true()))
+    allowed: list[ColumnElement[bool]] = [
+        Device.estate_id.is_(None),
+        Device.audience.in_(shared),
+        Device.estate_id.in_(opened),
+    ]
+    if place.estate_id is not None:
+        allowed.append(Device.estate_id.in_(constants([place.estate_id])))
+    if place.neighbour_ids:
+        with_neighbours = Device.audience == constant(Audience.NEIGHBOURS)
+        allowed.append(and_(with_neighbours, Device.estate_id.in_(constants(place.neighbour_ids))))
+    return or_(*allowed)

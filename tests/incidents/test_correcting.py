@@ -1,0 +1,225 @@
+"""The place of an open incident is corrected, and two patients who were taken for one are taken apart."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Role
+from aed.accounts.rules.roles import HeldRole
+from aed.errors import Conflict, NotAllowed, NotFound
+from aed.geo import Position
+from aed.incidents.actions import correcting, opening
+from aed.incidents.actions.places import take_place
+from aed.incidents.actions.steering import Now
+from aed.incidents.models import Incident
+from aed.incidents.queries import incidents as queries
+from aed.incidents.rules.incident import LIVE, AlertState, Outcome, Said, State
+from aed.incidents.rules.offer import Task
+from aed.incidents.schemas.correcting import PlaceAmend, SplitIn
+from aed.settings import Settings
+from tests import make
+from tests.incidents.test_incidents import answer, dispatcher, report, told
+from tests.make import NOW, PATIENT, north_of
+
+ELSEWHERE = north_of(PATIENT, metres=2_000)
+
+
+def now(settings: Settings, seconds: float = 0.0) -> Now:
+    return Now(NOW + timedelta(seconds=seconds), None, settings)
+
+
+def moved(here: Position = ELSEWHERE, **given: Any) -> PlaceAmend:
+    return PlaceAmend.model_validate({"position": {"lat": here.lat, "lon": here.lon}} | given)
+
+
+@pytest.fixture
+def neighbours(session: Session) -> list[int]:
+    """Three at the first place, and three at the second."""
+    places = [north_of(where, metres=40.0 * each) for where in (PATIENT, ELSEWHERE) for each in (1, 2, 3)]
+    return [make.responder(session, at=each) for each in places]
+
+
+def test_a_place_is_corrected_planned_again_and_everybody_is_told(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    incident, who = report(session, settings, address="Flat 1"), dispatcher(session)
+    first, second, *_ = queries.alerts(session, incident.id)
+    answer(session, settings, first, Said.ACCEPT)
+    answer(session, settings, second, Said.DECLINE)
+    called = {each.person_id for each in queries.alerts(session, incident.id) if each.state in LIVE}
+    due = first.due_at
+
+    correcting.correct_place(
+        session, who, incident.id, moved(address="Flat 2", floor=3), now=now(settings, 20)
+    )
+
+    assert (incident.floor, incident.address) == (3, "Flat 2")
+    assert abs(incident.lat - ELSEWHERE.lat) < 1e-6
+    assert incident.place_corrected_at == NOW + timedelta(seconds=20)
+    assert first.due_at > due, "it is farther for those who were near"
+    texts = [(person, text) for person, text in told(session) if "place was corrected" in text]
+    assert {person for person, _ in texts} == called
+    assert not any("Flat" in text or "30.29" in text for _, text in texts)
+    entry = next(each for each in queries.events(session, incident.id) if each.kind == "place")
+    assert '"metres":199' in entry.said
+    assert "Flat" not in entry.said
+    assert queries.events(session, incident.id)[-1].kind == "planned"
+    later = {each.person_id for each in queries.alerts(session, incident.id)} - called - {second.person_id}
+    assert later, "those who are near the true place"
+
+    count = len(queries.events(session, incident.id))
+    correcting.correct_place(session, who, incident.id, moved(floor=3), now=now(settings, 25))
+    assert len(queries.events(session, incident.id)) == count, "the same again changes nothing"
+
+
+def test_somebody_whose_phone_says_where_it_is_is_expected_from_there(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    incident, who = report(session, settings, ambulance_seconds=3_000), dispatcher(session)
+    alert = next(each for each in queries.alerts(session, incident.id) if each.task is Task.DIRECT)
+    answer(session, settings, alert, Said.ACCEPT)
+    take_place(
+        session,
+        alert.id,
+        north_of(ELSEWHERE, metres=10),
+        at=NOW + timedelta(seconds=10),
+        network=None,
+        settings=settings,
+    )
+    correcting.correct_place(session, who, incident.id, moved(), now=now(settings, 20))
+    assert alert.due_at < NOW + timedelta(seconds=60)
+
+
+def test_somebody_who_stands_at_the_wrong_place_is_told_and_an_estate_follows_the_place(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    home = make.estate(session, around=ELSEWHERE)
+    incident, who = report(session, settings), dispatcher(session)
+    alert = queries.alerts(session, incident.id)[0]
+    answer(session, settings, alert, Said.THERE)
+    correcting.correct_place(session, who, incident.id, moved(), now=now(settings, 20))
+    assert alert.state is AlertState.THERE
+    assert incident.estate_id == home.id
+    (text,) = [text for person, text in told(session) if person == alert.person_id and "corrected" in text]
+    assert f"It is at {home.name_en}." in text
+
+
+def test_who_may_correct_and_what(session: Session, settings: Settings, neighbours: list[int]) -> None:
+    home = make.estate(session)
+    resident = make.somebody(session, HeldRole.RESIDENT, estate=home)
+    incident = report(session, settings)
+    with pytest.raises((NotFound, NotAllowed)):
+        correcting.correct_place(session, resident, incident.id, moved(), now=now(settings))
+    far = make.estate(session, around=north_of(PATIENT, metres=9_000), in_region="CN-44")
+    with pytest.raises(NotAllowed):
+        correcting.correct_place(
+            session,
+            dispatcher(session),
+            incident.id,
+            moved(north_of(PATIENT, metres=9_000)),
+            now=now(settings),
+        )
+    assert far.region_id != incident.region_id
+    session.refresh(incident)
+    opening.close(session, dispatcher(session), incident.id, Outcome.FALSE_ALARM, None, at=NOW)
+    with pytest.raises(Conflict):
+        correcting.correct_place(session, dispatcher(session), incident.id, moved(), now=now(settings))
+
+
+# --- two patients -----------------------------------------------------------------------------------------
+
+
+def joined(session: Session, settings: Settings) -> tuple[Incident, int]:
+    """Two reports that were taken for one patient; and the second one's number."""
+    first = report(session, settings, case_number="1", floor=2, address="Flat 201")
+    where = north_of(PATIENT, metres=60)
+    assert (
+        report(
+            session,
+            settings,
+            where=where,
+            case_number="2",
+            address="Flat 902",
+            at=NOW + timedelta(seconds=30),
+        ).id
+        == first.id
+    )
+    return first, queries.reports(session, first.id)[1].id
+
+
+def test_another_patient_has_an_incident_of_its_own_and_stays_apart(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    first, report_id = joined(session, settings)
+    out = {each.person_id for each in queries.alerts(session, first.id)}
+    who, told_now = dispatcher(session), SplitIn.model_validate({"floor": 9})
+    second = correcting.split(session, who, first.id, report_id, told_now, now=now(settings, 60))
+
+    assert second.id != first.id
+    assert (second.state, second.floor, second.address) == (State.OPEN, 9, "Flat 902")
+    assert (first.floor, first.address) == (2, "Flat 201")
+    assert [each.case_number for each in queries.reports(session, first.id)] == ["1"]
+    assert [each.case_number for each in queries.reports(session, second.id)] == ["2"]
+    called = {each.person_id for each in queries.alerts(session, second.id)}
+    assert not called & out, "nobody is called to two at once"
+    assert queries.plans(session, second.id)
+    assert "split" in [each.kind for each in queries.events(session, first.id)]
+
+    again = correcting.split(session, who, first.id, report_id, told_now, now=now(settings, 61))
+    assert again.id == second.id, "sent twice"
+    case = report(session, settings, case_number="2", at=NOW + timedelta(seconds=90))
+    assert case.id == second.id, "the case is found where it is now"
+
+
+def test_the_only_report_and_one_of_another_incident_are_not_split(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    only = report(session, settings)
+    (one,) = queries.reports(session, only.id)
+    with pytest.raises(Conflict):
+        correcting.split(session, dispatcher(session), only.id, one.id, SplitIn(), now=now(settings))
+    other = report(session, settings, where=ELSEWHERE)
+    with pytest.raises(NotFound):
+        correcting.split(session, dispatcher(session), other.id, one.id, SplitIn(), now=now(settings))
+
+
+def test_a_dispatcher_says_from_the_start_that_it_is_another_patient(
+    session: Session, settings: Settings
+) -> None:
+    home = make.estate(session)
+    first = report(session, settings)
+    second = report(session, settings, is_another_patient=True)
+    assert second.id != first.id
+    resident = make.somebody(session, HeldRole.RESIDENT, estate=home)
+    assert report(session, settings, resident, is_another_patient=True).id in (first.id, second.id)
+
+
+def test_over_http_and_on_the_page(
+    session: Session, settings: Settings, client: TestClient, neighbours: list[int]
+) -> None:
+    incident, report_id = joined(session, settings)
+    person = make.person(session)
+    make.alert(session, incident, person).state = AlertState.ACCEPTED
+    headers = make.key(session, Role.DISPATCHER, region=make.region(session), writes=True)
+    session.commit()
+    path = f"/v1/incidents/{incident.id}"
+    gcj = {"position": {"lat": ELSEWHERE.lat, "lon": ELSEWHERE.lon, "datum": "gcj02"}, "door_code": "47#"}
+    answered = client.patch(f"{path}/place", json=gcj, headers=headers)
+    assert answered.status_code == 200, answered.text
+    assert answered.json()["place_corrected_at"] is not None
+    assert abs(answered.json()["position"]["lon"] - ELSEWHERE.lon) > 0.003, "in WGS-84"
+    page = client.get("/v1/alerts/call_key", headers={"Accept": "text/html"}).text
+    assert "The place was corrected" in page
+    assert "47#" in page
+    reports = client.get(path, headers=headers).json()["reports"]
+    assert [each["id"] for each in reports][1] == report_id
+    made = client.post(f"{path}/reports/{report_id}/split", json={}, headers=headers)
+    assert made.status_code == 200, made.text
+    assert made.json()["id"] != incident.id
+    assert client.patch(f"{path}/place", json={}, headers=headers).status_code == 422
+    assert client.patch(f"{path}/place", json=gcj).status_code == 404
