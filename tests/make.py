@@ -660,7 +660,15 @@ def sign_in(session: Session, person_id: int) -> str:
     """The key of a browser, or a phone, in which the person is signed in from now on."""
     key = f"key {next(_numbers)} of {person_id}"
     expires_at = NOW.replace(year=2099)
-    session.add(SignIn(person_id=person_id, key_hash=key_hash(key), created_at=NOW, expires_at=expires_at))
+    session.add(
+        SignIn(
+            person_id=person_id,
+            key_hash=key_hash(key),
+            created_at=NOW,
+            expires_at=expires_at,
+            last_seen_at=expires_at,
+        )
+    )
     session.flush()
     return key
 

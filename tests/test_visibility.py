@@ -49,6 +49,7 @@ GUARDED = {
     "RoleGrant": "role_grants",
     "Outgoing": "outbox",
     "EndpointRow": "endpoints",
+    "SecurityEvent": "security_events",
     "Lease": "leases",
     "JobRun": "job_runs",
     "TrainingSession": "training_sessions",
@@ -108,6 +109,10 @@ OPEN_TO_ALL = {
     "feeds",  # asked by the command line and the timetable only
     "tokens",  # asked by the hash of a key that the caller holds, and by the command line
     "sign_ins",  # asked by the hash of a cookie's key that the caller holds
+    "second_factors",  # asked by the person's own session, and by the command line
+    "recovery_codes",  # the same
+    "audit_log",  # asked by the command line; it names nobody
+    "audit_keys",  # asked by who signs and verifies; sealed
     "sign_in_codes",  # asked by the hash of a number that the caller gives, and answered to nobody
     "sign_in_tries",  # counts, answered to nobody
 }

@@ -50,6 +50,13 @@ class TokenExpired(NotSignedIn):
     """A token that was good until its last day."""
 
 
+class CodeNeeded(NotSignedIn):
+    """A password is not enough at this moment: a code that is sent to the number is."""
+
+    code = "code-needed"
+    title = "A code is needed"
+
+
 class NotAllowed(AedError):
     """A valid token that may not do this."""
 

@@ -13,10 +13,12 @@ from typing import Final
 
 import structlog
 
+from aed.accounts.actions.security import forget_events
 from aed.accounts.actions.sign_in import forget_what_is_over
 from aed.aftercare.jobs import care, forget_patients, settle_devices
 from aed.db import Database, transaction
 from aed.errors import InvalidInput
+from aed.incidents.actions.heads import tell_heads
 from aed.incidents.actions.once import forget_told
 from aed.incidents.actions.places import forget_places
 from aed.incidents.actions.taps import forget_taps
@@ -85,9 +87,10 @@ def _calendar_notices(database: Database, settings: Settings, now: Now) -> Count
     return {"told": tell_of_calendars(database, now(), by=settings.reminding)}
 
 
-def _forget_sign_ins(database: Database, _settings: Settings, now: Now) -> Counts:
+def _forget_sign_ins(database: Database, settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         forget_what_is_over(session, at=now())
+        forget_events(session, before=now() - timedelta(days=settings.security_event_keep_days))
     return {}
 
 
@@ -117,6 +120,11 @@ def _forget_messages(database: Database, settings: Settings, now: Now) -> Counts
 def _forget_links(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
         return {"forgotten": remove_dead_links(session, at=now())}
+
+
+def _audit_heads(database: Database, _settings: Settings, now: Now) -> Counts:
+    with transaction(database) as session:
+        return {"told": tell_heads(session, at=now())}
 
 
 def _forget_runs(database: Database, settings: Settings, now: Now) -> Counts:
@@ -247,6 +255,12 @@ TIMETABLE: Final = (
         daily("19:10"),
         _forget_messages,
         "Messages that are long sent are forgotten, and what centres told long ago",
+    ),
+    Job(
+        "audit-heads",
+        every(hours=6),
+        _audit_heads,
+        "Tells dispatch centres how the records stand, so that no entry can be cut off unseen",
     ),
     Job(
         "forget-links",

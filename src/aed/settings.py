@@ -562,6 +562,18 @@ class Settings(BaseSettings):
     sign_in_hours: int = Field(
         168, ge=1, le=2160, description="After so many hours a browser signs in again"
     )  # a week: a caretaker's phone
+    sign_in_idle_hours: int = Field(
+        72, ge=1, le=2160, description="A browser that was not used for so many hours signs in again sooner"
+    )  # a long weekend; a phone on duty is used whenever it says where it is
+    token_days: int = Field(
+        365,
+        ge=1,
+        le=3650,
+        description="A token is good for so many days, unless `aed tokens create` says else",
+    )
+    security_event_keep_days: int = Field(
+        180, ge=1, description="Sign-ins and other security events are forgotten after so many days"
+    )  # China's Cybersecurity Law, article 21: network logs are kept for at least six months
     outbox_spool: Path = Field(
         Path(".state/outbox"), description="The folder into which messages go, codes for signing in too"
     )

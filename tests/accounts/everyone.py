@@ -44,7 +44,15 @@ class Everyone:
 def signed_in(session: Session, person: Person) -> dict[str, str]:
     """The headers of a browser in which the person is signed in."""
     key = f"key of {person.id}"
-    session.add(SignIn(person_id=person.id, key_hash=key_hash(key), created_at=NOW, expires_at=FAR_FUTURE))
+    session.add(
+        SignIn(
+            person_id=person.id,
+            key_hash=key_hash(key),
+            created_at=NOW,
+            expires_at=FAR_FUTURE,
+            last_seen_at=FAR_FUTURE,
+        )
+    )
     session.flush()
     return {"Cookie": f"{COOKIE}={key}", CSRF_HEADER: csrf_token(key)}
 
@@ -148,6 +156,8 @@ def build(session: Session) -> Everyone:
         "due_key": due_key,
         "course_id": course.id,
         "session_id": training.id,
+        "sign_in_id": 10**6,
+        "factor_id": 10**6,
         "enrolment_id": enrolment.id,
         "calendar_id": make.calendar(session, of=resident)[0],
         "token": "nonsense",

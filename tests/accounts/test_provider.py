@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts import queries
-from aed.accounts.actions.sign_in import count_one, forget_what_is_over
+from aed.accounts.actions.sign_in import forget_what_is_over
+from aed.accounts.actions.throttling import count_address
 from aed.accounts.models import Account, Identity, Person, ProviderRequest, RoleGrant, SignIn
 from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
@@ -349,7 +350,7 @@ def test_a_provider_that_is_slow_down_or_wrong_is_told_and_signs_nobody_in(
 
 def test_nobody_keeps_sending_browsers_away(browser: TestClient, database: Database) -> None:
     for _ in range(49):
-        count_one(database, Way.PROVIDER, address="testclient", at=clock.now())
+        count_address(database, Way.PROVIDER, address="testclient", at=clock.now())
 
     answered = [browser.get("/v1/sign-in/provider").status_code for _ in range(2)]
 

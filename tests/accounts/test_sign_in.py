@@ -14,22 +14,24 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.actions import passwords, sign_in
+from aed.accounts.actions import known_browser, passwords, sign_in
 from aed.accounts.actions.passwords import HASHER, NOBODYS
 from aed.accounts.api import sign_in as api
 from aed.accounts.models import SignIn, SignInCode
 from aed.accounts.rules.roles import HeldRole
-from aed.accounts.rules.sign_in import COOKIE
+from aed.accounts.rules.sign_in import COOKIE, Browser
 from aed.db import Database
-from aed.errors import NotSignedIn, TooBusy
+from aed.errors import CodeNeeded, NotSignedIn, TooBusy
 from aed.notifications.models import Outgoing
 from tests import make
-from tests.accounts.conftest import Browser, codes_sent, forget_tries
+from tests.accounts.conftest import Browser as OwnBrowser
+from tests.accounts.conftest import codes_sent, forget_tries
 from tests.make import ADMINISTRATOR
 
 PHONE, UNKNOWN = "+86 138 0013 8000", "+86 138 0013 8999"
 PASSWORD = "four words are enough"
-type Browsers = Callable[[], Browser]
+ONE = Browser("10.0.0.1")
+type Browsers = Callable[[], OwnBrowser]
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ def test_a_code_is_good_for_ten_minutes(database: Database, person_id: int, sess
 
     asked_at = clock.now()
     phone = "+8613800138000"
-    sign_in.ask_for_code(database, phone=phone, address="10.0.0.1", send=outbox.put, at=asked_at)
+    sign_in.ask_for_code(database, phone=phone, browser=ONE, send=outbox.put, at=asked_at)
     (code,) = codes_sent(session)
 
     def by_code(minutes: float) -> sign_in.SignedIn:
@@ -115,7 +117,7 @@ def test_a_code_is_good_for_ten_minutes(database: Database, person_id: int, sess
             database,
             phone=phone,
             code=code,
-            address="10.0.0.1",
+            browser=ONE,
             lasts=timedelta(days=1),
             at=asked_at + timedelta(minutes=minutes),
         )
@@ -153,7 +155,7 @@ def test_of_many_who_send_the_same_code_at_once_one_gets_in(
                 database,
                 phone="+8613800138000",
                 code=code,
-                address=f"10.0.0.{number}",
+                browser=Browser(f"10.0.0.{number}"),
                 lasts=timedelta(days=1),
                 at=clock.now(),
             )
@@ -172,7 +174,7 @@ def test_of_many_who_send_the_same_code_at_once_one_gets_in(
     assert session.scalar(select(func.count()).select_from(SignIn)) == 1
 
 
-def test_of_two_codes_asked_for_at_once_one_is_good(
+def test_of_two_codes_that_one_browser_asks_for_at_once_one_is_good(
     browser: Browsers, database: Database, person_id: int, session: Session
 ) -> None:
     from aed.notifications import actions as outbox
@@ -182,7 +184,11 @@ def test_of_two_codes_asked_for_at_once_one_is_good(
     def ask(number: int) -> None:
         together.wait()
         sign_in.ask_for_code(
-            database, phone="+8613800138000", address=f"10.0.0.{number}", send=outbox.put, at=clock.now()
+            database,
+            phone="+8613800138000",
+            browser=Browser(f"10.0.0.{number}", code_key="the same"),
+            send=outbox.put,
+            at=clock.now(),
         )
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(2)]
@@ -243,7 +249,7 @@ def test_a_number_with_an_account_is_answered_like_one_without(
 
     assert known == told(UNKNOWN)
     assert {status for status, _ in known} == {401, 202, 429}
-    assert session.scalar(select(func.count()).select_from(Outgoing)) == 5, "none for the unknown number"
+    assert session.scalar(select(func.count()).select_from(Outgoing)) == 3, "none for the unknown number"
 
 
 def test_an_unknown_number_costs_the_same_hashing(
@@ -297,25 +303,128 @@ def test_after_ten_wrong_passwords_the_right_one_waits_and_a_code_still_works(
     assert own.sign_in(PHONE, code=codes_sent(session)[0]).status_code == 200
 
 
-def by_password(database: Database, password: str, *, address: str, after_minutes: float) -> sign_in.SignedIn:
+def by_password(
+    database: Database,
+    password: str,
+    *,
+    address: str,
+    after_minutes: float,
+    known_as: str | None = None,
+) -> sign_in.SignedIn:
     return sign_in.sign_in_by_password(
         database,
         phone="+8613800138000",
         password=password,
-        address=address,
+        browser=Browser(address, known_as),
         lasts=timedelta(days=1),
         at=clock.now() + timedelta(minutes=after_minutes),
     )
 
 
-def test_a_lock_opens_after_a_quarter_of_an_hour(database: Database, person_id: int) -> None:
-    for number in range(12):
-        with pytest.raises((NotSignedIn, TooBusy)):
-            by_password(database, "a wrong password", address=f"10.0.0.{number}", after_minutes=0)
-    with pytest.raises(TooBusy):
-        by_password(database, PASSWORD, address="10.0.1.1", after_minutes=14)
+def guess(database: Database, times: int, *, address: str, after_minutes: float = 0) -> list[type[Exception]]:
+    """What so many wrong passwords from one address are answered."""
+    answers: list[type[Exception]] = []
+    for _ in range(times):
+        with pytest.raises((NotSignedIn, TooBusy)) as answer:
+            by_password(database, "a wrong password", address=address, after_minutes=after_minutes)
+        answers.append(answer.type)
+    return answers
 
-    assert by_password(database, PASSWORD, address="10.0.1.1", after_minutes=16).person_id == person_id
+
+def test_a_stranger_locks_the_own_address_out_of_an_account_and_nobody_else(
+    database: Database, person_id: int
+) -> None:
+    for after in range(0, 24 * 60, 20):  # a whole day, from one address
+        guess(database, 12, address="10.0.0.1", after_minutes=after)
+    with pytest.raises(TooBusy):
+        by_password(database, PASSWORD, address="10.0.0.1", after_minutes=0)
+
+    assert by_password(database, PASSWORD, address="10.0.1.1", after_minutes=1).person_id == person_id
+
+
+def test_an_address_may_try_again_after_a_quarter_of_an_hour(database: Database, person_id: int) -> None:
+    assert guess(database, 12, address="10.0.0.1") == [NotSignedIn] * 10 + [TooBusy] * 2
+    with pytest.raises(TooBusy):
+        by_password(database, PASSWORD, address="10.0.0.1", after_minutes=14)
+
+    assert by_password(database, PASSWORD, address="10.0.0.1", after_minutes=16).person_id == person_id
+
+
+def test_guesses_from_everywhere_are_bounded_and_never_keep_a_known_browser_out(
+    browser: Browsers, database: Database, person_id: int, session: Session
+) -> None:
+    own = browser()
+    assert own.sign_in(PHONE, password=PASSWORD).status_code == 200
+    own.client.delete("/v1/sign-in", headers=own.csrf)
+
+    guesses = [guess(database, 10, address=f"10.0.{number}.1") for number in range(4)]
+    assert guesses[3] == [NotSignedIn] * 3 + [TooBusy] * 7, "slowed: three tries are left to an address"
+    refused = [each for number in range(4, 60) for each in guess(database, 2, address=f"10.0.{number}.1")]
+    assert CodeNeeded in refused
+    assert sum(each is NotSignedIn for each in refused) < 90
+    unknown = browser().sign_in(PHONE, password=PASSWORD)
+    assert (unknown.status_code, unknown.json()["type"]) == (401, "urn:aed:problem:code-needed")
+
+    assert own.sign_in(PHONE, password=PASSWORD).status_code == 200, "a known browser goes through"
+    other = browser()
+    other.ask_for_code(PHONE)
+    assert other.sign_in(PHONE, code=codes_sent(session)[-1]).status_code == 200, "and so does a right code"
+
+
+def test_a_stranger_neither_replaces_nor_uses_up_the_code_that_somebody_asked_for(
+    browser: Browsers, person_id: int, session: Session
+) -> None:
+    own, stranger = browser(), browser()
+    own.ask_for_code(PHONE)
+    (code,) = codes_sent(session)
+    for _ in range(3):
+        assert (
+            stranger.ask_for_code(PHONE).status_code == 202 or stranger.ask_for_code(PHONE).status_code == 429
+        )
+    for _ in range(30):
+        stranger.sign_in(PHONE, code="000000" if code != "000000" else "000001")
+        browser().sign_in(PHONE, code="000000" if code != "000000" else "000001")
+
+    assert own.sign_in(PHONE, code=code).status_code == 200
+
+
+def test_strangers_use_up_no_text_messages_of_a_known_browser(
+    browser: Browsers, database: Database, person_id: int, session: Session
+) -> None:
+    from aed.notifications import actions as outbox
+
+    own = browser()
+    own.sign_in(PHONE, password=PASSWORD)
+    for number in range(8):
+        with contextlib.suppress(TooBusy):
+            stranger = Browser(f"10.0.0.{number}")
+            at = clock.now()
+            sign_in.ask_for_code(database, phone="+8613800138000", browser=stranger, send=outbox.put, at=at)
+    assert len(codes_sent(session)) == 5, "as many as strangers may have sent in an hour"
+    assert browser().ask_for_code(PHONE).status_code == 429
+
+    assert own.ask_for_code(PHONE).status_code == 202
+    assert own.sign_in(PHONE, code=codes_sent(session)[-1]).status_code == 200
+
+
+def test_a_browser_is_known_to_the_accounts_that_were_signed_in_there_alone(database: Database) -> None:
+    keys, at = database.keys, clock.now()
+    mine, yours = "+8613800138000", "+8613800138001"
+    cookie = known_browser.remember(keys, None, mine, at=at)
+    name = known_browser.known_as(keys, cookie, mine, at=at)
+
+    assert name is not None
+    assert known_browser.known_as(keys, cookie, yours, at=at) is None
+    both = known_browser.remember(keys, cookie, yours, at=at)
+    assert known_browser.known_as(keys, both, mine, at=at) == name
+    assert known_browser.known_as(keys, both, yours, at=at) not in (None, name)
+    assert known_browser.known_as(keys, cookie, mine, at=at + timedelta(days=181)) is None
+    forged = cookie.replace(name, "x" * len(name))
+    for wrong in (forged, "", "~~..~", "a.99999999.b", "é.1.é", cookie[:-1], None):
+        assert known_browser.known_as(keys, wrong, mine, at=at) is None
+    for number in range(20):
+        both = known_browser.remember(keys, both, f"+86139{number:08}", at=at)
+    assert len(both) < 600
 
 
 def test_getting_in_forgets_the_failures(database: Database, person_id: int) -> None:
@@ -335,7 +444,7 @@ def test_an_address_that_tries_many_numbers_is_stopped_and_its_neighbour_is_not(
                 database,
                 phone=f"+86139{number:08}",
                 password="x",
-                address=address,
+                browser=Browser(address),
                 lasts=timedelta(days=1),
                 at=clock.now(),
             )
@@ -357,7 +466,7 @@ def test_many_at_once_do_not_slip_past_the_limit(database: Database, person_id: 
         together.wait()
         for _ in range(4):
             try:
-                by_password(database, "a wrong password", address=f"10.0.0.{number}", after_minutes=0)
+                by_password(database, "a wrong password", address="10.0.0.1", after_minutes=0)
             except (NotSignedIn, TooBusy) as error:
                 seen.append(type(error))
 

@@ -9,13 +9,25 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.actions import accounts
-from aed.accounts.actions.sign_in import account_keys
+from aed.accounts.actions.security import log_event
+from aed.accounts.actions.throttling import account_keys
 from aed.accounts.actions.tokens import key_hash
-from aed.accounts.models import Account, Identity, Person, RoleGrant, SignIn, SignInCode, SignInTries
+from aed.accounts.models import (
+    Account,
+    Identity,
+    Person,
+    RecoveryCode,
+    RoleGrant,
+    SecondFactor,
+    SignIn,
+    SignInCode,
+    SignInTries,
+)
 from aed.accounts.rules import Viewer
 from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Channel, Language
 from aed.accounts.rules.roles import HeldRole
+from aed.accounts.rules.security import FactorKind, SecurityEventKind
 from aed.accounts.schemas.people import PersonAmend
 from aed.aftercare.actions.outcomes import tell_of_outcome
 from aed.aftercare.rules.utstein import CoreItems
@@ -93,7 +105,15 @@ def somebody(session: Session) -> Person:
         SignIn(person_id=person.id, key_hash=key_hash("k"), created_at=NOW, expires_at=NOW.replace(year=2099))
     )
     key = account_keys(ring_of(session.get_bind().dialect), PHONE)[0]
-    session.add(SignInCode(account_key=key, code_hash="h", expires_at=NOW, tries=0))
+    session.add(
+        SignInCode(account_key=key, browser_hash="b", code_hash="h", expires_at=NOW, tries=0, others_tries=0)
+    )
+    session.add(
+        SecondFactor(person_id=person.id, kind=FactorKind.TOTP, name=NAME, secret="ABC", added_at=NOW)
+    )
+    session.add(RecoveryCode(person_id=person.id, code_hash="r"))
+    log_event(session, SecurityEventKind.SIGN_IN_FAILED, at=NOW, account_key=key, address="203.0.113.7")
+    log_event(session, SecurityEventKind.SIGN_IN, at=NOW, person_id=person.id, address="203.0.113.7")
     session.add(SignInTries(what=f"code:account:3600:{key}", since=NOW, count=1))
     session.add(SignInTries(what="code:account:3600:another", since=NOW, count=1))
     _looks_after_devices(session, person, kept)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -68,10 +68,19 @@ class Manifest(BaseModel):
     payload_bytes: int = Field(ge=0)
     payload_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     rows: dict[str, int]
+    audit: dict[str, Any] | None = Field(
+        None, description="How the records stood: `aed audit verify --against` compares with it"
+    )
 
 
 def write_archive(
-    file: BinaryIO, *, kind: Kind, at: datetime, progress: Progress, pour: Callable[[Write], Contents]
+    file: BinaryIO,
+    *,
+    kind: Kind,
+    at: datetime,
+    progress: Progress,
+    pour: Callable[[Write], Contents],
+    audit: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """`file` is a whole backup of what `pour` wrote. A dump of PostgreSQL comes compressed already."""
     digest = hashlib.sha256()
@@ -100,6 +109,7 @@ def write_archive(
             payload_bytes=size,
             payload_sha256=digest.hexdigest(),
             rows=dict(contents.rows),
+            audit=dict(audit) if audit is not None else None,
         )
         with archive.open(MANIFEST, "w") as text:
             text.write(manifest.model_dump_json(indent=2).encode() + b"\n")

@@ -15,12 +15,15 @@ _SPATIALITES = re.compile(
 SEEDED = frozenset(
     {
         "alembic_version",
+        "audit_keys",
+        "audit_log",
         "changes",
         "holiday_calendars",
         "holiday_days",
         "holiday_years",
         "job_runs",
         "leases",
+        "security_events",
     }
 )
 """What every new installation has rows in: it is seeded, and its worker works."""

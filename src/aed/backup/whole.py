@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL
 
@@ -25,8 +26,10 @@ from aed.backup.archive import (
     write_archive,
 )
 from aed.backup.folder import backup_name, keep_newest, new_file
-from aed.db import Database
+from aed.backup.tables import own_tables, schema_revision
+from aed.db import Database, reads
 from aed.errors import BackupFailed, BackupUnusable, InvalidInput
+from aed.incidents.queries.audit import audit_head
 from aed.settings import Settings
 
 
@@ -56,9 +59,19 @@ def take(database: Database, *, to: Path, keep: int | None, at: datetime, progre
                 return sqlite.pour(_file_of(database.engine.url), write, scratch=scratch)
             return postgres.pour(database, write)
 
-        manifest = write_archive(file, kind=kind, at=at, progress=progress, pour=pour)
+        audit = _audit_head(database, at=at)  # before: so all that it tells of is in the backup
+        manifest = write_archive(file, kind=kind, at=at, progress=progress, pour=pour, audit=audit)
     removed = keep_newest(to, name, keep) if keep is not None else []
     return Taken(path, manifest, tuple(removed))
+
+
+def _audit_head(database: Database, *, at: datetime) -> dict[str, Any] | None:
+    """How the records stand; None for a database of a release before they were signed."""
+    with reads(database) as session:
+        connection = session.connection()
+        if schema_revision(connection, own_tables(connection)) != migrations.head():
+            return None
+        return audit_head(session, at=at).model_dump(mode="json")
 
 
 def check(backup: Path, *, progress: Progress) -> Manifest:

@@ -80,6 +80,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "sources": "reviews.sources",
     "tokens": "tokens.tokens",
     "keys": "keys.keys",
+    "security": "security.security",
     "responders": "responders.responders",
     "people": "people.people",
     "roles": "people.roles",
@@ -104,7 +105,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "call-outs": "trust.call_outs",
     "drills": "drills.drills",
     "incidents": "incidents.incidents",
-    "audit": "incidents.audit",
+    "audit": "audit.audit",
     "statistics": "afterwards.statistics",
     "centres": "centres.centres",
 }

@@ -20,7 +20,6 @@ from aed.cli.screen import heading, say, table, warn
 from aed.errors import AedError, InvalidInput
 from aed.incidents.actions import opening
 from aed.incidents.actions.calling import take_answer
-from aed.incidents.actions.timeline import first_broken
 from aed.incidents.formats.plan_record import inputs_of, plan_of
 from aed.incidents.models import Alert, Incident
 from aed.incidents.queries import incidents as queries
@@ -39,16 +38,16 @@ from aed.settings import load_settings
 SHOWN = 50
 MOST_LEFT = 10
 
+
+class PlannedOtherwise(AedError):
+    """This release would have planned an incident otherwise than the one that did."""
+
+
 IncidentId = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]
 
 incidents = typer.Typer(no_args_is_help=True, help="Patients, and who is called to them.")
 afterwards.add_commands(incidents)
 steering.add_commands(incidents)
-audit = typer.Typer(no_args_is_help=True, help="Whether records are as they were written.")
-
-
-class BrokenRecord(AedError):
-    """A record is not what was written."""
 
 
 @incidents.command("open")
@@ -230,7 +229,7 @@ def replay(
         )
         _show_plan(before)
     if differs:
-        raise BrokenRecord(f"Planned otherwise by this release: {', '.join(map(str, differs))}.")
+        raise PlannedOtherwise(f"Planned otherwise by this release: {', '.join(map(str, differs))}.")
 
 
 def _show_plan(made: Plan) -> None:
@@ -274,35 +273,6 @@ def cap(
     with writing() as session:
         done = take_cap(session, operator(), content, at=clock.now(), network=network, settings=settings)
     show(done.id)
-
-
-@audit.command("verify")
-def verify(
-    incident_id: Annotated[int | None, typer.Option("--incident", min=1, help="Only this one")] = None,
-) -> None:
-    """Whether the records of incidents are as they were written. Prints the last hash of each: kept
-    elsewhere, it shows whether entries are missing at the end."""
-    broken: list[str] = []
-    rows: list[tuple[int, int, str, str]] = []
-    with reading() as session:
-        ids = [incident_id] if incident_id is not None else queries.all_ids(session)
-        for each in ids:
-            events = queries.events(session, queries.incident(session, operator(), each).id)
-            at = first_broken(events)
-            rows.append(
-                (
-                    each,
-                    len(events),
-                    "whole" if at is None else f"BROKEN at {at}",
-                    events[-1].hash[:16] if events else "",
-                )
-            )
-            if at is not None:
-                broken.append(str(each))
-            session.expunge_all()
-    table(None, ("incident", "entries", "record", "last hash"), rows, right=("incident", "entries"))
-    if broken:
-        raise BrokenRecord(f"Not as written: the record of incident {', '.join(broken)}.")
 
 
 def _clock(at: datetime) -> str:

@@ -11,9 +11,10 @@ from aed import clock
 from aed.accounts import actions
 from aed.accounts import queries as accounts
 from aed.accounts.rules import Role, Scope
-from aed.cli.context import reading, writing
+from aed.cli.context import operator, reading, writing
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
+from aed.settings import load_settings
 
 tokens = typer.Typer(no_args_is_help=True, help="Keys to the API.")
 
@@ -25,12 +26,18 @@ def create(
     estate: Annotated[int | None, typer.Option(help="A member's estate, by its id")] = None,
     region: Annotated[str | None, typer.Option(help="A dispatcher's region, by its code")] = None,
     scope: Annotated[list[Scope] | None, typer.Option(help="read (default), write; may be repeated")] = None,
-    days: Annotated[int | None, typer.Option(min=1, max=3650, help="Valid for so many days")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="Valid for so many days; AED_TOKEN_DAYS if left out")
+    ] = None,
+    no_expiry: Annotated[bool, typer.Option("--no-expiry", help="Valid until it is revoked")] = False,
 ) -> None:
-    """Make a token. Its key is printed once and stored nowhere."""
+    """Make a token. Its key is printed once and stored nowhere. It expires, unless --no-expiry is given."""
     if not name.strip() or len(name) > 100 or not name.isprintable():
         raise InvalidInput("A token needs a name of at most 100 printable characters.", field="name")
-    now = clock.now()
+    if no_expiry and days is not None:
+        raise InvalidInput("Give --days or --no-expiry, not both.", field="days")
+    now, settings = clock.now(), load_settings()
+    expires_at = None if no_expiry else now + timedelta(days=days or settings.token_days)
     with writing() as session:
         key = actions.create_token(
             session,
@@ -40,7 +47,8 @@ def create(
             at=now,
             estate_id=estate,
             region_id=accounts.region_by_code(session, region).id if region is not None else None,
-            expires_at=now + timedelta(days=days) if days is not None else None,
+            expires_at=expires_at,
+            who=operator().name,
         )
     say(key)
 
@@ -69,5 +77,5 @@ def show_all() -> None:
 def revoke(name: Annotated[str, typer.Argument(help="Its name")]) -> None:
     """From now on it opens nothing."""
     with writing() as session:
-        actions.revoke_token(session, name=name, at=clock.now())
+        actions.revoke_token(session, name=name, at=clock.now(), who=operator().name)
     say(f"{name} is revoked.")

@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
 from aed.accounts import queries as accounts
-from aed.accounts.actions.sign_in import account_keys
-from aed.accounts.models import Person, PersonChange, RoleGrant, SignInCode, SignInTries
+from aed.accounts.actions.audit import record
+from aed.accounts.actions.throttling import account_keys
+from aed.accounts.models import Person, PersonChange, RoleGrant, SecurityEvent, SignInCode, SignInTries
 from aed.accounts.rules import Role, Scope, Viewer
+from aed.accounts.rules.audit import AuditSubject
 from aed.accounts.rules.person import Channel, Language
 from aed.db import Table
 from aed.errors import Conflict
@@ -72,6 +74,7 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
         each.phone, each.erased_at = None, at
         each.language, each.channel = Language.ZH, Channel.SMS
         session.add(PersonChange(person_id=each.id, at=at, who=who.name, fields={"erased": [None, "all"]}))
+        record(session, who.name, AuditSubject.PERSON, each.id, "erased", at=at)
     session.flush()
     return True
 
@@ -103,6 +106,9 @@ def _leave_rosters(session: Session, office: Viewer, person_id: int, *, at: date
 
 def _give_back(session: Session, office: Viewer, person_id: int, *, at: datetime) -> None:
     """Roles, devices, and sessions to come."""
+    held = select(RoleGrant.id).where(RoleGrant.person_id == person_id, RoleGrant.revoked_at.is_(None))
+    for grant_id in session.scalars(held.order_by(RoleGrant.id)).all():  # visibility: the person's own
+        record(session, office.name, AuditSubject.ROLE, grant_id, "revoked", at=at)
     session.execute(
         update(RoleGrant)
         .where(RoleGrant.person_id == person_id, RoleGrant.revoked_at.is_(None))
@@ -136,6 +142,8 @@ def _forget_sign_ins(session: Session, person: Person) -> None:
     for phone in {each for each in (person.phone, account.phone if account else None) if each is not None}:
         keys = account_keys(ring, phone)
         session.execute(delete(SignInCode).where(SignInCode.account_key.in_(keys)))
+        tried = update(SecurityEvent).where(SecurityEvent.account_key.in_(keys))
+        session.execute(tried.values(account_key=None, address=None))
         counted = or_(*(SignInTries.what.endswith(f":{key}") for key in keys))
         session.execute(delete(SignInTries).where(counted))
 

@@ -48,7 +48,25 @@ HELD: Final = (
     Held("people", "id", Erasure.BLANKED, "who it was that the history tells of"),
     Held("accounts", "person_id", Erasure.DELETED, "signing in", hidden=("password_hash",)),
     Held("identities", "person_id", Erasure.DELETED, "signing in by an identity provider"),
-    Held("sign_ins", "person_id", Erasure.DELETED, "being signed in", hidden=("key_hash",)),
+    Held("sign_ins", "person_id", Erasure.DELETED, "being signed in", hidden=("key_hash", "challenge")),
+    Held(
+        "second_factors",
+        "person_id",
+        Erasure.DELETED,
+        "proving at sign-in that it is the person",
+        hidden=("secret", "credential_id"),
+    ),
+    Held(
+        "recovery_codes", "person_id", Erasure.DELETED, "when a second factor is lost", hidden=("code_hash",)
+    ),
+    Held(
+        "security_events",
+        "person_id",
+        Erasure.BLANKED,
+        "who signed in, and who tried",
+        blank={"account_key": None, "address": None},
+        hidden=("account_key",),
+    ),
     Held("person_changes", "person_id", Erasure.BLANKED, "who changed what of a person, and when"),
     Held("role_grants", "person_id", Erasure.KEPT, "who could do what, when"),
     Held("consents", "person_id", Erasure.KEPT, "the proof that somebody agreed"),
@@ -229,6 +247,7 @@ ALSO_THEIRS: Final = frozenset(
 DONE_BY: Final = (
     ("attendances", "marked_by"),
     ("assessments", "assessed_by"),
+    ("audit_log", "who"),
     ("cabinet_codes", "set_by"),
     ("calendar_addresses", "created_by"),
     ("calendar_addresses", "revoked_by"),
@@ -281,7 +300,7 @@ OF_PATIENTS: Final = frozenset(
 )
 """Sealed, and of somebody whom nobody here knows by name."""
 
-OF_THINGS: Final = frozenset({("cabinet_codes", "code")})
+OF_THINGS: Final = frozenset({("audit_keys", "secret"), ("cabinet_codes", "code")})
 """Sealed, and of nobody."""
 
 TELL_OF_HOLDERS: Final = "issuer_entries"

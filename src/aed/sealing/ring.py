@@ -69,6 +69,8 @@ class Key:
     id: str
     sealing: AESGCM
     index: bytes
+    audit: bytes
+    """Signs the records of what happened; kept by those records, so that they outlive the key."""
 
     @classmethod
     def of(cls, written: str) -> Key:
@@ -85,7 +87,12 @@ class Key:
                 field="AED_ENCRYPTION_KEYS",
             )
         named = base64.b32encode(_derived(secret, "id", 5)).decode().lower()
-        return cls(named, AESGCM(_derived(secret, "sealing", 32)), _derived(secret, "index", 32))
+        return cls(
+            named,
+            AESGCM(_derived(secret, "sealing", 32)),
+            _derived(secret, "index", 32),
+            _derived(secret, "audit", 32),
+        )
 
     def indexed(self, value: str, kind: Kind) -> str:
         """INDEX of a value."""
@@ -172,6 +179,12 @@ class KeyRing:
     def found_by(self, value: str, *, kind: Kind) -> tuple[str, ...]:
         """How sealed values that are equal to it begin, under each key; the writing one's first."""
         return tuple(f"{FORM}:{key.id}:{key.indexed(value, kind)}" for key in self._keys())
+
+    def audit_key(self, key_id: str | None = None) -> tuple[str, bytes] | None:
+        """Return id and audit key of the key with that id, or of the one that seals; None: it is not here."""
+        keys = self._keys()
+        key = keys[0] if key_id is None else next((each for each in keys if each.id == key_id), None)
+        return None if key is None else (key.id, key.audit)
 
     def hidden(self, purpose: str, value: str) -> tuple[str, ...]:
         """A keyed hash of a value that is kept nowhere, under each key; the writing one's first."""

@@ -14,10 +14,12 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from aed.accounts import queries
+from aed.accounts.actions.audit import record
 from aed.accounts.actions.passwords import end_sign_ins
 from aed.accounts.actions.roles import grant_role, may_give_that
 from aed.accounts.models import Account, Person, PersonChange
 from aed.accounts.rules import Scope, Viewer, may_administer
+from aed.accounts.rules.audit import AuditSubject
 from aed.accounts.rules.phone import e164, masked
 from aed.accounts.rules.vouched import plain_email
 from aed.accounts.schemas.people import PersonAmend, PersonIn
@@ -182,6 +184,8 @@ def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) 
                 for phone, id_ in batch
             ],
         )
+    if whose:
+        record(session, who.name, AuditSubject.PERSON, "many", "accounts opened", at=at, count=len(whose))
     counted = sum(len(ids) for ids in people_of.values())
     return Opened(opened=len(whose), shared=counted - len(whose), unusable=unusable)
 
@@ -224,3 +228,4 @@ def _e164(session: Session, written: str, *, region: str | None, country: str) -
 
 def _keep(session: Session, who: Viewer, person: Person, fields: Mapping[str, Any], *, at: datetime) -> None:
     session.add(PersonChange(person_id=person.id, at=at, who=who.name, fields=dict(fields)))
+    record(session, who.name, AuditSubject.PERSON, person.id, "amended", at=at, fields=sorted(fields))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -11,14 +12,28 @@ from sqlalchemy import CursorResult, update
 from sqlalchemy.orm import Session
 
 from aed.accounts import queries
+from aed.accounts.actions.audit import record
+from aed.accounts.actions.security import log_event
 from aed.accounts.models import Account, PersonChange, SignIn
 from aed.accounts.rules import Viewer, may_administer
+from aed.accounts.rules.audit import AuditSubject
+from aed.accounts.rules.security import MIN_PASSWORD_SCORE, SecurityEventKind
 from aed.accounts.rules.sign_in import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from aed.errors import Conflict, InvalidInput
 
 # 19 MiB, two passes, one lane: OWASP's first choice. The library's own 64 MiB on eight threads would take
 # more memory than the whole process.
 HASHER: Final = PasswordHash((Argon2Hasher(memory_cost=19_456, time_cost=2, parallelism=1),))
+# fmt: off
+COMMON_HERE: Final = (
+    "woaini", "woaiwojia", "5201314", "1314520", "520520", "1314", "nihao", "zhongguo", "beijing", "shanghai",
+    "hangzhou", "aini", "laopo", "laogong", "baobei", "xiaoqu", "jijiu", "aed", "defibrillator", "redcross",
+    "hongshizi",
+)
+# fmt: on
+"""Common in Chinese passwords, or obvious here; zxcvbn's lists are of English."""
+LONGEST_JUDGED: Final = 72
+"""So many characters are looked at: judging takes longer the more there are, and these are enough."""
 NOBODYS: Final = (
     "$argon2id$v=19$m=19456,t=2,p=1$gfk/zpCI7TXlW1GxG6l84w$6poY1cot+lYpzh4R7+rLNOrMU1ly4wyJqA+QeEGqW5c"
 )
@@ -42,19 +57,30 @@ def set_password(session: Session, who: Viewer, person_id: int, password: str, *
     """
     if who.person_id != person_id:
         may_administer(who)
-    may_be_one(password, field="password")
-    queries.person(session, who, person_id)
-    account = queries.account_of(session, person_id)
+    person, account = queries.person(session, who, person_id)
+    may_be_one(password, field="password", about=[person.name, *([account.phone] if account else [])])
     if account is None:
         raise Conflict("The person has no account yet: amend the person with a phone.", field="person_id")
     put_password(session, account, hashed(password), who=who.name, at=at)
 
 
-def may_be_one(password: str, *, field: str) -> None:
-    """Passes for what may be a password."""
+def may_be_one(password: str, *, field: str, about: Collection[str] = ()) -> None:
+    """Raise InvalidInput for a password that is too short, or easily guessed.
+
+    One on a list of common ones, a pattern on the keyboard, a date, or one made of what others know `about`
+    the person is guessed in far fewer tries than its length promises (zxcvbn).
+    """
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise InvalidInput(
             f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters; four words make one.",
+            field=field,
+        )
+    from zxcvbn import zxcvbn  # late: 10 MB of lists
+
+    if zxcvbn(password[:LONGEST_JUDGED], user_inputs=[*about, *COMMON_HERE])["score"] < MIN_PASSWORD_SCORE:
+        raise InvalidInput(
+            "This password is easily guessed: it is common, or made of a pattern, a date or a name. "
+            "Four words that do not belong together make a good one.",
             field=field,
         )
 
@@ -65,6 +91,8 @@ def put_password(session: Session, account: Account, kept: str, *, who: str, at:
     change = PersonChange(person_id=account.person_id, at=at, who=who, fields={"password": [None, "set"]})
     session.add(change)
     end_sign_ins(session, account.person_id, at=at)
+    record(session, who, AuditSubject.PERSON, account.person_id, "password set", at=at)
+    log_event(session, SecurityEventKind.PASSWORD_SET, at=at, person_id=account.person_id, detail=who)
     session.flush()
 
 

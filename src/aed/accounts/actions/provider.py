@@ -13,13 +13,16 @@ from sqlalchemy.orm import Session
 
 from aed.accounts import queries
 from aed.accounts.actions.asking_provider import where_to_sign_in, who_came_back
+from aed.accounts.actions.audit import record
 from aed.accounts.actions.passwords import end_sign_ins
-from aed.accounts.actions.sign_in import SignedIn, count_one, open_sign_in
+from aed.accounts.actions.sign_in import SignedIn, open_sign_in
+from aed.accounts.actions.throttling import count_address
 from aed.accounts.actions.tokens import key_hash
 from aed.accounts.models import Account, Identity, Person, PersonChange, ProviderRequest
 from aed.accounts.rules import Scope, Viewer
+from aed.accounts.rules.audit import AuditSubject
 from aed.accounts.rules.phone import masked
-from aed.accounts.rules.sign_in import PROVIDER_MAY_TAKE, Way
+from aed.accounts.rules.sign_in import PROVIDER_MAY_TAKE, Browser, Way
 from aed.accounts.rules.vouched import Vouched
 from aed.db import Database, transaction
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
@@ -46,7 +49,7 @@ def send_away(
     """The browser is expected back for ten minutes. Raises NotFound where no provider is set up, TooBusy,
     ProviderFailed."""
     may_be_used(provider)
-    count_one(database, Way.PROVIDER, address=address, at=at)
+    count_address(database, Way.PROVIDER, address=address, at=at)
     state, nonce, browser_key = (secrets.token_urlsafe(32) for _ in range(3))
     verifier = secrets.token_urlsafe(64)
     url = where_to_sign_in(provider, state=state, nonce=nonce, verifier=verifier)
@@ -86,6 +89,7 @@ def take_back(
     came: CameBack,
     *,
     country: str,
+    browser: Browser,
     lasts: timedelta,
     at: datetime,
 ) -> tuple[SignedIn, str | None]:
@@ -127,7 +131,7 @@ def take_back(
     try:
         with transaction(database) as session:
             person = _whose(session, found, adds_people=provider.adds_people, at=at)
-            return open_sign_in(session, person, lasts=lasts, at=at), left.return_to
+            return open_sign_in(session, person, browser=browser, lasts=lasts, at=at), left.return_to
     except IntegrityError:
         raise Conflict("Somebody signs in as the same person at this moment. Try again.") from None
 
@@ -182,6 +186,8 @@ def _link(
     )
     fields = {**fields, "identity": [None, found.provider]}
     session.add(PersonChange(person_id=person.id, at=at, who=f"provider:{claim}", fields=fields))
+    by = f"provider:{claim}"
+    record(session, by, AuditSubject.PERSON, person.id, "identity linked", at=at, fields=sorted(fields))
     session.flush()
 
 
@@ -203,6 +209,7 @@ def unlink(session: Session, who: Viewer, person_id: int, *, at: datetime) -> in
         fields = {"identity": [each.provider, None]}
         session.add(PersonChange(person_id=person_id, at=at, who=who.name, fields=fields))
     if linked:
+        record(session, who.name, AuditSubject.PERSON, person_id, "identities unlinked", at=at)
         end_sign_ins(session, person_id, at=at)
     session.flush()
     return len(linked)

@@ -42,6 +42,8 @@ def put_region(session: Session, region: RegionIn) -> tuple[Region, bool | None]
     found.emergency_number = region.emergency_number
     if "trust_needed" in region.model_fields_set:
         found.trust_needed = region.trust_needed
+    if "needs_second_factor" in region.model_fields_set:
+        found.needs_second_factor = region.needs_second_factor
     has_moved = is_new or bool(amended_among(found, "parent_id", "trust_needed"))
     has_changed = session.is_modified(found)
     try:

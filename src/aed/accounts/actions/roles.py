@@ -8,9 +8,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from aed.accounts import queries
+from aed.accounts.actions.audit import record
+from aed.accounts.actions.security import log_event
 from aed.accounts.models import Person, RoleGrant
 from aed.accounts.rules import Scope, Viewer
+from aed.accounts.rules.audit import AuditSubject
 from aed.accounts.rules.roles import ON_ESTATES, ON_REGIONS, ON_THE_NETWORK, HeldRole
+from aed.accounts.rules.security import SecurityEventKind
 from aed.accounts.rules.viewer import may_give_role
 from aed.accounts.schemas.people import RoleIn
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
@@ -66,6 +70,20 @@ def grant_role(session: Session, who: Viewer, person: Person, new: RoleIn, *, at
         session.flush()
     except IntegrityError:
         raise Conflict("The person holds this role there already.", field="role") from None
+    said = f"{new.role} by {who.name}"
+    log_event(session, SecurityEventKind.ROLE_GRANTED, at=at, person_id=person.id, detail=said)
+    record(
+        session,
+        who.name,
+        AuditSubject.ROLE,
+        grant.id,
+        "granted",
+        at=at,
+        role=grant.role.value,
+        person=person.id,
+        estate=estate_id,
+        region=region_id,
+    )
     return grant
 
 
@@ -80,5 +98,8 @@ def revoke_role(session: Session, who: Viewer, grant_id: int, *, at: datetime) -
     may_give_role(who, grant.role, estate_id=grant.estate_id, region_id=region_id)
     if grant.revoked_at is None:
         grant.revoked_at, grant.revoked_by = at, who.name
+        said = f"{grant.role} by {who.name}"
+        log_event(session, SecurityEventKind.ROLE_REVOKED, at=at, person_id=grant.person_id, detail=said)
+        record(session, who.name, AuditSubject.ROLE, grant.id, "revoked", at=at)
         session.flush()
     return grant

@@ -8,32 +8,33 @@ neither a failure nor many processes at once lose one. No hash is computed withi
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import CursorResult, bindparam, delete, text, update
+from sqlalchemy import ColumnElement, CursorResult, bindparam, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from aed.accounts import queries
 from aed.accounts.actions.passwords import hashed, is_right, may_be_one, put_password
+from aed.accounts.actions.security import log_event
+from aed.accounts.actions.throttling import account_keys, count_try, forget_tries
 from aed.accounts.actions.tokens import key_hash
 from aed.accounts.models import Account, Person, ProviderRequest, SignIn, SignInCode, SignInTries
 from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Language
+from aed.accounts.rules.security import SEEN_WITHIN, SecurityEventKind
 from aed.accounts.rules.sign_in import (
     CODE_DIGITS,
     CODE_IS_GOOD_FOR,
-    FOR_AN_ACCOUNT,
-    FOR_AN_ADDRESS,
+    LONGEST_LIMIT,
     TRIES_OF_A_CODE,
-    Limit,
+    Browser,
     Way,
-    address_key,
 )
 from aed.db import Database, UtcMoment, reads, transaction
-from aed.errors import NotSignedIn, TooBusy
+from aed.errors import NotFound, NotSignedIn
 from aed.sealing import KeyRing, ring_of
 
 type Send = Callable[[Session, Message, datetime], object]
@@ -52,23 +53,25 @@ class SignedIn:
     person_id: int
     name: str
     expires_at: datetime
+    needs_second_factor: bool
+    """Until it is given the session is good for nothing else."""
 
 
 def sign_in_by_password(
-    database: Database, *, phone: str, password: str, address: str, lasts: timedelta, at: datetime
+    database: Database, *, phone: str, password: str, browser: Browser, lasts: timedelta, at: datetime
 ) -> SignedIn:
-    """Raises NotSignedIn, in one sentence for every reason, and TooBusy after too many tries."""
-    count_one(database, Way.PASSWORD, phone=phone, address=address, at=at)
+    """Raises NotSignedIn, in one sentence for every reason; TooBusy, and CodeNeeded, after too many tries."""
+    count_try(database, Way.PASSWORD, phone=phone, browser=browser, at=at)
     with reads(database) as session:
         found = queries.account_by_phone(session, phone)
     kept = found[0].password_hash if found is not None else None
     if not is_right(password, kept):
-        raise NotSignedIn(WRONG)
+        raise _wrong(database, phone, browser, at=at)
     with transaction(database) as session:
         again = queries.account_by_phone(session, phone)
         if again is None or again[0].password_hash != kept:
             raise NotSignedIn(WRONG)  # changed at this moment
-        return _signed_in(session, *again, way=Way.PASSWORD, lasts=lasts, at=at)
+        return _signed_in(session, *again, way=Way.PASSWORD, browser=browser, lasts=lasts, at=at)
 
 
 def sign_in_by_code(
@@ -76,7 +79,7 @@ def sign_in_by_code(
     *,
     phone: str,
     code: str,
-    address: str,
+    browser: Browser,
     lasts: timedelta,
     at: datetime,
     new_password: str | None = None,
@@ -86,28 +89,27 @@ def sign_in_by_code(
     With a new password, which counts from now on, every other sign-in ends: so it is set the first time,
     changed, and set again when it was forgotten.
 
-    1. Take one of the tries; a code without any left is as good as none.
+    1. Take one of the tries of the code that this browser asked for; nobody elsewhere can use them up. In
+       another browser, one of the few tries that others have at the newest code.
     2. Compare.
     3. Use it up, if nobody else did meanwhile.
     """
     if new_password is not None:
-        may_be_one(new_password, field="new_password")
-    count_one(database, Way.CODE, phone=phone, address=address, at=at)
-    account = account_keys(database.keys, phone)
-    good = (SignInCode.account_key.in_(account), SignInCode.used_at.is_(None), SignInCode.expires_at > at)
+        may_be_one(new_password, field="new_password", about=[phone])
     with transaction(database) as session:
-        kept = session.scalar(
-            update(SignInCode)
-            .where(*good, SignInCode.tries < TRIES_OF_A_CODE)
-            .values(tries=SignInCode.tries + 1)
-            .returning(SignInCode.code_hash)
-        )
+        kept = _take_own_try(session, database.keys, phone, browser.code_key, at=at)
+    if kept is None:
+        count_try(database, Way.CODE, phone=phone, browser=browser, at=at)
+        with transaction(database) as session:
+            kept = _take_others_try(session, database.keys, phone, browser.code_key, at=at)
     if not is_right("".join(code.split()), kept):
-        raise NotSignedIn(WRONG)
+        raise _wrong(database, phone, browser, at=at)
     new_hash = hashed(new_password) if new_password is not None else None
     with transaction(database) as session:
         used = session.execute(
-            update(SignInCode).where(*good, SignInCode.code_hash == kept).values(used_at=at)
+            update(SignInCode)
+            .where(*_good(database.keys, phone, at), SignInCode.code_hash == kept)
+            .values(used_at=at)
         )
         assert isinstance(used, CursorResult)
         found = queries.account_by_phone(session, phone)
@@ -115,30 +117,94 @@ def sign_in_by_code(
             raise NotSignedIn(WRONG)
         if new_hash is not None:
             put_password(session, found[0], new_hash, who=f"person:{found[1].id}", at=at)
-        return _signed_in(session, *found, way=Way.CODE, lasts=lasts, at=at)
+        return _signed_in(session, *found, way=Way.CODE, browser=browser, lasts=lasts, at=at)
 
 
-def ask_for_code(database: Database, *, phone: str, address: str, send: Send, at: datetime) -> None:
-    """A new code is on its way, if there is an account; the one before is no longer good.
+def _wrong(database: Database, phone: str, browser: Browser, *, at: datetime) -> NotSignedIn:
+    """Log that somebody failed to sign in, in the same way whether there is such an account or not."""
+    account = account_keys(database.keys, phone)[0]
+    with transaction(database) as session:
+        kind = SecurityEventKind.SIGN_IN_FAILED
+        log_event(session, kind, at=at, account_key=account, address=browser.address)
+    return NotSignedIn(WRONG)
 
-    Without an account a code is made and kept all the same, which nobody learns. Raises TooBusy.
+
+def _good(keys: KeyRing, phone: str, at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """The codes that an account may still be signed in with."""
+    return (
+        SignInCode.account_key.in_(account_keys(keys, phone)),
+        SignInCode.used_at.is_(None),
+        SignInCode.expires_at > at,
+    )
+
+
+def _take_own_try(
+    session: Session, keys: KeyRing, phone: str, code_key: str | None, *, at: datetime
+) -> str | None:
+    """The hash of the code that this browser asked for, if it has a try left."""
+    if code_key is None:
+        return None
+    return session.scalar(
+        update(SignInCode)
+        .where(
+            *_good(keys, phone, at),
+            SignInCode.browser_hash == key_hash(code_key),
+            SignInCode.tries < TRIES_OF_A_CODE,
+        )
+        .values(tries=SignInCode.tries + 1)
+        .returning(SignInCode.code_hash)
+    )
+
+
+def _take_others_try(
+    session: Session, keys: KeyRing, phone: str, code_key: str | None, *, at: datetime
+) -> str | None:
+    """The hash of the newest code of another browser, if others than that one have a try left."""
+    newest = session.scalar(
+        select(SignInCode.browser_hash)
+        .where(*_good(keys, phone, at), SignInCode.browser_hash != key_hash(code_key or ""))
+        .order_by(SignInCode.expires_at.desc())
+        .limit(1)
+    )
+    return session.scalar(
+        update(SignInCode)
+        .where(
+            *_good(keys, phone, at),
+            SignInCode.browser_hash == newest,
+            SignInCode.others_tries < TRIES_OF_A_CODE,
+        )
+        .values(others_tries=SignInCode.others_tries + 1)
+        .returning(SignInCode.code_hash)
+    )
+
+
+def ask_for_code(database: Database, *, phone: str, browser: Browser, send: Send, at: datetime) -> str:
+    """Send a new code, if there is an account, and return the key of the browser that asked for it.
+
+    The code that this browser asked for before is no longer good. Without an account a code is made and kept
+    all the same, which nobody learns. Raises TooBusy.
     """
-    count_one(database, Way.ASK_FOR_CODE, phone=phone, address=address, at=at)
+    count_try(database, Way.ASK_FOR_CODE, phone=phone, browser=browser, at=at)
     code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
+    code_key = browser.code_key or secrets.token_urlsafe(32)
     kept, expires_at = hashed(code), at + CODE_IS_GOOD_FOR
     with transaction(database) as session:
         account, *others = account_keys(database.keys, phone)
         session.execute(delete(SignInCode).where(SignInCode.account_key.in_(others)))
-        session.execute(_PUT_CODE, {"account": account, "hash": kept, "expires_at": expires_at})
+        given = {"account": account, "browser": key_hash(code_key), "hash": kept, "expires_at": expires_at}
+        session.execute(_PUT_CODE, given)
         found = queries.account_by_phone(session, phone)
         if found is not None:
             send(session, _message(*found, code=code, expires_at=expires_at), at)
+    return code_key
 
 
 _PUT_CODE: Final = text(
-    "INSERT INTO sign_in_codes (account_key, code_hash, expires_at, tries, used_at) "
-    "VALUES (:account, :hash, :expires_at, 0, NULL) ON CONFLICT (account_key) DO UPDATE "
-    "SET code_hash = excluded.code_hash, expires_at = excluded.expires_at, tries = 0, used_at = NULL"
+    "INSERT INTO sign_in_codes "
+    "(account_key, browser_hash, code_hash, expires_at, tries, others_tries, used_at) "
+    "VALUES (:account, :browser, :hash, :expires_at, 0, 0, NULL) "
+    "ON CONFLICT (account_key, browser_hash) DO UPDATE SET code_hash = excluded.code_hash, "
+    "expires_at = excluded.expires_at, tries = 0, others_tries = 0, used_at = NULL"
 ).bindparams(bindparam("expires_at", type_=UtcMoment))
 
 
@@ -157,21 +223,74 @@ def _message(account: Account, person: Person, *, code: str, expires_at: datetim
 
 
 def _signed_in(
-    session: Session, account: Account, person: Person, *, way: Way, lasts: timedelta, at: datetime
+    session: Session,
+    account: Account,
+    person: Person,
+    *,
+    way: Way,
+    browser: Browser,
+    lasts: timedelta,
+    at: datetime,
 ) -> SignedIn:
-    for limit in FOR_AN_ACCOUNT[way]:  # one by one, in the order of the counting: else the two could deadlock
-        keys = account_keys(ring_of(session.get_bind().dialect), account.phone)
-        what = [_what(way, "account", key, limit) for key in keys]
-        session.execute(delete(SignInTries).where(SignInTries.what.in_(what)))
-    return open_sign_in(session, person, lasts=lasts, at=at)
+    keys = ring_of(session.get_bind().dialect)
+    forget_tries(session, keys, way, phone=account.phone, browser=browser)
+    return open_sign_in(session, person, browser=browser, lasts=lasts, at=at)
 
 
-def open_sign_in(session: Session, person: Person, *, lasts: timedelta, at: datetime) -> SignedIn:
-    """A new sign-in of somebody of whom it is certain who it is."""
+def open_sign_in(
+    session: Session, person: Person, *, browser: Browser, lasts: timedelta, at: datetime
+) -> SignedIn:
+    """Open a session of somebody who has proved who they are; a limited one where a second factor is due."""
     key = secrets.token_urlsafe(32)
-    session.add(SignIn(person_id=person.id, key_hash=key_hash(key), created_at=at, expires_at=at + lasts))
+    is_limited = queries.must_give_second_factor(session, person.id)
+    session.add(
+        SignIn(
+            person_id=person.id,
+            key_hash=key_hash(key),
+            created_at=at,
+            expires_at=at + lasts,
+            last_seen_at=at,
+            user_agent=browser.user_agent[:200] if browser.user_agent else None,
+            address=browser.address[:64],
+            is_limited=is_limited,
+        )
+    )
+    kind = SecurityEventKind.SIGN_IN
+    log_event(session, kind, at=at, person_id=person.id, address=browser.address)
     session.flush()
-    return SignedIn(key=key, person_id=person.id, name=person.name, expires_at=at + lasts)
+    return SignedIn(
+        key=key,
+        person_id=person.id,
+        name=person.name,
+        expires_at=at + lasts,
+        needs_second_factor=is_limited,
+    )
+
+
+def note_sessions_seen(session: Session, key_hashes: Collection[str], *, at: datetime) -> None:
+    """These sessions are used: none is idle, or written to more often than is needed to know that."""
+    session.execute(
+        update(SignIn)
+        .where(
+            SignIn.key_hash.in_(key_hashes),
+            func.coalesce(SignIn.last_seen_at, SignIn.created_at) <= at - SEEN_WITHIN,
+            func.coalesce(SignIn.last_seen_at, SignIn.created_at) > queries.idle_since(session, at),
+            SignIn.ended_at.is_(None),
+        )
+        .values(last_seen_at=at),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def end_session(session: Session, person_id: int, session_id: int, *, at: datetime) -> None:
+    """End one of the person's own sessions. Raises NotFound."""
+    found = session.get(SignIn, session_id)
+    if found is None or found.person_id != person_id or found.ended_at is not None:
+        raise NotFound("You have no such session.", field="session_id")
+    found.ended_at = at
+    kind = SecurityEventKind.SIGN_OUT
+    log_event(session, kind, at=at, person_id=person_id, detail=f"session {session_id}")
+    session.flush()
 
 
 def sign_out(session: Session, key: str, *, at: datetime) -> None:
@@ -179,58 +298,6 @@ def sign_out(session: Session, key: str, *, at: datetime) -> None:
     session.execute(
         update(SignIn).where(SignIn.key_hash == key_hash(key), SignIn.ended_at.is_(None)).values(ended_at=at)
     )
-
-
-def account_keys(keys: KeyRing, phone: str) -> tuple[str, ...]:
-    """What an account is counted under, whether there is one or not; under the newest key first.
-
-    Numbers could be tried out against a hash without a key.
-    """
-    return keys.hidden("account", phone)
-
-
-# --- how often ------------------------------------------------------------------------------------------
-
-
-def _what(way: Way, whose: str, key: str, limit: Limit) -> str:
-    return f"{way}:{whose}:{int(limit.within.total_seconds())}:{key}"
-
-
-# One row for each limit; a count that began too long ago begins anew. Counting and looking are one statement,
-# so that of several at once each sees another count.
-_COUNT_ONE: Final = text(
-    "INSERT INTO sign_in_tries (what, since, count) VALUES (:what, :at, 1) ON CONFLICT (what) DO UPDATE SET "
-    "count = CASE WHEN sign_in_tries.since <= :over THEN 1 ELSE sign_in_tries.count + 1 END, "
-    "since = CASE WHEN sign_in_tries.since <= :over THEN excluded.since ELSE sign_in_tries.since END "
-    "RETURNING count"
-).bindparams(bindparam("at", type_=UtcMoment), bindparam("over", type_=UtcMoment))
-
-
-def count_one(database: Database, way: Way, *, address: str, at: datetime, phone: str | None = None) -> None:
-    """One more try, kept whatever comes of it. Raises TooBusy when that is too many."""
-    counted: list[tuple[str, str, tuple[Limit, ...]]] = [
-        ("address", address_key(address), FOR_AN_ADDRESS[way])
-    ]
-    if phone is not None:
-        counted.insert(0, ("account", account_keys(database.keys, phone)[0], FOR_AN_ACCOUNT[way]))
-    is_within = True
-    with transaction(database) as session:
-        for whose, key, limits in counted:
-            for limit in limits:
-                parameters = {
-                    "what": _what(way, whose, key, limit),
-                    "at": at,
-                    "over": at - limit.within,
-                }
-                count = session.execute(_COUNT_ONE, parameters).scalar_one()
-                is_within = is_within and count <= limit.most
-    if not is_within:
-        raise TooBusy("Too many tries. Wait a quarter of an hour, then try again, or sign in another way.")
-
-
-LONGEST_LIMIT: Final = max(
-    limit.within for each in (FOR_AN_ACCOUNT, FOR_AN_ADDRESS) for limits in each.values() for limit in limits
-)
 
 
 def forget_what_is_over(session: Session, *, at: datetime) -> None:

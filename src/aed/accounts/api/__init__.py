@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from aed.accounts.api import people, provider, regions, roles, sign_in
+from aed.accounts.api import people, provider, regions, roles, security, sign_in
 
 router = APIRouter(tags=["accounts"])
-for part in (sign_in, provider, regions, people, roles):
+for part in (sign_in, security, provider, regions, people, roles):
     router.include_router(part.router)

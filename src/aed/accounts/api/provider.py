@@ -16,7 +16,7 @@ from aed.accounts.actions.provider import CameBack
 from aed.accounts.actions.sign_in import sign_out
 from aed.accounts.api.requests import MANY_SIGN_IN, PersonId, SettingsDep, put_sign_in_cookie
 from aed.accounts.queries import identities_of
-from aed.accounts.rules.sign_in import PROVIDER_COOKIE, PROVIDER_MAY_TAKE, csrf_token
+from aed.accounts.rules.sign_in import PROVIDER_COOKIE, PROVIDER_MAY_TAKE, Browser, csrf_token
 from aed.accounts.schemas.people import IdentityOut
 from aed.accounts.schemas.sign_in import SignedInOut
 from aed.db import DatabaseDep, ReadSession, WriteSession, transaction
@@ -99,7 +99,13 @@ def come_back_from_provider(
     )
     with in_turn(_places, MANY_SIGN_IN):
         done, return_to = actions.take_back(
-            database, provider, came, country=settings.phone_country, lasts=lasts, at=clock.now()
+            database,
+            provider,
+            came,
+            country=settings.phone_country,
+            browser=Browser(address_of(request), user_agent=request.headers.get("user-agent")),
+            lasts=lasts,
+            at=clock.now(),
         )
     before = key_in_cookie(request)
     if before is not None:
@@ -110,7 +116,11 @@ def come_back_from_provider(
     put_sign_in_cookie(answer, done.key, lasts=lasts)
     answer.delete_cookie(PROVIDER_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
     return going_on or SignedInOut(
-        person_id=done.person_id, name=done.name, csrf_token=csrf_token(done.key), expires_at=done.expires_at
+        person_id=done.person_id,
+        name=done.name,
+        csrf_token=csrf_token(done.key),
+        expires_at=done.expires_at,
+        needs_second_factor=done.needs_second_factor,
     )
 
 

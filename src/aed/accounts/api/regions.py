@@ -33,6 +33,7 @@ def region_out(region: Region, *, parent: str | None) -> RegionOut:
         holiday_calendar=region.holiday_calendar,
         trust_needed=region.trust_needed,
         counts_ground_as_one=region.counts_ground_as_one,
+        needs_second_factor=region.needs_second_factor,
         trust_in_force=region.trust_in_force,
         version=region.version,
     )

@@ -25,13 +25,18 @@ SettingsDep = Annotated[Settings, Depends(_settings)]
 
 def put_sign_in_cookie(response: Response, key: str, *, lasts: timedelta) -> None:
     """The browser is signed in by that key from now on."""
+    put_cookie(response, COOKIE, key, lasts=lasts)
+    response.headers["Cache-Control"] = "no-store"
+
+
+def put_cookie(response: Response, name: str, value: str, *, lasts: timedelta) -> None:
+    """Set a cookie that only this site's pages send back, and no script reads."""
     response.set_cookie(
-        COOKIE,
-        key,
+        name,
+        value,
         max_age=int(lasts.total_seconds()),
         path="/",
         secure=True,
         httponly=True,
         samesite="lax",
     )
-    response.headers["Cache-Control"] = "no-store"

@@ -11,11 +11,20 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from aed import clock
 from aed.accounts.access import ViewerDep, address_of, key_in_cookie
 from aed.accounts.actions import sign_in as actions
+from aed.accounts.actions.known_browser import known_as, remember
 from aed.accounts.actions.passwords import end_sign_ins
 from aed.accounts.actions.sign_in import Send, SignedIn
-from aed.accounts.api.requests import MANY_SIGN_IN, SettingsDep, put_sign_in_cookie
+from aed.accounts.api.requests import MANY_SIGN_IN, SettingsDep, put_cookie, put_sign_in_cookie
 from aed.accounts.rules.phone import e164
-from aed.accounts.rules.sign_in import CODE_IS_GOOD_FOR, COOKIE, csrf_token
+from aed.accounts.rules.sign_in import (
+    CODE_COOKIE,
+    CODE_IS_GOOD_FOR,
+    COOKIE,
+    DEVICE_COOKIE,
+    KNOWN_FOR,
+    Browser,
+    csrf_token,
+)
 from aed.accounts.schemas.sign_in import (
     CodeIn,
     CodeOut,
@@ -70,30 +79,45 @@ def sign_in(
 ) -> SignedInOut:
     """Signs a browser in, by password or by the code that was sent; sets its cookie."""
     phone = e164(given.phone, country=settings.phone_country)
-    lasts = timedelta(hours=settings.sign_in_hours)
+    lasts, at = timedelta(hours=settings.sign_in_hours), clock.now()
+    browser = _browser(request, database, phone, at=at)
     with in_turn(_places, MANY_SIGN_IN):
-        done = _signed_in(
-            database, given, phone=phone, address=address_of(request), lasts=lasts, at=clock.now()
-        )
+        done = _signed_in(database, given, phone=phone, browser=browser, lasts=lasts, at=at)
     before = key_in_cookie(request)
     if before is not None:
         with transaction(database) as session:  # its cookie is overwritten: nobody could end it any more
             actions.sign_out(session, before, at=clock.now())
     put_sign_in_cookie(response, done.key, lasts=lasts)
+    known = remember(database.keys, request.cookies.get(DEVICE_COOKIE), phone, at=at)
+    put_cookie(response, DEVICE_COOKIE, known, lasts=KNOWN_FOR)
     return SignedInOut(
-        person_id=done.person_id, name=done.name, csrf_token=csrf_token(done.key), expires_at=done.expires_at
+        person_id=done.person_id,
+        name=done.name,
+        csrf_token=csrf_token(done.key),
+        expires_at=done.expires_at,
+        needs_second_factor=done.needs_second_factor,
+    )
+
+
+def _browser(request: Request, database: Database, phone: str, *, at: datetime) -> Browser:
+    """What the browser brings along for the account of that number."""
+    return Browser(
+        address=address_of(request),
+        known_as=known_as(database.keys, request.cookies.get(DEVICE_COOKIE), phone, at=at),
+        code_key=request.cookies.get(CODE_COOKIE),
+        user_agent=request.headers.get("user-agent"),
     )
 
 
 def _signed_in(
-    database: Database, given: SignInIn, *, phone: str, address: str, lasts: timedelta, at: datetime
+    database: Database, given: SignInIn, *, phone: str, browser: Browser, lasts: timedelta, at: datetime
 ) -> SignedIn:
     if given.password is not None:
         return actions.sign_in_by_password(
             database,
             phone=phone,
             password=given.password.get_secret_value(),
-            address=address,
+            browser=browser,
             lasts=lasts,
             at=at,
         )
@@ -102,7 +126,7 @@ def _signed_in(
         database,
         phone=phone,
         code=given.code.get_secret_value(),
-        address=address,
+        browser=browser,
         lasts=lasts,
         at=at,
         new_password=given.new_password.get_secret_value() if given.new_password is not None else None,
@@ -112,15 +136,20 @@ def _signed_in(
 @router.post("/sign-in/code", status_code=202)
 def ask_for_code(
     request: Request,
+    response: Response,
     database: DatabaseDep,
     settings: SettingsDep,
     send: Annotated[Send, Depends(_send)],
     given: CodeIn,
 ) -> CodeOut:
-    """Sends a code to the number, if it has an account. The answer is the same if it has none."""
-    phone = e164(given.phone, country=settings.phone_country)
+    """Sends a code to the number, if it has an account. The answer is the same if it has none.
+
+    It sets a cookie: the code has tries of its own in the browser that asked for it."""
+    phone, at = e164(given.phone, country=settings.phone_country), clock.now()
+    browser = _browser(request, database, phone, at=at)
     with in_turn(_places, MANY_SIGN_IN):
-        actions.ask_for_code(database, phone=phone, address=address_of(request), send=send, at=clock.now())
+        code_key = actions.ask_for_code(database, phone=phone, browser=browser, send=send, at=at)
+    put_cookie(response, CODE_COOKIE, code_key, lasts=CODE_IS_GOOD_FOR)
     return CodeOut(
         detail="If this number has an account, a code is on its way to it.",
         good_for_minutes=int(CODE_IS_GOOD_FOR.total_seconds() // 60),

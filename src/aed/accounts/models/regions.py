@@ -30,6 +30,8 @@ class Region(Versioned, Table):
     trust_needed: Mapped[Trust | None] = mapped_column(stored_by_value(Trust, name="trust_needed"))
     """How far a certificate must be believed before its holder is called; None: as in the region above, and
     verified where there is none."""
+    needs_second_factor: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """Administrators and dispatchers here and below must give a second factor when they sign in."""
     trust_in_force: Mapped[Trust] = mapped_column(
         stored_by_value(Trust, name="trust_in_force"),
         default=Trust.VERIFIED,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, String
+from sqlalchemy import CheckConstraint, ForeignKey, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.db import Key, Table
+from aed.sealing import Sealed
 
 
 class SignIn(Table):
@@ -21,19 +22,38 @@ class SignIn(Table):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    last_seen_at: Mapped[datetime | None]
+    """Within a quarter of an hour; None: not since it began. One that is idle for too long is over."""
+    user_agent: Mapped[str | None] = mapped_column(String(200))
+    """What the browser calls itself, for the person's own list."""
+    address: Mapped[str | None] = mapped_column(Sealed("sign_ins.address"))
+    """From where it was signed in."""
+    is_limited: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """When it began a second factor was due: until that is given, it is good for nothing else."""
+    second_factor_at: Mapped[datetime | None]
+    challenge: Mapped[str | None] = mapped_column(String(128))
+    """What a passkey is to sign, once, before `challenge_until`."""
+    challenge_until: Mapped[datetime | None]
 
 
 class SignInCode(Table):
-    """The one code that is good for an account. It has a row where there is no account too."""
+    """A code that is good for an account, by the browser that asked for it: so a stranger who asks for one
+    neither replaces nor uses up somebody's own. There are rows where there is no account too."""
 
     __tablename__ = "sign_in_codes"
-    __table_args__ = (CheckConstraint("tries BETWEEN 0 AND 5", name="tries"),)
+    __table_args__ = (
+        CheckConstraint("tries BETWEEN 0 AND 5", name="tries"),
+        CheckConstraint("others_tries BETWEEN 0 AND 5", name="others_tries"),
+    )
 
     account_key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    browser_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     code_hash: Mapped[str] = mapped_column(String(255))
     """argon2id: a copy of the table does not give a code away within the minutes that it is good for."""
     expires_at: Mapped[datetime]
     tries: Mapped[int]
+    others_tries: Mapped[int]
+    """From other browsers than the one that asked for it."""
     used_at: Mapped[datetime | None]
 
 

@@ -8,6 +8,7 @@ from aed.accounts.queries.people import (
     account_of,
     holdings_of,
     identities_of,
+    idle_since,
     own_or_office,
     people,
     people_known_to,
@@ -27,7 +28,15 @@ from aed.accounts.queries.regions import (
     regions,
     regions_below,
 )
-from aed.accounts.queries.tokens import has_expired, tokens, valid_token
+from aed.accounts.queries.security import (
+    is_second_factor_demanded,
+    must_give_second_factor,
+    open_sessions,
+    recovery_codes_left,
+    second_factors,
+    security_events,
+)
+from aed.accounts.queries.tokens import expired_token, tokens, valid_token
 
 __all__ = [
     "account_by_email",
@@ -35,9 +44,13 @@ __all__ = [
     "account_of",
     "codes_of_regions",
     "estates_sharing",
-    "has_expired",
+    "expired_token",
     "holdings_of",
     "identities_of",
+    "idle_since",
+    "is_second_factor_demanded",
+    "must_give_second_factor",
+    "open_sessions",
     "own_or_office",
     "people",
     "people_known_to",
@@ -45,12 +58,15 @@ __all__ = [
     "person",
     "person_by_identity",
     "person_history",
+    "recovery_codes_left",
     "region_by_code",
     "region_of_estate",
     "regions",
     "regions_below",
     "role_grant",
     "role_grants",
+    "second_factors",
+    "security_events",
     "signed_in",
     "tokens",
     "valid_token",

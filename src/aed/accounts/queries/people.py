@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, column, exists, false, or_, select, table, true
+from sqlalchemy import ColumnElement, and_, column, exists, false, func, or_, select, table, true
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Account, Identity, Person, PersonChange, RoleGrant, SignIn
 from aed.accounts.queries.regions import regions_below
 from aed.accounts.rules import Scope, Viewer
 from aed.accounts.rules.roles import HeldRole, Holding
+from aed.db import SETTINGS
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 
 _estates = table("estates", column("id"), column("region_id"))
@@ -157,19 +158,32 @@ def account_of(session: Session, person_id: int) -> Account | None:
     return session.get(Account, person_id)
 
 
+def idle_since(session: Session, at: datetime) -> datetime:
+    """A session that was not used since then is over."""
+    hours: int = session.info[SETTINGS].sign_in_idle_hours
+    return at - timedelta(hours=hours)
+
+
 def signed_in(session: Session, key_hash: str, *, at: datetime) -> SignIn | None:
-    """The sign-in with that hash, unless ended or over at `at`."""
+    """The sign-in with that hash, unless ended, over or idle for too long at `at`.
+
+    It may be limited: then it is good for nothing but giving a second factor.
+    """
     found = session.scalar(select(SignIn).where(SignIn.key_hash == key_hash))
     if found is None or found.ended_at is not None or found.expires_at <= at:
         return None
-    return found
+    return found if (found.last_seen_at or found.created_at) > idle_since(session, at) else None
 
 
 def people_signed_in(session: Session, key_hashes: Collection[str], *, at: datetime) -> dict[str, int]:
     """The same of many: whose sign-ins these are, of those that hold at `at`."""
     found = session.execute(
         select(SignIn.key_hash, SignIn.person_id).where(
-            SignIn.key_hash.in_(key_hashes), SignIn.ended_at.is_(None), SignIn.expires_at > at
+            SignIn.key_hash.in_(key_hashes),
+            SignIn.ended_at.is_(None),
+            SignIn.expires_at > at,
+            func.coalesce(SignIn.last_seen_at, SignIn.created_at) > idle_since(session, at),
+            or_(~SignIn.is_limited, SignIn.second_factor_at.is_not(None)),
         )
     )
     return {row.key_hash: row.person_id for row in found}

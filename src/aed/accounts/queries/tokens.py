@@ -19,12 +19,11 @@ def valid_token(session: Session, key_hash: str, *, at: datetime) -> Token | Non
     return None if token.expires_at is not None and token.expires_at <= at else token
 
 
-def has_expired(session: Session, key_hash: str, *, at: datetime) -> bool:
-    """True if the token with that hash was good until its last day, and was not revoked."""
+def expired_token(session: Session, key_hash: str, *, at: datetime) -> Token | None:
+    """The token with that hash, if it has expired and was not revoked."""
     token = session.scalar(select(Token).where(Token.key_hash == key_hash))
-    if token is None or token.revoked_at is not None or token.expires_at is None:
-        return False
-    return token.expires_at <= at
+    is_expired = token is not None and token.expires_at is not None and token.expires_at <= at
+    return token if token is not None and is_expired and token.revoked_at is None else None
 
 
 def tokens(session: Session) -> Sequence[Token]:

@@ -18,6 +18,14 @@ LONGEST_PASSWORD: Final = 200
 COOKIE: Final = "__Host-aed"
 """The prefix makes browsers refuse it unless Secure, with Path=/ and without Domain."""
 CSRF_HEADER: Final = "X-CSRF-Token"
+DEVICE_COOKIE: Final = "__Host-aed-device"
+"""By it a browser is known in which somebody signed in."""
+KNOWN_FOR: Final = timedelta(days=180)
+"""A browser in which an account was not signed in for so long is a stranger to it."""
+ACCOUNTS_OF_A_BROWSER: Final = 5
+"""So many of the accounts used in one browser know it, as on the computer of an estate's office."""
+CODE_COOKIE: Final = "__Host-aed-code"
+"""Of the browser that asked for a code: nobody elsewhere uses up its tries."""
 PROVIDER_COOKIE: Final = "__Host-aed-provider"
 """Of a browser that is with the identity provider."""
 PROVIDER_MAY_TAKE: Final = timedelta(minutes=10)
@@ -25,12 +33,13 @@ PROVIDER_MAY_TAKE: Final = timedelta(minutes=10)
 
 
 class Way(StrEnum):
-    """What is counted. The ways are counted apart: whoever is locked out of one has the other."""
+    """What is counted, each apart: who is locked out of one way has the other."""
 
     PASSWORD = "password"
     CODE = "code"
     ASK_FOR_CODE = "ask_for_code"
     PROVIDER = "provider"
+    SECOND_FACTOR = "second_factor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +50,59 @@ class Limit:
     within: timedelta
 
 
-FOR_AN_ACCOUNT: Final = {
-    Way.PASSWORD: (Limit(10, timedelta(minutes=15)), Limit(100, timedelta(days=1))),
-    # 30 guesses a day at a million codes: a chance of one in a hundred in a year.
-    Way.CODE: (Limit(10, timedelta(hours=1)), Limit(30, timedelta(days=1))),
-    Way.ASK_FOR_CODE: (Limit(5, timedelta(hours=1)), Limit(20, timedelta(days=1))),
+QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
+
+# A stranger who tries a number from one address locks that address out of the account, and nobody else: one
+# address alone cannot use up what all strangers together may try.
+FOR_AN_ACCOUNT_FROM_AN_ADDRESS: Final = {
+    Way.PASSWORD: (Limit(10, QUARTER), Limit(30, DAY)),
+    Way.CODE: (Limit(5, HOUR), Limit(10, DAY)),
+    Way.ASK_FOR_CODE: (Limit(3, HOUR), Limit(10, DAY)),
+    Way.SECOND_FACTOR: (Limit(5, QUARTER), Limit(20, DAY)),
 }
+# Of all browsers in which the account was never signed in, together.
+FOR_AN_ACCOUNT: Final = {
+    # NIST SP 800-63B 3.2.2: no more than 100 consecutive failures; beyond, a code is asked for instead.
+    Way.PASSWORD: (Limit(100, DAY),),
+    # 30 guesses a day at a million codes: a chance of one in a hundred in a year.
+    Way.CODE: (Limit(10, HOUR), Limit(30, DAY)),
+    # So many text messages a telephone gets from strangers at most.
+    Way.ASK_FOR_CODE: (Limit(5, HOUR), Limit(20, DAY)),
+    # Who gets here knows the password already.
+    Way.SECOND_FACTOR: (Limit(30, DAY),),
+}
+# A browser in which the account was signed in before: strangers cannot use up what is its own.
+FOR_A_KNOWN_BROWSER: Final = {
+    Way.PASSWORD: (Limit(20, QUARTER), Limit(200, DAY)),
+    Way.CODE: (Limit(20, HOUR), Limit(60, DAY)),
+    Way.ASK_FOR_CODE: (Limit(5, HOUR), Limit(20, DAY)),
+    Way.SECOND_FACTOR: (Limit(10, QUARTER), Limit(60, DAY)),
+}
+SLOWED_FROM: Final = Limit(30, HOUR)
+"""After so many passwords from anywhere, an address that is unknown has only `SLOWED_TO` tries."""
+SLOWED_TO: Final = 3
 # An estate's office, or a whole mobile network, may share one address.
 FOR_AN_ADDRESS: Final = {
-    Way.PASSWORD: (Limit(50, timedelta(minutes=15)),),
-    Way.CODE: (Limit(50, timedelta(minutes=15)),),
-    Way.ASK_FOR_CODE: (Limit(30, timedelta(minutes=15)),),
-    Way.PROVIDER: (Limit(50, timedelta(minutes=15)),),
+    Way.PASSWORD: (Limit(50, QUARTER),),
+    Way.CODE: (Limit(50, QUARTER),),
+    Way.ASK_FOR_CODE: (Limit(30, QUARTER),),
+    Way.PROVIDER: (Limit(50, QUARTER),),
+    Way.SECOND_FACTOR: (Limit(50, QUARTER),),
 }
+LONGEST_LIMIT: Final = DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """What a browser that wants to sign in brings along."""
+
+    address: str
+    known_as: str | None = None
+    """By what it is known for this account: somebody signed in to it there, not long ago."""
+    code_key: str | None = None
+    """The key that it was given when it asked for a code."""
+    user_agent: str | None = None
+    """What it calls itself."""
 
 
 def address_key(address: str) -> str:

@@ -34,6 +34,10 @@ class RegionIn(BaseModel):
         "region above, verified where there is none",
     )
 
+    needs_second_factor: bool = Field(
+        False, description="Administrators and dispatchers here and below give a second factor to sign in"
+    )
+
 
 class RegionOut(RegionIn):
     id: Id

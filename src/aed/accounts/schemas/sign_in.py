@@ -61,6 +61,9 @@ class SignedInOut(BaseModel):
     name: str
     csrf_token: str
     expires_at: datetime
+    needs_second_factor: bool = Field(
+        description="Until it is given (/v1/sign-in/second-factor) this sign-in is good for nothing else"
+    )
 
 
 class HeldOut(BaseModel):

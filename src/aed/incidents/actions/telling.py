@@ -37,6 +37,7 @@ def tell_centres(session: Session, incident: Incident, entry: IncidentEvent, sai
                 "incident": incident.id,
                 "kind": incident.kind,
                 "entry": entry.number,
+                "hash": entry.hash,
                 "case_numbers": queries.case_numbers(session, incident.id),
                 "state": incident.state,
                 "ambulance_at": incident.ambulance_at.astimezone(UTC),

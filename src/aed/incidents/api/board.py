@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from aed import clock
-from aed.accounts.access import ViewerDep
+from aed.accounts.access import ViewerDep, while_unchanged
 from aed.accounts.rules import Viewer
 from aed.db import Database, reads
 from aed.errors import AedError
@@ -135,7 +135,7 @@ async def watch_incidents(
     until = time.monotonic() + request.app.state.settings.live_seconds
     stream = _stream(board, request.app.state.database, viewer, last_event_id, until=until)
     return StreamingResponse(
-        stream,
+        while_unchanged(stream, request, viewer),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -143,7 +143,7 @@ async def watch_incidents(
 
 async def _stream(
     board: LiveBoard, database: Database, viewer: Viewer, last: int | None, *, until: float
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     yield b"retry: 1000\n\n"
     async with board.watching(viewer) as entries:
         for event in await run_in_threadpool(_at_the_beginning, database, viewer, last):

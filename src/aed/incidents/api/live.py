@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final
 
@@ -14,7 +14,7 @@ from fastapi import APIRouter, Header, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
-from aed.accounts.access import ViewerDep
+from aed.accounts.access import ViewerDep, while_unchanged
 from aed.db import Database, reads
 from aed.errors import AedError
 from aed.incidents.queries import incidents as queries
@@ -171,13 +171,13 @@ async def watch_incident(
     await run_in_threadpool(find)
     stream = _stream(live, incident_id, last_event_id or 0, until=time.monotonic() + seconds)
     return StreamingResponse(
-        stream,
+        while_unchanged(stream, request, viewer),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _stream(live: LiveRecords, incident_id: int, last: int, *, until: float) -> AsyncIterator[bytes]:
+async def _stream(live: LiveRecords, incident_id: int, last: int, *, until: float) -> AsyncGenerator[bytes]:
     yield b"retry: 1000\n\n"
     async with live.watching(incident_id, last) as (known, entries):
         for each in known:

@@ -280,4 +280,6 @@ class IncidentEvent(Table):
     said: Mapped[str] = mapped_column(Text)
     """JSON."""
     hash: Mapped[str] = mapped_column(String(64))
-    """SHA-256 over the hash of the one before and all of this one."""
+    """HMAC-SHA256 over the hash of the one before and all of this one."""
+    key_id: Mapped[str | None] = mapped_column(String(8))
+    """Of the key that signed it; None: of the old form, a plain SHA-256."""

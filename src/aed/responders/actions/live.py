@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from aed.accounts import queries as accounts
+from aed.accounts.actions.sign_in import note_sessions_seen
 from aed.db import beside_each_other
 from aed.errors import AedError, Conflict, NotSignedIn
 from aed.geo import Position
@@ -43,6 +44,7 @@ def take_live_places(
     """
     beside_each_other(session, WITHDRAWING)
     people = accounts.people_signed_in(session, {each.key_hash for each in said}, at=at)
+    note_sessions_seen(session, {each.key_hash for each in said}, at=at)
     sharing = queries.sharing(session, set(people.values()))
     kept, refused = [], []
     for each in said:

@@ -12,9 +12,11 @@ from sqlalchemy import Table as SqlTable
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from aed.accounts.actions.audit import record
 from aed.accounts.actions.passwords import end_sign_ins
 from aed.accounts.models import Account, Person, PersonChange, RoleGrant
 from aed.accounts.rules import TIMETABLE, Viewer
+from aed.accounts.rules.audit import AuditSubject
 from aed.accounts.rules.phone import masked
 from aed.db import Table
 from aed.errors import Conflict
@@ -80,6 +82,7 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
         update(Person).where(Person.joined_into_id == other.id).values(joined_into_id=kept.id)
     )
     _join_responders(session, who, kept, at=at)
+    record(session, who.name, AuditSubject.PERSON, other.id, "joined", at=at, into=kept.id)
     session.add_all(
         [
             PersonChange(person_id=kept.id, at=at, who=who.name, fields=fields),
@@ -165,7 +168,9 @@ def _join_roles(session: Session, who: Viewer, kept: Person, other: Person, *, a
     for grant in session.scalars(select(RoleGrant).where(RoleGrant.person_id == other.id)).all():
         if grant.revoked_at is None and (grant.role, grant.region_id, grant.estate_id) in mine:
             grant.revoked_at, grant.revoked_by = at, who.name
+            record(session, who.name, AuditSubject.ROLE, grant.id, "revoked", at=at)
         grant.person_id = kept.id
+        record(session, who.name, AuditSubject.ROLE, grant.id, "moved", at=at, person=kept.id)
     session.flush()
 
 

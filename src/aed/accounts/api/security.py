@@ -1,0 +1,232 @@
+"""Routes of a person's own sessions and second factors, and of the log of security events."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Query, Request
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts import queries
+from aed.accounts.access import OwnSessionDep, ViewerDep, address_of
+from aed.accounts.actions import passkeys
+from aed.accounts.actions import second_factors as actions
+from aed.accounts.actions.known_browser import known_as
+from aed.accounts.actions.security import log_event
+from aed.accounts.actions.sign_in import end_session
+from aed.accounts.actions.throttling import count_try
+from aed.accounts.api.requests import MANY_SIGN_IN, SettingsDep
+from aed.accounts.models import SignIn
+from aed.accounts.rules.security import SecurityEventKind
+from aed.accounts.rules.sign_in import DEVICE_COOKIE, Browser, Way, csrf_token
+from aed.accounts.schemas.security import (
+    AppIn,
+    AppOut,
+    FactorOut,
+    OptionsOut,
+    PasskeyGivenIn,
+    PasskeyIn,
+    RecoveryCodesOut,
+    SecondFactorIn,
+    SecondFactorsOut,
+    SecurityEventOut,
+    SecurityEventsPage,
+    SessionOut,
+)
+from aed.db import Database, DatabaseDep, ReadSession, WriteSession, reads, transaction
+from aed.errors import NotSignedIn
+from aed.requests import Cursor, Limit, after, in_turn
+
+router = APIRouter()
+
+AT_ONCE: Final = 3
+_places = threading.BoundedSemaphore(AT_ONCE)
+SignInId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+FactorId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+
+
+# --- sessions -------------------------------------------------------------------------------------------
+
+
+def _whole(session: Session, key: str, *, at: datetime) -> SignIn:
+    """The browser's own session. Raises NotSignedIn for one in which a second factor is due."""
+    found = actions.sign_in_by_key(session, key, at=at)
+    if found.is_limited and found.second_factor_at is None:
+        raise NotSignedIn("Give your second factor first: POST /v1/sign-in/second-factor.")
+    return found
+
+
+@router.get("/sign-in/sessions")
+def list_sessions(session: ReadSession, key: OwnSessionDep) -> list[SessionOut]:
+    """The browsers in which you are signed in, the newest first."""
+    own = _whole(session, key, at=clock.now())
+    found = queries.open_sessions(session, own.person_id, at=clock.now())
+    return [SessionOut.of(each, own_id=own.id) for each in found]
+
+
+@router.delete("/sign-in/sessions/{sign_in_id}", status_code=204)
+def end_own_session(session: WriteSession, key: OwnSessionDep, sign_in_id: SignInId) -> None:
+    """Signs one of your browsers out; what it watches ends within seconds."""
+    own = _whole(session, key, at=clock.now())
+    end_session(session, own.person_id, sign_in_id, at=clock.now())
+
+
+# --- giving a second factor -----------------------------------------------------------------------------
+
+
+@router.get("/sign-in/second-factor")
+def show_second_factors(session: ReadSession, key: OwnSessionDep) -> SecondFactorsOut:
+    """Your second factors, and whether this session waits for one."""
+    own = actions.sign_in_by_key(session, key, at=clock.now())
+    is_demanded = own.is_limited or queries.must_give_second_factor(session, own.person_id)
+    return SecondFactorsOut(
+        is_needed=own.second_factor_at is None and is_demanded,
+        factors=[FactorOut.of(each) for each in queries.second_factors(session, own.person_id)],
+        recovery_codes_left=queries.recovery_codes_left(session, own.person_id),
+        csrf_token=csrf_token(key),
+    )
+
+
+@router.post("/sign-in/second-factor", status_code=204)
+def give_second_factor(
+    request: Request, database: DatabaseDep, key: OwnSessionDep, given: SecondFactorIn
+) -> None:
+    """Takes an app's code or a recovery code; the session is whole from then on."""
+    code, address = given.code.get_secret_value(), address_of(request)
+
+    def give(session: Session, own: SignIn, at: datetime) -> bool:
+        return actions.give_code(session, own, code, address=address, at=at)
+
+    _give(request, database, key, give)
+
+
+@router.post("/sign-in/second-factor/passkey/options")
+def begin_giving_passkey(session: WriteSession, settings: SettingsDep, key: OwnSessionDep) -> OptionsOut:
+    """What the browser asks your passkey with; good for five minutes, once."""
+    own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
+    made = passkeys.begin_giving(session, own, public_url=settings.public_url, at=clock.now())
+    return OptionsOut(public_key=made)
+
+
+@router.post("/sign-in/second-factor/passkey", status_code=204)
+def give_passkey(
+    request: Request, database: DatabaseDep, settings: SettingsDep, key: OwnSessionDep, given: PasskeyGivenIn
+) -> None:
+    """Takes what your passkey has signed; the session is whole from then on."""
+    address = address_of(request)
+
+    def give(session: Session, own: SignIn, at: datetime) -> bool:
+        return passkeys.give(
+            session, own, given.credential, public_url=settings.public_url, address=address, at=at
+        )
+
+    _give(request, database, key, give)
+
+
+def _give(
+    request: Request, database: Database, key: str, give: Callable[[Session, SignIn, datetime], bool]
+) -> None:
+    """Count the try first, in a transaction of its own; then compare. A failure is kept, and logged."""
+    at = clock.now()
+    with reads(database) as session:
+        own = actions.sign_in_by_key(session, key, at=at)
+        account = queries.account_of(session, own.person_id)
+        whose = account.phone if account is not None else f"person:{own.person_id}"
+    cookie = request.cookies.get(DEVICE_COOKIE)
+    browser = Browser(address_of(request), known_as(database.keys, cookie, whose, at=at))
+    with in_turn(_places, MANY_SIGN_IN):
+        count_try(database, Way.SECOND_FACTOR, phone=whose, browser=browser, at=at)
+        with transaction(database) as session:
+            own = actions.sign_in_by_key(session, key, at=at, lock=True)
+            is_right = give(session, own, at)
+            if not is_right:
+                kind = SecurityEventKind.SECOND_FACTOR_FAILED
+                log_event(session, kind, at=at, person_id=own.person_id, address=browser.address)
+    if not is_right:
+        raise NotSignedIn(actions.WRONG_CODE)
+
+
+# --- adding and removing --------------------------------------------------------------------------------
+
+
+@router.post("/me/second-factors/app", status_code=201)
+def add_app(session: WriteSession, key: OwnSessionDep, new: AppIn) -> AppOut:
+    """Begins to add an authenticator app: show it the URI as a QR code, then send its first code."""
+    own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
+    made = actions.add_app(session, own, new.name, at=clock.now())
+    return AppOut(id=made.factor_id, secret=made.secret, uri=made.uri)
+
+
+@router.post("/me/second-factors/{factor_id}/confirm")
+def confirm_app(
+    session: WriteSession, key: OwnSessionDep, factor_id: FactorId, given: SecondFactorIn
+) -> RecoveryCodesOut:
+    """Takes the app into use by its first code. With your first factor you get recovery codes."""
+    own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
+    codes = actions.confirm_app(session, own, factor_id, given.code.get_secret_value(), at=clock.now())
+    return RecoveryCodesOut(recovery_codes=codes)
+
+
+@router.post("/me/second-factors/passkey/options")
+def begin_adding_passkey(session: WriteSession, settings: SettingsDep, key: OwnSessionDep) -> OptionsOut:
+    """What the browser makes a passkey with; good for five minutes, once."""
+    own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
+    made = passkeys.begin_adding(session, own, public_url=settings.public_url, at=clock.now())
+    return OptionsOut(public_key=made)
+
+
+@router.post("/me/second-factors/passkey", status_code=201)
+def add_passkey(
+    session: WriteSession, settings: SettingsDep, key: OwnSessionDep, new: PasskeyIn
+) -> RecoveryCodesOut:
+    """Takes a passkey into use. With your first factor you get recovery codes."""
+    own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
+    codes = passkeys.add(
+        session, own, new.name, new.credential, public_url=settings.public_url, at=clock.now()
+    )
+    return RecoveryCodesOut(recovery_codes=codes)
+
+
+@router.post("/me/recovery-codes", status_code=201)
+def make_recovery_codes(session: WriteSession, key: OwnSessionDep) -> RecoveryCodesOut:
+    """New recovery codes in place of those before."""
+    own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
+    return RecoveryCodesOut(recovery_codes=actions.new_recovery_codes(session, own))
+
+
+@router.delete("/me/second-factors/{factor_id}", status_code=204)
+def remove_second_factor(session: WriteSession, key: OwnSessionDep, factor_id: FactorId) -> None:
+    """Removes one of your second factors."""
+    own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
+    actions.remove(session, own, factor_id, at=clock.now())
+
+
+# --- the log --------------------------------------------------------------------------------------------
+
+
+@router.get("/security-events")
+def list_security_events(
+    session: ReadSession,
+    viewer: ViewerDep,
+    kind: Annotated[SecurityEventKind | None, Query(description="Only these")] = None,
+    person_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> SecurityEventsPage:
+    """Sign-ins, failures, second factors, roles and tokens, the newest first. For network administrators."""
+    found = queries.security_events(
+        session,
+        viewer,
+        limit=limit + 1,
+        before_id=after(cursor) or None,
+        kind=kind,
+        person_id=person_id,
+    )
+    page = SecurityEventsPage(events=[SecurityEventOut.of(each) for each in found[:limit]])
+    if len(found) > limit:
+        page.next = str(page.events[-1].id)
+    return page

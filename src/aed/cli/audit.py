@@ -1,0 +1,123 @@
+"""aed audit: whether records are as they were written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from aed import clock
+from aed.accounts.actions.audit import audit_keys, hash_of_entry, old_form_digest
+from aed.accounts.models import AuditEntry
+from aed.accounts.queries import audit as log_queries
+from aed.backup.archive import read_manifest
+from aed.cli.context import operator, reading
+from aed.cli.screen import say, table
+from aed.errors import AedError, InvalidInput
+from aed.incidents.actions.timeline import first_broken
+from aed.incidents.queries import incidents as queries
+from aed.incidents.queries.audit import AuditHead, audit_head, differences
+
+audit = typer.Typer(no_args_is_help=True, help="Whether records are as they were written.")
+_SHOWN: Final = 20
+
+
+class BrokenRecord(AedError):
+    """A record is not what was written."""
+
+
+@audit.command("verify")
+def verify(
+    incident_id: Annotated[int | None, typer.Option("--incident", min=1, help="Only this one")] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="A backup, or a file with a head or a centre's message: whether all of that is there"
+        ),
+    ] = None,
+) -> None:
+    """Whether the records of incidents, and the log of roles, people and tokens, are as they were written.
+
+    The keys sign each entry together with the one before. That nothing was cut off at the end is seen
+    `--against` a backup, or the message `audit.head` that dispatch centres get every six hours.
+    """
+    kept = _head_in(against) if against is not None else None
+    with reading() as session:
+        wrong = _verify_incidents(session, incident_id)
+        if incident_id is None:
+            wrong += _verify_log(session)
+        if kept is not None:
+            wrong += differences(session, kept)
+    if wrong:
+        more = f" And {len(wrong) - _SHOWN} more." if len(wrong) > _SHOWN else ""
+        raise BrokenRecord(" ".join(wrong[:_SHOWN]) + more)
+    if kept is not None:
+        say(f"All that {against} tells of is there, and as it was.")
+
+
+@audit.command("head")
+def head() -> None:
+    """How the records stand now, as JSON: kept elsewhere, `aed audit verify --against` compares with it."""
+    with reading() as session:
+        found = audit_head(session, at=clock.now())
+    say(found.model_dump_json())
+
+
+def _verify_incidents(session: Session, incident_id: int | None) -> list[str]:
+    broken: list[str] = []
+    rows: list[tuple[int, int, str, str]] = []
+    for each in [incident_id] if incident_id is not None else queries.all_ids(session):
+        events = queries.events(session, queries.incident(session, operator(), each).id)
+        at = first_broken(events)
+        is_old = bool(events) and events[0].key_id is None
+        state = f"BROKEN at {at}" if at is not None else "whole, begun in the old form" if is_old else "whole"
+        rows.append((each, len(events), state, events[-1].hash[:16] if events else ""))
+        if at is not None:
+            broken.append(str(each))
+        session.expunge_all()
+    table(None, ("incident", "entries", "record", "last hash"), rows, right=("incident", "entries"))
+    return [f"Not as written: the record of incident {', '.join(broken)}."] if broken else []
+
+
+def _verify_log(session: Session) -> list[str]:
+    key_of = audit_keys(session)
+
+    def expected(before: str, entry: AuditEntry) -> str:
+        return hash_of_entry(key_of(entry.key_id), before, entry)
+
+    said = log_queries.replay(session, expected)
+    last = log_queries.head(session)
+    say(
+        f"The audit log of roles, people and tokens has {said.entries} entries"
+        + (f", the last {last[1][:16]}." if last else ".")
+    )
+    if said.first_broken is not None:
+        return [f"Not as written: entry {said.first_broken} of the audit log."]
+    wrong = log_queries.unrecorded(session, said)
+    if said.began is not None and old_form_digest(session) != said.began["old_form"]:
+        wrong.append(
+            "Entries of incidents' records that have no key are not those from before keys were used."
+        )
+    return wrong
+
+
+def _head_in(file: Path) -> AuditHead:
+    """The head in a backup's manifest, in a centre's message, or alone. Raises InvalidInput."""
+    if file.suffix == ".zip":
+        found = read_manifest(file).audit
+        if found is None:
+            raise InvalidInput(
+                f"{file} was made before backups kept the head of the records.", field="against"
+            )
+        return AuditHead.model_validate(found)
+    try:
+        told = json.loads(file.read_text())
+        return AuditHead.model_validate(told.get("data", told))
+    except (ValueError, AttributeError, ValidationError):
+        raise InvalidInput(
+            f"{file} holds no head of the records: see aed audit head.", field="against"
+        ) from None

@@ -1,0 +1,86 @@
+"""aed security: who signed in and who tried, people's sessions, and lost second factors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from aed import clock
+from aed.accounts import queries
+from aed.accounts.actions import second_factors
+from aed.accounts.actions.passwords import end_sign_ins
+from aed.accounts.actions.sign_in import end_session
+from aed.accounts.rules.security import SecurityEventKind
+from aed.cli.context import operator, reading, writing
+from aed.cli.screen import say, table
+
+security = typer.Typer(no_args_is_help=True, help="Sign-ins, sessions and second factors.")
+
+Person = Annotated[int, typer.Argument(min=1, help="The person's id", metavar="PERSON")]
+
+
+@security.command("events")
+def events(
+    kind: Annotated[SecurityEventKind | None, typer.Option(help="Only these")] = None,
+    person: Annotated[int | None, typer.Option(min=1, help="Only of this person, by the id")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most")] = 50,
+) -> None:
+    """The log of security events, the newest first."""
+    with reading() as session:
+        found = queries.security_events(session, operator(), limit=limit, kind=kind, person_id=person)
+        rows = [
+            (
+                f"{each.at:%Y-%m-%d %H:%M:%S}",
+                each.kind,
+                each.person_id,
+                each.account_key[:12] if each.account_key else None,
+                each.address,
+                each.detail,
+            )
+            for each in found
+        ]
+    table(None, ["at (UTC)", "what", "person", "account", "from", ""], rows)
+
+
+@security.command("sessions")
+def sessions(person_id: Person) -> None:
+    """The browsers in which a person is signed in."""
+    with reading() as session:
+        queries.person(session, operator(), person_id)
+        rows = [
+            (
+                each.id,
+                f"{each.created_at:%Y-%m-%d %H:%M}",
+                f"{each.last_seen_at or each.created_at:%Y-%m-%d %H:%M}",
+                each.address,
+                "waits for a second factor" if each.is_limited and each.second_factor_at is None else "",
+                each.user_agent,
+            )
+            for each in queries.open_sessions(session, person_id, at=clock.now())
+        ]
+    table(None, ["id", "since (UTC)", "last seen", "from", "", "browser"], rows)
+
+
+@security.command("sign-out")
+def sign_out(
+    person_id: Person,
+    only: Annotated[int | None, typer.Option("--session", min=1, help="Only this one, by its id")] = None,
+) -> None:
+    """End a person's sessions. What they watch ends within seconds."""
+    with writing() as session:
+        queries.person(session, operator(), person_id)
+        if only is not None:
+            end_session(session, person_id, only, at=clock.now())
+            ended = 1
+        else:
+            ended = end_sign_ins(session, person_id, at=clock.now())
+    say(f"{ended} sessions ended." if ended != 1 else "1 session ended.")
+
+
+@security.command("remove-factors")
+def remove_factors(person_id: Person) -> None:
+    """Remove the second factors of somebody who has lost them. Make sure first who is asking."""
+    with writing() as session:
+        removed = second_factors.remove_all(session, operator(), person_id, at=clock.now())
+    say(f"{removed} second factors removed; person {person_id} is signed out everywhere.")

@@ -1,0 +1,309 @@
+"""The audit log and records of incidents: by what somebody with the database, but no key, is found out."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from aed import clock, rotation
+from aed.accounts.actions import audit, tokens
+from aed.accounts.actions import roles as role_actions
+from aed.accounts.models import AuditEntry, AuditKey
+from aed.accounts.queries import audit as queries
+from aed.accounts.rules import Role, Scope
+from aed.accounts.rules.audit import keyed_hash
+from aed.accounts.rules.roles import HeldRole
+from aed.db import Database, open_database
+from aed.incidents.actions.heads import tell_heads
+from aed.incidents.actions.timeline import NOTHING_BEFORE, first_broken, old_hash_of
+from aed.incidents.models import IncidentEvent
+from aed.incidents.queries import incidents
+from aed.incidents.queries.audit import audit_head, differences
+from aed.notifications.models import Outgoing
+from aed.privacy import actions as privacy
+from aed.sealing.ring import new_key
+from aed.settings import Settings
+from tests import make
+from tests.cli.conftest import Aed, aed, run  # noqa: F401 - fixtures
+from tests.commands import KEY
+from tests.make import ADMINISTRATOR, NOW
+from tests.sealing.test_columns import everything
+
+PHONE = "+86 138 0013 8000"
+
+
+def a_world(session: Session) -> int:
+    """Somebody with two roles, one of them taken back, a token that was revoked, and a real patient."""
+    estate = make.estate(session)
+    person = make.person(session, phone=PHONE, name="Ouyang Na")
+    make.role(session, person, HeldRole.RESIDENT, estate=estate)
+    grant = make.role(session, person, HeldRole.KEEPER, estate=estate)
+    role_actions.revoke_role(session, ADMINISTRATOR, grant.id, at=NOW)
+    tokens.create_token(
+        session, name="old", role=Role.ADMINISTRATOR, scopes=[Scope.READ], at=NOW, who="cli:me"
+    )
+    tokens.revoke_token(session, name="old", at=NOW, who="cli:me")
+    incident = make.incident(session)
+    session.commit()
+    return incident.id
+
+
+def verified(session: Session) -> queries.Replayed:
+    key_of = audit.audit_keys(session)
+    return queries.replay(
+        session, lambda before, each: audit.hash_of_entry(key_of(each.key_id), before, each)
+    )
+
+
+def test_roles_people_and_tokens_are_chained_with_who_and_when(session: Session) -> None:
+    a_world(session)
+
+    said = verified(session)
+    assert said.first_broken is None
+    assert queries.unrecorded(session, said) == []
+    entries = session.scalars(select(AuditEntry).order_by(AuditEntry.number)).all()
+    told = [(each.subject.value, each.action, each.who) for each in entries]
+    assert told[0] == ("log", "begun", "program")
+    assert ("person", "amended", "test") in told
+    assert told.count(("role", "granted", "test")) == 2
+    assert ("role", "revoked", "test") in told
+    assert told[-2:] == [("token", "made", "cli:me"), ("token", "revoked", "cli:me")]
+    assert [each.number for each in entries] == list(range(1, len(entries) + 1))
+    stored = str([each.details for each in entries])
+    assert "Ouyang" not in stored
+    assert "13800138" not in stored
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        "UPDATE audit_log SET who = 'person:1' WHERE number = 3",
+        "UPDATE audit_log SET details = '{}' WHERE number = 3",
+        "UPDATE audit_log SET hash = (SELECT hash FROM audit_log WHERE number = 2) WHERE number = 3",
+        "DELETE FROM audit_log WHERE number = 3",
+        "UPDATE audit_log SET number = number + 100 WHERE number > 3",
+    ],
+)
+def test_an_entry_that_was_changed_or_taken_out_is_found(session: Session, done: str) -> None:
+    a_world(session)
+    session.execute(text(done))
+    session.commit()
+    broken = verified(session).first_broken
+    assert broken is not None
+    assert 3 <= broken <= 4
+
+
+@pytest.mark.parametrize(
+    ("done", "found"),
+    [
+        ("UPDATE role_grants SET revoked_at = NULL, revoked_by = NULL", "stands again"),
+        ("UPDATE role_grants SET role = 'estate_manager' WHERE role = 'resident'", "not the one"),
+        ("UPDATE tokens SET revoked_at = NULL", "good again"),
+        ("DELETE FROM role_grants WHERE role = 'keeper'", "gone"),
+    ],
+)
+def test_a_role_or_token_that_was_changed_past_the_log_is_found(
+    session: Session, done: str, found: str
+) -> None:
+    a_world(session)
+    session.execute(text(done))
+    session.commit()
+    wrong = queries.unrecorded(session, verified(session))
+    assert any(found in each for each in wrong), wrong
+
+
+def test_a_role_or_token_that_was_put_into_the_database_is_found(session: Session) -> None:
+    a_world(session)
+    columns = "person_id, role, granted_at, granted_by"
+    session.execute(
+        text(
+            f"INSERT INTO role_grants ({columns}) SELECT person_id, 'administrator', granted_at, granted_by "  # noqa: S608 - a constant
+            "FROM role_grants LIMIT 1"
+        )
+    )
+    session.execute(
+        text(
+            "INSERT INTO tokens (name, key_hash, role, scopes, created_at) "
+            "SELECT 'planted', 'x', role, scopes, created_at FROM tokens LIMIT 1"
+        )
+    )
+    session.commit()
+    wrong = queries.unrecorded(session, verified(session))
+    assert sum("past the audit log" in each for each in wrong) == 2
+
+
+def test_erasing_a_person_leaves_the_log_whole_and_names_nobody(session: Session) -> None:
+    a_world(session)
+    person = make.person(session, phone="+86 138 0013 8001", name="Wang Fang")
+    make.role(session, person, HeldRole.RESIDENT, estate=make.estate(session))
+    session.commit()
+    privacy.erase(session, ADMINISTRATOR, person.id, at=NOW)
+    session.commit()
+
+    said = verified(session)
+    assert said.first_broken is None
+    assert queries.unrecorded(session, said) == []
+    assert "Wang Fang" not in everything(session)
+
+
+# --- records of incidents -------------------------------------------------------------------------------
+
+
+def rechained(session: Session, incident_id: int, *, keyed: bool) -> None:
+    """What an attacker without the key can do: the whole record written anew, with another story."""
+    before = NOTHING_BEFORE
+    for each in incidents.events(session, incident_id):
+        each.who = "person:666"
+        if keyed:
+            each.hash = keyed_hash(b"a guess", before, str(each.number), each.said)
+        else:
+            each.key_id = None
+            each.hash = old_hash_of(
+                before, each.incident_id, each.number, each.at, each.kind, each.who, each.said
+            )
+        before = each.hash
+    session.commit()
+
+
+def test_a_record_that_was_written_anew_without_the_key_is_found(session: Session, aed: Aed) -> None:  # noqa: F811
+    incident_id = a_world(session)
+    assert first_broken(incidents.events(session, incident_id)) is None
+    assert "whole" in aed("audit", "verify").out
+
+    rechained(session, incident_id, keyed=True)
+    assert first_broken(incidents.events(session, incident_id)) == 1
+    rechained(session, incident_id, keyed=False)
+    assert first_broken(incidents.events(session, incident_id)) is None, "in itself it looks like one of old"
+    session.rollback()
+    assert "no key" in aed("audit", "verify", fails=True).err
+
+
+def test_records_of_the_old_form_stay_verifiable_and_none_follows_a_keyed_one(
+    session: Session,
+    aed: Aed,  # noqa: F811
+) -> None:
+    incident = make.incident(session)
+    before = NOTHING_BEFORE
+    for each in incidents.events(session, incident.id):
+        each.key_id = None
+        each.hash = old_hash_of(
+            before, each.incident_id, each.number, each.at, each.kind, each.who, each.said
+        )
+        before = each.hash
+    session.execute(text("DELETE FROM audit_log"))
+    session.commit()
+    events = incidents.events(session, incident.id)
+    assert first_broken(events) is None
+    tell_heads(session, at=NOW)  # the log begins
+    session.commit()
+    assert "begun in the old form" in aed("audit", "verify").out
+
+    make.role(session, make.person(session), HeldRole.RESIDENT, estate=make.estate(session))
+    mixed = [
+        *events,
+        IncidentEvent(
+            **{
+                name: getattr(events[-1], name)
+                for name in ("incident_id", "at", "kind", "who", "said", "hash")
+            },
+            number=len(events) + 1,
+            key_id=None,
+        ),
+    ]
+    assert first_broken(mixed) == len(events) + 1
+
+
+def test_entries_that_were_cut_off_are_found_by_a_head_kept_elsewhere(session: Session) -> None:
+    a_world(session)
+    later = clock.now() + timedelta(hours=1)
+    head = audit_head(session, at=later)
+    assert head.incidents.entries > 0
+    make.role(session, make.person(session), HeldRole.RESIDENT, estate=make.estate(session))
+    session.commit()
+    assert differences(session, head) == [], "what came since is no difference"
+
+    session.execute(text("DELETE FROM audit_log WHERE number > 3"))
+    assert verified(session).first_broken is None, "in itself the shorter log is whole"
+    assert any("has fewer" in each for each in differences(session, head))
+    session.rollback()
+    session.execute(
+        text("DELETE FROM incident_events WHERE number = (SELECT max(number) FROM incident_events)")
+    )
+    assert any("records of incidents" in each for each in differences(session, head))
+
+
+def test_the_heads_go_to_the_centres_and_into_the_log_and_the_backup(
+    session: Session,
+    aed: Aed,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    incident_id = a_world(session)
+    make.centre(session)
+    assert tell_heads(session, at=clock.now() + timedelta(hours=1)) == 1
+    session.commit()
+    body = session.scalars(select(Outgoing.body).where(Outgoing.body.is_not(None))).all()[-1]
+    assert body is not None
+    message = json.loads(body)
+    assert message["type"] == "audit.head"
+    told = tmp_path / "message.json"
+    told.write_text(body)
+    backup = tmp_path / "backup.zip"
+    session.rollback()
+    aed("backup", "--to", backup)
+
+    for kept in (told, backup):
+        assert "as it was" in aed("audit", "verify", "--against", kept).out
+    assert json.loads(aed("audit", "head").out)["audit_log"]["number"] > 3
+    session.execute(text("DELETE FROM audit_log WHERE number > 4"))
+    session.execute(text("DELETE FROM incident_events WHERE incident_id = :id"), {"id": incident_id})
+    session.commit()
+    assert "has fewer" in aed("audit", "verify", "--against", told, fails=True).err
+    assert "has fewer" in aed("audit", "verify", "--against", backup, fails=True).err
+    (tmp_path / "wrong.json").write_text("[]")
+    assert "no head" in aed("audit", "verify", "--against", tmp_path / "wrong.json", fails=True).err
+
+
+def test_old_entries_stay_verifiable_when_the_key_has_gone(
+    session: Session, database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident_id = a_world(session)
+    session.rollback()
+    fresh = new_key()
+
+    def opened(keys: str) -> Database:
+        return open_database(
+            settings.model_copy(update={"encryption_keys": type(settings.encryption_keys)(keys)})
+        )  # type: ignore[misc] # SecretStr
+
+    both = opened(f"{fresh} {KEY}")
+    try:
+        rotation.rotate(both, progress=lambda _: None)
+        with both.writing() as own:
+            make.role(own, make.person(own), HeldRole.RESIDENT, estate=make.estate(own))
+            own.commit()
+    finally:
+        both.close()
+    alone = opened(fresh)
+    try:
+        with alone.writing() as own:
+            said = verified(own)
+            assert said.first_broken is None
+            assert first_broken(incidents.events(own, incident_id)) is None
+            ids = {each.key_id for each in own.scalars(select(AuditEntry))}
+            assert len(ids) == 2
+            assert {each.key_id for each in own.scalars(select(AuditKey))} == ids
+            raw = own.execute(text("SELECT secret FROM audit_keys")).scalars().all()
+            assert all(each.startswith(f"1:{alone.keys.ids[0]}:") for each in raw), "sealed, with the new key"
+    finally:
+        alone.close()
+
+
+def test_no_two_entries_look_alike() -> None:
+    key = b"k"
+    assert keyed_hash(key, "", "a", "bc") != keyed_hash(key, "", "ab", "c")
+    assert keyed_hash(key, "", "a\n", "b") != keyed_hash(key, "", "a", "\nb")

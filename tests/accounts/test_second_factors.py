@@ -1,0 +1,318 @@
+"""Second factors: who must give one, what a session is good for before, and what happens when it is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import cbor2
+import pyotp
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from fastapi.testclient import TestClient
+from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
+from webauthn.helpers import bytes_to_base64url
+
+from aed import clock
+from aed.accounts.actions import second_factors
+from aed.accounts.actions.tokens import key_hash
+from aed.accounts.models import RecoveryCode, Region, SecondFactor, SecurityEvent, SignIn
+from aed.accounts.queries import people_signed_in
+from aed.accounts.rules.roles import HeldRole
+from aed.accounts.rules.sign_in import COOKIE
+from aed.app import create_app
+from aed.settings import Settings
+from tests import make
+from tests.accounts.conftest import Browser, forget_tries
+from tests.make import ADMINISTRATOR
+
+PHONE, PASSWORD = "+86 138 0013 8000", "four words are enough"
+SITE = "https://testserver"
+type Browsers = Callable[[], Browser]
+
+
+def dispatcher(session: Session, *, demands: str | None = None) -> int:
+    """A dispatcher of CN-33 below CN; one of the two demands a second factor."""
+    above, here = make.region(session, "CN"), make.region(session, "CN-33", parent="CN")
+    for region in (above, here):
+        region.needs_second_factor = region.code == demands
+    person = make.person(session, phone=PHONE, password=PASSWORD)
+    make.role(session, person, HeldRole.DISPATCHER, region=here)
+    session.commit()
+    return person.id
+
+
+def state(own: Browser) -> dict[str, Any]:
+    found: dict[str, Any] = own.client.get("/v1/sign-in/second-factor").json()
+    return found
+
+
+def add_app(own: Browser) -> tuple[pyotp.TOTP, list[str]]:
+    made = own.client.post("/v1/me/second-factors/app", json={"name": "telephone"}, headers=own.csrf).json()
+    app = pyotp.TOTP(made["secret"])
+    assert made["uri"].startswith("otpauth://totp/")
+    path = f"/v1/me/second-factors/{made['id']}/confirm"
+    assert own.client.post(path, json={"code": "000000"}, headers=own.csrf).status_code == 401
+    done = own.client.post(path, json={"code": app.now()}, headers=own.csrf)
+    assert done.status_code == 200, done.text
+    return app, done.json()["recovery_codes"]
+
+
+def give(own: Browser, code: str) -> int:
+    return own.client.post("/v1/sign-in/second-factor", json={"code": code}, headers=own.csrf).status_code
+
+
+def next_code(session: Session, app: pyotp.TOTP) -> str:
+    """As if the last code had been given long ago: the test does not wait half a minute."""
+    session.rollback()
+    session.execute(update(SecondFactor).values(last_step=None))
+    session.commit()
+    return app.now()
+
+
+@pytest.mark.parametrize("demands", ["CN", "CN-33"])
+def test_where_a_region_demands_it_a_dispatchers_session_is_good_for_nothing_before(
+    browser: Browsers, session: Session, demands: str
+) -> None:
+    dispatcher(session, demands=demands)
+    own = browser()
+
+    assert own.sign_in(PHONE, password=PASSWORD).json()["needs_second_factor"] is True
+    assert own.me()["role"] == "anyone"
+    assert own.client.get("/v1/incidents").status_code == 401
+    assert own.client.get("/v1/sign-in/sessions").status_code == 401
+    assert state(own) == {**state(own), "is_needed": True, "factors": [], "recovery_codes_left": 0}
+    held = people_signed_in(session, [key_hash(own.client.cookies[COOKIE])], at=clock.now())
+    assert held == {}, "nor does the phone say where it is"
+    session.rollback()
+
+    app, codes = add_app(own)
+    assert own.me()["role"] == "dispatcher", "the first factor is added in the session that waits for one"
+    assert len(set(codes)) == 10
+    other = browser()
+    other.sign_in(PHONE, password=PASSWORD)
+    assert other.client.get("/v1/incidents").status_code == 401
+    assert give(other, "000000") == 401
+    assert give(other, next_code(session, app)) == 204
+    assert other.client.get("/v1/incidents").status_code == 200
+
+
+def test_others_need_none_unless_they_have_one(browser: Browsers, session: Session) -> None:
+    dispatcher(session)
+    own, other = browser(), browser()
+    assert own.sign_in(PHONE, password=PASSWORD).json()["needs_second_factor"] is False
+    other.sign_in(PHONE, password=PASSWORD)
+    assert own.me()["role"] == "dispatcher"
+
+    add_app(own)
+
+    assert own.me()["role"] == "dispatcher"
+    assert other.me()["role"] == "anyone", "what was signed in without it has ended"
+    assert other.sign_in(PHONE, password=PASSWORD).json()["needs_second_factor"] is True
+
+
+def test_a_demand_that_comes_later_holds_for_sessions_that_are_open(
+    browser: Browsers, session: Session
+) -> None:
+    dispatcher(session)
+    own = browser()
+    own.sign_in(PHONE, password=PASSWORD)
+    assert own.me()["role"] == "dispatcher"
+
+    session.execute(update(Region).values(needs_second_factor=True))
+    session.commit()
+
+    assert own.me()["role"] == "anyone"
+    assert state(own)["is_needed"] is True
+    add_app(own)
+    assert own.me()["role"] == "dispatcher"
+
+
+def test_who_administers_the_network_needs_one_as_soon_as_any_region_demands_it(
+    browser: Browsers, session: Session
+) -> None:
+    make.region(session).needs_second_factor = True
+    person = make.person(session, phone=PHONE, password=PASSWORD)
+    make.role(session, person, HeldRole.ADMINISTRATOR)
+    resident = make.person(session, phone="+86 138 0013 8001", password=PASSWORD)
+    make.role(session, resident, HeldRole.RESIDENT, estate=make.estate(session))
+    session.commit()
+
+    assert browser().sign_in(PHONE, password=PASSWORD).json()["needs_second_factor"] is True
+    answer = browser().sign_in("+86 138 0013 8001", password=PASSWORD).json()
+    assert answer["needs_second_factor"] is False
+
+
+def test_a_code_is_taken_once_and_a_recovery_code_too(browser: Browsers, session: Session) -> None:
+    dispatcher(session)
+    own, again, third = browser(), browser(), browser()
+    own.sign_in(PHONE, password=PASSWORD)
+    app, (first, *_) = add_app(own)
+    for each in (again, third):
+        each.sign_in(PHONE, password=PASSWORD)
+
+    assert give(again, app.now()) == 401, "the code that took the app into use"
+    assert give(again, first.upper()) == 204
+    assert give(third, first) == 401
+    assert state(again)["recovery_codes_left"] == 9
+    rows = str(session.execute(text("SELECT secret FROM second_factors")).all())
+    assert app.secret not in rows, "sealed"
+    assert session.scalar(select(func.count()).where(RecoveryCode.used_at.is_not(None))) == 1
+
+
+def test_guesses_of_a_second_factor_are_bounded(browser: Browsers, session: Session) -> None:
+    dispatcher(session)
+    own = browser()
+    own.sign_in(PHONE, password=PASSWORD)
+    add_app(own)
+    thief = browser()
+    thief.sign_in(PHONE, password=PASSWORD)
+    thief.client.cookies.delete("__Host-aed-device")
+
+    assert [give(thief, "000000") for _ in range(7)] == [401] * 5 + [429] * 2
+    kinds = session.scalars(select(SecurityEvent.kind)).all()
+    assert kinds.count("second_factor_failed") == 5
+    assert "locked_out" in kinds
+
+
+def test_factors_are_changed_with_one_that_is_given_alone(browser: Browsers, session: Session) -> None:
+    person_id = dispatcher(session)
+    own, thief = browser(), browser()
+    own.sign_in(PHONE, password=PASSWORD)
+    add_app(own)
+    (factor,) = state(own)["factors"]
+    thief.sign_in(PHONE, password=PASSWORD)
+    path = f"/v1/me/second-factors/{factor['id']}"
+
+    assert thief.client.delete(path, headers=thief.csrf).status_code == 403
+    assert thief.client.post("/v1/me/second-factors/app", json={}, headers=thief.csrf).status_code == 403
+    assert thief.client.post("/v1/me/recovery-codes", headers=thief.csrf).status_code == 403
+    assert own.client.delete(path).status_code == 403, "without the page's own word"
+    assert own.client.delete(path, headers=own.csrf).status_code == 204
+    assert state(own)["recovery_codes_left"] == 0
+
+    add_app(own)
+    assert second_factors.remove_all(session, ADMINISTRATOR, person_id, at=clock.now()) == 1
+    session.commit()
+    assert own.me()["role"] == "anyone", "signed out everywhere"
+    assert own.sign_in(PHONE, password=PASSWORD).json()["needs_second_factor"] is False
+
+
+# --- passkeys -------------------------------------------------------------------------------------------
+
+
+class Authenticator:
+    """A security key in software: what a browser and a key do together (WebAuthn, "none" attestation)."""
+
+    def __init__(self, site: str = SITE) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.id = hashlib.sha256(str(id(self)).encode()).digest()
+        self._site, self._count = site, 0
+
+    def _data(self, rp_id: str, *, attested: bytes = b"") -> bytes:
+        self._count += 1
+        flags = 0x05 | (0x40 if attested else 0)
+        return hashlib.sha256(rp_id.encode()).digest() + struct.pack(">BI", flags, self._count) + attested
+
+    def _client(self, kind: str, challenge: str) -> bytes:
+        said = {"type": kind, "challenge": challenge, "origin": self._site, "crossOrigin": False}
+        return json.dumps(said).encode()
+
+    def create(self, options: dict[str, Any]) -> dict[str, Any]:
+        point = self._key.public_key().public_numbers()
+        public = {1: 2, 3: -7, -1: 1, -2: point.x.to_bytes(32, "big"), -3: point.y.to_bytes(32, "big")}
+        attested = bytes(16) + struct.pack(">H", len(self.id)) + self.id + cbor2.dumps(public)
+        data = self._data(options["rp"]["id"], attested=attested)
+        made = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
+        response = {
+            "clientDataJSON": bytes_to_base64url(self._client("webauthn.create", options["challenge"])),
+            "attestationObject": bytes_to_base64url(made),
+        }
+        return self._credential(response)
+
+    def get(self, options: dict[str, Any]) -> dict[str, Any]:
+        data = self._data(options["rpId"])
+        client = self._client("webauthn.get", options["challenge"])
+        signed = self._key.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(hashes.SHA256()))
+        response = {
+            "clientDataJSON": bytes_to_base64url(client),
+            "authenticatorData": bytes_to_base64url(data),
+            "signature": bytes_to_base64url(signed),
+        }
+        return self._credential(response)
+
+    def _credential(self, response: dict[str, str]) -> dict[str, Any]:
+        name = bytes_to_base64url(self.id)
+        return {"id": name, "rawId": name, "type": "public-key", "response": response}
+
+
+@pytest.fixture
+def on_site(settings: Settings) -> Iterator[Callable[[], Browser]]:
+    """New browsers at the address of the site."""
+    app = create_app(settings.model_copy(update={"public_url": SITE}))
+    with TestClient(app, base_url=SITE):
+        yield lambda: Browser(TestClient(app, base_url=SITE, raise_server_exceptions=False))
+
+
+def test_a_passkey_is_added_and_given_and_is_good_for_this_site_alone(
+    on_site: Browsers, session: Session
+) -> None:
+    dispatcher(session, demands="CN")
+    own, key = on_site(), Authenticator()
+    own.sign_in(PHONE, password=PASSWORD)
+
+    def add(key: Authenticator) -> Any:
+        path = "/v1/me/second-factors/passkey"
+        options = own.client.post(f"{path}/options", headers=own.csrf).json()["public_key"]
+        made = {"name": "key", "credential": key.create(options)}
+        return own.client.post(path, json=made, headers=own.csrf)
+
+    assert add(Authenticator("https://phishing.example")).status_code == 422
+    assert own.me()["role"] == "anyone"
+    assert len(add(key).json()["recovery_codes"]) == 10
+    assert own.me()["role"] == "dispatcher"
+    assert add(key).status_code == 409
+
+    def given(who: Browser, key: Authenticator, *, twice: bool = False) -> list[int]:
+        path = "/v1/sign-in/second-factor/passkey"
+        options = who.client.post(f"{path}/options", headers=who.csrf).json()["public_key"]
+        said = {"credential": key.get(options)}
+        times = 2 if twice else 1
+        return [who.client.post(path, json=said, headers=who.csrf).status_code for _ in range(times)]
+
+    other = on_site()
+    other.sign_in(PHONE, password=PASSWORD)
+    stranger = Authenticator()
+    stranger.id = key.id
+    assert given(other, stranger) == [401]
+    assert other.me()["role"] == "anyone"
+    forget_tries(session)
+    assert given(other, key, twice=True) == [204, 401], "a challenge is signed once"
+    assert other.me()["role"] == "dispatcher"
+
+
+def test_a_challenge_is_good_for_five_minutes(on_site: Browsers, session: Session) -> None:
+    dispatcher(session)
+    own, key = on_site(), Authenticator()
+    own.sign_in(PHONE, password=PASSWORD)
+    path = "/v1/me/second-factors/passkey"
+    options = own.client.post(f"{path}/options", headers=own.csrf).json()["public_key"]
+    session.execute(update(SignIn).values(challenge_until=clock.now() - timedelta(seconds=1)))
+    session.commit()
+
+    made = {"name": "key", "credential": key.create(options)}
+    assert own.client.post(path, json=made, headers=own.csrf).status_code == 401
+
+
+def test_without_an_address_of_the_site_there_are_no_passkeys(browser: Browsers, session: Session) -> None:
+    dispatcher(session)
+    own = browser()
+    own.sign_in(PHONE, password=PASSWORD)
+    answer = own.client.post("/v1/me/second-factors/passkey/options", headers=own.csrf)
+    assert answer.status_code == 404
