@@ -70,6 +70,7 @@ GUARDED = {
     "AlertAnswer": "alert_answers",
     "AlertPlace": "alert_places",
     "IncidentExclusion": "incident_exclusions",
+    "ShowUpCount": "show_up_counts",
     "PatientOutcome": "patient_outcomes",
     "Centre": "centres",
     "IncidentMessage": "incident_messages",

@@ -21,6 +21,7 @@ from aed.errors import InvalidInput
 from aed.incidents.actions.heads import tell_heads
 from aed.incidents.actions.once import forget_told
 from aed.incidents.actions.places import forget_places
+from aed.incidents.actions.show_up import count_show_up
 from aed.incidents.actions.taps import forget_taps
 from aed.incidents.jobs import close_what_is_over, look_again
 from aed.incidents.rules.incident import GONE_AFTER
@@ -164,6 +165,11 @@ def _devices_of_calls(database: Database, settings: Settings, now: Now) -> Count
     return {"settled": settle_devices(database, now(), settings=settings)}
 
 
+def _show_up(database: Database, settings: Settings, now: Now) -> Counts:
+    with transaction(database) as session:
+        return {"people": count_show_up(session, at=now(), within_days=settings.planning.show_up_days)}
+
+
 def _confirmations(database: Database, settings: Settings, now: Now) -> Counts:
     return {"asked": confirm_nearby(database, now(), numbers=settings.trust, public_url=settings.public_url)}
 
@@ -268,6 +274,7 @@ TIMETABLE: Final = (
         _forget_links,
         "Links in messages that could not be delivered are removed once nobody should use them",
     ),
+    Job("show-up", daily("19:30"), _show_up, "Counts how many of those who were called to a patient came"),
     Job("forget-runs", daily("19:20"), _forget_runs, "Runs of jobs that are long over are forgotten"),
 )
 """19:10 UTC is ten past three at night in China."""

@@ -240,6 +240,16 @@ class Planning(BaseModel):
     chance_accepted: float = Field(0.38, gt=0, le=1, description="And so many accept")
     chance_there: float = Field(0.27, gt=0, le=1, description="And so many get there")
     # Haskins 2021: asked -> seen -> accepted -> there 76 % -> 38 % -> 27 %.
+    show_up_prior_people: float = Field(
+        25.0,
+        gt=0,
+        description="The chances above weigh as much as so many people of a region's own real calls",
+    )
+    # Studies differ from 17 to 47 % (Khalemsky 2023): a beta prior as wide as that weighs about 25 people.
+    show_up_days: int = Field(
+        730, ge=1, description="Real calls of so many days count for how many of those asked come"
+    )
+    # Two years: both halves of the year twice, and no longer than people stay.
     promise_chance: float = Field(
         0.9,
         ge=0,

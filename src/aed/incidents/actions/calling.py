@@ -16,15 +16,17 @@ from aed.db import alone
 from aed.errors import Conflict
 from aed.incidents.actions.fetched_devices import leave_device_to_another, standing_of, take_device_news
 from aed.incidents.actions.leaving import call_away, leave_others
+from aed.incidents.actions.standing_down import as_it_stands, is_needed_again, stand_down, with_device
 from aed.incidents.actions.taps import is_repeated
 from aed.incidents.actions.timeline import enter
 from aed.incidents.formats.plan_record import Inputs, inputs_as_json, plan_as_json
 from aed.incidents.models import Alert, Incident, IncidentPlan
 from aed.incidents.queries import incidents as queries
-from aed.incidents.queries.coming import Asked
 from aed.incidents.queries.in_force import busy_elsewhere, in_exercises
 from aed.incidents.queries.planning import case_of_incident
+from aed.incidents.queries.show_up import planning_of
 from aed.incidents.rules.answering import after
+from aed.incidents.rules.enough import enough_in, silent_and_needless, without_needless
 from aed.incidents.rules.incident import (
     COMES,
     LIVE,
@@ -33,7 +35,6 @@ from aed.incidents.rules.incident import (
     Said,
     State,
     StopReason,
-    chance_now,
     lapses_at,
     may_be_asked_again,
 )
@@ -81,12 +82,13 @@ def plan_and_call(
 ) -> int:
     """It is planned by what is known at this moment, and whoever is to be asked is called; how many.
 
-    1. Who was asked already, and how likely each is to come now.
+    1. Who was asked already, and how likely each is to come now, by what the region's past real calls show.
     2. Who else could come, who is not out elsewhere and has not said no.
-    3. The plan, kept with all that it follows from.
-    4. An alert and its messages for each, in this transaction: once for a person, unless a dispatcher has
-       taken back why it was stopped. In the order of the times that may be shown: the plan's own order
-       follows from where people are.
+    3. Who is silent and no longer needed is stood down, as enough others come (`rules.enough`).
+    4. The plan, kept with all that it follows from.
+    5. An alert and its messages for each, in this transaction: once for a person, unless they were stood down
+       or a dispatcher has taken back why it was stopped. In the order of the times that may be shown: the
+       plan's own order follows from where people are.
 
     Only the plan of a real incident reckons with exact places. Tests and exercises, of which anybody may open
     one after the other, take everybody to be at the centre of their cell (docs/responder-privacy.md).
@@ -107,9 +109,11 @@ def plan_and_call(
     is_held = incident.calling_held_at is not None and more == 0
     if is_held or incident.hazard is Hazard.NOBODY_IS_SENT:
         return 0
+    learned = planning_of(session, incident, settings.planning, at=at)
+    settings = settings.model_copy(update={"planning": learned})
     is_first = incident.version == 1  # planning amends it
     alerts = [] if is_first else queries.alerts(session, incident.id)
-    asked = [_as_it_stands(each, at, settings) for each in alerts if each.state in LIVE]
+    asked = [as_it_stands(each, at, settings) for each in alerts if each.state in LIVE]
     again = {each.person_id: each for each in alerts if may_be_asked_again(each.state, each.stopped_because)}
     called = {each.person_id for each in alerts} - again.keys()
     case = case_of_incident(
@@ -121,6 +125,10 @@ def plan_and_call(
         network=network,
         settings=settings,
     )
+    if more == 0:
+        enough = enough_in(case, with_device=with_device(alerts), planning=settings.planning)
+        stand_down(session, incident, alerts, silent_and_needless(case, enough), at=at)
+        case = without_needless(case, enough)
     inputs = Inputs(case, settings.planning, settings.survival)
     made = plan(case, planning=settings.planning, survival=settings.survival)
     number = 1 if is_first else queries.plans_made(session, incident.id) + 1
@@ -158,18 +166,6 @@ def plan_and_call(
         incident.look_at = None
     session.flush()
     return len(offers)
-
-
-def _as_it_stands(alert: Alert, at: datetime, settings: Settings) -> Asked:
-    waited = (at - (alert.seen_at or alert.asked_at)).total_seconds()
-    seconds = 0.0 if alert.state is AlertState.THERE else max(0.0, (alert.due_at - at).total_seconds())
-    chance = chance_now(alert.state, waited_seconds=waited, numbers=settings.planning)
-    due = alert.shown_due_at
-    shown = max(0.0, (due - at).total_seconds()) if due is not None else None
-    offer = Offer(
-        alert.person_id, alert.task, seconds, chance, alert.device_id, alert.works, alert.saved, shown
-    )
-    return Asked(offer, alert.state in COMES)
 
 
 def _call(
@@ -254,6 +250,7 @@ def take_answer(
     2. State, task and device follow `rules.answering.after`. The same again, older news, and words that come
        after the stop change nothing; where the device is counts after the stop too.
     3. Somebody who came away without the device, or whose device another has, goes straight to the patient.
+    4. Somebody who was stood down and accepts late comes if they are needed again; their page says which.
 
     visibility: whoever has the link was called, or the caller dispatches the incident.
     """
@@ -261,6 +258,8 @@ def take_answer(
     alert = queries.alert_with_all(session, alert_id)
     if key is not None and is_repeated(session, alert.id, key, said, at=at):
         return alert
+    if is_needed_again(session, incident, alert, said, at=at, settings=settings):
+        alert.state = AlertState.ASKED
     before = alert.state
     standing = after(standing_of(alert), said)
     new = standing.state
@@ -279,7 +278,7 @@ def take_answer(
         enter(session, incident, "said", by, at, alert=alert.id, person=alert.person_id, said=said)
         return alert
     if is_over or (new is before and not is_a_sign and not has_news):
-        if before is AlertState.STOPPED or incident.state is State.CLOSED:
+        if is_over or (before is AlertState.STOOD_DOWN and said is not Said.SEEN):
             enter(session, incident, "said_too_late", by, at, alert=alert.id, said=said)
         return alert
     alert.state = new

@@ -12,6 +12,7 @@ from aed.incidents.models.incidents import (
     IncidentPlan,
     IncidentReport,
 )
+from aed.incidents.models.show_up import ShowUpCount
 
 __all__ = [
     "Alert",
@@ -25,4 +26,5 @@ __all__ = [
     "IncidentMessage",
     "IncidentPlan",
     "IncidentReport",
+    "ShowUpCount",
 ]

@@ -170,7 +170,12 @@ what was said, or the other patient needs them no longer."""
 
 
 def may_be_asked_again(state: AlertState, reason: StopReason | None) -> bool:
-    """Return whether somebody whose alert ended may be called to the same patient once more."""
+    """Return whether somebody whose alert ended may be called to the same patient once more.
+
+    Those who were stood down because enough others came may be, if those drop out.
+    """
+    if state is AlertState.STOOD_DOWN:
+        return True
     return state is AlertState.STOPPED and reason in MAY_BE_ASKED_AGAIN
 
 

@@ -114,6 +114,15 @@ def go_direct_words(kind: Kind, why: WhyDirect) -> tuple[str, str]:
     )
 
 
+def stood_down_words(kind: Kind) -> tuple[str, str]:
+    """That enough others come."""
+    return _marked(
+        kind,
+        "Enough people are on their way: you need not go this time. Thank you. If that changes, we call you.",
+        "前往人数已足，您这次无需前往。感谢您的支持；如情况有变，我们会再次呼叫。",
+    )
+
+
 def over_words(kind: Kind) -> tuple[str, str]:
     """That nobody is needed any longer."""
     return _marked(
