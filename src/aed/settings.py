@@ -273,6 +273,13 @@ class Planning(BaseModel):
     # HartslagNu sends two to the patient for each who fetches; two change over at compressions.
     max_alerts_per_wave: int = Field(30, ge=1, le=100, description="So many are asked in one wave at most")
     # At a show-up rate of 10 % the promise takes 22 people.
+    ambulance_spread: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="Error of an ambulance's expected time: standard deviation of its logarithm",
+    )
+    # Not known; 0.2: one of six comes more than 22 per cent later than expected. 0: it comes when expected.
     wave_seconds: int = Field(45, ge=5, description="After so long it is planned again, and more are asked")
     answers_after_seconds: float = Field(
         30.0, gt=0, description="Whoever comes answers after so long on average, and sets out"

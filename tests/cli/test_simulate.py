@@ -40,6 +40,22 @@ def test_the_demo_district(run: Aed, tmp_path: Path) -> None:
         assert result["summary"]["survival"] == pytest.approx(sum(result["survival"]) / 15, abs=1e-3)
 
 
+def test_at_equal_alerts_each_number_has_the_plan_beside_it(run: Aed, tmp_path: Path) -> None:
+    numbers = tmp_path / "all.json"
+
+    few = ("--time-zone", "Asia/Shanghai", "--incidents", 6, "--responders", 40)
+    said = run("simulate", STREETS, DEVICES, *few, "--equal-alerts", "--show-up", 0.1, "--json", numbers)
+
+    for count in (5, 9, 15, 30):
+        assert f"As many as split 2:1 of {count}" in said.out
+    assert "As many as everyone within 1 km" in said.out
+    found = json.loads(numbers.read_text())
+    assert found["assumptions"]["show_up"] == 0.1
+    assert all(result["gained_by_opening"] is None for result in found["results"])
+    with_picture = run("simulate", STREETS, DEVICES, *few, "--equal-alerts", "--to", "x.svg", fails=True)
+    assert "leave out --equal-alerts" in with_picture.err
+
+
 def test_again_it_says_the_same(run: Aed) -> None:
     one, other = (run("simulate", STREETS, DEVICES, *FEW, "--seed", 3).out for _ in range(2))
     assert one == other

@@ -41,7 +41,9 @@ from tests.incidents.asking import place, streets
 from tests.incidents.test_plan import choices, direct, scattered
 from tests.make import ADMINISTRATOR, NOW, PATIENT
 
-PLANNING = Planning(promise_chance=0.0, min_direct=0, min_gain_percent=0.1, max_alerts_per_wave=10)
+PLANNING = Planning(
+    ambulance_spread=0.0, promise_chance=0.0, min_direct=0, min_gain_percent=0.1, max_alerts_per_wave=10
+)
 SURVIVAL = Survival()
 GUIDE = Offer(900, Task.GUIDE, 120.0, 0.3)
 
@@ -98,7 +100,7 @@ def whole_worth(case: Case, chosen: list[Offer], guide: Offer | None) -> float:
 
 def best_with_guide(case: Case) -> float:
     ways: dict[int, list[Offer | None]] = {}
-    for offer in choices(case):
+    for offer in choices(case, PLANNING):
         ways.setdefault(offer.person_id, [None]).append(offer)
     guides = [None, GUIDE] if GUIDE.seconds < case.patient.ambulance_seconds else [None]
     best = whole_worth(case, [], None)

@@ -20,7 +20,9 @@ from aed.incidents.rules.plan import Case, Plan, Purpose, Why, choices, plan
 from aed.incidents.rules.survival import Patient, expected_score
 from aed.settings import Planning, Survival
 
-PLANNING = Planning(promise_chance=0.0, min_direct=1, min_gain_percent=0.1, max_alerts_per_wave=10)
+PLANNING = Planning(
+    ambulance_spread=0.0, promise_chance=0.0, min_direct=1, min_gain_percent=0.1, max_alerts_per_wave=10
+)
 """Value alone."""
 SURVIVAL = Survival()
 PATIENT = Patient(0.0, 600.0)
@@ -63,13 +65,13 @@ def scattered(seed: int, people: int, devices: int) -> Case:
     return Case(patient, tuple(offers))
 
 
-def score(case: Case, chosen: list[Offer]) -> float:
-    """The formula without its floor, by going through everybody who may be first, and first with a device."""
-    return expected_score(case.patient, [*case.asked, *chosen], SURVIVAL)
+def score(case: Case, chosen: list[Offer], planning: Planning = PLANNING) -> float:
+    coming = [*case.asked, *chosen]
+    return expected_score(case.patient, coming, SURVIVAL, spread=planning.ambulance_spread)
 
 
 def worth(case: Case, chosen: list[Offer], planning: Planning = PLANNING) -> float:
-    return score(case, chosen) - planning.min_gain_percent * len(chosen)
+    return score(case, chosen, planning) - planning.min_gain_percent * len(chosen)
 
 
 class Promised(NamedTuple):
@@ -91,16 +93,18 @@ def direct_count(case: Case, chosen: Sequence[Offer]) -> int:
 
 
 def promised(case: Case, planning: Planning) -> Promised:
-    directs = [each for each in choices(case) if each.task is Task.DIRECT]
+    directs = [each for each in choices(case, planning) if each.task is Task.DIRECT]
     if case.patient.has_cpr:
         return Promised(min(1, planning.min_direct, direct_count(case, directs)), 0.0, 0.0)
     goal = planning.promise_chance
+    before = [each for each in directs if each.seconds < case.patient.ambulance_seconds]
     for count in range(len(directs) + 1):
         some = directs[: min(count, planning.max_alerts_per_wave)]
-        if direct_count(case, some) >= planning.min_direct and in_time(case, some) >= goal:
+        is_enough = direct_count(case, some) >= planning.min_direct
+        if is_enough and (in_time(case, some) >= goal or count >= len(before)):
             break
-    else:
-        some = sorted(directs, key=lambda each: (-each.chance, each.order))[: planning.max_alerts_per_wave]
+    if in_time(case, some) < goal and len(some) >= planning.max_alerts_per_wave:
+        some = sorted(before, key=lambda each: (-each.chance, each.order))[: planning.max_alerts_per_wave]
     soon = in_time(case, some, within=planning.promise_seconds)
     return Promised(
         min(planning.min_direct, direct_count(case, some)),
@@ -123,7 +127,7 @@ def keeps(case: Case, chosen: Sequence[Offer], what: Promised, planning: Plannin
 def best_of_all(case: Case, planning: Planning = PLANNING) -> float:
     """What the best arrangement is worth, of all there are that keep the promise."""
     ways: dict[int, list[Offer | None]] = {}
-    for offer in choices(case):
+    for offer in choices(case, planning):
         ways.setdefault(offer.person_id, [None]).append(offer)
     every = [[way for way in each if way is not None] for each in product(*ways.values())]
     what = promised(case, planning)
@@ -144,7 +148,7 @@ def best_of_all(case: Case, planning: Planning = PLANNING) -> float:
 SOME = (
     PLANNING,
     Planning(promise_chance=0.5, min_direct=2, min_gain_percent=0.1),
-    Planning(promise_chance=0.9, min_direct=1, min_gain_percent=0.02, max_alerts_per_wave=3),
+    Planning(promise_chance=0.9, min_direct=1, ambulance_spread=0.0, max_alerts_per_wave=3),
     Planning(),
 )
 
@@ -172,7 +176,7 @@ def test_the_search_of_larger_ones_is_within_a_hundredth_of_a_point(
         case = scattered(seed, people, devices)
         made = plan(case, planning=planning, survival=SURVIVAL)
         chosen = [step.offer for step in made.steps]
-        gained = best_of_all(case, planning) - score(case, [])
+        gained = best_of_all(case, planning) - score(case, [], planning)
         assert worth(case, chosen, planning) >= best_of_all(case, planning) - 0.01 * max(1.0, gained), seed
 
 
@@ -186,13 +190,14 @@ def test_what_holds_of_every_plan(
 
     offers = [step.offer for step in made.steps]
     assert len({each.person_id for each in offers}) == len(offers) <= planning.max_alerts_per_wave
-    assert all(each.seconds < case.patient.ambulance_seconds for each in offers)
+    assert planning.ambulance_spread or all(each.seconds < case.patient.ambulance_seconds for each in offers)
     what = promised(case, planning)
     assert keeps(case, offers, what._replace(soon=0.0), planning)
     assert made.chance_in_time == pytest.approx(in_time(case, offers))
     if not case.patient.has_cpr and made.chance_in_time < planning.promise_chance:
-        useful = {each.person_id for each in choices(case)}
-        assert len(offers) == min(len(useful), planning.max_alerts_per_wave), "everybody useful is asked"
+        before = (each for each in choices(case, planning) if each.seconds < case.patient.ambulance_seconds)
+        useful = {each.person_id for each in before}
+        assert len(offers) >= min(len(useful), planning.max_alerts_per_wave), "everybody useful is asked"
     assert made.survival >= made.survival_before - 1e-9
     asked, left = {each.person_id for each in offers}, [each.offer.person_id for each in made.left]
     assert sorted([*asked, *left]) == list(range(people)), "nobody is passed over in silence"

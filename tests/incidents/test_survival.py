@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from typing import NamedTuple
 
@@ -9,7 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aed.incidents.rules.survival import Patient, chance_still, expected_survival
+from aed.incidents.rules.survival import (
+    Patient,
+    ambulance_moments,
+    chance_still,
+    expected_score,
+    expected_survival,
+)
 from aed.settings import Survival
 
 NUMBERS = Survival()
@@ -26,7 +33,7 @@ WORKS = (1.0, 0.5, 0.9)
 """By device."""
 
 
-def enumerated(patient: Patient, coming: list[Coming]) -> float:
+def enumerated(patient: Patient, coming: list[Coming], *, floor: float = 0.0) -> float:
     """The same by going through every way it can turn out."""
     total = 0.0
     for comes in product((True, False), repeat=len(coming)):
@@ -45,7 +52,7 @@ def enumerated(patient: Patient, coming: list[Coming]) -> float:
             minutes = ((0.0 if patient.has_cpr else since + cpr), since + shock, since + last)
             per = (NUMBERS.per_minute_to_cpr, NUMBERS.per_minute_to_shock, NUMBERS.per_minute_to_acls)
             lost = sum(rate * seconds / 60 for rate, seconds in zip(per, minutes, strict=True))
-            total += chance * max(0.0, NUMBERS.at_once - lost)
+            total += chance * max(floor, NUMBERS.at_once - lost)
     return total
 
 
@@ -77,6 +84,35 @@ def _coming(draw: st.DrawFn) -> Coming:
 )
 def test_the_expectation_is_that_of_every_way_it_can_turn_out(patient: Patient, coming: list[Coming]) -> None:
     assert expected_survival(patient, coming, NUMBERS) == pytest.approx(enumerated(patient, coming), abs=1e-9)
+
+
+@given(
+    st.builds(Patient, st.floats(0, 300), st.floats(60, 1500), st.booleans()),
+    st.lists(_coming(), max_size=5),
+    st.sampled_from((0.0, 0.2, 0.5)),
+)
+def test_the_score_is_the_formula_without_its_floor_over_every_way_it_can_turn_out(
+    patient: Patient, coming: list[Coming], spread: float
+) -> None:
+    """However early or late the ambulance is."""
+    expected, not_yet = 0.0, 1.0
+    for moment in ambulance_moments(patient.ambulance_seconds, spread):
+        at_that = patient._replace(ambulance_seconds=moment.seconds)
+        expected += not_yet * moment.chance * enumerated(at_that, coming, floor=-math.inf)
+        not_yet *= 1 - moment.chance
+
+    assert not_yet == 0.0
+    assert expected_score(patient, coming, NUMBERS, spread=spread) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_moments_of_the_ambulance_have_the_mean_and_the_variance_of_its_error() -> None:
+    moments, not_yet, logs = ambulance_moments(600.0, 0.2), 1.0, []
+    for moment in moments:
+        logs.append((math.log(moment.seconds / 600.0), not_yet * moment.chance))
+        not_yet *= 1 - moment.chance
+    assert sum(weight for _, weight in logs) == pytest.approx(1.0)
+    assert sum(weight * log for log, weight in logs) == pytest.approx(0.0)
+    assert sum(weight * log**2 for log, weight in logs) == pytest.approx(0.2**2)
 
 
 @example(1.0, 29.5, 5.0)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from aed.simulation.rules.outcome import outcome
 from aed.simulation.rules.policies import Asked
+from aed.simulation.rules.valenzuela import valenzuela_survival
 from tests.simulation.worlds import NUMBERS, OPENING, scene, walking
 
 PADS = 90.0
@@ -73,3 +76,50 @@ def test_who_comes_after_the_ambulance_or_with_a_second_device_came_for_nothing(
 
 def test_a_bystander_has_begun_already() -> None:
     assert outcome(scene([0.0], answers=[60.0], has_cpr=True), [Asked(0)], NUMBERS).cpr_seconds == 0.0
+
+
+def test_nobody_there_before_the_ambulance_is_alone_unless_a_bystander_helps() -> None:
+    nobody = outcome(scene([0.0], luck=[0.9]), [Asked(0)], NUMBERS)
+    too_late = outcome(scene([0.0], answers=[601.0]), [Asked(0)], NUMBERS)
+    somebody = outcome(scene([0.0], answers=[599.0]), [Asked(0)], NUMBERS)
+    bystander = outcome(scene([0.0], luck=[0.9], has_cpr=True), [Asked(0)], NUMBERS)
+
+    assert [each.is_alone for each in (nobody, too_late, somebody, bystander)] == [True, True, False, False]
+
+
+def test_floors_are_walked_down_by_who_comes_and_up_to_the_patient_once() -> None:
+    flat = scene([230.0], [460.0], [[115.0]])
+    high = scene([230.0], [460.0], [[115.0]], floor_seconds=50.0, people_floor_seconds=[30.0])
+
+    for asked in (Asked(0), Asked(0, device=0)):
+        more = outcome(high, [asked], NUMBERS).cpr_seconds - outcome(flat, [asked], NUMBERS).cpr_seconds
+        assert more == pytest.approx(80.0)
+
+
+def test_fewer_come_where_fewer_truly_show_up() -> None:
+    """The plan believes in 27 of 100; the same luck, by what is true."""
+    told, asked = scene([0.0], luck=[0.2]), [Asked(0)]
+    numbers = replace(NUMBERS, assumptions=replace(NUMBERS.assumptions, show_up=0.1))
+
+    assert not outcome(told, asked, NUMBERS).is_alone
+    assert outcome(told, asked, numbers).is_alone
+    assert numbers.truly == pytest.approx((0.76 / 2.7, 0.38 / 2.7, 0.1))
+    assert NUMBERS.truly == (0.76, 0.38, 0.27)
+
+
+@pytest.mark.parametrize(
+    ("cpr_minutes", "shock_minutes", "per_cent"),
+    [(0, 0, 56.46), (5, 10, 15.98), (1, 10, 22.51), (10, 3, 22.85), (20, 20, 0.96)],
+)
+def test_valenzuela_by_hand(cpr_minutes: int, shock_minutes: int, per_cent: float) -> None:
+    found = valenzuela_survival(60.0 * cpr_minutes, 60.0 * shock_minutes)
+    assert found == pytest.approx(per_cent, abs=0.005)
+
+
+def test_valenzuela_counts_from_the_collapse() -> None:
+    told = scene([0.0], answers=[60.0])
+    told = replace(told, patient=told.patient._replace(since_seconds=120.0))
+
+    found = outcome(told, [Asked(0)], NUMBERS)
+
+    assert found.valenzuela == pytest.approx(valenzuela_survival(180.0, 120.0 + 600.0 + PADS))

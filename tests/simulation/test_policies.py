@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from aed.simulation.rules.outcome import journey
 from aed.simulation.rules.policies import (
     Asked,
+    everyone_near,
     fixed_split,
     nearest_by_line,
     nearest_by_line_and_hours,
@@ -14,7 +16,7 @@ from aed.simulation.rules.policies import (
 )
 from aed.simulation.rules.running import policies
 from aed.simulation.rules.scene import Lengths
-from aed.simulation.rules.waves import plan_in_waves
+from aed.simulation.rules.waves import _known, plan_in_waves
 from tests.simulation.worlds import NUMBERS, scene
 
 ACROSS_THE_RIVER = Lengths(
@@ -100,3 +102,40 @@ def test_no_wave_is_sent_once_the_ambulance_is_there() -> None:
     told = scene(people, luck=[0.9] * 30, ambulance=80.0)
 
     assert {each.at_seconds for each in plan_in_waves(told, NUMBERS, waves=9)} <= {0.0, 45.0}
+
+
+def test_a_device_that_is_not_there_has_another_fetched_from_the_moment_that_is_said() -> None:
+    """Twenty people at the patient's door; the near device is not there (its chance 0.4, its luck 0.5)."""
+    people, devices = [150.0 + person for person in range(20)], [60.0, 160.0]
+    told = scene(people, devices, [[60.0, 160.0]] * 20, chance=[0.4, 0.9], ambulance=900.0)
+
+    asked = plan_in_waves(told, NUMBERS, waves=4)
+
+    to_first = [each for each in asked if each.device == 0]
+    assert 1 <= len(to_first) <= 2
+    stands_there = min(journey(told, each, NUMBERS).at_device_seconds for each in to_first)
+    assert stands_there % NUMBERS.assumptions.next_wave_seconds
+    assert all(each.device != 0 for each in asked if each.at_seconds >= stands_there)
+    once = plan_in_waves(told, NUMBERS, waves=1)
+    assert {each.at_seconds for each in once} == {0.0}, "a plan that is made once is made once"
+    anew = plan_in_waves(scene(people, devices, [[60.0, 160.0]] * 20, ambulance=900.0), NUMBERS, waves=4)
+    assert {each.at_seconds % 45.0 for each in anew} == {0.0}, "nothing is missing"
+
+
+def test_who_else_is_sent_to_a_device_that_is_not_there_brings_nothing() -> None:
+    told = scene([150.0] * 9, [100.0, 400.0], [[50.0, 500.0]] * 9, chance=[0.4, 0.9], answers=[1.0, 60.0] * 5)
+    asked = [Asked(0, 0), Asked(1, 0)]
+    at = journey(told, asked[0], NUMBERS).at_device_seconds
+
+    before, after = (_known(told, asked, moment, NUMBERS) for moment in (at - 1.0, at))
+
+    assert [each.device_id for each in before.asked] == [0, 0]
+    assert [each.device_id for each in after.asked] == [None, None]
+    assert after.useless_devices == {0}
+
+
+def test_everyone_within_a_kilometre_is_asked_by_the_straight_line() -> None:
+    line = Lengths(np.array([990.0, 1010.0, 10.0]), np.array([5.0]), np.array([[900.0], [900.0], [900.0]]))
+    told = scene([1500.0, 1200.0, 20.0], [9.0], [[1400.0], [1000.0], [30.0]], line=line)
+
+    assert everyone_near(told) == [Asked(2, 0), Asked(0)]

@@ -78,7 +78,7 @@ def test_the_plan_brings_more_devices_in_time_than_any_other_way_and_asks_fewer(
             )
             assert gain.mean + gain.within >= 0.0, (way, gain)
         asked = summary(found, Compared(Way.PLAN, sharing)).alerts
-        assert 0 < asked < summary(found, Compared(Way.SPLIT, sharing)).alerts
+        assert 0 < asked < summary(found, Compared(Way.SPLIT_30, sharing)).alerts
 
 
 def test_people_and_incidents_are_the_same_whatever_share_is_private(found: Simulated) -> None:

@@ -52,6 +52,8 @@ def scene(
     private: Sequence[bool] | None = None,
     ambulance: float = 600.0,
     has_cpr: bool = False,
+    floor_seconds: float = 0.0,
+    people_floor_seconds: Sequence[float] | None = None,
 ) -> Scene:
     """Metres on foot from people and devices to the patient, and between them; all come if asked, at once,
     and all devices work, unless it is said otherwise."""
@@ -72,5 +74,9 @@ def scene(
             np.array(luck if luck is not None else np.zeros(len(people)), dtype=float),
             np.array(answers if answers is not None else np.zeros(len(people)), dtype=float),
             np.full(len(devices), 0.5),
+        ),
+        floor_seconds=floor_seconds,
+        people_floor_seconds=np.array(
+            people_floor_seconds if people_floor_seconds is not None else np.zeros(len(people)), dtype=float
         ),
     )

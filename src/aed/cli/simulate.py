@@ -15,6 +15,7 @@ from aed.settings import load_settings
 from aed.simulation.formats.curves import curves
 from aed.simulation.formats.raw import raw
 from aed.simulation.queries import read_list_of_devices, read_world
+from aed.simulation.rules.ambition import matched, sweep_policies
 from aed.simulation.rules.assumptions import Assumptions, Numbers
 from aed.simulation.rules.figures import (
     Compared,
@@ -58,6 +59,17 @@ def simulate(
     bystander_cpr: Annotated[
         float, typer.Option(help="Share of patients to whom somebody does compressions already")
     ] = _USUAL.share_with_cpr,
+    show_up: Annotated[
+        float | None,
+        typer.Option(help="Share of those asked who truly come, 0 to 1; as the plan believes if left out"),
+    ] = None,
+    floors: Annotated[
+        int, typer.Option(help="The highest floor that patients and responders live on, evenly; devices on 0")
+    ] = _USUAL.floors,
+    equal_alerts: Annotated[
+        bool,
+        typer.Option(help="Compare at equal alerts: rules that ask 5, 9, 15, 30 or everyone, and the plan"),
+    ] = False,
     to: Annotated[Path | None, typer.Option("--to", help="Draw the curves: an .svg")] = None,
     json_to: Annotated[Path | None, typer.Option("--json", help="Write every number: a .json")] = None,
 ) -> None:
@@ -65,11 +77,19 @@ def simulate(
 
     Estimated survival compares them, and is no prognosis.
     """
+    if to is not None and equal_alerts:
+        raise InvalidInput("The curves are of the usual comparison: leave out --equal-alerts.", field="to")
     if to is not None and to.suffix.lower() != ".svg":
         raise InvalidInput(f"{to.name}: the curves are an .svg.", field="to")
     assumptions = Assumptions(
-        asked=asked, waves=waves, ambulance_seconds=60 * ambulance_minutes, share_with_cpr=bystander_cpr
+        asked=asked,
+        waves=waves,
+        ambulance_seconds=60 * ambulance_minutes,
+        share_with_cpr=bystander_cpr,
+        show_up=show_up,
+        floors=floors,
     )
+    numbers = Numbers(assumptions, load_settings())
     read = read_list_of_devices(devices)
     if read.bad:
         warn(f"{devices.name}: {read.bad} rows cannot be taken; aed lint says why.")
@@ -80,12 +100,17 @@ def simulate(
             world,
             incidents=incidents,
             seed=seed,
-            numbers=Numbers(assumptions, load_settings()),
+            numbers=numbers,
             responders=responders,
             private_share=private_share,
+            ways=sweep_policies(numbers) if equal_alerts else None,
+            sharings=(Sharing.OPEN,) if equal_alerts else tuple(Sharing),
             progress=progress,
         )
-    _show(found)
+    if equal_alerts:
+        _show_matched(found)
+    else:
+        _show(found)
     if to is not None:
         write_whole(to, curves(found).encode())
         say(f"The curves are in {to}.")
@@ -95,41 +120,66 @@ def simulate(
 
 
 def _show(found: Simulated) -> None:
-    say(
-        f"{found.incidents:,} incidents, {found.responders:,} responders, {found.devices:,} devices of which "
-        f"{found.private:,} are private."
-    )
+    _show_world(found)
     for sharing in Sharing:
         heading(f"Private devices {sharing.value} to strangers")
         rows = [_row(found, Compared(way, sharing)) for way in Way]
         table(None, _COLUMNS, rows, right=_COLUMNS[1:])
     opened = gained_by_opening(found, Way.PLAN)
     say(f"Opening the private devices adds {_with_error(opened)} to the survival of the plan in waves.")
+    _explain()
+
+
+def _show_matched(found: Simulated) -> None:
+    """The rules, and beside each number the plan at the level of ambition that asks at most as many."""
+    _show_world(found)
+    for group in matched(found):
+        names = [*group.rules, *((group.plan,) if group.plan is not None else ())]
+        heading(f"As many as {group.rules[-1]}")
+        rows = [_row(found, Compared(name, Sharing.OPEN)) for name in names]
+        table(None, _COLUMNS, rows, right=_COLUMNS[1:])
+    _explain()
+    say("plan 0.9/0.02: its promise, and how much everybody beyond it has to add (in per cent).")
+
+
+def _show_world(found: Simulated) -> None:
+    say(
+        f"{found.incidents:,} incidents, {found.responders:,} responders, {found.devices:,} devices of which "
+        f"{found.private:,} are private."
+    )
+
+
+def _explain() -> None:
     for line in _EXPLAINED:
         say(line)
 
 
-_COLUMNS = ["asked by", "to CPR", "to shock", "AED first", "alerts", "wasted", "survive", "gain"]
+_COLUMNS = ["asked by", "CPR 9/10", "AED first", "alerts", "alone", "wasted", "Larsen", "Valenz."]
 _EXPLAINED = (
-    "to CPR, to shock: from the alert, half/nine of ten by then; to CPR where no bystander does it already.",
-    "AED first: a device is there before the ambulance. alerts, wasted: per incident; wasted are those who",
-    "came after the ambulance, or brought no device that was needed. survive: estimated, in per cent, for",
-    "comparing only; gain: in that against 'on foot', with its 95 % confidence interval.",
+    "CPR 9/10: minutes from the alert by which nine of ten patients have compressions; of those without a",
+    "bystander's, as is alone: nobody came before the ambulance. AED first: a device is there before it.",
+    "alerts, wasted: per incident; wasted are those who came after the ambulance, or brought no device that",
+    "was needed. Larsen 1993, Valenzuela 1997: survival in per cent, of witnessed arrests with a shockable",
+    "rhythm, for comparing only: most suspected arrests are neither.",
 )
 
 
 def _row(found: Simulated, which: Compared) -> list[str]:
     line = summary(found, which)
     return [
-        which.way.value,
-        f"{minutes(line.cpr_median_seconds)}/{minutes(line.cpr_late_seconds)}",
-        f"{minutes(line.shock_median_seconds)}/{minutes(line.shock_late_seconds)}",
-        f"{line.share_shock_before_ambulance:.0%}".replace("%", " %"),
+        str(which.way),
+        minutes(line.cpr_late_seconds),
+        _percent(line.share_shock_before_ambulance),
         f"{line.alerts:.1f}",
+        _percent(line.share_alone),
         f"{line.wasted:.2f}",
         f"{line.survival:.2f}",
-        "" if which.way is Way.WALK else _with_error(line.gains),
+        f"{line.valenzuela:.2f}",
     ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _with_error(found: Difference) -> str:

@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 from aed.incidents.rules.guiding import Guide, expected_score_with_guide
 from aed.incidents.rules.offer import Offer, Task
 from aed.incidents.rules.promise import chance_of_somebody
-from aed.incidents.rules.survival import Patient, expected_score
+from aed.incidents.rules.survival import AmbulanceAt, Patient, ambulance_moments, expected_score
 from aed.settings import Planning, Survival
 
 FEW: Final = 2_000
@@ -31,12 +31,14 @@ MAX_PER_DEVICE: Final = 2
 """So many people are sent to one device: a second in case the first does not come."""
 _MIN_BETTER: Final = 1e-9
 """Two arrangements nearer than this are equally good."""
-_MAX_LOOKS: Final = 1_500
-"""So many arrangements are looked at to improve one, some ten milliseconds; a quarter beside a guide."""
+_MAX_LOOKS: Final = 300
+"""So many arrangements are looked at to improve one, a few milliseconds; a quarter beside a guide."""
 _DEVICES_EACH: Final = 3
 """To improve an arrangement, so many devices are thought of for each person: those that add most."""
 
 _FEW_PEOPLE: Final = 12
+_MAX_LOOKS_OF_FEW: Final = 1_500
+"""Of few people each counts, and any two may change their tasks."""
 
 type Arrangement = Mapping[int, Offer]
 """Who is asked, by person."""
@@ -54,6 +56,15 @@ class Limits(NamedTuple):
     direct: int
     """So many go direct, with those who have been asked to before. Where compressions are under way: one, to
     take turns."""
+
+
+def _weighted(moments: Sequence[AmbulanceAt]) -> list[tuple[float, float]]:
+    """Each moment with its own chance."""
+    found, not_yet = [], 1.0
+    for each in moments:
+        found.append((each.seconds, not_yet * each.chance))
+        not_yet *= 1.0 - each.chance
+    return found
 
 
 class Search:
@@ -81,7 +92,8 @@ class Search:
         self._asked = [each for each in asked if each.task is not Task.GUIDE]
         self._likely_ways: dict[int, list[Offer]] = {}
         self._soonest_by_device: dict[int, list[Offer]] = {}
-        self._price = planning.min_gain_percent
+        self._price, self._spread = planning.min_gain_percent, planning.ambulance_spread
+        self._ambulance = _weighted(ambulance_moments(patient.ambulance_seconds, self._spread))
         self._soon_seconds = min(planning.promise_seconds, patient.ambulance_seconds)
         self.limits = Limits(0.0, 0.0, 0)
 
@@ -89,8 +101,10 @@ class Search:
         """The expected score of the formula when these are asked too, in per cent."""
         coming = [*self._asked, *chosen]
         if self._guide is None:
-            return expected_score(self._patient, coming, self._survival)
-        return expected_score_with_guide(self._patient, coming, self._guide, self._survival)
+            return expected_score(self._patient, coming, self._survival, spread=self._spread)
+        return expected_score_with_guide(
+            self._patient, coming, self._guide, self._survival, spread=self._spread
+        )
 
     def worth(self, chosen: Sequence[Offer]) -> float:
         """The score, less the price of each who is asked."""
@@ -144,11 +158,15 @@ class Search:
         promise takes more than one wave."""
         chosen: dict[int, Offer] = {}
         for offer in self._directs:
+            is_late = offer.seconds >= self._patient.ambulance_seconds
+            if is_late and self._direct_count(chosen) >= self._planning.min_direct:
+                break
             if self._is_kept(chosen) or len(chosen) >= self._planning.max_alerts_per_wave:
                 break
             chosen[offer.person_id] = offer
         if not self._is_kept(chosen) and len(chosen) >= self._planning.max_alerts_per_wave:
-            likeliest = sorted(self._directs, key=lambda each: (-each.chance, each.order))
+            in_time = [each for each in self._directs if each.seconds < self._patient.ambulance_seconds]
+            likeliest = sorted(in_time, key=lambda each: (-each.chance, each.order))
             chosen = {each.person_id: each for each in likeliest[: self._planning.max_alerts_per_wave]}
         return chosen
 
@@ -214,9 +232,9 @@ class Search:
 
     def bound(self, offer: Offer) -> float:
         """No more than this is added by asking for that, whoever else is asked."""
-        ambulance, numbers = self._patient.ambulance_seconds, self._survival
+        numbers = self._survival
         seconds = offer.seconds if self._guide is None else offer.seconds - offer.saved
-        sooner = (ambulance - seconds) / 60
+        sooner = sum(weight * max(0.0, at - seconds) for at, weight in self._ambulance) / 60
         per_minute = 0.0 if self._patient.has_cpr else numbers.per_minute_to_cpr
         if offer.device_id is not None:
             per_minute += offer.works * numbers.per_minute_to_shock
@@ -259,6 +277,8 @@ class Search:
     def _improved(self, chosen: Arrangement) -> Arrangement:
         """With each change that makes it better, until there is none."""
         worth, left = self._worth(chosen), _MAX_LOOKS if self._guide is None else _MAX_LOOKS // 4
+        if len(self._by_person) <= _FEW_PEOPLE:
+            left = _MAX_LOOKS_OF_FEW
         is_better = True
         while is_better and left > 0:
             is_better = False

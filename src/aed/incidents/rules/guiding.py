@@ -60,10 +60,11 @@ def expected_with_guide(patient: Patient, coming: Sequence[Offer], guide: Guide,
 
 
 def expected_score_with_guide(
-    patient: Patient, coming: Sequence[Offer], guide: Guide, numbers: Survival
+    patient: Patient, coming: Sequence[Offer], guide: Guide, numbers: Survival, *, spread: float = 0.0
 ) -> float:
     """The same of the score (`survival.expected_score`)."""
-    without = expected_score(patient, coming, numbers)
+    without = expected_score(patient, coming, numbers, spread=spread)
     sooner = [guide.sooner(each) for each in coming]
     chance = guide.offer.chance
-    return chance * expected_score(guide.eased(patient), sooner, numbers) + (1 - chance) * without
+    eased = expected_score(guide.eased(patient), sooner, numbers, spread=spread)
+    return chance * eased + (1 - chance) * without

@@ -22,7 +22,7 @@ from aed.incidents.rules.arrangement import MAX_PER_DEVICE, Search
 from aed.incidents.rules.guiding import Guide, expected_with_guide
 from aed.incidents.rules.offer import Offer, Task
 from aed.incidents.rules.promise import chance_of_somebody
-from aed.incidents.rules.survival import Patient, expected_survival
+from aed.incidents.rules.survival import Patient, ambulance_moments, expected_survival
 from aed.settings import Planning, Survival
 
 _ROUNDING: Final = 1e-6
@@ -131,10 +131,10 @@ def _figures(made: Plan) -> list[float]:
     return [made.survival_before, made.survival, made.chance_in_time, *adds]
 
 
-def choices(case: Case) -> list[Offer]:
-    """The offers that are worth a thought: of people who have not been asked, there before the ambulance, and
-    with a device before one that is on its way. In order."""
-    ambulance = case.patient.ambulance_seconds
+def choices(case: Case, planning: Planning) -> list[Offer]:
+    """The offers that are worth a thought: of people not asked yet, there before the ambulance if it
+    is as late as it may be, and with a device before one that is on its way. In order."""
+    ambulance = ambulance_moments(case.patient.ambulance_seconds, planning.ambulance_spread)[-1].seconds
     brought = [
         each.seconds
         for each in case.asked
@@ -160,7 +160,7 @@ def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
     3. Ask one person to guide where that adds enough, with those who come then.
     4. Say what each adds and is asked for, and why everybody else is not asked.
     """
-    from_now = choices(case)
+    from_now = choices(case, planning)
     standing = next((each for each in case.asked if each.task is Task.GUIDE), None)
     guide, chosen = _arranged(case, from_now, standing, planning, survival)
     search = _beside(case, guide, planning, survival)

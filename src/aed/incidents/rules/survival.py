@@ -136,23 +136,63 @@ def _with_first(
     return expected + none_yet * max(0.0, best - per_shock * ambulance)
 
 
-def expected_score(patient: Patient, coming: Sequence[Coming], numbers: Survival) -> float:
+class AmbulanceAt(NamedTuple):
+    """A moment at which the ambulance may come, with the chance that it does if it has not come before."""
+
+    seconds: float
+    chance: float
+
+
+def ambulance_moments(ambulance_seconds: float, spread: float) -> tuple[AmbulanceAt, ...]:
+    """Return when the ambulance may come, the earliest first; the last moment is certain.
+
+    The estimate is the median, the error log-normal with that `spread` (standard deviation of its logarithm):
+    three moments that have its mean and variance (Gauss-Hermite), of weights 1/6, 2/3 and 1/6.
+    """
+    if spread <= 0.0:
+        return (AmbulanceAt(ambulance_seconds, 1.0),)
+    factor = math.exp(spread * math.sqrt(3.0))
+    return (
+        AmbulanceAt(ambulance_seconds / factor, 1 / 6),
+        AmbulanceAt(ambulance_seconds, 4 / 5),
+        AmbulanceAt(ambulance_seconds * factor, 1.0),
+    )
+
+
+def expected_score(
+    patient: Patient, coming: Sequence[Coming], numbers: Survival, *, spread: float = 0.0
+) -> float:
     """Return the formula's expectation without its floor at 0: what the plan makes as large as it can.
 
     The floor says that nothing matters any more once the ambulance is late, where people matter most. Without
     it a minute sooner is worth the same at any time, and a late patient's score falls below 0. Exact: the
-    moments of the first compressions and of the first shock are each expected for themselves. What one more
-    person adds never rises with who else comes (a sum of expected maxima is submodular). O(n log n).
+    moments of the first compressions and of the first shock are each expected for themselves, over who comes
+    and over when the ambulance does (`ambulance_moments`). What one more person adds never rises with who
+    else comes (a sum of expected maxima is submodular). O(n log n).
     """
     per_cpr = 0.0 if patient.has_cpr else numbers.per_minute_to_cpr / 60
     per_shock = numbers.per_minute_to_shock / 60
-    ambulance = patient.ambulance_seconds
-    cpr = shock = 0.0
-    nobody_yet = none_yet = 1.0
+    moments = ambulance_moments(patient.ambulance_seconds, spread)
+    last = moments[-1].seconds
+    cpr = shock = acls = 0.0
+    nobody_yet = none_yet = not_yet = 1.0
     untaken: dict[int, float] = {}
-    for each in sorted(coming, key=_BY_TIME):
-        seconds = each.seconds
-        if seconds >= ambulance:
+    ahead = iter(moments)
+    ambulance = next(ahead)
+    for each in (*sorted(coming, key=_BY_TIME), None):
+        seconds = last if each is None else each.seconds
+        while ambulance.seconds <= seconds:
+            chance = ambulance.chance
+            cpr += nobody_yet * chance * ambulance.seconds
+            shock += none_yet * chance * ambulance.seconds
+            acls += not_yet * chance * ambulance.seconds
+            nobody_yet *= 1.0 - chance
+            none_yet *= 1.0 - chance
+            not_yet *= 1.0 - chance
+            if ambulance.seconds >= last:
+                break
+            ambulance = next(ahead)
+        if each is None or seconds >= last:
             break
         chance = each.chance
         cpr += nobody_yet * chance * seconds
@@ -167,12 +207,10 @@ def expected_score(patient: Patient, coming: Sequence[Coming], numbers: Survival
                 left = none_yet * (1.0 - works * (1.0 - after)) / lacking
                 shock += (none_yet - left) * seconds
                 none_yet = left
-    cpr += nobody_yet * ambulance
-    shock += none_yet * ambulance
     since = patient.since_seconds
     return (
         numbers.at_once
-        - numbers.per_minute_to_acls / 60 * (ambulance + since)
+        - numbers.per_minute_to_acls / 60 * (acls + since)
         - per_shock * (shock + numbers.pads_seconds + since)
         - per_cpr * (cpr + since)
     )

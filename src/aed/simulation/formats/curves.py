@@ -14,7 +14,7 @@ from aed.walking.streets import Floats
 
 MINUTES: Final = 20
 _STEPS_PER_MINUTE: Final = 4
-_WIDTH, _HEIGHT = 960, 470
+_WIDTH, _HEIGHT = 960, 490
 _TOP, _BOTTOM, _PANEL = 40, 340, 400
 _LEFTS: Final = (60, 540)
 
@@ -31,6 +31,8 @@ _OPEN: Final = {
     Way.LINE_AND_HOURS: ("#7a5c00", "8 3 1.5 3"),
     Way.WALK: ("#1a5fb4", "7 3"),
     Way.SPLIT: ("#8f2ba8", "3 2"),
+    Way.SPLIT_30: ("#4b0082", "2 2 6 2"),
+    Way.EVERYONE: ("#008080", "10 2 2 2 2 2"),
     Way.ONE_FETCH: ("#d1690a", "12 3 3 3 3 3"),
     Way.PLAN_ONCE: ("#0b6b3a", "14 4"),
     Way.PLAN: ("#b00020", ""),
@@ -63,7 +65,7 @@ def curves(found: Simulated) -> str:
             _LEFTS, (these.cpr_seconds[~found.had_cpr], these.shock_seconds), strict=True
         ):
             parts.append(f'<polyline points="{_points(left, seconds)}" {_stroke(line)}/>')
-        x, y = _LEFTS[place // 4], _BOTTOM + 62 + 17 * (place % 4)
+        x, y = _LEFTS[place // 5], _BOTTOM + 62 + 17 * (place % 5)
         parts.append(f'<path d="M{x} {y - 4}h44" {_stroke(line)}/>')
         parts.append(f'<text x="{x + 52}" y="{y}">{escape(line.name)}</text>')
     return "\n".join([*parts, "</svg>", ""])

@@ -60,6 +60,9 @@ class Assumptions:
     """So many times at most."""
     asked: int = 9
     """So many are asked by the ways that always ask as many: of nine, six direct and three for a device."""
+    floors: int = 0
+    """The highest floor on which patients and responders are, any as likely as another; devices hang on the
+    ground floor."""
     year: int = 2026
     """Whose days and hours of opening: the last whose Chinese holidays are known."""
 
@@ -70,7 +73,7 @@ class Assumptions:
                 continue
             if not (math.isfinite(value) and value >= 0):
                 raise InvalidInput(f"{each.name} is a number that is not below 0.", field=each.name)
-            if each.name.startswith("sh") and value > 1:
+            if each.name.startswith(("share_", "show_up")) and value > 1:
                 raise InvalidInput(f"{each.name} is a share, from 0 to 1.", field=each.name)
         for name in ("ambulance_seconds", "answer_seconds", "next_wave_seconds", "waves", "asked"):
             if getattr(self, name) <= 0:

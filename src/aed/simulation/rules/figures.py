@@ -26,9 +26,9 @@ class Sharing(StrEnum):
 
 
 class Compared(NamedTuple):
-    """A way of choosing, and with which devices."""
+    """A way of choosing, by name, and with which devices."""
 
-    way: Way
+    way: str
     sharing: Sharing
 
 
@@ -42,10 +42,13 @@ class Outcomes:
     alerts: Floats
     wasted: Floats
     survival: Floats
+    """Larsen."""
+    valenzuela: Floats
+    is_alone: Flags
 
 
 def outcomes(found: Sequence[Outcome]) -> Outcomes:
-    cpr, shock, is_before, alerts, wasted, survival = zip(*found, strict=True)
+    cpr, shock, is_before, alerts, wasted, survival, valenzuela, is_alone = zip(*found, strict=True)
     return Outcomes(
         np.array(cpr),
         np.array(shock),
@@ -53,6 +56,8 @@ def outcomes(found: Sequence[Outcome]) -> Outcomes:
         np.array(alerts, dtype=float),
         np.array(wasted, dtype=float),
         np.array(survival),
+        np.array(valenzuela),
+        np.array(is_alone, dtype=bool),
     )
 
 
@@ -100,9 +105,12 @@ class Summary(NamedTuple):
     share_shock_before_ambulance: float
     alerts: float
     wasted: float
+    share_alone: float
+    """Of patients without a bystander's compressions: nobody is there before the ambulance."""
     survival: float
+    valenzuela: float
     gains: Difference
-    """In survival, against the nearest on foot with the same devices."""
+    """In survival, against the nearest on foot with the same devices (0 where that is not compared)."""
 
 
 def summary(found: Simulated, which: Compared) -> Summary:
@@ -110,7 +118,8 @@ def summary(found: Simulated, which: Compared) -> Summary:
     without_cpr = these.cpr_seconds[~found.had_cpr]
     cpr = np.quantile(without_cpr, [0.5, 0.9]) if len(without_cpr) else np.zeros(2)
     shock = np.quantile(these.shock_seconds, [0.5, 0.9])
-    against = found.by[Compared(Way.WALK, which.sharing)]
+    against = found.by.get(Compared(Way.WALK, which.sharing), these)
+    alone = these.is_alone[~found.had_cpr]
     return Summary(
         cpr_median_seconds=float(cpr[0]),
         cpr_late_seconds=float(cpr[1]),
@@ -119,12 +128,14 @@ def summary(found: Simulated, which: Compared) -> Summary:
         share_shock_before_ambulance=float(these.is_shock_before_ambulance.mean()),
         alerts=float(these.alerts.mean()),
         wasted=float(these.wasted.mean()),
+        share_alone=float(alone.mean()) if len(alone) else 0.0,
         survival=float(these.survival.mean()),
+        valenzuela=float(these.valenzuela.mean()),
         gains=difference(these.survival, against.survival),
     )
 
 
-def gained_by_opening(found: Simulated, way: Way) -> Difference:
+def gained_by_opening(found: Simulated, way: str) -> Difference:
     """What it is worth that private devices are open to strangers, in survival."""
     return difference(
         found.by[Compared(way, Sharing.OPEN)].survival, found.by[Compared(way, Sharing.CLOSED)].survival

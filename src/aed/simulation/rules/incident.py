@@ -41,6 +41,10 @@ class Incident:
     """Of each responder: from being asked to having answered, and set off."""
     device_luck: Floats
     """Of each device: below its chance it can be had and works."""
+    floor: int
+    """Of the patient; 0 is the ground."""
+    responder_floors: Floats
+    """Of each responder, at that moment."""
 
 
 def draw_incident(number: int, world: World, responders: int, numbers: Assumptions, *, seed: int) -> Incident:
@@ -61,6 +65,8 @@ def draw_incident(number: int, world: World, responders: int, numbers: Assumptio
         luck=random.random(responders),
         answers_after_seconds=random.exponential(numbers.answer_seconds, responders),
         device_luck=random.random(len(world.devices)),
+        floor=int(random.integers(numbers.floors + 1)),
+        responder_floors=random.integers(numbers.floors + 1, size=responders).astype(float),
     )
 
 

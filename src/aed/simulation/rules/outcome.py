@@ -9,6 +9,7 @@ from aed.incidents.rules.survival import Patient, expected_survival
 from aed.simulation.rules.assumptions import Numbers
 from aed.simulation.rules.policies import Asked
 from aed.simulation.rules.scene import Scene
+from aed.simulation.rules.valenzuela import valenzuela_survival
 
 
 class Journey(NamedTuple):
@@ -23,11 +24,13 @@ class Journey(NamedTuple):
 def journey(scene: Scene, asked: Asked, numbers: Numbers) -> Journey:
     """By the walking network, however he was chosen."""
     off = asked.at_seconds + float(scene.truth.answers_after_seconds[asked.person])
+    down, up = float(scene.people_floor_seconds[asked.person]), scene.floor_seconds
     if asked.device is None:
-        return Journey(off, off, off + numbers.walking_seconds(float(scene.walk.people[asked.person])))
-    there = off + numbers.walking_seconds(float(scene.walk.between[asked.person, asked.device]))
+        walk = numbers.walking_seconds(float(scene.walk.people[asked.person]))
+        return Journey(off, off, off + down + walk + up)
+    there = off + down + numbers.walking_seconds(float(scene.walk.between[asked.person, asked.device]))
     back = numbers.walking_seconds(float(scene.walk.devices[asked.device]))
-    return Journey(off, there, there + numbers.opening_seconds + back)
+    return Journey(off, there, there + numbers.opening_seconds + back + up)
 
 
 class Outcome(NamedTuple):
@@ -43,7 +46,11 @@ class Outcome(NamedTuple):
     """Of those who came: who arrived after the ambulance, or was sent for a device and found none, found it
     taken, or brought it after another was there."""
     survival: float
-    """By the formula with what really happened, in per cent."""
+    """By Larsen's formula with what really happened, in per cent."""
+    valenzuela: float
+    """The same by Valenzuela's."""
+    is_alone: bool
+    """Nobody was there before the ambulance, neither a bystander who does compressions."""
 
 
 class _There(NamedTuple):
@@ -83,11 +90,17 @@ def outcome(scene: Scene, asked: Sequence[Asked], numbers: Numbers) -> Outcome:
         wasted += taken.arrives_seconds >= ambulance or is_in_vain
     first = min((each.seconds for each in there), default=ambulance)
     truly = Patient(scene.patient.since_seconds, ambulance, scene.patient.has_cpr)
+    since = scene.patient.since_seconds
+    shock = min(first_device, ambulance) + numbers.settings.survival.pads_seconds
     return Outcome(
         cpr_seconds=0.0 if scene.patient.has_cpr else min(first, ambulance),
-        shock_seconds=min(first_device, ambulance) + numbers.settings.survival.pads_seconds,
+        shock_seconds=shock,
         is_shock_before_ambulance=first_device < ambulance,
         alerts=len(asked),
         wasted=wasted,
         survival=expected_survival(truly, there, numbers.settings.survival),
+        valenzuela=valenzuela_survival(
+            0.0 if scene.patient.has_cpr else since + min(first, ambulance), since + shock
+        ),
+        is_alone=not scene.patient.has_cpr and first >= ambulance,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class Way(StrEnum):
     LINE_AND_HOURS = "line, with hours"
     WALK = "on foot"
     SPLIT = "fixed split 2:1"
+    SPLIT_30 = "split 2:1 of 30"
+    EVERYONE = "everyone within 1 km"
     ONE_FETCH = "one fetch only"
     PLAN_ONCE = "plan, one wave"
     PLAN = "plan, in waves"
@@ -58,12 +60,28 @@ def nearest_on_foot(scene: Scene, count: int) -> list[Asked]:
 def _nearest(lengths: Lengths, is_usable: Flags, count: int) -> list[Asked]:
     """The nearest so many are asked. Whoever of them is soonest there by way of a device brings it, the
     others go direct; one who is alone goes direct."""
-    people = _in_order(lengths, count)
+    return _with_one_fetch(lengths, is_usable, _in_order(lengths, count))
+
+
+def _with_one_fetch(lengths: Lengths, is_usable: Flags, people: list[int]) -> list[Asked]:
     if len(people) > 1:
         best = _best_fetch(np.where(is_usable, lengths.by_device, np.inf), people)
         if best is not None:
             return [Asked(person, best[1] if person == best[0] else None) for person in people]
     return [Asked(person) for person in people]
+
+
+NEAR_METRES: Final = 1_000.0
+"""By straight line: the radius of Stockholm's and Zurich's first systems, and of many others."""
+
+
+def everyone_near(scene: Scene) -> list[Asked]:
+    """Everyone within a kilometre, one of them for the device that is soonest there; the others go direct."""
+    near = np.flatnonzero(scene.line.people <= NEAR_METRES)
+    people = near[np.argsort(scene.walk.people[near], kind="stable")].tolist()
+    return _with_one_fetch(
+        scene.walk, scene.chance > 0, [one for one in people if np.isfinite(scene.walk.people[one])]
+    )
 
 
 def fixed_split(scene: Scene, count: int) -> list[Asked]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -17,6 +17,7 @@ from aed.simulation.rules.outcome import Outcome, outcome
 from aed.simulation.rules.policies import (
     Policy,
     Way,
+    everyone_near,
     fixed_split,
     nearest_by_line,
     nearest_by_line_and_hours,
@@ -34,7 +35,7 @@ _SEED_OF_LOTS: Final = 2
 """Beside that of the incidents: whatever share is private, the people and the incidents are the same."""
 
 
-def policies(numbers: Numbers) -> Mapping[Way, Policy]:
+def policies(numbers: Numbers) -> Mapping[str, Policy]:
     """The ways of choosing, with their numbers."""
     count = numbers.assumptions.asked
     return {
@@ -42,6 +43,8 @@ def policies(numbers: Numbers) -> Mapping[Way, Policy]:
         Way.LINE_AND_HOURS: partial(nearest_by_line_and_hours, count=count),
         Way.WALK: partial(nearest_on_foot, count=count),
         Way.SPLIT: partial(fixed_split, count=count),
+        Way.SPLIT_30: partial(fixed_split, count=30),
+        Way.EVERYONE: everyone_near,
         Way.ONE_FETCH: one_fetch_only,
         Way.PLAN_ONCE: partial(plan_in_waves, numbers=numbers, waves=1),
         Way.PLAN: partial(plan_in_waves, numbers=numbers, waves=numbers.assumptions.waves),
@@ -56,9 +59,12 @@ def simulate(
     numbers: Numbers,
     responders: int | None = None,
     private_share: float | None = None,
+    ways: Mapping[str, Policy] | None = None,
+    sharings: Sequence[Sharing] = tuple(Sharing),
     progress: Callable[[int], None] | None = None,
 ) -> Simulated:
-    """So many incidents, each under every way of choosing, with private devices open and closed.
+    """So many incidents, each under every way of choosing (`policies`, or those given), with private devices
+    open and closed.
 
     The same for the same seed. `responders`: so many in all, `RESPONDERS_PER_SQUARE_KILOMETRE` of the
     residential areas when left out; `private_share`: see `with_private_share`. Raises InvalidInput for
@@ -74,8 +80,10 @@ def simulate(
         count = max(1, round(RESPONDERS_PER_SQUARE_KILOMETRE * square_kilometres(world.areas)))
     people = spread_responders(world, count, np.random.default_rng((seed, _SEED_OF_PEOPLE)))
     surroundings = Surroundings(world, people, numbers)
-    ways = policies(numbers)
-    found: dict[Compared, list[Outcome]] = {Compared(way, sharing): [] for sharing in Sharing for way in ways}
+    ways = ways if ways is not None else policies(numbers)
+    found: dict[Compared, list[Outcome]] = {
+        Compared(way, sharing): [] for sharing in sharings for way in ways
+    }
     had_cpr: list[bool] = []
     for number in range(incidents):
         incident = draw_incident(number, world, count, numbers.assumptions, seed=seed)

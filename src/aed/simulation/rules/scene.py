@@ -19,6 +19,7 @@ from aed.simulation.rules.incident import Incident
 from aed.simulation.rules.world import Flags, World
 from aed.walking.footing import Footings
 from aed.walking.streets import Floats
+from aed.walking.travel import floor_seconds
 
 type Indexes = NDArray[np.intp]
 
@@ -69,6 +70,10 @@ class Scene:
     devices: Indexes
     """Their numbers in the world."""
     truth: Truth
+    floor_seconds: float
+    """Between the patient's floor and the ground, where all devices are."""
+    people_floor_seconds: Floats
+    """Between each person's floor and the ground."""
 
     @property
     def people_count(self) -> int:
@@ -106,7 +111,7 @@ class Surroundings:
 
     def scene(self, incident: Incident) -> Scene:
         """The scene of an incident."""
-        here = _position(incident.place, 0)
+        here, arrival = _position(incident.place, 0), self._numbers.settings.arrival
         people_line = distances_metres(here, self._people.lats, self._people.lons)
         devices_line = distances_metres(here, self._devices.lats, self._devices.lons)
         radius = self._numbers.settings.responder_radius_metres
@@ -129,6 +134,10 @@ class Surroundings:
                 incident.luck[people],
                 incident.answers_after_seconds[people],
                 incident.device_luck[devices],
+            ),
+            floor_seconds=floor_seconds(incident.floor, arrival),
+            people_floor_seconds=np.array(
+                [floor_seconds(int(floor), arrival) for floor in incident.responder_floors[people].tolist()]
             ),
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import math
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,7 +16,7 @@ from aed.simulation.rules.assumptions import Numbers
 from aed.simulation.rules.outcome import journey
 from aed.simulation.rules.policies import Asked
 from aed.simulation.rules.scene import Scene
-from aed.walking.travel import direct_seconds, fetch_seconds
+from aed.walking.travel import direct_seconds, fetch_seconds, walk_seconds
 
 DEVICES_EACH: Final = 3
 """Each person may bring one of so many devices, the soonest first: the others are hardly ever worth it."""
@@ -23,15 +25,19 @@ DEVICES_EACH: Final = 3
 def plan_in_waves(scene: Scene, numbers: Numbers, *, waves: int) -> list[Asked]:
     """Whom the plan asks, and when.
 
-    1. What is known at that moment: who has declined, who is on his way, who is silent, who has arrived, and
+    1. What is known at that moment: who has declined, who is on the way, who is silent, who has arrived, and
        which device was not to be had.
     2. The plan with that; whom it names is asked.
-    3. Again after a while, until the ambulance is there, or is thought to be, or a device is.
+    3. Again after a while, and whenever somebody stands before a device that cannot be had and says so: until
+       the ambulance is there, or is thought to be, or a device is.
+
+    With a single wave the plan is made once, whatever happens.
     """
     asked: list[Asked] = []
     useless: frozenset[int] = frozenset()
-    for wave in range(waves):
-        now = wave * numbers.assumptions.next_wave_seconds
+    moments = [wave * numbers.assumptions.next_wave_seconds for wave in range(waves)]
+    while moments:
+        now = heapq.heappop(moments)
         expected = scene.patient.ambulance_seconds - now
         if expected <= 0 or now >= scene.truth.ambulance_seconds:
             break
@@ -46,27 +52,43 @@ def plan_in_waves(scene: Scene, numbers: Numbers, *, waves: int) -> list[Asked]:
             on_the_way=known.on_the_way,
         )
         made = plan(case, planning=numbers.settings.planning, survival=numbers.settings.survival)
-        asked += [Asked(step.offer.person_id, step.offer.device_id, now) for step in made.steps]
+        new = [Asked(step.offer.person_id, step.offer.device_id, now) for step in made.steps]
+        asked += new
+        if waves > 1:
+            for moment in _finds_nothing(scene, new, numbers):
+                heapq.heappush(moments, moment)
     return asked
+
+
+def _finds_nothing(scene: Scene, asked: list[Asked], numbers: Numbers) -> Iterator[float]:
+    """When each of those who come stands before a device that cannot be had."""
+    for each in asked:
+        comes = scene.truth.luck[each.person] < numbers.truly.there
+        if comes and each.device is not None and not scene.is_there(each.device):
+            yield journey(scene, each, numbers).at_device_seconds
 
 
 def _offers(scene: Scene, numbers: Numbers, busy: set[int], useless: frozenset[int]) -> list[Offer]:
     """What people who have not been asked could do, each going direct or by one of a few devices."""
     arrival, chance = numbers.settings.arrival, numbers.settings.planning.chance_there
     usable = [device for device in np.flatnonzero(scene.chance > 0).tolist() if device not in useless]
-    by_device = scene.walk.by_device
+    by_device, pace = scene.walk.by_device, numbers.pace
+    back = {
+        device: walk_seconds(float(scene.walk.devices[device]), pace, arrival) + scene.floor_seconds
+        for device in usable
+    }
     offers: list[Offer] = []
     for person in range(scene.people_count):
         metres = float(scene.walk.people[person])
         if person in busy or not math.isfinite(metres):
             continue
-        seconds = direct_seconds(numbers.walking_seconds(metres), arrival)
-        offers.append(Offer(person, Task.DIRECT, seconds, chance))
+        down = float(scene.people_floor_seconds[person])
+        walk = down + walk_seconds(metres, pace, arrival) + scene.floor_seconds
+        offers.append(Offer(person, Task.DIRECT, direct_seconds(walk, arrival), chance))
         for device in sorted(usable, key=lambda each: (by_device[person, each], each))[:DEVICES_EACH]:
             if math.isfinite(float(by_device[person, device])):
-                there = numbers.walking_seconds(float(scene.walk.between[person, device]))
-                back = numbers.walking_seconds(float(scene.walk.devices[device]))
-                seconds = fetch_seconds(there, back, numbers.pace)
+                there = down + walk_seconds(float(scene.walk.between[person, device]), pace, arrival)
+                seconds = fetch_seconds(there, back[device], pace)
                 works = float(scene.chance[device])
                 offers.append(Offer(person, Task.FETCH, seconds, chance, device, works))
     return offers
@@ -88,16 +110,20 @@ def _known(scene: Scene, asked: list[Asked], now: float, numbers: Numbers) -> _K
     truly = numbers.truly
     offers: list[Offer] = []
     on_the_way: set[int] = set()
-    useless: set[int] = set()
+    useless = {
+        each.device
+        for each in asked
+        if each.device is not None
+        and not scene.is_there(each.device)
+        and scene.truth.luck[each.person] < truly.there
+        and journey(scene, each, numbers).at_device_seconds <= now
+    }
     has_cpr = has_device = False
     for each in asked:
         taken = journey(scene, each, numbers)
         luck = float(scene.truth.luck[each.person])
         comes, has_answered = luck < truly.there, taken.sets_off_seconds <= now
-        device = each.device
-        if comes and device is not None and taken.at_device_seconds <= now and not scene.is_there(device):
-            useless.add(device)
-            device = None
+        device = None if each.device in useless else each.device
         if comes and taken.arrives_seconds <= now:
             has_cpr, has_device = True, has_device or device is not None
             offers.append(Offer(each.person, Task.DIRECT, 0.0, 1.0))

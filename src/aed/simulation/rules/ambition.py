@@ -1,0 +1,88 @@
+"""The plan at several levels of ambition, so that it can be compared with rules that ask as many.
+
+The plan asks as many as it takes, and a rule as many as it is told. What the plan is worth shows at equal
+mean alerts: `matched` finds for each rule the level that asks at most as many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Final, NamedTuple
+
+from aed.simulation.rules.assumptions import Numbers
+from aed.simulation.rules.figures import Compared, Sharing, Simulated
+from aed.simulation.rules.policies import (
+    Policy,
+    everyone_near,
+    fixed_split,
+    nearest_by_line,
+    nearest_on_foot,
+)
+from aed.simulation.rules.waves import plan_in_waves
+
+
+class Ambition(NamedTuple):
+    """One level: a promise, and what everybody beyond it has to add."""
+
+    promise_chance: float
+    min_gain_percent: float
+
+    @property
+    def name(self) -> str:
+        return f"plan {self.promise_chance:g}/{self.min_gain_percent:g}"
+
+
+LEVELS: Final = (
+    Ambition(0.0, 3.0),
+    Ambition(0.3, 0.8),
+    Ambition(0.9, 0.1),
+    Ambition(0.9, 0.02),
+    Ambition(0.99, 0.0001),
+)
+"""From few to everybody who can be there before the ambulance."""
+COUNTS: Final = (5, 9, 15, 30)
+EVERYONE: Final = "everyone within 1 km"
+
+
+def sweep_policies(numbers: Numbers) -> Mapping[str, Policy]:
+    """The rules with each number of people, and the plan at each level."""
+    found: dict[str, Policy] = {}
+    for count in COUNTS:
+        found[f"line {count}"] = partial(nearest_by_line, count=count)
+        found[f"on foot {count}"] = partial(nearest_on_foot, count=count)
+        found[f"split 2:1 of {count}"] = partial(fixed_split, count=count)
+    found[EVERYONE] = everyone_near
+    for level in LEVELS:
+        at_level = with_ambition(numbers, level)
+        found[level.name] = partial(plan_in_waves, numbers=at_level, waves=numbers.assumptions.waves)
+    return found
+
+
+def with_ambition(numbers: Numbers, level: Ambition) -> Numbers:
+    """The same numbers with a plan of that ambition."""
+    planning = numbers.settings.planning.model_copy(update=level._asdict())
+    return replace(numbers, settings=numbers.settings.model_copy(update={"planning": planning}))
+
+
+class Matched(NamedTuple):
+    """Rules that ask about as many, and the plan that asks at most as many (None: every level asks more)."""
+
+    rules: tuple[str, ...]
+    plan: str | None
+
+
+def matched(found: Simulated) -> list[Matched]:
+    """The table at equal alerts: by how many the rules ask, and everyone within 1 km."""
+
+    def alerts(name: str) -> float:
+        return float(found.by[Compared(name, Sharing.OPEN)].alerts.mean())
+
+    groups = [tuple(f"{rule} {count}" for rule in ("line", "on foot", "split 2:1 of")) for count in COUNTS]
+    table = []
+    for rules in (*groups, (EVERYONE,)):
+        most = max(alerts(name) for name in rules)
+        within = [level.name for level in LEVELS if alerts(level.name) <= most]
+        table.append(Matched(rules, max(within, key=alerts) if within else None))
+    return table
