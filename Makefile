@@ -11,7 +11,7 @@ BIN := .venv/bin
 COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --universal --generate-hashes --no-header \
 	$(if $(UPGRADE),--upgrade)
 
-.PHONY: help demo serve test bench soak year check lock clean
+.PHONY: help demo serve test bench soak attack year check lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
@@ -36,6 +36,10 @@ bench: ## measure, and print ratios
 soak: ## kill the worker and the server two hundred times each on each database (KILLS=20: fewer), and tell what was lost
 	@$(SETUP) test
 	KILLS=$${KILLS:-200} $(BIN)/pytest -s tests/work/test_kills.py tests/incidents/test_kills.py
+
+attack: ## attack a served process of its own on loopback, on each database, and print how lookups fare (ROUNDS, SECONDS)
+	@$(SETUP) test
+	$(BIN)/python -m tests.attack
 
 year: ## run a year of 1,200 estates with 12,000 devices by moving the clock, and see that each story holds
 	@$(SETUP) test

@@ -717,7 +717,7 @@ def test_set_up_refuses_an_interpreter_that_is_not_there() -> None:
 def test_make_lists_its_targets() -> None:
     listed = run("make", "--no-print-directory", "help")
 
-    for target in ("demo", "serve", "test", "bench", "soak", "check", "lock", "clean"):
+    for target in ("demo", "serve", "test", "bench", "soak", "attack", "check", "lock", "clean"):
         assert f"make {target} " in listed.stdout
 
 
