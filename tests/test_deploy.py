@@ -485,7 +485,7 @@ def caddy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caddy]:
     for given, here in {
         "aed.example.org {": f"http://127.0.0.1:{port} {{",
         "127.0.0.1:8000": f"127.0.0.1:{api_port}",
-        "{\n\tlog {": "{\n\tadmin off\n\tlog {",
+        "{\n\tlog {": "{\n\tadmin off\n\tdebug\n\tlog {",  # it logs each request then
     }.items():
         assert given in site
         site = site.replace(given, here)

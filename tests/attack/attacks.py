@@ -23,7 +23,7 @@ from tests.make import PATIENT
 
 PASSWORD: Final = "a long pass phrase of the person's own"
 BOMB_PIXELS: Final = 25_000_000
-DEVICES: Final = 500
+DEVICES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)

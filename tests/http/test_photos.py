@@ -64,11 +64,11 @@ def test_many_large_photos_at_once_keep_memory_and_lookups_within_bounds(
         for each in threads:
             each.join()
 
-    assert set(answers) <= {200, 429}
+    assert set(answers) <= {200, 409, 429}, "a check has five photos at most"
     assert 1 <= answers.count(200) <= 5
     assert served.peak_bytes() - before < 450_000_000, "one photo at a time, of 100 MB twice over"
     assert statistics.median(beside) < 10 * statistics.median(idle) + 0.05
-    assert max(beside) < 10
+    assert max(beside) < 5 + 50 * statistics.median(idle)
 
 
 def lookups(client: httpx2.Client, count: int) -> list[float]:
