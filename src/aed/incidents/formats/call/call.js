@@ -98,9 +98,10 @@ if (beat) {
   const start = document.querySelector("#start"), perMinute = Number(beat.dataset.perMinute);
   const seconds = 60 / perMinute;
   let sound = null, timer = null, from = 0, next = 0, lock = null;
-  const now = () => (sound ? sound.currentTime : performance.now() / 1000);
-  function click(at, isFirst) {
-    if (!sound) return;
+  const now = () => performance.now() / 1000;  // not the clock of the sound: it stands still where there is none
+  function click(after, isFirst) {
+    if (!sound || sound.state !== "running") return;
+    const at = sound.currentTime + after;
     const tone = sound.createOscillator(), volume = sound.createGain();
     tone.frequency.value = isFirst ? 1320 : 880;
     volume.gain.setValueAtTime(.0001, at);
@@ -119,7 +120,7 @@ if (beat) {
   function tick() {  // a little ahead, so that a busy phone keeps the beat
     while (from + next * seconds < now() + .12) {
       const at = from + next * seconds, count = next;
-      click(Math.max(at, now()), count % 30 === 0);
+      click(Math.max(0, at - now()), count % 30 === 0);
       setTimeout(() => show(count), Math.max(0, 1000 * (at - now())));
       next += 1;
     }
@@ -134,7 +135,7 @@ if (beat) {
     }
     const Sound = window.AudioContext || window.webkitAudioContext;
     if (!sound && Sound) sound = new Sound();
-    if (sound) await sound.resume().catch(() => { sound = null; });
+    if (sound) sound.resume().catch(() => { sound = null; });
     from = now() + .1; next = 0;
     timer = setInterval(tick, 25);
     start.textContent = start.dataset.stop;
