@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aed.incidents.formats.plan_record import Inputs, inputs_as_json, inputs_of
 from aed.incidents.rules import arrangement
 from aed.incidents.rules.offer import Offer, Task
 from aed.incidents.rules.plan import Case, Plan, Purpose, Why, choices, plan
@@ -335,3 +336,18 @@ def test_a_full_wave_says_that_more_would_help() -> None:
     made = planned(*(direct(person, 100.0 + person, chance=0.1) for person in range(20)))
     assert len(made.steps) == PLANNING.max_alerts_per_wave
     assert {each.why for each in made.left} == {Why.WAVE_IS_FULL}
+
+
+def test_a_plan_that_was_kept_with_the_settings_old_names_is_planned_again() -> None:
+    inputs = Inputs(
+        Case(PATIENT, (direct(1, 60.0),)), Planning(min_direct=2, max_alerts_per_wave=7), SURVIVAL
+    )
+    text = inputs_as_json(inputs)
+    for old, new in (
+        ("price_of_asking", "min_gain_percent"),
+        ("least_direct", "min_direct"),
+        ("most_at_once", "max_alerts_per_wave"),
+    ):
+        assert f'"{new}":' in text
+        text = text.replace(f'"{new}":', f'"{old}":')
+    assert inputs_of(text) == inputs
