@@ -12,12 +12,12 @@ _STEPS: Final = (
     ("叫患者、拍双肩：无反应、无正常呼吸？", "No response and no normal breathing?"),
     ("手机免提，保持与调度员通话。", "Phone on speaker, stay on the line with the dispatcher."),
     (
-        "两乳头连线中点按压，深5至6厘米，充分回弹。",
+        "双手重叠，按压胸部正中，深5至6厘米，充分回弹。",
         "Centre of the chest, 5 to 6 cm deep, let it come up fully.",
     ),
     ("不要停。受过训练者每30次按压后人工呼吸2次。", "Do not stop. If trained: 2 breaths after every 30."),
     (
-        "AED到：开机，按语音提示贴电极片；除颤时不要接触患者。",
+        "AED到：开机，按语音提示贴电极片；除颤时勿碰患者。",
         "AED here: switch it on, do as it says; stand clear.",
     ),
     ("每2分钟换人按压。", "Change over every 2 minutes."),
