@@ -196,6 +196,9 @@ class Device(Versioned, Table):
     is_quarantined: Mapped[bool] = mapped_column(default=False, server_default=false())
     """By upkeep, which keeps it in step with its quarantines: only a check brings the device back."""
     last_checked_on: Mapped[date | None]
+    access_doubted_at: Mapped[datetime | None]
+    """When somebody by name found that one does not get in as described: until that is confirmed or amended,
+    access is unknown."""
     origins: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     """Which source each attribute comes from, and when: see `rules.origin`. Empty: all from `source`."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -68,6 +69,12 @@ def _where_it_belongs(session: Session, who: Viewer, new: DeviceIn) -> tuple[Est
     return None, region_id
 
 
+_HOW_ONE_GETS_IN: Final = frozenset(
+    {"entry", "opening_hours", "how_to_get_in_en", "how_to_get_in_zh", "cabinet"}
+)
+"""Amending one of these settles a doubt about access."""
+
+
 def amend_device(
     session: Session, who: Viewer, device_id: int, change: DeviceAmend, *, version: int, at: datetime
 ) -> Device:
@@ -88,6 +95,8 @@ def amend_device(
     change = _with_floor(session, change, device.region_id)
     none_only_where_allowed(device, change, change.model_fields_set)
     put_fields(session, device, change, set(change.model_fields_set), estate)
+    if change.model_fields_set & _HOW_ONE_GETS_IN:
+        device.access_doubted_at = None
     amended = amended_fields(device)
     record_amendment(session, who, device, at=at)
     flush(session, "The device cannot be amended so.", None)

@@ -51,6 +51,27 @@ def amend_as_found(
     amended_by_hand(session, device, attributes_of(amended), at=at)
 
 
+def doubt_access(session: Session, who: Viewer, device: Device, *, at: datetime) -> None:
+    """Take access for unknown from now on, until somebody confirms or amends how one gets in."""
+    _set_doubt(session, who, device, device.access_doubted_at or at, at=at)
+
+
+def confirm_access(session: Session, who: Viewer, device: Device, *, at: datetime) -> None:
+    """Settle what was doubted before this moment: one gets in as described."""
+    if device.access_doubted_at is not None and device.access_doubted_at <= at:
+        _set_doubt(session, who, device, None, at=at)
+
+
+def _set_doubt(
+    session: Session, who: Viewer, device: Device, since: datetime | None, *, at: datetime
+) -> None:
+    if device.access_doubted_at == since:
+        return
+    device.access_doubted_at = since
+    record_amendment(session, who, device, at=at)
+    flush(session, "The device cannot be amended so.", None)
+
+
 def local_day(device: Device, at: datetime) -> date:
     """The date at the device, whose estate and region are loaded."""
     zone = device.estate.time_zone if device.estate is not None else None

@@ -7,7 +7,20 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import Connection, Dialect, Engine, Select, Subquery, func, null, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    Engine,
+    Select,
+    String,
+    Subquery,
+    case,
+    cast,
+    func,
+    null,
+    select,
+)
 from sqlalchemy.orm import Session, aliased
 
 from aed.accounts.models import Person, Region
@@ -25,7 +38,7 @@ from aed.registry.queries.devices import first_expiry
 from aed.registry.queries.holidays import holiday_calendar
 from aed.registry.queries.out_on_call import out_on_call
 from aed.registry.queries.sending import SentFrom, may_be_sent_for
-from aed.registry.rules.device import DeviceState
+from aed.registry.rules.device import DeviceState, Entry
 from aed.registry.rules.gate import GateState
 from aed.registry.rules.hours import HolidayCalendar as Calendar
 from aed.sealing import ring_of
@@ -106,6 +119,13 @@ PUBLIC_NEAREST = "ix_devices_public_nearest"
 """The index of the devices in service that anybody may see."""
 
 
+def entry_in_force() -> ColumnElement[str]:
+    """How one gets at a device; unknown while what is described is doubted. visibility: a column."""
+    return case(
+        (Device.access_doubted_at.is_not(None), constant(Entry.UNKNOWN)), else_=cast(Device.entry, String)
+    )
+
+
 @lru_cache(maxsize=512)
 def nearest_devices(
     dialect: Dialect, viewer: Viewer, sent_from: SentFrom | None = None
@@ -122,7 +142,7 @@ def nearest_devices(
         longitude(Device.position).label("lon"),
         Device.floor,
         Device.opening_hours,
-        Device.entry,
+        entry_in_force().label("entry"),
         Device.how_to_get_in_en,
         Device.how_to_get_in_zh,
         Device.place_en,

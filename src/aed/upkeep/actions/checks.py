@@ -14,7 +14,7 @@ from aed.accounts.rules import Viewer
 from aed.accounts.rules.free_text import REASON_CHARACTERS, quote
 from aed.errors import Conflict, InvalidInput
 from aed.registry import queries as registry
-from aed.registry.actions.found import amend_as_found, local_day, replace_consumable
+from aed.registry.actions.found import amend_as_found, doubt_access, local_day, replace_consumable
 from aed.registry.actions.record import flush
 from aed.registry.models import Device
 from aed.registry.rules.device import ConsumableKind, DeviceState
@@ -126,6 +126,8 @@ def take_check(session: Session, who: Viewer, device_id: int, new: CheckIn, *, a
             new.kind, is_there=new.is_there, is_passed=follows.is_passed, answers=new.answers
         )
         put_confirmed(session, who, device, confirmed, at=min(answered_at, at))
+        if new.answers.get(Question.ACCESS_AS_DESCRIBED) is False:
+            doubt_access(session, who, device, at=min(answered_at, at))
         if new.kind is not CheckKind.GLANCE:
             answered_by_check(session, who, device, check, at=at)
     if new.kind is not CheckKind.GLANCE and new.is_there:

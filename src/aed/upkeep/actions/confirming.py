@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import Viewer
 from aed.errors import Conflict
 from aed.registry import queries as registry
+from aed.registry.actions.found import confirm_access, doubt_access
 from aed.registry.models import Device
 from aed.registry.rules.device import DeviceState
 from aed.upkeep.actions.reports import keep_report
@@ -53,6 +54,8 @@ def put_answer(
     if answer is Answer.YES:
         put_confirmed(session, who, device, [fact], at=at)
     elif answer is Answer.NO:
+        if fact is Fact.HOURS:
+            doubt_access(session, who, device, at=at)
         new = ReportIn(kind=_IF_NOT[fact], note=note)
         keep_report(session, who, device, new, from_key=None, at=at)
 
@@ -72,6 +75,8 @@ def put_confirmed(
             session.add(row)
         elif row.at <= at:
             row.at, row.by_id, row.by_name = at, who.person_id, who.name
+    if Fact.HOURS in facts:
+        confirm_access(session, who, device, at=at)
     for errand in open_errands_of(session, device.id):
         if errand.fact in facts:
             errand.closed_at = at

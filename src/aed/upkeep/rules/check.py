@@ -53,7 +53,8 @@ def consequences(check: Answered, *, standing: Collection[Reason]) -> Consequenc
 
     1. Not in its place: missing, and nothing else is known of it.
     2. Used, unless the pads were replaced on the spot: its pads are gone.
-    3. A no to what must be yes fails the check.
+    3. A no to what must be yes fails the check. A cabinet that does not open is a reason of its own, which a
+       check lifts that opens it.
     4. A check (no mere glance) that passes lifts what it answers: missing and not returned because it is
        there, a failed check because it passes now, failed fetches and a cabinet that did not open where one
        gets in as the register says,
@@ -71,12 +72,16 @@ def consequences(check: Answered, *, standing: Collection[Reason]) -> Consequenc
         quarantines.append(Reason.USED)
     if fails:
         quarantines.append(Reason.FAILED_CHECK)
+    if Question.CABINET in noes:
+        quarantines.append(Reason.CANNOT_OPEN)
     is_passed = check.kind is not CheckKind.GLANCE and not quarantines and _answers_all(check)
     lifts: set[Reason] = set()
     if is_passed:
         lifts = {Reason.MISSING, Reason.NOT_RETURNED, Reason.FAILED_CHECK}
         if check.answers.get(Question.ACCESS_AS_DESCRIBED):
             lifts |= {Reason.FAILED_FETCHES, Reason.CANNOT_OPEN}
+        if check.answers.get(Question.CABINET):
+            lifts.add(Reason.CANNOT_OPEN)
         if has_new_pads or check.has_had_new_pads:
             lifts.add(Reason.USED)
         if check.recall_is_done:
@@ -85,7 +90,7 @@ def consequences(check: Answered, *, standing: Collection[Reason]) -> Consequenc
         quarantines=tuple(quarantines),
         lifts=frozenset(lifts & set(standing)),
         is_passed=is_passed,
-        to_be_told=tuple(question for question in noes if question not in MUST_BE_YES),
+        to_be_told=tuple(question for question in noes if question not in (*MUST_BE_YES, Question.CABINET)),
     )
 
 
@@ -93,7 +98,9 @@ def asked_of(asks: Sequence[Question], standing: Collection[Reason]) -> tuple[Qu
     """What a form asks: what its policy says, and what answers the reasons for which a device is out."""
     could_not_be_had = {Reason.FAILED_FETCHES, Reason.CANNOT_OPEN} & set(standing)
     if could_not_be_had and Question.ACCESS_AS_DESCRIBED not in asks:
-        return (*asks, Question.ACCESS_AS_DESCRIBED)
+        asks = (*asks, Question.ACCESS_AS_DESCRIBED)
+    if Reason.CANNOT_OPEN in standing and Question.CABINET not in asks:
+        asks = (*asks, Question.CABINET)
     return tuple(asks)
 
 

@@ -22,6 +22,8 @@ class Question(StrEnum):
 
     STATUS_LIGHT = "status_light"
     CABINET = "cabinet"
+    """That it opens: a no takes the device out."""
+    CABINET_WHOLE = "cabinet_whole"
     SEAL = "seal"
     SIGN = "sign"
     PADS_IN_DATE = "pads_in_date"
@@ -34,7 +36,8 @@ class Question(StrEnum):
 
 WORDS: Final = {
     Question.STATUS_LIGHT: ("Does the status light say that it is ready?", "状态指示灯显示正常吗？"),
-    Question.CABINET: ("Is the cabinet whole, and does it open?", "外箱柜体完好、能正常打开吗？"),
+    Question.CABINET: ("Does the cabinet open?", "外箱柜体能正常打开吗？"),
+    Question.CABINET_WHOLE: ("Is the cabinet whole?", "外箱柜体完好吗？"),
     Question.SEAL: ("Is the seal unbroken?", "封条完好吗？"),
     Question.SIGN: ("Can the sign be seen from afar?", "导向标识远处看得见吗？"),
     Question.PADS_IN_DATE: ("Are the pads in date and their bag closed?", "电极片在有效期内、包装未拆封吗？"),
@@ -48,7 +51,8 @@ WORDS: Final = {
 
 PROBLEMS: Final = {
     Question.STATUS_LIGHT: ("status light", "状态指示灯"),
-    Question.CABINET: ("cabinet", "外箱柜体"),
+    Question.CABINET: ("cabinet does not open", "外箱柜体打不开"),
+    Question.CABINET_WHOLE: ("cabinet", "外箱柜体"),
     Question.SEAL: ("seal", "封条"),
     Question.SIGN: ("sign", "导向标识"),
     Question.PADS_IN_DATE: ("pads", "电极片"),
@@ -66,6 +70,7 @@ MUST_ASK: Final = frozenset({Question.STATUS_LIGHT, Question.PADS_IN_DATE})
 DEFAULT_ASKS: Final = (
     Question.STATUS_LIGHT,
     Question.CABINET,
+    Question.CABINET_WHOLE,
     Question.SEAL,
     Question.SIGN,
     Question.PADS_IN_DATE,

@@ -55,7 +55,7 @@ const DEFAULT_ASKS = [
   ["status_light", "Does the status light say that it is ready?", "状态指示灯显示正常吗？"],
   ["pads_in_date", "Are the pads in date and their bag closed?", "电极片在有效期内、包装未拆封吗？"],
   ["battery_in_date", "Is the battery in date?", "电池在有效期内吗？"],
-  ["cabinet", "Is the cabinet whole, and does it open?", "外箱柜体完好、能正常打开吗？"],
+  ["cabinet", "Does the cabinet open?", "外箱柜体能正常打开吗？"],
 ].map(([question, en, zh]) => ({question, en, zh}));
 
 let language = localStorage.getItem("language")

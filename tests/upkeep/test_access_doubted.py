@@ -1,0 +1,103 @@
+"""A cabinet that does not open takes its device out; access that is not as described is unknown."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import ANYONE
+from aed.incidents.queries.answer import Question
+from aed.incidents.queries.nearest import nearest
+from aed.registry.actions.devices import amend_device
+from aed.registry.models import Device
+from aed.registry.rules.device import Access, DeviceState
+from aed.registry.schemas.devices import DeviceAmend
+from aed.settings import Settings
+from aed.upkeep.actions.confirming import confirm_fact
+from aed.upkeep.queries.quarantines import standing_quarantines
+from aed.upkeep.rules.check import asked_of
+from aed.upkeep.rules.facts import Fact
+from aed.upkeep.rules.policy import DEFAULT_ASKS
+from aed.upkeep.rules.policy import Question as Asked
+from aed.upkeep.rules.quarantine import Reason
+from aed.upkeep.schemas.trust import ConfirmIn
+from tests import make
+from tests.make import ADMINISTRATOR, NOW, PATIENT
+
+LATER = NOW + timedelta(hours=1)
+
+
+def access(session: Session, device: Device) -> Access | None:
+    session.flush()
+    found = nearest(session.connection(), ANYONE, Question(PATIENT, NOW), network=None, settings=Settings())
+    return next((near.access.access for near in found.devices if near.row.id == device.id), None)
+
+
+def why(session: Session, device: Device) -> list[Reason]:
+    return [each.reason for each in standing_quarantines(session, device.id)]
+
+
+def test_a_cabinet_that_does_not_open_takes_the_device_out_until_a_check_opens_it(session: Session) -> None:
+    device = make.device(session)
+
+    taken = make.check(session, device, answers={"cabinet": False})
+
+    assert not taken.check.is_passed
+    assert why(session, device) == [Reason.CANNOT_OPEN]
+    assert device.state is DeviceState.OUT_OF_SERVICE
+    assert access(session, device) is None, "it is offered to nobody"
+    assert Asked.CABINET in asked_of((Asked.STATUS_LIGHT, Asked.PADS_IN_DATE), [Reason.CANNOT_OPEN])
+
+    make.check(session, device, at=LATER, only={"status_light": True, "pads_in_date": True, "cabinet": True})
+
+    assert why(session, device) == []
+    assert access(session, device) is Access.OPEN
+
+
+def test_a_dented_cabinet_that_opens_is_told_to_its_keeper_and_stays_in_service(session: Session) -> None:
+    assert Asked.CABINET_WHOLE in DEFAULT_ASKS
+    device = make.device(session)
+
+    make.check(session, device, answers={"cabinet_whole": False})
+
+    assert why(session, device) == []
+    assert access(session, device) is Access.OPEN
+
+
+def test_access_not_as_described_is_unknown_until_a_check_confirms_it(session: Session) -> None:
+    device = make.device(session)
+
+    make.check(session, device, answers={"access_as_described": False})
+    assert (access(session, device), why(session, device)) == (Access.UNKNOWN, [])
+
+    make.check(session, device, at=LATER, only={"status_light": True, "pads_in_date": True})
+    assert access(session, device) is Access.UNKNOWN, "nobody looked at it"
+
+    make.check(session, device, at=LATER + timedelta(hours=1))
+    assert access(session, device) is Access.OPEN
+
+
+def test_somebody_by_name_doubts_and_confirms_access_without_a_check(session: Session) -> None:
+    device = make.device(session)
+
+    confirm_fact(session, ADMINISTRATOR, device.id, ConfirmIn(fact=Fact.HOURS, is_so=False), at=NOW)
+    assert access(session, device) is Access.UNKNOWN
+
+    confirm_fact(session, ADMINISTRATOR, device.id, ConfirmIn(fact=Fact.HOURS, is_so=True), at=LATER)
+    assert access(session, device) is Access.OPEN
+
+
+def test_amending_how_one_gets_in_settles_the_doubt_and_a_closed_device_stays_closed(
+    session: Session,
+) -> None:
+    device = make.device(session)
+    make.check(session, device, answers={"access_as_described": False})
+
+    change = DeviceAmend(how_to_get_in_en="By the side door")
+    amend_device(session, ADMINISTRATOR, device.id, change, version=device.version, at=LATER)
+    assert access(session, device) is Access.OPEN
+
+    closed = make.device(session, opening_hours="off")
+    make.check(session, closed, answers={"access_as_described": False})
+    assert access(session, closed) is None, "its hours say closed: nobody is sent there"
