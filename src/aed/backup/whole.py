@@ -66,7 +66,10 @@ def take(database: Database, *, to: Path, keep: int | None, at: datetime, progre
 
 
 def _audit_head(database: Database, *, at: datetime) -> dict[str, Any] | None:
-    """How the records stand; None for a database of a release before they were signed."""
+    """How the records stand; None for a database of a release before they were signed, or none at all."""
+    kind, _ = _what_is_at(database.engine.url)
+    if kind is Kind.SPATIALITE and not _file_of(database.engine.url).is_file():
+        return None  # to look would make one
     with reads(database) as session:
         connection = session.connection()
         if schema_revision(connection, own_tables(connection)) != migrations.head():
