@@ -228,7 +228,7 @@ WITHOUT_VERSION = {
     "PUT /v1/incidents/{incident_id}/radius": 200,
     "PUT /v1/incidents/{incident_id}/patient": 200,
     "PUT /v1/incidents/{incident_id}/hazard": 200,
-    "POST /v1/incidents/{incident_id}/exclusions": 404,  # of a device that there is not here
+    "POST /v1/incidents/{incident_id}/exclusions": 200,
     "DELETE /v1/incidents/{incident_id}/exclusions/{exclusion_id}": 200,
     "PATCH /v1/incidents/{incident_id}/place": 200,
     "POST /v1/incidents/{incident_id}/reports/{patient_report_id}/split": 409,  # it has one report

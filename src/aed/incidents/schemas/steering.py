@@ -67,7 +67,7 @@ class HazardIn(BaseModel):
 class ExclusionIn(BaseModel):
     """A person or a device that is taken out of the plan: one of the two."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"device_id": 12}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"device_id": 1}]})
 
     person_id: Id | None = None
     device_id: Id | None = None
