@@ -97,6 +97,7 @@ OPEN_TO_ALL = {
     "holiday_calendars",
     "holiday_years",
     "holiday_days",
+    "holiday_calendar_notices",  # which warnings have been sent; asked by the timetable only
     "courses",
     "course_prerequisites",
     "recalls",

@@ -289,6 +289,13 @@ class Planning(BaseModel):
         600.0, gt=0, description="Until the ambulance is there, where the centre does not say"
     )
     # Urban response times in China are 8-15 minutes; the centre's own estimate takes its place.
+    overdue_ambulance_seconds: float = Field(
+        180.0, gt=0, description="An ambulance that is late is taken to be still so far away"
+    )
+    overdue_seconds: float = Field(
+        900.0, ge=0, description="For so long after it was expected; then it is taken to be there"
+    )
+    # Assumptions: estimates miss by minutes; a crew that nobody reports is there within a quarter of an hour.
     guide_seconds: float = Field(
         90.0, ge=0, description="Until somebody who has answered is at the gate, to open it"
     )

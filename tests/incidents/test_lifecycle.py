@@ -21,7 +21,16 @@ from aed.incidents import jobs
 from aed.incidents.actions import opening
 from aed.incidents.models import Incident
 from aed.incidents.queries import incidents as queries
-from aed.incidents.rules.incident import LIVE, AlertState, Kind, Outcome, Said, State, StopReason
+from aed.incidents.rules.incident import (
+    LIVE,
+    AlertState,
+    Kind,
+    Outcome,
+    Said,
+    State,
+    StopReason,
+    ambulance_seconds,
+)
 from aed.incidents.rules.offer import Task
 from aed.settings import Settings
 from tests import make
@@ -165,7 +174,8 @@ def test_somebody_in_an_exercise_is_called_to_the_real_patient_and_told_that_it_
     exercise = report(session, settings, kind="exercise")
     for alert in queries.alerts(session, exercise.id):
         answer(session, settings, alert, Said.ACCEPT, at=later(seconds=10))
-    drilled = people_of(session, exercise)
+    alerts = queries.alerts(session, exercise.id)  # who was not needed has been stood down
+    drilled = {each.person_id for each in alerts if each.state in LIVE}
 
     real = report(session, settings, where=north_of(PATIENT, metres=40), at=later(seconds=60))
 
@@ -175,9 +185,9 @@ def test_somebody_in_an_exercise_is_called_to_the_real_patient_and_told_that_it_
     for person in called & drilled:
         assert texts[person].startswith("REAL CALL, not the exercise: leave the exercise now.")
     for person in called - drilled:
-        assert texts[person].startswith("Cardiac arrest")
+        assert texts[person].startswith("Suspected cardiac arrest")
     for alert in queries.alerts(session, exercise.id):
-        left = alert.person_id in called
+        left = alert.person_id in called & drilled
         assert (alert.state is AlertState.STOPPED) is left
         assert (alert.stopped_because == StopReason.CALLED_AWAY) is left
     assert "left" in [each.kind for each in queries.events(session, exercise.id)]
@@ -429,3 +439,22 @@ def test_a_case_number_or_key_of_what_is_over_is_a_conflict(
     with pytest.raises(Conflict, match="nobody is called"):
         report(session, settings, case_number="47", key=key, at=at)
     assert report(session, settings, case_number="48", at=at).id != incident.id
+
+
+def test_a_late_ambulance_does_not_keep_people_from_being_asked(
+    session: Session, settings: Settings, neighbours: list[int]
+) -> None:
+    """The only one who came declines two minutes after the ambulance was expected: others are asked."""
+    incident = report(session, settings, ambulance_seconds=300)
+    early = people_of(session, incident)
+    newcomer = make.responder(session, at=east_of(PATIENT, metres=40))
+    session.commit()
+
+    answer(session, settings, queries.alerts(session, incident.id)[0], Said.DECLINE, at=later(minutes=7))
+
+    assert people_of(session, incident) - early == {newcomer}, (
+        "asked as if the ambulance were three minutes away"
+    )
+    numbers = settings.planning
+    assert ambulance_seconds(NOW, later(minutes=16), numbers) == 0.0, "by then it is taken to be there"
+    assert ambulance_seconds(later(minutes=4), NOW, numbers) == 240.0

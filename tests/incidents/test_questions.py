@@ -34,7 +34,7 @@ HERE = {"lat": "30.29", "lon": "120.1"}
         ({"limit": "-1"}, "limit", "greater than or equal to 1"),
         ({"limit": "five"}, "limit", "integer"),
         ({"limit": "99999999999999999999999"}, "limit", "less than or equal to 50"),
-        ({"responders": "0"}, "responders", "greater than or equal to 1"),
+        ({"responders": "-1"}, "responders", "greater than or equal to 0"),
         ({"responders": "51"}, "responders", "less than or equal to 50"),
         ({"floor": "201"}, "floor", "less than or equal to 200"),
         ({"floor": "-21"}, "floor", "greater than or equal to -20"),

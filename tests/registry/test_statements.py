@@ -76,8 +76,10 @@ def test_a_token_costs_its_own_statement_and_one_for_what_it_stands_for(
     assert asked("/v1/devices", member) == 3
     assert asked("/v1/devices", dispatcher) == 3
     assert asked(NEAREST, member) == 3
-    assert asked(NEAREST, administrator) == 4, "and two for the responders: on duty, and by default"
-    assert asked(NEAREST, dispatcher) == 5
+    assert asked(NEAREST, administrator) == 6, (
+        "and for the responders: those on duty, the default places, the patient's estate and its pace"
+    )
+    assert asked(NEAREST, dispatcher) == 7
 
 
 @pytest.mark.parametrize("count", [1, 12])

@@ -215,7 +215,7 @@ def _call(
             link,
             leaves_exercise=alert.person_id in in_exercise,
         )
-        notice = Notice(text_en, text_zh, expires_at=incident.ambulance_at + timedelta(minutes=5))
+        notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
         calls.append(Call(alert.person_id, _lane(alert), notice, incident.region.country))
     for person_id in sorted(outbox.call(session, calls, at)):
         log.warning("person cannot be called", person=person_id)

@@ -153,7 +153,7 @@ def _tell_of_the_place(session: Session, incident: Incident, alerts: list[Alert]
     estate = incident.estate
     where = (estate.name_en, estate.name_zh) if estate is not None else None
     text_en, text_zh = moved_words(incident.kind, where)
-    notice = Notice(text_en, text_zh, expires_at=incident.ambulance_at + timedelta(minutes=5))
+    notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
     stamp = f"place/{at.timestamp():.0f}"
     calls = [Call(each.person_id, lane_of(each, stamp), notice, incident.region.country) for each in alerts]
     outbox.call(session, calls, at)
@@ -171,6 +171,7 @@ def split(
 
     Asked again for the same report it answers the incident that was made. Raises NotFound for a report that
     is not of this incident; Conflict for the only report of an incident, and for a closed one.
+    visibility: of an incident that the caller dispatches.
     """
     first = queries.incident(session, who, incident_id)
     may_dispatch(who, first.region_id)

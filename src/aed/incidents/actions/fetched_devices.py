@@ -165,7 +165,7 @@ def go_direct(
         _arrives_from(session, incident, alert, here, at=at, network=network, settings=settings)
     if is_told and incident.kind is not Kind.TEST:
         text_en, text_zh = go_direct_words(incident.kind, why)
-        notice = Notice(text_en, text_zh, expires_at=incident.ambulance_at + timedelta(minutes=5))
+        notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
         call = Call(alert.person_id, f"call/{alert.id}", notice, incident.region.country)
         outbox.call(session, [call], at)
 

@@ -43,7 +43,11 @@ def leave_others(session: Session, incident: Incident, person_id: int, *, at: da
 
 
 def _leave(session: Session, found: Sequence[tuple[int, int]], reason: StopReason, *, at: datetime) -> int:
-    """Lock the incidents in order of number, so that two transactions cannot wait for each other."""
+    """End these alerts, given as (incident, alert).
+
+    The incidents are locked in order of number, so that two transactions cannot wait for each other.
+    visibility: of people who come to the caller's patient.
+    """
     by_incident: dict[int, list[int]] = defaultdict(list)
     for incident_id, alert_id in found:
         by_incident[incident_id].append(alert_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -12,7 +12,7 @@ from aed.incidents.models import Alert, Incident
 from aed.incidents.queries import incidents as queries
 from aed.incidents.queries.coming import Asked
 from aed.incidents.rules.enough import enough_of
-from aed.incidents.rules.incident import COMES, LIVE, AlertState, Kind, Said, chance_now
+from aed.incidents.rules.incident import COMES, LIVE, AlertState, Kind, Said, ambulance_seconds, chance_now
 from aed.incidents.rules.offer import Offer, Task
 from aed.incidents.rules.words import stood_down_words
 from aed.notifications import actions as outbox
@@ -37,7 +37,7 @@ def stand_down(
         return 0
     outbox.take_back(session, [f"call/{each.id}" for each in unneeded], at)
     text_en, text_zh = stood_down_words(incident.kind)
-    notice = Notice(text_en, text_zh, expires_at=incident.ambulance_at)
+    notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at + timedelta(minutes=5)))
     for each in unneeded:
         each.state, each.ended_at = AlertState.STOOD_DOWN, at
     if incident.kind is not Kind.TEST:
@@ -86,7 +86,7 @@ def is_needed_again(
         [as_it_stands(each, at, settings).offer for each in live if each.state in COMES],
         with_device=with_device(live),
         can_a_device_come=any(each.task is Task.FETCH for each in live),
-        ambulance_seconds=max(0.0, (incident.ambulance_at - at).total_seconds()),
+        ambulance_seconds=ambulance_seconds(incident.ambulance_at, at, settings.planning),
         planning=settings.planning,
     )
     return not enough.is_needless(as_it_stands(alert, at, settings).offer)

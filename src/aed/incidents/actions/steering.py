@@ -208,6 +208,7 @@ def lift_exclusion(
     """Undo an exclusion: the person may be called again, the device fetched. The same again changes nothing.
 
     Raises as `hold_calling` does; NotFound for an exclusion that is none of this incident.
+    visibility: of an incident that the caller dispatches.
     """
     incident = _open_one(session, who, incident_id, at=now.at)
     found = session.get(IncidentExclusion, exclusion_id)

@@ -13,7 +13,7 @@ from aed.incidents.queries.coming import Asked, Guides, case_of
 from aed.incidents.queries.guiding import guides_of
 from aed.incidents.queries.people import Precision
 from aed.incidents.queries.steering import exclusions
-from aed.incidents.rules.incident import Kind
+from aed.incidents.rules.incident import Kind, ambulance_seconds
 from aed.incidents.rules.offer import shown_seconds
 from aed.incidents.rules.plan import Case
 from aed.incidents.rules.survival import Patient
@@ -51,7 +51,7 @@ def case_of_incident(
     not_people = {each.person_id for each in excluded if each.person_id is not None}
     if incident.radius_metres is not None:
         settings = settings.model_copy(update={"responder_radius_metres": incident.radius_metres})
-    seconds = max(0.0, (incident.ambulance_at - at).total_seconds())
+    seconds = ambulance_seconds(incident.ambulance_at, at, settings.planning)
     since = max(0.0, (at - incident.collapsed_at).total_seconds())
     return case_of(
         session.connection(),

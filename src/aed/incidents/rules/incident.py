@@ -202,6 +202,19 @@ def lapses_at(kind: Kind, *, opened_at: datetime, ambulance_at: datetime, number
     return since + lasts(kind, numbers)
 
 
+def ambulance_seconds(ambulance_at: datetime, at: datetime, numbers: Planning) -> float:
+    """Return the seconds until the ambulance is there, for planning, as long as nobody says that it is.
+
+    Estimates are often some minutes short: one that has passed means that the ambulance is still
+    `overdue_ambulance_seconds` away, and people are still asked. After `overdue_seconds` it is taken to be
+    there (return 0) and nobody new is asked: the crew may have arrived without anybody saying so.
+    """
+    left = (ambulance_at - at).total_seconds()
+    if left > 0:
+        return left
+    return numbers.overdue_ambulance_seconds if -left <= numbers.overdue_seconds else 0.0
+
+
 # --- one patient, two reports -----------------------------------------------------------------------------
 
 
