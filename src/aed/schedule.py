@@ -23,7 +23,7 @@ from aed.incidents.actions.once import forget_told
 from aed.incidents.actions.places import forget_places
 from aed.incidents.actions.show_up import count_show_up
 from aed.incidents.actions.taps import forget_taps
-from aed.incidents.jobs import close_what_is_over, look_again
+from aed.incidents.jobs import close_what_is_over, estimate_paces, look_again
 from aed.incidents.rules.incident import GONE_AFTER
 from aed.interchange.actions.asking import Asking
 from aed.interchange.actions.fetching import Fetching
@@ -170,6 +170,10 @@ def _show_up(database: Database, settings: Settings, now: Now) -> Counts:
         return {"people": count_show_up(session, at=now(), within_days=settings.planning.show_up_days)}
 
 
+def _paces(database: Database, settings: Settings, _now: Now) -> Counts:
+    return {"changed": estimate_paces(database, settings=settings)}
+
+
 def _confirmations(database: Database, settings: Settings, now: Now) -> Counts:
     return {"asked": confirm_nearby(database, now(), numbers=settings.trust, public_url=settings.public_url)}
 
@@ -275,6 +279,7 @@ TIMETABLE: Final = (
         "Links in messages that could not be delivered are removed once nobody should use them",
     ),
     Job("show-up", daily("19:30"), _show_up, "Counts how many of those who were called to a patient came"),
+    Job("paces", daily("19:40"), _paces, "Estimates each estate's own pace from its drills again"),
     Job("forget-runs", daily("19:20"), _forget_runs, "Runs of jobs that are long over are forgotten"),
 )
 """19:10 UTC is ten past three at night in China."""

@@ -33,6 +33,8 @@ def test_the_command_line_does_all_of_it(aed: Aed, session: Session) -> None:
     assert "reckons with its own pace" in aed("drills", "pace", estate.id).out
     listed = aed("drills", "list", device_id).out
     assert "190 s" in listed
+    assert "2F (floor 1)" in listed
+    assert "1F (floor 0)" in aed("devices", "list").out
     assert "straight_line" in listed
     assert "does not count" in aed("drills", "withdraw", 1).out
     assert "190 s" not in aed("drills", "list", device_id).out

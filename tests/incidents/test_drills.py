@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
+from aed import schedule
 from aed.accounts.rules import ANYONE
 from aed.accounts.rules.roles import HeldRole
+from aed.db import Database
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound
 from aed.incidents.actions.drills import take_back_drill
 from aed.incidents.rules.arrival import Basis
@@ -79,6 +81,30 @@ def test_a_drill_that_is_taken_back_does_not_count(session: Session, settings: S
     assert session.get(EstatePace, device.estate_id) is None
     assert (last.withdrawn_at, last.withdrawn_by) == (NOW, "test")
     assert ask(session, settings).devices[0].fetch.fetch_seconds == pytest.approx(60, abs=1)
+
+
+def test_a_pace_of_a_former_formula_is_estimated_again_by_the_timetable(
+    session: Session, settings: Settings, database: Database
+) -> None:
+    stale, enough, few = (make.estate(session) for _ in range(3))
+    for of, count in ((stale, ENOUGH), (enough, ENOUGH), (few, ENOUGH - 1)):
+        timed(session, make.device(session, of=of), speed=0.5, overhead=90.0, count=count)
+    kept = session.get_one(EstatePace, stale.id)
+    kept.seconds_per_metre, kept.pick_up_seconds = 0.9, 10.0
+    session.add(EstatePace(estate_id=few.id, seconds_per_metre=0.9, pick_up_seconds=10.0, drills=ENOUGH))
+    session.delete(session.get_one(EstatePace, enough.id))
+    session.commit()
+
+    (job,) = [each for each in schedule.TIMETABLE if each.name == "paces"]
+    assert job.run(database, settings, lambda: NOW) == {"changed": 3}
+    assert job.run(database, settings, lambda: NOW) == {"changed": 0}
+
+    session.expire_all()
+    for each in (stale, enough):
+        pace = session.get_one(EstatePace, each.id)
+        assert pace.seconds_per_metre == pytest.approx(0.5, abs=0.005)
+        assert pace.pick_up_seconds == pytest.approx(90.0, abs=2)
+    assert session.get(EstatePace, few.id) is None, "too few drills"
 
 
 def test_on_streets_the_walk_is_measured_and_not_mixed_with_estimates(

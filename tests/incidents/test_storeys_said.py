@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -9,6 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
+from aed.incidents.queries import incidents as queries
 from aed.registry.schemas.fields import StoreyOut
 from tests import make
 from tests.make import PATIENT, north_of
@@ -92,6 +94,33 @@ def test_an_incident_is_opened_on_the_storey_that_is_said(session: Session, clie
 
     assert opened.status_code == 200, opened.text
     assert (opened.json()["floor"], opened.json()["storey"]) == (2, THIRD)
+
+
+def test_a_place_is_corrected_and_a_report_split_by_the_storey_that_is_said(
+    session: Session, client: TestClient
+) -> None:
+    region = make.region(session)
+    office = make.key(session, Role.DISPATCHER, region=region, writes=True)
+    first = make.incident(session, floor=9)
+    make.incident(session, where=north_of(PATIENT, metres=20), floor=None)
+    report_id = queries.reports(session, first.id)[-1].id
+    session.commit()
+    place, split = (f"/v1/incidents/{first.id}/{each}" for each in ("place", f"reports/{report_id}/split"))
+
+    for send in (partial(client.patch, place), partial(client.post, split)):
+        refused = send(json={"floor": 3, "storey": "3楼", "address": "Flat 9"}, headers=office)
+        assert (refused.status_code, refused.json()["field"]) == (422, "floor")
+        assert "storey 3楼 is storey 3 (floor 2)" in refused.json()["detail"]
+    kept = client.get(f"/v1/incidents/{first.id}", headers=office).json()
+    assert (kept["floor"], kept["address"]) == (9, None)
+
+    for said in ({"storey": "3楼"}, {"room": "301室"}, {"floor": 2, "storey": "3"}):
+        corrected = client.patch(place, json=said, headers=office)
+        assert corrected.status_code == 200, corrected.text
+        assert (corrected.json()["floor"], corrected.json()["storey"]) == (2, THIRD)
+    apart = client.post(split, json={"storey": "B1"}, headers=office).json()
+    assert apart["id"] != first.id
+    assert (apart["floor"], apart["storey"]["zh"]) == (-1, "地下1层（floor -1）")
 
 
 def test_a_device_is_registered_and_amended_by_its_storey(session: Session, client: TestClient) -> None:

@@ -232,6 +232,25 @@ def test_an_update_with_another_area_corrects_the_place_and_one_that_repeats_it_
     assert abs(kept.position.lat - here.lat) < 1e-6, "what a dispatcher corrected by hand stays"
 
 
+def test_a_storey_is_read_as_the_region_counts_and_written_beside_the_floor(
+    session: Session, settings: Settings
+) -> None:
+    first = take(session, settings, alert(parameters={"storey": "3楼"}))
+    assert first.floor == 2
+    far = north_of(PATIENT, metres=300)
+    elsewhere = f"<circle>{far.lat},{far.lon} 0.02</circle>"
+    moved = take(session, settings, follows("Update", "48", area=elsewhere, parameters={"storey": "B1"}))
+    assert (moved.id, moved.floor) == (first.id, -1)
+
+    incident = queries.with_all(session, first.id)
+    for counts_ground_as_one, floor, storey in ((True, 2, "3F"), (False, 2, "2F"), (True, -1, "B1")):
+        incident.floor, incident.region.counts_ground_as_one = floor, counts_ground_as_one
+        session.flush()
+        message, text = out(session, settings, first.id)
+        assert (message.floor, message.storey) == (floor, storey)
+        assert text.count(f"<valueName>storey</valueName><value>{storey}</value>".replace("><", ">\n<")) == 2
+
+
 def test_what_is_refused_and_why(session: Session, settings: Settings) -> None:
     take(session, settings, alert())
     ambulance = {"ambulance_seconds": 60}
@@ -245,6 +264,8 @@ def test_what_is_refused_and_why(session: Session, settings: Settings) -> None:
         (alert(identifier="1", onset=written(NOW - timedelta(hours=7))), InvalidInput, "info.onset"),
         (alert(identifier="1", expires=written(NOW)), InvalidInput, "info.expires"),
         (alert(identifier="1", parameters={"floor": 900}), InvalidInput, "floor"),
+        (alert(identifier="1", parameters={"floor": 3, "storey": "3F"}), InvalidInput, "floor"),
+        (alert(identifier="1", parameters={"storey": "upstairs"}), InvalidInput, "storey"),
         (alert(identifier="1", parameters={"address": "x" * 501}), InvalidInput, "address"),
         (alert(identifier="1", parameters={"ambulance_seconds": 99_999}), InvalidInput, "ambulance_seconds"),
         (follows("Update", "1"), InvalidInput, "info.parameter"),
@@ -453,6 +474,7 @@ def messages(draw: st.DrawFn) -> CapMessage:
         cases=tuple(draw(st.lists(st.text("ab-7 é", min_size=1, max_size=9).map(str.strip).filter(bool)))),
         position=Position(draw(degrees), draw(degrees) * 2),
         floor=draw(st.none() | st.integers(-20, 200)),
+        storey=draw(st.none() | st.sampled_from(["3楼", "B1", "G"])),
         address=draw(st.none() | TEXTS.filter(bool)),
         has_cpr=draw(st.none() | st.booleans()),
         ambulance_seconds=draw(st.none() | st.integers(0, 14_400).map(float)),

@@ -15,6 +15,7 @@ from aed.registry.rules.storeys import (
     floor_meant,
     floor_of_room,
     floor_of_storey,
+    storey_sign,
     storey_words,
 )
 
@@ -93,8 +94,10 @@ def test_both_numbers_are_in_the_words() -> None:
 @given(floor=st.integers(LOWEST_FLOOR, HIGHEST_FLOOR), counts_ground_as_one=st.booleans())
 def test_the_words_read_back_are_the_same_floor(floor: int, counts_ground_as_one: bool) -> None:
     words = storey_words(floor, counts_ground_as_one=counts_ground_as_one)
-    storey = words["zh"].partition("（")[0]
-    assert floor_of_storey(storey, counts_ground_as_one=counts_ground_as_one) == floor
+    sign = storey_sign(floor, counts_ground_as_one=counts_ground_as_one)
+    assert not sign.lstrip("-").isdecimal(), "it would be taken for a floor"
+    for storey in (words["zh"].partition("（")[0], sign):
+        assert floor_of_storey(storey, counts_ground_as_one=counts_ground_as_one) == floor
 
 
 @given(text=st.text(max_size=12))

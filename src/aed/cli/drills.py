@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from aed import clock
+from aed.accounts.models import Region
 from aed.cli.context import operator, reading, writing
 from aed.cli.lookup import network_if_any
 from aed.cli.register.rows import After, Id
@@ -20,6 +21,8 @@ from aed.incidents.queries import drills as queries
 from aed.incidents.rules.moment import parse_moment
 from aed.incidents.rules.pace import Between
 from aed.incidents.schemas.drills import DrillIn
+from aed.registry import queries as registry
+from aed.registry.rules.storeys import storey_label
 from aed.registry.schemas.fields import PositionIn
 from aed.settings import load_settings
 from aed.walking.travel import estate_pace
@@ -78,6 +81,8 @@ def list_drills(device_id: Id, before: After = 0) -> None:
     """The drills of a device that count, the last told first."""
     with reading() as session:
         found = queries.drills(session, operator(), device_id, limit=SHOWN + 1, before_id=before or None)
+        region_id = registry.device(session, operator(), device_id).region_id
+        counts = session.get_one(Region, region_id).counts_ground_as_one
     rows = [
         (
             each.id,
@@ -85,7 +90,7 @@ def list_drills(device_id: Id, before: After = 0) -> None:
             f"{each.seconds:.0f} s",
             f"{each.walk_metres:.0f} m",
             each.basis,
-            each.start_floor,
+            storey_label(each.start_floor, counts_ground_as_one=counts),
             each.by_name,
         )
         for each in found[:SHOWN]
@@ -93,8 +98,8 @@ def list_drills(device_id: Id, before: After = 0) -> None:
     if not rows:
         say("Nobody has timed a fetch of this device.")
         return
-    columns = ["id", "ran", "took", "one way", "measured on", "floor", "by"]
-    table(None, columns, rows, right=["id", "took", "one way", "floor"])
+    columns = ["id", "ran", "took", "one way", "measured on", "from storey", "by"]
+    table(None, columns, rows, right=["id", "took", "one way"])
     if len(found) > SHOWN:
         say(f"More follow: --after {found[SHOWN - 1].id}.")
 

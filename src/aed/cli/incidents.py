@@ -21,7 +21,7 @@ from aed.errors import AedError, InvalidInput
 from aed.incidents.actions import opening
 from aed.incidents.actions.calling import take_answer
 from aed.incidents.formats.plan_record import inputs_of, plan_of
-from aed.incidents.models import Alert, Incident
+from aed.incidents.models import Alert, Incident, IncidentReport
 from aed.incidents.queries import incidents as queries
 from aed.incidents.rules.answering import FetchFailure
 from aed.incidents.rules.incident import COMES, Kind, Outcome, Said, State
@@ -32,7 +32,7 @@ from aed.incidents.schemas.incidents import PatientReportIn
 from aed.interchange.actions.cap import take_cap
 from aed.interchange.formats.cap import cap_of_incident
 from aed.interchange.queries.cap import cap_of
-from aed.registry.rules.storeys import storey_words
+from aed.registry.rules.storeys import both_words
 from aed.settings import load_settings
 
 SHOWN = 50
@@ -107,11 +107,13 @@ def show(incident_id: IncidentId) -> None:
         alerts = queries.alerts(session, found.id)
         names = queries.names_of(session, [each.person_id for each in alerts])
         _show(found, alerts, names)
+        reports = queries.reports(session, found.id)
+        if len(reports) > 1:
+            _show_reports(reports)
 
 
 def _storey(found: Incident) -> str:
-    words = storey_words(found.floor, counts_ground_as_one=found.region.counts_ground_as_one)
-    return f"{words['zh']} {words['en']}"
+    return both_words(found.floor, counts_ground_as_one=found.region.counts_ground_as_one)
 
 
 def _show(found: Incident, alerts: Sequence[Alert], names: dict[int, str]) -> None:
@@ -132,6 +134,22 @@ def _show(found: Incident, alerts: Sequence[Alert], names: dict[int, str]) -> No
         for each in alerts
     ]
     table(None, ("alert", "task", "who", "stands", "there at min", "plan"), rows, right=("alert",))
+
+
+def _show_reports(reports: Sequence[IncidentReport]) -> None:
+    """The reports that were taken for one patient, with the numbers that `split` takes."""
+    rows = [
+        (
+            each.id,
+            _clock(each.told_at),
+            each.told_by,
+            each.case_number or "",
+            each.address or "",
+            each.note or "",
+        )
+        for each in reports
+    ]
+    table("Reports", ("report", "at (UTC)", "by", "case", "address", "note"), rows, right=("report",))
 
 
 def _task(alert: Alert) -> str:

@@ -14,11 +14,13 @@ from aed.cli.register.fields import Fields, fields_in
 from aed.cli.screen import say, table
 from aed.incidents.actions import correcting, steering
 from aed.incidents.actions.steering import Now, Steered
+from aed.incidents.models import Incident
 from aed.incidents.queries import incidents as queries
 from aed.incidents.queries.steering import exclusions
 from aed.incidents.rules.scene import AgeGroup, Hazard
 from aed.incidents.schemas.correcting import PlaceAmend, SplitIn
 from aed.incidents.schemas.steering import AskMoreIn, ExclusionIn, HazardIn
+from aed.registry.rules.storeys import both_words
 from aed.settings import load_settings
 
 _Incident = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]
@@ -50,6 +52,10 @@ def _now() -> Now:
 
 def _say(done: Steered) -> None:
     say(f"Incident {done.incident.id}: {done.asked} more called.")
+
+
+def _storey(incident: Incident) -> str:
+    return both_words(incident.floor, counts_ground_as_one=incident.region.counts_ground_as_one)
 
 
 def hold(incident_id: _Incident) -> None:
@@ -138,21 +144,24 @@ def excluded(incident_id: _Incident) -> None:
 
 
 def place(incident_id: _Incident, given: Fields) -> None:
-    """Correct where the patient is: NAME=VALUE … with lat, lon, datum, floor, address, door_code.
-    Everybody who was called is told."""
+    """Correct where the patient is: NAME=VALUE … with lat, lon, datum, storey, room or floor (0: the ground),
+    address, door_code.    Everybody who was called is told."""
     told = fields_in(PlaceAmend, given)
     with writing() as session:
         found = correcting.correct_place(session, operator(), incident_id, told, now=_now())
-        say(f"Incident {found.id} is at {found.lat:.5f} {found.lon:.5f}, floor {found.floor}.")
+        say(f"Incident {found.id} is at {found.lat:.5f} {found.lon:.5f}, {_storey(found)}.")
 
 
 def split(
     incident_id: _Incident,
-    report_id: Annotated[int, typer.Argument(min=1, help="As GET /v1/incidents/… has it", metavar="REPORT")],
-    given: Annotated[list[str] | None, typer.Argument(help="NAME=VALUE …", metavar="NAME=VALUE…")] = None,
+    report_id: Annotated[int, typer.Argument(min=1, help="As `show` has it", metavar="REPORT")],
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(help="As for place; has_cpr, ambulance_seconds", metavar="NAME=VALUE…"),
+    ] = None,
 ) -> None:
     """The report is of another patient: it makes an incident of its own."""
     told = fields_in(SplitIn, given or [])
     with writing() as session:
         made = correcting.split(session, operator(), incident_id, report_id, told, now=_now())
-        say(f"Incident {made.id} was opened.")
+        say(f"Incident {made.id} was opened at {made.lat:.5f} {made.lon:.5f}, {_storey(made)}.")

@@ -13,7 +13,9 @@ from aed.db import Database, reads, transaction
 from aed.errors import AedError
 from aed.incidents.actions.calling import hold, plan_and_call
 from aed.incidents.actions.closing import end_if_over, is_over, remind_if_due
+from aed.incidents.actions.drills import keep_pace
 from aed.incidents.models import Incident
+from aed.incidents.queries.drills import estates_with_drills
 from aed.incidents.queries.in_force import due_to_be_reminded_of, due_to_look_at, past_their_time
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
@@ -66,6 +68,21 @@ def close_what_is_over(database: Database, at: datetime, *, settings: Settings) 
         return remind_if_due(session, incident, at=at, numbers=numbers) is not None
 
     return _each(database, over, close), _each(database, to_remind, remind)
+
+
+def estimate_paces(database: Database, *, settings: Settings) -> int:
+    """Estimate each estate's pace from its drills again, and return how many changed.
+
+    A stored pace follows each drill, but not the formula and the settings that it is estimated by: after an
+    upgrade the lookup would mix an old pace with new arithmetic. Each estate in a transaction of its own.
+    """
+    with reads(database) as session:
+        estate_ids = estates_with_drills(session)
+    changed = 0
+    for estate_id in estate_ids:
+        with transaction(database) as session:
+            changed += keep_pace(session, estate_id, settings)
+    return changed
 
 
 def _each(database: Database, incident_ids: Sequence[int], done: Callable[[Session, Incident], bool]) -> int:

@@ -16,6 +16,7 @@ from aed.interchange.actions import joining
 from aed.registry import queries
 from aed.registry.actions import devices
 from aed.registry.actions.cabinets import set_cabinet_code
+from aed.registry.rules.storeys import storey_label
 from aed.registry.schemas.cabinets import CabinetCodeIn
 from aed.registry.schemas.devices import (
     ConsumableAmend,
@@ -102,13 +103,15 @@ def list_devices(
         if estate is not None:
             queries.estate(session, operator(), estate)
         rows = [
-            (each.id, each.place_zh or each.place_en, each.opening_hours or "?", each.audience, each.state,
+            (each.id, each.place_zh or each.place_en,
+             storey_label(each.floor, counts_ground_as_one=bool(each.counts_ground_as_one)),
+             each.opening_hours or "?", each.audience, each.state,
              each.first_expiry, f"{each.lat:.5f}, {each.lon:.5f}")
             for each in queries.devices(
                 session, operator(), limit=SHOWN, after_id=after, estate_id=estate, region=region
             )
         ]  # fmt: skip
-    table(None, ["id", "where", "hours", "for", "state", "expires", "position"], rows, right=["id"])
+    table(None, ["id", "where", "storey", "hours", "for", "state", "expires", "position"], rows, right=["id"])
 
 
 @consumables_group.command("fit")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from aed.accounts.models import Region
 from aed.accounts.rules import Viewer
 from aed.errors import Conflict, NotFound
 from aed.geo import Position, distance_metres
@@ -24,6 +25,7 @@ from aed.incidents.rules.words import moved_words
 from aed.incidents.schemas.correcting import PlaceAmend, SplitIn
 from aed.notifications import actions as outbox
 from aed.notifications.actions import Call, Notice
+from aed.registry.rules.storeys import floor_meant
 
 _SAME_PLACE_METRES = 0.5
 """Two positions this near are one, written with other decimals."""
@@ -40,7 +42,8 @@ def correct_place(session: Session, who: Viewer, incident_id: int, told: PlaceAm
     4. It stands in the record, which the centres and all who watch are told of, and the plan is made again.
 
     The same again changes nothing. Raises NotFound, NotSignedIn, NotAllowed; Conflict for a closed incident,
-    and for a place in another region than the caller dispatches.
+    and for a place in another region than the caller dispatches; InvalidInput for a floor, storey and room
+    that contradict each other.
     """
     incident = held_for(session, who, incident_id)
     may_be_answered(incident)
@@ -88,19 +91,33 @@ def correct_place(session: Session, who: Viewer, incident_id: int, told: PlaceAm
 def _take(incident: Incident, told: PlaceAmend) -> set[str]:
     """Set what is given; return what changed by that."""
     changed: set[str] = set()
+    floor = _floor(told, incident.region)  # first: what is refused sets nothing
     if told.position is not None:
         here = told.position.position()
         if distance_metres(here, Position(incident.lat, incident.lon)) > _SAME_PLACE_METRES:
             incident.lat, incident.lon = here.lat, here.lon
             changed.add("position")
-    if told.floor is not None and told.floor != incident.floor:
-        incident.floor = told.floor
+    if floor is not None and floor != incident.floor:
+        incident.floor = floor
         changed.add("floor")
     for name in ("address", "door_code"):
         if name in told.model_fields_set and getattr(told, name) != getattr(incident, name):
             setattr(incident, name, getattr(told, name))
             changed.add(name)
     return changed
+
+
+def _floor(told: PlaceAmend | SplitIn, region: Region) -> int | None:
+    """Return the floor that is meant, as the incident's region counts; None if none is given.
+
+    Raises InvalidInput where floor, storey and room contradict each other.
+    """
+    return floor_meant(
+        floor=told.floor,
+        storey=told.storey,
+        room=told.room,
+        counts_ground_as_one=region.counts_ground_as_one,
+    )
 
 
 def _expect_anew(
@@ -170,7 +187,8 @@ def split(
     3. It is planned at once. Nothing joins the two again.
 
     Asked again for the same report it answers the incident that was made. Raises NotFound for a report that
-    is not of this incident; Conflict for the only report of an incident, and for a closed one.
+    is not of this incident; Conflict for the only report of an incident, and for a closed one; InvalidInput
+    for a floor, storey and room that contradict each other.
     visibility: of an incident that the caller dispatches.
     """
     first = queries.incident(session, who, incident_id)
@@ -193,7 +211,9 @@ def split(
     ambulance_at = first.ambulance_at
     if told.ambulance_seconds is not None:
         ambulance_at = now.at + timedelta(seconds=told.ambulance_seconds)
-    floor = told.floor if told.floor is not None else report.floor
+    floor = _floor(told, first.region)
+    if floor is None:
+        floor = report.floor
     second = Incident(
         kind=first.kind,
         state=State.OPEN,

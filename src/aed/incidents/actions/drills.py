@@ -102,7 +102,7 @@ def tell_of_drill(
     )
     session.add(drill)
     session.flush()
-    _reckon(session, device.estate_id, settings)
+    keep_pace(session, device.estate_id, settings)
     return drill
 
 
@@ -157,7 +157,7 @@ def time_exercise(
     )
     session.add(drill)
     session.flush()
-    _reckon(session, device.estate_id, settings)
+    keep_pace(session, device.estate_id, settings)
     return drill
 
 
@@ -173,7 +173,7 @@ def take_back_drill(
     if drill.withdrawn_at is None:
         drill.withdrawn_at, drill.withdrawn_by = at, who.name
         session.flush()
-        _reckon(session, drill.estate_id, settings)
+        keep_pace(session, drill.estate_id, settings)
 
 
 def reckoned(session: Session, estate_id: int, settings: Settings) -> Estimate:
@@ -199,21 +199,25 @@ def _walk(
     return estimated_walk_metres(straight, settings.arrival), Basis.STRAIGHT_LINE
 
 
-def _reckon(session: Session, estate_id: int, settings: Settings) -> None:
-    """The lookup reckons with what the drills come to, if there are enough; else with the general pace.
+def keep_pace(session: Session, estate_id: int, settings: Settings) -> bool:
+    """Store the pace that an estate's drills come to, or remove it if they are too few; True if it changed.
+
+    The lookup uses a stored pace, and the general one elsewhere.
 
     visibility: follows from drills that somebody may tell of.
     """
     alone(session, f"pace of estate {estate_id}")
     found, kept = reckoned(session, estate_id, settings), session.get(EstatePace, estate_id)
+    before = (kept.seconds_per_metre, kept.pick_up_seconds, kept.drills) if kept is not None else None
     if not found.is_enough or found.seconds_per_metre is None or found.pick_up_seconds is None:
+        now = None
         if kept is not None:
             session.delete(kept)
     else:
+        now = (found.seconds_per_metre.value, found.pick_up_seconds.value, found.drills)
         if kept is None:
             kept = EstatePace(estate_id=estate_id)
             session.add(kept)
-        kept.seconds_per_metre = found.seconds_per_metre.value
-        kept.pick_up_seconds = found.pick_up_seconds.value
-        kept.drills = found.drills
+        kept.seconds_per_metre, kept.pick_up_seconds, kept.drills = now
     session.flush()
+    return now != before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import select, union
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
@@ -13,7 +13,7 @@ from aed.incidents.models import Drill
 from aed.incidents.rules.arrival import Basis
 from aed.incidents.rules.pace import Timed
 from aed.registry import queries as registry
-from aed.registry.models import Device, Estate
+from aed.registry.models import Device, Estate, EstatePace
 from aed.sharing.queries import of_the_house, visible_to
 from aed.sharing.rules import is_of_the_house
 
@@ -81,6 +81,14 @@ def timed_at(session: Session, estate_id: int, *, newest: int) -> list[Timed]:
         if found:
             break
     return found
+
+
+def estates_with_drills(session: Session) -> list[int]:
+    """Return the estates that have drills or a stored pace, by id.
+
+    visibility: for the timetable; nothing of it is told.
+    """
+    return sorted(session.scalars(union(select(Drill.estate_id), select(EstatePace.estate_id))))
 
 
 def estate_of_the_house(session: Session, viewer: Viewer, estate_id: int) -> Estate:

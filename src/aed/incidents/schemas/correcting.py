@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aed.accounts.schemas import Words
 from aed.incidents.rules.incident import LONGEST_AMBULANCE_SECONDS
-from aed.registry.schemas.fields import Floor, PositionIn
+from aed.registry.schemas.fields import Floor, PositionIn, Room, Storey
 
 _LONG = Annotated[Words, Field(max_length=500)]
 _CODE = Annotated[Words, Field(max_length=50)]
@@ -24,13 +24,15 @@ class PlaceAmend(BaseModel):
 
     position: PositionIn | None = None
     floor: Floor | None = None
+    storey: Storey | None = None
+    room: Room | None = None
     address: _LONG | None = Field(None, description="Null: there is none")
     door_code: _CODE | None = Field(None, description="Null: there is none")
 
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not self.model_fields_set:
-            raise ValueError("give position, floor, address or door_code")
+            raise ValueError("give position, floor, storey, room, address or door_code")
         return self
 
 
@@ -41,6 +43,8 @@ class SplitIn(BaseModel):
 
     position: PositionIn | None = None
     floor: Floor | None = None
+    storey: Storey | None = None
+    room: Room | None = None
     address: _LONG | None = None
     door_code: _CODE | None = None
     has_cpr: bool = Field(False, description="Somebody there is doing compressions")

@@ -105,6 +105,7 @@ def _report(message: CapMessage, who: Viewer) -> PatientReportIn:
                 "kind": kind_of(message.status),
                 "position": {"lat": message.position.lat, "lon": message.position.lon},
                 "floor": message.floor,
+                "storey": message.storey,
                 "region": message.region,
                 "address": message.address,
                 "case_number": case_of(message),
@@ -179,7 +180,8 @@ def _moved(message: CapMessage, before: Position | None) -> PlaceAmend | None:
     if distance_metres(message.position, before) <= _REPEATED_METRES:
         return None
     place: dict[str, object] = {"position": {"lat": message.position.lat, "lon": message.position.lon}}
-    for name, value in (("floor", message.floor), ("address", message.address)):
+    said = {"floor": message.floor, "storey": message.storey, "address": message.address}
+    for name, value in said.items():
         if value is not None:
             place[name] = value
     try:

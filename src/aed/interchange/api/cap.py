@@ -33,6 +33,7 @@ EXAMPLE: Final = """<?xml version="1.0" encoding="UTF-8"?>
     <severity>Extreme</severity>
     <certainty>Likely</certainty>
     <parameter><valueName>floor</valueName><value>4</value></parameter>
+    <parameter><valueName>storey</valueName><value>5F</value></parameter>
     <parameter><valueName>ambulance_seconds</valueName><value>540</value></parameter>
     <area><areaDesc>West Lake Court</areaDesc><circle>30.2901,120.1003 0.02</circle></area>
   </info>
@@ -55,9 +56,10 @@ def take_cap_message(
 ) -> IncidentOut:
     """A message of CAP 1.2. An Alert of the category Health is a report of the patient in its area; an Update
     tells of the ambulance and of CPR, a Cancel closes, both by `references`. `status` says whether it is real
-    (Actual), an Exercise or a Test. Parameters of `info` say what CAP has no element for: floor, address,
-    has_cpr (true, false), ambulance_seconds (from `sent`; 0: it is there), region, and of a Cancel the
-    outcome (handed_over, false_alarm, called_off). The same sender and identifier again is the same message.
+    (Actual), an Exercise or a Test. Parameters of `info` say what CAP has no element for: floor (0: the
+    ground floor), storey (the same in the words of the place: 3F, B1), address, has_cpr (true, false),
+    ambulance_seconds (from `sent`; 0: it is there), region, and of a Cancel the outcome (handed_over,
+    false_alarm, called_off). The same sender and identifier again is the same message.
     """
     state = request.app.state
     return take_cap(session, viewer, content, at=clock.now(), network=state.network, settings=state.settings)

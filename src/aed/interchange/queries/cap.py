@@ -17,6 +17,7 @@ from aed.incidents.queries.centres import case_numbers
 from aed.incidents.queries.incidents import events, incident
 from aed.incidents.rules.incident import LONGEST_AMBULANCE_SECONDS, Said, State
 from aed.interchange.rules.cap import STATUS_OF, CapMessage, MessageType, Reference
+from aed.registry.rules.storeys import storey_sign
 from aed.settings import Settings
 
 _CHANGES: Final = frozenset({"opened", "joined", "ambulance", "signs", "place", "closed"})
@@ -47,6 +48,7 @@ def cap_of(
             cases=tuple(case_numbers(session, found.id)),
             position=Position(found.lat, found.lon),
             floor=found.floor,
+            storey=storey_sign(found.floor, counts_ground_as_one=found.region.counts_ground_as_one),
             address=found.address,
             has_cpr=found.has_cpr,
             ambulance_seconds=_ambulance_seconds(found, sent),

@@ -42,6 +42,8 @@ class Parameter(StrEnum):
 
     FLOOR = "floor"
     """A whole number; 0 is the ground floor."""
+    STOREY = "storey"
+    """The same in the words of the place: 3F, 3楼, B1. The region says how it counts."""
     ADDRESS = "address"
     """Beyond the gate: building, stairs, flat."""
     HAS_CPR = "has_cpr"
@@ -78,6 +80,7 @@ class CapMessage:
     """What others call the incident."""
     position: Position | None = None
     floor: int | None = None
+    storey: str | None = None
     address: str | None = None
     has_cpr: bool | None = None
     ambulance_seconds: float | None = None

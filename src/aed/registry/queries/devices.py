@@ -101,6 +101,7 @@ def devices(
             Device.source,
             Device.source_id,
             Region.code.label("region"),
+            Region.counts_ground_as_one,
             Device.estate_id,
             Device.place_en,
             Device.place_zh,

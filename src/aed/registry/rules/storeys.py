@@ -114,6 +114,12 @@ def storey_words(floor: int, *, counts_ground_as_one: bool) -> StoreyWords:
     return {"en": f"storey {storey} (floor {floor})", "zh": f"{storey}楼（floor {floor}）"}
 
 
+def both_words(floor: int, *, counts_ground_as_one: bool) -> str:
+    """Return a floor in both languages, with its number: `3楼（floor 2） storey 3 (floor 2)`."""
+    words = storey_words(floor, counts_ground_as_one=counts_ground_as_one)
+    return f"{words['zh']} {words['en']}"
+
+
 def spoken_storey(floor: int, *, counts_ground_as_one: bool) -> StoreyWords:
     """Return a floor in the words of the place alone, for people on their way: one number, not two."""
     if floor < 0:
@@ -123,6 +129,23 @@ def spoken_storey(floor: int, *, counts_ground_as_one: bool) -> StoreyWords:
     if counts_ground_as_one:
         return {"en": f"storey {floor + 1}, the ground floor being 1", "zh": f"{floor + 1}楼"}
     return {"en": f"storey {floor}, above the ground floor", "zh": f"{floor}楼（地面层以上）"}
+
+
+def storey_sign(floor: int, *, counts_ground_as_one: bool) -> str:
+    """Return a floor as the sign beside the lift has it, for tables and messages: `3F`, `1F`, `G`, `B1`.
+
+    It is never a bare number, is the same in both languages, and `floor_of_storey` reads it back.
+    """
+    if floor < 0:
+        return f"B{-floor}"
+    if counts_ground_as_one:
+        return f"{floor + 1}F"
+    return "G" if floor == 0 else f"{floor}F"
+
+
+def storey_label(floor: int, *, counts_ground_as_one: bool) -> str:
+    """Return a floor as its sign with its number, for the cells of a table: `3F (floor 2)`."""
+    return f"{storey_sign(floor, counts_ground_as_one=counts_ground_as_one)} (floor {floor})"
 
 
 def _within(floor: int, text: str, field: str) -> int:

@@ -118,6 +118,7 @@ def read_cap(content: bytes) -> CapMessage:
         cases=tuple(quoted or bare for quoted, bare in _CASE.findall(alert.maybe("incidents") or "")),
         position=position,
         floor=_whole(said.get(Parameter.FLOOR)),
+        storey=said.get(Parameter.STOREY),
         address=said.get(Parameter.ADDRESS),
         has_cpr=_truth(said.get(Parameter.HAS_CPR)),
         ambulance_seconds=_seconds(said.get(Parameter.AMBULANCE_SECONDS)),

@@ -119,6 +119,8 @@ def _info(message: CapMessage, words: _Words, mark: str, where: str, number: str
 def _parameters_of(message: CapMessage) -> Iterator[tuple[Parameter, str]]:
     if message.floor is not None:
         yield Parameter.FLOOR, str(message.floor)
+    if message.storey:
+        yield Parameter.STOREY, message.storey
     if message.address:
         yield Parameter.ADDRESS, message.address
     if message.has_cpr is not None:
