@@ -177,6 +177,7 @@ def known(session: Session, settings: Settings) -> dict[str, int | str]:
         "exclusion_id": make.exclusion(session, other, incident).id,
         "patient_report_id": make.patient_report_id(session, incident),
         "centre": "river-120",
+        "factor_id": 1,
     }
     make.centre(session, "river-120")
     made["message_key"], made["reminder_id"] = make.reminded(session, person, device, at=clock.now())
@@ -208,6 +209,11 @@ BY_KEY = {
 WITHOUT_VERSION = {
     "POST /v1/sign-in": 200,
     "POST /v1/sign-in/code": 202,
+    "POST /v1/sign-in/second-factor": 401,  # a person's own session, as all that follows with a factor
+    "POST /v1/sign-in/second-factor/passkey": 401,
+    "POST /v1/me/second-factors/app": 401,
+    "POST /v1/me/second-factors/{factor_id}/confirm": 401,
+    "POST /v1/me/second-factors/passkey": 401,
     "POST /v1/calendars": 201,
     "POST /v1/person-pairs/{pair_id}/decision": 200,
     "POST /v1/endpoints": 201,
