@@ -1,11 +1,13 @@
 """`python -m tests.attack`: attack a served process on loopback, and print how lookups fare beside it.
 
 1. Start `aed serve` on SQLite, then on PostGIS, each with a small register.
-2. Ask the lookup at a steady rate: alone, beside each attack, each for SECONDS; that is a round.
-3. Print the median over ROUNDS of each p50 and p99, and of the ratio of p99 to idle in the same round.
-4. Fail where a median ratio is MAX_RATIO or more, or a lookup was not answered.
+2. Ask the lookup at a steady rate for SECONDS: alone, beside the first attack, alone, beside the second, and
+   so on; that is a round.
+3. Compare each window with the mean of the idle ones before and after it, and print medians over ROUNDS.
+4. Fail where the median ratio of p99 is MAX_RATIO or more, or a lookup was not answered.
 
-It stops by itself, and asks nothing but the process that it has started.
+It stops by itself, and asks nothing but the process that it has started. Senders have the lowest priority: a
+real attacker has a machine of their own, and what their computing takes from the server is not the server's.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,7 +35,7 @@ from tests.commands import KEY
 from tests.make import PATIENT
 from tests.throwaway_postgres import throwaway_postgres
 
-LOOKUPS_PER_SECOND = 20
+LOOKUPS_PER_SECOND = 40
 MAX_RATIO = 5.0
 NEAREST = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}"
 
@@ -40,19 +43,36 @@ NEAREST = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}"
 @dataclass(frozen=True, slots=True)
 class Measured:
     p50_ms: float
+    p95_ms: float
     p99_ms: float
     failed: int
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Lookups beside an attack, and alone before and after it."""
+
+    beside: Measured
+    idle: tuple[Measured, Measured]
+
+    def ratio(self, which: str) -> float:
+        beside: float = getattr(self.beside, which)
+        alone: float = statistics.mean(getattr(each, which) for each in self.idle)
+        return beside / alone
+
+
 def main() -> int:
-    rounds, seconds = int(os.environ.get("ROUNDS", "3")), float(os.environ.get("SECONDS", "10"))
+    rounds, seconds = int(os.environ.get("ROUNDS", "3")), float(os.environ.get("SECONDS", "8"))
     os.environ["AED_ENCRYPTION_KEYS"] = KEY
     is_within = True
+    only = os.environ.get("DATABASE")
     with tempfile.TemporaryDirectory(prefix="aed-attack-") as folder:
         path = Path(folder)
-        is_within &= attack(f"sqlite:///{path / 'aed.sqlite'}", "SQLite", path, rounds, seconds)
-        with throwaway_postgres() as url:
-            is_within &= attack(url, "PostGIS", path, rounds, seconds)
+        if only != "PostGIS":
+            is_within &= attack(f"sqlite:///{path / 'aed.sqlite'}", "SQLite", path, rounds, seconds)
+        if only != "SQLite":
+            with throwaway_postgres() as url:
+                is_within &= attack(url, "PostGIS", path, rounds, seconds)
     return 0 if is_within else 1
 
 
@@ -65,59 +85,70 @@ def attack(url: str, name: str, folder: Path, rounds: int, seconds: float) -> bo
         known = prepare(session)
     database.close()
     idle: list[Measured] = []
-    beside: dict[str, list[Measured]] = {attack: [] for attack in ATTACKS}
-    done: dict[str, str] = {}
+    found: dict[str, list[Window]] = {attack: [] for attack in ATTACKS}
+    answers: dict[str, Counter[str]] = {attack: Counter() for attack in ATTACKS}
     with served(url, folder) as address:
         target = Target(address, known)
         measure(address, 3)  # the first questions make statements and caches ready
         for _ in range(rounds):
             idle.append(measure(address, seconds))
             for attack, senders in ATTACKS.items():
-                with running(senders, target) as counts:
-                    beside[attack].append(measure(address, seconds))
-                done[attack] = counts()
+                with running(senders, target) as answered:
+                    beside = measure(address, seconds)
+                answers[attack] += answered
                 time.sleep(2)
-    print(f"\n{name}: {LOOKUPS_PER_SECOND} lookups a second, {rounds} rounds of {seconds:g} s each")  # noqa: T201
-    row = "{:24} {:>9} {:>9} {:>9} {:>7}  {}".format
-    print(row("beside", "p50 ms", "p99 ms", "p99/idle", "failed", "answers to the attack"))  # noqa: T201
-    print(row("idle", *shown(idle, idle), ""))  # noqa: T201
-    for attack, found in beside.items():
-        print(row(attack, *shown(found, idle), done[attack]), flush=True)  # noqa: T201
+                idle.append(measure(address, seconds))
+                found[attack].append(Window(beside, (idle[-2], idle[-1])))
+    asked = int(seconds * LOOKUPS_PER_SECOND)
+    print(f"\n{name}: {LOOKUPS_PER_SECOND} lookups a second, {rounds} rounds of {asked} for each line")  # noqa: T201
+    row = "{:22} {:>7} {:>7} {:>7} {:>9} {:>9} {:>7}  {}".format
+    print(row("beside", "p50 ms", "p95 ms", "p99 ms", "p95/idle", "p99/idle", "failed", "answers"))  # noqa: T201
+    print(row("idle", *shown(idle), "", "", sum(each.failed for each in idle), ""))  # noqa: T201
+    for attack, windows in found.items():
+        beside_it = [each.beside for each in windows]
+        ratios = [f"{ratio(windows, which):.2f}" for which in ("p95_ms", "p99_ms")]
+        failed = sum(each.failed for each in beside_it)
+        what = ", ".join(f"{count} x {answer}" for answer, count in sorted(answers[attack].items()))
+        print(row(attack, *shown(beside_it), *ratios, failed, what), flush=True)  # noqa: T201
     return all(
-        ratio(found, idle) < MAX_RATIO and not any(each.failed for each in found) for found in beside.values()
+        ratio(windows, "p99_ms") < MAX_RATIO and not any(each.beside.failed for each in windows)
+        for windows in found.values()
     )
 
 
-def shown(found: list[Measured], idle: list[Measured]) -> tuple[str, str, str, int]:
-    return (
-        f"{statistics.median(each.p50_ms for each in found):.1f}",
-        f"{statistics.median(each.p99_ms for each in found):.1f}",
-        f"{ratio(found, idle):.2f}",
-        sum(each.failed for each in found),
-    )
+def shown(found: list[Measured]) -> list[str]:
+    return [
+        f"{statistics.median(getattr(each, which) for each in found):.1f}"
+        for which in ("p50_ms", "p95_ms", "p99_ms")
+    ]
 
 
-def ratio(found: list[Measured], idle: list[Measured]) -> float:
-    pairs = zip(found, idle, strict=True)
-    return statistics.median(one.p99_ms / other.p99_ms for one, other in pairs)
+def ratio(windows: list[Window], which: str) -> float:
+    return statistics.median(each.ratio(which) for each in windows)
 
 
 def measure(address: str, seconds: float) -> Measured:
-    """Ask at a steady rate, each question when its turn comes; what comes late counts from its turn."""
+    """Ask at a steady rate, each question when its turn comes.
+
+    What comes late because the answer before it did counts from its turn; what comes late because the machine
+    woke this client late counts from the asking.
+    """
     took: list[float] = []
     failed = 0
     started = time.perf_counter()
     with httpx2.Client(base_url=address, timeout=60) as client:
         for number in range(int(seconds * LOOKUPS_PER_SECOND)):
             turn = started + number / LOOKUPS_PER_SECOND
-            time.sleep(max(0.0, turn - time.perf_counter()))
-            asked = time.perf_counter()
+            early = turn - time.perf_counter()
+            if early > 0:
+                time.sleep(early)
+                turn = time.perf_counter()
             try:
                 failed += client.get(NEAREST).status_code != 200
             except httpx2.TransportError:
                 failed += 1
-            took.append((time.perf_counter() - asked) * 1000)
-    return Measured(statistics.median(took), percentile(took, 0.99), failed)
+            took.append((time.perf_counter() - turn) * 1000)
+    return Measured(statistics.median(took), percentile(took, 0.95), percentile(took, 0.99), failed)
 
 
 @contextmanager

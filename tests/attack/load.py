@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 
-LONGEST_SECONDS = 300.0
+LOWEST_PRIORITY: Final = 19
+"""Of a sender: an attacker computes on a machine of their own, not on the cores that answer lookups."""
+LONGEST_SECONDS: Final = 300.0
 """No sender goes on for longer, whatever becomes of the process that started it."""
 
 
@@ -24,6 +27,8 @@ class Sender:
     send: Callable[[Any, int], str]
     per_second: float
     at_once: int = 1
+    prepare: Callable[[], object] | None = None
+    """Makes what is sent, before the attack begins."""
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -32,8 +37,8 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 @contextmanager
-def running(sender: Sender, target: Any) -> Iterator[Callable[[], str]]:
-    """The attack goes on during the block; what is yielded says afterwards what it was answered."""
+def running(sender: Sender, target: Any) -> Iterator[Counter[str]]:
+    """The attack goes on during the block; what is yielded has afterwards what it was answered."""
     context = multiprocessing.get_context("spawn")
     stop, answers = context.Event(), context.SimpleQueue()
     process = context.Process(target=_attack, args=(sender, target, stop, answers), daemon=True)
@@ -41,7 +46,7 @@ def running(sender: Sender, target: Any) -> Iterator[Callable[[], str]]:
     answers.get()  # it has begun
     found: Counter[str] = Counter()
     try:
-        yield lambda: ", ".join(f"{count} x {answer}" for answer, count in sorted(found.items()))
+        yield found
     finally:
         stop.set()
         process.join(60)
@@ -55,6 +60,9 @@ def running(sender: Sender, target: Any) -> Iterator[Callable[[], str]]:
 def _attack(sender: Sender, target: Any, stop: Event, answers: Any) -> None:
     import threading
 
+    os.nice(LOWEST_PRIORITY)
+    if sender.prepare is not None:
+        sender.prepare()
     ends_at = time.monotonic() + LONGEST_SECONDS
     found: Counter[str] = Counter()
     lock = threading.Lock()
