@@ -19,8 +19,23 @@ from aed.problems import problem
 
 MAX_NESTING: Final = 32
 """A GeoJSON MultiPolygon in a body has 7 levels."""
-MAX_KEYS: Final = 5_000
-"""A list of 1,000 rows of attendance has 3,000 keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How many keys and how many commas the JSON of a body has at most, strings aside.
+
+    Each can become an error that validation makes on the event loop, while every lookup waits.
+    """
+
+    keys: int
+    commas: int
+
+
+SMALL: Final = Shape(keys=500, commas=1_000)
+"""The largest of these, an issuer with 100 courses or a year of holidays aside, have 60."""
+LIST: Final = Shape(keys=5_000, commas=35_000)
+"""1,000 rows of attendance have 3,000 keys; a boundary of 10,000 vertices has 30,000 commas."""
 MAX_COLLECTED_BYTES: Final = 64_000_000
 """All bodies together that are being collected: sixty large lists, or a thousand small bodies."""
 
@@ -70,7 +85,8 @@ class BodyLimit:
         try:
             chunks = await self._collect(_bounded(receive, limit, self._limits.seconds))
             if b"json" in headers.get(b"content-type", b"").lower():
-                check_json_shape(b"".join(each.get("body", b"") for each in chunks))
+                shape = LIST if limit > self._limits.small_bytes else SMALL
+                check_json_shape(b"".join(each.get("body", b"") for each in chunks), shape)
         except AedError as error:
             await _refuse(error, scope, receive, send)
             return
@@ -141,14 +157,16 @@ _STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(_STEPS))
 
 
-def check_json_shape(body: bytes) -> None:
-    """Raise InvalidInput for JSON that is nested too deep or has too many keys."""
-    has_few_keys = body.count(b":") <= MAX_KEYS
-    if has_few_keys and body.count(b"[") + body.count(b"{") <= MAX_NESTING:
+def check_json_shape(body: bytes, most: Shape = LIST) -> None:
+    """Raise InvalidInput for JSON that is nested too deep, or has too many keys or values."""
+    is_small = body.count(b":") <= most.keys and body.count(b",") <= most.commas
+    if is_small and body.count(b"[") + body.count(b"{") <= MAX_NESTING:
         return
     outside = _STRINGS.sub(b"", body)
-    if outside.count(b":") > MAX_KEYS:
-        raise InvalidInput(f"A body has at most {MAX_KEYS} keys.")
+    if outside.count(b":") > most.keys:
+        raise InvalidInput(f"A body has at most {most.keys} keys here.")
+    if outside.count(b",") > most.commas:
+        raise InvalidInput(f"A body has at most {most.commas} values here.")
     brackets = outside.translate(None, delete=_NO_BRACKETS)
     if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_NESTING:
         raise InvalidInput(f"JSON is nested at most {MAX_NESTING} deep here.")
