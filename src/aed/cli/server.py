@@ -11,7 +11,7 @@ import uvicorn
 from aed import clock, migrations, schedule
 from aed.app import create_app, make_routes_ready
 from aed.cli.context import opened, operator
-from aed.cli.process import share_heaps, spare_the_collector
+from aed.cli.process import answer_lookups_first, share_heaps, spare_the_collector
 from aed.cli.screen import say
 from aed.db import Database, answering, transaction
 from aed.errors import DatabaseUnavailable
@@ -33,6 +33,7 @@ def serve(
     settings = load_settings()
     set_up_logs(settings)
     share_heaps()
+    answer_lookups_first()
     app = create_app(settings)
     make_routes_ready(app)
     check_open_files(settings)
