@@ -1,0 +1,61 @@
+"""Photos are decoded in a process of their own."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from PIL import Image
+from structlog.testing import capture_logs
+
+from aed.errors import InvalidInput
+from aed.upkeep.formats import photo_apart
+from aed.upkeep.formats.photo import picture_without_traces
+from aed.upkeep.formats.photo_apart import NICENESS, picture_made_apart
+
+
+def picture(side: int, kind: str = "PNG") -> bytes:
+    into = io.BytesIO()
+    Image.new("RGB", (side, side), (200, 30, 40)).save(into, kind)
+    return into.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_the_picture_is_the_one_that_is_made_here(kind: str) -> None:
+    sent = picture(40, kind)
+
+    assert picture_made_apart(sent) == picture_without_traces(sent)
+
+
+def test_who_sent_it_is_told_what_is_wrong() -> None:
+    with pytest.raises(InvalidInput, match="no whole JPEG") as refused:
+        picture_made_apart(b"no picture")
+    assert refused.value.field == "photo"
+    with pytest.raises(InvalidInput, match="25 million pixels"):
+        picture_made_apart(picture(5_001))
+
+
+def test_one_that_needs_too_much_memory_is_refused_and_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is the child's own: this process, and lookups, are not touched by it."""
+    least = 60_000_000  # the interpreter itself, and no picture of 5,000 x 5,000
+    monkeypatch.setattr(photo_apart, "COMMAND", (*photo_apart.COMMAND, str(least)))
+
+    with pytest.raises(InvalidInput, match="cannot be read"), capture_logs() as logs:
+        picture_made_apart(picture(5_000))
+
+    assert [each["event"] for each in logs] == ["photo not decoded"]
+
+
+def test_it_gives_way_to_everything_else() -> None:
+    with subprocess.Popen(photo_apart.COMMAND, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as child:
+        give_up_at = time.monotonic() + 30
+        while os.getpriority(os.PRIO_PROCESS, child.pid) != os.getpriority(os.PRIO_PROCESS, 0) + NICENESS:
+            assert time.monotonic() < give_up_at
+            time.sleep(0.01)
+        child.communicate(picture(4))
+    assert child.returncode == 0
+    assert photo_apart.COMMAND[0] == sys.executable
