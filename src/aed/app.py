@@ -19,7 +19,7 @@ from aed.accounts import api as accounts_api
 from aed.aftercare import api as aftercare_api
 from aed.at_hand import AtHand
 from aed.db import DatabaseDep, database_now, open_database, reads
-from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired
+from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired, TooBusy
 from aed.http import docs, home
 from aed.http.access_log import AccessLog
 from aed.http.bodies import BodyLimit, BodyLimits, FileLimit
@@ -87,6 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.live = LiveRecords(app.state.database)
     app.state.board = LiveBoard(app.state.database)
     app.state.responder_lookups = ResponderLookups(settings.responder_lookups_per_hour)
+    app.state.queues = {}  # of aed.turns
     app.state.send = outbox.put
     app.state.timetable = schedule.TIMETABLE
     app.state.calendar_days = days_until_calendars_end
@@ -213,6 +214,8 @@ def _add_problems(app: FastAPI) -> None:
         headers = {}
         if error.status == 503:
             headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        if isinstance(error, TooBusy) and error.retry_after_seconds is not None:
+            headers["Retry-After"] = str(error.retry_after_seconds)
         if isinstance(error, NotSignedIn):
             headers["WWW-Authenticate"] = CHALLENGE
         if error.status >= 500:

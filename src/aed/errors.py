@@ -120,6 +120,12 @@ class TooBusy(AedError):
     code = "too-busy"
     title = "Too much of this at once"
 
+    def __init__(
+        self, detail: str, *, field: str | None = None, retry_after_seconds: int | None = None
+    ) -> None:
+        super().__init__(detail, field=field)
+        self.retry_after_seconds = retry_after_seconds
+
 
 class TooManyOpen(AedError):
     """The caller, or the caller's estate, has as many open reports as it may have."""

@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.actions import known_browser, passwords, sign_in
 from aed.accounts.actions.passwords import HASHER, NOBODYS
-from aed.accounts.api import sign_in as api
 from aed.accounts.models import SignIn, SignInCode
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.sign_in import COOKIE, Browser
@@ -478,18 +477,6 @@ def test_many_at_once_do_not_slip_past_the_limit(database: Database, person_id: 
 
     assert seen.count(NotSignedIn) == 10
     assert seen.count(TooBusy) == 14
-
-
-def test_a_flood_of_sign_ins_leaves_room_for_lookups(browser: Browsers, person_id: int) -> None:
-    own = browser()
-    with contextlib.ExitStack() as held:
-        for _ in range(api.AT_ONCE):
-            held.enter_context(api._places)
-        assert own.sign_in(PHONE, password=PASSWORD).status_code == 429
-        assert own.ask_for_code(PHONE).status_code == 429
-        assert own.client.get("/v1/nearest?lat=30.29&lon=120.1").status_code == 200
-
-    assert own.sign_in(PHONE, password=PASSWORD).status_code == 200
 
 
 # --- sessions of pages ----------------------------------------------------------------------------------

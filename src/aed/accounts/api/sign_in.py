@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from aed.accounts.actions import sign_in as actions
 from aed.accounts.actions.known_browser import known_as, remember
 from aed.accounts.actions.passwords import end_sign_ins
 from aed.accounts.actions.sign_in import Send, SignedIn
-from aed.accounts.api.requests import MANY_SIGN_IN, SettingsDep, put_cookie, put_sign_in_cookie
+from aed.accounts.api.requests import ONE_AT_A_TIME, SettingsDep, put_cookie, put_sign_in_cookie
 from aed.accounts.rules.phone import e164
 from aed.accounts.rules.sign_in import (
     CODE_COOKIE,
@@ -35,13 +34,8 @@ from aed.accounts.schemas.sign_in import (
     ViewerOut,
 )
 from aed.db import Database, DatabaseDep, WriteSession, transaction
-from aed.requests import in_turn
 
 router = APIRouter()
-
-AT_ONCE = 3
-_places = threading.BoundedSemaphore(AT_ONCE)
-"""A hash takes 19 MiB and tens of milliseconds: a flood of guesses must not keep lookups waiting."""
 
 
 async def _send(request: Request) -> Send:
@@ -73,7 +67,7 @@ def me(request: Request, viewer: ViewerDep) -> SignedInViewerOut | ViewerOut:
     )
 
 
-@router.post("/sign-in")
+@router.post("/sign-in", dependencies=[ONE_AT_A_TIME])
 def sign_in(
     request: Request, response: Response, database: DatabaseDep, settings: SettingsDep, given: SignInIn
 ) -> SignedInOut:
@@ -81,8 +75,7 @@ def sign_in(
     phone = e164(given.phone, country=settings.phone_country)
     lasts, at = timedelta(hours=settings.sign_in_hours), clock.now()
     browser = _browser(request, database, phone, at=at)
-    with in_turn(_places, MANY_SIGN_IN):
-        done = _signed_in(database, given, phone=phone, browser=browser, lasts=lasts, at=at)
+    done = _signed_in(database, given, phone=phone, browser=browser, lasts=lasts, at=at)
     before = key_in_cookie(request)
     if before is not None:
         with transaction(database) as session:  # its cookie is overwritten: nobody could end it any more
@@ -133,7 +126,7 @@ def _signed_in(
     )
 
 
-@router.post("/sign-in/code", status_code=202)
+@router.post("/sign-in/code", status_code=202, dependencies=[ONE_AT_A_TIME])
 def ask_for_code(
     request: Request,
     response: Response,
@@ -147,8 +140,7 @@ def ask_for_code(
     It sets a cookie: the code has tries of its own in the browser that asked for it."""
     phone, at = e164(given.phone, country=settings.phone_country), clock.now()
     browser = _browser(request, database, phone, at=at)
-    with in_turn(_places, MANY_SIGN_IN):
-        code_key = actions.ask_for_code(database, phone=phone, browser=browser, send=send, at=at)
+    code_key = actions.ask_for_code(database, phone=phone, browser=browser, send=send, at=at)
     put_cookie(response, CODE_COOKIE, code_key, lasts=CODE_IS_GOOD_FOR)
     return CodeOut(
         detail="If this number has an account, a code is on its way to it.",

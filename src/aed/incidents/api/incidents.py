@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from aed import clock
 from aed.accounts.access import ViewerDep
@@ -31,13 +32,36 @@ from aed.incidents.schemas.incidents import (
 from aed.incidents.schemas.opened import OpenedOut
 from aed.incidents.schemas.plans import PlanOut
 from aed.requests import Cursor, Limit, RowId, after
+from aed.turns import Turns, turn
 
 router = APIRouter()
+
+REPORTS: Final = Turns(
+    "reports of patients",
+    at_once=1,
+    waiting=8,
+    each=2,
+    otherwise="Too many reports arrive at this moment. Call the emergency number now: the dispatcher can "
+    "open this one. 此刻报告过多，请立即拨打急救电话，由调度员处理。",
+)
+"""Of all who are no dispatchers. Planning takes the interpreter and SQLite's lock for some 50 ms."""
+
+
+async def _turn(request: Request, viewer: ViewerDep) -> AsyncIterator[None]:
+    """Dispatchers and administrators wait for nobody's report."""
+    if viewer.sees_responders or not viewer.is_signed_in:
+        yield
+        return
+    async with turn(request, REPORTS, viewer.name):
+        yield
+
+
+TurnDep = Annotated[None, Depends(_turn, scope="function")]
 
 
 @router.post("/incidents")
 def report_a_patient(
-    request: Request, session: WriteSession, viewer: ViewerDep, new: PatientReportIn
+    request: Request, _turn: TurnDep, session: WriteSession, viewer: ViewerDep, new: PatientReportIn
 ) -> OpenedOut:
     """Somebody has told of a patient: call the emergency number first. People nearby are called at once, by
     the plan. For dispatchers of the region, and for people of the estate where the patient is. The same

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,11 +17,13 @@ from aed.accounts.rules import Viewer
 from aed.db import Database, ReadSession, WriteSession, database_of, reads
 from aed.errors import NotSignedIn
 from aed.registry import queries as registry
-from aed.requests import Cursor, Limit, RowId, after, in_turn
+from aed.requests import Cursor, Limit, RowId, after
+from aed.turns import Turns, turn
 from aed.upkeep.actions.checks import take_check
 from aed.upkeep.actions.photos import add_photo, require_photo
 from aed.upkeep.api.whose import WhoseDep
-from aed.upkeep.formats.photo import Picture, picture_without_traces
+from aed.upkeep.formats.photo import Picture
+from aed.upkeep.formats.photo_apart import picture_made_apart
 from aed.upkeep.queries import checks as queries
 from aed.upkeep.queries import quarantines as quarantine_queries
 from aed.upkeep.queries.readiness import readiness_of
@@ -135,19 +134,18 @@ CheckKey = Annotated[
         examples=["0b7a6f6e-3a53-4c0e-9a5c-6f1b7d1f2a10"],
     ),
 ]
-MAX_PHOTOS_AT_ONCE: Final = 3
+PHOTOS: Final = Turns(
+    "photos",
+    at_once=3,
+    waiting=6,
+    each=3,
+    otherwise="Several photos are being received. Try again in a moment.",
+)
 """So many are read at once, each up to AED_PHOTO_LIMIT_BYTES; phones try again by themselves."""
-_places = threading.BoundedSemaphore(MAX_PHOTOS_AT_ONCE)
 
 
-def _be_nice() -> None:
-    """Give way to everything else on the machine; Linux counts niceness by thread."""
-    with contextlib.suppress(OSError):  # forbidden by aed.service: then it is one thread as any other
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
-
-
-_decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="photo", initializer=_be_nice)
-"""One photo of the whole process is decoded at a time, and in none of the threads that answer requests."""
+_decoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="photo")
+"""It waits for one photo at a time to be decoded, and takes none of the threads that answer requests."""
 
 
 async def _sent_photo(
@@ -165,10 +163,10 @@ async def _sent_photo(
     key = check.lower()
     require = partial(_require_photo, database_of(request), viewer, key)
     await run_in_threadpool(require, None)
-    with in_turn(_places, "Several photos are being received. Try again in a moment."):
+    async with turn(request, PHOTOS, viewer.name):
         sent = await request.body()
         await run_in_threadpool(require, sent)
-        picture = await asyncio.get_running_loop().run_in_executor(_decoder, picture_without_traces, sent)
+        picture = await asyncio.get_running_loop().run_in_executor(_decoder, picture_made_apart, sent)
         yield sent, picture
 
 

@@ -1,0 +1,62 @@
+"""Work that takes turns, so that lookups always have a thread and the processor.
+
+Signing in, reports of strangers and photos take the processor, or the database's lock, for tens of
+milliseconds and more. However many arrive, little of each is done at once; a few wait, in no thread; the rest
+is refused at once and told when to try again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+from fastapi import Request
+
+from aed.errors import TooBusy
+
+RETRY_AFTER_SECONDS: Final = 2
+"""A queue is worked off within a second or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """How much of one class of work is done at once, and how much may wait for it.
+
+    `each` is how much of either one caller may have: one who floods is refused, and others find room.
+    """
+
+    name: str
+    at_once: int
+    waiting: int
+    each: int
+    otherwise: str
+    """What is said where there is no room."""
+
+
+@dataclass
+class Queue:
+    """Who has a turn, or waits for one, in this process. For one event loop."""
+
+    places: anyio.Semaphore
+    callers: Counter[str] = field(default_factory=Counter)
+
+
+@asynccontextmanager
+async def turn(request: Request, turns: Turns, caller: str) -> AsyncIterator[None]:
+    """Wait for a turn, and keep it for the block. Raises TooBusy at once where there is no room to wait."""
+    held: dict[str, Queue] = request.app.state.queues
+    queue = held.setdefault(turns.name, Queue(anyio.Semaphore(turns.at_once)))
+    if queue.callers[caller] >= turns.each or queue.callers.total() >= turns.at_once + turns.waiting:
+        raise TooBusy(turns.otherwise, retry_after_seconds=RETRY_AFTER_SECONDS)
+    queue.callers[caller] += 1
+    try:
+        async with queue.places:
+            yield
+    finally:
+        queue.callers[caller] -= 1
+        if not queue.callers[caller]:
+            del queue.callers[caller]
