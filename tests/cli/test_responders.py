@@ -32,9 +32,14 @@ def test_somebody_offers_pauses_and_leaves_at_the_desk(aed: Aed, session: Sessio
     assert state() == "active"
 
     aed("responders", "hours", person, "Sa-Su")
-    aed("responders", "place", person, "30.291", "120.11", "--floor", 3)
+    place = ("responders", "place", person, "30.291", "120.11")
+    assert "contradict" in aed(*place, "--floor", 3, "--storey", "3楼", fails=True).err
+    aed(*place, "--place", "work", "--storey", "B1")
+    aed(*place, "--floor", 3)
     shown = aed("responders", "show", person).out
-    assert all(each in shown for each in ("Sa-Su", "place (work)", "30.291000 120.110000, floor 3"))
+    there = "30.291000 120.110000, 4楼（floor 3） storey 4 (floor 3)"
+    assert all(each in shown for each in ("Sa-Su", "place (work)", there))
+    assert "30.291000 120.110000, 地下1层（floor -1）" in shown, "the place of another kind stays"
     assert "offset" in aed("responders", "pause", person, "tomorrow", fails=True).err
     aed("responders", "pause", person, "2099-01-01T00:00:00+08:00")
     assert "2098-12-31" in aed("responders", "show", person).out

@@ -220,6 +220,11 @@ def test_bad_rows_among_good_ones_are_found_whatever_the_batch(session: Session,
         ({"floor": "1.5"}, "floor", "must be a whole number"),
         ({"floor": "9" * 400}, "floor", "200"),
         ({"floor": "300"}, "floor", "200"),
+        ({"storey": "upstairs"}, "storey", "not understood"),
+        ({"storey": "3楼", "floor": "3"}, "floor", "storey 3楼 is storey 3 (floor 2)"),
+        ({"storey": "3楼", "region": "XX"}, "region", "no region 'XX'"),
+        ({"storey": "3楼", "region": ""}, "storey", "needs a region or an estate"),
+        ({"storey": "3楼", "region": "", "estate": "e"}, "estate", "has no estate 'e'"),
         ({"entry": "maybe"}, "entry", "free, assisted"),
         ({"audience": "all"}, "audience", "estate, neighbours, dispatch or public"),
         ({"state": "broken"}, "state", "in_service, out_of_service or withdrawn"),
@@ -250,6 +255,31 @@ def test_a_bad_cell_is_set_aside_with_its_column_and_what_would_be_right(
     assert report.bad[0].where == "line 3"
     assert report.bad[0].reason.startswith(f"{column}: ")
     assert right in report.bad[0].reason
+
+
+def test_a_storey_is_read_as_the_region_counts_and_kept_as_the_floor(
+    session: Session, tmp_path: Path
+) -> None:
+    make.region(session, "AT-9", country="AT", time_zone="Europe/Vienna", holiday_calendar=None)
+    estate = make.estate(session, source="list", source_id="e", in_region="AT-9")
+    there = {"region": "", "estate": "e"}
+    rows = [
+        DEVICE | {"source_id": "by region", "storey": "3楼"},
+        DEVICE | {"source_id": "by estate", "storey": "3"} | there,
+        DEVICE | {"source_id": "said twice", "storey": "B1", "floor": "-1"},
+        DEVICE | {"source_id": "by option", "storey": "1楼", "region": ""},
+    ]
+    floors = {"by region": 2, "by estate": 3, "said twice": -1, "by option": 0}
+
+    assert counts(lists.devices(session, table(tmp_path, *rows), region="CN-33")) == (4, 0, 0, 0)
+    assert {each: device(session, each).floor for each in floors} == floors
+    assert device(session, "by estate").estate_id == estate.id
+
+    as_floors = [row | {"storey": "", "floor": str(floors[row["source_id"]])} for row in rows]
+    assert counts(lists.devices(session, table(tmp_path, *as_floors), region="CN-33")) == (0, 0, 4, 0)
+    registered = DEVICE | {"source_id": "by estate", "region": "", "storey": "4F"}
+    lists.devices(session, table(tmp_path, registered), region="CN-33", is_partial=True)
+    assert device(session, "by estate").floor == 4, "as it is counted where the device is registered"
 
 
 def test_positions_of_a_french_list_that_cannot_be_meant_are_set_aside(

@@ -375,6 +375,18 @@ def test_every_column_of_a_devices_file_is_written(session: Session, database: D
 # --- other people's formats -----------------------------------------------------------------------------
 
 
+def test_own_exports_show_the_storey_beside_the_floor(session: Session, database: Database) -> None:
+    make.region(session, "GB-ENG", country="GB", time_zone="Europe/London", holiday_calendar=None)
+    for in_region in ("CN-33", "GB-ENG"):
+        make.device(session, in_region=in_region, source="list", source_id=in_region, floor=2)
+    session.commit()
+
+    rows = list(csv.DictReader(io.StringIO(_whole(database, ExportFormat.CSV).decode("utf-8-sig"))))
+
+    shown = {row["source_id"]: (row["floor"], row["storey"]) for row in rows}
+    assert shown == {"CN-33": ("2", "3F"), "GB-ENG": ("2", "2F")}
+
+
 def test_an_osm_change_modifies_what_osm_knows_and_creates_the_rest(
     session: Session, database: Database
 ) -> None:

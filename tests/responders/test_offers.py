@@ -344,10 +344,11 @@ def test_a_person_offers_pauses_and_leaves_in_the_own_browser(
         "consents": {"being_called": words["being_called"]["version"]},
         "region": "CN-33",
         "availability": "Mo-Fr 08:00-22:00",
-        "places": [{"kind": "home", "position": {"lat": 30.29, "lon": 120.1}}],
+        "places": [{"kind": "home", "position": {"lat": 30.29, "lon": 120.1}, "storey": "3楼"}],
     }
     for wrong, field in (
         ({"places": []}, "places"),
+        ({"places": [body["places"][0] | {"floor": 3, "storey": "3楼"}]}, "floor"),
         ({"availability": "now and then"}, "availability"),
         ({"consents": {"everything": "1"}}, "consents"),
         ({"region": "nowhere"}, "region"),
@@ -361,6 +362,8 @@ def test_a_person_offers_pauses_and_leaves_in_the_own_browser(
 
     assert made.status_code == 201, made.text
     assert made.json()["state"] == "active"
+    (place,) = made.json()["places"]
+    assert (place["floor"], place["storey"]["zh"]) == (2, "3楼（floor 2）")
     assert own.client.post(path, json=body, headers=own.csrf).status_code == 409
     pause = {"paused_until": "2099-01-01T00:00:00+08:00"}
     assert own.client.patch(path, json=pause, headers=own.csrf).status_code == 428

@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from aed import clock
+from aed.accounts.models import Region
 from aed.cli.context import operator, reading, writing
 from aed.cli.register.fields import validated
 from aed.cli.register.rows import SHOWN, After, Id
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.geo import Datum
+from aed.registry.rules.storeys import both_words
 from aed.responders import queries
 from aed.responders.actions import offering
 from aed.responders.rules import WORDINGS, ConsentKind, PlaceKind, wording_in_force
@@ -28,17 +30,25 @@ Agreed = Annotated[
     typer.Option("--agreed", help="What the person agreed to, in the words of `aed responders words`"),
 ]
 Kind = Annotated[PlaceKind, typer.Option("--place", help="What kind of place that is")]
-Floor = Annotated[int, typer.Option(help="On this floor, 0 the ground: 3楼 in China is 2")]
+Floor = Annotated[int | None, typer.Option(help="On this floor, 0 the ground: 3楼 in China is 2")]
+Storey = Annotated[str | None, typer.Option(help="Instead of --floor, in words: 3楼, B1")]
 OfDatum = Annotated[Datum, typer.Option(help="Of the coordinates")]
 PlaceHours = Annotated[str | None, typer.Option(help="When the person is there")]
 Hours = Annotated[str | None, typer.Option(help='When the person can be called, such as "Mo-Fr 08:00-22:00"')]
 
 
 def _place(
-    lat: float, lon: float, kind: PlaceKind, floor: int, datum: Datum, hours: str | None
+    lat: float,
+    lon: float,
+    kind: PlaceKind,
+    floor: int | None,
+    datum: Datum,
+    hours: str | None,
+    storey: str | None = None,
 ) -> dict[str, object]:
     here = {"lat": lat, "lon": lon, "datum": datum}
-    return {"kind": kind, "position": here, "floor": floor, "hours": hours}
+    on = {} if floor is None else {"floor": floor}
+    return {"kind": kind, "position": here, **on, "storey": storey, "hours": hours}
 
 
 @responders.command("words")
@@ -60,7 +70,8 @@ def offer(
     estate: Annotated[int | None, typer.Option(help="At home in this estate, by its id", min=1)] = None,
     region: Annotated[str | None, typer.Option(help="Or in this region, by its code")] = None,
     kind: Kind = PlaceKind.HOME,
-    floor: Floor = 0,
+    floor: Floor = None,
+    storey: Storey = None,
     datum: OfDatum = Datum.WGS84,
     availability: Hours = None,
     place_hours: PlaceHours = None,
@@ -71,7 +82,7 @@ def offer(
         "estate_id": estate,
         "region": region,
         "availability": availability,
-        "places": [_place(lat, lon, kind, floor, datum, place_hours)],
+        "places": [_place(lat, lon, kind, floor, datum, place_hours, storey)],
     }
     new = validated(OfferIn, given)
     with writing() as session:
@@ -97,12 +108,13 @@ def place(
     lat: Annotated[float, typer.Argument(help="Where the person can be called")],
     lon: Annotated[float, typer.Argument()],
     kind: Kind = PlaceKind.HOME,
-    floor: Floor = 0,
+    floor: Floor = None,
+    storey: Storey = None,
     datum: OfDatum = Datum.WGS84,
     place_hours: PlaceHours = None,
 ) -> None:
     """The person's place of that kind is here from now on; those of other kinds stay."""
-    new = _place(lat, lon, kind, floor, datum, place_hours)
+    new = _place(lat, lon, kind, floor, datum, place_hours, storey)
     with writing() as session:
         known = queries.offer_of(session, person_id).places
         others = [
@@ -127,7 +139,7 @@ def show(person_id: Id, after: After = 0) -> None:
             ("availability", entry.availability if entry is not None else None),
             ("paused until", entry.paused_until if entry is not None else None),
             *(
-                (f"place ({each.kind})", f"{at.lat:.6f} {at.lon:.6f}, floor {each.floor} (0 is the ground)")
+                (f"place ({each.kind})", f"{at.lat:.6f} {at.lon:.6f}, {_storey(each.floor, found.region)}")
                 for each, at in found.places
             ),
             *(
@@ -147,6 +159,12 @@ def show(person_id: Id, after: After = 0) -> None:
         ]
     table(None, ["field", "value"], rows)
     table("Consents", ["consent", "words", "given", "by", "withdrawn"], given)
+
+
+def _storey(floor: int, region: Region | None) -> str:
+    if region is None:
+        return f"floor {floor} (0 is the ground)"
+    return both_words(floor, counts_ground_as_one=region.counts_ground_as_one)
 
 
 def _until(moment: datetime | None) -> str:

@@ -15,7 +15,7 @@ from aed.interchange.rules.days import day_written
 from aed.interchange.rules.review import Decision, ReviewKind
 from aed.registry.rules.device import Cabinet, DeviceState, Entry
 from aed.registry.rules.gate import Passage
-from aed.registry.schemas.fields import Day, Floor, Label, OpeningHours, Ref, Source
+from aed.registry.schemas.fields import Day, Floor, Label, OpeningHours, Ref, Source, Storey
 from aed.responders.rules import CertificateKind, PlaceKind, Trust
 from aed.sharing.rules import Audience
 from aed.training.rules.enrolment import AttendanceState
@@ -91,6 +91,7 @@ class DeviceRow(PlacedRow):
     place_en: Words | None = None
     place_zh: Words | None = None
     floor: Floor = 0
+    storey: Storey | None = None
     opening_hours: OpeningHours | None = None
     hours_as_written: Words | None = None
     entry: Entry = Entry.FREE

@@ -312,6 +312,8 @@ class Offer:
 
     entry: Responder | None
     """None: neither the person nor a list ever offered anything."""
+    region: Region | None
+    """Of the entry."""
     places: Sequence[tuple[ResponderPlace, Position]]
     consents: Sequence[Consent]
     """Those in force."""
@@ -400,6 +402,7 @@ def offer_of(session: Session, person_id: int) -> Offer:
     ).all()
     return Offer(
         entry=entry,
+        region=session.get_one(Region, entry.region_id) if entry is not None else None,
         places=[(place, position_of(place.position)) for place in places],
         consents=list(consents_in_force(session, person_id).values()),
         certificates=certificates,

@@ -18,6 +18,7 @@ from aed.interchange.actions.leaving import Listed, mark_missing
 from aed.interchange.actions.merging import Before, Entry, Merging, entry_of
 from aed.interchange.actions.ranking import check_name
 from aed.interchange.actions.report import DeviceReport
+from aed.interchange.actions.storeys import Storeys
 from aed.interchange.actions.taking import (
     ROWS_AT_ONCE,
     BadRow,
@@ -94,7 +95,8 @@ def import_devices(
         is_of_others=records.source is not None,
         country=records.country,
     )
-    take(session, _once(rows, listed, report), merging.put, report, report.count_row)
+    storeys = Storeys(session, estates, region)
+    take(session, _once(rows, listed, storeys, report), merging.put, report, report.count_row)
     _list_bad_rows(listed, report.bad, report)
     if not is_partial and not parts.is_put_right and not report.unnamed:
         report.gone += mark_missing(
@@ -133,16 +135,19 @@ class _Parts:
 
 
 def _once(
-    rows: Iterable[tuple[Record, DeviceRow]], listed: Listed, report: DeviceReport
+    rows: Iterable[tuple[Record, DeviceRow]], listed: Listed, storeys: Storeys, report: DeviceReport
 ) -> Iterator[tuple[Sequence[Record], Entry]]:
     """The first row of each device; a later one is set aside: which of the two is right, nobody knows."""
     for batch in batched(rows, ROWS_AT_ONCE):
         before = listed.add([((row.source, row.source_id), record.where) for record, row in batch])
+        first = []
         for number, (record, row) in enumerate(batch):
             if number in before:
                 name = f"{row.source} {row.source_id}"
                 report.set_aside(record, f"{name} stands in {before[number]} already: a duplicate")
-                continue
+            else:
+                first.append((record, row))
+        for record, row in storeys.with_floors(first, report):
             report.hours_not_understood += row.opening_hours is None and row.hours_as_written is not None
             yield (record,), entry_of(row, record.where)
 

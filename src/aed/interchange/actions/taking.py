@@ -157,7 +157,7 @@ def valid_rows[RowT](
             reason = reason_of(error, known=known, is_feature=record.unit == "feature")
             report.set_aside(record, reason)
         except InvalidInput as error:
-            report.set_aside(record, _said(error))
+            report.set_aside(record, row_reason(error))
         else:
             if why is not None:
                 report.set_aside(record, why)
@@ -205,7 +205,7 @@ def _take_batch[RowT, DoneT](
     except AedError as error:
         if len(batch) == 1:
             for record in batch[0][0]:
-                report.set_aside(record, _said(error))
+                report.set_aside(record, row_reason(error))
             return
         middle = len(batch) // 2
         _take_batch(session, batch[:middle], put, report, count)
@@ -215,7 +215,8 @@ def _take_batch[RowT, DoneT](
             count(outcome)
 
 
-def _said(error: AedError) -> str:
+def row_reason(error: AedError) -> str:
+    """Return why a row cannot be taken, with the name of the column in a file."""
     return f"{_COLUMNS.get(error.field, error.field)}: {error.detail}" if error.field else error.detail
 
 

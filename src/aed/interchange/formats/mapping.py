@@ -289,7 +289,10 @@ class Mapping(_Part):
         return [*position, *self.id.all_columns(), *fields, *hours, *flags]
 
 
-_NOT_FROM_COLUMNS: Final = {"lat", "lon", "datum", "source", "source_id", "opening_hours", "hours_as_written"}
+_NOT_FROM_COLUMNS: Final = {
+    *("lat", "lon", "datum", "source", "source_id", "opening_hours", "hours_as_written"),
+    "storey",  # a mapping reads storeys as `floor`, with `ground`
+}
 FIELDS: Final = [*WORDS, *(name for name in DeviceRow.model_fields if name not in _NOT_FROM_COLUMNS)]
 
 

@@ -57,6 +57,10 @@ EXPLANATIONS: Final[dict[str, tuple[str, str]]] = {
         "Floor: 0 at street level, 1 the one above, -1 the one below",
         "楼层：地面层（一楼）为 0，二楼为 1，地下一层为 -1",
     ),
+    "storey": (
+        "Instead of floor, in the words of the place: 3F, 3楼, B1; the region says how it counts",
+        "可代替 floor，按当地说法填写：3楼、3F、B1、地下一层；由所属区域决定如何计数",
+    ),
     "opening_hours": (
         "When it can be reached, such as Mo-Fr 08:30-17:30; PH off, or 24/7; empty: not known",
         "何时可取用，如 Mo-Fr 08:30-17:30; PH off 或 24/7；留空表示未知",

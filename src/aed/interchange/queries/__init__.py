@@ -32,6 +32,7 @@ from aed.interchange.queries.records import (
 )
 from aed.interchange.queries.standing import (
     Standing,
+    counts_ground_as_one,
     device_ids,
     devices_near,
     fitted_expiry,
@@ -47,6 +48,7 @@ __all__ = [
     "SourceCounts",
     "Standing",
     "count_live",
+    "counts_ground_as_one",
     "device_ids",
     "devices_left",
     "devices_near",

@@ -34,6 +34,22 @@ def device_ids(session: Session, identities: Iterable[Identity]) -> dict[Identit
     return found
 
 
+def counts_ground_as_one(session: Session, identities: Iterable[Identity]) -> dict[Identity, bool]:
+    """Return how storeys are counted where these devices are registered; without those that are not.
+
+    visibility: for an administrator's import.
+    """
+    found: dict[Identity, bool] = {}
+    for source, source_ids in by_source(identities).items():
+        statement = (
+            select(Device.source_id, Region.counts_ground_as_one)
+            .join(Region, Region.id == Device.region_id)
+            .where(Device.source == source, among(session, Device.source_id, source_ids))
+        )
+        found |= {(source, source_id): counts for source_id, counts in session.execute(statement)}
+    return found
+
+
 def sources_of_devices(session: Session) -> set[str]:
     """visibility: for an administrator's import."""
     return set(session.scalars(select(Device.source).distinct()))

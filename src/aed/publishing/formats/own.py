@@ -6,6 +6,7 @@ from datetime import date
 
 from aed.interchange.schemas import DeviceRow, columns
 from aed.publishing.queries.devices import PublishedDevice
+from aed.registry.rules.storeys import storey_sign
 
 COLUMNS = columns(DeviceRow)
 
@@ -28,6 +29,7 @@ def own_row(device: PublishedDevice) -> dict[str, Cell]:
         "place_en": row.place_en,
         "place_zh": row.place_zh,
         "floor": row.floor,
+        "storey": storey_sign(row.floor, counts_ground_as_one=bool(row.counts_ground_as_one)),
         "opening_hours": row.opening_hours,
         "hours_as_written": row.hours_as_written,
         "entry": row.entry.value,

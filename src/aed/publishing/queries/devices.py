@@ -55,6 +55,7 @@ class _Row(NamedTuple):
     place_en: str | None
     place_zh: str | None
     floor: int
+    counts_ground_as_one: bool
     opening_hours: str | None
     hours_as_written: str | None
     entry: Entry
@@ -174,6 +175,7 @@ def _columns(viewer: Viewer) -> Select[*tuple[Any, ...]]:
         Device.place_en,
         Device.place_zh,
         Device.floor,
+        Region.counts_ground_as_one,
         Device.opening_hours,
         Device.hours_as_written,
         Device.entry,

@@ -9,11 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts import queries as accounts
-from aed.accounts.models import Person
+from aed.accounts.models import Person, Region
 from aed.accounts.rules import Viewer
 from aed.db import alone
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotFound
 from aed.registry.actions.record import flush
+from aed.registry.rules.storeys import floor_meant
 from aed.responders.actions import consents
 from aed.responders.actions.registering import PlaceGiven, put_places
 from aed.responders.models import Responder
@@ -174,5 +175,19 @@ def _put_places(session: Session, person_id: int, entry: Responder, places: Sequ
             "A place of work is kept only with the consent to that: send consents.place_on_duty too.",
             field="places",
         )
-    given = [PlaceGiven(each.kind, each.position.position(), each.floor, each.hours) for each in places]
+    counts = session.get_one(Region, entry.region_id).counts_ground_as_one
+    given = [
+        PlaceGiven(each.kind, each.position.position(), _floor(each, counts), each.hours) for each in places
+    ]
     put_places(session, entry.id, given)
+
+
+def _floor(place: OfferPlaceIn, counts_ground_as_one: bool) -> int:
+    """Return the floor that is meant. Raises InvalidInput where floor and storey contradict each other."""
+    floor = floor_meant(
+        floor=place.floor if "floor" in place.model_fields_set else None,
+        storey=place.storey,
+        room=None,
+        counts_ground_as_one=counts_ground_as_one,
+    )
+    return floor if floor is not None else place.floor

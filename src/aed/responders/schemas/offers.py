@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from aed.accounts.schemas import Code, Id
-from aed.registry.schemas.fields import Floor, OpeningHours, PositionIn, PositionOut
+from aed.registry.schemas.fields import Floor, OpeningHours, PositionIn, PositionOut, Storey, StoreyOut
 from aed.responders.models import Consent
 from aed.responders.queries import Offer
 from aed.responders.rules import (
@@ -32,6 +32,7 @@ class OfferPlaceIn(BaseModel):
     kind: PlaceKind
     position: PositionIn
     floor: Floor = 0
+    storey: Storey | None = None
     hours: OpeningHours | None = Field(None, description="When the person is there; left out: not known")
 
 
@@ -145,6 +146,7 @@ class OfferPlaceOut(BaseModel):
     kind: PlaceKind
     position: PositionOut
     floor: int
+    storey: StoreyOut | None = Field(description="As the region of the offer counts")
     hours: str | None
 
 
@@ -181,6 +183,7 @@ class OfferOut(BaseModel):
                     kind=place.kind,
                     position=PositionOut(lat=here.lat, lon=here.lon),
                     floor=place.floor,
+                    storey=StoreyOut.of(place.floor, offer.region) if offer.region is not None else None,
                     hours=place.hours,
                 )
                 for place, here in offer.places
