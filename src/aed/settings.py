@@ -109,6 +109,15 @@ class Arrival(BaseModel):
     chance_ready: float = Field(0.85, gt=0, le=1, description="Ready when not known to be checked lately")
     # Audits find about 85 % ready.
     checked_within_days: int = Field(35, ge=1, description="How lately is lately")  # monthly check and grace
+    chance_ready_pads_expired: float = Field(
+        0.6, gt=0, le=1, description="Ready where only the pads are past their date"
+    )  # Not known: gel dries slowly in a closed bag; Resuscitation Council UK: benefit outweighs risk.
+    max_fetch_metres: float = Field(
+        400.0, gt=0, description="Nobody beside a patient is sent farther, one way, to fetch a device"
+    )  # Gramm 2025: 200 m one way beat the ambulance (6.9 min), 400 m took 8:37 at most.
+    bring_call_seconds: float = Field(
+        45.0, ge=0, description="Ringing whoever is with a device, and until they set out with it"
+    )  # Not known: a guard's post answers at once and needs the address; drills replace it.
     lost_seconds: float = Field(600.0, ge=0, description="What a fetch that finds nothing costs")
     # Until the next chance, about an urban ambulance's response.
 
@@ -289,6 +298,9 @@ class Planning(BaseModel):
         600.0, gt=0, description="Until the ambulance is there, where the centre does not say"
     )
     # Urban response times in China are 8-15 minutes; the centre's own estimate takes its place.
+    ambulance_seconds_by_region: dict[str, float] = Field(
+        default_factory=dict, description='JSON: the same by a region\'s code, such as {"CN-33": 540}'
+    )
     overdue_ambulance_seconds: float = Field(
         180.0, gt=0, description="An ambulance that is late is taken to be still so far away"
     )

@@ -91,6 +91,11 @@ def get(
     return NearestOut.model_validate_json(response.content)
 
 
+def offered(answer: NearestOut) -> list[NearbyDeviceOut]:
+    """Usable devices in the order in which they are ranked, those that are too far last."""
+    return [*answer.devices, *answer.too_far]
+
+
 def english(device: NearbyDeviceOut) -> list[str]:
     """The reasons, in English; each is given in Chinese too."""
     assert all(words.zh for words in device.reasons)

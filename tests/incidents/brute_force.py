@@ -44,6 +44,7 @@ class Found:
     cost_metres: float
     is_usable: bool
     by_closed_gate: bool
+    is_too_far: bool
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,10 @@ def all_devices(
                 is_within_a_network=on_street[number],
             )
         )
-    return sorted(found, key=lambda one: (not one.is_usable, one.expected_seconds, one.straight_metres))
+    return sorted(
+        found,
+        key=lambda one: (not one.is_usable, one.is_too_far, one.expected_seconds, one.straight_metres),
+    )
 
 
 def judged(
@@ -295,8 +299,9 @@ def judged(
         fetched.fetch_seconds,
         straight,
         way.metres,
-        fetched.chance > 0,
+        fetched.chance > 0 and readiness.is_usable,
         by_closed_gate,
+        way.metres > 400 or fetched.fetch_seconds > 600,
     )
 
 

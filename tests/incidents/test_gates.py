@@ -16,7 +16,19 @@ from aed.registry.models import Device, Estate, Gate
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 from tests import make
-from tests.incidents.asking import GATE, ask, chinese, english, fetched, get, ids, place, shown, streets
+from tests.incidents.asking import (
+    GATE,
+    ask,
+    chinese,
+    english,
+    fetched,
+    get,
+    ids,
+    offered,
+    place,
+    shown,
+    streets,
+)
 from tests.make import NOW
 from tests.walking.osm_files import Tags
 
@@ -234,7 +246,7 @@ def test_a_device_with_no_way_but_a_closed_gate_ranks_behind_and_says_so(
     assert closed.basis is Basis.WALKING_NETWORK
     assert closed.fetch.fetch_seconds == seconds(fetched(100, wait=180))
     assert closed.fetch.chance == pytest.approx(0.98 * (0.85 + 0.1 * 0.5 ** (1 / 35)) * 0.5)
-    told = shown(answer, ANYONE, settings).devices[1]
+    told = offered(shown(answer, ANYONE, settings))[1]
     assert f"no way but through {gate.name_en}, closed for you now: have it opened" in english(told)
     assert f"只能经{gate.name_zh}，现对您关闭：请联系门岗开门" in chinese(told)
     assert told.ring.guard == estate.guard_phone, "who is told to have a gate opened is told whom to ring"
@@ -314,7 +326,7 @@ def test_a_gate_amended_over_http_changes_the_next_answer(
     client = client_on(settings)
 
     def order() -> list[int]:
-        return [device.id for device in get(client).devices]
+        return [device.id for device in offered(get(client))]
 
     def amend(version: int, **change: object) -> None:
         headers = {**administrator, "If-Match": f'"{version}"'}
@@ -330,9 +342,9 @@ def test_a_gate_amended_over_http_changes_the_next_answer(
     there = place(-100, 0)
     amend(4, opening_hours=None, passage="residents", position={"lat": there.lat, "lon": there.lon})
     assert order() == [inside.id, outside.id]
-    assert get(client).devices[1].expected_seconds > 500
+    assert offered(get(client))[1].expected_seconds > 500
     (last, *_) = client.get(f"/v1/estates/{estate.id}/gates", headers=administrator).json()
     assert last["version"] == 5
     headers = {**administrator, "If-Match": '"5"'}
     assert client.delete(f"/v1/gates/{gate.id}", headers=headers).status_code == 204
-    assert get(client).devices[1].expected_seconds < 400
+    assert offered(get(client))[1].expected_seconds < 400

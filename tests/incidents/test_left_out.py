@@ -16,6 +16,7 @@ from aed.incidents.queries.answer import Answer
 from aed.incidents.queries.ways import Ways
 from aed.registry import queries as registry
 from aed.registry.models import Device
+from aed.registry.queries.nearby import OutOfService
 from aed.settings import Settings
 from aed.spatial import Rings, point
 from aed.spatial.sieve import sifted
@@ -48,7 +49,8 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
 
     def noting(self: Rings[Any], **given: Any) -> Sequence[Any]:
         rows = widen(self, **given)
-        rings.append({row.id for row in rows})
+        if self._nearest.row is not OutOfService:  # their search reads what is out of service, and no ways
+            rings.append({row.id for row in rows})
         return rows
 
     monkeypatch.setattr(Rings, "widen", noting)

@@ -15,7 +15,7 @@ from aed.geo import Datum, Position, distance_metres, from_wgs84
 from aed.incidents.rules.arrival import Basis
 from aed.settings import Settings
 from tests import make
-from tests.incidents.asking import ask, chinese, english, get, ids, place, shown, streets
+from tests.incidents.asking import ask, chinese, english, get, ids, offered, place, shown, streets
 from tests.make import PATIENT, east_of, north_of
 
 ALONG_THE_STREET = {1: (0, 0), 2: (600, 0), 3: (600, 2000)}
@@ -50,7 +50,7 @@ def test_on_the_network_the_walk_is_measured_and_the_answer_says_so(
     (near,) = answer.devices
     assert answer.basis is near.basis is Basis.WALKING_NETWORK
     assert near.walk_metres == pytest.approx(900, rel=0.01)
-    (told,) = shown(answer, ANYONE, settings).devices
+    (told,) = offered(shown(answer, ANYONE, settings))
     assert english(told)[0] == f"{told.walk_metres} m on foot ({told.straight_metres} m straight)"
     assert chinese(told)[0] == f"步行{told.walk_metres}米（直线{told.straight_metres}米）"
 
@@ -293,7 +293,7 @@ def test_coordinates_in_the_wrong_datum_are_another_place(session: Session, clie
     lat, lon = from_wgs84(PATIENT, Datum.GCJ02)
 
     (right,) = get(client, lat=lat, lon=lon, datum="gcj02").devices
-    (wrong,) = get(client, lat=lat, lon=lon).devices
+    (wrong,) = offered(get(client, lat=lat, lon=lon))
 
     assert right.straight_metres == 0
     assert 450 < wrong.straight_metres < 600
@@ -311,7 +311,7 @@ def test_a_route_leads_from_the_patient_to_the_device_and_is_as_long_as_the_walk
     session.commit()
     here = place(100, 25)
 
-    estimated, measured = get(client_on(settings), lat=here.lat, lon=here.lon, route=True).devices
+    estimated, measured = offered(get(client_on(settings), lat=here.lat, lon=here.lon, route=True))
 
     assert estimated.route is None, "an estimate has no way to show"
     assert measured.id == beside.id

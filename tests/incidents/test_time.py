@@ -255,11 +255,10 @@ def test_an_expired_device_is_never_offered(
 
     assert ids(answer.devices) == ([device.id] if is_offered else [])
     if not is_offered:
-        (told,) = shown(answer, ANYONE, settings).unusable_now
-        assert told.readiness is Readiness.EXPIRED
-        assert told.opens_at is None, "no hour makes it usable"
-        assert "pads or battery expired: do not use" in english(told)
-        assert "电极片或电池已过期：请勿使用" in chinese(told)
+        (told,) = shown(answer, ANYONE, settings).last_resort
+        assert told.readiness is Readiness.PADS_EXPIRED
+        assert "pads expired: use it only where there is no other AED" in english(told)
+        assert "电极片过期，仅在无其他 AED 时使用" in chinese(told)
 
 
 def test_what_is_quarantined_or_withdrawn_is_not_offered_to_anyone(
@@ -284,12 +283,10 @@ def test_a_device_checked_lately_is_surer_than_one_that_is_not(session: Session,
     answer = ask(session, settings)
 
     assert ids(answer.devices) == [checked.id, unchecked.id, long_ago.id]
-    told = shown(answer, ANYONE, settings).devices
-    assert [near.readiness for near in told] == [
-        Readiness.CHECKED,
-        Readiness.UNCHECKED,
-        Readiness.UNCHECKED,
-    ]
+    answered = shown(answer, ANYONE, settings)
+    told = answered.devices
+    assert [near.readiness for near in told] == [Readiness.CHECKED, Readiness.UNCHECKED]
+    assert [near.readiness for near in answered.too_far] == [Readiness.UNCHECKED]
     assert "checked lately" in english(told[0])
     assert "近期巡检情况未知" in chinese(told[1])
 

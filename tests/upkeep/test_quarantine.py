@@ -198,7 +198,7 @@ def test_expired_pads_take_a_device_out_on_that_day_without_any_job(session: Ses
     found = lookup(session, at=last_moment + timedelta(minutes=1))
 
     assert found.devices == []
-    assert [(near.row.id, str(near.readiness)) for near in found.unusable] == [(device.id, "expired")]
+    assert [(near.row.id, str(near.readiness)) for near in found.unusable] == [(device.id, "pads_expired")]
 
     make.check(session, device, at=NOW, replaced=NEW_PADS)
     assert offered(session, at=last_moment + timedelta(minutes=1)) == [device.id]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,17 +16,25 @@ import typer
 from aed import clock
 from aed.accounts.rules import ANYONE, Viewer
 from aed.cli.context import opened, viewer_as
-from aed.cli.screen import Entry, entries, heading, say, warn
+from aed.cli.screen import Entry, entries, heading, paragraph, say, warn
 from aed.db import reads
 from aed.errors import NetworkFileUnusable
 from aed.geo import Datum, position_from
-from aed.incidents.queries.answer import Answer, NearbyDevice, Question
+from aed.incidents.queries.answer import Answer, NearbyDevice, QuarantinedDevice, Question
 from aed.incidents.queries.nearest import nearest
 from aed.incidents.queries.storeys import counts_ground_as_one_at
 from aed.incidents.queries.ways import GatePassed
 from aed.incidents.rules.arrival import Basis
 from aed.incidents.rules.moment import parse_moment
-from aed.incidents.rules.reasons import access_words, floor_words, gate_words, readiness_words
+from aed.incidents.rules.reasons import (
+    access_words,
+    bringing_words,
+    first_aid_words,
+    floor_words,
+    gate_words,
+    out_of_service_words,
+    readiness_words,
+)
 from aed.incidents.schemas.nearest import answer_out
 from aed.registry.rules.device import Access
 from aed.registry.rules.storeys import floor_meant
@@ -97,18 +105,34 @@ def network_if_any(settings: Settings) -> tuple[WalkingNetwork | None, str | Non
 def print_answer(answer: Answer, settings: Settings, viewer: Viewer = ANYONE) -> None:
     """The answer as a dispatcher reads it."""
     asked = answer.question
-    say(f"☎  Call {answer.emergency_number} first. 请先拨打{answer.emergency_number}。")
+    first_aid = first_aid_words(answer.emergency_number)
+    paragraph(f"☎  {first_aid['zh']}")
+    paragraph(first_aid["en"])
     heading("Devices, best first: how soon back at the patient, and how surely 可用设备（综合最优在前）")
-    if answer.devices:
-        numbered = enumerate(answer.devices, start=1)
+    if answer.in_time:
+        numbered = enumerate(answer.in_time, start=1)
         entries(_COLUMNS, [_entry(str(number), near, asked.at, viewer) for number, near in numbered])
     else:
-        say("None that can be used now. 目前没有可用设备。")
+        say(
+            "None that can be here in time. 没有能及时取到的设备。"
+            if answer.too_far
+            else "None that can be used now. 目前没有可用设备。"
+        )
     if not answer.is_complete:
         say("There may be more: the search stopped among too many that cannot be used.")
-    if answer.unusable:
-        heading("Near, but not to be used now 附近但现在不可用")
-        entries(_COLUMNS, [_entry("–", near, asked.at, viewer) for near in answer.unusable])
+    unusable = [near for near in answer.unusable if not near.is_last_resort]
+    for title, devices in (
+        ("Too far to fetch in time: do not leave the patient for these 距离过远，来不及取", answer.too_far),
+        (
+            "Pads expired: only where there is no other AED 电极片过期，仅在无其他 AED 时使用",
+            answer.last_resort,
+        ),
+        ("Near, but not to be used now 附近但现在不可用", unusable),
+    ):
+        if devices:
+            heading(title)
+            entries(_COLUMNS, [_entry("–", near, asked.at, viewer) for near in devices])
+    _print_quarantined(answer.quarantined)
     if answer.responders is not None:
         heading("Responders who may be called 可呼叫的急救志愿者")
         step = settings.responder_seconds_step
@@ -129,6 +153,23 @@ def print_answer(answer: Answer, settings: Settings, viewer: Viewer = ANYONE) ->
     if answer.basis is Basis.STRAIGHT_LINE:
         say()
         say("Estimated from straight lines: no walking network is known here. 按直线估算，此处无步行路网。")
+
+
+def _print_quarantined(quarantined: Sequence[QuarantinedDevice]) -> None:
+    if not quarantined:
+        return
+    heading("Near, and out of service: do not go there 附近已停用的设备")
+    entries(
+        ["", "straight"],
+        [
+            Entry(
+                ("–", f"{near.straight_metres:.0f} m"),
+                " · ".join(_once(*out_of_service_words(near.row.reason).values())),
+                _once(near.row.place_zh, near.row.place_en),
+            )
+            for near in quarantined
+        ],
+    )
 
 
 _COLUMNS = ("", "back in", "walk")
@@ -157,12 +198,20 @@ def _entry(number: str, near: NearbyDevice, at: datetime, viewer: Viewer) -> Ent
         (number, minutes(near.fetch.fetch_seconds), f"{estimated}{near.walk_metres:.0f} m"),
         " · ".join(whether),
         [
+            *_brought(near),
             *_place(near),
             *_once(row.how_to_get_in_zh, row.how_to_get_in_en),
             *(_through(gate) for gate in near.gates),
             *_to_ring(near, viewer),
         ],
     )
+
+
+def _brought(near: NearbyDevice) -> list[str]:
+    if near.bringing is None:
+        return []
+    words = bringing_words(near.bringing.phone, near.bringing.seconds)
+    return [f"☎  {words['zh']} {words['en']}"]
 
 
 def _place(near: NearbyDevice) -> list[str]:

@@ -44,6 +44,11 @@ def say(text: str = "") -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
+def paragraph(text: str) -> None:
+    """Print sentences for people, broken to fit the screen."""
+    console.print(text, markup=False, highlight=False)
+
+
 def warn(text: str) -> None:
     """A line beside the answer, not in it: what reads the answer as JSON does not meet it."""
     errors.print(text, markup=False, highlight=False, soft_wrap=True)

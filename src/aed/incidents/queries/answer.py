@@ -10,9 +10,10 @@ from aed.geo import Position
 from aed.incidents.queries.people import NearbyResponder, Precision
 from aed.incidents.queries.ways import GatePassed
 from aed.incidents.rules.arrival import Basis, Fetch
-from aed.registry.queries import DeviceNearby
+from aed.incidents.rules.grouping import Bringing
+from aed.registry.queries import DeviceNearby, OutOfService
 from aed.registry.queries.sending import SentFrom
-from aed.registry.rules.device import AccessAt, Readiness
+from aed.registry.rules.device import Access, AccessAt, Readiness
 from aed.registry.rules.reachability import HourBand, PlaceClass
 from aed.walking.travel import NO_WAY, Leg, Pace
 from aed.walking.way import Walk
@@ -34,6 +35,8 @@ class Question:
     """Where responders are taken to be."""
     sent_from: SentFrom | None = None
     """Where the patient is, for a plan: only devices that somebody may be sent for are looked for."""
+    is_for_plan: bool = False
+    """People come from elsewhere: what is too far to be fetched from the patient may be on their way."""
 
 
 _NOT_YET = Fetch(math.inf, 0.0, 0.0, math.inf)
@@ -70,6 +73,10 @@ class NearbyDevice:
     fetch: Fetch = _NOT_YET
     """Of those that are told."""
     basis: Basis = Basis.STRAIGHT_LINE
+    is_too_far: bool = False
+    """To be fetched in time (`rules.grouping`)."""
+    bringing: Bringing | None = None
+    """Where somebody who is with it brings it. Of those that are told."""
     is_measured: bool = True
     by_closed_gate: bool = False
     """No way leads there unless a gate is opened that is closed for this viewer."""
@@ -81,10 +88,30 @@ class NearbyDevice:
         """One way, without waits."""
         return self.way.metres
 
+    @property
+    def is_last_resort(self) -> bool:
+        """Its pads have expired and nothing else is against it."""
+        return self.readiness is Readiness.PADS_EXPIRED and self.access.access is not Access.CLOSED
+
+    @property
+    def soonest_expected_seconds(self) -> float:
+        """Fetched or brought."""
+        brought = self.bringing.expected_seconds if self.bringing is not None else math.inf
+        return min(self.expected_seconds, brought)
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedDevice:
+    """A device that is out of service, named so that nobody runs to it."""
+
+    row: OutOfService
+    straight_metres: float
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is answered. `devices` are usable now, soonest first; `unusable` are nearer than the last of them
+    """What is answered. `devices` are usable now: those that can be there in time first, each soonest first;
+    `unusable` are nearer than the last of them
     but closed or not ready; `responders` is None for a viewer who sees none."""
 
     question: Question
@@ -92,5 +119,23 @@ class Answer:
     emergency_number: str
     devices: list[NearbyDevice]
     unusable: list[NearbyDevice]
+    quarantined: list[QuarantinedDevice]
+    """Out of service and near, nearest first."""
     responders: list[NearbyResponder] | None
     is_complete: bool
+
+    @property
+    def in_time(self) -> list[NearbyDevice]:
+        """Devices that can be at the patient in time, fetched or brought, whichever way is sooner."""
+        found = [near for near in self.devices if not near.is_too_far]
+        return sorted(found, key=lambda near: near.soonest_expected_seconds)
+
+    @property
+    def too_far(self) -> list[NearbyDevice]:
+        """Usable devices that nobody beside the patient should leave for."""
+        return [near for near in self.devices if near.is_too_far]
+
+    @property
+    def last_resort(self) -> list[NearbyDevice]:
+        """Devices whose pads alone have expired, and that can be got at."""
+        return [near for near in self.unusable if near.is_last_resort]

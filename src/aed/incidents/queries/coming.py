@@ -99,9 +99,13 @@ def case_of(
         responders=looked_at,
         sent_from=sent_from,
         precision=precision,
+        is_for_plan=True,
     )
     found = nearest(connection, TIMETABLE, question, network=network, settings=settings)
     devices = [each for each in found.devices if each.row.id not in not_devices][: numbers.devices]
+    if not any(_is_in_reach(near, patient, settings) for near in devices):
+        # Pads past their date: only while there is nothing else.
+        devices = [each for each in found.last_resort if each.row.id not in not_devices]
     people = [each for each in found.responders or [] if each.person_id not in not_these][: numbers.people]
     exact = [Spot(each.position, each.floor) for each in people]
     cells = [Spot(each.cell_centre, 0) for each in people]
@@ -141,6 +145,11 @@ def case_of(
         devices_usable=len(devices),
         devices_unusable=len(found.unusable),
     )
+
+
+def _is_in_reach(near: NearbyDevice, patient: Patient, settings: Settings) -> bool:
+    """Whether somebody who stands beside it now would be at the patient with it before the ambulance."""
+    return fetch_seconds(0.0, _to_patient(near, settings), near.pace) < patient.ambulance_seconds
 
 
 def _guides(guides: Guides | None, not_these: Collection[int], settings: Settings) -> tuple[Offer, ...]:

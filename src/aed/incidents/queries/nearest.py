@@ -17,6 +17,7 @@ from aed.geo import Position, in_mainland_china, may_be_within, metres_to_each
 from aed.incidents.queries.answer import Answer, NearbyDevice, Question
 from aed.incidents.queries.buildings import Buildings, Spot
 from aed.incidents.queries.people import nearest_responders
+from aed.incidents.queries.quarantined import quarantined_near
 from aed.incidents.queries.ways import LocalTime, Ways, sent_for_gates
 from aed.incidents.rules.arrival import (
     Basis,
@@ -27,6 +28,7 @@ from aed.incidents.rules.arrival import (
     fetch,
     metres_that_can_beat,
 )
+from aed.incidents.rules.grouping import bringing, is_too_far, max_cost_in_time
 from aed.registry import queries as registry
 from aed.registry.queries import DeviceNearby, GateNearby
 from aed.registry.rules.device import (
@@ -135,7 +137,8 @@ def _nearest(
         usable = [near for near in ranked if near.is_usable]
         farthest = math.inf
         if len(usable) >= question.limit:
-            farthest = search.metres_that_can_beat(usable[question.limit - 1].expected_seconds)
+            last = usable[question.limit - 1]
+            farthest = search.cost_that_can_beat(last.expected_seconds, is_too_far=last.is_too_far)
         enough = min(radius, search.straight_metres_of(farthest))
         is_complete = rings.complete_within_metres >= enough and search.has_all_within(farthest)
         if is_complete or len(rings.rows) >= MOST_CANDIDATES:
@@ -157,6 +160,7 @@ def _nearest(
         emergency_number=search.emergency_number(),
         devices=devices,
         unusable=unusable,
+        quarantined=[] if question.is_for_plan else quarantined_near(connection, viewer, question, settings),
         responders=nearest_responders(
             connection,
             viewer,
@@ -369,8 +373,8 @@ class _Search:
             known = [near for near in found if near.is_usable and near.is_measured][:limit]
             enough = math.inf
             if len(known) == limit:
-                last = known[-1].expected_seconds
-                enough = self.metres_that_can_beat(last) + 1.0
+                last = known[-1]
+                enough = self.cost_that_can_beat(last.expected_seconds, is_too_far=last.is_too_far) + 1.0
             within = enough if within < enough < 2.0 * within else 2.0 * within
 
     def _last_straight(self, limit: int) -> float:
@@ -420,8 +424,8 @@ class _Search:
         Leaves out those whose walk is too long to beat the last that is asked for.
         """
         numbers, limit = self._settings.arrival, self._question.limit
-        best: list[float] = []
-        last = can_beat = math.inf
+        best: list[tuple[bool, float]] = []
+        last, can_beat = (True, math.inf), math.inf
         found: list[NearbyDevice] = []
         for cost, number, basis, is_measured, by_closed_gate in walks:
             if cost > can_beat:
@@ -437,12 +441,13 @@ class _Search:
             near.fetch_seconds = fetch_seconds(leg, leg, near.pace)
             chance = near.chance * numbers.chance_closed_gate if by_closed_gate else near.chance
             expected = near.expected_seconds = expected_seconds(near.fetch_seconds, chance, numbers)
+            near.is_too_far = self._is_too_far(near)
             found.append(near)
-            if near.is_usable and expected < last:
-                insort(best, expected)
+            if near.is_usable and (near.is_too_far, expected) < last:
+                insort(best, (near.is_too_far, expected))
                 if len(best) >= limit:
                     last = best[limit - 1]
-                    can_beat = self.metres_that_can_beat(last) + _ROUNDING_METRES
+                    can_beat = self.cost_that_can_beat(last[1], is_too_far=last[0]) + _ROUNDING_METRES
         found.sort(key=_by_expected)
         return found
 
@@ -459,6 +464,17 @@ class _Search:
         near.fetch = fetch(
             near.way, floors_seconds=near.floors, chance=chance, pace=near.pace, numbers=numbers
         )
+        if near.is_usable and not self._question.is_for_plan:
+            near.bringing = bringing(
+                near.row.guard_phone,
+                near.access.access,
+                near.way,
+                near.floors,
+                chance=near.chance,
+                pace=near.pace,
+                numbers=numbers,
+            )
+            near.is_too_far = near.is_too_far and not self._is_brought_in_time(near)
 
     def _device(self, number: int) -> NearbyDevice:
         """A device with its hours and readiness at the moment; asked once for each."""
@@ -469,6 +485,7 @@ class _Search:
         readiness, trusted = _readiness(
             self._today[row.time_zone],
             row.first_expiry,
+            row.battery_expiry,
             row.last_checked_on,
             numbers.checked_within_days,
             self._settings.trust.readiness_half_life_days,
@@ -511,9 +528,33 @@ class _Search:
             )
         return self._paces[key]
 
-    def metres_that_can_beat(self, expected_seconds: float) -> float:
-        """How long a walk may be to beat that, wherever the device is."""
-        return metres_that_can_beat(expected_seconds, self._quickest, self._settings.arrival)
+    def cost_that_can_beat(self, expected_seconds: float, *, is_too_far: bool) -> float:
+        """How much a way may cost, in metres, to beat that, wherever the device is. Any device that is in
+        time beats one that is too far."""
+        numbers = self._settings.arrival
+        sooner = metres_that_can_beat(expected_seconds, self._quickest, numbers)
+        if not is_too_far:
+            return sooner
+        planning = self._settings.planning
+        latest = max(planning.ambulance_seconds, *planning.ambulance_seconds_by_region.values(), 0.0)
+        return max(sooner, max_cost_in_time(latest, self._quickest, numbers))
+
+    def _is_too_far(self, near: NearbyDevice) -> bool:
+        if self._question.is_for_plan:
+            return False
+        return is_too_far(
+            near.way.metres,
+            near.fetch_seconds,
+            ambulance_seconds=self._ambulance_seconds(near),
+            numbers=self._settings.arrival,
+        )
+
+    def _is_brought_in_time(self, near: NearbyDevice) -> bool:
+        return near.bringing is not None and near.bringing.seconds <= self._ambulance_seconds(near)
+
+    def _ambulance_seconds(self, near: NearbyDevice) -> float:
+        planning = self._settings.planning
+        return planning.ambulance_seconds_by_region.get(near.row.region_code, planning.ambulance_seconds)
 
     def _access(self, hours: _Hours, row: DeviceNearby) -> AccessAt:
         """Asked once for all devices with the same hours in the same place."""
@@ -566,6 +607,7 @@ class _Search:
 def _readiness(
     today: date,
     first_expiry: date | str | None,
+    battery_expiry: date | str | None,
     last_checked_on: date | str | None,
     checked_within_days: int,
     half_life_days: float,
@@ -577,6 +619,7 @@ def _readiness(
         today,
         state=DeviceState.IN_SERVICE,
         first_expiry=as_date(first_expiry),
+        battery_expiry=as_date(battery_expiry),
         last_checked_on=checked_on,
         checked_within_days=checked_within_days,
     )
@@ -584,5 +627,5 @@ def _readiness(
     return readiness, confidence(days, half_life_days=half_life_days)
 
 
-def _by_expected(near: NearbyDevice) -> tuple[bool, float, float, int]:
-    return not near.is_usable, near.expected_seconds, near.straight_metres, near.row.id
+def _by_expected(near: NearbyDevice) -> tuple[bool, bool, float, float, int]:
+    return not near.is_usable, near.is_too_far, near.expected_seconds, near.straight_metres, near.row.id

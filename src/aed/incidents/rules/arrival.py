@@ -67,15 +67,17 @@ def chance_of(
     *,
     by_closed_gate: bool = False,
 ) -> float:
-    """That a device can be reached and is ready; 0 when it cannot be used.
+    """That a device can be reached and is ready; 0 when it cannot be used, not even as a last resort.
 
     `reachable` as `chance_reachable` has it.
     `confidence` in its readiness: what is left of its last check (`registry.rules.trust.confidence`).
     `by_closed_gate`: no way leads there unless somebody opens a gate that is closed for this viewer.
     """
-    if not readiness.is_usable:
+    is_last_resort = readiness is Readiness.PADS_EXPIRED
+    if not (readiness.is_usable or is_last_resort):
         return 0.0
-    chance = reachable * chance_ready(confidence, numbers)
+    ready = numbers.chance_ready_pads_expired if is_last_resort else chance_ready(confidence, numbers)
+    chance = reachable * ready
     return chance * numbers.chance_closed_gate if by_closed_gate else chance
 
 

@@ -23,7 +23,11 @@ _ACCESS: dict[Access, Words] = {
 _READINESS: dict[Readiness, Words] = {
     Readiness.CHECKED: {"en": "checked lately", "zh": "近期已巡检"},
     Readiness.UNCHECKED: {"en": "not known to be checked lately", "zh": "近期巡检情况未知"},
-    Readiness.EXPIRED: {"en": "pads or battery expired: do not use", "zh": "电极片或电池已过期：请勿使用"},
+    Readiness.PADS_EXPIRED: {
+        "en": "pads expired: use it only where there is no other AED",
+        "zh": "电极片过期，仅在无其他 AED 时使用",
+    },
+    Readiness.EXPIRED: {"en": "battery expired: do not use", "zh": "电池已过期：请勿使用"},
     Readiness.OUT_ON_CALL: {
         "en": "out on a call: not in its place, or somebody is getting it",
         "zh": "急救呼叫中：已被取用或无法取到",
@@ -131,6 +135,34 @@ def gate_words(
     if not hours_known:
         en, zh = f"{en}, whose hours are not known", f"{zh}，开放时间未知"
     return {"en": en, "zh": zh}
+
+
+def out_of_service_words(reason: str) -> Words:
+    """Why a device is out of service. Upkeep writes the English, "; " and the Chinese; people write one."""
+    en, separator, zh = reason.rpartition("; ")
+    if not separator or not any("\u4e00" <= each <= "\u9fff" for each in zh):
+        en = zh = reason
+    return {"en": f"out of service: {en}", "zh": f"停用：{zh}"}
+
+
+def first_aid_words(number: str) -> Words:
+    """What to do before anybody reads on."""
+    return {
+        "en": f"Call {number} first, on speaker. Not responding and not breathing normally: start chest "
+        "compressions now, hard and fast, and do not stop. If you are alone, stay with the patient; "
+        "send others for an AED.",
+        "zh": f"请先拨打{number}并打开免提。如患者无反应、无正常呼吸：马上用力、快速胸外按压，不要停。"
+        "一人在场勿离开患者，请他人去取AED。",
+    }
+
+
+def bringing_words(phone: str, seconds: float) -> Words:
+    whole = round(seconds)
+    when = f"{whole // 60}:{whole % 60:02d}"
+    return {
+        "en": f"Ring {phone}: they bring it, there in about {when}",
+        "zh": f"拨打{phone}，请对方送来，约{when}到",
+    }
 
 
 def emergency_words(number: str) -> Words:

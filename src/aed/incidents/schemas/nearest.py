@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aed.accounts.rules import Viewer
 from aed.geo import Datum, Position, in_mainland_china, map_links
-from aed.incidents.queries.answer import Answer, NearbyDevice
+from aed.incidents.queries.answer import Answer, NearbyDevice, QuarantinedDevice
 from aed.incidents.queries.people import NearbyResponder
 from aed.incidents.rules import reasons
 from aed.incidents.rules.arrival import Basis
@@ -89,6 +89,26 @@ class RouteOut(Strict):
     coordinates: list[tuple[float, float]]
 
 
+class BringOut(WordsOut):
+    """Let them bring it: only where somebody is known to be there now."""
+
+    call: str = Field(examples=["tel:+8657155501000"])
+    phone: str
+    seconds: int = Field(description="From the call until it is at the patient's side")
+    expected_seconds: int = Field(description="The same, weighed by the chance that it can be had")
+
+
+class QuarantinedDeviceOut(Strict):
+    """Near, and out of service: nobody should go there."""
+
+    id: int
+    position: PlaceOut
+    place: MaybeWordsOut
+    floor: int
+    straight_metres: int
+    reason: WordsOut
+
+
 class NearbyDeviceOut(Strict):
     id: int
     position: PlaceOut
@@ -108,6 +128,7 @@ class NearbyDeviceOut(Strict):
     cabinet: Cabinet
     ring: RingOut
     route: RouteOut | None
+    bring: BringOut | None = Field(description="Ring whoever is with it, and they bring it: one way")
     reasons: list[WordsOut]
     links: dict[str, str] = Field(description="Opens the map of that name at the right place")
 
@@ -139,12 +160,25 @@ class AskedOut(Strict):
 class NearestOut(Strict):
     """Devices that can be at the patient soonest, best first."""
 
+    first_aid: WordsOut = Field(description="What to do before anything else: show it first")
     emergency: EmergencyOut
     asked: AskedOut
     basis: Basis
-    devices: list[NearbyDeviceOut]
+    devices: list[NearbyDeviceOut] = Field(
+        description="There in time, fetched or brought (`bring`), whichever is sooner"
+    )
+    too_far: list[NearbyDeviceOut] = Field(
+        description="Usable, but nobody beside the patient should leave for them: back after the ambulance, "
+        "or farther than AED_ARRIVAL__MAX_FETCH_METRES"
+    )
+    last_resort: list[NearbyDeviceOut] = Field(
+        description="Their pads are past the date: only where there is no other AED"
+    )
     unusable_now: list[UnusableDeviceOut] = Field(
         description="Near, but closed or not ready; with when they open"
+    )
+    quarantined: list[QuarantinedDeviceOut] = Field(
+        description="Near, and out of service for a reason that is named; nearest first"
     )
     responders: list[NearbyResponderOut] | None = Field(description="For dispatchers; null for anyone else")
     responders_withheld: WordsOut | None = Field(
@@ -159,6 +193,7 @@ def answer_out(
     """The answer in the shape of `NearestOut`."""
     asked = answer.question
     return {
+        "first_aid": reasons.first_aid_words(answer.emergency_number),
         "emergency": {
             "number": answer.emergency_number,
             **reasons.emergency_words(answer.emergency_number),
@@ -170,7 +205,9 @@ def answer_out(
             "storey": storey_words(asked.floor, counts_ground_as_one=_counts_from_one(answer)),
         },
         "basis": answer.basis,
-        "devices": [_device(near, answer, viewer, settings) for near in answer.devices],
+        "devices": [_device(near, answer, viewer, settings) for near in answer.in_time],
+        "too_far": [_device(near, answer, viewer, settings) for near in answer.too_far],
+        "last_resort": [_device(near, answer, viewer, settings) for near in answer.last_resort],
         "unusable_now": [
             {
                 **_device(near, answer, viewer, settings),
@@ -179,7 +216,9 @@ def answer_out(
                 else None,
             }
             for near in answer.unusable
+            if not near.is_last_resort
         ],
+        "quarantined": [_quarantined(near) for near in answer.quarantined],
         "responders": None
         if answer.responders is None
         else [_responder(person, settings) for person in answer.responders],
@@ -230,8 +269,34 @@ def _device(near: NearbyDevice, answer: Answer, viewer: Viewer, settings: Settin
         "route": None
         if near.route is None
         else {"type": "LineString", "coordinates": near.route.coordinates},
+        "bring": _bring(near),
         "reasons": _reasons(near, answer),
         "links": _links(row.lat, row.lon, row.place_zh or row.place_en or "AED"),
+    }
+
+
+def _bring(near: NearbyDevice) -> dict[str, Any] | None:
+    how = near.bringing
+    if how is None:
+        return None
+    return {
+        "call": how.link,
+        "phone": how.phone,
+        "seconds": round(how.seconds),
+        "expected_seconds": round(how.expected_seconds),
+        **reasons.bringing_words(how.phone, how.seconds),
+    }
+
+
+def _quarantined(near: QuarantinedDevice) -> dict[str, Any]:
+    row = near.row
+    return {
+        "id": row.id,
+        "position": {"lat": row.lat, "lon": row.lon},
+        "place": {"en": row.place_en, "zh": row.place_zh},
+        "floor": row.floor,
+        "straight_metres": round(near.straight_metres),
+        "reason": reasons.out_of_service_words(row.reason),
     }
 
 

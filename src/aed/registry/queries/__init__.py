@@ -15,11 +15,13 @@ from aed.registry.queries.nearby import (
     BuildingNearby,
     DeviceNearby,
     GateNearby,
+    OutOfService,
     buildings_around,
     calendar_of,
     gates_around,
     has_calendar,
     nearest_devices,
+    nearest_out_of_service,
     with_keepers_phone,
 )
 
@@ -28,6 +30,7 @@ __all__ = [
     "BuildingNearby",
     "DeviceNearby",
     "GateNearby",
+    "OutOfService",
     "buildings_around",
     "cabinet_code",
     "calendar_of",
@@ -48,5 +51,6 @@ __all__ = [
     "holiday_calendars",
     "holiday_year",
     "nearest_devices",
+    "nearest_out_of_service",
     "with_keepers_phone",
 ]

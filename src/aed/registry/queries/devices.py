@@ -19,7 +19,7 @@ from aed.registry.models import (
     Consumable,
     Device,
 )
-from aed.registry.rules.device import NEEDED_KINDS, ConsumableState, DeviceState
+from aed.registry.rules.device import NEEDED_KINDS, ConsumableKind, ConsumableState, DeviceState
 from aed.sharing.queries import visible_to
 from aed.sharing.rules import Audience
 from aed.spatial import (
@@ -40,7 +40,10 @@ class Box:
     north: float
 
 
-def first_expiry(device_id: InstrumentedAttribute[int] | ColumnElement[int]) -> ColumnElement[date]:
+def first_expiry(
+    device_id: InstrumentedAttribute[int] | ColumnElement[int],
+    kinds: Sequence[ConsumableKind] = NEEDED_KINDS,
+) -> ColumnElement[date]:
     """The day on which a device can no longer be used on an adult, asked for each row: the first of its
     fitted pads and battery to expire. A child's pads do not count: the device works without them.
 
@@ -51,7 +54,7 @@ def first_expiry(device_id: InstrumentedAttribute[int] | ColumnElement[int]) -> 
         .where(
             Consumable.device_id == device_id,
             Consumable.state == constant(ConsumableState.FITTED),
-            Consumable.kind.in_([constant(kind) for kind in NEEDED_KINDS]),
+            Consumable.kind.in_([constant(kind) for kind in kinds]),
         )
         .scalar_subquery()
     )

@@ -38,7 +38,7 @@ from aed.registry.queries.devices import first_expiry
 from aed.registry.queries.holidays import holiday_calendar
 from aed.registry.queries.out_on_call import out_on_call
 from aed.registry.queries.sending import SentFrom, may_be_sent_for
-from aed.registry.rules.device import DeviceState, Entry
+from aed.registry.rules.device import ConsumableKind, DeviceState, Entry
 from aed.registry.rules.gate import GateState
 from aed.registry.rules.hours import HolidayCalendar as Calendar
 from aed.sealing import ring_of
@@ -76,12 +76,14 @@ class DeviceNearby(NamedTuple):
     estate_id: int | None
     region_id: int
     first_expiry: date | str | None
+    battery_expiry: date | str | None
     estate_en: str | None
     estate_zh: str | None
     guard_phone: str | None
     time_zone: str
     emergency_number: str
     counts_ground_as_one: bool
+    region_code: str
     holiday_calendar: str | None
     calendar_version: int | None
     seconds_per_metre: float | None
@@ -161,12 +163,14 @@ def nearest_devices(
             select(
                 *(column for column in near.c if column.key != Device.keeper_id.key),
                 first_expiry(near.c.id).label("first_expiry"),
+                first_expiry(near.c.id, [ConsumableKind.BATTERY]).label("battery_expiry"),
                 Estate.name_en.label("estate_en"),
                 Estate.name_zh.label("estate_zh"),
                 Estate.guard_phone,
                 func.coalesce(Estate.time_zone, Region.time_zone).label("time_zone"),
                 Region.emergency_number,
                 Region.counts_ground_as_one,
+                Region.code.label("region_code"),
                 Region.holiday_calendar,
                 HolidayCalendar.version.label("calendar_version"),
                 EstatePace.seconds_per_metre,
@@ -196,6 +200,44 @@ def nearest_devices(
         joined=joined,
         row=DeviceNearby,
         window_index=None if viewer.is_signed_in else PUBLIC_NEAREST,
+    )
+
+
+class OutOfService(NamedTuple):
+    """What the lookup asks of a device near by that is out of service."""
+
+    id: int
+    lat: float
+    lon: float
+    floor: int
+    place_en: str | None
+    place_zh: str | None
+    reason: str
+    """English and Chinese where upkeep quarantined it; what somebody wrote where it was done by hand."""
+
+
+OUT_OF_SERVICE_NEAREST = "ix_devices_out_of_service_nearest"
+
+
+@lru_cache(maxsize=512)
+def nearest_out_of_service(dialect: Dialect, viewer: Viewer) -> Nearest[OutOfService]:
+    """The compiled statement for the nearest devices that are out of service and that this viewer may see."""
+    inner = select(
+        Device.id,
+        latitude(Device.position).label("lat"),
+        longitude(Device.position).label("lon"),
+        Device.floor,
+        Device.place_en,
+        Device.place_zh,
+        Device.out_of_service_reason.label("reason"),
+    ).where(visible_to(viewer, Device), Device.state == constant(DeviceState.OUT_OF_SERVICE))
+    return nearest_first(
+        dialect,
+        inner,
+        Device.position,
+        joined=lambda near: select(*near.c),
+        row=OutOfService,
+        window_index=OUT_OF_SERVICE_NEAREST,
     )
 
 

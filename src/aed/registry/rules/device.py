@@ -63,8 +63,10 @@ class Readiness(StrEnum):
     """In service, in date, and checked lately."""
     UNCHECKED = "unchecked"
     """In service and in date as far as the register knows, but not known to be checked lately."""
+    PADS_EXPIRED = "pads_expired"
+    """Only the pads have expired: a last resort, where there is no other device."""
     EXPIRED = "expired"
-    """Pads or battery have expired: not usable."""
+    """The battery has expired: not usable."""
     OUT_ON_CALL = "out_on_call"
     """Somebody was sent for it, or found that it cannot be had: not usable until it is known to be back."""
     OUT_OF_SERVICE = "out_of_service"
@@ -80,6 +82,7 @@ def readiness_on(
     *,
     state: DeviceState,
     first_expiry: date | None,
+    battery_expiry: date | None = None,
     last_checked_on: date | None,
     checked_within_days: int,
 ) -> Readiness:
@@ -89,8 +92,10 @@ def readiness_on(
     """
     if state is not DeviceState.IN_SERVICE:
         return Readiness.OUT_OF_SERVICE
-    if first_expiry is not None and first_expiry < day:
+    if battery_expiry is not None and battery_expiry < day:
         return Readiness.EXPIRED
+    if first_expiry is not None and first_expiry < day:
+        return Readiness.PADS_EXPIRED
     if last_checked_on is not None and 0 <= (day - last_checked_on).days <= checked_within_days:
         return Readiness.CHECKED
     return Readiness.UNCHECKED

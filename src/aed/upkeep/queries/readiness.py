@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from aed.registry.models import Device
 from aed.registry.queries.out_on_call import out_on_call
-from aed.registry.rules.device import NEEDED_KINDS, Readiness, readiness_on
+from aed.registry.rules.device import NEEDED_KINDS, ConsumableKind, Readiness, readiness_on
 from aed.upkeep.models import Quarantine
 from aed.upkeep.queries.quarantines import standing_quarantines
 
@@ -39,6 +39,10 @@ def readiness_of(
         today,
         state=device.state,
         first_expiry=first_expiry,
+        battery_expiry=min(
+            (item.expires_on for item in device.consumables if item.kind is ConsumableKind.BATTERY),
+            default=None,
+        ),
         last_checked_on=device.last_checked_on,
         checked_within_days=checked_within_days,
     )
