@@ -232,11 +232,11 @@ def test_a_private_gate_on_the_map_keeps_a_dispatcher_waiting_only(
 def test_a_device_with_no_way_but_a_closed_gate_ranks_behind_and_says_so(
     session: Session, settings: Settings
 ) -> None:
-    network = streets(settings, PLAN | {6: (-400, 0)}, DRIVE, TO_THE_WEST)
+    network = streets(settings, PLAN | {6: (-300, 0)}, DRIVE, TO_THE_WEST)
     estate = make.estate(session)
     gate = gate_at(session, estate, at=place(50, 0), passage="residents")
     inside = behind(session, estate)
-    outside = make.device(session, at=place(-400, 0))
+    outside = make.device(session, at=place(-300, 0))
 
     answer = ask(session, settings, network=network)
 
@@ -257,12 +257,12 @@ def test_a_long_way_round_that_is_found_late_is_still_taken_before_a_gate_to_be_
     session: Session, settings: Settings
 ) -> None:
     """The first searches reach the device by the closed gate alone, and must not settle on that."""
-    plan = {1: (0, 0), 2: (150, 0), 3: (300, 0), 4: (0, 440), 5: (300, 440), 6: (-806, 0)}
+    plan = {1: (0, 0), 2: (150, 0), 3: (300, 0), 4: (0, 440), 5: (300, 440), 6: (-1006, 0)}
     network = streets(settings, plan, DRIVE, ROUND_THE_BACK, TO_THE_WEST)
     estate = make.estate(session, boundary=make.square(place(0, 0), metres=500))
     gate_at(session, estate, at=place(150, 0), passage="residents")
     inside = make.device(session, at=place(300, 0))
-    make.device(session, at=place(-806, 0), opening_hours=None)
+    make.device(session, at=place(-1006, 0), opening_hours=None)
 
     (near,) = ask(session, settings, network=network, limit=1).devices
 

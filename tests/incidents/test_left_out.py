@@ -49,7 +49,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
 
     def noting(self: Rings[Any], **given: Any) -> Sequence[Any]:
         rows = widen(self, **given)
-        if self._nearest.row is not OutOfService:  # their search reads what is out of service, and no ways
+        if OutOfService not in getattr(
+            self._nearest.row, "args", ()
+        ):  # their search reads what is out of service, and no ways
             rings.append({row.id for row in rows})
         return rows
 

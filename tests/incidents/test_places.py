@@ -212,7 +212,8 @@ def test_without_a_sound_network_file_the_server_starts_and_answers_from_straigh
     spoil(settings.walking_network)
     spoilt = client_on(settings)
 
-    assert spoilt.get("/readyz").json() == {"status": "ok", "walking": "straight lines only"}
+    ready = spoilt.get("/readyz").json()  # which may warn of other things as well
+    assert (ready["status"], ready["walking"]) == ("ok", "straight lines only")
     answer = get(spoilt)
     assert answer.basis is Basis.STRAIGHT_LINE
     assert [near.id for near in answer.devices] == [device.id]

@@ -90,7 +90,8 @@ def is_soon_answered(dialect: Dialect, viewer: Viewer, question: Question) -> bo
     """
     if viewer.is_signed_in or question.with_routes:
         return False
-    needed = registry.nearest_devices(dialect, viewer).likely_needed(question.here, at_least=question.limit)
+    statement = registry.nearest_devices(dialect, viewer, question.sent_from)
+    needed = statement.likely_needed(question.here, at_least=question.limit)
     if needed is None:
         return dialect.name != "sqlite"
     return needed.metres <= _SOON_METRES and needed.rows <= _SOON_ROWS
