@@ -37,7 +37,11 @@ def test_what_became_of_the_patient_is_told_bit_by_bit_and_counted(
     assert "<5" in aed("statistics", 2026, "--to-pass-on").out
     assert aed("statistics", 2026, "--region", "CN-33", "--kind", "exercise").out
 
-    for ending, begins in ((".csv", b"\xef\xbb\xbftable,row"), (".xlsx", b"PK"), (".json", b'{"year":2026')):
+    for ending, begins in (
+        (".csv", b"\xef\xbb\xbftable,row"),
+        (".xlsx", b"PK"),
+        (".json", b'{"template":'),
+    ):
         to = tmp_path / f"year{ending}"
         aed("statistics", 2026, "--out", to, warns=True)
         assert to.read_bytes().startswith(begins)

@@ -122,8 +122,9 @@ def test_unknown_hours_are_guessed_by_the_hour_and_the_class_of_the_place(
     zh: str,
 ) -> None:
     """A Tuesday, a Saturday, National Day, and a Saturday that is worked."""
-    of = make.estate(session) if given.pop("estate", False) else None
-    make.device(session, of=of, opening_hours=None, last_checked_on=None, **given)
+    of = make.estate(session) if given.get("estate") else None
+    words = {name: value for name, value in given.items() if name != "estate"}
+    make.device(session, of=of, opening_hours=None, last_checked_on=None, **words)
 
     (told,) = shown(ask(session, settings, at=china(moment)), ANYONE, settings).devices
 

@@ -95,9 +95,10 @@ def test_neither_a_log_nor_an_answer_to_a_stranger_tells_who_somebody_is(
         count = 0
         for method, path, body in routes:
             for headers in ({}, neighbour):
-                answer = client.request(
-                    method, path, json=body, headers=headers, params={"lat": 30.29, "lon": 120.1}
-                )
+                answer = client.request(method, path, json=body, headers=headers)
+                if answer.status_code == 422:  # a parameter that a route does not know is refused
+                    here = {"lat": 30.29, "lon": 120.1}
+                    answer = client.request(method, path, json=body, headers=headers, params=here)
                 client.cookies.clear()
                 count += 1
                 public += answer.text

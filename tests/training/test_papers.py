@@ -255,7 +255,7 @@ def test_anyone_who_scans_the_code_is_told_valid_or_not_and_no_more(
     assert said.json()["holder"] in page.text
     assert (page.headers["content-type"], page.headers["cache-control"]) == (
         "text/html; charset=utf-8",
-        "no-store",
+        "private, no-store",
     )
     assert "default-src 'none'" in page.headers["content-security-policy"]
 

@@ -209,13 +209,13 @@ def test_a_long_list_of_something_else_ends_soon(
         writer.writerow(["enrolment", "name", "attendance"])
         writer.writerows([1_000_000 + number, "某人", "到"] for number in range(20_000))
         writer.writerow([1, "王小明", "到"])
-    begun = time.perf_counter()
+    begun = time.process_time()
 
     report = take(session, training, path)
 
     assert (report.new, len(report.bad)) == (1, 20_000)
     assert "is this the roster of another?" in report.bad[0].reason
-    assert time.perf_counter() - begun < 20
+    assert time.process_time() - begun < 20, "of its own time, however busy the machine is"
 
 
 # --- days -----------------------------------------------------------------------------------------------

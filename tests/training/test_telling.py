@@ -159,7 +159,7 @@ def test_a_cancelled_session_is_told_to_all_who_stand_with_the_reason(session: S
         session, ADMINISTRATOR, training.id, why="The trainer is ill.", version=training.version, at=NOW
     )
 
-    assert told(session, has)[-1].endswith("The trainer is ill.")
+    assert told(session, has)[-1].endswith("The trainer is ill")
     assert told(session, waiting[0])[-1].startswith("It is not held: Resuscitation")
     assert told(session, gone) == []
 
