@@ -44,7 +44,7 @@ from aed.registry.rules.hours import hours_at
 from aed.registry.rules.reachability import HourBand, hour_band, place_class
 from aed.registry.rules.trust import confidence
 from aed.settings import Settings
-from aed.spatial import Rings, Sieve, settled
+from aed.spatial import Nearest, Rings, Sieve, settled
 from aed.waiting import needs_a_thread
 from aed.walking.footing import Footing, Footings
 from aed.walking.network import WalkingNetwork
@@ -90,11 +90,20 @@ def is_soon_answered(dialect: Dialect, viewer: Viewer, question: Question) -> bo
     """
     if viewer.is_signed_in or question.with_routes:
         return False
-    statement = registry.nearest_devices(dialect, viewer, question.sent_from)
-    needed = statement.likely_needed(question.here, at_least=question.limit)
+    needed = _statement(dialect, viewer, question).likely_needed(question.here, at_least=question.limit)
     if needed is None:
         return dialect.name != "sqlite"
     return needed.metres <= _SOON_METRES and needed.rows <= _SOON_ROWS
+
+
+def _statement(dialect: Dialect, viewer: Viewer, question: Question) -> Nearest[DeviceNearby]:
+    """Return the one statement that is kept for such lookups, with what it remembers of earlier ones.
+
+    Functions are cached by how they are called: an argument that is left out is not the same as its default.
+    """
+    if question.sent_from is None:
+        return registry.nearest_devices(dialect, viewer)
+    return registry.nearest_devices(dialect, viewer, question.sent_from)
 
 
 def nearest(
@@ -126,7 +135,7 @@ def _nearest(
 ) -> Answer:
     search = _Search(connection, viewer, question, network, settings)
     radius = settings.search_radius_metres
-    rings = registry.nearest_devices(connection.dialect, viewer, question.sent_from).rings(
+    rings = _statement(connection.dialect, viewer, question).rings(
         connection, question.here, at_least=question.limit, within_metres=radius
     )
     # Walks are longer than straight lines: the last of those kept is about the 25th on the straight line.

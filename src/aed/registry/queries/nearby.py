@@ -128,20 +128,12 @@ def entry_in_force() -> ColumnElement[str]:
     )
 
 
+@lru_cache(maxsize=512)
 def nearest_devices(
     dialect: Dialect, viewer: Viewer, sent_from: SentFrom | None = None
 ) -> Nearest[DeviceNearby]:
-    """Return the compiled statement for the nearest devices in service that this viewer may see; of those,
-    where `sent_from` says where a patient is, the ones that people may be sent for.
-
-    It remembers how far lookups had to go, so the same arguments always give the same statement.
-    """
-    return _nearest_devices(dialect, viewer, sent_from)
-
-
-@lru_cache(maxsize=512)
-def _nearest_devices(dialect: Dialect, viewer: Viewer, sent_from: SentFrom | None) -> Nearest[DeviceNearby]:
-    """Compile the statement of `nearest_devices`.
+    """The compiled statement for the nearest devices in service that this viewer may see; of those, where
+    `sent_from` says where a patient is, the ones that somebody may be sent for.
 
     Plain columns; estates, regions and keepers are joined to the chosen few only. A stranger's statement
     does not even ask for keepers and guards' phones of devices that need no one.
