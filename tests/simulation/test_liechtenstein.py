@@ -14,7 +14,7 @@ from tests.simulation.worlds import NUMBERS
 pytestmark = pytest.mark.skipif(not liechtenstein.IS_HERE, reason=liechtenstein.WHY_NOT)
 
 
-def test_the_country_is_read_and_the_plan_asks_fewer_in_vain() -> None:
+def test_the_country_is_read_and_the_plan_brings_more_devices_and_leaves_nobody_alone() -> None:
     read = read_list_of_devices(liechtenstein.DEVICES)
     world = read_world(liechtenstein.STREETS, read.devices, time_zone="Europe/Vaduz", network=None)
     assert (len(read.devices), read.bad, world.private.sum(), len(world.areas)) == (148, 0, 33, 310)
@@ -26,6 +26,7 @@ def test_the_country_is_read_and_the_plan_asks_fewer_in_vain() -> None:
     plan = summary(found, Compared(Way.PLAN, Sharing.OPEN))
     on_foot = summary(found, Compared(Way.WALK, Sharing.OPEN))
     assert plan.gains.mean + plan.gains.within > 0
-    assert plan.alerts < on_foot.alerts
-    assert plan.wasted < on_foot.wasted
+    assert plan.share_shock_before_ambulance > on_foot.share_shock_before_ambulance
+    assert plan.share_alone <= on_foot.share_alone
+    assert plan.alerts < 1.5 * on_foot.alerts
     assert 5 < plan.survival < 45
