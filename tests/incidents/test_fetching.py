@@ -122,7 +122,7 @@ def test_only_what_is_really_gone_is_out_because_of_an_exercise_and_nothing_beca
 def test_a_device_is_out_on_call_from_acceptance_and_released_when_it_is_declined(
     session: Session, neighbours: list[int], device: Device, client: TestClient
 ) -> None:
-    far = make.device(session, at=east_of(PATIENT, metres=400))
+    far = make.device(session, at=east_of(PATIENT, metres=200))
     incident = make.incident(session)
     fetch = fetchers(session, incident)[0]
     fetched = fetch.device_id
