@@ -212,7 +212,10 @@ class WalksOfTheCountry:
                     is_within_a_network=bool(on_street[i]),
                 )
             )
-        return sorted(found, key=lambda one: (not one.is_usable, one.expected_seconds, one.straight_metres))
+        return sorted(
+            found,
+            key=lambda one: (not one.is_usable, one.is_too_far, one.expected_seconds, one.straight_metres),
+        )
 
 
 # --- places ---------------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ def case_of(
     devices = [each for each in found.devices if each.row.id not in not_devices][: numbers.devices]
     if not any(_is_in_reach(near, patient, settings) for near in devices):
         # Pads past their date: only while there is nothing else.
-        devices = [each for each in found.last_resort if each.row.id not in not_devices]
+        devices += [each for each in found.last_resort if each.row.id not in not_devices]
     people = [each for each in found.responders or [] if each.person_id not in not_these][: numbers.people]
     exact = [Spot(each.position, each.floor) for each in people]
     cells = [Spot(each.cell_centre, 0) for each in people]
