@@ -276,7 +276,7 @@ def test_a_plan_has_names_and_says_why_nobody_fetches(
 @pytest.mark.parametrize(
     ("given", "metres", "ambulance_seconds", "code"),
     [
-        ({"opening_hours": "20:00-21:00"}, 60, 600, "none_usable"),
+        ({"opening_hours": "off"}, 60, 600, "none_usable"),
         ({}, 2_500, 600, "too_far"),
         ({}, 60, 60, "too_far"),
         ({}, 60, 600, None),
