@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import Viewer
 from aed.geo import Position, distance_metres
 from aed.incidents.queries.answer import Question
-from aed.incidents.queries.incidents import estate_at
 from aed.incidents.queries.nearest import nearest
 from aed.incidents.queries.people import NearbyResponder, Precision
 from aed.registry import queries as registry
+from aed.registry.queries.estates import estate_at
 from aed.registry.rules.hours import hours_at
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.rules import Availability, availability

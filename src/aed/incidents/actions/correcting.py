@@ -25,6 +25,7 @@ from aed.incidents.rules.words import moved_words
 from aed.incidents.schemas.correcting import PlaceAmend, SplitIn
 from aed.notifications import actions as outbox
 from aed.notifications.actions import Call, Notice
+from aed.registry.queries.estates import estate_at
 from aed.registry.rules.storeys import floor_meant
 
 _SAME_PLACE_METRES = 0.5
@@ -54,7 +55,7 @@ def correct_place(session: Session, who: Viewer, incident_id: int, told: PlaceAm
         return incident
     confirm(incident, at=now.at)
     if "position" in changed:
-        estate = queries.estate_at(session, here)
+        estate = estate_at(session, here)
         if estate is not None and estate.region_id != incident.region_id:
             may_dispatch(who, estate.region_id)
         incident.estate_id = estate.id if estate is not None else None
@@ -205,7 +206,7 @@ def split(
     if len(queries.reports(session, first.id)) < 2:
         raise Conflict("This is the only report of the incident: correct its place instead.")
     here = told.position.position() if told.position is not None else Position(report.lat, report.lon)
-    estate = queries.estate_at(session, here)
+    estate = estate_at(session, here)
     if estate is not None and estate.region_id != first.region_id:
         may_dispatch(who, estate.region_id)
     ambulance_at = first.ambulance_at

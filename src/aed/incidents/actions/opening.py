@@ -27,6 +27,7 @@ from aed.incidents.rules.who import dispatches, may_dispatch, may_open_an_incide
 from aed.incidents.schemas.incidents import PatientReportIn
 from aed.registry.actions.record import flush
 from aed.registry.models import Estate
+from aed.registry.queries.estates import estate_at
 from aed.registry.rules.storeys import floor_meant
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
@@ -60,7 +61,7 @@ def take_report(
     """
     here = new.position.position()
     said_at = _said_at(said_at, at)
-    estate = queries.estate_at(session, here)
+    estate = estate_at(session, here)
     region_id = _region(session, who, new, estate)
     may_open_an_incident(who, estate.id if estate is not None else None, region_id)
     collapsed_at = new.collapsed_at or said_at

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from shapely import Point
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer
 from aed.errors import NotFound
-from aed.geo import Position
 from aed.incidents.models import (
     Alert,
     Incident,
@@ -23,11 +21,7 @@ from aed.incidents.models import (
 )
 from aed.incidents.rules.incident import Kind, State
 from aed.incidents.rules.who import may_list_incidents
-from aed.registry.models import Estate
-from aed.registry.rules.estate import EstateState
 from aed.sharing.queries import may_be_called_by
-from aed.spatial import shape_of
-from aed.spatial.windows import overlapping_box
 
 
 def _told_to(viewer: Viewer) -> ColumnElement[bool]:
@@ -142,22 +136,6 @@ def reports(session: Session, incident_id: int) -> Sequence[IncidentReport]:
     return session.scalars(
         select(IncidentReport).where(IncidentReport.incident_id == incident_id).order_by(IncidentReport.id)
     ).all()
-
-
-def estate_at(session: Session, here: Position) -> Estate | None:
-    """The estate within whose boundary a place is; of several the smallest.
-
-    visibility: who is called follows from it; it is told to those who see the incident.
-    """
-    box = overlapping_box(
-        session, Estate.boundary, west=here.lon, south=here.lat, east=here.lon, north=here.lat
-    )
-    near = session.scalars(select(Estate).where(box, Estate.state == EstateState.STANDING)).all()
-    shapes = [(shape_of(each.boundary), each) for each in near]
-    inside = [
-        (shape.area, each.id, each) for shape, each in shapes if shape.covers(Point(here.lon, here.lat))
-    ]
-    return min(inside)[2] if inside else None
 
 
 # --- who is called --------------------------------------------------------------------------------------

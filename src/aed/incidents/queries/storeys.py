@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.models import Region
 from aed.accounts.rules import Viewer
 from aed.geo import Position, in_mainland_china
-from aed.incidents.queries.incidents import estate_at
+from aed.registry.queries.estates import estate_at
 
 
 def counts_ground_as_one_at(session: Session, viewer: Viewer, here: Position) -> bool:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from shapely import Point
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.rules import Viewer
 from aed.bulk import among
 from aed.errors import NotFound
+from aed.geo import Position
 from aed.registry.models import (
     Estate,
     Gate,
 )
+from aed.registry.rules.estate import EstateState
 from aed.sharing.queries import known_to
+from aed.spatial import shape_of
+from aed.spatial.windows import overlapping_box
 
 
 def _estates_known_to(viewer: Viewer) -> ColumnElement[bool]:
@@ -87,3 +92,19 @@ def gates(session: Session, viewer: Viewer, *, estate_id: int) -> Sequence[Gate]
 
 def _gates_known_to(viewer: Viewer) -> ColumnElement[bool]:
     return known_to(viewer, estate_id=Gate.estate_id, region_id=Estate.region_id, state=Gate.state)
+
+
+def estate_at(session: Session, here: Position) -> Estate | None:
+    """The estate within whose boundary a place is; of several the smallest.
+
+    visibility: who is called follows from it; it is told to those who see the incident.
+    """
+    box = overlapping_box(
+        session, Estate.boundary, west=here.lon, south=here.lat, east=here.lon, north=here.lat
+    )
+    near = session.scalars(select(Estate).where(box, Estate.state == EstateState.STANDING)).all()
+    shapes = [(shape_of(each.boundary), each) for each in near]
+    inside = [
+        (shape.area, each.id, each) for shape, each in shapes if shape.covers(Point(here.lon, here.lat))
+    ]
+    return min(inside)[2] if inside else None
