@@ -35,7 +35,7 @@ bench: ## measure, and print ratios
 
 soak: ## kill the worker and the server two hundred times each on each database (KILLS=20: fewer), and tell what was lost
 	@$(SETUP) test
-	KILLS=$${KILLS:-200} $(BIN)/pytest -s tests/work/test_kills.py tests/incidents/test_kills.py
+	KILLS=$${KILLS:-200} $(BIN)/pytest -s tests/worker/test_kills.py tests/incidents/test_kills.py
 
 attack: ## attack a served process of its own on loopback, on each database, and print how lookups fare (ROUNDS, SECONDS)
 	@$(SETUP) test

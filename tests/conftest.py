@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from aed.app import create_app
 from aed.cli import screen
 from aed.cli.server import bring_up_to_date
-from aed.db import Database, open_database
+from aed.database.session import Database, open_database
 from aed.settings import Settings
 from tests.commands import KEY
 from tests.throwaway_postgres import copy_database, drop_database, throwaway_postgres

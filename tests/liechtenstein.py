@@ -29,13 +29,13 @@ from aed.accounts.rules import ANYONE, Role, Scope, Viewer
 from aed.cli.lookup import print_answer
 from aed.cli.screen import say
 from aed.cli.server import bring_up_to_date
-from aed.db import open_database
+from aed.database.session import open_database
 from aed.geo import Position, distances_metres
-from aed.incidents.queries.answer import Question
-from aed.incidents.queries.nearest import nearest
-from aed.interchange.actions import ImportReport, import_devices
+from aed.hours.evaluation import hours_at
+from aed.imports.actions import ImportReport, import_devices
+from aed.lookup.answer import Question
+from aed.lookup.search import nearest
 from aed.registry.rules.device import Access, access_at
-from aed.registry.rules.hours import hours_at
 from aed.settings import Settings
 from aed.simulation.rules.areas import shares_of, somewhere_in
 from aed.walking.build import build_network

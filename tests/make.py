@@ -27,7 +27,11 @@ from aed.accounts.rules import ANYONE, Role, Scope, Viewer
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas import RegionIn
 from aed.accounts.schemas.people import PersonIn, RoleIn
+from aed.database.spatial import position_of
 from aed.geo import Position
+from aed.imports.models import Review, SourceRecord
+from aed.imports.rules.claims import digest_of
+from aed.imports.rules.review import ReviewKind
 from aed.incidents.actions.centres import add_centre
 from aed.incidents.actions.drills import tell_of_drill
 from aed.incidents.actions.opening import take_report
@@ -35,9 +39,6 @@ from aed.incidents.models import Alert, Drill, Incident, IncidentExclusion, Inci
 from aed.incidents.rules.offer import Task
 from aed.incidents.schemas.drills import DrillIn
 from aed.incidents.schemas.incidents import PatientReportIn
-from aed.interchange.models import Review, SourceRecord
-from aed.interchange.rules.claims import digest_of
-from aed.interchange.rules.review import ReviewKind
 from aed.issuers import actions as issuer_actions
 from aed.issuers.models import Issuer
 from aed.issuers.schemas import IssuerIn
@@ -62,7 +63,6 @@ from aed.responders.queries import Offer
 from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, Trust, wording_in_force
 from aed.responders.schemas.offers import OfferIn
 from aed.settings import Reminding, Returns, Settings
-from aed.spatial import position_of
 from aed.training.actions import courses as course_actions
 from aed.training.actions import enrolling
 from aed.training.actions import sessions as session_actions

@@ -26,9 +26,9 @@ from sqlalchemy.pool import QueuePool
 from aed.accounts.rules import Role
 from aed.app import create_app, make_routes_ready
 from aed.cli.server import bring_up_to_date
-from aed.db import open_database
+from aed.database.session import open_database
 from aed.errors import AedError
-from aed.problems import MAX_INSTANCE_CHARACTERS
+from aed.http.problems import MAX_INSTANCE_CHARACTERS
 from aed.registry.models import Change
 from aed.settings import LogFormat, Settings
 from tests import make

@@ -31,7 +31,7 @@ from aed.backup import postgres, whole
 from aed.backup.archive import MANIFEST, Kind, read_manifest
 from aed.backup.folder import PARTIAL
 from aed.cli import app as commands
-from aed.db import Database, Table, open_database, transaction
+from aed.database.session import Database, Table, open_database, transaction
 from aed.errors import AedError, BackupFailed, BackupUnusable, Conflict, DatabaseUnavailable, InvalidInput
 from aed.registry.models import Device
 from aed.settings import Settings

@@ -17,11 +17,11 @@ from aed.accounts.models import Account, Person
 from aed.accounts.rules import ANYONE
 from aed.app import create_app
 from aed.cli.server import bring_up_to_date
-from aed.db import Database, Table, open_database
+from aed.database.session import Database, Table, open_database
 from aed.errors import Conflict
-from aed.incidents.queries.answer import Question
-from aed.incidents.queries.nearest import nearest
-from aed.interchange.models import Review, SourceRecord
+from aed.imports.models import Review, SourceRecord
+from aed.lookup.answer import Question
+from aed.lookup.search import nearest
 from aed.notifications.models import Outgoing
 from aed.registry.models import Change, Device, Estate
 from aed.responders.models import Consent

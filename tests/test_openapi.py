@@ -31,11 +31,11 @@ from aed import clock
 from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
 from aed.app import create_app
+from aed.certificates.models import PersonPair
 from aed.notifications.actions import Notice, put_to_endpoint
 from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
 from aed.notifications.rules import Channel
 from aed.settings import Settings
-from aed.verification.models import PersonPair
 from tests import make
 from tests.make import NOW, PATIENT
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from aed.cli.context import answering_errors
-from aed.db import open_database
+from aed.database.session import open_database
 from aed.errors import InvalidInput
 from aed.settings import Settings, load_settings
 

@@ -15,19 +15,19 @@ from sqlalchemy import Row, delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE
-from aed.db import Database
+from aed.accounts.rules.sharing_ladder import Audience
+from aed.database.session import Database
+from aed.database.spatial import inside_box, latitude, longitude, point
+from aed.database.spatial.windows import index_table, window_around
 from aed.errors import InvalidInput
 from aed.geo import Datum, Position
-from aed.incidents.queries.answer import Question
-from aed.incidents.queries.nearest import nearest
+from aed.lookup.answer import Question
+from aed.lookup.search import nearest
 from aed.registry import queries
 from aed.registry.models import Device
 from aed.registry.queries.nearby import PUBLIC_NEAREST
 from aed.registry.rules.device import DeviceState
 from aed.settings import Settings
-from aed.sharing.rules import Audience
-from aed.spatial import inside_box, latitude, longitude, point
-from aed.spatial.windows import index_table, window_around
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 
@@ -218,7 +218,7 @@ def test_in_degrees_another_would_be_nearest_but_the_nearer_in_metres_is_named(
 def test_near_the_180th_meridian_this_side_of_it_is_answered(
     session: Session, settings: Settings, lat: float
 ) -> None:
-    """As documented in aed.spatial: the map ends there, and the other side's devices are not looked for."""
+    """As documented in aed.database.spatial: the map ends there; the other side is not searched."""
     here = Position(lat, 179.9995)
     this_side, _other_side = register(session, [Position(lat, 179.99), Position(lat, -179.9999)])
 

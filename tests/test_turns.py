@@ -19,8 +19,8 @@ from aed.accounts.models import Region
 from aed.accounts.rules import Role
 from aed.errors import TooBusy
 from aed.geo import Position
+from aed.http.concurrency_limits import RETRY_AFTER_SECONDS, Queue, Turns, turn
 from aed.incidents.api.incidents import REPORTS
-from aed.turns import RETRY_AFTER_SECONDS, Queue, Turns, turn
 from aed.upkeep.api.checks import PHOTOS
 from tests import make
 from tests.make import PATIENT

@@ -14,15 +14,15 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 import aed
-import aed.aftercare.models
-import aed.interchange.models
+import aed.debrief.models
+import aed.imports.models
 import aed.notifications.models
 import aed.responders.models
 import aed.training.models
 import aed.upkeep.models
-import aed.work.models
-from aed.db import Table
-from aed.publishing.rules.export import ExportFormat
+import aed.worker.models
+from aed.database.session import Table
+from aed.exports.rules.export import ExportFormat
 from tests import make
 from tests.make import NOW, PATIENT, north_of
 from tests.statements import statements_of
@@ -309,7 +309,9 @@ BAD = {
     "a function inside": "def f():\n    def g(): return select(Gate)\n    return g",
     "a lambda": "f = lambda: select(Estate)",
     "outside of any function": "EVERYTHING = select(Consumable)",
-    "a predicate that is only imported": "from aed.sharing import visible_to\ndef f(): return select(Device)",
+    "a predicate that is only imported": (
+        "from aed.accounts.queries.visibility import visible_to\ndef f(): return select(Device)"
+    ),
     "a predicate that is not called": "def f(): return select(Device), visible_to",
     "another function's predicate": (
         "def f(): return select(Device)\ndef g(): return select(Device).where(visible_to(v, Device))"

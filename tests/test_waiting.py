@@ -11,7 +11,7 @@ from weakref import ReferenceType, ref
 
 import pytest
 
-from aed.waiting import WouldWait, at_once, needs_a_thread, on_the_loop, wait_for
+from aed.database.event_loop import WouldWait, at_once, needs_a_thread, on_the_loop, wait_for
 
 ASKED_BY: ContextVar[str] = ContextVar("asked_by")
 

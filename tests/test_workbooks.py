@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from python_calamine import CalamineWorkbook
 
-from aed.workbooks import workbook
+from aed.files.workbooks import workbook
 
 LOOKS_LIKE_MORE = [
     "=1+1",

@@ -16,28 +16,29 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from aed import __version__, schedule
 from aed.accounts import api as accounts_api
-from aed.aftercare import api as aftercare_api
-from aed.at_hand import AtHand
-from aed.db import DatabaseDep, database_now, open_database, reads
+from aed.certificates import api as verification_api
+from aed.database.session import DatabaseDep, database_now, open_database, reads
+from aed.debrief import api as aftercare_api
 from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired, TooBusy
+from aed.exports import api as publishing_api
 from aed.http import docs, home
 from aed.http.access_log import AccessLog
 from aed.http.bodies import BodyLimit, BodyLimits, FileLimit
 from aed.http.headers import CHALLENGE, DEFAULTS, EXPIRED_TOKEN, DefaultHeaders, PublicReads
+from aed.http.problems import MAX_ERRORS, MAX_FIELD_CHARACTERS, PROBLEM_TYPE, Problem, problem
 from aed.http.query import refuse_unknown_parameters
 from aed.http.routes import template_of
+from aed.imports import api as interchange_api
 from aed.incidents import api as incidents_api
 from aed.incidents.api.board import LiveBoard
 from aed.incidents.api.live import LiveRecords
-from aed.incidents.rules.responder_lookups import ResponderLookups
-from aed.interchange import api as interchange_api
 from aed.issuers import api as issuers_api
+from aed.lookup.inline import AtHand
+from aed.lookup.responder_search_limit import ResponderLookups
 from aed.migrations import head
 from aed.notifications import actions as outbox
 from aed.notifications import api as notifications_api
-from aed.privacy import api as privacy_api
-from aed.problems import MAX_ERRORS, MAX_FIELD_CHARACTERS, PROBLEM_TYPE, Problem, problem
-from aed.publishing import api as publishing_api
+from aed.personal_data import api as privacy_api
 from aed.registry import api as registry_api
 from aed.registry.queries.holidays import days_until_calendars_end, warnings_of_calendars
 from aed.responders import api as responders_api
@@ -46,9 +47,8 @@ from aed.responders.live import close_live_places, live_places
 from aed.settings import Settings, load_settings
 from aed.training import api as training_api
 from aed.upkeep import api as upkeep_api
-from aed.verification import api as verification_api
 from aed.walking.file import network_at
-from aed.work import api as work_api
+from aed.worker import api as work_api
 
 log = structlog.get_logger("aed")
 
@@ -87,7 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.live = LiveRecords(app.state.database)
     app.state.board = LiveBoard(app.state.database)
     app.state.responder_lookups = ResponderLookups(settings.responder_lookups_per_hour)
-    app.state.queues = {}  # of aed.turns
+    app.state.queues = {}  # of aed.http.concurrency_limits
     app.state.send = outbox.put
     app.state.timetable = schedule.TIMETABLE
     app.state.calendar_days = days_until_calendars_end

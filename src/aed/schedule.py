@@ -15,9 +15,15 @@ import structlog
 
 from aed.accounts.actions.security import forget_events
 from aed.accounts.actions.sign_in import forget_what_is_over
-from aed.aftercare.jobs import care, forget_patients, settle_devices
-from aed.db import Database, transaction
+from aed.certificates.jobs import look_for_duplicates
+from aed.database.session import Database, transaction
+from aed.debrief.jobs import care, forget_patients, settle_devices
 from aed.errors import InvalidInput
+from aed.http.outbound_urls import why_refused
+from aed.imports.actions.asking import Asking
+from aed.imports.actions.fetching import Fetching
+from aed.imports.actions.thresholds import thresholds_in
+from aed.imports.jobs import run_feeds, verify_certificates
 from aed.incidents.actions.heads import tell_heads
 from aed.incidents.actions.once import forget_told
 from aed.incidents.actions.places import forget_places
@@ -25,16 +31,11 @@ from aed.incidents.actions.show_up import count_show_up
 from aed.incidents.actions.taps import forget_taps
 from aed.incidents.jobs import close_what_is_over, estimate_paces, look_again
 from aed.incidents.rules.incident import GONE_AFTER
-from aed.interchange.actions.asking import Asking
-from aed.interchange.actions.fetching import Fetching
-from aed.interchange.actions.thresholds import thresholds_in
-from aed.interchange.jobs import run_feeds, verify_certificates
 from aed.notifications.actions.claiming import remove_dead_links
 from aed.notifications.channels import channels_of
 from aed.notifications.jobs import forget_messages
 from aed.responders.live import live_places
 from aed.settings import Settings
-from aed.targets import why_refused
 from aed.training.jobs import end_offers
 from aed.upkeep.jobs import (
     ASKED_EVERY_HOURS,
@@ -46,11 +47,10 @@ from aed.upkeep.jobs import (
     send_reminders,
     tell_of_calendars,
 )
-from aed.verification.jobs import look_for_duplicates
 from aed.walking.file import network_at
-from aed.work.actions.runs import forget_runs
-from aed.work.jobs import Job, Now, Watch, Worker
-from aed.work.rules import Counts, daily, every
+from aed.worker.actions.runs import forget_runs
+from aed.worker.jobs import Job, Now, Watch, Worker
+from aed.worker.rules import Counts, daily, every
 
 log = structlog.get_logger("aed")
 

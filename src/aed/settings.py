@@ -56,7 +56,7 @@ class UnknownHours(BaseModel):
 
 
 class Arrival(BaseModel):
-    """The numbers of the expected-time arithmetic (`aed.incidents.rules.arrival`)."""
+    """The numbers of the expected-time arithmetic (`aed.lookup.arrival`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -139,7 +139,7 @@ class Arrival(BaseModel):
 
 
 class Drills(BaseModel):
-    """What an estate's own speed is estimated by (`aed.incidents.rules.pace`)."""
+    """What an estate's own speed is estimated by (`aed.lookup.pace`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

@@ -15,6 +15,7 @@ from aed.accounts.models import Person, Region, SignIn
 from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, csrf_token
+from aed.certificates.models import PersonPair
 from aed.notifications.actions import Notice, put_to_endpoint
 from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
 from aed.notifications.rules import Channel
@@ -25,7 +26,6 @@ from aed.training.models import TrainingSession
 from aed.training.rules.enrolment import AttendanceState, MarkedBy
 from aed.upkeep.actions import calendars
 from aed.upkeep.schemas.due import CalendarIn
-from aed.verification.models import PersonPair
 from tests import make
 from tests.make import NOW, PATIENT, east_of
 

@@ -18,7 +18,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 
 from aed import clock
-from tests.interchange.servers import Behave, Source, answers, serving
+from tests.imports.servers import Behave, Source, answers, serving
 
 CLIENT_ID, CLIENT_SECRET = "aed at the estate", "s3cret: with a colon"
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from aed import clock, rotation
+from aed import clock
 from aed.accounts.actions import audit, tokens
 from aed.accounts.actions import roles as role_actions
 from aed.accounts.models import AuditEntry, AuditKey
@@ -18,15 +18,16 @@ from aed.accounts.queries import audit as queries
 from aed.accounts.rules import Role, Scope
 from aed.accounts.rules.audit import keyed_hash
 from aed.accounts.rules.roles import HeldRole
-from aed.db import Database, open_database
+from aed.database.encryption.ring import new_key
+from aed.database.session import Database, open_database
 from aed.incidents.actions.heads import tell_heads
 from aed.incidents.actions.timeline import NOTHING_BEFORE, first_broken, old_hash_of
 from aed.incidents.models import IncidentEvent
 from aed.incidents.queries import incidents
 from aed.incidents.queries.audit import audit_head, differences
 from aed.notifications.models import Outgoing
-from aed.privacy import actions as privacy
-from aed.sealing.ring import new_key
+from aed.personal_data import actions as privacy
+from aed.personal_data import key_rotation as rotation
 from aed.settings import Settings
 from tests import make
 from tests.cli.conftest import Aed, aed, run  # noqa: F401 - fixtures

@@ -23,7 +23,7 @@ from aed.accounts.models import Person
 from aed.accounts.rules import Role
 from aed.accounts.rules.phone import e164, masked
 from aed.accounts.schemas.people import PersonAmend
-from aed.db import Database
+from aed.database.session import Database
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed
 from aed.notifications.channels import Deliver, spool
 from aed.notifications.jobs import Sent, send_waiting

@@ -24,12 +24,12 @@ from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, PROVIDER_COOKIE, Way
 from aed.accounts.rules.vouched import vouched
 from aed.app import create_app
-from aed.db import Database
+from aed.database.session import Database
 from aed.errors import InvalidInput
 from aed.settings import BACK_FROM_PROVIDER, Settings, SignInProvider, load_settings
 from tests import make
 from tests.accounts.small_provider import CLIENT_ID, CLIENT_SECRET, SmallProvider, small_provider
-from tests.interchange.servers import answers, breaks_off, drips, silent
+from tests.imports.servers import answers, breaks_off, drips, silent
 
 HERE = "https://testserver"
 PHONE = "+8613800138000"

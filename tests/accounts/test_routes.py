@@ -20,11 +20,12 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from aed import clock, db
+from aed import clock
 from aed.app import create_app
-from aed.db import database_of, open_database
-from aed.interchange.api.cap import EXAMPLE
-from aed.interchange.formats.cap import written
+from aed.database import session as db
+from aed.database.session import database_of, open_database
+from aed.imports.api.cap import EXAMPLE
+from aed.imports.formats.cap import written
 from aed.settings import Settings, WebPush
 from tests import make
 from tests.accounts import everyone

@@ -25,7 +25,7 @@ from aed.accounts.models import RoleGrant, SecurityEvent, SignIn, Token
 from aed.accounts.rules import Role, Scope
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.sign_in import COOKIE
-from aed.db import Database
+from aed.database.session import Database
 from aed.errors import InvalidInput
 from aed.settings import Settings
 from tests import make

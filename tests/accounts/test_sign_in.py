@@ -19,7 +19,7 @@ from aed.accounts.actions.passwords import HASHER, NOBODYS
 from aed.accounts.models import SignIn, SignInCode
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.sign_in import COOKIE, Browser
-from aed.db import Database
+from aed.database.session import Database
 from aed.errors import CodeNeeded, NotSignedIn, TooBusy
 from aed.notifications.models import Outgoing
 from tests import make

@@ -27,7 +27,7 @@ from pathlib import Path
 import httpx2
 
 from aed.cli.server import bring_up_to_date
-from aed.db import open_database, transaction
+from aed.database.session import open_database, transaction
 from aed.settings import Settings
 from tests.attack.attacks import ATTACKS, Target, prepare
 from tests.attack.load import percentile, running

@@ -31,9 +31,9 @@ from sqlalchemy import make_url
 
 from aed.accounts.actions import create_token
 from aed.accounts.rules import Role, Scope
-from aed.db import open_database, transaction
+from aed.database.encryption.keys import SETTING
+from aed.database.session import open_database, transaction
 from aed.geo import Position
-from aed.sealing.keys import SETTING
 from aed.settings import Settings
 from aed.walking.build import build_network
 from aed.walking.file import save_network

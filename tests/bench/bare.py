@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from aed.accounts.rules import ANYONE
-from aed.db import open_database
+from aed.database.session import open_database
 from aed.geo import Position, distances_metres, mercator_degrees
 from aed.registry import queries as registry
 from aed.settings import Settings

@@ -14,9 +14,9 @@ from sqlalchemy import make_url
 
 from aed import migrations
 from aed.accounts.rules import Role, Scope, Viewer
-from aed.db import open_database, transaction
+from aed.database.encryption import KeyRing, Kind, ring_in
+from aed.database.session import open_database, transaction
 from aed.registry.actions.holidays import seed_china
-from aed.sealing import KeyRing, Kind, ring_in
 from aed.settings import Settings
 from tests.bench.population import COLUMNS, Population, Row
 

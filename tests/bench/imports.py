@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
-from aed.interchange.schemas import DeviceRow
+from aed.imports.schemas import DeviceRow
 from tests.bench.filling import copy_rows, fill_some_on_spatialite, make_schema
 from tests.bench.population import COLUMNS, Population
 from tests.bench.ratio import Ratio

@@ -29,8 +29,8 @@ from sqlalchemy.orm import Session
 from aed.accounts.actions.tokens import key_hash
 from aed.accounts.models import SignIn
 from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, csrf_token
-from aed.bulk import insert_many
-from aed.db import Database, open_database, transaction
+from aed.database.bulk import insert_many
+from aed.database.session import Database, open_database, transaction
 from aed.geo import Position
 from aed.responders.live import close_live_places, live_places
 from aed.responders.models import Consent, Responder

@@ -17,7 +17,7 @@ from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Channel, Language
 from aed.cli.server import bring_up_to_date
 from aed.clock import now
-from aed.db import Database, open_database, transaction
+from aed.database.session import Database, open_database, transaction
 from aed.notifications.actions import put
 from aed.notifications.models import Outgoing
 from aed.settings import Settings

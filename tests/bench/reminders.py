@@ -15,7 +15,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url, text
 
-from aed.db import Database, open_database
+from aed.database.session import Database, open_database
 from aed.settings import Reminding, Settings
 from aed.upkeep.jobs import remind_of_checks, remind_of_expiry
 from tests.bench.ratio import Ratio

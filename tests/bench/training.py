@@ -25,12 +25,12 @@ import psycopg
 from sqlalchemy import make_url
 
 from aed.accounts.rules import Role, Viewer
-from aed.db import open_database
+from aed.database.session import open_database
+from aed.database.spatial import told_moment
 from aed.geo import Position, distances_metres, mercator_degrees
-from aed.incidents.queries.people import nearest_responders
+from aed.lookup.responders import nearest_responders
 from aed.responders import queries as responders
 from aed.settings import Settings
-from aed.spatial import told_moment
 from aed.walking.file import save_network
 from tests.bench.bare import _window
 from tests.bench.filling import copy_rows, fill_some_on_spatialite, make_schema

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
-from aed.db import Database, transaction
+from aed.database.session import Database, transaction
 from tests import make
 from tests.cli.conftest import Aed
 

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from tests import make
 from tests.cli.conftest import Aed
-from tests.interchange.lists import DEVICE, text_of
-from tests.interchange.servers import Source, answers, serving
+from tests.imports.lists import DEVICE, text_of
+from tests.imports.servers import Source, answers, serving
 
 
 @pytest.fixture

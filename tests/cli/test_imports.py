@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from aed.db import Database
+from aed.database.session import Database
 from tests import make
 from tests.cli.conftest import Aed
-from tests.interchange.lists import DEVICE, DISTRICT, ESTATE, feature, geojson, table
+from tests.imports.lists import DEVICE, DISTRICT, ESTATE, feature, geojson, table
 from tests.make import PATIENT, square
 
 

@@ -14,7 +14,7 @@ from aed.responders.models import Certificate
 from aed.responders.rules import Trust
 from tests import make
 from tests.cli.conftest import Aed
-from tests.interchange.servers import answers, serving
+from tests.imports.servers import answers, serving
 
 COURSES = [
     {

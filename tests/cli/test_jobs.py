@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aed import schedule
-from aed.db import Database, database_now, transaction
+from aed.database.session import Database, database_now, transaction
 from aed.settings import Settings
-from aed.work.actions.lease import take_lease
-from aed.work.actions.runs import begin_run
-from aed.work.jobs import Job, Now
-from aed.work.rules import Counts, every
+from aed.worker.actions.lease import take_lease
+from aed.worker.actions.runs import begin_run
+from aed.worker.jobs import Job, Now
+from aed.worker.rules import Counts, every
 from tests.cli.conftest import Aed
 from tests.notifications.sinks import receiving, says
 

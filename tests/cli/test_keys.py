@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from sqlalchemy.orm import Session
 
-from aed.sealing.ring import Key
+from aed.database.encryption.ring import Key
 from tests import make
 from tests.cli.conftest import Aed
 from tests.commands import KEY, serving

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from aed.db import Database
-from aed.interchange.models import Review, SourceRecord
+from aed.database.session import Database
+from aed.imports.models import Review, SourceRecord
 from aed.registry.models import Change, Device
 from tests import make
 from tests.cli.conftest import Aed
-from tests.interchange.lists import DEVICE, table
+from tests.imports.lists import DEVICE, table
 from tests.make import PATIENT, north_of
 
 OURS = DEVICE | {"source": "ours", "place_zh": "图书馆一楼大堂", "opening_hours": "24/7"}

@@ -10,10 +10,10 @@ import pytest
 from rich.cells import cell_len
 
 from aed.cli import screen
-from aed.db import Database
+from aed.database.session import Database
 from tests import make
 from tests.cli.conftest import Aed
-from tests.interchange.lists import DISTRICT
+from tests.imports.lists import DISTRICT
 from tests.make import PATIENT, north_of
 
 HERE = (PATIENT.lat, PATIENT.lon, "--at", "2026-09-22T10:00:00+08:00")

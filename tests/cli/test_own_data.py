@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from tests.cli.conftest import Aed
-from tests.privacy.world import NAME, somebody
+from tests.personal_data.world import NAME, somebody
 
 
 def test_the_office_tells_corrects_and_erases(

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from aed.db import Database
+from aed.database.session import Database
 from tests import make
 from tests.commands import ROOT, environment
-from tests.interchange.lists import DEVICE, table
+from tests.imports.lists import DEVICE, table
 
 
 def watched(*words: str, status: int = 0, **settings: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import pytest
 
 from aed import clock
 from aed.accounts.rules.roles import HeldRole
-from aed.db import Database, transaction
+from aed.database.session import Database, transaction
 from aed.notifications.actions import Notice, tell
 from tests import make
 from tests.cli.conftest import Aed

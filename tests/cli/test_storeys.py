@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aed.db import Database
+from aed.database.session import Database
 from tests import make
 from tests.cli.conftest import Aed
 from tests.make import PATIENT, north_of

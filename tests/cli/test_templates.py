@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from aed.db import Database
+from aed.database.session import Database
 from tests import make
 from tests.cli.conftest import Aed
-from tests.interchange.lists import fill_in
+from tests.imports.lists import fill_in
 
 
 @pytest.mark.parametrize("ending", ["csv", "xlsx"])

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from aed.db import Database
+from aed.database.session import Database
 from aed.settings import Settings
 from tests import make
 from tests.cli.conftest import Aed

@@ -14,7 +14,7 @@ from tests.test_app import assert_problem
 from aed.app import create_app
 from aed.errors import InvalidInput
 from aed.http.bodies import LIST, MAX_NESTING, SMALL, Shape, check_json_shape
-from aed.problems import MAX_ERRORS, problem
+from aed.http.problems import MAX_ERRORS, problem
 from aed.settings import Settings
 
 JSON = {"Content-Type": "application/json"}

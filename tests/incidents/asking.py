@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE, Viewer
 from aed.geo import Position
-from aed.incidents.queries.answer import Answer, NearbyDevice, Question
-from aed.incidents.queries.nearest import nearest
-from aed.incidents.schemas.nearest import NearbyDeviceOut, NearestOut, answer_out
+from aed.lookup.answer import Answer, NearbyDevice, Question
+from aed.lookup.schemas import NearbyDeviceOut, NearestOut, answer_out
+from aed.lookup.search import nearest
 from aed.settings import Arrival, Settings
 from aed.walking.build import build_network
 from aed.walking.file import save_network

@@ -15,19 +15,19 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.rules import Role, Viewer
+from aed.accounts.rules.sharing_ladder import Audience
+from aed.database.spatial import position_of
 from aed.geo import Position, distance_metres
-from aed.incidents.queries.answer import Answer, NearbyDevice, Question
-from aed.incidents.queries.buildings import SAME_DOOR_METRES
-from aed.incidents.rules.arrival import chance_of, chance_reachable, fetch
+from aed.hours.evaluation import HolidayCalendar, Opening, hours_at
+from aed.lookup.answer import Answer, NearbyDevice, Question
+from aed.lookup.arrival import chance_of, chance_reachable, fetch
+from aed.lookup.buildings import SAME_DOOR_METRES
 from aed.registry import queries as registry
 from aed.registry.models import Consumable, Device, EstatePace, Gate
 from aed.registry.rules.device import ConsumableState, DeviceState, access_at, readiness_on
 from aed.registry.rules.gate import GateState, Passage
-from aed.registry.rules.hours import HolidayCalendar, Opening, hours_at
 from aed.registry.rules.reachability import hour_band, place_class
 from aed.settings import Settings
-from aed.sharing.rules import Audience
-from aed.spatial import position_of
 from aed.walking.network import Crossing, WalkingNetwork
 from aed.walking.travel import Leg, Pace, floors_between, metres_of_wait, pace_at, seconds_of_wait
 from tests.walking.whole_network import ways_over_the_whole_network

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.rules import Role
-from aed.db import Database, transaction
+from aed.database.session import Database, transaction
 from aed.incidents.actions import opening
 from aed.incidents.api.board import LiveBoard
 from aed.incidents.models import Incident

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
-from aed.db import Database, open_database, reads, transaction
+from aed.database.session import Database, open_database, reads, transaction
 from aed.errors import Conflict
 from aed.incidents import jobs
 from aed.incidents.actions import opening

@@ -20,7 +20,7 @@ from standardwebhooks import Webhook
 
 from aed import clock
 from aed.accounts.rules import ANYONE
-from aed.db import Database
+from aed.database.session import Database
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.incidents.actions import opening
 from aed.incidents.actions.centres import add_centre, rotate_secret, withdraw_centre

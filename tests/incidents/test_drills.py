@@ -13,14 +13,14 @@ from sqlalchemy.orm import Session
 from aed import schedule
 from aed.accounts.rules import ANYONE
 from aed.accounts.rules.roles import HeldRole
-from aed.db import Database
+from aed.database.session import Database
+from aed.database.spatial import position_of
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound
 from aed.incidents.actions.drills import take_back_drill
-from aed.incidents.rules.arrival import Basis
+from aed.lookup.arrival import Basis
 from aed.registry.actions.devices import withdraw_device
 from aed.registry.models import Device, Estate, EstatePace
 from aed.settings import Settings
-from aed.spatial import position_of
 from aed.walking.travel import Pace, walk_seconds
 from tests import make
 from tests.incidents.asking import ask, chinese, english, ids, place, shown, streets

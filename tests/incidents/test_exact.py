@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE, Viewer
+from aed.accounts.rules.sharing_ladder import Audience
+from aed.database.spatial import point
 from aed.geo import Datum, Position
-from aed.incidents.queries.answer import Answer, Question
-from aed.incidents.queries.nearest import nearest
+from aed.lookup.answer import Answer, Question
+from aed.lookup.search import nearest
 from aed.registry.models import Consumable, Device, Estate, EstatePace, Gate
 from aed.registry.rules.device import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
 from aed.registry.rules.gate import GateState, Passage
 from aed.settings import Settings
-from aed.sharing.rules import Audience
-from aed.spatial import point
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork
 from tests import make

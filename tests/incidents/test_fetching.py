@@ -11,8 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
-from aed.aftercare.jobs import care, settle_devices
-from aed.db import Database
+from aed.database.session import Database
+from aed.debrief.jobs import care, settle_devices
 from aed.errors import Conflict
 from aed.incidents.actions import opening
 from aed.incidents.actions.calling import take_answer

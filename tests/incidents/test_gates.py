@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE, Role, Viewer
 from aed.geo import Position
-from aed.incidents.rules.arrival import Basis
+from aed.lookup.arrival import Basis
 from aed.registry.models import Device, Estate, Gate
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork

@@ -12,7 +12,7 @@ from aed.accounts.rules import Role
 from aed.incidents.actions.opening import take_report
 from aed.incidents.models import Alert
 from aed.incidents.schemas.incidents import PatientReportIn
-from aed.incidents.schemas.nearest import NearbyDeviceOut
+from aed.lookup.schemas import NearbyDeviceOut
 from aed.registry.actions.devices import fit_consumable
 from aed.registry.rules.device import ConsumableKind, Readiness
 from aed.registry.schemas.devices import ConsumableIn

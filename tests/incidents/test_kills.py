@@ -27,7 +27,7 @@ from sqlalchemy import func, select
 
 from aed.accounts.actions.tokens import key_hash
 from aed.accounts.rules import Role
-from aed.db import Database, reads, transaction
+from aed.database.session import Database, reads, transaction
 from aed.incidents.actions.timeline import first_broken
 from aed.incidents.formats.plan_record import inputs_of, plan_of
 from aed.incidents.models import Alert, Incident
@@ -39,7 +39,7 @@ from tests.make import PATIENT, north_of
 from tests.notifications.sinks import Posted, Reply, receiving
 from tests.throwaway_postgres import Server
 from tests.waiting import eventually
-from tests.work.processes import database_of_its_own, end, settings_of, start_server, start_worker
+from tests.worker.processes import database_of_its_own, end, settings_of, start_server, start_worker
 
 KILLS = int(os.environ.get("KILLS", "3"))
 INCIDENTS = 2 + KILLS

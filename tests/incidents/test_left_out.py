@@ -11,16 +11,16 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE, Viewer
+from aed.database.spatial import Rings, point
+from aed.database.spatial.sieve import sifted
+from aed.database.spatial.windows import window_around
 from aed.geo import Position, in_mainland_china
-from aed.incidents.queries.answer import Answer
-from aed.incidents.queries.ways import Ways
+from aed.lookup.answer import Answer
+from aed.lookup.walks import Ways
 from aed.registry import queries as registry
 from aed.registry.models import Device
 from aed.registry.queries.nearby import OutOfService
 from aed.settings import Settings
-from aed.spatial import Rings, point
-from aed.spatial.sieve import sifted
-from aed.spatial.windows import window_around
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork
 from tests import make

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE, Viewer
-from aed.incidents.queries.answer import Question
-from aed.incidents.queries.nearest import nearest
-from aed.incidents.rules.arrival import Basis
+from aed.accounts.rules.sharing_ladder import Audience
+from aed.lookup.answer import Question
+from aed.lookup.arrival import Basis
+from aed.lookup.search import nearest
 from aed.registry.rules.device import Access, Entry
 from aed.settings import Settings
-from aed.sharing.rules import Audience
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork
 from tests import liechtenstein, make

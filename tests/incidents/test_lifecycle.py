@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
 from aed.accounts.rules.roles import HeldRole
-from aed.db import Database, reads
+from aed.database.session import Database, reads
 from aed.errors import Conflict, InvalidInput, TooManyOpen
 from aed.incidents import jobs
 from aed.incidents.actions import opening

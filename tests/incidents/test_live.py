@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
-from aed.db import Database, transaction
+from aed.database.session import Database, transaction
 from aed.errors import DatabaseUnavailable
 from aed.incidents.actions import opening
 from aed.incidents.api import live

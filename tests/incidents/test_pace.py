@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aed.incidents.rules.pace import Timed, estimate
+from aed.lookup.pace import Timed, estimate
 from aed.settings import Arrival, Drills
 from aed.walking.travel import slow_start_seconds
 

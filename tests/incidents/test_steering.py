@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
-from aed.db import Database
+from aed.database.session import Database
 from aed.errors import Conflict, NotAllowed, NotFound
 from aed.incidents import jobs
 from aed.incidents.actions import opening, steering

@@ -19,7 +19,7 @@ from aed.accounts.rules import ANYONE, Role
 from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Channel as Telephone
 from aed.accounts.rules.person import Language
-from aed.db import Database, transaction
+from aed.database.session import Database, transaction
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.notifications import queries
 from aed.notifications.actions import Notice, claiming, put, put_body, put_to_endpoint, tell
@@ -44,8 +44,8 @@ from aed.notifications.rules import (
     masked,
     wait_after,
 )
-from aed.work.models import Lease
-from aed.work.rules import WORKER
+from aed.worker.models import Lease
+from aed.worker.rules import WORKER
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 

@@ -13,9 +13,9 @@ from tests.make import PATIENT, east_of, north_of
 from aed import clock
 from aed.accounts.models import Person
 from aed.accounts.rules import Role
+from aed.accounts.rules.sharing_ladder import Audience
 from aed.incidents.models import Alert
 from aed.incidents.rules.offer import Task
-from aed.sharing.rules import Audience
 
 CODE = "4711#"
 

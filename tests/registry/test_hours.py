@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from opening_hours import OpeningHours, State
 
 from aed.errors import InvalidInput
-from aed.registry.rules.calendar import last_day_held, special
-from aed.registry.rules.hours import (
+from aed.hours.evaluation import (
     LONGEST_EXPRESSION,
     HolidayCalendar,
     HoursAt,
@@ -24,6 +23,7 @@ from aed.registry.rules.hours import (
     hours_at,
     parse_hours,
 )
+from aed.hours.holiday_calendar import last_day_held, special
 
 OPEN, CLOSED, UNKNOWN = Opening.OPEN, Opening.CLOSED, Opening.UNKNOWN
 CHINA = china_calendar()

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tests import hours_oracle
 
 from aed.errors import InvalidInput
-from aed.registry.rules import timetable
-from aed.registry.rules.calendar import HolidayCalendar
-from aed.registry.rules.hours import Opening, china_calendar, hours_at, parse_hours
+from aed.hours import timetable
+from aed.hours.evaluation import Opening, china_calendar, hours_at, parse_hours
+from aed.hours.holiday_calendar import HolidayCalendar
 
 EXPRESSIONS = int(os.environ.get("AED_FUZZ_HOURS", "400"))
 """AED_FUZZ_HOURS=20000 for a long run."""

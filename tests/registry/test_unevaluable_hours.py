@@ -14,8 +14,8 @@ from tests import make
 from tests.make import NOW, PATIENT, north_of
 
 from aed.accounts.rules import Role
+from aed.hours import timetable
 from aed.registry.models import Device, Gate
-from aed.registry.rules import timetable
 from aed.responders.models import Responder, ResponderPlace
 
 REFUSED_TODAY = "easter-Mar Su[-1] 08:00-18:00"

@@ -13,17 +13,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
+from aed.database.spatial import position_of
 from aed.geo import Position, distance_metres
-from aed.incidents.queries.answer import Question
-from aed.incidents.queries.nearest import nearest
-from aed.incidents.queries.people import NearbyResponder, Precision
+from aed.hours.evaluation import hours_at
+from aed.lookup.answer import Question
+from aed.lookup.responders import NearbyResponder, Precision
+from aed.lookup.search import nearest
 from aed.registry import queries as registry
 from aed.registry.queries.estates import estate_at
-from aed.registry.rules.hours import hours_at
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.rules import Availability, availability
 from aed.settings import Settings
-from aed.spatial import position_of
 from aed.walking.network import WalkingNetwork
 from aed.walking.travel import (
     Leg,

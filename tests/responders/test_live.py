@@ -26,13 +26,13 @@ from aed.accounts.models import Person
 from aed.accounts.rules import Role
 from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, csrf_token
 from aed.app import create_app
-from aed.bulk import insert_many
-from aed.db import Database, transaction
+from aed.database.bulk import insert_many
+from aed.database.session import Database, transaction
 from aed.errors import AedError, Conflict, InvalidInput, LivePlacesUnavailable, NotSignedIn
 from aed.geo import Position, distance_metres
-from aed.incidents.queries.people import NearbyResponder, Precision
-from aed.privacy import actions as privacy
-from aed.privacy.schemas import OwnDataOut
+from aed.lookup.responders import NearbyResponder, Precision
+from aed.personal_data import actions as privacy
+from aed.personal_data.schemas import OwnDataOut
 from aed.responders.actions import consents, offering
 from aed.responders.actions.live import PlaceSaid, forget_live_place, take_live_places
 from aed.responders.live import LivePlaces, close_live_places, live_places

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
-from aed.incidents.rules.responder_lookups import ResponderLookups
+from aed.lookup.responder_search_limit import ResponderLookups
 from aed.settings import Settings
 from tests import make
 from tests.make import NOW, PATIENT

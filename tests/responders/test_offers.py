@@ -20,7 +20,7 @@ from aed.accounts.rules import ANYONE, Viewer
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.trust import Trust
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
-from aed.incidents.queries.people import NearbyResponder, Precision
+from aed.lookup.responders import NearbyResponder, Precision
 from aed.responders import queries
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, offering, put_responder
 from aed.responders.models import Consent, Responder, ResponderPlace

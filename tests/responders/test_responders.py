@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 from aed.accounts.models import Person
 from aed.accounts.rules import ANYONE, Role, Viewer
 from aed.geo import Position
-from aed.incidents.queries.people import NearbyResponder, Precision
-from aed.incidents.rules.arrival import Basis
-from aed.incidents.schemas.nearest import answer_out
+from aed.lookup.arrival import Basis
+from aed.lookup.responders import NearbyResponder, Precision
+from aed.lookup.schemas import answer_out
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
 from aed.responders.models import Responder
 from aed.responders.rules import Availability, CertificateKind, PlaceKind, ResponderState, Trust

@@ -16,19 +16,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
+from aed.database.spatial import point
 from aed.geo import Position, distance_metres, distances_metres
 from aed.incidents.actions.calling import take_answer
 from aed.incidents.actions.opening import take_report
 from aed.incidents.models import Alert
-from aed.incidents.queries.answer import Question
-from aed.incidents.queries.nearest import nearest
-from aed.incidents.queries.people import Precision
 from aed.incidents.rules.incident import Said
 from aed.incidents.schemas.incidents import PatientReportIn
-from aed.incidents.schemas.nearest import answer_out
+from aed.lookup.answer import Question
+from aed.lookup.responders import Precision
+from aed.lookup.schemas import answer_out
+from aed.lookup.search import nearest
 from aed.responders.models import ResponderPlace
 from aed.settings import Settings
-from aed.spatial import point
 from aed.walking.network import WalkingNetwork
 from aed.walking.travel import Leg, direct_seconds, general_pace, leg_seconds
 from tests import make

@@ -13,13 +13,13 @@ from aed.accounts.actions import accounts, known_people
 from aed.accounts.models import Account, Person
 from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Channel, Language
-from aed.bulk import insert_many
-from aed.db import Database
-from aed.interchange.models import SourceRecord
+from aed.database.bulk import insert_many
+from aed.database.encryption import Sealed, SealedFields, keep_ring
+from aed.database.session import Database
+from aed.imports.models import SourceRecord
 from aed.notifications import actions as outbox
 from aed.notifications.models import Outgoing
-from aed.rotation import sealed_columns
-from aed.sealing import Sealed, SealedFields, keep_ring
+from aed.personal_data.key_rotation import sealed_columns
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 from tests.sealing.test_ring import new_key, ring
@@ -90,7 +90,9 @@ def test_no_column_that_is_called_like_a_number_is_left_open() -> None:
         for column in table.columns:
             name = f"{table.name}.{column.name}"
             if like.search(column.name) and name not in open_to_all:
-                assert isinstance(column.type, Sealed), f"{name}: seal it (aed.sealing), or say why not"
+                assert isinstance(column.type, Sealed), (
+                    f"{name}: seal it (aed.database.encryption), or say why not"
+                )
 
 
 def test_a_number_is_found_however_it_is_written_and_whichever_key_sealed_it(

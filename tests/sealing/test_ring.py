@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aed.database.encryption import KeyRing, Kind, ring_in
+from aed.database.encryption.keys import FOLLOWED_AFTER_SECONDS, add_first
+from aed.database.encryption.ring import FOUND_BY, Key, id_of, keys_of, new_key
 from aed.errors import InvalidInput, KeysUnusable
-from aed.sealing import KeyRing, Kind, ring_in
-from aed.sealing.keys import FOLLOWED_AFTER_SECONDS, add_first
-from aed.sealing.ring import FOUND_BY, Key, id_of, keys_of, new_key
 from aed.settings import Settings
 
 NUMBER = "+8613800138000"

@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from aed import rotation
 from aed.accounts import queries
 from aed.accounts.models import Person
-from aed.db import Database, open_database, reads, transaction
+from aed.database.encryption import keep_ring
+from aed.database.encryption.ring import Key
+from aed.database.session import Database, open_database, reads, transaction
 from aed.errors import KeysUnusable
-from aed.incidents.queries.answer import Question
-from aed.incidents.queries.nearest import nearest
-from aed.interchange.models import SourceRecord
-from aed.sealing import keep_ring
-from aed.sealing.ring import Key
+from aed.imports.models import SourceRecord
+from aed.lookup.answer import Question
+from aed.lookup.search import nearest
+from aed.personal_data import key_rotation as rotation
 from aed.settings import Settings
 from tests import make
 from tests.commands import KEY

@@ -15,12 +15,12 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts import actions as accounts
 from aed.accounts.rules import Role, Scope
+from aed.accounts.rules.sharing_ladder import Audience
 from aed.app import create_app
-from aed.db import open_database
+from aed.database.session import open_database
 from aed.registry.actions import devices as device_actions
 from aed.registry.actions import estates as estate_actions
 from aed.settings import Settings
-from aed.sharing.rules import Audience
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 from tests.throwaway_postgres import copy_database, drop_database

@@ -9,8 +9,8 @@ from typing import Any
 import h3
 import pytest
 
+from aed.accounts.rules.sharing_ladder import Audience
 from aed.geo import Position
-from aed.sharing.rules import Audience
 from tests.make import PATIENT, north_of
 from tests.sharing.conftest import STANDING, STATES, Kind, World
 

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.db import Database, open_database, transaction
+from aed.database.session import Database, open_database, transaction
 from aed.errors import ChangedMeanwhile, Conflict
 from aed.settings import Settings
 from aed.training.actions import enrolling

@@ -15,11 +15,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
-from aed.db import Database
+from aed.database.session import Database
 from aed.geo import Position, distance_metres
+from aed.hours.evaluation import Opening, hours_at
 from aed.registry.models import Estate
 from aed.registry.queries import holiday_calendar
-from aed.registry.rules.hours import Opening, hours_at
 from aed.responders.models import Responder
 from aed.responders.rules import ResponderState
 from aed.settings import Settings

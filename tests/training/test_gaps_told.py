@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.accounts.rules.roles import HeldRole
+from aed.database.spatial import position_of
 from aed.registry.models import Building, Estate
-from aed.spatial import position_of
 from tests import make
 from tests.accounts.everyone import signed_in
 from tests.cli.conftest import Aed, aed, run

@@ -14,10 +14,10 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed import typesetting
 from aed.accounts.models import Person
 from aed.accounts.rules.roles import HeldRole
 from aed.errors import InvalidInput, PaperNotMade, SigningKeysUnusable
+from aed.files import typesetting
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind
 from aed.settings import Settings

@@ -12,13 +12,13 @@ from python_calamine import CalamineWorkbook
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.cells import as_meant
 from aed.errors import Conflict, InvalidInput, NotAllowed
-from aed.interchange.actions.rosters import export_roster, import_roster
-from aed.interchange.formats.marked import write_marked
-from aed.interchange.formats.roster import EXPLANATIONS, RosterLine
-from aed.interchange.formats.table import LINT_COLUMN
-from aed.interchange.schemas import RosterRow, columns
+from aed.files.formula_escaping import as_meant
+from aed.imports.actions.rosters import export_roster, import_roster
+from aed.imports.formats.marked import write_marked
+from aed.imports.formats.roster import EXPLANATIONS, RosterLine
+from aed.imports.formats.table import LINT_COLUMN
+from aed.imports.schemas import RosterRow, columns
 from aed.responders.models import Certificate
 from aed.training.models import TrainingSession
 from aed.training.queries import rosters

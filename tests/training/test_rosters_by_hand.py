@@ -17,10 +17,10 @@ from python_calamine import CalamineWorkbook
 from sqlalchemy.orm import Session
 
 from aed.errors import InvalidInput
-from aed.interchange.actions.rosters import export_roster, import_roster
-from aed.interchange.formats.marked import write_marked
-from aed.interchange.formats.table import LINT_COLUMN
-from aed.interchange.rules.days import day_written
+from aed.imports.actions.rosters import export_roster, import_roster
+from aed.imports.formats.marked import write_marked
+from aed.imports.formats.table import LINT_COLUMN
+from aed.imports.rules.days import day_written
 from aed.responders.models import Certificate
 from aed.training.models import TrainingSession
 from aed.training.queries import rosters

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
-from aed.db import Database, transaction
+from aed.database.session import Database, transaction
 from aed.errors import Conflict, InvalidInput
 from aed.notifications.channels import spool
 from aed.notifications.jobs import Sent, send_waiting

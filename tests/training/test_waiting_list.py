@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.db import Database
+from aed.database.session import Database
 from aed.errors import Conflict
 from aed.registry.models import Change
 from aed.training.actions import enrolling

@@ -25,11 +25,11 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.accounts.rules.roles import HeldRole
+from aed.database.spatial import position_of
 from aed.geo import distance_metres
 from aed.notifications.models import Outgoing
 from aed.registry.models import Building, Change, Estate
 from aed.registry.queries import holiday_calendar
-from aed.spatial import position_of
 from aed.training.rules.course import last_valid_day, months_after
 from aed.training.rules.week import AWAY, HOURS, NOT_KNOWN, THERE, Week, hour_states
 from tests import make

@@ -7,8 +7,8 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE
-from aed.incidents.queries.answer import Question
-from aed.incidents.queries.nearest import nearest
+from aed.lookup.answer import Question
+from aed.lookup.search import nearest
 from aed.registry.actions.devices import amend_device
 from aed.registry.models import Device
 from aed.registry.rules.device import Access, DeviceState

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
-from aed.db import database_now
+from aed.database.session import database_now
+from aed.hours.holiday_calendar import CalendarEnd, ending_words, notice_threshold
 from aed.notifications.models import Outgoing
 from aed.registry.actions.holidays import drop_holiday_year, seed_china
 from aed.registry.models import HolidayCalendar, HolidayYear
-from aed.registry.rules.calendar import CalendarEnd, ending_words, notice_threshold
 from aed.settings import Settings
 from aed.upkeep.actions.calendar_notices import tell_of_ending_calendars
 from tests import make

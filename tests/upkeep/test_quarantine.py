@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import ANYONE
 from aed.accounts.rules.roles import HeldRole
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
-from aed.incidents.queries.answer import Answer, Question
-from aed.incidents.queries.nearest import nearest
+from aed.lookup.answer import Answer, Question
+from aed.lookup.search import nearest
 from aed.notifications.models import Outgoing
 from aed.registry.actions.devices import amend_device
 from aed.registry.models import Device

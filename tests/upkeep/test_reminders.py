@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from aed.accounts.models import Person
 from aed.accounts.rules.roles import HeldRole
-from aed.db import Database, reads, transaction
+from aed.database.session import Database, reads, transaction
 from aed.notifications.models import Outgoing
 from aed.registry.actions import devices as device_actions
 from aed.registry.actions.found import replace_consumable

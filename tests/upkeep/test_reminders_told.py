@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.models import Person
 from aed.accounts.rules.roles import HeldRole
-from aed.db import Database, reads, transaction
+from aed.database.session import Database, reads, transaction
 from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
 from aed.notifications.models import Outgoing
 from aed.notifications.rules import Channel

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.models import Person
 from aed.accounts.rules import ANYONE
 from aed.accounts.rules.roles import HeldRole
-from aed.db import Database
+from aed.database.session import Database
 from aed.errors import NotAllowed, NotSignedIn
 from aed.notifications.models import Outgoing
 from aed.registry.models import Device

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from aed.db import Database, reads
+from aed.database.session import Database, reads
 from aed.settings import Settings
 from tests.year.run import run
 from tests.year.story import contradictions

@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 
 from aed import migrations
-from aed.db import open_database, reads, transaction
+from aed.database.session import open_database, reads, transaction
 from aed.registry.actions.holidays import seed_china
 from aed.settings import Settings
 from tests import make

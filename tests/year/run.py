@@ -15,9 +15,9 @@ from sqlalchemy import select
 from aed import schedule
 from aed.accounts.models import Person
 from aed.accounts.rules import ANYONE
-from aed.db import Database, reads, transaction
-from aed.incidents.queries.answer import Question
-from aed.incidents.queries.nearest import nearest
+from aed.database.session import Database, reads, transaction
+from aed.lookup.answer import Question
+from aed.lookup.search import nearest
 from aed.notifications.jobs import send_waiting
 from aed.notifications.rules import Channel, Letter
 from aed.settings import Settings

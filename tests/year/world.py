@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person, RoleGrant
 from aed.accounts.rules.roles import HeldRole
+from aed.accounts.rules.sharing_ladder import Audience
 from aed.geo import Datum, Position
 from aed.registry.models import Change, Consumable, Device, Estate
 from aed.registry.rules.device import ConsumableKind
-from aed.sharing.rules import Audience
 from aed.upkeep.actions.policies import create_policy
 from aed.upkeep.schemas.policies import PolicyIn
 from tests import make

@@ -21,9 +21,9 @@ from sqlalchemy import Connection, Engine, text
 from aed import migrations
 from aed.backup.archive import CHUNK_BYTES, Contents, Manifest, Progress, Write, read_payload
 from aed.backup.tables import count_rows, is_as_new, own_tables, schema_revision
-from aed.db import Database, answering
+from aed.database.session import Database, answering
+from aed.database.spatial import prepare_database
 from aed.errors import BackupFailed, BackupUnusable, Conflict
-from aed.spatial import prepare_database
 
 PROGRAMS = Path("/usr/lib/postgresql")
 LOCK_SECONDS = 10

@@ -20,9 +20,9 @@ from aed import migrations
 from aed.backup.archive import CHUNK_BYTES, Contents, Manifest, Progress, Write, read_payload
 from aed.backup.folder import sync_folder
 from aed.backup.tables import count_rows, is_as_new, own_tables, schema_revision
-from aed.db import open_database
+from aed.database.encryption.keys import key_file_of
+from aed.database.session import open_database
 from aed.errors import BackupFailed, BackupUnusable, Conflict
-from aed.sealing.keys import key_file_of
 from aed.settings import Settings
 
 PAGES_A_STEP = 4096

@@ -27,7 +27,7 @@ from aed.backup.archive import (
 )
 from aed.backup.folder import backup_name, keep_newest, new_file
 from aed.backup.tables import own_tables, schema_revision
-from aed.db import Database, reads
+from aed.database.session import Database, reads
 from aed.errors import BackupFailed, BackupUnusable, InvalidInput
 from aed.incidents.queries.audit import audit_head
 from aed.settings import Settings

@@ -9,22 +9,22 @@ from typing import Annotated, Final
 import typer
 
 from aed import clock
-from aed.aftercare.actions.outcomes import tell_of_outcome
-from aed.aftercare.formats.report import report_pdf
-from aed.aftercare.formats.tables import TableFormat, about_year, sheets_of, written
-from aed.aftercare.queries import outcomes as queries
-from aed.aftercare.queries.reports import after_action
-from aed.aftercare.queries.statistics import Asked, cases_of_year, year_in_numbers
-from aed.aftercare.rules.measured import MOMENTS
-from aed.aftercare.rules.statistics import Counted
-from aed.aftercare.rules.utstein import ITEMS
-from aed.aftercare.rules.words import ITEM_WORDS, MOMENT_WORDS, TASK_WORDS, VALUE_WORDS, Words
-from aed.aftercare.schemas.outcomes import PatientOutcomeIn, PatientOutcomeOut
-from aed.aftercare.schemas.statistics import CasesOut, StatisticsOut
 from aed.cli.context import operator, reading, writing
 from aed.cli.files import write_whole
 from aed.cli.register.fields import fields_in
 from aed.cli.screen import heading, say, table, warn
+from aed.debrief.actions.outcomes import tell_of_outcome
+from aed.debrief.formats.report import report_pdf
+from aed.debrief.formats.tables import TableFormat, about_year, sheets_of, written
+from aed.debrief.queries import outcomes as queries
+from aed.debrief.queries.reports import after_action
+from aed.debrief.queries.statistics import Asked, cases_of_year, year_in_numbers
+from aed.debrief.rules.measured import MOMENTS
+from aed.debrief.rules.statistics import Counted
+from aed.debrief.rules.utstein import ITEMS
+from aed.debrief.rules.words import ITEM_WORDS, MOMENT_WORDS, TASK_WORDS, VALUE_WORDS, Words
+from aed.debrief.schemas.outcomes import PatientOutcomeIn, PatientOutcomeOut
+from aed.debrief.schemas.statistics import CasesOut, StatisticsOut
 from aed.errors import InvalidInput
 from aed.incidents.queries import incidents
 from aed.settings import load_settings

@@ -12,7 +12,7 @@ from aed.backup import whole
 from aed.backup.archive import Manifest
 from aed.cli.context import opened
 from aed.cli.screen import counting, say
-from aed.rotation import check_keys
+from aed.personal_data.key_rotation import check_keys
 from aed.settings import load_settings
 
 

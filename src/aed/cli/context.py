@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts import queries as accounts
 from aed.accounts.rules import ANYONE, Role, Scope, Viewer
-from aed.db import Database, open_database, reads, transaction, trial
+from aed.database.session import Database, open_database, reads, transaction, trial
 from aed.errors import AedError, DatabaseUnavailable, InvalidInput
 from aed.registry import queries as registry
 from aed.settings import Settings, load_settings

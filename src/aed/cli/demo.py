@@ -15,12 +15,12 @@ from aed.cli.context import opened, operator, viewer_as
 from aed.cli.lookup import print_answer
 from aed.cli.screen import say
 from aed.cli.server import bring_up_to_date
-from aed.db import Database, reads, transaction
+from aed.database.session import Database, reads, transaction
 from aed.errors import InvalidInput, NetworkFileUnusable
 from aed.geo import Position
-from aed.incidents.queries.answer import Question
-from aed.incidents.queries.nearest import nearest
-from aed.interchange import actions
+from aed.imports import actions
+from aed.lookup.answer import Question
+from aed.lookup.search import nearest
 from aed.settings import Settings, load_settings
 from aed.walking.build import build_network
 from aed.walking.file import load_network, save_network

@@ -18,9 +18,9 @@ from aed.errors import InvalidInput
 from aed.geo import Datum
 from aed.incidents.actions.drills import reckoned, take_back_drill, tell_of_drill
 from aed.incidents.queries import drills as queries
-from aed.incidents.rules.moment import parse_moment
-from aed.incidents.rules.pace import Between
 from aed.incidents.schemas.drills import DrillIn
+from aed.lookup.moment import parse_moment
+from aed.lookup.pace import Between
 from aed.registry import queries as registry
 from aed.registry.rules.storeys import storey_label
 from aed.registry.schemas.fields import PositionIn

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from aed import clock
+from aed.certificates.actions.pairs import decide_pair, find_pairs
+from aed.certificates.queries import pairs as queries
+from aed.certificates.rules.likeness import PairDecision
 from aed.cli.context import operator, reading, writing, writing_much
 from aed.cli.register.rows import SHOWN, After
 from aed.cli.screen import say, table
-from aed.verification.actions.pairs import decide_pair, find_pairs
-from aed.verification.queries import pairs as queries
-from aed.verification.rules.likeness import PairDecision
 
 Pair = Annotated[int, typer.Argument(help="The pair's id, from aed people duplicates", min=1)]
 

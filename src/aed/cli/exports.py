@@ -13,10 +13,10 @@ from aed import clock
 from aed.cli.context import opened, viewer_as
 from aed.cli.files import write_whole
 from aed.cli.screen import counting, warn
-from aed.db import reads
+from aed.database.session import reads
 from aed.errors import InvalidInput
-from aed.publishing.formats.writing import chosen, exported
-from aed.publishing.rules.export import ExportFormat
+from aed.exports.formats.writing import chosen, exported
+from aed.exports.rules.export import ExportFormat
 
 
 def export_command(

@@ -10,17 +10,17 @@ import typer
 from aed import clock
 from aed.cli.context import opened, operator, reading, writing
 from aed.cli.screen import counting, say, table
-from aed.db import reads
+from aed.database.session import reads
 from aed.errors import Conflict
-from aed.interchange import jobs, queries
-from aed.interchange.actions.feeds import FeedGiven, put_feed, remove_feed
-from aed.interchange.actions.thresholds import thresholds_in
-from aed.interchange.formats.mapping import text_of_mapping
-from aed.interchange.formats.recognise import DeviceFormat
-from aed.interchange.rules.feed import MOST_HOURS, FeedResult
+from aed.imports import jobs, queries
+from aed.imports.actions.feeds import FeedGiven, put_feed, remove_feed
+from aed.imports.actions.thresholds import thresholds_in
+from aed.imports.formats.mapping import text_of_mapping
+from aed.imports.formats.recognise import DeviceFormat
+from aed.imports.rules.feed import MOST_HOURS, FeedResult
 from aed.schedule import fetching, is_run_here
 from aed.settings import load_settings
-from aed.work.jobs.worker import PATIENT_MS
+from aed.worker.jobs.worker import PATIENT_MS
 
 feeds = typer.Typer(no_args_is_help=True, help="Lists that are fetched again and again.")
 

@@ -12,17 +12,17 @@ import typer
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.cells import neutral
 from aed.cli.context import operator, trying_much, writing_much
 from aed.cli.differences import tell_what_became
 from aed.cli.screen import counting, say, table
 from aed.errors import InvalidInput
-from aed.interchange import actions
-from aed.interchange.actions import BadRow, DeviceReport, ImportReport, NothingTaken, Progress
-from aed.interchange.actions.thresholds import thresholds_in
-from aed.interchange.formats.mapping import mapping_of
-from aed.interchange.formats.recognise import DeviceFormat
-from aed.interchange.formats.table import SET_ASIDE_COLUMNS
+from aed.files.formula_escaping import neutral
+from aed.imports import actions
+from aed.imports.actions import BadRow, DeviceReport, ImportReport, NothingTaken, Progress
+from aed.imports.actions.thresholds import thresholds_in
+from aed.imports.formats.mapping import mapping_of
+from aed.imports.formats.recognise import DeviceFormat
+from aed.imports.formats.table import SET_ASIDE_COLUMNS
 from aed.settings import load_settings
 
 imports = typer.Typer(no_args_is_help=True, help="Read lists: again and again, without doubling anything.")

@@ -18,6 +18,9 @@ from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import After
 from aed.cli.screen import heading, say, table, warn
 from aed.errors import AedError, InvalidInput
+from aed.imports.actions.cap import take_cap
+from aed.imports.formats.cap import cap_of_incident
+from aed.imports.queries.cap import cap_of
 from aed.incidents.actions import opening
 from aed.incidents.actions.calling import take_answer
 from aed.incidents.formats.plan_record import inputs_of, plan_of
@@ -29,9 +32,6 @@ from aed.incidents.rules.offer import Offer
 from aed.incidents.rules.plan import Plan, is_the_same, plan
 from aed.incidents.rules.who import may_dispatch
 from aed.incidents.schemas.incidents import PatientReportIn
-from aed.interchange.actions.cap import take_cap
-from aed.interchange.formats.cap import cap_of_incident
-from aed.interchange.queries.cap import cap_of
 from aed.registry.rules.storeys import both_words
 from aed.settings import load_settings
 

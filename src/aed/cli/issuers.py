@@ -9,21 +9,21 @@ import typer
 
 from aed import clock
 from aed.accounts import queries as accounts
+from aed.certificates.queries import checks as check_queries
+from aed.certificates.rules.checking import CheckState
 from aed.cli.context import opened, operator, reading, trying_much, writing, writing_much
 from aed.cli.imports import BadRows, File, Strict, tell_bad_rows, write_bad_rows
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import SHOWN, After, Version, show_all, show_history
 from aed.cli.screen import counting, say, table
-from aed.interchange import actions as interchange
-from aed.interchange.actions import NothingTaken
-from aed.interchange.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
-from aed.interchange.jobs import verify_certificates
+from aed.imports import actions as imports
+from aed.imports.actions import NothingTaken
+from aed.imports.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
+from aed.imports.jobs import verify_certificates
 from aed.issuers import actions, queries
 from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut
 from aed.schedule import asking
 from aed.settings import load_settings
-from aed.verification.queries import checks as check_queries
-from aed.verification.rules.checking import CheckState
 
 issuers = typer.Typer(no_args_is_help=True, help="Who issues certificates, and whether they stand by them.")
 Code = Annotated[str, typer.Argument(help="The issuer's code")]
@@ -164,7 +164,7 @@ def _read(
             )
             if bad_rows is not None:
                 write_bad_rows(report.bad, bad_rows)
-            interchange.refuse_bad_rows(report, file.name, is_strict=strict)
+            imports.refuse_bad_rows(report, file.name, is_strict=strict)
     except NothingTaken as refused:
         tell_bad_rows(refused.bad)
         raise

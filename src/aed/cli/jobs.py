@@ -11,15 +11,15 @@ from aed import schedule
 from aed.cli.context import opened, operator, reading
 from aed.cli.process import share_heaps
 from aed.cli.screen import say, table
-from aed.db import database_now, reads
+from aed.database.session import database_now, reads
 from aed.errors import Conflict, InvalidInput
 from aed.logs import set_up_logs
 from aed.settings import load_settings
-from aed.work import queries
-from aed.work.jobs import run_by_hand, try_out
-from aed.work.jobs.worker import PATIENT_MS
-from aed.work.models import JobRun
-from aed.work.rules import Result, next_due, when_words
+from aed.worker import queries
+from aed.worker.jobs import run_by_hand, try_out
+from aed.worker.jobs.worker import PATIENT_MS
+from aed.worker.models import JobRun
+from aed.worker.rules import Result, next_due, when_words
 
 jobs = typer.Typer(help="What is run on a timetable: without a command, the list.")
 

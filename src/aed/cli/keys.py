@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from aed import rotation
 from aed.cli.context import opened
 from aed.cli.screen import counting, say, table
+from aed.database.encryption import keys as key_files
+from aed.database.encryption.ring import Key, new_key
 from aed.errors import InvalidInput
-from aed.sealing import keys as key_files
-from aed.sealing.ring import Key, new_key
+from aed.personal_data import key_rotation as rotation
 from aed.settings import load_settings
 
 keys = typer.Typer(no_args_is_help=True, help="The keys with which people's numbers are sealed.")

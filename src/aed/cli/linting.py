@@ -15,12 +15,12 @@ from aed import clock
 from aed.cli.context import operator, reading
 from aed.cli.screen import counted, counting, say, table, warn
 from aed.errors import AedError, InvalidInput
-from aed.interchange.actions.linting import Linted, finding_as_json, lint_list, summary_as_json
-from aed.interchange.formats.mapping import mapping_of
-from aed.interchange.formats.marked import write_marked
-from aed.interchange.formats.recognise import DeviceFormat
-from aed.interchange.rules.finding import Finding, FindingKind, Severity
-from aed.interchange.rules.lint_words import CHINESE_SEVERITY, shown
+from aed.imports.actions.linting import Linted, finding_as_json, lint_list, summary_as_json
+from aed.imports.formats.mapping import mapping_of
+from aed.imports.formats.marked import write_marked
+from aed.imports.formats.recognise import DeviceFormat
+from aed.imports.rules.finding import Finding, FindingKind, Severity
+from aed.imports.rules.lint_words import CHINESE_SEVERITY, shown
 
 SHOWN_OF_A_KIND = 5
 CLEAN, HAS_ERRORS, NOT_A_LIST = 0, 1, 2

@@ -15,18 +15,16 @@ import typer
 
 from aed import clock
 from aed.accounts.rules import ANYONE, Viewer
+from aed.accounts.rules.sharing_ladder import is_of_the_house
 from aed.cli.context import opened, viewer_as
 from aed.cli.screen import Entry, entries, heading, paragraph, say, warn
-from aed.db import reads
+from aed.database.session import reads
 from aed.errors import NetworkFileUnusable
 from aed.geo import Datum, position_from
-from aed.incidents.queries.answer import Answer, NearbyDevice, QuarantinedDevice, Question
-from aed.incidents.queries.nearest import nearest
-from aed.incidents.queries.storeys import counts_ground_as_one_at
-from aed.incidents.queries.ways import GatePassed
-from aed.incidents.rules.arrival import Basis
-from aed.incidents.rules.moment import parse_moment
-from aed.incidents.rules.reasons import (
+from aed.lookup.answer import Answer, NearbyDevice, QuarantinedDevice, Question
+from aed.lookup.arrival import Basis
+from aed.lookup.moment import parse_moment
+from aed.lookup.reasons import (
     access_words,
     bringing_words,
     first_aid_words,
@@ -35,12 +33,14 @@ from aed.incidents.rules.reasons import (
     out_of_service_words,
     readiness_words,
 )
-from aed.incidents.schemas.nearest import answer_out
+from aed.lookup.schemas import answer_out
+from aed.lookup.search import nearest
+from aed.lookup.storeys import counts_ground_as_one_at
+from aed.lookup.walks import GatePassed
 from aed.registry.rules.device import Access
 from aed.registry.rules.storeys import floor_meant
 from aed.responders.rules import Availability, CertificateKind
 from aed.settings import Settings, load_settings
-from aed.sharing.rules import is_of_the_house
 from aed.walking.build import build_network
 from aed.walking.file import load_network, save_network
 from aed.walking.network import WalkingNetwork

@@ -14,7 +14,7 @@ from aed import clock
 from aed.accounts.rules.person import Language
 from aed.cli.context import opened, operator, reading, writing
 from aed.cli.screen import say, table
-from aed.db import database_now, reads
+from aed.database.session import database_now, reads
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.notifications import queries
 from aed.notifications.actions import Notice, put_to_endpoint

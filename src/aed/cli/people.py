@@ -24,8 +24,8 @@ from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import SHOWN, After, Id, Version
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
-from aed.privacy import actions as privacy
-from aed.privacy.schemas import OwnDataOut
+from aed.personal_data import actions as privacy
+from aed.personal_data.schemas import OwnDataOut
 from aed.settings import load_settings
 
 people = typer.Typer(no_args_is_help=True, help="People, their numbers and their accounts.")

@@ -10,13 +10,13 @@ import typer
 from aed import clock
 from aed.cli.context import operator, reading, writing_much
 from aed.cli.screen import counting, say, table
-from aed.interchange import queries
-from aed.interchange.actions.deciding import decide
-from aed.interchange.actions.ranking import put_source
-from aed.interchange.actions.thresholds import thresholds_in
-from aed.interchange.models import Review
-from aed.interchange.rules.merge import HAND_RANK, rank_of
-from aed.interchange.rules.review import DECISIONS, Decision, ReviewKind
+from aed.imports import queries
+from aed.imports.actions.deciding import decide
+from aed.imports.actions.ranking import put_source
+from aed.imports.actions.thresholds import thresholds_in
+from aed.imports.models import Review
+from aed.imports.rules.merge import HAND_RANK, rank_of
+from aed.imports.rules.review import DECISIONS, Decision, ReviewKind
 from aed.settings import load_settings
 
 reviews = typer.Typer(no_args_is_help=True, help="What a person must decide about imported lists.")

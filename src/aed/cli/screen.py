@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from aed.interchange.actions import Progress as Count
+from aed.imports.actions import Progress as Count
 
 NARROWEST, WIDEST, UNKNOWN_WIDTH = 60, 120, 100
 

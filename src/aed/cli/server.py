@@ -13,12 +13,12 @@ from aed.app import create_app, make_routes_ready
 from aed.cli.context import opened, operator
 from aed.cli.process import answer_lookups_first, share_heaps, spare_the_collector
 from aed.cli.screen import say
-from aed.db import Database, answering, transaction
+from aed.database.session import Database, answering, transaction
 from aed.errors import DatabaseUnavailable
 from aed.http.connections import check_forwarding, check_open_files, protocol_for
 from aed.logs import set_up_logs
+from aed.personal_data.key_rotation import check_keys
 from aed.registry.actions.holidays import seed_china
-from aed.rotation import check_keys
 from aed.settings import load_settings
 
 log = structlog.get_logger("aed")

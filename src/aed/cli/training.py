@@ -18,9 +18,9 @@ from aed.cli.files import write_whole
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import Id, Version, show_all, show_history
 from aed.cli.screen import counting, say, table
-from aed.interchange.actions.rosters import export_roster, import_roster
-from aed.interchange.formats.files import GB18030
-from aed.interchange.formats.marked import write_marked
+from aed.imports.actions.rosters import export_roster, import_roster
+from aed.imports.formats.files import GB18030
+from aed.imports.formats.marked import write_marked
 from aed.training.actions import courses as course_actions
 from aed.training.actions import enrolling
 from aed.training.actions import sessions as session_actions

@@ -15,7 +15,7 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aed.errors import AedError, InvalidInput, TooBusy, TooLarge, TooSlow
-from aed.problems import problem
+from aed.http.problems import problem
 
 MAX_NESTING: Final = 32
 """A GeoJSON MultiPolygon in a body has 7 levels."""

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
-from aed.pages import OR_A_PAGE, Page, WantsPage, page
+from aed.http.pages import OR_A_PAGE, Page, WantsPage, page
 from aed.settings import Settings
 
 router = APIRouter(tags=["pages"])

@@ -17,7 +17,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from aed.errors import InvalidInput, InvalidQuery
-from aed.pages import wants_page
+from aed.http.pages import wants_page
 
 BY_STANDARD: Final = "/ogc"
 """OGC API Features asks for 400 in place of 422."""

@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
-from aed.db import Database, reads, transaction
+from aed.database.session import Database, reads, transaction
 from aed.errors import AedError
 from aed.incidents.actions.calling import hold, plan_and_call
 from aed.incidents.actions.closing import end_if_over, is_over, remind_if_due

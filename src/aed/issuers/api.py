@@ -11,13 +11,13 @@ from aed import clock
 from aed.accounts import queries as accounts
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
-from aed.db import ReadSession, WriteSession
+from aed.database.session import ReadSession, WriteSession
+from aed.http.parameters import Cursor, IfMatch, Limit, OfRegion, after, tag, version_in
 from aed.issuers import actions, queries
 from aed.issuers.models import Issuer
 from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut, IssuersPage
 from aed.registry import queries as registry
 from aed.registry.schemas.fields import ChangeOut
-from aed.requests import Cursor, IfMatch, Limit, OfRegion, after, tag, version_in
 
 router = APIRouter(tags=["issuers"])
 

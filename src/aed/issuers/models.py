@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Region
 from aed.accounts.rules.trust import Trust
-from aed.db import Key, Table, Versioned, stored_by_value
+from aed.database.session import Key, Table, Versioned, stored_by_value
 from aed.issuers.rules import CertificateKind, IssuerKind, IssuerState, VerifiedBy
 
 

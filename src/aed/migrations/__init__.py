@@ -11,9 +11,9 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection
 
-from aed.db import Database
+from aed.database.session import Database
+from aed.database.spatial import prepare_database
 from aed.errors import Conflict
-from aed.spatial import prepare_database
 
 
 def config(connection: Connection | None = None) -> Config:

@@ -8,24 +8,24 @@ from alembic import context
 from sqlalchemy import Connection
 
 import aed.accounts.models
-import aed.aftercare.models
+import aed.certificates.models
+import aed.debrief.models
+import aed.imports.models
 import aed.incidents.models
-import aed.interchange.models
 import aed.issuers.models
 import aed.notifications.models
 import aed.registry.models
 import aed.responders.models
 import aed.training.models
 import aed.upkeep.models
-import aed.verification.models
-import aed.work.models  # noqa: F401 - the models register themselves
-from aed.db import Table
+import aed.worker.models  # noqa: F401 - the models register themselves
+from aed.database.session import Table
 
 
 def _ours(object_: Any, name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:
     """Own tables only: PostGIS and SpatiaLite keep theirs beside them.
 
-    Spatial indexes are made by aed.spatial, which knows the dialect; alembic compares the others.
+    Spatial indexes are made by aed.database.spatial, which knows the dialect; alembic compares the others.
     """
     if kind == "table":
         return name in Table.metadata.tables

@@ -14,8 +14,9 @@ from py_vapid.utils import b64urlencode
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
-from aed.db import ReadSession, WriteSession
+from aed.database.session import ReadSession, WriteSession
 from aed.errors import NotAllowed, NotFound, NotSignedIn
+from aed.http.parameters import Cursor, Limit, after
 from aed.notifications import queries
 from aed.notifications.actions import endpoints as endpoint_actions
 from aed.notifications.actions.claiming import cancel, send_again
@@ -30,7 +31,6 @@ from aed.notifications.schemas import (
     PushKeyOut,
     SubscriptionIn,
 )
-from aed.requests import Cursor, Limit, after
 from aed.settings import Settings
 
 router = APIRouter(tags=["notifications"])

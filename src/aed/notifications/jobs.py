@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from aed.db import Database, reads, transaction
+from aed.database.session import Database, reads, transaction
 from aed.errors import DatabaseUnavailable
 from aed.notifications.actions import claiming
 from aed.notifications.actions.claiming import LEASE

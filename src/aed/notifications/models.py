@@ -9,9 +9,9 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.accounts.rules.person import Language
-from aed.db import Key, Table, stored_by_value
+from aed.database.encryption import Sealed
+from aed.database.session import Key, Table, stored_by_value
 from aed.notifications.rules import Channel
-from aed.sealing import Sealed
 
 _WAITING = text("sent_at IS NULL AND given_up_at IS NULL")
 _SENT = text("sent_at IS NOT NULL")

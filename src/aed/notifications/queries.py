@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer
-from aed.db import UtcMoment
+from aed.database.session import UtcMoment
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.notifications.models import EndpointRow, Outgoing
 from aed.notifications.rules import Channel, OutboxState, Wait, WaitReason

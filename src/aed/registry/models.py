@@ -10,15 +10,15 @@ from sqlalchemy import CheckConstraint, Double, ForeignKey, Index, String, Text,
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
-from aed.db import Key, Table, Versioned, stored_by_value
+from aed.accounts.rules.sharing_ladder import Audience
+from aed.database.encryption import Sealed
+from aed.database.session import Key, Table, Versioned, stored_by_value
+from aed.database.spatial import area_type, point_type
 from aed.geo import Datum
-from aed.registry.rules.calendar import DayKind
+from aed.hours.holiday_calendar import DayKind
 from aed.registry.rules.device import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
 from aed.registry.rules.estate import EstateState
 from aed.registry.rules.gate import GateState, Passage
-from aed.sealing import Sealed
-from aed.sharing.rules import Audience
-from aed.spatial import area_type, point_type
 
 
 class HolidayCalendar(Versioned, Table):

@@ -19,10 +19,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
-from aed.db import Key, Table, stored_by_value
+from aed.database.encryption import Sealed
+from aed.database.session import Key, Table, stored_by_value
+from aed.database.spatial import point_type
 from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, ResponderState, Trust
-from aed.sealing import Sealed
-from aed.spatial import point_type
 
 
 class Responder(Table):

@@ -24,13 +24,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Region
+from aed.accounts.queries.visibility import may_be_called_by
 from aed.accounts.rules import Viewer
-from aed.geo import Position
-from aed.registry.models import Estate, HolidayCalendar
-from aed.responders.models import Certificate, Consent, LivePlaceRow, Responder, ResponderPlace
-from aed.responders.rules import JOINED, ConsentKind, ResponderState, Trust
-from aed.sharing.queries import may_be_called_by
-from aed.spatial import (
+from aed.database.spatial import (
     Compiled,
     Nearest,
     compiled,
@@ -42,6 +38,10 @@ from aed.spatial import (
     position_of,
     told_later,
 )
+from aed.geo import Position
+from aed.registry.models import Estate, HolidayCalendar
+from aed.responders.models import Certificate, Consent, LivePlaceRow, Responder, ResponderPlace
+from aed.responders.rules import JOINED, ConsentKind, ResponderState, Trust
 
 
 class PlaceNearby(NamedTuple):

@@ -15,8 +15,8 @@ import h3.api.basic_int as h3
 from aed.accounts.rules.trust import Trust as Trust
 from aed.errors import InvalidInput
 from aed.geo import Position
+from aed.hours.evaluation import Opening
 from aed.issuers.rules import CertificateKind as CertificateKind
-from aed.registry.rules.hours import Opening
 
 
 class PlaceKind(StrEnum):

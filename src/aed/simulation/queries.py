@@ -10,15 +10,15 @@ import numpy as np
 import shapely
 from pydantic import TypeAdapter
 
+from aed.accounts.rules.sharing_ladder import Audience
 from aed.errors import InvalidInput
-from aed.interchange.actions.taking import ImportReport, valid_rows
-from aed.interchange.formats.osm_areas import read_residential_areas
-from aed.interchange.formats.osm_buildings import read_buildings
-from aed.interchange.formats.recognise import read_devices
-from aed.interchange.schemas import DeviceRow, columns
+from aed.imports.actions.taking import ImportReport, valid_rows
+from aed.imports.formats.osm_areas import read_residential_areas
+from aed.imports.formats.osm_buildings import read_buildings
+from aed.imports.formats.recognise import read_devices
+from aed.imports.schemas import DeviceRow, columns
 from aed.registry.rules.device import DeviceState
 from aed.registry.rules.reachability import place_class
-from aed.sharing.rules import Audience
 from aed.simulation.rules.world import Device, World, on_streets
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from aed.db import Database, transaction
+from aed.database.session import Database, transaction
 from aed.training.actions.enrolling import expire_offers
 
 

@@ -9,11 +9,11 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
-from aed.db import Key, Table, Versioned, stored_by_value
+from aed.database.session import Key, Table, Versioned, stored_by_value
+from aed.database.spatial import point_type
 from aed.registry.models import Estate
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateKind
-from aed.spatial import point_type
 from aed.training.rules.calendar import CalendarKind
 from aed.training.rules.course import CourseState
 from aed.training.rules.enrolment import AttendanceState, EnrolmentState, MarkedBy

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import select
 
 from aed.accounts.rules import TIMETABLE
-from aed.db import Database, alone, reads, transaction
+from aed.database.session import Database, alone, reads, transaction
 from aed.registry.models import Device
 from aed.settings import Reminding, Returns, Trust
 from aed.upkeep.actions import addressing, reminders, reminding

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from aed.db import Key, Table, Versioned, stored_by_value
+from aed.database.session import Key, Table, Versioned, stored_by_value
 from aed.registry.models import Device
 from aed.upkeep.rules.call_out import Outcome
 from aed.upkeep.rules.due import Matter

@@ -23,8 +23,8 @@ from aed.accounts.rules.audit import AuditSubject
 from aed.accounts.rules.phone import e164, masked
 from aed.accounts.rules.vouched import plain_email
 from aed.accounts.schemas.people import PersonAmend, PersonIn
-from aed.bulk import insert_many
-from aed.db import alone
+from aed.database.bulk import insert_many
+from aed.database.session import alone
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotSignedIn
 
 

@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 from aed.accounts.models import AuditEntry, AuditKey
 from aed.accounts.queries import audit as queries
 from aed.accounts.rules.audit import NOTHING_BEFORE, AuditSubject, keyed_hash, moment_text
-from aed.db import alone
+from aed.database.encryption import ring_of
+from aed.database.session import alone
 from aed.errors import KeysUnusable
-from aed.sealing import ring_of
 
 BEGUN: Final = "begun"
 _events = table(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from aed.accounts.rules.sign_in import ACCOUNTS_OF_A_BROWSER, KNOWN_FOR
-from aed.sealing import KeyRing
+from aed.database.encryption import KeyRing
 
 _PURPOSE: Final = "known browser"
 _LONGEST_COOKIE: Final = 1_000

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
-from aed.sealing import Kind, index_of, ring_of
-from aed.sealing.ring import as_compared
+from aed.database.encryption import Kind, index_of, ring_of
+from aed.database.encryption.ring import as_compared
 
 
 def people(

@@ -24,7 +24,7 @@ from aed.accounts.rules.audit import AuditSubject
 from aed.accounts.rules.phone import masked
 from aed.accounts.rules.sign_in import PROVIDER_MAY_TAKE, Browser, Way
 from aed.accounts.rules.vouched import Vouched
-from aed.db import Database, transaction
+from aed.database.session import Database, transaction
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.settings import SignInProvider
 

@@ -33,9 +33,9 @@ from aed.accounts.rules.sign_in import (
     Browser,
     Way,
 )
-from aed.db import Database, UtcMoment, reads, transaction
+from aed.database.encryption import KeyRing, ring_of
+from aed.database.session import Database, UtcMoment, reads, transaction
 from aed.errors import NotFound, NotSignedIn
-from aed.sealing import KeyRing, ring_of
 
 type Send = Callable[[Session, Message, datetime], object]
 """Puts a message where it is sent from, within the transaction. What sends it lies on a floor above."""

@@ -30,9 +30,9 @@ from aed.accounts.rules.sign_in import (
     Way,
     address_key,
 )
-from aed.db import Database, UtcMoment, transaction
+from aed.database.encryption import KeyRing
+from aed.database.session import Database, UtcMoment, transaction
 from aed.errors import CodeNeeded, TooBusy
-from aed.sealing import KeyRing
 
 TOO_MANY: Final = "Too many tries. Wait a quarter of an hour, then try again, or sign in another way."
 CODE_INSTEAD: Final = (

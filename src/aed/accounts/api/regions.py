@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from aed.accounts import queries
 from aed.accounts.models import Region
 from aed.accounts.schemas import RegionOut
-from aed.db import ReadSession
+from aed.database.session import ReadSession
 
 router = APIRouter()
 

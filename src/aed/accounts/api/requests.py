@@ -10,8 +10,8 @@ from fastapi import Depends, Path, Request, Response
 
 from aed.accounts.access import address_of
 from aed.accounts.rules.sign_in import COOKIE, address_key
+from aed.http.concurrency_limits import Turns, turn
 from aed.settings import Settings
-from aed.turns import Turns, turn
 
 PersonId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
 GrantId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]

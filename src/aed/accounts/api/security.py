@@ -37,9 +37,9 @@ from aed.accounts.schemas.security import (
     SecurityEventsPage,
     SessionOut,
 )
-from aed.db import Database, DatabaseDep, ReadSession, WriteSession, reads, transaction
+from aed.database.session import Database, DatabaseDep, ReadSession, WriteSession, reads, transaction
 from aed.errors import NotSignedIn
-from aed.requests import Cursor, Limit, after, in_turn
+from aed.http.parameters import Cursor, Limit, after, in_turn
 
 router = APIRouter()
 

@@ -33,7 +33,7 @@ from aed.accounts.schemas.sign_in import (
     SignInIn,
     ViewerOut,
 )
-from aed.db import Database, DatabaseDep, WriteSession, transaction
+from aed.database.session import Database, DatabaseDep, WriteSession, transaction
 
 router = APIRouter()
 

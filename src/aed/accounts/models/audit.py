@@ -8,8 +8,8 @@ from sqlalchemy import Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.accounts.rules.audit import AuditSubject
-from aed.db import Key, Table, stored_by_value
-from aed.sealing import Sealed
+from aed.database.encryption import Sealed
+from aed.database.session import Key, Table, stored_by_value
 
 
 class AuditEntry(Table):

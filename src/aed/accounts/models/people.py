@@ -10,9 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.accounts.rules.person import Channel
 from aed.accounts.rules.roles import HeldRole
-from aed.db import Key, Table, Versioned, stored_by_value
-from aed.sealing import Kind, Sealed
-from aed.sealing.ring import FOUND_BY
+from aed.database.encryption import Kind, Sealed
+from aed.database.encryption.ring import FOUND_BY
+from aed.database.session import Key, Table, Versioned, stored_by_value
 
 
 class Person(Versioned, Table):

@@ -6,7 +6,7 @@ from sqlalchemy import ForeignKey, String, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.accounts.rules.trust import Trust
-from aed.db import Key, Table, Versioned, stored_by_value
+from aed.database.session import Key, Table, Versioned, stored_by_value
 
 
 class Region(Versioned, Table):

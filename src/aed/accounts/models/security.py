@@ -8,8 +8,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.accounts.rules.security import FactorKind, SecurityEventKind
-from aed.db import Key, Table, stored_by_value
-from aed.sealing import Sealed
+from aed.database.encryption import Sealed
+from aed.database.session import Key, Table, stored_by_value
 
 
 class SecondFactor(Table):

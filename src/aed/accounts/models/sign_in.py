@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from aed.db import Key, Table
-from aed.sealing import Sealed
+from aed.database.encryption import Sealed
+from aed.database.session import Key, Table
 
 
 class SignIn(Table):

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.accounts.rules import Role
-from aed.db import Key, Table, stored_by_value
+from aed.database.session import Key, Table, stored_by_value
 
 
 class Token(Table):

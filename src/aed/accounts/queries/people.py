@@ -12,7 +12,7 @@ from aed.accounts.models import Account, Identity, Person, PersonChange, RoleGra
 from aed.accounts.queries.regions import regions_below
 from aed.accounts.rules import Scope, Viewer
 from aed.accounts.rules.roles import HeldRole, Holding
-from aed.db import SETTINGS
+from aed.database.session import SETTINGS
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 
 _estates = table("estates", column("id"), column("region_id"))

@@ -12,7 +12,7 @@ from aed.cli.context import operator, reading, writing
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import LARGEST_ID, SHOWN, After, Id, Kind, add_commands
 from aed.cli.screen import say, table
-from aed.interchange.actions import joining
+from aed.imports.actions import joining
 from aed.registry import queries
 from aed.registry.actions import devices
 from aed.registry.actions.cabinets import set_cabinet_code

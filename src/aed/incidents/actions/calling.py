@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from aed.accounts.actions.tokens import key_hash
-from aed.db import alone
+from aed.database.session import alone
 from aed.errors import Conflict
 from aed.incidents.actions.fetched_devices import leave_device_to_another, standing_of, take_device_news
 from aed.incidents.actions.leaving import call_away, leave_others

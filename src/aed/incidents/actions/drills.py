@@ -11,22 +11,22 @@ from uuid import UUID, uuid5
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
-from aed.db import alone
+from aed.database.session import alone
+from aed.database.spatial import position_of
 from aed.errors import Conflict, InvalidInput
 from aed.geo import Position, distance_metres
 from aed.incidents.models import Alert, Drill, Incident
 from aed.incidents.queries import drills as queries
-from aed.incidents.queries.buildings import Buildings, Spot
 from aed.incidents.queries.on_the_way import first_exact_place
-from aed.incidents.rules.arrival import Basis, estimated_walk_metres
-from aed.incidents.rules.pace import Estimate, estimate
 from aed.incidents.rules.who import may_take_back_a_drill, may_tell_of_a_drill
 from aed.incidents.schemas.drills import DrillIn
+from aed.lookup.arrival import Basis, estimated_walk_metres
+from aed.lookup.buildings import Buildings, Spot
+from aed.lookup.pace import Estimate, estimate
 from aed.registry import queries as registry
 from aed.registry.models import Device, EstatePace
 from aed.registry.rules.device import DeviceState
 from aed.settings import Settings
-from aed.spatial import position_of
 from aed.walking.network import WalkingNetwork
 
 MOST_METRES: Final = 3_000.0

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from aed.database.spatial import position_of
 from aed.geo import Position
 from aed.incidents.actions.timeline import enter
 from aed.incidents.models import Alert, Incident
@@ -21,7 +22,6 @@ from aed.notifications import actions as outbox
 from aed.notifications.actions import Call, Notice
 from aed.registry.models import Device
 from aed.settings import Settings
-from aed.spatial import position_of
 from aed.walking.network import WalkingNetwork
 
 

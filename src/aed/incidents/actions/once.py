@@ -10,7 +10,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
-from aed.db import alone
+from aed.database.session import alone
 from aed.errors import Conflict
 from aed.incidents.models import Incident, IncidentMessage
 from aed.incidents.queries.centres import message

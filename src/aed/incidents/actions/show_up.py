@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from aed.db import alone
+from aed.database.session import alone
 from aed.incidents.models import ShowUpCount
 from aed.incidents.queries.show_up import past_alerts
 from aed.incidents.rules.show_up import ShowUp, TimeOfDay, counted, total

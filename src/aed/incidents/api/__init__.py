@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from aed.incidents.api import alerts, board, centres, correcting, drills, incidents, live, steering
-from aed.incidents.api.nearest import add_lookup as add_lookup
+from aed.lookup.api import add_lookup as add_lookup
 
 router = APIRouter()
 router.include_router(drills.router)

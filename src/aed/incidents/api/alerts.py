@@ -9,9 +9,10 @@ from fastapi.responses import HTMLResponse
 
 from aed import clock
 from aed.accounts.actions.tokens import key_hash
-from aed.db import ReadSession, WriteSession
+from aed.database.session import ReadSession, WriteSession
 from aed.errors import NotFound
 from aed.geo import position_from
+from aed.http.pages import OR_A_PAGE, WantsPage
 from aed.incidents.actions.calling import take_answer
 from aed.incidents.actions.places import take_place
 from aed.incidents.formats.called_page import called_page, refusal_page
@@ -20,7 +21,6 @@ from aed.incidents.queries.child_pads import child_pads_of
 from aed.incidents.rules.scene import NEEDS_CHILD_PADS, ChildPads
 from aed.incidents.schemas.alerts import AlertPlaceIn, AlertToldOut
 from aed.incidents.schemas.incidents import SaidIn
-from aed.pages import OR_A_PAGE, WantsPage
 from aed.registry import queries as registry
 from aed.responders.rules import moment_of_a_place
 

@@ -19,7 +19,7 @@ from fastapi.responses import StreamingResponse
 from aed import clock
 from aed.accounts.access import ViewerDep, while_unchanged
 from aed.accounts.rules import Viewer
-from aed.db import Database, reads
+from aed.database.session import Database, reads
 from aed.errors import AedError
 from aed.incidents.api.live import EVENT_STREAM, LOOK_SECONDS, MOST_WAITING, SILENT_SECONDS, put_or_end
 from aed.incidents.queries import incidents as queries

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.db import WriteSession
+from aed.database.session import WriteSession
+from aed.http.parameters import RowId
 from aed.incidents.actions import correcting
 from aed.incidents.actions.steering import Now
 from aed.incidents.schemas.correcting import PlaceAmend, SplitIn
 from aed.incidents.schemas.incidents import IncidentOut
-from aed.requests import RowId
 
 router = APIRouter()
 

@@ -9,8 +9,10 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.db import ReadSession, WriteSession
+from aed.database.session import ReadSession, WriteSession
 from aed.errors import TooBusy
+from aed.http.concurrency_limits import Turns, turn
+from aed.http.parameters import Cursor, Limit, RowId, after
 from aed.incidents.actions import opening
 from aed.incidents.actions.calling import take_answer
 from aed.incidents.formats.plan_out import plan_out, why_nobody_fetches_out
@@ -31,8 +33,6 @@ from aed.incidents.schemas.incidents import (
 )
 from aed.incidents.schemas.opened import OpenedOut
 from aed.incidents.schemas.plans import PlanOut
-from aed.requests import Cursor, Limit, RowId, after
-from aed.turns import Turns, turn
 
 router = APIRouter()
 

@@ -15,12 +15,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from aed.accounts.access import ViewerDep, while_unchanged
-from aed.db import Database, reads
+from aed.database.session import Database, reads
 from aed.errors import AedError
+from aed.http.parameters import RowId
 from aed.incidents.queries import incidents as queries
 from aed.incidents.queries.on_the_way import last_place_id, newest_places, places_after
 from aed.incidents.schemas.incidents import AlertPlaceOut, EventOut
-from aed.requests import RowId
 
 log = structlog.get_logger("aed")
 router = APIRouter()

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.db import ReadSession, WriteSession
+from aed.database.session import ReadSession, WriteSession
+from aed.http.parameters import RowId
 from aed.incidents.actions import steering
 from aed.incidents.actions.steering import Now, Steered
 from aed.incidents.queries import incidents as queries
@@ -21,7 +22,6 @@ from aed.incidents.schemas.steering import (
     RadiusIn,
     SteeredOut,
 )
-from aed.requests import RowId
 
 router = APIRouter()
 

@@ -10,13 +10,13 @@ from html import escape
 from importlib import resources
 from typing import Final
 
+from aed.http.pages import Page, page
 from aed.incidents.formats.cpr import CPR
 from aed.incidents.rules.answering import FetchFailure
 from aed.incidents.rules.incident import COMES, AlertState, Kind, Said
 from aed.incidents.rules.offer import Task
 from aed.incidents.rules.scene import AGE_WORDS, CHILD_PADS_WORDS, Hazard
 from aed.incidents.schemas.alerts import AlertToldOut, DeviceToFetch, PatientsPlace
-from aed.pages import Page, page
 from aed.registry.schemas.fields import StoreyOut
 
 _TITLE: Final = "急救呼叫 Call"

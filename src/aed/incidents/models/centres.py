@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Region
-from aed.db import Key, Table
+from aed.database.session import Key, Table
 from aed.notifications.models import EndpointRow
 
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Double, ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from aed.db import Key, Table, stored_by_value
-from aed.incidents.rules.arrival import Basis
+from aed.database.session import Key, Table, stored_by_value
+from aed.lookup.arrival import Basis
 
 
 class Drill(Table):

@@ -20,13 +20,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
-from aed.db import Key, Table, Versioned, stored_by_value
+from aed.database.encryption import Sealed
+from aed.database.session import Key, Table, Versioned, stored_by_value
 from aed.incidents.rules.answering import FetchFailure
 from aed.incidents.rules.incident import AlertState, Kind, Outcome, Said, State, StopReason
 from aed.incidents.rules.offer import Task
 from aed.incidents.rules.scene import AgeGroup, Hazard
 from aed.registry.models import Device, Estate
-from aed.sealing import Sealed
 
 _OPEN = text("state = 'open'")
 _IS_OUT = text("out_device_id IS NOT NULL AND device_settled_at IS NULL")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from aed.db import Table, stored_by_value
+from aed.database.session import Table, stored_by_value
 from aed.incidents.rules.show_up import TimeOfDay
 
 

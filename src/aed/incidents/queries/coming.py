@@ -13,16 +13,16 @@ from sqlalchemy import Connection
 
 from aed.accounts.rules.viewer import TIMETABLE
 from aed.geo import Position, distance_metres, distances_metres
-from aed.incidents.queries.answer import NearbyDevice, Question
-from aed.incidents.queries.buildings import Buildings, Spot
 from aed.incidents.queries.guiding import Saved, saved_by_a_guide
-from aed.incidents.queries.nearest import nearest
-from aed.incidents.queries.people import NearbyResponder, Precision
-from aed.incidents.queries.ways import Ways
-from aed.incidents.rules.arrival import estimated_walk_metres
 from aed.incidents.rules.offer import Offer, Task
 from aed.incidents.rules.plan import Case
 from aed.incidents.rules.survival import Patient
+from aed.lookup.answer import NearbyDevice, Question
+from aed.lookup.arrival import estimated_walk_metres
+from aed.lookup.buildings import Buildings, Spot
+from aed.lookup.responders import NearbyResponder, Precision
+from aed.lookup.search import nearest
+from aed.lookup.walks import Ways
 from aed.registry.queries.sending import SentFrom
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork

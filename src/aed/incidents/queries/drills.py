@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from sqlalchemy import select, union
 from sqlalchemy.orm import Session
 
+from aed.accounts.queries.visibility import of_the_house, visible_to
 from aed.accounts.rules import Viewer
+from aed.accounts.rules.sharing_ladder import is_of_the_house
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.incidents.models import Drill
-from aed.incidents.rules.arrival import Basis
-from aed.incidents.rules.pace import Timed
+from aed.lookup.arrival import Basis
+from aed.lookup.pace import Timed
 from aed.registry import queries as registry
 from aed.registry.models import Device, Estate, EstatePace
-from aed.sharing.queries import of_the_house, visible_to
-from aed.sharing.rules import is_of_the_house
 
 
 def drill_by_key(session: Session, key: str) -> Drill | None:

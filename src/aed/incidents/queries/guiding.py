@@ -15,13 +15,13 @@ from aed.accounts.models import Person, Region, RoleGrant
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.viewer import TIMETABLE
 from aed.geo import Position
-from aed.incidents.queries.ways import Ways, passing_of, sent_for_gates
+from aed.hours.evaluation import Opening, hours_at
 from aed.incidents.rules.guiding import wait_of
+from aed.lookup.walks import Ways, passing_of, sent_for_gates
 from aed.notifications.queries import can_be_told
 from aed.registry import queries as registry
 from aed.registry.models import Estate
 from aed.registry.queries import GateNearby
-from aed.registry.rules.hours import Opening, hours_at
 from aed.responders.models import Consent, Responder
 from aed.responders.rules import ConsentKind, ResponderState
 from aed.settings import Settings

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.models import Person
+from aed.accounts.queries.visibility import may_be_called_by
 from aed.accounts.rules import Viewer
 from aed.errors import NotFound
 from aed.incidents.models import (
@@ -21,7 +22,6 @@ from aed.incidents.models import (
 )
 from aed.incidents.rules.incident import Kind, State
 from aed.incidents.rules.who import may_list_incidents
-from aed.sharing.queries import may_be_called_by
 
 
 def _told_to(viewer: Viewer) -> ColumnElement[bool]:

@@ -12,15 +12,15 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules.viewer import TIMETABLE
+from aed.database.spatial import position_of
 from aed.geo import Position, distance_metres
 from aed.incidents.models import Alert, AlertPlace, Incident
-from aed.incidents.queries.buildings import Buildings, Spot
-from aed.incidents.queries.paces import pace_in, pace_to
-from aed.incidents.queries.ways import Ways
-from aed.incidents.rules.arrival import estimated_walk_metres
 from aed.incidents.rules.incident import AT_THE_DEVICE_METRES
+from aed.lookup.arrival import estimated_walk_metres
+from aed.lookup.buildings import Buildings, Spot
+from aed.lookup.paces import pace_in, pace_to
+from aed.lookup.walks import Ways
 from aed.settings import Settings
-from aed.spatial import position_of
 from aed.walking.network import WalkingNetwork
 from aed.walking.travel import Leg, Pace, leg_seconds, opening_seconds
 

@@ -11,12 +11,12 @@ from aed.geo import Position
 from aed.incidents.models import Incident
 from aed.incidents.queries.coming import Asked, Guides, case_of
 from aed.incidents.queries.guiding import guides_of
-from aed.incidents.queries.people import Precision
 from aed.incidents.queries.steering import exclusions
 from aed.incidents.rules.incident import Kind, ambulance_seconds
 from aed.incidents.rules.offer import shown_seconds
 from aed.incidents.rules.plan import Case
 from aed.incidents.rules.survival import Patient
+from aed.lookup.responders import Precision
 from aed.registry.queries.sending import sent_from
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork

@@ -8,11 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
+from aed.accounts.queries.visibility import visible_to
 from aed.accounts.rules import Viewer
 from aed.errors import NotFound
 from aed.incidents.models import IncidentExclusion
 from aed.registry.models import Device
-from aed.sharing.queries import visible_to
 
 
 def exclusions(session: Session, incident_id: int) -> Sequence[IncidentExclusion]:

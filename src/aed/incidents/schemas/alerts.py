@@ -8,6 +8,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from aed.accounts.schemas import Id
+from aed.database.spatial import position_of
 from aed.geo import Position, map_links
 from aed.incidents.models import Alert, Incident
 from aed.incidents.rules.answering import FetchFailure
@@ -16,7 +17,6 @@ from aed.incidents.rules.offer import Task
 from aed.incidents.rules.scene import NEEDS_CHILD_PADS, AgeGroup, ChildPads, Hazard
 from aed.registry.schemas.fields import PositionOut, StoreyOut
 from aed.responders.schemas.live import PhonePlaceIn
-from aed.spatial import position_of
 
 
 class AlertPlaceIn(PhonePlaceIn):

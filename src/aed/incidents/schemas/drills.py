@@ -10,8 +10,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from aed.accounts.schemas import Id, Words
 from aed.incidents.models import Drill
-from aed.incidents.rules.arrival import Basis
-from aed.incidents.rules.pace import Between, Estimate
+from aed.lookup.arrival import Basis
+from aed.lookup.pace import Between, Estimate
 from aed.registry.schemas.fields import PositionIn, PositionOut
 from aed.settings import Settings
 from aed.walking.travel import estate_pace

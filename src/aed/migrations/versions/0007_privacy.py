@@ -1,7 +1,7 @@
 """People's numbers are sealed; consents are kept; people whose data was erased.
 
 The release before cannot read sealed numbers: stop it before this step. The keys come from where
-`aed.sealing.keys` says, so they are there before a database is brought to this schema.
+`aed.database.encryption.keys` says, so they are there before a database is brought to this schema.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from aed.sealing import Kind, ring_of
-from aed.sealing.columns import changed
+from aed.database.encryption import Kind, ring_of
+from aed.database.encryption.columns import changed
 
 revision = "0007"
 down_revision = "0006"

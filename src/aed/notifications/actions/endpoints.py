@@ -18,10 +18,10 @@ from aed.accounts.models import Person
 from aed.accounts.rules import Viewer, may_administer
 from aed.accounts.rules.person import Language
 from aed.errors import Conflict, InvalidInput, NotFound
+from aed.http.outbound_urls import target_of, why_refused
 from aed.notifications import queries
 from aed.notifications.models import EndpointRow, Outgoing
 from aed.notifications.rules import TO_NUMBERS, Channel, apprise_refusal
-from aed.targets import target_of, why_refused
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _MAILBOX: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9.-]{1,189}")

@@ -16,8 +16,8 @@ from aed.accounts.rules.free_text import one_line
 from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Language
 from aed.accounts.rules.phone import e164
-from aed.bulk import insert_many
-from aed.db import not_after_real_time
+from aed.database.bulk import insert_many
+from aed.database.session import not_after_real_time
 from aed.errors import InvalidInput, NotFound
 from aed.notifications import queries
 from aed.notifications.models import EndpointRow, Outgoing

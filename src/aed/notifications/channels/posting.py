@@ -15,8 +15,8 @@ import httpx2
 
 from aed import __version__
 from aed.errors import InvalidInput
+from aed.http.outbound_urls import Address, Target, target_of, why_refused
 from aed.notifications.rules import Postponed, Refused
-from aed.targets import Address, Target, target_of, why_refused
 
 CONNECT_SECONDS: Final = 5.0
 SILENT_SECONDS: Final = 15.0

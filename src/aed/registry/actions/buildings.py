@@ -10,11 +10,11 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer, may_administer
-from aed.bulk import among
+from aed.database.bulk import among
+from aed.database.spatial import point, position_of
 from aed.geo import Position
 from aed.registry.actions.record import Outcome
 from aed.registry.models import Building
-from aed.spatial import point, position_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from aed.accounts import actions as accounts
 from aed.accounts import queries as accounts_queries
 from aed.accounts.models import Region
 from aed.accounts.rules import Viewer, may_keep_devices, may_write_estate
+from aed.database.spatial import point, position_of
 from aed.errors import Conflict, InvalidInput, NotAllowed
 from aed.registry import queries
 from aed.registry.actions.origins import amended_by_hand
@@ -30,7 +31,6 @@ from aed.registry.rules.origin import Origin, Origins, attributes_of
 from aed.registry.rules.storeys import floor_meant
 from aed.registry.schemas.devices import ConsumableAmend, ConsumableIn, DeviceAmend, DeviceIn, KeeperIn
 from aed.registry.schemas.fields import PositionIn
-from aed.spatial import point, position_of
 
 
 def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime) -> Device:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts import queries as accounts_queries
 from aed.accounts.rules import Viewer, may_administer, may_write_estate
+from aed.database.spatial import area, point, position_of, shape_of
 from aed.errors import Conflict
 from aed.registry import queries
 from aed.registry.actions.place import belongs_to, still_served
@@ -27,7 +28,6 @@ from aed.registry.rules.device import DeviceState
 from aed.registry.rules.estate import EstateState
 from aed.registry.rules.gate import GateState
 from aed.registry.schemas.estates import EstateAmend, EstateIn, GateAmend, GateIn
-from aed.spatial import area, point, position_of, shape_of
 
 
 def create_estate(session: Session, who: Viewer, new: EstateIn, *, at: datetime) -> Estate:

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer, may_administer
 from aed.errors import ChangedMeanwhile, InvalidInput, VersionNeeded
+from aed.hours.evaluation import china_calendar
+from aed.hours.holiday_calendar import DayKind
 from aed.registry import queries
 from aed.registry.actions.record import flush, same_version
 from aed.registry.models import Change, HolidayCalendar, HolidayDay, HolidayYear
-from aed.registry.rules.calendar import DayKind
-from aed.registry.rules.hours import china_calendar
 from aed.registry.schemas.holidays import HolidayYearIn
 
 

@@ -16,7 +16,8 @@ from aed.accounts import actions as accounts
 from aed.accounts import queries as accounts_queries
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer, may_administer
-from aed.bulk import insert_many, reserve_ids
+from aed.database.bulk import insert_many, reserve_ids
+from aed.database.spatial import point
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.registry.actions.devices import checked_reason, put_fields
 from aed.registry.actions.origins import put_origins
@@ -27,7 +28,6 @@ from aed.registry.queries import changes
 from aed.registry.rules.device import ConsumableKind, ConsumableState, DeviceState
 from aed.registry.rules.origin import Origin, Origins
 from aed.registry.schemas.devices import DeviceAmend, DeviceIn, KeeperIn
-from aed.spatial import point
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from shapely.geometry import Point
 from shapely.ops import nearest_points
 
+from aed.database.spatial import shape_of
 from aed.errors import Conflict, InvalidInput
 from aed.geo import Datum, Position, distance_metres, to_wgs84
 from aed.registry.models import Estate
 from aed.registry.rules.estate import EstateState
 from aed.registry.schemas.fields import PositionIn
-from aed.spatial import shape_of
 
 NEAR_ENOUGH_METRES = 200.0
 """Farther than this from the boundary is taken for a mistake in the coordinates (a datum slip is 500 m)."""

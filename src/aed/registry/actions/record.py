@@ -16,10 +16,10 @@ from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.orm.exc import StaleDataError
 
 from aed.accounts.rules import Viewer
-from aed.bulk import insert_many
+from aed.database.bulk import insert_many
+from aed.database.spatial import position_of, shape_of
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput
 from aed.registry.models import Change, Consumable, Device
-from aed.spatial import position_of, shape_of
 
 
 class Outcome(StrEnum):

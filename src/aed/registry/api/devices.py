@@ -7,7 +7,21 @@ from fastapi import APIRouter, Request, Response
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import may_keep_devices
-from aed.db import ReadSession, WriteSession
+from aed.accounts.rules.sharing_ladder import Audience
+from aed.database.session import ReadSession, WriteSession
+from aed.http.parameters import (
+    Bbox,
+    Cursor,
+    IfMatch,
+    Limit,
+    OfEstate,
+    OfRegion,
+    RowId,
+    after,
+    box_in,
+    tag,
+    version_in,
+)
 from aed.registry import queries
 from aed.registry.actions import devices as actions
 from aed.registry.api.requests import DeviceId, may_see_history
@@ -24,20 +38,6 @@ from aed.registry.schemas.devices import (
     Link,
 )
 from aed.registry.schemas.fields import ChangeOut
-from aed.requests import (
-    Bbox,
-    Cursor,
-    IfMatch,
-    Limit,
-    OfEstate,
-    OfRegion,
-    RowId,
-    after,
-    box_in,
-    tag,
-    version_in,
-)
-from aed.sharing.rules import Audience
 
 router = APIRouter()
 

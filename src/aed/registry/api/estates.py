@@ -7,13 +7,13 @@ from fastapi import APIRouter, Response
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import may_write_estate
-from aed.db import ReadSession, WriteSession
+from aed.database.session import ReadSession, WriteSession
+from aed.http.parameters import Cursor, IfMatch, Limit, RowId, after, tag, version_in
 from aed.registry import queries
 from aed.registry.actions import estates as actions
 from aed.registry.api.requests import may_see_history
 from aed.registry.schemas.estates import EstateAmend, EstateIn, EstateOut, GateAmend, GateIn, GateOut
 from aed.registry.schemas.fields import ChangeOut
-from aed.requests import Cursor, IfMatch, Limit, RowId, after, tag, version_in
 
 router = APIRouter()
 

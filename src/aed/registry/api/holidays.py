@@ -6,12 +6,12 @@ from fastapi import APIRouter, Response
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.db import ReadSession, WriteSession
+from aed.database.session import ReadSession, WriteSession
+from aed.http.parameters import IfMatch, tag, version_in
 from aed.registry import queries
 from aed.registry.actions import holidays as actions
 from aed.registry.api.requests import CalendarName, Year
 from aed.registry.schemas.holidays import HolidayCalendarOut, HolidayYearIn, HolidayYearOut
-from aed.requests import IfMatch, tag, version_in
 
 router = APIRouter()
 

@@ -11,7 +11,10 @@ from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
 
 from aed.accounts.models import Region
+from aed.accounts.queries.visibility import visible_to
 from aed.accounts.rules import Viewer
+from aed.accounts.rules.sharing_ladder import Audience
+from aed.database.spatial import constant, inside_box, latitude, longitude
 from aed.errors import NotFound
 from aed.registry.models import (
     CabinetCode,
@@ -20,14 +23,6 @@ from aed.registry.models import (
     Device,
 )
 from aed.registry.rules.device import NEEDED_KINDS, ConsumableKind, ConsumableState, DeviceState
-from aed.sharing.queries import visible_to
-from aed.sharing.rules import Audience
-from aed.spatial import (
-    constant,
-    inside_box,
-    latitude,
-    longitude,
-)
 
 
 @dataclass(frozen=True, slots=True)

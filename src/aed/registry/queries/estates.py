@@ -8,8 +8,11 @@ from shapely import Point
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, joinedload
 
+from aed.accounts.queries.visibility import known_to
 from aed.accounts.rules import Viewer
-from aed.bulk import among
+from aed.database.bulk import among
+from aed.database.spatial import shape_of
+from aed.database.spatial.windows import overlapping_box
 from aed.errors import NotFound
 from aed.geo import Position
 from aed.registry.models import (
@@ -17,9 +20,6 @@ from aed.registry.models import (
     Gate,
 )
 from aed.registry.rules.estate import EstateState
-from aed.sharing.queries import known_to
-from aed.spatial import shape_of
-from aed.spatial.windows import overlapping_box
 
 
 def _estates_known_to(viewer: Viewer) -> ColumnElement[bool]:

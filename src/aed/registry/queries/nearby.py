@@ -24,8 +24,14 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from aed.accounts.models import Person, Region
+from aed.accounts.queries.visibility import visible_to
 from aed.accounts.rules import Viewer
+from aed.accounts.rules.sharing_ladder import is_of_the_house
+from aed.database.encryption import ring_of
+from aed.database.event_loop import needs_a_thread
+from aed.database.spatial import Around, Nearest, all_around, constant, latitude, longitude, nearest_first
 from aed.errors import KeysUnusable
+from aed.hours.evaluation import HolidayCalendar as Calendar
 from aed.registry.models import (
     Building,
     Device,
@@ -40,26 +46,12 @@ from aed.registry.queries.out_on_call import out_on_call
 from aed.registry.queries.sending import SentFrom, may_be_sent_for
 from aed.registry.rules.device import ConsumableKind, DeviceState, Entry
 from aed.registry.rules.gate import GateState
-from aed.registry.rules.hours import HolidayCalendar as Calendar
-from aed.sealing import ring_of
-from aed.sharing.queries import visible_to
-from aed.sharing.rules import is_of_the_house
-from aed.spatial import (
-    Around,
-    Nearest,
-    all_around,
-    constant,
-    latitude,
-    longitude,
-    nearest_first,
-)
-from aed.waiting import needs_a_thread
 
 log = structlog.get_logger("aed")
 
 
 class DeviceNearby(NamedTuple):
-    """What the lookup asks of one device. Dates are text on SQLite: see `aed.db.as_date`."""
+    """What the lookup asks of one device. Dates are text on SQLite: see `aed.database.session.as_date`."""
 
     id: int
     lat: float

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, or_, select, true
 from sqlalchemy.orm import Session
 
+from aed.accounts.rules.sharing_ladder import Audience
+from aed.database.spatial import constant, constants
 from aed.registry.models import Device, Estate
 from aed.registry.rules.estate import EstateState
-from aed.sharing.rules import Audience
-from aed.spatial import constant, constants
 
 
 @dataclass(frozen=True, slots=True)

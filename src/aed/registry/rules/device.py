@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from aed.registry.rules.hours import HoursAt, Opening
+from aed.hours.evaluation import HoursAt, Opening
 
 
 class DeviceState(StrEnum):

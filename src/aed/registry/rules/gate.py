@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from aed.registry.rules.hours import Opening
+from aed.hours.evaluation import Opening
 
 
 class Passage(StrEnum):

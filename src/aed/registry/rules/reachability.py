@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
-from aed.registry.rules.calendar import HolidayCalendar
+from aed.hours.holiday_calendar import HolidayCalendar
 from aed.settings import UnknownHours
 
 

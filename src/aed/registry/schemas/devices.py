@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
 
 from aed.accounts.rules import Viewer
+from aed.accounts.rules.sharing_ladder import Audience, is_of_the_house
 from aed.accounts.schemas import Code, Id, Name, Phone, Words
+from aed.database.spatial import position_of
 from aed.geo import Datum, map_links
 from aed.registry.models import Consumable, Device
 from aed.registry.rules.device import (
@@ -33,8 +35,6 @@ from aed.registry.schemas.fields import (
     Storey,
     StoreyOut,
 )
-from aed.sharing.rules import Audience, is_of_the_house
-from aed.spatial import position_of
 
 
 class KeeperIn(BaseModel):

@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from shapely.geometry import mapping
 
 from aed.accounts.schemas import Code, Id, Name, Phone, TimeZone
+from aed.database.spatial import position_of, shape_of
 from aed.registry.models import Estate, Gate
 from aed.registry.rules.estate import EstateState
 from aed.registry.rules.gate import GateState, Passage
 from aed.registry.schemas.fields import OpeningHours, PositionIn, PositionOut, Ref, Source
-from aed.spatial import position_of, shape_of
 
 
 class EstateFields(BaseModel):

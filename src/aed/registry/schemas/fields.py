@@ -19,8 +19,8 @@ from aed.accounts.models import Region
 from aed.accounts.schemas import Words
 from aed.errors import InvalidInput
 from aed.geo import Datum, Position, position_from
+from aed.hours.evaluation import parse_hours
 from aed.registry.models import Change
-from aed.registry.rules.hours import parse_hours
 from aed.registry.rules.storeys import spoken_storey, storey_words
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from aed.hours.holiday_calendar import DayKind
 from aed.registry.models import HolidayCalendar, HolidayDay
-from aed.registry.rules.calendar import DayKind
 from aed.registry.schemas.fields import Day
 
 

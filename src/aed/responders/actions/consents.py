@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer
-from aed.db import alone
+from aed.database.session import alone
 from aed.errors import InvalidInput, LivePlacesUnavailable
 from aed.registry.actions.record import flush
 from aed.responders.live import live_places_of

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts import queries as accounts
 from aed.accounts.actions.sign_in import note_sessions_seen
-from aed.db import beside_each_other
+from aed.database.session import beside_each_other
 from aed.errors import AedError, Conflict, NotSignedIn
 from aed.geo import Position
 from aed.responders import queries

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from aed.accounts import actions as accounts
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer, may_administer
-from aed.bulk import among, insert_many, reserve_ids
+from aed.database.bulk import among, insert_many, reserve_ids
+from aed.database.spatial import point, position_of
 from aed.issuers import queries as issuers
 from aed.issuers.models import Issuer
 from aed.issuers.rules import IssuerState
@@ -29,7 +30,6 @@ from aed.responders.rules import (
     Trust,
     trust_of_list,
 )
-from aed.spatial import point, position_of
 
 type Ref = tuple[str, str]
 """A source, and its own id of a responder."""

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from aed.accounts import queries as accounts
 from aed.accounts.models import Person, Region
 from aed.accounts.rules import Viewer
-from aed.db import alone
+from aed.database.session import alone
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotFound
 from aed.registry.actions.record import flush
 from aed.registry.rules.storeys import floor_meant

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from aed.accounts import actions as accounts
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer, may_administer
+from aed.database.spatial import point, position_of
 from aed.errors import Conflict
 from aed.geo import Position
 from aed.issuers import queries as issuers
@@ -23,7 +24,6 @@ from aed.responders.actions.consents import state_for_a_list
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.queries import offer_of, speaks_for_themselves
 from aed.responders.rules import CertificateKind, PlaceKind, ResponderState, Trust, trust_of_list
-from aed.spatial import point, position_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Final
 from fastapi.concurrency import run_in_threadpool
 
 from aed import clock
-from aed.db import Database, transaction
+from aed.database.session import Database, transaction
 from aed.errors import AedError, TooBusy
 from aed.responders.actions.live import PlaceSaid, take_live_places
 

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Response
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.db import ReadSession, WriteSession
-from aed.requests import Cursor, IfMatch, Limit, RowId, after, tag, version_in
+from aed.database.session import ReadSession, WriteSession
+from aed.http.parameters import Cursor, IfMatch, Limit, RowId, after, tag, version_in
 from aed.responders import queries
 from aed.responders.actions import offering as actions
 from aed.responders.schemas.offers import (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from aed.db import SETTINGS
+from aed.database.session import SETTINGS
 from aed.geo import Position
 from aed.responders.live.in_database import InDatabase
 from aed.responders.queries import PlaceNearby
@@ -50,7 +50,7 @@ class LivePlaces(Protocol):
     ) -> Callable[[], list[LivePlace]]:
         """The places within the distance and a bit farther that hold at the moment, each responder's once.
 
-        The question is sent; what is given back reads the answer, see `aed.spatial.Compiled.sent`.
+        The question is sent; what is given back reads the answer, see `aed.database.spatial.Compiled.sent`.
 
         visibility: whoever calls asks which of these responders the viewer may call.
         """

@@ -10,12 +10,12 @@ from typing import Final
 import orjson
 from sqlalchemy import Connection, delete, select, text
 
-from aed.db import as_moment
+from aed.database.session import as_moment
+from aed.database.spatial import told_keys, told_moment
 from aed.geo import Position
 from aed.responders.models import LivePlaceRow
 from aed.responders.queries import LivePlaceFound, PlaceNearby, live_places_in_cells
 from aed.responders.rules import LivePlace, cells_around
-from aed.spatial import told_keys, told_moment
 
 _PUT: Final = """
 INSERT INTO live_places (responder_id, cell, at, expires_at) SELECT {columns}

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from aed.accounts import actions as accounts
 from aed.accounts import queries as accounts_queries
 from aed.accounts.rules import Viewer
+from aed.database.spatial import point, position_of
 from aed.errors import Conflict, InvalidInput
 from aed.registry.actions.record import (
     amended_fields,
@@ -19,7 +20,6 @@ from aed.registry.actions.record import (
     record_new,
     same_version,
 )
-from aed.spatial import point, position_of
 from aed.training.actions.enrolling import end_all, offer_free_places, settle, tell_of_change
 from aed.training.models import TrainingSession
 from aed.training.queries import courses as course_queries

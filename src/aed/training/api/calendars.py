@@ -12,9 +12,9 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.actions.tokens import key_hash
-from aed.db import ReadSession, WriteSession
+from aed.database.session import ReadSession, WriteSession
 from aed.errors import NotFound
-from aed.requests import Cursor, Limit, after
+from aed.http.parameters import Cursor, Limit, after
 from aed.training.actions import calendars as actions
 from aed.training.api.requests import PublicAddress
 from aed.training.formats.calendar import calendar_of, changed_last

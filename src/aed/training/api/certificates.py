@@ -10,9 +10,9 @@ from fastapi import APIRouter, Path, Query, Response
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.db import ReadSession, WriteSession
+from aed.database.session import ReadSession, WriteSession
 from aed.errors import InvalidInput
-from aed.requests import Limit
+from aed.http.parameters import Limit
 from aed.training.actions import results
 from aed.training.queries import certificates as queries
 from aed.training.rules.certificate import is_valid, masked

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Query, Request, Response
 from aed import clock
 from aed.accounts import queries as accounts
 from aed.accounts.access import ViewerDep
-from aed.db import ReadSession
+from aed.database.session import ReadSession
 from aed.errors import NotFound
-from aed.requests import Cursor, OfEstate, OfRegion, after
+from aed.http.parameters import Cursor, OfEstate, OfRegion, after
 from aed.training.formats.gaps import MEDIA_TYPES, GapFormat, csv_of, geojson_of, xlsx_of
 from aed.training.queries import gaps as queries
 from aed.training.queries.gap_table import gap_table, gap_walk_metres

@@ -10,9 +10,9 @@ from fastapi.responses import HTMLResponse
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.db import ReadSession
+from aed.database.session import ReadSession
 from aed.errors import NotFound
-from aed.pages import OR_A_PAGE, WantsPage
+from aed.http.pages import OR_A_PAGE, WantsPage
 from aed.training.api.requests import PDF, PublicAddress, SettingsDep
 from aed.training.api.sessions import SessionId
 from aed.training.formats.pages import certificate_page

@@ -11,9 +11,10 @@ from fastapi.responses import HTMLResponse
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import TIMETABLE
-from aed.db import ReadSession, WriteSession
+from aed.database.session import ReadSession, WriteSession
 from aed.errors import AedError, Conflict, InvalidInput
-from aed.pages import OR_A_PAGE, WantsPage
+from aed.files.typesetting import qr_svg
+from aed.http.pages import OR_A_PAGE, WantsPage
 from aed.settings import Settings
 from aed.training.actions import presence as actions
 from aed.training.api.requests import PublicAddress, SettingsDep
@@ -25,7 +26,6 @@ from aed.training.queries import presence as queries
 from aed.training.queries import sessions
 from aed.training.rules.presence import CHANGES_EVERY, PresenceCode, read_code, why_over
 from aed.training.schemas.papers import PresenceCodeOut, PresenceOut, SignedInAtSessionOut
-from aed.typesetting import qr_svg
 
 router = APIRouter()
 

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
-from aed.db import ReadSession, WriteSession
+from aed.database.session import ReadSession, WriteSession
+from aed.http.parameters import Bbox, IfMatch, Limit, OfEstate, OfRegion, box_in, tag, version_in
 from aed.registry.queries import Box, changes
 from aed.registry.schemas.fields import ChangeOut
-from aed.requests import Bbox, IfMatch, Limit, OfEstate, OfRegion, box_in, tag, version_in
 from aed.training.actions import sessions as actions
 from aed.training.models import TrainingSession
 from aed.training.queries import sessions as queries

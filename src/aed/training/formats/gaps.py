@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import orjson
 
-from aed.cells import neutral
+from aed.files.formula_escaping import neutral
+from aed.files.workbooks import workbook
 from aed.training.rules.gaps import BuildingGaps, EstateGaps
 from aed.training.rules.week import HOURS, name_en
 from aed.training.schemas.gaps import EstateGapsOut, GapFeature
-from aed.workbooks import workbook
 
 type Cell = str | int | float | None
 

@@ -11,7 +11,7 @@ from functools import partial
 from html import escape
 from typing import Final
 
-from aed.pages import Page, as_script, page
+from aed.http.pages import Page, as_script, page
 
 _STYLE: Final = """
 body{display:flex;min-height:100vh;align-items:center;justify-content:center}

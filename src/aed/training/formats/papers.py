@@ -8,12 +8,12 @@ from datetime import UTC, date, datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from aed.files.typesetting import pdf_of, qr_svg
 from aed.responders.rules import CertificateKind
 from aed.training.models import TrainingSession
 from aed.training.queries.certificates import OnPaper
 from aed.training.queries.rosters import RosterRow
 from aed.training.rules.enrolment import HOLDS_A_PLACE, STANDS
-from aed.typesetting import pdf_of, qr_svg
 
 TITLES: Final[Mapping[CertificateKind, tuple[str, str]]] = {
     CertificateKind.FIRST_AID: ("救护员证", "First-aid certificate"),

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
-from aed.db import as_date, as_moment
+from aed.database.session import as_date, as_moment
 from aed.geo import Position, distances_metres
+from aed.hours.evaluation import HolidayCalendar
 from aed.registry import queries as registry
 from aed.registry.queries import Box
-from aed.registry.rules.hours import HolidayCalendar
 from aed.settings import Settings
 from aed.training.queries import gaps as queries
 from aed.training.queries.gaps import EstateAsked, House

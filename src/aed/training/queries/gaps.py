@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Region
 from aed.accounts.rules import Viewer
+from aed.database.spatial import inside_box, latitude, longitude, shape_of
 from aed.geo import Position
 from aed.registry.models import Building, Estate
 from aed.registry.queries import Box
@@ -23,7 +24,6 @@ from aed.registry.rules.estate import EstateState
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.queries import counts_for_calling
 from aed.responders.rules import CertificateKind, ResponderState
-from aed.spatial import inside_box, latitude, longitude, shape_of
 from aed.training.models import Assessment, Course, Enrolment, TrainingSession
 from aed.training.queries.seen import run_by
 from aed.training.rules.enrolment import HOLDS_A_PLACE, EnrolmentState

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.models import Region
 from aed.accounts.rules import Viewer
+from aed.database.spatial import inside_box
 from aed.errors import NotFound
 from aed.registry.queries import Box
-from aed.spatial import inside_box
 from aed.training.models import Course, Enrolment, TrainingSession
 from aed.training.queries.seen import told_of
 from aed.training.rules.enrolment import HOLDS_A_PLACE, EnrolmentState

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from aed.registry.rules.hours import HolidayCalendar, Opening, hours_at
+from aed.hours.evaluation import HolidayCalendar, Opening, hours_at
 
 HOURS: Final = 168
 DAYS_EN: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from aed.bulk import insert_many
+from aed.database.bulk import insert_many
 from aed.settings import Reminding
 from aed.upkeep.models import Reminder, ReminderFor
 from aed.upkeep.queries import who_hears as queries

@@ -11,11 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Region
+from aed.hours.holiday_calendar import CalendarEnd, ending_words, notice_threshold
 from aed.notifications import actions as outbox
 from aed.notifications.actions import Notice
 from aed.registry.models import HolidayCalendarNotice
 from aed.registry.queries.holidays import calendar_ends
-from aed.registry.rules.calendar import CalendarEnd, ending_words, notice_threshold
 from aed.settings import Reminding
 from aed.upkeep.queries.who_hears import WhoHears
 from aed.upkeep.rules.reminders import hours_of, is_by_day

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from aed.bulk import insert_many
+from aed.database.bulk import insert_many
 from aed.settings import Reminding
 from aed.upkeep.models import Reminder
 from aed.upkeep.queries import reminders as queries

@@ -10,11 +10,11 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
+from aed.accounts.rules.sharing_ladder import is_of_the_house
 from aed.errors import Conflict, TooBusy
 from aed.registry import queries as registry
 from aed.registry.models import Device
 from aed.registry.rules.device import DeviceState
-from aed.sharing.rules import is_of_the_house
 from aed.upkeep.actions import quarantines
 from aed.upkeep.actions.telling import tell_keepers
 from aed.upkeep.models import Report

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Request
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.db import ReadSession, WriteSession
-from aed.requests import Cursor, Limit, RowId, after
+from aed.database.session import ReadSession, WriteSession
+from aed.http.parameters import Cursor, Limit, RowId, after
 from aed.upkeep.actions import call_outs as actions
 from aed.upkeep.api.whose import WhoseDep
 from aed.upkeep.queries import call_outs as queries

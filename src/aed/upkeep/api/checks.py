@@ -14,11 +14,11 @@ from fastapi.concurrency import run_in_threadpool
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
-from aed.db import Database, ReadSession, WriteSession, database_of, reads
+from aed.database.session import Database, ReadSession, WriteSession, database_of, reads
 from aed.errors import NotSignedIn
+from aed.http.concurrency_limits import Turns, turn
+from aed.http.parameters import Cursor, Limit, RowId, after
 from aed.registry import queries as registry
-from aed.requests import Cursor, Limit, RowId, after
-from aed.turns import Turns, turn
 from aed.upkeep.actions.checks import take_check
 from aed.upkeep.actions.photos import add_photo, require_photo
 from aed.upkeep.api.whose import WhoseDep

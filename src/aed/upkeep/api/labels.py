@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from aed.accounts.access import ViewerDep
-from aed.db import ReadSession
+from aed.database.session import ReadSession
 from aed.errors import InvalidInput, NotFound, NotSignedIn
-from aed.requests import OfEstate, OfRegion
+from aed.http.parameters import OfEstate, OfRegion
 from aed.upkeep.api.address import public_address
 from aed.upkeep.formats.labels import label_sheets
 from aed.upkeep.queries.labels import MOST_LABELS, to_be_labelled

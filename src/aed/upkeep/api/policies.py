@@ -6,11 +6,11 @@ from fastapi import APIRouter, Response
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.db import ReadSession, WriteSession
+from aed.database.session import ReadSession, WriteSession
+from aed.http.parameters import Cursor, IfMatch, Limit, RowId, after, tag, version_in
 from aed.registry import queries as registry
 from aed.registry.queries import changes
 from aed.registry.schemas.fields import ChangeOut
-from aed.requests import Cursor, IfMatch, Limit, RowId, after, tag, version_in
 from aed.upkeep.actions import policies as actions
 from aed.upkeep.queries import policies as queries
 from aed.upkeep.queries.quarantines import standing_quarantines

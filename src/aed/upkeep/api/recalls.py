@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
-from aed.db import ReadSession, WriteSession
-from aed.requests import Cursor, IfMatch, Limit, RowId, after, tag, version_in
+from aed.database.session import ReadSession, WriteSession
+from aed.http.parameters import Cursor, IfMatch, Limit, RowId, after, tag, version_in
 from aed.upkeep.actions import recalls as actions
 from aed.upkeep.models import Recall
 from aed.upkeep.queries import recalls as queries

@@ -9,10 +9,10 @@ from fastapi.responses import HTMLResponse
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.db import ReadSession, WriteSession
+from aed.database.session import ReadSession, WriteSession
 from aed.errors import NotFound
-from aed.pages import OR_A_PAGE, WantsPage
-from aed.requests import Cursor, Limit, RowId, after
+from aed.http.pages import OR_A_PAGE, WantsPage
+from aed.http.parameters import Cursor, Limit, RowId, after
 from aed.upkeep.actions import reminding as actions
 from aed.upkeep.api.whose import WhoseDep
 from aed.upkeep.formats.told_page import refusal_page, told_page

@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
-from aed.db import ReadSession, WriteSession
+from aed.accounts.rules.sharing_ladder import is_of_the_house
+from aed.database.session import ReadSession, WriteSession
+from aed.http.parameters import Limit, RowId
 from aed.registry import queries as registry
 from aed.registry.models import Device
 from aed.registry.rules.trust import chance_ready
-from aed.requests import Limit, RowId
 from aed.settings import Settings
-from aed.sharing.rules import is_of_the_house
 from aed.upkeep.actions.confirming import confirm_fact
 from aed.upkeep.actions.errands import answer_errand
 from aed.upkeep.models import Errand

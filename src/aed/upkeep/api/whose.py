@@ -9,7 +9,7 @@ from fastapi import Depends, Query
 
 from aed.accounts.access import ViewerDep
 from aed.errors import NotSignedIn
-from aed.requests import OfEstate, OfRegion
+from aed.http.parameters import OfEstate, OfRegion
 from aed.upkeep.queries.whose import Whose
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aed.typesetting import pdf_of, qr_svg
+from aed.files.typesetting import pdf_of, qr_svg
 from aed.upkeep.queries.labels import Labelled
 from aed.upkeep.rules.number import short_number
 

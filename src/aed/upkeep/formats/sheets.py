@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
+from aed.files.workbooks import workbook
 from aed.registry.rules.device import ConsumableKind
 from aed.upkeep.queries.due import Duties, Replacement
 from aed.upkeep.rules.due import WORDS, Matter, months_after
 from aed.upkeep.rules.number import short_number
-from aed.workbooks import workbook
 
 _DUE_COLUMNS: Final = (
     ("到期 due on", 12),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from aed.pages import Page, page
+from aed.http.pages import Page, page
 from aed.upkeep.queries.told import Told
 from aed.upkeep.rules.due import WORDS
 from aed.upkeep.rules.number import short_number

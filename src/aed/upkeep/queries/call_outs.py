@@ -8,10 +8,10 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from aed.accounts.queries.visibility import of_the_house, visible_to
 from aed.accounts.rules import Viewer
 from aed.errors import NotFound
 from aed.registry.models import Device
-from aed.sharing.queries import of_the_house, visible_to
 from aed.upkeep.models import CallOut
 from aed.upkeep.queries.whose import Whose, narrowed
 

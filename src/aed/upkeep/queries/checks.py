@@ -8,12 +8,12 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from aed.accounts.queries.visibility import of_the_house, visible_to
 from aed.accounts.rules import Viewer
+from aed.accounts.rules.sharing_ladder import is_of_the_house
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.registry import queries as registry
 from aed.registry.models import Device
-from aed.sharing.queries import of_the_house, visible_to
-from aed.sharing.rules import is_of_the_house
 from aed.upkeep.models import Check, Photo, Report
 from aed.upkeep.queries.whose import Whose, narrowed
 from aed.upkeep.rules.policy import CheckKind

@@ -14,11 +14,11 @@ from sqlalchemy import Row, Select, String, cast, func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Region
+from aed.accounts.queries.visibility import of_the_house, visible_to
 from aed.accounts.rules import Viewer
 from aed.errors import InvalidInput
 from aed.registry.models import Change, Consumable, Device, Estate
 from aed.registry.rules.device import ConsumableKind, ConsumableState, DeviceState
-from aed.sharing.queries import of_the_house, visible_to
 from aed.upkeep.models import Check, Quarantine
 from aed.upkeep.queries.policies import all_in_force
 from aed.upkeep.queries.whose import Whose, narrowed

@@ -9,11 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from aed.accounts.models import Region
+from aed.accounts.queries.visibility import of_the_house, visible_to
 from aed.accounts.rules import Viewer
 from aed.errors import InvalidInput
 from aed.registry.models import Device, Estate
 from aed.registry.rules.device import DeviceState
-from aed.sharing.queries import of_the_house, visible_to
 from aed.upkeep.queries.whose import Whose, narrowed
 
 MOST_LABELS = 2_000

@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.models import RoleGrant
 from aed.accounts.rules.roles import HeldRole
+from aed.accounts.rules.sharing_ladder import Audience
+from aed.database.spatial import ids_near_each, latitude, longitude, position_of
 from aed.geo import Position, distance_metres
 from aed.registry.models import Device
 from aed.registry.rules.device import DeviceState
 from aed.responders.models import Responder, ResponderPlace
 from aed.responders.rules import ResponderState
 from aed.settings import Trust
-from aed.sharing.rules import Audience
-from aed.spatial import ids_near_each, latitude, longitude, position_of
 from aed.upkeep.models import Confirmed, Errand
 from aed.upkeep.rules.facts import ASKED, Fact, half_life_days
 

@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.orm import Session
 
+from aed.accounts.queries.visibility import of_the_house, visible_to
 from aed.accounts.rules import Viewer
 from aed.errors import NotFound
 from aed.registry.models import Device, Estate
 from aed.registry.rules.device import DeviceState
-from aed.sharing.queries import of_the_house, visible_to
 from aed.upkeep.models import Quarantine, Recall
 from aed.upkeep.rules.recall import in_range
 from aed.upkeep.rules.states import RecallState

@@ -21,12 +21,12 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from aed.accounts.models import Region
+from aed.accounts.queries.visibility import of_the_house, visible_to
 from aed.accounts.rules import Viewer
-from aed.db import days_between
+from aed.database.session import days_between
 from aed.registry.models import Consumable, Device, Estate
 from aed.registry.rules.device import ConsumableState, DeviceState
 from aed.settings import Reminding
-from aed.sharing.queries import of_the_house, visible_to
 from aed.upkeep.models import Check, Quarantine, Reminder, ReminderFor, ReminderMessage
 from aed.upkeep.queries.whose import Whose, narrowed
 from aed.upkeep.rules.due import Matter

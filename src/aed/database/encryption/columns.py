@@ -1,0 +1,174 @@
+"""Columns that are sealed in the database and plain in the program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import (
+    JSON,
+    BindParameter,
+    Column,
+    ColumnElement,
+    Dialect,
+    Text,
+    TypeDecorator,
+    bindparam,
+    func,
+    literal_column,
+)
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import SQLCoreOperations
+
+from aed.database.encryption.ring import FOUND_BY, MOST_KEYS, KeyRing, Kind, id_of
+
+_rings: Final[WeakKeyDictionary[Dialect, KeyRing]] = WeakKeyDictionary()
+"""Each engine has a dialect of its own, which SQLAlchemy hands to the types."""
+
+
+def keep_ring(dialect: Dialect, ring: KeyRing) -> None:
+    """What goes through that engine is sealed and opened with these keys."""
+    _rings[dialect] = ring
+
+
+def ring_of(dialect: Dialect) -> KeyRing:
+    """The keys of an engine that `aed.database.session.open_database` made."""
+    return _rings[dialect]
+
+
+def index_of(column: InstrumentedAttribute[Any] | ColumnElement[Any]) -> ColumnElement[str]:
+    """What equal values of a sealed column have in common, as long as one key sealed them: to group by, to
+    join on, to compare with `KeyRing.found_by`. It is what the column's index is on."""
+    return func.substr(column, literal_column("1"), literal_column(str(FOUND_BY)), type_=Text())
+
+
+class Sealed(TypeDecorator[str]):
+    """A number, sealed for its column: `place` is `table.column`.
+
+    With a `kind` it can be compared for equality, whatever key a row is sealed with: `Person.phone == "…"`
+    asks for the blind index. Nothing else can be asked of it.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, place: str, kind: Kind | None = None) -> None:
+        super().__init__()
+        self.place = place
+        self.kind = kind
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else ring_of(dialect).seal(value, place=self.place, kind=self.kind)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else ring_of(dialect).open(value, place=self.place)
+
+    class Comparator(TypeDecorator.Comparator[str]):
+        """Equality by the blind index."""
+
+        def operate(self, op: operators.OperatorType, *other: Any, **kwargs: Any) -> ColumnElement[Any]:
+            if op in (operators.is_, operators.is_not) or (other and other[0] is None):
+                return super().operate(op, *other, **kwargs)
+            if other and isinstance(other[0], SQLCoreOperations):
+                return super().operate(op, *other, **kwargs)  # as SQLAlchemy compares columns itself
+            if op is operators.eq:
+                return self._is_one_of(other)
+            if op is operators.in_op:
+                return self._is_one_of(other[0])
+            if op in (operators.desc_op, operators.asc_op):
+                raise TypeError("a sealed column has no order")
+            return super().operate(op, *other, **kwargs)
+
+        def _is_one_of(self, values: Iterable[Any]) -> ColumnElement[bool]:
+            kind = self.type
+            assert isinstance(kind, Sealed)
+            given = list(values)
+            if kind.kind is None or not all(isinstance(each, str) for each in given):
+                raise TypeError(f"{kind.place} is sealed: it can be compared with a value by its index alone")
+            return index_of(self.expr).in_(
+                [_found_by(value, kind.kind, number) for value in given for number in range(MOST_KEYS)]
+            )
+
+    comparator_factory = Comparator
+
+
+def _found_by(value: str, kind: Kind, number: int) -> BindParameter[str]:
+    return bindparam(None, value, type_=_FoundBy(kind, number), unique=True)
+
+
+class _FoundBy(TypeDecorator[str]):
+    """A value as its index under the ring's key of that number; the last key's where there are fewer."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: Kind, number: int) -> None:
+        super().__init__()
+        self.kind = kind
+        self.number = number
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        found = ring_of(dialect).found_by(value, kind=self.kind)
+        return found[min(self.number, len(found) - 1)]
+
+
+class SealedFields(TypeDecorator[dict[str, Any]]):
+    """JSON in which the numbers are sealed: the texts under these `names`, and those in lists there, however
+    deep they lie."""
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self, place: str, *names: str) -> None:
+        super().__init__()
+        self.place = place
+        self.names = names
+
+    def process_bind_param(self, value: dict[str, Any] | None, dialect: Dialect) -> dict[str, Any] | None:
+        return None if value is None else self.sealed(value, ring_of(dialect))
+
+    def process_result_value(self, value: dict[str, Any] | None, dialect: Dialect) -> dict[str, Any] | None:
+        if value is None:
+            return None
+        ring = ring_of(dialect)
+        found: dict[str, Any] = changed(value, self.names, lambda text: ring.open(text, place=self.place))
+        return found
+
+    def sealed(self, value: dict[str, Any], ring: KeyRing) -> dict[str, Any]:
+        """As it is stored; what the writing key has sealed already stays so."""
+
+        def seal(text: str) -> str:
+            if id_of(text) == ring.ids[0]:
+                return text
+            return ring.seal(ring.open(text, place=self.place), place=self.place)
+
+        found: dict[str, Any] = changed(value, self.names, seal)
+        return found
+
+
+def changed(value: Any, names: Iterable[str], change: Callable[[str], str]) -> Any:
+    """The same value, each text under one of the names changed, and each in a list there."""
+    if isinstance(value, Mapping):
+        return {
+            name: _all_changed(each, names, change) if name in names else changed(each, names, change)
+            for name, each in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [changed(each, names, change) for each in value]
+    return value
+
+
+def _all_changed(value: Any, names: Iterable[str], change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list | tuple):
+        return [_all_changed(each, names, change) for each in value]
+    return changed(value, names, change)
+
+
+def is_sealed_column(column: Column[Any]) -> bool:
+    return isinstance(column.type, Sealed | SealedFields)

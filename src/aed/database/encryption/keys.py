@@ -1,0 +1,140 @@
+"""Where the keys come from: AED_ENCRYPTION_KEYS, or a file.
+
+A database of its own on one machine (SQLite) makes itself a file beside it, so that nobody has to know of
+keys to begin. A server is given its keys, which then lie on no disk beside what they seal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import make_url
+
+from aed.database.encryption.ring import FORM, Key, KeyRing, keys_of, new_key
+from aed.errors import InvalidInput, KeysUnusable
+from aed.settings import Settings
+
+SETTING: Final = "AED_ENCRYPTION_KEYS"
+FOLLOWED_AFTER_SECONDS: Final = 1.0
+"""A running process knows of a changed file after so long at the latest."""
+
+
+def ring_in(settings: Settings) -> KeyRing:
+    """The keys that the settings name; a file beside a new SQLite database is made.
+
+    Raises InvalidInput for what is no key, KeysUnusable where there is none and none may be made.
+    """
+    given = settings.encryption_keys.get_secret_value().strip() if settings.encryption_keys else ""
+    if given:
+        keys = keys_of(given.replace(",", " ").split(), field=SETTING)
+        return KeyRing(lambda: keys, source=SETTING)
+    file = key_file_of(settings)
+    if file is None:
+        raise KeysUnusable(
+            "This database needs keys for the numbers in it, and has none. Make one with `aed keys new`, "
+            f"keep it where the database is not, and set {SETTING}, the same for every process."
+        )
+    if not file.exists():
+        if settings.encryption_key_file is not None or not settings.database_url.startswith("sqlite"):
+            raise KeysUnusable(f"There is no key file {file}. `aed keys new --first` makes it.")
+        _make(file, Path(make_url(settings.database_url).database or ""))
+    return KeyRing(_Following(file), source=str(file))
+
+
+def key_file_of(settings: Settings) -> Path | None:
+    """The file with the keys: the one that is set, or the one beside a SQLite database."""
+    if settings.encryption_key_file is not None:
+        return settings.encryption_key_file
+    url = make_url(settings.database_url)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    return Path(url.database).with_suffix(".keys")
+
+
+def _make(file: Path, database: Path) -> None:
+    """Of several processes that begin at once, one makes it. Not where a database is sealed already."""
+    if database.exists() and _holds_sealed(database):
+        raise KeysUnusable(
+            f"The numbers in {database} are sealed, and their key file {file} is missing. Put it there "
+            f"again, or set {SETTING} to what was in it. Without it they cannot be read by anybody."
+        )
+    add_first(file, new_key())
+
+
+def _holds_sealed(database: Path) -> bool:
+    """visibility: nothing of it is answered, only whether there is any."""
+    with contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as raw:
+        try:
+            found = raw.execute(f"SELECT 1 FROM people WHERE phone LIKE '{FORM}:%' LIMIT 1").fetchone()  # noqa: S608 - a constant
+        except sqlite3.DatabaseError:
+            return False  # no table yet, or no database: whoever opens it says so
+    return found is not None
+
+
+def add_first(file: Path, key: str) -> tuple[Key, ...]:
+    """The key stands first in the file, which only its owner may read; a file that was not there is made.
+
+    Raises InvalidInput where it would hold too many.
+    """
+    before = file.read_text().split() if file.exists() else []
+    found = keys_of([key, *before], field=str(file))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    scratch = file.with_name(f".{file.name}.{os.getpid()}")
+    opened = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(opened, "w") as written:
+            written.write("\n".join([key, *before]) + "\n")
+            written.flush()
+            os.fsync(written.fileno())
+        if before:
+            scratch.replace(file)
+        else:
+            with contextlib.suppress(FileExistsError):  # another process was first: its key is the one
+                file.hardlink_to(scratch)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return found
+
+
+class _Following:
+    """The keys of a file, read again when it has changed: a running server follows it."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._looked = time.monotonic()
+        self._stamp = self._stamped()
+        self._keys = self._read()
+
+    def __call__(self) -> tuple[Key, ...]:
+        if time.monotonic() - self._looked > FOLLOWED_AFTER_SECONDS:
+            with self._lock:
+                self._looked = time.monotonic()
+                stamp = self._stamped()
+                if stamp != self._stamp and stamp is not None:
+                    self._keys, self._stamp = self._read(), stamp
+        return self._keys
+
+    def _stamped(self) -> tuple[int, int] | None:
+        """None while it is not there: what was read counts on."""
+        try:
+            found = self._file.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_ino
+
+    def _read(self) -> tuple[Key, ...]:
+        try:
+            written = self._file.read_text()
+        except OSError as error:
+            raise KeysUnusable(f"The key file {self._file} cannot be read: {error.strerror}.") from error
+        return keys_of(written.split(), field=str(self._file))
+
+
+__all__ = ["SETTING", "InvalidInput", "add_first", "key_file_of", "ring_in"]

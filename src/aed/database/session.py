@@ -1,0 +1,498 @@
+"""The database: engine, sessions, and the one transaction that a request has."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+from select import POLLIN, poll
+from typing import Annotated, Any, ClassVar, Final
+
+import anyio
+import psycopg
+from fastapi import Depends, Request
+from psycopg.errors import LockNotAvailable, UndefinedTable
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Enum,
+    Integer,
+    MetaData,
+    TypeDecorator,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    declared_attr,
+    mapped_column,
+    registry,
+    sessionmaker,
+)
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from aed.database.encryption import KeyRing, keep_ring, ring_in
+from aed.errors import DatabaseUnavailable, InvalidInput, TooBusy
+from aed.settings import Settings
+
+
+class UtcMoment(TypeDecorator[datetime]):
+    """An aware moment, stored in UTC; SQLite keeps no offset, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without an offset cannot be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def stored_by_value(enumeration: type[StrEnum], *, name: str | None = None) -> Enum:
+    """A StrEnum column that stores values, not names, with a CHECK (`name`, where a table has two of one)."""
+    return Enum(
+        enumeration,
+        values_callable=lambda members: [member.value for member in members],
+        native_enum=False,
+        create_constraint=True,
+        length=32,
+        name=name or enumeration.__name__.lower(),
+    )
+
+
+Key = BigInteger().with_variant(Integer, "sqlite")
+"""A 64-bit key; SQLite's own row number where that is what it is called."""
+
+
+class Table(DeclarativeBase):
+    """What every table of the program derives from."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    registry: ClassVar[registry] = registry(
+        type_annotation_map={
+            datetime: UtcMoment,
+            dict[str, Any]: JSON,
+            list[str]: JSON,
+            list[dict[str, Any]]: JSON,
+        }
+    )
+
+
+class Versioned:
+    """A row whose version moves with every amendment; an amendment of an older one is refused."""
+
+    version: Mapped[int] = mapped_column()
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 - a class, as SQLAlchemy calls it
+        return {"version_id_col": cls.version}
+
+
+class days_between(FunctionElement[int]):  # noqa: N801 - a function of SQL
+    """How many days the first date is after the second: PostgreSQL subtracts, SQLite counts."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(days_between, "postgresql")
+def _subtract(element: days_between, compiler: SQLCompiler, **asked: object) -> str:
+    later, earlier = element.clauses
+    return f"({compiler.process(later, **asked)} - {compiler.process(earlier, **asked)})"
+
+
+@compiles(days_between, "sqlite")
+def _count(element: days_between, compiler: SQLCompiler, **asked: object) -> str:
+    later, earlier = element.clauses
+    days = f"julianday({compiler.process(later, **asked)}) - julianday({compiler.process(earlier, **asked)})"
+    return f"CAST({days} AS INTEGER)"
+
+
+SETTINGS: Final = "settings"
+"""Under this name a session's `info` has the settings with which its database was opened."""
+REAL_TIME: Final = "real_time"
+"""And under this one, where its work is dated to another day, the moment at which that really happens."""
+_EACH_FOR_ITSELF = "each_for_itself"
+"""The execution option of a SQLite connection that does not begin a transaction."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """An engine and how sessions are made on it."""
+
+    engine: Engine
+    writing: sessionmaker[Session]
+    asking: Engine
+    """The same engine, each statement for itself (autocommit): a lookup pays for no BEGIN and no ROLLBACK."""
+    reading: sessionmaker[Session]
+    """Sessions on that."""
+    keys: KeyRing
+    """What the numbers in it are sealed with."""
+    turns: anyio.Semaphore
+    """How many requests write at once: one thread always is left.
+
+    Writers wait for each other's locks, each in a thread. Whoever holds the lock needs a thread once more,
+    for its answer, before it commits: were they all taken by those who wait, nobody would get on.
+    """
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def open_database(settings: Settings, *, kept: int | None = None) -> Database:
+    """A database by its URL. Nothing is connected to yet.
+
+    A thread each of `settings.threads` may ask; `kept` connections stay open when nobody does (default: all).
+
+    SQLite: WAL, full sync, foreign keys, busy timeout, SpatiaLite loaded. PostgreSQL: UTC and timeouts.
+    """
+    try:
+        url = make_url(settings.database_url)
+    except (ArgumentError, ValueError) as error:  # a port that is no number is a ValueError
+        raise InvalidInput("AED_DATABASE_URL is not a database URL.", field="AED_DATABASE_URL") from error
+    kept = settings.threads if kept is None else kept
+    pool = {
+        "pool_size": kept,
+        "max_overflow": settings.threads - kept + 4,
+        "pool_use_lifo": True,  # the connection used last has its pages and plans warm
+        "pool_timeout": settings.lock_timeout_ms / 1000,
+    }
+    if url.get_backend_name() == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise InvalidInput("AED_DATABASE_URL must name a file.", field="AED_DATABASE_URL")
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidInput(
+                f"AED_DATABASE_URL: the folder of {url.database} cannot be made: {error.strerror}.",
+                field="AED_DATABASE_URL",
+            ) from error
+        engine = create_engine(
+            url,
+            **pool,
+            connect_args={"check_same_thread": False},
+            hide_parameters=True,  # what a failing statement was given may be a number, or a code
+        )
+
+        def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+            _prepare_sqlite(connection, busy_timeout_ms=settings.lock_timeout_ms)
+
+        event.listen(engine, "connect", prepare)
+        event.listen(engine, "begin", _begin_sqlite)
+    elif url.drivername in ("postgresql", "postgresql+psycopg"):
+        engine = create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            **pool,
+            connect_args={
+                "connect_timeout": 4,
+                "options": f"-c timezone=UTC -c jit=off -c statement_timeout={settings.statement_timeout_ms}"
+                f" -c lock_timeout={settings.lock_timeout_ms}",
+            },
+            hide_parameters=True,  # what a failing statement was given may be a number, or a code
+        )
+        event.listen(engine, "checkout", _refuse_if_closed)
+    else:
+        raise InvalidInput(
+            "AED_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://.", field="AED_DATABASE_URL"
+        )
+    keys = ring_in(settings)
+    keep_ring(engine.dialect, keys)
+    if engine.dialect.name == "sqlite":
+        # Its connections are in autocommit until a BEGIN. Changing SQLAlchemy's isolation level there and
+        # back is a PRAGMA, after which SQLite prepares every statement anew: 200 us for the lookup's.
+        asking = engine.execution_options(**{_EACH_FOR_ITSELF: True})
+    else:
+        asking = engine.execution_options(isolation_level="AUTOCOMMIT")
+    told = {SETTINGS: settings}
+    return Database(
+        engine=engine,
+        writing=sessionmaker(engine, expire_on_commit=False, info=told),
+        asking=asking,
+        reading=sessionmaker(asking, expire_on_commit=False, autoflush=False, info=told),
+        keys=keys,
+        turns=anyio.Semaphore(max(1, settings.threads - 1)),
+    )
+
+
+def _prepare_sqlite(connection: DBAPIConnection, *, busy_timeout_ms: int) -> None:
+    raw = connection.driver_connection if hasattr(connection, "driver_connection") else connection
+    assert isinstance(raw, sqlite3.Connection)
+    raw.isolation_level = None  # SQLAlchemy's "begin" event says when, see below
+    if not hasattr(raw, "enable_load_extension"):
+        raise DatabaseUnavailable(
+            "This Python's sqlite3 cannot load extensions, which SpatiaLite needs: "
+            "run with a Python that can (deploy/setup.sh finds one)."
+        )
+    raw.enable_load_extension(True)
+    try:
+        raw.load_extension("mod_spatialite")
+    except sqlite3.OperationalError as error:
+        raise DatabaseUnavailable(
+            "SpatiaLite is not installed: apt-get install libsqlite3-mod-spatialite."
+        ) from error
+    raw.enable_load_extension(False)
+    for pragma in (
+        f"busy_timeout={busy_timeout_ms}",  # after SpatiaLite, which sets one of its own
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "trusted_schema=ON",
+        "cache_size=-8000",  # 8 MB, the places of a city: with SQLite's 2 MB a lookup takes 1.4 times as long
+    ):
+        raw.execute(f"PRAGMA {pragma}")
+
+
+def _refuse_if_closed(
+    connection: DBAPIConnection, _entry: ConnectionPoolEntry, _lent: PoolProxiedConnection
+) -> None:
+    """A restarted server has closed what the pool still holds: the sockets tell, without a question asked.
+
+    Nothing comes by itself on an idle connection but its end (or a notice: then a new one is made in vain).
+    """
+    if is_closed(connection.driver_connection if hasattr(connection, "driver_connection") else connection):
+        raise DisconnectionError
+
+
+def is_closed(driver: object) -> bool:
+    """Whether the driver's connection, which is not in use, is closed, or has something to say."""
+    if not isinstance(driver, psycopg.Connection):
+        return False
+    if driver.closed:
+        return True
+    idle = poll()
+    idle.register(driver.fileno(), POLLIN)
+    return bool(idle.poll(0))
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if not options.get(_EACH_FOR_ITSELF) and options.get("isolation_level") != "AUTOCOMMIT":
+        # Taking the write lock at once: two writers wait for each other instead of failing half-way.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turns "the database does not answer" into DatabaseUnavailable; other errors pass."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise DatabaseUnavailable("Every database connection is busy. Try again in a moment.") from error
+    except DBAPIError as error:
+        if _has_no_schema(error):
+            raise DatabaseUnavailable("The database has no schema yet: run `aed db upgrade`.") from error
+        # SQLite says DatabaseError itself of a file that is damaged or no database.
+        if (
+            isinstance(error, OperationalError)
+            or type(error) is DatabaseError
+            or error.connection_invalidated
+        ):
+            raise DatabaseUnavailable(
+                "The database does not answer at this moment. Try again in a few seconds."
+            ) from error
+        raise
+
+
+def _has_no_schema(error: DBAPIError) -> bool:
+    return isinstance(error.orig, UndefinedTable) or str(error.orig).startswith("no such table")
+
+
+@contextmanager
+def transaction(database: Database) -> Iterator[Session]:
+    """One transaction: committed at the end, rolled back when anything was raised."""
+    with answering(), database.writing.begin() as session:
+        yield session
+
+
+@contextmanager
+def trial(database: Database) -> Iterator[Session]:
+    """One transaction of which nothing stays."""
+    with answering(), database.writing() as session:
+        yield session
+        session.rollback()
+
+
+@contextmanager
+def dry_run(database: Database) -> Iterator[Database]:
+    """The same database, on which everything is rolled back at the end, whatever was committed meanwhile.
+
+    All sessions share one connection, so each sees what the ones before it wrote: a job of many transactions
+    runs as it would for real. For one thread; others who write on SQLite wait until it has ended.
+    """
+    with answering(), database.engine.connect() as connection:
+        outer = connection.begin()
+        try:
+            shared: dict[str, Any] = {
+                "bind": connection,
+                "expire_on_commit": False,
+                "info": dict(database.writing.kw["info"]),
+                "join_transaction_mode": "create_savepoint",
+            }
+            yield replace(
+                database,
+                writing=sessionmaker(**shared),
+                reading=sessionmaker(**shared, autoflush=False),
+            )
+        finally:
+            outer.rollback()
+
+
+def with_real_time(database: Database, now: datetime) -> Database:
+    """The same database, whose sessions know the real time although they work on another day."""
+    kept = {**database.writing.kw["info"], REAL_TIME: now}
+    return replace(database, writing=sessionmaker(database.engine, expire_on_commit=False, info=kept))
+
+
+def not_after_real_time(session: Session, at: datetime) -> datetime:
+    """`at`, or the real time where the session works on a later day than today (`with_real_time`)."""
+    now = session.info.get(REAL_TIME)
+    return at if now is None else min(at, now)
+
+
+def alone(session: Session, what: str) -> None:
+    """No other transaction that asks for `what` goes on until this one has ended. SQLite has one writer.
+
+    Raises TooBusy where the settings' lock_timeout is over before the other one is.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return
+    try:
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": zlib.crc32(what.encode())})
+    except OperationalError as error:
+        if isinstance(error.orig, LockNotAvailable):
+            raise TooBusy(f"Another {what} is going on. Try again when it has ended.") from None
+        raise
+
+
+def beside_each_other(session: Session, what: str) -> None:
+    """Nobody who asks for `what` `alone` goes on until this transaction has ended; others like this one do.
+
+    Raises DatabaseUnavailable within `answering` where the settings' lock_timeout is over before.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": zlib.crc32(what.encode())})
+
+
+def database_now(session: Session) -> datetime:
+    """The time by the database's clock, which all who work on it share; not that of the transaction's begin.
+
+    With SQLite that is the machine's, to which they all belong.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        found = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+        assert isinstance(found, datetime)
+        return found.astimezone(UTC)
+    said = session.execute(text("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')")).scalar_one()
+    return datetime.fromisoformat(said).replace(tzinfo=UTC)
+
+
+@contextmanager
+def reads(database: Database) -> Iterator[Session]:
+    """A session that only reads, each statement for itself."""
+    with answering(), database.reading() as session:
+        yield session
+
+
+def once_more[Answer](read: Callable[[Session], Answer], database: Database) -> Answer:
+    """`read`'s answer, tried a second time on a fresh connection when the pooled one had died.
+
+    After a restart of the database the pool holds dead connections; the first question would fail for it.
+    """
+    return _twice(read, database.reading)
+
+
+def ask[Answer](question: Callable[[Connection], Answer], database: Database) -> Answer:
+    """The same without a Session, which would cost the lookup 30 microseconds and give it nothing."""
+    return _twice(question, database.asking.connect)
+
+
+def _twice[Opened, Answer](
+    read: Callable[[Opened], Answer], opening: Callable[[], AbstractContextManager[Opened]]
+) -> Answer:
+    try:
+        with opening() as opened:
+            return read(opened)
+    except (DBAPIError, PoolTimeout) as error:
+        if isinstance(error, PoolTimeout) or not error.connection_invalidated:
+            with answering():
+                raise
+    with answering(), opening() as opened:
+        return read(opened)
+
+
+def database_of(request: Request) -> Database:
+    """The database that the app was made with."""
+    database: Database = request.app.state.database
+    return database
+
+
+async def _turn(request: Request) -> AsyncIterator[None]:
+    async with database_of(request).turns:
+        yield
+
+
+def _writing(request: Request, _turn: Annotated[None, Depends(_turn, scope="function")]) -> Iterator[Session]:
+    with transaction(database_of(request)) as session:
+        yield session
+
+
+def _reading(request: Request) -> Iterator[Session]:
+    with reads(database_of(request)) as session:
+        yield session
+
+
+# scope="function": the transaction ends before the answer leaves, so a failing commit cannot answer 201.
+WriteSession = Annotated[Session, Depends(_writing, scope="function")]
+ReadSession = Annotated[Session, Depends(_reading, scope="function")]
+
+
+async def _database(request: Request) -> Database:
+    return database_of(request)  # async, since FastAPI changes threads for a plain function
+
+
+DatabaseDep = Annotated[Database, Depends(_database)]
+
+
+def as_date(value: date | str | None) -> date | None:
+    """A date column of a compiled statement: SQLite's driver answers text."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+def as_moment(value: datetime | str | None) -> datetime | None:
+    """A moment column of a compiled statement, aware."""
+    found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found

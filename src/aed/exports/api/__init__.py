@@ -1,0 +1,14 @@
+"""Routes of what leaves the register.
+
+exports.py   /v1/export/{format}
+ogc.py       /ogc: OGC API Features
+tiles.py     /tiles/{z}/{x}/{y}.mvt
+"""
+
+from fastapi import APIRouter
+
+from aed.exports.api import exports, ogc, tiles
+
+router = APIRouter(tags=["publishing"])
+for part in (exports, ogc, tiles):
+    router.include_router(part.router)

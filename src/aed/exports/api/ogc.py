@@ -1,0 +1,369 @@
+"""OGC API Features, Part 1 (core, GeoJSON): so that QGIS and GDAL read the register live.
+
+The viewer's rights are those of the token in the Authorization header, as everywhere. `datetime` asks for the
+day on which a device was last checked; estates and gates have no time and are answered whatever it says.
+Pages are walked by the links with rel=next, whose cursor carries the number of all that match, so that it is
+counted once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+from sqlalchemy.orm import Session
+from starlette.datastructures import URL
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.accounts.rules import Viewer
+from aed.database.session import ReadSession
+from aed.errors import InvalidInput, InvalidQuery, NotFound
+from aed.exports.api.caching import caching
+from aed.exports.queries import devices, estates
+from aed.exports.rules.asked import Bounds, Days, parse_bounds, parse_days
+from aed.exports.schemas import (
+    Collection,
+    Collections,
+    Conformance,
+    Extent,
+    Feature,
+    FeatureCollection,
+    Json,
+    Landing,
+    OgcLink,
+    SpatialExtent,
+    TemporalExtent,
+    device_feature,
+    estate_feature,
+    gate_feature,
+)
+
+router = APIRouter(prefix="/ogc")
+
+GEOJSON = "application/geo+json"
+JSON = "application/json"
+MOST_ITEMS = 10_000
+CONFORMS_TO = [
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
+]
+WORLD = Bounds(-180.0, -90.0, 180.0, 90.0)
+
+
+class GeoJson(JSONResponse):
+    """For OpenAPI: of no other response does FastAPI say what it holds."""
+
+    media_type = GEOJSON
+
+
+CollectionId = Annotated[str, Path(max_length=32, examples=["devices"])]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of a collection is asked for."""
+
+    bounds: Bounds | None = None
+    days: Days | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One collection: what it is called, and how it is read."""
+
+    title: str
+    description: str
+    has_time: bool
+    page: Callable[[Session, Viewer, Asked, int, int], Sequence[Json]]
+    count: Callable[[Session, Viewer, Asked], int]
+    one: Callable[[Session, Viewer, int], Json | None]
+
+
+def _devices(asked: Asked) -> devices.Choice:
+    return devices.Choice(bounds=asked.bounds, checked=asked.days)
+
+
+def _some_devices(session: Session, viewer: Viewer, asked: Asked, after_id: int, limit: int) -> list[Json]:
+    found = devices.devices(session, viewer, _devices(asked), after_id=after_id, limit=limit)
+    return [device_feature(device, viewer) for device in found]
+
+
+def _one_device(session: Session, viewer: Viewer, device_id: int) -> Json | None:
+    found = devices.device(session, viewer, device_id)
+    return device_feature(found, viewer) if found is not None else None
+
+
+def _some_estates(session: Session, viewer: Viewer, asked: Asked, after_id: int, limit: int) -> list[Json]:
+    around = estates.Around(asked.bounds)
+    found = estates.estates(session, viewer, around, after_id=after_id, limit=limit)
+    return [estate_feature(estate) for estate in found]
+
+
+def _one_estate(session: Session, viewer: Viewer, estate_id: int) -> Json | None:
+    found = estates.estate(session, viewer, estate_id)
+    return estate_feature(found) if found is not None else None
+
+
+def _some_gates(session: Session, viewer: Viewer, asked: Asked, after_id: int, limit: int) -> list[Json]:
+    found = estates.gates(session, viewer, estates.Around(asked.bounds), after_id=after_id, limit=limit)
+    return [gate_feature(gate) for gate in found]
+
+
+def _one_gate(session: Session, viewer: Viewer, gate_id: int) -> Json | None:
+    found = estates.gate(session, viewer, gate_id)
+    return gate_feature(found) if found is not None else None
+
+
+_DEVICES: Mapping[str, _Kind] = {
+    "devices": _Kind(
+        "AEDs 自动体外除颤器",
+        "The devices that you may know of. `datetime`: the day of the last check; devices that are not known "
+        "to be checked are left out when it is given.",
+        True,
+        _some_devices,
+        lambda session, viewer, asked: devices.count(session, viewer, _devices(asked)),
+        _one_device,
+    ),
+}
+_ESTATES: Mapping[str, _Kind] = {
+    "estates": _Kind(
+        "Estates 园区",
+        "The estates that you know: your neighbourhood's, or your region's.",
+        False,
+        _some_estates,
+        lambda session, viewer, asked: estates.count_estates(session, viewer, estates.Around(asked.bounds)),
+        _one_estate,
+    ),
+    "gates": _Kind(
+        "Gates 出入口",
+        "The gates of these estates.",
+        False,
+        _some_gates,
+        lambda session, viewer, asked: estates.count_gates(session, viewer, estates.Around(asked.bounds)),
+        _one_gate,
+    ),
+}
+
+
+def _kinds(viewer: Viewer) -> Mapping[str, _Kind]:
+    """What there is for this viewer: a stranger knows of no estates."""
+    return {**_DEVICES, **_ESTATES} if viewer.is_signed_in else _DEVICES
+
+
+def _kind(viewer: Viewer, collection_id: str) -> _Kind:
+    found = _kinds(viewer).get(collection_id)
+    if found is None:
+        raise NotFound(
+            f"There is no collection '{collection_id}' for you; there is: {', '.join(_kinds(viewer))}.",
+            field="collection_id",
+        )
+    return found
+
+
+# --- the documents before the data ----------------------------------------------------------------------
+
+
+@router.get("", response_model=Landing)
+def landing(request: Request, viewer: ViewerDep) -> Response:
+    """Where everything is."""
+    here = _root(request)
+    links = [
+        OgcLink(href=str(here), rel="self", type=JSON, title="This document"),
+        OgcLink(href=f"{here}/api", rel="service-desc", type=JSON, title="The API's definition"),
+        OgcLink(
+            href=str(request.url_for("documentation")),
+            rel="service-doc",
+            type="text/html",
+            title="The same",
+        ),
+        OgcLink(href=f"{here}/conformance", rel="conformance", type=JSON, title="What it conforms to"),
+        OgcLink(href=f"{here}/collections", rel="data", type=JSON, title="The collections"),
+    ]
+    found = Landing(
+        title="AED and first-aid network",
+        description="The devices of the network, live, as far as you may know of them.",
+        links=links,
+    )
+    return _answer(found.model_dump(exclude_none=True), viewer)
+
+
+@router.get("/conformance", response_model=Conformance)
+def conformance(viewer: ViewerDep) -> Response:
+    """The conformance classes that hold."""
+    return _answer({"conformsTo": CONFORMS_TO}, viewer)
+
+
+@router.get("/api")
+def definition(request: Request, viewer: ViewerDep) -> Response:
+    """The definition of the paths under /ogc: OpenAPI 3.1, as the plain JSON that GDAL reads."""
+    whole: Json = request.app.openapi()
+    paths = {path: each for path, each in whole["paths"].items() if path.startswith(router.prefix)}
+    servers = [{"url": str(request.base_url).rstrip("/")}]
+    return _answer({**whole, "paths": paths, "servers": servers}, viewer, media_type=JSON)
+
+
+@router.get("/collections", response_model=Collections)
+def list_collections(request: Request, session: ReadSession, viewer: ViewerDep) -> Response:
+    """The collections that there are for you."""
+    here = _root(request)
+    found = Collections(
+        links=[OgcLink(href=f"{here}/collections", rel="self", type=JSON)],
+        collections=[_collection(here, session, viewer, name, kind) for name, kind in _kinds(viewer).items()],
+    )
+    return _answer(found.model_dump(exclude_none=True, by_alias=True), viewer)
+
+
+@router.get("/collections/{collection_id}", response_model=Collection)
+def show_collection(
+    request: Request, session: ReadSession, viewer: ViewerDep, collection_id: CollectionId
+) -> Response:
+    """One collection."""
+    kind = _kind(viewer, collection_id)
+    found = _collection(_root(request), session, viewer, collection_id, kind)
+    return _answer(found.model_dump(exclude_none=True, by_alias=True), viewer)
+
+
+def _collection(here: str, session: Session, viewer: Viewer, name: str, kind: _Kind) -> Collection:
+    bounds = (devices.extent(session, viewer) if name == "devices" else None) or WORLD
+    return Collection(
+        id=name,
+        title=kind.title,
+        description=kind.description,
+        links=[
+            OgcLink(href=f"{here}/collections/{name}", rel="self", type=JSON),
+            OgcLink(href=f"{here}/collections/{name}/items", rel="items", type=GEOJSON, title=kind.title),
+        ],
+        extent=Extent(
+            spatial=SpatialExtent(bbox=[(bounds.west, bounds.south, bounds.east, bounds.north)]),
+            temporal=TemporalExtent(interval=[(None, None)]) if kind.has_time else None,
+        ),
+    )
+
+
+# --- features -------------------------------------------------------------------------------------------
+
+_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
+
+
+@router.get(
+    "/collections/{collection_id}/items",
+    response_class=GeoJson,
+    response_model=FeatureCollection,
+)
+def list_items(
+    request: Request,
+    session: ReadSession,
+    viewer: ViewerDep,
+    collection_id: CollectionId,
+    bbox: Annotated[
+        str | None, Query(description="west,south,east,north in degrees", examples=["120.0,30.2,120.2,30.4"])
+    ] = None,
+    days: Annotated[
+        str | None,
+        Query(alias="datetime", description="A date, a moment, or first/last", examples=["2026-01-01/.."]),
+    ] = None,
+    limit: Annotated[
+        str,
+        Query(
+            description=f"Features a page; more than {MOST_ITEMS} are never answered at once",
+            json_schema_extra={"type": "integer", "minimum": 1, "default": 100},
+        ),
+    ] = "100",
+    cursor: Annotated[
+        str | None, Query(pattern="^[0-9]{1,18}-[0-9]{1,18}$", description="From the link rel=next")
+    ] = None,
+) -> Response:
+    """A page of features; the next one is where `links` says, while there is one."""
+    kind = _kind(viewer, collection_id)
+    asked, size = _asked(kind, bbox, days), _limit(limit)
+    after_id, matched = _place(cursor)
+    found = kind.page(session, viewer, asked, after_id, size + 1)
+    shown = found[:size]
+    if matched is None:
+        matched = len(found) if len(found) <= size else kind.count(session, viewer, asked)
+    here = _root(request)
+    links = [
+        OgcLink(href=str(_outside(request)), rel="self", type=GEOJSON),
+        OgcLink(href=f"{here}/collections/{collection_id}", rel="collection", type=JSON),
+    ]
+    if len(found) > size:
+        following = _outside(request).include_query_params(cursor=f"{shown[-1]['id']}-{matched}")
+        links.append(OgcLink(href=str(following), rel="next", type=GEOJSON, title="The next page"))
+    page = {
+        "type": "FeatureCollection",
+        "numberMatched": max(matched, len(shown)),
+        "numberReturned": len(shown),
+        "timeStamp": clock.now(),
+        "links": [link.model_dump(exclude_none=True) for link in links],
+        "features": shown,
+    }
+    return _answer(page, viewer, media_type=GEOJSON)
+
+
+@router.get(
+    "/collections/{collection_id}/items/{feature_id}",
+    response_class=GeoJson,
+    response_model=Feature,
+)
+def show_item(
+    request: Request,
+    session: ReadSession,
+    viewer: ViewerDep,
+    collection_id: CollectionId,
+    feature_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
+) -> Response:
+    """One feature."""
+    found = _kind(viewer, collection_id).one(session, viewer, feature_id)
+    if found is None:
+        raise NotFound(f"There is no feature {feature_id} that you may see.", field="feature_id")
+    here = f"{_root(request)}/collections/{collection_id}"
+    links = [
+        {"href": f"{here}/items/{feature_id}", "rel": "self", "type": GEOJSON},
+        {"href": here, "rel": "collection", "type": JSON},
+    ]
+    return _answer({**found, "links": links}, viewer, media_type=GEOJSON)
+
+
+def _asked(kind: _Kind, bbox: str | None, days: str | None) -> Asked:
+    try:
+        span = parse_days(days) if days is not None else None
+        bounds = parse_bounds(bbox) if bbox is not None else None
+    except InvalidInput as error:
+        raise InvalidQuery(error.detail, field=error.field) from None
+    return Asked(bounds, span if kind.has_time else None)
+
+
+def _limit(limit: str) -> int:
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= 18 and int(limit) >= 1):
+        raise InvalidQuery("limit must be a whole number, 1 or more.", field="limit")
+    return min(int(limit), MOST_ITEMS)
+
+
+def _place(cursor: str | None) -> tuple[int, int | None]:
+    """The id after which the page begins, and how many match in all, where that has been counted."""
+    if cursor is None:
+        return 0, None
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
+        raise InvalidQuery("cursor must be as it stands in a link rel=next.", field="cursor")
+    return int(found[1]), int(found[2])
+
+
+def _outside(request: Request) -> URL:
+    """The address that was asked, as it is seen from outside."""
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    return URL(f"{str(request.base_url).rstrip('/')}{path}").replace(query=request.url.query)
+
+
+def _root(request: Request) -> str:
+    return f"{str(request.base_url).rstrip('/')}{router.prefix}"
+
+
+def _answer(document: Any, viewer: Viewer, *, media_type: str = JSON) -> Response:
+    return Response(orjson.dumps(document), media_type=media_type, headers=dict(caching(viewer)))

@@ -1,0 +1,61 @@
+"""Vector tiles."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Response
+
+from aed.accounts.access import ViewerDep
+from aed.database.session import DatabaseDep, once_more
+from aed.errors import InvalidInput
+from aed.exports.api.caching import caching
+from aed.exports.queries.tiles import device_tile
+from aed.exports.rules.tile import DEEPEST_ZOOM, Tile
+
+router = APIRouter()
+
+MEDIA_TYPE = "application/vnd.mapbox-vector-tile"
+Place = Annotated[int, Path(ge=0, lt=2**DEEPEST_ZOOM)]
+
+
+@router.get(
+    "/tiles/{z}/{x}/{y}.mvt",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A Mapbox Vector Tile with the layer `devices`",
+            "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        },
+        204: {"description": "No device that you may know of is there"},
+        304: {"description": "It is still what If-None-Match names"},
+    },
+)
+def show_tile(
+    database: DatabaseDep,
+    viewer: ViewerDep,
+    z: Annotated[int, Path(ge=0, le=DEEPEST_ZOOM, description="Below 14 devices are gathered")],
+    x: Place,
+    y: Place,
+    if_none_match: Annotated[str | None, Header(description="The ETag of the tile that you have")] = None,
+) -> Response:
+    """The devices that you may know of, as a tile of the Web Mercator world, y counted from the north."""
+    tile = Tile(z, x, y)
+    if not tile.exists:
+        raise InvalidInput(f"At zoom {z}, x and y go from 0 to {2**z - 1}.", field="x" if x >= 2**z else "y")
+    shown = once_more(lambda session: device_tile(session, viewer, tile), database)
+    tag = f'"{hashlib.blake2b(shown, digest_size=12).hexdigest()}"'
+    headers = {**caching(viewer), "ETag": tag}
+    if if_none_match is not None and _names(if_none_match, tag):
+        return Response(status_code=304, headers=headers)
+    if not shown:
+        return Response(status_code=204, headers=headers)
+    return Response(shown, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _names(if_none_match: str, tag: str) -> bool:
+    """Whether the header names this tag, weakly compared."""
+    return "*" in if_none_match or tag in {
+        part.strip().removeprefix("W/") for part in if_none_match.split(",")
+    }

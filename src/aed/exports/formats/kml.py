@@ -1,0 +1,38 @@
+"""KML: a placemark a device, for maps on a desk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aed.exports.formats.own import own_row
+from aed.exports.formats.tables import Pages
+from aed.exports.queries.devices import PublishedDevice
+from aed.imports.formats.xml_text import xml_attribute, xml_text
+
+_BEGINS = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    '<kml xmlns="http://www.opengis.net/kml/2.2"><Document><name>AED</name>\n'
+)
+_ENDS = "</Document></kml>\n"
+
+
+def kml(pages: Pages) -> Iterator[bytes]:
+    """WGS-84, longitude first; every field as ExtendedData."""
+    yield _BEGINS.encode()
+    for page in pages:
+        yield "".join(_placemark(device) for device in page).encode()
+    yield _ENDS.encode()
+
+
+def _placemark(device: PublishedDevice) -> str:
+    row = device.row
+    name = row.place_zh or row.place_en or f"AED {row.source_id}"
+    said = "".join(
+        f'<Data name="{xml_attribute(key)}"><value>{xml_text(str(value))}</value></Data>'
+        for key, value in own_row(device).items()
+        if value is not None and key not in ("lat", "lon", "datum")
+    )
+    return (
+        f'<Placemark id="device-{row.id}"><name>{xml_text(name)}</name><ExtendedData>{said}</ExtendedData>'
+        f"<Point><coordinates>{row.lon!r},{row.lat!r}</coordinates></Point></Placemark>\n"
+    )

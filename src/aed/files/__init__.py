@@ -1,0 +1,1 @@
+"""Write PDF documents and workbooks, and keep formulas out of spreadsheet cells."""

@@ -1,0 +1,328 @@
+"""Hours that a list gives in columns, and the note that stands beside them.
+
+A note may narrow the columns. One that says more than they do makes the difference unknown; one that is not
+understood makes all of it unknown, or, where it plainly restricts ("開所日のみ"), the times at which it would
+have been open. No note opens what the columns close.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final
+
+from aed.errors import InvalidInput
+from aed.hours.statements import Closes, OnlyOn, Opens, Statement, Until, statements_of
+from aed.hours.text import (
+    MOST_REMEMBERED,
+    NO_DAYS_GIVEN,
+    UnderstoodHours,
+    brought_together,
+    languages_of,
+    narrow,
+    understand_hours,
+    week_said,
+)
+from aed.hours.week import (
+    DAY_MINUTES,
+    EVERY_DAY,
+    HOLIDAY,
+    NOT_KNOWN,
+    PUBLIC_HOLIDAY,
+    WEEKDAYS,
+    WHOLE_DAY,
+    Day,
+    Spans,
+    Week,
+    days_text,
+    expression_of,
+    span_of,
+    uncertain,
+)
+from aed.hours.words import Days, tidied
+
+type Times = tuple[str | None, str | None]
+"""The cells of opening and closing."""
+
+
+def hours_of_week(
+    times: Mapping[str, Times], *, note: str | None = None, language: str | None = None
+) -> UnderstoodHours:
+    """Hours given by groups of days, as {"Mo-Fr": ("08:00", "17:00"), "Sa": ("", ""), "PH": ...}.
+
+    A day whose cells are empty, or the same time twice (`00:00-00:00`), may be settled by the note; otherwise
+    it is unknown. `00:00-23:59` is the whole day. Weekdays that no group names are closed; holidays that none
+    names are not spoken of. Raises InvalidInput only for a group that names no days.
+    """
+    given: dict[Day, Spans] = {}
+    if not any(_filled(cell) for pair in times.values() for cell in pair):
+        return understand_hours(note or "", language=language)
+    for name, (opens, closes) in times.items():
+        spans = _spans(opens, closes)
+        if spans is None:
+            return UnderstoodHours(None, _original(times, note))
+        for day in _group(name):
+            if day.weekday != HOLIDAY or spans != NOT_KNOWN:
+                given[day] = spans
+    return _with_note(Week(given), note, language, _original(times, note))
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def hours_of_taiwan(
+    *, weekdays: Times, saturday: Times, sunday: Times, always: str | None = None, note: str | None = None
+) -> UnderstoodHours:
+    """Hours of the national register (周一至周五起, 周一至周五迄, ..., 開放使用時間備註).
+
+    `always` (全年全天開放大眾使用) is Y where it is open to all the year round; X and blank say nothing.
+    """
+    flag = (always or "").strip().upper()
+    times = {"Mo-Fr": weekdays, "Sa": saturday, "Su": sunday}
+    given = any(_filled(cell) for pair in times.values() for cell in pair)
+    if flag == "Y" and not given and not _filled(note):
+        return UnderstoodHours("24/7", None)
+    understood = hours_of_week(times, note=note, language="zh")
+    if flag not in ("Y", "N") or understood.expression is None:
+        return understood
+    if flag == "N":
+        is_always = understood.expression == "24/7"
+        return UnderstoodHours(None, f"24/7, N {note or ''}".strip()) if is_always else understood
+    note = f"全年全天開放\n{note or ''}".strip()
+    return hours_of_week(times, note=note, language="zh")
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def hours_of_japan(
+    *, days: str | None, opens: str | None, closes: str | None, note: str | None = None
+) -> UnderstoodHours:
+    """Hours of the national schema: 利用可能曜日, 開始時間, 終了時間, 利用可能日時特記事項."""
+    timed = _filled(opens) or _filled(closes)
+    if not timed and not _filled(days):
+        return understand_hours(note or "", language="ja")
+    original = " ".join(each.strip() for each in (days, opens, closes, note) if each and each.strip())
+    spans = _spans(opens, closes)
+    if spans is None:
+        return UnderstoodHours(None, original)
+    if not _filled(days):
+        week = Week(dict.fromkeys(WEEKDAYS, uncertain(spans)), doubts=(NO_DAYS_GIVEN,))
+        return _with_note(week, note, "ja", original)
+    on = _week_of_days(days or "", "ja")
+    if on is None:
+        return UnderstoodHours(None, original)
+    return _with_note(_timed(on, spans), note, "ja", original)
+
+
+_NOT_GIVEN: Final = frozenset({"", "non renseigné", "non renseigne", "null", "none"})
+_VAGUE_HOURS: Final = frozenset({"heures ouvrables", "heures de nuit", "heures ouvrées"})
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def hours_of_geodae(*, days: str | None, hours: str | None, note: str | None = None) -> UnderstoodHours:
+    """Hours of the French register: c_disp_j and c_disp_h, arrays in braces, and c_disp_complt.
+
+    `{heures ouvrables}` and `{heures de nuit}` are no hours: of `{lundi,mardi}` with them it is known only
+    that the other days are closed.
+    """
+    named = _array(days)
+    stated = _array(hours)
+    if not named and not stated:
+        return understand_hours(note or "", language="fr")
+    original = " ".join(each.strip() for each in (days, hours, note) if each and each.strip())
+    if stated == ["24h/24"]:
+        spans = WHOLE_DAY
+    elif set(stated) <= _VAGUE_HOURS:
+        spans = NOT_KNOWN
+    else:
+        return UnderstoodHours(None, original)
+    doubts = tuple(stated) if spans == NOT_KNOWN else ()
+    on = _week_of_days(", ".join(named), "fr") if named else None
+    if on is None:
+        return UnderstoodHours(None, original)
+    week = _timed(on, spans)
+    return _with_note(replace(week, doubts=week.doubts + doubts), note, "fr", original)
+
+
+def _array(text: str | None) -> list[str]:
+    """The entries of `{lundi,"jours fériés"}`."""
+    entries = [each.strip(' "').lower() for each in (text or "").strip().strip("{}[]").split(",")]
+    return [entry for entry in entries if entry not in _NOT_GIVEN]
+
+
+# --- Cells ----------------------------------------------------------------------------------------------
+
+
+def _filled(cell: str | None) -> bool:
+    return bool(cell and cell.strip())
+
+
+_CELL: Final = re.compile(
+    r"(?P<hour>\d{1,2})(?::(?P<minute>[0-5]\d)(?::00)?|(?P<minute_>[0-5]\d)|[時时點点](?:(?P<minute__>[0-5]?\d)分)?)"
+)
+
+
+def _minute(cell: str | None) -> int | None:
+    found = _CELL.fullmatch(tidied(cell or "") or "")
+    if found is None:
+        return None
+    minute = int(found["hour"]) * 60 + int(found["minute"] or found["minute_"] or found["minute__"] or 0)
+    return minute if minute <= DAY_MINUTES * 5 // 4 else None
+
+
+def _spans(opens: str | None, closes: str | None) -> Spans | None:
+    """What two cells say of a day: its hours, or NOT_KNOWN if nothing certain; None if unreadable."""
+    if not _filled(opens) and not _filled(closes):
+        return NOT_KNOWN
+    start, end = _minute(opens), _minute(closes)
+    if start is None or end is None or start >= DAY_MINUTES:
+        return None
+    span = span_of(start, end or DAY_MINUTES) if (start, end) != (0, 0) else None
+    return NOT_KNOWN if span is None else (span,)
+
+
+def _group(name: str) -> Iterable[Day]:
+    """The days of "Mo-Fr", "Sa,Su" or "PH"; InvalidInput for any other name."""
+    for part in name.split(","):
+        first, _, last = part.strip().partition("-")
+        if first == "PH" and not last:
+            yield PUBLIC_HOLIDAY
+            continue
+        if first not in _OSM_NAMES or (last or first) not in _OSM_NAMES:
+            raise InvalidInput(
+                f"“{name}” names no days: write Mo to Su or PH, like Mo-Fr or Sa,Su.", field="days"
+            )
+        start, end = _OSM_NAMES.index(first), _OSM_NAMES.index(last or first)
+        yield from (Day((start + n) % 7) for n in range((end - start) % 7 + 1))
+
+
+_OSM_NAMES: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
+
+
+def _week_of_days(days: str, language: str) -> Week | None:
+    """A week that is open all day on the days of a cell: "月火水木金", "土日祝以外", "lundi, mardi"."""
+    listed = re.sub(r"[;；\n]", ",", days)  # in a cell of days a semicolon is between two of them
+    tidy = tidied(f"{listed} 00:00-24:00")
+    statements = statements_of(tidy, language) if tidy else None
+    return week_said(statements) if statements else None
+
+
+def _timed(week: Week, spans: Spans) -> Week:
+    return replace(
+        week,
+        hours={
+            day: () if not open_ else spans if open_ == WHOLE_DAY else uncertain(spans)
+            for day, open_ in week.hours.items()
+        },
+    )
+
+
+def _original(times: Mapping[str, Times], note: str | None) -> str:
+    written = [
+        f"{name} {opens or ''}-{closes or ''}"
+        for name, (opens, closes) in times.items()
+        if _filled(opens) or _filled(closes)
+    ]
+    return "; ".join([*written, *([note.strip()] if note and note.strip() else [])])
+
+
+# --- Notes ----------------------------------------------------------------------------------------------
+
+
+def _with_note(week: Week, note: str | None, language: str | None, original: str) -> UnderstoodHours:
+    narrowed: Week | None = week
+    if note and note.strip():
+        tidy = tidied(note)
+        narrowed = _narrowed(week, tidy, language) if tidy is not None else None
+    expression = expression_of(narrowed) if narrowed else None
+    if narrowed is None or expression is None:
+        return UnderstoodHours(None, original)
+    not_stated = [
+        day for day, spans in sorted(narrowed.hours.items()) if any(not span.certain for span in spans)
+    ]
+    rest = list(dict.fromkeys(narrowed.doubts))
+    if not_stated and not rest:
+        rest.append(f"{days_text(not_stated)} not stated")
+    return UnderstoodHours(expression, "; ".join(rest) or None)
+
+
+_RESTRICTS: Final = re.compile(
+    r"のみ|だけ|除く|除き|以外|限る|限り|休|閉|除外|不開|不开|未開|未开|不對外|僅|仅|只|限|暫停|暂停"
+    r"|\bonly\b|\bclosed\b|\bexcept|\bunless\b|\bsauf\b|\bhors\b|fermé|uniquement|seulement"
+    r"|\bnur\b|außer|geschlossen|만$|제외|휴무|휴관|\btylko\b|oprócz|nieczynn|zamknięt"
+)
+_MAY_OPEN: Final = re.compile(
+    r"\d\s?[:h時时點点시]|24|\b[ap]m\b|全天|全日|終日|常時|隨時|随時|警衛|守衛|警卫|保全|管理員|協助|協力|連絡|聯絡|電話|致電|洽"
+    r"|guard|security|phone|\bcall\b|night|gardien|nuit|pförtner|nachts|ochron"
+)
+"""What a clause that restricts may say besides: how or when one gets in all the same."""
+
+
+def _narrowed(week: Week, note: str, language: str | None) -> Week | None:
+    """The week with a tidied note; clause by clause if the note is not understood whole."""
+    whole = _stated(note, language)
+    if whole is not None:
+        return _applied(week, whole)
+    statements: list[Statement] = []
+    doubts: list[str] = []
+    for clause in _clauses(note):
+        stated = _stated(clause, language)
+        if stated is not None:
+            statements += stated
+        elif _RESTRICTS.search(clause) and not _MAY_OPEN.search(clause):
+            doubts.append(clause)
+        else:
+            return None
+    applied = _applied(week, statements)
+    if applied is None or not doubts:
+        return applied
+    unsure = {day: uncertain(spans) for day, spans in applied.hours.items()}
+    return replace(applied, hours=unsure, doubts=(*applied.doubts, *doubts))
+
+
+def _stated(text: str, language: str | None) -> tuple[Statement, ...] | None:
+    """What a text states, if it is understood in exactly one way."""
+    readings = {
+        statements
+        for each in languages_of(text, language)
+        if (statements := statements_of(text, each)) is not None
+    }
+    return readings.pop() if len(readings) == 1 else None
+
+
+def _clauses(note: str) -> list[str]:
+    """Sentences and lines, without the numbers in front of lines that are counted."""
+    lines = note.split("\n")
+    if len(lines) > 1 and all(re.match(rf"{n}[.)]", line) for n, line in enumerate(lines, 1)):
+        lines = [line.split(line[1], 1)[1] for line in lines]
+    parts = (part.strip(" ,") for line in lines for part in re.split(r"[;※]|\.(?=\s|$)", line))
+    return [part for part in parts if part]
+
+
+def _applied(week: Week, statements: Iterable[Statement]) -> Week | None:
+    """The week as the statements leave it; None where they cannot be true of it."""
+    result: Week | None = week
+    order = (Opens, Until, Closes, OnlyOn)
+    for statement in sorted(statements, key=lambda each: order.index(type(each))):
+        if result is None:
+            return None
+        match statement:
+            case Opens():
+                result = brought_together(result, statement)
+            case OnlyOn(days):
+                result = _only_on(result, days)
+            case _:
+                result = narrow(result, statement)
+    return result
+
+
+def _only_on(week: Week, days: Days) -> Week | None:
+    """Closed on other weekdays than `days`; None where it would have to be open on one that is closed."""
+    if any(week.hours.get(day) == () or (day in EVERY_DAY and day not in week.hours) for day in days.certain):
+        return None
+    allowed = days.certain | days.perhaps
+    hours = {
+        day: spans if day in allowed or day.weekday == HOLIDAY else () for day, spans in week.hours.items()
+    }
+    if days.except_holidays:
+        hours[PUBLIC_HOLIDAY] = ()
+    return replace(week, hours=hours)

@@ -1,0 +1,190 @@
+"""Three-valued opening hours: open, closed or unknown at a moment, and until when.
+
+Expressions are OSM `opening_hours`. The library of that name owns the grammar, which dates a month, date or
+week selector means, and how the rules that hold on a day and on its eve make up that day. This module decides
+which rules hold on a day, because that is where holidays come in: the library knows no make-up workdays, has
+wrong holidays for China, and takes none from outside.
+
+The unit of work is a *reading* of a day: one bool per rule, does it hold? A day with one reading has one
+answer. A day that may be read in several ways (a year without a calendar, school holidays, an office on a
+holiday that it does not mention) is open or closed only where its readings agree, and unknown elsewhere.
+
+Where the library would answer without ground, this module does not follow it:
+- sunrise and sunset without coordinates, open ends (`10:00+`), repetitions and bare comments are unknown;
+- a night that another rule cuts off at midnight (`22:00-06:00; Su off`: both its edges) is unknown;
+- `||` fills in at every moment at which the rules before it are closed, not only on days that have none;
+- `PH Mo-Fr` is the holidays on those weekdays, not any of both;
+- dates that do not exist (to the library, every day), spans of no length and blank text are refused.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from itertools import takewhile
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from aed.hours.grammar import LONGEST_EXPRESSION, parsed, refusal, text_of
+from aed.hours.holiday_calendar import HolidayCalendar, china_calendar
+from aed.hours.opening import HoursAt, Opening
+from aed.hours.timetable import NotEvaluable, Span, Timetable, timetable_of
+
+__all__ = ["HolidayCalendar", "HoursAt", "Opening", "china_calendar", "hours_at", "parse_hours"]
+
+REUSE_OF_UNCHANGING_DAYS: Final = 30
+"""How long "does not change within the horizon" is given again before it is looked at anew."""
+MOST_REMEMBERED: Final = 50_000
+FIRST_YEAR: Final = 1902
+LAST_YEAR: Final = 9990
+"""The years in which any day may be asked for; the library knows 1900 to 9999."""
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def parse_hours(text: str) -> str:
+    """The expression as it is to be stored, or InvalidInput that says what is wrong and what would be right.
+
+    Corrects what can be meant in one way only: spaces (`Mo - Fr`), full-width characters, dashes, capitals,
+    `7:00`, a list of days or times with spaces after its commas. The result parses to itself.
+    """
+    rules = parsed(text)
+    try:
+        Timetable(rules).require_evaluable()
+    except NotEvaluable as error:
+        raise refusal(text, "cannot be evaluated; write the dates otherwise") from error
+    return text_of(rules)
+
+
+def hours_at(
+    expression: str | None, at: datetime, *, time_zone: str, calendar: HolidayCalendar | None = None
+) -> HoursAt:
+    """Open, closed or unknown at `at` on the clocks of `time_zone`, and when that changes.
+
+    Unknown without an end for no expression, one that does not parse, or a time zone that does not exist.
+    `until` is exact: the same state at every moment before it, another at it.
+
+    Which readings a day has (`calendar.special` says which days are, or may be, special):
+    1. `PH` in the expression: a holiday as `PH`; a make-up workday as each of Mo to Fr; a day that may be
+       either, as that and as an ordinary day.
+    2. No `PH`, and the weekday makes a difference: a day that is or may be a holiday as it stands, and as
+       closed; a day that is or may be a make-up workday as it stands, and as each of Mo to Fr.
+    3. Otherwise as it stands. So is every day, without `PH`, where no calendar is given or it is of a country
+       whose festivals are not known.
+    `SH` (school holidays) doubles the readings: nobody knows them here.
+    """
+    key = (expression, time_zone, calendar)
+    recent = _recent.get(key)
+    if recent is not None and recent.start <= at < recent.end:
+        return recent.answer
+    if at.utcoffset() is None:
+        raise ValueError("`at` must be aware")
+    if expression is None or len(expression) > LONGEST_EXPRESSION:
+        return _UNKNOWN
+    recent = _stretch(expression, at, time_zone, calendar)
+    if len(_recent) >= MOST_REMEMBERED:
+        _recent.clear()
+    _recent[key] = recent
+    return recent.answer
+
+
+class _Stretch(NamedTuple):
+    """The answer for every moment from `start` and before `end`."""
+
+    start: datetime
+    end: datetime
+    answer: HoursAt
+
+
+_UNKNOWN: Final = HoursAt(Opening.UNKNOWN, None)
+_ALWAYS_UNKNOWN: Final = _Stretch(
+    datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), _UNKNOWN
+)
+_recent: dict[tuple[str | None, str, HolidayCalendar | None], _Stretch] = {}
+
+
+def _stretch(expression: str, at: datetime, time_zone: str, calendar: HolidayCalendar | None) -> _Stretch:
+    timetable = timetable_of(expression)
+    zone = _zone(time_zone)
+    if timetable is None or zone is None:
+        return _ALWAYS_UNKNOWN
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        return _Stretch(at, at, _UNKNOWN)
+    here = at.astimezone(zone).date()
+    now: _Moment | None = None
+    comment_ends: datetime | None = None
+    for day in _days(here, timetable.days_until_it_repeats(calendar)):
+        spans = timetable.day(day, calendar)
+        if now is not None and len(spans) == 1 and spans[0][1:] == now[1:]:
+            continue
+        for moment in _moments(day, spans, zone):
+            if now is None or moment.at <= at:
+                now = moment
+            elif moment.state is not now.state:
+                end = comment_ends or moment.at
+                return _Stretch(now.at, end, HoursAt(now.state, moment.at, now.comment))
+            elif comment_ends is None and moment.comment != now.comment:
+                comment_ends = moment.at
+    assert now is not None
+    reusable_until = at.astimezone(UTC) + timedelta(days=REUSE_OF_UNCHANGING_DAYS)
+    end = min(comment_ends or reusable_until, reusable_until)
+    return _Stretch(now.at, end, HoursAt(now.state, None, now.comment))
+
+
+def _days(first: date, count: int) -> Iterator[date]:
+    days = (first + timedelta(days=n) for n in range(count))
+    return takewhile(lambda day: day.year <= LAST_YEAR or day == first, days)
+
+
+# --- From a day on the wall to moments ------------------------------------------------------------
+
+
+class _Moment(NamedTuple):
+    at: datetime
+    state: Opening
+    comment: str | None
+
+
+def _moments(day: date, spans: tuple[Span, ...], zone: ZoneInfo) -> list[_Moment]:
+    """The moments (UTC) at which `day` changes on the clocks of `zone`, its beginning first.
+
+    Hours are what the clock on the wall shows. Where the clock is put back an hour is lived twice, and has
+    the same states twice; where it is put forward the skipped time has none.
+    """
+    midnight = datetime.combine(day, time(), zone)
+    starts, ends = midnight.astimezone(UTC), (midnight + timedelta(days=1)).astimezone(UTC)
+    if ends - starts == timedelta(days=1):
+        return [_Moment(starts + timedelta(minutes=span.minute), span.state, span.comment) for span in spans]
+    breaks = {starts, _clock_change(starts, ends, zone)}
+    for span in spans:
+        on_the_wall = midnight + timedelta(minutes=span.minute)
+        breaks |= {on_the_wall.replace(fold=fold).astimezone(UTC) for fold in (0, 1)}
+    minutes = [span.minute for span in spans]
+    moments: list[_Moment] = []
+    for at in sorted(moment for moment in breaks if starts <= moment < ends):
+        shown = at.astimezone(zone)
+        span = spans[bisect_right(minutes, shown.hour * 60 + shown.minute) - 1]
+        moments.append(_Moment(at, span.state, span.comment))
+    return moments
+
+
+def _clock_change(starts: datetime, ends: datetime, zone: ZoneInfo) -> datetime:
+    """The second at which the clocks of `zone` are changed between two moments, by halving."""
+    before = starts.astimezone(zone).utcoffset()
+    low, high = 0, int((ends - starts).total_seconds())
+    while high - low > 1:
+        middle = (low + high) // 2
+        if (starts + timedelta(seconds=middle)).astimezone(zone).utcoffset() == before:
+            low = middle
+        else:
+            high = middle
+    return starts + timedelta(seconds=high)
+
+
+@lru_cache(maxsize=1_000)
+def _zone(time_zone: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None

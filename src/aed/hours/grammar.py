@@ -1,0 +1,492 @@
+"""From the text of opening hours to rules: what is understood, tidied, or refused with a reason.
+
+The library owns the grammar; what it would read without ground is refused here (see `hours`).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from calendar import monthrange
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Final, NamedTuple, NoReturn
+
+from opening_hours import (  # type: ignore[attr-defined]  # ParserError is missing from the package's stub
+    OpeningHours,
+    ParserError,
+)
+
+from aed.errors import InvalidInput
+from aed.hours.dates import MONTH, NTH_IN_MONTH, DatesRefused, leaves_its_month, written_out
+
+LONGEST_EXPRESSION: Final = 1_000
+MOST_RULES: Final = 50
+FURTHEST_OFFSET_DAYS: Final = 366
+OPEN_END_HOURS: Final = 10
+"""How long an open end may last after the time that is given, in the most generous reader of
+`opening_hours` (opening_hours.js: 8 hours from 22:00 on, 10 from 17:00 on)."""
+
+
+class Holiday(NamedTuple):
+    """`PH +1 day` is Holiday("PH", 1): the day after a public holiday."""
+
+    kind: str
+    days_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Weekdays:
+    """`Mo-Fr`, `Su[1,3]`, `Mo[-1] +2 days`."""
+
+    weekdays: frozenset[int]
+    nth: frozenset[int]
+    days_after: int
+
+    def holds(self, day: date, weekday: int) -> bool:
+        """Whether it means `day`, were that day a `weekday`."""
+        if (weekday - self.days_after) % 7 not in self.weekdays:
+            return False
+        if not self.nth:
+            return True
+        named = day - timedelta(days=self.days_after)
+        length = monthrange(named.year, named.month)[1]
+        return not self.nth.isdisjoint({(named.day - 1) // 7 + 1, -((length - named.day) // 7 + 1)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Days:
+    """A weekday selector: any of the weekdays or holidays, or with `both` (`PH Mo-Fr`) one of each."""
+
+    weekdays: tuple[_Weekdays, ...]
+    holidays: tuple[Holiday, ...]
+    both: bool
+
+    def hold(self, day: date, weekday: int, holidays: frozenset[Holiday]) -> bool:
+        on_a_weekday = any(weekdays.holds(day, weekday) for weekdays in self.weekdays)
+        on_a_holiday = not holidays.isdisjoint(self.holidays)
+        return (on_a_weekday and on_a_holiday) if self.both else (on_a_weekday or on_a_holiday)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, in pieces. Of its times, `certain` are those of known extent, `vague` those of unknown."""
+
+    separator: str
+    selector: str
+    days_text: str
+    days: _Days | None
+    times: str
+    certain: str
+    vague: str
+    modifier: str
+    comment: str
+
+    @property
+    def text(self) -> str:
+        pieces = (self.selector, self.days_text, self.times, self.modifier, self.comment)
+        return " ".join(piece for piece in pieces if piece)
+
+    @property
+    def closes(self) -> bool:
+        return self.modifier in ("off", "closed")
+
+    @property
+    def separator_of_day(self) -> str:
+        """How the rule is joined to those before it on a day.
+
+        `off` takes its times away and leaves the rest of the day. So must vague times to which `off` may
+        apply, although they are written as unknown.
+        """
+        return (
+            ","
+            if self.separator == ";" and self.closes and not self.certain and self.vague
+            else self.separator
+        )
+
+    def on(self, dates: str) -> str:
+        """The rule as the library is to read it, on `dates` instead of on its own."""
+        modifier = self.modifier or ("unknown" if self.comment else "")
+        parts = [(self.vague, "unknown")] if self.vague else []
+        if self.certain or not self.vague:
+            parts.insert(0 if self.closes else len(parts), (self.certain or "00:00-24:00", modifier))
+        return ", ".join(
+            " ".join(piece for piece in (dates, times, how, self.comment) if piece) for times, how in parts
+        )
+
+
+_WEEKDAYS: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
+_WEEKDAY: Final = "(?:" + "|".join(_WEEKDAYS) + ")"
+_DATE_EDGE: Final = rf"(?:{MONTH}\s+\d{{1,2}}|easter)"
+_NTH_RANGE: Final = (
+    rf"{NTH_IN_MONTH}\s*-\s*(?:{NTH_IN_MONTH}|{_DATE_EDGE}(?![\d:]))|{_DATE_EDGE}\s*-\s*{NTH_IN_MONTH}"
+)
+_TOKEN: Final = re.compile(
+    rf"""
+      (?P<space>\s+)
+    | (?P<comment>"[^"]*")
+    | (?P<always>24\s*/\s*7)(?!\d)
+    | (?P<nthrange>{_NTH_RANGE})
+    | (?P<time>\d{{1,2}}:\d\d)(?!\d)
+    | (?P<number>\d+)
+    | (?P<weekday>{_WEEKDAY})(?![A-Za-z])
+    | (?P<holiday>PH|SH)(?![A-Za-z])
+    | (?P<month>{MONTH})(?![A-Za-z])
+    | (?P<week>week)(?![A-Za-z])
+    | (?P<easter>easter)(?![A-Za-z])
+    | (?P<modifier>open|closed|off|unknown)(?![A-Za-z])
+    | (?P<sun>dawn|sunrise|sunset|dusk)(?![A-Za-z])
+    | (?P<day>days?)(?![A-Za-z])
+    | (?P<end>;|\|\|)
+    | (?P<mark>[-,+/():\[\]])
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_DAYS_ENTRY: Final = re.compile(
+    rf"""
+    (?:(?P<holiday>PH|SH)|(?P<first>{_WEEKDAY})(?:-(?P<last>{_WEEKDAY}))?(?:\[(?P<nth>[-\d,]+)\])?)
+    (?:\ (?P<days_after>[-+]\d+)\ days?)?
+    """,
+    re.VERBOSE,
+)
+_OFFSET: Final = r"(?:\ [-+]\d+\ days?)?"
+_HOLIDAY: Final = rf"(?:PH|SH){_OFFSET}"
+_ON_WEEKDAYS: Final = rf"{_WEEKDAY}(?:-{_WEEKDAY}|\[[-\d,]+\]{_OFFSET})?"
+_DAYS_ENTRIES: Final = re.compile(
+    rf"(?P<both>{_HOLIDAY}(?:,{_HOLIDAY})*\ {_ON_WEEKDAYS}(?:,{_ON_WEEKDAYS})*)"
+    rf"|(?:{_HOLIDAY}|{_ON_WEEKDAYS})(?:,(?:{_HOLIDAY}|{_ON_WEEKDAYS}))*"
+)
+_NTH: Final = re.compile(r"(-?[1-5])(?:-([1-5]))?")
+_FIXED_SPAN: Final = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
+_EXAMPLES: Final = 'for example "24/7" or "Mo-Fr 08:00-18:00; Sa 09:00-12:00; PH off"'
+
+# What people type for the characters of the grammar.
+_TYPED_FOR: Final = str.maketrans(
+    {"‐": "-", "‑": "-", "‒": "-", "–": "-", "—": "-", "−": "-", "~": "-", "〜": "-", "、": ",", "∶": ":"}
+)
+_QUOTES: Final = str.maketrans({"“": '"', "”": '"', "„": '"', "＂": '"'})
+
+_TILL_LATE: Final = re.compile(r"(?i)(\d{1,2}:\d\d)\s*(?:-|till?|until|to)\s*late(?![a-z])")
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    after_space: bool
+
+
+_SELECTOR, _DAYS_OF_WEEK, _TIMES, _MODIFIER, _COMMENT = range(5)
+_STAGES: Final = {
+    "month": _SELECTOR, "number": _SELECTOR, "week": _SELECTOR, "easter": _SELECTOR, "nthrange": _SELECTOR,
+    "weekday": _DAYS_OF_WEEK, "holiday": _DAYS_OF_WEEK,
+    "time": _TIMES, "sun": _TIMES, "always": _TIMES,
+    "modifier": _MODIFIER, "comment": _COMMENT,
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A rule being read: its tokens by stage."""
+
+    separator: str
+    stages: tuple[list[_Token], ...] = field(default_factory=lambda: ([], [], [], [], []))
+    stage: int = -1
+    spaced_times: bool = False
+
+
+def parsed(text: str) -> tuple[Rule, ...]:
+    """The rules of `text`, each understood here and all of them by the library; InvalidInput otherwise."""
+    drafts = _drafts(_tokens(text), text)
+    rules = tuple(_rule(draft, text) for draft in drafts)
+    if not rules:
+        _refuse(text, "are empty; leave the hours out if they are not known")
+    if len(rules) > MOST_RULES:
+        _refuse(text, f"have more than {MOST_RULES} rules")
+    tidy = text_of(rules)
+    if len(tidy) > LONGEST_EXPRESSION:
+        _refuse(text, f"are longer than {LONGEST_EXPRESSION} characters")
+    try:
+        understood = str(OpeningHours(tidy))
+        rule_by_rule = "".join(_between(rule.separator) + str(OpeningHours(rule.text)) for rule in rules)
+    except ParserError as error:
+        raise refusal(text, _what_the_library_said(error, tidy)) from error
+    if understood != rule_by_rule:
+        _refuse(text, "can be read in two ways; separate the rules with `; `")
+    return rules
+
+
+def text_of(rules: tuple[Rule, ...]) -> str:
+    return "".join(_between(rule.separator) + rule.text for rule in rules)
+
+
+def _between(separator: str) -> str:
+    return {"": "", "||": " || "}.get(separator, f"{separator} ")
+
+
+def _what_the_library_said(error: Exception, tidy: str) -> str:
+    said = str(error).strip()
+    place = re.search(r"--> 1:(\d+)", said)
+    if place is None:
+        return f"do not parse: {said.rpartition(': ')[2].rstrip('.')}"
+    rest = tidy[int(place[1]) - 1 :][:16]
+    return f"are not understood from “{rest}” on" if rest else "stop short: something is missing at the end"
+
+
+def refusal(text: str, why: str) -> InvalidInput:
+    shown = "".join(character if character.isprintable() else "?" for character in text[:80])
+    return InvalidInput(f"The opening hours “{shown}” {why}; {_EXAMPLES}.", field="opening_hours")
+
+
+def _refuse(text: str, why: str) -> NoReturn:
+    raise refusal(text, why)
+
+
+def _tokens(text: str) -> list[_Token]:
+    if len(text) > LONGEST_EXPRESSION:
+        _refuse(text, f"are longer than {LONGEST_EXPRESSION} characters")
+    if any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\t\r\n" for each in text):
+        _refuse(text, "contain control characters")
+    pieces = text.translate(_QUOTES).split('"')
+    if len(pieces) % 2 == 0:
+        _refuse(text, 'open a comment that is not closed: a `"` is missing')
+    for n in range(0, len(pieces), 2):
+        pieces[n] = unicodedata.normalize("NFKC", pieces[n]).translate(_TYPED_FOR)
+        pieces[n] = _TILL_LATE.sub(r"\1+", pieces[n])
+    tidy = '"'.join(" ".join(piece.split()) if n % 2 else piece for n, piece in enumerate(pieces))
+    tokens: list[_Token] = []
+    place, after_space = 0, False
+    while place < len(tidy):
+        found = _TOKEN.match(tidy, place)
+        if found is None or found.lastgroup is None:
+            _refuse(text, f"contain “{tidy[place : place + 12]}”, which is not understood")
+        place = found.end()
+        if found.lastgroup == "space":
+            after_space = True
+            continue
+        tokens.append(_Token(found.lastgroup, _spelled(found.lastgroup, found.group()), after_space))
+        after_space = False
+    return tokens
+
+
+def _spelled(kind: str, text: str) -> str:
+    match kind:
+        case "weekday" | "month":
+            return text.capitalize()
+        case "holiday":
+            return text.upper()
+        case "time":
+            return text.zfill(5)
+        case "nthrange":
+            words = re.sub(r"\s*-\s*(?=[A-Za-z])", "-", " ".join(text.split()))
+            words = re.sub(r"\s*([\[\]])\s*", r"\1", words)
+            words = re.sub(r"(?<= )\d(?!\d)", lambda day: day.group().zfill(2), words)
+            return re.sub("[A-Za-z]+", lambda word: word.group().capitalize(), words).replace(
+                "Easter", "easter"
+            )
+        case "comment":
+            return text
+        case "always":
+            return "24/7"
+        case _:
+            return text.lower()
+
+
+def _drafts(tokens: list[_Token], text: str) -> list[_Draft]:
+    """Divides the tokens into rules, and each rule into its stages.
+
+    A comma goes on with the list that it stands in, when what follows is of the same kind; after times, a
+    comma before days or dates begins an additional rule. Any other comma is not certain and is refused.
+    """
+    drafts: list[_Draft] = []
+    draft = _Draft("")
+    in_brackets = False
+    for n, token in enumerate(tokens):
+        following = tokens[n + 1] if n + 1 < len(tokens) else None
+        if token.kind == "end":
+            if draft.stage >= 0:
+                drafts.append(draft)
+            elif token.text == "||" or draft.separator == "||":
+                _refuse(text, "lack a rule beside `||`")
+            draft = _Draft(token.text if drafts else "")
+        elif token.text == "," and not in_brackets:
+            after = _STAGES.get(following.kind, _TIMES if following.text == "(" else -1) if following else -1
+            always = following is not None and following.kind == "always"
+            if after == draft.stage and after in (_SELECTOR, _DAYS_OF_WEEK, _TIMES) and not always:
+                draft.stages[draft.stage].append(token)
+                draft.spaced_times |= after == _TIMES and following is not None and following.after_space
+            elif draft.stage >= _TIMES and (after in (_SELECTOR, _DAYS_OF_WEEK) or always):
+                drafts.append(draft)
+                draft = _Draft(",")
+            else:
+                _refuse(text, "have a comma whose meaning is not certain; separate the rules with `; `")
+        else:
+            stage = _stage(token, following, draft, in_brackets)
+            if stage < draft.stage or stage < 0 or (stage == draft.stage and stage >= _MODIFIER):
+                remedy = "separate the rules with `; `"
+                if token.kind == "number" and following is not None and following.text == "-":
+                    remedy = "write hours with their minutes, like `09:00-17:00`"
+                _refuse(text, f"have “{token.text}” where it cannot stand; {remedy}")
+            draft.stage = stage
+            draft.stages[stage].append(token)
+            in_brackets = (in_brackets or token.text == "[") and token.text != "]"
+    if draft.stage >= 0:
+        drafts.append(draft)
+    elif draft.separator == "||":
+        _refuse(text, "lack a rule beside `||`")
+    return drafts
+
+
+def _stage(token: _Token, following: _Token | None, draft: _Draft, in_brackets: bool) -> int:
+    """The stage of its rule to which a token belongs, or -1 if to none."""
+    last = draft.stages[draft.stage][-1].text if draft.stage >= 0 and draft.stages[draft.stage] else ""
+    if token.text == "(":
+        return _TIMES
+    if token.kind == "number" and draft.stage > _SELECTOR:
+        of_offset = last in ("+", "-") and following is not None and following.kind == "day"
+        of_repetition = draft.stage == _TIMES and last == "/"
+        return draft.stage if in_brackets or of_offset or of_repetition else -1
+    if token.kind in ("mark", "day"):
+        return draft.stage
+    return _STAGES[token.kind]
+
+
+def _rule(draft: _Draft, text: str) -> Rule:
+    selector, days, times, modifier, comment = (_written(tokens) for tokens in draft.stages)
+    selector, days = selector.rstrip(":"), days.rstrip(":")
+    if "24/7" in times:
+        if times != "24/7" or days:
+            _refuse(text, "have `24/7` beside other days or times; write `00:00-24:00` for a whole day")
+        times = "00:00-24:00" if selector else times
+    if modifier in ("off", "closed") and draft.spaced_times:
+        _refuse(text, f"leave open which times are `{modifier}`; write that rule by itself after `; `")
+    if any(
+        int(days_after) > FURTHEST_OFFSET_DAYS for days_after in re.findall(r"[-+](\d+) day", selector + days)
+    ):
+        _refuse(text, f"count more than {FURTHEST_OFFSET_DAYS} days on or back")
+    meant = _days_meant(days, text) if days else None
+    try:
+        selector = written_out(selector) if selector else ""
+    except DatesRefused as error:
+        _refuse(text, str(error))
+    if selector and any(
+        leaves_its_month(each.nth, each.days_after) for each in (meant.weekdays if meant else ()) if each.nth
+    ):
+        _refuse(text, "count days on or back from a weekday of a month into another month; write dates")
+    certain, vague = _certain_and_vague("" if times == "24/7" else times, text)
+    return Rule(
+        separator=draft.separator,
+        selector=selector,
+        days_text=days,
+        days=meant,
+        times=times,
+        certain=certain,
+        vague=vague,
+        modifier=modifier,
+        comment=comment,
+    )
+
+
+def _written(tokens: list[_Token]) -> str:
+    """The tokens with the spaces that belong between them: `2026 Oct 01-07`, `Mo[-1] +2 days`."""
+    written = ""
+    for n, token in enumerate(tokens):
+        before = tokens[n - 1] if n else None
+        day_ahead = n + 2 < len(tokens) and tokens[n + 2].kind == "day"
+        begins_offset = token.text in ("+", "-") and day_ahead and tokens[n + 1].kind == "number"
+        two_words = before is not None and before.kind != "mark" and token.kind != "mark"
+        word = token.text
+        if token.kind == "number" and before is not None and before.kind in ("month", "week"):
+            word = word.zfill(2)
+        elif token.kind == "number" and before is not None and before.text in ("-", ",") and len(word) == 1:
+            of_offset = n + 1 < len(tokens) and tokens[n + 1].kind == "day"
+            word = word if of_offset or "[" in written else word.zfill(2)
+        closes = before is not None and before.text == ":" and token.kind != "mark"
+        written += (" " if two_words or begins_offset or closes else "") + word
+    return written
+
+
+def _days_meant(days: str, text: str) -> _Days:
+    """`PH Mo-Fr` is both at once, holidays on those weekdays; with commas it is any of them."""
+    entries = _DAYS_ENTRIES.fullmatch(days)
+    if entries is None:
+        _refuse(text, f"have the days “{days}”, which are not understood; write them like `Mo-Fr,PH`")
+    weekdays: list[_Weekdays] = []
+    holidays: list[Holiday] = []
+    for found in _DAYS_ENTRY.finditer(days):
+        days_after = int(found["days_after"] or 0)
+        if found["holiday"]:
+            holidays.append(Holiday(found["holiday"], days_after))
+        else:
+            first, last = found["first"], found["last"] or found["first"]
+            weekdays.append(
+                _Weekdays(_from_to(first, last), _nth_meant(found["nth"] or "", text), days_after)
+            )
+    return _Days(tuple(weekdays), tuple(holidays), both=entries["both"] is not None)
+
+
+def _from_to(first: str, last: str) -> frozenset[int]:
+    start = _WEEKDAYS.index(first)
+    return frozenset((start + n) % 7 for n in range((_WEEKDAYS.index(last) - start) % 7 + 1))
+
+
+def _nth_meant(nth: str, text: str) -> frozenset[int]:
+    meant: set[int] = set()
+    for entry in nth.split(",") if nth else ():
+        found = _NTH.fullmatch(entry)
+        if found is None:
+            _refuse(text, f"have “[{nth}]”; write `[1]` to `[5]`, or `[-1]` for the last of a month")
+        meant.update(range(int(found[1]), int(found[2] or found[1]) + 1) if found[2] else (int(found[1]),))
+    return frozenset(meant)
+
+
+def _certain_and_vague(times: str, text: str) -> tuple[str, str]:
+    """The spans that the clock decides, and for the others the longest time that they can last."""
+    certain: list[str] = []
+    vague: list[str] = []
+    for span in times.split(",") if times else ():
+        fixed = _FIXED_SPAN.fullmatch(span.removesuffix("+"))
+        if "24" <= span[:2] <= "99":
+            _refuse(text, f"have “{span}”, which begins after the day has ended")
+        if fixed is None:
+            vague.append(_longest(span))
+        elif (fixed[1], fixed[2]) == (fixed[3], fixed[4]):
+            _refuse(
+                text, f"have “{span}”, which lasts no time; write `00:00-24:00` for a whole day, or `off`"
+            )
+        else:
+            certain.append(fixed[0])
+            if span.endswith("+"):
+                start, end = _minute(fixed[1], fixed[2]), _minute(fixed[3], fixed[4])
+                vague.append(_open_end(start, end + 1440 * (end <= start)))
+    return ",".join(certain), ",".join(vague)
+
+
+def _minute(hour: str, minute: str) -> int:
+    return int(hour) * 60 + int(minute)
+
+
+def _open_end(start: int, end: int) -> str:
+    """From `start` to the latest end: six in the morning, or `OPEN_END_HOURS` after the end that is given."""
+    latest = min(48 * 60, max(30 * 60, end + OPEN_END_HOURS * 60))
+    return f"{start // 60:02}:{start % 60:02}-{latest // 60:02}:{latest % 60:02}"
+
+
+def _longest(span: str) -> str:
+    """The widest extent of a span with a sun event, an open end or repetitions.
+
+    Without coordinates a sun event may be at any time of the day, except that the day is light at noon.
+    """
+    if re.search("dawn|sunrise|sunset|dusk", span):
+        light = re.fullmatch(
+            r"(?:(0\d:\d\d|1[01]:\d\d)|dawn|sunrise)-(?:sunset|dusk|(1[2-9]:\d\d|2\d:\d\d))", span
+        )
+        return f"{light[1] or '00:00'}-{light[2] or '24:00'}" if light else "00:00-48:00"
+    if span.endswith("+"):
+        start = _minute(span[:2], span[3:5])
+        return _open_end(start, start)
+    return span.partition("/")[0]
+
+
+def runs_past_midnight(span: str) -> bool:
+    start, _, end = span.partition("-")
+    return end > "24:00" or end < start

@@ -1,0 +1,378 @@
+"""Hours as people write them, in the languages of AED lists, into `opening_hours`; or unknown, never guessed.
+
+A text is understood whole or not at all. What can be said only in part is said in part: on days that an
+expression cannot name (年末年始, 休館日) the hours are unknown and everything else stands; of times without
+days ("9:00-17:00") it is known that it is closed outside them, and nothing more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+from aed.errors import InvalidInput
+from aed.hours.evaluation import parse_hours
+from aed.hours.statements import (
+    EARLIEST_PLAIN,
+    LEAST_OF_A_WEEK,
+    Closes,
+    OnlyOn,
+    Opens,
+    Statement,
+    Until,
+    statements_of,
+)
+from aed.hours.week import (
+    DAY_MINUTES,
+    EVERY_DAY,
+    HOLIDAY,
+    PUBLIC_HOLIDAY,
+    WHOLE_DAY,
+    Day,
+    Span,
+    Spans,
+    Week,
+    agreed,
+    expression_of,
+    in_order,
+    is_within,
+    span_of,
+    uncertain,
+    without,
+)
+from aed.hours.words import LANGUAGES, Days, tidied
+
+MOST_CLOSED: Final = LEAST_OF_A_WEEK - 1
+NO_DAYS_GIVEN: Final = "days not stated"
+MOST_REMEMBERED: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class UnderstoodHours:
+    """What a list says about hours, as far as it is certain.
+
+    `expression` may hold `unknown` for the times at which it is not; None if nothing is known.
+    `rest`: the words that were not understood or that made it uncertain, for a person to read.
+    """
+
+    expression: str | None
+    rest: str | None
+
+    @property
+    def certain(self) -> bool:
+        """Whether all that was written is in the expression."""
+        return self.expression is not None and self.rest is None
+
+
+NOTHING_SAID: Final = UnderstoodHours(None, None)
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def understand_hours(text: str, *, language: str | None = None) -> UnderstoodHours:
+    """The hours that `text` states, in a language ("zh", "ja-JP", ...) or in any that it may be written in.
+
+    1. What is `opening_hours` already, with days, is taken as it stands. In the language "osm", that of its
+       tags, so are times without days: there, and only there, they are those of every day.
+    2. Otherwise it is read in every language whose letters it has. Readings that differ are no reading:
+       "Di" is Tuesday in German and Sunday in French, "Mar" is March to OpenStreetMap and Tuesday in French.
+
+    Never raises; the expression, if any, is one that the registry takes.
+    """
+    if not text.strip():
+        return NOTHING_SAID
+    written = text.strip()
+    tidy = tidied(text)
+    if tidy is None:
+        return UnderstoodHours(None, written)
+    languages = languages_of(tidy, language)
+    already = _expression_already(text, tidy, whole=language == "osm")
+    may_be_french = language != "osm" and "fr" in languages and re.search(r"\bmar\b", tidy) is not None
+    if already is not None and not may_be_french:
+        return UnderstoodHours(already, written if _is_vague(already) else None)
+    if may_be_french and language is None:
+        return UnderstoodHours(None, written)
+    readings = set[tuple[str, tuple[str, ...]]]()
+    for each in languages:
+        statements = statements_of(tidy, each)
+        week = week_said(statements) if statements else None
+        expression = expression_of(week) if week else None
+        if week and expression:
+            readings.add((expression, week.doubts))
+    if len(readings) != 1:
+        return UnderstoodHours(None, written)
+    expression, doubts = readings.pop()
+    return UnderstoodHours(expression, "; ".join(dict.fromkeys(doubts)) or None)
+
+
+def languages_of(tidy: str, language: str | None) -> tuple[str, ...]:
+    """The language that is named, or those that write in the letters of the text."""
+    if language is not None:
+        named = re.split("[-_]", language.lower())[0]
+        if named in LANGUAGES:
+            return (named,)
+    if re.search("[ぁ-んァ-ヶ]", tidy):
+        return ("ja",)
+    if re.search("[가-힣]", tidy):
+        return ("ko",)
+    if re.search("[一-龥]", tidy):
+        return ("zh", "ja")
+    return ("en", "fr", "de", "pl")
+
+
+_OSM_DAYS: Final = re.compile(r"(?i)\b(?:mo|tu|we|th|fr|sa|su|ph|24/7)\b")
+_PLAIN_SPAN: Final = re.compile(r"(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)")
+
+
+def _expression_already(text: str, tidy: str, *, whole: bool) -> str | None:
+    """The text, if it is an expression that names days (or need not: `whole`) and cannot be anything else.
+
+    Not taken for one: "open"; times alone; `9:00-5:00`.
+    """
+    if not (whole or _OSM_DAYS.search(tidy)):
+        return None
+    if not re.search(r"\d:\d\d|24/7", tidy):
+        return None
+    for hour, minute, to_hour, to_minute in _PLAIN_SPAN.findall(tidy):
+        start, end = int(hour) * 60 + int(minute), int(to_hour) * 60 + int(to_minute)
+        if not _is_of_24_hours(hour, to_hour) and (end <= start or not (whole or start >= EARLIEST_PLAIN)):
+            return None
+        if end <= start and span_of(start, end) is None:
+            return None
+    try:
+        expression = parse_hours(text)
+    except InvalidInput:
+        return None
+    return None if _names_days_without_times(expression) else expression
+
+
+_A_DAY: Final = r"(?:Mo|Tu|We|Th|Fr|Sa|Su|PH|SH)(?:\[[^\]]*\])?"
+_DAYS_ALONE: Final = re.compile(rf"{_A_DAY}(?:[-,]{_A_DAY})*")
+
+
+def _names_days_without_times(expression: str) -> bool:
+    """Whether a rule is of days only, such as `Tu` in `Mo 09:00-12:00; Tu; We 09:00-12:00`.
+
+    To OpenStreetMap that is open all day. Who writes it has left a field empty, more likely on a day of rest.
+    """
+    rules = re.split(r";|\|\||, ", re.sub(r'"[^"]*"', '""', expression))
+    return any(_DAYS_ALONE.fullmatch(rule.strip()) for rule in rules)
+
+
+def _is_vague(expression: str) -> bool:
+    return re.search(r'unknown|"|sun|dawn|dusk|\+$|SH', expression) is not None
+
+
+def _is_of_24_hours(*hours: str) -> bool:
+    return any(hour[0] == "0" or int(hour) > 12 for hour in hours)  # 0:30, 09:00, 17:00
+
+
+# --- What the statements come to ------------------------------------------------------------------------
+
+
+def week_said(statements: Iterable[Statement]) -> Week | None:
+    """The week of which nothing else is known; None where the statements do not make one.
+
+    Of days named twice the second must narrow the first, or be about other times of the same days.
+    """
+    statements = tuple(statements)
+    openings = [each for each in statements if isinstance(each, Opens)]
+    hours: dict[Day, Spans] = {}
+    doubts: list[str] = []
+    if not openings or any(each.loosely for each in openings):
+        return None
+    if any(each.days is None for each in openings):
+        closings = [each for each in statements if isinstance(each, Closes)]
+        closed = frozenset[Day]().union(*(each.days.certain for each in closings if each.days)) & EVERY_DAY
+        if len(openings) > 1 or len(closed) > MOST_CLOSED or not all(each.clearly for each in closings):
+            return None
+        hours, doubts = _of_no_days(openings[0].spans, statements)
+    said: dict[frozenset[Day], Spans] = {}
+    for opening in openings:
+        if opening.days is None:
+            continue
+        spans = opening.spans
+        named = opening.days.certain | opening.days.perhaps
+        if named in said:
+            together = said[named] if spans == said[named] else in_order((*said[named], *spans))
+            if together is None:
+                return None
+            spans = together
+        elif not _is_an_exception(named, spans, hours):
+            return None
+        said[named] = spans
+        hours |= _on(opening.days, spans)
+        if opening.days.perhaps:
+            doubts.append("perhaps " + _names(opening.days.perhaps))
+    week = Week(hours, doubts=tuple(doubts))
+    for place, statement in enumerate(statements):
+        if (
+            isinstance(statement, Closes)
+            and _gives_holidays(statements[:place])
+            and _closes_holidays(statement)
+        ):
+            return None
+        if not isinstance(statement, Opens | OnlyOn):
+            if isinstance(statement, Closes) and _gives_holidays(statements[place:]):
+                statement = _without_holidays(statement)
+            narrowed = narrow(week, statement)
+            if narrowed is None or (isinstance(statement, Closes) and statement.spans):
+                return None
+            week = narrowed
+    for opening in openings:
+        if opening.days and opening.days.except_holidays and PUBLIC_HOLIDAY not in week.hours:
+            week = replace(week, hours={**week.hours, PUBLIC_HOLIDAY: ()})
+    for statement in statements:
+        if isinstance(statement, OnlyOn) and not {day for day in week.hours if week.hours[day]} <= (
+            statement.days.certain | {PUBLIC_HOLIDAY}
+        ):
+            return None
+        if isinstance(statement, OnlyOn) and not statement.days.certain <= week.hours.keys():
+            return None
+    return week
+
+
+def _gives_holidays(statements: Iterable[Statement]) -> bool:
+    """Whether holidays have hours of their own: "Mo-Sa (holidays excepted) 8-22, Su and holidays 8-17"."""
+    return any(
+        isinstance(each, Opens) and each.days is not None and PUBLIC_HOLIDAY in each.days.certain
+        for each in statements
+    )
+
+
+def _closes_holidays(statement: Closes) -> bool:
+    return statement.days is not None and PUBLIC_HOLIDAY in statement.days.certain and not statement.spans
+
+
+def _without_holidays(statement: Closes) -> Closes:
+    if statement.days is None or statement.spans:
+        return statement
+    return replace(statement, days=replace(statement.days, certain=statement.days.certain - {PUBLIC_HOLIDAY}))
+
+
+def _is_an_exception(days: frozenset[Day], spans: Spans, hours: dict[Day, Spans]) -> bool:
+    """Whether hours of days that have some already are shorter ones, on a few days only.
+
+    "Daily 9:00-21:00, Sunday to 17:00" has an exception; "always, Mo-Fr 9:00-17:00" contradicts itself.
+    """
+    again = [day for day in days if hours.get(day)]
+    return len(again) <= MOST_CLOSED and all(
+        hours[day] != WHOLE_DAY and is_within(spans, hours[day]) for day in again
+    )
+
+
+def _of_no_days(spans: Spans, statements: tuple[Statement, ...]) -> tuple[dict[Day, Spans], list[str]]:
+    """Times without days: of all for "24 hours", or if the text says "daily" or which weekdays are closed."""
+    days_are_clear = spans == WHOLE_DAY or any(
+        (isinstance(each, OnlyOn) and each.days.every)
+        or (
+            isinstance(each, Closes) and each.days is not None and not each.days.certain.isdisjoint(EVERY_DAY)
+        )
+        for each in statements
+    )
+    if days_are_clear:
+        return dict.fromkeys(EVERY_DAY, spans), []
+    return dict.fromkeys(EVERY_DAY, uncertain(spans)), [NO_DAYS_GIVEN]
+
+
+def _on(days: Days, spans: Spans) -> dict[Day, Spans]:
+    return {
+        **dict.fromkeys(days.certain, spans),
+        **dict.fromkeys(days.perhaps, uncertain(spans)),
+    }
+
+
+_NAMES: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su", "PH")
+
+
+def _names(days: Iterable[Day]) -> str:
+    return ",".join(_NAMES[day.weekday] for day in sorted(days))
+
+
+def narrow(week: Week, statement: Closes | Until) -> Week | None:
+    """The week with less of it open; None where that cannot be said."""
+    hours = dict(week.hours)
+    match statement:
+        case Closes(days, dates, doubts, spans):
+            for day in days.certain if days else ():
+                hours[day] = ()
+            for day in days.perhaps if days else ():
+                if hours.get(day):
+                    hours[day] = uncertain(hours[day])
+            if spans:
+                hours = dict(week.hours)
+                for day in days.certain | days.perhaps if days else week.hours:
+                    if hours.get(day):
+                        hours[day] = without(hours[day], spans)
+            if any(not doubt.dates for doubt in doubts):
+                hours = {day: uncertain(each) for day, each in hours.items()}
+            words = [doubt.words for doubt in doubts]
+            if days and any(hours.get(day) for day in days.perhaps):
+                words.append("perhaps closed " + _names(days.perhaps))
+            return Week(
+                hours,
+                week.closed + dates,
+                week.doubtful + tuple(each for doubt in doubts for each in doubt.dates),
+                week.doubts + tuple(words),
+            )
+        case Until(days, minute):
+            for day in days.certain | days.perhaps:
+                spans_now = hours.get(day) or (_common(week) if day.weekday == HOLIDAY else ())
+                if not spans_now or spans_now[-1].end < minute or spans_now[0].start >= minute:
+                    return None
+                hours[day] = without(spans_now, (Span(minute, 2 * DAY_MINUTES),))
+            return replace(week, hours=hours)
+
+
+def _common(week: Week) -> Spans:
+    """The shortest hours of the weekdays, if all begin at the same time."""
+    given = [spans for day, spans in week.hours.items() if day.weekday != HOLIDAY and not day.nth and spans]
+    if not given or len({(len(spans), spans[0].start) for spans in given}) > 1:
+        return ()
+    return min(given, key=lambda spans: spans[-1].end)
+
+
+def brought_together(week: Week, statement: Opens) -> Week:
+    """The week of a table with what a note beside it says of some hours.
+
+    1. A note that has no more than the table narrows it, if it names days.
+    2. A day of which the table says nothing certain is as the note says, if they do not differ elsewhere.
+    3. Where they differ otherwise it is open when both say so, closed when both say so, else unknown.
+    """
+    hours = dict(week.hours)
+    doubts = week.doubts
+    if statement.days is not None:
+        named = _on(statement.days, statement.spans)
+    else:
+        open_on = [day for day, spans in hours.items() if spans and day.weekday != HOLIDAY and not day.nth]
+        named = dict.fromkeys(open_on, statement.spans)
+    differ = False
+    for day, spans in named.items():
+        given = hours.get(day)
+        if given is None and day.weekday == HOLIDAY:
+            given = _common(week)
+            hours[day] = spans if is_within(spans, given) else agreed(spans, given)
+        elif day.nth:
+            hours[day] = agreed(spans, hours.get(Day(day.weekday), ()))
+        elif given is not None and _left_open(given):
+            continue
+        elif given is not None and statement.days and is_within(spans, given):
+            hours[day] = spans
+        else:
+            hours[day] = agreed(given or (), spans)
+        differ = differ or any(not span.certain for span in hours[day])
+    for day, spans in named.items():
+        given = hours.get(day)
+        if given is not None and _left_open(given) and not differ:
+            hours[day] = spans
+    if statement.days and statement.days.except_holidays:
+        hours.setdefault(PUBLIC_HOLIDAY, ())
+    if differ:
+        doubts = (*doubts, "table and note differ")
+    return replace(week, hours=hours, doubts=doubts)
+
+
+def _left_open(spans: Spans) -> bool:
+    return spans == (Span(0, DAY_MINUTES, certain=False),)

@@ -1,0 +1,311 @@
+"""Which rules of an expression hold on a day, and what that day then is. See `hours` for the ideas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from itertools import product
+from typing import Final, NamedTuple
+
+import structlog
+from opening_hours import (  # type: ignore[attr-defined]  # ParserError is missing from the package's stub
+    OpeningHours,
+    ParserError,
+    State,
+)
+
+from aed.errors import InvalidInput
+from aed.hours.grammar import Holiday, Rule, parsed, runs_past_midnight, text_of
+from aed.hours.holiday_calendar import HolidayCalendar, special
+from aed.hours.opening import Opening
+
+log = structlog.get_logger("aed")
+
+HORIZON_DAYS: Final = 400
+TRIED_DAYS: Final = 366
+"""How many days an expression with dates is tried on before it is accepted."""
+MOST_LOGGED: Final = 1_000
+MOST_HOLIDAYS: Final = 4
+MOST_READINGS: Final = 36
+"""Of a day with its eve. An expression that has more of either is not worked out: it is unknown."""
+MOST_DAYS_REMEMBERED: Final = 500
+WORKING_WEEK: Final = range(5)
+
+
+class Span(NamedTuple):
+    """From `minute` of the day on, until the next span of that day."""
+
+    minute: int
+    state: Opening
+    comment: str | None
+
+
+type _Reading = tuple[bool, ...]
+
+# A day in the library's terms: two dates stand for the day before and the day itself, one for any other.
+_DAY_BEFORE: Final = datetime(2001, 1, 1)  # noqa: DTZ001 - clocks on the wall, in no time zone
+_THE_DAY: Final = datetime(2001, 1, 2)  # noqa: DTZ001 - the same
+_STANDS_FOR: Final = {
+    (False, False): "1999 Jan 01",
+    (True, False): f"{_DAY_BEFORE:%Y %b %d}",
+    (False, True): f"{_THE_DAY:%Y %b %d}",
+    (True, True): f"{_DAY_BEFORE:%Y %b %d}-{_THE_DAY:%d}",
+}
+_STATES: Final = {State.OPEN: Opening.OPEN, State.CLOSED: Opening.CLOSED, State.UNKNOWN: Opening.UNKNOWN}
+_CLOSED_ALL_DAY: Final = (Span(0, Opening.CLOSED, None),)
+_UNKNOWN_ALL_DAY: Final = (Span(0, Opening.UNKNOWN, None),)
+
+
+class Timetable:
+    """An expression ready to be asked about days, with the days that it has worked out."""
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        """Raises NotEvaluable for dates that the library does not parse by themselves."""
+        self._rules = rules
+        self._text = text_of(rules)
+        with _library():
+            self._selectors = tuple(
+                OpeningHours(f"{rule.selector} 00:00-24:00") if rule.selector else None for rule in rules
+            )
+        days = [rule.days for rule in rules if rule.days is not None]
+        self._holidays = frozenset(holiday for each in days for holiday in each.holidays)
+        self._mentions_public_holidays = any(holiday.kind == "PH" for holiday in self._holidays)
+        self._names_weekdays = bool(days)
+        self._repeats_weekly = not (
+            any(self._selectors)
+            or self._holidays
+            or any(weekdays.nth for each in days for weekdays in each.weekdays)
+        )
+        self._runs_past_midnight = any(
+            runs_past_midnight(span) for rule in rules for span in f"{rule.certain},{rule.vague}".split(",")
+        )
+        self._no_rule: _Reading = (False,) * len(rules)
+        self._worked_out: dict[
+            tuple[frozenset[_Reading | None], frozenset[_Reading | None]], tuple[Span, ...]
+        ]
+        self._worked_out = {}
+        self._read: dict[tuple[_Reading, _Reading], tuple[Span, ...]] = {}
+
+    def days_until_it_repeats(self, calendar: HolidayCalendar | None) -> int:
+        """How many days are to be looked at before nothing new can come."""
+        weekly = self._repeats_weekly and (calendar is None or not self._names_weekdays)
+        return 9 if weekly else HORIZON_DAYS
+
+    def day(self, day: date, calendar: HolidayCalendar | None) -> tuple[Span, ...]:
+        """Return the spans of `day`, the first from midnight: unknown wherever two readings of it differ,
+        and all day if the library fails on it.
+        """
+        try:
+            return self._day(day, calendar)
+        except NotEvaluable as error:
+            _log_once(self._text, error)
+            return _UNKNOWN_ALL_DAY
+
+    def require_evaluable(self) -> None:
+        """Raise NotEvaluable unless every day of a leap year can be worked out."""
+        first = date(2028, 1, 1)
+        for n in range(TRIED_DAYS if any(self._selectors) else 9):
+            self._day(first + timedelta(days=n), None)
+
+    def _day(self, day: date, calendar: HolidayCalendar | None) -> tuple[Span, ...]:
+        if len(self._holidays) > MOST_HOLIDAYS:
+            return _UNKNOWN_ALL_DAY
+        readings = self._readings(day, calendar)
+        before: frozenset[_Reading | None] = frozenset((self._no_rule,))
+        if self._runs_past_midnight:
+            before = self._readings(day - timedelta(days=1), calendar)
+        if len(before) * len(readings) > MOST_READINGS:
+            return _UNKNOWN_ALL_DAY
+        spans = self._worked_out.get((before, readings))
+        if spans is None:
+            if len(self._worked_out) >= MOST_DAYS_REMEMBERED:
+                self._worked_out.clear()
+            spans = _agreed([self._spans(earlier, now) for earlier in before for now in readings])
+            self._worked_out[before, readings] = spans
+        return spans
+
+    def _readings(self, day: date, calendar: HolidayCalendar | None) -> frozenset[_Reading | None]:
+        """Every way in which `day` may be read; None is closed, whatever the rules say."""
+        with _library():
+            selected = tuple(
+                selector is None or selector.is_open(datetime.combine(day, time(12)))
+                for selector in self._selectors
+            )
+        kind = special(day, calendar)
+        weekday = day.weekday()
+        weekdays = {weekday}
+        if kind.workday:
+            weekdays = {*WORKING_WEEK} if self._mentions_public_holidays else {weekday, *WORKING_WEEK}
+        may_be_worked = kind.workday is None and (self._mentions_public_holidays or kind.foreseen)
+        may_be_off = kind.holiday is not False and kind.foreseen and not self._mentions_public_holidays
+        readings: set[_Reading | None] = set()
+        for holidays in self._holidays_on(day, calendar):
+            made_up = may_be_worked and Holiday("PH", 0) not in holidays
+            for as_weekday in {weekday, *WORKING_WEEK} if made_up else weekdays:
+                readings.add(self._reading(day, as_weekday, holidays, selected))
+            if may_be_off and self._tells_weekdays_apart(day, holidays, selected):
+                readings.add(None)
+        return frozenset(readings)
+
+    def _reading(
+        self, day: date, weekday: int, holidays: frozenset[Holiday], selected: tuple[bool, ...]
+    ) -> _Reading:
+        return tuple(
+            chosen and (rule.days is None or rule.days.hold(day, weekday, holidays))
+            for rule, chosen in zip(self._rules, selected, strict=True)
+        )
+
+    def _holidays_on(self, day: date, calendar: HolidayCalendar | None) -> Iterator[frozenset[Holiday]]:
+        """Each set of the expression's holidays that `day` may be."""
+        certain: set[Holiday] = set()
+        uncertain: list[Holiday] = []
+        for holiday in self._holidays:
+            is_one = special(day - timedelta(days=holiday.days_after), calendar).holiday
+            if holiday.kind != "PH" or is_one is None:
+                uncertain.append(holiday)
+            elif is_one:
+                certain.add(holiday)
+        for chosen in product((False, True), repeat=len(uncertain)):
+            yield frozenset(certain.union(h for h, is_one in zip(uncertain, chosen, strict=True) if is_one))
+
+    def _tells_weekdays_apart(
+        self, day: date, holidays: frozenset[Holiday], selected: tuple[bool, ...]
+    ) -> bool:
+        """Whether `day` would have other hours were it another day of the week."""
+        if not self._names_weekdays:
+            return False
+        as_each = {self._reading(day, weekday, holidays, selected) for weekday in range(7)}
+        as_eve = {self._spans(reading, self._no_rule) for reading in as_each}
+        return len({self._spans(self._no_rule, reading) for reading in as_each}) > 1 or len(as_eve) > 1
+
+    def _spans(self, before: _Reading | None, reading: _Reading | None) -> tuple[Span, ...]:
+        """The day on which the rules of `reading` hold, after one on which those of `before` held.
+
+        1. Ask the library.
+        2. Of a night that runs into this day: it may not have begun, if the evening was not open at its end;
+           and it may go on, if a rule of this day displaces it. Where that makes a difference it is unknown.
+        """
+        if reading is None:
+            return _CLOSED_ALL_DAY
+        before = before or self._no_rule
+        spans = self._read.get((before, reading))
+        if spans is None:
+            if len(self._read) >= MOST_DAYS_REMEMBERED:
+                self._read.clear()
+            spans = self._asked(before, reading)
+            night = self._asked(before, self._no_rule) if self._runs_past_midnight else _CLOSED_ALL_DAY
+            if night != _CLOSED_ALL_DAY:
+                evening = self._asked(self._no_rule, before)[-1]
+                cut_at_midnight = evening.state is not night[0].state
+                without = self._asked(self._no_rule, reading) if cut_at_midnight else spans
+                spans = _agreed([spans, without, _first_not_closed([spans, night])])
+            self._read[before, reading] = spans
+        return spans
+
+    def _asked(self, before: _Reading, reading: _Reading) -> tuple[Span, ...]:
+        alternatives: list[str] = [""]
+        for rule, held, holds in zip(self._rules, before, reading, strict=True):
+            text = rule.on(_STANDS_FOR[held, holds])
+            if rule.separator == "||":
+                alternatives.append(text)
+            elif alternatives[-1]:
+                alternatives[-1] += f"{rule.separator_of_day} {text}"
+            else:
+                alternatives[-1] = text
+        return _first_not_closed([_day_of(text) for text in alternatives])
+
+
+def _day_of(text: str) -> tuple[Span, ...]:
+    """The spans of the day that the library sees in an expression for `_THE_DAY`."""
+    spans: list[Span] = []
+    with _library():
+        for start, _, state, comment in OpeningHours(text).intervals(_THE_DAY, _THE_DAY + timedelta(days=1)):
+            spans.append(Span(int((start - _THE_DAY).total_seconds()) // 60, _STATES[state], comment or None))
+    return _joined(spans)
+
+
+def _first_not_closed(alternatives: list[tuple[Span, ...]]) -> tuple[Span, ...]:
+    def chosen(minute: int, spans: list[Span]) -> Span:
+        span = next((span for span in spans if span.state is not Opening.CLOSED), spans[-1])
+        return span._replace(minute=minute)
+
+    return _joined([chosen(minute, spans) for minute, spans in _side_by_side(alternatives)])
+
+
+def _agreed(readings: list[tuple[Span, ...]]) -> tuple[Span, ...]:
+    def common(minute: int, spans: list[Span]) -> Span:
+        states = {span.state for span in spans}
+        comments = {span.comment for span in spans}
+        return Span(
+            minute,
+            states.pop() if len(states) == 1 else Opening.UNKNOWN,
+            comments.pop() if len(comments) == 1 else None,
+        )
+
+    if len(readings) == 1:
+        return readings[0]
+    return _joined([common(minute, spans) for minute, spans in _side_by_side(readings)])
+
+
+def _side_by_side(days: list[tuple[Span, ...]]) -> Iterator[tuple[int, list[Span]]]:
+    """Each minute at which one of the days changes, and the spans in force then."""
+    for minute in sorted({span.minute for spans in days for span in spans}):
+        yield minute, [max(span for span in spans if span.minute <= minute) for spans in days]
+
+
+def _joined(spans: list[Span]) -> tuple[Span, ...]:
+    kept: list[Span] = []
+    for span in spans:
+        if not kept or span[1:] != kept[-1][1:]:
+            kept.append(span)
+    return tuple(kept)
+
+
+@lru_cache(maxsize=5_000)
+def timetable_of(expression: str) -> Timetable | None:
+    """Return the timetable of an expression; None if it is not understood or cannot be evaluated."""
+    try:
+        return Timetable(parsed(expression))
+    except InvalidInput:
+        return None
+    except NotEvaluable as error:
+        _log_once(expression, error)
+        return None
+
+
+# --- What the library cannot do -------------------------------------------------------------------
+
+
+class NotEvaluable(Exception):
+    """The library refuses, or fails on, what it parsed before."""
+
+
+@contextmanager
+def _library() -> Iterator[None]:
+    """Raise NotEvaluable where the library refuses an expression or panics.
+
+    A panic of its Rust code is a `PanicException`, which is no `Exception` and cannot be imported; it is
+    known by its name. Everything else goes through.
+    """
+    try:
+        yield
+    except ParserError as error:
+        raise NotEvaluable(str(error)) from error
+    except BaseException as error:
+        if (type(error).__module__, type(error).__name__) != ("pyo3_runtime", "PanicException"):
+            raise
+        raise NotEvaluable(str(error)) from error
+
+
+_logged: set[str] = set()
+
+
+def _log_once(expression: str, error: NotEvaluable) -> None:
+    if expression in _logged:
+        return
+    if len(_logged) >= MOST_LOGGED:
+        _logged.clear()
+    _logged.add(expression)
+    log.error("opening hours cannot be evaluated", expression=expression, error=str(error).splitlines()[0])

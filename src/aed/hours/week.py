@@ -1,0 +1,249 @@
+"""The hours of a week as they are being pieced together from other people's words, and their expression.
+
+Each day is open, unknown or closed at every minute. Two statements about the same day are brought together
+without ever opening what one of them closes: see `agreed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import Final, NamedTuple
+
+from aed.errors import InvalidInput
+from aed.hours.evaluation import parse_hours
+
+DAY_MINUTES: Final = 24 * 60
+HOLIDAY: Final = 7
+"""What stands for a public holiday where weekdays are 0 (Monday) to 6."""
+EARLIEST_CREDIBLE_EVENING: Final = 16 * 60
+LATEST_CREDIBLE_NIGHT: Final = 4 * 60
+"""Hours over midnight that neither begin after the one nor end before the other are taken for a slip."""
+LONGEST_COMMENT: Final = 60
+
+_NAMES: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su", "PH")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class Day(NamedTuple):
+    """A weekday, the nth such weekday of a month, a public holiday, or a day beside one."""
+
+    weekday: int
+    nth: int = 0
+    days_after: int = 0
+
+
+WEEKDAYS: Final = tuple(Day(n) for n in range(7))
+WORKING_WEEK: Final = frozenset(WEEKDAYS[:5])
+WEEKEND: Final = frozenset(WEEKDAYS[5:])
+EVERY_DAY: Final = frozenset(WEEKDAYS)
+PUBLIC_HOLIDAY: Final = Day(HOLIDAY)
+
+
+class Span(NamedTuple):
+    """Minutes from the midnight at which the day begins; past 1,440 in the following night."""
+
+    start: int
+    end: int
+    certain: bool = True
+    """Open if certain; unknown otherwise."""
+
+
+type Spans = tuple[Span, ...]
+WHOLE_DAY: Final[Spans] = (Span(0, DAY_MINUTES),)
+NOT_KNOWN: Final[Spans] = (Span(0, DAY_MINUTES, certain=False),)
+
+
+class Dates(NamedTuple):
+    """From a month and day to another, both included, every year, over New Year where need be."""
+
+    month: int
+    day: int
+    to_month: int
+    to_day: int
+
+    @property
+    def text(self) -> str:
+        first = f"{_MONTHS[self.month - 1]} {self.day:02}"
+        if (self.month, self.day) == (self.to_month, self.to_day):
+            return first
+        if self.month == self.to_month:
+            return f"{first}-{self.to_day:02}"
+        return f"{first}-{_MONTHS[self.to_month - 1]} {self.to_day:02}"
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """What was said. A weekday that is missing is closed, a holiday that is missing was not spoken of.
+
+    In the `doubtful` dates nothing is certain; `doubts` are the words that say why.
+    """
+
+    hours: Mapping[Day, Spans]
+    closed: tuple[Dates, ...] = ()
+    doubtful: tuple[Dates, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+def span_of(start: int, end: int) -> Span | None:
+    """From one time of day to another, over midnight where the second is the earlier.
+
+    None where that is not certain: two equal times are no time or a whole day, and "08:00-05:00" is more
+    likely a working day by a clock of twelve hours than 21 hours.
+    """
+    if start == 0 and end >= DAY_MINUTES - 1:
+        return Span(0, DAY_MINUTES)
+    if not 0 <= start < DAY_MINUTES or not 0 <= end <= 2 * DAY_MINUTES or start == end:
+        return None
+    if end > start:
+        return Span(start, end) if end - start <= DAY_MINUTES else None
+    if start < EARLIEST_CREDIBLE_EVENING and end > LATEST_CREDIBLE_NIGHT:
+        return None
+    return Span(start, end + DAY_MINUTES)
+
+
+def in_order(spans: Iterable[Span]) -> Spans | None:
+    """The spans of a day one after the other; None where they overlap."""
+    ordered = tuple(sorted(spans))
+    if any(before.end > after.start for before, after in pairwise(ordered)):
+        return None
+    if ordered and ordered[-1].end - ordered[0].start > DAY_MINUTES:
+        return None
+    return ordered
+
+
+def is_within(narrow: Spans, wide: Spans) -> bool:
+    """Whether each of `narrow` lies inside a certain one of `wide`: inside an unknown one nothing is sure."""
+    return all(
+        any(outer.certain and outer.start <= span.start and span.end <= outer.end for outer in wide)
+        for span in narrow
+    )
+
+
+def agreed(one: Spans, other: Spans) -> Spans:
+    """Open where both are, closed where both are, unknown elsewhere."""
+    return _by_the_minute(one, other, lambda mine, theirs: mine if mine == theirs else False)
+
+
+def without(spans: Spans, cut: Spans) -> Spans:
+    """`spans` less `cut`."""
+    return _by_the_minute(spans, cut, lambda mine, theirs: None if theirs is not None else mine)
+
+
+def uncertain(spans: Spans) -> Spans:
+    """The same extent, nothing of it certain."""
+    return _by_the_minute(spans, (), lambda mine, _: None if mine is None else False)
+
+
+type _Decide = Callable[[bool | None, bool | None], bool | None]
+
+
+def _by_the_minute(one: Spans, other: Spans, decide: _Decide) -> Spans:
+    edges = sorted({edge for span in (*one, *other) for edge in (span.start, span.end)})
+    found: list[Span] = []
+    for start, end in pairwise(edges):
+        certain = decide(_state(one, start), _state(other, start))
+        if certain is None:
+            continue
+        if found and found[-1].end == start and found[-1].certain == certain:
+            found[-1] = found[-1]._replace(end=end)
+        else:
+            found.append(Span(start, end, certain))
+    return tuple(found)
+
+
+def _state(spans: Spans, minute: int) -> bool | None:
+    return next((span.certain for span in spans if span.start <= minute < span.end), None)
+
+
+# --- Writing it down ------------------------------------------------------------------------------
+
+
+def expression_of(week: Week) -> str | None:
+    """The week as `opening_hours`, valid as the registry wants it; None if nothing is known of it.
+
+    In this order, since a later rule takes the place of an earlier one on the days that both hold:
+    weekdays, nth weekdays, doubtful dates, closed nth weekdays, holidays, closed dates.
+    """
+    weekdays = _groups(week, lambda day: day.weekday != HOLIDAY and not day.nth)
+    nth = _groups(week, lambda day: day.weekday != HOLIDAY and bool(day.nth))
+    holidays = _groups(week, lambda day: day.weekday == HOLIDAY)
+    positive = [group for group in (*weekdays, *nth, *holidays) if group[1]]
+    if not positive or (weekdays == [("Mo-Su", NOT_KNOWN)] and len(positive) == 1):
+        return None
+    comment = _comment(week.doubts)
+    rules = [
+        *(_rule(days, spans, comment) for days, spans in (*weekdays, *nth) if spans),
+        *_doubtful(week, [*weekdays, *nth], comment),
+        *(f"{days} off" for days, spans in nth if not spans),
+        *(_rule(days, spans, comment) for days, spans in holidays),
+        *_doubtful(week, holidays, comment),
+        *(f"{dates.text} off" for dates in week.closed),
+    ]
+    text = "24/7" if rules == ["Mo-Su 00:00-24:00"] else "; ".join(rules)
+    try:
+        return parse_hours(text)
+    except InvalidInput:  # a day that its month does not have, more rules than can be kept
+        return None
+
+
+type _Group = tuple[str, Spans]
+
+
+def _groups(week: Week, belongs: Callable[[Day], bool]) -> list[_Group]:
+    """Days of the same hours together, in the order in which their first comes in the week."""
+    days_of: dict[Spans, list[Day]] = {}
+    for day in sorted(day for day in week.hours if belongs(day)):
+        if week.hours[day] or day.nth or day.weekday == HOLIDAY:
+            days_of.setdefault(week.hours[day], []).append(day)
+    return [(days_text(days), spans) for spans, days in days_of.items()]
+
+
+def days_text(days: list[Day]) -> str:
+    texts: list[str] = []
+    plain = [day.weekday for day in days if day.weekday != HOLIDAY and not day.nth]
+    for _, run in groupby(enumerate(plain), lambda each: each[1] - each[0]):
+        numbers = [number for _, number in run]
+        first, last = _NAMES[numbers[0]], _NAMES[numbers[-1]]
+        texts.append(first if first == last else f"{first}-{last}")
+    for weekday, nths in groupby((day for day in days if day.nth), lambda day: day.weekday):
+        texts.append(f"{_NAMES[weekday]}[{','.join(str(day.nth) for day in nths)}]")
+    for day in days:
+        if day.weekday == HOLIDAY:
+            texts.append(f"PH {day.days_after:+} day" if day.days_after else "PH")
+    return ",".join(texts)
+
+
+def _rule(days: str, spans: Spans, comment: str, dates: str = "") -> str:
+    if not spans:
+        return f"{days} off"
+    on = f"{dates} {days}".strip()
+    certain = ",".join(_time_text(span) for span in spans if span.certain)
+    vague = ",".join(_time_text(span) for span in spans if not span.certain)
+    rules = [f"{on} {certain}"] if certain else []
+    if vague:
+        rules.append(f"{on} {vague} unknown{comment}")
+    return ", ".join(rules)
+
+
+def _doubtful(week: Week, groups: list[_Group], comment: str) -> list[str]:
+    return [
+        _rule(days, uncertain(spans), comment, dates.text)
+        for dates in dict.fromkeys(week.doubtful)
+        for days, spans in groups
+        if any(span.certain for span in spans)
+    ]
+
+
+def _time_text(span: Span) -> str:
+    end = span.end - DAY_MINUTES if span.end > DAY_MINUTES else span.end
+    return f"{span.start // 60:02}:{span.start % 60:02}-{end // 60:02}:{end % 60:02}"
+
+
+def _comment(doubts: tuple[str, ...]) -> str:
+    words = "; ".join(dict.fromkeys(doubts))
+    words = " ".join("".join(each if each.isprintable() else " " for each in words).split())
+    for quote in '"“”„＂':
+        words = words.replace(quote, "")
+    return f' "{words[:LONGEST_COMMENT].strip()}"' if words else ""

@@ -1,0 +1,688 @@
+"""The words in which people write hours, language by language, and a text cut into them.
+
+A text is cut completely or not at all: one word that is not here, and nothing of it is understood. So the
+lists hold only what can be meant in one way. Not in them, on purpose: "werktags", "jours ouvrables",
+"dni robocze" (with or without Saturday), "business hours" and its like, "durchgehend", "by appointment".
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from aed.hours.week import EVERY_DAY, HOLIDAY, PUBLIC_HOLIDAY, WEEKDAYS, WEEKEND, WORKING_WEEK, Dates, Day
+
+LANGUAGES: Final = ("zh", "ja", "ko", "en", "fr", "de", "pl")
+LONGEST_TEXT: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Some days. `perhaps` are those that the word may mean as well; `except_holidays`: a working day."""
+
+    certain: frozenset[Day]
+    perhaps: frozenset[Day] = frozenset()
+    except_holidays: bool = False
+
+    @property
+    def every(self) -> bool:
+        return self.certain >= EVERY_DAY
+
+    def __or__(self, other: Days) -> Days:
+        certain = self.certain | other.certain
+        return Days(
+            certain,
+            (self.perhaps | other.perhaps) - certain,
+            self.except_holidays or other.except_holidays,
+        )
+
+
+class Style(Enum):
+    """How a time is written, which decides what it is evidence of."""
+
+    COLON = auto()
+    DOT = auto()
+    UNIT = auto()
+    """With a word of the language: 9時, 9 Uhr, 9h."""
+    BARE = auto()
+    FOUR_DIGITS = auto()
+    WORD = auto()
+    """noon, midnight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A time of day as written. `half` says which hours (of a clock of twelve) are which (of 24)."""
+
+    hour: int
+    minute: int
+    style: Style
+    padded: bool = False
+    half: Half | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """A part of the day, before or after a time: the hours that it may have, by those of 24."""
+
+    hours: tuple[tuple[int, int], ...]
+
+    def of(self, hour: int) -> int | None:
+        return dict(self.hours).get(hour)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Days that an expression cannot name: the longest time of year that they may fall in, or any day."""
+
+    words: str
+    dates: tuple[Dates, ...] = ()
+
+
+class Mark(Enum):
+    """The words that hold a statement together."""
+
+    TO = auto()
+    FROM = auto()
+    UNTIL = auto()
+    OFF = auto()
+    """Closed, of what was just named, or else of what is named next: "Sunday closed", "closed on Sunday"."""
+    OFF_BEFORE = auto()
+    """Closed or excepted, of what was just named and of nothing else: 休み, を除く."""
+    OFF_NEXT = auto()
+    """Excepted is what is named next: "except", 除了; to the end of the word OFF_END, if there is one."""
+    OFF_END = auto()
+    ONLY = auto()
+    WHOLE_DAY = auto()
+    LONG = auto()
+    """全日, also said of a day's opening hours: a whole day only where columns leave just that open."""
+    ALWAYS = auto()
+    BREAK = auto()
+    """The end of a sentence or a line."""
+    COMMA = auto()
+    AND = auto()
+    SPACE = auto()
+    DASH = auto()
+    """TO, or a stroke between days and their times."""
+    BRACKET = auto()
+    BRACKET_END = auto()
+    COLON = auto()
+    """What follows is said of what stands before it."""
+    NOTHING = auto()
+    """Says nothing about when: "open", "opening hours"."""
+
+
+type Token = Days | Clock | Half | Doubt | Dates | Mark
+
+# --- Parts of the day -------------------------------------------------------------------------------
+
+
+def _half(*ranges: tuple[int, int, int]) -> Half:
+    """Of each (first, last, shift): the hours first to last mean themselves plus shift."""
+    return Half(
+        tuple((hour, hour + shift) for first, last, shift in ranges for hour in range(first, last + 1))
+    )
+
+
+_MORNING: Final = _half((0, 11, 0))
+_EARLY: Final = _half((0, 6, 0))
+_AFTERNOON: Final = _half((0, 0, 12), (1, 11, 12), (13, 23, 0))
+_MIDDAY: Final = _half((11, 12, 0), (1, 2, 12), (13, 14, 0))
+_EVENING: Final = _half((5, 11, 12), (12, 12, 12), (17, 24, 0))
+_DEAD_OF_NIGHT: Final = _half((12, 12, 12), (0, 3, 0), (24, 24, 0))
+_AM: Final = _half((12, 12, -12), (0, 11, 0))
+_PM: Final = _half((12, 12, 0), (1, 11, 12), (13, 23, 0))
+_NOON: Final = Clock(12, 0, Style.WORD)
+_MIDNIGHT: Final = Clock(0, 0, Style.WORD)
+
+# --- Days that cannot be named ----------------------------------------------------------------------
+
+_TURN_OF_YEAR: Final = (Dates(12, 25, 1, 7),)
+_LUNAR_NEW_YEAR: Final = (Dates(1, 19, 3, 7),)
+"""From the earliest eve (20 January) to the fifteenth day of the latest year."""
+_SUMMER: Final = (Dates(7, 1, 9, 15),)
+_BON: Final = (Dates(7, 10, 7, 20), Dates(8, 8, 8, 20))
+
+# --- Days -------------------------------------------------------------------------------------------
+
+_WEEK: Final = tuple(Days(frozenset({day})) for day in WEEKDAYS)
+_HOLIDAYS: Final = Days(frozenset({PUBLIC_HOLIDAY}))
+_ALL: Final = Days(EVERY_DAY)
+_WEEKDAYS: Final = Days(WORKING_WEEK)
+_NOT_HOLIDAYS: Final = Days(WORKING_WEEK, except_holidays=True)
+_WEEKEND: Final = Days(WEEKEND)
+_FREE_DAYS: Final = Days(WEEKEND | {PUBLIC_HOLIDAY})
+_REST_DAYS: Final = Days(frozenset({WEEKDAYS[6], PUBLIC_HOLIDAY}), perhaps=frozenset({WEEKDAYS[5]}))
+_HOLIDAYS_OR_WEEKENDS: Final = Days(frozenset({PUBLIC_HOLIDAY}), perhaps=WEEKEND)
+
+
+def _named(*names: str) -> dict[str, Token]:
+    """Monday's names first, those of one day separated by blanks."""
+    return {name: day for day, words in zip(_WEEK, names, strict=True) for name in words.split()}
+
+
+def _all_are(token: Token, *words: str) -> dict[str, Token]:
+    return dict.fromkeys(words, token)
+
+
+def _doubts(dates: tuple[Dates, ...], *words: str) -> dict[str, Token]:
+    return {word: Doubt(word, dates) for word in words}
+
+
+_EVERYWHERE: Final[Mapping[str, Token]] = {
+    "24/7": Mark.ALWAYS, "24x7": Mark.ALWAYS, "24h": Mark.WHOLE_DAY, "24 h": Mark.WHOLE_DAY,
+    "24hr": Mark.WHOLE_DAY, "24hrs": Mark.WHOLE_DAY, "24 hrs": Mark.WHOLE_DAY, "24 hr": Mark.WHOLE_DAY,
+    "24/24": Mark.WHOLE_DAY, "24h/24": Mark.WHOLE_DAY, "24h/24h": Mark.WHOLE_DAY,
+    "-": Mark.DASH, ";": Mark.BREAK, "\n": Mark.BREAK, "|": Mark.BREAK, ",": Mark.COMMA, " ": Mark.SPACE,
+    "&": Mark.AND, "+": Mark.AND, "(": Mark.BRACKET, ")": Mark.BRACKET_END, ":": Mark.COLON,
+}  # fmt: skip
+_OSM_NAMES: Final = _named("mo", "tu", "we", "th", "fr", "sa", "su")
+
+_ENGLISH: Final[Mapping[str, Token]] = {
+    **_OSM_NAMES,
+    **_named("monday mondays mon mons", "tuesday tuesdays tue tues", "wednesday wednesdays wed weds",
+             "thursday thursdays thu thur thurs", "friday fridays fri", "saturday saturdays sat sats",
+             "sunday sundays sun suns"),
+    **_all_are(_WEEKDAYS, "weekday", "weekdays", "week days"),
+    **_all_are(_WEEKEND, "weekend", "weekends", "week-ends"),
+    **_all_are(_HOLIDAYS, "public holiday", "public holidays", "bank holiday", "bank holidays", "ph", "phs",
+               "p.h.", "holiday", "holidays", "national holidays", "statutory holidays",
+               "general holidays"),
+    **_all_are(_ALL, "daily", "every day", "everyday", "7 days a week", "7 days", "seven days a week",
+               "all week", "7 days per week", "365 days a year", "365 days", "all days"),
+    **_all_are(Mark.ALWAYS, "24 hours a day, 7 days a week", "24 hours a day 7 days a week", "24/7/365",
+               "around the clock", "round the clock", "round-the-clock", "always open", "open always",
+               "24 hours, 7 days a week", "at all times"),
+    **_all_are(Mark.WHOLE_DAY, "24 hours", "24-hour", "24 hour", "24hours", "24 hours a day",
+               "24hours a day", "24 hours per day", "24-hours", "24 hours/day", "twenty-four hours",
+               "24 hrs a day"),
+    **_all_are(_NOON, "noon", "12 noon", "12noon", "midday"),
+    **_all_are(_MIDNIGHT, "midnight", "12 midnight", "12midnight"),
+    **_all_are(Mark.TO, "to", "till", "til", "until", "through", "thru"),
+    **_all_are(Mark.FROM, "from", "between"),
+    **_all_are(Mark.OFF, "closed", "not open", "closed on", "excluded"),
+    **_all_are(Mark.OFF_NEXT, "except", "except on", "except for", "excluding", "excl", "other than"),
+    **_all_are(Mark.ONLY, "only"),
+    **_all_are(Mark.AND, "and", "including", "incl", "inclusive of"),
+    **_all_are(Mark.NOTHING, "open", "opens", "opening hours", "opening times", "open hours", "hours",
+               "business hours:", "office hours:", "on", "the", "service hours", "opening hour", "is",
+               "are", "all", "available"),
+}  # fmt: skip
+
+_FRENCH: Final[Mapping[str, Token]] = {
+    **_named("lundi lundis lun lu", "mardi mardis mar ma", "mercredi mercredis mer me",
+             "jeudi jeudis jeu je", "vendredi vendredis ven ve", "samedi samedis sam sa",
+             "dimanche dimanches dim di"),
+    **_all_are(_WEEKEND, "week-end", "week-ends", "weekend", "week end"),
+    **_all_are(_HOLIDAYS, "jours fériés", "jour férié", "fériés", "férié", "jours feries", "jour ferie"),
+    **_all_are(_ALL, "7j/7", "7j/7j", "7 j/7", "7 jours sur 7", "7 jours/7", "7jours/7", "7/7",
+               "tous les jours", "tlj", "chaque jour", "7j sur 7", "toute la semaine"),
+    **_all_are(Mark.WHOLE_DAY, "24h sur 24", "24 h sur 24", "24 heures sur 24", "24 h/24", "24 heures/24",
+               "24 h / 24", "24h / 24", "24h sur 24h", "24 heures", "h24", "h 24", "24h/jour", "24h/24 h"),
+    **_all_are(_NOON, "midi"),
+    **_all_are(_MIDNIGHT, "minuit"),
+    **_all_are(Mark.TO, "à", "a", "au", "aux", "jusqu'à"),
+    **_all_are(Mark.FROM, "de", "du", "des", "d'"),
+    **_all_are(Mark.OFF, "fermé", "fermée", "fermés", "fermées", "ferme", "fermeture", "fermé le"),
+    **_all_are(Mark.OFF_NEXT, "sauf", "hors", "excepté", "sauf le", "sauf les", "à l'exception des",
+               "excepté le", "excepté les"),
+    **_all_are(Mark.ONLY, "uniquement", "seulement"),
+    **_all_are(Mark.AND, "et"),
+    **_all_are(Mark.NOTHING, "le", "les", "ouvert", "ouverte", "ouverts", "ouvertes", "horaires",
+               "horaires d'ouverture", "heures d'ouverture", "ouverture", "accessible", "disponible",
+               "puis"),
+}  # fmt: skip
+
+_GERMAN: Final[Mapping[str, Token]] = {
+    **_named("montag montags mo", "dienstag dienstags di", "mittwoch mittwochs mi",
+             "donnerstag donnerstags do", "freitag freitags fr", "samstag samstags sonnabend sonnabends sa",
+             "sonntag sonntags so"),
+    **_all_are(_WEEKEND, "wochenende", "am wochenende", "wochenenden"),
+    **_all_are(_HOLIDAYS, "feiertag", "feiertage", "feiertags", "feiertagen", "an feiertagen",
+               "gesetzliche feiertage", "gesetzlichen feiertagen"),
+    **_all_are(_ALL, "täglich", "taeglich", "jeden tag", "alle tage", "7 tage die woche", "7 tage",
+               "an 7 tagen", "7 tage/woche"),
+    **_all_are(Mark.ALWAYS, "rund um die uhr", "jederzeit", "immer", "immer geöffnet"),
+    **_all_are(Mark.WHOLE_DAY, "24 stunden", "24 std", "24-stunden", "24stunden", "24 stunden am tag",
+               "24 stunden täglich"),
+    **_all_are(Mark.TO, "bis", "bis zum"),
+    **_all_are(Mark.FROM, "von", "vom"),
+    **_all_are(Mark.OFF, "geschlossen", "ausgenommen", "nicht geöffnet", "ruhetag"),
+    **_all_are(Mark.OFF_NEXT, "außer", "ausser", "außer an", "ausser an"),
+    **_all_are(Mark.ONLY, "nur"),
+    **_all_are(Mark.AND, "und", "sowie", "u"),
+    **_all_are(Mark.NOTHING, "geöffnet", "offen", "öffnungszeiten", "uhr", "am", "an", "zugänglich",
+               "öffnungszeit"),
+}  # fmt: skip
+
+_POLISH: Final[Mapping[str, Token]] = {
+    **_named("poniedziałek poniedziałku poniedziałki pon pn poniedzialek poniedzialku",
+             "wtorek wtorku wtorki wt wtor", "środa środy środę środą śr sroda srody srode sr śro",
+             "czwartek czwartku czwartki czw cz", "piątek piątku piątki pt piatek piatku pią",
+             "sobota soboty sobotę sobotą sob so sobote",
+             "niedziela niedzieli niedzielę niedziele nd ndz niedz"),
+    **_all_are(_WEEKEND, "weekend", "weekendy", "weekendu", "w weekend", "w weekendy"),
+    **_all_are(_HOLIDAYS, "święta", "święto", "świąt", "dni świąteczne", "święta państwowe"),
+    **_all_are(_ALL, "codziennie", "każdego dnia", "7 dni w tygodniu", "przez 7 dni w tygodniu",
+               "siedem dni w tygodniu", "cały tydzień"),
+    **_all_are(Mark.WHOLE_DAY, "całodobowo", "całodobowy", "całodobowe", "całodobowa", "całą dobę",
+               "cała doba", "calodobowo", "calodobowy", "cala dobe", "24h na dobę", "24 godziny",
+               "24 godziny na dobę", "24h/dobę", "przez całą dobę", "24 h na dobę", "24 godz"),
+    **_all_are(Mark.TO, "do"),
+    **_all_are(Mark.FROM, "od", "w godzinach", "w godz", "godz", "godziny", "w godzinach od", "w godz od"),
+    **_all_are(Mark.OFF, "nieczynne", "zamknięte", "nieczynny", "zamknięty", "zamkniete"),
+    **_all_are(Mark.OFF_NEXT, "oprócz", "z wyjątkiem", "poza", "prócz"),
+    **_all_are(Mark.ONLY, "tylko", "wyłącznie"),
+    **_all_are(Mark.AND, "i", "oraz"),
+    **_all_are(Mark.NOTHING, "w", "we", "czynne", "otwarte", "dostępny", "dostępne", "dostęp", "czynny",
+               "godziny otwarcia"),
+}  # fmt: skip
+
+_CHINESE: Final[Mapping[str, Token]] = {
+    **_all_are(_NOT_HOLIDAYS, "平日", "工作日", "上班日"),
+    **_all_are(_WEEKEND, "週末", "周末", "週六日", "周六日", "六日", "六,日", "六及日", "周末六日",
+               "雙休日"),
+    **_all_are(_HOLIDAYS, "國定假日", "国定假日", "法定假日", "法定节假日", "法定節假日", "公眾假期",
+               "公众假期", "公眾假日", "國定假期", "公共假期", "政府公告國定假日", "國定節日"),
+    **_all_are(_FREE_DAYS, "假日", "週末假日", "周末假日"),
+    **_all_are(_REST_DAYS, "例假日", "國定例假日", "休假日", "例假"),
+    **_all_are(_HOLIDAYS_OR_WEEKENDS, "節假日", "节假日", "假期"),
+    **_all_are(_ALL, "每日", "每天", "天天", "全年無休", "全年无休", "全年", "年中無休", "年中无休",
+               "365天", "365日", "一週七天", "一周七天", "每週七天", "終年無休", "一年四季", "每週7天",
+               "全週", "全周"),
+    **_all_are(Mark.WHOLE_DAY, "24小時", "24小时", "24個小時", "二十四小時", "二十四小时", "全天", "全天候",
+               "24hr", "整天24小時", "24 小時", "24 小时", "全天24小時", "全天24小时", "全天候24小時"),
+    **_all_are(Mark.LONG, "全日", "整天", "整日"),
+    **_doubts(_LUNAR_NEW_YEAR, "除夕", "農曆除夕", "農曆春節", "春節", "春节", "農曆年", "農曆新年", "過年",
+              "大年初一", "初一", "年初一", "農曆初一", "春節期間", "過年期間", "农历新年", "除夕夜"),
+    **_all_are(_NOON, "正午"),
+    **_all_are(_MORNING, "上午", "早上", "早晨", "早", "清晨", "清早", "am"),
+    **_all_are(_EARLY, "凌晨"),
+    **_all_are(_AFTERNOON, "下午", "午後", "pm"),
+    **_all_are(_MIDDAY, "中午"),
+    **_all_are(_EVENING, "晚上", "晚間", "晚间", "夜間", "夜间", "傍晚", "晚"),
+    **_all_are(_DEAD_OF_NIGHT, "午夜", "半夜"),
+    **_all_are(Mark.TO, "至", "到", "迄"),
+    **_all_are(Mark.FROM, "從", "从", "自", "由"),
+    **_all_are(Mark.UNTIL, "止", "為止", "为止"),
+    **_all_are(Mark.OFF_BEFORE, "休息", "休", "休館", "休馆", "休市", "休診", "休诊", "休園", "休园",
+               "休假", "例休", "不開放", "不开放", "未開放", "未开放", "不對外開放", "不对外开放",
+               "未對外開放", "不營業", "不营业", "關閉", "关闭", "閉館", "闭馆", "休業", "暫停開放",
+               "休息不開放", "不上班", "關館", "不提供"),
+    **_all_are(Mark.OFF, "公休", "公休日", "固定公休", "休館日", "休馆日", "休息日", "店休", "店休日"),
+    **_all_are(Mark.OFF_NEXT, "除", "除了", "不含", "不包括", "扣除"),
+    **_all_are(Mark.OFF_END, "外", "之外"),
+    **_all_are(Mark.OFF_BEFORE, "除外", "以外", "不在此限"),
+    **_all_are(Mark.ONLY, "僅", "仅", "只", "限", "只有", "僅限", "仅限", "只限"),
+    **_all_are(Mark.AND, "及", "和", "與", "与", "暨"),
+    **_all_are(Mark.NOTHING, "開放", "开放", "開放時間", "开放时间", "開放使用", "開放使用時間", "使用",
+               "使用時間", "營業時間", "营业时间", "營業", "营业", "服務時間", "服务时间", "時間", "时间",
+               "上班時間", "上班", "上班时间", "皆", "皆可", "皆可使用", "均", "都", "均可使用", "可使用",
+               "可取得", "對外開放", "对外开放", "為", "为", "是", "開", "开", "。", "校園", "校园", "學校",
+               "开馆", "開館", "開館時間", "开馆时间", "時段", "開放時段", "營運", "營運時間"),
+}  # fmt: skip
+
+_JAPANESE: Final[Mapping[str, Token]] = {
+    **_all_are(_NOT_HOLIDAYS, "平日"),
+    **_all_are(_WEEKEND, "週末"),
+    **_all_are(_HOLIDAYS, "祝日", "祝", "祝祭日", "国民の祝日", "祝休日", "祝日等"),
+    **_all_are(_REST_DAYS, "休日"),
+    **_all_are(_ALL, "毎日", "年中無休", "365日", "全日", "無休", "年中", "全曜日"),
+    **_all_are(Mark.WHOLE_DAY, "24時間", "24 時間", "終日", "二十四時間"),
+    **_all_are(Mark.ALWAYS, "常時", "24時間365日", "いつでも"),
+    "祝日の翌日": Days(frozenset({Day(HOLIDAY, 0, 1)})),
+    "祝日翌日": Days(frozenset({Day(HOLIDAY, 0, 1)})),
+    "祝日の前日": Days(frozenset({Day(HOLIDAY, 0, -1)})),
+    "祝日前日": Days(frozenset({Day(HOLIDAY, 0, -1)})),
+    **_doubts(_TURN_OF_YEAR, "年末年始", "年末&年始", "年末", "年始", "正月", "お正月", "三が日",
+              "正月三が日"),
+    **_doubts(_BON, "お盆", "盆", "お盆期間"),
+    **_doubts(_SUMMER, "夏季休業", "夏期休業", "夏季休業日", "夏休み"),
+    **_doubts((), "友引", "仏滅", "臨時休業日", "臨時休館日", "休館日", "休業日", "臨時休業", "臨時休館",
+              "休園日", "定休日以外の休業日", "休所日", "閉館日", "施設休館日", "点検日", "休診日",
+              "閉所日", "臨時休診"),
+    **_all_are(_NOON, "正午"),
+    **_all_are(_MORNING, "午前", "朝", "am"),
+    **_all_are(_EARLY, "早朝", "未明"),
+    **_all_are(_AFTERNOON, "午後", "pm"),
+    **_all_are(_EVENING, "夜", "夕方"),
+    **_all_are(_DEAD_OF_NIGHT, "深夜"),
+    **_all_are(Mark.TO, "から", "より", "至"),
+    **_all_are(Mark.UNTIL, "まで", "迄"),
+    **_all_are(Mark.OFF_BEFORE, "休み", "休館", "休診", "休業", "は休み", "お休み", "休所", "休園", "閉館",
+               "閉庁", "休"),
+    **_all_are(Mark.OFF_BEFORE, "を除く", "除く", "は除く", "を除きます", "を除いた", "を除いて", "以外",
+               "以外は", "を除き", "除外"),
+    **_all_are(Mark.OFF, "定休", "定休日"),
+    **_all_are(Mark.ONLY, "のみ", "だけ"),
+    **_all_are(Mark.AND, "及び", "および", "と"),
+    **_all_are(Mark.NOTHING, "は", "利用可能", "利用可", "使用可能", "使用可", "利用可能時間", "営業時間",
+               "営業", "開館", "開館時間", "開所時間", "診療時間", "受付時間", "利用時間", "開庁時間",
+               "通年", "※", "時間", "毎週", "また", "利用できます", "に", "開館しています"),
+}  # fmt: skip
+
+_KOREAN: Final[Mapping[str, Token]] = {
+    **_all_are(_NOT_HOLIDAYS, "평일"),
+    **_all_are(_WEEKEND, "주말"),
+    **_all_are(_HOLIDAYS, "공휴일", "법정공휴일", "국경일", "법정 공휴일"),
+    **_all_are(_REST_DAYS, "휴일"),
+    **_all_are(_ALL, "매일", "연중무휴", "365일", "연중", "주7일", "연중 무휴", "무휴"),
+    **_all_are(Mark.ALWAYS, "상시", "24시간 365일", "365일 24시간", "항시"),
+    **_all_are(Mark.WHOLE_DAY, "24시간", "24 시간", "24시간 개방", "하루종일", "종일"),
+    **_doubts(_LUNAR_NEW_YEAR, "설날", "설연휴", "설 연휴", "구정"),
+    **_doubts((), "명절", "임시휴무일", "명절연휴", "추석", "휴관일"),
+    **_all_are(_NOON, "정오"),
+    **_all_are(_MIDNIGHT, "자정"),
+    **_all_are(_MORNING, "오전", "아침", "am"),
+    **_all_are(_EARLY, "새벽"),
+    **_all_are(_AFTERNOON, "오후", "pm"),
+    **_all_are(_MIDDAY, "낮"),
+    **_all_are(_EVENING, "저녁", "밤"),
+    **_all_are(Mark.TO, "부터", "에서"),
+    **_all_are(Mark.UNTIL, "까지"),
+    **_all_are(Mark.OFF_BEFORE, "휴무", "휴관", "휴진", "쉼", "미운영", "미개방", "휴점", "정기휴일"),
+    **_all_are(Mark.OFF, "휴무일", "정기휴무", "정기휴일", "정기휴무일"),
+    **_all_are(Mark.OFF_BEFORE, "제외", "을 제외", "를 제외", "은 제외", "는 제외", "을 제외한",
+               "를 제외한"),
+    **_all_are(Mark.ONLY, "만"),
+    **_all_are(Mark.AND, "및", "와", "과"),
+    **_all_are(Mark.NOTHING, "은", "는", "개방", "운영", "운영시간", "운영 시간", "이용시간", "이용 시간",
+               "영업시간", "이용가능", "이용 가능", "사용가능", "사용 가능", "개방시간", "매주",
+               "근무시간:"),
+}  # fmt: skip
+
+_LEXICONS: Final[Mapping[str, Mapping[str, Token]]] = {
+    "en": _ENGLISH, "fr": _FRENCH, "de": _GERMAN, "pl": _POLISH,
+    "zh": _CHINESE, "ja": _JAPANESE, "ko": _KOREAN,
+}  # fmt: skip
+_LATIN: Final = frozenset({"en", "fr", "de", "pl"})
+
+# --- Cutting ------------------------------------------------------------------------------------------
+
+
+def _latin_clock(*words: str) -> re.Pattern[str]:
+    """Times as an alphabet writes them; `words` of its language may stand for `:` or behind the time."""
+    units = "|".join(("h", *words))
+    return re.compile(
+        rf"""(?<![0-9])(?<![0-9][:./])
+        (?: (?P<four>[0-9]{{4}}) (?:\s?(?P<hours>hours|hrs|hr|h))?
+          | (?P<hour>[0-9]{{1,2}})
+            (?: (?P<mark>[:.])(?P<minute>[0-5][0-9])(?:[:.]00)?
+              | \s?(?P<unit>{units})(?:\s?(?P<after>[0-5][0-9]))? )?
+            (?:\s?(?:hours|hrs|hr|{units}))?
+            (?:\s?(?P<half>a\.m\.|p\.m\.|am|pm|a\.m|p\.m))?
+        ) (?![0-9a-zà-ž:/])(?!\.[0-9])""",
+        re.VERBOSE,
+    )
+
+
+_LATIN_CLOCK: Final = _latin_clock()
+_GERMAN_CLOCK: Final = _latin_clock("uhr")
+_EASTERN_CLOCK: Final = re.compile(
+    r"""(?<![0-9])(?<![0-9][:./])
+    (?: (?P<four>[0-9]{4}) (?P<hours>(?!))?
+      | (?P<hour>[0-9]{1,2})
+        (?: (?P<mark>:)(?P<minute>[0-5][0-9])(?::00)?
+          | \s?(?P<unit>[時时點点시])(?![間间])(?:\s?(?P<after>[0-5]?[0-9])\s?[分분]|(?P<thirty>[半반]))? )?
+        (?:\s?(?P<half>a\.m\.|p\.m\.|am|pm)(?!\s?[0-9]))?
+    ) (?!\.?[0-9])(?![a-z:/])""",
+    re.VERBOSE,
+)
+_AFTER_A_BARE_NUMBER: Final = re.compile(r"\s?(?:[-,;)\n]|至|到|から|부터|$)")
+_EASTERN_DATES: Final = re.compile(
+    r"""(?<![0-9])(?<![0-9][:./])
+    (?:(?P<month>1[0-2]|0?[1-9])/(?P<day>3[01]|[12][0-9]|0?[1-9])
+       (?:\s?(?:-|から|至|到)\s?(?:(?P<to_month>1[0-2]|0?[1-9])/)?(?P<to_day>3[01]|[12][0-9]|0?[1-9]))?
+     | (?P<month_>1[0-2]|0?[1-9])[月월]\s?(?P<day_>3[01]|[12][0-9]|0?[1-9])[日号號일]
+       (?:\s?(?:-|から|至|到)\s?(?:(?P<to_month_>1[0-2]|0?[1-9])[月월]\s?)?(?P<to_day_>3[01]|[12][0-9]|0?[1-9])[日号號일])?
+    ) (?:\s?まで)?(?![0-9:/年-])""",
+    re.VERBOSE,
+)
+_CHINESE_WEEK: Final = re.compile(
+    r"""(?:每?(?:週|周|星期|禮拜|礼拜)\s?)
+    (?P<days>[一二三四五六日天](?:\s?(?:至|到|-|,|&|及|和|與|与)?\s?(?:每?(?:週|周|星期|禮拜|礼拜)\s?)?[一二三四五六日天])*)
+    (?![點点時时樓楼])""",
+    re.VERBOSE,
+)
+_NUMBERED_WEEK: Final = re.compile(r"w\s?([1-7])(?:\s?-\s?w?([1-7]))?(?![0-9:])")
+_JAPANESE_NTH: Final = re.compile(
+    r"(?:毎月)?(?P<nths>第\s?[1-5一二三四五](?:\s?[,&と]?\s?第?\s?[1-5一二三四五])*)\s?(?P<day>[月火水木金土日])(?:曜日|曜)?"
+)
+_JAPANESE_DAY: Final = re.compile(
+    r"""(?<![0-9])[月火水木金土日](?:曜日|曜)
+    | (?:(?<![0-9一-龥々ぁ-んァ-ヶ])|(?<=[月火水木金土日祝曜はと]))[月火水木金土日](?![曜末時])""",
+    re.VERBOSE,
+)
+_KOREAN_DAY: Final = re.compile(
+    r"""(?<![0-9])[월화수목금토일]요일
+    | (?:(?<![0-9가-힣])|(?<=[월화수목금토일]))[월화수목금토일](?=[월화수목금토일]|[^가-힣]|$)""",
+    re.VERBOSE,
+)
+_HAN_NUMERALS: Final[Mapping[str, str]] = {
+    **{numeral: str(number) for number, numeral in enumerate("一二三四五六七八九十", 1)},
+    "十一": "11", "十二": "12", "兩": "2", "两": "2",
+}  # fmt: skip
+_HAN_HOUR: Final = re.compile(r"(十[一二]|(?<!十)[一二三四五六七八九十兩两])(?=[點点時时](?![間间]))")
+_TYPED_FOR: Final = str.maketrans(
+    dict.fromkeys("‐‑‒–—―−~〜～ー─﹣", "-")
+    | {
+        "、": ",",
+        "，": ",",
+        "・": "&",
+        "·": "&",
+        "[": "(",
+        "]": ")",
+        "•": "\n",
+        "∶": ":",
+        "；": ";",
+        "。": ";",
+        "\r": "\n",
+        "’": "'",
+    }
+    | {"【": "(", "】": ")", "「": "(", "」": ")", "『": "(", "』": ")", "〔": "(", "〕": ")", "→": "-"}
+)
+_LINE_TAGS: Final = re.compile(
+    r"</?(?:br|p|div|li|ul|ol|tr|td|table|tbody|span|b|strong)\s*/?>", re.IGNORECASE
+)
+_INVISIBLE: Final = dict.fromkeys(map(ord, "\ufeff\u200b"))
+_DIGITS: Final = frozenset("0123456789")
+_NEVER: Final = frozenset({"No", "Nl", "Cs", "Co", "Cn", "Cf", "Mn", "Me"})
+
+
+def tidied(text: str) -> str | None:
+    """The text with one way of writing each sign, in small letters; None where that could change its meaning.
+
+    Digits in circles, powers and the like may number things: they are not the digits that they look like.
+    """
+    if len(text) > LONGEST_TEXT:
+        return None
+    text = _LINE_TAGS.sub("\n", html.unescape(text)).translate(_INVISIBLE)
+    text = unicodedata.normalize("NFC", text)
+    for sign in text:
+        kind = unicodedata.category(sign)
+        digits = set(unicodedata.normalize("NFKC", sign)) & _DIGITS
+        if kind in _NEVER or (kind == "Cc" and sign not in "\t\r\n") or (kind == "Nd") != bool(digits):
+            return None
+    plain = unicodedata.normalize("NFKC", text).translate(_TYPED_FOR).lower()
+    lines = (" ".join(line.split()) for line in plain.split("\n"))
+    return "\n".join(line for line in lines if line)
+
+
+class Gap(Enum):
+    """What stands between two words."""
+
+    NONE = auto()
+    """Nothing, or a word such as "and": what belongs to one belongs to the other."""
+    SPACE = auto()
+    COMMA = auto()
+    EMPTY = auto()
+    """What should be said of the word before is left out: "Saturday: , Sunday", "Saturday open, Sunday"."""
+
+
+class Word(NamedTuple):
+    token: Token
+    after: Gap
+    """What stands between it and the word before."""
+
+
+def words_of(text: str, language: str) -> list[Word] | None:
+    """A tidied text cut into words, without those that say nothing; None if it holds any other than words."""
+    if language not in _LATIN:
+        text = _HAN_HOUR.sub(lambda found: _HAN_NUMERALS[found[1]], text)
+    words: list[Word] = []
+    between: list[Token] = []
+    place = 0
+    while place < len(text):
+        found = _next(text, place, language)
+        if found is None:
+            return None
+        tokens, place = found
+        for token in tokens:
+            if token in _GAPS:
+                between.append(token)
+            else:
+                words.append(Word(token, _gap(words[-1].token if words else None, between)))
+                between.clear()
+    return words
+
+
+_GAPS: Final = frozenset({Mark.AND, Mark.COMMA, Mark.SPACE, Mark.COLON, Mark.NOTHING})
+
+
+def _gap(before: Token | None, between: list[Token]) -> Gap:
+    signs = [token for token in between if token is not Mark.SPACE]
+    if isinstance(before, Days) and (Mark.COLON in signs or (Mark.NOTHING, Mark.COMMA) in pairwise(signs)):
+        return Gap.EMPTY
+    gaps = {token for token in between if token not in (Mark.COLON, Mark.NOTHING)}
+    if not gaps or Mark.AND in gaps:
+        return Gap.NONE
+    return Gap.COMMA if Mark.COMMA in gaps else Gap.SPACE
+
+
+_STROKE_FOR_NOTHING: Final = re.compile(r"/\s*(?:[,;|]|$)", re.MULTILINE)
+"""In place of hours: "Saturday /, Sunday 9-12"."""
+
+
+def _next(text: str, place: int, language: str) -> tuple[list[Token], int] | None:
+    """The longest word that begins at `place`, and where it ends."""
+    best: tuple[list[Token], int] | None = None
+    digit_before, digit_behind = text[place - 1 : place].isdigit(), text[place + 1 : place + 2].isdigit()
+    word = _words(language).match(text, place)
+    if word is not None and not _is_of_a_time(word[0], text, place, digit_behind):
+        token = _LEXICONS[language].get(word[1]) or _EVERYWHERE[word[1]]
+        best = [token], word.end()
+    for pattern, read in _patterns(language):
+        found = pattern.match(text, place)
+        if found is not None and (best is None or found.end() > best[1]):
+            tokens = read(found)
+            if tokens is not None:
+                best = tokens, found.end()
+    if best is None and text[place] == "." and not digit_behind:
+        return [Mark.BREAK], place + 1
+    if best is None and text[place] == "/" and not (digit_before or digit_behind):
+        return None if _STROKE_FOR_NOTHING.match(text, place) else ([Mark.AND], place + 1)
+    return best
+
+
+def _is_of_a_time(word: str, text: str, place: int, digit_behind: bool) -> bool:
+    """Whether a sign is left over from a time that was not understood: `:30`, `10:00+`."""
+    before = text[place - 1 : place]
+    return (word == "+" and before.isdigit()) or (
+        word == ":" and (before.isdigit() or (digit_behind and not before.strip()))
+    )
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def _words(language: str) -> re.Pattern[str]:
+    """The words of a language, the longest first; in an alphabet they begin and end where its words do."""
+    letter, ends = ("[a-zà-žß]", "[a-zà-žß0-9]") if language in _LATIN else ("[a-z]", "[a-z]")
+    written: list[str] = []
+    for word in sorted({**_EVERYWHERE, **_LEXICONS[language]}, key=len, reverse=True):
+        before = f"(?<!{letter})" if re.match(letter, word) else "(?<![0-9])" if word[0].isdigit() else ""
+        after = f"(?!{ends})" if re.match(letter, word[-1]) else "(?![0-9])" if word[-1].isdigit() else ""
+        written.append(f"{before}{re.escape(word)}{after}")
+    # an abbreviation may end in a full stop: "Mo.-Fr.", "godz. 8"
+    stop = r"(?:(?<=[a-zà-žß])\.(?![0-9]))?" if language in _LATIN else ""
+    return re.compile(f"((?:{'|'.join(written)})){stop}")
+
+
+type _Reader = Callable[[re.Match[str]], list[Token] | None]
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def _patterns(language: str) -> tuple[tuple[re.Pattern[str], _Reader], ...]:
+    if language in _LATIN:
+        return ((_GERMAN_CLOCK if language == "de" else _LATIN_CLOCK, _clock),)
+    eastern: tuple[tuple[re.Pattern[str], _Reader], ...]
+    eastern = (_EASTERN_CLOCK, _clock), (_EASTERN_DATES, _dates)
+    match language:
+        case "zh":
+            return (*eastern, (_CHINESE_WEEK, _chinese_week), (_NUMBERED_WEEK, _numbered_week))
+        case "ja":
+            return (*eastern, (_JAPANESE_NTH, _japanese_nth), (_JAPANESE_DAY, _day_in("月火水木金土日")))
+        case _:
+            return (*eastern, (_KOREAN_DAY, _day_in("월화수목금토일")))
+
+
+def _clock(found: re.Match[str]) -> list[Token] | None:
+    half = {"a": _AM, "p": _PM}.get((found["half"] or "")[:1])
+    if found["four"]:
+        hour, minute = int(found["four"][:2]), int(found["four"][2:])
+        sure = found["four"][0] == "0" or bool(found["hours"])
+        return [Clock(hour, minute, Style.FOUR_DIGITS, padded=sure)] if minute < 60 else None
+    hour = int(found["hour"])
+    padded = len(found["hour"]) == 2 and found["hour"][0] == "0"
+    if found["mark"]:
+        style = Style.COLON if found["mark"] == ":" else Style.DOT
+        minute = int(found["minute"])
+        return [Clock(hour, minute, style, padded, half)] if style is Style.COLON or minute % 5 == 0 else None
+    groups = found.groupdict()
+    if found["unit"]:
+        minute = 30 if groups.get("thirty") else int(found["after"] or 0)
+        return [Clock(hour, minute, Style.UNIT, padded, half)]
+    if found.re is _EASTERN_CLOCK and not half and not _AFTER_A_BARE_NUMBER.match(found.string, found.end()):
+        return None
+    if found["hour"] == "00" and not half:
+        return None
+    return [Clock(hour, 0, Style.BARE, padded, half)]
+
+
+def _dates(found: re.Match[str]) -> list[Token]:
+    def number(name: str) -> int:
+        return int(found[name] or found[f"{name}_"] or 0)
+
+    month, day = number("month"), number("day")
+    to_day = number("to_day")
+    return [Dates(month, day, number("to_month") or month, to_day or day)]
+
+
+def _chinese_week(found: re.Match[str]) -> list[Token]:
+    tokens: list[Token] = []
+    for sign in re.sub(r"週|周|星期|禮拜|礼拜|每", "", found["days"]):
+        if sign in "至到-":
+            tokens.append(Mark.TO)
+        elif sign in "一二三四五六日天":
+            tokens.append(_WEEK[min("一二三四五六日天".index(sign), 6)])
+    return tokens
+
+
+def _numbered_week(found: re.Match[str]) -> list[Token]:
+    first = _WEEK[int(found[1]) - 1]
+    return [first, Mark.TO, _WEEK[int(found[2]) - 1]] if found[2] else [first]
+
+
+def _japanese_nth(found: re.Match[str]) -> list[Token]:
+    weekday = "月火水木金土日".index(found["day"])
+    nths = ("一二三四五".find(sign) + 1 or int(sign) for sign in re.findall("[1-5一二三四五]", found["nths"]))
+    return [Days(frozenset(Day(weekday, nth) for nth in nths))]
+
+
+def _day_in(week: str) -> _Reader:
+    return lambda found: [_WEEK[week.index(found[0][0])]]

@@ -1,0 +1,203 @@
+"""Reading an issuer's roster: it confirms, corrects and revokes the certificates that are held here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer
+from aed.certificates.actions.linking import link_to_issuer
+from aed.certificates.actions.rosters import Effects, Line, take_lines
+from aed.certificates.queries import rosters as queries
+from aed.certificates.rules import identity
+from aed.database.session import alone
+from aed.errors import InvalidInput
+from aed.imports.actions.taking import ImportReport, Progress, finished, take, without_duplicates
+from aed.imports.formats.issuer_roster import read_issuer_roster, roster_date
+from aed.imports.formats.records import Record
+from aed.imports.formats.values import EARLIEST, LATEST, clean
+from aed.imports.rules.reasons import printable
+from aed.issuers import queries as issuers
+from aed.issuers.models import IssuerCourse
+from aed.issuers.rules import CertificateKind, plain_name
+from aed.registry.actions.record import Outcome
+from aed.training.rules.course import last_valid_day
+
+LONGEST: Final = {"name": 200, "number": 100, "holder_id_hash": 128, "phone": 32, "course": 64}
+REVOKED: Final = frozenset(
+    {
+        *("revoked", "withdrawn", "cancelled", "invalid"),
+        *("已撤销", "撤销", "已吊销", "吊销", "作废", "已作废", "注销", "已注销"),
+    }
+)
+VALID: Final = frozenset({"", "valid", "active", "有效", "正常", "在有效期内"})
+
+
+@dataclass(slots=True)
+class IssuerRosterReport(ImportReport):
+    """What a roster did: its rows, and the certificates that are held here."""
+
+    effects: Effects = field(default_factory=Effects)
+    linked: int = 0
+    """Certificates that were found to be this issuer's."""
+    missing: int = 0
+    """Certificates that are verified and do not stand in this roster; they stay so."""
+
+
+def import_issuer_roster(
+    session: Session,
+    who: Viewer,
+    issuer_id: int,
+    path: Path,
+    *,
+    at: datetime,
+    progress: Progress | None = None,
+) -> IssuerRosterReport:
+    """The issuer's entries are as the file has them, and certificates follow. Rows that cannot be taken are
+    set aside with what would be right; the others count all the same. The same file again changes nothing.
+
+    All good rows or, when this raises, none: the caller's transaction is the border. Raises NotFound,
+    NotSignedIn, NotAllowed, InvalidInput for a file that is no roster.
+    """
+    issuer = issuers.issuer(session, issuer_id)
+    issuers.may_look_after(who, issuer.region_id)
+    alone(session, "import")
+    report = IssuerRosterReport()
+    report.linked = link_to_issuer(session, issuer)
+    courses = _courses(issuers.courses_of(session, [issuer.id]).get(issuer.id, []))
+    rows = _lines(read_issuer_roster(path), courses, report, progress)
+    once = without_duplicates(rows, lambda line: (line.number,), report)
+
+    def put(batch: Sequence[Line]) -> list[Outcome]:
+        return [Outcome.of(each) for each in take_lines(session, who, issuer, batch, report.effects, at=at)]
+
+    take(session, (([record], line) for record, line in once), put, report, report.count)
+    report.missing = queries.not_in_the_last_roster(session, issuer.id, read_at=at)
+    return finished(report)
+
+
+type Courses = Mapping[str, tuple[CertificateKind, int | None]]
+"""Kind and months of validity, by what a course is called."""
+
+
+def _courses(known: Sequence[IssuerCourse]) -> Courses:
+    found: dict[str, tuple[CertificateKind, int | None]] = {
+        plain_name(kind.value): (kind, None) for kind in CertificateKind
+    }
+    for course in known:
+        for name in (course.name_en, course.name_zh, course.code):
+            found[plain_name(name)] = (course.kind, course.validity_months)
+    return found
+
+
+def _lines(
+    records: Iterable[Record], courses: Courses, report: ImportReport, progress: Progress | None
+) -> Iterator[tuple[Record, Line]]:
+    for done, record in enumerate(records, start=1):
+        if progress is not None:
+            progress(done)
+        try:
+            if record.wrong is not None:
+                raise InvalidInput(record.wrong)
+            line = _line(record.fields, courses)
+        except InvalidInput as error:
+            report.set_aside(_without_identity(record), error.detail)
+        else:
+            yield _without_identity(record), line
+
+
+def _without_identity(record: Record) -> Record:
+    """A whole identity number is kept nowhere, not in the list of what was set aside either."""
+    written = identity.written(str(record.fields.get("holder_id", "")))
+    if not written:
+        return record
+    fields = {**record.fields, "holder_id": identity.masked(written)}
+    return Record(record.unit, record.number, fields, record.wrong)
+
+
+def _line(fields: Mapping[str, str], courses: Courses) -> Line:
+    """A row as a line. Raises InvalidInput with what would be right."""
+    cells = {name: clean(cell) for name, cell in fields.items()}
+    for name in ("name", "number", "course"):
+        if not cells.get(name):
+            raise InvalidInput(f"{name}: is empty. Where cells are merged, split them and fill in every row")
+    for name, longest in LONGEST.items():
+        if len(cells.get(name, "")) > longest:
+            raise InvalidInput(f"{name}: is longer than {longest} characters")
+    course = courses.get(plain_name(cells["course"]))
+    if course is None:
+        raise InvalidInput(
+            f"course: this issuer has no course '{printable(cells['course'], 60)}'; add it to its courses, "
+            "or write one of them"
+        )
+    kind, months = course
+    issued_on, valid_until = _day(cells, "issued_on"), _day(cells, "valid_until")
+    if valid_until is None:
+        if issued_on is None:
+            raise InvalidInput("valid_until: is empty, and so is issued_on: one of them must be there")
+        if months is None:
+            raise InvalidInput(
+                "valid_until: is empty, and of this course it is not known for how long it is valid"
+            )
+        valid_until = last_valid_day(issued_on, months)
+    if issued_on is not None and issued_on > valid_until:
+        raise InvalidInput(f"valid_until: {valid_until} lies before issued_on {issued_on}")
+    return Line(
+        number=cells["number"],
+        name=cells["name"],
+        holder_id=_holder_id(cells.get("holder_id", "")),
+        holder_id_hash=cells.get("holder_id_hash") or None,
+        phone=cells.get("phone") or None,
+        course=cells["course"],
+        kind=kind,
+        issued_on=issued_on,
+        valid_until=valid_until,
+        is_revoked=_is_revoked(cells.get("state", "")),
+    )
+
+
+def _day(cells: Mapping[str, str], name: str) -> date | None:
+    cell = cells.get(name, "")
+    if not cell:
+        return None
+    found = roster_date(cell)
+    if found is None:
+        raise InvalidInput(
+            f"{name}: '{printable(cell, 40)}' is no date, or could be two: write it as 2027-05-31"
+        )
+    if not EARLIEST <= found <= LATEST:
+        raise InvalidInput(f"{name}: {found} is not between {EARLIEST} and {LATEST}")
+    return found
+
+
+def _holder_id(cell: str) -> str | None:
+    number = identity.written(cell)
+    if not number:
+        return None
+    if identity.is_whole(number):
+        if not identity.has_right_check_digit(number):
+            raise InvalidInput(
+                "holder_id: its check digit is wrong, so one of its digits is: compare it with the card"
+            )
+        return identity.masked(number)
+    if identity.SHOWN.fullmatch(number) is None:
+        raise InvalidInput(
+            "holder_id: is no identity number: 18 digits, or masked such as 330106********1234"
+        )
+    return identity.masked(number)
+
+
+def _is_revoked(cell: str) -> bool:
+    word = "".join(cell.casefold().split())
+    if word in VALID:
+        return False
+    if word in REVOKED:
+        return True
+    raise InvalidInput(
+        f"state: '{printable(cell, 30)}' is neither valid (有效) nor revoked (已撤销): write one of these"
+    )

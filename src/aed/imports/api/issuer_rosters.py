@@ -1,0 +1,150 @@
+"""Taking an issuer's roster over HTTP."""
+
+from __future__ import annotations
+
+import threading
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, Field
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.accounts.rules import Viewer
+from aed.certificates.rules.checking import CheckState
+from aed.database.session import DatabaseDep, open_database, reads, transaction, trial
+from aed.errors import NotSignedIn
+from aed.http.parameters import in_turn
+from aed.imports.actions import refuse_bad_rows
+from aed.imports.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
+from aed.imports.api.imports import MOST_SHOWN, PATIENT_MS, SetAsideOut
+from aed.imports.api.sent_file import SentFile, sent_file
+from aed.issuers import queries as issuers
+from aed.settings import Settings
+
+router = APIRouter()
+
+_place = threading.BoundedSemaphore(1)
+_EXAMPLE: Final = "姓名,证书编号,课程,有效期至\n王小明,RC-1,first_aid,2028-05-31\n"
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/octet-stream": {
+                "schema": {"type": "string", "format": "binary"},
+                "example": _EXAMPLE,
+            }
+        },
+    }
+}
+
+
+class ToldOut(BaseModel):
+    """What became of a certificate that was not simply confirmed."""
+
+    certificate_id: int
+    number: str
+    state: CheckState
+    said: str
+    changes: dict[str, list[Any]] = Field(description="{field: [before, now]}")
+
+
+class IssuerRosterOut(BaseModel):
+    """What a roster did, or would do. The counts are of all, the lists hold the first of each kind."""
+
+    file: str
+    is_dry_run: bool
+    new: int = Field(description="Rows that no roster before had")
+    changed: int = Field(description="Rows that say otherwise than the roster before")
+    unchanged: int
+    set_aside: int
+    confirmed: int = Field(description="Certificates that are held here; so the next three")
+    corrected: int
+    disputed: int
+    revoked: int
+    not_held: int = Field(description="Rows of which nobody here holds the certificate; kept")
+    missing: int = Field(description="Verified certificates that this roster does not hold; they stay so")
+    told: list[ToldOut]
+    rows_set_aside: list[SetAsideOut]
+
+    @classmethod
+    def of(cls, report: IssuerRosterReport, *, file: str, is_dry_run: bool) -> IssuerRosterOut:
+        counts = report.effects.counts
+        return cls(
+            file=file,
+            is_dry_run=is_dry_run,
+            new=report.new,
+            changed=report.changed,
+            unchanged=report.unchanged,
+            set_aside=len(report.bad),
+            confirmed=counts[CheckState.CONFIRMED],
+            corrected=counts[CheckState.CORRECTED],
+            disputed=counts[CheckState.DISPUTED],
+            revoked=counts[CheckState.REVOKED],
+            not_held=report.effects.not_held,
+            missing=report.missing,
+            told=[
+                ToldOut(
+                    certificate_id=each.certificate_id,
+                    number=each.number,
+                    state=each.state,
+                    said=each.said,
+                    changes={name: list(pair) for name, pair in each.changes.items()},
+                )
+                for each in report.effects.told[:MOST_SHOWN]
+            ],
+            rows_set_aside=[
+                SetAsideOut(where=row.where, reason=row.reason) for row in report.bad[:MOST_SHOWN]
+            ],
+        )
+
+
+@router.post("/imports/issuer-roster", openapi_extra=_BODY)
+async def import_roster_of_issuer(
+    request: Request,
+    viewer: ViewerDep,
+    database: DatabaseDep,
+    issuer_id: Annotated[int, Query(ge=1, le=2**63 - 1, description="Whose roster it is")],
+    name: Annotated[str | None, Query(max_length=200, description="What the file is called")] = None,
+    strict: Annotated[bool, Query(description="Take nothing when any row is bad")] = False,
+    dry_run: Annotated[bool, Query(description="Say what would be done; write nothing")] = False,
+) -> IssuerRosterOut:
+    """Take a roster of certificates from their issuer, as `aed issuers read` does: it confirms, corrects and
+    revokes what is held here. The body is the file: CSV (UTF-8 or GBK) or XLSX. For those who look after the
+    issuer. The same file again changes nothing; bad rows are set aside with their line and reason."""
+    await run_in_threadpool(_may, database, viewer, issuer_id)
+    async with sent_file(request, name=name) as sent:
+        with in_turn(_place, "Another roster is being read now. Try again when it has ended."):
+            return await run_in_threadpool(
+                _imported,
+                request.app.state.settings,
+                viewer,
+                sent,
+                issuer_id,
+                is_strict=strict,
+                is_dry_run=dry_run,
+            )
+
+
+def _may(database: DatabaseDep, viewer: Viewer, issuer_id: int) -> None:
+    """Before the file is taken."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn("A roster is taken from who looks after its issuer: send a token, or sign in.")
+    with reads(database) as session:
+        issuers.may_look_after(viewer, issuers.issuer(session, issuer_id).region_id)
+
+
+def _imported(
+    settings: Settings, viewer: Viewer, sent: SentFile, issuer_id: int, *, is_strict: bool, is_dry_run: bool
+) -> IssuerRosterOut:
+    """On a connection of its own, which is more patient than those that lookups wait for."""
+    patient = {"statement_timeout_ms": PATIENT_MS, "threads": 1}
+    database = open_database(settings.model_copy(update=patient))
+    try:
+        with trial(database) if is_dry_run else transaction(database) as session:
+            report = import_issuer_roster(session, viewer, issuer_id, sent.path, at=clock.now())
+            refuse_bad_rows(report, sent.path.name, is_strict=is_strict)
+    finally:
+        database.close()
+    return IssuerRosterOut.of(report, file=sent.path.name, is_dry_run=is_dry_run)

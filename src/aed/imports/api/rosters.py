@@ -1,0 +1,191 @@
+"""Rosters out as a sheet, and back with what was filled in; lists of responders."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.accounts.rules import Viewer, may_administer
+from aed.database.session import Database, DatabaseDep, ReadSession, open_database, reads, transaction, trial
+from aed.http.parameters import in_turn
+from aed.imports.actions import ImportReport, import_responders, refuse_bad_rows
+from aed.imports.actions.rosters import RosterReport, export_roster, import_roster
+from aed.imports.api.imports import MOST_SHOWN, PATIENT_MS, SetAsideOut
+from aed.imports.api.sent_file import FILE_BODY, SentFile, sent_file
+from aed.imports.formats.files import GB18030
+from aed.imports.formats.marked import write_marked
+from aed.imports.formats.template import TEMPLATES, TemplateFormat
+from aed.settings import Settings
+from aed.training.queries import sessions
+from aed.training.rules.who import may_run_training, may_write
+
+router = APIRouter()
+
+_place = threading.BoundedSemaphore(1)
+_FILE: Final = {"schema": {"type": "string", "format": "binary"}}
+_MEDIA: Final = {ending: template.media_type for ending, template in TEMPLATES.items()}
+_AS_FILE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The sheet",
+        "content": {media.partition(";")[0]: _FILE for media in _MEDIA.values()},
+    }
+}
+SessionId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+SAID: Final = "AED-Report"
+"""The header that says in numbers what was taken, beside a sheet that goes back."""
+
+
+class RosterOut(BaseModel):
+    """What was taken of a roster; the counts are of all rows."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "file": "roster.xlsx",
+                    "new": 11,
+                    "changed": 0,
+                    "unchanged": 2,
+                    "not_taken": 1,
+                    "rows_not_taken": [
+                        {"where": "row 4", "reason": "attendance: must be attended or no_show"}
+                    ],
+                }
+            ]
+        }
+    )
+
+    file: str
+    new: int
+    changed: int
+    unchanged: int
+    not_taken: int
+    rows_not_taken: list[SetAsideOut] = Field(description=f"At most {MOST_SHOWN}")
+
+    @classmethod
+    def of(cls, report: ImportReport, *, file: str) -> RosterOut:
+        return cls(
+            file=file,
+            new=report.new,
+            changed=report.changed,
+            unchanged=report.unchanged,
+            not_taken=len(report.bad),
+            rows_not_taken=[
+                SetAsideOut(where=row.where, reason=row.reason) for row in report.bad[:MOST_SHOWN]
+            ],
+        )
+
+
+@router.get("/sessions/{session_id}/roster.{ending}", response_class=Response, responses=_AS_FILE)
+def roster_of_session(
+    session: ReadSession, viewer: ViewerDep, session_id: SessionId, ending: TemplateFormat
+) -> Response:
+    """The roster as a sheet to take along: filled in by hand, it is sent back to `POST …/roster`. For those
+    who run the session."""
+    with tempfile.TemporaryDirectory(prefix="aed-roster-") as folder:
+        path = FilePath(folder) / f"roster.{ending.value}"
+        export_roster(session, viewer, session_id, path)
+        return _sheet(path.read_bytes(), ending, f"session-{session_id}.{ending.value}", {})
+
+
+@router.post(
+    "/sessions/{session_id}/roster",
+    response_model=RosterOut,
+    openapi_extra=FILE_BODY,
+    responses={200: {"content": _AS_FILE[200]["content"], "description": "As JSON, or as the sheet marked"}},
+)
+async def take_roster_of_session(
+    request: Request,
+    database: DatabaseDep,
+    viewer: ViewerDep,
+    session_id: SessionId,
+    name: Annotated[str | None, Query(max_length=200, description="What the file is called")] = None,
+    marked: Annotated[
+        TemplateFormat | None,
+        Query(description="Answer with the sheet itself, what is wrong beside each row and in its cell"),
+    ] = None,
+) -> RosterOut | Response:
+    """Attendance and results from the roster as it was filled in (XLSX; CSV in UTF-8 or GB18030), as `aed
+    sessions results` takes them. What is right is taken, whatever else is wrong; the same again changes
+    nothing. For those who run the session."""
+    await run_in_threadpool(_may_take, database, viewer, session_id)
+    async with sent_file(request, name=name) as sent:
+        return await run_in_threadpool(_taken, database, viewer, session_id, sent, marked)
+
+
+def _may_take(database: Database, viewer: Viewer, session_id: int) -> None:
+    """Before the file is kept."""
+    may_write(viewer)
+    with reads(database) as session:
+        training = sessions.training_session(session, viewer, session_id)
+        may_run_training(viewer, training.estate_id, training.region_id)
+
+
+def _taken(
+    database: Database, viewer: Viewer, session_id: int, sent: SentFile, marked: TemplateFormat | None
+) -> RosterOut | Response:
+    with transaction(database) as session:
+        report = import_roster(session, viewer, session_id, sent.path, at=clock.now())
+    if marked is None or report.first is None:
+        return RosterOut.of(report, file=sent.path.name)
+    return _marked_sheet(sent.path, report, marked)
+
+
+def _marked_sheet(path: FilePath, report: RosterReport, ending: TemplateFormat) -> Response:
+    assert report.first is not None
+    out = path.with_name(f"{path.stem}-marked.{ending.value}")
+    write_marked(path, out, report.marks(), first=report.first, encodings=(GB18030,))
+    said = {
+        SAID: f"new={report.new}, changed={report.changed}, unchanged={report.unchanged}, "
+        f"not_taken={len(report.bad)}"
+    }
+    return _sheet(out.read_bytes(), ending, f"roster-marked.{ending.value}", said)
+
+
+def _sheet(content: bytes, ending: TemplateFormat, name: str, headers: dict[str, str]) -> Response:
+    headers |= {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"}
+    return Response(content, media_type=_MEDIA[ending], headers=headers)
+
+
+# --- responders -----------------------------------------------------------------------------------------
+
+
+@router.post("/imports/responders", openapi_extra=FILE_BODY)
+async def import_list_of_responders(
+    request: Request,
+    viewer: ViewerDep,
+    name: Annotated[str | None, Query(max_length=200, description="What the file is called")] = None,
+    strict: Annotated[bool, Query(description="Take nothing when any row is bad")] = False,
+    dry_run: Annotated[bool, Query(description="Say what would be done; write nothing")] = False,
+) -> RosterOut:
+    """People who may be called, from a table (XLSX; CSV in UTF-8 or GB18030) or GeoJSON, as `aed import
+    responders` takes them. Bad rows are set aside with their line and reason. For administrators."""
+    may_administer(viewer)
+    async with sent_file(request, name=name) as sent:
+        with in_turn(_place, "Another list is being imported now. Try again when it has ended."):
+            return await run_in_threadpool(
+                _imported, request.app.state.settings, viewer, sent, strict, dry_run
+            )
+
+
+def _imported(
+    settings: Settings, viewer: Viewer, sent: SentFile, is_strict: bool, is_dry_run: bool
+) -> RosterOut:
+    """On a connection of its own, which is more patient than those that lookups wait for."""
+    patient = {"statement_timeout_ms": PATIENT_MS, "threads": 1}
+    database = open_database(settings.model_copy(update=patient))
+    try:
+        with trial(database) if is_dry_run else transaction(database) as session:
+            report = import_responders(session, viewer, sent.path, at=clock.now())
+            refuse_bad_rows(report, sent.path.name, is_strict=is_strict)
+    finally:
+        database.close()
+    return RosterOut.of(report, file=sent.path.name)

@@ -1,0 +1,134 @@
+"""GeoJSON: the features of a file, and the project's own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from aed.errors import InvalidInput
+from aed.imports.formats.json_stream import CRS, Shape, json_object, objects, shape_of
+from aed.imports.formats.records import Record
+from aed.imports.formats.table import LINT_COLUMN
+from aed.imports.rules.reasons import printable
+
+
+def features(path: Path, shape: Shape | None = None) -> Iterator[object]:
+    """The features of a file, one at a time. Raises InvalidInput for anything that is not a FeatureCollection
+    with some, or several of them one after the other, or features one after the other."""
+    shape = shape or shape_of(path)
+    if not may_be_features(shape):
+        raise not_geojson(path, shape)
+    _refuse_other_coordinates(path, shape)
+    found = objects(path, shape.prefix)
+    first = next(found, None)
+    if first is None:
+        raise InvalidInput(f"{path.name} holds no features.", field="file")
+    if shape.prefix == "" and json_object(first).get("type") != "Feature":
+        raise not_geojson(path, shape)
+    yield first
+    yield from found
+
+
+_AS_WGS84: Final = frozenset(
+    {"crs84", "crs84h", "4326", "4979", "4258", "4269", "4490", "4612", "4737", "6668"}
+)
+"""Degrees within a few metres of WGS-84's: ETRS89, NAD83, CGCS2000, JGD2000 and 2011, Korea 2000."""
+
+
+def _refuse_other_coordinates(path: Path, shape: Shape) -> None:
+    """Raises InvalidInput where the file says that its coordinates are others than RFC 7946 has."""
+    said = next((str(shape.members[name]) for name in CRS if shape.members.get(name) is not None), None)
+    if said is None or re.split(r"[:/#]", said.strip())[-1].casefold() in _AS_WGS84:
+        return
+    raise InvalidInput(
+        f"{path.name} has its coordinates in {printable(said, 60)} and not in WGS-84 (EPSG:4326): "
+        "save it again in that, for instance with ogr2ogr -t_srs EPSG:4326.",
+        field="file",
+    )
+
+
+def may_be_features(shape: Shape) -> bool:
+    kind = shape.members.get("type")
+    if shape.prefix == "features.item":
+        return kind in (None, "FeatureCollection")
+    return shape.prefix == "" and kind == "Feature" and "properties" in shape.names
+
+
+def not_geojson(path: Path, shape: Shape) -> InvalidInput:
+    """Why a JSON file cannot be read, with what it says of itself where it is an error."""
+    says = next(
+        (
+            f" It says: {' '.join(value.split())[:200]}"
+            for name in ("error", "remark", "message", "detail", "error_message")
+            if isinstance(value := shape.members.get(name), str)
+        ),
+        "",
+    )
+    return InvalidInput(
+        f"{path.name} is not a GeoJSON FeatureCollection, which is an object with "
+        f'"type": "FeatureCollection" and a list of "features".{says}',
+        field="file",
+    )
+
+
+def point_of(feature: Mapping[str, Any]) -> dict[str, Any]:
+    """lat and lon of a Point, as fields; nothing where it has none, which the row's schema then says."""
+    geometry = json_object(feature.get("geometry"))
+    coordinates = geometry.get("coordinates")
+    if geometry.get("type") == "Point" and isinstance(coordinates, list):
+        return dict(zip(("lon", "lat"), coordinates, strict=False))
+    return {}
+
+
+def raw_of(feature: Mapping[str, Any]) -> dict[str, str]:
+    """The feature as a row: its properties and the coordinates of its point, as text."""
+    point = {f"geometry.{name}": value for name, value in point_of(feature).items()}
+    return members_of(json_object(feature.get("properties")) | point)
+
+
+def members_of(found: Mapping[str, Any]) -> dict[str, str]:
+    """The members of an object as text; those of an object in it by both names."""
+    members: dict[str, str] = {}
+    for name, value in found.items():
+        if isinstance(value, dict):
+            members |= {f"{name}.{inner}": _text(each) for inner, each in value.items()}
+        else:
+            members[name] = _text(value)
+    return members
+
+
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case list() | dict():
+            return json.dumps(value, ensure_ascii=False)
+        case _:
+            return str(value)
+
+
+def read_own(found: Iterable[object]) -> Iterator[Record]:
+    """The project's own GeoJSON: properties are the fields; a Point is lat and lon, an area the boundary.
+
+    `lat`, `lon` and `datum` among the properties are what was given; the Point is then for maps, in WGS-84.
+    """
+    for number, feature in enumerate(found, start=1):
+        if not isinstance(feature, dict):
+            yield Record("feature", number, {}, "is not a GeoJSON feature")
+            continue
+        fields = dict(json_object(feature.get("properties")))
+        fields.pop(LINT_COLUMN, None)
+        geometry = json_object(feature.get("geometry"))
+        if geometry.get("type") in ("Polygon", "MultiPolygon"):
+            fields["boundary"] = geometry
+        else:
+            was_given = fields.keys() >= {"lat", "lon", "datum"}
+            fields = point_of(feature) | fields if was_given else fields | point_of(feature)
+        yield Record("feature", number, fields, raw=raw_of(feature))

@@ -1,0 +1,151 @@
+"""An issuer's roster of certificates: CSV in UTF-8 or in the encoding of Chinese Windows, or a workbook.
+
+The header may stand below a title; its columns are called as chapters call them, in Chinese or English.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from aed.errors import InvalidInput
+from aed.files.formula_escaping import as_meant
+from aed.imports.formats.delimited import Row, csv_rows
+from aed.imports.formats.files import UTF_8, encoding_of, head_of
+from aed.imports.formats.records import Record, Unit
+from aed.imports.formats.values import date_of
+from aed.imports.formats.workbook import is_workbook, sheets
+from aed.imports.rules.reasons import printable
+
+ENCODINGS: Final = (UTF_8, "gb18030")
+"""GB 18030 holds all of CP936."""
+DELIMITERS: Final = (",", "\t", ";")
+HEADER_WITHIN: Final = 15
+"""Rows: above the header there may be a title, a date, a note."""
+
+CALLED: Final = {
+    "name": ("name", "姓名", "学员姓名", "持证人", "holder"),
+    "number": ("number", "证书编号", "证书号", "证书号码", "证号", "certificate", "certificate number"),
+    "holder_id": ("holder_id", "身份证号", "身份证号码", "证件号", "证件号码", "id number"),
+    "holder_id_hash": ("holder_id_hash", "身份证哈希", "证件哈希", "id hash"),
+    "phone": ("phone", "电话", "手机", "手机号", "手机号码", "联系电话", "telephone"),
+    "course": ("course", "课程", "培训课程", "证书类型", "证书类别", "培训类别", "类别"),
+    "issued_on": ("issued_on", "发证日期", "颁发日期", "取证日期", "issued"),
+    "valid_until": ("valid_until", "有效期至", "有效期", "有效期限", "到期日期", "失效日期", "valid until"),
+    "state": ("state", "状态", "证书状态", "status"),
+}
+"""What the columns are called, by field."""
+NEEDED: Final = ("name", "number", "course")
+EXPLAINED: Final = (
+    "name (姓名), number (证书编号), course (课程), and valid_until (有效期至) or issued_on (发证日期)"
+)
+
+
+def read_issuer_roster(path: Path) -> Iterator[Record]:
+    """The rows below the header, by field. Raises InvalidInput for a file that is no such roster."""
+    if is_workbook(head_of(path)):
+        yield from _of_workbook(path)
+        return
+    encoding = encoding_of(path, ENCODINGS)
+    for delimiter in DELIMITERS:
+        rows = csv_rows(path, encoding=encoding, delimiter=delimiter)
+        try:
+            yield from _records(rows, path.name, "line")
+        except _NoHeader:
+            rows.close()
+            continue
+        return
+    raise _no_header(path.name)
+
+
+class _NoHeader(Exception):
+    """Nothing in the first rows looks like the header of a roster."""
+
+
+def _no_header(name: str) -> InvalidInput:
+    return InvalidInput(
+        f"{name} is no roster of certificates: one of its first {HEADER_WITHIN} rows must name the columns "
+        f"{EXPLAINED}.",
+        field="file",
+    )
+
+
+def _of_workbook(path: Path) -> Iterator[Record]:
+    for _, rows in sheets(path):
+        try:
+            yield from _records(rows, path.name, "row")
+        except _NoHeader:
+            continue
+        return
+    raise _no_header(path.name)
+
+
+def _records(rows: Iterator[Row], name: str, unit: Unit) -> Iterator[Record]:
+    columns = _header(islice(rows, HEADER_WITHIN), name)
+    for row in rows:
+        wrong = None
+        fields = {}
+        for place, field in columns.items():
+            cell = row.cells[place] if place < len(row.cells) else ""
+            fields[field] = as_meant(cell).strip() if unit == "line" else cell.strip()
+        for field, cell in fields.items():
+            if cell[:1] in ("=", "＝"):
+                wrong = f"{field}: is a formula, {printable(cell, 40)}: put the value in its place"
+        if any(fields.values()):
+            yield Record(unit, row.number, fields, wrong)
+
+
+def _header(first: Iterable[Row], name: str) -> dict[int, str]:
+    """The fields by their place in a row."""
+    for row in first:
+        columns: dict[int, str] = {}
+        for place, cell in enumerate(row.cells):
+            field = _FIELDS.get(_plain(cell))
+            if field is None:
+                continue
+            if field in columns.values():
+                raise InvalidInput(
+                    f"{name}: two columns of row {row.number} are the {field} ({printable(cell, 40)}): name "
+                    "one of them otherwise.",
+                    field="file",
+                )
+            columns[place] = field
+        found = set(columns.values())
+        if found >= set(NEEDED):
+            if not found & {"valid_until", "issued_on"}:
+                raise InvalidInput(
+                    f"{name} says of no certificate until when it is valid: it needs a column valid_until "
+                    "(有效期至) or issued_on (发证日期).",
+                    field="file",
+                )
+            return columns
+    raise _NoHeader
+
+
+def _plain(cell: str) -> str:
+    text = unicodedata.normalize("NFKC", cell).casefold().removeprefix("\ufeff")
+    return " ".join(re.sub(r"[*:：]|\(.*?\)", " ", text).split()).replace("_", " ")
+
+
+_FIELDS: Final = {_plain(name): field for field, names in CALLED.items() for name in names}
+
+_SERIAL: Final = re.compile(r"[2-7][0-9]{4}")
+_FIRST_SERIAL: Final = date(1899, 12, 30)
+
+
+def roster_date(cell: str) -> date | None:
+    """The date in a cell, in the styles in which chapters write one; a spreadsheet's own day number too.
+
+    None where there is none, or where two could be meant (05/06/2027).
+    """
+    if _SERIAL.fullmatch(cell):
+        return _FIRST_SERIAL + timedelta(days=int(cell))
+    day_first, month_first = date_of(cell), date_of(cell, day_first=False)
+    if day_first is not None and month_first is not None and day_first != month_first:
+        return None
+    return day_first or month_first

@@ -1,0 +1,229 @@
+"""Objects out of JSON files, one at a time: a list in a document, or documents one after the other.
+
+The parser builds one object at a time, but its memory grows with how deeply they are nested and how long one
+is. So the bytes are looked at before the parser gets them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import ijson
+
+from aed.errors import InvalidInput
+from aed.imports.formats.files import encoding_of, head_of, opened
+
+LONGEST_OBJECT: Final = 8_000_000
+"""Bytes of one feature, element or row, and of what stands between two of them. A boundary may be long."""
+DEEPEST: Final = 64
+SMALL_ENOUGH_TO_LOOK_CLOSER: Final = 20_000_000
+
+_EVENTS_LOOKED_AT: Final = 20_000
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_ODD_NUMBERS: Final = re.compile(rb"NaN|Infinity|[0-9][eE]\+?[0-9]{3}")
+_NUMBER_OR_STRING: Final = re.compile(
+    rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|-?Infinity|NaN|-?[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{3,}', re.DOTALL
+)
+_HALF_CHARACTER: Final = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+"""An escaped backslash, a whole pair of surrogates, or (in a group) half of one, which is no character."""
+_LONGEST_NUMBER: Final = 450
+_BEGUN: Final = re.compile(rb"(?:[-+0-9.eEINfinityNa]+|(?:\\+[^\\\"]{0,6}){1,4})\Z")
+"""At the end of a chunk: a number or an escape that may go on in the next one."""
+_RECORD_SEPARATOR: Final = b"\x1e"
+"""Stands between the documents of a GeoJSON text sequence (RFC 8142)."""
+
+
+CRS: Final = ("crs.properties.name", "crs.properties.code")
+"""Where GeoJSON of before 2016 says what its coordinates are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a JSON file is made of. `prefix` is where its objects are, as ijson says it."""
+
+    prefix: str
+    members: dict[str, object] = field(default_factory=dict)
+    """The members of its first document that are no lists or objects and stand before the objects; CRS."""
+    names: frozenset[str] = frozenset()
+    """The names of all members of its first document that were seen."""
+
+
+def is_json(head: bytes, path: Path) -> bool:
+    """By its first character; what is called .json or .geojson is to be JSON."""
+    beginning = head.removeprefix(codecs.BOM_UTF8).lstrip(b" \t\r\n\x1e")[:1]
+    return beginning in (b"{", b"[") or path.suffix.lower() in (".json", ".geojson")
+
+
+def shape_of(path: Path) -> Shape:
+    """Where the objects of a file are: in the list `features` or `elements`, else in the first list of
+    objects, else the documents themselves."""
+    encoding_of(path)
+    members: dict[str, object] = {}
+    names: set[str] = set()
+    first_list: str | None = None
+    last = ("", "", None)
+    with opened(path) as stream:
+        bytes_in = _Checked(stream, path)
+        try:
+            for count, event in enumerate(ijson.parse(bytes_in, use_float=True, multiple_values=True)):
+                prefix, kind, value = event
+                if kind == "start_array" and prefix in ("features", "elements"):
+                    return Shape(f"{prefix}.item", members, frozenset(names | {prefix}))
+                if kind == "map_key" and prefix == "":
+                    names.add(value)
+                elif (prefix in CRS or "." not in prefix) and kind in ("string", "number", "boolean", "null"):
+                    members[prefix] = value
+                if kind == "start_map" and last[1] == "start_array" and first_list is None:
+                    first_list = prefix
+                if kind == "end_map" and prefix == "":
+                    break
+                if count > _EVENTS_LOOKED_AT:
+                    break
+                bytes_in.since = 0
+                last = event
+        except ijson.JSONError as error:
+            raise _not_json(path, bytes_in, error) from None
+    return Shape(first_list or "", members, frozenset(names))
+
+
+def objects(path: Path, prefix: str) -> Iterator[object]:
+    """The objects at `prefix` of every document. Raises InvalidInput for what is not JSON, is cut off,
+    nested too deeply or holds an object that is too long."""
+    with opened(path) as stream:
+        bytes_in = _Checked(stream, path)
+        try:
+            for found in ijson.items(bytes_in, prefix, use_float=True, multiple_values=True):
+                bytes_in.since = 0
+                yield found
+        except ijson.JSONError as error:
+            raise _not_json(path, bytes_in, error) from None
+        except ValueError:
+            raise InvalidInput(f"{path.name} holds a number of thousands of digits.", field="file") from None
+
+
+def first_value(path: Path, member: str) -> object:
+    """The value of a member at the top of any document, None where there is none: looks at the whole file."""
+    with opened(path) as stream:
+        bytes_in = _Checked(stream, path, longest=math.inf)
+        try:
+            for found in ijson.items(bytes_in, member, use_float=True, multiple_values=True):
+                if found is not None:
+                    return found
+        except ijson.JSONError as error:
+            raise _not_json(path, bytes_in, error) from None
+    return None
+
+
+class _Checked:
+    """The bytes of a file, as the parser reads them. Raises InvalidInput before the parser is given what is
+    nested too deeply or has too much between two objects."""
+
+    def __init__(self, stream: BinaryIO, path: Path, *, longest: float = LONGEST_OBJECT) -> None:
+        self._stream = stream
+        self._path = path
+        self._longest = longest
+        self._held_back = b""
+        self._open_string = b""
+        """What stands for the string in which the last chunk ended."""
+        self._characters_of_string = 0
+        self._depth = 0
+        self._is_first = True
+        self.lines = 1
+        self.since = 0
+        """Bytes since the last object; set to 0 by who takes the objects."""
+
+    def read(self, size: int) -> bytes:
+        chunk = self._held_back + self._stream.read(size)
+        self._held_back = b""
+        if size <= 0:
+            return b""
+        if self._is_first:
+            self._is_first = False
+            chunk = chunk.removeprefix(codecs.BOM_UTF8)
+        if len(chunk) >= size and (begun := _BEGUN.search(chunk[-_LONGEST_NUMBER:])):
+            rest = max(len(chunk) - _LONGEST_NUMBER, 0) + begun.start()
+            if rest > 0:
+                self._held_back, chunk = chunk[rest:], chunk[:rest]
+        self.since += len(chunk)
+        if self.since > self._longest + len(chunk) or self._characters_of_string > LONGEST_OBJECT:
+            raise InvalidInput(
+                f"{self._path.name} has more than {LONGEST_OBJECT // 1_000_000} MB in one object (near line "
+                f"{self.lines:,}), or between two: this is no list of devices.",
+                field="file",
+            )
+        chunk = self._without_odd_numbers(chunk)
+        if b"\\ud" in chunk or b"\\uD" in chunk:
+            chunk = _HALF_CHARACTER.sub(lambda found: b"\\u0020" if found[1] else found[0], chunk)
+        self._look_at(chunk)
+        self.lines += chunk.count(b"\n")
+        return chunk.replace(_RECORD_SEPARATOR, b" ")
+
+    def _without_odd_numbers(self, chunk: bytes) -> bytes:
+        """NaN and numbers that no computer holds, which some programs write, as null."""
+        if _ODD_NUMBERS.search(chunk) is None:
+            return chunk
+        begun = self._open_string
+        whole = _NUMBER_OR_STRING.sub(
+            lambda found: found[0] if found[0].startswith(b'"') else b"null", begun + chunk
+        )
+        return whole[len(begun) :]
+
+    def _look_at(self, chunk: bytes) -> None:
+        outside = _STRING.sub(b"", self._open_string + chunk)
+        begun = outside.find(b'"')
+        self._open_string = b""
+        if begun >= 0:
+            # What is in the string so far does not matter, but whether its last character is escaped does.
+            so_far = outside[begun:]
+            escaped = (len(so_far) - len(so_far.rstrip(b"\\"))) % 2
+            self._open_string = b'"\\' if escaped else b'"'
+            self._characters_of_string += len(so_far)
+            outside = outside[:begun]
+        else:
+            self._characters_of_string = 0
+        brackets = outside.translate(None, _NO_BRACKETS)
+        for _ in range(DEEPEST + 1):
+            fewer = brackets.replace(b"[]", b"").replace(b"{}", b"")
+            if fewer == brackets:
+                break
+            brackets = fewer
+        closing = len(brackets) - len(brackets.lstrip(b"]}"))
+        opening = len(brackets) - closing
+        self._depth = max(self._depth - closing, 0)
+        if self._depth + opening > DEEPEST:
+            raise InvalidInput(f"{self._path.name} is nested too deeply.", field="file")
+        self._depth += opening
+
+
+def _not_json(path: Path, bytes_in: _Checked, error: Exception) -> InvalidInput:
+    said = str(error.args[0] if error.args else error)
+    where, why = f"near line {bytes_in.lines:,}", said.splitlines()[0][:100]
+    head_of(path)
+    if path.stat().st_size <= SMALL_ENOUGH_TO_LOOK_CLOSER:
+        try:
+            json.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
+        except json.JSONDecodeError as exact:
+            if exact.msg != "Extra data":  # documents one after the other are read
+                where, why = f"line {exact.lineno}", exact.msg
+        except RecursionError:
+            pass
+        except ValueError:
+            return InvalidInput(f"{path.name} holds a number of thousands of digits.", field="file")
+    if "overflow" in said:
+        return InvalidInput(f"{path.name} holds a number that is too large ({where}).", field="file")
+    return InvalidInput(f"{path.name} is not JSON, or is cut off ({where}): {why}.", field="file")
+
+
+def json_object(value: object) -> dict[str, Any]:
+    """An object, or an empty one for what is none."""
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,507 @@
+"""Reading a table by a mapping: which row is the header, which column means what, what a row says."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping as Map
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain, islice
+from typing import Any, Final, Literal
+from urllib.parse import unquote
+
+from aed.errors import InvalidInput
+from aed.imports.formats import values
+from aed.imports.formats.delimited import Row
+from aed.imports.formats.hours import hours_of
+from aed.imports.formats.mapping import WORDS, FieldRule, Looks, Mapping, Names, Transform
+from aed.imports.formats.records import Record
+from aed.imports.rules.finding import Finding, FindingKind, Severity
+from aed.imports.rules.reasons import printable
+from aed.registry.rules.device import Entry
+
+ROWS_BEFORE_THE_HEADER: Final = 30
+"""How far down the header is looked for."""
+ROWS_LOOKED_AT: Final = 50
+"""Of a file without a header, to see what its columns are."""
+LONGEST: Final = {"maker": 100, "model": 100, "serial": 100, "keeper_name": 200, "estate": 128, "region": 32}
+LONGEST_WORDS: Final = 2_000
+LONGEST_ID: Final = 128
+
+type Unit = Literal["line", "row", "feature"]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The columns of a file: their names as written (a repeated one numbered), and where each stands."""
+
+    names: tuple[str, ...]
+    places: Map[str, int]
+    """By `spelled` names."""
+    rows_before: int
+    """Rows up to and with the header."""
+    _found: dict[tuple[str, ...], str | None] = field(default_factory=dict, compare=False)
+
+    def column(self, names: Sequence[str]) -> str | None:
+        """The first of the synonyms that the file has, as it writes it."""
+        asked = tuple(names)
+        if asked not in self._found:
+            places = (self.places.get(spelled(name)) for name in asked)
+            self._found[asked] = next((self.names[place] for place in places if place is not None), None)
+        return self._found[asked]
+
+
+@lru_cache(maxsize=5_000)
+def spelled(name: str) -> str:
+    """A column's name without what varies: width, case, spaces, marks, the web address in front of it."""
+    text = unicodedata.normalize("NFKC", unquote(name)).strip().strip("\ufeff\"'*").strip()
+    if re.match(r"https?://", text):
+        text = re.split(r"[#/]", text.rstrip("#/"))[-1]
+    text = re.sub(r"^[#@]", "", text)
+    return re.sub(r"[\s_・:\-]+", "", text).casefold()
+
+
+def header_of(cells: Sequence[str], *, rows_before: int = 0) -> Header:
+    names: list[str] = []
+    places: dict[str, int] = {}
+    for place, cell in enumerate(cells):
+        name = " ".join(cell.replace("\ufeff", "").split()) or f"column {place + 1}"
+        places.setdefault(spelled(name), place)
+        repeated = names.count(name)
+        names.append(f"{name} ({repeated + 1})" if repeated else name)
+    return Header(tuple(names), places, rows_before)
+
+
+def header_among(rows: Sequence[Row], mapping: Mapping, *, is_named: bool) -> Header | None:
+    """The header in the first rows of a file; None where there is none of this list.
+
+    A file that is to be recognised must have every column that the list is recognised by; of a named one,
+    the row with a position that has the most known columns is taken.
+    """
+    best: tuple[int, Header] | None = None
+    for count, row in enumerate(rows[:ROWS_BEFORE_THE_HEADER], start=1):
+        header = header_of(row.cells, rows_before=count)
+        if is_named:
+            is_one = _has_position(header, mapping)
+        else:
+            is_one = bool(mapping.recognised_by) and all(map(header.column, mapping.recognised_by))
+        if is_one:
+            known = sum(header.column(names) is not None for names in mapping.read_columns())
+            if best is None or known > best[0]:
+                best = known, header
+    if best is not None:
+        return best[1]
+    return _header_by_looks(rows, mapping, is_named=is_named) if mapping.no_header else None
+
+
+def how_much_is_known(header: Header, mapping: Mapping) -> int:
+    """How many of the columns that a mapping reads or passes over on purpose the file has."""
+    known = [*mapping.read_columns(), *([name] for name in mapping.ignored_columns)]
+    return len({column for names in known if (column := header.column(names))})
+
+
+def _has_position(header: Header, mapping: Mapping) -> bool:
+    position = mapping.position
+    needed = [names for names in (position.lat, position.lon, position.text) if names]
+    return all(header.column(names) is not None for names in needed)
+
+
+# --- Files without a header ---
+
+_LOOKS: Final = {
+    Looks.COORDINATES: re.compile(r"\(?\s*[+-]?[0-9]{1,3}\.[0-9]+\s*[,;\s]\s*[+-]?[0-9]{1,3}\.[0-9]+\s*\)?"),
+    Looks.HTML: re.compile(r".*<\s*/?[a-zA-Z][^<>]{0,200}>.*", re.DOTALL),
+    Looks.HOURS: re.compile(r".*(?:[0-9]{1,2}[:：][0-9]{2}|24/7|24小時|星期|週|周[一-日]).*", re.DOTALL),
+    Looks.ADDRESS: re.compile(r".*[縣市].*[路街道段巷號村里鄰].*", re.DOTALL),
+    Looks.PHONE: re.compile(r"\+?[0-9()][0-9 ()/.#\-]{5,30}"),
+    Looks.NUMBER: re.compile(r"[0-9]{1,20}"),
+    Looks.DATE: re.compile(r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}.*"),
+}
+_SHARE_THAT_LOOKS_SO: Final = 0.6
+
+
+def _header_by_looks(rows: Sequence[Row], mapping: Mapping, *, is_named: bool) -> Header | None:
+    cells = [row.cells for row in rows[:ROWS_LOOKED_AT]]
+    width = max((len(row) for row in cells), default=0)
+    names = [""] * width
+    for column in mapping.no_header:
+        free = [place for place in range(width) if not names[place]]
+        if column.looks is None:
+            place = free[0] if free else None
+        else:
+            place = _looking_so(cells, free, column.looks)
+            if place is None and not (is_named and column.looks is not Looks.COORDINATES):
+                return None
+        if place is not None:
+            names[place] = column.name
+    return header_of([name or f"column {place + 1}" for place, name in enumerate(names)])
+
+
+def _looking_so(cells: Sequence[Sequence[str]], free: Sequence[int], looks: Looks) -> int | None:
+    best: tuple[float, int] | None = None
+    for place in free:
+        given = [row[place].strip()[:300] for row in cells if place < len(row) and row[place].strip()]
+        share = sum(_LOOKS[looks].fullmatch(each) is not None for each in given) / len(given) if given else 0
+        if share >= _SHARE_THAT_LOOKS_SO and (best is None or share > best[0]):
+            best = share, place
+    return best[1] if best else None
+
+
+# --- Rows ---
+
+
+def read_mapped(
+    rows: Iterable[Row], header: Header, mapping: Mapping, *, unit: Unit, source: str | None = None
+) -> Iterator[Record]:
+    """The records of the rows below the header."""
+    reader = _Reader(header, mapping, source or mapping.source)
+    for row in islice(rows, header.rows_before, None):
+        yield reader.record(unit, row.number, row.cells)
+
+
+def read_objects(
+    found: Iterable[tuple[int, Map[str, str]]], mapping: Mapping, *, unit: Unit, source: str | None = None
+) -> Iterator[Record]:
+    """The records of objects, each with its members as text: a row whose header is its own."""
+    readers: dict[tuple[str, ...], _Reader] = {}
+    ids = _Ids()
+    for number, members in found:
+        names = tuple(members)
+        reader = readers.get(names)
+        if reader is None:
+            if len(readers) >= _MOST_KINDS_OF_OBJECTS:
+                readers.clear()
+            reader = _Reader(header_of(names), mapping, source or mapping.source, ids)
+            readers[names] = reader
+        yield reader.record(unit, number, list(members.values()))
+
+
+_MOST_KINDS_OF_OBJECTS: Final = 1_000
+
+
+@dataclass(slots=True)
+class _Ids:
+    """Ids made from content: the second row with the same content is another device."""
+
+    seen: dict[int, int] = field(default_factory=dict)
+    told: bool = False
+
+    def made_from(self, cells: Sequence[str]) -> str:
+        content = "\x1f".join(values.plain(cell) for cell in cells)
+        digest = hashlib.sha256(content.encode("utf-8", "replace")).hexdigest()[:16]
+        key = int(digest, 16)
+        self.seen[key] = self.seen.get(key, 0) + 1
+        return f"content-{digest}" + (f"-{self.seen[key]}" if self.seen[key] > 1 else "")
+
+
+class _Reader:
+    """A mapping, applied to one header."""
+
+    def __init__(self, header: Header, mapping: Mapping, source: str, ids: _Ids | None = None) -> None:
+        self._header = header
+        self._mapping = mapping
+        self._source = source
+        self._ids = ids or _Ids()
+        self._blank = frozenset(map(values.plain, mapping.blank_words))
+        self._choices = {
+            name: {values.plain(word): meant for word, meant in rule.choices.items()}
+            for name, rule in mapping.fields.items()
+        }
+        read = {column for names in mapping.read_columns() if (column := header.column(names))}
+        ignored = set(map(spelled, mapping.ignored_columns))
+        self._others = [name for name in header.names if name not in read and spelled(name) not in ignored]
+        self._told_others = mapping.other_columns != "report"
+
+    def record(self, unit: Unit, number: int, cells: Sequence[str]) -> Record:
+        names = self._header.names
+        raw = dict(zip(names, cells, strict=False))
+        if len(cells) > len(names):
+            extra = [cell for cell in cells[len(names) :] if cell.strip()]
+            if extra:
+                return Record(
+                    unit, number, {}, f"has {len(cells)} cells where the header has {len(names)}", raw=raw
+                )
+        elif unit == "line" and len(cells) < len(names):
+            why = f"has {len(cells)} cells where the header has {len(names)}"
+            return Record(unit, number, {}, why, raw=raw)
+        row = _Row(self, f"{unit} {number}", {name: self._clean(cell) for name, cell in raw.items()}, raw)
+        row.fill(self._mapping, self._header, self._source, self._ids, self._choices)
+        if not self._told_others:
+            self._told_others = True
+            for name in self._others:
+                if row.cells.get(name):
+                    row.find(FindingKind.COLUMN_NOT_READ, Severity.NOTE, name, "This column is not read.")
+        elif self._mapping.other_columns == "keep":
+            row.keep(self._others, self._mapping)
+        return Record(unit, number, row.fields, None, row.columns, raw, tuple(row.findings))
+
+    def _clean(self, cell: str) -> str:
+        text = values.clean(values.without_entities(cell) if self._mapping.html_entities else cell)
+        return "" if self._blank and values.plain(text) in self._blank else text
+
+
+class _Row:
+    """One row, as it is being read."""
+
+    def __init__(self, reader: _Reader, where: str, cells: dict[str, str], raw: Map[str, str]) -> None:
+        self._where = where
+        self.cells = cells
+        self._raw = raw
+        self.fields: dict[str, Any] = {}
+        self.columns: dict[str, str] = {}
+        self.findings: list[Finding] = []
+
+    def fill(
+        self,
+        mapping: Mapping,
+        header: Header,
+        source: str,
+        ids: _Ids,
+        choices: Map[str, Map[str, str]],
+    ) -> None:
+        self.fields |= {"source": source, **mapping.constants}
+        if mapping.datum != "wgs84":
+            self.fields["datum"] = mapping.datum
+        self._position(mapping, header)
+        for name, rule in mapping.fields.items():
+            self._field(name, rule, mapping, header, choices[name])
+        self._hours(mapping, header)
+        self._identity(mapping, header, ids)
+        self._flags(mapping, header)
+        if "keeper_name" not in self.fields:
+            self.fields.pop("keeper_phone", None)
+
+    def find(
+        self,
+        kind: FindingKind,
+        severity: Severity,
+        column: str | None,
+        wrong: str,
+        right: str | None = None,
+        *,
+        read: str | None = None,
+    ) -> None:
+        shown = read if read is not None else self._raw.get(column or "")
+        self.findings.append(
+            Finding(
+                kind, severity, self._where, column, printable(shown, 200) if shown else None, wrong, right
+            )
+        )
+
+    def keep(self, others: Iterable[str], mapping: Mapping) -> None:
+        kept = [f"{name}: {self.cells[name]}" for name in others if self.cells.get(name)]
+        if kept:
+            name = _in_language("how_to_get_in", "\n".join(kept), mapping)
+            before = self.fields.get(name)
+            self._put_words(name, "\n".join([before, *kept] if before else kept), None)
+
+    def _cell(self, header: Header, names: Names | None) -> tuple[str, str | None]:
+        column = header.column(names) if names else None
+        return (self.cells.get(column, ""), column) if column else ("", None)
+
+    def _position(self, mapping: Mapping, header: Header) -> None:
+        rule = mapping.position
+        if rule.text is None:
+            for name, names in (("lat", rule.lat), ("lon", rule.lon)):
+                cell, column = self._cell(header, names)
+                if cell:
+                    self.fields[name] = values.degrees(cell)
+                if column:
+                    self.columns[name] = column
+            return
+        cell, column = self._cell(header, rule.text)
+        both = values.pair(cell)
+        first, second = ("lat", "lon") if rule.order == "lat,lon" else ("lon", "lat")
+        if both is not None:
+            self.fields |= {first: both[0], second: both[1]}
+        elif cell:
+            self.fields |= {first: cell, second: cell}
+        if column:
+            self.columns |= {"lat": column, "lon": column}
+
+    def _field(
+        self, name: str, rule: FieldRule, mapping: Mapping, header: Header, choices: Map[str, str]
+    ) -> None:
+        found = [self._cell(header, names) for names in rule.columns]
+        column = next((column for _, column in found if column), None)
+        given = list(dict.fromkeys(cell for cell, _ in found if cell))
+        if not given:
+            if rule.empty is not None and column is not None:
+                self._put(name, rule.empty, column)
+            return
+        match rule.transform:
+            case Transform.TEXT:
+                name = _in_language(name, given[0], mapping)
+                if name.startswith(WORDS):
+                    self._put_words(name, rule.join.join(given), column)
+                else:
+                    self._put(name, self._cut(name, " ".join(given[0].split()), column), column)
+            case Transform.DATE:
+                self._date(name, given[0], rule, column)
+            case Transform.FLOOR:
+                self._floor(name, given, rule, column)
+            case Transform.CHOICE:
+                meant = values.choice_of(given[0], choices)
+                meant = rule.otherwise if meant is None else meant
+                if meant:
+                    self._put(name, meant, column)
+                elif meant is None:
+                    known = ", ".join(list(rule.choices)[:8])
+                    if name == "entry":
+                        self.fields[name] = Entry.UNKNOWN
+                    self.find(
+                        FindingKind.VALUE_NOT_UNDERSTOOD,
+                        Severity.WARNING,
+                        column,
+                        f"This is not one of the words that are known here; {name} is not taken.",
+                        known,
+                    )
+            case Transform.PHONE:
+                phone = values.phone_of(given[0])
+                if phone is not None:
+                    self._put(name, phone, column)
+
+    def _put(self, name: str, value: object, column: str | None) -> None:
+        self.fields[name] = value
+        if column is not None:
+            self.columns[name] = column
+
+    def _put_words(self, name: str, words: str, column: str | None) -> None:
+        text = words if name.startswith("how") else " ".join(words.split())
+        self._put(name, self._cut(name, text, column), column)
+
+    def _cut(self, name: str, text: str, column: str | None) -> str:
+        longest = LONGEST.get(name, LONGEST_WORDS)
+        if len(text) <= longest:
+            return text
+        self.find(
+            FindingKind.VALUE_CUT,
+            Severity.WARNING,
+            column,
+            f"It is longer than the {longest} characters that {name} may have, and was cut.",
+        )
+        return text[:longest].rstrip()
+
+    def _date(self, name: str, written: str, rule: FieldRule, column: str | None) -> None:
+        found = values.date_of(written, day_first=rule.day_first)
+        placeholders = {values.plain(each) for each in rule.placeholders}
+        if values.plain(written) in placeholders or (found and found.isoformat() in placeholders):
+            self.find(
+                FindingKind.DATE_IS_A_PLACEHOLDER,
+                Severity.NOTE,
+                column,
+                "In this list this date stands for: no date. It is not taken.",
+            )
+        elif found is None:
+            self.find(
+                FindingKind.DATE_UNREADABLE,
+                Severity.WARNING,
+                column,
+                "This is not a date; it is not taken.",
+                "A date such as 2027-05-31.",
+            )
+        elif not values.EARLIEST <= found <= values.LATEST:
+            self.find(
+                FindingKind.DATE_IMPOSSIBLE,
+                Severity.WARNING,
+                column,
+                "No device has such a date; it is not taken.",
+                f"A date from {values.EARLIEST} to {values.LATEST}.",
+            )
+        else:
+            self._put(name, found.isoformat(), column)
+
+    def _floor(self, name: str, given: Sequence[str], rule: FieldRule, column: str | None) -> None:
+        assert rule.ground is not None
+        floors = {found for cell in given if (found := values.floor_of(cell, ground=rule.ground)) is not None}
+        numbers = {floor for floor in floors if isinstance(floor, int)}
+        why = next((floor for floor in floors if isinstance(floor, str)), None)
+        if why is None and len(numbers) > 1:
+            why = "several floors are named"
+        if why is None and not numbers and not rule.among_words:
+            why = "it names no floor"
+        if why is not None:
+            self.find(
+                FindingKind.FLOOR_NOT_UNDERSTOOD,
+                Severity.NOTE,
+                column,
+                f"The floor is not clear: {why}.",
+                "A whole number: 0 at street level, -1 below it.",
+            )
+        elif numbers:
+            self._put(name, max(-20, min(200, numbers.pop())), column)
+
+    def _hours(self, mapping: Mapping, header: Header) -> None:
+        if mapping.hours is None:
+            return
+        said = hours_of(mapping.hours, lambda names: self._cell(header, names)[0], language=mapping.language)
+        columns = [header.column(names) for names in mapping.hours.all_columns()]
+        column = next((name for name in columns if name and self.cells.get(name)), None)
+        if said.written:
+            self._put("hours_as_written", said.written[:LONGEST_WORDS], column)
+        if said.expression is not None:
+            self._put("opening_hours", said.expression, column)
+        doubt = said.doubt()
+        if doubt is not None:
+            kind, severity, wrong = doubt
+            self.find(kind, severity, column, wrong, said.expression, read=said.written)
+
+    def _identity(self, mapping: Mapping, header: Header, ids: _Ids) -> None:
+        rule = mapping.id
+        found = [self._cell(header, names) for names in rule.columns or []]
+        within = [self._cell(header, rule.within)] if rule.within else []
+        if found and all(cell for cell, _ in [*found, *within]):
+            parts = [" ".join(cell.split()) for cell, _ in [*within, *found]]
+            self._put("source_id", "-".join(parts)[:LONGEST_ID], found[0][1])
+            return
+        content = [self._cell(header, names)[0] for names in rule.content]
+        self.fields["source_id"] = ids.made_from([*(cell for cell, _ in found), *content])
+        if not ids.told:
+            ids.told = True
+            of = ", ".join(dict.fromkeys(names[0] for names in rule.content))
+            self.find(
+                FindingKind.ID_FROM_CONTENT,
+                Severity.NOTE,
+                found[0][1] if found else None,
+                f"Rows have no id of their own: one is made from {of}, so that the same row is the same "
+                "device in the next file. A device whose words change there becomes a new one.",
+            )
+
+    def _flags(self, mapping: Mapping, header: Header) -> None:
+        for flag in mapping.flags:
+            words = set(map(values.plain, flag.words))
+            for names in flag.columns:
+                cell, column = self._cell(header, names)
+                if cell and values.plain(cell) in words:
+                    self.find(flag.finding, Severity.WARNING, column, flag.says)
+
+
+def _in_language(name: str, text: str, mapping: Mapping) -> str:
+    """`place` as place_en or place_zh; other names as they are."""
+    if name not in WORDS:
+        return name
+    language = mapping.words
+    if language == "by_script":
+        language = "zh" if values.is_chinese(text) else "en"
+    return f"{name}_{language}"
+
+
+def no_header(name: str, mapping: Mapping, rows: Sequence[Row]) -> InvalidInput:
+    """Why a named list cannot be read: which columns are missing, and what its first line holds."""
+    position = mapping.position
+    needed = " and ".join(names[0] for names in (position.lat, position.lon, position.text) if names)
+    first = printable(", ".join(rows[0].cells), 150) if rows else "nothing"
+    return InvalidInput(
+        f"{name} is not a list of the format {mapping.name} ({mapping.title}): none of its first "
+        f"{ROWS_BEFORE_THE_HEADER} lines names the columns {needed}. Its first line is: {first}",
+        field="file",
+    )
+
+
+def peeked(rows: Iterator[Row], count: int = ROWS_LOOKED_AT) -> tuple[list[Row], Iterator[Row]]:
+    """The first rows, and all of them again."""
+    first = list(islice(rows, count))
+    return first, chain(first, rows)

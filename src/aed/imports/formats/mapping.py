@@ -1,0 +1,414 @@
+"""Mapping files: what a list is called, how it is recognised and which of its columns means what, as data.
+
+The built-in formats are such files (`*.yaml` beside this module); an operator writes another one for a list
+that nobody has seen. `japan.yaml` is commented to learn from; the classes below are every key that there is.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Hashable
+from enum import StrEnum
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from aed.errors import InvalidInput
+from aed.geo import Datum
+from aed.imports.rules.finding import FindingKind
+from aed.imports.rules.reasons import printable
+from aed.imports.schemas import DeviceRow
+from aed.registry.schemas.fields import Source
+
+MOST_BYTES_OF_A_MAPPING: Final = 200_000
+DEEPEST: Final = 12
+MOST_NODES: Final = 20_000
+
+WORDS: Final = ("place", "how_to_get_in")
+"""Fields with a twin for each language: the mapping's `words` says which of the two is meant."""
+
+
+class Kind(StrEnum):
+    CSV = "csv"
+    XLSX = "xlsx"
+    JSON = "json"
+    """A list of objects, or GeoJSON."""
+
+
+class Transform(StrEnum):
+    """What is done with the text of a cell."""
+
+    TEXT = "text"
+    DATE = "date"
+    FLOOR = "floor"
+    CHOICE = "choice"
+    PHONE = "phone"
+
+
+class Looks(StrEnum):
+    """What the cells of a column look like, for files without a header."""
+
+    COORDINATES = "coordinates"
+    HTML = "html"
+    HOURS = "hours"
+    ADDRESS = "address"
+    PHONE = "phone"
+    NUMBER = "number"
+    DATE = "date"
+
+
+def _list(given: object) -> object:
+    return given if isinstance(given, list) or given is None else [given]
+
+
+type _Strings = Annotated[list[Annotated[str, Field(max_length=200)]], BeforeValidator(_list)]
+Names = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=200)]],
+    BeforeValidator(_list),
+    Field(min_length=1, max_length=60),
+]
+"""What a column may be called: the first one that the file has is read."""
+
+
+def _columns(given: object) -> object:
+    """`name`, `[name, synonym]` or `[[name, synonym], [another column]]`, as the last of these."""
+    names = _list(given)
+    if isinstance(names, list) and not any(isinstance(name, list) for name in names):
+        return [names]
+    return names
+
+
+Columns = Annotated[list[Names], BeforeValidator(_columns), Field(min_length=1, max_length=20)]
+"""Several columns, each with its synonyms."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FieldRule(_Part):
+    """Where a field comes from and what is done with it."""
+
+    columns: Columns
+    join: str = " · "
+    """Between the cells of several columns."""
+    transform: Transform = Transform.TEXT
+    choices: dict[str, str] = {}
+    """Of a CHOICE: what is written, and what it means."""
+    otherwise: str | None = None
+    """Of a CHOICE: what a word that is not listed means; left out, it is reported and not taken."""
+    empty: str | None = None
+    """What an empty cell means; left out, nothing."""
+    placeholders: _Strings = []
+    """Of a DATE: dates that mean that there is none."""
+    day_first: bool = True
+    """Of a DATE: 03/04/2026 is the third of April."""
+    ground: Annotated[int, Field(ge=0, le=1)] | None = None
+    """Of a FLOOR: what the floor at street level is called, 0 or 1."""
+    among_words: bool = False
+    """Of a FLOOR: the column says where the device is; a floor may be among its words."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.transform is Transform.CHOICE and not self.choices:
+            raise ValueError("a choice needs `choices`: what is written, and what it means")
+        if self.transform is Transform.FLOOR and self.ground is None:
+            raise ValueError("a floor needs `ground`: 0 or 1, what the floor at street level is called")
+        return self
+
+
+def _field_rule(given: object) -> object:
+    return given if isinstance(given, dict) else {"columns": given}
+
+
+type FieldRuleIn = Annotated[FieldRule, BeforeValidator(_field_rule)]
+
+
+class PositionRule(_Part):
+    """Two columns; or one text with both numbers, such as `(121.5,25.0)` or `POINT (121.5 25.0)`."""
+
+    lat: Names | None = None
+    lon: Names | None = None
+    text: Names | None = None
+    order: Literal["lat,lon", "lon,lat"] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        columns = self.lat is not None and self.lon is not None
+        if columns == (self.text is not None) or (self.lat is None) != (self.lon is None):
+            raise ValueError("give `lat` and `lon`, or `text` and `order`")
+        if (self.text is None) != (self.order is None):
+            raise ValueError("`text` needs `order`: lat,lon or lon,lat")
+        return self
+
+
+class IdRule(_Part):
+    """What a device is known by.
+
+    The cells of `columns`, joined by -. Where one of them is empty, or `within` is (an id that counts from 1
+    in each town, and the town is not said), the id is made from the content of the `content` columns.
+    """
+
+    columns: Columns | None = None
+    within: Names | None = None
+    content: Columns
+
+    def all_columns(self) -> list[list[str]]:
+        return [*(self.columns or []), *([self.within] if self.within else []), *self.content]
+
+
+class SpanRule(_Part):
+    start: Names
+    end: Names
+
+
+class HoursRule(_Part):
+    """How the hours of a row are said."""
+
+    how: Literal["text", "weekly", "days_and_times", "days_and_words"]
+    text: Columns | None = None
+    """`text`: columns with words, the first that is not empty. Else: notes, which the hours are kept with."""
+    days: dict[str, SpanRule] = {}
+    """`weekly`: for days such as Mo-Fr, the columns in which they start and end."""
+    always: Names | None = None
+    """`weekly`: a column that says that it is always open."""
+    always_words: _Strings = []
+    which_days: Names | None = None
+    """`days_and_times`, `days_and_words`."""
+    start: Names | None = None
+    end: Names | None = None
+    which_hours: Names | None = None
+    html: bool = False
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        needed: dict[str, dict[str, object]] = {
+            "text": {"text": self.text},
+            "weekly": {"days": self.days or None},
+            "days_and_times": {"start": self.start, "end": self.end},
+            "days_and_words": {"which_days": self.which_days, "which_hours": self.which_hours},
+        }
+        missing = [name for name, value in needed[self.how].items() if value is None]
+        if missing:
+            raise ValueError(f"hours of the kind {self.how} need `{missing[0]}`")
+        unknown = [days for days in self.days if not _is_days(days)]
+        if unknown:
+            raise ValueError(f"'{unknown[0]}' must be days such as Mo-Fr, Sa or PH")
+        return self
+
+    def all_columns(self) -> list[list[str]]:
+        single = [self.always, self.which_days, self.start, self.end, self.which_hours]
+        spans = [names for span in self.days.values() for names in (span.start, span.end)]
+        return [*(self.text or []), *(names for names in single if names), *spans]
+
+
+_DAYS: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su", "PH")
+
+
+def _is_days(text: str) -> bool:
+    return all(day in _DAYS for part in text.split(",") for day in part.split("-"))
+
+
+class FlagRule(_Part):
+    """Rows that a person should look at: where a column has one of the words."""
+
+    columns: Columns
+    words: _Strings
+    finding: FindingKind = FindingKind.VALUE_NOT_UNDERSTOOD
+    says: Annotated[str, Field(max_length=300)]
+
+
+class HeaderColumn(_Part):
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    looks: Looks | None = None
+
+
+class Mapping(_Part):
+    """One kind of list."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,39}$")]
+    title: Annotated[str, Field(min_length=1, max_length=200)]
+    kinds: Annotated[list[Kind], BeforeValidator(_list), Field(min_length=1)] = [Kind.CSV, Kind.XLSX]
+    encodings: Annotated[_Strings, Field(min_length=1, max_length=10)] = ["utf-8"]
+    delimiters: Annotated[_Strings, Field(min_length=1, max_length=6)] = [",", ";", "\t"]
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
+    language: Annotated[str, Field(pattern="^[a-z]{2}$")] | None = None
+    """Of its free text, for the hours."""
+    words: Literal["en", "zh", "by_script"] = "by_script"
+    """Which of the two languages of the register its free text stands under."""
+    source: Source
+    datum: Datum = Datum.WGS84
+    recognised_by: list[Names] = []
+    """Columns, with synonyms, that a file must all have to be taken for this list without being told."""
+    no_header: Annotated[list[HeaderColumn], Field(max_length=60)] = []
+    """For a file without a header: its columns in order, or by what their cells look like."""
+    blank_words: _Strings = []
+    """What counts as an empty cell."""
+    html_entities: bool = False
+    """Cells hold &amp; and the like, encoded once or more."""
+    position: PositionRule
+    id: IdRule
+    fields: dict[str, FieldRuleIn] = {}
+    constants: dict[str, str] = {}
+    hours: HoursRule | None = None
+    flags: list[FlagRule] = []
+    other_columns: Literal["report", "ignore", "keep"] = "report"
+    """Columns that nothing above reads: told once, passed over, or kept with `how_to_get_in`."""
+    ignored_columns: _Strings = []
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        for field in [*self.fields, *self.constants]:
+            if field not in FIELDS:
+                raise ValueError(f"'{printable(field, 40)}' is not a field; there are {', '.join(FIELDS)}")
+        for encoding in self.encodings:
+            try:
+                codecs.lookup(encoding)
+            except LookupError:
+                raise ValueError(
+                    f"'{printable(encoding, 40)}' is not an encoding; utf-8, cp932, cp949 and big5 are"
+                ) from None
+            if not codecs.lookup(encoding)._is_text_encoding:
+                raise ValueError(f"'{printable(encoding, 40)}' is not an encoding of text")
+        if any(len(delimiter) != 1 or delimiter in '"\r\n' for delimiter in self.delimiters):
+            raise ValueError('a delimiter is one character, such as , or ; or a tab ("\\t")')
+        if self.no_header and Kind.CSV not in self.kinds and Kind.XLSX not in self.kinds:
+            raise ValueError("no_header is for csv and xlsx")
+        return self
+
+    def read_columns(self) -> list[list[str]]:
+        """Every column that the mapping reads, each with its synonyms."""
+        position = [names for names in (self.position.lat, self.position.lon, self.position.text) if names]
+        fields = [names for rule in self.fields.values() for names in rule.columns]
+        flags = [names for flag in self.flags for names in flag.columns]
+        hours = self.hours.all_columns() if self.hours else []
+        return [*position, *self.id.all_columns(), *fields, *hours, *flags]
+
+
+_NOT_FROM_COLUMNS: Final = {
+    *("lat", "lon", "datum", "source", "source_id", "opening_hours", "hours_as_written"),
+    "storey",  # a mapping reads storeys as `floor`, with `ground`
+}
+FIELDS: Final = [*WORDS, *(name for name in DeviceRow.model_fields if name not in _NOT_FROM_COLUMNS)]
+
+
+@cache
+def built_in_mappings() -> tuple[Mapping, ...]:
+    """The mappings that the program has, by name."""
+    folder = resources.files("aed.imports.formats")
+    found = [
+        mapping_from(entry.read_text("utf-8"), entry.name)
+        for entry in folder.iterdir()
+        if entry.name.endswith(".yaml")
+    ]
+    return tuple(sorted(found, key=lambda mapping: mapping.name))
+
+
+def mapping_of(path: Path) -> Mapping:
+    """The mapping in a file. Raises InvalidInput naming the key that is wrong and what would be right."""
+    return mapping_from(text_of_mapping(path), path.name)
+
+
+def text_of_mapping(path: Path) -> str:
+    """The text of a mapping file, whatever it says."""
+    try:
+        if not path.is_file():
+            raise InvalidInput(f"There is no mapping file {path}.", field="mapping")
+        if path.stat().st_size > MOST_BYTES_OF_A_MAPPING:
+            raise InvalidInput(
+                f"{path.name} is larger than {MOST_BYTES_OF_A_MAPPING // 1000} kB: this is no mapping file.",
+                field="mapping",
+            )
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InvalidInput(f"{path.name} cannot be read: {error.strerror}.", field="mapping") from None
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{path.name} is not UTF-8.", field="mapping") from None
+    except ValueError:  # a name with a NUL
+        raise InvalidInput("This is not a file name.", field="mapping") from None
+
+
+def mapping_from(text: str, name: str) -> Mapping:
+    """The mapping in a text; `name` is what the text is called in what goes wrong."""
+    try:
+        _refuse_bombs(text, name)
+        content = yaml.load(text, Loader=_Loader)  # makes lists, dicts and strings only
+    except yaml.MarkedYAMLError as error:
+        line = f" (line {error.problem_mark.line + 1})" if error.problem_mark is not None else ""
+        why = printable(error.problem or "it cannot be read", 100)
+        raise InvalidInput(f"{name} is not YAML{line}: {why}.", field="mapping") from None
+    except yaml.YAMLError as error:
+        raise InvalidInput(f"{name} is not YAML: {printable(str(error), 100)}.", field="mapping") from None
+    if not isinstance(content, dict):
+        raise InvalidInput(
+            f"{name} must be keys and values, such as 'name: my-list' in its first line.", field="mapping"
+        )
+    try:
+        return Mapping.model_validate(content)
+    except ValidationError as error:
+        raise _not_a_mapping(error, name) from None
+
+
+class _Loader(yaml.BaseLoader):
+    """Everything is text: a country NO is no `false`, a date no date. A key may stand once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be text", key.start_mark)
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' stands twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _refuse_bombs(text: str, name: str) -> None:
+    depth = 0
+    documents = 0
+    for count, event in enumerate(yaml.parse(text, Loader=yaml.BaseLoader)):
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            line = f" in line {event.start_mark.line + 1}" if event.start_mark is not None else ""
+            raise InvalidInput(
+                f"{name} has an anchor or alias (& or *){line}: write out what is meant, or put the text in "
+                "quotation marks.",
+                field="mapping",
+            )
+        documents += isinstance(event, yaml.DocumentStartEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST or count > MOST_NODES or documents > 1:
+            raise InvalidInput(
+                f"{name} is nested too deeply, too long or has several documents: this is no mapping file.",
+                field="mapping",
+            )
+
+
+def _not_a_mapping(error: ValidationError, name: str) -> InvalidInput:
+    said = []
+    for wrong in error.errors(include_url=False)[:5]:
+        key = ".".join(str(part) for part in wrong["loc"] if not str(part).startswith("function-")) or "it"
+        given = wrong["input"]
+        context = wrong.get("ctx", {})
+        match wrong["type"]:
+            case "missing":
+                why = "is needed"
+            case "extra_forbidden":
+                why = "is not a key of a mapping file"
+            case "value_error":
+                why = str(context.get("error", wrong["msg"]))
+            case "enum" | "literal_error":
+                why = f"must be {context.get('expected', '')}"
+            case "string_pattern_mismatch":
+                why = f"must match {context.get('pattern', '')}"
+            case _:
+                why = wrong["msg"][:1].lower() + wrong["msg"][1:]
+        if isinstance(given, str) and wrong["type"] != "value_error":
+            why += f" (it is '{printable(given, 40)}')"
+        said.append(f"{printable(key, 80)}: {why}")
+    return InvalidInput(f"{name} is not a mapping file: {'; '.join(said)}.", field="mapping")

@@ -1,0 +1,247 @@
+"""A list back as it was, with a column of what was found about each row.
+
+The rows stand in the same order and nothing of them is lost: what the reader passed over (a preamble, rows of
+other things, comments, rows that cannot be read) is there too. A table keeps its delimiter and is written in
+UTF-8; cells that a spreadsheet would execute are neutralised, numbers left alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from aed.errors import InvalidInput
+from aed.files.formula_escaping import neutral
+from aed.files.workbooks import workbook
+from aed.imports.formats.delimited import Row, csv_rows
+from aed.imports.formats.files import UTF_8, head_of
+from aed.imports.formats.geojson import features, may_be_features
+from aed.imports.formats.json_stream import is_json, json_object, objects, shape_of
+from aed.imports.formats.mapped import header_of
+from aed.imports.formats.osm_pbf import is_pbf, read_pbf
+from aed.imports.formats.records import Record
+from aed.imports.formats.table import LINT_COLUMN
+from aed.imports.formats.workbook import is_workbook, sheets
+
+type Mark = tuple[int, str]
+"""The number of a row in its file, and what is said about it."""
+
+DELIMITERS: Final = (",", ";", "\t", "|")
+ENCODINGS: Final = (UTF_8, "cp932", "cp949", "big5hkscs", "gb18030", "cp1252")
+TABLES: Final = (".csv", ".xlsx")
+JSONS: Final = (".geojson", ".json")
+MOST_SHEET_ROWS: Final = 1_048_576
+LONGEST_SHEET_CELL: Final = 32_767
+
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
+
+
+def write_marked(
+    path: Path, out: Path, marks: Iterable[Mark], *, first: Record, encodings: Sequence[str] = ()
+) -> None:
+    """The list in `path` with its marks, at `out`, which is there once it is whole.
+
+    `first` is the first row that was read, by which the header and the encoding are known again; `encodings`
+    are those of its format. Raises InvalidInput for an `out` of a kind that the list cannot be written as.
+    """
+    suffix = out.suffix.lower()
+    head = head_of(path)
+    is_table = is_workbook(head) or not (is_pbf(head) or is_json(head, path))
+    fitting = TABLES if is_table else JSONS
+    if suffix not in fitting:
+        raise InvalidInput(
+            f"{path.name} can be written back as {' or '.join(fitting)}: name such a file.", field="marked"
+        )
+    if out.exists() and out.samefile(path):
+        raise InvalidInput("Name another file than the list itself: it stays as it is.", field="marked")
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    try:
+        if suffix == ".xlsx":
+            _write_workbook(unfinished, path, head, first, marks, encodings)
+        else:
+            with unfinished.open("w", encoding=UTF_8 if is_table else "utf-8", newline="") as target:
+                if is_table:
+                    _write_csv(target, path, head, first, marks, encodings)
+                else:
+                    _write_features(target, path, head, marks)
+                target.flush()
+                os.fsync(target.fileno())
+        unfinished.replace(out)
+    except OSError as error:
+        raise InvalidInput(f"{out} cannot be written: {error.strerror}.", field="marked") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+# --- Tables ---
+
+
+def _write_csv(
+    target: TextIO, path: Path, head: bytes, first: Record, marks: Iterable[Mark], encodings: Sequence[str]
+) -> None:
+    delimiter = ","
+    if is_workbook(head):
+        rows = next((rows for _, rows, is_list in _sheets(path, first) if is_list), iter(()))
+    else:
+        encoding, delimiter = _written_in(path, first, encodings)
+        rows = csv_rows(path, encoding=encoding, delimiter=delimiter)
+    writer = csv.writer(target, delimiter=delimiter)
+    for cells in _marked(rows, first, marks):
+        writer.writerow([_safe(cell) for cell in cells])
+
+
+def _write_workbook(
+    target: Path, path: Path, head: bytes, first: Record, marks: Iterable[Mark], encodings: Sequence[str]
+) -> None:
+    """All cells as text: what looks like a number may be a telephone's or have a zero in front."""
+    found: Iterator[tuple[str, Iterator[Row], bool]]
+    if is_workbook(head):
+        found = _sheets(path, first)
+    else:
+        encoding, delimiter = _written_in(path, first, encodings)
+        found = iter([("list", csv_rows(path, encoding=encoding, delimiter=delimiter), True)])
+    names = list(first.raw)
+    with workbook(target, is_row_by_row=True) as book:
+        wrong = book.add_format({"bg_color": "#FFC7CE", "font_color": "#9C0006"})
+        for name, rows, is_list in found:
+            sheet = book.add_worksheet(name)
+            lines = _marked(rows, first, marks) if is_list else (row.cells for row in rows)
+            for number, cells in enumerate(lines):
+                if number >= MOST_SHEET_ROWS or max(map(len, cells), default=0) > LONGEST_SHEET_CELL:
+                    raise InvalidInput(
+                        f"{path.name} has more rows or a longer cell than a workbook can hold: name a .csv.",
+                        field="marked",
+                    )
+                said = cells[len(names)] if is_list and len(cells) > len(names) else ""
+                at_fault = _column_of(said, names)
+                for place, cell in enumerate(cells):
+                    if place == at_fault or (said and place == len(names) and said != LINT_COLUMN):
+                        sheet.write_string(number, place, cell, wrong)
+                    elif cell:
+                        sheet.write_string(number, place, cell)
+                if at_fault is not None:
+                    sheet.write_comment(number, at_fault, said, {"x_scale": 3})
+
+
+def _column_of(said: str, names: Sequence[str]) -> int | None:
+    """The place of the column that what is said begins with, where it begins with one."""
+    column, colon, _ = said.partition(":")
+    return names.index(column) if colon and column in names else None
+
+
+def _marked(rows: Iterable[Row], first: Record, marks: Iterable[Mark]) -> Iterator[list[str]]:
+    """The rows, each with its mark in the column behind the header's last."""
+    names = tuple(first.raw)
+    width = len(names)
+    pending = iter(marks)
+    number, mark = next(pending, (0, ""))
+    has_header = False
+    for row in rows:
+        added = ""
+        if not has_header and row.number < first.number and _is_header(row.cells, names):
+            has_header, added = True, LINT_COLUMN
+        while 0 < number < row.number:
+            number, mark = next(pending, (0, ""))
+        if number == row.number:
+            added = mark
+        yield [*row.cells, *[""] * (width - len(row.cells)), added]
+
+
+def _is_header(cells: Sequence[str], names: tuple[str, ...]) -> bool:
+    return header_of(cells[: len(names)]).names == header_of(names).names
+
+
+def _sheets(path: Path, first: Record) -> Iterator[tuple[str, Iterator[Row], bool]]:
+    """The sheets of a workbook, each with whether it is the one with the list."""
+    chosen = next((name for name, rows in sheets(path) if _holds(rows, first)), None)
+    for name, rows in sheets(path):
+        yield name, rows, name == chosen
+
+
+def _written_in(path: Path, first: Record, encodings: Sequence[str]) -> tuple[str, str]:
+    """The encoding and the delimiter in which the first row that was read stands where it was."""
+    for encoding in dict.fromkeys([UTF_8, *encodings, *ENCODINGS]):
+        for delimiter in DELIMITERS:
+            rows = csv_rows(path, encoding=encoding, delimiter=delimiter, strict=False)
+            try:
+                if _holds(rows, first):
+                    return encoding, delimiter
+            except InvalidInput:
+                continue
+            finally:
+                rows.close()
+    raise InvalidInput(
+        f"{path.name} cannot be written back: its first row is not found again.", field="marked"
+    )
+
+
+def _holds(rows: Iterable[Row], first: Record) -> bool:
+    wanted = list(first.raw.values())
+    for row in rows:
+        if row.number >= first.number:
+            return row.number == first.number and [*row.cells[: len(wanted)]] == wanted
+    return False
+
+
+def _safe(cell: str) -> str:
+    return cell if _NUMBER.fullmatch(cell) else neutral(cell)
+
+
+# --- JSON ---
+
+
+def _write_features(target: TextIO, path: Path, head: bytes, marks: Iterable[Mark]) -> None:
+    """GeoJSON, whatever the list was: its features, or its objects as features."""
+    pending = iter(marks)
+    number, mark = next(pending, (0, ""))
+    members, found = _features(path, head)
+    target.write(json.dumps({"type": "FeatureCollection", **members}, ensure_ascii=False)[:-1])
+    target.write(', "features": [')
+    for count, (place, feature) in enumerate(found):
+        while 0 < number < place:
+            number, mark = next(pending, (0, ""))
+        said = mark if number == place else ""
+        if isinstance(feature, dict):
+            properties = json_object(feature.get("properties")) | {LINT_COLUMN: said or None}
+            feature = feature | {"properties": properties}
+        target.write(",\n" if count else "\n")
+        target.write(json.dumps(feature, ensure_ascii=False))
+    target.write("\n]}\n")
+
+
+def _features(path: Path, head: bytes) -> tuple[Mapping[str, Any], Iterator[tuple[int, Any]]]:
+    if is_pbf(head):
+        records = read_pbf(path)
+        return {}, (
+            (each.number, _feature(dict(each.raw), each.fields.get("lat"), each.fields.get("lon")))
+            for each in records
+        )
+    shape = shape_of(path)
+    if may_be_features(shape):
+        members = (
+            {}
+            if not shape.prefix
+            else {name: value for name, value in shape.members.items() if name != "type" and "." not in name}
+        )
+        return members, enumerate(features(path, shape), start=1)
+    found = enumerate(objects(path, shape.prefix), start=1)
+    return {}, ((number, _feature_of(each)) for number, each in found)
+
+
+def _feature_of(each: object) -> object:
+    if not isinstance(each, dict):
+        return each
+    centre = json_object(each.get("center"))
+    return _feature(each, each.get("lat", centre.get("lat")), each.get("lon", centre.get("lon")))
+
+
+def _feature(properties: Mapping[str, Any], lat: object, lon: object) -> dict[str, Any]:
+    geometry = None
+    if isinstance(lat, int | float) and isinstance(lon, int | float):
+        geometry = {"type": "Point", "coordinates": [lon, lat]}
+    return {"type": "Feature", "properties": properties, "geometry": geometry}

@@ -1,0 +1,202 @@
+"""OpenStreetMap's tags of a defibrillator as the fields of a device, whatever file the tags come in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from aed.accounts.rules.sharing_ladder import Audience
+from aed.imports.formats.delimited import Row
+from aed.imports.formats.geojson import point_of, raw_of
+from aed.imports.formats.hours import understood
+from aed.imports.formats.json_stream import json_object
+from aed.imports.formats.mapped import Header
+from aed.imports.formats.records import Record, Unit
+from aed.imports.formats.values import clean, is_chinese
+from aed.imports.rules.finding import Finding, FindingKind, Severity
+from aed.imports.rules.reasons import printable
+from aed.registry.rules.device import Cabinet, Entry
+
+SOURCE: Final = "osm"
+LAT_COLUMNS: Final = ("@lat", "lat", "latitude", "y")
+LON_COLUMNS: Final = ("@lon", "lon", "lng", "longitude", "x")
+ID_COLUMNS: Final = ("@id", "osm_id", "id", "full_id")
+TYPE_COLUMNS: Final = ("@type", "osm_type", "type")
+
+_KINDS: Final = {"n": "node", "w": "way", "r": "relation"}
+_LONGEST_WORDS: Final = 2000
+
+
+def is_defibrillator(tags: Mapping[str, str]) -> bool:
+    return tags.get("emergency") == "defibrillator"
+
+
+def tags_of(given: Mapping[str, object]) -> dict[str, str]:
+    """The tags, without the odd character that is no text: it should not cost a defibrillator."""
+    return {
+        str(key): text for key, value in given.items() if value is not None and (text := clean(str(value)))
+    }
+
+
+def device_fields(tags: Mapping[str, str], identity: str | None) -> dict[str, Any]:
+    """The fields, apart from the position."""
+    fields: dict[str, Any] = {
+        "source": SOURCE,
+        "source_id": identity,
+        "floor": _floor(tags.get("level")),
+        "maker": _cut(tags.get("manufacturer") or tags.get("brand"), 100),
+        "model": _cut(tags.get("model") or tags.get("defibrillator:model"), 100),
+        "serial": _cut(tags.get("ref:serial") or tags.get("serial_number"), 100),
+        "cabinet": _cabinet(tags.get("defibrillator:cabinet") or tags.get("cabinet")),
+        **_access(tags.get("access")),
+        **_hours(tags.get("opening_hours")),
+    }
+    _put_words(fields, "place", tags, "defibrillator:location")
+    _put_words(fields, "how_to_get_in", tags, "description")
+    named: dict[str, Any] = {}
+    _put_words(named, "place", tags, "name")
+    return {name: value for name, value in (named | fields).items() if value is not None}
+
+
+def findings_of(tags: Mapping[str, str], fields: Mapping[str, Any], where: str) -> tuple[Finding, ...]:
+    """What of the tags was not understood."""
+    found: list[Finding] = []
+    hours = tags.get("opening_hours", "")
+    said = understood(hours)
+    if (doubt := said.doubt()) is not None:
+        read = printable(hours, 200)
+        found.append(Finding(*doubt[:2], where, "opening_hours", read, doubt[2], said.expression))
+    level = tags.get("level")
+    if level and _whole_level(level) is None:
+        wrong = "The floor is not clear; 0 is taken."
+        right = "A whole number: 0 at street level, -1 below it."
+        kind = FindingKind.FLOOR_NOT_UNDERSTOOD
+        found.append(Finding(kind, Severity.NOTE, where, "level", printable(level, 200), wrong, right))
+    return tuple(found)
+
+
+COLUMNS: Final = {
+    "floor": "level",
+    "opening_hours": "opening_hours",
+    "hours_as_written": "opening_hours",
+    "entry": "access",
+    "audience": "access",
+    "place_en": "defibrillator:location",
+    "how_to_get_in_en": "description",
+    "maker": "manufacturer",
+}
+"""Which tag a field comes from, for what is said about it."""
+
+
+def identity_of(given: object, kind: str | None = None) -> str | None:
+    """node/123 from an id in any of the forms that exporters write."""
+    text = str(given) if given is not None else ""
+    parts = re.fullmatch(r"(?:(n|w|r|node|way|relation)/?)?([0-9]{1,20})", text.strip())
+    if parts is None:
+        return None
+    kind = parts[1] or kind or "node"
+    return f"{_KINDS.get(kind, kind)}/{parts[2]}"
+
+
+def read_osm_rows(rows: Iterable[Row], header: Header, *, unit: Unit = "line") -> Iterator[Record]:
+    """Rows whose columns are tags; rows of other things are passed over."""
+    lat, lon = header.column(LAT_COLUMNS), header.column(LON_COLUMNS)
+    identity, kind = header.column(ID_COLUMNS), header.column(TYPE_COLUMNS)
+    is_tagged = header.column(["emergency"]) is not None
+    columns = COLUMNS | {"lat": lat or "", "lon": lon or "", "source_id": identity or ""}
+    for row in rows:
+        raw = dict(zip(header.names, row.cells, strict=False))
+        if len(row.cells) != len(header.names):
+            why = f"has {len(row.cells)} cells where the header has {len(header.names)}"
+            yield Record(unit, row.number, {}, why, raw=raw)
+            continue
+        tags = tags_of(raw)
+        if is_tagged and not is_defibrillator(tags):
+            continue
+        named = identity_of(tags.get(identity or ""), tags.get(kind or ""))
+        fields = device_fields(tags, named)
+        for name, column in (("lat", lat), ("lon", lon)):
+            if column and tags.get(column):
+                fields[name] = number_of(tags[column])
+        where = f"{unit} {row.number}"
+        yield Record(
+            unit, row.number, fields, columns=columns, raw=raw, findings=findings_of(tags, fields, where)
+        )
+
+
+def number_of(text: str) -> float | str:
+    """The number, or the text where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def read_osm_features(found: Iterable[object]) -> Iterator[Record]:
+    """Every feature tagged emergency=defibrillator; others are passed over: an extract holds all sorts."""
+    for number, feature in enumerate(found, start=1):
+        given = json_object(feature)
+        tags = tags_of(json_object(given.get("properties")))
+        if is_defibrillator(tags):
+            named = given.get("id") or tags.get("@id") or tags.get("osm_id")
+            fields = device_fields(tags, identity_of(named)) | point_of(given)
+            found_out = findings_of(tags, fields, f"feature {number}")
+            yield Record("feature", number, fields, columns=COLUMNS, raw=raw_of(given), findings=found_out)
+
+
+def _hours(written: str | None) -> dict[str, Any]:
+    """Understood hours, or none and the original kept: never guessed."""
+    if written is None or not written.strip():
+        return {}
+    said = understood(written)
+    return {"opening_hours": said.expression, "hours_as_written": _cut(written, _LONGEST_WORDS)}
+
+
+def _access(access: str | None) -> dict[str, Any]:
+    """Who may go to it. Private ones are for dispatch; a word that is not known makes the access unknown."""
+    match access:
+        case None | "yes" | "public" | "permissive" | "customers" | "destination":
+            return {"entry": Entry.FREE, "audience": Audience.PUBLIC}
+        case "no" | "private" | "permit":
+            return {"entry": Entry.ASSISTED, "audience": Audience.DISPATCH}
+        case _:
+            return {"entry": Entry.UNKNOWN, "audience": Audience.PUBLIC}
+
+
+def _cabinet(cabinet: str | None) -> Cabinet:
+    match cabinet:
+        case "no" | "none":
+            return Cabinet.NONE
+        case "locked":
+            return Cabinet.LOCKED
+        case "alarmed":
+            return Cabinet.ALARMED
+        case "unlocked" | "open" | "yes":
+            return Cabinet.UNLOCKED
+        case _:
+            return Cabinet.UNKNOWN
+
+
+def _floor(level: str | None) -> int:
+    """The first whole level of `level`; the ground floor where there is none."""
+    return _whole_level(level or "") or 0
+
+
+def _whole_level(level: str) -> int | None:
+    found = re.match(r"\s*(-?[0-9]{1,3})(?![0-9.])", level)
+    return max(-20, min(200, int(found[1]))) if found else None
+
+
+def _put_words(fields: dict[str, Any], name: str, tags: Mapping[str, str], key: str) -> None:
+    """`key:en` and `key:zh`; words in no said language stand where they can be read, by their script."""
+    for language in ("en", "zh"):
+        if tags.get(f"{key}:{language}"):
+            fields[f"{name}_{language}"] = _cut(tags[f"{key}:{language}"], _LONGEST_WORDS)
+    plain = tags.get(key)
+    if plain:
+        fields.setdefault(f"{name}_zh" if is_chinese(plain) else f"{name}_en", _cut(plain, _LONGEST_WORDS))
+
+
+def _cut(text: str | None, length: int) -> str | None:
+    return text[:length] if text else None

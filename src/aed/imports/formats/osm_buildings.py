@@ -1,0 +1,124 @@
+"""The houses of an OpenStreetMap extract (.osm.pbf, .osm) in which somebody may be: where one goes in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aed.errors import InvalidInput
+from aed.geo import Position
+from aed.imports.rules.reasons import printable
+
+NOBODY_LIVES_IN: Final = frozenset(
+    {
+        "no",
+        "roof",
+        "carport",
+        "garage",
+        "garages",
+        "shed",
+        "hut",
+        "guardhouse",
+        "gatehouse",
+        "kiosk",
+        "parking",
+        "service",
+        "transformer_tower",
+        "water_tower",
+        "greenhouse",
+        "bridge",
+        "ruins",
+        "construction",
+    }
+)
+"""Values of `building`."""
+MOST_FLOORS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class MappedBuilding:
+    """A house as the map has it."""
+
+    source_id: str
+    name_en: str
+    name_zh: str
+    floors: int | None
+    position: Position
+    """The main entrance, any entrance, or else the middle."""
+
+
+def read_buildings(path: Path) -> Iterator[MappedBuilding]:
+    """In the order of the file. Raises InvalidInput for a file that cannot be read, or lacks the nodes."""
+    import osmium  # late: 4 MB
+    from osmium.osm import Area, Node, Way
+
+    doors: dict[int, tuple[bool, Position]] = {}
+    key = osmium.filter.KeyFilter("building", "entrance")
+    try:
+        reading = osmium.FileProcessor(str(path)).with_locations()
+        reading = reading.with_areas(osmium.filter.KeyFilter("building")).with_filter(key)
+        for each in reading:
+            match each:
+                case Node():
+                    if "entrance" in each.tags and each.location.valid():
+                        is_main = each.tags.get("entrance") == "main"
+                        doors[each.id] = (is_main, Position(each.location.lat, each.location.lon))
+                case Way() if each.is_closed():
+                    at = [
+                        (node.ref, Position(node.location.lat, node.location.lon))
+                        for node in list(each.nodes)[:-1]
+                        if node.location.valid()
+                    ]
+                    yield from _building(dict(each.tags), f"way/{each.id}", at, doors)
+                case Area() if not each.from_way():
+                    at = [
+                        (node.ref, Position(node.location.lat, node.location.lon))
+                        for ring in each.outer_rings()
+                        for node in ring
+                        if node.location.valid()
+                    ]
+                    yield from _building(dict(each.tags), f"relation/{each.orig_id()}", at, doors)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise InvalidInput(
+            f"{path.name} cannot be read as an extract of OpenStreetMap (.osm.pbf): "
+            f"{printable(str(error), 200)}.",
+            field="file",
+        ) from None
+
+
+def _building(
+    tags: dict[str, str],
+    source_id: str,
+    at: list[tuple[int, Position]],
+    doors: dict[int, tuple[bool, Position]],
+) -> Iterator[MappedBuilding]:
+    if not at or tags.get("building", "no") in NOBODY_LIVES_IN:
+        return
+    entrances = [doors[ref] for ref, _ in at if ref in doors]
+    if entrances:
+        position = next((place for is_main, place in entrances if is_main), entrances[0][1])
+    else:
+        lats, lons = [place.lat for _, place in at], [place.lon for _, place in at]
+        position = Position(round(sum(lats) / len(lats), 7), round(sum(lons) / len(lons), 7))
+    number = tags.get("addr:housenumber", "").strip()
+    name = tags.get("name", "").strip()
+    name_en = tags.get("name:en") or name or (f"Building {number}" if number else f"Building {source_id}")
+    name_zh = tags.get("name:zh") or name or (f"{number}幢" if number else f"楼{source_id}")
+    yield MappedBuilding(
+        source_id,
+        name_en.strip()[:200],
+        name_zh.strip()[:200],
+        _floors(tags.get("building:levels")),
+        position,
+    )
+
+
+def _floors(levels: str | None) -> int | None:
+    """Whole floors; what is no number of them is not known."""
+    try:
+        count = int(float(levels)) if levels is not None else 0
+    except (ValueError, OverflowError):
+        return None
+    return count if 1 <= count <= MOST_FLOORS else None

@@ -1,0 +1,395 @@
+"""Which format a file is in, and its records."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Collection, Iterator, Sequence
+from enum import StrEnum
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+from aed.errors import InvalidInput
+from aed.imports.formats import json_stream, mapped, osm
+from aed.imports.formats.delimited import Row, csv_rows
+from aed.imports.formats.files import UTF_8, encoding_of, head_of, head_text, refuse_other_files
+from aed.imports.formats.geojson import features, may_be_features, members_of, not_geojson, raw_of, read_own
+from aed.imports.formats.json_stream import Shape, json_object, objects, shape_of
+from aed.imports.formats.mapping import Kind, Mapping, built_in_mappings
+from aed.imports.formats.osm_pbf import is_pbf, read_pbf
+from aed.imports.formats.overpass import PREFIX as ELEMENTS
+from aed.imports.formats.overpass import read_overpass
+from aed.imports.formats.records import Reading, Record
+from aed.imports.formats.table import PASSED_OVER, read_own_rows, read_table
+from aed.imports.formats.workbook import is_workbook, sheets, table_rows
+from aed.imports.rules.reasons import printable
+from aed.imports.schemas import DeviceRow, columns, needed_columns
+
+DELIMITERS: Final = (",", ";", "\t", "|")
+
+
+class DeviceFormat(StrEnum):
+    """The formats of device lists that are read. Those of the last group are mapping files, `*.yaml`."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+    GEOJSON = "geojson"
+
+    OSM_GEOJSON = "osm-geojson"
+    OSM_CSV = "osm-csv"
+    OSM_PBF = "osm-pbf"
+    OVERPASS = "overpass"
+
+    FRANCE = "geodae"
+    HONG_KONG = "hongkong"
+    JAPAN = "japan"
+    KOREA = "korea"
+    TAIWAN = "taiwan"
+    TAIWAN_SCRAPE = "taiwan-scrape"
+
+
+_TITLES: Final = {
+    DeviceFormat.CSV: "the project's own CSV",
+    DeviceFormat.XLSX: "the project's own XLSX",
+    DeviceFormat.GEOJSON: "the project's own GeoJSON",
+    DeviceFormat.OSM_GEOJSON: "OpenStreetMap, GeoJSON",
+    DeviceFormat.OSM_CSV: "OpenStreetMap, CSV of tags",
+    DeviceFormat.OSM_PBF: "OpenStreetMap, extract",
+    DeviceFormat.OVERPASS: "OpenStreetMap, Overpass JSON",
+}
+_OWN: Final = (DeviceFormat.CSV, DeviceFormat.XLSX, DeviceFormat.GEOJSON)
+
+
+def read_devices(
+    path: Path,
+    form: DeviceFormat | None = None,
+    mapping: Mapping | None = None,
+    *,
+    source: str | None = None,
+) -> Reading:
+    """A list of devices, in the named format, by the given mapping, or in the recognised format.
+
+    `source` takes the place of the one that a mapping names, for a list that several bodies publish each for
+    themselves. Raises InvalidInput for a file in none of the formats.
+    """
+    head = head_of(path)
+    if mapping is None and form is not None:
+        mapping = next((each for each in built_in_mappings() if each.name == form), None)
+    if is_pbf(head) or form is DeviceFormat.OSM_PBF:
+        return _reading(DeviceFormat.OSM_PBF, read_pbf(path))
+    if is_workbook(head) or form is DeviceFormat.XLSX:
+        return _of_workbook(path, form, mapping, source)
+    refuse_other_files(path, head)
+    json_named = form in (DeviceFormat.GEOJSON, DeviceFormat.OSM_GEOJSON, DeviceFormat.OVERPASS)
+    table_named = form in (DeviceFormat.CSV, DeviceFormat.OSM_CSV)
+    if json_named or (not table_named and json_stream.is_json(head, path)):
+        return _of_json(path, form, mapping, source)
+    return _of_text(path, head, form, mapping, source)
+
+
+def read_table_or_own(
+    path: Path, *, known: Collection[str], needed: Collection[str], may_be_chinese: bool = False
+) -> Iterator[Record]:
+    """The records of a list that has only the project's own formats.
+
+    `may_be_chinese`: a CSV may be in the encoding that Chinese Windows writes, where it is no UTF-8.
+    """
+    head = head_of(path)
+    if is_workbook(head):
+        return read_own_rows(table_rows(path), path.name, known=known, needed=needed, unit="row")
+    if json_stream.is_json(head, path):
+        return read_own(features(path))
+    return read_table(path, known=known, needed=needed, may_be_chinese=may_be_chinese)
+
+
+def is_json(path: Path) -> bool:
+    """By its first character; what is called .json or .geojson is to be JSON."""
+    return json_stream.is_json(head_of(path), path)
+
+
+def _reading(form: DeviceFormat, records: Iterator[Record]) -> Reading:
+    return Reading(form, _TITLES[form], records, source=None if form in _OWN else osm.SOURCE)
+
+
+def _mapped(mapping: Mapping, records: Iterator[Record], source: str | None) -> Reading:
+    return Reading(mapping.name, mapping.title, records, mapping.country, source or mapping.source)
+
+
+# --- Tables as text ---
+
+
+def _of_text(
+    path: Path, head: bytes, form: DeviceFormat | None, mapping: Mapping | None, source: str | None
+) -> Reading:
+    if form is DeviceFormat.CSV:
+        return _own_table(path)
+    if form is DeviceFormat.OSM_CSV:
+        return _osm_table(path, head)
+    if mapping is not None:
+        return _mapped_table(path, head, [mapping], source, is_named=True)
+    first = _first_rows(path, ",", UTF_8) if head_text(head, UTF_8) is not None else []
+    if _is_own(first):
+        return _own_table(path)
+    if any(_is_osm(_first_rows(path, delimiter, UTF_8)) for delimiter in DELIMITERS):
+        return _osm_table(path, head)
+    known = [each for each in built_in_mappings() if Kind.CSV in each.kinds]
+    return _mapped_table(path, head, known, source, is_named=False)
+
+
+def _own_table(path: Path) -> Reading:
+    records = read_table(path, known=columns(DeviceRow), needed=needed_columns(DeviceRow))
+    return _reading(DeviceFormat.CSV, records)
+
+
+def _osm_table(path: Path, head: bytes) -> Reading:
+    refuse_other_files(path, head)
+
+    def records() -> Iterator[Record]:
+        encoding = encoding_of(path)
+        for delimiter in DELIMITERS:
+            if _is_osm(_first_rows(path, delimiter, encoding), is_named=True):
+                rows = csv_rows(path, encoding=encoding, delimiter=delimiter)
+                header = mapped.header_of(next(rows).cells)
+                yield from _some_devices(path, osm.read_osm_rows(rows, header), "row")
+                return
+        raise InvalidInput(
+            f"{path.name} is no CSV of OpenStreetMap's tags: its first line must name columns for the "
+            "position, such as @lat and @lon, and the tags.",
+            field="file",
+        )
+
+    return _reading(DeviceFormat.OSM_CSV, records())
+
+
+class _Found(NamedTuple):
+    """A mapping that fits a file, and how it is to be read."""
+
+    known: int
+    mapping: Mapping
+    delimiter: str
+    encoding: str
+
+
+def _mapped_table(
+    path: Path, head: bytes, mappings: Sequence[Mapping], source: str | None, *, is_named: bool
+) -> Reading:
+    best: _Found | None = None
+    rows: list[Row] = []
+    for mapping in mappings:
+        for encoding in _encodings(mapping, head):
+            for delimiter in mapping.delimiters:
+                rows = _first_rows(path, delimiter, encoding)
+                header = mapped.header_among(rows, mapping, is_named=is_named)
+                if header is not None:
+                    found = _Found(mapped.how_much_is_known(header, mapping), mapping, delimiter, encoding)
+                    best = found if best is None or found.known > best.known else best
+    if best is None:
+        encoding_of(path, _all_encodings(mappings) if is_named else (UTF_8,))
+        if is_named:
+            raise mapped.no_header(path.name, mappings[0], rows)
+        return _refused_table(path)
+    return _mapped(best.mapping, _records_of_table(path, head, best, source, is_named=is_named), source)
+
+
+def _records_of_table(
+    path: Path, head: bytes, found: _Found, source: str | None, *, is_named: bool
+) -> Iterator[Record]:
+    fitting = _encodings(found.mapping, head)
+    encoding = encoding_of(path, [found.encoding, *(each for each in fitting if each != found.encoding)])
+    first, rows = mapped.peeked(csv_rows(path, encoding=encoding, delimiter=found.delimiter))
+    header = mapped.header_among(first, found.mapping, is_named=is_named)
+    if header is None:
+        raise mapped.no_header(path.name, found.mapping, first)
+    yield from mapped.read_mapped(rows, header, found.mapping, unit="line", source=source)
+
+
+def _refused_table(path: Path) -> Reading:
+    """A table in no format: as the project's own if its first line looks a little like that, which says what
+    is wrong with it; else all formats are named."""
+    first = _first_rows(path, ",", UTF_8)
+    names = {cell.strip().casefold() for cell in first[0].cells} if first else set()
+    looks_own = len(names & set(columns(DeviceRow))) >= 2 or len(names) == 1
+    if looks_own or not first:
+        return _own_table(path)
+    forms = ", ".join(form for form in DeviceFormat)
+    raise InvalidInput(
+        f"{path.name} is a list in none of the formats that are read ({forms}); its first line must name the "
+        f"columns. It is: {printable(', '.join(first[0].cells), 150)}. A mapping file teaches a list "
+        "that nobody has seen.",
+        field="file",
+    )
+
+
+def _encodings(mapping: Mapping, head: bytes) -> list[str]:
+    return [each for each in _all_encodings([mapping]) if head_text(head, each) is not None]
+
+
+def _all_encodings(mappings: Sequence[Mapping]) -> list[str]:
+    named = [encoding for mapping in mappings for encoding in mapping.encodings]
+    return list(dict.fromkeys(UTF_8 if codecs.lookup(each).name == "utf-8" else each for each in named))
+
+
+def _first_rows(path: Path, delimiter: str, encoding: str) -> list[Row]:
+    """The first rows of a table; none where it cannot be read that way."""
+    rows = csv_rows(path, encoding=encoding, delimiter=delimiter, strict=False)
+    first: list[Row] = []
+    try:
+        first.extend(islice(rows, mapped.ROWS_LOOKED_AT))
+    except InvalidInput:
+        return first
+    finally:
+        rows.close()
+    return first
+
+
+def _is_own(rows: Sequence[Row]) -> bool:
+    header = {cell.strip() for cell in rows[0].cells} if rows else set()
+    return header >= set(needed_columns(DeviceRow)) and header <= {*columns(DeviceRow), *PASSED_OVER}
+
+
+def _is_osm(rows: Sequence[Row], *, is_named: bool = False) -> bool:
+    if not rows:
+        return False
+    header = mapped.header_of(rows[0].cells)
+    has_position = header.column(osm.LAT_COLUMNS) is not None and header.column(osm.LON_COLUMNS) is not None
+    return has_position and (is_named or header.column(["emergency"]) is not None)
+
+
+def _some_devices(
+    path: Path, records: Iterator[Record], unit: Literal["row", "feature"], seen: list[int] | None = None
+) -> Iterator[Record]:
+    """The records, of which there must be one: an extract without a device is an error, not zero devices."""
+    first = next(records, None)
+    if first is None:
+        among = f" among {seen[0]}" if seen else ""
+        raise InvalidInput(f"{path.name} holds no {unit} with emergency=defibrillator{among}.", field="file")
+    yield first
+    yield from records
+
+
+# --- Workbooks ---
+
+
+def _of_workbook(
+    path: Path, form: DeviceFormat | None, mapping: Mapping | None, source: str | None
+) -> Reading:
+    first_lines: list[Row] = []
+    for _, found in sheets(path):
+        first, rows = mapped.peeked(found)
+        first_lines = first_lines or first[:1]
+        if mapping is None and (form in (DeviceFormat.XLSX, DeviceFormat.CSV) or _is_own(first)):
+            records = read_own_rows(
+                rows, path.name, known=columns(DeviceRow), needed=needed_columns(DeviceRow), unit="row"
+            )
+            return _reading(DeviceFormat.XLSX, records)
+        if mapping is None and _is_osm(first, is_named=form is DeviceFormat.OSM_CSV):
+            header = mapped.header_of(first[0].cells)
+            records = osm.read_osm_rows(islice(rows, 1, None), header, unit="row")
+            return _reading(DeviceFormat.OSM_CSV, _some_devices(path, records, "row"))
+        candidates = (
+            [mapping] if mapping else [each for each in built_in_mappings() if Kind.XLSX in each.kinds]
+        )
+        fitting = [
+            (mapped.how_much_is_known(fits, each), each, fits)
+            for each in candidates
+            if (fits := mapped.header_among(first, each, is_named=mapping is not None)) is not None
+        ]
+        if fitting:
+            _, best, fits = max(fitting, key=lambda each: each[0])
+            return _mapped(best, mapped.read_mapped(rows, fits, best, unit="row", source=source), source)
+    if mapping is not None:
+        raise mapped.no_header(path.name, mapping, first_lines)
+    shown = printable(", ".join(first_lines[0].cells), 150) if first_lines else "nothing"
+    raise InvalidInput(
+        f"{path.name} is an Excel workbook in none of the formats that are read; the first line of a sheet "
+        f"must name the columns. It is: {shown}",
+        field="file",
+    )
+
+
+# --- JSON ---
+
+
+def _of_json(path: Path, form: DeviceFormat | None, mapping: Mapping | None, source: str | None) -> Reading:
+    shape = shape_of(path)
+    if form is DeviceFormat.OVERPASS or (form is None and mapping is None and shape.prefix == ELEMENTS):
+        return _reading(DeviceFormat.OVERPASS, read_overpass(path))
+    if form is DeviceFormat.GEOJSON:
+        return _reading(DeviceFormat.GEOJSON, read_own(features(path, shape)))
+    if form is DeviceFormat.OSM_GEOJSON:
+        return _reading(DeviceFormat.OSM_GEOJSON, _osm_features(path, shape))
+    is_geojson = may_be_features(shape)
+    if mapping is None:
+        recognised = _recognised(path, shape) if is_geojson else _mapping_of_objects(path, shape)
+        if recognised is DeviceFormat.OSM_GEOJSON:
+            return _reading(DeviceFormat.OSM_GEOJSON, _osm_features(path, shape))
+        if recognised is DeviceFormat.GEOJSON:
+            return _reading(DeviceFormat.GEOJSON, read_own(features(path, shape)))
+        if not isinstance(recognised, Mapping):
+            raise not_geojson(path, shape)
+        mapping = recognised
+    if Kind.JSON not in mapping.kinds:
+        raise InvalidInput(
+            f"{path.name} is JSON, and the format {mapping.name} is {' or '.join(mapping.kinds)}.",
+            field="file",
+        )
+    found = _members(path, shape, is_geojson=is_geojson)
+    unit: Literal["feature", "row"] = "feature" if is_geojson else "row"
+    return _mapped(mapping, mapped.read_objects(found, mapping, unit=unit, source=source), source)
+
+
+def _osm_features(path: Path, shape: Shape) -> Iterator[Record]:
+    seen = [0]
+
+    def counted() -> Iterator[object]:
+        for each in features(path, shape):
+            seen[0] += 1
+            yield each
+
+    return _some_devices(path, osm.read_osm_features(counted()), "feature", seen)
+
+
+def _recognised(path: Path, shape: Shape) -> DeviceFormat | Mapping | None:
+    """By the first feature that says it: an own one has a `source_id`, OpenStreetMap's an `emergency`."""
+    known = [each for each in built_in_mappings() if Kind.JSON in each.kinds]
+    for number, feature in enumerate(features(path, shape), start=1):
+        properties = json_object(json_object(feature).get("properties"))
+        if "source_id" in properties:
+            return DeviceFormat.GEOJSON
+        if "emergency" in properties:
+            return DeviceFormat.OSM_GEOJSON
+        if number <= mapped.ROWS_LOOKED_AT and properties:
+            fitting = _fitting(list(raw_of(json_object(feature))), known)
+            if fitting is not None:
+                return fitting
+    # A single feature that says nothing is not taken for a list.
+    return DeviceFormat.GEOJSON if shape.prefix or number > 1 else None
+
+
+def _mapping_of_objects(path: Path, shape: Shape) -> Mapping | None:
+    known = [each for each in built_in_mappings() if Kind.JSON in each.kinds]
+    for each in islice(objects(path, shape.prefix), mapped.ROWS_LOOKED_AT):
+        fitting = _fitting(list(members_of(json_object(each))), known)
+        if fitting is not None:
+            return fitting
+    return None
+
+
+def _fitting(names: Sequence[str], known: Sequence[Mapping]) -> Mapping | None:
+    row = [Row(1, list(names))]
+    fitting = [
+        (mapped.how_much_is_known(header, each), each)
+        for each in known
+        if not each.no_header and (header := mapped.header_among(row, each, is_named=False)) is not None
+    ]
+    return max(fitting, key=lambda each: each[0])[1] if fitting else None
+
+
+def _members(path: Path, shape: Shape, *, is_geojson: bool) -> Iterator[tuple[int, dict[str, str]]]:
+    found: Iterator[object] = features(path, shape) if is_geojson else objects(path, shape.prefix)
+    first = next(found, None)
+    if first is None:
+        raise InvalidInput(f"{path.name} holds no rows.", field="file")
+    for number, each in enumerate(chain([first], found), start=1):
+        given: dict[str, Any] = json_object(each)
+        yield number, raw_of(given) if is_geojson else members_of(given)

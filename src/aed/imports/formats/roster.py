@@ -1,0 +1,104 @@
+"""The roster of a session as a table to take along, to fill in by hand, and to read again."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from aed.errors import InvalidInput
+from aed.files.formula_escaping import neutral
+from aed.files.workbooks import workbook
+from aed.imports.formats.files import UTF_8
+from aed.training.rules.enrolment import AttendanceState
+
+SHEET: Final = "roster"
+
+
+class RosterLine(NamedTuple):
+    """A person of the roster, in the words of its columns. Empty: not known yet, or nothing to say."""
+
+    enrolment: int
+    name: str
+    phone: str
+    state: str
+    waiting_place: str
+    attendance: str
+    result: str
+    note: str
+    certificate: str
+
+
+EXPLANATIONS: Final[dict[str, tuple[str, str]]] = {
+    "enrolment": ("The number of the enrolment: leave it as it is", "报名编号，请勿改动"),
+    "name": ("The person's name: leave it as it is", "姓名，请勿改动"),
+    "phone": ("Telephone", "电话"),
+    "state": (
+        "enrolled: has a place; waiting; offered: a place is kept",
+        "enrolled 已录取、waiting 候补、offered 待确认",
+    ),
+    "waiting_place": ("Place on the waiting list", "候补序号"),
+    "attendance": ("attended or no_show", "attended 出席（到）或 no_show 缺席"),
+    "result": ("passed or failed, of who attended", "passed 通过或 failed 未通过，仅限出席者"),
+    "note": ("What else is to be kept of the assessment", "考核备注"),
+    "certificate": ("Number of the certificate that was awarded", "已颁发证书编号"),
+}
+CHOICES: Final = {"attendance": [each.value for each in AttendanceState], "result": ["passed", "failed"]}
+WIDTHS: Final = {"name": 22, "phone": 20, "note": 40, "certificate": 28}
+
+
+def write_roster(path: Path, lines: Sequence[RosterLine]) -> None:
+    """The roster at `path`, as its ending says: .csv or .xlsx. It is there once it is whole.
+
+    Raises InvalidInput for another ending, or a place that cannot be written to.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".xlsx"):
+        raise InvalidInput(
+            f"A roster is written as .csv or .xlsx: name such a file, not {path.name}.", field="out"
+        )
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        if suffix == ".xlsx":
+            _write_workbook(unfinished, lines)
+        else:
+            _write_csv(unfinished, lines)
+        unfinished.replace(path)
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}.", field="out") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _write_csv(path: Path, lines: Sequence[RosterLine]) -> None:
+    with path.open("w", encoding=UTF_8, newline="") as target:
+        writer = csv.writer(target)
+        writer.writerow(RosterLine._fields)
+        for line in lines:
+            writer.writerow([neutral(str(cell)) for cell in line])
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def _write_workbook(path: Path, lines: Sequence[RosterLine]) -> None:
+    """All cells as text, which no program executes; a telephone keeps its plus and its zeros."""
+    with workbook(path) as book:
+        bold, text = book.add_format({"bold": True, "bottom": 1}), book.add_format({"num_format": "@"})
+        sheet = book.add_worksheet(SHEET)
+        sheet.freeze_panes(1, 2)
+        sheet.set_landscape()
+        sheet.fit_to_pages(1, 0)
+        sheet.repeat_rows(0)
+        for number, name in enumerate(RosterLine._fields):
+            sheet.write_string(0, number, name, bold)
+            sheet.write_comment(0, number, "\n".join(EXPLANATIONS[name]), {"x_scale": 2})
+            sheet.set_column(number, number, WIDTHS.get(name, 13), text)
+            if name in CHOICES:
+                choice = {"validate": "list", "source": CHOICES[name], "error_title": name}
+                choice["error_message"] = "\n".join(EXPLANATIONS[name])
+                sheet.data_validation(1, number, max(len(lines), 1), number, choice)
+        for row, line in enumerate(lines, start=1):
+            for number, cell in enumerate(line):
+                sheet.write_string(row, number, str(cell), text)

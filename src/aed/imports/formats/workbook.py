@@ -1,0 +1,252 @@
+"""Rows of Excel workbooks (.xlsx), looked at from the outside before they are opened.
+
+A workbook is a zip archive: a few kilobytes may hold gigabytes, a declared size may be a lie, and one cell in
+the far corner of a sheet makes a table of 17 billion cells. So every part is inflated once, counted and
+thrown away; only what is within the limits is then opened.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO, Final
+
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
+
+from aed.errors import InvalidInput
+from aed.imports.formats.delimited import LONGEST_CELL, MOST_COLUMNS, Row
+from aed.imports.formats.files import head_of, opened
+from aed.imports.formats.sheet_cells import formulas_without_value, merged_rows
+
+MOST_WORKBOOK_BYTES: Final = 50_000_000
+LARGE_WORKBOOK_BYTES: Final = 1_000_000
+MOST_PARTS: Final = 2_000
+MOST_INFLATED_BYTES: Final = 150_000_000
+MOST_CELLS: Final = 3_000_000
+"""Of the rectangle from A1 to a sheet's last cell, which is what opening a sheet takes."""
+MOST_SHEETS: Final = 50
+
+_BYTES_AT_ONCE: Final = 1 << 16
+_PLACE: Final = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{0,3})([0-9]{1,7})["']""")
+"""Where a row or a cell says that it stands. Any part of a workbook may be a sheet, whatever its name."""
+_CELL: Final = re.compile(rb"<(?:[A-Za-z0-9]+:)?c[\s>/]")
+_ENTITIES: Final = (b"<!DOCTYPE", b"<!ENTITY")
+
+
+def is_workbook(head: bytes) -> bool:
+    return head.startswith(b"PK\x03\x04")
+
+
+def sheets(path: Path) -> Iterator[tuple[str, Iterator[Row]]]:
+    """The sheets that hold something, each with its rows that are not blank.
+
+    Raises InvalidInput for what is no workbook or would not fit into memory.
+    """
+    _refuse_bombs(path)
+    try:
+        with opened(path) as stream, CalamineWorkbook.from_filelike(stream) as workbook:
+            for name in workbook.sheet_names[:MOST_SHEETS]:
+                sheet = workbook.get_sheet_by_name(name)
+                if sheet.start is not None:
+                    yield name, _rows(sheet)
+    except (CalamineError, ValueError, OverflowError) as error:
+        raise _damaged(path, str(error)) from None
+
+
+def table_rows(path: Path) -> Iterator[Row]:
+    """The rows of the first sheet that holds something; each says what keeps it from being read as it looks:
+    merged cells, a formula without a value or with an error. Raises InvalidInput as `sheets` does.
+
+    An open workbook is thirty times as large as its file: a large one is opened by a process of its own, and
+    the rows wait in a file.
+    """
+    if path.stat().st_size <= LARGE_WORKBOOK_BYTES:
+        yield from _table_rows(path)
+        return
+    with TemporaryFile("w+", encoding="utf-8") as waiting:
+        reading = subprocess.run([sys.executable, "-m", __name__, str(path)], stdout=waiting, check=False)
+        if reading.returncode:
+            raise _damaged(path, f"reading it ended with {reading.returncode}")
+        waiting.seek(0)
+        for line in waiting:
+            told = json.loads(line)
+            if isinstance(told, dict):
+                raise InvalidInput(told["wrong"], field="file")
+            yield Row(*told)
+
+
+def _tell_rows(path: Path) -> None:
+    """What the process of its own does: a line of JSON for each row, or one that says what is wrong."""
+    try:
+        for row in _table_rows(path):
+            sys.stdout.write(json.dumps(row) + "\n")
+    except InvalidInput as error:
+        sys.stdout.write(json.dumps({"wrong": str(error)}) + "\n")
+
+
+def _table_rows(path: Path) -> Iterator[Row]:
+    _refuse_bombs(path)
+    try:
+        with opened(path) as stream, CalamineWorkbook.from_filelike(stream) as workbook:
+            for name in workbook.sheet_names[:MOST_SHEETS]:
+                sheet = workbook.get_sheet_by_name(name)
+                if sheet.start is None:
+                    continue
+                merged, formulas = merged_rows(sheet), formulas_without_value(path, name)
+                for row in _rows(sheet):
+                    yield row._replace(wrong=_wrong_with(row, merged, formulas))
+                return
+    except (CalamineError, ValueError, OverflowError, zipfile.BadZipFile, zlib.error) as error:
+        raise _damaged(path, str(error)) from None
+
+
+def _wrong_with(row: Row, merged: Mapping[int, str], formulas: Mapping[int, str]) -> str | None:
+    if row.number in merged:
+        return (
+            f"the cells {merged[row.number]} are merged, and what they say may be meant for one row or for "
+            "all: take the merging away and fill in each cell"
+        )
+    return formulas.get(row.number)
+
+
+def _rows(sheet: CalamineSheet) -> Iterator[Row]:
+    for number, row in enumerate(sheet.iter_rows(), start=1):
+        cells = [_text(cell)[:LONGEST_CELL] for cell in row]
+        if any(cells):
+            yield Row(number, cells)
+
+
+def _text(cell: object) -> str:
+    """A cell as it would be written in a CSV."""
+    match cell:
+        case bool():
+            return "true" if cell else "false"
+        case float() if cell.is_integer() and abs(cell) < 1e15:
+            return str(int(cell))
+        case float() | int():
+            return repr(cell)
+        case datetime():
+            return cell.date().isoformat() if cell.time() == time() else cell.isoformat(sep=" ")
+        case date():
+            return cell.isoformat()
+        case time():
+            return cell.isoformat(timespec="minutes" if cell.second == 0 else "seconds")
+        case timedelta():
+            minutes = round(cell.total_seconds() / 60)
+            return f"{minutes // 60:02}:{minutes % 60:02}"
+        case _:
+            return str(cell).strip()
+
+
+def _refuse_bombs(path: Path) -> None:
+    head_of(path)
+    if path.stat().st_size > MOST_WORKBOOK_BYTES:
+        raise InvalidInput(
+            f"{path.name} is larger than {MOST_WORKBOOK_BYTES // 1_000_000} MB, too large for a workbook: "
+            "save the sheet as 'CSV UTF-8'.",
+            field="file",
+        )
+    try:
+        with opened(path) as stream, zipfile.ZipFile(stream) as archive:
+            parts = archive.infolist()
+            if len(parts) > MOST_PARTS:
+                raise _too_large(path, f"it has {len(parts):,} parts")
+            if not any(part.filename.lower() == "xl/workbook.xml" for part in parts):
+                raise InvalidInput(
+                    f"{path.name} is a zip archive but not an Excel workbook: unpack it and name the list.",
+                    field="file",
+                )
+            if sum(part.file_size for part in parts) > MOST_INFLATED_BYTES:
+                raise _too_large(path, "unpacked it is larger than " + _megabytes(MOST_INFLATED_BYTES))
+            inflated = 0
+            for part in parts:
+                inflated += _count(path, stream, part, MOST_INFLATED_BYTES - inflated)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError) as error:
+        raise _damaged(path, str(error)) from None
+
+
+def _count(path: Path, stream: BinaryIO, part: zipfile.ZipInfo, at_most: int) -> int:
+    """How many bytes a part really inflates to, whatever it declares; refused where that is too much, or
+    where a sheet reaches too far."""
+    if part.flag_bits & 1:
+        raise InvalidInput(f"{path.name} has a password: save it without one.", field="file")
+    if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InvalidInput(f"{path.name} is packed in a way that no Excel workbook is.", field="file")
+    size = rows = columns = cells = 0
+    kept = b""
+    for chunk in _inflated(stream, part):
+        size += len(chunk)
+        if size > at_most:
+            raise _too_large(path, "unpacked it is larger than " + _megabytes(MOST_INFLATED_BYTES))
+        chunk = kept + chunk
+        if any(word in chunk for word in _ENTITIES):
+            raise InvalidInput(f"{path.name} holds XML entities, which no Excel workbook has.", field="file")
+        places = set(_PLACE.findall(chunk))
+        cells += len(_CELL.findall(chunk))
+        columns = max([columns, *(_column_number(letters) for letters in {place[0] for place in places})])
+        rows = max([rows, *(int(place[1]) for place in places)])
+        if columns > MOST_COLUMNS:
+            raise _too_large(path, f"a sheet has more than {MOST_COLUMNS:,} columns")
+        if rows * max(columns, 1) > MOST_CELLS or cells > MOST_CELLS:
+            raise _too_large(path, f"a sheet reaches to row {rows:,} and column {columns:,}")
+        kept = chunk[-40:]
+    return size
+
+
+def _inflated(stream: BinaryIO, part: zipfile.ZipInfo) -> Iterator[bytes]:
+    """The bytes of a part, by what is there and not by what the directory of the archive declares."""
+    stream.seek(part.header_offset)
+    header = stream.read(30)
+    if len(header) < 30 or header[:4] != b"PK\x03\x04":
+        raise zipfile.BadZipFile("a part is missing")
+    stream.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), 1)
+    left = part.compress_size
+    if part.compress_type == zipfile.ZIP_STORED:
+        while left > 0 and (chunk := stream.read(min(left, _BYTES_AT_ONCE))):
+            left -= len(chunk)
+            yield chunk
+        return
+    unpacking = zlib.decompressobj(-zlib.MAX_WBITS)
+    while left > 0 and (packed := stream.read(min(left, _BYTES_AT_ONCE))):
+        left -= len(packed)
+        while packed:
+            yield unpacking.decompress(packed, _BYTES_AT_ONCE)
+            packed = unpacking.unconsumed_tail
+    yield unpacking.flush()
+
+
+def _column_number(letters: bytes) -> int:
+    number = 0
+    for letter in letters.upper():
+        number = number * 26 + letter - 64
+    return number
+
+
+def _megabytes(size: int) -> str:
+    return f"{size // 1_000_000} MB"
+
+
+def _too_large(path: Path, why: str) -> InvalidInput:
+    return InvalidInput(
+        f"{path.name} is too large for a workbook ({why}): save the sheet as 'CSV UTF-8'.", field="file"
+    )
+
+
+def _damaged(path: Path, why: str) -> InvalidInput:
+    shown = " ".join(why.split())[:200]
+    return InvalidInput(
+        f"{path.name} cannot be opened as an Excel workbook: it is damaged or cut off ({shown}).",
+        field="file",
+    )
+
+
+if __name__ == "__main__":
+    _tell_rows(Path(sys.argv[1]))

@@ -1,0 +1,127 @@
+"""What is kept about other people's lists."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aed.database.encryption import SealedFields
+from aed.database.session import Key, Table, Versioned, stored_by_value
+from aed.imports.rules.feed import FeedResult
+from aed.imports.rules.merge import DEFAULT_RANK, HAND_RANK
+from aed.imports.rules.review import Decision, ReviewKind
+
+# --- Feeds ----------------------------------------------------------------------------------------------
+
+
+class Feed(Table):
+    """A list of devices that is followed on a timetable."""
+
+    __tablename__ = "feeds"
+    __table_args__ = (
+        CheckConstraint("every_hours BETWEEN 1 AND 744", name="every_hours"),
+        CheckConstraint("(claim IS NULL) = (claimed_until IS NULL)", name="claimed"),
+    )
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    url: Mapped[str] = mapped_column(String(2000))
+    form: Mapped[str | None] = mapped_column(String(32))
+    """The format; None: recognised."""
+    mapping: Mapped[str | None] = mapped_column(Text)
+    """The text of a mapping file."""
+    region: Mapped[str | None] = mapped_column(String(32))
+    """The code of the region for new devices whose row names none."""
+    source: Mapped[str | None] = mapped_column(String(64))
+    """Who keeps the list, where its format does not say so."""
+    every_hours: Mapped[int]
+    next_due_at: Mapped[datetime]
+    failures: Mapped[int] = mapped_column(default=0)
+    """One after the other, up to now."""
+    last_tried_at: Mapped[datetime | None]
+    last_result: Mapped[FeedResult | None] = mapped_column(stored_by_value(FeedResult))
+    last_said: Mapped[str | None] = mapped_column(Text)
+    """A sentence about the last try."""
+    last_taken_at: Mapped[datetime | None]
+    """When the register was last known to hold what the feed says."""
+    etag: Mapped[str | None] = mapped_column(String(512))
+    """Of the version that was taken whole; so are the next two."""
+    last_modified: Mapped[str | None] = mapped_column(String(512))
+    digest: Mapped[str | None] = mapped_column(String(64))
+    claim: Mapped[str | None] = mapped_column(String(32))
+    """Whoever holds it runs the feed, until then; nobody else does."""
+    claimed_until: Mapped[datetime | None]
+
+
+# --- Sources and what they say --------------------------------------------------------------------------
+
+
+class ListSource(Versioned, Table):
+    """A source of devices that is known by more than its name. One without a row has the usual rank."""
+
+    __tablename__ = "sources"
+    __table_args__ = (CheckConstraint(f"rank BETWEEN 0 AND {HAND_RANK}", name="rank"),)
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    title: Mapped[str | None] = mapped_column(String(200))
+    country: Mapped[str | None] = mapped_column(String(2))
+    rank: Mapped[int] = mapped_column(default=DEFAULT_RANK)
+    """Of two sources that give an attribute, the one ranked higher is believed."""
+
+
+class SourceRecord(Table):
+    """What a source last said of one device. One that says the same again is not touched at all."""
+
+    __tablename__ = "source_records"
+    __table_args__ = (
+        UniqueConstraint("source", "source_id"),
+        Index("ix_source_records_device_id", "device_id"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    source: Mapped[str] = mapped_column(String(64))
+    source_id: Mapped[str] = mapped_column(String(128))
+    device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
+    """None: a person must say first whether it is one that is registered already."""
+    fields: Mapped[dict[str, Any]] = mapped_column(SealedFields("source_records.fields", "keeper_phone"))
+    """The fields of a `DeviceRow` that were given, as JSON."""
+    digest: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of `fields`."""
+    first_seen_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    missing_since: Mapped[datetime | None]
+    """The last whole list did not have it, and so many others were missing that a person must say whether
+    they are gone."""
+    gone_since: Mapped[datetime | None]
+    """The source no longer lists it."""
+
+
+_OPEN = text("decision IS NULL")
+
+
+class Review(Table):
+    """A question to a person. Its answer is remembered: it is asked again only when what is asked changes."""
+
+    __tablename__ = "reviews"
+    __table_args__ = (
+        UniqueConstraint("kind", "source", "source_id", "device_id", "attribute"),
+        Index("ix_reviews_device_id", "device_id"),
+        Index("ix_reviews_open", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        CheckConstraint("(decision IS NULL) = (decided_at IS NULL)", name="decided"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    kind: Mapped[ReviewKind] = mapped_column(stored_by_value(ReviewKind))
+    source: Mapped[str] = mapped_column(String(64))
+    source_id: Mapped[str] = mapped_column(String(128))
+    """Of the record that raised it; empty where it is about the whole list."""
+    device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
+    attribute: Mapped[str] = mapped_column(String(32))
+    """Which one they disagree about; empty where it is about the whole device."""
+    evidence: Mapped[dict[str, Any]] = mapped_column(SealedFields("reviews.evidence", "keeper_phone"))
+    opened_at: Mapped[datetime]
+    decision: Mapped[Decision | None] = mapped_column(stored_by_value(Decision))
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[str | None] = mapped_column(String(200))

@@ -1,0 +1,56 @@
+"""What the kinds of findings are called on a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from aed.imports.rules.finding import FindingKind, Severity
+
+CHINESE: Final[Mapping[FindingKind, str]] = {
+    FindingKind.ROW_UNREADABLE: "行无法读取",
+    FindingKind.HOURS_NOT_UNDERSTOOD: "开放时间无法理解",
+    FindingKind.HOURS_AMBIGUOUS: "开放时间不明确",
+    FindingKind.HOURS_CONTRADICT: "开放时间前后矛盾",
+    FindingKind.DATE_UNREADABLE: "日期无法读取",
+    FindingKind.DATE_IS_A_PLACEHOLDER: "日期为占位值",
+    FindingKind.FLOOR_NOT_UNDERSTOOD: "楼层无法理解",
+    FindingKind.VALUE_NOT_UNDERSTOOD: "内容无法理解",
+    FindingKind.VALUE_CUT: "内容过长被截断",
+    FindingKind.MARKED_AS_DUPLICATE: "清单自标为重复",
+    FindingKind.NOT_YET_VALIDATED: "清单尚未核实",
+    FindingKind.NOT_AT_A_FIXED_PLACE: "设备位置不固定",
+    FindingKind.ID_FROM_CONTENT: "编号由内容生成",
+    FindingKind.COLUMN_NOT_READ: "此列未读取",
+    FindingKind.COORDINATES_MISSING: "缺少坐标",
+    FindingKind.COORDINATES_UNREADABLE: "坐标无法读取",
+    FindingKind.COORDINATES_SWAPPED: "经纬度颠倒",
+    FindingKind.COORDINATES_OUT_OF_RANGE: "坐标超出范围",
+    FindingKind.DECIMAL_POINT_LOST: "小数点丢失",
+    FindingKind.AT_THE_POLE_OR_ZERO: "坐标为极点或零",
+    FindingKind.OUTSIDE_COUNTRY: "位于所属国家之外",
+    FindingKind.IN_THE_SEA: "位于海中",
+    FindingKind.FAR_FROM_ITS_TOWN: "远离所在城镇",
+    FindingKind.DATUM_SLIP: "坐标系错误",
+    FindingKind.DUPLICATE_ID: "编号重复",
+    FindingKind.DUPLICATE_IN_FILE: "清单内重复",
+    FindingKind.DUPLICATE_ACROSS_SOURCES: "与其他来源重复",
+    FindingKind.DATE_IMPOSSIBLE: "日期不可能",
+    FindingKind.DATE_EXPIRED: "已过期",
+    FindingKind.VALUE_INVALID: "内容无效",
+}
+CHINESE_SEVERITY: Final[Mapping[Severity, str]] = {
+    Severity.ERROR: "错误",
+    Severity.WARNING: "警告",
+    Severity.NOTE: "提示",
+}
+
+
+def english(kind: FindingKind) -> str:
+    return kind.value.replace("_", " ")
+
+
+def shown(kind: FindingKind) -> str:
+    """In both languages."""
+    chinese = CHINESE.get(kind)
+    return f"{english(kind)} {chinese}" if chinese else english(kind)

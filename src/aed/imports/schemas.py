@@ -1,0 +1,292 @@
+"""Rows of files, as the program's own formats have them. Empty cells count as not given."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.schemas import Code, Id, Name, Phone, RegionIn, TimeZone, Words
+from aed.geo import Datum, Position, position_from
+from aed.imports.models import Review
+from aed.imports.rules.days import day_written
+from aed.imports.rules.review import Decision, ReviewKind
+from aed.registry.rules.device import Cabinet, DeviceState, Entry
+from aed.registry.rules.gate import Passage
+from aed.registry.schemas.fields import Day, Floor, Label, OpeningHours, Ref, Source, Storey
+from aed.responders.rules import CertificateKind, PlaceKind, Trust
+from aed.training.rules.enrolment import AttendanceState
+
+
+def _written_as_a_date(given: object) -> object:
+    if isinstance(given, str) and re.fullmatch(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\s*", given):
+        return given
+    raise ValueError("must be a date such as 2027-05-31")
+
+
+def _written_by_a_person(given: object) -> object:
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        raise ValueError("must be a date such as 2027-05-31")
+    found = day_written(str(given))
+    if isinstance(found, str):
+        raise ValueError(found)
+    return found
+
+
+def _written_as_a_moment(given: object) -> object:
+    if isinstance(given, str) and re.match(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]", given):
+        return given
+    raise ValueError("must be a moment such as 2026-12-31T00:00:00+08:00")
+
+
+Degrees = Annotated[float, Field(allow_inf_nan=False)]
+FileDay = Annotated[Day, BeforeValidator(_written_as_a_date)]
+"""A number is not taken for a date."""
+RosterDay = Annotated[Day, BeforeValidator(_written_by_a_person)]
+"""Rosters are filled in by hand: a day as people write it, where it can be only one."""
+FileMoment = Annotated[datetime, BeforeValidator(_written_as_a_moment)]
+
+
+class FileRow(BaseModel):
+    """A row of a file: unknown columns are refused, empty cells dropped."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {
+            name: str(value).lower() if isinstance(value, bool) else value  # true is neither 1 nor 1.0
+            for name, value in given.items()
+            if value is not None and not (isinstance(value, str) and not value.strip())
+        }
+
+
+class PlacedRow(FileRow):
+    """A row with a position."""
+
+    lat: Degrees
+    lon: Degrees
+    datum: Datum = Datum.WGS84
+
+    def position(self) -> Position:
+        """In WGS-84. Raises InvalidInput naming lat or lon."""
+        return position_from(self.lat, self.lon, self.datum)
+
+
+class DeviceRow(PlacedRow):
+    """One device of a devices file."""
+
+    source: Source
+    source_id: Ref
+    estate: Ref | None = None
+    estate_source: Source | None = None
+    """Whose id `estate` is; the row's own `source` when left out."""
+    region: Code | None = None
+    place_en: Words | None = None
+    place_zh: Words | None = None
+    floor: Floor = 0
+    storey: Storey | None = None
+    opening_hours: OpeningHours | None = None
+    hours_as_written: Words | None = None
+    entry: Entry = Entry.FREE
+    how_to_get_in_en: Words | None = None
+    how_to_get_in_zh: Words | None = None
+    cabinet: Cabinet = Cabinet.UNKNOWN
+    maker: Label | None = None
+    model: Label | None = None
+    serial: Label | None = None
+    keeper_name: Name | None = None
+    keeper_phone: Phone | None = None
+    audience: Audience = Audience.ESTATE
+    state: DeviceState = DeviceState.IN_SERVICE
+    out_of_service_reason: Words | None = None
+    pads_expire_on: FileDay | None = None
+    child_pads_expire_on: FileDay | None = None
+    battery_expires_on: FileDay | None = None
+    last_checked_on: FileDay | None = None
+
+
+class RegionRow(FileRow, RegionIn):
+    kind: Literal["region"]
+
+
+class EstateRow(FileRow):
+    kind: Literal["estate"]
+    source: Source
+    source_id: Ref
+    name_en: Name
+    name_zh: Name
+    region: Code
+    neighbourhood: Code | None = None
+    time_zone: TimeZone | None = None
+    guard_phone: Phone | None = None
+    boundary: dict[str, Any]
+
+
+class GateRow(PlacedRow):
+    kind: Literal["gate"]
+    source: Source
+    source_id: Ref
+    estate: Ref
+    estate_source: Source | None = None
+    name_en: Name
+    name_zh: Name
+    passage: Passage
+    opening_hours: OpeningHours | None = None
+
+
+class BuildingRow(PlacedRow):
+    kind: Literal["building"]
+    source: Source
+    source_id: Ref
+    estate: Ref
+    estate_source: Source | None = None
+    name_en: Name
+    name_zh: Name
+    floors: Annotated[int, Field(ge=1, le=200)] | None = None
+
+
+type EstatesFileRow = Annotated[RegionRow | EstateRow | GateRow | BuildingRow, Field(discriminator="kind")]
+"""A row of an estates file: its column `kind` says which."""
+
+
+class ResponderRef(FileRow):
+    """Which person of a list a row is of."""
+
+    model_config = ConfigDict(frozen=True)
+
+    source: Source
+    source_id: Ref
+
+
+class ResponderRow(PlacedRow):
+    """One place of one person; rows of a person repeat what is the person's."""
+
+    source: Source
+    source_id: Ref
+    name: Name
+    phone: Phone | None = None
+    language: Literal["zh", "en"] = "zh"
+    region: Code
+    estate: Ref | None = None
+    certificate_kind: CertificateKind
+    certificate_issuer: Name
+    certificate_number: Label | None = None
+    certificate_issued_on: RosterDay | None = None
+    certificate_valid_until: RosterDay
+    certificate_trust: Trust | None = None
+    """How far it is believed; as far as its issuer is in lists when left out."""
+    availability: OpeningHours | None = None
+    paused_until: FileMoment | None = None
+    place: PlaceKind
+    floor: Floor = 0
+    place_hours: OpeningHours | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> ResponderRow:
+        if self.paused_until is not None and self.paused_until.utcoffset() is None:
+            raise ValueError("paused_until needs an offset, such as 2026-12-31T00:00:00+08:00")
+        return self
+
+    def disagreeing(self, other: ResponderRow) -> str | None:
+        """The first column of the person in which another row of the person says otherwise."""
+        for name in PERSON_COLUMNS:
+            if getattr(self, name) != getattr(other, name):
+                return name
+        return None
+
+
+def _attendance_in_words(given: object) -> object:
+    return _ATTENDANCE.get(given.strip(), given) if isinstance(given, str) else given
+
+
+def _result_in_words(given: object) -> object:
+    return _RESULTS.get(given.strip(), given) if isinstance(given, str) else given
+
+
+_ATTENDANCE = {"到": "attended", "出席": "attended", "缺席": "no_show", "未到": "no_show"}
+_RESULTS = {"通过": "passed", "合格": "passed", "未通过": "failed", "不合格": "failed"}
+
+
+class RosterRow(FileRow):
+    """One person of a session's roster, as it comes back filled in. `name` is there to be compared; what else
+    the sheet says of the person is not read."""
+
+    enrolment: Id
+    name: Name | None = None
+    phone: str | None = None
+    state: str | None = None
+    waiting_place: str | None = None
+    attendance: Annotated[AttendanceState | None, BeforeValidator(_attendance_in_words)] = None
+    result: Annotated[Literal["passed", "failed"] | None, BeforeValidator(_result_in_words)] = None
+    note: Annotated[Words, Field(max_length=500)] | None = None
+    certificate: str | None = None
+
+
+PERSON_COLUMNS = (
+    "name",
+    "phone",
+    "language",
+    "region",
+    "estate",
+    "certificate_kind",
+    "certificate_issuer",
+    "certificate_number",
+    "certificate_issued_on",
+    "certificate_valid_until",
+    "certificate_trust",
+    "availability",
+    "paused_until",
+)
+"""What must be the same in every row of a person."""
+
+
+def columns(*rows: type[FileRow]) -> list[str]:
+    """The columns that a file of such rows may have."""
+    return list(dict.fromkeys(name for row in rows for name in row.model_fields))
+
+
+def needed_columns(row: type[FileRow]) -> list[str]:
+    return [name for name, field in row.model_fields.items() if field.is_required()]
+
+
+class ReviewOut(BaseModel):
+    """A question to a person, and its answer."""
+
+    id: Id
+    kind: ReviewKind
+    source: str
+    source_id: str = Field(description="Of the entry that raised it; empty: it is about the whole list")
+    device_id: Id | None
+    attribute: str = Field(description="About which the sources disagree; empty: about the whole device")
+    evidence: dict[str, Any]
+    opened_at: datetime
+    decision: Decision | None
+    decided_at: datetime | None
+    decided_by: str | None
+
+    @classmethod
+    def of(cls, review: Review) -> ReviewOut:
+        return cls.model_validate(review, from_attributes=True)
+
+
+class JoinIn(BaseModel):
+    """The device that is the same as another."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"other_id": 2}]})
+
+    other_id: Id
+
+
+class DecisionIn(BaseModel):
+    """duplicate: same or different; conflict: take or keep; shrink: accept or refuse."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"decision": "different"}]})
+
+    decision: Decision

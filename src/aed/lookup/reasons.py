@@ -1,0 +1,179 @@
+"""The reasons of an answer in words, in English and Chinese."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from aed.lookup.arrival import Basis
+from aed.registry.rules.device import Access, AccessAt, Readiness
+from aed.registry.rules.reachability import HourBand, PlaceClass
+from aed.registry.rules.storeys import storey_words
+
+type Words = dict[str, str]
+"""{"en": …, "zh": …}"""
+
+_ACCESS: dict[Access, Words] = {
+    Access.OPEN: {"en": "open now", "zh": "现在开放"},
+    Access.ASSISTED: {"en": "someone must let you in", "zh": "需有人协助进入"},
+    Access.CLOSED: {"en": "closed now", "zh": "现在关闭"},
+    Access.UNKNOWN: {"en": "opening hours not known", "zh": "开放时间未知"},
+}
+_READINESS: dict[Readiness, Words] = {
+    Readiness.CHECKED: {"en": "checked lately", "zh": "近期已巡检"},
+    Readiness.UNCHECKED: {"en": "not known to be checked lately", "zh": "近期巡检情况未知"},
+    Readiness.PADS_EXPIRED: {
+        "en": "pads expired: use it only where there is no other AED",
+        "zh": "电极片过期，仅在无其他 AED 时使用",
+    },
+    Readiness.EXPIRED: {"en": "battery expired: do not use", "zh": "电池已过期：请勿使用"},
+    Readiness.OUT_ON_CALL: {
+        "en": "out on a call: not in its place, or somebody is getting it",
+        "zh": "急救呼叫中：已被取用或无法取到",
+    },
+    Readiness.OUT_OF_SERVICE: {"en": "out of service: do not use", "zh": "停用：请勿使用"},
+}
+
+
+_PLACES: dict[PlaceClass, tuple[str, str]] = {
+    PlaceClass.STAFFED: ("a place that is always staffed", "全天有人值守的场所"),
+    PlaceClass.STATION: ("a station or an airport", "车站或机场"),
+    PlaceClass.SCHOOL: ("a school", "学校"),
+    PlaceClass.SHOP: ("a shop", "商店"),
+    PlaceClass.OFFICE: ("an office", "办公场所"),
+    PlaceClass.ESTATE: ("an estate", "园区"),
+    PlaceClass.UNKNOWN: ("any place", "一般场所"),
+}
+_BANDS: dict[HourBand, tuple[str, str]] = {
+    HourBand.DAY: ("by day", "工作日白天"),
+    HourBand.EVENING: ("in the evening", "工作日晚间"),
+    HourBand.NIGHT: ("at night", "夜间"),
+    HourBand.DAY_OFF: ("on a day off", "周末或节假日"),
+}
+
+
+def access_words(told: AccessAt, at: datetime, time_zone: str) -> Words:
+    """ "open now, until 22:00"; with the date when that is not today."""
+    access, until = told.access, told.until
+    if told.is_entry_unknown:
+        open_now = access_words(AccessAt(Access.OPEN, until), at, time_zone)
+        return {
+            "en": f"{open_now['en']}; not known whether one can get in",
+            "zh": f"{open_now['zh']}；能否进入未知",
+        }
+    if until is None or access is Access.UNKNOWN:
+        return _ACCESS[access]
+    return _access_until(access, until, day_there(at, time_zone), time_zone)
+
+
+@lru_cache(maxsize=4_096)
+def _access_until(access: Access, until: datetime, today: str, time_zone: str) -> Words:
+    """Remembered: most devices of a day's answers close at the same few moments."""
+    words, local = _ACCESS[access], until.astimezone(ZoneInfo(time_zone))
+    when = f"{local:%H:%M}" if day_there(until, time_zone) == today else f"{local:%Y-%m-%d %H:%M}"
+    if access is Access.CLOSED:
+        return {"en": f"closed now, until {when}", "zh": f"现在关闭，至{when}"}
+    return {"en": f"{words['en']}, until {when}", "zh": f"{words['zh']}，至{when}"}
+
+
+@lru_cache(maxsize=4_096)
+def day_there(moment: datetime, time_zone: str) -> str:
+    """The date as it is shown there."""
+    return f"{moment.astimezone(ZoneInfo(time_zone)):%Y-%m-%d}"
+
+
+@lru_cache(maxsize=256)
+def guess_words(place: PlaceClass, band: HourBand, chance: float) -> Words:
+    """What stands in for hours that are not known."""
+    (place_en, place_zh), (band_en, band_zh) = _PLACES[place], _BANDS[band]
+    return {
+        "en": f"guess for {place_en} {band_en}: {chance:.0%} can be reached",
+        "zh": f"按{place_zh}、{band_zh}估计：约{chance:.0%}可取到",
+    }
+
+
+def readiness_words(readiness: Readiness) -> Words:
+    return _READINESS[readiness]
+
+
+def way_words(basis: Basis, walk_metres: float, straight_metres: float) -> Words:
+    walk, straight = round(walk_metres), round(straight_metres)
+    if basis is Basis.WALKING_NETWORK:
+        return {"en": f"{walk} m on foot ({straight} m straight)", "zh": f"步行{walk}米（直线{straight}米）"}
+    return {
+        "en": f"about {walk} m, estimated from {straight} m straight",
+        "zh": f"约{walk}米，由直线{straight}米估算",
+    }
+
+
+def pace_words() -> Words:
+    """Said where the seconds are those of the estate's own drills."""
+    return {"en": "as fast as drills at this estate were", "zh": "用时按本小区演练推算"}
+
+
+@lru_cache(maxsize=1_024)
+def floor_words(device_floor: int, seconds: float, *, counts_ground_as_one: bool) -> Words:
+    name = storey_words(device_floor, counts_ground_as_one=counts_ground_as_one)
+    return {
+        "en": f"{name['en']}, {seconds:.0f} s on stairs and in lifts",
+        "zh": f"{name['zh']}，上下楼{seconds:.0f}秒",
+    }
+
+
+def gate_words(
+    name_en: str, name_zh: str, wait_seconds: float, *, hours_known: bool, is_closed: bool
+) -> Words:
+    if is_closed:
+        return {
+            "en": f"no way but through {name_en}, closed for you now: have it opened",
+            "zh": f"只能经{name_zh}，现对您关闭：请联系门岗开门",
+        }
+    en, zh = f"through {name_en}", f"经{name_zh}"
+    if wait_seconds:
+        en, zh = f"{en} ({wait_seconds:.0f} s wait)", f"{zh}（等候{wait_seconds:.0f}秒）"
+    if not hours_known:
+        en, zh = f"{en}, whose hours are not known", f"{zh}，开放时间未知"
+    return {"en": en, "zh": zh}
+
+
+def out_of_service_words(reason: str) -> Words:
+    """Why a device is out of service. Upkeep writes the English, "; " and the Chinese; people write one."""
+    en, separator, zh = reason.rpartition("; ")
+    if not separator or not any("\u4e00" <= each <= "\u9fff" for each in zh):
+        en = zh = reason
+    return {"en": f"out of service: {en}", "zh": f"停用：{zh}"}
+
+
+def first_aid_words(number: str) -> Words:
+    """What to do before anybody reads on."""
+    return {
+        "en": f"Call {number} first, on speaker. Not responding and not breathing normally: start chest "
+        "compressions now, hard and fast, and do not stop. If you are alone, stay with the patient; "
+        "send others for an AED.",
+        "zh": f"请先拨打{number}并打开免提。如患者无反应、无正常呼吸：马上用力、快速胸外按压，不要停。"
+        "一人在场勿离开患者，请他人去取AED。",
+    }
+
+
+def bringing_words(phone: str, seconds: float) -> Words:
+    whole = round(seconds)
+    when = f"{whole // 60}:{whole % 60:02d}"
+    return {
+        "en": f"Ring {phone}: they bring it, there in about {when}",
+        "zh": f"拨打{phone}，请对方送来，约{when}到",
+    }
+
+
+def emergency_words(number: str) -> Words:
+    return {
+        "en": f"Call {number} first. This list complements the emergency number and never replaces it.",
+        "zh": f"请先拨打{number}。本信息仅作补充，不能代替急救电话。",
+    }
+
+
+def responders_withheld_words() -> Words:
+    return {
+        "en": "No responders are shown: too many lookups within the hour. An incident still calls them.",
+        "zh": "本小时内查询过多，暂不显示急救志愿者。如需呼叫志愿者，请新建事件。",
+    }

@@ -1,0 +1,276 @@
+"""The search for the responders who can come."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from sqlalchemy import Connection
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer
+from aed.database.session import as_date, as_moment
+from aed.database.spatial import told_keys, told_moment
+from aed.geo import Position, distances_metres
+from aed.hours.evaluation import hours_at
+from aed.lookup.arrival import Basis, estimated_walk_metres
+from aed.lookup.buildings import Buildings, Spot
+from aed.lookup.paces import pace_to
+from aed.lookup.walks import Ways
+from aed.registry import queries as registry
+from aed.responders import queries as responders
+from aed.responders.live import live_places
+from aed.responders.queries import PlaceNearby
+from aed.responders.rules import (
+    Availability,
+    LivePlace,
+    availability,
+    centre_of_cell,
+    max_metres_from_centre,
+)
+from aed.settings import Planning, Settings
+from aed.walking.travel import (
+    NO_WAY,
+    Leg,
+    Pace,
+    direct_seconds,
+    leg_seconds,
+    metres_walked_in,
+)
+
+MOST_CANDIDATES = 2_000
+
+
+class Precision(StrEnum):
+    """Where responders are taken to be."""
+
+    CELL = "cell"
+    """At the centre of their H3 cell: whatever is answered is the same for every place in it."""
+    EXACT = "exact"
+    """Where they are. For the plan of a real incident alone; `shown_seconds` is still the cell's."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearbyResponder:
+    """A responder who may be called.
+
+    `position`, `floor` and `direct_seconds` are exact only where the plan of a real incident asked for that
+    (`Precision.EXACT`): these never leave the program. `cell_centre` and `shown_seconds` may be shown: they
+    are the same for every place in the cell.
+    """
+
+    responder_id: int
+    person_id: int
+    position: Position
+    floor: int
+    direct_seconds: float
+    """From receipt of the call to the patient's side."""
+    cell_centre: Position
+    shown_seconds: float
+    basis: Basis
+    availability: Availability
+    certificate_kind: str
+
+
+def nearest_responders(
+    connection: Connection,
+    viewer: Viewer,
+    here: Position,
+    ways: Ways | None,
+    *,
+    at: datetime,
+    floor: int,
+    limit: int,
+    settings: Settings,
+    precision: Precision = Precision.CELL,
+) -> list[NearbyResponder]:
+    """Return the `limit` responders within the radius who can be at the patient soonest, by `direct_seconds`.
+
+    1. Take those on duty, whose phones say where they are, and then default places of the others in order of
+       straight-line distance.
+    2. Keep whom the rules allow to be called there now; of two places of a person the sooner one.
+    3. Stop when no place farther on the straight line could be sooner.
+
+    By cell (the default) the radius, the order and the times are those of the cells' centres, so that no
+    number of lookups tells where in its cell a place is. The search then looks `slack` metres farther.
+    """
+    radius, numbers = settings.responder_radius_metres, settings.arrival
+    slack = 0.0
+    if precision is Precision.CELL:
+        slack = max_metres_from_centre(here, settings.responder_cell_resolution)
+    with Session(connection) as session:
+        pace = pace_to(session, here, numbers)
+    patient, buildings = Spot(here, floor), Buildings(connection, numbers)
+    if ways is not None:
+        ways.widen(radius * settings.arrival.detour_factor)
+    kept = live_places(settings)
+    phones = kept.near(connection, here, within_metres=radius + slack, at=at)
+    rings = responders.nearest_places(connection.dialect, viewer).rings(
+        connection, here, at_least=limit, within_metres=radius + slack, told={"live_at": told_moment(at)}
+    )
+    about, enough = 4 * limit + 10, radius + slack
+    places = rings.widen(about=about, to_metres=enough)
+    on_duty = _OnDuty(connection, viewer, here, phones())
+    soonest: dict[int, NearbyResponder] = {}
+    while True:
+        rows = [
+            *on_duty.widen(about=about, to_metres=enough),
+            *kept.without_those_on_duty(connection, places, at=at),
+        ]
+        for person in _callable(
+            connection, patient, ways, rows, buildings, pace, at=at, settings=settings, precision=precision
+        ):
+            known = soonest.get(person.responder_id)
+            if known is None or person.direct_seconds < known.direct_seconds:
+                soonest[person.responder_id] = person
+        found = sorted(soonest.values(), key=lambda found: (found.direct_seconds, found.responder_id))
+        enough = radius
+        if len(found) >= limit:
+            left = found[limit - 1].direct_seconds - direct_seconds(0.0, numbers)
+            enough = min(radius, metres_walked_in(left, pace, numbers))
+        enough += slack
+        is_complete = min(rings.complete_within_metres, on_duty.complete_within_metres) >= enough
+        if is_complete or len(rings.rows) + on_duty.count >= MOST_CANDIDATES:
+            rings.remember(enough)
+            return found[:limit]
+        about = min(MOST_CANDIDATES, 3 * max(about, len(rings.rows)))
+        is_farther = rings.complete_within_metres < enough
+        places = rings.widen(about=about, to_metres=enough) if is_farther else ()
+
+
+class _OnDuty:
+    """Those whose phones say where they are, nearest first; what else is asked of them, of few at a time."""
+
+    def __init__(
+        self, connection: Connection, viewer: Viewer, here: Position, places: Sequence[LivePlace]
+    ) -> None:
+        self._connection, self._viewer = connection, viewer
+        where = [place.position for place in places]
+        lats = np.array([each.lat for each in where], dtype=np.float64)
+        lons = np.array([each.lon for each in where], dtype=np.float64)
+        metres = distances_metres(here, lats, lons).tolist() if places else []
+        order = sorted(range(len(places)), key=metres.__getitem__)
+        self._nearest = [(metres[each], places[each].responder_id, where[each]) for each in order]
+        self.count = 0
+        """Of how many it was asked."""
+
+    @property
+    def complete_within_metres(self) -> float:
+        return self._nearest[self.count][0] if self.count < len(self._nearest) else math.inf
+
+    def widen(self, *, about: int, to_metres: float) -> list[PlaceNearby]:
+        """The next: then about `about` are there in all, or all within `to_metres`."""
+        first = self.count
+        self.count = max(first, min(about, bisect_right(self._nearest, to_metres, key=lambda each: each[0])))
+        where = {key: here for _metres, key, here in self._nearest[first : self.count]}
+        if not where:
+            return []
+        told = {"live_keys": told_keys(self._connection.dialect, where)}
+        read = responders.on_duty(self._connection.dialect, self._viewer).sent(self._connection, told)
+        return [row.at_place(where[row.responder_id]) for row in read()]
+
+
+def _callable(
+    connection: Connection,
+    patient: Spot,
+    ways: Ways | None,
+    rows: Sequence[PlaceNearby],
+    buildings: Buildings,
+    pace: Pace,
+    *,
+    at: datetime,
+    settings: Settings,
+    precision: Precision,
+) -> Iterator[NearbyResponder]:
+    """Yield whom of these rows the rules allow to be called there; a person for each of their places.
+
+    The person's own floor counts only where the exact place does: it would tell flats apart.
+    """
+    if not rows:
+        return
+    exact = [Spot(Position(row.lat, row.lon), row.floor) for row in rows]
+    cells = [Spot(centre_of_cell(each.position, settings.responder_cell_resolution), 0) for each in exact]
+    shown = _directs(patient, ways, cells, buildings, pace, settings)
+    spots, directs = cells, shown
+    if precision is Precision.EXACT:
+        spots, directs = exact, _directs(patient, ways, exact, buildings, pace, settings)
+    for row, spot, direct, cell, shown_direct in zip(rows, spots, directs, cells, shown, strict=True):
+        if direct.straight_metres > settings.responder_radius_metres:
+            continue
+        if not _is_of_age(row.of_age, settings.planning):
+            continue
+        callable_now = _availability(connection, row, at)
+        if callable_now is None:
+            continue
+        yield NearbyResponder(
+            row.responder_id,
+            row.person_id,
+            spot.position,
+            spot.floor,
+            direct.seconds,
+            cell.position,
+            shown_direct.seconds,
+            direct.basis,
+            callable_now,
+            row.certificate_kind,
+        )
+
+
+class _Direct(NamedTuple):
+    straight_metres: float
+    seconds: float
+    basis: Basis
+
+
+def _directs(
+    patient: Spot,
+    ways: Ways | None,
+    spots: Sequence[Spot],
+    buildings: Buildings,
+    pace: Pace,
+    settings: Settings,
+) -> list[_Direct]:
+    """How soon a responder who is called at each of these places is at the patient's side."""
+    numbers = settings.arrival
+    lats = np.array([spot.position.lat for spot in spots], dtype=np.float64)
+    lons = np.array([spot.position.lon for spot in spots], dtype=np.float64)
+    straight = distances_metres(patient.position, lats, lons).tolist()
+    legs, at_least = [NO_WAY] * len(spots), [0.0] * len(spots)
+    if ways is not None:
+        footings = ways.footings(lats, lons)
+        legs = ways.legs(footings)
+        at_least = [ways.within_metres if edge >= 0 else 0.0 for edge in footings.edge.tolist()]
+    found = []
+    for spot, straight_metres, leg, beyond in zip(spots, straight, legs, at_least, strict=True):
+        way, basis = leg, Basis.WALKING_NETWORK
+        if leg is NO_WAY:
+            way = Leg(estimated_walk_metres(straight_metres, numbers, at_least=beyond))
+            basis = Basis.STRAIGHT_LINE
+        floors = buildings.floor_seconds(spot, patient)
+        seconds = direct_seconds(leg_seconds(way, floors, pace, numbers), numbers)
+        found.append(_Direct(straight_metres, seconds, basis))
+    return found
+
+
+def _is_of_age(of_age: bool | int | None, numbers: Planning) -> bool:
+    """Whether nobody says that the person is under 18; of whom it is not known, as it is set."""
+    return bool(of_age) if of_age is not None else numbers.call_age_unknown
+
+
+def _availability(connection: Connection, row: PlaceNearby, at: datetime) -> Availability | None:
+    calendar = registry.calendar_of(connection, row.holiday_calendar, row.calendar_version)
+    return availability(
+        at=at,
+        today=at.astimezone(ZoneInfo(row.time_zone)).date(),
+        valid_until=as_date(row.valid_until),
+        paused_until=as_moment(row.paused_until),
+        availability_hours=hours_at(row.availability, at, time_zone=row.time_zone, calendar=calendar).state,
+        place_hours=hours_at(row.hours, at, time_zone=row.time_zone, calendar=calendar).state,
+    )

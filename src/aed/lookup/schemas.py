@@ -1,0 +1,348 @@
+"""The answer of the lookup as it crosses the boundary.
+
+The answer is written as plain dictionaries, straight to bytes: it is the question that saves a life, and
+validating what we have just made ourselves would cost more than making it. `NearestOut` documents the same
+shape for OpenAPI; tests hold each answer against it.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Literal
+
+import h3
+from pydantic import BaseModel, ConfigDict, Field
+
+from aed.accounts.rules import Viewer
+from aed.accounts.rules.sharing_ladder import is_of_the_house
+from aed.geo import Datum, Position, in_mainland_china, map_links
+from aed.lookup import reasons
+from aed.lookup.answer import Answer, NearbyDevice, QuarantinedDevice
+from aed.lookup.arrival import Basis
+from aed.lookup.responders import NearbyResponder
+from aed.registry.rules.device import Access, Cabinet, Readiness
+from aed.registry.rules.storeys import storey_words
+from aed.registry.schemas.fields import Room, Storey
+from aed.responders.rules import Availability, CertificateKind
+from aed.settings import Settings
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NearestIn(BaseModel):
+    """The question, as the query of the URL. One model: FastAPI takes longer over eight parameters."""
+
+    lat: float = Field(description="Degrees, in `datum`", examples=[30.2901])
+    lon: float = Field(description="Degrees, in `datum`", examples=[120.1003])
+    datum: Datum = Field(Datum.WGS84, description="What lat and lon are in")
+    at: datetime | None = Field(None, description="A moment with its offset; now when left out")
+    limit: int = Field(5, ge=1, le=50, description="Devices at most")
+    floor: int | None = Field(
+        None, ge=-20, le=200, description="The patient's; 0 is the ground floor, also when left out"
+    )
+    storey: Storey | None = None
+    room: Room | None = None
+    route: bool = Field(False, description="With the way to each device as GeoJSON")
+    responders: int = Field(10, ge=0, le=50, description="Responders at most, for dispatchers; 0: none")
+
+
+class WordsOut(Strict):
+    en: str
+    zh: str
+
+
+class MaybeWordsOut(Strict):
+    en: str | None
+    zh: str | None
+
+
+class PlaceOut(Strict):
+    lat: float = Field(examples=[30.2901])
+    lon: float = Field(examples=[120.1003])
+
+
+class EmergencyOut(WordsOut):
+    number: str = Field(examples=["120"])
+
+
+class AccessOut(Strict):
+    state: Access
+    until: datetime | None = Field(description="When that changes next, if it is known")
+
+
+class RingOut(Strict):
+    """Whom to ring."""
+
+    guard: str | None
+    keeper_name: str | None = None
+    keeper: str | None = None
+
+
+class RouteOut(Strict):
+    """GeoJSON, from the patient to the device."""
+
+    type: Literal["LineString"]
+    coordinates: list[tuple[float, float]]
+
+
+class BringOut(WordsOut):
+    """Let them bring it: only where somebody is known to be there now."""
+
+    call: str = Field(examples=["tel:+8657155501000"])
+    phone: str
+    seconds: int = Field(description="From the call until it is at the patient's side")
+    expected_seconds: int = Field(description="The same, weighed by the chance that it can be had")
+
+
+class QuarantinedDeviceOut(Strict):
+    """Near, and out of service: nobody should go there."""
+
+    id: int
+    position: PlaceOut
+    place: MaybeWordsOut
+    floor: int
+    straight_metres: int
+    reason: WordsOut
+
+
+class NearbyDeviceOut(Strict):
+    id: int
+    position: PlaceOut
+    place: MaybeWordsOut
+    floor: int
+    storey: WordsOut = Field(description="The floor in the words of the place, with its number")
+    estate: WordsOut | None
+    fetch_seconds: int = Field(description="Fetch it and be back at the patient")
+    expected_seconds: int = Field(description="The same, weighed by the chance that it can be had")
+    chance: float = Field(ge=0, le=1)
+    walk_metres: int = Field(description="One way")
+    straight_metres: int
+    basis: Basis
+    access: AccessOut
+    readiness: Readiness
+    how_to_get_in: MaybeWordsOut
+    cabinet: Cabinet
+    ring: RingOut
+    route: RouteOut | None
+    bring: BringOut | None = Field(description="Ring whoever is with it, and they bring it: one way")
+    reasons: list[WordsOut]
+    links: dict[str, str] = Field(description="Opens the map of that name at the right place")
+
+
+class UnusableDeviceOut(NearbyDeviceOut):
+    opens_at: datetime | None = Field(description="When it opens next; null when not known or not the reason")
+
+
+class NearbyResponderOut(Strict):
+    """Coarse until they accept: a cell of about a tenth of a square kilometre, the time from its centre."""
+
+    id: int
+    cell: str = Field(description="H3 index")
+    walk_seconds: int = Field(
+        description="From receipt of the call to the patient's side: reaction, walk, stairs and lifts"
+    )
+    basis: Basis
+    availability: Availability
+    certificate: CertificateKind
+
+
+class AskedOut(Strict):
+    position: PlaceOut
+    at: datetime
+    floor: int
+    storey: WordsOut = Field(description="The floor in the words of the place, with its number")
+
+
+class NearestOut(Strict):
+    """Devices that can be at the patient soonest, best first."""
+
+    first_aid: WordsOut = Field(description="What to do before anything else: show it first")
+    emergency: EmergencyOut
+    asked: AskedOut
+    basis: Basis
+    devices: list[NearbyDeviceOut] = Field(
+        description="There in time, fetched or brought (`bring`), whichever is sooner"
+    )
+    too_far: list[NearbyDeviceOut] = Field(
+        description="Usable, but nobody beside the patient should leave for them: back after the ambulance, "
+        "or farther than AED_ARRIVAL__MAX_FETCH_METRES"
+    )
+    last_resort: list[NearbyDeviceOut] = Field(
+        description="Their pads are past the date: only where there is no other AED"
+    )
+    unusable_now: list[UnusableDeviceOut] = Field(
+        description="Near, but closed or not ready; with when they open"
+    )
+    quarantined: list[QuarantinedDeviceOut] = Field(
+        description="Near, and out of service for a reason that is named; nearest first"
+    )
+    responders: list[NearbyResponderOut] | None = Field(description="For dispatchers; null for anyone else")
+    responders_withheld: WordsOut | None = Field(
+        description="Why a dispatcher is shown none: too many lookups within the hour"
+    )
+    is_complete: bool = Field(description="False when so many devices were unusable that the search stopped")
+
+
+def answer_out(
+    answer: Answer, viewer: Viewer, *, settings: Settings, responders_withheld: bool = False
+) -> dict[str, Any]:
+    """The answer in the shape of `NearestOut`."""
+    asked = answer.question
+    return {
+        "first_aid": reasons.first_aid_words(answer.emergency_number),
+        "emergency": {
+            "number": answer.emergency_number,
+            **reasons.emergency_words(answer.emergency_number),
+        },
+        "asked": {
+            "position": {"lat": asked.here.lat, "lon": asked.here.lon},
+            "at": moment(asked.at),
+            "floor": asked.floor,
+            "storey": storey_words(asked.floor, counts_ground_as_one=_counts_from_one(answer)),
+        },
+        "basis": answer.basis,
+        "devices": [_device(near, answer, viewer, settings) for near in answer.in_time],
+        "too_far": [_device(near, answer, viewer, settings) for near in answer.too_far],
+        "last_resort": [_device(near, answer, viewer, settings) for near in answer.last_resort],
+        "unusable_now": [
+            {
+                **_device(near, answer, viewer, settings),
+                "opens_at": moment(near.access.until)
+                if near.access.access is Access.CLOSED and near.readiness.is_usable
+                else None,
+            }
+            for near in answer.unusable
+            if not near.is_last_resort
+        ],
+        "quarantined": [_quarantined(near) for near in answer.quarantined],
+        "responders": None
+        if answer.responders is None
+        else [_responder(person, settings) for person in answer.responders],
+        "responders_withheld": reasons.responders_withheld_words() if responders_withheld else None,
+        "is_complete": answer.is_complete,
+    }
+
+
+def _counts_from_one(answer: Answer) -> bool:
+    """Whether storeys are counted from one at the patient: as it was asked, or as at the nearest device."""
+    asked = answer.question
+    if asked.counts_ground_as_one is not None:
+        return asked.counts_ground_as_one
+    nearest = next(iter((*answer.devices, *answer.unusable)), None)
+    return bool(nearest.row.counts_ground_as_one) if nearest is not None else in_mainland_china(asked.here)
+
+
+@lru_cache(maxsize=4_096)
+def moment(at: datetime | None) -> str | None:
+    """ISO 8601 in UTC with a Z."""
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at is not None else None
+
+
+def _device(near: NearbyDevice, answer: Answer, viewer: Viewer, settings: Settings) -> dict[str, Any]:
+    row, until = near.row, near.access.until
+    needs_guard = near.access.access is Access.ASSISTED or near.by_closed_gate
+    ring = {"guard": row.guard_phone if needs_guard else None}
+    if viewer.is_signed_in and is_of_the_house(viewer, row.estate_id, row.region_id):
+        ring = {"guard": row.guard_phone, "keeper_name": row.keeper_name, "keeper": row.keeper_phone}
+    return {
+        "id": row.id,
+        "position": {"lat": row.lat, "lon": row.lon},
+        "place": {"en": row.place_en, "zh": row.place_zh},
+        "floor": row.floor,
+        "storey": storey_words(row.floor, counts_ground_as_one=bool(row.counts_ground_as_one)),
+        "estate": {"en": row.estate_en, "zh": row.estate_zh} if row.estate_id is not None else None,
+        "fetch_seconds": round(near.fetch.fetch_seconds),
+        "expected_seconds": round(near.fetch.expected_seconds),
+        "chance": round(near.fetch.chance, 3),
+        "walk_metres": round(near.walk_metres),
+        "straight_metres": round(near.straight_metres),
+        "basis": near.basis,
+        "access": {"state": near.access.access, "until": moment(until)},
+        "readiness": near.readiness,
+        "how_to_get_in": {"en": row.how_to_get_in_en, "zh": row.how_to_get_in_zh},
+        "cabinet": row.cabinet,
+        "ring": ring,
+        "route": None
+        if near.route is None
+        else {"type": "LineString", "coordinates": near.route.coordinates},
+        "bring": _bring(near),
+        "reasons": _reasons(near, answer),
+        "links": _links(row.lat, row.lon, row.place_zh or row.place_en or "AED"),
+    }
+
+
+def _bring(near: NearbyDevice) -> dict[str, Any] | None:
+    how = near.bringing
+    if how is None:
+        return None
+    return {
+        "call": how.link,
+        "phone": how.phone,
+        "seconds": round(how.seconds),
+        "expected_seconds": round(how.expected_seconds),
+        **reasons.bringing_words(how.phone, how.seconds),
+    }
+
+
+def _quarantined(near: QuarantinedDevice) -> dict[str, Any]:
+    row = near.row
+    return {
+        "id": row.id,
+        "position": {"lat": row.lat, "lon": row.lon},
+        "place": {"en": row.place_en, "zh": row.place_zh},
+        "floor": row.floor,
+        "straight_metres": round(near.straight_metres),
+        "reason": reasons.out_of_service_words(row.reason),
+    }
+
+
+@lru_cache(maxsize=8_192)
+def _links(lat: float, lon: float, label: str) -> dict[str, str]:
+    """Remembered, about 10 MB: a device stands still and is answered again and again."""
+    return map_links(Position(lat, lon), label=label)
+
+
+def _reasons(near: NearbyDevice, answer: Answer) -> list[reasons.Words]:
+    row = near.row
+    words = [
+        reasons.way_words(near.basis, near.walk_metres, near.straight_metres),
+        reasons.access_words(near.access, answer.question.at, row.time_zone),
+        reasons.readiness_words(near.readiness),
+    ]
+    if near.access.access is Access.UNKNOWN and not near.access.is_entry_unknown:
+        words.insert(2, reasons.guess_words(near.place, near.band, near.reachable))
+    if near.row.seconds_per_metre is not None:
+        words.append(reasons.pace_words())
+    if near.fetch.floor_seconds:
+        words.append(
+            reasons.floor_words(
+                row.floor, near.fetch.floor_seconds, counts_ground_as_one=bool(row.counts_ground_as_one)
+            )
+        )
+    words += [
+        reasons.gate_words(
+            gate.name_en,
+            gate.name_zh,
+            gate.wait_seconds,
+            hours_known=gate.hours_known,
+            is_closed=gate.is_closed,
+        )
+        for gate in near.gates
+    ]
+    return words
+
+
+def _responder(person: NearbyResponder, settings: Settings) -> dict[str, Any]:
+    step, centre = settings.responder_seconds_step, person.cell_centre
+    return {
+        "id": person.responder_id,
+        "cell": h3.latlng_to_cell(centre.lat, centre.lon, settings.responder_cell_resolution),
+        "walk_seconds": math.ceil(person.shown_seconds / step) * step,
+        "basis": person.basis,
+        "availability": person.availability,
+        "certificate": person.certificate_kind,
+    }

@@ -1,0 +1,194 @@
+"""Erasing a person's data: what the history and the law need stays, and names nobody."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
+
+from aed.accounts import queries as accounts
+from aed.accounts.actions.audit import record
+from aed.accounts.actions.throttling import account_keys
+from aed.accounts.models import Person, PersonChange, RoleGrant, SecurityEvent, SignInCode, SignInTries
+from aed.accounts.rules import Role, Scope, Viewer
+from aed.accounts.rules.audit import AuditSubject
+from aed.accounts.rules.person import Channel, Language
+from aed.database.encryption import ring_of
+from aed.database.session import Table
+from aed.errors import Conflict
+from aed.imports.models import SourceRecord
+from aed.personal_data.queries import entries_of, is_theirs, table_of, told_by_issuers, told_by_lists
+from aed.personal_data.rules import HELD, MASKED, Erasure, Held, masked_number
+from aed.registry.actions.record import record_amendment
+from aed.registry.models import Change, Device
+from aed.responders.actions import consents
+from aed.training.actions import enrolling
+from aed.training.models import Enrolment, TrainingSession
+from aed.training.rules.certificate import masked
+from aed.training.rules.enrolment import STANDS
+from aed.training.rules.session import SessionState
+
+
+def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> bool:
+    """Nothing in the database tells who it was. False: it was erased before.
+
+    1. Places on rosters go to whoever waits; nobody calls the person; roles are taken back; devices have no
+       keeper, sessions that are planned no trainer.
+    2. What lists and questions say of the person as a keeper is taken out of them.
+    3. Every table as `rules.HELD` says, and the same of what the history kept of it; what issuers' rosters
+       say of the certificates.
+    4. Codes and counts of signing in, which are kept under the number.
+    5. Of the name a mask stays.
+
+    Raises what `accounts.queries.own_or_office` raises.
+    """
+    person = accounts.own_or_office(session, who, person_id)
+    if person.erased_at is not None:
+        return False
+    office = dataclasses.replace(who, role=Role.ADMINISTRATOR, scopes=frozenset(Scope))
+    entries = entries_of(session, person)
+    ids = [each.id for each in entries]
+    for each in entries:
+        _leave_rosters(session, office, each.id, at=at)
+        consents.leave(session, office, each, at=at)
+        _give_back(session, office, each.id, at=at)
+        _out_of_lists(session, each)
+        _forget_sign_ins(session, each)
+    for entry in told_by_issuers(session, ids):
+        session.delete(entry)
+    session.flush()
+    for held in _those_that_refer_first():
+        if held.erasure is Erasure.DELETED:
+            session.execute(delete(table_of(held.table)).where(is_theirs(held, ids)))
+        elif held.blank and held.table != Device.__tablename__:
+            _blank(session, held, ids)
+    session.expire_all()
+    for each in entries:
+        _blank_history(session, each.id)
+        each.name = masked(each.name)
+        each.phone, each.erased_at = None, at
+        each.language, each.channel = Language.ZH, Channel.SMS
+        session.add(PersonChange(person_id=each.id, at=at, who=who.name, fields={"erased": [None, "all"]}))
+        record(session, who.name, AuditSubject.PERSON, each.id, "erased", at=at)
+    session.flush()
+    return True
+
+
+def _those_that_refer_first() -> list[Held]:
+    """Rows go before those that they refer to."""
+    order = {table.name: number for number, table in enumerate(Table.metadata.sorted_tables)}
+    return sorted(HELD, key=lambda held: -order[held.table])
+
+
+def _leave_rosters(session: Session, office: Viewer, person_id: int, *, at: datetime) -> None:
+    upcoming = session.execute(
+        # visibility: the person's own
+        select(Enrolment.id, Enrolment.version)
+        .join(TrainingSession, TrainingSession.id == Enrolment.session_id)
+        .where(
+            Enrolment.person_id == person_id,
+            Enrolment.state.in_(STANDS),
+            TrainingSession.starts_at > at,
+        )
+        .order_by(Enrolment.session_id)
+    ).all()
+    for enrolment_id, version in upcoming:
+        try:
+            enrolling.withdraw(session, office, enrolment_id, version=version, at=at)
+        except Conflict:
+            continue  # marked before it began: then it is history
+
+
+def _give_back(session: Session, office: Viewer, person_id: int, *, at: datetime) -> None:
+    """Roles, devices, and sessions to come."""
+    held = select(RoleGrant.id).where(RoleGrant.person_id == person_id, RoleGrant.revoked_at.is_(None))
+    for grant_id in session.scalars(held.order_by(RoleGrant.id)).all():  # visibility: the person's own
+        record(session, office.name, AuditSubject.ROLE, grant_id, "revoked", at=at)
+    session.execute(
+        update(RoleGrant)
+        .where(RoleGrant.person_id == person_id, RoleGrant.revoked_at.is_(None))
+        .values(revoked_at=at, revoked_by=office.name)
+    )
+    # visibility: the person's own
+    for device in session.scalars(select(Device).where(Device.keeper_id == person_id)):
+        device.keeper_id = None
+        record_amendment(session, office, device, at=at)
+    # visibility: the person's own
+    planned = select(TrainingSession).where(
+        TrainingSession.trainer_id == person_id, TrainingSession.state == SessionState.PLANNED
+    )
+    for training in session.scalars(planned):
+        training.trainer_id = None
+        record_amendment(session, office, training, at=at)
+
+
+def _out_of_lists(session: Session, person: Person) -> None:
+    """The digest of a record stays: so a list that says the same again changes nothing."""
+    for each in told_by_lists(session, person):
+        if isinstance(each.row, SourceRecord):
+            each.row.fields = each.without
+        else:
+            each.row.evidence = each.without
+
+
+def _forget_sign_ins(session: Session, person: Person) -> None:
+    account = accounts.account_of(session, person.id)
+    ring = ring_of(session.get_bind().dialect)
+    for phone in {each for each in (person.phone, account.phone if account else None) if each is not None}:
+        keys = account_keys(ring, phone)
+        session.execute(delete(SignInCode).where(SignInCode.account_key.in_(keys)))
+        tried = update(SecurityEvent).where(SecurityEvent.account_key.in_(keys))
+        session.execute(tried.values(account_key=None, address=None))
+        counted = or_(*(SignInTries.what.endswith(f":{key}") for key in keys))
+        session.execute(delete(SignInTries).where(counted))
+
+
+def _blank(session: Session, held: Held, person_ids: Collection[int]) -> None:
+    """The rows, and what the history kept of those columns."""
+    table = table_of(held.table)
+    (key,) = table.primary_key.columns
+    columns = [table.c[name] for name in held.blank]
+    rows = session.execute(
+        select(key, *columns).where(is_theirs(held, person_ids))  # visibility: the person's own
+    ).all()
+    for row_id, *values in rows:
+        session.execute(
+            update(table)
+            .where(key == row_id)
+            .values(
+                {
+                    name: _blanked(becomes, value, row_id)
+                    for (name, becomes), value in zip(held.blank.items(), values, strict=True)
+                }
+            )
+        )
+        _blank_changes(session, held, row_id)
+
+
+def _blanked(becomes: object, value: Any, row_id: int) -> Any:
+    if becomes is MASKED:
+        return None if value is None else masked_number(str(value), row_id)
+    return becomes
+
+
+def _blank_changes(session: Session, held: Held, row_id: int) -> None:
+    # visibility: the person's own
+    kept = select(Change).where(Change.subject == held.table, Change.subject_id == str(row_id))
+    for change in session.scalars(kept):
+        for name in held.blank.keys() & change.fields.keys():
+            change.fields[name] = [_blanked(held.blank[name], value, row_id) for value in change.fields[name]]
+            flag_modified(change, "fields")
+    session.flush()
+
+
+def _blank_history(session: Session, person_id: int) -> None:
+    """Who changed which field of the person, and when; not from what to what."""
+    # visibility: the person's own
+    for change in session.scalars(select(PersonChange).where(PersonChange.person_id == person_id)):
+        change.fields = {name: [None, None] for name in change.fields}
+    session.flush()

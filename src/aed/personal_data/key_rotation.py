@@ -1,0 +1,199 @@
+"""Changing keys while others read and write: all that is sealed is sealed anew with the first key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Connection,
+    MetaData,
+    Text,
+    bindparam,
+    cast,
+    func,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.types import TypeEngine
+
+from aed.database.encryption import KeyRing, Sealed, SealedFields
+from aed.database.encryption.columns import changed
+from aed.database.encryption.ring import FORM, id_of
+from aed.database.session import Database, Table, reads, transaction
+
+BATCH: Final = 1_000
+UNSEALED: Final = "none"
+"""What counts where a value is not sealed at all."""
+
+type Progress = Callable[[int], None]
+"""Told how many values were looked at so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """How many values were sealed anew, and how many are with which key afterwards, by column."""
+
+    sealed: int
+    standing: dict[str, dict[str, int]]
+
+
+def sealed_columns(metadata: MetaData = Table.metadata) -> list[Column[Any]]:
+    """Every column that is sealed, in the order of the tables' names."""
+    return [
+        column
+        for table in sorted(metadata.tables.values(), key=lambda table: table.name)
+        for column in table.columns
+        if isinstance(column.type, Sealed | SealedFields)
+    ]
+
+
+def rotate(database: Database, *, progress: Progress) -> Rotated:
+    """Every value is sealed with the first key. Broken off, it goes on where it was when run again.
+
+    A batch is a transaction of its own, and a value that somebody else changes meanwhile is left to the next
+    round: readers see the old or the new, both of which their keys open. Raises KeysUnusable for a value that
+    no key of the ring opens; what was sealed before stays.
+    """
+    sealed = looked_at = 0
+    for column in sealed_columns():
+        for seen, changes in _rounds(database, column):
+            looked_at += seen
+            sealed += changes
+            progress(looked_at)
+    return Rotated(sealed, standing(database))
+
+
+def _rounds(database: Database, column: Column[Any]) -> Iterator[tuple[int, int]]:
+    """For each batch: how many rows were looked at, and how many of them were sealed anew."""
+    after = 0
+    while True:
+        with transaction(database) as session:
+            rows = _not_by_the_first(session.connection(), column, database.keys, after)
+            if not rows:
+                return
+            after = rows[-1][0]
+            done = _seal_anew(session.connection(), column, database.keys, rows)
+        yield len(rows), done
+
+
+def _key_of(column: Column[Any]) -> Column[Any]:
+    (key,) = column.table.primary_key.columns
+    return key
+
+
+def _as_stored(column: Column[Any]) -> Any:
+    """The column's text, as it lies there."""
+    return type_coerce(column, Text) if isinstance(column.type, Sealed) else cast(column, Text)
+
+
+def _not_by_the_first(
+    connection: Connection, column: Column[Any], ring: KeyRing, after: int
+) -> Sequence[tuple[int, str]]:
+    key, stored = _key_of(column), _as_stored(column)
+    statement = select(key, stored).where(key > after).order_by(key).limit(BATCH)
+    first = f"{FORM}:{ring.ids[0]}:"
+    if isinstance(column.type, Sealed):
+        statement = statement.where(stored.is_not(None), stored.not_like(f"{first}%"))
+    else:
+        assert isinstance(column.type, SealedFields)
+        find = _find(connection)
+        statement = statement.where(or_(*(find(stored, f'"{name}"') > 0 for name in column.type.names)))
+    return [(row[0], row[1]) for row in connection.execute(statement)]
+
+
+def _seal_anew(
+    connection: Connection, column: Column[Any], ring: KeyRing, rows: Sequence[tuple[int, str]]
+) -> int:
+    """How many of the rows were changed: whoever else changed one meanwhile is not written over."""
+    kind, table = column.type, column.table
+    assert isinstance(table, SqlTable)
+    changes = [
+        {"row": row, "stored": stored, "becomes": becomes}
+        for row, stored in rows
+        if (becomes := _sealed_anew(kind, ring, stored)) is not None
+    ]
+    if not changes:
+        return 0
+    statement = (
+        update(table)
+        .where(_key_of(column) == bindparam("row"), _as_stored(column) == bindparam("stored", type_=Text()))
+        .values({column: bindparam("becomes", type_=Text() if isinstance(kind, Sealed) else JSON())})
+    )
+    connection.execute(statement, changes)
+    return len(changes)
+
+
+def _sealed_anew(kind: TypeEngine[Any], ring: KeyRing, stored: str) -> object:
+    """As the first key seals it; None where it has."""
+    if isinstance(kind, Sealed):
+        return ring.seal(ring.open(stored, place=kind.place), place=kind.place, kind=kind.kind)
+    assert isinstance(kind, SealedFields)
+    before = json.loads(stored)
+    becomes = kind.sealed(before, ring)
+    return becomes if becomes != before else None
+
+
+def _find(connection: Connection) -> Callable[..., ColumnElement[int]]:
+    """Where in a text another one begins, from 1; 0: nowhere."""
+    return func.instr if connection.dialect.name == "sqlite" else func.strpos
+
+
+def standing(database: Database) -> dict[str, dict[str, int]]:
+    """How many values of each column are sealed with which key, by its id; `none` for those that are not."""
+    found: dict[str, dict[str, int]] = {}
+    with reads(database) as session:
+        for column in sealed_columns():
+            stored = _as_stored(column)
+            counts: dict[str, int] = {}
+            if isinstance(column.type, Sealed):
+                begins = func.substr(stored, 1, 11)
+                by_key = select(begins, func.count()).where(stored.is_not(None)).group_by(begins)
+                for text, count in session.execute(by_key):
+                    key = id_of(text) or UNSEALED
+                    counts[key] = counts.get(key, 0) + count
+            else:
+                assert isinstance(column.type, SealedFields)
+                find = _find(session.connection())
+                texts = select(stored).where(
+                    or_(*(find(stored, f'"{each}"') > 0 for each in column.type.names))
+                )
+                for text in session.scalars(texts).yield_per(BATCH):
+
+                    def count_it(value: str) -> str:
+                        key = id_of(value) or UNSEALED
+                        counts[key] = counts.get(key, 0) + 1  # noqa: B023 - called at once
+                        return value
+
+                    changed(json.loads(text), column.type.names, count_it)
+            found[f"{column.table.name}.{column.name}"] = counts
+    return found
+
+
+def check_keys(database: Database) -> None:
+    """Passes where the ring opens what lies in the database, looking at one value of each key and column.
+
+    Raises KeysUnusable in a sentence: sooner than when the first person is asked for.
+    """
+    with reads(database) as session:
+        for column in sealed_columns():
+            if not isinstance(column.type, Sealed):
+                continue
+            stored = _as_stored(column)
+            known = [stored.not_like(f"{FORM}:{key}:%") for key in database.keys.ids]
+            other = session.scalar(select(stored).where(stored.like(f"{FORM}:%"), *known).limit(1))
+            any_of = (
+                other
+                if other is not None
+                else session.scalar(select(stored).where(stored.is_not(None)).limit(1))
+            )
+            if any_of is not None:
+                database.keys.open(any_of, place=column.type.place)

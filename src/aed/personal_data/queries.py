@@ -1,0 +1,195 @@
+"""All that is held about one person."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import Enum
+from typing import Any
+
+from geoalchemy2 import WKBElement
+from sqlalchemy import JSON, Column, ColumnElement, Select, Text, and_, cast, or_, select, type_coerce
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Person
+from aed.certificates.models import IssuerEntry
+from aed.database.encryption import Kind
+from aed.database.encryption.ring import as_compared
+from aed.database.session import Table
+from aed.database.spatial import position_of
+from aed.imports.models import Review, SourceRecord
+from aed.personal_data.rules import DONE_BY, HELD, KEEPER, Held, without_keeper
+from aed.responders.live import live_places_of
+from aed.responders.models import Certificate, LivePlaceRow, Responder
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRows:
+    """Rows of one table, and why they are kept."""
+
+    held: Held
+    rows: Sequence[dict[str, Any]]
+
+
+def table_of(name: str) -> SqlTable:
+    return Table.metadata.tables[name]
+
+
+def entries_of(session: Session, person: Person) -> list[Person]:
+    """The person's entry, and those of which a person said that they are the same one's.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    joined = select(Person).where(Person.joined_into_id == person.id).order_by(Person.id)
+    return [person, *session.scalars(joined)]
+
+
+def keys_of_rows(held: Held, person_ids: Collection[int]) -> Select[tuple[Any]]:
+    """The keys of the rows that are the person's.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    (key,) = table_of(held.table).primary_key.columns
+    return select(key).where(is_theirs(held, person_ids))
+
+
+def is_theirs(held: Held, person_ids: Collection[int]) -> ColumnElement[bool]:
+    """Whether a row is the person's, whose entries these are."""
+    columns = [table_of(held.table).c[name] for name in (held.by, *held.also_by)]
+    if held.through is None:
+        return or_(*(each.in_(person_ids) for each in columns))
+    (through,) = [each for each in HELD if each.table == held.through]
+    return or_(*(each.in_(keys_of_rows(through, person_ids)) for each in columns))
+
+
+def held_about(session: Session, person_ids: Collection[int], *, at: datetime) -> list[HeldRows]:
+    """Every row that is the person's, as plain values; and of live places also what holds at `at` where they
+    are not kept in the database. Raises LivePlacesUnavailable.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    found = []
+    for held in HELD:
+        rows = list(_rows(session, held, person_ids))
+        if held.table == LivePlaceRow.__tablename__ and not rows:
+            rows += _live_places_elsewhere(session, person_ids, at=at)
+        found.append(HeldRows(held, rows))
+    return found
+
+
+def _live_places_elsewhere(
+    session: Session, person_ids: Collection[int], *, at: datetime
+) -> Iterator[dict[str, Any]]:
+    """As the table would have them.
+
+    visibility: as `held_about`.
+    """
+    theirs = session.scalars(select(Responder.id).where(Responder.person_id.in_(person_ids))).all()
+    for place in live_places_of(session).held(session.connection(), theirs, at=at).values():
+        yield {
+            "responder_id": place.responder_id,
+            "cell": place.cell,
+            "at": plain(place.at),
+            "expires_at": plain(place.expires_at),
+        }
+
+
+def _rows(session: Session, held: Held, person_ids: Collection[int]) -> Iterator[dict[str, Any]]:
+    table = table_of(held.table)
+    columns: list[Column[Any]] = [
+        column
+        for column in table.columns
+        if column.name not in held.hidden and (held.shown is None or column.name in held.shown)
+    ]
+    found = select(*columns).where(is_theirs(held, person_ids)).order_by(*table.primary_key.columns)
+    for row in session.execute(found):
+        shown = {column.name: plain(value) for column, value in zip(columns, row, strict=True)}
+        yield shown | dict.fromkeys(held.hidden, "not shown: a hash of a secret")
+
+
+def plain(value: object) -> Any:
+    """As JSON has it."""
+    if isinstance(value, WKBElement):
+        here = position_of(value)
+        return {"lat": here.lat, "lon": here.lon}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, date):  # and datetime
+        return value.isoformat()
+    return value
+
+
+def done_by(session: Session, person_ids: Collection[int], *, limit: int = 100_000) -> list[dict[str, Any]]:
+    """What the person did, by table, column and row; not what the row says, which is of others.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    found: list[dict[str, Any]] = []
+    names = [f"person:{each}" for each in person_ids]
+    for name, column in DONE_BY:
+        table = table_of(name)
+        keys = list(table.primary_key.columns)
+        asked = select(*keys).where(table.c[column].in_(names)).order_by(*keys).limit(limit)
+        rows = [row[0] if len(keys) == 1 else list(row) for row in session.execute(asked)]
+        if rows:
+            found.append({"table": name, "column": column, "rows": rows})
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class ListSays:
+    """What a list says of the person as a keeper, and how it reads without."""
+
+    row: SourceRecord | Review
+    says: dict[str, Any]
+    without: dict[str, Any]
+
+
+def told_by_lists(session: Session, person: Person) -> list[ListSays]:
+    """Where lists of devices name the person as a keeper. By name and number; a number that is not told is
+    anybody's of that name.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    mine = as_compared(person.phone, Kind.PHONE) if person.phone is not None else None
+
+    def is_phone(told: str) -> bool:
+        return mine is not None and as_compared(told, Kind.PHONE)[-8:] == mine[-8:]
+
+    said = type_coerce(SourceRecord.fields, JSON)["keeper_name"].as_string()
+    rows: list[SourceRecord | Review] = list(
+        session.scalars(select(SourceRecord).where(said == person.name).order_by(SourceRecord.id))
+    )
+    tells = cast(type_coerce(Review.evidence, JSON), Text).contains(KEEPER[0])
+    rows += session.scalars(select(Review).where(tells).order_by(Review.id))
+    found = []
+    for row in rows:
+        says = row.fields if isinstance(row, SourceRecord) else row.evidence
+        without = without_keeper(says, name=person.name, is_phone=is_phone)
+        if without != says:
+            assert isinstance(without, dict)
+            found.append(ListSays(row, says, without))
+    return found
+
+
+def told_by_issuers(session: Session, person_ids: Collection[int]) -> Sequence[IssuerEntry]:
+    """What issuers' rosters say of the person's certificates.
+
+    visibility: the caller has made sure that it is the person, or the office.
+    """
+    of_theirs = (
+        select(IssuerEntry)
+        .join(
+            Certificate,
+            and_(
+                Certificate.issuer_id == IssuerEntry.issuer_id,
+                Certificate.number == IssuerEntry.number,
+            ),
+        )
+        .join(Responder, Responder.id == Certificate.responder_id)
+        .where(Responder.person_id.in_(person_ids))
+        .order_by(IssuerEntry.id)
+    )
+    return session.scalars(of_theirs).unique().all()

@@ -1,0 +1,106 @@
+"""What is held about a person, as a file."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Person
+from aed.personal_data import queries
+from aed.personal_data.rules import KEEPER, Erasure
+
+
+class HeldOut(BaseModel):
+    """The rows of one table that are about the person."""
+
+    table: str
+    kept_for: str
+    when_erased: Erasure = Field(description="What becomes of them when the person's data is erased")
+    rows: list[dict[str, Any]]
+
+
+class DoneOut(BaseModel):
+    """What the person did: rows of a table, in which a column says who."""
+
+    table: str
+    column: str
+    rows: list[Any]
+
+
+class ToldOut(BaseModel):
+    """Where a list of devices names the person as a keeper."""
+
+    source: str
+    source_id: str
+    says: dict[str, Any]
+
+
+class VouchedOut(BaseModel):
+    """What an issuer's roster says of a certificate of the person's."""
+
+    issuer_id: int
+    number: str
+    name: str
+    holder_id: str | None
+    phone: str | None
+    course: str
+    valid_until: date
+    read_at: datetime
+
+
+class OwnDataOut(BaseModel):
+    """All that is held about a person."""
+
+    person_id: int
+    made_at: datetime
+    held: list[HeldOut]
+    done: list[DoneOut]
+    told_by_lists: list[ToldOut]
+    told_by_issuers: list[VouchedOut]
+
+    @classmethod
+    def of(cls, session: Session, person: Person, *, at: datetime) -> OwnDataOut:
+        """visibility: the caller has made sure that it is the person, or the office."""
+        entries = queries.entries_of(session, person)
+        ids = [each.id for each in entries]
+        return cls(
+            person_id=person.id,
+            made_at=at,
+            held=[
+                HeldOut(
+                    table=each.held.table,
+                    kept_for=each.held.why,
+                    when_erased=each.held.erasure,
+                    rows=list(each.rows),
+                )
+                for each in queries.held_about(session, ids, at=at)
+            ],
+            done=[DoneOut.model_validate(each) for each in queries.done_by(session, ids)],
+            told_by_lists=[
+                ToldOut(
+                    source=each.row.source,
+                    source_id=each.row.source_id,
+                    says={name: _found(each.says, name) for name in KEEPER},
+                )
+                for entry in entries
+                for each in queries.told_by_lists(session, entry)
+            ],
+            told_by_issuers=[
+                VouchedOut.model_validate(each, from_attributes=True)
+                for each in queries.told_by_issuers(session, ids)
+            ],
+        )
+
+
+def _found(said: object, name: str) -> Any:
+    """The first value of that name, however deep."""
+    if isinstance(said, dict):
+        if name in said:
+            return said[name]
+        return next((found for each in said.values() if (found := _found(each, name)) is not None), None)
+    if isinstance(said, list):
+        return next((found for each in said if (found := _found(each, name)) is not None), None)
+    return None

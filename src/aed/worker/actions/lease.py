@@ -1,0 +1,66 @@
+"""The worker's lease: one acts at a time, and a dead one is replaced when its lease is over.
+
+Every moment is the database's: what a worker believes the time to be decides nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import bindparam, delete, select, text
+from sqlalchemy.orm import Session
+
+from aed.database.session import UtcMoment, database_now
+from aed.worker.models import Lease
+from aed.worker.rules import WORKER
+
+_TAKE: Final = text(
+    "INSERT INTO leases (name, token, holder, taken_at, expires_at) "
+    "VALUES (:name, :token, :holder, :at, :until) ON CONFLICT (name) DO UPDATE "
+    "SET token = excluded.token, holder = excluded.holder, expires_at = excluded.expires_at, "
+    "taken_at = CASE WHEN leases.token = excluded.token THEN leases.taken_at ELSE excluded.taken_at END "
+    "WHERE leases.token = excluded.token OR leases.expires_at <= excluded.taken_at RETURNING token"
+).bindparams(bindparam("at", type_=UtcMoment), bindparam("until", type_=UtcMoment))
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The lease is ours, for as long as was asked from `at` on."""
+
+    at: datetime
+    """By the database."""
+    before: str | None
+    """The token that held it before, where that was another one."""
+
+
+def take_lease(session: Session, *, token: str, holder: str, lasts: timedelta) -> Taken | None:
+    """The lease is this token's, for the first time or once more; None while it is another's.
+
+    One conditional statement, so that of two who find it free one gets it. The time is read before it waits
+    for anybody's lock: a wait can only make the lease seem to end sooner.
+    visibility: for the worker.
+    """
+    before = session.scalar(select(Lease.token).where(Lease.name == WORKER))
+    at = database_now(session)
+    taken = session.execute(
+        _TAKE, {"name": WORKER, "token": token, "holder": holder, "at": at, "until": at + lasts}
+    ).first()
+    if taken is None:
+        return None
+    return Taken(at, before if before != token else None)
+
+
+def is_ours(session: Session, token: str) -> bool:
+    """Whether nobody else took the lease; on PostgreSQL nobody can until this transaction has ended.
+
+    visibility: for the worker.
+    """
+    asked = select(Lease.token).where(Lease.name == WORKER).with_for_update(read=True)
+    return session.scalar(asked) == token
+
+
+def give_lease_back(session: Session, *, token: str) -> None:
+    """Another may take it at once."""
+    session.execute(delete(Lease).where(Lease.name == WORKER, Lease.token == token))

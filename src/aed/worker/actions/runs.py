@@ -1,0 +1,123 @@
+"""Runs of jobs: each due moment once, each job by one at a time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, CursorResult, Update, delete, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from aed.worker.models import JobRun
+from aed.worker.rules import Counts, Result, again_at
+
+UNSYNCHRONIZED = {"synchronize_session": False}
+
+
+def begin_run(
+    session: Session,
+    job: str,
+    *,
+    due_at: datetime,
+    token: str,
+    worker: str,
+    at: datetime,
+    lasts: timedelta,
+    is_by_hand: bool = False,
+) -> int | None:
+    """The id of a run that is this token's to do, for now; None where there is nothing to do.
+
+    1. A run that nobody holds any longer was cut off.
+    2. While one is going on, no other begins.
+    3. A due moment that was done is done; one that failed or was cut off is run again, a few times.
+    4. The unique rows decide between two who come this far at the same time.
+
+    The commit of this comes before the run.
+    visibility: for the worker.
+    """
+    end_what_was_cut_off(session, job, at=at)
+    if session.scalar(select(JobRun.id).where(JobRun.job == job, JobRun.ended_at.is_(None)).limit(1)):
+        return None
+    found = None
+    if not is_by_hand:
+        found = session.scalar(
+            select(JobRun).where(JobRun.job == job, JobRun.due_at == due_at, ~JobRun.is_by_hand)
+        )
+    if found is not None:
+        again = again_at(found.result, found.tries, found.ended_at)
+        if again is None or again > at:
+            return None
+    run = found or JobRun(job=job, due_at=due_at, is_by_hand=is_by_hand, tries=0)
+    run.worker, run.token, run.tries = worker, token, run.tries + 1
+    run.started_at, run.held_until = at, at + lasts
+    run.result, run.ended_at, run.said, run.counts = Result.RUNNING, None, None, None
+    try:
+        with session.begin_nested():
+            session.add(run)
+            session.flush()
+    except IntegrityError:
+        return None
+    return run.id
+
+
+def end_run(
+    session: Session,
+    run_id: int,
+    *,
+    token: str,
+    result: Result,
+    said: str | None,
+    counts: Counts | None,
+    at: datetime,
+) -> bool:
+    """How it ended is kept; False where it is not this token's any longer."""
+    values = {"result": result, "said": said, "counts": dict(counts) if counts else None, "ended_at": at}
+    return _changed(session, update(JobRun).where(*_mine(run_id, token)).values(values))
+
+
+def hold_run(session: Session, run_id: int, *, token: str, at: datetime, lasts: timedelta) -> bool:
+    """It goes on; False where it is not this token's any longer."""
+    return _changed(session, update(JobRun).where(*_mine(run_id, token)).values(held_until=at + lasts))
+
+
+def _mine(run_id: int, token: str) -> tuple[ColumnElement[bool], ...]:
+    return (JobRun.id == run_id, JobRun.token == token, JobRun.ended_at.is_(None))
+
+
+def end_what_was_cut_off(session: Session, job: str, *, at: datetime) -> None:
+    session.execute(
+        update(JobRun)
+        .where(JobRun.job == job, JobRun.ended_at.is_(None), JobRun.held_until <= at)
+        .values(result=Result.CUT_OFF, ended_at=at, said="Its worker ended before it did."),
+        execution_options=UNSYNCHRONIZED,
+    )
+
+
+def end_runs_of(session: Session, token: str, *, at: datetime) -> None:
+    """What a worker that is no more had begun was cut off, and is begun again without waiting."""
+    session.execute(
+        update(JobRun)
+        .where(JobRun.token == token, JobRun.ended_at.is_(None))
+        .values(result=Result.CUT_OFF, ended_at=at, said="Its worker ended before it did."),
+        execution_options=UNSYNCHRONIZED,
+    )
+
+
+def forget_runs(session: Session, *, before: datetime) -> int:
+    """Older runs are gone, but for the last of each job; how many.
+
+    visibility: for the worker.
+    """
+    last = select(func.max(JobRun.id)).group_by(JobRun.job)
+    done = session.execute(
+        delete(JobRun).where(JobRun.ended_at <= before, JobRun.id.not_in(last)),
+        execution_options=UNSYNCHRONIZED,
+    )
+    assert isinstance(done, CursorResult)
+    return int(done.rowcount)
+
+
+def _changed(session: Session, statement: Update) -> bool:
+    done = session.execute(statement, execution_options=UNSYNCHRONIZED)
+    assert isinstance(done, CursorResult)
+    return int(done.rowcount) == 1

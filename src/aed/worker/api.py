@@ -1,0 +1,101 @@
+"""Routes of the timetable: what is run when, what came of it, and figures for a monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Protocol
+
+from apscheduler.triggers.base import BaseTrigger
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from aed.accounts.access import ViewerDep
+from aed.database.session import ReadSession, database_now
+from aed.errors import NotFound
+from aed.http.parameters import Cursor, Limit
+from aed.notifications.queries import may_see_the_outbox
+from aed.worker import queries
+from aed.worker.formats import figures
+from aed.worker.rules import next_due, when_words
+from aed.worker.schemas import JobOut, JobsOut, RunOut, RunsPage, WorkerOut
+
+router = APIRouter(tags=["jobs"])
+monitoring = APIRouter(tags=["health"])
+
+
+class Listed(Protocol):
+    """What a route needs to know of a job."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def what(self) -> str: ...
+    @property
+    def when(self) -> BaseTrigger: ...
+
+
+async def _timetable(request: Request) -> Sequence[Listed]:
+    timetable: Sequence[Listed] = request.app.state.timetable
+    return timetable
+
+
+TimetableDep = Annotated[Sequence[Listed], Depends(_timetable)]
+JobName = Annotated[str, Path(max_length=64, pattern="^[a-z0-9-]+$", examples=["feeds"])]
+
+
+@router.get("/jobs")
+def list_jobs(session: ReadSession, viewer: ViewerDep, timetable: TimetableDep) -> JobsOut:
+    """Every job, when it is next due, how its last run ended, and which worker acts."""
+    may_see_the_outbox(viewer)
+    now, last, lease = database_now(session), queries.last_runs(session), queries.lease(session)
+    worker = None
+    if lease is not None:
+        worker = WorkerOut(
+            holder=lease.holder,
+            taken_at=lease.taken_at,
+            expires_at=lease.expires_at,
+            is_alive=queries.is_held(lease, at=now),
+        )
+    return JobsOut(
+        worker=worker,
+        jobs=[
+            JobOut(
+                name=job.name,
+                what=job.what,
+                when=when_words(job.when),
+                next_due_at=next_due(job.when, now),
+                last=RunOut.of(last[job.name]) if job.name in last else None,
+            )
+            for job in timetable
+        ],
+    )
+
+
+@router.get("/jobs/{job}/runs")
+def list_runs(
+    session: ReadSession,
+    viewer: ViewerDep,
+    timetable: TimetableDep,
+    job: JobName,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> RunsPage:
+    """The runs of a job, the newest first, a page at a time."""
+    may_see_the_outbox(viewer)
+    if job not in {each.name for each in timetable}:
+        raise NotFound(f"There is no job '{job}'.", field="job")
+    before = min(int(cursor), 2**63 - 1) if cursor else None
+    found = queries.runs(session, job, limit=limit + 1, before_id=before)
+    page = RunsPage(runs=[RunOut.of(each) for each in found[:limit]])
+    if len(found) > limit:
+        page.next = str(page.runs[-1].id)
+    return page
+
+
+@monitoring.get("/metrics", response_class=Response)
+def metrics(request: Request, session: ReadSession, viewer: ViewerDep, timetable: TimetableDep) -> Response:
+    """Figures in Prometheus's text format, for a token of a network administrator that may only read."""
+    may_see_the_outbox(viewer)
+    now = database_now(session)
+    calendar_days: Mapping[str, int] = request.app.state.calendar_days(session, now)
+    text = figures(session, viewer, [job.name for job in timetable], calendar_days=calendar_days, at=now)
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,70 @@
+"""Who may act, and the runs of jobs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import JSON, CheckConstraint, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aed.database.session import Key, Table, stored_by_value
+from aed.worker.rules import Result
+
+
+class Lease(Table):
+    """The right to act, held by one worker at a time. All moments are by the database's clock."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    token: Mapped[str] = mapped_column(String(64))
+    """Another one each time that it is taken."""
+    holder: Mapped[str] = mapped_column(String(200))
+    """Machine and process, for people."""
+    taken_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class JobRun(Table):
+    """One run of a job for one moment at which it was due."""
+
+    __tablename__ = "job_runs"
+    __table_args__ = (
+        CheckConstraint("(ended_at IS NULL) = (result = 'running')", name="ended"),
+        Index(
+            "uq_job_runs_due",
+            "job",
+            "due_at",
+            unique=True,
+            postgresql_where=text("NOT is_by_hand"),
+            sqlite_where=text("NOT is_by_hand"),
+        ),
+        Index(
+            "uq_job_runs_running",
+            "job",
+            unique=True,
+            postgresql_where=text("ended_at IS NULL"),
+            sqlite_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_job_runs_job", "job", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    job: Mapped[str] = mapped_column(String(64))
+    due_at: Mapped[datetime]
+    is_by_hand: Mapped[bool]
+    worker: Mapped[str] = mapped_column(String(200))
+    token: Mapped[str] = mapped_column(String(64))
+    """Of whoever runs it: nobody else may record its end."""
+    tries: Mapped[int]
+    started_at: Mapped[datetime]
+    held_until: Mapped[datetime]
+    """A run that is not held any longer was cut off."""
+    ended_at: Mapped[datetime | None]
+    result: Mapped[Result] = mapped_column(stored_by_value(Result))
+    said: Mapped[str | None] = mapped_column(Text)
+    counts: Mapped[dict[str, int] | None] = mapped_column(JSON)
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.ended_at is None else (self.ended_at - self.started_at).total_seconds()

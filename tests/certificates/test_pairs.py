@@ -1,0 +1,466 @@
+"""People entered twice: found by what two entries share, and joined by a person, never silently."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from aed.accounts.access import viewer_of_person
+from aed.accounts.actions import known_people
+from aed.accounts.models import Account, Person, PersonChange, RoleGrant
+from aed.accounts.rules import Role, Viewer
+from aed.accounts.rules.roles import HeldRole
+from aed.certificates.actions.joining import BY_HAND, STAYS, _columns_that_name_people
+from aed.certificates.actions.pairs import decide_pair, find_pairs
+from aed.certificates.models import PersonPair
+from aed.certificates.queries.pairs import pairs
+from aed.certificates.rules.likeness import LIKELY, PairDecision, Somebody, likeness
+from aed.database.session import Table
+from aed.errors import Conflict, InvalidInput, NotFound
+from aed.lookup.responders import NearbyResponder
+from aed.registry.models import Device
+from aed.responders.actions import offering
+from aed.responders.models import Certificate, Responder
+from aed.responders.queries import consents_in_force
+from aed.responders.rules import ConsentKind, ResponderState, Trust, centre_of_cell
+from aed.settings import Settings
+from aed.training.models import CalendarAddress, Enrolment, TrainingSession
+from aed.training.rules.enrolment import EnrolmentState
+from tests import make
+from tests.accounts.everyone import signed_in
+from tests.incidents.asking import ask
+from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
+from tests.responders.test_trust import again
+
+NAME, PHONE = "王小明", "+86 138 0013 8000"
+
+
+def somebody(name: str = NAME, phone: str | None = PHONE, **given: Any) -> Somebody:
+    return Somebody(name, phone, **given)
+
+
+LIKELY_ONES = {
+    "name and number": (somebody(), somebody(phone="13800138000")),
+    "both ways of writing a name": (somebody(), somebody("王小明 Wang Xiaoming")),
+    "name and the end of an identity number": (
+        somebody(phone=None, holder_ids=("330106********1234",)),
+        somebody(phone=None, holder_ids=("**************1234",)),
+    ),
+    "name and estate": (somebody(phone=None, estate_id=1), somebody(phone="1", estate_id=1)),
+    "a number of a card, another spelling": (
+        somebody("Li Wei", certificates=frozenset({("1", "RC-1")})),
+        somebody("Lee Wei", certificates=frozenset({("1", "RC-1")})),
+    ),
+}
+UNLIKELY_ONES = {
+    "only the name": (somebody(phone=None), somebody(phone="+86 139 0000 0000")),
+    "only the number, as of a family": (somebody(), somebody("李华")),
+    "the number and the estate, as of a family": (somebody(estate_id=1), somebody("李华", estate_id=1)),
+    "identity numbers that do not fit": (
+        somebody(holder_ids=("330106********1234",)),
+        somebody(holder_ids=("330106********5678",)),
+    ),
+    "nothing": (somebody(), somebody("李华", None)),
+}
+
+
+@pytest.mark.parametrize(("one", "other"), LIKELY_ONES.values(), ids=LIKELY_ONES.keys())
+def test_these_are_likely_one_person(one: Somebody, other: Somebody) -> None:
+    found = likeness(one, other)
+    assert found.score >= LIKELY
+    assert found.reasons
+    assert likeness(other, one) == found
+
+
+@pytest.mark.parametrize(("one", "other"), UNLIKELY_ONES.values(), ids=UNLIKELY_ONES.keys())
+def test_these_are_likely_two(one: Somebody, other: Somebody) -> None:
+    assert likeness(one, other).score < LIKELY
+
+
+# --- found ----------------------------------------------------------------------------------------------
+
+
+def person_of(session: Session, responder_id: int) -> int:
+    return session.scalars(select(Responder.person_id).where(Responder.id == responder_id)).one()
+
+
+def twice(session: Session, **given: Any) -> tuple[int, int]:
+    """王小明 by two lists, with the number written in two ways; the two people's ids."""
+    one = make.responder(session, name=NAME, phone=PHONE)
+    other = make.responder(
+        session, name=f"{NAME} Wang Xiaoming", phone="13800138000", **({"number_on_card": "B"} | given)
+    )
+    return person_of(session, one), person_of(session, other)
+
+
+def only_pair(session: Session, viewer: Viewer = ADMINISTRATOR) -> PersonPair:
+    (pair,) = pairs(session, viewer, limit=10)
+    return pair
+
+
+def test_a_pair_is_found_once_with_its_reasons_and_nothing_is_done(session: Session) -> None:
+    ids = twice(session)
+    make.responder(session, name="李华", phone=PHONE)
+    make.responder(session)
+
+    assert find_pairs(session, at=NOW) == 1
+    assert find_pairs(session, at=NOW) == 0
+
+    pair = only_pair(session)
+    assert (pair.first_id, pair.second_id) == ids
+    assert pair.reasons == ["the same name", "the same telephone number"]
+    assert {each.joined_into_id for each in session.scalars(select(Person))} == {None}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"phone": "+86 139 0000 0001", "in": "estate"},
+        {"phone": "+86 139 0000 0001", "in": "holder_id"},
+        {"phone": "+86 139 0000 0001", "in": "certificate"},
+    ],
+)
+def test_pairs_are_found_without_a_number_in_common(session: Session, given: dict[str, str]) -> None:
+    issuer = make.issuer(session, also_called=["Chapter"])
+    estate = make.estate(session)
+    shared = {"estate_id": estate.id} if given["in"] == "estate" else {}
+    one = make.responder(session, name=NAME, issuer="Chapter", **shared)
+    other = make.responder(session, name=NAME, phone=given["phone"], issuer="Chapter", **shared)
+    if given["in"] == "holder_id":
+        session.execute(update(Certificate).values(holder_id="330106********1234"))
+    if given["in"] == "certificate":
+        session.execute(update(Certificate).values(number="RC-1", issuer_id=issuer.id))
+
+    assert find_pairs(session, at=NOW) == 1
+    pair = only_pair(session)
+    assert (pair.first_id, pair.second_id) == (person_of(session, one), person_of(session, other))
+
+
+def test_a_number_of_a_whole_office_makes_no_pairs(session: Session) -> None:
+    session.add_all(Person(name=f"Clerk {number}", phone=PHONE) for number in range(60))
+
+    assert find_pairs(session, at=NOW) == 0
+
+
+def test_only_who_answers_for_both_is_asked(session: Session) -> None:
+    twice(session, in_region="CN-44")
+    find_pairs(session, at=NOW)
+    one, both = make.person(session), make.person(session)
+    make.role(session, one, HeldRole.TRAINING_OFFICER, region=make.region(session))
+    for code in ("CN-33", "CN-44"):
+        make.role(session, both, HeldRole.TRAINING_OFFICER, region=make.region(session, code))
+    pair = only_pair(session)
+
+    assert pairs(session, viewer_of_person(session, one.id), limit=10) == []
+    with pytest.raises(NotFound):
+        decide_pair(session, viewer_of_person(session, one.id), pair.id, PairDecision.SAME, at=NOW)
+    assert only_pair(session, viewer_of_person(session, both.id)).id == pair.id
+
+
+# --- decided --------------------------------------------------------------------------------------------
+
+
+def test_who_are_said_to_be_two_are_never_asked_about_again(session: Session) -> None:
+    twice(session)
+    find_pairs(session, at=NOW)
+    pair = only_pair(session)
+
+    decide_pair(session, ADMINISTRATOR, pair.id, PairDecision.DIFFERENT, at=NOW)
+    decide_pair(session, ADMINISTRATOR, pair.id, PairDecision.DIFFERENT, at=NOW)
+
+    assert find_pairs(session, at=NOW) == 0
+    assert pairs(session, ADMINISTRATOR, limit=10) == []
+    with pytest.raises(Conflict, match="that they are two people"):
+        decide_pair(session, ADMINISTRATOR, pair.id, PairDecision.SAME, at=NOW)
+
+
+def joined(session: Session, *, keep_second: bool = False) -> tuple[int, int]:
+    """Finds the pair and joins it; who stays, and who was joined."""
+    find_pairs(session, at=NOW)
+    pair = only_pair(session)
+    kept, other = (pair.second_id, pair.first_id) if keep_second else (pair.first_id, pair.second_id)
+    decide_pair(session, ADMINISTRATOR, pair.id, PairDecision.SAME, keep_id=kept, at=NOW)
+    session.expire_all()
+    return kept, other
+
+
+def test_joining_keeps_both_histories_certificates_and_enrolments(session: Session) -> None:
+    one, other = twice(session)
+    training = make.training(session)
+    first = make.enrolment(session, training)
+    first.person_id = one
+    second = make.enrolment(session, make.training(session))
+    second.person_id = other
+    device = make.device(session)
+    device.keeper_id = other
+    training.trainer_id = other
+    session.flush()
+    session.add(PersonChange(person_id=other, at=NOW, who="list", fields={"name": [None, "x"]}))
+
+    kept, gone = joined(session)
+
+    assert (kept, gone) == (one, other)
+    assert {each.person_id for each in session.scalars(select(Enrolment))} == {kept}
+    assert (
+        session.scalars(select(TrainingSession.trainer_id).where(TrainingSession.id == training.id)).one()
+        == kept
+    )
+    assert session.scalars(select(Device.keeper_id)).one() == kept
+    called = session.scalars(select(Responder).order_by(Responder.id)).all()
+    assert [each.person_id for each in called] == [kept, kept]
+    assert {each.responder_id for each in session.scalars(select(Certificate))} == {called[0].id}
+    assert (called[1].state, called[1].joined_into_id) == (ResponderState.WITHDRAWN, called[0].id)
+    history = session.scalars(select(PersonChange).order_by(PersonChange.id)).all()
+    assert [(each.person_id, each.fields) for each in history[-3:]] == [
+        (gone, {"name": [None, "x"]}),
+        (kept, {"joined": [None, gone]}),
+        (gone, {"joined_into": [None, kept]}),
+    ]
+    assert session.get_one(Person, gone).joined_into_id == kept
+
+
+def called(session: Session, settings: Settings) -> list[NearbyResponder]:
+    answer = ask(session, settings, make.dispatcher(make.region(session)))
+    assert answer.responders is not None
+    return answer.responders
+
+
+def test_somebody_who_was_two_is_called_once_from_both_places(session: Session, settings: Settings) -> None:
+    twice(session, at=north_of(PATIENT, metres=300))
+    assert len(called(session, settings)) == 2
+
+    joined(session)
+
+    (only,) = called(session, settings)
+    assert only.position == centre_of_cell(PATIENT, 9), "the nearer of the two; only its cell is shown"
+
+
+@pytest.mark.parametrize("keep_second", [False, True])
+def test_who_left_under_one_entry_is_not_called_under_the_other(
+    session: Session, settings: Settings, keep_second: bool
+) -> None:
+    _, other = twice(session)
+    offering.withdraw_offer(session, ADMINISTRATOR, other, at=NOW)
+    assert len(called(session, settings)) == 1
+
+    joined(session, keep_second=keep_second)
+
+    assert called(session, settings) == []
+
+
+@pytest.mark.parametrize("keep_second", [False, True])
+def test_who_offered_under_one_entry_is_called_where_they_said(
+    session: Session, settings: Settings, keep_second: bool
+) -> None:
+    _, other = twice(session)
+    make.offer(session, session.get_one(Person, other), at=north_of(PATIENT, metres=200))
+
+    kept, _ = joined(session, keep_second=keep_second)
+
+    (only,) = called(session, settings)
+    assert only.position == centre_of_cell(north_of(PATIENT, metres=200), 9)
+    standing = consents_in_force(session, kept)
+    assert [(kind, each.stated_by) for kind, each in standing.items()] == [("being_called", None)]
+    with pytest.raises(Conflict, match="already"):
+        make.offer(session, session.get_one(Person, kept))
+
+
+def gone_with_a_card(session: Session) -> Responder:
+    """The entry that was joined to the other; a card has come to it since."""
+    withdrawn = session.scalars(select(Responder).where(Responder.joined_into_id.is_not(None))).one()
+    session.add(
+        Certificate(
+            responder_id=withdrawn.id,
+            kind="cpr_aed",
+            issuer="X",
+            number="9",
+            valid_until=date(2027, 1, 1),
+            trust=Trust.VERIFIED,
+        )
+    )
+    session.flush()
+    return withdrawn
+
+
+def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
+    session: Session, settings: Settings
+) -> None:
+    one, _ = twice(session)
+    joined(session)
+    withdrawn = gone_with_a_card(session)
+
+    told = {"name": f"{NAME} Wang Xiaoming", "phone": "13800138000"}
+    again(session, withdrawn.id, Trust.VERIFIED, date(2030, 1, 1), **told)
+    (known,) = (known_people.person(session, name=f"{NAME} Wang Xiaoming", phone="13800138000"),)
+
+    assert known.id == one
+    assert known_people.people(session, [(known.name, "13800138000")])
+    assert session.get_one(Responder, withdrawn.id).state is ResponderState.WITHDRAWN
+    assert len(called(session, settings)) == 1
+    assert (
+        date(2030, 1, 1)
+        in session.scalars(
+            select(Certificate.valid_until).where(Certificate.responder_id == withdrawn.joined_into_id)
+        ).all()
+    )
+
+
+def test_a_row_that_comes_to_tell_of_somebody_else_is_that_ones(session: Session, settings: Settings) -> None:
+    """Lists use numbers again."""
+    twice(session)
+    joined(session)
+    withdrawn = gone_with_a_card(session)
+    kept = withdrawn.joined_into_id
+    cards = session.scalars(select(Certificate.id).where(Certificate.responder_id == kept)).all()
+
+    again(session, withdrawn.id, Trust.VERIFIED, date(2030, 1, 1), name="Somebody", phone="13900139000")
+
+    session.expire_all()
+    theirs = session.get_one(Responder, withdrawn.id)
+    assert (theirs.joined_into_id, theirs.state) == (None, ResponderState.ACTIVE)
+    assert session.scalars(select(Certificate.id).where(Certificate.responder_id == kept)).all() == cards
+    assert len(called(session, settings)) == 2
+
+
+def test_on_one_roster_twice_the_earlier_place_stays_and_the_later_goes_to_who_waits(
+    session: Session,
+) -> None:
+    one, other = twice(session)
+    training = make.training(session, capacity=2)
+    first, second, waits = (make.enrolment(session, training) for _ in range(3))
+    assert waits.state is EnrolmentState.WAITING
+    first.person_id, second.person_id = one, other
+    session.flush()
+
+    joined(session)
+
+    states = dict(session.execute(select(Enrolment.id, Enrolment.state)).all())
+    assert states == {
+        first.id: EnrolmentState.ENROLLED,
+        second.id: EnrolmentState.WITHDRAWN,
+        waits.id: EnrolmentState.OFFERED,
+    }
+
+
+@pytest.mark.parametrize("keep_second", [False, True])
+def test_the_account_of_the_one_who_stays_remains_and_else_that_of_the_other(
+    session: Session, keep_second: bool
+) -> None:
+    owner = make.person(session, phone=PHONE, name=NAME)
+    make.role(session, owner, HeldRole.RESIDENT, estate=make.estate(session))
+    make.responder(session, name=NAME, phone="138 0013 8000")
+
+    kept, gone = joined(session, keep_second=keep_second)
+
+    assert session.scalars(select(Account.person_id)).all() == [kept]
+    assert session.scalars(select(RoleGrant.person_id)).all() == [kept]
+    assert (owner.id == kept) is not keep_second
+    assert session.get_one(Person, gone).joined_into_id == kept
+
+
+def test_two_accounts_become_one_and_the_other_signs_in_no_more(session: Session) -> None:
+    estate = make.estate(session)
+    one, other = (make.person(session, name=NAME, phone=f"+86 138 0013 800{n}") for n in (1, 2))
+    for each in (one, other):
+        make.role(session, each, HeldRole.RESIDENT, estate=estate)
+        signed_in(session, each)
+    session.add(PersonPair(first_id=one.id, second_id=other.id, score=0.9, reasons=["said so"], found_at=NOW))
+    session.flush()
+
+    kept, gone = joined(session)
+
+    (account,) = session.scalars(select(Account))
+    assert (account.person_id, account.phone) == (kept, "+8613800138001")
+    standing = session.scalars(select(RoleGrant).where(RoleGrant.revoked_at.is_(None))).all()
+    assert [each.person_id for each in standing] == [kept]
+    changes = session.scalars(select(PersonChange).where(PersonChange.person_id == kept)).all()
+    assert changes[-1].fields["account"] == ["+86*********02", None], "masked"
+    assert gone == other.id
+
+
+def test_who_was_joined_is_not_joined_again(session: Session) -> None:
+    one, other = twice(session)
+    third = person_of(session, make.responder(session, name=NAME, phone="0086 13800138000"))
+    assert find_pairs(session, at=NOW) == 3
+    found = {(each.first_id, each.second_id): each.id for each in pairs(session, ADMINISTRATOR, limit=9)}
+
+    with pytest.raises(InvalidInput, match="keep_id is"):
+        decide_pair(session, ADMINISTRATOR, found[one, other], PairDecision.SAME, keep_id=third, at=NOW)
+    decide_pair(session, ADMINISTRATOR, found[one, other], PairDecision.SAME, at=NOW)
+    assert find_pairs(session, at=NOW + timedelta(days=1)) == 0
+    assert [(each.first_id, each.second_id) for each in pairs(session, ADMINISTRATOR, limit=9)] == [
+        (one, third)
+    ]
+    decide_pair(session, ADMINISTRATOR, found[one, third], PairDecision.SAME, keep_id=third, at=NOW)
+
+    session.expire_all()
+    assert session.get_one(Person, one).joined_into_id == third
+    assert session.get_one(Person, other).joined_into_id == third
+    active = session.scalars(select(Responder).where(Responder.joined_into_id.is_(None))).all()
+    assert len(active) == 1
+
+
+def test_what_there_is_once_of_a_person_stays_where_both_have_it(session: Session) -> None:
+    one, other = (make.person(session, name=NAME, phone=f"+86 138 0013 800{n}") for n in (1, 2))
+    third = make.person(session)
+    addresses = [make.calendar(session, of=each)[0] for each in (one, other)]
+    make.offer(session, one)
+    make.offer(session, other)
+    for two in ((one, other), (one, third)):
+        session.add(
+            PersonPair(first_id=two[0].id, second_id=two[1].id, score=0.9, reasons=["said so"], found_at=NOW)
+        )
+    session.flush()
+    found = pairs(session, ADMINISTRATOR, limit=9)
+    only = make.calendar(session, of=third)[0]
+
+    for pair in found:
+        decide_pair(session, ADMINISTRATOR, pair.id, PairDecision.SAME, keep_id=one.id, at=NOW)
+
+    owners = {row.id: row.person_id for row in session.scalars(select(CalendarAddress))}
+    assert [owners[each] for each in addresses] == [one.id, other.id]
+    assert owners[only] == third.id
+    assert set(consents_in_force(session, one.id)) == {ConsentKind.BEING_CALLED}
+    assert consents_in_force(session, other.id) == {}
+
+
+def test_every_column_that_names_a_person_is_thought_of() -> None:
+    """A new table is given to the kept person by itself, unless it says that it stays or is done by hand."""
+    everywhere = {
+        (table.name, key.parent.name)
+        for table in Table.metadata.tables.values()
+        for key in table.foreign_keys
+        if key.column.table.name == "people"
+    }
+    moved = {(column.table.name, column.name) for column in _columns_that_name_people()}
+
+    assert moved | STAYS | BY_HAND == everywhere
+    assert ("devices", "keeper_id") in moved
+
+
+def test_pairs_over_http(session: Session, client: TestClient) -> None:
+    one, other = twice(session)
+    find_pairs(session, at=NOW)
+    officer = make.person(session)
+    make.role(session, officer, HeldRole.TRAINING_OFFICER, region=make.region(session))
+    headers = signed_in(session, officer)
+    reading = make.key(session, Role.ADMINISTRATOR)
+    session.commit()
+
+    assert client.get("/v1/person-pairs").status_code == 401
+    assert client.get("/v1/person-pairs", headers=reading).status_code == 403
+    (pair,) = client.get("/v1/person-pairs", headers=headers).json()["pairs"]
+    assert (pair["first"]["id"], pair["second"]["id"]) == (one, other)
+    at = f"/v1/person-pairs/{pair['id']}"
+    assert client.get(at, headers=headers).json() == pair
+    assert client.post(f"{at}/decision", json={"decision": "same"}).status_code == 401
+    answer = client.post(f"{at}/decision", json={"decision": "same", "keep_id": other}, headers=headers)
+
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["decision"], answer.json()["kept_id"]) == ("same", other)
+    assert client.get("/v1/person-pairs", headers=headers).json()["pairs"] == []

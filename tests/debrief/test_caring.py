@@ -1,0 +1,196 @@
+"""After a call: devices are asked after, those who set out are thanked, and asked again after a night."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from aed.database.session import Database, reads, transaction
+from aed.debrief.jobs import care
+from aed.incidents.actions import opening
+from aed.incidents.actions.calling import take_answer
+from aed.incidents.actions.places import take_place
+from aed.incidents.models import Alert, Drill
+from aed.incidents.rules.incident import Outcome, Said
+from aed.incidents.rules.offer import Task
+from aed.notifications.models import Outgoing
+from aed.settings import Settings
+from aed.upkeep.models import CallOut, Quarantine
+from tests import make
+from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def talk(settings: Settings) -> Settings:
+    return settings.model_copy(update={"talk_contact": "Red Cross +86 571 5550 1234"})
+
+
+def over(session: Session, settings: Settings, kind: str) -> dict[str, list[int]]:
+    """One who went direct got there, one who fetched set out, another declined: by what they did."""
+    for number in range(1, 9):
+        make.responder(session, at=north_of(PATIENT, metres=30.0 * number))
+    for metres in (60, 90):
+        make.device(session, at=east_of(PATIENT, metres=metres))
+    incident = make.incident(session, kind=kind)
+    alerts = session.scalars(select(Alert).where(Alert.incident_id == incident.id).order_by(Alert.id)).all()
+    direct, fetch = (next(each for each in alerts if each.task is task) for task in (Task.DIRECT, Task.FETCH))
+    other = next(each for each in alerts if each not in (direct, fetch))
+    for alert, said in ((direct, Said.THERE), (fetch, Said.ACCEPT), (other, Said.DECLINE)):
+        take_answer(session, alert.id, said, by="test", at=NOW, network=None, settings=settings)
+    opening.close(session, ADMINISTRATOR, incident.id, Outcome.HANDED_OVER, None, at=NOW)
+    session.execute(delete(Outgoing))
+    session.commit()
+    return {
+        "called": sorted(each.person_id for each in alerts),
+        "there": [direct.person_id],
+        "set out": sorted((direct.person_id, fetch.person_id)),
+    }
+
+
+def told(database: Database) -> list[tuple[int | None, str]]:
+    """What was put since, and is forgotten here."""
+    with transaction(database) as session:
+        rows = session.execute(
+            select(Outgoing.person_id, Outgoing.text_en).order_by(Outgoing.person_id)
+        ).all()
+        session.execute(delete(Outgoing))
+    return [(person, text or "") for person, text in rows]
+
+
+def twice(database: Database, at: datetime, settings: Settings) -> None:
+    """The job may be run again at any time."""
+    for _ in range(2):
+        care(database, at, network_of=lambda: None, settings=settings)
+
+
+def test_everyone_who_was_called_is_thanked_and_whoever_was_there_is_asked_again_after_a_night(
+    session: Session, database: Database, talk: Settings
+) -> None:
+    people = over(session, talk, "real")
+
+    twice(database, NOW + timedelta(minutes=5), talk)
+    thanked = told(database)
+    assert [person for person, _ in thanked] == people["called"]
+    assert [person for person, text in thanked if "for setting out" in text] == people["set out"]
+    assert all("The ambulance has taken over." in text for _, text in thanked), "what can be told"
+    assert all(text.endswith("talk about it: Red Cross +86 571 5550 1234.") for _, text in thanked)
+
+    twice(database, NOW + timedelta(hours=19), talk)
+    assert told(database) == []
+    twice(database, NOW + DAY, talk)
+    asked = told(database)
+    assert [person for person, _ in asked] == people["there"]
+    assert asked[0][1].startswith("Yesterday you helped in an emergency. How are you today?")
+    twice(database, NOW + 2 * DAY, talk)
+    assert told(database) == []
+
+
+def test_who_is_thanked_late_is_not_asked_in_the_same_hour(
+    session: Session, database: Database, settings: Settings
+) -> None:
+    over(session, settings, "real")
+    twice(database, NOW + 2 * DAY, settings)  # the worker had stood still
+    assert not any("How are you today?" in text for _, text in told(database))
+    twice(database, NOW + 3 * DAY, settings)
+    assert all("How are you today?" in text for _, text in told(database))
+
+
+def test_a_fetch_in_an_exercise_times_its_estate_once(
+    session: Session, database: Database, settings: Settings
+) -> None:
+    """From where the phone was when he set out, 200 m to the device, and 80 m on to the patient."""
+    estate = make.estate(session)
+    for number in range(1, 9):
+        make.responder(session, at=north_of(PATIENT, metres=30.0 * number))
+    device = make.device(session, at=east_of(PATIENT, metres=80), of=estate, floor=2)
+    incident = make.incident(session, kind="exercise", floor=0)
+    fetch = session.scalars(select(Alert).where(Alert.task == Task.FETCH)).first()
+    assert fetch is not None
+
+    def say(said: Said, seconds: int) -> None:
+        at = NOW + timedelta(seconds=seconds)
+        take_answer(session, fetch.id, said, by="test", at=at, network=None, settings=settings)
+
+    say(Said.ACCEPT, 20)
+    for seconds, metres in ((30, 280), (90, 150)):
+        at, here = NOW + timedelta(seconds=seconds), east_of(PATIENT, metres=metres)
+        take_place(session, fetch.id, here, at=at, network=None, settings=settings)
+    say(Said.THERE, 400)
+    end = NOW + timedelta(seconds=500)
+    opening.close(session, ADMINISTRATOR, incident.id, Outcome.HANDED_OVER, None, at=end)
+    session.commit()
+
+    twice(database, NOW + timedelta(minutes=15), settings)
+
+    with reads(database) as own:
+        (drill,) = own.scalars(select(Drill)).all()
+    detour, arrival = settings.arrival.detour_factor, settings.arrival
+    assert (drill.device_id, drill.estate_id, drill.by_id) == (device.id, estate.id, fetch.person_id)
+    assert (drill.seconds, drill.ran_at) == (370.0, NOW + timedelta(seconds=30))
+    assert drill.walk_metres == pytest.approx((200 + 80) / 2 * detour, rel=0.01)
+    assert drill.floor_seconds == 2 * 2 * arrival.stairs_seconds_per_floor
+    assert drill.note == "exercise, incident 1"
+
+
+def test_a_device_that_somebody_set_out_to_fetch_is_asked_after_once(
+    session: Session, database: Database, settings: Settings
+) -> None:
+    people = over(session, settings, "real")
+    twice(database, NOW + timedelta(minutes=5), settings)
+
+    with reads(database) as own:
+        (call_out,) = own.scalars(select(CallOut)).all()
+        fetched = own.scalars(select(Alert.device_id).where(Alert.accepted_at.is_not(None))).all()
+    assert call_out.device_id in fetched
+    assert call_out.person_id in people["set out"]
+    assert (call_out.sent_at, call_out.reference) == (NOW, "incident 1")
+
+
+def test_a_device_whose_pads_were_used_is_offered_no_more_until_it_is_checked(
+    session: Session, database: Database, settings: Settings
+) -> None:
+    make.responder(session, at=north_of(PATIENT, metres=30))
+    for number in range(2, 9):
+        make.responder(session, at=north_of(PATIENT, metres=30.0 * number))
+    device = make.device(session, at=east_of(PATIENT, metres=60))
+    incident = make.incident(session)
+    fetch = session.scalars(select(Alert).where(Alert.task == Task.FETCH)).first()
+    assert fetch is not None
+    take_answer(session, fetch.id, Said.DEVICE_ATTACHED, by="test", at=NOW, network=None, settings=settings)
+    opening.close(session, ADMINISTRATOR, incident.id, Outcome.HANDED_OVER, None, at=NOW)
+    session.commit()
+
+    twice(database, NOW + timedelta(minutes=5), settings)
+
+    with reads(database) as own:
+        assert own.scalars(select(Quarantine.reason).where(Quarantine.device_id == device.id)).all() == [
+            "used"
+        ]
+        assert own.scalars(select(CallOut.outcome)).all() == ["used"]
+
+
+def test_after_an_exercise_nobody_is_asked_how_they_are_and_after_a_test_nobody_hears_anything(
+    session: Session, database: Database, settings: Settings
+) -> None:
+    over(session, settings, "exercise")
+    twice(database, NOW + timedelta(minutes=5), settings)
+    thanked = told(database)
+    assert thanked
+    assert all(text.startswith("EXERCISE over.") for _, text in thanked)
+    twice(database, NOW + DAY, settings)
+    assert told(database) == []
+
+
+def test_after_a_test_of_the_line_nobody_hears_anything(
+    session: Session, database: Database, settings: Settings
+) -> None:
+    over(session, settings, "test")
+    twice(database, NOW + DAY, settings)
+    assert told(database) == []
+    with reads(database) as own:
+        assert own.scalars(select(CallOut)).all() == []

@@ -1,0 +1,330 @@
+"""What became of the patient: told afterwards by dispatchers, beside what the record of the call knows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Role, Scope, Viewer
+from aed.database.session import Database, reads
+from aed.debrief.actions.outcomes import tell_of_outcome
+from aed.debrief.jobs import forget_patients
+from aed.debrief.queries.outcomes import items_in, measured, outcome_of
+from aed.debrief.rules.measured import Calls
+from aed.debrief.rules.utstein import (
+    BystanderAed,
+    BystanderCpr,
+    CoreItems,
+    Location,
+    Pathogenesis,
+    Rhythm,
+    Sex,
+    Witnessed,
+    YesNo,
+    is_favourable,
+    must_agree,
+)
+from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotFound
+from aed.incidents.actions import opening
+from aed.incidents.actions.calling import take_answer
+from aed.incidents.actions.timeline import first_broken
+from aed.incidents.models import Alert
+from aed.incidents.queries import incidents
+from aed.incidents.rules.incident import Outcome, Said
+from aed.incidents.rules.offer import Task
+from aed.settings import Settings
+from tests import make
+from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
+
+SHE_LIVES = CoreItems(
+    arrest=YesNo.YES,
+    resuscitation=YesNo.YES,
+    pathogenesis=Pathogenesis.MEDICAL,
+    witnessed=Witnessed.BYSTANDER,
+    location=Location.HOME,
+    age_years=67,
+    sex=Sex.FEMALE,
+    bystander_cpr=BystanderCpr.COMPRESSIONS,
+    dispatcher_cpr=YesNo.YES,
+    bystander_aed=BystanderAed.SHOCK,
+    first_rhythm=Rhythm.AED_SHOCKABLE,
+    first_shock_at=NOW + timedelta(minutes=6),
+    rosc=YesNo.YES,
+    survived_event=YesNo.YES,
+    survived=YesNo.YES,
+    cpc=1,
+)
+UNKNOWN = CoreItems()
+
+
+def dispatcher(session: Session, code: str = "CN-33") -> Viewer:
+    region = make.region(session, code)
+    return Viewer(role=Role.DISPATCHER, name="centre", scopes=frozenset(Scope), region_ids=(region.id,))
+
+
+def tell(session: Session, incident_id: int, items: CoreItems, *, version: int = 0, **given: Any) -> Any:
+    who = given.get("who") or dispatcher(session)
+    at = given.get("at", NOW + timedelta(days=1))
+    return tell_of_outcome(session, who, incident_id, items, version=version, at=at)
+
+
+# --- who tells, and what --------------------------------------------------------------------------------
+
+
+def test_a_stranger_learns_nothing_and_tells_nothing(session: Session) -> None:
+    incident = make.incident(session)
+    with pytest.raises(NotFound):
+        tell(session, incident.id, SHE_LIVES, who=dispatcher(session, "CN-44"))
+    with pytest.raises(NotFound):
+        tell(session, incident.id, SHE_LIVES, who=make.member(make.estate(session), writes=True))
+    reads_only = replace(dispatcher(session), scopes=frozenset({Scope.READ}))
+    with pytest.raises(NotAllowed):
+        tell(session, incident.id, SHE_LIVES, who=reads_only)
+
+
+def test_what_was_told_is_read_back_and_more_is_told_as_it_is_known(session: Session) -> None:
+    incident = make.incident(session)
+    at_first = replace(UNKNOWN, arrest=YesNo.YES, age_years=67)
+    told = tell(session, incident.id, at_first)
+    assert (items_in(told), told.version, told.told_by) == (at_first, 1, "centre")
+
+    told = tell(session, incident.id, SHE_LIVES, version=1)
+    session.expire_all()
+    assert items_in(outcome_of(session, incident.id)) == SHE_LIVES
+    assert told.version == 2
+    assert tell(session, incident.id, SHE_LIVES, version=2).version == 2, "the same again changes nothing"
+
+
+def test_two_who_tell_at_once_do_not_overwrite_each_other(session: Session) -> None:
+    incident = make.incident(session)
+    tell(session, incident.id, SHE_LIVES)
+    for version in (0, 2):
+        with pytest.raises(ChangedMeanwhile):
+            tell(session, incident.id, UNKNOWN, version=version)
+
+
+def test_the_record_says_which_items_changed_and_nothing_of_the_patient(session: Session) -> None:
+    incident = make.incident(session)
+    tell(session, incident.id, SHE_LIVES)
+    tell(session, incident.id, replace(SHE_LIVES, age_years=68, survived=YesNo.NO, cpc=5), version=1)
+
+    events = incidents.events(session, incident.id)
+    assert first_broken(events) is None
+    assert [each.said for each in events if each.kind == "patient_outcome"][1] == (
+        '{"items":["age_years","survived","cpc"],"version":2}'
+    )
+    for said in (each.said for each in events if each.kind == "patient_outcome"):
+        assert not any(word in said for word in ("67", "68", "female", "shockable", '"yes"', '"no"'))
+
+
+def test_age_and_sex_are_sealed_in_the_database(session: Session) -> None:
+    incident = make.incident(session)
+    tell(session, incident.id, SHE_LIVES)
+    age, sex = session.execute(text("SELECT age, sex FROM patient_outcomes")).one()
+    assert len(age) > 20
+    assert age != "67"
+    assert "female" not in sex
+
+
+@pytest.mark.parametrize(
+    ("items", "field"),
+    [
+        (CoreItems(arrest=YesNo.NO, first_rhythm=Rhythm.VF), "first_rhythm"),
+        (CoreItems(arrest=YesNo.NO, resuscitation=YesNo.YES), "resuscitation"),
+        (CoreItems(rosc=YesNo.NO, survived_event=YesNo.YES), "rosc"),
+        (CoreItems(survived_event=YesNo.NO, survived=YesNo.YES), "survived_event"),
+        (CoreItems(survived=YesNo.YES, cpc=5), "cpc"),
+        (CoreItems(survived=YesNo.NO, mrs=2), "mrs"),
+        (CoreItems(cpc=5, mrs=2), "mrs"),
+    ],
+)
+def test_what_cannot_all_be_true_is_refused(items: CoreItems, field: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        must_agree(items)
+    assert refused.value.field == field
+
+
+def test_a_shock_that_cannot_have_been_then_is_refused(session: Session) -> None:
+    incident = make.incident(session)
+    for at in (NOW - timedelta(hours=7), NOW + timedelta(hours=25), NOW + timedelta(days=3)):
+        with pytest.raises(InvalidInput) as refused:
+            tell(session, incident.id, CoreItems(first_shock_at=at), at=NOW + timedelta(days=2))
+        assert refused.value.field == "first_shock_at"
+    with pytest.raises(InvalidInput):
+        tell(session, incident.id, CoreItems(arrest=YesNo.NO, rosc=YesNo.YES))
+
+
+def test_it_was_no_arrest_but_somebody_pressed_all_the_same(session: Session) -> None:
+    incident = make.incident(session)
+    told = CoreItems(arrest=YesNo.NO, bystander_cpr=BystanderCpr.COMPRESSIONS, age_years=30)
+    assert items_in(tell(session, incident.id, told)) == told
+
+
+def test_a_test_of_the_line_has_no_patient_and_an_exercise_may_have_one(session: Session) -> None:
+    with pytest.raises(Conflict):
+        tell(session, make.incident(session, kind="test").id, SHE_LIVES)
+    assert tell(session, make.incident(session, kind="exercise").id, SHE_LIVES).version == 1
+
+
+@pytest.mark.parametrize(
+    ("items", "says"),
+    [
+        (CoreItems(survived=YesNo.YES, cpc=2), True),
+        (CoreItems(survived=YesNo.YES, cpc=3), False),
+        (CoreItems(survived=YesNo.YES, mrs=3), True),
+        (CoreItems(survived=YesNo.YES, mrs=4), False),
+        (CoreItems(survived=YesNo.NO), False),
+        (CoreItems(survived=YesNo.YES), None),
+        (CoreItems(), None),
+    ],
+)
+def test_a_brain_that_works_well_is_cpc_1_or_2_or_mrs_0_to_3(items: CoreItems, says: bool | None) -> None:
+    assert is_favourable(items) is says
+
+
+# --- forgetting -----------------------------------------------------------------------------------------
+
+
+def test_after_two_years_nobody_knows_who_the_patient_was_and_the_rest_is_still_counted(
+    session: Session, database: Database, settings: Settings
+) -> None:
+    old, new = make.incident(session), make.incident(session, kind="exercise", at=NOW + timedelta(days=9))
+    tell(session, old.id, SHE_LIVES)
+    tell(session, new.id, replace(SHE_LIVES, first_shock_at=None), at=NOW + timedelta(days=10))
+    session.commit()
+
+    just_before = NOW + timedelta(days=settings.patient_keep_days)
+    assert forget_patients(database, just_before, keep_days=settings.patient_keep_days) == 0
+    later = just_before + timedelta(days=1)
+    assert forget_patients(database, later, keep_days=settings.patient_keep_days) == 1
+    assert forget_patients(database, later, keep_days=settings.patient_keep_days) == 0
+
+    with reads(database) as own:
+        outcome = outcome_of(own, old.id)
+        assert items_in(outcome) == replace(SHE_LIVES, age_years=None, sex=Sex.UNKNOWN)
+        assert outcome is not None
+        assert outcome.forgotten_at == later
+        assert items_in(outcome_of(own, new.id)).age_years == 67
+        events = incidents.events(own, old.id)
+        assert events[-1].kind == "patient_forgotten"
+        assert first_broken(events) is None
+
+
+def test_what_was_forgotten_is_not_told_again_but_the_rest_may_be(
+    session: Session, database: Database, settings: Settings
+) -> None:
+    incident = make.incident(session)
+    tell(session, incident.id, replace(UNKNOWN, age_years=67))
+    session.commit()
+    forget_patients(database, NOW + timedelta(days=800), keep_days=settings.patient_keep_days)
+    session.expire_all()
+    with pytest.raises(Conflict) as refused:
+        tell(session, incident.id, SHE_LIVES, version=2)
+    assert refused.value.field == "age_years"
+    rest = replace(SHE_LIVES, age_years=None, sex=Sex.UNKNOWN)
+    assert items_in(tell(session, incident.id, rest, version=2)) == rest
+
+
+# --- what the record knows ------------------------------------------------------------------------------
+
+
+def minutes(count: float) -> Any:
+    return NOW + timedelta(minutes=count)
+
+
+@pytest.fixture
+def called(session: Session) -> list[Alert]:
+    """Some went straight, one to a device."""
+    for number in range(1, 9):
+        make.responder(session, at=north_of(PATIENT, metres=30.0 * number))
+    make.device(session, at=east_of(PATIENT, metres=60))
+    incident = make.incident(session)
+    return list(incidents.alerts(session, incident.id))
+
+
+def test_the_record_itself_knows_when_things_happened_and_nothing_told_later_changes_that(
+    session: Session, settings: Settings, called: list[Alert]
+) -> None:
+    straight = next(each for each in called if each.task is Task.DIRECT)
+    fetch = next(each for each in called if each.task is Task.FETCH)
+    incident = incidents.with_all(session, straight.incident_id)
+
+    def say(alert: Alert, said: Said, at: float) -> None:
+        take_answer(session, alert.id, said, by="test", at=minutes(at), network=None, settings=settings)
+
+    say(straight, Said.ACCEPT, 0.5)
+    say(fetch, Said.ACCEPT, 0.6)
+    say(straight, Said.THERE, 2)
+    say(fetch, Said.THERE, 4)
+    say(fetch, Said.DEVICE_ATTACHED, 4.5)
+    say(fetch, Said.SHOCK_GIVEN, 5)
+    say(fetch, Said.SHOCK_GIVEN, 7)
+    who = dispatcher(session)
+    opening.tell_of_ambulance(session, who, incident.id, 0, at=minutes(9), network=None, settings=settings)
+    opening.close(session, who, incident.id, Outcome.HANDED_OVER, None, at=minutes(10))
+    say(straight, Said.SHOCK_GIVEN, 11)
+    tell(session, incident.id, SHE_LIVES)
+    session.commit()
+
+    known = measured(session, incident)
+    assert (known.called_at, known.first_there_at, known.compressions_at) == (NOW, minutes(2), minutes(2))
+    assert (known.attached_at, known.shock_at) == (minutes(4.5), minutes(5))
+    assert known.ambulance_there_at == minutes(9)
+    assert known.all_calls == Calls(asked=len(called), seen=2, accepted=2, there=2)
+    assert known.calls[Task.FETCH].there == 1
+    assert known.seconds("shock_at") == 300
+
+
+def test_compressions_are_known_from_the_call_when_the_caller_says_so_or_since_a_dispatcher_hears(
+    session: Session, settings: Settings
+) -> None:
+    from_the_call = make.incident(session, has_cpr=True)
+    heard = make.incident(session, kind="exercise")
+    for at in (3, 4):
+        opening.tell_of_signs(
+            session, ADMINISTRATOR, heard.id, has_cpr=at == 4, at=minutes(at), network=None, settings=settings
+        )
+    nobody = make.incident(session, kind="test")
+    assert measured(session, from_the_call).compressions_at == NOW
+    assert measured(session, heard).compressions_at == minutes(4)
+    assert measured(session, nobody).compressions_at is None
+    assert measured(session, nobody).calls == {}
+
+
+# --- over HTTP ------------------------------------------------------------------------------------------
+
+
+def test_a_dispatcher_reads_amends_and_is_told_of_others_who_did(
+    client: TestClient, session: Session
+) -> None:
+    incident = make.incident(session)
+    headers = make.key(session, Role.DISPATCHER, writes=True, region=make.region(session))
+    session.commit()
+    where = f"/v1/incidents/{incident.id}/patient-outcome"
+
+    assert client.get(where).status_code == 404
+    nothing = client.get(where, headers=headers)
+    assert (nothing.headers["ETag"], nothing.json()["told_by"]) == ('"0"', None)
+    assert nothing.json()["survived"] == "unknown"
+    assert client.put(where, json={}, headers=headers).status_code == 428
+
+    told = {"arrest": "yes", "first_shock_at": "2026-09-22T10:06:00+08:00", "age_years": 67}
+    answer = client.put(where, json=told, headers=headers | {"If-Match": '"0"'})
+    assert (answer.status_code, answer.headers["ETag"]) == (200, '"1"')
+    assert answer.json()["first_shock_at"] == "2026-09-22T02:06:00Z"
+    assert answer.json()["measured"]["shock_at"] is None, "what is told does not get into the record"
+    assert client.get(where, headers=headers).json() == answer.json()
+    assert client.put(where, json=told, headers=headers | {"If-Match": '"0"'}).status_code == 412
+    wrong = client.put(
+        where, json={"rosc": "no", "survived_event": "yes"}, headers=headers | {"If-Match": '"1"'}
+    )
+    assert wrong.status_code == 422
+    assert "circulation" in wrong.json()["detail"]
+    session.expire_all()
+    assert session.scalars(select(Alert)).all() == []

@@ -1,0 +1,176 @@
+"""The after-action report: what dispatchers read when a call is over, or still is not."""
+
+from __future__ import annotations
+
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Person
+from aed.accounts.rules import Role
+from aed.accounts.rules.roles import HeldRole
+from aed.database.session import Database
+from aed.debrief.actions.outcomes import tell_of_outcome
+from aed.debrief.formats.report import report_pdf
+from aed.debrief.jobs import care
+from aed.debrief.queries.reports import after_action
+from aed.incidents.actions import opening
+from aed.incidents.actions.calling import take_answer
+from aed.incidents.models import Alert, IncidentEvent
+from aed.incidents.queries import incidents
+from aed.incidents.rules.incident import Outcome, Said
+from aed.incidents.rules.offer import Task
+from aed.settings import Settings
+from aed.upkeep.rules.number import short_number
+from tests import make
+from tests.debrief.test_outcomes import SHE_LIVES, minutes
+from tests.make import ADMINISTRATOR, PATIENT, east_of, north_of
+from tests.training.reading import words_on
+
+STRANGER_NAME, STRANGER_PHONE = "王小明", "+86 138 0013 8123"
+
+
+def report(session: Session, incident_id: int) -> str:
+    """The words of all pages, a blank between any two."""
+    session.flush()
+    session.expire_all()
+    pages = words_on(report_pdf(after_action(session, ADMINISTRATOR, incident_id)))
+    return " ".join(" ".join(pages).split())
+
+
+def run(session: Session, settings: Settings, kind: str = "real") -> int:
+    """In an estate: one goes straight and is there, one brings a device and shocks, one declines."""
+    estate = make.estate(session, name_en="West Lake Gardens", name_zh="西湖花园")
+    make.role(session, make.person(session), HeldRole.LEAD, estate=estate)
+    for number in range(1, 9):
+        make.responder(session, at=north_of(PATIENT, metres=30.0 * number), name=f"{STRANGER_NAME}{number}")
+    for metres in (60, 90):
+        make.device(session, at=east_of(PATIENT, metres=metres), of=estate)
+    incident = make.incident(session, kind=kind, address="Flat 501", ambulance_seconds=700)
+    alerts = incidents.alerts(session, incident.id)
+    straight = [each for each in alerts if each.task is Task.DIRECT]
+    fetch = next(each for each in alerts if each.task is Task.FETCH)
+    for alert, said, at in (
+        (straight[0], Said.ACCEPT, 0.5),
+        (straight[1], Said.DECLINE, 0.6),
+        (fetch, Said.ACCEPT, 0.7),
+        (straight[0], Said.THERE, 2.5),
+        (fetch, Said.THERE, 4),
+        (fetch, Said.SHOCK_GIVEN, 5),
+    ):
+        take_answer(session, alert.id, said, by="t", at=minutes(at), network=None, settings=settings)
+    return incident.id
+
+
+def close(session: Session, settings: Settings, incident_id: int) -> None:
+    opening.tell_of_ambulance(
+        session, ADMINISTRATOR, incident_id, 0, at=minutes(11), network=None, settings=settings
+    )
+    opening.close(session, ADMINISTRATOR, incident_id, Outcome.HANDED_OVER, None, at=minutes(14))
+    session.commit()
+
+
+def test_the_report_says_what_was_planned_what_was_done_and_what_came_of_it(
+    session: Session, database: Database, settings: Settings
+) -> None:
+    incident_id = run(session, settings)
+    close(session, settings, incident_id)
+    care(database, minutes(20), network_of=lambda: None, settings=settings)
+    tell_of_outcome(session, ADMINISTRATOR, incident_id, SHE_LIVES, version=0, at=minutes(2_000))
+
+    said = report(session, incident_id)
+    assert "西湖花园" in said
+    assert "First responder there 10:02:30 2:30" in said
+    assert "First shock 10:05:00 5:00" in said
+    assert "Ambulance there 10:11:00 11:00 11:40 −0:40" in said
+    assert "handed over to the ambulance" in said
+    assert "first report" in said
+    fetch = session.scalars(select(Alert).where(Alert.task == Task.FETCH, Alert.there_at.is_not(None))).one()
+    assert f"call {fetch.id}: 已使用 used" in said
+    assert fetch.device_id is not None
+    assert short_number(fetch.device_id) in said
+    assert "Survived to discharge or 30 days 是 yes" in said
+    events = incidents.events(session, incident_id)
+    assert f"{len(events)} entries, whole" in said
+    assert events[-1].hash in said
+    assert "For learning, not for blame" in said
+    assert "EXERCISE" not in said
+    assert "Not closed yet" not in said
+
+
+def test_nobody_who_was_called_is_named_and_nothing_tells_who_the_patient_was(
+    session: Session, settings: Settings
+) -> None:
+    incident_id = run(session, settings)
+    tell_of_outcome(session, ADMINISTRATOR, incident_id, SHE_LIVES, version=0, at=minutes(2_000))
+    said = report(session, incident_id)
+    people = session.scalars(select(Person)).all()
+    assert len(people) >= 9
+    for person in people:
+        assert person.name not in said
+        assert person.phone is None or person.phone[-8:] not in said.replace(" ", "")
+    assert "501" not in said
+    assert "30.29" not in said
+    assert "female" not in said
+    assert "67" not in said.replace(incidents.events(session, incident_id)[-1].hash, "").split(" ")
+
+
+def test_the_same_again_is_the_same_bytes_until_more_is_in_the_record(
+    session: Session, settings: Settings
+) -> None:
+    incident_id = run(session, settings)
+    session.commit()
+    first = report_pdf(after_action(session, ADMINISTRATOR, incident_id))
+    session.expire_all()
+    assert report_pdf(after_action(session, ADMINISTRATOR, incident_id)) == first
+    close(session, settings, incident_id)
+    assert report_pdf(after_action(session, ADMINISTRATOR, incident_id)) != first
+
+
+def test_an_exercise_says_so_on_every_page_and_what_is_still_open_says_so(
+    session: Session, settings: Settings
+) -> None:
+    incident = make.incident(session, kind="exercise")
+    for number in range(60):
+        alert = make.alert(session, incident, make.person(session), key=f"call_{number}")
+        alert.plan_number = 1 + number // 20
+    session.commit()
+    pages = words_on(report_pdf(after_action(session, ADMINISTRATOR, incident.id)))
+    assert len(pages) == 2
+    assert all("演练 EXERCISE" in page for page in pages)
+    assert "Not closed yet" in pages[0]
+    assert "There was no real patient" in pages[0]
+    assert "Asked" in pages[1], "the head of the table again"
+
+
+def test_a_false_alarm_outside_of_any_estate_to_which_nobody_could_come_is_reported_too(
+    session: Session,
+) -> None:
+    incident = make.incident(session)
+    opening.close(session, ADMINISTRATOR, incident.id, Outcome.FALSE_ALARM, None, at=minutes(2))
+    said = report(session, incident.id)
+    assert "false alarm" in said
+    assert "in no estate" in said
+    assert "Nobody was called" in said
+    assert "Nothing has been recorded" in said
+
+
+def test_a_record_that_was_amended_is_not_called_whole(session: Session, settings: Settings) -> None:
+    incident_id = run(session, settings)
+    entry = session.scalars(select(IncidentEvent).where(IncidentEvent.number == 2)).one()
+    entry.who = "somebody else"
+    assert "NOT AS WRITTEN from entry 2 on" in report(session, incident_id)
+
+
+def test_dispatchers_of_the_region_get_it_and_nobody_else(client: TestClient, session: Session) -> None:
+    incident = make.incident(session)
+    theirs = make.key(session, Role.DISPATCHER, writes=False, region=make.region(session))
+    elsewhere = make.key(session, Role.DISPATCHER, writes=False, region=make.region(session, "CN-44"))
+    session.commit()
+    where = f"/v1/incidents/{incident.id}/report"
+    assert client.get(where).status_code == 404
+    assert client.get(where, headers=elsewhere).status_code == 404
+    answer = client.get(where, headers=theirs)
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.headers["content-disposition"] == f'inline; filename="incident-{incident.id}.pdf"'
+    assert answer.content.startswith(b"%PDF")

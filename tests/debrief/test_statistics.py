@@ -1,0 +1,330 @@
+"""A year in numbers: by hand on small years, and as people ask for it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import openpyxl
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Person
+from aed.accounts.rules import ANYONE, Role, Viewer
+from aed.database.session import Database
+from aed.debrief.actions.outcomes import tell_of_outcome
+from aed.debrief.queries.statistics import Asked, cases_of_year, year_in_numbers
+from aed.debrief.rules.measured import Calls, Measured
+from aed.debrief.rules.statistics import Case, Counted, Group, Statistics, statistics_of
+from aed.debrief.rules.utstein import BystanderCpr, CoreItems, Rhythm, Sex, Witnessed, YesNo, age_band
+from aed.debrief.schemas.statistics import CaseOut
+from aed.errors import NotAllowed, NotFound, NotSignedIn
+from aed.incidents.actions import opening
+from aed.incidents.models import Incident
+from aed.incidents.rules.incident import Outcome, State
+from aed.incidents.rules.offer import Task
+from tests import make
+from tests.debrief.test_outcomes import SHE_LIVES, dispatcher
+from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
+from tests.statements import statements_of
+
+HE_DIES = replace(SHE_LIVES, sex=Sex.MALE, age_years=81, rosc=YesNo.NO, survived_event=YesNo.NO)
+HE_DIES = replace(HE_DIES, survived=YesNo.NO, cpc=None, first_rhythm=Rhythm.ASYSTOLE)
+UNKNOWN = CoreItems()
+
+
+def case(
+    items: CoreItems = SHE_LIVES, *, outcome: Outcome | None = Outcome.HANDED_OVER, **seconds: float
+) -> Case:
+    """An incident that was called in at NOW; moments by seconds after that."""
+    moments: dict[str, Any] = {name: NOW + timedelta(seconds=after) for name, after in seconds.items()}
+    known = Measured(
+        NOW, NOW, **moments, calls={Task.DIRECT: Calls(4, 3, 2, 1), Task.FETCH: Calls(2, 1, 1, 0)}
+    )
+    state = State.CLOSED if outcome is not None else State.OPEN
+    return Case("CN-33", NOW, state, outcome, items, known)
+
+
+def group(found: Statistics, name: str) -> Group:
+    return next(each for each in found.groups if each.group == name)
+
+
+def counted(found: Statistics, item: str) -> dict[str, int | None]:
+    rows = (*found.arrests, *found.resuscitation, *found.patients)
+    return {each.value: each.cases for each in rows if each.item == item and each.cases != 0}
+
+
+# --- what is counted ------------------------------------------------------------------------------------
+
+
+def test_arrests_and_patients_are_counted_step_by_step_down_the_template() -> None:
+    cases = [
+        case(SHE_LIVES),
+        case(HE_DIES),
+        case(replace(UNKNOWN, arrest=YesNo.YES, resuscitation=YesNo.NO)),
+        case(replace(UNKNOWN, arrest=YesNo.NO)),
+        case(UNKNOWN),
+        case(UNKNOWN, outcome=None),
+        case(UNKNOWN, outcome=Outcome.FALSE_ALARM),
+    ]
+    found = statistics_of(cases, is_coarse=False)
+    assert (found.incidents, found.still_open, found.false_alarms) == (7, 1, 1)
+    assert counted(found, "arrest") == {"yes": 3, "no": 1, "unknown": 2}
+    assert counted(found, "resuscitation") == {"yes": 2, "no": 1}
+    assert counted(found, "first_rhythm") == {"aed_shockable": 1, "asystole": 1}
+    assert counted(found, "age") == {"65-79": 1, "80+": 1}
+    assert counted(found, "cpc") == {"1": 1, "unknown": 1}
+    assert group(found, "all") == ("all", 2, 1, 1, 1, 2, 50.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("amended", "counts"),
+    [
+        ({}, True),
+        ({"first_rhythm": Rhythm.VF}, True),
+        ({"first_rhythm": Rhythm.PEA}, False),
+        ({"first_rhythm": Rhythm.UNKNOWN}, False),
+        ({"witnessed": Witnessed.EMS}, False),
+        ({"witnessed": Witnessed.UNWITNESSED}, False),
+        ({"resuscitation": YesNo.NO}, False),
+        ({"arrest": YesNo.UNKNOWN}, False),
+    ],
+)
+def test_the_comparator_group_is_bystander_witnessed_and_shockable(
+    amended: dict[str, Any], counts: bool
+) -> None:
+    found = statistics_of([case(replace(SHE_LIVES, **amended))], is_coarse=False)
+    assert group(found, "utstein_comparator").patients == int(counts)
+
+
+def test_survival_is_of_those_of_whom_it_is_known_and_of_nobody_it_is_no_number() -> None:
+    lost = replace(SHE_LIVES, survived=YesNo.UNKNOWN, cpc=None)
+    no_cpr = replace(SHE_LIVES, bystander_cpr=BystanderCpr.NONE)
+    found = statistics_of([case(SHE_LIVES), case(lost), case(no_cpr)], is_coarse=False)
+    comparator = group(found, "utstein_comparator")
+    assert (comparator.patients, comparator.survival_known, comparator.survived_per_cent) == (3, 2, 100.0)
+    assert group(found, "comparator_with_bystander_cpr").patients == 2
+    assert group(found, "unwitnessed").survived_per_cent is None
+    assert statistics_of([], is_coarse=False).intervals[0].median is None
+
+
+def test_intervals_are_from_the_call_and_leave_out_what_was_no_arrest() -> None:
+    cases = [case(UNKNOWN, first_there_at=60.0 * each) for each in (1, 2, 3, 4, 9)]
+    cases.append(case(replace(UNKNOWN, arrest=YesNo.NO), first_there_at=6_000))
+    cases.append(case(UNKNOWN, outcome=Outcome.FALSE_ALARM, first_there_at=6_000))
+    cases.append(case(UNKNOWN, first_there_at=-30))
+    found = statistics_of(cases, is_coarse=False)
+    assert found.intervals[0] == ("first_there_at", 6, 75.0, 150.0, 225.0)
+
+
+def test_a_false_alarm_that_was_an_arrest_after_all_is_one() -> None:
+    found = statistics_of([case(SHE_LIVES, outcome=Outcome.FALSE_ALARM)], is_coarse=False)
+    assert (found.false_alarms, counted(found, "arrest"), group(found, "all").patients) == (0, {"yes": 1}, 1)
+
+
+def test_a_shock_of_the_record_and_one_told_later_stand_beside_each_other() -> None:
+    found = statistics_of([case(SHE_LIVES, shock_at=300)], is_coarse=False)
+    medians = {each.until: each.median for each in found.intervals}
+    assert (medians["shock_at"], medians["first_shock_told"]) == (300, 360)
+
+
+def test_what_is_missing_is_said_item_by_item() -> None:
+    cases = [
+        case(SHE_LIVES),
+        case(replace(SHE_LIVES, age_years=None, cpc=None)),
+        case(HE_DIES),
+        case(UNKNOWN),
+    ]
+    found = {each.item: each for each in statistics_of(cases, is_coarse=False).completeness}
+    assert found["arrest"][1:3] == (4, 1)
+    assert found["resuscitation"][1:3] == (3, 0)
+    assert found["age_years"] == ("age_years", 3, 1, 33.3)
+    assert found["first_shock_at"][1:3] == (2, 0)
+    assert found["cpc_or_mrs"][1:3] == (2, 1)
+
+
+def test_people_who_were_called_are_counted_by_task_and_by_incident() -> None:
+    found = {each.task: each for each in statistics_of([case(), case()], is_coarse=False).calls}
+    assert found["all"] == ("all", 12, 8, 6, 2, 6.0, 3.0, 1.0)
+    assert found["fetch"][1:5] == (4, 2, 2, 0)
+    assert found["guide"] == ("guide", 0, 0, 0, 0, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("years", "band"), [(0, "0-17"), (17, "0-17"), (18, "18-34"), (80, "80+"), (130, "80+")]
+)
+def test_ages_are_told_in_bands(years: int, band: str) -> None:
+    assert age_band(years) == band
+
+
+def test_nothing_that_is_passed_on_counts_fewer_than_five_and_no_difference_tells_them() -> None:
+    cases = [case(SHE_LIVES)] * 12 + [case(HE_DIES)] * 3
+    found = statistics_of(cases, is_coarse=True)
+    assert found.incidents == 15
+    assert counted(found, "first_rhythm") == {
+        "aed_shockable": 10,
+        **dict.fromkeys(
+            ("vf", "pulseless_vt", "pea", "asystole", "bradycardia", "aed_not_shockable", "unknown")
+        ),
+    }
+    every = [
+        number
+        for rows in (found.arrests, found.resuscitation, found.patients, found.groups, found.calls)
+        for row in rows
+        for number in row
+        if isinstance(number, int)
+    ]
+    assert every
+    assert {number % 5 for number in every} == {0}
+    assert min(every) >= 5
+    assert group(found, "all").survived_per_cent == round(100 * 10 / 15, 1), "of what is told"
+    assert statistics_of([case(first_there_at=60)] * 4, is_coarse=True).intervals[0][1:] == (None,) * 4
+
+
+# --- who asks -------------------------------------------------------------------------------------------
+
+
+def told(session: Session, items: CoreItems, *, at: datetime = NOW, **given: Any) -> Incident:
+    """An incident of which that became."""
+    incident = make.incident(session, at=at, **given)
+    opening.close(session, ADMINISTRATOR, incident.id, Outcome.HANDED_OVER, None, at=at)
+    items = replace(items, first_shock_at=None)
+    tell_of_outcome(session, ADMINISTRATOR, incident.id, items, version=0, at=at + timedelta(days=1))
+    return incident
+
+
+def incidents_of(session: Session, viewer: Viewer, year: int = 2026, **asked: Any) -> int | None:
+    kind, region = asked.get("kind", Counted.REAL), asked.get("region")
+    return year_in_numbers(session, viewer, Asked(year, kind, region)).statistics.incidents
+
+
+def test_real_ones_and_exercises_are_never_in_one_number_and_tests_in_none(session: Session) -> None:
+    for number, kind in enumerate(("real", "real", "exercise", "test")):
+        make.incident(session, kind=kind, at=NOW + timedelta(hours=number))
+    assert incidents_of(session, ADMINISTRATOR) == 2
+    assert incidents_of(session, ADMINISTRATOR, kind=Counted.EXERCISE) == 1
+
+
+def test_a_year_begins_at_midnight_where_the_patient_is(session: Session) -> None:
+    for number, at in enumerate(
+        (
+            datetime(2025, 12, 31, 15, 59, tzinfo=UTC),
+            datetime(2025, 12, 31, 16, 0, tzinfo=UTC),
+            datetime(2026, 12, 31, 15, 59, tzinfo=UTC),
+            datetime(2026, 12, 31, 16, 0, tzinfo=UTC),
+        )
+    ):
+        make.incident(session, at=at, where=north_of(PATIENT, metres=1_000.0 * number))
+    assert [incidents_of(session, ADMINISTRATOR, year) for year in (2024, 2025, 2026, 2027)] == [0, 1, 2, 1]
+
+
+def test_dispatchers_are_told_every_count_of_their_region_and_others_no_small_one(session: Session) -> None:
+    make.region(session, "CN")
+    make.region(session, "CN-33", parent="CN")
+    elsewhere = dispatcher(session, "CN-44")
+    make.incident(session)
+    resident = make.member(make.estate(session))
+    with pytest.raises(NotSignedIn):
+        incidents_of(session, ANYONE)
+    for stranger in (resident, elsewhere):
+        assert incidents_of(session, stranger, region="CN-33") is None
+        with pytest.raises(NotAllowed):
+            cases_of_year(session, stranger, Asked(2026, Counted.REAL, "CN-33"))
+    assert incidents_of(session, resident) is None
+    assert incidents_of(session, elsewhere) == 0, "its own region"
+    own = dispatcher(session)
+    assert incidents_of(session, own) == incidents_of(session, own, region="CN-33") == 1
+    assert incidents_of(session, own, region="CN") is None, "it holds more than the own region"
+    assert incidents_of(session, ADMINISTRATOR, region="CN") == 1
+    passed_on = year_in_numbers(session, own, Asked(2026, Counted.REAL, None), to_pass_on=True)
+    assert passed_on.statistics.incidents is None
+    with pytest.raises(NotFound):
+        incidents_of(session, own, region="CN-99")
+
+
+def test_however_many_incidents_there_are_the_same_statements_are_asked(
+    session: Session, database: Database
+) -> None:
+    asked, counts = Asked(2026, Counted.REAL, None), []
+    for more in (1, 5):
+        for number in range(more):
+            told(session, SHE_LIVES, at=NOW + timedelta(days=more * 10 + number))
+        session.commit()
+        with statements_of(database.engine) as statements:
+            assert len(cases_of_year(session, ADMINISTRATOR, asked)) == (1 if more == 1 else 6)
+        counts.append(len(statements))
+    assert counts == [5, 5]
+
+
+def test_a_case_tells_no_name_no_place_but_the_region_and_no_day(session: Session) -> None:
+    make.responder(session, at=north_of(PATIENT, metres=50), name="王小明")
+    incident = told(session, SHE_LIVES, address="Flat 501")
+    (found,) = [
+        CaseOut.of(each)
+        for each in cases_of_year(session, dispatcher(session), Asked(2026, Counted.REAL, None))
+    ]
+    assert (found.region, found.month, found.age, found.sex) == ("CN-33", 9, "65-79", "female")
+    assert (found.asked, found.accepted) == (1, 0)
+    text = found.model_dump_json()
+    names = session.scalars(select(Person.name)).all()
+    assert not any(word in text for word in (*names, "501", "30.29", "2026-09", "67", f'"{incident.id}"'))
+    assert not {"id", "incident_id", "estate_id", "lat", "opened_at"} & set(CaseOut.model_fields)
+
+
+# --- files ----------------------------------------------------------------------------------------------
+
+
+def lines(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+
+
+def sheets(content: bytes) -> dict[str, Sequence[Sequence[Any]]]:
+    book = openpyxl.load_workbook(io.BytesIO(content), read_only=True)
+    return {sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book}
+
+
+def test_the_year_and_its_cases_are_sent_as_files(client: TestClient, session: Session) -> None:
+    for number in range(6):
+        told(session, SHE_LIVES if number else HE_DIES, at=NOW + timedelta(days=number))
+    headers = make.key(session, Role.DISPATCHER, writes=False, region=make.region(session))
+    session.commit()
+
+    def ask(where: str, **query: object) -> Any:
+        answer = client.get(f"/v1/statistics{where}", params={"year": 2026} | query, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer
+
+    whole = ask("").json()
+    assert (whole["incidents"], whole["is_coarse"]) == (6, False)
+    assert whole["groups"][1]["group"] == "utstein_comparator"
+    assert whole["groups"][1]["survived"] == 5
+
+    answer = ask("", format="csv")
+    assert answer.headers["content-disposition"] == 'attachment; filename="aed-statistics-2026.csv"'
+    numbers = {(each["table"], each["row"], each["column"]): each["number"] for each in lines(answer.content)}
+    assert numbers["about", "year", ""] == "2026"
+    assert numbers["incidents", "arrest=yes", "cases"] == "6"
+    assert numbers["outcomes", "utstein_comparator", "survived_per_cent"] == "100.0"
+    hidden = {each["number"] for each in lines(ask("", format="csv", to_pass_on=True).content)}
+    assert hidden & {"1", "2", "3", "4", "6"} == set()
+    assert {"<5", "5"} <= hidden
+
+    book = sheets(ask("", format="xlsx", to_pass_on=True).content)
+    assert list(book) == ["about", "incidents", "patients", "outcomes", "intervals", "calls", "completeness"]
+    assert book["incidents"][1] == ("事件 incidents", 5)
+    assert book["incidents"][3] == ("其中误报 of these, false alarms", "<5")
+
+    rows = lines(ask("/cases", format="csv").content)
+    assert [each["survived"] for each in rows].count("yes") == 5
+    assert len(sheets(ask("/cases", format="xlsx").content)["cases"]) == 7
+    assert len(ask("/cases").json()["cases"]) == 6
+    assert ask("", kind="exercise").json()["incidents"] == 0
+    refused = client.get("/v1/statistics", params={"year": 2026, "kind": "test"}, headers=headers)
+    assert refused.status_code == 422
+    assert client.get("/v1/statistics", params={"year": 2026}).status_code == 401

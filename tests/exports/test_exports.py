@@ -1,0 +1,534 @@
+"""Files to take away: whose rights they carry, and that they are read back without loss."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given
+from hypothesis import settings as trying
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Role
+from aed.cli.server import bring_up_to_date
+from aed.database.session import Database, open_database
+from aed.errors import NotSignedIn
+from aed.exports.api import exports as exports_api
+from aed.exports.api.exports import ExportResponse
+from aed.exports.formats.own import COLUMNS
+from aed.exports.formats.writing import chosen, exported
+from aed.exports.queries.devices import EVERYTHING, every_device
+from aed.exports.rules.export import ExportFormat
+from aed.imports import actions as imports
+from aed.registry.actions import devices as device_actions
+from aed.registry.models import Device, Estate
+from aed.registry.rules.device import ConsumableKind
+from aed.registry.schemas.devices import ConsumableIn
+from aed.settings import Settings
+from tests import make
+from tests.exports.conftest import Gdal, serving
+from tests.make import ADMINISTRATOR, ANYONE, NOW, PATIENT, east_of, north_of
+
+SERIAL, KEEPER, PHONE, GUARD = "SN-4711", "Keeper Wang", "+86 571 0333 4444", "+86 571 0111 2222"
+SECRETS = (SERIAL, KEEPER, PHONE, GUARD)
+PUBLIC, HIDDEN = "The open lobby", "The hidden stair"
+OWN = (ExportFormat.CSV, ExportFormat.XLSX, ExportFormat.GEOJSON)
+OF_DEVICES = [form for form in ExportFormat if form is not ExportFormat.ESTATES]
+
+
+def _register(session: Session) -> Estate:
+    """A public device and a hidden one of an estate, each with a keeper and a serial."""
+    estate = make.estate(session, guard_phone=GUARD, name_en="Our Garden")
+    keeper = {"name": KEEPER, "phone": PHONE}
+    make.device(session, of=estate, place_en=PUBLIC, serial=SERIAL, keeper=keeper, audience="public")
+    make.device(
+        session,
+        of=estate,
+        at=north_of(PATIENT, metres=40),
+        place_en=HIDDEN,
+        serial=SERIAL,
+        keeper=keeper,
+        audience="estate",
+    )
+    make.gate(session, estate, at=PATIENT, name_en="South Gate")
+    return estate
+
+
+def _text(form: ExportFormat, body: bytes, folder: Path) -> str:
+    """All that is said in a file, whatever wraps it."""
+    if form is ExportFormat.XLSX:
+        from python_calamine import CalamineWorkbook
+
+        return str(CalamineWorkbook.from_filelike(io.BytesIO(body)).get_sheet_by_index(0).to_python())
+    if form is ExportFormat.GEOPACKAGE:
+        return body.decode("utf-8", errors="replace")
+    return body.decode("utf-8-sig")
+
+
+# --- who gets what --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", OF_DEVICES)
+def test_a_stranger_takes_public_devices_without_serials_and_keepers(
+    session: Session, client: TestClient, tmp_path: Path, form: ExportFormat
+) -> None:
+    _register(session)
+    session.commit()
+
+    answer = client.get(f"/v1/export/{form}")
+
+    assert answer.status_code == 200
+    said = _text(form, answer.content, tmp_path)
+    assert PUBLIC in said
+    assert HIDDEN not in said
+    assert not [secret for secret in SECRETS if secret in said]
+    assert "Our Garden" not in said
+
+
+@pytest.mark.parametrize("form", OF_DEVICES)
+def test_a_member_takes_the_houses_own_with_serials_and_a_neighbour_does_not(
+    session: Session, client: TestClient, tmp_path: Path, form: ExportFormat
+) -> None:
+    ours = _register(session)
+    other = make.estate(session, around=east_of(PATIENT, metres=2_000))
+    member, elsewhere = (make.key(session, Role.MEMBER, estate=each) for each in (ours, other))
+    session.commit()
+
+    inside = _text(form, client.get(f"/v1/export/{form}", headers=member).content, tmp_path)
+    outside = _text(form, client.get(f"/v1/export/{form}", headers=elsewhere).content, tmp_path)
+
+    assert (HIDDEN in inside) is (form is not ExportFormat.OSM_CHANGE)  # a map for everyone gets public ones
+    assert (SERIAL in inside) is (form is not ExportFormat.OSM_CHANGE and form is not ExportFormat.JAPAN)
+    assert (KEEPER in inside) is (form in (*OWN, ExportFormat.KML, ExportFormat.GEOPACKAGE))
+    assert PUBLIC in outside
+    assert HIDDEN not in outside
+    assert not [secret for secret in SECRETS if secret in outside]
+
+
+def test_estates_and_gates_are_for_those_who_know_them(session: Session, client: TestClient) -> None:
+    ours = _register(session)
+    other = make.estate(session, around=east_of(PATIENT, metres=2_000), name_en="Their Garden")
+    member = make.key(session, Role.MEMBER, estate=ours)
+    dispatcher = make.key(session, Role.DISPATCHER, region=make.region(session, "CN-44"))
+    session.commit()
+
+    assert client.get("/v1/export/estates").status_code == 401
+    assert GUARD not in client.get("/v1/export/estates", headers=dispatcher).text
+    known = client.get("/v1/export/estates", headers=member).json()["features"]
+    named = {(each["properties"]["kind"], each["properties"]["name_en"]) for each in known}
+    assert ("estate", "Our Garden") in named
+    assert ("gate", "South Gate") in named
+    assert not [name for _kind, name in named if name == other.name_en]
+
+
+def test_an_unknown_key_takes_nothing(client: TestClient) -> None:
+    answer = client.get("/v1/export/csv", headers={"Authorization": "Bearer aed_" + "x" * 43})
+
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_withdrawn_device_leaves_only_with_an_administrator(session: Session, client: TestClient) -> None:
+    gone = make.device(session, place_en="Gone")
+    device_actions.withdraw_device(session, ADMINISTRATOR, gone.id, version=gone.version, at=NOW)
+    key = make.key(session, Role.ADMINISTRATOR)
+    session.commit()
+
+    assert "Gone" not in client.get("/v1/export/csv").text
+    assert "withdrawn" in client.get("/v1/export/csv", headers=key).text
+
+
+# --- what is asked for ----------------------------------------------------------------------------------
+
+
+def _places(answer: Any) -> set[str]:
+    assert answer.status_code == 200, answer.text
+    return {row["place_en"] for row in csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig")))}
+
+
+def test_a_box_a_region_and_those_below_it_choose(session: Session, client: TestClient) -> None:
+    make.region(session, "province")
+    make.region(session, "city", parent="province")
+    make.region(session, "elsewhere")
+    make.device(session, in_region="city", place_en="a")
+    make.device(session, in_region="elsewhere", place_en="b", at=east_of(PATIENT, metres=5_000))
+    session.commit()
+
+    assert _places(client.get("/v1/export/csv")) == {"a", "b"}
+    assert _places(client.get("/v1/export/csv?region=province")) == {"a"}
+    assert _places(client.get("/v1/export/csv?bbox=120.09,30.28,120.11,30.30")) == {"a"}
+    assert _places(client.get("/v1/export/csv?bbox=120.11,30.28,120.09,30.30")) == {"b"}  # the long way round
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "field"),
+    [
+        ("/v1/export/csv?bbox=1,2,3", 422, "bbox"),
+        ("/v1/export/csv?bbox=nan,0,1,1", 422, "bbox"),
+        ("/v1/export/csv?bbox=0,9,1,1", 422, "bbox"),
+        ("/v1/export/csv?region=nowhere", 404, "region"),
+        ("/v1/export/pdf", 422, "format"),
+    ],
+)
+def test_what_cannot_be_meant_gets_a_sentence(client: TestClient, path: str, status: int, field: str) -> None:
+    answer = client.get(path)
+
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["field"] == field
+
+
+@pytest.mark.parametrize("form", OF_DEVICES)
+def test_an_empty_register_makes_a_whole_file(client: TestClient, form: ExportFormat) -> None:
+    answer = client.get(f"/v1/export/{form}")
+
+    assert answer.status_code == 200
+    assert answer.content
+
+
+def test_a_third_export_at_once_waits_its_turn(client: TestClient) -> None:
+    with exports_api._places, exports_api._places:
+        answer = client.get("/v1/export/csv")
+        assert answer.status_code == 429
+        assert answer.json()["detail"].startswith("2 exports are running")
+    for _ in range(exports_api.AT_ONCE + 1):
+        assert client.get("/v1/export/csv").status_code == 200
+
+
+def test_memory_holds_a_page_at_a_time(session: Session, database: Database) -> None:
+    for number in range(7):
+        make.device(session, source="list", source_id=str(number))
+    session.commit()
+
+    pages = every_device(database, ANYONE, EVERYTHING, at_once=3)
+
+    assert [[device.row.source_id for device in page] for page in pages] == [
+        ["0", "1", "2"],
+        ["3", "4", "5"],
+        ["6"],
+    ]
+
+
+# --- there and back -------------------------------------------------------------------------------------
+
+
+def _full_register(session: Session) -> None:
+    """Every field filled, each with what is awkward in some format."""
+    make.region(session, "CN-33")
+    ours = make.estate(session, source="list", source_id="e1")
+    make.gate(session, ours, at=PATIENT, source="other-list", source_id="g1")
+    full = make.device(
+        session,
+        of=ours,
+        source="another",
+        source_id="1",
+        position={"lat": 30.287_654_321_012_34, "lon": 120.104_567_890_123_4, "datum": "gcj02"},
+        place_en='=HYPERLINK("http://x","y"), "the" lobby\nby the stairs',
+        place_zh="'大堂；－1",
+        floor=-2,
+        opening_hours="Mo-Fr 08:30-17:30; PH off",
+        hours_as_written="8.30 – 17.30",
+        entry="assisted",
+        how_to_get_in_en="@guard <ask> & wait",
+        how_to_get_in_zh="\u3000请问门岗",
+        cabinet="alarmed",
+        maker="+Maker",
+        model="-2",
+        serial="0012",
+        keeper={"name": "=Wang", "phone": "+86 571 0333 4444"},
+        audience="neighbours",
+        state="out_of_service",
+        out_of_service_reason="pads used",
+        last_checked_on=date(2026, 2, 28),
+    )
+    for kind in ConsumableKind:
+        new = ConsumableIn(kind=kind, expires_on=date(2028, 5, 31))
+        device_actions.fit_consumable(session, ADMINISTRATOR, full.id, new, at=NOW)
+    make.device(
+        session, source="list", source_id="2", opening_hours=None, hours_as_written="ask", entry="unknown"
+    )
+    make.device(
+        session, source="list", source_id="_x0041_", place_en="_x0041_ 1e5", place_zh="007", model="TRUE"
+    )
+    make.device(session, source="osm", source_id="node/5", at=north_of(PATIENT, metres=1 / 3))
+    gone = make.device(session, source="list", source_id="3")
+    device_actions.withdraw_device(session, ADMINISTRATOR, gone.id, version=gone.version, at=NOW)
+
+
+def _whole(database: Database, form: ExportFormat) -> bytes:
+    return b"".join(exported(database, ADMINISTRATOR, form, EVERYTHING, at=NOW))
+
+
+def _rows(database: Database) -> list[list[str]]:
+    """The register by row, in an order of its own."""
+    text = _whole(database, ExportFormat.CSV).decode("utf-8-sig")
+    return sorted(csv.reader(io.StringIO(text, newline="")))
+
+
+@pytest.fixture
+def empty(tmp_path: Path, settings: Settings) -> Iterator[Database]:
+    """Another register with nothing in it."""
+    database = open_database(Settings(database_url=f"sqlite:///{tmp_path / 'empty.sqlite'}"))
+    bring_up_to_date(database)
+    yield database
+    database.close()
+
+
+@pytest.mark.parametrize("form", OWN)
+def test_the_whole_register_goes_out_and_comes_back_the_same(
+    session: Session, database: Database, empty: Database, tmp_path: Path, form: ExportFormat
+) -> None:
+    _full_register(session)
+    session.commit()
+    estates, devices = tmp_path / "estates.geojson", tmp_path / f"devices.{form}"
+    estates.write_bytes(_whole(database, ExportFormat.ESTATES))
+    devices.write_bytes(_whole(database, form))
+
+    with empty.writing.begin() as other:
+        report = imports.import_estates(other, ADMINISTRATOR, estates, at=NOW)
+        assert report.bad == []
+        report = imports.import_devices(other, ADMINISTRATOR, devices, at=NOW)
+        assert report.bad == []
+
+    assert _rows(empty) == _rows(database)
+    assert json.loads(_whole(empty, ExportFormat.ESTATES)) == json.loads(
+        _whole(database, ExportFormat.ESTATES)
+    )
+    with empty.writing.begin() as other:
+        again = imports.import_devices(other, ADMINISTRATOR, devices, at=NOW)
+    assert (again.new, again.changed, again.bad) == (0, 0, [])
+
+
+_WORDS = st.text(
+    st.characters(
+        exclude_categories=("Cs",), exclude_characters=[chr(n) for n in range(32) if n not in (9, 10)]
+    ),
+    max_size=30,
+).map(str.strip)
+
+
+@pytest.mark.parametrize("form", OWN)
+def test_any_words_come_back_as_they_were(
+    tmp_path_factory: pytest.TempPathFactory, form: ExportFormat
+) -> None:
+    folder = tmp_path_factory.mktemp("words")
+    there = open_database(Settings(database_url=f"sqlite:///{folder / 'there.sqlite'}"))
+    back = open_database(Settings(database_url=f"sqlite:///{folder / 'back.sqlite'}"))
+    for each in (there, back):
+        bring_up_to_date(each)
+        with each.writing.begin() as session:
+            make.region(session)
+    with there.writing.begin() as session:
+        device_id = make.device(session, source="list", source_id="1").id
+    file = folder / f"devices.{form}"
+
+    @trying(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(
+        _WORDS.filter(bool),
+        _WORDS.filter(bool),
+        st.floats(-89, 89, allow_nan=False),
+        st.floats(-180, 180, allow_nan=False),
+    )
+    def goes_and_comes(place: str, model: str, lat: float, lon: float) -> None:
+        with there.writing.begin() as session:
+            device = session.get(Device, device_id)  # visibility: a test's own
+            assert device is not None
+            device.place_en, device.model = place, model[:100].strip()
+            device.origin_lat, device.origin_lon = lat, lon
+        file.write_bytes(_whole(there, form))
+        with back.writing.begin() as session:
+            report = imports.import_devices(session, ADMINISTRATOR, file, at=NOW)
+            assert report.bad == []
+        with back.reading() as session:
+            found = session.scalars(select(Device)).one()
+            assert (found.place_en, found.model) == (place, model[:100].strip())
+            assert (found.origin_lat, found.origin_lon) == (lat, lon)
+
+    goes_and_comes()
+    there.close()
+    back.close()
+
+
+def test_every_column_of_a_devices_file_is_written(session: Session, database: Database) -> None:
+    make.device(session)
+    session.commit()
+
+    assert _rows(database)[-1] == COLUMNS or COLUMNS in _rows(database)
+
+
+# --- other people's formats -----------------------------------------------------------------------------
+
+
+def test_own_exports_show_the_storey_beside_the_floor(session: Session, database: Database) -> None:
+    make.region(session, "GB-ENG", country="GB", time_zone="Europe/London", holiday_calendar=None)
+    for in_region in ("CN-33", "GB-ENG"):
+        make.device(session, in_region=in_region, source="list", source_id=in_region, floor=2)
+    session.commit()
+
+    rows = list(csv.DictReader(io.StringIO(_whole(database, ExportFormat.CSV).decode("utf-8-sig"))))
+
+    shown = {row["source_id"]: (row["floor"], row["storey"]) for row in rows}
+    assert shown == {"CN-33": ("2", "3F"), "GB-ENG": ("2", "2F")}
+
+
+def test_an_osm_change_modifies_what_osm_knows_and_creates_the_rest(
+    session: Session, database: Database
+) -> None:
+    make.device(session, source="osm", source_id="node/42", place_en='A "lobby" <b>', floor=2)
+    make.device(session, source="osm", source_id="way/7")
+    ours = make.device(session, source="list", source_id="1", entry="assisted")
+    make.device(session, source="list", source_id="2", audience="estate", place_en=HIDDEN)
+    session.commit()
+
+    whole = _whole(database, ExportFormat.OSM_CHANGE).decode()
+    root = ElementTree.fromstring(whole)
+
+    assert "must review" in whole
+    assert HIDDEN not in whole
+    modified = {node.get("id"): node for node in root.findall("modify/node")}
+    created = {node.get("id"): node for node in root.findall("create/node")}
+    assert set(modified) == {"42"}
+    assert set(created) == {str(-ours.id)}
+    assert modified["42"].get("version") is None
+    tags = {tag.get("k"): tag.get("v") for tag in modified["42"]}
+    assert tags["emergency"] == "defibrillator"
+    assert tags["defibrillator:location"] == 'A "lobby" <b>'
+    assert tags["level"] == "2"
+    assert "<!-- way/7 is left out" in whole
+
+
+def test_geodae_says_days_and_spans_in_its_own_words(session: Session, database: Database) -> None:
+    for hours in ("24/7", "Mo-Fr 08:00-18:00", "Mo-Fr 08:00-18:00; PH off", None):
+        make.device(session, opening_hours=hours, hours_as_written=None if hours else "sur demande")
+    session.commit()
+
+    text = _whole(database, ExportFormat.GEODAE).decode()
+    rows = list(csv.DictReader(io.StringIO(text), delimiter=";"))
+
+    assert [(row["c_disp_j"], row["c_disp_h"], row["c_disp_complt"]) for row in rows] == [
+        ("{7j/7}", "{24h/24}", ""),
+        ("{lundi,mardi,mercredi,jeudi,vendredi}", "{non renseigné}", "Mo-Fr 08:00-18:00"),
+        ("", "{non renseigné}", "Mo-Fr 08:00-18:00; PH off"),
+        ("", "{non renseigné}", "sur demande"),
+    ]
+
+
+def test_japans_schema_has_its_39_columns(session: Session, database: Database) -> None:
+    make.device(session, opening_hours="Mo-Fr 08:00-18:00", floor=1, place_zh="市民会館")
+    session.commit()
+
+    text = _whole(database, ExportFormat.JAPAN).decode("utf-8-sig")
+    (row,) = csv.DictReader(io.StringIO(text))
+
+    assert len(row) == 39
+    assert (row["名称"], row["設置位置"]) == ("市民会館", "2階")
+    assert (row["利用可能曜日"], row["開始時間"], row["終了時間"]) == ("月火水木金", "08:00", "18:00")
+
+
+@pytest.mark.parametrize("form", [ExportFormat.KML, ExportFormat.GEOPACKAGE, ExportFormat.GEOJSON])
+def test_gdal_reads_what_leaves(
+    session: Session, database: Database, tmp_path: Path, gdal: Gdal, form: ExportFormat
+) -> None:
+    for number in range(5):
+        make.device(
+            session, at=east_of(PATIENT, metres=100.0 * number), place_zh=f"<大堂> & {number}\x0b"[:-1]
+        )
+    session.commit()
+    file = tmp_path / f"devices.{form}"
+    file.write_bytes(_whole(database, form))
+
+    said = gdal("ogrinfo", "-so", "-al", file)
+
+    assert "Feature Count: 5" in said
+    assert "Extent: (120.100000, 30.290000)" in said
+    assert "<大堂> & 4" in gdal("ogrinfo", "-al", file)
+
+
+# --- the command ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def aed(database_url: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", "from aed.cli import main; main()", *arguments],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "AED_DATABASE_URL": database_url, "COLUMNS": "100"},
+            cwd=tmp_path,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_the_command_takes_what_a_stranger_may_know_unless_told_otherwise(
+    session: Session, aed: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    _register(session)
+    session.commit()
+
+    stranger = aed("export", "csv")
+    assert PUBLIC in stranger.stdout
+    assert HIDDEN not in stranger.stdout
+    assert KEEPER not in stranger.stdout
+    everything = aed("export", "csv", "--to", "out.csv", "--as", "administrator")
+    assert everything.returncode == 0, everything.stderr
+    assert KEEPER in (tmp_path / "out.csv").read_text(encoding="utf-8-sig")
+    assert [path.name for path in tmp_path.glob(".*unfinished")] == []
+
+
+def test_the_command_says_what_is_wrong_in_a_sentence(
+    aed: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    kept = tmp_path / "out.csv"
+    kept.write_text("as it was")
+
+    for wrong in (["--bbox", "1,2"], ["--region", "nowhere"], ["--as", "nobody"]):
+        done = aed("export", "csv", "--to", "out.csv", *wrong)
+        assert done.returncode == 1
+        assert done.stderr.startswith("aed: ")
+        assert "Traceback" not in done.stderr
+    assert kept.read_text() == "as it was"
+
+
+def test_a_stranger_may_not_ask_for_estates_in_the_program_either(database: Database) -> None:
+    with pytest.raises(NotSignedIn):
+        exported(database, ANYONE, ExportFormat.ESTATES, chosen(database, bbox=None, region=None), at=NOW)
+
+
+def test_one_who_hangs_up_half_way_gives_the_place_back() -> None:
+    """Over a real connection: the file would never end."""
+    endless = FastAPI()
+
+    @endless.get("/", response_class=ExportResponse)
+    def forever() -> ExportResponse:
+        assert exports_api._places.acquire(blocking=False)
+        return ExportResponse([], itertools.repeat(b"x" * 65_536), media_type="text/csv", headers={})
+
+    with serving(endless) as address:
+        for _ in range(exports_api.AT_ONCE + 1):
+            with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))) as line:
+                line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert line.recv(1_000).startswith(b"HTTP/1.1 200")
+            for _ in range(exports_api.AT_ONCE):
+                assert exports_api._places.acquire(timeout=10)
+            for _ in range(exports_api.AT_ONCE):
+                exports_api._places.release()

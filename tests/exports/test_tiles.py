@@ -1,0 +1,270 @@
+"""Vector tiles: whose devices they show, and that both databases make the same."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import mapbox_vector_tile
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import ANYONE, Role
+from aed.database.session import Database, reads
+from aed.exports.queries import tiles
+from aed.exports.rules.tile import BUFFER, CELL, EXTENT, Tile
+from aed.geo import Position
+from aed.registry.actions import devices as device_actions
+from tests import make
+from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
+
+
+def _around(place: Position, zoom: int) -> Tile:
+    """The tile that a place lies in."""
+    side = 2**zoom
+    latitude = math.radians(place.lat)
+    down = (1 - math.log(math.tan(latitude) + 1 / math.cos(latitude)) / math.pi) / 2
+    return Tile(zoom, int((place.lon + 180) / 360 * side), int(down * side))
+
+
+def _path(tile: Tile) -> str:
+    return f"/tiles/{tile.zoom}/{tile.x}/{tile.y}.mvt"
+
+
+def _points(body: bytes) -> list[dict[str, Any]]:
+    """The features of a tile, with `across` and `down` in steps."""
+    if not body:
+        return []
+    decoded = mapbox_vector_tile.decode(body, default_options={"y_coord_down": True})
+    assert set(decoded) == {"devices"}
+    assert decoded["devices"]["extent"] == EXTENT
+    found = []
+    for feature in decoded["devices"]["features"]:
+        across, down = feature["geometry"]["coordinates"]
+        found.append(feature["properties"] | {"id": feature["id"], "across": across, "down": down})
+    return found
+
+
+def _scattered(session: Session, number: int, *, metres: float) -> list[Position]:
+    """Public devices around the patient, always the same."""
+    random = np.random.default_rng(4)
+    places = [
+        east_of(north_of(PATIENT, metres=float(north)), metres=float(east))
+        for north, east in random.normal(0, metres, (number, 2))
+    ]
+    for count, place in enumerate(places):
+        state = {"state": "out_of_service", "out_of_service_reason": "x"} if count % 5 == 0 else {}
+        make.device(session, at=place, place_en=f"Lobby {count}", **state)
+    return places
+
+
+# --- who sees what --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zoom", [0, 9, 13, 14, 18, 22])
+def test_a_stranger_sees_public_devices_only(session: Session, client: TestClient, zoom: int) -> None:
+    estate = make.estate(session)
+    public = make.device(session, place_en="Public")
+    make.device(session, of=estate, audience="estate", place_en="Hidden", serial="SN-1")
+    gone = make.device(session)
+    device_actions.withdraw_device(session, ADMINISTRATOR, gone.id, version=gone.version, at=NOW)
+    member = make.key(session, Role.MEMBER, estate=estate)
+    administrator = make.key(session, Role.ADMINISTRATOR)
+    session.commit()
+    path = _path(_around(PATIENT, zoom))
+
+    answer = client.get(path)
+
+    assert answer.status_code == 200
+    (point,) = _points(answer.content)
+    assert point["id"] == public.id
+    assert b"Hidden" not in answer.content
+    for key in (member, administrator):
+        answer = client.get(path, headers=key)
+        assert sum(each.get("count", 1) for each in _points(answer.content)) == 2
+        assert b"SN-1" not in answer.content
+
+
+def test_strangers_tiles_may_be_kept_by_anyone_and_others_by_nobody(
+    session: Session, client: TestClient
+) -> None:
+    make.device(session)
+    key = make.key(session, Role.ADMINISTRATOR)
+    session.commit()
+    path = _path(_around(PATIENT, 12))
+
+    stranger, known = client.get(path), client.get(path, headers=key)
+
+    assert stranger.headers["cache-control"] == "public, max-age=60"
+    assert known.headers["cache-control"] == "private, no-cache"
+    assert stranger.headers["vary"] == known.headers["vary"] == "Authorization"
+    assert stranger.headers["content-type"] == "application/vnd.mapbox-vector-tile"
+    tag = stranger.headers["etag"]
+    for names in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        again = client.get(path, headers={"If-None-Match": names})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+    make.device(session, at=north_of(PATIENT, metres=400))
+    session.commit()
+    assert client.get(path, headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_an_empty_tile_has_no_content_and_a_tag(client: TestClient) -> None:
+    answer = client.get("/tiles/3/1/1.mvt")
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    tag = answer.headers["etag"]
+    assert client.get("/tiles/3/1/1.mvt", headers={"If-None-Match": tag}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/tiles/23/0/0.mvt", "/tiles/-1/0/0.mvt", "/tiles/0/1/0.mvt", "/tiles/3/0/8.mvt", "/tiles/1/a/0.mvt"],
+)
+def test_a_tile_that_is_none_gets_a_sentence(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+# --- what is in them ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zoom", [6, 11, 13])
+def test_far_out_every_device_is_counted_once(session: Session, database: Database, zoom: int) -> None:
+    places = _scattered(session, 120, metres=4_000)
+    session.commit()
+
+    shown: Counter[str] = Counter()
+    with reads(database) as reading:
+        for tile in {_around(place, zoom) for place in places}:
+            for point in _points(tiles.device_tile(reading, ANYONE, tile)):
+                if 0 <= point["across"] < EXTENT and 0 <= point["down"] < EXTENT:
+                    shown["count"] += point["count"]
+                    shown["in_service"] += point["in_service"]
+                    assert (point["count"] == 1) is (point["id"] != 0)
+
+    # A middle that is rounded onto the edge may be counted by neither: there is none in this town.
+    assert shown == {"count": 120, "in_service": 96}
+
+
+@pytest.mark.parametrize("zoom", [11, 13, 15])
+def test_the_buffer_says_what_the_neighbour_says(session: Session, database: Database, zoom: int) -> None:
+    places = _scattered(session, 200, metres=3_000)
+    session.commit()
+    here = _around(PATIENT, zoom)
+    east = Tile(zoom, here.x + 1, here.y)
+
+    with reads(database) as reading:
+        left, right = (_points(tiles.device_tile(reading, ANYONE, tile)) for tile in (here, east))
+
+    def near_the_edge(points: list[dict[str, Any]], moved: int) -> set[tuple[int, int, int]]:
+        placed = {(each["across"] + moved, each["down"], each.get("count", 1)) for each in points}
+        return {each for each in placed if EXTENT - BUFFER < each[0] < EXTENT + BUFFER}
+
+    assert places
+    assert near_the_edge(left, 0) == near_the_edge(right, EXTENT)
+
+
+def test_near_every_device_is_a_point_of_its_own_where_it_stands(
+    session: Session, database: Database
+) -> None:
+    place = east_of(PATIENT, metres=20)
+    device = make.device(session, at=place, place_zh="大堂", floor=-1)
+    session.commit()
+    tile = _around(place, 18)
+
+    with reads(database) as reading:
+        (point,) = _points(tiles.device_tile(reading, ANYONE, tile))
+
+    side = 2**18
+    assert point["id"] == device.id
+    assert (point["place_zh"], point["floor"], point["state"]) == ("大堂", -1, "in_service")
+    assert abs(point["across"] - ((place.lon + 180) / 360 * side - tile.x) * EXTENT) <= 1
+
+
+def test_too_many_devices_in_one_house_are_gathered_at_any_zoom(
+    session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiles, "MOST_SINGLE_DEVICES", 9)
+    for _ in range(12):
+        make.device(session)
+    session.commit()
+
+    with reads(database) as reading:
+        points = _points(tiles.device_tile(reading, ANYONE, _around(PATIENT, 20)))
+
+    assert [point["count"] for point in points] == [12]
+
+
+def test_places_beyond_the_map_and_at_its_edges_break_nothing(session: Session, database: Database) -> None:
+    for lat, lon in (
+        (90.0, 0.0),
+        (-89.99, 10.0),
+        (86.0, 20.0),
+        (0.0, 180.0),
+        (0.0, -180.0),
+        (85.05, 179.999),
+    ):
+        make.device(session, at=Position(lat, lon))
+    session.commit()
+
+    with reads(database) as reading:
+        (whole, *more) = (
+            _points(tiles.device_tile(reading, ANYONE, Tile(zoom, 0, 0))) for zoom in (0, 1, 14)
+        )
+
+    assert sum(point["count"] for point in whole) == 3
+    assert len(more) == 2
+
+
+_made: dict[int, dict[str, list[dict[str, Any]]]] = {}
+
+
+@pytest.mark.parametrize("zoom", [0, 3, 8, 12, 13, 14, 16])
+def test_both_databases_make_the_same_tile(session: Session, database: Database, zoom: int) -> None:
+    _scattered(session, 150, metres=2_500)
+    session.commit()
+
+    with reads(database) as reading:
+        points = _points(tiles.device_tile(reading, ANYONE, _around(PATIENT, zoom)))
+
+    first_id = min((point["id"] for point in points if point["id"]), default=0)
+    assert points
+    assert first_id >= 0
+    for point in points:
+        point.pop("id")
+    made = _made.setdefault(zoom, {})
+    made[database.engine.dialect.name] = points
+    if len(made) == 2:
+        one, other = (sorted(each, key=lambda p: (p["down"] // 3, p["across"])) for each in made.values())
+        assert len(one) == len(other)
+        for a, b in zip(sorted(one, key=_said), sorted(other, key=_said), strict=True):
+            assert a | {"across": 0, "down": 0} == b | {"across": 0, "down": 0}
+            assert abs(a["across"] - b["across"]) <= 1
+            assert abs(a["down"] - b["down"]) <= 1
+
+
+def _said(point: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        point["down"] // CELL,
+        point["across"] // CELL,
+        str(sorted((key, value) for key, value in point.items() if key not in ("across", "down"))),
+    )
+
+
+@given(st.integers(0, 22), st.floats(-85, 85), st.floats(-179.99, 179.99))
+def test_a_tiles_box_holds_what_lies_in_it(zoom: int, lat: float, lon: float) -> None:
+    tile = _around(Position(lat, lon), zoom)
+    west, south, east, north = tile.bounds()
+
+    assert tile.exists
+    assert west <= lon <= east
+    assert south <= lat <= north
+    assert east - west <= 360 / 2**zoom * (1 + 2 * BUFFER / EXTENT) + 1e-9

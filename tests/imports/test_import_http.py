@@ -1,0 +1,486 @@
+"""Taking a list of devices into the register by HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Role
+from aed.database.session import Database, alone, transaction
+from aed.imports.models import SourceRecord
+from aed.registry.models import Change, Device
+from aed.registry.rules.device import DeviceState
+from aed.settings import Settings
+from tests import make
+from tests.commands import ROOT, environment
+from tests.imports.lists import DEVICE, text_of
+from tests.make import PATIENT, north_of
+
+WHERE = "/v1/imports/devices"
+
+
+@pytest.fixture
+def office(session: Session) -> dict[str, str]:
+    """Headers of an administrator who may write; there is a region."""
+    make.region(session)
+    headers = make.key(session, Role.ADMINISTRATOR, writes=True)
+    session.commit()
+    return headers
+
+
+def rows_of(count: int, **given: Any) -> list[dict[str, Any]]:
+    return [
+        DEVICE | {"source_id": str(n), "lat": north_of(PATIENT, metres=100 * n).lat} | given
+        for n in range(count)
+    ]
+
+
+def csv_of(*rows: Mapping[str, Any]) -> bytes:
+    return text_of(rows).encode()
+
+
+def form_of(boundary: str = "----x", **parts: bytes) -> bytes:
+    """A form; the parts are files called after their names."""
+    written = []
+    for name, part in parts.items():
+        named = f'Content-Disposition: form-data; name="{name}"; filename="{name}.csv"'
+        written.append(f"--{boundary}\r\n{named}\r\n\r\n".encode() + part + b"\r\n")
+    return b"".join(written) + f"--{boundary}--\r\n".encode()
+
+
+FORM = {"Content-Type": "multipart/form-data; boundary=----x"}
+
+
+def standing(session: Session) -> tuple[int, int, int]:
+    """How many devices, records and changes of devices there are."""
+    session.rollback()
+    devices = session.scalar(select(func.count(Device.id)))
+    records = session.scalar(select(func.count(SourceRecord.id)))
+    changes = session.scalar(select(func.count(Change.id)).where(Change.subject == "devices"))
+    session.rollback()
+    return devices or 0, records or 0, changes or 0
+
+
+# --- Who may ------------------------------------------------------------------------------------------------
+
+
+def test_only_an_administrator_who_may_write_imports(client: TestClient, session: Session) -> None:
+    estate = make.estate(session)
+    asking = {
+        401: [{}, {"Authorization": "Bearer aed_wrong"}],
+        403: [
+            make.key(session, Role.MEMBER, estate=estate, writes=True),
+            make.key(session, Role.DISPATCHER, region=make.region(session), writes=True),
+            make.key(session, Role.ADMINISTRATOR),
+        ],
+    }
+    session.commit()
+
+    for status, them in asking.items():
+        for headers in them:
+            answer = client.post(WHERE, content=csv_of(DEVICE), headers=headers)
+            assert answer.status_code == status, answer.text
+    assert standing(session) == (0, 0, 0)
+
+
+# --- What it does -------------------------------------------------------------------------------------------
+
+
+def test_a_list_is_taken_and_the_same_again_changes_nothing(
+    client: TestClient, session: Session, office: dict[str, str]
+) -> None:
+    list_of_three = csv_of(*rows_of(3), DEVICE | {"source_id": "bad", "lat": "x"})
+
+    answer = client.post(f"{WHERE}?name=town.csv", content=list_of_three, headers=office)
+
+    assert answer.status_code == 200, answer.text
+    said = answer.json()
+    assert (said["file"], said["new"], said["changed"], said["unchanged"]) == ("town.csv", 3, 0, 0)
+    assert [row["source_id"] for row in said["rows_new"]] == ["0", "1", "2"]
+    assert said["rows_set_aside"] == [{"where": "line 5", "reason": "lat: must be a number (it is 'x')"}]
+    first = said["rows_new"][0]["device_id"]
+    assert client.get(f"/v1/devices/{first}", headers=office).status_code == 200
+    before = standing(session)
+    assert before == (3, 3, 3)
+
+    again = client.post(WHERE, content=list_of_three, headers=office).json()
+
+    assert (again["new"], again["changed"], again["unchanged"], again["set_aside"]) == (0, 0, 3, 1)
+    assert standing(session) == before
+
+
+def test_a_change_is_told_and_kept_with_whose_token_it_was(
+    client: TestClient, session: Session, office: dict[str, str]
+) -> None:
+    client.post(WHERE, content=csv_of(DEVICE), headers=office)
+
+    said = client.post(WHERE, content=csv_of(DEVICE | {"maker": "Mindray"}), headers=office).json()
+
+    assert said["rows_changed"][0]["changes"] == [{"attribute": "maker", "before": None, "now": "Mindray"}]
+    newest = session.scalars(select(Change).where(Change.subject == "devices").order_by(Change.id)).all()[-1]
+    assert newest.who.startswith("token:")
+    assert newest.fields == {"maker": [None, "Mindray"]}
+
+
+def test_a_dry_run_changes_nothing(client: TestClient, session: Session, office: dict[str, str]) -> None:
+    said = client.post(f"{WHERE}?dry_run=true", content=csv_of(*rows_of(3)), headers=office).json()
+
+    assert (said["is_dry_run"], said["new"]) == (True, 3)
+    assert [row["device_id"] for row in said["rows_new"]] == [None] * 3
+    assert standing(session) == (0, 0, 0)
+    assert client.post(WHERE, content=csv_of(*rows_of(3)), headers=office).json()["new"] == 3
+
+
+def test_what_a_whole_list_lacks_is_gone_of_a_part_nothing_and_much_is_held_back(
+    client: TestClient, session: Session, office: dict[str, str]
+) -> None:
+    client.post(WHERE, content=csv_of(*rows_of(20)), headers=office)
+
+    part = client.post(f"{WHERE}?partial=true", content=csv_of(*rows_of(1)), headers=office).json()
+    assert (part["gone"], part["no_longer_listed"]) == (0, [])
+    few = client.post(WHERE, content=csv_of(*rows_of(10)), headers=office).json()
+    assert (few["gone"], few["held_back"]) == (0, 10)
+    assert few["no_longer_listed"][0]["is_held_back"]
+    assert client.get("/v1/reviews", headers=office).json()[0]["kind"] == "shrink"
+    accepted = client.post(f"{WHERE}?accept_shrink=true", content=csv_of(*rows_of(10)), headers=office).json()
+    assert (accepted["gone"], accepted["held_back"]) == (10, 0)
+    out = select(func.count()).where(Device.state == DeviceState.OUT_OF_SERVICE)
+    assert session.scalar(out) == 10
+
+
+def test_what_another_list_may_have_registered_waits_for_a_person(
+    client: TestClient, office: dict[str, str]
+) -> None:
+    client.post(WHERE, content=csv_of(DEVICE | {"place_zh": "大堂"}), headers=office)
+    near = DEVICE | {"source": "theirs", "lat": north_of(PATIENT, metres=8).lat}
+
+    said = client.post(WHERE, content=csv_of(near), headers=office).json()
+
+    assert (said["waiting"], said["joined"], said["new"]) == (1, 0, 0)
+    (row,) = said["rows_matched"]
+    assert (row["device_id"], row["match"]["is_sure"]) == (None, False)
+    assert any("8 m apart" in sign for sign in row["match"]["because"])
+
+
+MAPPING = (
+    "name: ours\ntitle: Ours\nsource: ours\nposition: {lat: breite, lon: laenge}\n"
+    "id: {content: nr}\nfields: {place: ort}\n"
+)
+TABLE = "nr;ort;breite;laenge\n7;Häuschen;30.29;120.10\n".encode()
+
+
+def test_a_list_in_a_form_with_a_mapping(client: TestClient, office: dict[str, str]) -> None:
+    form = form_of(file=TABLE, mapping=MAPPING.encode())
+
+    answer = client.post(f"{WHERE}?region=CN-33", content=form, headers=office | FORM)
+
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["file"], answer.json()["new"]) == ("file.csv", 1)
+    assert answer.json()["rows_new"][0]["source"] == "ours"
+
+
+def test_a_list_that_several_publish_is_filed_under_who_is_said(
+    client: TestClient, office: dict[str, str]
+) -> None:
+    form = form_of(file=TABLE, mapping=MAPPING.encode())
+    where = f"{WHERE}?region=CN-33&source=theirs"
+
+    answer = client.post(where, content=form, headers=office | FORM)
+
+    assert answer.json()["rows_new"][0]["source"] == "theirs"
+    refused = client.post(f"{WHERE}?source=theirs", content=csv_of(DEVICE), headers=office)
+    assert refused.status_code == 422
+    assert "each row says so" in refused.json()["detail"]
+
+
+# --- What is refused ----------------------------------------------------------------------------------------
+
+
+def test_what_is_no_list_is_a_problem_with_a_sentence(
+    client: TestClient, session: Session, office: dict[str, str]
+) -> None:
+    for body in (
+        b"",
+        b"<html></html>",
+        b"\x00\xff",
+        b'{"error": "no"}',
+        "源,名称\n".encode("gbk"),
+        b"%PDF-1",
+    ):
+        answer = client.post(WHERE, content=body, headers=office)
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["type"] == "urn:aed:problem:invalid-input"
+    whole = form_of(file=csv_of(DEVICE))
+    forms = (
+        (b"nothing", "no whole form"),
+        (whole[:-20], "no whole form"),
+        (form_of(list=csv_of(DEVICE)), "a part 'file'"),
+        (form_of(file=TABLE, mapping=b"\xff\xfe"), "not UTF-8"),
+        (form_of(file=TABLE, mapping=b"name: [\n"), "mapping"),
+        (form_of(file=TABLE, mapping=b"#" * 100_001), "at most 100 kB"),
+    )
+    for body, says in forms:
+        answer = client.post(WHERE, content=body, headers=office | FORM)
+        assert answer.status_code == 422, answer.text
+        assert says in answer.json()["detail"]
+    no_boundary = {"Content-Type": "multipart/form-data"}
+    assert client.post(WHERE, content=whole, headers=office | no_boundary).status_code == 422
+    assert standing(session) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "rows", "says"),
+    [
+        ("", [DEVICE | {"lat": "x"}], "holds no row that can be taken: 1 bad rows, first line 2"),
+        ("?strict=true", [DEVICE, DEVICE | {"source_id": "2", "lat": "x"}], "Nothing was taken: 1 bad rows"),
+    ],
+)
+def test_a_refusal_as_a_whole_tells_the_rows_set_aside(
+    client: TestClient,
+    session: Session,
+    office: dict[str, str],
+    query: str,
+    rows: list[dict[str, Any]],
+    says: str,
+) -> None:
+    answer = client.post(WHERE + query, content=csv_of(*rows), headers=office)
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["type"] == "urn:aed:problem:nothing-taken"
+    assert says in problem["detail"]
+    where = f"line {len(rows) + 1}"
+    assert problem["errors"] == [{"field": where, "detail": "lat: must be a number (it is 'x')"}]
+    assert standing(session) == (0, 0, 0)
+
+
+def test_a_list_may_be_as_large_as_is_set_and_no_larger(
+    client_on: Callable[[Settings], TestClient],
+    settings: Settings,
+    session: Session,
+    office: dict[str, str],
+) -> None:
+    content = csv_of(*rows_of(3))
+    small = {"body_limit_bytes": 100, "lint_limit_bytes": 100, "import_limit_bytes": len(content)}
+    client = client_on(settings.model_copy(update=small))
+
+    def in_pieces() -> Iterator[bytes]:
+        yield from (content, b" ")
+
+    for too_large in (content + b" ", in_pieces()):
+        refused = client.post(WHERE, content=too_large, headers=office)
+        assert refused.status_code == 413
+        assert refused.json()["type"] == "urn:aed:problem:too-large"
+        assert str(len(content)) in refused.json()["detail"]
+    assert standing(session) == (0, 0, 0)
+    assert client.post(WHERE, content=content, headers=office).json()["new"] == 3
+
+
+# --- Beside others, and stopped -----------------------------------------------------------------------------
+
+
+def test_a_disk_that_takes_no_more_is_a_sentence(
+    client: TestClient, session: Session, office: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/dev/null")  # where no folder can be made
+
+    answer = client.post(WHERE, content=csv_of(DEVICE), headers=office)
+
+    assert answer.status_code == 507
+    assert answer.json()["type"] == "urn:aed:problem:no-room"
+    assert "cannot be kept on this machine" in answer.json()["detail"]
+    assert standing(session) == (0, 0, 0)
+
+
+def test_a_name_longer_than_file_systems_take_is_cut(client: TestClient, office: dict[str, str]) -> None:
+    answer = client.post(WHERE, params={"name": "清" * 100 + ".csv"}, content=csv_of(DEVICE), headers=office)
+
+    assert answer.status_code == 200, answer.text
+
+
+def test_while_another_import_goes_on_one_is_told_so(
+    client_on: Callable[[Settings], TestClient],
+    settings: Settings,
+    database: Database,
+    session: Session,
+    office: dict[str, str],
+) -> None:
+    session.close()
+    client = client_on(settings.model_copy(update={"lock_timeout_ms": 300}))
+    with transaction(database) as going_on:
+        going_on.connection()  # SQLite: the one writer is this
+        alone(going_on, "import")
+
+        answer = client.post(WHERE, content=csv_of(DEVICE), headers=office)
+
+        on_postgres = database.engine.dialect.name == "postgresql"
+        assert answer.status_code == (429 if on_postgres else 503), answer.text
+    assert client.post(WHERE, content=csv_of(DEVICE), headers=office).json()["new"] == 1
+
+
+@pytest.fixture
+def serve(database_url: str, tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[bytes], str]]]:
+    """`aed serve` as a process, and where it answers."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> tuple[subprocess.Popen[bytes], str]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        files = tmp_path / "temporary"
+        files.mkdir(exist_ok=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "aed", "serve"],
+            cwd=ROOT,
+            env=environment(
+                AED_DATABASE_URL=database_url,
+                AED_WALKING_NETWORK=str(tmp_path / "none.npz"),
+                AED_PORT=str(port),
+                AED_RUN_JOBS="false",
+                TMPDIR=str(files),
+            ),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        started.append(process)
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(300):
+            try:
+                if httpx2.get(f"{url}/healthz").status_code == 200:
+                    return process, url
+            except httpx2.TransportError:
+                time.sleep(0.1)
+        raise AssertionError("it does not answer")
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait(timeout=30)
+
+
+def many() -> bytes:
+    row = DEVICE | {"place_en": "Hall", "pads_expire_on": "2028-05-31"}
+    return csv_of(*(row | {"source_id": f"d{number}"} for number in range(6_000)))
+
+
+def test_two_at_once_of_whom_one_is_taken_and_a_killed_server_leaves_the_register_as_it_was(
+    serve: Callable[[], tuple[subprocess.Popen[bytes], str]],
+    session: Session,
+    office: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    process, url = serve()
+    headers = office
+    answers: list[int | None] = []
+
+    def ask() -> None:
+        try:
+            answers.append(httpx2.post(url + WHERE, content=many(), headers=headers, timeout=60).status_code)
+        except httpx2.TransportError:
+            answers.append(None)
+
+    first = threading.Thread(target=ask)
+    first.start()
+    wait_for_a_file_in(tmp_path / "temporary")
+    second = httpx2.post(url + WHERE, content=csv_of(DEVICE), headers=headers, timeout=60)
+    assert (second.status_code, second.json()["type"]) == (429, "urn:aed:problem:too-busy"), second.text
+    assert first.is_alive()
+    os.kill(process.pid, signal.SIGKILL)
+    first.join(timeout=30)
+
+    assert answers == [None]
+    assert standing(session) == (0, 0, 0)
+    _, url = serve()
+    taken = httpx2.post(url + WHERE, content=many(), headers=headers, timeout=120)
+    assert taken.json()["new"] == 6_000, taken.text
+    assert standing(session)[0] == 6_000
+
+
+def wait_for_a_file_in(folder: Path) -> None:
+    """A file has come whole: the import is about to begin."""
+    for _ in range(2_000):
+        if any(path.is_file() and path.name != ".coming" for path in folder.rglob("*")):
+            time.sleep(0.1)
+            return
+        time.sleep(0.005)
+    raise AssertionError("no file has come")
+
+
+def test_a_client_that_hangs_up_half_way_leaves_nothing(
+    serve: Callable[[], tuple[subprocess.Popen[bytes], str]],
+    session: Session,
+    office: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    _, url = serve()
+    port = int(url.rpartition(":")[2])
+    content = many()
+    head = f"POST {WHERE} HTTP/1.1\r\nHost: aed\r\nContent-Length: {len(content)}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in office.items())
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(head.encode() + b"\r\n" + content[: len(content) // 2])
+        for _ in range(400):
+            if list((tmp_path / "temporary").rglob(".coming")):
+                break
+            time.sleep(0.01)
+    for _ in range(400):
+        if not list((tmp_path / "temporary").iterdir()):
+            break
+        time.sleep(0.01)
+
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert standing(session) == (0, 0, 0)
+    answer = httpx2.post(url + WHERE, content=csv_of(DEVICE), headers=office, timeout=60)
+    assert json.loads(answer.content)["new"] == 1
+
+
+def most_memory_of(process: subprocess.Popen[bytes]) -> int:
+    """The most bytes that a process had resident up to now."""
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+@pytest.mark.parametrize("is_form", [False, True])
+def test_a_large_file_is_never_whole_in_memory(
+    serve: Callable[[], tuple[subprocess.Popen[bytes], str]], office: dict[str, str], is_form: bool
+) -> None:
+    process, url = serve()
+    size = 100_000_000
+
+    def pieces() -> Iterator[bytes]:
+        if is_form:
+            yield b'------x\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n'
+        yield b"%PDF"
+        for _ in range(size // 50_000):
+            yield b"x" * 50_000
+        if is_form:
+            yield b"\r\n------x--\r\n"
+
+    headers = office | (FORM if is_form else {})
+    httpx2.post(url + WHERE, content=csv_of(DEVICE), headers=office, timeout=60)
+    before = most_memory_of(process)
+
+    answer = httpx2.post(url + WHERE, content=pieces(), headers=headers, timeout=60)
+
+    assert "is a PDF document" in answer.json()["detail"]
+    assert most_memory_of(process) - before < size / 5

@@ -1,0 +1,260 @@
+"""What `aed lint` says, writes and ends with; the list back with a column of findings."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xlsxwriter
+from python_calamine import CalamineWorkbook
+
+from aed.cli import main
+from aed.files.formula_escaping import as_meant
+from aed.imports.formats.recognise import read_devices
+from aed.imports.formats.table import LINT_COLUMN
+from tests.cli.conftest import Said
+from tests.imports import lists
+from tests.imports.lists import feature, point
+from tests.imports.test_format_lists import JAPAN_39
+from tests.imports.test_lint import clean_rows
+
+type Lint = Callable[..., str]
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """`aed lint` with these words, in this process; how it ended, and what it said."""
+
+    def run(*words: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["aed", "lint", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ending:
+            main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return Said(int(ending.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture
+def command(ended: Callable[..., Said]) -> Lint:
+    """The same, with the status that it is to end with."""
+
+    def run(*words: object, status: int) -> str:
+        said = ended(*words)
+        assert said.status == status, said
+        return said.out
+
+    return run
+
+
+def rows_of(path: Path, delimiter: str = ",") -> list[list[str]]:
+    with path.open(encoding="utf-8-sig", newline="") as opened:
+        return list(csv.reader(opened, delimiter=delimiter))
+
+
+def spoilt() -> list[dict[str, Any]]:
+    rows = clean_rows(24)
+    rows[3] |= {"lat": rows[3]["lon"], "lon": rows[3]["lat"]}
+    rows[5]["pads_expire_on"] = "2020-01-01"
+    return rows
+
+
+# --- The command ---
+
+
+def test_a_clean_list_ends_with_0_and_an_expired_date_is_no_error(command: Lint, tmp_path: Path) -> None:
+    clean = lists.table(tmp_path, *clean_rows(24))
+    expired = lists.table(tmp_path, *clean_rows(24, pads_expire_on="2020-01-31"), name="expired.csv")
+
+    said = command(clean, status=0)
+    assert said == "list.csv: the project's own CSV; 24 rows; 0 errors 错误, 0 warnings 警告, 0 notes 提示.\n"
+    assert "date expired 已过期" in command(expired, status=0)
+
+
+def test_a_list_with_an_error_ends_with_1_and_says_what_would_be_right(command: Lint, tmp_path: Path) -> None:
+    rows = spoilt()
+
+    said = command(lists.table(tmp_path, *rows), status=1)
+
+    assert "coordinates swapped 经纬度颠倒" in said
+    assert "line 5: coordinates swapped" in said
+    assert f"lat, lon: {rows[3]['lat']}, {rows[3]['lon']}" in said
+    assert f"→ {float(rows[3]['lon']):.10g}, {float(rows[3]['lat']):.10g}" in said
+
+
+def test_what_is_no_list_ends_with_2_and_a_sentence(ended: Callable[..., Said], tmp_path: Path) -> None:
+    page = tmp_path / "list.csv"
+    page.write_text("<html><body>Bad gateway</body></html>")
+
+    for words in ([page], [tmp_path / "none.csv"], [page, "--country", "China"], [page, "--mapping", page]):
+        said = ended(*words, "--json")
+        assert said.status == 2
+        assert said.err.startswith("aed: ")
+        assert len(said.err.splitlines()) == 1
+        assert json.loads(said.out)["error"] in said.err
+
+
+def test_the_answer_for_machines_has_every_finding_and_the_counts(command: Lint, tmp_path: Path) -> None:
+    answer = json.loads(command(lists.table(tmp_path, *spoilt()), "--json", status=1))
+
+    assert answer["rows"] == 24
+    assert answer["format"] == "csv"
+    assert answer["counts"] == {"error": 1, "warning": 1, "note": 0}
+    assert answer["kinds"] == {"coordinates_swapped": {"error": 1}, "date_expired": {"warning": 1}}
+    swapped, expired = answer["findings"]
+    assert (swapped["where"], swapped["unit"], swapped["number"]) == ("line 5", "line", 5)
+    assert (
+        set(swapped)
+        == {*("kind", "severity", "where", "unit", "number", "column", "read", "wrong", "right")}
+        == set(expired)
+    )
+
+
+# --- The list back ---
+
+
+def test_a_csv_comes_back_whole_with_a_column_more(command: Lint, tmp_path: Path) -> None:
+    rows = spoilt()
+    rows[0]["place_en"] = '=cmd|"/c calc"!A1'
+    rows[1]["place_en"] = "'=kept"
+    rows[2] |= {"lon": "-0.000001", "lat": "30.29"}
+    path = lists.table(tmp_path, *rows)
+    path.write_text(path.read_text() + "list,short\n")
+
+    command(path, "--marked", tmp_path / "out.csv", status=1)
+
+    before, after = rows_of(path), rows_of(tmp_path / "out.csv")
+    assert [len(row) for row in after] == [len(before[0]) + 1] * len(before)
+    assert after[0] == [*before[0], LINT_COLUMN]
+    for given, back in zip(before, after, strict=True):
+        assert [as_meant(cell) for cell in back[: len(given)]] == given
+    assert after[1][before[0].index("place_en")].startswith("'=")
+    assert after[3][before[0].index("lon")] == "-0.000001"
+    assert "coordinates_swapped" in after[4][-1]
+    assert after[7][-1] == ""
+    assert "row_unreadable" in after[-1][-1]
+
+
+def test_a_marked_list_of_the_projects_own_is_read_again(command: Lint, tmp_path: Path) -> None:
+    path = lists.table(tmp_path, *clean_rows(24))
+    own = lists.geojson(
+        tmp_path,
+        *(feature({"source": "list", "source_id": str(n)}, point(30.29 + n / 100)) for n in range(3)),
+    )
+    command(path, "--marked", tmp_path / "out.csv", status=0)
+    command(own, "--marked", tmp_path / "out.geojson", status=0)
+
+    for given, marked in ((path, "out.csv"), (own, "out.geojson")):
+        before, after = read_devices(given), read_devices(tmp_path / marked)
+        assert before.form == after.form
+        assert [record.fields for record in before] == [record.fields for record in after]
+
+
+def test_a_table_in_another_encoding_with_a_preamble_and_its_own_delimiter(
+    command: Lint, tmp_path: Path
+) -> None:
+    path = tmp_path / "japan.csv"
+    cells = dict.fromkeys(JAPAN_39, "") | {"名称": "市役所", "設置位置": "玄関", "緯度": "0", "経度": "0"}
+    lines = ["AED一覧\t2026年", "\t".join(JAPAN_39), "\t".join(cells.values())]
+    path.write_bytes("\r\n".join(lines).encode("cp932"))
+
+    command(path, "--marked", tmp_path / "out.csv", status=1)
+
+    title, header, row = rows_of(tmp_path / "out.csv", "\t")
+    assert title[:2] == ["AED一覧", "2026年"]
+    assert header == [*JAPAN_39, LINT_COLUMN]
+    assert row[:-1] == list(cells.values())
+    assert "at_the_pole_or_zero" in row[-1]
+
+
+def test_a_workbook_comes_back_with_all_its_sheets_as_text(command: Lint, tmp_path: Path) -> None:
+    path, out = tmp_path / "list.xlsx", tmp_path / "out.xlsx"
+    rows = spoilt()
+    with xlsxwriter.Workbook(str(path)) as book:
+        notes, sheet = book.add_worksheet("notes"), book.add_worksheet("list")
+        notes.write_string(0, 0, "=not a formula")
+        sheet.write_row(0, 0, list(rows[0]))
+        for number, row in enumerate(rows, start=1):
+            for place, cell in enumerate(row.values()):
+                sheet.write_string(number, place, str(cell))
+
+    command(path, "--marked", out, status=1)
+    command(path, "--marked", tmp_path / "out.csv", status=1)
+
+    book = CalamineWorkbook.from_path(str(out))
+    assert book.sheet_names == ["notes", "list"]
+    assert book.get_sheet_by_name("notes").to_python() == [["=not a formula"]]
+    back = book.get_sheet_by_name("list").to_python()
+    assert back[0] == [*rows[0], LINT_COLUMN]
+    assert [row[:-1] for row in back[1:]] == [list(row.values()) for row in rows]
+    assert "coordinates_swapped" in str(back[4][-1])
+    assert len(rows_of(tmp_path / "out.csv")) == len(back)
+
+
+def test_features_come_back_with_a_property_more(command: Lint, tmp_path: Path) -> None:
+    tags = {"emergency": "defibrillator", "opening_hours": "when the moon is full"}
+    given = [
+        feature({"amenity": "bench"}, point(), id="node/1"),
+        feature(tags, point(), id="node/2", bbox=[1, 2, 3, 4]),
+    ]
+    path = lists.geojson(tmp_path, *given)
+
+    command(path, "--marked", tmp_path / "out.geojson", status=0)
+
+    back = json.loads((tmp_path / "out.geojson").read_text(encoding="utf-8"))
+    assert back["type"] == "FeatureCollection"
+    assert "hours_not_understood" in back["features"][1]["properties"].pop(LINT_COLUMN)
+    assert back["features"][0]["properties"].pop(LINT_COLUMN) is None
+    assert back["features"] == given
+
+
+def test_an_answer_of_overpass_comes_back_as_features(command: Lint, tmp_path: Path) -> None:
+    path = tmp_path / "answer.json"
+    element = {"type": "node", "id": 7, "lat": 30.29, "lon": 120.1, "tags": {"emergency": "defibrillator"}}
+    path.write_text(json.dumps({"version": 0.6, "elements": [element]}))
+
+    command(path, "--marked", tmp_path / "out.geojson", status=0)
+
+    back = json.loads((tmp_path / "out.geojson").read_text())["features"]
+    assert back == [
+        {
+            "type": "Feature",
+            "properties": element | {LINT_COLUMN: None},
+            "geometry": {"type": "Point", "coordinates": [120.1, 30.29]},
+        }
+    ]
+
+
+@pytest.mark.parametrize("name", ["list.csv", "out.geojson", "out.pdf", "none/out.csv"])
+def test_a_file_that_cannot_be_written_is_refused_and_the_list_stays(
+    command: Lint, tmp_path: Path, name: str
+) -> None:
+    path = lists.table(tmp_path, *clean_rows(3))
+    before = path.read_bytes()
+
+    command(path, "--marked", tmp_path / name, status=2)
+
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["list.csv"]
+
+
+def test_a_mapping_file_teaches_the_linter_a_list(command: Lint, tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(
+        "name: ours\ntitle: Ours\nsource: ours\ncountry: LI\nposition: {lat: breite, lon: laenge}\n"
+        "id: {content: ort}\nfields: {place: ort}\n"
+    )
+    path = tmp_path / "list.csv"
+    path.write_text("ort;breite;laenge\nHaus;47.14;9.52\nHof;9.53;47.15\n")
+
+    answer = json.loads(command(path, "--mapping", mapping, "--json", status=1))
+
+    assert answer["country"] == "LI"
+    assert answer["kinds"]["coordinates_swapped"] == {"error": 1}

@@ -1,0 +1,220 @@
+"""Which claim holds: the order of the sources does not matter, and the same again changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aed.imports.rules.claims import agree, claims_of, digest_of
+from aed.imports.rules.merge import Conflict, Listed, Merged, Said, Settled, merge
+from aed.registry.rules.origin import BY_HAND, Origin, Origins
+from tests.make import NOW, PATIENT, north_of
+
+SOURCES = ("a", "b", "c")
+RANKS = {"a": 40, "b": 50, "c": 60}
+NOBODY = Origins({}, Origin("nobody", NOW))
+
+
+class Register:
+    """A device to which sources come one after the other, and which keeps what holds."""
+
+    def __init__(self, ranks: Mapping[str, int]) -> None:
+        self.ranks = ranks
+        self.listed: dict[str, Listed] = {}
+        self.present: dict[str, Any] = {}
+        self.origins: Origins | None = None
+        self.conflicts: tuple[Conflict, ...] = ()
+        self.settled: list[Settled] = []
+
+    def says(self, source: str, claims: Mapping[str, Any]) -> Merged:
+        self.listed[source] = Listed(source, "1", claims)
+        if self.origins is None:
+            self.origins = Origins({}, Origin(source, NOW))
+        return self.hold()
+
+    def hold(self) -> Merged:
+        assert self.origins is not None
+        merged = merge(
+            list(self.listed.values()),
+            present=self.present,
+            origins=self.origins,
+            gone=frozenset(),
+            ranks=self.ranks,
+            settled=self.settled,
+        )
+        for name, said in merged.holds.items():
+            self.present[name] = said.value
+            self.origins = self.origins.with_([name], Origin(said.source, NOW))
+        self.conflicts = merged.conflicts
+        return merged
+
+
+hours = st.sampled_from(["24/7", "Mo-Fr 08:00-17:00", None]).map(
+    lambda text: {"opening_hours": text, "hours_as_written": "as written"}
+)
+positions = st.floats(-200, 200).map(
+    lambda metres: {
+        "lat": (place := north_of(PATIENT, metres=metres)).lat,
+        "lon": place.lon,
+        "given": [metres],
+    }
+)
+claims = st.fixed_dictionaries(
+    {"position": positions},
+    optional={
+        "place_en": st.sampled_from(["Lobby", "lobby ", "Lobby, left of the lift", "Gym"]),
+        "floor": st.integers(-1, 3),
+        "cabinet": st.sampled_from(["unknown", "locked", "alarmed"]),
+        "opening_hours": hours,
+        "maker": st.sampled_from(["Mindray", "MINDRAY", "Schiller"]),
+        "state": st.sampled_from(["in_service", "withdrawn"]).map(lambda state: {"state": state}),
+        "last_checked_on": st.sampled_from(["2026-01-01", "2026-05-01"]),
+        "pads_expire_on": st.sampled_from(["2027-01-01", "2028-01-01"]),
+    },
+)
+lists = st.fixed_dictionaries(dict.fromkeys(SOURCES, claims))
+ranks = st.sampled_from([RANKS, {}, {"a": 60}])
+
+
+def in_order(
+    order: Sequence[str], said: Mapping[str, Mapping[str, Any]], ranks: Mapping[str, int]
+) -> Register:
+    register = Register(ranks)
+    for source in order:
+        register.says(source, said[source])
+    return register
+
+
+@given(lists, ranks)
+def test_the_order_of_the_sources_does_not_matter_where_they_do_not_conflict(
+    said: dict[str, dict[str, Any]], ranks: dict[str, int]
+) -> None:
+    registers = [in_order(order, said, ranks) for order in permutations(SOURCES)]
+
+    disputed = {conflict.attribute for each in registers for conflict in each.conflicts}
+    undisputed = [
+        {name: value for name, value in each.present.items() if name not in disputed} for each in registers
+    ]
+    assert all(each == undisputed[0] for each in undisputed)
+    # And what is disputed is so in whatever order they came.
+    assert len({frozenset(conflict.attribute for conflict in each.conflicts) for each in registers}) == 1
+
+
+@given(lists, ranks, st.permutations(SOURCES))
+def test_the_same_again_changes_nothing(
+    said: dict[str, dict[str, Any]], ranks: dict[str, int], again: list[str]
+) -> None:
+    register = in_order(SOURCES, said, ranks)
+    before = dict(register.present), register.origins, register.conflicts
+    for source in again:
+        register.says(source, said[source])
+    assert (register.present, register.origins, register.conflicts) == before
+
+
+@given(lists, st.permutations(SOURCES), st.data())
+def test_a_decision_ends_its_conflict_and_holds_in_any_order(
+    said: dict[str, dict[str, Any]], order: list[str], data: st.DataObject
+) -> None:
+    register = in_order(order, said, {})
+    if not register.conflicts:
+        return
+    conflict = data.draw(st.sampled_from(register.conflicts))
+    takes = data.draw(st.booleans())
+    right, wrong = (conflict.offered, conflict.present) if takes else (conflict.present, conflict.offered)
+    register.settled = [Settled(conflict.attribute, right, wrong)]
+    register.hold()
+
+    pairs = {
+        frozenset((each.present.source, each.offered.source))
+        for each in register.conflicts
+        if each.attribute == conflict.attribute
+    }
+    assert frozenset((right.source, wrong.source)) not in pairs
+    assert (
+        not agree(conflict.attribute, register.present[conflict.attribute], wrong.value) or len(SOURCES) > 2
+    )
+
+
+@given(lists)
+def test_with_ranks_of_their_own_only_a_device_out_of_service_is_disputed(
+    said: dict[str, dict[str, Any]],
+) -> None:
+    register = in_order(SOURCES, said, RANKS)
+    assert {conflict.attribute for conflict in register.conflicts} <= {"state"}
+    for name, value in said["c"].items():
+        if name not in ("cabinet", "floor", "opening_hours", "last_checked_on"):
+            assert register.present[name] == value
+
+
+# --- One attribute at a time ----------------------------------------------------------------------------
+
+
+def held(*listed: tuple[str, Any], attribute: str = "maker", **given: Any) -> Merged:
+    said = [Listed(source, "1", {attribute: value}) for source, value in listed]
+    nothing: dict[str, Any] = {"present": {}, "origins": NOBODY, "gone": frozenset(), "ranks": {}}
+    return merge(said, **nothing | given)
+
+
+def test_what_a_list_says_that_does_not_know_yields_to_one_that_knows() -> None:
+    for attribute, unsaid, known in (("floor", 0, 3), ("cabinet", "unknown", "locked")):
+        merged = held(("a", unsaid), ("b", known), attribute=attribute)
+        assert (merged.holds[attribute].value, merged.conflicts) == (known, ())
+    higher = held(("a", 0), ("b", 3), attribute="floor", ranks={"a": 60})
+    assert higher.holds["floor"].value == 0
+
+
+def test_a_source_that_no_longer_lists_the_device_is_believed_only_if_nobody_else_speaks() -> None:
+    stands = {"maker": "Mindray"}
+    origins = Origins({}, Origin("old", NOW))
+    assert held(("a", "Schiller"), present=stands, origins=origins).conflicts
+    gone = held(("a", "Schiller"), present=stands, origins=origins, gone=frozenset({"old"}))
+    assert (gone.holds["maker"].value, gone.conflicts) == ("Schiller", ())
+
+
+def test_what_a_person_emptied_stays_empty() -> None:
+    origins = Origins({"maker": Origin(BY_HAND, NOW)}, Origin("a", NOW))
+    assert held(("a", "Schiller"), origins=origins).holds["maker"] == Said(BY_HAND, "", None)
+
+
+def test_the_latest_check_counts_whoever_tells_of_it() -> None:
+    merged = held(("a", "2026-05-01"), ("b", "2026-01-01"), attribute="last_checked_on")
+    assert (merged.holds["last_checked_on"].value, merged.conflicts) == ("2026-05-01", ())
+
+
+# --- The same in substance ------------------------------------------------------------------------------
+
+
+def test_positions_agree_up_to_thirty_metres() -> None:
+    here = {"lat": PATIENT.lat, "lon": PATIENT.lon}
+    for metres, same in ((25, True), (35, False)):
+        assert agree("position", here, {**here, "lat": north_of(PATIENT, metres=metres).lat}) is same
+
+
+def test_words_agree_whatever_their_width_case_and_punctuation() -> None:
+    assert agree("place_zh", "２号楼大堂，电梯旁", "2号楼大堂 电梯旁")
+    assert agree("place_en", "Lobby", "LOBBY of building 2")
+    assert not agree("place_en", "Lobby", "Swimming pool")
+    assert agree("serial", "SN-0001", "sn 0001")
+    assert not agree("serial", "SN-0001", "SN-0002")
+
+
+def test_hours_agree_when_they_are_the_same_expression() -> None:
+    known = {"opening_hours": "24/7", "hours_as_written": "24h"}
+    assert agree("opening_hours", known, {"opening_hours": "24/7", "hours_as_written": "always"})
+    assert not agree("opening_hours", known, {"opening_hours": "Mo 08:00-09:00", "hours_as_written": "24h"})
+
+
+def test_the_digest_is_of_what_is_said_not_of_its_order() -> None:
+    fields = {"lat": 1.0, "lon": 2.0, "place_zh": "大堂"}
+    assert digest_of(fields) == digest_of(dict(reversed(fields.items())))
+    assert digest_of(fields) != digest_of(fields | {"lat": 1.0000001})
+
+
+def test_a_position_is_compared_where_it_is_and_kept_as_it_was_given() -> None:
+    said = claims_of({"lat": 30.2876, "lon": 120.1047, "datum": "gcj02"})["position"]
+    assert said["given"] == [30.2876, 120.1047, "gcj02"]
+    assert abs(said["lat"] - 30.29) < 1e-3

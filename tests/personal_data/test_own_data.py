@@ -1,0 +1,347 @@
+"""The person's own data: all of it as a file, and erased so that what stays names nobody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, ForeignKey, String, func, select
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.orm import Session
+
+from aed.accounts.actions import accounts
+from aed.accounts.models import Account, Person, PersonChange, SignIn, SignInCode, SignInTries
+from aed.accounts.queries import own_or_office
+from aed.accounts.rules import ANYONE, Viewer
+from aed.accounts.schemas.people import PersonAmend
+from aed.database.encryption import Sealed, SealedFields
+from aed.database.session import Table
+from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
+from aed.imports.models import SourceRecord
+from aed.notifications.models import Outgoing
+from aed.personal_data import actions
+from aed.personal_data.rules import (
+    ALSO_THEIRS,
+    DONE_BY,
+    HELD,
+    NAMES_NO_PERSON,
+    OF_PATIENTS,
+    OF_THINGS,
+    TELL_OF_HOLDERS,
+    TELL_OF_KEEPERS,
+    Erasure,
+    without_keeper,
+)
+from aed.personal_data.schemas import OwnDataOut
+from aed.registry.models import Change, Device
+from aed.responders.models import Consent, Responder, ResponderPlace
+from aed.training.actions import enrolling
+from aed.training.models import Assessment, Attendance, Enrolment, TrainingSession
+from aed.training.queries import certificates
+from tests import make
+from tests.accounts.conftest import Browser
+from tests.make import ADMINISTRATOR, NOW
+from tests.personal_data import world
+from tests.personal_data.world import NAME, NOTE, OLD_NAME, PHONE, TELLING, oneself, somebody
+from tests.responders.test_offers import from_a_list
+from tests.sealing.test_columns import everything
+
+TABLES = Table.metadata.tables
+
+
+# --- no table is forgotten ------------------------------------------------------------------------------
+
+
+def leads_to(column: Column[Any]) -> set[str]:
+    return {key.column.table.name for key in column.foreign_keys}
+
+
+def forgotten(tables: dict[str, SqlTable]) -> set[str]:
+    """Columns that say of whom a row is and that `aed.personal_data.rules` does not know."""
+    known = {(held.table, by) for held in HELD for by in (held.by, *held.also_by)}
+    known |= ALSO_THEIRS | NAMES_NO_PERSON
+    theirs = {held.table for held in HELD if held.shown is None}
+    whole = {(name, column) for name, column in TELL_OF_KEEPERS} | {(TELL_OF_HOLDERS, "before")}
+    found = set()
+    for name, table in tables.items():
+        for column in table.columns:
+            where = f"{name}.{column.name}"
+            if leads_to(column) & theirs and (name, column.name) not in known:
+                found.add(where)
+            says_who = column.name == "who" or column.name.endswith("_by")
+            is_known = (name, column.name) in {*DONE_BY, *NAMES_NO_PERSON}
+            if says_who and isinstance(column.type, String) and not is_known:
+                found.add(where)
+            is_nobodys_here = (name, column.name) in OF_PATIENTS | OF_THINGS
+            if (
+                isinstance(column.type, Sealed)
+                and name not in {*theirs, TELL_OF_HOLDERS}
+                and not is_nobodys_here
+            ):
+                found.add(where)
+            if isinstance(column.type, SealedFields) and (name, column.name) not in whole:
+                found.add(where)
+    return found
+
+
+def test_every_table_that_refers_to_people_is_known() -> None:
+    assert forgotten(dict(TABLES)) == set(), (
+        "say in aed.personal_data.rules how its rows are somebody's, and what becomes of them"
+    )
+
+
+def test_a_new_table_would_be_noticed() -> None:
+    new = SqlTable(
+        "favourites",
+        Person.metadata.__class__(),
+        Column("person_id", ForeignKeyTo("people")),
+        Column("given_by", String(200)),
+        Column("email", Sealed("favourites.email")),
+    )
+    assert forgotten({"favourites": new}) == {
+        "favourites.person_id",
+        "favourites.given_by",
+        "favourites.email",
+    }
+
+
+def ForeignKeyTo(name: str) -> Any:  # noqa: N802 - it reads as what it stands for
+    return ForeignKey(TABLES[name].c.id)
+
+
+def test_what_is_known_is_there() -> None:
+    for held in HELD:
+        columns = TABLES[held.table].columns
+        assert {held.by, *held.blank, *held.hidden, *(held.shown or ())} <= set(columns.keys()), held.table
+        assert held.blank or held.erasure is not Erasure.BLANKED or held.table in ("people", "person_changes")
+    for name, column in (*ALSO_THEIRS, *DONE_BY, *NAMES_NO_PERSON, *TELL_OF_KEEPERS):
+        assert column in TABLES[name].columns
+
+
+# --- the file -------------------------------------------------------------------------------------------
+
+
+def told(session: Session, person: Person) -> dict[str, Any]:
+    made = OwnDataOut.of(session, person, at=NOW)
+    found: dict[str, Any] = json.loads(made.model_dump_json())
+    return found
+
+
+def test_the_file_is_for_the_person_and_the_office_alone(session: Session) -> None:
+    person, stranger = somebody(session), make.person(session)
+    colleague = make.person(session)
+    for who, refusal in (
+        (ANYONE, NotSignedIn),
+        (oneself(stranger), NotFound),
+        (oneself(colleague), NotFound),
+        (make.dispatcher(make.region(session)), NotFound),
+        (Viewer(role=make.Role.ADMINISTRATOR, name="reading"), NotAllowed),
+    ):
+        with pytest.raises(refusal):
+            own_or_office(session, who, person.id)
+        with pytest.raises(refusal):
+            actions.erase(session, who, person.id, at=NOW)
+    assert own_or_office(session, oneself(person), person.id) is person
+
+
+def test_the_file_holds_something_of_every_table_and_nothing_of_others(session: Session) -> None:
+    person = somebody(session)
+    neighbour = make.person(session, name="Neighbour")
+    make.offer(session, neighbour)
+
+    found = told(session, person)
+
+    rows = {each["table"]: each["rows"] for each in found["held"]}
+    assert {table for table, held in rows.items() if not held} == set(), "the world holds something of each"
+    assert set(rows) == {held.table for held in HELD}
+    (account,) = rows["accounts"]
+    assert account["phone"] == PHONE
+    assert "argon2" not in json.dumps(found)
+    assert rows["assessments"][0]["note"] == NOTE
+    assert rows["responder_places"][0]["position"]["lat"] == pytest.approx(30.29)
+    assert {each["table"] for each in found["done"]} == {"patient_outcomes", "role_grants"}
+    said = found["told_by_lists"]
+    assert [(each["source_id"], each["says"]["keeper_phone"]) for each in said] == [
+        ("1", "139 0013 9123"),
+        ("2", None),
+        ("1", PHONE),
+    ]
+    (vouched,) = found["told_by_issuers"]
+    assert (vouched["name"], vouched["phone"], vouched["holder_id"]) == (NAME, PHONE, world.HOLDER_ID)
+    assert rows["certificates"][0]["holder_id"] == world.HOLDER_ID
+    assert [each["name"] for each in rows["people"]] == [NAME, OLD_NAME], "whoever was entered twice is one"
+    assert "Neighbour" not in json.dumps(found)
+    assert all(each["kept_for"] and each["when_erased"] in list(Erasure) for each in found["held"])
+
+
+# --- erasing --------------------------------------------------------------------------------------------
+
+
+def erased(session: Session) -> Person:
+    person = somebody(session)
+    person_id = person.id
+    session.commit()
+    assert any(each in everything(session) for each in TELLING), "there is something to erase"
+    assert actions.erase(session, oneself(person), person_id, at=NOW)
+    session.commit()
+    session.expire_all()
+    return session.get_one(Person, person_id)
+
+
+def test_nothing_in_the_database_tells_who_it_was(session: Session) -> None:
+    person = erased(session)
+
+    same_name = session.scalars(select(SourceRecord).where(SourceRecord.source_id == "3")).one()
+    assert same_name.fields["keeper_name"] == NAME, "somebody of the same name with another number is not her"
+    session.delete(same_name)
+    session.commit()
+    stored = everything(session)
+    for each in TELLING:
+        assert each not in stored, each
+        assert json.dumps(each)[1:-1] not in stored, each
+    assert (person.name, person.phone) == ("欧** O***", None)
+    now = world.certificate_of(session)
+    assert now.number is not None
+    assert "***" in now.number
+    record = session.scalars(select(SourceRecord).where(SourceRecord.source_id == "4")).one()
+    assert record.fields == {"place_en": "Lobby", "keeper_name": "Somebody Else", "keeper_phone": PHONE}
+
+
+def test_what_is_sealed_of_others_is_untouched_and_hers_is_gone(session: Session) -> None:
+    neighbour = make.person(session, name="Neighbour", phone="+86 138 0013 8000")
+    neighbour_id = neighbour.id
+    make.offer(session, neighbour)
+    person = erased(session)
+
+    for model in (Account, SignIn, Outgoing):
+        assert session.scalar(select(func.count()).where(model.person_id == person.id)) == 0
+    assert session.scalars(select(SignInCode)).all() == []
+    assert [each.what for each in session.scalars(select(SignInTries))] == ["code:account:3600:another"]
+    assert session.scalars(select(Account.phone)).all()[0] == "+8613800138000"
+    places = select(ResponderPlace.id).join(Responder, Responder.id == ResponderPlace.responder_id)
+    assert session.scalars(places.where(Responder.person_id == person.id)).all() == []
+    assert len(session.scalars(places.where(Responder.person_id == neighbour_id)).all()) == 1
+    assert session.get_one(Person, neighbour_id).name == "Neighbour"
+
+
+def test_the_history_stays_and_counts(session: Session) -> None:
+    person = erased(session)
+
+    fields = session.scalars(
+        select(PersonChange.fields).where(PersonChange.person_id == person.id).order_by(PersonChange.id)
+    ).all()
+    assert fields[-1] == {"erased": [None, "all"]}
+    assert all(value == [None, None] for each in fields[:-1] for value in each.values())
+    assert set(fields[0]) == {"name", "phone", "language", "channel"}
+    assert session.scalars(select(Attendance.state)).all() == ["attended"]
+    assert [(each.passed, each.note) for each in session.scalars(select(Assessment))] == [(True, None)]
+    assert all(each.withdrawn_at is not None for each in session.scalars(select(Consent)))
+    assert all(each.revoked_at is not None for each in world.grants_of(session, person))
+    (kept,) = session.scalars(
+        select(Device).where(Device.keeper_id.is_not(None) | Device.keeper_id.is_(None))
+    )
+    assert kept.keeper_id is None
+    last = session.scalars(
+        select(Change).where(Change.subject == "devices").order_by(Change.id.desc()).limit(1)
+    ).one()
+    assert last.fields == {"keeper_id": [person.id, None]}
+
+
+def test_the_place_goes_to_whoever_waits(session: Session) -> None:
+    person = somebody(session)
+    to_come = session.scalars(select(TrainingSession).where(TrainingSession.capacity == 1)).one()
+    waiting = make.enrolment(session, to_come)
+    assert waiting.state == "waiting"
+
+    actions.erase(session, oneself(person), person.id, at=NOW)
+
+    assert waiting.state == "offered"
+    states = session.scalars(select(Enrolment.state).where(Enrolment.session_id == to_come.id))
+    assert sorted(states) == ["offered", "withdrawn"]
+    assert enrolling.expire_offers(session, NOW) == 0
+
+
+def test_twice_changes_nothing_and_nobody_amends_who_was_erased(session: Session) -> None:
+    person = erased(session)
+    before = everything(session)
+
+    assert not actions.erase(session, ADMINISTRATOR, person.id, at=NOW)
+    session.commit()
+    assert everything(session) == before
+    with pytest.raises(Conflict):
+        make.offer(session, person)
+    with pytest.raises(Conflict):
+        accounts.amend_person(
+            session,
+            ADMINISTRATOR,
+            person.id,
+            PersonAmend(name="back"),
+            version=person.version,
+            country="CN",
+            at=NOW,
+        )
+    assert make.person(session, name=NAME, phone=PHONE).id != person.id, "she may come back as somebody new"
+
+
+def test_a_list_that_still_tells_of_the_person_is_not_believed(session: Session) -> None:
+    from_a_list(session)
+    person = session.scalars(select(Person)).one()
+    actions.erase(session, ADMINISTRATOR, person.id, at=NOW)
+
+    with pytest.raises(Conflict, match="out of the list") as refused:
+        from_a_list(session)
+
+    assert refused.value.field == "source_id"
+    assert [each.name for each in session.scalars(select(Person))] == ["W***"]
+
+
+def test_the_certificate_that_is_shown_is_nobodys(session: Session) -> None:
+    person = somebody(session)
+    number = world.certificate_of(session).number
+    assert number is not None
+    assert certificates.by_number(session, number).name == NAME
+
+    actions.erase(session, ADMINISTRATOR, person.id, at=NOW)
+
+    with pytest.raises(NotFound):
+        certificates.by_number(session, number)
+
+
+def test_only_the_keeper_meant_is_taken_out_of_what_a_list_says() -> None:
+    said = {
+        "a": [{"keeper_name": "Wu", "keeper_phone": "1"}, {"keeper_name": "Wu", "keeper_phone": "2"}],
+        "b": 1,
+    }
+    assert without_keeper(said, name="Wu", is_phone=lambda phone: phone == "1") == {
+        "a": [{}, {"keeper_name": "Wu", "keeper_phone": "2"}],
+        "b": 1,
+    }
+    assert without_keeper(said, name="Li", is_phone=lambda _phone: True) == said
+
+
+# --- as the person sees it ------------------------------------------------------------------------------
+
+
+def test_a_person_takes_the_file_and_goes_in_the_own_browser(
+    browser: Callable[[], Browser], session: Session
+) -> None:
+    person = somebody(session)
+    session.commit()
+    own = browser()
+    assert own.sign_in(PHONE, password="four words are enough").status_code == 200
+    path = f"/v1/people/{person.id}"
+
+    file = own.client.get(f"{path}/data")
+    assert file.status_code == 200
+    assert file.headers["Content-Disposition"] == f'attachment; filename="person-{person.id}.json"'
+    assert file.headers["Cache-Control"] == "no-store"
+    assert PHONE in file.text
+    own.client.patch(path, json={"name": "Corrected"}, headers={**own.csrf, "If-Match": '"2"'})
+    assert "Corrected" in own.client.get(f"{path}/data").text
+    assert own.client.delete(path, headers=own.csrf).status_code == 204
+
+    assert own.me()["role"] == "anyone"
+    assert own.client.get(f"{path}/data").status_code == 401
+    assert own.sign_in(PHONE, password="four words are enough").status_code == 401

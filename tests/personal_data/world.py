@@ -1,0 +1,291 @@
+"""Somebody of whom something stands in every table that can hold it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.actions import accounts
+from aed.accounts.actions.security import log_event
+from aed.accounts.actions.throttling import account_keys
+from aed.accounts.actions.tokens import key_hash
+from aed.accounts.models import (
+    Account,
+    Identity,
+    Person,
+    RecoveryCode,
+    RoleGrant,
+    SecondFactor,
+    SignIn,
+    SignInCode,
+    SignInTries,
+)
+from aed.accounts.rules import Viewer
+from aed.accounts.rules.message import Message
+from aed.accounts.rules.person import Channel, Language
+from aed.accounts.rules.roles import HeldRole
+from aed.accounts.rules.security import FactorKind, SecurityEventKind
+from aed.accounts.schemas.people import PersonAmend
+from aed.certificates.models import CertificateCheck, IssuerEntry, PersonPair
+from aed.certificates.rules.checking import CheckState
+from aed.database.encryption import ring_of
+from aed.debrief.actions.outcomes import tell_of_outcome
+from aed.debrief.rules.utstein import CoreItems
+from aed.imports.models import Review, SourceRecord
+from aed.imports.rules.review import ReviewKind
+from aed.incidents.models import AlertAnswer, AlertPlace, Drill, IncidentExclusion, IncidentReport
+from aed.incidents.rules.incident import Said
+from aed.lookup.arrival import Basis
+from aed.notifications import actions as outbox
+from aed.notifications.models import EndpointRow
+from aed.notifications.rules import Channel as Reached
+from aed.registry.models import Device
+from aed.responders.live import live_places_of
+from aed.responders.models import Certificate
+from aed.responders.rules import live_place
+from aed.training.actions import results
+from aed.training.models import Enrolment, PresenceCodeUsed
+from aed.training.rules.enrolment import AttendanceState, MarkedBy
+from aed.upkeep.models import CallOut, Confirmed, DueCalendar, Errand, ReminderPreference
+from aed.upkeep.rules.facts import Fact
+from tests import make
+from tests.make import ADMINISTRATOR, NOW, PATIENT
+
+NAME: Final = "欧阳娜 Ouyangnana"
+OLD_NAME: Final = "Ouyangbefore"
+PHONE: Final = "+8613900139123"
+OLD_PHONE: Final = "+8613900139124"
+NOTE: Final = "Her left arm hurts"
+MAIL: Final = "ouyangnana@example.org"
+HOLDER_ID: Final = "330102********9123"
+TELLING: Final = ("欧阳娜", "Ouyangnana", OLD_NAME, "13900139123", "13900139124", NOTE, MAIL, "330102")
+"""What tells who it was."""
+
+
+def somebody(session: Session) -> Person:
+    """She has an account, was renamed and renumbered, offers to help, keeps a device, learnt, passed, taught,
+    waits for a course, decided a question, stands in lists as a keeper, got messages, is signed in."""
+    person = make.person(session, name=OLD_NAME, phone=OLD_PHONE, password="four words are enough")
+    accounts.amend_person(
+        session,
+        ADMINISTRATOR,
+        person.id,
+        PersonAmend(name=NAME, phone=PHONE, language=Language.EN),
+        version=person.version,
+        country="CN",
+        at=NOW,
+    )
+    estate = make.estate(session)
+    make.role(session, person, HeldRole.ESTATE_MANAGER, estate=estate)
+    offered = make.offer(session, person)
+    assert offered.entry is not None
+    make.shares_live_place(session, offered.entry.id)
+    here = live_place(offered.entry.id, make.PATIENT, at=NOW, resolution=9)
+    live_places_of(session).put(session.connection(), [here], at=NOW)
+    kept = make.device(session, of=estate, keeper={"name": NAME, "phone": PHONE})
+    _told_by_lists(session, kept)
+    held = make.training(session, trainer={"name": NAME, "phone": PHONE})
+    learnt = make.enrolment(session, held, NAME, phone=PHONE, language="en")
+    assert learnt.person_id == person.id == kept.keeper_id == held.trainer_id
+    for result in (
+        results.Result(learnt.id, attendance=AttendanceState.ATTENDED),
+        results.Result(learnt.id, passed=True, note=NOTE),
+    ):
+        training = results.open_for_results(session, ADMINISTRATOR, held.id, at=held.ends_at)
+        results.put_results(session, ADMINISTRATOR, training, [result], how=MarkedBy.HAND, at=held.ends_at)
+    to_come = make.training(session, starts_at=NOW + timedelta(days=60), capacity=1, minimum=1)
+    make.enrolment(session, to_come, NAME, phone=PHONE)
+    for texts in (("Come, Ouyangnana", "来"), ("Your code is 123456", "码")):
+        message = Message(person.id, Channel.SMS, PHONE, Language.EN, *texts)
+        outbox.put(session, message, NOW)
+    session.add(
+        SignIn(person_id=person.id, key_hash=key_hash("k"), created_at=NOW, expires_at=NOW.replace(year=2099))
+    )
+    key = account_keys(ring_of(session.get_bind().dialect), PHONE)[0]
+    session.add(
+        SignInCode(account_key=key, browser_hash="b", code_hash="h", expires_at=NOW, tries=0, others_tries=0)
+    )
+    session.add(
+        SecondFactor(person_id=person.id, kind=FactorKind.TOTP, name=NAME, secret="ABC", added_at=NOW)
+    )
+    session.add(RecoveryCode(person_id=person.id, code_hash="r"))
+    log_event(session, SecurityEventKind.SIGN_IN_FAILED, at=NOW, account_key=key, address="203.0.113.7")
+    log_event(session, SecurityEventKind.SIGN_IN, at=NOW, person_id=person.id, address="203.0.113.7")
+    session.add(SignInTries(what=f"code:account:3600:{key}", since=NOW, count=1))
+    session.add(SignInTries(what="code:account:3600:another", since=NOW, count=1))
+    _looks_after_devices(session, person, kept)
+    _certified(session, person, learnt)
+    _reachable(session, person)
+    made = make.role(session, make.person(session), HeldRole.RESIDENT, estate=estate)
+    made.granted_by = f"person:{person.id}"
+    session.flush()
+    return person
+
+
+def _looks_after_devices(session: Session, person: Person, device: Device) -> None:
+    """She checked it, confirmed and reported of it, was sent for it, and asked and reminded of it."""
+    name = f"person:{person.id}"
+    checked = make.check(session, device).check
+    checked.by_id, checked.by_name = person.id, name
+    session.merge(Confirmed(device_id=device.id, fact=Fact.HOURS, at=NOW, by_id=person.id, by_name=name))
+    ran = make.drill(session, device)
+    ran.by_id, ran.by_name = person.id, name
+    reported = make.report(session, device)
+    reported.by_id, reported.by_name = person.id, name
+    sent = {"key": "a" * 36, "device_id": device.id, "sent_at": NOW, "ask_at": NOW}
+    session.add(CallOut(**sent, person_id=person.id, told_by="token:centre"))
+    asked = {"asked_at": NOW, "lapses_at": NOW + timedelta(days=1)}
+    session.add(
+        Errand(key_hash="e" * 64, device_id=device.id, person_id=person.id, fact=Fact.POSITION, **asked)
+    )
+    incident = make.incident(session)
+    alert = make.alert(session, incident, person)
+    session.add(
+        IncidentExclusion(
+            incident_id=incident.id, person_id=person.id, excluded_at=NOW, excluded_by="token:centre"
+        )
+    )
+    session.add(AlertPlace(alert_id=alert.id, cell=617700169958293503, lat=30.29, lon=120.1, at=NOW))
+    session.add(AlertAnswer(alert_id=alert.id, key="e" * 36, said=Said.SEEN, at=NOW))
+    told = tell_of_outcome(
+        session, make.ADMINISTRATOR, incident.id, CoreItems(age_years=67), version=0, at=NOW
+    )
+    told.told_by = name
+    reported = IncidentReport(
+        incident_id=incident.id, key="d" * 36, digest="0" * 64, told_by="token:desk", told_at=NOW
+    )
+    reported.by_id, reported.lat, reported.lon, reported.note = person.id, PATIENT.lat, PATIENT.lon, "He fell"
+    session.add(reported)
+    session.add(
+        Drill(
+            key="b" * 36,
+            digest="0" * 64,
+            device_id=device.id,
+            estate_id=device.estate_id,
+            start_lat=30.29,
+            start_lon=120.1,
+            start_floor=0,
+            device_floor=0,
+            seconds=180.0,
+            walk_metres=100.0,
+            basis=Basis.STRAIGHT_LINE,
+            floor_seconds=0.0,
+            ran_at=NOW,
+            told_at=NOW,
+            by_id=person.id,
+            by_name=name,
+        )
+    )
+    session.add(ReminderPreference(person_id=person.id, from_hour=0, until_hour=24))
+    make.reminded(session, person, device, at=NOW)
+
+
+def _certified(session: Session, person: Person, learnt: Enrolment) -> None:
+    """Her issuer's roster tells of her, and somebody found out that she had been entered twice."""
+    card = certificate_of(session)
+    issuer = make.issuer(session)
+    card.issuer_id, card.holder_id = issuer.id, HOLDER_ID
+    session.add(
+        CertificateCheck(
+            certificate_id=card.id,
+            issuer_id=issuer.id,
+            state=CheckState.DISPUTED,
+            said=f"The issuer says that it is {NAME}'s.",
+            changed_at=NOW,
+        )
+    )
+    entry = {"course": "CPR", "kind": card.kind, "valid_until": card.valid_until, "is_revoked": False}
+    moments = {"first_read_at": NOW, "read_at": NOW, "changed_at": NOW}
+    session.add(
+        IssuerEntry(
+            issuer_id=issuer.id,
+            number=card.number,
+            name=NAME,
+            holder_id=HOLDER_ID,
+            holder_id_hash="330102-hash",
+            phone=PHONE,
+            before=[{"phone": [OLD_PHONE, PHONE], "at": NOW.isoformat()}],
+            **entry,
+            **moments,
+        )
+    )
+    session.add(PresenceCodeUsed(nonce="n", enrolment_id=learnt.id, used_at=NOW))
+    twice = Person(name=OLD_NAME, phone=OLD_PHONE, language="zh", joined_into_id=person.id)
+    session.add(twice)
+    session.flush()
+    reasons = [f"both are called {OLD_NAME}"]
+    session.add(PersonPair(first_id=person.id, second_id=twice.id, score=0.9, reasons=reasons, found_at=NOW))
+
+
+def _reachable(session: Session, person: Person) -> None:
+    """She signs in by a provider, reads calendars, gets mail."""
+    account = session.get_one(Account, person.id)
+    account.email = MAIL
+    session.add(
+        Identity(
+            provider="https://id", subject=OLD_NAME, person_id=person.id, linked_at=NOW, linked_by="email"
+        )
+    )
+    make.calendar(session, of=person)
+    session.add(DueCalendar(key_hash="d" * 64, person_id=person.id, is_mine=True, created_at=NOW))
+    endpoint = EndpointRow(
+        name="own",
+        channel=Reached.EMAIL,
+        person_id=person.id,
+        language=Language.EN,
+        address=MAIL,
+        created_at=NOW,
+    )
+    session.add(endpoint)
+    session.flush()
+    outbox.put_to_endpoint(session, endpoint, outbox.Notice(text_en="Come", text_zh="来"), NOW)
+
+
+def _told_by_lists(session: Session, kept: Device) -> None:
+    for number, (name, phone) in enumerate(
+        [(NAME, "139 0013 9123"), (NAME, None), (NAME, "+86 10 0000 0000"), ("Somebody Else", PHONE)], 1
+    ):
+        fields = {"place_en": "Lobby", "keeper_name": name} | ({"keeper_phone": phone} if phone else {})
+        session.add(
+            SourceRecord(
+                source="town",
+                source_id=str(number),
+                device_id=kept.id,
+                fields=fields,
+                digest=f"{number:064}",
+                first_seen_at=NOW,
+                changed_at=NOW,
+            )
+        )
+    session.add(
+        Review(
+            kind=ReviewKind.DUPLICATE,
+            source="town",
+            source_id="1",
+            device_id=kept.id,
+            attribute="",
+            evidence={
+                "record": {"keeper_name": NAME, "keeper_phone": PHONE, "place_en": "Lobby"},
+                "signs": [],
+            },
+            opened_at=NOW,
+        )
+    )
+    session.flush()
+
+
+def oneself(person: Person) -> Viewer:
+    return Viewer(
+        name=f"person:{person.id}", person_id=person.id, role=make.Role.MEMBER, scopes=frozenset(make.Scope)
+    )
+
+
+def certificate_of(session: Session) -> Certificate:
+    return session.scalars(select(Certificate)).one()
+
+
+def grants_of(session: Session, person: Person) -> list[RoleGrant]:
+    return list(session.scalars(select(RoleGrant).where(RoleGrant.person_id == person.id)))

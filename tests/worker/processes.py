@@ -1,0 +1,157 @@
+"""Workers and servers as processes that can be killed, with jobs that have something to tell."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from datetime import timedelta
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from aed import clock, schedule
+from aed.accounts.rules.message import Message
+from aed.accounts.rules.person import Channel, Language
+from aed.app import create_app
+from aed.cli.server import bring_up_to_date
+from aed.database.session import Database, open_database, transaction
+from aed.logs import set_up_logs
+from aed.notifications.actions import put
+from aed.settings import Settings
+from aed.upkeep.jobs import remind_of_expiry, send_reminders
+from aed.worker.jobs import Job, Now
+from aed.worker.rules import Counts, every
+from tests.throwaway_postgres import Server, throwaway_server
+
+AT_A_TIME: Final = 25
+_FORKING = multiprocessing.get_context("forkserver")
+_FORKING.set_forkserver_preload(["tests.worker.processes"])
+
+
+def make_matters(session: Session, people: list[int], count: int) -> None:
+    """What is to be told, each to one person: a table of the test's own."""
+    session.execute(text("CREATE TABLE matters (id INTEGER PRIMARY KEY, person_id BIGINT, told INTEGER)"))
+    session.execute(
+        text("INSERT INTO matters (id, person_id, told) VALUES (:id, :person_id, 0)"),
+        [{"id": number, "person_id": people[number % len(people)]} for number in range(count)],
+    )
+
+
+def tell_matters(database: Database, _settings: Settings, now: Now) -> Counts:
+    """A sweep as the real ones are: what was found and what is told of it are one transaction."""
+    with transaction(database) as session:
+        found = session.execute(
+            text("SELECT id, person_id FROM matters WHERE told = 0 ORDER BY id LIMIT :most"),
+            {"most": AT_A_TIME},
+        ).all()
+        for row in found:
+            session.execute(text("UPDATE matters SET told = told + 1 WHERE id = :id"), {"id": row.id})
+            message = Message(
+                person_id=row.person_id,
+                channel=Channel.SMS,
+                phone=f"+86138{row.person_id:08}",
+                language=Language.EN,
+                text_en=str(row.id),
+                text_zh=str(row.id),
+            )
+            put(session, message, now())
+            time.sleep(0.002)  # so that a kill finds it in the middle
+    return {"told": len(found)}
+
+
+def _find(database: Database, settings: Settings, now: Now) -> Counts:
+    return {"found": remind_of_expiry(database, now(), by=settings.reminding)}
+
+
+def _remind(database: Database, settings: Settings, now: Now) -> Counts:
+    return asdict(send_reminders(database, now(), by=settings.reminding, public_url=None))
+
+
+OFTEN: Final = every(seconds=0.5)
+TIMETABLE: Final = (
+    Job("sweep", OFTEN, tell_matters, "Tells the matters of the test"),
+    Job("expiry-reminders", OFTEN, _find, "As the real one, more often"),
+    Job("reminder-messages", OFTEN, _remind, "As the real one, more often"),
+)
+
+
+def settings_of(url: str, gateway: str, *, lease_seconds: int = 2, **given: object) -> Settings:
+    return Settings.model_validate(
+        {
+            "database_url": url,
+            "sms": {"url": gateway},
+            "notify_allow_private": True,
+            "worker_lease_seconds": lease_seconds,
+            "log_format": "json",
+            "threads": 4,
+            "reminding": {"from_hour": 0, "until_hour": 24},
+            **given,
+        }
+    )
+
+
+@contextmanager
+def database_of_its_own(kind: str, folder: Path) -> Iterator[tuple[str, Database, Server | None]]:
+    """`spatialite` or `postgis`, up to date: its URL; and PostgreSQL's server, which can be restarted."""
+    with ExitStack() as stack:
+        server = stack.enter_context(throwaway_server()) if kind == "postgis" else None
+        url = server.url if server is not None else f"sqlite:///{folder}/aed.sqlite"
+        database = open_database(Settings(database_url=url))
+        bring_up_to_date(database)
+        yield url, database, server
+        database.close()
+
+
+def end(process: BaseProcess) -> None:
+    process.kill()
+    process.join()
+
+
+def _write_to(log: Path) -> None:
+    written = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(written, 1)
+    os.dup2(written, 2)
+    sys.stderr.flush()
+
+
+def _serve(settings: Settings, port: int, log: Path) -> None:
+    _write_to(log)
+    set_up_logs(settings)
+    uvicorn.run(create_app(settings), host="127.0.0.1", port=port, log_config=None, access_log=False)
+
+
+def start_server(settings: Settings, port: int, log: Path) -> BaseProcess:
+    """The API as a process of its own."""
+    process = _FORKING.Process(target=_serve, args=(settings, port, log), daemon=True)
+    process.start()
+    return process
+
+
+def _work(settings: Settings, off: timedelta, log: Path, timetable: Sequence[Job]) -> None:
+    _write_to(log)
+    true_now: Callable[[], object] = clock.now
+    clock.now = lambda: true_now() + off  # type: ignore[operator,assignment] # this machine's clock is wrong
+    set_up_logs(settings)
+    schedule.work_until_told_to_stop(settings, timetable)
+
+
+def start_worker(
+    settings: Settings,
+    log: Path,
+    *,
+    off: timedelta = timedelta(),
+    timetable: Sequence[Job] = TIMETABLE,
+) -> BaseProcess:
+    """A worker as a process of its own, whose machine's clock is `off`."""
+    process = _FORKING.Process(target=_work, args=(settings, off, log, timetable), daemon=True)
+    process.start()
+    return process

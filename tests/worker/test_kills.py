@@ -1,0 +1,207 @@
+"""The worker is killed at random, stopped for a while, robbed of its database: nothing is lost.
+
+KILLS=200 kills so often; `make soak` does.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, text
+
+from aed.database.session import Database, transaction
+from aed.notifications.models import Outgoing
+from aed.registry.models import Estate
+from aed.upkeep.models import Reminder
+from aed.worker.models import JobRun, Lease
+from tests import make
+from tests.notifications.sinks import Posted, Reply, receiving
+from tests.throwaway_postgres import Server
+from tests.waiting import eventually
+from tests.worker.processes import database_of_its_own, end, make_matters, settings_of, start_worker
+
+KILLS = int(os.environ.get("KILLS", "3"))
+MATTERS = 15 * KILLS
+PEOPLE = 10
+DEVICES = 5
+"""So many more have pads that expire after each thing that goes wrong, each with a keeper of its own."""
+EXPIRE_IN = timedelta(days=25)
+FIVE_MINUTES = timedelta(minutes=5)
+LEASE_SECONDS = 2
+
+
+@dataclass
+class Phone:
+    """Everybody's telephone: it shows a message once, however often it comes."""
+
+    came: Counter[str] = field(default_factory=Counter)
+    """By key."""
+    shown: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """The matters that a number was shown, in order."""
+    reminded: Counter[str] = field(default_factory=Counter)
+    """How many messages of reminders a number was shown."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, posted: Posted) -> Reply:
+        said = posted.json
+        time.sleep(0.02)  # as a gateway does: a kill finds messages that were taken and not recorded
+        with self._lock:
+            self.came[said["id"]] += 1
+            if self.came[said["id"]] == 1 and said["text"].isdecimal():
+                self.shown[said["to"]].append(int(said["text"]))
+            elif self.came[said["id"]] == 1:
+                self.reminded[said["to"]] += 1
+        return 200, b"{}", {}
+
+    @property
+    def matters(self) -> list[int]:
+        return sorted(matter for each in list(self.shown.values()) for matter in list(each))
+
+
+@dataclass
+class World:
+    url: str
+    database: Database
+    server: Server | None
+    keepers: list[str] = field(default_factory=list)
+    """Their numbers."""
+
+    def let_pads_expire(self, estate: Estate, count: int) -> None:
+        """So many more devices, each with a keeper who is to be reminded once."""
+        on = (datetime.now(UTC) + EXPIRE_IN).date()
+        with transaction(self.database) as session:
+            for _ in range(count):
+                number = f"+86137{len(self.keepers):08}"
+                self.keepers.append(number)
+                keeper = {"name": f"Keeper {number}", "phone": number}
+                make.device(session, of=estate, pads_expire_on=on, keeper=keeper)
+
+
+@pytest.fixture(scope="module", params=("spatialite", "postgis"))
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A database of its own, PostgreSQL with a server that can be restarted."""
+    with database_of_its_own(request.param, tmp_path_factory.mktemp("world")) as (url, database, server):
+        yield World(url, database, server)
+
+
+def test_of_two_workers_one_acts_and_the_other_follows_within_the_lease(world: World, tmp_path: Path) -> None:
+    """Whatever their clocks say: one five minutes ahead takes the lease no earlier."""
+    with receiving(Phone()) as sink:
+        settings = settings_of(world.url, sink.url(), lease_seconds=LEASE_SECONDS)
+        first = start_worker(settings, tmp_path / "first.log", timetable=())
+        workers = [first]
+        try:
+            assert eventually(lambda: _holder(world.database) is not None, 60)
+            holder = _holder(world.database)
+            second = tmp_path / "second.log"
+            workers.append(start_worker(settings, second, off=FIVE_MINUTES, timetable=()))
+            held_until = time.monotonic() + 1.2 * LEASE_SECONDS
+            while time.monotonic() < held_until:
+                assert _holder(world.database) == holder
+                time.sleep(0.1)
+            end(first)
+            killed_at = time.monotonic()
+            assert eventually(lambda: _holder(world.database) != holder, 30)
+            took_seconds = time.monotonic() - killed_at
+        finally:
+            for worker in workers:
+                end(worker)
+    assert took_seconds < 3 * LEASE_SECONDS + 2, took_seconds
+
+
+def _holder(database: Database) -> str | None:
+    with database.reading() as session:
+        return session.scalar(select(Lease.holder))
+
+
+def test_whatever_is_killed_every_matter_is_told_once_and_in_order(world: World, tmp_path: Path) -> None:
+    """Two workers, one with a clock that is five minutes off; one of them is killed again and again.
+
+    There is always something to tell: what stands in a table of the test, several messages a person; and pads
+    that expire, found and told of by the real jobs.
+    """
+    seed = int(os.environ.get("SEED", random.randrange(1_000_000)))
+    chance = random.Random(seed)
+    with transaction(world.database) as session:
+        people = [make.person(session).id for _ in range(PEOPLE)]
+        make_matters(session, people, MATTERS)
+        estate = make.estate(session)
+    world.let_pads_expire(estate, DEVICES)
+    phone, log = Phone(), tmp_path / "workers.log"
+    with receiving(phone) as sink:
+        settings = settings_of(world.url, sink.url(), lease_seconds=LEASE_SECONDS)
+        clocks = (timedelta(), chance.choice([FIVE_MINUTES, -FIVE_MINUTES]))
+        workers = [start_worker(settings, log, off=off) for off in clocks]
+        kills = stops = restarts = 0
+        try:
+            assert eventually(lambda: bool(phone.came), 60), log.read_text()
+            while kills < KILLS:
+                time.sleep(chance.uniform(0.05, 0.8))
+                number = chance.randrange(2)
+                what = chance.random()
+                if world.server is not None and restarts * 6 < kills:
+                    world.server.stop()
+                    time.sleep(chance.uniform(0, 1))
+                    world.server.start()
+                    restarts += 1
+                elif what < 0.25:  # as a machine that was asleep: it wakes when another has taken over
+                    _signal(workers[number], signal.SIGSTOP)
+                    time.sleep(LEASE_SECONDS + chance.uniform(0.5, 1.5))
+                    _signal(workers[number], signal.SIGCONT)
+                    stops += 1
+                else:
+                    end(workers[number])
+                    workers[number] = start_worker(settings, log, off=clocks[number])
+                    kills += 1
+                world.let_pads_expire(estate, DEVICES)
+            told = eventually(
+                lambda: len(phone.matters) >= MATTERS and len(phone.reminded) >= len(world.keepers),
+                90 + 2 * KILLS,
+            )
+            done = told and eventually(lambda: _waiting(world.database) == 0, 60)
+        finally:
+            for worker in workers:
+                end(worker)
+    said = f"seed {seed}; the end of the log: {log.read_text()[-3000:]}"
+    lost = set(world.keepers) - set(phone.reminded)
+    assert told, f"{MATTERS - len(phone.matters)} matters, reminders of {sorted(lost)} were lost; {said}"
+    assert done, said
+    assert phone.matters == list(range(MATTERS)), f"told under two keys; {said}"
+    assert phone.reminded == Counter(world.keepers), f"reminded twice; {said}"
+    for shown in phone.shown.values():
+        assert shown == sorted(shown), f"out of order; {said}"
+    with transaction(world.database) as session:
+        assert session.scalar(text("SELECT count(*) FROM matters WHERE told <> 1")) == 0, said
+        assert session.scalar(select(func.count()).select_from(Outgoing)) == MATTERS + len(world.keepers)
+        assert session.scalar(select(func.count()).select_from(Reminder)) == len(world.keepers)
+        moments = select(JobRun.due_at).group_by(JobRun.job, JobRun.due_at).having(func.count() > 1)
+        assert session.scalars(moments).all() == []
+    again = sum(phone.came.values()) - len(phone.came)
+    sys.stderr.write(
+        f"{MATTERS + len(world.keepers)} messages, {kills} kills, {stops} stops, {restarts} restarts: "
+        f"each told once; {again} came a second time with the same key, and were known by it\n"
+    )
+    assert again <= 20 * (kills + stops + restarts), said
+
+
+def _signal(process: BaseProcess, number: int) -> None:
+    assert process.pid is not None
+    os.kill(process.pid, number)
+
+
+def _waiting(database: Database) -> int:
+    with database.reading() as session:
+        waiting = select(func.count()).select_from(Outgoing).where(Outgoing.sent_at.is_(None))
+        return session.scalar(waiting) or 0
