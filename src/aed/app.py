@@ -16,11 +16,11 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from aed import __version__, schedule
 from aed.accounts import api as accounts_api
-from aed.certificates import api as verification_api
+from aed.certificates import api as certificates_api
 from aed.database.session import DatabaseDep, database_now, open_database, reads
-from aed.debrief import api as aftercare_api
+from aed.debrief import api as debrief_api
 from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired, TooBusy
-from aed.exports import api as publishing_api
+from aed.exports import api as exports_api
 from aed.http import docs, home
 from aed.http.access_log import AccessLog
 from aed.http.bodies import BodyLimit, BodyLimits, FileLimit
@@ -28,17 +28,18 @@ from aed.http.headers import CHALLENGE, DEFAULTS, EXPIRED_TOKEN, DefaultHeaders,
 from aed.http.problems import MAX_ERRORS, MAX_FIELD_CHARACTERS, PROBLEM_TYPE, Problem, problem
 from aed.http.query import refuse_unknown_parameters
 from aed.http.routes import template_of
-from aed.imports import api as interchange_api
+from aed.imports import api as imports_api
 from aed.incidents import api as incidents_api
 from aed.incidents.api.board import LiveBoard
 from aed.incidents.api.live import LiveRecords
 from aed.issuers import api as issuers_api
+from aed.lookup import api as lookup_api
 from aed.lookup.inline import AtHand
 from aed.lookup.responder_search_limit import ResponderLookups
 from aed.migrations import head
 from aed.notifications import actions as outbox
 from aed.notifications import api as notifications_api
-from aed.personal_data import api as privacy_api
+from aed.personal_data import api as personal_data_api
 from aed.registry import api as registry_api
 from aed.registry.queries.holidays import days_until_calendars_end, warnings_of_calendars
 from aed.responders import api as responders_api
@@ -48,7 +49,7 @@ from aed.settings import Settings, load_settings
 from aed.training import api as training_api
 from aed.upkeep import api as upkeep_api
 from aed.walking.file import network_at
-from aed.worker import api as work_api
+from aed.worker import api as worker_api
 
 log = structlog.get_logger("aed")
 
@@ -93,25 +94,25 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.calendar_days = days_until_calendars_end
     app.state.network = network_at(settings.walking_network)
     live_places(settings)  # a cluster's client is loaded now, and not while somebody waits for an answer
-    incidents_api.add_lookup(app.router, "/v1/nearest")
+    lookup_api.add_lookup(app.router, "/v1/nearest")
     for part in (  # places of phones first: routes are tried one after the other
         incidents_api,
         responders_api,
         registry_api,
         accounts_api,
         issuers_api,
-        privacy_api,
+        personal_data_api,
         training_api,
-        verification_api,
+        certificates_api,
         upkeep_api,
-        aftercare_api,
-        interchange_api,
+        debrief_api,
+        imports_api,
         notifications_api,
-        work_api,
+        worker_api,
     ):
         app.include_router(part.router, prefix="/v1")
-    app.include_router(work_api.monitoring)
-    app.include_router(publishing_api.router)
+    app.include_router(worker_api.monitoring)
+    app.include_router(exports_api.router)
     app.include_router(upkeep_api.pages_router)
     app.include_router(home.router)
     app.include_router(docs.router)

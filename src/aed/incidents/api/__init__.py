@@ -1,9 +1,8 @@
-"""Routes of the lookup, of incidents and of drills."""
+"""Routes of incidents and drills."""
 
 from fastapi import APIRouter
 
 from aed.incidents.api import alerts, board, centres, correcting, drills, incidents, live, steering
-from aed.lookup.api import add_lookup as add_lookup
 
 router = APIRouter()
 router.include_router(drills.router)
