@@ -54,8 +54,8 @@ check: ## style, types and the floors of the house
 
 lock: ## lock the dependencies of pyproject.toml again (UPGRADE=1: to the newest versions)
 	@$(SETUP)
-	$(COMPILE) --python-version 3.12 pyproject.toml -o requirements.lock
-	$(COMPILE) --python-version 3.12 pyproject.toml --group dev -o requirements-dev.lock
+	$(COMPILE) --python-version 3.12 pyproject.toml --all-extras -o requirements.lock
+	$(COMPILE) --python-version 3.12 pyproject.toml --all-extras --group dev -o requirements-dev.lock
 	echo 'setuptools>=77' | $(COMPILE) --python-version 3.12 --no-annotate - -o deploy/build.lock
 	echo uv | $(COMPILE) --python-version 3.9 --no-annotate - -o deploy/bootstrap.lock
 	@$(SETUP)

@@ -493,14 +493,12 @@ def test_a_file_that_another_program_has_locked_is_answered_503_and_later_read(
 
 
 LATE = {
-    "aiohttp",
     "apprise",
     "authlib",
     "icalendar",
     "mapbox_vector_tile",
     "osmium",
     "PIL",
-    "pywebpush",
     "redis",
     "requests",
     "scipy.spatial",

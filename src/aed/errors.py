@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -205,3 +206,22 @@ class PaperNotMade(AedError):
     status = 500
     code = "paper-not-made"
     title = "The PDF cannot be made on this machine"
+
+
+class ExtraNotInstalled(AedError):
+    """A setting or an endpoint needs an optional dependency that is not installed."""
+
+    status = 501
+    code = "extra-not-installed"
+    title = "An optional dependency is not installed"
+
+
+@contextmanager
+def requires_extra(extra: str, *, needed_by: str, field: str | None = None) -> Iterator[None]:
+    """Raise ExtraNotInstalled in place of ModuleNotFoundError: wrap the import of an optional dependency."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ExtraNotInstalled(
+            f"{needed_by} needs the extra '{extra}': run pip install 'aed[{extra}]'.", field=field
+        ) from error

@@ -524,7 +524,7 @@ class Settings(BaseSettings):
         "",
         pattern="^((redis|rediss)://[^/]+)?$",
         description="A Redis or Valkey Cluster that keeps where phones on duty are, by one of its nodes: "
-        "redis://HOST:PORT; empty: the database",
+        "redis://HOST:PORT; empty: the database. Needs the extra `aed[cluster]`",
     )
     responder_seconds_step: int = Field(
         30, ge=1, description="Times of responders, from the centre of their cell, are rounded up to this"

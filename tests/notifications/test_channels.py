@@ -526,8 +526,39 @@ def test_a_browser_reads_what_was_encrypted_to_it_and_signed_by_us() -> None:
         error = refusal(lambda: web_push.deliver(told, pusher, HERE, at=clock.now()))
         assert isinstance(error, Refused)
         assert error.is_endpoint_gone
-        broken = letter(Channel.WEB_PUSH, sink.url("/push/abc"), secret='{"p256dh": "AAAA", "auth": "AAAA"}')
-        assert isinstance(refusal(lambda: web_push.deliver(broken, pusher, HERE, at=clock.now())), Refused)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        '{"p256dh": "AAAA", "auth": "AAAA"}',
+        '{"p256dh": "BBBBB", "auth": 7}',
+        '{"auth": "AAAA"}',
+        "[]",
+        "not JSON",
+    ],
+)
+def test_unusable_keys_of_a_browser_end_its_subscription(keys: str) -> None:
+    with receiving() as sink:
+        broken = letter(Channel.WEB_PUSH, sink.url("/push/abc"), secret=keys)
+        pusher = web_push.Pusher("A" * 43, "mailto:aed@example.org")
+        error = refusal(lambda: web_push.deliver(broken, pusher, HERE, at=clock.now()))
+        assert isinstance(error, Refused)
+        assert error.is_endpoint_gone
+        assert sink.posted == []
+
+
+def test_no_push_message_is_sent_to_a_private_network() -> None:
+    vapid = Vapid02()
+    vapid.generate_keys()
+    with receiving() as sink:
+        browser = Browser(sink.port, vapid)
+        message = letter(Channel.WEB_PUSH, sink.url("/push/abc"), secret=browser.keys)
+        pusher = web_push.Pusher(private_key(vapid), "mailto:aed@example.org")
+        error = refusal(lambda: web_push.deliver(message, pusher, Post(), at=clock.now()))
+        assert isinstance(error, Refused)
+        assert "this machine itself" in error.detail
+        assert sink.posted == []
 
 
 # --- Apprise --------------------------------------------------------------------------------------------

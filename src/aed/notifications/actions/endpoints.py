@@ -17,7 +17,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer, may_administer
 from aed.accounts.rules.person import Language
-from aed.errors import Conflict, InvalidInput, NotFound
+from aed.errors import Conflict, InvalidInput, NotFound, requires_extra
 from aed.http.outbound_urls import target_of, why_refused
 from aed.notifications import queries
 from aed.notifications.models import EndpointRow, Outgoing
@@ -163,7 +163,8 @@ def _check(session: Session, given: EndpointGiven, *, is_private_allowed: bool) 
             refusal = apprise_refusal(given.address)
             if refusal is not None:
                 raise InvalidInput(refusal, field="address")
-            import apprise  # late: 6 MB
+            with requires_extra("apprise", needed_by="The channel 'apprise'", field="channel"):
+                import apprise  # late: 6 MB
 
             if not apprise.Apprise.instantiate(given.address, suppress_exceptions=True):
                 raise InvalidInput("Apprise does not know this address; see its guide.", field="address")

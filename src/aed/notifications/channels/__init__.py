@@ -19,6 +19,7 @@ from aed.notifications.channels import (
     gateway,
     spool,
     through_apprise,
+    web_push,
     webhook,
     wecom,
 )
@@ -55,8 +56,6 @@ def channels_of(settings: Settings) -> Mapping[Channel, Deliver]:
         mail = partial(email.deliver, mailer=_mailer(settings))
     push: Deliver = _without_a_key
     if settings.web_push.private_key is not None:
-        from aed.notifications.channels import web_push  # late: 14 MB
-
         key = settings.web_push.private_key.get_secret_value()
         push = partial(web_push.deliver, pusher=web_push.Pusher(key, settings.web_push.contact), post=post)
     return {

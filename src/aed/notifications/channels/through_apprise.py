@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from aed.errors import ExtraNotInstalled, requires_extra
 from aed.notifications.channels.posting import addresses
 from aed.notifications.rules import Letter, Postponed, Refused, apprise_refusal
 
@@ -20,8 +21,11 @@ def deliver(letter: Letter, *, at: datetime, is_private_allowed: bool) -> None:
     up and checked before; Apprise looks it up again, so this keeps out mistakes, and not who rules its name.
     Only administrators add endpoints.
     """
-    import apprise  # late: 6 MB
-
+    try:
+        with requires_extra("apprise", needed_by="The channel 'apprise'"):
+            import apprise  # late: 6 MB
+    except ExtraNotInstalled as error:
+        raise Postponed(error.detail, is_channel_down=True) from error
     if letter.endpoint is None:
         raise Refused("It has no endpoint.")
     refusal = apprise_refusal(letter.endpoint.address)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
+import http_ece
 import orjson
+from cryptography.hazmat.primitives.asymmetric import ec
 from py_vapid import Vapid02
-from pywebpush import WebPusher, WebPushException
+from py_vapid.utils import b64urldecode
 
 from aed.notifications.channels.posting import Post
 from aed.notifications.rules import Letter, Refused
@@ -31,15 +33,11 @@ class Pusher:
 
 
 def deliver(letter: Letter, pusher: Pusher, post: Post, *, at: datetime) -> None:
-    """The push service took it. One that still waits there is replaced by its second copy (Topic)."""
+    """Send a message to a browser's push service; a copy of it that still waits there is replaced (Topic)."""
     if letter.endpoint is None or letter.endpoint.secret is None:
         raise Refused("It has no endpoint, or the endpoint has no keys.")
-    keys: dict[str, Any] = orjson.loads(letter.endpoint.secret)
-    said = {"id": letter.key, "subject": letter.subject, "text": _short(letter.text)}
-    try:
-        encoded = WebPusher({"endpoint": letter.endpoint.address, "keys": keys}).encode(orjson.dumps(said))
-    except (WebPushException, ValueError, TypeError) as error:
-        raise Refused("The browser's keys are none.", is_endpoint_gone=True) from error
+    content = {"id": letter.key, "subject": letter.subject, "text": _short(letter.text)}
+    body = encrypt(orjson.dumps(content), keys=letter.endpoint.secret)
     wanted_for = GOOD_FOR if letter.expires_at is None else min(GOOD_FOR, letter.expires_at - at)
     headers = {
         "Content-Type": "application/octet-stream",
@@ -50,11 +48,31 @@ def deliver(letter: Letter, pusher: Pusher, post: Post, *, at: datetime) -> None
         **authorization(letter.endpoint.address, pusher, at=at),
     }
     # 404 and 410: the browser has ended its subscription.
-    post(letter.endpoint.address, encoded["body"], headers, gone=(404, 410))
+    post(letter.endpoint.address, body, headers, gone=(404, 410))
+
+
+def encrypt(content: bytes, *, keys: str) -> bytes:
+    """Encrypt a message to a browser (RFC 8291, content encoding aes128gcm).
+
+    `keys` is the JSON object `keys` of the browser's PushSubscription: `p256dh` and `auth`, base64url.
+    Raises Refused if they are not usable.
+    """
+    try:
+        given = orjson.loads(keys)
+        encrypted: bytes = http_ece.encrypt(
+            content,
+            private_key=ec.generate_private_key(ec.SECP256R1()),  # a new one for each message
+            dh=b64urldecode(given["p256dh"].encode()),
+            auth_secret=b64urldecode(given["auth"].encode()),
+            version="aes128gcm",
+        )
+    except (http_ece.ECEException, LookupError, ValueError, TypeError, AttributeError) as error:
+        raise Refused("The browser's keys are not usable.", is_endpoint_gone=True) from error
+    return encrypted
 
 
 def authorization(address: str, pusher: Pusher, *, at: datetime) -> dict[str, str]:
-    """The headers that say, signed, who sends to that push service."""
+    """Return the VAPID headers (RFC 8292): who sends to that push service, signed."""
     parts = urlsplit(address)
     claims = {
         "aud": f"{parts.scheme}://{parts.netloc}",

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from aed.database.session import SETTINGS
+from aed.errors import requires_extra
 from aed.geo import Position
 from aed.responders.live.in_database import InDatabase
 from aed.responders.queries import PlaceNearby
@@ -68,7 +69,8 @@ _clusters: Final[dict[str, InValkey]] = {}
 def live_places(settings: Settings) -> LivePlaces:
     """Where they are kept, as it is set."""
     if settings.live_places_url:
-        from aed.responders.live.in_valkey import InValkey  # late: 8 MB
+        with requires_extra("cluster", needed_by="AED_LIVE_PLACES_URL"):
+            from aed.responders.live.in_valkey import InValkey  # late: 8 MB
 
         return _clusters.setdefault(settings.live_places_url, InValkey(settings.live_places_url))
     return InDatabase(settings.responder_cell_resolution)
