@@ -22,11 +22,11 @@ from aed.debrief import api as debrief_api
 from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired, TooBusy
 from aed.exports import api as exports_api
 from aed.http import docs, home
-from aed.http.access_log import AccessLog
 from aed.http.bodies import BodyLimit, BodyLimits, FileLimit
 from aed.http.headers import CHALLENGE, DEFAULTS, EXPIRED_TOKEN, DefaultHeaders, PublicReads
 from aed.http.problems import MAX_ERRORS, MAX_FIELD_CHARACTERS, PROBLEM_TYPE, Problem, problem
 from aed.http.query import refuse_unknown_parameters
+from aed.http.request_timing import RequestMetrics, RequestTiming
 from aed.http.routes import template_of
 from aed.imports import api as imports_api
 from aed.incidents import api as incidents_api
@@ -88,6 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.live = LiveRecords(app.state.database)
     app.state.board = LiveBoard(app.state.database)
     app.state.responder_lookups = ResponderLookups(settings.responder_lookups_per_hour)
+    app.state.request_metrics = RequestMetrics()
     app.state.queues = {}  # of aed.http.concurrency_limits
     app.state.send = outbox.put
     app.state.timetable = schedule.TIMETABLE
@@ -123,8 +124,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(DefaultHeaders)
     if settings.cors_origins:
         app.add_middleware(PublicReads, origins=settings.cors_origins)
-    if settings.access_log:
-        app.add_middleware(AccessLog)
+    app.add_middleware(RequestTiming, metrics=app.state.request_metrics, is_logged=settings.access_log)
     return app
 
 

@@ -108,7 +108,7 @@ def test_readyz_and_metrics_say_how_long_the_calendar_lasts(session: Session, cl
     assert [f"Holiday calendar CN ends on {now.year}-12-31" in each for each in ready["warnings"]] == (
         [True] if days <= 90 else []
     )
-    assert f'aed_holiday_calendar_days_left{{calendar="CN"}} {days}' in figures
+    assert f'aed_holiday_calendar_days_left{{calendar="CN"}} {days}.0' in figures
 
 
 def test_the_words_say_what_follows_and_what_to_do() -> None:

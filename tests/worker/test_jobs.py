@@ -191,9 +191,9 @@ def test_runs_that_were_missed_are_caught_up_once_and_shown(
     assert rest["next"] is None
     assert client.get("/v1/jobs/nothing/runs", headers=reading).status_code == 404
     figures = client.get("/metrics", headers=reading).text.splitlines()
-    assert 'aed_job_runs{job="feeds",result="done"} 2' in figures
-    assert 'aed_job_last_done{job="feeds"} 1' in figures
-    assert "aed_worker_alive 0" in figures, "it gave its lease back"
+    assert 'aed_job_runs{job="feeds",result="done"} 2.0' in figures
+    assert 'aed_job_last_done{job="feeds"} 1.0' in figures
+    assert "aed_worker_alive 0.0" in figures, "it gave its lease back"
 
 
 def _ended(database: Database, job: str) -> int:

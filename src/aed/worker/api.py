@@ -7,6 +7,7 @@ from typing import Annotated, Protocol
 
 from apscheduler.triggers.base import BaseTrigger
 from fastapi import APIRouter, Depends, Path, Request, Response
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from aed.accounts.access import ViewerDep
 from aed.database.session import ReadSession, database_now
@@ -14,7 +15,7 @@ from aed.errors import NotFound
 from aed.http.parameters import Cursor, Limit
 from aed.notifications.queries import may_see_the_outbox
 from aed.worker import queries
-from aed.worker.formats import figures
+from aed.worker.formats import metrics_text
 from aed.worker.rules import next_due, when_words
 from aed.worker.schemas import JobOut, JobsOut, RunOut, RunsPage, WorkerOut
 
@@ -93,9 +94,13 @@ def list_runs(
 
 @monitoring.get("/metrics", response_class=Response)
 def metrics(request: Request, session: ReadSession, viewer: ViewerDep, timetable: TimetableDep) -> Response:
-    """Figures in Prometheus's text format, for a token of a network administrator that may only read."""
+    """Get metrics in Prometheus's text format, with a network administrator's read-only token.
+
+    Those of requests and of the process are of the one process that answers.
+    """
     may_see_the_outbox(viewer)
     now = database_now(session)
     calendar_days: Mapping[str, int] = request.app.state.calendar_days(session, now)
-    text = figures(session, viewer, [job.name for job in timetable], calendar_days=calendar_days, at=now)
-    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+    jobs = {job.name for job in timetable}
+    text = metrics_text(session, viewer, jobs, calendar_days=calendar_days, at=now)
+    return Response(text + request.app.state.request_metrics.text(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
