@@ -15,17 +15,26 @@ from fastapi.testclient import TestClient
 from sqlalchemy import make_url
 from sqlalchemy.orm import Session
 
-from aed.app import create_app
 from aed.cli import screen
 from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database
 from aed.settings import Settings
+from tests.apps import app_on
 from tests.commands import KEY
-from tests.throwaway_postgres import copy_database, drop_database, throwaway_postgres
+from tests.throwaway_postgres import (
+    MEMORY,
+    copy_database,
+    drop_database,
+    has_room_in_memory,
+    throwaway_postgres,
+)
 
 os.environ["AED_ENCRYPTION_KEYS"] = KEY
 os.environ["AED_LIVE_SECONDS"] = "0.2"  # a test that asks every route waits for no stream to end
 screen.console.width = screen.UNKNOWN_WIDTH  # as in a file, in the processes of pytest-xdist too
+
+if has_room_in_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))  # a commit to SQLite there waits for no disk
 
 ENGINES = ("spatialite", "postgis")
 
@@ -127,7 +136,7 @@ def session(database: Database) -> Iterator[Session]:
 @pytest.fixture
 def client(settings: Settings) -> Iterator[TestClient]:
     """The application over HTTP, without a token."""
-    with TestClient(create_app(settings), raise_server_exceptions=False) as opened:
+    with TestClient(app_on(settings), raise_server_exceptions=False) as opened:
         yield opened
 
 
@@ -137,7 +146,7 @@ def client_on(database_url: str) -> Iterator[Callable[[Settings], TestClient]]:
     opened: list[TestClient] = []
 
     def make(settings: Settings) -> TestClient:
-        client = TestClient(create_app(settings), raise_server_exceptions=False)
+        client = TestClient(app_on(settings), raise_server_exceptions=False)
         client.__enter__()
         opened.append(client)
         return client

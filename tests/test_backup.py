@@ -36,6 +36,7 @@ from aed.errors import AedError, BackupFailed, BackupUnusable, Conflict, Databas
 from aed.registry.models import Device
 from aed.settings import Settings
 from tests import make
+from tests.apps import app_on
 from tests.make import NOW, PATIENT, east_of, north_of
 from tests.throwaway_postgres import copy_database, drop_database
 
@@ -119,9 +120,7 @@ def _rows(connection: Connection, name: str) -> list[tuple[object, ...]]:
 
 
 def nearest(settings: Settings) -> object:
-    from aed.app import create_app
-
-    with TestClient(create_app(settings)) as client:
+    with TestClient(app_on(settings)) as client:
         answer = client.get("/v1/nearest", params={"lat": PATIENT.lat, "lon": PATIENT.lon, "limit": 5})
     assert answer.status_code == 200
     found = answer.json()

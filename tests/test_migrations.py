@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from aed import migrations
 from aed.accounts.models import Account, Person
 from aed.accounts.rules import ANYONE
-from aed.app import create_app
 from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, Table, open_database
 from aed.errors import Conflict
@@ -27,6 +26,7 @@ from aed.registry.models import Change, Device, Estate
 from aed.responders.models import Consent
 from aed.settings import Settings
 from tests import make
+from tests.apps import app_on
 from tests.throwaway_postgres import copy_database, drop_database
 
 
@@ -156,7 +156,7 @@ def test_readiness_tells_a_database_without_a_schema_from_one_that_is_behind(
 ) -> None:
     url = empty.engine.url.render_as_string(hide_password=False)
     settings = Settings(database_url=url, walking_network=tmp_path / "none", access_log=False)
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(app_on(settings), raise_server_exceptions=False) as client:
         bare = client.get("/readyz")
         assert bare.status_code == 503
         assert "aed db upgrade" in bare.json()["detail"]
@@ -179,7 +179,7 @@ def test_every_question_to_a_database_without_a_schema_is_answered_with_what_to_
 ) -> None:
     url = empty.engine.url.render_as_string(hide_password=False)
     settings = Settings(database_url=url, walking_network=tmp_path / "none", access_log=False)
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(app_on(settings), raise_server_exceptions=False) as client:
         for path in ("/v1/devices", "/v1/nearest?lat=30&lon=120", "/v1/estates/1", "/v1/holidays"):
             answer = client.get(path)
             assert answer.status_code == 503, path

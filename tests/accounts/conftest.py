@@ -13,9 +13,9 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules.sign_in import CSRF_HEADER
-from aed.app import create_app
 from aed.notifications.models import Outgoing
 from aed.settings import Settings
+from tests.apps import app_on
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Browser:
 @pytest.fixture
 def browser(settings: Settings) -> Iterator[Callable[[], Browser]]:
     """New browsers, all on one app."""
-    app = create_app(settings)
+    app = app_on(settings)
     opened: list[TestClient] = []
 
     def new() -> Browser:

@@ -23,12 +23,12 @@ from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, PROVIDER_COOKIE, Way
 from aed.accounts.rules.vouched import vouched
-from aed.app import create_app
 from aed.database.session import Database
 from aed.errors import InvalidInput
 from aed.settings import BACK_FROM_PROVIDER, Settings, SignInProvider, load_settings
 from tests import make
 from tests.accounts.small_provider import CLIENT_ID, CLIENT_SECRET, SmallProvider, small_provider
+from tests.apps import app_on
 from tests.imports.servers import answers, breaks_off, drips, silent
 
 HERE = "https://testserver"
@@ -62,7 +62,7 @@ def served(settings: Settings, provider: SmallProvider, **otherwise: Any) -> Tes
     settings = settings.model_copy(
         update={"sign_in_provider": SignInProvider.model_validate(known | otherwise)}
     )
-    return another(TestClient(create_app(settings)))
+    return another(TestClient(app_on(settings)))
 
 
 def another(browser: TestClient) -> TestClient:
@@ -400,7 +400,7 @@ def test_an_address_is_the_administrators_to_give_one_persons_and_kept_masked(
 
 
 def test_without_a_provider_there_is_none(settings: Settings) -> None:
-    with another(TestClient(create_app(settings))) as browser:
+    with another(TestClient(app_on(settings))) as browser:
         for path in ("/v1/sign-in/provider", BACK_FROM_PROVIDER):
             answer = browser.get(path)
             assert answer.status_code == 404

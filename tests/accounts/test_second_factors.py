@@ -26,10 +26,10 @@ from aed.accounts.models import RecoveryCode, Region, SecondFactor, SecurityEven
 from aed.accounts.queries import people_signed_in
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.sign_in import COOKIE
-from aed.app import create_app
 from aed.settings import Settings
 from tests import make
 from tests.accounts.conftest import Browser, forget_tries
+from tests.apps import app_on
 from tests.make import ADMINISTRATOR
 
 PHONE, PASSWORD = "+86 138 0013 8000", "four words are enough"
@@ -255,7 +255,7 @@ class Authenticator:
 @pytest.fixture
 def on_site(settings: Settings) -> Iterator[Callable[[], Browser]]:
     """New browsers at the address of the site."""
-    app = create_app(settings.model_copy(update={"public_url": SITE}))
+    app = app_on(settings.model_copy(update={"public_url": SITE}))
     with TestClient(app, base_url=SITE):
         yield lambda: Browser(TestClient(app, base_url=SITE, raise_server_exceptions=False))
 

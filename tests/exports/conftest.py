@@ -15,8 +15,8 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from aed.app import create_app
 from aed.settings import Settings
+from tests.apps import app_on
 
 START_SECONDS = 20.0
 
@@ -41,7 +41,7 @@ def serving(app: FastAPI) -> Iterator[str]:
 
 @pytest.fixture
 def served(settings: Settings) -> Iterator[str]:
-    with serving(create_app(settings)) as address:
+    with serving(app_on(settings)) as address:
         yield address
 
 

@@ -17,13 +17,13 @@ from sqlalchemy import Connection, make_url, text
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
-from aed.app import create_app
 from aed.geo import Position
 from aed.registry.actions.holidays import drop_holiday_year
 from aed.registry.models import HolidayCalendar
 from aed.settings import Settings
 from aed.walking.file import save_network
 from tests import make
+from tests.apps import app_on
 from tests.make import NOW, PATIENT, east_of, north_of
 from tests.waiting import eventually
 from tests.walking.grids import grid_position, street_grid
@@ -39,7 +39,7 @@ HERE = {"lat": str(PATIENT.lat), "lon": str(PATIENT.lon), "at": NOW.isoformat()}
 @contextlib.asynccontextmanager
 async def serving(settings: Settings, *, at_hand: int) -> AsyncIterator[tuple[httpx2.AsyncClient, FastAPI]]:
     """The application on the test's own event loop, somebody having asked around here before."""
-    app = create_app(settings)
+    app = app_on(settings)
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://aed") as client:
         try:

@@ -25,7 +25,6 @@ from aed.accounts.actions.tokens import key_hash
 from aed.accounts.models import Person
 from aed.accounts.rules import Role
 from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, csrf_token
-from aed.app import create_app
 from aed.database.bulk import insert_many
 from aed.database.session import Database, transaction
 from aed.errors import AedError, Conflict, InvalidInput, LivePlacesUnavailable, NotSignedIn
@@ -52,6 +51,7 @@ from aed.responders.rules import (
 from aed.responders.schemas.offers import OfferAmend
 from aed.settings import Settings
 from tests import make
+from tests.apps import app_on
 from tests.incidents.asking import ask
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 from tests.throwaway_valkey import MISSING, PROGRAM, Cluster, throwaway_cluster
@@ -544,7 +544,7 @@ def phone(session: Session, person_id: int) -> dict[str, str]:
 
 @pytest.fixture
 def http(settings: Settings) -> Iterator[TestClient]:
-    app = create_app(settings)
+    app = app_on(settings)
     with TestClient(app, base_url="https://testserver", raise_server_exceptions=False) as client:
         yield client
 
@@ -668,7 +668,7 @@ def test_without_the_cluster_the_lookup_tells_default_places_and_phones_are_aske
             threads=4,
         )
         kept = live_places(settings)
-        app = create_app(settings)
+        app = app_on(settings)
         with (
             TestClient(app, base_url="https://testserver", raise_server_exceptions=False) as http,
             app.state.database.writing() as session,

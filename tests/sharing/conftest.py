@@ -16,12 +16,12 @@ from aed import clock
 from aed.accounts import actions as accounts
 from aed.accounts.rules import Role, Scope
 from aed.accounts.rules.sharing_ladder import Audience
-from aed.app import create_app
 from aed.database.session import open_database
 from aed.registry.actions import devices as device_actions
 from aed.registry.actions import estates as estate_actions
 from aed.settings import Settings
 from tests import make
+from tests.apps import app_on
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 from tests.throwaway_postgres import copy_database, drop_database
 
@@ -64,7 +64,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         url = copy_database(request.getfixturevalue("postgis_template"), "world")
     settings = Settings(database_url=url, walking_network=path.with_name("none.npz"), access_log=False)
     database = open_database(settings)
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+    with TestClient(app_on(settings), raise_server_exceptions=False) as client:
         made = World(client)
         with database.writing.begin() as session:
             _build(session, made)
