@@ -6,6 +6,9 @@ ifneq ($(shell locale charmap 2>/dev/null),UTF-8)
 export LC_ALL := C.UTF-8
 endif
 
+# Keep compiled modules: without them a process takes twice as long to start, and tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
+
 SETUP := sh deploy/setup.sh
 BIN := .venv/bin
 COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --universal --generate-hashes --no-header \
