@@ -14,7 +14,9 @@ BIN := .venv/bin
 COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --universal --generate-hashes --no-header \
 	$(if $(UPGRADE),--upgrade)
 
-.PHONY: help demo serve test bench soak attack year check lock clean
+DOCS := docs/_build
+
+.PHONY: help demo serve test bench soak attack year check docs docs-catalogues lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
@@ -50,10 +52,21 @@ year: ## run a year of 1,200 estates with 12,000 devices by moving the clock, an
 
 check: ## style, types and the floors of the house
 	@$(SETUP)
-	$(BIN)/ruff check src tests geodata
-	$(BIN)/ruff format --check src tests geodata
+	$(BIN)/ruff check src tests geodata docs
+	$(BIN)/ruff format --check src tests geodata docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: ## build the documentation in English and Chinese into docs/_build; warnings are errors
+	@$(SETUP)
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs $(DOCS)/en
+	$(BIN)/sphinx-build -W --keep-going -q -b html -D language=zh_CN docs $(DOCS)/zh_CN
+
+docs-catalogues: ## bring docs/locale up to date with the English text of the translated folders
+	@$(SETUP)
+	$(BIN)/sphinx-build -q -b gettext docs $(DOCS)/gettext
+	cd $(DOCS)/gettext && rm -f connect.pot decide.pot work.pot reference.pot
+	$(BIN)/sphinx-intl update --line-width 110 -p $(DOCS)/gettext -d docs/locale -l zh_CN
 
 lock: ## lock the dependencies of pyproject.toml again (UPGRADE=1: to the newest versions)
 	@$(SETUP)
@@ -64,5 +77,5 @@ lock: ## lock the dependencies of pyproject.toml again (UPGRADE=1: to the newest
 	@$(SETUP)
 
 clean: ## remove what can be made again: the environment, caches, and the demo's state in .state
-	rm -rf .venv .state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build src/*.egg-info
+	rm -rf $(DOCS) docs/reference .venv .state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build src/*.egg-info
 	find src tests geodata -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from docs.generate import plain, settings_page
 from pydantic import BaseModel
 
 from aed.cli.context import answering_errors
@@ -15,7 +16,6 @@ from aed.errors import InvalidInput
 from aed.settings import Settings, load_settings
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTED_IN = ROOT / "deploy" / "README.md"
 
 
 def knobs(model: type[BaseModel] = Settings, prefix: str = "AED_") -> Iterator[tuple[str, str, str]]:
@@ -29,28 +29,32 @@ def knobs(model: type[BaseModel] = Settings, prefix: str = "AED_") -> Iterator[t
             yield f"{prefix}{name.upper()}", str(start), field.description or ""
 
 
-def table() -> str:
-    """The settings as they stand in the documentation."""
-    rows = ["| setting | start | what it is |", "|---|---|---|"]
-    rows += [f"| `{name}` | `{start}` | {described} |" for name, start, described in knobs()]
-    return "\n".join(rows)
-
-
 def test_every_setting_is_described() -> None:
     assert [name for name, _, described in knobs() if not described] == []
 
 
 def test_every_setting_stands_in_the_documentation_with_its_start_value() -> None:
-    text = DOCUMENTED_IN.read_text()
-    section = text[text.index("\n## Settings\n") :]
-    assert table() in section, f"put this into {DOCUMENTED_IN.name}, section Settings:\n\n{table()}\n"
+    rows = [line for line in settings_page().splitlines() if line.startswith("| `AED_")]
+    documented = {row.split("`")[1]: row for row in rows}
+
+    assert len(documented) == len(rows)
+    assert set(documented) == {name for name, _, _ in knobs()}
+    for name, start, described in knobs():
+        if start not in ("None", ""):
+            assert f"| `{start}` |" in documented[name]
+        assert plain(described).replace("|", r"\|") in documented[name]
 
 
 def test_nothing_in_the_documentation_is_called_by_a_name_that_is_no_setting() -> None:
     known = {name for name, _, _ in knobs()}
     # Of the setting-up, not of the program.
     known |= {"AED_", "AED_PYTHON", "AED_TEST_PROFILE"}
-    for path in (*ROOT.glob("*.md"), *(ROOT / "deploy").glob("*"), ROOT / "Makefile"):
+    for path in (
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*/*.md"),
+        *(ROOT / "deploy").glob("*"),
+        ROOT / "Makefile",
+    ):
         if path.is_file():
             named = set(re.findall(r"\bAED_[A-Z_]*[A-Z]\b", path.read_text()))
             assert named <= known, path.name

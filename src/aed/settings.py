@@ -71,7 +71,7 @@ class Arrival(BaseModel):
     estate_metres_per_second: float = Field(1.8, gt=0, description="The same to a place in an estate")
     # Same source, over 8,000 people/km2; an estate's own drills replace it.
     speed_over_metres: float = Field(600.0, gt=0, description="The walk over which those speeds hold")
-    # The longest one way of Gramm 2025; there both sources agree (docs/numbers.md).
+    # The longest one way of Gramm 2025; there both sources agree (docs/decide/arrival-times.md).
     slow_start_seconds: float = Field(
         44.0, ge=0, description="Doors, crossings and finding the way, on each walk: in full from"
     )
@@ -275,7 +275,7 @@ class Planning(BaseModel):
         ge=0,
         description="Beyond that, nobody is asked who adds less than this to survival, in per cent",
     )
-    # `aed simulate` on Liechtenstein: docs/simulation.md.
+    # `aed simulate` on Liechtenstein: docs/decide/simulation.md.
     min_direct: int = Field(
         3, ge=0, description="So many go direct where nobody does compressions, if there are so many"
     )

@@ -1,4 +1,4 @@
-"""geodata/README.md says of the import formats what the program reads, column by column."""
+"""docs/connect/import-formats.md says of the import formats what the program reads, column by column."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from aed.registry.rules.gate import Passage
 from aed.responders.rules import CertificateKind, PlaceKind, Trust
 from tests.imports.lists import ROOT
 
-README = (ROOT / "geodata" / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "docs" / "connect" / "import-formats.md").read_text(encoding="utf-8")
 
 
 def section(title: str) -> str:
-    _, _, after = README.partition(f"### {title}\n")
+    _, _, after = README.partition(f"## {title}\n")
     assert after, f"the README has no section '{title}'"
     return re.split(r"^#{2,3} ", after, maxsplit=1, flags=re.MULTILINE)[0]
 

@@ -44,7 +44,7 @@ COURSES, PEOPLE, CAPACITY, PASSING = 12, 240, 18, 15
 BEGINS, ENDS = datetime(2027, 1, 4, 1, 0, tzinfo=UTC), datetime(2028, 1, 10, 1, 0, tzinfo=UTC)
 ISSUER, ISSUER_CODE = "Demo City Red Cross", "demo-red-cross"
 WALK_METRES = 259.1 / 1.5
-"""Three minutes from a call in an estate (docs/numbers.md), as a straight line."""
+"""Three minutes from a call in an estate (docs/decide/arrival-times.md), as a straight line."""
 """In a straight line: no walking network is loaded."""
 HOURS_GIVEN = ("24/7", "Mo-Fr 18:00-23:00; Sa,Su 08:00-22:00", "Mo-Su 19:00-07:30", "")
 

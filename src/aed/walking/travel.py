@@ -7,7 +7,7 @@
 Waits and floors are seconds, and are never turned into metres, but for one purpose: to choose between two
 ways, the street search counts a wait as `metres_of_wait`. `seconds_of_wait` is its exact inverse.
 
-`docs/numbers.md` says where each number comes from and how well the formula fits the measurements.
+`docs/decide/arrival-times.md` has the source of each number, and how well the formula fits the measurements.
 """
 
 from __future__ import annotations

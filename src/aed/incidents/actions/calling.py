@@ -91,7 +91,7 @@ def plan_and_call(
        plan's own order follows from where people are.
 
     Only the plan of a real incident reckons with exact places. Tests and exercises, of which anybody may open
-    one after the other, take everybody to be at the centre of their cell (docs/responder-privacy.md).
+    one after the other, take everybody to be at the centre of their cell (docs/decide/responder-privacy.md).
 
     Nobody while a dispatcher holds it or a hazard forbids it. `more`: so many besides of those whom the plan
     leaves, whatever it says of them; while it is held, so many in all.

@@ -39,7 +39,7 @@ def case_of_incident(
     3. Only devices that somebody may be sent for from there.
     4. Only the plan of a real incident reckons with exact places. Tests and exercises, of which anybody may
        open one after the other, take everybody to be at the centre of their cell
-       (docs/responder-privacy.md).
+       (docs/decide/responder-privacy.md).
 
     visibility: for the plan.
     """

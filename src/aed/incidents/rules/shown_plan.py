@@ -3,7 +3,7 @@
 The plan of a real incident reckons with where people are. Its seconds, what each person adds and why somebody
 is left out all follow from that, so that a few of them would tell where somebody lives. What is shown instead
 is reckoned anew with `Offer.shown_seconds`, which is the same for every place in a person's cell. Whom the
-plan asks is shown as it is: what that tells is bounded in docs/responder-privacy.md.
+plan asks is shown as it is: what that tells is bounded in docs/decide/responder-privacy.md.
 """
 
 from __future__ import annotations
