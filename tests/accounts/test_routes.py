@@ -24,8 +24,8 @@ from aed import clock
 from aed.app import create_app
 from aed.database import session as db
 from aed.database.session import database_of, open_database
-from aed.imports.api.cap import EXAMPLE
-from aed.imports.formats.cap import written
+from aed.incidents.api.cap import EXAMPLE
+from aed.incidents.formats.cap import written
 from aed.settings import Settings, WebPush
 from tests import make
 from tests.accounts import everyone

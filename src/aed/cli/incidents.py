@@ -18,14 +18,14 @@ from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import After
 from aed.cli.screen import heading, say, table, warn
 from aed.errors import AedError, InvalidInput
-from aed.imports.actions.cap import take_cap
-from aed.imports.formats.cap import cap_of_incident
-from aed.imports.queries.cap import cap_of
 from aed.incidents.actions import opening
 from aed.incidents.actions.calling import take_answer
+from aed.incidents.actions.cap import take_cap
+from aed.incidents.formats.cap import cap_of_incident
 from aed.incidents.formats.plan_record import inputs_of, plan_of
 from aed.incidents.models import Alert, Incident, IncidentReport
 from aed.incidents.queries import incidents as queries
+from aed.incidents.queries.cap import cap_of
 from aed.incidents.rules.answering import FetchFailure
 from aed.incidents.rules.incident import COMES, Kind, Outcome, Said, State
 from aed.incidents.rules.offer import Offer

@@ -1,1 +1,1 @@
-"""Write PDF documents and workbooks, and keep formulas out of spreadsheet cells."""
+"""Write PDF documents and workbooks, read and escape XML, and keep formulas out of spreadsheet cells."""

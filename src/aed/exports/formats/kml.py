@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from aed.exports.formats.own import own_row
 from aed.exports.formats.tables import Pages
 from aed.exports.queries.devices import PublishedDevice
-from aed.imports.formats.xml_text import xml_attribute, xml_text
+from aed.files.xml_text import xml_attribute, xml_text
 
 _BEGINS = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'

@@ -11,6 +11,5 @@ mapping.py      what a mapping may say; the built-in ones are *.yaml
 values.py       dates, floors, telephone numbers in cells; hours.py hours; cells.py what would be executed
 
 files.py        opening a file that may be anything; delimited.py, workbook.py, json_stream.py its rows
-cap/            incidents as messages of CAP 1.2; xml_tree.py, xml_text.py reading and writing XML
 template.py     empty tables to fill in
 """

@@ -5,8 +5,8 @@ reading.py    what a message says
 writing.py    an incident as a message
 """
 
-from aed.imports.formats.cap.reading import read_cap
-from aed.imports.formats.cap.standard import MEDIA_TYPE, written
-from aed.imports.formats.cap.writing import CapPlace, cap_of_incident, write_cap
+from aed.incidents.formats.cap.reading import read_cap
+from aed.incidents.formats.cap.standard import MEDIA_TYPE, written
+from aed.incidents.formats.cap.writing import CapPlace, cap_of_incident, write_cap
 
 __all__ = ["MEDIA_TYPE", "CapPlace", "cap_of_incident", "read_cap", "write_cap", "written"]

@@ -20,18 +20,18 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.rules import ANYONE, Viewer
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
+from aed.files.xml_tree import MOST_BYTES, MOST_DEEP
 from aed.geo import Position, distance_metres
-from aed.imports.actions.cap import take_cap
-from aed.imports.api.cap import EXAMPLE
-from aed.imports.formats.cap import CapPlace, cap_of_incident, read_cap, write_cap, written
-from aed.imports.formats.xml_tree import MOST_BYTES, MOST_DEEP
-from aed.imports.queries.cap import cap_of
-from aed.imports.rules.cap import CapMessage, MessageType, Reference, Status
 from aed.incidents.actions import opening
+from aed.incidents.actions.cap import take_cap
 from aed.incidents.actions.correcting import correct_place
 from aed.incidents.actions.steering import Now
+from aed.incidents.api.cap import EXAMPLE
+from aed.incidents.formats.cap import CapPlace, cap_of_incident, read_cap, write_cap, written
 from aed.incidents.models import Incident
 from aed.incidents.queries import incidents as queries
+from aed.incidents.queries.cap import cap_of
+from aed.incidents.rules.cap import CapMessage, MessageType, Reference, Status
 from aed.incidents.rules.incident import Kind, Outcome, Said, State
 from aed.incidents.schemas.correcting import PlaceAmend
 from aed.incidents.schemas.incidents import IncidentOut

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
 from aed.geo import Position
-from aed.imports.rules.cap import STATUS_OF, CapMessage, MessageType, Reference
 from aed.incidents.models import Incident, IncidentEvent
 from aed.incidents.queries.centres import case_numbers
 from aed.incidents.queries.incidents import events, incident
+from aed.incidents.rules.cap import STATUS_OF, CapMessage, MessageType, Reference
 from aed.incidents.rules.incident import LONGEST_AMBULANCE_SECONDS, Said, State
 from aed.registry.rules.storeys import storey_sign
 from aed.settings import Settings

@@ -12,10 +12,10 @@ from typing import Final
 from shapely import Polygon
 
 from aed.errors import InvalidInput
+from aed.files.xml_tree import Element, xml_tree
 from aed.geo import Position, distance_metres
-from aed.imports.formats.cap.standard import HEALTH, NAMESPACE, OFTEN, ONCE, TIME, VALUES
-from aed.imports.formats.xml_tree import Element, xml_tree
-from aed.imports.rules.cap import MOST_METRES, CapMessage, MessageType, Parameter, Reference, Status
+from aed.incidents.formats.cap.standard import HEALTH, NAMESPACE, OFTEN, ONCE, TIME, VALUES
+from aed.incidents.rules.cap import MOST_METRES, CapMessage, MessageType, Parameter, Reference, Status
 from aed.incidents.rules.incident import Outcome
 
 LONGEST_NAME: Final = 200

@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import Viewer
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from aed.geo import Position, distance_metres
-from aed.imports.formats.cap import read_cap
-from aed.imports.rules.cap import CapMessage, MessageType, case_of, kind_of, name_of
 from aed.incidents.actions import opening
 from aed.incidents.actions.correcting import correct_place
 from aed.incidents.actions.once import key_of, once
 from aed.incidents.actions.steering import Now
+from aed.incidents.formats.cap import read_cap
 from aed.incidents.models import Incident
 from aed.incidents.queries.incidents import incident, last_report_by, told_under
+from aed.incidents.rules.cap import CapMessage, MessageType, case_of, kind_of, name_of
 from aed.incidents.rules.incident import LONGEST_AMBULANCE_SECONDS, Outcome
 from aed.incidents.schemas.correcting import PlaceAmend
 from aed.incidents.schemas.incidents import IncidentOut, PatientReportIn

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from aed.imports.formats.cap.standard import HEALTH, NAMESPACE, written
-from aed.imports.formats.xml_text import xml_text
-from aed.imports.rules.cap import CapMessage, MessageType, Parameter, Status
+from aed.files.xml_text import xml_text
+from aed.incidents.formats.cap.standard import HEALTH, NAMESPACE, written
 from aed.incidents.models import Incident
+from aed.incidents.rules.cap import CapMessage, MessageType, Parameter, Status
 
 RADIUS_KM: Final = 0.05
 

@@ -10,9 +10,9 @@ from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.database.session import ReadSession, WriteSession
 from aed.http.parameters import RowId
-from aed.imports.actions.cap import take_cap
-from aed.imports.formats.cap import MEDIA_TYPE, cap_of_incident
-from aed.imports.queries.cap import cap_of
+from aed.incidents.actions.cap import take_cap
+from aed.incidents.formats.cap import MEDIA_TYPE, cap_of_incident
+from aed.incidents.queries.cap import cap_of
 from aed.incidents.schemas.incidents import IncidentOut
 
 router = APIRouter()
