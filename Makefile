@@ -16,7 +16,7 @@ COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --univ
 
 DOCS := docs/_build
 
-.PHONY: help demo serve test bench soak attack year check docs docs-catalogues lock clean
+.PHONY: help demo serve test bench soak attack year clients check docs docs-catalogues lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
@@ -50,6 +50,10 @@ year: ## run a year of 1,200 estates with 12,000 devices by moving the clock, an
 	@$(SETUP) test
 	$(BIN)/python -m tests.year
 
+clients: ## generate clients of the API in Python and TypeScript, and compile them (needs npm)
+	@$(SETUP)
+	$(BIN)/python -m tests.clients
+
 check: ## style, types and the floors of the house
 	@$(SETUP)
 	$(BIN)/ruff check src tests geodata docs
@@ -72,6 +76,7 @@ lock: ## lock the dependencies of pyproject.toml again (UPGRADE=1: to the newest
 	@$(SETUP)
 	$(COMPILE) --python-version 3.12 pyproject.toml --all-extras -o requirements.lock
 	$(COMPILE) --python-version 3.12 pyproject.toml --all-extras --group dev -o requirements-dev.lock
+	$(COMPILE) --python-version 3.12 --no-annotate tests/clients/requirements.in -o tests/clients/requirements.lock
 	echo 'setuptools>=77' | $(COMPILE) --python-version 3.12 --no-annotate - -o deploy/build.lock
 	echo uv | $(COMPILE) --python-version 3.9 --no-annotate - -o deploy/bootstrap.lock
 	@$(SETUP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -67,6 +68,18 @@ def resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]
 
 
 # --- the document ---------------------------------------------------------------------------------------
+
+
+def test_operation_ids_are_the_names_of_functions(document: dict[str, Any]) -> None:
+    """Generated clients name their functions by them."""
+    ids = [operation["operationId"] for _, operation in operations(document)]
+    assert len(ids) > 200
+    assert [each for each in ids if not re.fullmatch(r"[a-z]+(_[a-z0-9]+)*", each) or "_v1_" in each] == []
+
+
+def test_schemas_are_named_by_their_class_alone(document: dict[str, Any]) -> None:
+    """Of two classes with one name both would have their module's name before it."""
+    assert [name for name in document["components"]["schemas"] if "__" in name] == []
 
 
 def test_the_document_is_valid_and_names_the_program(document: dict[str, Any]) -> None:

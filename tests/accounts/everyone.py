@@ -25,7 +25,7 @@ from aed.training.actions import results
 from aed.training.models import TrainingSession
 from aed.training.rules.enrolment import AttendanceState, MarkedBy
 from aed.upkeep.actions import calendars
-from aed.upkeep.schemas.due import CalendarIn
+from aed.upkeep.schemas.due import DueCalendarIn
 from tests import make
 from tests.make import NOW, PATIENT, east_of
 
@@ -126,7 +126,7 @@ def build(session: Session) -> Everyone:
     check = make.check(session, device).check
     make.errand(session, device, resident)
     whose = viewer_of_person(session, resident.id)
-    calendar, due_key = calendars.make_calendar(session, whose, CalendarIn(), at=NOW)
+    calendar, due_key = calendars.make_calendar(session, whose, DueCalendarIn(), at=NOW)
     message_key, reminder_id = make.reminded(session, resident, device, at=clock.now())
     group = EndpointGiven(
         "gate-group", Channel.WECOM, "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=x"

@@ -14,7 +14,7 @@ from sqlalchemy import insert, select, text
 
 from aed.accounts.models import Person
 from aed.accounts.rules.message import Message
-from aed.accounts.rules.person import Channel, Language
+from aed.accounts.rules.person import Language, PhoneChannel
 from aed.cli.server import bring_up_to_date
 from aed.clock import now
 from aed.database.session import Database, open_database, transaction
@@ -49,7 +49,7 @@ def outbox(url: str, folder: Path, what: str) -> Iterator[Ratio]:
 def _message(person_id: int) -> Message:
     return Message(
         person_id=person_id,
-        channel=Channel.SMS,
+        channel=PhoneChannel.SMS,
         phone=f"+86138{person_id:08}",
         language=Language.ZH,
         text_en="The pads of the device in the lobby expire in 30 days.",

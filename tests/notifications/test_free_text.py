@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import ANYONE
 from aed.accounts.rules.free_text import quote
 from aed.accounts.rules.message import Message
-from aed.accounts.rules.person import Channel, Language
+from aed.accounts.rules.person import Language, PhoneChannel
 from aed.accounts.rules.roles import HeldRole
 from aed.incidents.rules.incident import Kind
 from aed.incidents.rules.offer import Task
@@ -129,7 +129,9 @@ def test_a_line_break_never_reaches_a_telephone(session: Session) -> None:
     person = make.person(session)
     made = put(
         session,
-        Message(person.id, Channel.SMS, "+8613800138000", Language.EN, "one\r\ntwo\u2028three", "一\n二"),
+        Message(
+            person.id, PhoneChannel.SMS, "+8613800138000", Language.EN, "one\r\ntwo\u2028three", "一\n二"
+        ),
         NOW,
     )
     assert made.text_en == "one  two three"

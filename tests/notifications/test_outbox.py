@@ -17,8 +17,8 @@ from aed import clock
 from aed.accounts.models import Person
 from aed.accounts.rules import ANYONE, Role
 from aed.accounts.rules.message import Message
-from aed.accounts.rules.person import Channel as Telephone
 from aed.accounts.rules.person import Language
+from aed.accounts.rules.person import PhoneChannel as Telephone
 from aed.database.session import Database, transaction
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.notifications import queries

@@ -25,7 +25,7 @@ from aed.accounts.models import (
 )
 from aed.accounts.rules import Viewer
 from aed.accounts.rules.message import Message
-from aed.accounts.rules.person import Channel, Language
+from aed.accounts.rules.person import Language, PhoneChannel
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.security import FactorKind, SecurityEventKind
 from aed.accounts.schemas.people import PersonAmend
@@ -99,7 +99,7 @@ def somebody(session: Session) -> Person:
     to_come = make.training(session, starts_at=NOW + timedelta(days=60), capacity=1, minimum=1)
     make.enrolment(session, to_come, NAME, phone=PHONE)
     for texts in (("Come, Ouyangnana", "来"), ("Your code is 123456", "码")):
-        message = Message(person.id, Channel.SMS, PHONE, Language.EN, *texts)
+        message = Message(person.id, PhoneChannel.SMS, PHONE, Language.EN, *texts)
         outbox.put(session, message, NOW)
     session.add(
         SignIn(person_id=person.id, key_hash=key_hash("k"), created_at=NOW, expires_at=NOW.replace(year=2099))

@@ -12,7 +12,7 @@ from aed.accounts import queries
 from aed.accounts.actions import accounts, known_people
 from aed.accounts.models import Account, Person
 from aed.accounts.rules.message import Message
-from aed.accounts.rules.person import Channel, Language
+from aed.accounts.rules.person import Language, PhoneChannel
 from aed.database.bulk import insert_many
 from aed.database.encryption import Sealed, SealedFields, keep_ring
 from aed.database.session import Database
@@ -44,7 +44,7 @@ def test_no_number_lies_in_the_database_wherever_one_is_kept(session: Session) -
     known_people.person(session, name="of a list", phone="+86 138-0013-8001")
     insert_many(session, Person, [{"name": "many", "phone": "13800138002", "language": "zh"}])
     accounts.open_accounts(session, ADMINISTRATOR, country="CN", at=NOW)
-    message = Message(person.id, Channel.SMS, "+8613800138000", Language.ZH, "text", "文")
+    message = Message(person.id, PhoneChannel.SMS, "+8613800138000", Language.ZH, "text", "文")
     outbox.put(session, message, NOW)
     fields = {
         "keeper_name": "Wu",

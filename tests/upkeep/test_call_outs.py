@@ -22,7 +22,7 @@ from aed.upkeep.actions.errands import answer_errand
 from aed.upkeep.jobs import ask_after_devices
 from aed.upkeep.models import CallOut
 from aed.upkeep.queries.quarantines import standing_quarantines
-from aed.upkeep.rules.call_out import Outcome
+from aed.upkeep.rules.call_out import RetrievalOutcome
 from aed.upkeep.rules.quarantine import Reason
 from aed.upkeep.schemas.call_outs import CallOutIn
 from tests import make
@@ -73,7 +73,7 @@ def test_silence_chases_and_then_takes_the_device_out(session: Session, database
     assert asked(session, database, hours=2) == (0, 1)
 
     call_out = session.scalars(select(CallOut)).one()
-    assert (call_out.outcome, call_out.asked, call_out.ask_at) == (Outcome.SILENT, 3, None)
+    assert (call_out.outcome, call_out.asked, call_out.ask_at) == (RetrievalOutcome.SILENT, 3, None)
     assert why(session, device) == [Reason.NOT_RETURNED]
     assert asked(session, database, hours=48) == (0, 0)
     make.check(session, device, at=NOW + 49 * HOUR)
@@ -96,14 +96,14 @@ def test_silence_counts_from_the_end_of_the_call_where_that_is_known(
 @pytest.mark.parametrize(
     ("outcome", "reasons"),
     [
-        (Outcome.RETURNED, []),
-        (Outcome.USED, [Reason.USED]),
-        (Outcome.NOT_RETURNED, [Reason.NOT_RETURNED]),
-        (Outcome.NOT_NEEDED, []),
+        (RetrievalOutcome.RETURNED, []),
+        (RetrievalOutcome.USED, [Reason.USED]),
+        (RetrievalOutcome.NOT_RETURNED, [Reason.NOT_RETURNED]),
+        (RetrievalOutcome.NOT_NEEDED, []),
     ],
 )
 def test_whoever_was_sent_answers_with_a_tap(
-    session: Session, database: Database, outcome: Outcome, reasons: list[Reason]
+    session: Session, database: Database, outcome: RetrievalOutcome, reasons: list[Reason]
 ) -> None:
     sent = make.person(session)
     device = make.device(session)
@@ -123,7 +123,7 @@ def test_whoever_was_sent_answers_with_a_tap(
     assert session.scalars(select(CallOut.closed_by)).one() == f"person:{sent.id}"
     assert asked(session, database, hours=30) == (0, 0)
     with pytest.raises(Conflict, match="answered meanwhile"):
-        answer_errand(session, ANYONE, key, Outcome.NOT_FETCHED, None, at=NOW + 4 * HOUR)
+        answer_errand(session, ANYONE, key, RetrievalOutcome.NOT_FETCHED, None, at=NOW + 4 * HOUR)
 
 
 def test_two_who_could_not_have_it_take_it_out(session: Session) -> None:
@@ -131,7 +131,7 @@ def test_two_who_could_not_have_it_take_it_out(session: Session) -> None:
     for _ in range(2):
         assert why(session, device) == []
         call_out = make.call_out(session, device)
-        close_call_out(session, ADMINISTRATOR, call_out.id, Outcome.NOT_FETCHED, "locked", at=NOW)
+        close_call_out(session, ADMINISTRATOR, call_out.id, RetrievalOutcome.NOT_FETCHED, "locked", at=NOW)
     assert why(session, device) == [Reason.FAILED_FETCHES]
 
 
@@ -142,10 +142,10 @@ def test_a_check_since_then_answers_for_it(session: Session, database: Database)
 
     make.check(session, device, at=NOW + HOUR, was_used=True)
 
-    assert (before.outcome, after.outcome) == (Outcome.CHECKED, None)
+    assert (before.outcome, after.outcome) == (RetrievalOutcome.CHECKED, None)
     assert why(session, device) == [Reason.USED]
     with pytest.raises(Conflict, match="已巡检"):
-        close_call_out(session, ADMINISTRATOR, before.id, Outcome.RETURNED, None, at=NOW)
+        close_call_out(session, ADMINISTRATOR, before.id, RetrievalOutcome.RETURNED, None, at=NOW)
 
 
 def test_who_may_tell_of_a_call_out(session: Session) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock, schedule
 from aed.accounts.rules.message import Message
-from aed.accounts.rules.person import Channel, Language
+from aed.accounts.rules.person import Language, PhoneChannel
 from aed.app import create_app
 from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database, transaction
@@ -57,7 +57,7 @@ def tell_matters(database: Database, _settings: Settings, now: Now) -> Counts:
             session.execute(text("UPDATE matters SET told = told + 1 WHERE id = :id"), {"id": row.id})
             message = Message(
                 person_id=row.person_id,
-                channel=Channel.SMS,
+                channel=PhoneChannel.SMS,
                 phone=f"+86138{row.person_id:08}",
                 language=Language.EN,
                 text_en=str(row.id),

@@ -14,7 +14,7 @@ from aed.certificates.queries import pairs as pair_queries
 from aed.certificates.queries import rosters as roster_queries
 from aed.certificates.rules.checking import CheckState
 from aed.certificates.schemas import (
-    CheckOut,
+    CertificateCheckOut,
     ChecksPage,
     IssuerEntriesPage,
     IssuerEntryOut,
@@ -48,7 +48,7 @@ def list_issuer_entries(
 
 
 @router.get("/certificate-checks")
-def list_checks(
+def list_certificate_checks(
     session: ReadSession,
     viewer: ViewerDep,
     issuer_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
@@ -62,14 +62,14 @@ def list_checks(
     found = check_queries.checks(
         session, viewer, limit=limit + 1, after_id=after(cursor), issuer_id=issuer_id, state=state
     )
-    page = ChecksPage(checks=[CheckOut.of(each) for each in found[:limit]])
+    page = ChecksPage(checks=[CertificateCheckOut.of(each) for each in found[:limit]])
     if len(found) > limit:
         page.next = str(page.checks[-1].certificate_id)
     return page
 
 
 @router.get("/person-pairs")
-def list_person_pairs(
+def list_duplicate_people(
     session: ReadSession,
     viewer: ViewerDep,
     also_decided: Annotated[bool, Query(description="Those that were decided, too")] = False,
@@ -88,14 +88,14 @@ def list_person_pairs(
 
 
 @router.get("/person-pairs/{pair_id}")
-def show_person_pair(session: ReadSession, viewer: ViewerDep, pair_id: PairId) -> PersonPairOut:
+def get_duplicate_people(session: ReadSession, viewer: ViewerDep, pair_id: PairId) -> PersonPairOut:
     """One pair."""
     may_write(viewer)
     return PersonPairOut.of(pair_queries.pair(session, viewer, pair_id))
 
 
 @router.post("/person-pairs/{pair_id}/decision")
-def decide_person_pair(
+def decide_duplicate_people(
     session: WriteSession, viewer: ViewerDep, pair_id: PairId, given: PairDecisionIn
 ) -> PersonPairOut:
     """Says that the two are one person, or two. What is one's is then the other's: certificates, enrolments,

@@ -47,7 +47,7 @@ class IssuerEntriesPage(BaseModel):
     next: str | None = None
 
 
-class CheckOut(BaseModel):
+class CertificateCheckOut(BaseModel):
     """A certificate, and how its verification stands."""
 
     certificate_id: Id
@@ -64,14 +64,14 @@ class CheckOut(BaseModel):
     changed_at: datetime
 
     @classmethod
-    def of(cls, check: Check) -> CheckOut:
+    def of(cls, check: Check) -> CertificateCheckOut:
         return cls(**check._asdict())
 
 
 class ChecksPage(BaseModel):
     """In order of the certificate's id; `next` is the cursor of the following page."""
 
-    checks: list[CheckOut]
+    checks: list[CertificateCheckOut]
     next: str | None = None
 
 

@@ -15,7 +15,7 @@ from aed.accounts import queries
 from aed.accounts.actions import accounts, passwords, provider
 from aed.accounts.actions import roles as role_actions
 from aed.accounts.models import RoleGrant
-from aed.accounts.rules.person import Channel, Language
+from aed.accounts.rules.person import Language, PhoneChannel
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas.people import PersonAmend, PersonIn, RoleIn
 from aed.cli.context import operator, reading, writing, writing_much
@@ -43,7 +43,7 @@ def add(
         str | None, typer.Option(help="Where a number without a country code is at home")
     ] = None,
     language: Annotated[Language, typer.Option(help="For messages")] = Language.ZH,
-    channel: Annotated[Channel, typer.Option(help="For messages")] = Channel.SMS,
+    channel: Annotated[PhoneChannel, typer.Option(help="For messages")] = PhoneChannel.SMS,
     email: Annotated[
         str | None, typer.Option(help="By which your identity provider may name the person")
     ] = None,

@@ -26,7 +26,7 @@ from aed.upkeep.queries import call_outs as call_out_queries
 from aed.upkeep.queries.labels import to_be_labelled
 from aed.upkeep.queries.trust import trust_of
 from aed.upkeep.queries.whose import Whose
-from aed.upkeep.rules.call_out import WORDS, Outcome
+from aed.upkeep.rules.call_out import WORDS, RetrievalOutcome
 from aed.upkeep.rules.facts import Fact
 from aed.upkeep.schemas.call_outs import CallOutIn, ClosedAsIn
 from aed.upkeep.schemas.trust import ConfirmIn
@@ -106,11 +106,11 @@ def add_call_out(
 @call_outs.command("close")
 def close_call_out(
     call_out_id: Id,
-    outcome: Annotated[Outcome, typer.Argument(help="What became of it")],
+    outcome: Annotated[RetrievalOutcome, typer.Argument(help="What became of it")],
     note: Annotated[str | None, typer.Option(help="What was said")] = None,
 ) -> None:
     """returned, used, not_returned, not_fetched or not_needed."""
-    if outcome in (Outcome.CHECKED, Outcome.SILENT):
+    if outcome in (RetrievalOutcome.CHECKED, RetrievalOutcome.SILENT):
         raise InvalidInput(f"'{outcome}' is found, not said: tell of a check instead.", field="outcome")
     given = ClosedAsIn(outcome=outcome, note=note)
     with writing() as session:

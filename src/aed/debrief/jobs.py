@@ -27,7 +27,7 @@ from aed.notifications import actions as outbox
 from aed.notifications.actions import Notice
 from aed.settings import Settings
 from aed.upkeep.actions.call_outs import close_call_out
-from aed.upkeep.rules.call_out import Outcome
+from aed.upkeep.rules.call_out import RetrievalOutcome
 from aed.walking.network import WalkingNetwork
 
 log = structlog.get_logger("aed")
@@ -128,7 +128,7 @@ def _at_the_end(
             if alert.id in used or caring.is_asked_after(alert, incident.kind):
                 question = ask_after(session, incident, alert, settings=settings, at=at)
                 if alert.id in used and question.outcome is None:
-                    close_call_out(session, TIMETABLE, question.id, Outcome.USED, None, at=at)
+                    close_call_out(session, TIMETABLE, question.id, RetrievalOutcome.USED, None, at=at)
             if incident.kind is Kind.EXERCISE:
                 time_exercise(session, incident, alert, network=network, settings=settings, at=at)
     thanked = called if incident.kind is Kind.REAL else alerts

@@ -73,7 +73,7 @@ class HomeOut(BaseModel):
 
 
 @router.get("/", responses=OR_A_PAGE, response_model=HomeOut)
-def home(request: Request, response: Response, wants_page: WantsPage) -> Any:
+def get_home_page(request: Request, response: Response, wants_page: WantsPage) -> Any:
     """What this is, whom to call first, and where the documentation is: in Chinese or English."""
     settings: Settings = request.app.state.settings
     if wants_page:

@@ -51,9 +51,7 @@ def create_issuer(session: WriteSession, viewer: ViewerDep, new: IssuerIn, respo
 
 
 @router.get("/issuers/{issuer_id}")
-def show_issuer(
-    session: ReadSession, viewer: ViewerDep, issuer_id: IssuerId, response: Response
-) -> IssuerOut:
+def get_issuer(session: ReadSession, viewer: ViewerDep, issuer_id: IssuerId, response: Response) -> IssuerOut:
     """One issuer."""
     return _shown(session, viewer, queries.issuer(session, issuer_id), response)
 
@@ -83,7 +81,7 @@ def withdraw_issuer(
 
 
 @router.get("/issuers/{issuer_id}/history")
-def issuer_history(session: ReadSession, viewer: ViewerDep, issuer_id: IssuerId) -> list[ChangeOut]:
+def list_issuer_history(session: ReadSession, viewer: ViewerDep, issuer_id: IssuerId) -> list[ChangeOut]:
     """Who changed what and when, newest first. For those who look after it."""
     issuer = queries.issuer(session, issuer_id)
     queries.may_look_after(viewer, issuer.region_id)

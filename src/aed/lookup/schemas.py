@@ -150,7 +150,7 @@ class NearbyResponderOut(Strict):
     certificate: CertificateKind
 
 
-class AskedOut(Strict):
+class LookupQueryOut(Strict):
     position: PlaceOut
     at: datetime
     floor: int
@@ -162,7 +162,7 @@ class NearestOut(Strict):
 
     first_aid: WordsOut = Field(description="What to do before anything else: show it first")
     emergency: EmergencyOut
-    asked: AskedOut
+    asked: LookupQueryOut
     basis: Basis
     devices: list[NearbyDeviceOut] = Field(
         description="There in time, fetched or brought (`bring`), whichever is sooner"

@@ -26,7 +26,7 @@ from aed.notifications.schemas import (
     EndpointIn,
     EndpointOut,
     EndpointsPage,
-    MessageOut,
+    OutboxMessageOut,
     OutboxPage,
     PushKeyOut,
     SubscriptionIn,
@@ -47,7 +47,7 @@ EndpointName = Annotated[str, Path(max_length=64, pattern="^[a-z0-9][a-z0-9_.-]*
 
 
 @router.get("/outbox")
-def list_messages(
+def list_outbox_messages(
     session: ReadSession,
     viewer: ViewerDep,
     state: Annotated[OutboxState | None, Query(description="Only these")] = None,
@@ -60,29 +60,29 @@ def list_messages(
         session, viewer, state=state, channel=channel, limit=limit + 1, after_id=after(cursor)
     )
     waits = queries.waits(session, found[:limit], at=clock.now())
-    page = OutboxPage(messages=[MessageOut.of(each, waits.get(each.id)) for each in found[:limit]])
+    page = OutboxPage(messages=[OutboxMessageOut.of(each, waits.get(each.id)) for each in found[:limit]])
     if len(found) > limit:
         page.next = str(page.messages[-1].id)
     return page
 
 
 @router.get("/outbox/{message_id}")
-def show_message(session: ReadSession, viewer: ViewerDep, message_id: MessageId) -> MessageOut:
+def get_outbox_message(session: ReadSession, viewer: ViewerDep, message_id: MessageId) -> OutboxMessageOut:
     """One message without its text."""
     found = queries.message(session, viewer, message_id)
-    return MessageOut.of(found, queries.waits(session, [found], at=clock.now()).get(found.id))
+    return OutboxMessageOut.of(found, queries.waits(session, [found], at=clock.now()).get(found.id))
 
 
 @router.post("/outbox/{message_id}/resend")
-def resend_message(session: WriteSession, viewer: ViewerDep, message_id: MessageId) -> MessageOut:
+def resend_message(session: WriteSession, viewer: ViewerDep, message_id: MessageId) -> OutboxMessageOut:
     """Tries a message again that was given up, with the same key."""
-    return MessageOut.of(send_again(session, viewer, message_id, at=clock.now()))
+    return OutboxMessageOut.of(send_again(session, viewer, message_id, at=clock.now()))
 
 
 @router.post("/outbox/{message_id}/cancel")
-def cancel_message(session: WriteSession, viewer: ViewerDep, message_id: MessageId) -> MessageOut:
+def cancel_message(session: WriteSession, viewer: ViewerDep, message_id: MessageId) -> OutboxMessageOut:
     """Gives a waiting message up, so that it is not sent. What waits behind it goes on."""
-    return MessageOut.of(cancel(session, viewer, message_id, at=clock.now()))
+    return OutboxMessageOut.of(cancel(session, viewer, message_id, at=clock.now()))
 
 
 # --- endpoints ------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def add_endpoint(
 
 
 @router.get("/endpoints/{name}")
-def show_endpoint(session: ReadSession, viewer: ViewerDep, name: EndpointName) -> EndpointOut:
+def get_endpoint(session: ReadSession, viewer: ViewerDep, name: EndpointName) -> EndpointOut:
     """One endpoint without its address."""
     return EndpointOut.of(queries.open_endpoint(session, viewer, name))
 
@@ -136,7 +136,7 @@ def remove_endpoint(session: WriteSession, viewer: ViewerDep, name: EndpointName
 
 
 @router.get("/push-key")
-def push_key(settings: SettingsDep) -> PushKeyOut:
+def get_push_key(settings: SettingsDep) -> PushKeyOut:
     """The key that a browser subscribes with. 404 where messages to browsers are not set up."""
     if settings.web_push.private_key is None:
         raise NotFound("Messages to browsers are not set up here.")
@@ -145,7 +145,9 @@ def push_key(settings: SettingsDep) -> PushKeyOut:
 
 
 @router.put("/me/push", status_code=204)
-def subscribe(session: WriteSession, viewer: ViewerDep, settings: SettingsDep, given: SubscriptionIn) -> None:
+def subscribe_to_push(
+    session: WriteSession, viewer: ViewerDep, settings: SettingsDep, given: SubscriptionIn
+) -> None:
     """This browser gets your messages from now on; again with the same endpoint changes nothing."""
     person_id = _person(viewer)
     endpoint_actions.subscribe(
@@ -158,7 +160,7 @@ def subscribe(session: WriteSession, viewer: ViewerDep, settings: SettingsDep, g
 
 
 @router.delete("/me/push", status_code=204)
-def unsubscribe(
+def unsubscribe_from_push(
     session: WriteSession,
     viewer: ViewerDep,
     endpoint: Annotated[str, Query(max_length=2000, description="As the browser was told")] = "",

@@ -25,7 +25,7 @@ class WaitingOut(BaseModel):
         return cls(reason=wait.reason, detail=str(wait), until=wait.until, behind_id=wait.behind_id)
 
 
-class MessageOut(BaseModel):
+class OutboxMessageOut(BaseModel):
     """A message without its text."""
 
     id: int
@@ -74,7 +74,7 @@ def state_of(row: Outgoing) -> OutboxState:
 
 
 class OutboxPage(BaseModel):
-    messages: list[MessageOut]
+    messages: list[OutboxMessageOut]
     next: str | None = Field(None, description="The cursor of the next page")
 
 

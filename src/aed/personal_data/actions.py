@@ -17,7 +17,7 @@ from aed.accounts.actions.throttling import account_keys
 from aed.accounts.models import Person, PersonChange, RoleGrant, SecurityEvent, SignInCode, SignInTries
 from aed.accounts.rules import Role, Scope, Viewer
 from aed.accounts.rules.audit import AuditSubject
-from aed.accounts.rules.person import Channel, Language
+from aed.accounts.rules.person import Language, PhoneChannel
 from aed.database.encryption import ring_of
 from aed.database.session import Table
 from aed.errors import Conflict
@@ -72,7 +72,7 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
         _blank_history(session, each.id)
         each.name = masked(each.name)
         each.phone, each.erased_at = None, at
-        each.language, each.channel = Language.ZH, Channel.SMS
+        each.language, each.channel = Language.ZH, PhoneChannel.SMS
         session.add(PersonChange(person_id=each.id, at=at, who=who.name, fields={"erased": [None, "all"]}))
         record(session, who.name, AuditSubject.PERSON, each.id, "erased", at=at)
     session.flush()

@@ -16,7 +16,9 @@ router = APIRouter(tags=["own data"])
 
 
 @router.get("/people/{person_id}/data")
-def own_data(session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response) -> OwnDataOut:
+def get_personal_data(
+    session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response
+) -> OwnDataOut:
     """All that is held about the person, as a file. For the person, and the network's administrator."""
     person = accounts.own_or_office(session, viewer, person_id)
     response.headers["Content-Disposition"] = f'attachment; filename="person-{person_id}.json"'
@@ -25,7 +27,7 @@ def own_data(session: ReadSession, viewer: ViewerDep, person_id: RowId, response
 
 
 @router.delete("/people/{person_id}", status_code=204)
-def erase(session: WriteSession, viewer: ViewerDep, person_id: RowId) -> None:
+def erase_person(session: WriteSession, viewer: ViewerDep, person_id: RowId) -> None:
     """Erases what is held about the person, but for what the history needs, which then names nobody.
 
     It cannot be taken back; twice changes nothing.

@@ -13,7 +13,7 @@ from aed.personal_data import queries
 from aed.personal_data.rules import KEEPER, Erasure
 
 
-class HeldOut(BaseModel):
+class TableRowsOut(BaseModel):
     """The rows of one table that are about the person."""
 
     table: str
@@ -30,7 +30,7 @@ class DoneOut(BaseModel):
     rows: list[Any]
 
 
-class ToldOut(BaseModel):
+class KeeperMentionOut(BaseModel):
     """Where a list of devices names the person as a keeper."""
 
     source: str
@@ -56,9 +56,9 @@ class OwnDataOut(BaseModel):
 
     person_id: int
     made_at: datetime
-    held: list[HeldOut]
+    held: list[TableRowsOut]
     done: list[DoneOut]
-    told_by_lists: list[ToldOut]
+    told_by_lists: list[KeeperMentionOut]
     told_by_issuers: list[VouchedOut]
 
     @classmethod
@@ -70,7 +70,7 @@ class OwnDataOut(BaseModel):
             person_id=person.id,
             made_at=at,
             held=[
-                HeldOut(
+                TableRowsOut(
                     table=each.held.table,
                     kept_for=each.held.why,
                     when_erased=each.held.erasure,
@@ -80,7 +80,7 @@ class OwnDataOut(BaseModel):
             ],
             done=[DoneOut.model_validate(each) for each in queries.done_by(session, ids)],
             told_by_lists=[
-                ToldOut(
+                KeeperMentionOut(
                     source=each.row.source,
                     source_id=each.row.source_id,
                     says={name: _found(each.says, name) for name in KEEPER},

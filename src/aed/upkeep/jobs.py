@@ -24,7 +24,7 @@ from aed.upkeep.queries.call_outs import to_be_asked_after
 from aed.upkeep.queries.due import duties_of
 from aed.upkeep.queries.reminders import kept_devices
 from aed.upkeep.queries.who_hears import WhoHears
-from aed.upkeep.rules.call_out import Outcome
+from aed.upkeep.rules.call_out import RetrievalOutcome
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.reminders import EXPIRING, REMINDED, thresholds_before
 
@@ -142,7 +142,7 @@ def ask_after_devices(
             outcome = ask_after(
                 session, TIMETABLE, call_out_id, numbers=numbers, public_url=public_url, at=now
             )
-        given_up += outcome is Outcome.SILENT
+        given_up += outcome is RetrievalOutcome.SILENT
         asked += outcome is None
     return asked, given_up
 

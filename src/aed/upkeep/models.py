@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.database.session import Key, Table, Versioned, stored_by_value
 from aed.registry.models import Device
-from aed.upkeep.rules.call_out import Outcome
+from aed.upkeep.rules.call_out import RetrievalOutcome
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.facts import Fact
 from aed.upkeep.rules.policy import CheckKind
@@ -225,7 +225,7 @@ class CallOut(Table):
     """How often it was asked after."""
     ask_at: Mapped[datetime | None]
     """When it is asked after next, or given up."""
-    outcome: Mapped[Outcome | None] = mapped_column(stored_by_value(Outcome))
+    outcome: Mapped[RetrievalOutcome | None] = mapped_column(stored_by_value(RetrievalOutcome))
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None] = mapped_column(String(200))
 
@@ -272,7 +272,7 @@ class Errand(Table):
     lapses_at: Mapped[datetime]
     answered_at: Mapped[datetime | None]
     answer: Mapped[str | None] = mapped_column(String(16))
-    """Of `facts.Answer` or `call_out.Outcome`."""
+    """Of `facts.Answer` or `call_out.RetrievalOutcome`."""
     closed_at: Mapped[datetime | None]
     """Answered, lapsed, or answered otherwise."""
 

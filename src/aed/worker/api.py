@@ -72,7 +72,7 @@ def list_jobs(session: ReadSession, viewer: ViewerDep, timetable: TimetableDep) 
 
 
 @router.get("/jobs/{job}/runs")
-def list_runs(
+def list_job_runs(
     session: ReadSession,
     viewer: ViewerDep,
     timetable: TimetableDep,
@@ -93,7 +93,9 @@ def list_runs(
 
 
 @monitoring.get("/metrics", response_class=Response)
-def metrics(request: Request, session: ReadSession, viewer: ViewerDep, timetable: TimetableDep) -> Response:
+def get_metrics(
+    request: Request, session: ReadSession, viewer: ViewerDep, timetable: TimetableDep
+) -> Response:
     """Get metrics in Prometheus's text format, with a network administrator's read-only token.
 
     Those of requests and of the process are of the one process that answers.

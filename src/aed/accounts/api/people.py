@@ -48,9 +48,7 @@ def add_person(
 
 
 @router.get("/people/{person_id}")
-def show_person(
-    session: ReadSession, viewer: ViewerDep, person_id: PersonId, response: Response
-) -> PersonOut:
+def get_person(session: ReadSession, viewer: ViewerDep, person_id: PersonId, response: Response) -> PersonOut:
     """One person."""
     _signed_in(viewer)
     person, account = queries.person(session, viewer, person_id)
@@ -84,7 +82,9 @@ def amend_person(
 
 
 @router.get("/people/{person_id}/history")
-def person_history(session: ReadSession, viewer: ViewerDep, person_id: PersonId) -> list[PersonChangeOut]:
+def list_person_history(
+    session: ReadSession, viewer: ViewerDep, person_id: PersonId
+) -> list[PersonChangeOut]:
     """Who changed what and when, newest first."""
     _signed_in(viewer)
     queries.person(session, viewer, person_id)

@@ -37,7 +37,7 @@ _ELSEWHERE: Final[dict[int | str, dict[str, Any]]] = {
 
 
 @router.get("/sign-in/provider", status_code=303, response_class=RedirectResponse)
-def sign_in_at_provider(
+def start_provider_sign_in(
     request: Request,
     database: DatabaseDep,
     settings: SettingsDep,
@@ -80,7 +80,7 @@ def sign_in_at_provider(
     responses=_ELSEWHERE,
     dependencies=[ANY_PARAMETER],  # providers add their own, such as session_state
 )
-def come_back_from_provider(
+def complete_provider_sign_in(
     request: Request,
     response: Response,
     database: DatabaseDep,

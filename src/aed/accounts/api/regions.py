@@ -13,7 +13,7 @@ router = APIRouter()
 
 
 @router.get("/regions")
-def regions(session: ReadSession) -> list[RegionOut]:
+def list_regions(session: ReadSession) -> list[RegionOut]:
     """The regions, with their emergency numbers; the same for everyone."""
     found = queries.regions(session)
     codes = {region.id: region.code for region in found}

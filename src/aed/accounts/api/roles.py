@@ -72,7 +72,7 @@ def grant_role(
 
 
 @router.get("/roles/{grant_id}")
-def show_role(session: ReadSession, viewer: ViewerDep, grant_id: GrantId, response: Response) -> RoleOut:
+def get_role(session: ReadSession, viewer: ViewerDep, grant_id: GrantId, response: Response) -> RoleOut:
     """One role that somebody holds, or held."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Roles are shown to those who answer for them: send a token, or sign in.")

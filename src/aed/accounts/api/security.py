@@ -35,7 +35,7 @@ from aed.accounts.schemas.security import (
     SecondFactorsOut,
     SecurityEventOut,
     SecurityEventsPage,
-    SessionOut,
+    SignInOut,
 )
 from aed.database.session import Database, DatabaseDep, ReadSession, WriteSession, reads, transaction
 from aed.errors import NotSignedIn
@@ -61,15 +61,15 @@ def _whole(session: Session, key: str, *, at: datetime) -> SignIn:
 
 
 @router.get("/sign-in/sessions")
-def list_sessions(session: ReadSession, key: OwnSessionDep) -> list[SessionOut]:
+def list_sign_ins(session: ReadSession, key: OwnSessionDep) -> list[SignInOut]:
     """The browsers in which you are signed in, the newest first."""
     own = _whole(session, key, at=clock.now())
     found = queries.open_sessions(session, own.person_id, at=clock.now())
-    return [SessionOut.of(each, own_id=own.id) for each in found]
+    return [SignInOut.of(each, own_id=own.id) for each in found]
 
 
 @router.delete("/sign-in/sessions/{sign_in_id}", status_code=204)
-def end_own_session(session: WriteSession, key: OwnSessionDep, sign_in_id: SignInId) -> None:
+def end_sign_in(session: WriteSession, key: OwnSessionDep, sign_in_id: SignInId) -> None:
     """Signs one of your browsers out; what it watches ends within seconds."""
     own = _whole(session, key, at=clock.now())
     end_session(session, own.person_id, sign_in_id, at=clock.now())
@@ -79,7 +79,7 @@ def end_own_session(session: WriteSession, key: OwnSessionDep, sign_in_id: SignI
 
 
 @router.get("/sign-in/second-factor")
-def show_second_factors(session: ReadSession, key: OwnSessionDep) -> SecondFactorsOut:
+def get_second_factors(session: ReadSession, key: OwnSessionDep) -> SecondFactorsOut:
     """Your second factors, and whether this session waits for one."""
     own = actions.sign_in_by_key(session, key, at=clock.now())
     is_demanded = own.is_limited or queries.must_give_second_factor(session, own.person_id)
@@ -92,7 +92,7 @@ def show_second_factors(session: ReadSession, key: OwnSessionDep) -> SecondFacto
 
 
 @router.post("/sign-in/second-factor", status_code=204)
-def give_second_factor(
+def sign_in_with_second_factor(
     request: Request, database: DatabaseDep, key: OwnSessionDep, given: SecondFactorIn
 ) -> None:
     """Takes an app's code or a recovery code; the session is whole from then on."""
@@ -105,7 +105,9 @@ def give_second_factor(
 
 
 @router.post("/sign-in/second-factor/passkey/options")
-def begin_giving_passkey(session: WriteSession, settings: SettingsDep, key: OwnSessionDep) -> OptionsOut:
+def get_passkey_sign_in_options(
+    session: WriteSession, settings: SettingsDep, key: OwnSessionDep
+) -> OptionsOut:
     """What the browser asks your passkey with; good for five minutes, once."""
     own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
     made = passkeys.begin_giving(session, own, public_url=settings.public_url, at=clock.now())
@@ -113,7 +115,7 @@ def begin_giving_passkey(session: WriteSession, settings: SettingsDep, key: OwnS
 
 
 @router.post("/sign-in/second-factor/passkey", status_code=204)
-def give_passkey(
+def sign_in_with_passkey(
     request: Request, database: DatabaseDep, settings: SettingsDep, key: OwnSessionDep, given: PasskeyGivenIn
 ) -> None:
     """Takes what your passkey has signed; the session is whole from then on."""
@@ -154,7 +156,7 @@ def _give(
 
 
 @router.post("/me/second-factors/app", status_code=201)
-def add_app(session: WriteSession, key: OwnSessionDep, new: AppIn) -> AppOut:
+def add_authenticator_app(session: WriteSession, key: OwnSessionDep, new: AppIn) -> AppOut:
     """Begins to add an authenticator app: show it the URI as a QR code, then send its first code."""
     own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
     made = actions.add_app(session, own, new.name, at=clock.now())
@@ -162,7 +164,7 @@ def add_app(session: WriteSession, key: OwnSessionDep, new: AppIn) -> AppOut:
 
 
 @router.post("/me/second-factors/{factor_id}/confirm")
-def confirm_app(
+def confirm_authenticator_app(
     session: WriteSession, key: OwnSessionDep, factor_id: FactorId, given: SecondFactorIn
 ) -> RecoveryCodesOut:
     """Takes the app into use by its first code. With your first factor you get recovery codes."""
@@ -172,7 +174,9 @@ def confirm_app(
 
 
 @router.post("/me/second-factors/passkey/options")
-def begin_adding_passkey(session: WriteSession, settings: SettingsDep, key: OwnSessionDep) -> OptionsOut:
+def get_passkey_creation_options(
+    session: WriteSession, settings: SettingsDep, key: OwnSessionDep
+) -> OptionsOut:
     """What the browser makes a passkey with; good for five minutes, once."""
     own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
     made = passkeys.begin_adding(session, own, public_url=settings.public_url, at=clock.now())
@@ -192,7 +196,7 @@ def add_passkey(
 
 
 @router.post("/me/recovery-codes", status_code=201)
-def make_recovery_codes(session: WriteSession, key: OwnSessionDep) -> RecoveryCodesOut:
+def create_recovery_codes(session: WriteSession, key: OwnSessionDep) -> RecoveryCodesOut:
     """New recovery codes in place of those before."""
     own = actions.sign_in_by_key(session, key, at=clock.now(), lock=True)
     return RecoveryCodesOut(recovery_codes=actions.new_recovery_codes(session, own))

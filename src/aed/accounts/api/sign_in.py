@@ -27,7 +27,7 @@ from aed.accounts.rules.sign_in import (
 from aed.accounts.schemas.sign_in import (
     CodeIn,
     CodeOut,
-    HeldOut,
+    HeldRoleOut,
     SignedInOut,
     SignedInViewerOut,
     SignInIn,
@@ -44,7 +44,7 @@ async def _send(request: Request) -> Send:
 
 
 @router.get("/me")
-def me(request: Request, viewer: ViewerDep) -> SignedInViewerOut | ViewerOut:
+def get_own_account(request: Request, viewer: ViewerDep) -> SignedInViewerOut | ViewerOut:
     """Who this token or this sign-in stands for."""
     known = ViewerOut(
         role=viewer.role or "anyone",
@@ -60,7 +60,7 @@ def me(request: Request, viewer: ViewerDep) -> SignedInViewerOut | ViewerOut:
         **known.model_dump(),
         person_id=viewer.person_id,
         roles=[
-            HeldOut(role=each.role, estate_id=each.estate_id, region_ids=list(each.region_ids))
+            HeldRoleOut(role=each.role, estate_id=each.estate_id, region_ids=list(each.region_ids))
             for each in viewer.holdings
         ],
         csrf_token=csrf_token(key),
@@ -127,7 +127,7 @@ def _signed_in(
 
 
 @router.post("/sign-in/code", status_code=202, dependencies=[ONE_AT_A_TIME])
-def ask_for_code(
+def request_sign_in_code(
     request: Request,
     response: Response,
     database: DatabaseDep,

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from aed.accounts.rules.person import Channel
+from aed.accounts.rules.person import PhoneChannel
 from aed.accounts.rules.roles import HeldRole
 from aed.database.encryption import Kind, Sealed
 from aed.database.encryption.ring import FOUND_BY
@@ -26,8 +26,8 @@ class Person(Versioned, Table):
     phone: Mapped[str | None] = mapped_column(Sealed("people.phone", Kind.PHONE))
     """As a list or a register gave it; E.164 for whoever has an account."""
     language: Mapped[str] = mapped_column(String(8), default="zh")
-    channel: Mapped[Channel] = mapped_column(
-        stored_by_value(Channel), default=Channel.SMS, server_default=text("'sms'")
+    channel: Mapped[PhoneChannel] = mapped_column(
+        stored_by_value(PhoneChannel), default=PhoneChannel.SMS, server_default=text("'sms'")
     )
     version: Mapped[int] = mapped_column(server_default=text("1"))
     joined_into_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from aed.accounts.rules.person import Channel, Language
+from aed.accounts.rules.person import Language, PhoneChannel
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     person_id: int
-    channel: Channel
+    channel: PhoneChannel
     phone: str
     """E.164."""
     language: Language

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Channel(StrEnum):
+class PhoneChannel(StrEnum):
     """The way that a message takes; both need no more than a telephone."""
 
     SMS = "sms"

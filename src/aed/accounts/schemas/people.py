@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from aed.accounts.models import Account, Identity, Person, PersonChange, RoleGrant
-from aed.accounts.rules.person import Channel, Language
+from aed.accounts.rules.person import Language, PhoneChannel
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas.fields import Code, Id, Name
 
@@ -68,7 +68,7 @@ class PersonIn(BaseModel):
     region: Code | None = Field(None, description="Where a number without a country code is at home")
     email: Email | None = None
     language: Language = Language.ZH
-    channel: Channel = Channel.SMS
+    channel: PhoneChannel = PhoneChannel.SMS
     role: RoleIn | None = Field(
         None, description="Given with it; only the network's administrator may leave it out"
     )
@@ -87,7 +87,7 @@ class PersonAmend(BaseModel):
     region: Code | None = Field(None, description="Where a number without a country code is at home")
     email: Email | None = Field(None, description="null takes it away")
     language: Language | None = None
-    channel: Channel | None = None
+    channel: PhoneChannel | None = None
 
 
 class PersonOut(BaseModel):
@@ -98,7 +98,7 @@ class PersonOut(BaseModel):
     phone: str | None
     email: str | None
     language: str
-    channel: Channel
+    channel: PhoneChannel
     has_account: bool
     has_password: bool
     version: int

@@ -15,7 +15,7 @@ FactorName = Annotated[str, Field(min_length=1, max_length=100, examples=["my te
 Code = Annotated[SecretStr, Field(min_length=6, max_length=40)]
 
 
-class SessionOut(BaseModel):
+class SignInOut(BaseModel):
     """A browser in which you are signed in."""
 
     id: Id

@@ -66,7 +66,7 @@ class SignedInOut(BaseModel):
     )
 
 
-class HeldOut(BaseModel):
+class HeldRoleOut(BaseModel):
     """A role as it is held now."""
 
     role: str
@@ -88,5 +88,5 @@ class SignedInViewerOut(ViewerOut):
     """The same of a person, with what is held now."""
 
     person_id: Id
-    roles: list[HeldOut]
+    roles: list[HeldRoleOut]
     csrf_token: str = Field(description="For X-CSRF-Token of every change")

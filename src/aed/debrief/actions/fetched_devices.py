@@ -22,7 +22,7 @@ from aed.upkeep.actions.reports import keep_report
 from aed.upkeep.models import CallOut
 from aed.upkeep.queries.call_outs import call_out_by_key
 from aed.upkeep.queries.labels import labelled_device
-from aed.upkeep.rules.call_out import Outcome
+from aed.upkeep.rules.call_out import RetrievalOutcome
 from aed.upkeep.rules.quarantine import Reason, ReportKind
 from aed.upkeep.schemas.call_outs import CallOutIn
 from aed.upkeep.schemas.checks import ReportIn
@@ -74,9 +74,9 @@ def settle_device(
         return True
     question = ask_after(session, incident, alert, settings=settings, at=at)
     if alert.device_used_at is not None:
-        _answer(session, question, Outcome.USED, at)
+        _answer(session, question, RetrievalOutcome.USED, at)
     elif alert.device_returned_at is not None:
-        _answer(session, question, Outcome.RETURNED, at)
+        _answer(session, question, RetrievalOutcome.RETURNED, at)
     if question.outcome is None:
         return False
     release(session, alert, at=at)
@@ -106,7 +106,7 @@ def ask_after(
     return tell_of_call_out(session, TIMETABLE, new, numbers=settings.returns, at=at, over_at=over_at)
 
 
-def _answer(session: Session, question: CallOut, outcome: Outcome, at: datetime) -> None:
+def _answer(session: Session, question: CallOut, outcome: RetrievalOutcome, at: datetime) -> None:
     """visibility: for the timetable."""
     if question.outcome is None:
         close_call_out(session, TIMETABLE, question.id, outcome, None, at=at)

@@ -17,7 +17,7 @@ router = APIRouter()
 
 
 @router.get("/incidents/{incident_id}/patient-outcome")
-def show_patient_outcome(
+def get_patient_outcome(
     session: ReadSession, viewer: ViewerDep, incident_id: RowId, response: Response
 ) -> PatientOutcomeOut:
     """What became of the patient, by the core items of arrest reporting (Utstein 2014), beside what the
@@ -31,7 +31,7 @@ def show_patient_outcome(
 
 
 @router.put("/incidents/{incident_id}/patient-outcome")
-def tell_of_patient_outcome(
+def set_patient_outcome(
     session: WriteSession,
     viewer: ViewerDep,
     incident_id: RowId,

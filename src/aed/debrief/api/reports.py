@@ -23,7 +23,7 @@ _PDF: Final[dict[int | str, dict[str, Any]]] = {
 
 
 @router.get("/incidents/{incident_id}/report", response_class=Response, responses=_PDF)
-def after_action_report(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> Response:
+def get_incident_report(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> Response:
     """What was planned and done, in Chinese and English, to learn from: for dispatchers of the region. People
     are calls with a number. Of one that is still open it tells how it stands."""
     content = report_pdf(after_action(session, viewer, incident_id))

@@ -31,7 +31,7 @@ Form = Annotated[TableFormat, Query(alias="format")]
 
 
 @router.get("/statistics", response_model=StatisticsOut, responses=_FORMS)
-def year_in_numbers(
+def get_yearly_statistics(
     session: ReadSession,
     viewer: ViewerDep,
     year: Year,
@@ -52,7 +52,7 @@ def year_in_numbers(
 
 
 @router.get("/statistics/cases", response_model=CasesOut, responses=_FORMS)
-def cases_without_names(
+def list_anonymous_cases(
     session: ReadSession,
     viewer: ViewerDep,
     year: Year,

@@ -22,7 +22,7 @@ from aed.incidents.queries import incidents
 from aed.incidents.rules.offer import Task
 from aed.incidents.rules.plan import Why
 from aed.upkeep.models import CallOut
-from aed.upkeep.rules.call_out import Outcome as Returned
+from aed.upkeep.rules.call_out import RetrievalOutcome as Returned
 
 
 @dataclass(frozen=True, slots=True)

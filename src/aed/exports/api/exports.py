@@ -41,7 +41,7 @@ _KINDS = sorted({form.media_type.partition(";")[0] for form in FORMS.values()})
         }
     },
 )
-def export(
+def export_register(
     database: DatabaseDep,
     viewer: ViewerDep,
     form: Annotated[ExportFormat, Path(alias="format", description="The project's own: csv, xlsx, geojson")],

@@ -170,7 +170,7 @@ def _kind(viewer: Viewer, collection_id: str) -> _Kind:
 
 
 @router.get("", response_model=Landing)
-def landing(request: Request, viewer: ViewerDep) -> Response:
+def get_ogc_landing_page(request: Request, viewer: ViewerDep) -> Response:
     """Where everything is."""
     here = _root(request)
     links = [
@@ -194,13 +194,13 @@ def landing(request: Request, viewer: ViewerDep) -> Response:
 
 
 @router.get("/conformance", response_model=Conformance)
-def conformance(viewer: ViewerDep) -> Response:
+def get_ogc_conformance(viewer: ViewerDep) -> Response:
     """The conformance classes that hold."""
     return _answer({"conformsTo": CONFORMS_TO}, viewer)
 
 
 @router.get("/api")
-def definition(request: Request, viewer: ViewerDep) -> Response:
+def get_ogc_definition(request: Request, viewer: ViewerDep) -> Response:
     """The definition of the paths under /ogc: OpenAPI 3.1, as the plain JSON that GDAL reads."""
     whole: Json = request.app.openapi()
     paths = {path: each for path, each in whole["paths"].items() if path.startswith(router.prefix)}
@@ -220,7 +220,7 @@ def list_collections(request: Request, session: ReadSession, viewer: ViewerDep) 
 
 
 @router.get("/collections/{collection_id}", response_model=Collection)
-def show_collection(
+def get_collection(
     request: Request, session: ReadSession, viewer: ViewerDep, collection_id: CollectionId
 ) -> Response:
     """One collection."""
@@ -311,7 +311,7 @@ def list_items(
     response_class=GeoJson,
     response_model=Feature,
 )
-def show_item(
+def get_item(
     request: Request,
     session: ReadSession,
     viewer: ViewerDep,

@@ -32,7 +32,7 @@ Place = Annotated[int, Path(ge=0, lt=2**DEEPEST_ZOOM)]
         304: {"description": "It is still what If-None-Match names"},
     },
 )
-def show_tile(
+def get_tile(
     database: DatabaseDep,
     viewer: ViewerDep,
     z: Annotated[int, Path(ge=0, le=DEEPEST_ZOOM, description="Below 14 devices are gathered")],

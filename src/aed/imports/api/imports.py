@@ -46,7 +46,7 @@ class SetAsideOut(BaseModel):
     reason: str
 
 
-class ChangeOut(BaseModel):
+class AttributeChangeOut(BaseModel):
     """An attribute of a device."""
 
     attribute: str
@@ -70,7 +70,7 @@ class TakenOut(BaseModel):
     source: str
     source_id: str
     device_id: Id | None = Field(description="null: it waits for a person; or it is new in a dry run")
-    changes: list[ChangeOut]
+    changes: list[AttributeChangeOut]
     conflicts: list[str] = Field(description="The attributes about which a person is asked")
     match: MatchOut | None
 
@@ -83,7 +83,7 @@ class TakenOut(BaseModel):
             source_id=taken.entry.source_id,
             device_id=taken.device_id if is_there else None,
             changes=[
-                ChangeOut(attribute=name, before=before, now=now)
+                AttributeChangeOut(attribute=name, before=before, now=now)
                 for name, (before, now) in sorted(taken.changes.items())
             ],
             conflicts=list(taken.conflicts),
@@ -224,7 +224,7 @@ class _Asked:
 
 
 @router.post("/imports/devices", openapi_extra=FILE_BODY)
-async def import_list_of_devices(
+async def import_device_list(
     request: Request,
     viewer: ViewerDep,
     form: Annotated[DeviceFormat | None, Query(alias="format", description="Recognised if left out")] = None,

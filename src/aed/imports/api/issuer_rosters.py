@@ -40,7 +40,7 @@ _BODY: Final[dict[str, Any]] = {
 }
 
 
-class ToldOut(BaseModel):
+class RosterEntryOut(BaseModel):
     """What became of a certificate that was not simply confirmed."""
 
     certificate_id: int
@@ -65,7 +65,7 @@ class IssuerRosterOut(BaseModel):
     revoked: int
     not_held: int = Field(description="Rows of which nobody here holds the certificate; kept")
     missing: int = Field(description="Verified certificates that this roster does not hold; they stay so")
-    told: list[ToldOut]
+    told: list[RosterEntryOut]
     rows_set_aside: list[SetAsideOut]
 
     @classmethod
@@ -85,7 +85,7 @@ class IssuerRosterOut(BaseModel):
             not_held=report.effects.not_held,
             missing=report.missing,
             told=[
-                ToldOut(
+                RosterEntryOut(
                     certificate_id=each.certificate_id,
                     number=each.number,
                     state=each.state,
@@ -101,7 +101,7 @@ class IssuerRosterOut(BaseModel):
 
 
 @router.post("/imports/issuer-roster", openapi_extra=_BODY)
-async def import_roster_of_issuer(
+async def import_issuer_roster_list(
     request: Request,
     viewer: ViewerDep,
     database: DatabaseDep,

@@ -59,7 +59,7 @@ class LintOut(BaseModel):
 
 
 @router.post("/lint", openapi_extra=FILE_BODY)
-async def lint(
+async def lint_device_list(
     request: Request,
     database: DatabaseDep,
     viewer: ViewerDep,

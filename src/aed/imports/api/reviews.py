@@ -38,9 +38,7 @@ def list_reviews(
 
 
 @router.get("/reviews/{review_id}")
-def show_review(
-    session: ReadSession, viewer: ViewerDep, review_id: ReviewId, response: Response
-) -> ReviewOut:
+def get_review(session: ReadSession, viewer: ViewerDep, review_id: ReviewId, response: Response) -> ReviewOut:
     """One of them with its evidence. For administrators."""
     may_administer(viewer)
     return _tagged(response, ReviewOut.of(queries.review(session, review_id)))
@@ -62,7 +60,7 @@ def decide_review(
 
 
 @router.post("/devices/{device_id}/join")
-def join_device(
+def merge_devices(
     session: WriteSession,
     viewer: ViewerDep,
     device_id: Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])],

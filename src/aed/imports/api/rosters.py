@@ -85,7 +85,7 @@ class RosterOut(BaseModel):
 
 
 @router.get("/sessions/{session_id}/roster.{ending}", response_class=Response, responses=_AS_FILE)
-def roster_of_session(
+def get_session_roster(
     session: ReadSession, viewer: ViewerDep, session_id: SessionId, ending: TemplateFormat
 ) -> Response:
     """The roster as a sheet to take along: filled in by hand, it is sent back to `POST …/roster`. For those
@@ -102,7 +102,7 @@ def roster_of_session(
     openapi_extra=FILE_BODY,
     responses={200: {"content": _AS_FILE[200]["content"], "description": "As JSON, or as the sheet marked"}},
 )
-async def take_roster_of_session(
+async def import_session_roster(
     request: Request,
     database: DatabaseDep,
     viewer: ViewerDep,
@@ -159,7 +159,7 @@ def _sheet(content: bytes, ending: TemplateFormat, name: str, headers: dict[str,
 
 
 @router.post("/imports/responders", openapi_extra=FILE_BODY)
-async def import_list_of_responders(
+async def import_responder_list(
     request: Request,
     viewer: ViewerDep,
     name: Annotated[str | None, Query(max_length=200, description="What the file is called")] = None,

@@ -20,7 +20,7 @@ _ANSWER: Final[dict[int | str, dict[str, Any]]] = {
 
 
 @router.get("/templates/devices.{ending}", response_class=Response, responses=_ANSWER)
-def template_of_devices(
+def get_device_template(
     ending: Annotated[TemplateFormat, Path(description="csv, or xlsx for a spreadsheet")],
 ) -> Response:
     """An empty list of devices to fill in and import, each column explained in Chinese and English."""

@@ -39,7 +39,7 @@ AlertKey = Annotated[
 
 
 @router.get("/alerts/{alert_key}", response_model=AlertToldOut, responses=OR_A_PAGE)
-def told_to_the_called(
+def get_alert(
     session: ReadSession, wants_page: WantsPage, alert_key: AlertKey, response: Response
 ) -> AlertToldOut | Response:
     """What is told to whoever was called, by the link of the call; as a page with buttons for a browser. The
@@ -79,7 +79,7 @@ def answer_alert(request: Request, session: WriteSession, alert_key: AlertKey, s
 
 
 @router.put("/alerts/{alert_key}/place", status_code=204)
-def tell_place_of_the_called(
+def set_responder_position(
     request: Request, session: WriteSession, alert_key: AlertKey, given: AlertPlaceIn
 ) -> None:
     """Where somebody who comes is, exactly: for the dispatchers, and for when the person will be there. Every

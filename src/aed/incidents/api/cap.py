@@ -48,7 +48,7 @@ async def _content(request: Request) -> bytes:
 
 
 @router.post("/cap", openapi_extra=_BODY)
-def take_cap_message(
+def receive_cap_message(
     request: Request,
     session: WriteSession,
     viewer: ViewerDep,
@@ -70,7 +70,7 @@ def take_cap_message(
     response_class=Response,
     responses={200: {"content": {MEDIA_TYPE: _XML}, "description": "The message"}},
 )
-def incident_as_cap(
+def get_incident_as_cap(
     request: Request, session: ReadSession, viewer: ViewerDep, incident_id: RowId
 ) -> Response:
     """An incident as a message of CAP 1.2, restricted to dispatch centres, in Chinese and English: an Alert,

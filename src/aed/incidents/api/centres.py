@@ -58,14 +58,14 @@ def add_centre(
 
 
 @router.get("/centres/{centre}")
-def show_centre(session: ReadSession, viewer: ViewerDep, centre: CentreName) -> CentreOut:
+def get_centre(session: ReadSession, viewer: ViewerDep, centre: CentreName) -> CentreOut:
     """One centre without its address and secret."""
     found = queries.centre(session, viewer, centre)
     return CentreOut.of(found, backlog(session, [found.endpoint_id]))
 
 
 @router.post("/centres/{centre}/secret")
-def rotate_secret(
+def rotate_centre_secret(
     session: WriteSession, viewer: ViewerDep, centre: CentreName, how: SecretIn, response: Response
 ) -> SecretOut:
     """A new secret, shown this once. The one before stays good for a while; what the centre is told meanwhile
@@ -93,7 +93,7 @@ async def _signed(
 
 
 @router.post("/centres/{centre}/messages", openapi_extra=CENTRE_MESSAGE_BODY)
-def take_centres_message(
+def receive_centre_message(
     request: Request, session: WriteSession, centre: CentreName, sent: Annotated[Signed, Depends(_signed)]
 ) -> IncidentOut:
     """What a dispatch centre tells, signed as standardwebhooks.com has it: of a patient, and by its case

@@ -17,7 +17,7 @@ router = APIRouter()
 
 
 @router.patch("/incidents/{incident_id}/place")
-def correct_place(
+def correct_incident_place(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: PlaceAmend
 ) -> IncidentOut:
     """Correct where the patient is: everybody who was called is told, and the plan is made again. For

@@ -16,7 +16,7 @@ router = APIRouter(tags=["drills"])
 
 
 @router.post("/devices/{device_id}/drills")
-def tell_of_a_drill(
+def record_drill(
     request: Request, session: WriteSession, viewer: ViewerDep, device_id: RowId, new: DrillIn
 ) -> DrillOut:
     """Somebody has fetched the device, and timed it. For people of its estate. The same one sent again
@@ -41,13 +41,13 @@ def list_drills(
 
 
 @router.delete("/drills/{drill_id}", status_code=204, response_class=Response)
-def take_back_a_drill(request: Request, session: WriteSession, viewer: ViewerDep, drill_id: RowId) -> None:
+def delete_drill(request: Request, session: WriteSession, viewer: ViewerDep, drill_id: RowId) -> None:
     """It was no such fetch after all: it does not count. For whoever told of it, and the estate's manager."""
     take_back_drill(session, viewer, drill_id, settings=request.app.state.settings, at=clock.now())
 
 
 @router.get("/estates/{estate_id}/pace")
-def show_pace(request: Request, session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> PaceOut:
+def get_pace(request: Request, session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> PaceOut:
     """How fast a device is fetched there, by its drills; for the estate's own people and its dispatchers."""
     estate, settings = queries.estate_of_the_house(session, viewer, estate_id), request.app.state.settings
     return PaceOut.of(estate.id, reckoned(session, estate.id, settings), settings)

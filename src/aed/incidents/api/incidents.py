@@ -60,7 +60,7 @@ TurnDep = Annotated[None, Depends(_turn, scope="function")]
 
 
 @router.post("/incidents")
-def report_a_patient(
+def create_incident(
     request: Request, _turn: TurnDep, session: WriteSession, viewer: ViewerDep, new: PatientReportIn
 ) -> OpenedOut:
     """Somebody has told of a patient: call the emergency number first. People nearby are called at once, by
@@ -104,7 +104,7 @@ def list_incidents(
 
 
 @router.get("/incidents/{incident_id}")
-def show_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> IncidentFull:
+def get_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> IncidentFull:
     """An incident with its reports and whom it called; for dispatchers of its region."""
     found = queries.incident(session, viewer, incident_id)
     alerts = queries.alerts(session, found.id)
@@ -114,7 +114,7 @@ def show_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -
 
 
 @router.get("/incidents/{incident_id}/plans")
-def plans_of_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> list[PlanOut]:
+def list_incident_plans(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> list[PlanOut]:
     """Every plan that was made: who was asked to do what, and why others were not; for dispatchers of its
     region. Times are reckoned from the centres of people's cells until they accept."""
     found = queries.incident(session, viewer, incident_id)
@@ -122,14 +122,14 @@ def plans_of_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowI
 
 
 @router.get("/incidents/{incident_id}/record")
-def record_of_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> list[EventOut]:
+def get_incident_record(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> list[EventOut]:
     """All that happened, in order; each entry holds the hash of the one before. For dispatchers."""
     found = queries.incident(session, viewer, incident_id)
     return [EventOut.of(each) for each in queries.events(session, found.id)]
 
 
 @router.put("/incidents/{incident_id}/ambulance")
-def tell_of_ambulance(
+def set_ambulance(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AmbulanceIn
 ) -> IncidentOut:
     """When the ambulance will be there, in seconds from now; 0: it is, and everybody is called off."""
@@ -148,7 +148,7 @@ def tell_of_ambulance(
 
 
 @router.put("/incidents/{incident_id}/signs")
-def tell_of_signs(
+def set_signs(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: SignsIn
 ) -> IncidentOut:
     """What is known of the patient."""
@@ -177,7 +177,7 @@ def close_incident(
 
 
 @router.post("/incidents/{incident_id}/alerts/{alert_id}")
-def answer_for_somebody(
+def answer_alert_on_behalf(
     request: Request,
     session: WriteSession,
     viewer: ViewerDep,
@@ -200,4 +200,4 @@ def answer_for_somebody(
         settings=state.settings,
         key=said.key,
     )
-    return show_incident(session, viewer, incident_id)
+    return get_incident(session, viewer, incident_id)

@@ -36,7 +36,7 @@ def _out(done: Steered) -> SteeredOut:
 
 
 @router.put("/incidents/{incident_id}/hold")
-def hold_calling(
+def set_alerting_hold(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: HoldIn
 ) -> SteeredOut:
     """Ask nobody more until it is resumed; those who were asked stay asked. For dispatchers of its region."""
@@ -44,7 +44,7 @@ def hold_calling(
 
 
 @router.post("/incidents/{incident_id}/ask-more")
-def ask_more(
+def alert_more_responders(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AskMoreIn
 ) -> SteeredOut:
     """Ask so many more now, the best of those whom the plan leaves; for dispatchers of its region."""
@@ -52,7 +52,7 @@ def ask_more(
 
 
 @router.put("/incidents/{incident_id}/radius")
-def set_radius(
+def set_incident_radius(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: RadiusIn
 ) -> SteeredOut:
     """Look for people within that radius from now on; for dispatchers of its region."""
@@ -60,7 +60,7 @@ def set_radius(
 
 
 @router.put("/incidents/{incident_id}/patient")
-def tell_of_age(
+def set_patient(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AgeIn
 ) -> SteeredOut:
     """Set the patient's age group; people who fetch a device see what is known of its pads for children."""
@@ -68,7 +68,7 @@ def tell_of_age(
 
 
 @router.put("/incidents/{incident_id}/hazard")
-def tell_of_hazard(
+def set_hazard(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: HazardIn
 ) -> SteeredOut:
     """Set whether people may be sent to the scene: as usual, only informed, or nobody. For dispatchers."""
@@ -83,7 +83,7 @@ def list_exclusions(session: ReadSession, viewer: ViewerDep, incident_id: RowId)
 
 
 @router.post("/incidents/{incident_id}/exclusions")
-def exclude(
+def create_exclusion(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, given: ExclusionIn
 ) -> SteeredOut:
     """Take a person or a device out of the plan; somebody who was asked is told that they are not needed."""
@@ -91,7 +91,7 @@ def exclude(
 
 
 @router.delete("/incidents/{incident_id}/exclusions/{exclusion_id}")
-def lift_exclusion(
+def delete_exclusion(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, exclusion_id: RowId
 ) -> SteeredOut:
     """Undo an exclusion; for dispatchers of its region."""

@@ -17,7 +17,7 @@ router = APIRouter()
 
 
 @router.get("/devices/{device_id}/cabinet-code")
-def show_cabinet_code(
+def get_cabinet_code(
     session: ReadSession, viewer: ViewerDep, device_id: DeviceId, response: Response
 ) -> CabinetCodeOut:
     """What opens the cabinet, for those who keep the device. Whoever is called to fetch it is told with the

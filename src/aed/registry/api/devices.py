@@ -75,9 +75,7 @@ def list_devices(
 
 
 @router.get("/devices/{device_id}")
-def show_device(
-    session: ReadSession, viewer: ViewerDep, device_id: DeviceId, response: Response
-) -> DeviceOut:
+def get_device(session: ReadSession, viewer: ViewerDep, device_id: DeviceId, response: Response) -> DeviceOut:
     """One device."""
     device = queries.device(session, viewer, device_id)
     tag(response, device.version)
@@ -119,7 +117,7 @@ def withdraw_device(
 
 
 @router.get("/devices/{device_id}/history")
-def device_history(session: ReadSession, viewer: ViewerDep, device_id: DeviceId) -> list[ChangeOut]:
+def list_device_history(session: ReadSession, viewer: ViewerDep, device_id: DeviceId) -> list[ChangeOut]:
     """Who changed what and when, newest first; for those who may amend it."""
     device = queries.device(session, viewer, device_id)
     may_see_history(may_keep_devices, viewer, device.estate_id, region_id=device.region_id)
@@ -144,7 +142,7 @@ def fit_consumable(
 
 
 @router.get("/consumables/{consumable_id}")
-def show_consumable(
+def get_consumable(
     session: ReadSession, viewer: ViewerDep, consumable_id: RowId, response: Response
 ) -> ConsumableOut:
     """One consumable."""

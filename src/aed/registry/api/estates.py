@@ -30,7 +30,7 @@ def list_estates(
 
 
 @router.get("/estates/{estate_id}")
-def show_estate(session: ReadSession, viewer: ViewerDep, estate_id: RowId, response: Response) -> EstateOut:
+def get_estate(session: ReadSession, viewer: ViewerDep, estate_id: RowId, response: Response) -> EstateOut:
     """One estate."""
     estate = queries.estate(session, viewer, estate_id)
     tag(response, estate.version)
@@ -72,7 +72,7 @@ def withdraw_estate(
 
 
 @router.get("/estates/{estate_id}/history")
-def estate_history(session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> list[ChangeOut]:
+def list_estate_history(session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> list[ChangeOut]:
     """Who changed what and when, newest first."""
     estate = queries.estate(session, viewer, estate_id)
     may_see_history(may_write_estate, viewer, estate.id, region_id=estate.region_id)
@@ -101,7 +101,7 @@ def create_gate(
 
 
 @router.get("/gates/{gate_id}")
-def show_gate(session: ReadSession, viewer: ViewerDep, gate_id: RowId, response: Response) -> GateOut:
+def get_gate(session: ReadSession, viewer: ViewerDep, gate_id: RowId, response: Response) -> GateOut:
     """One gate."""
     gate = queries.gate(session, viewer, gate_id)
     tag(response, gate.version)

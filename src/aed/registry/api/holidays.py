@@ -17,7 +17,7 @@ router = APIRouter()
 
 
 @router.get("/holidays")
-def list_calendars(session: ReadSession) -> list[HolidayCalendarOut]:
+def list_holiday_calendars(session: ReadSession) -> list[HolidayCalendarOut]:
     """The holiday calendars and the years that each holds; the same for everyone."""
     return [
         HolidayCalendarOut(name=calendar.name, years=years, version=calendar.version)
@@ -26,7 +26,7 @@ def list_calendars(session: ReadSession) -> list[HolidayCalendarOut]:
 
 
 @router.get("/holidays/{calendar}/{year}")
-def show_holiday_year(
+def get_holiday_year(
     session: ReadSession, calendar: CalendarName, year: Year, response: Response
 ) -> HolidayYearOut:
     """The special days of one year. A year that is not held is 404: its holidays are unknown, not none."""
@@ -61,7 +61,7 @@ def put_holiday_year(
 
 
 @router.delete("/holidays/{calendar}/{year}", status_code=204)
-def drop_holiday_year(
+def delete_holiday_year(
     session: WriteSession,
     viewer: ViewerDep,
     calendar: CalendarName,

@@ -68,7 +68,7 @@ def put_live_place(given: LivePlaceIn) -> None:
 
 
 @router.get("/live-place")
-def show_live_place(session: ReadSession, viewer: ViewerDep) -> LivePlaceOut:
+def get_live_place(session: ReadSession, viewer: ViewerDep) -> LivePlaceOut:
     """What is kept of where the own phone is, and until when."""
     ids = responder_ids_of(session, _oneself(viewer))
     held = live_places_of(session).held(session.connection(), ids, at=clock.now())

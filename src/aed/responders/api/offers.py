@@ -23,7 +23,7 @@ router = APIRouter()
 
 
 @router.get("/consents")
-def wordings() -> list[WordingOut]:
+def list_consent_wordings() -> list[WordingOut]:
     """The words of the consents, those of the past too; the same for everyone."""
     return WordingOut.all()
 
@@ -42,14 +42,14 @@ def list_consents(
 
 
 @router.get("/people/{person_id}/offer")
-def show_offer(session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response) -> OfferOut:
+def get_offer(session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response) -> OfferOut:
     """Where and when the person can be called, and what was agreed to. For the person and the office."""
     actions.who_offers(session, viewer, person_id)
     return _told(person_id, queries.offer_of(session, person_id), response)
 
 
 @router.post("/people/{person_id}/offer", status_code=201)
-def offer(
+def create_offer(
     session: WriteSession, viewer: ViewerDep, person_id: RowId, new: OfferIn, response: Response
 ) -> OfferOut:
     """Offers to help: the person may be called from now on, if a certificate is valid."""

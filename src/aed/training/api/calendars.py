@@ -49,7 +49,7 @@ def list_calendars(
 
 
 @router.get("/calendars/{calendar_id}")
-def show_calendar(session: ReadSession, viewer: ViewerDep, calendar_id: CalendarId) -> CalendarOut:
+def get_calendar(session: ReadSession, viewer: ViewerDep, calendar_id: CalendarId) -> CalendarOut:
     """One calendar, without its address."""
     may_write(viewer)
     return CalendarOut.of(queries.address(session, viewer, calendar_id))

@@ -30,7 +30,7 @@ def list_courses(session: ReadSession, limit: Limit = 100, cursor: Cursor = None
 
 
 @router.get("/courses/{course_id}")
-def show_course(session: ReadSession, course_id: CourseId, response: Response) -> CourseOut:
+def get_course(session: ReadSession, course_id: CourseId, response: Response) -> CourseOut:
     """One course."""
     return _shown(session, queries.course(session, course_id), response)
 

@@ -72,7 +72,7 @@ def enrol(
 
 
 @router.get("/enrolments/{enrolment_id}")
-def show_enrolment(
+def get_enrolment(
     session: ReadSession, viewer: ViewerDep, enrolment_id: EnrolmentId, response: Response
 ) -> EnrolmentOut:
     """One enrolment, for those who run the session and those who enrolled the person."""
@@ -104,7 +104,9 @@ def amend_enrolment(
 
 
 @router.get("/enrolments/{enrolment_id}/history")
-def enrolment_history(session: ReadSession, viewer: ViewerDep, enrolment_id: EnrolmentId) -> list[ChangeOut]:
+def list_enrolment_history(
+    session: ReadSession, viewer: ViewerDep, enrolment_id: EnrolmentId
+) -> list[ChangeOut]:
     """Who changed what and when, newest first; for those who see the enrolment."""
     may_write(viewer)
     row = rosters.roster_row(session, viewer, enrolment_id)
@@ -112,7 +114,7 @@ def enrolment_history(session: ReadSession, viewer: ViewerDep, enrolment_id: Enr
 
 
 @router.post("/sessions/{session_id}/attendance")
-def mark_attendance(
+def record_attendance(
     session: WriteSession, viewer: ViewerDep, session_id: SessionId, given: AttendanceIn, response: Response
 ) -> MarkedOut:
     """Who came and who did not, from two hours before it begins; saying it again changes nothing."""
@@ -121,7 +123,7 @@ def mark_attendance(
 
 
 @router.post("/sessions/{session_id}/assessments")
-def assess(
+def record_assessments(
     session: WriteSession, viewer: ViewerDep, session_id: SessionId, given: AssessmentIn, response: Response
 ) -> MarkedOut:
     """Who passed and who did not, of those who attended. Passing awards what the course entitles to."""

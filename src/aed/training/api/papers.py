@@ -21,7 +21,7 @@ from aed.training.formats.signed import Purpose, opened, public_keys, signed, si
 from aed.training.queries import certificates, rosters, sessions
 from aed.training.rules.certificate import is_valid, masked
 from aed.training.rules.who import may_run_training
-from aed.training.schemas.papers import CheckedOut, PublicKeysOut
+from aed.training.schemas.papers import PublicCertificateOut, PublicKeysOut
 
 router = APIRouter()
 
@@ -30,11 +30,11 @@ PrintedNumber = Annotated[
     str,
     Path(min_length=1, max_length=100, pattern="^[A-Za-z0-9._:-]+$", examples=["CPR-AED-2026-0A1B2C3D4E"]),
 ]
-_NOTHING = CheckedOut(is_valid=False, holder=None, valid_until=None)
+_NOTHING = PublicCertificateOut(is_valid=False, holder=None, valid_until=None)
 
 
 @router.get("/certificates/{number}.pdf", response_class=Response, responses=PDF)
-def certificate_as_pdf(
+def get_certificate_pdf(
     session: ReadSession,
     viewer: ViewerDep,
     settings: SettingsDep,
@@ -49,7 +49,7 @@ def certificate_as_pdf(
 
 
 @router.get("/sessions/{session_id}/sheet.pdf", response_class=Response, responses=PDF)
-def attendance_sheet(session: ReadSession, viewer: ViewerDep, session_id: SessionId) -> Response:
+def get_attendance_sheet(session: ReadSession, viewer: ViewerDep, session_id: SessionId) -> Response:
     """The people of a session with a line for each to sign. For those who run it."""
     training = sessions.training_session(session, viewer, session_id)
     may_run_training(viewer, training.estate_id, training.region_id)
@@ -57,7 +57,7 @@ def attendance_sheet(session: ReadSession, viewer: ViewerDep, session_id: Sessio
     return _pdf(sheet_pdf(SheetOf(training, people)), f"session-{training.id}.pdf")
 
 
-@router.get("/check/{token}", response_model=CheckedOut, responses=OR_A_PAGE)
+@router.get("/check/{token}", response_model=PublicCertificateOut, responses=OR_A_PAGE)
 def check_certificate(
     session: ReadSession,
     settings: SettingsDep,
@@ -66,7 +66,7 @@ def check_certificate(
         str, Path(max_length=1000, description="From the code on the certificate", examples=["eyJhbGc…"])
     ],
     response: Response,
-) -> CheckedOut | Response:
+) -> PublicCertificateOut | Response:
     """Whether the certificate with this code is valid today, whose it is (masked), and until when: for anyone
     who scans it, as a page for a browser. A code that is forged or was altered is not valid."""
     checked = _checked(session, settings, token)
@@ -80,7 +80,7 @@ def check_certificate(
     return checked
 
 
-def _checked(session: ReadSession, settings: SettingsDep, token: str) -> CheckedOut:
+def _checked(session: ReadSession, settings: SettingsDep, token: str) -> PublicCertificateOut:
     number = opened(signing_keys(settings), Purpose.CERTIFICATE, token)
     if number is None:
         return _NOTHING
@@ -89,7 +89,7 @@ def _checked(session: ReadSession, settings: SettingsDep, token: str) -> Checked
     except NotFound:  # signed by us, and yet gone, such as after a backup from before was restored
         return _NOTHING
     today = clock.now().astimezone(ZoneInfo(found.time_zone)).date()
-    return CheckedOut(
+    return PublicCertificateOut(
         is_valid=is_valid(today=today, valid_until=found.valid_until, revoked_at=found.revoked_at),
         holder=masked(found.name),
         valid_until=found.valid_until,
@@ -97,7 +97,7 @@ def _checked(session: ReadSession, settings: SettingsDep, token: str) -> Checked
 
 
 @router.get("/certificates/jwks.json")
-def public_signing_keys(settings: SettingsDep) -> PublicKeysOut:
+def get_signing_keys(settings: SettingsDep) -> PublicKeysOut:
     """The public keys of the codes on certificates, for who wants to check that they are of this network
     without asking it. Whether one was revoked is known only here."""
     return PublicKeysOut.model_validate(public_keys(signing_keys(settings)))

@@ -37,7 +37,7 @@ Token = Annotated[
 
 
 @router.get("/sessions/{session_id}/attendance-code", response_model=PresenceCodeOut, responses=OR_A_PAGE)
-def show_attendance_code(
+def get_attendance_code(
     session: ReadSession,
     viewer: ViewerDep,
     settings: SettingsDep,
@@ -81,7 +81,7 @@ def show_attendance_code(
 
 
 @router.get("/attendance/{token}", response_model=PresenceOut, responses=OR_A_PAGE)
-def show_scanned_code(
+def get_check_in(
     session: ReadSession, settings: SettingsDep, wants_page: WantsPage, token: Token, response: Response
 ) -> PresenceOut | Response:
     """Which session a scanned code is of; for a browser the page on which the person confirms. It tells no
@@ -113,7 +113,7 @@ def show_scanned_code(
 
 
 @router.post("/attendance/{token}")
-def sign_in_at_session(
+def check_in_to_session(
     session: WriteSession, viewer: ViewerDep, settings: SettingsDep, token: Token
 ) -> SignedInAtSessionOut:
     """Marks the person who is signed in as having attended, by the code on the trainer's screen. A code is

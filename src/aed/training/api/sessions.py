@@ -91,7 +91,7 @@ def _after(cursor: str | None) -> queries.After | None:
 
 
 @router.get("/sessions/{session_id}")
-def show_session(
+def get_session(
     session: ReadSession, viewer: ViewerDep, session_id: SessionId, response: Response
 ) -> SessionOut:
     """One session."""
@@ -137,7 +137,7 @@ def cancel_session(
 
 
 @router.get("/sessions/{session_id}/history")
-def session_history(session: ReadSession, viewer: ViewerDep, session_id: SessionId) -> list[ChangeOut]:
+def list_session_history(session: ReadSession, viewer: ViewerDep, session_id: SessionId) -> list[ChangeOut]:
     """Who changed what and when, newest first; for those who run it."""
     training = queries.training_session(session, viewer, session_id)
     may_run_training(viewer, training.estate_id, training.region_id)

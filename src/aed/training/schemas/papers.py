@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aed.accounts.schemas import Id
 
 
-class CheckedOut(BaseModel):
+class PublicCertificateOut(BaseModel):
     """All that anyone is told who scans the code of a certificate."""
 
     model_config = ConfigDict(

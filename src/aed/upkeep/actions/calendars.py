@@ -15,13 +15,15 @@ from aed.errors import Conflict, NotFound
 from aed.registry import queries as registry
 from aed.upkeep.models import DueCalendar
 from aed.upkeep.queries.calendars import calendars_of, own_person_id
-from aed.upkeep.schemas.due import CalendarIn
+from aed.upkeep.schemas.due import DueCalendarIn
 
 MOST_OF_ONE: Final = 20
 KEY_PREFIX: Final = "due_"
 
 
-def make_calendar(session: Session, who: Viewer, new: CalendarIn, *, at: datetime) -> tuple[DueCalendar, str]:
+def make_calendar(
+    session: Session, who: Viewer, new: DueCalendarIn, *, at: datetime
+) -> tuple[DueCalendar, str]:
     """A new address, and the key in it, which is stored nowhere. It tells what the person may know when it is
     read, not when it was made.
 

@@ -28,7 +28,7 @@ from aed.upkeep.queries.keepers import told_of_devices
 from aed.upkeep.queries.labels import labelled_device
 from aed.upkeep.rules.call_out import (
     WORDS,
-    Outcome,
+    RetrievalOutcome,
     first_asked_at,
     follows_from_outcome,
     is_given_up,
@@ -94,7 +94,7 @@ def close_call_out(
     session: Session,
     who: Viewer,
     call_out_id: int,
-    outcome: Outcome,
+    outcome: RetrievalOutcome,
     note: str | None,
     *,
     at: datetime,
@@ -122,7 +122,7 @@ def close_call_out_as(
     who: Viewer,
     device: Device,
     call_out: CallOut,
-    outcome: Outcome,
+    outcome: RetrievalOutcome,
     note: str | None,
     *,
     at: datetime,
@@ -144,7 +144,7 @@ def close_call_out_as(
     if reason is not None:
         said = note or f"{WORDS[outcome][1]} {WORDS[outcome][0]}"
         quarantines.begin(session, who, device, [reason], at=at, said=said)
-    elif outcome is Outcome.NOT_FETCHED:
+    elif outcome is RetrievalOutcome.NOT_FETCHED:
         told = ReportIn(kind=ReportKind.NOT_FETCHED, note=note)
         keep_report(session, who, device, told, from_key=None, at=at)
 
@@ -152,7 +152,7 @@ def close_call_out_as(
 def answered_by_check(session: Session, who: Viewer, device: Device, check: Check, *, at: datetime) -> None:
     """Whoever checked the device since says how it is: nobody is asked after it any longer."""
     for call_out in queries.open_call_outs_of(session, device.id, until=check.answered_at):
-        close_call_out_as(session, who, device, call_out, Outcome.CHECKED, None, at=at)
+        close_call_out_as(session, who, device, call_out, RetrievalOutcome.CHECKED, None, at=at)
 
 
 def ask_after(
@@ -163,7 +163,7 @@ def ask_after(
     numbers: Returns,
     public_url: str | None,
     at: datetime,
-) -> Outcome | None:
+) -> RetrievalOutcome | None:
     """Whoever was sent and whoever keeps the device are asked whether it is back; after long silence it is
     given up, and not offered any longer. The timetable's.
 
@@ -180,8 +180,8 @@ def ask_after(
         return None
     since = found.over_at or found.sent_at
     if is_given_up(since, at, numbers):
-        close_call_out_as(session, who, device, found, Outcome.SILENT, None, at=at)
-        return Outcome.SILENT
+        close_call_out_as(session, who, device, found, RetrievalOutcome.SILENT, None, at=at)
+        return RetrievalOutcome.SILENT
     found.asked += 1
     found.ask_at = next_asked_at(since, at, numbers)
     people = {person.id: person for person, _ in told_of_devices(session, [device])}

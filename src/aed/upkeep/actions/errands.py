@@ -20,7 +20,7 @@ from aed.upkeep.actions.telling import tell_person
 from aed.upkeep.models import Errand
 from aed.upkeep.queries import errands as queries
 from aed.upkeep.queries.labels import labelled_device
-from aed.upkeep.rules.call_out import ANSWERS, Outcome
+from aed.upkeep.rules.call_out import ANSWERS, RetrievalOutcome
 from aed.upkeep.rules.facts import QUESTIONS, Answer, Fact
 
 KEY_PREFIX: Final = "ask_"
@@ -91,5 +91,5 @@ def answer_errand(
     else:
         call_out = queries.call_out_of(session, found)
         assert call_out is not None
-        close_call_out_as(session, who, device, call_out, Outcome(answer), note, at=at)
+        close_call_out_as(session, who, device, call_out, RetrievalOutcome(answer), note, at=at)
     return found

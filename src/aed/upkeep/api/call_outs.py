@@ -19,7 +19,7 @@ router = APIRouter()
 
 
 @router.post("/call-outs")
-def tell_of_call_out(
+def create_retrieval(
     request: Request, session: WriteSession, viewer: ViewerDep, new: CallOutIn
 ) -> CallOutOut:
     """Somebody was sent for a device: it is asked after until somebody says what became of it; after long
@@ -29,7 +29,7 @@ def tell_of_call_out(
 
 
 @router.get("/call-outs")
-def list_call_outs(
+def list_retrievals(
     session: ReadSession,
     viewer: ViewerDep,
     whose: WhoseDep,
@@ -49,7 +49,7 @@ def list_call_outs(
 
 
 @router.post("/call-outs/{call_out_id}/outcome")
-def close_call_out(
+def close_retrieval(
     session: WriteSession, viewer: ViewerDep, call_out_id: RowId, given: ClosedAsIn
 ) -> CallOutOut:
     """Returned, used, not back, could not be had, or nobody took it. Used or not back: the device is offered

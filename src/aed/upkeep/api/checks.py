@@ -29,10 +29,10 @@ from aed.upkeep.queries import quarantines as quarantine_queries
 from aed.upkeep.queries.readiness import readiness_of
 from aed.upkeep.rules.quarantine import Reason
 from aed.upkeep.schemas.checks import (
-    CheckedOut,
     CheckIn,
     CheckOut,
     CheckPage,
+    CheckResultOut,
     PhotoOut,
     QuarantineOut,
     QuarantinePage,
@@ -45,18 +45,18 @@ router = APIRouter()
 @router.post("/devices/{device_id}/checks")
 def check_device(
     request: Request, session: WriteSession, viewer: ViewerDep, device_id: RowId, new: CheckIn
-) -> CheckedOut:
+) -> CheckResultOut:
     """Tells of a check. The same one sent again changes nothing and is answered alike, so a phone without a
     network may try until it is answered."""
     now = clock.now()
     taken = take_check(session, viewer, device_id, new, at=now)
     device = registry.device(session, viewer, taken.device.id)
     ready = readiness_of(session, device, at=now, checked_within_days=_checked_within_days(request))
-    return CheckedOut(check=CheckOut.of(taken.check), device=ReadinessOut.of(ready))
+    return CheckResultOut(check=CheckOut.of(taken.check), device=ReadinessOut.of(ready))
 
 
 @router.get("/devices/{device_id}/checks")
-def list_checks(
+def list_device_checks(
     session: ReadSession, viewer: ViewerDep, device_id: RowId, limit: Limit = 100, cursor: Cursor = None
 ) -> CheckPage:
     """The checks of a device, the last to arrive first; for its own people and its dispatchers."""
@@ -69,13 +69,13 @@ def list_checks(
 
 
 @router.get("/checks/{check_id}")
-def show_check(session: ReadSession, viewer: ViewerDep, check_id: RowId) -> CheckOut:
+def get_check(session: ReadSession, viewer: ViewerDep, check_id: RowId) -> CheckOut:
     """One check; for the device's own people and its dispatchers."""
     return CheckOut.of(queries.check(session, viewer, check_id))
 
 
 @router.get("/devices/{device_id}/readiness")
-def show_readiness(
+def get_readiness(
     request: Request, session: ReadSession, viewer: ViewerDep, device_id: RowId
 ) -> ReadinessOut:
     """Whether the device would be offered now, and why not; for everyone who may see it."""
@@ -176,7 +176,7 @@ def _require_photo(database: Database, viewer: Viewer, key: str, sent: bytes | N
 
 
 @router.post("/photos", openapi_extra=_SENT)
-def send_photo(
+def upload_photo(
     viewer: ViewerDep,
     sent: Annotated[tuple[bytes, Picture], Depends(_sent_photo, scope="function")],
     session: WriteSession,
@@ -199,7 +199,7 @@ def list_photos(session: ReadSession, viewer: ViewerDep, check_id: RowId) -> lis
     response_class=Response,
     responses={200: {"description": "The picture", "content": {"image/jpeg": _PICTURE}}},
 )
-def show_photo(session: ReadSession, viewer: ViewerDep, photo_id: RowId) -> Response:
+def get_photo(session: ReadSession, viewer: ViewerDep, photo_id: RowId) -> Response:
     """The picture itself, as JPEG; for the device's own people and its dispatchers."""
     photo, jpeg = queries.photo(session, viewer, photo_id)
     return Response(

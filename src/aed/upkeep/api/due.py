@@ -24,12 +24,12 @@ from aed.upkeep.queries.due import Duties
 from aed.upkeep.queries.whose import Whose
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.schemas.due import (
-    CalendarIn,
-    CalendarOut,
+    DueCalendarIn,
+    DueCalendarOut,
     DueOut,
     DuePage,
     LineOut,
-    NewCalendarOut,
+    NewDueCalendarOut,
     ReplacementOut,
 )
 
@@ -67,7 +67,7 @@ def list_due(
 
 
 @router.get("/due.xlsx", response_class=Response, responses=_SHEET)
-def due_sheet(
+def get_due_sheet(
     session: ReadSession,
     viewer: ViewerDep,
     whose: DueDep,
@@ -85,7 +85,7 @@ def due_sheet(
     response_class=Response,
     responses={200: {"description": "The calendar", "content": {"text/calendar": _FILE}}},
 )
-def due_calendar(
+def get_due_calendar(
     session: ReadSession,
     viewer: ViewerDep,
     whose: DueDep,
@@ -107,26 +107,26 @@ def _calendar(session: Session, viewer: Viewer, whose: Whose, *, at: datetime, d
 
 
 @router.post("/due/calendars", status_code=201)
-def make_calendar(
-    request: Request, session: WriteSession, viewer: ViewerDep, new: CalendarIn, response: Response
-) -> NewCalendarOut:
+def create_due_calendar(
+    request: Request, session: WriteSession, viewer: ViewerDep, new: DueCalendarIn, response: Response
+) -> NewDueCalendarOut:
     """An address that a calendar program reads by itself: what is due of devices whose upkeep is yours at the
     time when it is read. Whoever knows the address reads it; it is told once, and can be revoked."""
     made, key = actions.make_calendar(session, viewer, new, at=clock.now())
     path = f"/v1/due/calendars/{key}.ics"
     response.headers["Location"] = path
     address = public_address(request) + path
-    return NewCalendarOut(**CalendarOut.of(made).model_dump(), address=address)
+    return NewDueCalendarOut(**DueCalendarOut.of(made).model_dump(), address=address)
 
 
 @router.get("/due/calendars")
-def list_calendars(session: ReadSession, viewer: ViewerDep) -> list[CalendarOut]:
+def list_due_calendars(session: ReadSession, viewer: ViewerDep) -> list[DueCalendarOut]:
     """Your addresses that stand, without their keys."""
-    return [CalendarOut.of(each) for each in calendars_of(session, viewer)]
+    return [DueCalendarOut.of(each) for each in calendars_of(session, viewer)]
 
 
 @router.delete("/due/calendars/{due_calendar_id}", status_code=204)
-def revoke_calendar(session: WriteSession, viewer: ViewerDep, due_calendar_id: RowId) -> None:
+def revoke_due_calendar(session: WriteSession, viewer: ViewerDep, due_calendar_id: RowId) -> None:
     """Nobody reads it any longer."""
     actions.revoke_calendar(session, viewer, due_calendar_id, at=clock.now())
 
@@ -136,7 +136,7 @@ def revoke_calendar(session: WriteSession, viewer: ViewerDep, due_calendar_id: R
     response_class=Response,
     responses={200: {"description": "The calendar", "content": {"text/calendar": _FILE}}},
 )
-def read_calendar(
+def read_due_calendar(
     session: ReadSession, due_key: Annotated[str, Path(max_length=64, examples=["due_key"])]
 ) -> Response:
     """What a calendar program reads, by the key alone: a year ahead, without the daily glances."""
@@ -163,7 +163,7 @@ def list_replacements(
 
 
 @router.get("/replacements.xlsx", response_class=Response, responses=_SHEET)
-def replacement_sheet(
+def get_replacement_sheet(
     session: ReadSession,
     viewer: ViewerDep,
     whose: DueDep,

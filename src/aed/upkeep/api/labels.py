@@ -28,7 +28,7 @@ router = APIRouter()
         }
     },
 )
-def labels(
+def get_labels(
     request: Request,
     session: ReadSession,
     viewer: ViewerDep,

@@ -48,31 +48,31 @@ def _answer(request: Request, name: str, media_type: str) -> Response:
 
 
 @router.get("/page.js", response_class=Response)
-def page_script(request: Request) -> Response:
+def get_page_script(request: Request) -> Response:
     """What the page does."""
     return _answer(request, "page.js", "text/javascript")
 
 
 @router.get("/page.css", response_class=Response)
-def page_style(request: Request) -> Response:
+def get_page_style(request: Request) -> Response:
     """How the page looks."""
     return _answer(request, "page.css", "text/css")
 
 
 @router.get("/worker.js", response_class=Response)
-def page_worker(request: Request) -> Response:
+def get_page_worker(request: Request) -> Response:
     """What keeps the page on the phone, so that it opens without a network."""
     return _answer(request, "worker.js", "text/javascript")
 
 
 @router.get("/app.webmanifest", response_class=Response)
-def page_manifest(request: Request) -> Response:
+def get_page_manifest(request: Request) -> Response:
     """How the page is called on a phone's home screen."""
     return _answer(request, "app.webmanifest", "application/manifest+json")
 
 
 @router.get("/{number}", response_class=Response, responses=_HTML)
-def device_page(
+def get_device_page(
     request: Request,
     number: Annotated[
         str,

@@ -18,7 +18,7 @@ from aed.upkeep.rules.check import asked_of
 from aed.upkeep.rules.policy import GLANCE_ASKS, CheckKind
 from aed.upkeep.rules.quarantine import Reason
 from aed.upkeep.rules.who import may_decide_policy
-from aed.upkeep.schemas.policies import AskedOut, FormOut, PolicyAmend, PolicyIn, PolicyOut, PolicyPage
+from aed.upkeep.schemas.policies import FormOut, FormQuestionOut, PolicyAmend, PolicyIn, PolicyOut, PolicyPage
 
 router = APIRouter()
 
@@ -37,7 +37,7 @@ def list_policies(
 
 
 @router.get("/policies/{policy_id}")
-def show_policy(session: ReadSession, viewer: ViewerDep, policy_id: RowId, response: Response) -> PolicyOut:
+def get_policy(session: ReadSession, viewer: ViewerDep, policy_id: RowId, response: Response) -> PolicyOut:
     """One policy."""
     policy = queries.policy(session, viewer, policy_id)
     tag(response, policy.version)
@@ -79,7 +79,7 @@ def withdraw_policy(
 
 
 @router.get("/policies/{policy_id}/history")
-def policy_history(session: ReadSession, viewer: ViewerDep, policy_id: RowId) -> list[ChangeOut]:
+def list_policy_history(session: ReadSession, viewer: ViewerDep, policy_id: RowId) -> list[ChangeOut]:
     """Every version of it, newest first: who changed what and when. For those who may amend it."""
     policy = queries.policy(session, viewer, policy_id)
     estate = registry.estate(session, viewer, policy.estate_id) if policy.estate_id is not None else None
@@ -88,7 +88,7 @@ def policy_history(session: ReadSession, viewer: ViewerDep, policy_id: RowId) ->
 
 
 @router.get("/devices/{device_id}/form")
-def check_form(
+def get_check_form(
     session: ReadSession, viewer: ViewerDep, device_id: RowId, kind: CheckKind = CheckKind.CHECK
 ) -> FormOut:
     """What a check of this device asks today, by the policy in force; for everyone who may see the device."""
@@ -102,7 +102,7 @@ def check_form(
         kind=kind,
         policy_id=policy.id if policy is not None else None,
         policy_version=policy.version if policy is not None else None,
-        asks=[AskedOut.of(question) for question in asks],
+        asks=[FormQuestionOut.of(question) for question in asks],
         asks_about_recall=Reason.RECALL in standing,
         needs_new_pads=Reason.USED in standing,
     )

@@ -38,7 +38,7 @@ def list_recalls(
 
 
 @router.get("/recalls/{recall_id}")
-def show_recall(session: ReadSession, viewer: ViewerDep, recall_id: RowId, response: Response) -> RecallOut:
+def get_recall(session: ReadSession, viewer: ViewerDep, recall_id: RowId, response: Response) -> RecallOut:
     """One recall, and how far it is among the devices that you may see."""
     recall = queries.recall(session, recall_id)
     tag(response, recall.version)

@@ -21,12 +21,12 @@ from aed.upkeep.queries.told import preference_of
 from aed.upkeep.schemas.reminders import (
     AnsweredOut,
     AnswerIn,
-    MessageOut,
     PreferencesIn,
     PreferencesOut,
+    ReminderLineOut,
+    ReminderMessageOut,
     ReminderOut,
     ReminderPage,
-    ToldOut,
 )
 
 router = APIRouter()
@@ -63,7 +63,7 @@ def list_reminders(
 
 
 @router.get("/reminders/preferences")
-def reminder_preferences(session: ReadSession, viewer: ViewerDep) -> PreferencesOut:
+def get_reminder_preferences(session: ReadSession, viewer: ViewerDep) -> PreferencesOut:
     """How you want to be reminded."""
     return PreferencesOut.of(preference_of(session, actions.the_own(viewer)))
 
@@ -79,10 +79,10 @@ def put_reminder_preferences(
     return PreferencesOut.of(found)
 
 
-@router.get("/reminders/told/{message_key}", response_model=MessageOut, responses=OR_A_PAGE)
-def message_of_reminders(
+@router.get("/reminders/told/{message_key}", response_model=ReminderMessageOut, responses=OR_A_PAGE)
+def get_reminder_message(
     session: ReadSession, wants_page: WantsPage, message_key: MessageKey, response: Response
-) -> MessageOut | Response:
+) -> ReminderMessageOut | Response:
     """What the message with this link told of, for whoever was sent it; as a page with buttons for a browser.
     Nothing is answered by opening it."""
     try:
@@ -97,7 +97,7 @@ def message_of_reminders(
         return HTMLResponse(page.html, headers=page.headers)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"
-    return MessageOut(reminders=[ToldOut.of(each) for each in told])
+    return ReminderMessageOut(reminders=[ReminderLineOut.of(each) for each in told])
 
 
 @router.put("/reminders/told/{message_key}/{reminder_id}")

@@ -32,7 +32,7 @@ def report_device(
 
 
 @router.post("/reports", status_code=202)
-def report_by_number(
+def report_device_by_number(
     request: Request, session: WriteSession, viewer: ViewerDep, new: ReportByNumberIn
 ) -> ThanksOut:
     """The same by the number on the label: whoever reads it stands before the device, which may be an

@@ -40,7 +40,7 @@ Which = Annotated[
 
 
 @router.get("/devices/{device_id}/trust")
-def show_trust(request: Request, session: ReadSession, viewer: ViewerDep, device_id: RowId) -> TrustOut:
+def get_trust(request: Request, session: ReadSession, viewer: ViewerDep, device_id: RowId) -> TrustOut:
     """When position, hours and readiness were last confirmed, and how much of that still holds; for everyone
     who may see the device."""
     device = registry.device(session, viewer, device_id)
@@ -48,7 +48,7 @@ def show_trust(request: Request, session: ReadSession, viewer: ViewerDep, device
 
 
 @router.post("/devices/{device_id}/confirmations")
-def confirm_fact_of(
+def confirm_device_fact(
     request: Request, session: WriteSession, viewer: ViewerDep, device_id: RowId, new: ConfirmIn
 ) -> TrustOut:
     """It is where the register says, or can be had as it says; or not, and then whoever keeps it is told. For
@@ -72,20 +72,24 @@ def _trust_out(
 
 
 @router.get("/errands")
-def list_errands(session: ReadSession, viewer: ViewerDep, limit: Limit = 100) -> list[ErrandOut]:
+def list_confirmation_requests(
+    session: ReadSession, viewer: ViewerDep, limit: Limit = 100
+) -> list[ErrandOut]:
     """The small questions that you are asked, the newest first."""
     now = clock.now()
     return _errands_out(session, queries.errands_of(session, viewer, at=now, limit=limit), at=now)
 
 
 @router.get("/errands/{errand}")
-def show_errand(session: ReadSession, viewer: ViewerDep, errand: Which) -> ErrandOut:
+def get_confirmation_request(session: ReadSession, viewer: ViewerDep, errand: Which) -> ErrandOut:
     """The question that was sent."""
     return _errands_out(session, [queries.errand(session, viewer, errand)], at=clock.now())[0]
 
 
 @router.post("/errands/{errand}")
-def answer_errand_of(session: WriteSession, viewer: ViewerDep, errand: Which, given: AnsweredIn) -> ErrandOut:
+def answer_confirmation_request(
+    session: WriteSession, viewer: ViewerDep, errand: Which, given: AnsweredIn
+) -> ErrandOut:
     """Answers it. Whoever holds the key that was sent need not sign in."""
     now = clock.now()
     found = answer_errand(session, viewer, errand, given.answer, given.note, at=now)

@@ -10,7 +10,7 @@ from aed.settings import Returns
 from aed.upkeep.rules.quarantine import Reason
 
 
-class Outcome(StrEnum):
+class RetrievalOutcome(StrEnum):
     """What became of a device that somebody was sent for."""
 
     RETURNED = "returned"
@@ -29,30 +29,30 @@ class Outcome(StrEnum):
 
 
 ANSWERS: Final = (
-    Outcome.RETURNED,
-    Outcome.USED,
-    Outcome.NOT_RETURNED,
-    Outcome.NOT_FETCHED,
-    Outcome.NOT_NEEDED,
+    RetrievalOutcome.RETURNED,
+    RetrievalOutcome.USED,
+    RetrievalOutcome.NOT_RETURNED,
+    RetrievalOutcome.NOT_FETCHED,
+    RetrievalOutcome.NOT_NEEDED,
 )
 """What somebody may answer; the others are found."""
 WORDS: Final = {
-    Outcome.RETURNED: ("back, not used", "已归还，未使用"),
-    Outcome.USED: ("used", "已使用"),
-    Outcome.NOT_RETURNED: ("not back", "尚未归还"),
-    Outcome.NOT_FETCHED: ("could not be had", "未能取到"),
-    Outcome.NOT_NEEDED: ("nobody took it", "未取用"),
-    Outcome.CHECKED: ("checked since", "已巡检"),
-    Outcome.SILENT: ("nobody answered", "无人答复"),
+    RetrievalOutcome.RETURNED: ("back, not used", "已归还，未使用"),
+    RetrievalOutcome.USED: ("used", "已使用"),
+    RetrievalOutcome.NOT_RETURNED: ("not back", "尚未归还"),
+    RetrievalOutcome.NOT_FETCHED: ("could not be had", "未能取到"),
+    RetrievalOutcome.NOT_NEEDED: ("nobody took it", "未取用"),
+    RetrievalOutcome.CHECKED: ("checked since", "已巡检"),
+    RetrievalOutcome.SILENT: ("nobody answered", "无人答复"),
 }
 
 
-def follows_from_outcome(outcome: Outcome) -> Reason | None:
+def follows_from_outcome(outcome: RetrievalOutcome) -> Reason | None:
     """Why the device is not offered any longer. One that could not be had counts as a failed fetch."""
     return {
-        Outcome.USED: Reason.USED,
-        Outcome.NOT_RETURNED: Reason.NOT_RETURNED,
-        Outcome.SILENT: Reason.NOT_RETURNED,
+        RetrievalOutcome.USED: Reason.USED,
+        RetrievalOutcome.NOT_RETURNED: Reason.NOT_RETURNED,
+        RetrievalOutcome.SILENT: Reason.NOT_RETURNED,
     }.get(outcome)
 
 

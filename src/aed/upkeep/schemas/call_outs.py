@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from aed.accounts.schemas import Id, Words
 from aed.registry.schemas.fields import Label
 from aed.upkeep.models import CallOut
-from aed.upkeep.rules.call_out import Outcome
+from aed.upkeep.rules.call_out import RetrievalOutcome
 
 
 class CallOutIn(BaseModel):
@@ -35,7 +35,11 @@ class ClosedAsIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"outcome": "returned"}]})
 
     outcome: Literal[
-        Outcome.RETURNED, Outcome.USED, Outcome.NOT_RETURNED, Outcome.NOT_FETCHED, Outcome.NOT_NEEDED
+        RetrievalOutcome.RETURNED,
+        RetrievalOutcome.USED,
+        RetrievalOutcome.NOT_RETURNED,
+        RetrievalOutcome.NOT_FETCHED,
+        RetrievalOutcome.NOT_NEEDED,
     ]
     note: Annotated[Words, Field(max_length=500)] | None = None
 
@@ -50,7 +54,7 @@ class CallOutOut(BaseModel):
     told_by: str
     asked: int = Field(description="How often it was asked after")
     asked_next_at: datetime | None
-    outcome: Outcome | None = Field(description="null: open")
+    outcome: RetrievalOutcome | None = Field(description="null: open")
     closed_at: datetime | None
     closed_by: str | None
 

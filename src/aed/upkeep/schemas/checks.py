@@ -206,7 +206,7 @@ class ReadinessOut(BaseModel):
         )
 
 
-class CheckedOut(BaseModel):
+class CheckResultOut(BaseModel):
     """What a check brought about."""
 
     check: CheckOut

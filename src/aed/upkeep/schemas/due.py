@@ -67,7 +67,7 @@ class DuePage(BaseModel):
     next: str | None
 
 
-class CalendarIn(BaseModel):
+class DueCalendarIn(BaseModel):
     """Which devices a calendar is about; all left out: all whose upkeep is yours."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"mine": True}]})
@@ -77,7 +77,7 @@ class CalendarIn(BaseModel):
     mine: bool = Field(False, description="Only the devices that you keep yourself")
 
 
-class CalendarOut(BaseModel):
+class DueCalendarOut(BaseModel):
     """An address at which a calendar reads what is due."""
 
     id: Id
@@ -87,7 +87,7 @@ class CalendarOut(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, made: DueCalendar) -> CalendarOut:
+    def of(cls, made: DueCalendar) -> DueCalendarOut:
         return cls(
             id=made.id,
             estate_id=made.estate_id,
@@ -97,7 +97,7 @@ class CalendarOut(BaseModel):
         )
 
 
-class NewCalendarOut(CalendarOut):
+class NewDueCalendarOut(DueCalendarOut):
     """Told once: whoever knows the address reads the calendar."""
 
     address: str = Field(examples=["https://aed.example.org/v1/due/calendars/due_….ics"])

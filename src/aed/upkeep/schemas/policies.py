@@ -128,7 +128,7 @@ class PolicyOut(BaseModel):
         )
 
 
-class AskedOut(BaseModel):
+class FormQuestionOut(BaseModel):
     """One question of the form, in both languages."""
 
     question: Question
@@ -136,7 +136,7 @@ class AskedOut(BaseModel):
     zh: str
 
     @classmethod
-    def of(cls, question: Question) -> AskedOut:
+    def of(cls, question: Question) -> FormQuestionOut:
         en, zh = WORDS[question]
         return cls(question=question, en=en, zh=zh)
 
@@ -148,7 +148,7 @@ class FormOut(BaseModel):
     kind: CheckKind
     policy_id: Id | None = Field(description="null: no policy is in force for it; the default form")
     policy_version: int | None
-    asks: list[AskedOut]
+    asks: list[FormQuestionOut]
     asks_about_recall: bool = Field(description="Whether to ask if what the maker's recall asks for is done")
     needs_new_pads: bool = Field(description="It was used: only new pads bring it back")
 

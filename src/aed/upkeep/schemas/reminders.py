@@ -81,7 +81,7 @@ class ReminderPage(BaseModel):
     next: str | None
 
 
-class ToldOut(BaseModel):
+class ReminderLineOut(BaseModel):
     """One thing of a message."""
 
     id: Id
@@ -96,7 +96,7 @@ class ToldOut(BaseModel):
     answer: Answer | None
 
     @classmethod
-    def of(cls, told: Told) -> ToldOut:
+    def of(cls, told: Told) -> ReminderLineOut:
         en, zh = WORDS[told.matter]
         return cls(
             id=told.reminder_id,
@@ -112,10 +112,10 @@ class ToldOut(BaseModel):
         )
 
 
-class MessageOut(BaseModel):
+class ReminderMessageOut(BaseModel):
     """What a message told of, the longest overdue first."""
 
-    reminders: list[ToldOut]
+    reminders: list[ReminderLineOut]
 
 
 class AnswerIn(BaseModel):
@@ -127,14 +127,14 @@ class AnswerIn(BaseModel):
 
 
 class AnsweredOut(BaseModel):
-    reminder: ToldOut
+    reminder: ReminderLineOut
     said_en: str
     said_zh: str
 
     @classmethod
     def of(cls, told: Told, answer: Answer) -> AnsweredOut:
         said_en, said_zh = ANSWERS[answer].said
-        return cls(reminder=ToldOut.of(told), said_en=said_en, said_zh=said_zh)
+        return cls(reminder=ReminderLineOut.of(told), said_en=said_en, said_zh=said_zh)
 
 
 class PreferencesIn(BaseModel):
