@@ -10,7 +10,7 @@ import pytest
 from docs.generate import plain, settings_page
 from pydantic import BaseModel
 
-from aed.cli.context import answering_errors
+from aed.cli.failures import exit_on_failure
 from aed.database.session import open_database
 from aed.errors import InvalidInput
 from aed.settings import Settings, load_settings
@@ -100,7 +100,7 @@ def test_a_command_says_it_and_ends_with_status_1(
 ) -> None:
     monkeypatch.setenv("AED_THREADS", "0")
 
-    with pytest.raises(SystemExit) as ended, answering_errors():
+    with pytest.raises(SystemExit) as ended, exit_on_failure():
         load_settings()
 
     assert ended.value.code == 1

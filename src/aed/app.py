@@ -18,7 +18,8 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from aed import __version__, schedule
 from aed.accounts import api as accounts_api
 from aed.certificates import api as certificates_api
-from aed.database.session import DatabaseDep, database_now, open_database, reads
+from aed.database.dependencies import DatabaseDep
+from aed.database.session import database_now, open_database, reads
 from aed.debrief import api as debrief_api
 from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired, TooBusy
 from aed.exports import api as exports_api

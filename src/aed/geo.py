@@ -31,15 +31,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
-from typing import Final, Protocol, TypedDict
+from typing import TYPE_CHECKING, Final, Protocol, TypedDict
 from urllib.parse import quote
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import Geod
 
 from aed.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from pyproj import Geod
 
 
 class Datum(StrEnum):
@@ -347,12 +349,22 @@ def _edges_in_cell(row: int, column: int) -> tuple[_Edge, ...]:
 
 # --- Distances ---
 
-_WGS84_SPHEROID: Final = Geod(ellps="WGS84")
+
+_EQUATOR_METRES: Final = 6378137.0
+_ECCENTRICITY_SQUARED: Final = 0.00669437999014133
+"""Of the WGS-84 spheroid, as pyproj has them."""
+
+
+@functools.cache
+def _wgs84_spheroid() -> Geod:
+    from pyproj import Geod  # late: commands that measure nothing start without it
+
+    return Geod(ellps="WGS84")
 
 
 def distance_metres(a: Position, b: Position) -> float:
     """Along the WGS-84 spheroid (Karney's geodesic, right to nanometres)."""
-    return float(_WGS84_SPHEROID.inv(a.lon, a.lat, b.lon, b.lat)[2])
+    return float(_wgs84_spheroid().inv(a.lon, a.lat, b.lon, b.lat)[2])
 
 
 def distances_metres(
@@ -362,7 +374,7 @@ def distances_metres(
     # All four are written over: so pyproj makes no copies of its own, which takes longer than 20 distances.
     from_lon, from_lat, to_lon, to_lat = places = np.empty((4, len(lats)))
     places[0], places[1], places[2], places[3] = here.lon, here.lat, lons, lats
-    metres: NDArray[np.float64] = _WGS84_SPHEROID.inv(
+    metres: NDArray[np.float64] = _wgs84_spheroid().inv(
         from_lon, from_lat, to_lon, to_lat, inplace=True, return_back_azimuth=False
     )[2]
     return metres
@@ -370,9 +382,9 @@ def distances_metres(
 
 def radii_of_curvature[Number: (float, NDArray[np.float64])](cosine: Number) -> tuple[Number, Number]:
     """Metres: of the meridian and of the prime vertical, at the latitude (or at each) with this cosine."""
-    shrink = (1.0 - _WGS84_SPHEROID.es) + _WGS84_SPHEROID.es * cosine * cosine
-    prime_vertical = _WGS84_SPHEROID.a / shrink**0.5
-    return prime_vertical * (1.0 - _WGS84_SPHEROID.es) / shrink, prime_vertical
+    shrink = (1.0 - _ECCENTRICITY_SQUARED) + _ECCENTRICITY_SQUARED * cosine * cosine
+    prime_vertical = _EQUATOR_METRES / shrink**0.5
+    return prime_vertical * (1.0 - _ECCENTRICITY_SQUARED) / shrink, prime_vertical
 
 
 class Placed(Protocol):
@@ -403,14 +415,14 @@ def metres_to_each(here: Position, places: Sequence[Placed]) -> list[float]:
     lat0, lon0 = here.lat * degree, here.lon
     meridian0, normal0 = radii_of_curvature(cos(lat0))
     axis_metres0 = normal0 * cos(lat0)
-    up0 = normal0 * (1.0 - _WGS84_SPHEROID.es) * sin(lat0)
+    up0 = normal0 * (1.0 - _ECCENTRICITY_SQUARED) * sin(lat0)
     found: list[float] = []
     for place in places:
         lat = place.lat * degree
         sine = sin(lat)
-        normal = _WGS84_SPHEROID.a / sqrt(1.0 - _WGS84_SPHEROID.es * sine * sine)
+        normal = _EQUATOR_METRES / sqrt(1.0 - _ECCENTRICITY_SQUARED * sine * sine)
         axis_metres = normal * cos(lat)
-        up = normal * (1.0 - _WGS84_SPHEROID.es) * sine - up0
+        up = normal * (1.0 - _ECCENTRICITY_SQUARED) * sine - up0
         out = axis_metres - axis_metres0
         half = sin((place.lon - lon0) * degree / 2.0)
         squared = out * out + up * up + 4.0 * axis_metres * axis_metres0 * half * half

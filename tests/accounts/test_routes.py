@@ -23,7 +23,8 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.app import create_app
 from aed.database import session as db
-from aed.database.session import database_of, open_database
+from aed.database.dependencies import database_of
+from aed.database.session import open_database
 from aed.incidents.api.cap import EXAMPLE
 from aed.incidents.formats.cap import written
 from aed.settings import Settings, WebPush

@@ -24,7 +24,8 @@ from aed.accounts.rules import ANYONE, Role, Scope, Viewer
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.security import SEEN_WITHIN
 from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, is_csrf_token
-from aed.database.session import Database, database_of, once_more, reads, transaction
+from aed.database.dependencies import database_of
+from aed.database.session import Database, once_more, reads, transaction
 from aed.errors import AedError, NotAllowed, NotSignedIn, TokenExpired
 from aed.http.headers import EXPIRED_TOKEN
 

@@ -22,7 +22,7 @@ from aed.certificates.schemas import (
     PersonPairOut,
     PersonPairsPage,
 )
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, after
 from aed.issuers import queries as issuers
 from aed.training.rules.who import may_write

@@ -1,41 +1,7 @@
 """The commands. `aed --help` lists them.
 
-context.py   the settings, the database, who is acting
-screen.py    tables and sentences for people
-files.py     files that a command writes
-process.py   what a process that stays is told about its memory
-server.py    aed serve, aed db
-jobs.py      aed work, aed jobs
-outbox.py    aed outbox, aed endpoints
-backups.py   aed backup, aed restore
-lookup.py    aed nearest, aed walking
-imports.py   aed import
-issuers.py   aed issuers
-exports.py   aed export
-templates.py aed template
-linting.py   aed lint
-feeds.py     aed feeds
-reviews.py   aed reviews, sources
-reminders.py aed reminders
-register/    aed devices, estates, gates, consumables, holidays, regions
-gaps.py      aed gaps
-training.py  aed courses, sessions, enrol, enrolments
-certificates.py  aed certificates
-calendars.py     aed calendars
-policies.py  aed policies, recalls
-upkeep.py    aed checks, quarantines, reports, due, replacements
-trust.py     aed trust, call-outs, labels
-drills.py    aed drills
-incidents.py aed incidents, audit
-afterwards.py aed incidents report, outcome; aed statistics
-centres.py   aed centres
-tokens.py    aed tokens
-people.py    aed people, roles
-duplicates.py aed people duplicates, same, different
-keys.py      aed keys
-responders.py aed responders
-demo.py      aed demo
-simulate.py  aed simulate
+The module of a command is imported only when the command runs or prints its own help, so that `aed --help`
+starts without the database, and each command without the rest of the program.
 """
 
 from __future__ import annotations
@@ -50,119 +16,158 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-from aed.cli.context import answering_errors
+from aed.cli.failures import exit_on_failure
 
-COMMANDS: Final[Mapping[str, str]] = {
-    "serve": "server.serve",
-    "work": "jobs.work",
-    "nearest": "lookup.nearest_command",
-    "export": "exports.export_command",
-    "lint": "linting.lint",
-    "demo": "demo.demo",
-    "backup": "backups.backup",
-    "restore": "backups.restore",
-    "gaps": "gaps.gaps",
-    "simulate": "simulate.simulate",
-    "enrol": "training.enrol",
-    "due": "upkeep.due",
-    "replacements": "upkeep.replacements",
-    "labels": "trust.labels",
-    "db": "server.db",
-    "jobs": "jobs.jobs",
-    "outbox": "outbox.outbox",
-    "endpoints": "outbox.endpoints",
-    "walking": "lookup.walking",
-    "import": "imports.imports",
-    "issuers": "issuers.issuers",
-    "template": "templates.templates",
-    "feeds": "feeds.feeds",
-    "reviews": "reviews.reviews",
-    "sources": "reviews.sources",
-    "tokens": "tokens.tokens",
-    "keys": "keys.keys",
-    "security": "security.security",
-    "responders": "responders.responders",
-    "people": "people.people",
-    "roles": "people.roles",
-    "regions": "register.regions",
-    "estates": "register.estates_group",
-    "gates": "register.gates_group",
-    "devices": "register.devices_group",
-    "consumables": "register.consumables_group",
-    "holidays": "register.holidays_group",
-    "courses": "training.courses",
-    "sessions": "training.sessions",
-    "enrolments": "training.enrolments",
-    "certificates": "certificates.certificates",
-    "calendars": "calendars.calendars",
-    "policies": "policies.policies",
-    "recalls": "policies.recalls",
-    "checks": "upkeep.checks",
-    "quarantines": "upkeep.quarantines",
-    "reports": "upkeep.reports",
-    "reminders": "reminders.reminders",
-    "trust": "trust.trust",
-    "call-outs": "trust.call_outs",
-    "drills": "drills.drills",
-    "incidents": "incidents.incidents",
-    "audit": "audit.audit",
-    "statistics": "afterwards.statistics",
-    "centres": "centres.centres",
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "serve": ("server.serve", "Start the API, and the timetable beside it (AED_RUN_JOBS)."),
+    "work": ("jobs.work", "Run the timetable and send messages until SIGTERM; of several workers one acts."),
+    "nearest": (
+        "lookup.nearest_command",
+        "Find the devices that can be at a patient soonest.",
+    ),
+    "export": ("exports.export_command", "Write the register to a file, with the rights of --as."),
+    "lint": (
+        "linting.lint",
+        "Check a list of devices before importing it.",
+    ),
+    "demo": (
+        "demo.demo",
+        "Make a demo database and street network, and look up one patient.",
+    ),
+    "backup": ("backups.backup", "Back up the database into one file, also while the API runs."),
+    "restore": ("backups.restore", "Restore a backup into an empty database, and upgrade its schema."),
+    "gaps": (
+        "gaps.gaps",
+        "Show where and when first-aiders are missing in the coming week.",
+    ),
+    "simulate": ("simulate.simulate", "Compare ways to alert responders, on invented incidents."),
+    "enrol": ("training.enrol", "Enrol a person in a session."),
+    "due": ("upkeep.due", "List the work that is due on devices, the longest overdue first."),
+    "replacements": ("upkeep.replacements", "List the pads and batteries to order, by month and model."),
+    "labels": ("trust.labels", "Print QR-code labels for devices, ten to a sheet of A4."),
+    "db": ("server.db", "Make, upgrade or downgrade the database schema."),
+    "jobs": ("jobs.jobs", "List the jobs of the timetable and their runs; run one now."),
+    "outbox": ("outbox.outbox", "List, cancel and resend messages of the outbox."),
+    "endpoints": ("outbox.endpoints", "Manage the bots, programs and mailboxes that messages go to."),
+    "walking": ("lookup.walking", "Build and inspect the street network."),
+    "import": ("imports.imports", "Import devices, estates, buildings and responders from files."),
+    "issuers": ("issuers.issuers", "Manage the issuers of certificates, and verify certificates with them."),
+    "template": ("templates.templates", "Write empty lists to fill in."),
+    "feeds": ("feeds.feeds", "Manage lists of devices that are fetched on a timetable."),
+    "reviews": ("reviews.reviews", "List and decide the open questions about imported lists."),
+    "sources": ("reviews.sources", "Rank the lists that devices come from."),
+    "tokens": ("tokens.tokens", "Manage the keys of API clients."),
+    "keys": ("keys.keys", "Manage the keys that encrypt personal data."),
+    "security": (
+        "security.security",
+        "List security events; end sessions; remove second factors.",
+    ),
+    "responders": ("responders.responders", "Manage responders: places, hours, consents, pauses."),
+    "people": ("people.people", "Manage people and their accounts; export and erase personal data."),
+    "roles": ("people.roles", "Grant, revoke and list roles."),
+    "regions": ("register.regions.regions", "Manage provinces and cities."),
+    "estates": ("register.estates.estates_group", "Manage estates."),
+    "gates": ("register.estates.gates_group", "Manage the gates of estates."),
+    "devices": ("register.devices.devices_group", "Manage devices."),
+    "consumables": ("register.devices.consumables_group", "Manage the pads and batteries in devices."),
+    "holidays": ("register.holidays.holidays_group", "Manage holiday calendars."),
+    "courses": ("training.courses", "Manage courses."),
+    "sessions": ("training.sessions", "Manage sessions of courses, their rosters and results."),
+    "enrolments": ("training.enrolments", "Manage enrolments and waiting lists."),
+    "certificates": (
+        "certificates.certificates",
+        "Verify, print and revoke certificates; list those about to lapse.",
+    ),
+    "calendars": (
+        "calendars.calendars",
+        "Manage private addresses for calendar programs.",
+    ),
+    "policies": (
+        "policies.policies",
+        "Manage how often devices are checked, and what is asked.",
+    ),
+    "recalls": ("policies.recalls", "Manage makers' recalls."),
+    "checks": ("upkeep.checks", "Record and list checks of devices."),
+    "quarantines": ("upkeep.quarantines", "List devices in quarantine, and why."),
+    "reports": ("upkeep.reports", "List, confirm and dismiss fault reports of passers-by."),
+    "reminders": ("reminders.reminders", "List reminders and their answers; set reminder preferences."),
+    "trust": ("trust.trust", "Show and confirm the position, hours and readiness of devices."),
+    "call-outs": ("trust.call_outs", "Follow up on devices that somebody was sent to fetch."),
+    "drills": ("drills.drills", "Record timed fetches of devices, and show the pace of an estate."),
+    "incidents": ("incidents.incidents", "Open, steer, answer and close incidents."),
+    "audit": ("audit.audit", "Verify that the audit log and the records of incidents are unchanged."),
+    "statistics": (
+        "afterwards.statistics",
+        "Summarise the cardiac arrests of a year (Utstein 2014).",
+    ),
+    "centres": ("centres.centres", "Connect dispatch centres."),
 }
-"""Where each command, or group of commands, is: a file of this folder, and its name in that. It is imported
-when it is asked for: one command is a part of the program, and starts in half the time and memory of all."""
-_READ_LIKE: Final[Mapping[str, Mapping[str, Any]]] = {"nearest": {"ignore_unknown_options": True}}
+"""Each command or group: `module.attribute` within this package, and its line in `aed --help`."""
+_CONTEXT_SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "nearest": {"ignore_unknown_options": True}  # a negative longitude is no option
+}
 
 type Command = TyperCommand | TyperGroup
 
 
-class _OnDemand(MutableMapping[str, Command]):
-    """The commands by name; each is there from when it is first asked for."""
+class _LazyCommands(MutableMapping[str, Command]):
+    """Commands by name, each imported when it is first read."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Command | None] = dict.fromkeys(COMMANDS)
+        self._loaded: dict[str, Command | None] = dict.fromkeys(COMMANDS)
 
     def __getitem__(self, name: str) -> Command:
-        found = self._known[name]
+        found = self._loaded[name]
         if found is None:
-            found = self._known[name] = _imported(name)
+            found = self._loaded[name] = _load(name)
         return found
 
     def __setitem__(self, name: str, command: Command) -> None:
-        self._known[name] = command
+        self._loaded[name] = command
 
     def __delitem__(self, name: str) -> None:
-        del self._known[name]
+        del self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._known)
+        return iter(self._loaded)
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._loaded)
 
 
-def _imported(name: str) -> Command:
-    file, _, attribute = COMMANDS[name].partition(".")
-    found = getattr(import_module(f"aed.cli.{file}"), attribute)
+def _load(name: str) -> Command:
+    path, line = COMMANDS[name]
+    module, _, attribute = path.rpartition(".")
+    found = getattr(import_module(f"aed.cli.{module}"), attribute)
     if isinstance(found, typer.Typer):
         group = get_group(found)
-        group.name = name
+        group.name, group.help = name, line
         return group
-    alone = typer.Typer(add_completion=False)
-    alone.command(name, context_settings=dict(_READ_LIKE.get(name, {})))(found)
-    command = get_command(alone)
+    single = typer.Typer(add_completion=False)
+    single.command(name, context_settings=dict(_CONTEXT_SETTINGS.get(name, {})))(found)
+    command = get_command(single)
     assert isinstance(command, TyperCommand)
     return command
 
 
-class _Commands(TyperGroup):
+class _RootGroup(TyperGroup):
     def __init__(self, **given: Any) -> None:  # Any: Typer's own, passed on
         super().__init__(**given)
-        self.commands = _OnDemand()  # type: ignore[assignment] # Typer's are all of these two kinds
+        self.commands = _LazyCommands()  # type: ignore[assignment] # Typer's are all of these two kinds
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # Any: Typer keeps these types to itself
+        lazy, self.commands = (
+            self.commands,
+            {name: TyperCommand(name, help=line) for name, (_, line) in COMMANDS.items()},
+        )
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.commands = lazy
 
 
 app = typer.Typer(
-    cls=_Commands,
+    cls=_RootGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -171,15 +176,15 @@ app = typer.Typer(
 
 
 @app.callback()
-def _whatever_follows() -> None:
-    """There is nothing that all commands share."""
+def _root() -> None:
+    """Make Typer build a group although it registers no command itself."""
 
 
 def main() -> None:
-    """The `aed` command: an expected failure is a sentence and exit status 1, never a stack trace."""
+    """Run `aed`: print an expected failure as a sentence and exit with status 1, without a traceback."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a terminal that has no Chinese still gets its answer
+        if isinstance(stream, TextIOWrapper):  # print Chinese as escapes on a terminal that has none
             stream.reconfigure(errors="backslashreplace")
-    with answering_errors():
+    with exit_on_failure():
         app(prog_name="aed")
     sys.exit(0)

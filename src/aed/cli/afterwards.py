@@ -125,7 +125,10 @@ def statistics(
     ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Write to a .csv, .xlsx or .json")] = None,
 ) -> None:
-    """A year of arrests by the Utstein template of 2014; the update of 2024 is not followed yet."""
+    """Summarise the cardiac arrests of a year (Utstein 2014).
+
+    The Utstein update of 2024 is not followed yet.
+    """
     if cases and (out is None or to_pass_on):
         raise InvalidInput(
             "Cases go to a file, and are not to be passed on: --cases --out FILE.csv.", field="out"

@@ -22,7 +22,7 @@ from aed.incidents.actions.timeline import first_broken
 from aed.incidents.queries import incidents as queries
 from aed.incidents.queries.audit import AuditHead, audit_head, differences
 
-audit = typer.Typer(no_args_is_help=True, help="Whether records are as they were written.")
+audit = typer.Typer(no_args_is_help=True)
 _SHOWN: Final = 20
 
 

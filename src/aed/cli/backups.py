@@ -22,7 +22,10 @@ def backup(
         int | None, typer.Option(min=1, help="Leave only so many of this database in the folder")
     ] = None,
 ) -> None:
-    """Put the whole database into one file, while it serves. The walking network is not in it."""
+    """Back up the database into one file, also while the API runs.
+
+    The walking network is not part of it.
+    """
     settings = load_settings()
     with opened(settings) as database, counting("backing up, in megabytes") as progress:
         taken = whole.take(database, to=to or settings.backups, keep=keep, at=clock.now(), progress=progress)
@@ -38,7 +41,7 @@ def restore(
     ] = False,
     check: Annotated[bool, typer.Option("--check", help="Only check the file and say what is in it")] = False,
 ) -> None:
-    """Put a backup into an empty database, and bring it up to date."""
+    """Restore a backup into an empty database, and upgrade its schema."""
     if check:
         with counting("checking, in megabytes") as progress:
             manifest = whole.check(file, progress=progress)

@@ -15,7 +15,7 @@ from aed.incidents.queries.centres import centres as all_centres
 from aed.notifications.queries import backlog
 from aed.settings import load_settings
 
-centres = typer.Typer(no_args_is_help=True, help="Dispatch centres that tell of patients, and are told.")
+centres = typer.Typer(no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="What it is called, such as lake-120", metavar="NAME")]
 

@@ -20,7 +20,7 @@ from aed.training.formats.signed import Purpose, add_key, opened, signed, signin
 from aed.training.queries import certificates as queries
 from aed.training.rules.certificate import is_valid, masked
 
-certificates = typer.Typer(no_args_is_help=True, help="What was awarded, what runs out, who should practise.")
+certificates = typer.Typer(no_args_is_help=True)
 Number = Annotated[str, typer.Argument(help="Its number")]
 
 

@@ -1,20 +1,16 @@
-"""What every command needs: settings, the database, who is acting, and errors as sentences."""
+"""What every command needs: settings, the database, and the viewer on whose behalf it acts."""
 
 from __future__ import annotations
 
 import getpass
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from aed.accounts import queries as accounts
 from aed.accounts.rules import ANYONE, Role, Scope, Viewer
 from aed.database.session import Database, open_database, reads, transaction, trial
-from aed.errors import AedError, DatabaseUnavailable, InvalidInput
-from aed.registry import queries as registry
+from aed.errors import InvalidInput
 from aed.settings import Settings, load_settings
 
 
@@ -75,6 +71,8 @@ def viewer_as(session: Session, text: str) -> Viewer:
     if kind == "administrator" and not rest:
         return operator()
     if kind == "dispatcher" and rest:
+        from aed.accounts import queries as accounts
+
         region = accounts.region_by_code(session, rest)
         return Viewer(
             role=Role.DISPATCHER, name=f"cli:{text}", region_ids=accounts.regions_below(session, region.id)
@@ -88,6 +86,9 @@ def viewer_as(session: Session, text: str) -> Viewer:
 
 
 def _member(session: Session, which: str) -> Viewer:
+    from aed.accounts import queries as accounts
+    from aed.registry import queries as registry
+
     source, slash, source_id = which.partition("/")
     if slash:
         estate_id = registry.estate_id_of(session, source=source, source_id=source_id)
@@ -102,33 +103,3 @@ def _member(session: Session, which: str) -> Viewer:
         estate_id=estate.id,
         estate_ids=accounts.estates_sharing(session, estate.id),
     )
-
-
-@contextmanager
-def answering_errors() -> Iterator[None]:
-    """Says an expected failure in one sentence and ends with status 1."""
-    try:
-        yield
-    except DatabaseUnavailable as error:
-        why = _first_line(error.__cause__.orig) if isinstance(error.__cause__, DBAPIError) else ""
-        _fail(f"{error.detail} ({why})" if why else error.detail)
-    except AedError as error:
-        _fail(error.detail)
-    except DBAPIError as error:
-        _fail(f"the database refused: {_first_line(error.orig)}")
-    except UnicodeEncodeError:
-        _fail("what was given holds characters that are no text.")
-    except OSError as error:
-        _fail(f"{error.filename or 'a file'}: {error.strerror or error}.")
-    except KeyboardInterrupt:
-        sys.stderr.write("aed: stopped\n")
-        sys.exit(130)
-
-
-def _first_line(error: BaseException | None) -> str:
-    return next(iter(str(error).strip().splitlines()), error.__class__.__name__)
-
-
-def _fail(sentence: str) -> None:
-    sys.stderr.write(f"aed: {sentence}\n")
-    sys.exit(1)

@@ -33,7 +33,7 @@ def demo(
     folder: Annotated[Path, typer.Option(help="The district's folder")] = HERE,
     ask_all: Annotated[bool, typer.Option("--all", help="Ask all the questions of the district")] = False,
 ) -> None:
-    """Make the demo's database and network, ask one question, and say what to type next."""
+    """Make a demo database and street network, and look up one patient."""
     if not (folder / "devices.csv").is_file():
         raise InvalidInput(
             f"There is no demo district in {folder}: run this where the README is.", field="folder"

@@ -29,7 +29,7 @@ from aed.walking.travel import estate_pace
 
 SHOWN = 100
 
-drills = typer.Typer(no_args_is_help=True, help="Timed fetches, and an estate's own pace.")
+drills = typer.Typer(no_args_is_help=True)
 
 
 @drills.command("add", context_settings={"ignore_unknown_options": True})

@@ -29,7 +29,10 @@ def export_command(
     bbox: Annotated[str | None, typer.Option(help="Only within west,south,east,north")] = None,
     region: Annotated[str | None, typer.Option(help="Only in this region and those below it")] = None,
 ) -> None:
-    """Write the register to a file, as the viewer may know it; everything with --as administrator."""
+    """Write the register to a file, with the rights of --as.
+
+    `--as administrator` writes everything.
+    """
     if to is None and sys.stdout.isatty() and form in (ExportFormat.XLSX, ExportFormat.GEOPACKAGE):
         raise InvalidInput(f"{form.value} is no text for a screen: name a file with --to.", field="to")
     what = "estates and gates" if form is ExportFormat.ESTATES else "devices"

@@ -22,7 +22,7 @@ from aed.schedule import fetching, is_run_here
 from aed.settings import load_settings
 from aed.worker.jobs.worker import PATIENT_MS
 
-feeds = typer.Typer(no_args_is_help=True, help="Lists that are fetched again and again.")
+feeds = typer.Typer(no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="What it is called, such as its source")]
 

@@ -39,7 +39,10 @@ def gaps(
         Path | None, typer.Option(help="Write every building and hour to a .csv, .xlsx, .geojson or .json")
     ] = None,
 ) -> None:
-    """How many can be at each building within three minutes' walk, hour by hour of the coming week."""
+    """Show where and when first-aiders are missing in the coming week.
+
+    Counts, for each building and hour, the first-aiders within three minutes' walk.
+    """
     settings = load_settings()
     wanted = _hour_in(hour) if hour is not None else None
     form = _form_of(to) if to is not None else None

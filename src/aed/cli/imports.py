@@ -25,7 +25,7 @@ from aed.imports.formats.recognise import DeviceFormat
 from aed.imports.formats.table import SET_ASIDE_COLUMNS
 from aed.settings import load_settings
 
-imports = typer.Typer(no_args_is_help=True, help="Read lists: again and again, without doubling anything.")
+imports = typer.Typer(no_args_is_help=True)
 
 File = Annotated[Path, typer.Argument(help="The file")]
 Strict = Annotated[bool, typer.Option("--strict", help="Take nothing when any row is bad")]

@@ -45,7 +45,7 @@ class PlannedOtherwise(AedError):
 
 IncidentId = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]
 
-incidents = typer.Typer(no_args_is_help=True, help="Patients, and who is called to them.")
+incidents = typer.Typer(no_args_is_help=True)
 afterwards.add_commands(incidents)
 steering.add_commands(incidents)
 

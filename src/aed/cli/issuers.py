@@ -25,7 +25,7 @@ from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut
 from aed.schedule import asking
 from aed.settings import load_settings
 
-issuers = typer.Typer(no_args_is_help=True, help="Who issues certificates, and whether they stand by them.")
+issuers = typer.Typer(no_args_is_help=True)
 Code = Annotated[str, typer.Argument(help="The issuer's code")]
 
 

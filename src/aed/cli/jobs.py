@@ -27,7 +27,7 @@ Name = Annotated[str, typer.Argument(help="Its name: see aed jobs list")]
 
 
 def work() -> None:
-    """Be a worker: run the timetable and send messages. Of several, one acts; SIGTERM ends it."""
+    """Run the timetable and send messages until SIGTERM; of several workers one acts."""
     settings = load_settings()
     set_up_logs(settings)
     share_heaps()

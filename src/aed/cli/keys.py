@@ -17,7 +17,7 @@ from aed.errors import InvalidInput
 from aed.personal_data import key_rotation as rotation
 from aed.settings import load_settings
 
-keys = typer.Typer(no_args_is_help=True, help="The keys with which people's numbers are sealed.")
+keys = typer.Typer(no_args_is_help=True)
 
 
 @keys.command("new")

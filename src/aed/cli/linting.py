@@ -45,7 +45,9 @@ def lint(
     as_json: Annotated[bool, typer.Option("--json", help="All findings for a machine")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Show every finding, notes too")] = False,
 ) -> None:
-    """Look a list over before it is imported: every doubt, by row and column, with what would be right.
+    """Check a list of devices before importing it.
+
+    Prints every doubt by row and column, and what would be right.
 
     Ends with 0 where there are no errors, with 1 where there are, with 2 where it cannot be read.
     """

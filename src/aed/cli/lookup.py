@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from aed import clock
@@ -33,7 +32,6 @@ from aed.lookup.reasons import (
     out_of_service_words,
     readiness_words,
 )
-from aed.lookup.schemas import answer_out
 from aed.lookup.search import nearest
 from aed.lookup.storeys import counts_ground_as_one_at
 from aed.lookup.walks import GatePassed
@@ -41,11 +39,10 @@ from aed.registry.rules.device import Access
 from aed.registry.rules.storeys import floor_meant
 from aed.responders.rules import Availability, CertificateKind
 from aed.settings import Settings, load_settings
-from aed.walking.build import build_network
 from aed.walking.file import load_network, save_network
 from aed.walking.network import WalkingNetwork
 
-walking = typer.Typer(no_args_is_help=True, help="The street network.")
+walking = typer.Typer(no_args_is_help=True)
 
 
 def nearest_command(
@@ -68,7 +65,10 @@ def nearest_command(
     route: Annotated[bool, typer.Option(help="With the ways, in JSON")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As the API answers")] = False,
 ) -> None:
-    """What device can be at this patient soonest, and who can come?"""
+    """Find the devices that can be at a patient soonest.
+
+    Also lists the responders who may be called, for a viewer who may see them.
+    """
     settings = load_settings()
     question = Question(
         here=position_from(lat, lon, datum),
@@ -88,6 +88,10 @@ def nearest_command(
         if why_none is not None:
             warn(f"{why_none} Distances are estimated from straight lines.")
         if as_json:
+            import orjson
+
+            from aed.lookup.schemas import answer_out  # late: only for --json
+
             shown = answer_out(answer, viewer, settings=settings)
             say(json.dumps(json.loads(orjson.dumps(shown)), ensure_ascii=False, indent=2))
         else:
@@ -266,6 +270,8 @@ def build(
     to: Annotated[Path | None, typer.Option(help="Where to; AED_WALKING_NETWORK if left out")] = None,
 ) -> None:
     """Make the walking network of an extract."""
+    from aed.walking.build import build_network  # late: only this command reads OpenStreetMap
+
     target = to or load_settings().walking_network
     network = build_network(source, progress=say)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -26,8 +26,8 @@ from aed.notifications.rules import Channel, OutboxState, Wait, masked
 from aed.notifications.schemas import state_of
 from aed.settings import load_settings
 
-outbox = typer.Typer(no_args_is_help=True, help="Messages that are to be sent, were sent, or were given up.")
-endpoints = typer.Typer(no_args_is_help=True, help="Bots, programs and mailboxes that messages go to.")
+outbox = typer.Typer(no_args_is_help=True)
+endpoints = typer.Typer(no_args_is_help=True)
 
 After = Annotated[int, typer.Option(help="Those with a larger id", min=0)]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most")]

@@ -12,7 +12,7 @@ import typer
 
 from aed import clock
 from aed.accounts import queries
-from aed.accounts.actions import accounts, passwords, provider
+from aed.accounts.actions import accounts, passwords
 from aed.accounts.actions import roles as role_actions
 from aed.accounts.models import RoleGrant
 from aed.accounts.rules.person import Language, PhoneChannel
@@ -28,8 +28,8 @@ from aed.personal_data import actions as privacy
 from aed.personal_data.schemas import OwnDataOut
 from aed.settings import load_settings
 
-people = typer.Typer(no_args_is_help=True, help="People, their numbers and their accounts.")
-roles = typer.Typer(no_args_is_help=True, help="What people are to an estate, a region, the network.")
+people = typer.Typer(no_args_is_help=True)
+roles = typer.Typer(no_args_is_help=True)
 
 Estate = Annotated[int | None, typer.Option(help="On this estate, by its id", min=1)]
 Region = Annotated[str | None, typer.Option(help="On this region and all below it, by its code")]
@@ -191,6 +191,8 @@ def sign_out(person_id: Id) -> None:
 def unlink(person_id: Id) -> None:
     """No identity provider signs the person in any more, until it is linked anew. Every sign-in ends."""
     with writing() as session:
+        from aed.accounts.actions import provider  # late: an HTTP client and OpenID Connect
+
         ended = provider.unlink(session, operator(), person_id, at=clock.now())
     say(f"Links to identity providers ended: {ended}.")
 

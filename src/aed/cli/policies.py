@@ -28,7 +28,7 @@ SHOWN = 100
 
 # --- policies -------------------------------------------------------------------------------------------
 
-policies = typer.Typer(no_args_is_help=True, help="How often devices are looked at, and what a check asks.")
+policies = typer.Typer(no_args_is_help=True)
 Asks = Annotated[
     list[Question] | None, typer.Option("--ask", help="What a check asks, in this order; may be repeated")
 ]
@@ -117,7 +117,7 @@ def _in_short(terms: Terms) -> tuple[str, ...]:
 
 # --- recalls --------------------------------------------------------------------------------------------
 
-recalls = typer.Typer(no_args_is_help=True, help="What makers take back or want repaired.")
+recalls = typer.Typer(no_args_is_help=True)
 
 
 @recalls.command("add")

@@ -22,7 +22,7 @@ from aed.upkeep.rules.number import short_number
 from aed.upkeep.rules.reminders import Hours
 
 SHOWN = 100
-reminders = typer.Typer(no_args_is_help=True, help="What people are reminded of, and what they answered.")
+reminders = typer.Typer(no_args_is_help=True)
 
 
 @reminders.command("list")

@@ -19,8 +19,8 @@ from aed.imports.rules.merge import HAND_RANK, rank_of
 from aed.imports.rules.review import DECISIONS, Decision, ReviewKind
 from aed.settings import load_settings
 
-reviews = typer.Typer(no_args_is_help=True, help="What a person must decide about imported lists.")
-sources = typer.Typer(no_args_is_help=True, help="The lists that devices come from, and whom to believe.")
+reviews = typer.Typer(no_args_is_help=True)
+sources = typer.Typer(no_args_is_help=True)
 
 ReviewId = Annotated[int, typer.Argument(min=1, help="Its number, see aed reviews list")]
 

@@ -15,7 +15,7 @@ from aed.accounts.rules.security import SecurityEventKind
 from aed.cli.context import operator, reading, writing
 from aed.cli.screen import say, table
 
-security = typer.Typer(no_args_is_help=True, help="Sign-ins, sessions and second factors.")
+security = typer.Typer(no_args_is_help=True)
 
 Person = Annotated[int, typer.Argument(min=1, help="The person's id", metavar="PERSON")]
 

@@ -22,7 +22,7 @@ from aed.registry.actions.holidays import seed_china
 from aed.settings import load_settings
 
 log = structlog.get_logger("aed")
-db = typer.Typer(no_args_is_help=True, help="The database's schema.")
+db = typer.Typer(no_args_is_help=True)
 
 
 def serve(

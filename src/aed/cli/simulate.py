@@ -73,7 +73,9 @@ def simulate(
     to: Annotated[Path | None, typer.Option("--to", help="Draw the curves: an .svg")] = None,
     json_to: Annotated[Path | None, typer.Option("--json", help="Write every number: a .json")] = None,
 ) -> None:
-    """Compares ways of choosing whom to ask, on the same invented incidents. It reads no database.
+    """Compare ways to alert responders, on invented incidents.
+
+    Every way gets the same incidents. No database is read.
 
     Estimated survival compares them, and is no prognosis.
     """

@@ -11,7 +11,7 @@ from aed.cli.screen import say
 from aed.errors import InvalidInput
 from aed.imports.formats.template import TEMPLATES, TemplateFormat
 
-templates = typer.Typer(no_args_is_help=True, help="Empty lists to fill in.")
+templates = typer.Typer(no_args_is_help=True)
 
 
 @templates.callback()

@@ -16,7 +16,7 @@ from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.settings import load_settings
 
-tokens = typer.Typer(no_args_is_help=True, help="Keys to the API.")
+tokens = typer.Typer(no_args_is_help=True)
 
 
 @tokens.command("create")

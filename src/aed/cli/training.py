@@ -38,7 +38,7 @@ SHOWN = 100
 
 # --- courses --------------------------------------------------------------------------------------------
 
-courses = typer.Typer(no_args_is_help=True, help="What is taught, and what passing entitles to.")
+courses = typer.Typer(no_args_is_help=True)
 
 Needs = Annotated[
     list[str] | None,
@@ -131,7 +131,7 @@ def list_courses() -> None:
 
 # --- sessions -------------------------------------------------------------------------------------------
 
-sessions = typer.Typer(no_args_is_help=True, help="Courses held at a place and a time.")
+sessions = typer.Typer(no_args_is_help=True)
 
 
 @sessions.command("add")
@@ -290,11 +290,14 @@ def _when(training: TrainingSession) -> str:
 
 # --- enrolments -----------------------------------------------------------------------------------------
 
-enrolments = typer.Typer(no_args_is_help=True, help="Who is on a roster, or waits for a place.")
+enrolments = typer.Typer(no_args_is_help=True)
 
 
 def enrol(session_id: Id, given: Fields) -> None:
-    """Enrol a person: name=… phone=… estate_id=…."""
+    """Enrol a person in a session.
+
+    Example: aed enrol 1 name=王芳 phone=+8613800000000 estate_id=1
+    """
     with writing() as session:
         made = enrolling.enrol(session, operator(), session_id, fields_in(EnrolmentIn, given), at=clock.now())
         row = rosters.roster_row(session, operator(), made.id)

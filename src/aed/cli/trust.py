@@ -33,7 +33,7 @@ from aed.upkeep.schemas.trust import ConfirmIn
 
 # --- trust ----------------------------------------------------------------------------------------------
 
-trust = typer.Typer(no_args_is_help=True, help="What was confirmed when, and how much of that still holds.")
+trust = typer.Typer(no_args_is_help=True)
 
 
 @trust.command("show")
@@ -80,7 +80,7 @@ def draw_curve(
 
 # --- call-outs ------------------------------------------------------------------------------------------
 
-call_outs = typer.Typer(no_args_is_help=True, help="Devices that somebody was sent for.")
+call_outs = typer.Typer(no_args_is_help=True)
 
 
 @call_outs.command("add")
@@ -164,7 +164,10 @@ def labels(
         str | None, typer.Option(help="Where people reach this network; AED_PUBLIC_URL if left out")
     ] = None,
 ) -> None:
-    """Sheets of A4 with ten labels each: a code that leads to the device's page, and its short number."""
+    """Print QR-code labels for devices, ten to a sheet of A4.
+
+    A label's code leads to the page of its device; its short number is printed beside the code.
+    """
     if to.suffix.lower() != ".pdf":
         raise InvalidInput(f"{to.name}: the labels are a .pdf.", field="to")
     settings = load_settings()

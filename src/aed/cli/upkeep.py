@@ -48,7 +48,7 @@ OfKeeper = Annotated[int | None, typer.Option("--keeper", min=1, help="Only what
 
 # --- checks ---------------------------------------------------------------------------------------------
 
-checks = typer.Typer(no_args_is_help=True, help="Looking at devices, and what was found.")
+checks = typer.Typer(no_args_is_help=True)
 
 
 @checks.command("form")
@@ -170,7 +170,7 @@ def show_readiness(device_id: Id) -> None:
 
 # --- quarantines ----------------------------------------------------------------------------------------
 
-quarantines = typer.Typer(no_args_is_help=True, help="Devices that must not be offered, and why.")
+quarantines = typer.Typer(no_args_is_help=True)
 
 
 @quarantines.command("list")
@@ -207,7 +207,7 @@ def list_quarantines(
 
 # --- reports --------------------------------------------------------------------------------------------
 
-reports = typer.Typer(no_args_is_help=True, help="What passers-by say of devices.")
+reports = typer.Typer(no_args_is_help=True)
 
 
 @reports.command("list")
@@ -283,7 +283,7 @@ def due(
         Path | None, typer.Option("--to", help="Write all into this file instead: .xlsx or .ics")
     ] = None,
 ) -> None:
-    """What is to be done, the longest overdue first."""
+    """List the work that is due on devices, the longest overdue first."""
     whose = Whose(estate_id=estate, region=region, keeper_id=keeper)
     wanted = matter or [each for each in Matter if glances or each is not Matter.GLANCE]
     now = clock.now()
@@ -324,7 +324,10 @@ def replacements(
     months: Annotated[int, typer.Option(min=1, max=60, help="The present one first")] = 12,
     to: Annotated[Path | None, typer.Option("--to", help="Write a spreadsheet instead: .xlsx")] = None,
 ) -> None:
-    """What to order for the year ahead: what expires in each month, by model."""
+    """List the pads and batteries to order, by month and model.
+
+    What expires in the year ahead, unless --months says otherwise.
+    """
     today = clock.now().date()
     with reading() as session:
         found = due_queries.replacements(

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from select import POLLIN, poll
-from typing import Annotated, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import anyio
-import psycopg
-from fastapi import Depends, Request
-from psycopg.errors import LockNotAvailable, UndefinedTable
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -142,6 +139,8 @@ def _count(element: days_between, compiler: SQLCompiler, **asked: object) -> str
     return f"CAST({days} AS INTEGER)"
 
 
+_LOCK_NOT_AVAILABLE, _UNDEFINED_TABLE = "55P03", "42P01"
+"""SQLSTATE codes of PostgreSQL, read without importing its driver."""
 SETTINGS: Final = "settings"
 """Under this name a session's `info` has the settings with which its database was opened."""
 REAL_TIME: Final = "real_time"
@@ -289,6 +288,8 @@ def _refuse_if_closed(
 
 def is_closed(driver: object) -> bool:
     """Whether the driver's connection, which is not in use, is closed, or has something to say."""
+    import psycopg  # late: not for SQLite
+
     if not isinstance(driver, psycopg.Connection):
         return False
     if driver.closed:
@@ -328,7 +329,9 @@ def answering() -> Iterator[None]:
 
 
 def _has_no_schema(error: DBAPIError) -> bool:
-    return isinstance(error.orig, UndefinedTable) or str(error.orig).startswith("no such table")
+    return getattr(error.orig, "sqlstate", None) == _UNDEFINED_TABLE or str(error.orig).startswith(
+        "no such table"
+    )
 
 
 @contextmanager
@@ -393,7 +396,7 @@ def alone(session: Session, what: str) -> None:
     try:
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": zlib.crc32(what.encode())})
     except OperationalError as error:
-        if isinstance(error.orig, LockNotAvailable):
+        if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
             raise TooBusy(f"Another {what} is going on. Try again when it has ended.") from None
         raise
 
@@ -452,39 +455,6 @@ def _twice[Opened, Answer](
                 raise
     with answering(), opening() as opened:
         return read(opened)
-
-
-def database_of(request: Request) -> Database:
-    """The database that the app was made with."""
-    database: Database = request.app.state.database
-    return database
-
-
-async def _turn(request: Request) -> AsyncIterator[None]:
-    async with database_of(request).turns:
-        yield
-
-
-def _writing(request: Request, _turn: Annotated[None, Depends(_turn, scope="function")]) -> Iterator[Session]:
-    with transaction(database_of(request)) as session:
-        yield session
-
-
-def _reading(request: Request) -> Iterator[Session]:
-    with reads(database_of(request)) as session:
-        yield session
-
-
-# scope="function": the transaction ends before the answer leaves, so a failing commit cannot answer 201.
-WriteSession = Annotated[Session, Depends(_writing, scope="function")]
-ReadSession = Annotated[Session, Depends(_reading, scope="function")]
-
-
-async def _database(request: Request) -> Database:
-    return database_of(request)  # async, since FastAPI changes threads for a plain function
-
-
-DatabaseDep = Annotated[Database, Depends(_database)]
 
 
 def as_date(value: date | str | None) -> date | None:

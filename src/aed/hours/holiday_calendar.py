@@ -8,8 +8,6 @@ from datetime import date
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-import chinese_calendar  # type: ignore[import-untyped]  # the package ships no annotations
-
 from aed.errors import InvalidInput
 from aed.hours.holiday_windows import windows_of
 
@@ -138,6 +136,8 @@ def china_calendar(years: Iterable[int] | None = None) -> HolidayCalendar:
     days inside them. Raises InvalidInput for a year that is not known, so that no year without holidays is
     taken for one that has none.
     """
+    import chinese_calendar  # type: ignore[import-untyped]  # ships no annotations; late: rarely needed
+
     known: set[int] = {day.year for day in chinese_calendar.holidays}
     wanted = frozenset(range(FIRST_YEAR_OF_CHINA, max(known) + 1) if years is None else years)
     if missing := sorted(wanted - known):

@@ -9,7 +9,6 @@ from functools import lru_cache
 from itertools import product
 from typing import Final, NamedTuple
 
-import structlog
 from opening_hours import (  # type: ignore[attr-defined]  # ParserError is missing from the package's stub
     OpeningHours,
     ParserError,
@@ -20,8 +19,6 @@ from aed.errors import InvalidInput
 from aed.hours.grammar import Holiday, Rule, parsed, runs_past_midnight, text_of
 from aed.hours.holiday_calendar import HolidayCalendar, special
 from aed.hours.opening import Opening
-
-log = structlog.get_logger("aed")
 
 HORIZON_DAYS: Final = 400
 TRIED_DAYS: Final = 366
@@ -308,4 +305,7 @@ def _log_once(expression: str, error: NotEvaluable) -> None:
     if len(_logged) >= MOST_LOGGED:
         _logged.clear()
     _logged.add(expression)
+    import structlog  # late: rare, and 0.1 s of every command
+
+    log = structlog.get_logger("aed")
     log.error("opening hours cannot be evaluated", expression=expression, error=str(error).splitlines()[0])

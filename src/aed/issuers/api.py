@@ -11,7 +11,7 @@ from aed import clock
 from aed.accounts import queries as accounts
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, IfMatch, Limit, OfRegion, after, tag, version_in
 from aed.issuers import actions, queries
 from aed.issuers.models import Issuer

@@ -23,8 +23,9 @@ from starlette.types import Receive, Scope, Send
 from aed import clock
 from aed.accounts.access import ViewerDep, viewer_asking
 from aed.accounts.rules import Viewer
+from aed.database.dependencies import database_of
 from aed.database.event_loop import WouldWait
-from aed.database.session import ask, database_of, reads
+from aed.database.session import ask, reads
 from aed.geo import position_from
 from aed.http.query import refuse_unknown_parameters
 from aed.lookup.answer import Answer, Question

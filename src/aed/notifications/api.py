@@ -14,7 +14,7 @@ from py_vapid.utils import b64urlencode
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.http.parameters import Cursor, Limit, after
 from aed.notifications import queries

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from aed import clock
 from aed.accounts import queries as accounts
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import RowId
 from aed.personal_data import actions
 from aed.personal_data.schemas import OwnDataOut

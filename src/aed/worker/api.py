@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession, database_now
+from aed.database.dependencies import ReadSession
+from aed.database.session import database_now
 from aed.errors import NotFound
 from aed.http.parameters import Cursor, Limit
 from aed.notifications.queries import may_see_the_outbox

@@ -11,7 +11,7 @@ from aed.accounts.actions import accounts as actions
 from aed.accounts.api.requests import PersonId, SettingsDep
 from aed.accounts.rules import Viewer
 from aed.accounts.schemas.people import PeoplePage, PersonAmend, PersonChangeOut, PersonIn, PersonOut
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotSignedIn
 from aed.http.parameters import Cursor, IfMatch, Limit, after, tag, version_in
 

@@ -19,7 +19,8 @@ from aed.accounts.queries import identities_of
 from aed.accounts.rules.sign_in import PROVIDER_COOKIE, PROVIDER_MAY_TAKE, Browser, csrf_token
 from aed.accounts.schemas.people import IdentityOut
 from aed.accounts.schemas.sign_in import SignedInOut
-from aed.database.session import DatabaseDep, ReadSession, WriteSession, transaction
+from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
+from aed.database.session import transaction
 from aed.errors import NotSignedIn
 from aed.http.parameters import in_turn
 from aed.http.query import ANY_PARAMETER

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from aed.accounts import queries
 from aed.accounts.models import Region
 from aed.accounts.schemas import RegionOut
-from aed.database.session import ReadSession
+from aed.database.dependencies import ReadSession
 
 router = APIRouter()
 

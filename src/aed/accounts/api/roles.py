@@ -14,7 +14,7 @@ from aed.accounts.actions import roles as actions
 from aed.accounts.api.requests import GrantId, PersonId
 from aed.accounts.models import RoleGrant
 from aed.accounts.schemas.people import RoleIn, RoleOut, RolesPage
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotSignedIn
 from aed.http.parameters import Cursor, Limit, after, tag
 

@@ -37,7 +37,8 @@ from aed.accounts.schemas.security import (
     SecurityEventsPage,
     SignInOut,
 )
-from aed.database.session import Database, DatabaseDep, ReadSession, WriteSession, reads, transaction
+from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
+from aed.database.session import Database, reads, transaction
 from aed.errors import NotSignedIn
 from aed.http.parameters import Cursor, Limit, after, in_turn
 

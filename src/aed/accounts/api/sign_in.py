@@ -33,7 +33,8 @@ from aed.accounts.schemas.sign_in import (
     SignInIn,
     ViewerOut,
 )
-from aed.database.session import Database, DatabaseDep, WriteSession, transaction
+from aed.database.dependencies import DatabaseDep, WriteSession
+from aed.database.session import Database, transaction
 
 router = APIRouter()
 

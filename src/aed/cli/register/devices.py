@@ -12,7 +12,6 @@ from aed.cli.context import operator, reading, writing
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import LARGEST_ID, SHOWN, After, Id, Kind, add_commands
 from aed.cli.screen import say, table
-from aed.imports.actions import joining
 from aed.registry import queries
 from aed.registry.actions import devices
 from aed.registry.actions.cabinets import set_cabinet_code
@@ -27,8 +26,8 @@ from aed.registry.schemas.devices import (
     DeviceOut,
 )
 
-devices_group = typer.Typer(no_args_is_help=True, help="Devices.")
-consumables_group = typer.Typer(no_args_is_help=True, help="Pads and batteries.")
+devices_group = typer.Typer(no_args_is_help=True)
+consumables_group = typer.Typer(no_args_is_help=True)
 add_commands(
     devices_group,
     Kind(
@@ -73,6 +72,8 @@ def join_devices(
     ],
 ) -> None:
     """Say that two devices are one: what lists tell of the other is told of the kept one from now on."""
+    from aed.imports.actions import joining  # late: the rest of the group does without imports
+
     with writing() as session:
         joining.join_devices(session, operator(), kept_id, other_id, at=clock.now())
         say(f"Device {other_id} is withdrawn: it is device {kept_id}.")

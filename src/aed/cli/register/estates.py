@@ -13,8 +13,8 @@ from aed.registry import queries
 from aed.registry.actions import estates
 from aed.registry.schemas.estates import EstateAmend, EstateIn, EstateOut, GateAmend, GateIn, GateOut
 
-estates_group = typer.Typer(no_args_is_help=True, help="Estates.")
-gates_group = typer.Typer(no_args_is_help=True, help="Gates.")
+estates_group = typer.Typer(no_args_is_help=True)
+gates_group = typer.Typer(no_args_is_help=True)
 add_commands(
     estates_group,
     Kind(

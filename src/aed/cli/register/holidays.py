@@ -15,7 +15,7 @@ from aed.registry import queries
 from aed.registry.actions import holidays
 from aed.registry.schemas.holidays import HolidayYearIn, SpecialDay
 
-holidays_group = typer.Typer(no_args_is_help=True, help="Holiday calendars.")
+holidays_group = typer.Typer(no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The calendar, such as CN")]
 Year = Annotated[int, typer.Argument(min=1990, max=2100)]
 

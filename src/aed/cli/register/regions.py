@@ -14,7 +14,7 @@ from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import show_all
 from aed.cli.screen import say, table
 
-regions = typer.Typer(no_args_is_help=True, help="Provinces and cities above estates.")
+regions = typer.Typer(no_args_is_help=True)
 
 
 @regions.command("put")

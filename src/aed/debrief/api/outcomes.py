@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.debrief.actions.outcomes import tell_of_outcome
 from aed.debrief.queries import outcomes as queries
 from aed.debrief.schemas.outcomes import PatientOutcomeIn, PatientOutcomeOut

@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Response
 
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession
+from aed.database.dependencies import ReadSession
 from aed.debrief.formats.report import report_pdf
 from aed.debrief.queries.reports import after_action
 from aed.http.parameters import RowId

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Response
 
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession
+from aed.database.dependencies import ReadSession
 from aed.debrief.formats.tables import MEDIA_TYPES, TableFormat, written
 from aed.debrief.queries import statistics as queries
 from aed.debrief.rules.statistics import Counted

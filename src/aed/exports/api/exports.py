@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.database.session import DatabaseDep
+from aed.database.dependencies import DatabaseDep
 from aed.errors import TooBusy
 from aed.exports.api.caching import caching
 from aed.exports.formats.forms import FORMS

@@ -22,7 +22,7 @@ from starlette.datastructures import URL
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
-from aed.database.session import ReadSession
+from aed.database.dependencies import ReadSession
 from aed.errors import InvalidInput, InvalidQuery, NotFound
 from aed.exports.api.caching import caching
 from aed.exports.queries import devices, estates

@@ -8,7 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Response
 
 from aed.accounts.access import ViewerDep
-from aed.database.session import DatabaseDep, once_more
+from aed.database.dependencies import DatabaseDep
+from aed.database.session import once_more
 from aed.errors import InvalidInput
 from aed.exports.api.caching import caching
 from aed.exports.queries.tiles import device_tile

@@ -13,7 +13,8 @@ from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
 from aed.certificates.rules.checking import CheckState
-from aed.database.session import DatabaseDep, open_database, reads, transaction, trial
+from aed.database.dependencies import DatabaseDep
+from aed.database.session import open_database, reads, transaction, trial
 from aed.errors import NotSignedIn
 from aed.http.parameters import in_turn
 from aed.imports.actions import refuse_bad_rows

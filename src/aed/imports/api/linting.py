@@ -12,7 +12,8 @@ from pydantic import BaseModel, Field
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
-from aed.database.session import Database, DatabaseDep, reads
+from aed.database.dependencies import DatabaseDep
+from aed.database.session import Database, reads
 from aed.errors import NotSignedIn
 from aed.http.parameters import in_turn
 from aed.imports.actions.lint_register import may_compare

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import may_administer
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.imports import queries
 from aed.imports.actions.deciding import decide
 from aed.imports.actions.joining import join_devices

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer, may_administer
-from aed.database.session import Database, DatabaseDep, ReadSession, open_database, reads, transaction, trial
+from aed.database.dependencies import DatabaseDep, ReadSession
+from aed.database.session import Database, open_database, reads, transaction, trial
 from aed.http.parameters import in_turn
 from aed.imports.actions import ImportReport, import_responders, refuse_bad_rows
 from aed.imports.actions.rosters import RosterReport, export_roster, import_roster

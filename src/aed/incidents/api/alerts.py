@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from aed import clock
 from aed.accounts.actions.tokens import key_hash
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
 from aed.geo import position_from
 from aed.http.pages import OR_A_PAGE, WantsPage

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import RowId
 from aed.incidents.actions.cap import take_cap
 from aed.incidents.formats.cap import MEDIA_TYPE, cap_of_incident

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Path, Request, Response
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.incidents.actions import centres as actions
 from aed.incidents.actions.messages import take_message
 from aed.incidents.queries import centres as queries

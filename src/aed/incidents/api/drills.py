@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, RowId, after
 from aed.incidents.actions.drills import reckoned, take_back_drill, tell_of_drill
 from aed.incidents.queries import drills as queries

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import TooBusy
 from aed.http.concurrency_limits import Turns, turn
 from aed.http.parameters import Cursor, Limit, RowId, after

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import RowId
 from aed.incidents.actions import steering
 from aed.incidents.actions.steering import Now, Steered

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import may_keep_devices
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.registry import queries
 from aed.registry.actions.cabinets import set_cabinet_code
 from aed.registry.api.requests import DeviceId, may_see_history

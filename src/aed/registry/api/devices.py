@@ -8,7 +8,7 @@ from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import may_keep_devices
 from aed.accounts.rules.sharing_ladder import Audience
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import (
     Bbox,
     Cursor,

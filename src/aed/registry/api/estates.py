@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import may_write_estate
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, IfMatch, Limit, RowId, after, tag, version_in
 from aed.registry import queries
 from aed.registry.actions import estates as actions

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import IfMatch, tag, version_in
 from aed.registry import queries
 from aed.registry.actions import holidays as actions

@@ -6,7 +6,6 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import structlog
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -46,8 +45,6 @@ from aed.registry.queries.out_on_call import out_on_call
 from aed.registry.queries.sending import SentFrom, may_be_sent_for
 from aed.registry.rules.device import ConsumableKind, DeviceState, Entry
 from aed.registry.rules.gate import GateState
-
-log = structlog.get_logger("aed")
 
 
 class DeviceNearby(NamedTuple):
@@ -103,6 +100,9 @@ def with_keepers_phone(connection: Connection, viewer: Viewer, row: DeviceNearby
     try:
         opened = ring_of(connection.dialect).open(row.keeper_phone, place="people.phone")
     except KeysUnusable as error:
+        import structlog  # late: rare, and 0.1 s of every command
+
+        log = structlog.get_logger("aed")
         log.error("a keeper's number is not told", device=row.id, why=error.detail)
         opened = None
     return row._replace(keeper_phone=opened)

@@ -14,7 +14,7 @@ from aed import clock
 from aed.accounts.access import ViewerDep, key_of_own_change
 from aed.accounts.actions.tokens import key_hash
 from aed.accounts.rules import Viewer
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotAllowed, NotSignedIn
 from aed.geo import position_from
 from aed.http.query import refuse_unknown_parameters

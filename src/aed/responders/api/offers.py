@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, IfMatch, Limit, RowId, after, tag, version_in
 from aed.responders import queries
 from aed.responders.actions import offering as actions

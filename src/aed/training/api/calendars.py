@@ -12,7 +12,7 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.actions.tokens import key_hash
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
 from aed.http.parameters import Cursor, Limit, after
 from aed.training.actions import calendars as actions

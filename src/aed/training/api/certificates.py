@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import InvalidInput
 from aed.http.parameters import Limit
 from aed.training.actions import results

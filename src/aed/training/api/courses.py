@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, IfMatch, Limit, after, tag, version_in
 from aed.training.actions import courses as actions
 from aed.training.models import Course

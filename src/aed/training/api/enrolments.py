@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, IfMatch, Limit, after, tag, version_in
 from aed.registry.actions.record import Outcome
 from aed.registry.queries import changes

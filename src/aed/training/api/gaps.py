@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from aed import clock
 from aed.accounts import queries as accounts
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession
+from aed.database.dependencies import ReadSession
 from aed.errors import NotFound
 from aed.http.parameters import Cursor, OfEstate, OfRegion, after
 from aed.training.formats.gaps import MEDIA_TYPES, GapFormat, csv_of, geojson_of, xlsx_of

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession
+from aed.database.dependencies import ReadSession
 from aed.errors import NotFound
 from aed.http.pages import OR_A_PAGE, WantsPage
 from aed.training.api.requests import PDF, PublicAddress, SettingsDep

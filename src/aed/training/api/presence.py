@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import TIMETABLE
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError, Conflict, InvalidInput
 from aed.files.typesetting import qr_svg
 from aed.http.pages import OR_A_PAGE, WantsPage

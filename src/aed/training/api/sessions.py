@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Bbox, IfMatch, Limit, OfEstate, OfRegion, box_in, tag, version_in
 from aed.registry.queries import Box, changes
 from aed.registry.schemas.fields import ChangeOut

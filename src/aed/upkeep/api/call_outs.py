@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, RowId, after
 from aed.upkeep.actions import call_outs as actions
 from aed.upkeep.api.whose import WhoseDep

@@ -14,7 +14,8 @@ from fastapi.concurrency import run_in_threadpool
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
-from aed.database.session import Database, ReadSession, WriteSession, database_of, reads
+from aed.database.dependencies import ReadSession, WriteSession, database_of
+from aed.database.session import Database, reads
 from aed.errors import NotSignedIn
 from aed.http.concurrency_limits import Turns, turn
 from aed.http.parameters import Cursor, Limit, RowId, after

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.access import ViewerDep, viewer_of_person
 from aed.accounts.rules import Viewer
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Limit, RowId
 from aed.upkeep.actions import calendars as actions
 from aed.upkeep.api.address import public_address

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession
+from aed.database.dependencies import ReadSession
 from aed.errors import InvalidInput, NotFound, NotSignedIn
 from aed.http.parameters import OfEstate, OfRegion
 from aed.upkeep.api.address import public_address

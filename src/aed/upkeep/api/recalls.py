@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, IfMatch, Limit, RowId, after, tag, version_in
 from aed.upkeep.actions import recalls as actions
 from aed.upkeep.models import Recall

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from aed import clock
 from aed.accounts.access import ViewerDep
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
 from aed.http.pages import OR_A_PAGE, WantsPage
 from aed.http.parameters import Cursor, Limit, RowId, after

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from aed import clock
 from aed.accounts.access import ViewerDep, address_of
 from aed.accounts.rules.sign_in import address_key
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, RowId, after
 from aed.upkeep.actions import reports as actions
 from aed.upkeep.api.whose import WhoseDep

@@ -13,7 +13,7 @@ from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
 from aed.accounts.rules.sharing_ladder import is_of_the_house
-from aed.database.session import ReadSession, WriteSession
+from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Limit, RowId
 from aed.registry import queries as registry
 from aed.registry.models import Device

@@ -1,0 +1,47 @@
+"""Expected failures as a sentence on standard error and an exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aed.errors import AedError, DatabaseUnavailable
+
+
+@contextmanager
+def exit_on_failure() -> Iterator[None]:
+    """Print an expected failure as one sentence, and exit with status 1."""
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        cause = _database_message(error.__cause__)
+        _fail(f"{error.detail} ({cause})" if cause else error.detail)
+    except AedError as error:
+        _fail(error.detail)
+    except UnicodeEncodeError:
+        _fail("what was given holds characters that are no text.")
+    except OSError as error:
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}.")
+    except KeyboardInterrupt:
+        sys.stderr.write("aed: stopped\n")
+        sys.exit(130)
+    except Exception as error:
+        message = _database_message(error)
+        if message is None:
+            raise
+        _fail(f"the database refused: {message}")
+
+
+def _database_message(error: BaseException | None) -> str | None:
+    """Return the first line of a database driver's message, or None for other errors."""
+    from sqlalchemy.exc import DBAPIError  # late: `aed --help` does without it
+
+    if not isinstance(error, DBAPIError):
+        return None
+    return next(iter(str(error.orig).strip().splitlines()), error.orig.__class__.__name__)
+
+
+def _fail(sentence: str) -> None:
+    sys.stderr.write(f"aed: {sentence}\n")
+    sys.exit(1)

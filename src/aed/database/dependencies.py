@@ -1,0 +1,44 @@
+"""FastAPI dependencies: the session of a request, and the database itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session
+
+from aed.database.session import Database, reads, transaction
+
+
+def database_of(request: Request) -> Database:
+    """The database that the app was made with."""
+    database: Database = request.app.state.database
+    return database
+
+
+async def _turn(request: Request) -> AsyncIterator[None]:
+    async with database_of(request).turns:
+        yield
+
+
+def _writing(request: Request, _turn: Annotated[None, Depends(_turn, scope="function")]) -> Iterator[Session]:
+    with transaction(database_of(request)) as session:
+        yield session
+
+
+def _reading(request: Request) -> Iterator[Session]:
+    with reads(database_of(request)) as session:
+        yield session
+
+
+# scope="function": the transaction ends before the answer leaves, so a failing commit cannot answer 201.
+WriteSession = Annotated[Session, Depends(_writing, scope="function")]
+ReadSession = Annotated[Session, Depends(_reading, scope="function")]
+
+
+async def _database(request: Request) -> Database:
+    return database_of(request)  # async, since FastAPI changes threads for a plain function
+
+
+DatabaseDep = Annotated[Database, Depends(_database)]
