@@ -32,13 +32,13 @@ from aed.geo import Position
 from aed.imports.models import Review, SourceRecord
 from aed.imports.rules.claims import digest_of
 from aed.imports.rules.review import ReviewKind
-from aed.incidents.actions.centres import add_centre
-from aed.incidents.actions.drills import tell_of_drill
-from aed.incidents.actions.opening import take_report
+from aed.incidents.calls.actions.lifecycle import take_report
+from aed.incidents.centres.actions import add_centre
+from aed.incidents.drills.actions import tell_of_drill
+from aed.incidents.drills.schemas import DrillIn
 from aed.incidents.models import Alert, Drill, Incident, IncidentExclusion, IncidentReport
-from aed.incidents.rules.offer import Task
-from aed.incidents.schemas.drills import DrillIn
-from aed.incidents.schemas.incidents import PatientReportIn
+from aed.incidents.rules import Task
+from aed.incidents.schemas import PatientReportIn
 from aed.issuers import actions as issuer_actions
 from aed.issuers.models import Issuer
 from aed.issuers.schemas import IssuerIn

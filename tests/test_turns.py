@@ -20,7 +20,7 @@ from aed.accounts.rules import Role
 from aed.errors import TooBusy
 from aed.geo import Position
 from aed.http.concurrency_limits import RETRY_AFTER_SECONDS, Queue, Turns, turn
-from aed.incidents.api.incidents import REPORTS
+from aed.incidents.calls.api import REPORTS
 from aed.upkeep.api.checks import PHOTOS
 from tests import make
 from tests.make import PATIENT

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 import aed
-import aed.debrief.models
+import aed.debrief.outcomes.models
 import aed.imports.models
 import aed.notifications.models
 import aed.responders.models

@@ -20,7 +20,9 @@ from aed.accounts import api as accounts_api
 from aed.certificates import api as certificates_api
 from aed.database.dependencies import DatabaseDep
 from aed.database.session import database_now, open_database, reads
-from aed.debrief import api as debrief_api
+from aed.debrief.outcomes import api as outcomes_api
+from aed.debrief.reports import api as reports_api
+from aed.debrief.statistics import api as statistics_api
 from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired, TooBusy
 from aed.exports import api as exports_api
 from aed.http import docs, home
@@ -31,9 +33,13 @@ from aed.http.query import refuse_unknown_parameters
 from aed.http.request_timing import RequestMetrics, RequestTiming
 from aed.http.routes import template_of
 from aed.imports import api as imports_api
-from aed.incidents import api as incidents_api
-from aed.incidents.api.board import LiveBoard
-from aed.incidents.api.live import LiveRecords
+from aed.incidents.alerts import api as alerts_api
+from aed.incidents.calls import api as calls_api
+from aed.incidents.cap import api as cap_api
+from aed.incidents.centres import api as centres_api
+from aed.incidents.drills import api as drills_api
+from aed.incidents.live import api as live_api
+from aed.incidents.live.api import LiveBoard, LiveRecords
 from aed.issuers import api as issuers_api
 from aed.lookup import api as lookup_api
 from aed.lookup.inline import AtHand
@@ -100,7 +106,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     live_places(settings)  # a cluster's client is loaded now, and not while somebody waits for an answer
     lookup_api.add_lookup(app.router, "/v1/nearest")
     for part in (  # places of phones first: routes are tried one after the other
-        incidents_api,
+        drills_api,
+        live_api,
+        calls_api,
+        alerts_api,
+        centres_api,
+        cap_api,
         responders_api,
         registry_api,
         accounts_api,
@@ -109,7 +120,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         training_api,
         certificates_api,
         upkeep_api,
-        debrief_api,
+        outcomes_api,
+        reports_api,
+        statistics_api,
         imports_api,
         notifications_api,
         worker_api,

@@ -17,20 +17,19 @@ from aed.accounts.actions.security import forget_events
 from aed.accounts.actions.sign_in import forget_what_is_over
 from aed.certificates.jobs import look_for_duplicates
 from aed.database.session import Database, transaction
-from aed.debrief.jobs import care, forget_patients, settle_devices
+from aed.debrief.follow_up.jobs import care, forget_patients, settle_devices
 from aed.errors import InvalidInput
 from aed.http.outbound_urls import why_refused
 from aed.imports.actions.asking import Asking
 from aed.imports.actions.fetching import Fetching
 from aed.imports.actions.thresholds import thresholds_in
 from aed.imports.jobs import run_feeds, verify_certificates
-from aed.incidents.actions.heads import tell_heads
-from aed.incidents.actions.once import forget_told
-from aed.incidents.actions.places import forget_places
-from aed.incidents.actions.show_up import count_show_up
-from aed.incidents.actions.taps import forget_taps
+from aed.incidents.alerts.actions.answers import forget_places, forget_taps
+from aed.incidents.centres.actions import forget_told
 from aed.incidents.jobs import close_what_is_over, estimate_paces, look_again
-from aed.incidents.rules.incident import GONE_AFTER
+from aed.incidents.plan.actions import count_show_up
+from aed.incidents.record.actions import tell_heads
+from aed.incidents.rules import GONE_AFTER
 from aed.notifications.actions.claiming import remove_dead_links
 from aed.notifications.channels import channels_of
 from aed.notifications.jobs import forget_messages

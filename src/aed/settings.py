@@ -227,7 +227,7 @@ def is_private_from_others(url: str) -> bool:
 
 
 class Survival(BaseModel):
-    """What a delay costs, for comparing plans (`aed.incidents.rules.survival`)."""
+    """What a delay costs, for comparing plans (`aed.incidents.plan.rules.survival`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -241,7 +241,7 @@ class Survival(BaseModel):
 
 
 class Planning(BaseModel):
-    """Who is asked, and how many (`aed.incidents.rules.plan`)."""
+    """Who is asked, and how many (`aed.incidents.plan.rules.planner`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 

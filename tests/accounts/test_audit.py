@@ -20,11 +20,10 @@ from aed.accounts.rules.audit import keyed_hash
 from aed.accounts.rules.roles import HeldRole
 from aed.database.encryption.ring import new_key
 from aed.database.session import Database, open_database
-from aed.incidents.actions.heads import tell_heads
-from aed.incidents.actions.timeline import NOTHING_BEFORE, first_broken, old_hash_of
+from aed.incidents import queries as incidents
 from aed.incidents.models import IncidentEvent
-from aed.incidents.queries import incidents
-from aed.incidents.queries.audit import audit_head, differences
+from aed.incidents.record.actions import NOTHING_BEFORE, first_broken, old_hash_of, tell_heads
+from aed.incidents.record.queries import audit_head, differences
 from aed.notifications.models import Outgoing
 from aed.personal_data import actions as privacy
 from aed.personal_data import key_rotation as rotation

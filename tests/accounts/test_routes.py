@@ -25,8 +25,8 @@ from aed.app import create_app
 from aed.database import session as db
 from aed.database.dependencies import database_of
 from aed.database.session import open_database
-from aed.incidents.api.cap import EXAMPLE
-from aed.incidents.formats.cap import written
+from aed.incidents.cap.api import EXAMPLE
+from aed.incidents.cap.writing import written
 from aed.settings import Settings, WebPush
 from tests import make
 from tests.accounts import everyone

@@ -14,9 +14,10 @@ import psycopg
 from sqlalchemy import make_url
 
 from aed.geo import Position
-from aed.incidents.rules.offer import Offer, Task
-from aed.incidents.rules.plan import Case, plan
-from aed.incidents.rules.survival import Patient
+from aed.incidents.plan.rules.offers import Offer
+from aed.incidents.plan.rules.planner import Case, plan
+from aed.incidents.plan.rules.survival import Patient
+from aed.incidents.rules import Task
 from aed.settings import Planning, Survival
 from tests.bench.client import Line, post, request
 from tests.bench.ratio import Ratio

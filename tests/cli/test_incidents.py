@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.incidents.formats.plan_record import plan_as_json, plan_of
 from aed.incidents.models import Alert, IncidentEvent, IncidentPlan
+from aed.incidents.plan.schemas import plan_as_json, plan_of
 from tests import make
 from tests.cli.conftest import Aed
 from tests.make import PATIENT, east_of, north_of

@@ -12,8 +12,7 @@ from sqlalchemy.orm import Session
 from aed.cli import main
 from aed.database.session import Table
 from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentExclusion, IncidentReport
-from aed.incidents.rules.incident import LIVE
-from aed.incidents.rules.scene import AgeGroup, Hazard
+from aed.incidents.rules import LIVE, AgeGroup, Hazard
 from tests import make
 from tests.cli.conftest import Aed
 from tests.make import PATIENT, east_of, north_of

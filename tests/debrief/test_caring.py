@@ -9,13 +9,11 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from aed.database.session import Database, reads, transaction
-from aed.debrief.jobs import care
-from aed.incidents.actions import opening
-from aed.incidents.actions.calling import take_answer
-from aed.incidents.actions.places import take_place
+from aed.debrief.follow_up.jobs import care
+from aed.incidents.alerts.actions.answers import take_answer, take_place
+from aed.incidents.calls.actions import lifecycle as opening
 from aed.incidents.models import Alert, Drill
-from aed.incidents.rules.incident import Outcome, Said
-from aed.incidents.rules.offer import Task
+from aed.incidents.rules import Outcome, Said, Task
 from aed.notifications.models import Outgoing
 from aed.settings import Settings
 from aed.upkeep.models import CallOut, Quarantine

@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role, Scope, Viewer
 from aed.database.session import Database, reads
-from aed.debrief.actions.outcomes import tell_of_outcome
-from aed.debrief.jobs import forget_patients
-from aed.debrief.queries.outcomes import items_in, measured, outcome_of
-from aed.debrief.rules.measured import Calls
-from aed.debrief.rules.utstein import (
+from aed.debrief.follow_up.jobs import forget_patients
+from aed.debrief.outcomes.actions import tell_of_outcome
+from aed.debrief.outcomes.queries import items_in, measured, outcome_of
+from aed.debrief.outcomes.rules import (
     BystanderAed,
     BystanderCpr,
+    Calls,
     CoreItems,
     Location,
     Pathogenesis,
@@ -31,13 +31,12 @@ from aed.debrief.rules.utstein import (
     must_agree,
 )
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotFound
-from aed.incidents.actions import opening
-from aed.incidents.actions.calling import take_answer
-from aed.incidents.actions.timeline import first_broken
+from aed.incidents import queries as incidents
+from aed.incidents.alerts.actions.answers import take_answer
+from aed.incidents.calls.actions import lifecycle as opening
 from aed.incidents.models import Alert
-from aed.incidents.queries import incidents
-from aed.incidents.rules.incident import Outcome, Said
-from aed.incidents.rules.offer import Task
+from aed.incidents.record.actions import first_broken
+from aed.incidents.rules import Outcome, Said, Task
 from aed.settings import Settings
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of

@@ -10,16 +10,15 @@ from aed.accounts.models import Person
 from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
 from aed.database.session import Database
-from aed.debrief.actions.outcomes import tell_of_outcome
-from aed.debrief.formats.report import report_pdf
-from aed.debrief.jobs import care
-from aed.debrief.queries.reports import after_action
-from aed.incidents.actions import opening
-from aed.incidents.actions.calling import take_answer
+from aed.debrief.follow_up.jobs import care
+from aed.debrief.outcomes.actions import tell_of_outcome
+from aed.debrief.reports.formats import report_pdf
+from aed.debrief.reports.queries import after_action
+from aed.incidents import queries as incidents
+from aed.incidents.alerts.actions.answers import take_answer
+from aed.incidents.calls.actions import lifecycle as opening
 from aed.incidents.models import Alert, IncidentEvent
-from aed.incidents.queries import incidents
-from aed.incidents.rules.incident import Outcome, Said
-from aed.incidents.rules.offer import Task
+from aed.incidents.rules import Outcome, Said, Task
 from aed.settings import Settings
 from aed.upkeep.rules.number import short_number
 from tests import make

@@ -18,17 +18,25 @@ from sqlalchemy.orm import Session
 from aed.accounts.models import Person
 from aed.accounts.rules import ANYONE, Role, Viewer
 from aed.database.session import Database
-from aed.debrief.actions.outcomes import tell_of_outcome
-from aed.debrief.queries.statistics import Asked, cases_of_year, year_in_numbers
-from aed.debrief.rules.measured import Calls, Measured
-from aed.debrief.rules.statistics import Case, Counted, Group, Statistics, statistics_of
-from aed.debrief.rules.utstein import BystanderCpr, CoreItems, Rhythm, Sex, Witnessed, YesNo, age_band
-from aed.debrief.schemas.statistics import CaseOut
+from aed.debrief.outcomes.actions import tell_of_outcome
+from aed.debrief.outcomes.rules import (
+    BystanderCpr,
+    Calls,
+    CoreItems,
+    Measured,
+    Rhythm,
+    Sex,
+    Witnessed,
+    YesNo,
+    age_band,
+)
+from aed.debrief.statistics.queries import Asked, cases_of_year, year_in_numbers
+from aed.debrief.statistics.rules import Case, Counted, Group, Statistics, statistics_of
+from aed.debrief.statistics.schemas import CaseOut
 from aed.errors import NotAllowed, NotFound, NotSignedIn
-from aed.incidents.actions import opening
+from aed.incidents.calls.actions import lifecycle as opening
 from aed.incidents.models import Incident
-from aed.incidents.rules.incident import Outcome, State
-from aed.incidents.rules.offer import Task
+from aed.incidents.rules import Outcome, State, Task
 from tests import make
 from tests.debrief.test_outcomes import SHE_LIVES, dispatcher
 from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of

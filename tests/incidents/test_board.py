@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.rules import Role
 from aed.database.session import Database, transaction
-from aed.incidents.actions import opening
-from aed.incidents.api.board import LiveBoard
+from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents.live.api import LiveBoard
 from aed.incidents.models import Incident
-from aed.incidents.rules.incident import Outcome
-from aed.incidents.schemas.incidents import BoardEntryOut
+from aed.incidents.rules import Outcome
+from aed.incidents.schemas import BoardEntryOut
 from tests import make
 from tests.make import ADMINISTRATOR, PATIENT, north_of
 

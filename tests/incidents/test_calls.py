@@ -26,16 +26,15 @@ from aed.accounts.rules.roles import HeldRole
 from aed.database.session import Database, open_database, reads, transaction
 from aed.errors import Conflict
 from aed.incidents import jobs
-from aed.incidents.actions import opening
-from aed.incidents.actions.calling import take_answer
-from aed.incidents.actions.places import take_place
-from aed.incidents.actions.timeline import first_broken
-from aed.incidents.formats.plan_record import inputs_of, plan_of
+from aed.incidents import queries as queries
+from aed.incidents.alerts.actions.answers import take_answer, take_place
+from aed.incidents.calls.actions import lifecycle as opening
 from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentPlan
-from aed.incidents.queries import incidents as queries
-from aed.incidents.rules.incident import COMES, LIVE, AlertState, Outcome, Said, State
-from aed.incidents.rules.plan import plan
-from aed.incidents.schemas.incidents import PatientReportIn
+from aed.incidents.plan.rules.planner import plan
+from aed.incidents.plan.schemas import inputs_of, plan_of
+from aed.incidents.record.actions import first_broken
+from aed.incidents.rules import COMES, LIVE, AlertState, Outcome, Said, State
+from aed.incidents.schemas import PatientReportIn
 from aed.notifications.actions.endpoints import EndpointGiven, new_secret, put_endpoint
 from aed.notifications.channels import channels_of
 from aed.notifications.jobs import send_waiting

@@ -22,19 +22,20 @@ from aed.accounts.rules import ANYONE, Viewer
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.files.xml_tree import MOST_BYTES, MOST_DEEP
 from aed.geo import Position, distance_metres
-from aed.incidents.actions import opening
-from aed.incidents.actions.cap import take_cap
-from aed.incidents.actions.correcting import correct_place
-from aed.incidents.actions.steering import Now
-from aed.incidents.api.cap import EXAMPLE
-from aed.incidents.formats.cap import CapPlace, cap_of_incident, read_cap, write_cap, written
+from aed.incidents import queries as queries
+from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents.calls.actions.corrections import correct_place
+from aed.incidents.calls.actions.steering import Now
+from aed.incidents.calls.schemas import PlaceAmend
+from aed.incidents.cap.actions import take_cap
+from aed.incidents.cap.api import EXAMPLE
+from aed.incidents.cap.queries import cap_of
+from aed.incidents.cap.reading import read_cap
+from aed.incidents.cap.rules import CapMessage, MessageType, Reference, Status
+from aed.incidents.cap.writing import CapPlace, cap_of_incident, write_cap, written
 from aed.incidents.models import Incident
-from aed.incidents.queries import incidents as queries
-from aed.incidents.queries.cap import cap_of
-from aed.incidents.rules.cap import CapMessage, MessageType, Reference, Status
-from aed.incidents.rules.incident import Kind, Outcome, Said, State
-from aed.incidents.schemas.correcting import PlaceAmend
-from aed.incidents.schemas.incidents import IncidentOut
+from aed.incidents.rules import Kind, Outcome, Said, State
+from aed.incidents.schemas import IncidentOut
 from aed.settings import Settings
 from tests import make
 from tests.incidents.test_incidents import answer, dispatcher, told

@@ -22,16 +22,20 @@ from aed import clock
 from aed.accounts.rules import ANYONE
 from aed.database.session import Database
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
-from aed.incidents.actions import opening
-from aed.incidents.actions.centres import add_centre, rotate_secret, withdraw_centre
-from aed.incidents.actions.messages import take_message
-from aed.incidents.actions.once import forget_told
+from aed.incidents import queries as queries
+from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents.centres.actions import (
+    add_centre,
+    forget_told,
+    rotate_secret,
+    take_message,
+    withdraw_centre,
+)
+from aed.incidents.centres.queries import centres
+from aed.incidents.centres.rules import Signed, WrongSignature
 from aed.incidents.models import Incident, IncidentMessage, IncidentReport
-from aed.incidents.queries import incidents as queries
-from aed.incidents.queries.centres import centres
-from aed.incidents.rules.incident import Outcome, Said, State
-from aed.incidents.rules.signature import Signed, WrongSignature
-from aed.incidents.schemas.incidents import IncidentOut
+from aed.incidents.rules import Outcome, Said, State
+from aed.incidents.schemas import IncidentOut
 from aed.notifications.channels import channels_of
 from aed.notifications.jobs import Sent, send_waiting
 from aed.notifications.models import EndpointRow, Outgoing

@@ -13,14 +13,14 @@ from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
 from aed.errors import Conflict, NotAllowed, NotFound
 from aed.geo import Position
-from aed.incidents.actions import correcting, opening
-from aed.incidents.actions.places import take_place
-from aed.incidents.actions.steering import Now
+from aed.incidents import queries as queries
+from aed.incidents.alerts.actions.answers import take_place
+from aed.incidents.calls.actions import corrections as correcting
+from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents.calls.actions.steering import Now
+from aed.incidents.calls.schemas import PlaceAmend, SplitIn
 from aed.incidents.models import Incident
-from aed.incidents.queries import incidents as queries
-from aed.incidents.rules.incident import LIVE, AlertState, Outcome, Said, State
-from aed.incidents.rules.offer import Task
-from aed.incidents.schemas.correcting import PlaceAmend, SplitIn
+from aed.incidents.rules import LIVE, AlertState, Outcome, Said, State, Task
 from aed.settings import Settings
 from tests import make
 from tests.incidents.test_incidents import answer, dispatcher, report, told

@@ -16,7 +16,7 @@ from aed.accounts.rules.roles import HeldRole
 from aed.database.session import Database
 from aed.database.spatial import position_of
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound
-from aed.incidents.actions.drills import take_back_drill
+from aed.incidents.drills.actions import take_back_drill
 from aed.lookup.arrival import Basis
 from aed.registry.actions.devices import withdraw_device
 from aed.registry.models import Device, Estate, EstatePace

@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.incidents.actions.calling import take_answer
+from aed.incidents import queries as queries
+from aed.incidents.alerts.actions.answers import take_answer
+from aed.incidents.alerts.schemas import AlertToldOut
 from aed.incidents.models import Alert, Incident
-from aed.incidents.queries import incidents as queries
-from aed.incidents.rules.enough import Enough, enough_of
-from aed.incidents.rules.incident import COMES, AlertState, Said
-from aed.incidents.rules.offer import Offer, Task
-from aed.incidents.schemas.alerts import AlertToldOut
+from aed.incidents.plan.rules.offers import Offer
+from aed.incidents.plan.rules.sufficiency import Enough, enough_of
+from aed.incidents.rules import COMES, AlertState, Said, Task
 from aed.notifications.models import Outgoing
 from aed.settings import Planning, Settings
 from tests import make

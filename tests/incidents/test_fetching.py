@@ -12,16 +12,15 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
 from aed.database.session import Database
-from aed.debrief.jobs import care, settle_devices
+from aed.debrief.follow_up.jobs import care, settle_devices
 from aed.errors import Conflict
-from aed.incidents.actions import opening
-from aed.incidents.actions.calling import take_answer
+from aed.incidents import queries as queries
+from aed.incidents.alerts.actions.answers import take_answer
+from aed.incidents.alerts.rules import Standing, after, is_out
+from aed.incidents.alerts.schemas import AlertToldOut
+from aed.incidents.calls.actions import lifecycle as opening
 from aed.incidents.models import Alert, Incident, IncidentEvent
-from aed.incidents.queries import incidents as queries
-from aed.incidents.rules.answering import FetchFailure, Standing, after, is_out
-from aed.incidents.rules.incident import AlertState, Kind, Outcome, Said
-from aed.incidents.rules.offer import Task
-from aed.incidents.schemas.alerts import AlertToldOut
+from aed.incidents.rules import AlertState, FetchFailure, Kind, Outcome, Said, Task
 from aed.notifications.models import Outgoing
 from aed.registry.models import Device
 from aed.registry.rules.device import Readiness

@@ -9,9 +9,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
-from aed.incidents.actions.opening import take_report
+from aed.incidents.calls.actions.lifecycle import take_report
 from aed.incidents.models import Alert
-from aed.incidents.schemas.incidents import PatientReportIn
+from aed.incidents.schemas import PatientReportIn
 from aed.lookup.schemas import NearbyDeviceOut
 from aed.registry.actions.devices import fit_consumable
 from aed.registry.rules.device import ConsumableKind, Readiness

@@ -16,21 +16,22 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.accounts.rules.roles import HeldRole
-from aed.incidents.actions import opening
-from aed.incidents.formats.plan_record import inputs_of
+from aed.incidents import queries as queries
+from aed.incidents.calls.actions import lifecycle as opening
 from aed.incidents.models import Incident
-from aed.incidents.queries import incidents as queries
-from aed.incidents.queries.guiding import guides_of
-from aed.incidents.rules.guiding import (
+from aed.incidents.plan.queries.guides import guides_of
+from aed.incidents.plan.rules.offers import (
     Guide,
+    Offer,
     expected_score_with_guide,
     expected_with_guide,
     guided,
 )
-from aed.incidents.rules.offer import Offer, Task
-from aed.incidents.rules.plan import Case, plan
-from aed.incidents.rules.survival import Patient, expected_score, expected_survival
-from aed.incidents.schemas.incidents import PatientReportIn
+from aed.incidents.plan.rules.planner import Case, plan
+from aed.incidents.plan.rules.survival import Patient, expected_score, expected_survival
+from aed.incidents.plan.schemas import inputs_of
+from aed.incidents.rules import Task
+from aed.incidents.schemas import PatientReportIn
 from aed.registry.models import Estate
 from aed.responders.actions import consents
 from aed.responders.rules import ConsentKind

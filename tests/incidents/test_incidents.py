@@ -14,17 +14,16 @@ from aed.accounts.rules import ANYONE, Role, Scope, Viewer
 from aed.accounts.rules.roles import HeldRole
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.geo import Position
-from aed.incidents.actions import opening
-from aed.incidents.actions.calling import take_answer
-from aed.incidents.actions.timeline import first_broken
-from aed.incidents.formats.plan_record import inputs_of, plan_of
+from aed.incidents import queries as queries
+from aed.incidents.alerts.actions.answers import take_answer
+from aed.incidents.alerts.schemas import AlertToldOut
+from aed.incidents.calls.actions import lifecycle as opening
 from aed.incidents.models import Alert, Incident, IncidentEvent
-from aed.incidents.queries import incidents as queries
-from aed.incidents.rules.incident import AlertState, Kind, Outcome, Said, State
-from aed.incidents.rules.offer import Task
-from aed.incidents.rules.plan import plan
-from aed.incidents.schemas.alerts import AlertToldOut
-from aed.incidents.schemas.incidents import PatientReportIn
+from aed.incidents.plan.rules.planner import plan
+from aed.incidents.plan.schemas import inputs_of, plan_of
+from aed.incidents.record.actions import first_broken
+from aed.incidents.rules import AlertState, Kind, Outcome, Said, State, Task
+from aed.incidents.schemas import PatientReportIn
 from aed.notifications.models import Outgoing
 from aed.settings import Settings
 from tests import make

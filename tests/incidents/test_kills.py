@@ -28,11 +28,11 @@ from sqlalchemy import func, select
 from aed.accounts.actions.tokens import key_hash
 from aed.accounts.rules import Role
 from aed.database.session import Database, reads, transaction
-from aed.incidents.actions.timeline import first_broken
-from aed.incidents.formats.plan_record import inputs_of, plan_of
+from aed.incidents import queries as queries
 from aed.incidents.models import Alert, Incident
-from aed.incidents.queries import incidents as queries
-from aed.incidents.rules.incident import LIVE, Kind, Said, State
+from aed.incidents.plan.schemas import inputs_of, plan_of
+from aed.incidents.record.actions import first_broken
+from aed.incidents.rules import LIVE, Kind, Said, State
 from aed.notifications.models import Outgoing
 from tests import make
 from tests.make import PATIENT, north_of

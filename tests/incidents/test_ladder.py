@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules.roles import HeldRole
-from aed.incidents.formats.plan_record import inputs_of
+from aed.incidents import queries as queries
 from aed.incidents.models import Incident
-from aed.incidents.queries import incidents as queries
+from aed.incidents.plan.schemas import inputs_of
 from aed.registry.actions import estates as estate_actions
 from aed.registry.schemas.estates import EstateAmend
 from aed.settings import Settings

@@ -18,10 +18,10 @@ from aed.accounts.rules.roles import HeldRole
 from aed.database.session import Database, reads
 from aed.errors import Conflict, InvalidInput, TooManyOpen
 from aed.incidents import jobs
-from aed.incidents.actions import opening
+from aed.incidents import queries as queries
+from aed.incidents.calls.actions import lifecycle as opening
 from aed.incidents.models import Incident
-from aed.incidents.queries import incidents as queries
-from aed.incidents.rules.incident import (
+from aed.incidents.rules import (
     LIVE,
     AlertState,
     Kind,
@@ -29,9 +29,9 @@ from aed.incidents.rules.incident import (
     Said,
     State,
     StopReason,
+    Task,
     ambulance_seconds,
 )
-from aed.incidents.rules.offer import Task
 from aed.settings import Settings
 from tests import make
 from tests.incidents.test_incidents import answer, dispatcher, report, told

@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import Role
 from aed.database.session import Database, transaction
 from aed.errors import DatabaseUnavailable
-from aed.incidents.actions import opening
-from aed.incidents.api import live
-from aed.incidents.api.live import LiveRecords
-from aed.incidents.rules.incident import Outcome
-from aed.incidents.schemas.incidents import EventOut
+from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents.live import api as live
+from aed.incidents.live.api import LiveRecords
+from aed.incidents.rules import Outcome
+from aed.incidents.schemas import EventOut
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 

@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.rules import Role
 from aed.geo import Position, distance_metres
-from aed.incidents.actions.places import forget_places, take_place
+from aed.incidents.alerts.actions.answers import forget_places, take_place
 from aed.incidents.models import Alert, AlertPlace
-from aed.incidents.rules.incident import AlertState
-from aed.incidents.rules.offer import Task
+from aed.incidents.rules import AlertState, Task
 from aed.responders.rules import middle_of
 from aed.settings import Settings
 from aed.walking.travel import estate_pace, general_pace, walk_seconds

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy.orm import Session
 
 from aed.geo import Position
-from aed.incidents.actions.places import take_place
-from aed.incidents.queries.coming import case_of
-from aed.incidents.rules.incident import AlertState
-from aed.incidents.rules.offer import Offer, Task
-from aed.incidents.rules.survival import Patient
+from aed.incidents.alerts.actions.answers import take_place
+from aed.incidents.plan.queries.case import case_of
+from aed.incidents.plan.rules.offers import Offer
+from aed.incidents.plan.rules.survival import Patient
+from aed.incidents.rules import AlertState, Task
 from aed.responders.models import ResponderPlace
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork

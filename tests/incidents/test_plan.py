@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aed.incidents.formats.plan_record import Inputs, inputs_as_json, inputs_of
-from aed.incidents.rules import arrangement
-from aed.incidents.rules.offer import Offer, Task
-from aed.incidents.rules.plan import Case, Plan, Purpose, Why, choices, plan
-from aed.incidents.rules.survival import Patient, expected_score
+from aed.incidents.plan.rules import search as arrangement
+from aed.incidents.plan.rules.offers import Offer
+from aed.incidents.plan.rules.planner import Case, Plan, Purpose, Why, choices, plan
+from aed.incidents.plan.rules.survival import Patient, expected_score
+from aed.incidents.plan.schemas import Inputs, inputs_as_json, inputs_of
+from aed.incidents.rules import Task
 from aed.settings import Planning, Survival
 
 PLANNING = Planning(

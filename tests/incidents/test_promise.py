@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aed.incidents.rules.offer import Offer, Task
-from aed.incidents.rules.promise import (
+from aed.incidents.plan.rules.offers import (
+    Offer,
     chance_of_device,
     chance_of_several,
     chance_of_somebody,
     enough_accepted,
 )
+from aed.incidents.rules import Task
 from aed.settings import Planning
 
 WORKS = (0.9, 0.5)

@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.incidents.actions import opening
-from aed.incidents.actions.calling import take_answer
-from aed.incidents.actions.show_up import count_show_up
-from aed.incidents.formats.plan_record import inputs_of, plan_of
+from aed.incidents import queries as queries
+from aed.incidents.alerts.actions.answers import take_answer
+from aed.incidents.calls.actions import lifecycle as opening
 from aed.incidents.models import Incident, ShowUpCount
-from aed.incidents.queries import incidents as queries
-from aed.incidents.queries.show_up import planning_of
-from aed.incidents.rules.incident import AlertState, Outcome, Said
-from aed.incidents.rules.plan import is_the_same, plan
-from aed.incidents.rules.show_up import Past, ShowUp, TimeOfDay, counted, learned, time_of_day
+from aed.incidents.plan.actions import count_show_up
+from aed.incidents.plan.queries.show_up import planning_of
+from aed.incidents.plan.rules.planner import is_the_same, plan
+from aed.incidents.plan.rules.show_up import Past, ShowUp, counted, learned, time_of_day
+from aed.incidents.plan.schemas import inputs_of, plan_of
+from aed.incidents.rules import AlertState, Outcome, Said, TimeOfDay
 from aed.settings import Planning, Settings
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of

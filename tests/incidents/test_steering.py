@@ -16,14 +16,13 @@ from aed.accounts.rules.roles import HeldRole
 from aed.database.session import Database
 from aed.errors import Conflict, NotAllowed, NotFound
 from aed.incidents import jobs
-from aed.incidents.actions import opening, steering
-from aed.incidents.actions.steering import Now
+from aed.incidents import queries as queries
+from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents.calls.actions import steering
+from aed.incidents.calls.actions.steering import Now
+from aed.incidents.calls.schemas import AskMoreIn, ExclusionIn, HazardIn
 from aed.incidents.models import Incident
-from aed.incidents.queries import incidents as queries
-from aed.incidents.rules.incident import LIVE, AlertState, Said, StopReason
-from aed.incidents.rules.offer import Task
-from aed.incidents.rules.scene import AgeGroup, Hazard
-from aed.incidents.schemas.steering import AskMoreIn, ExclusionIn, HazardIn
+from aed.incidents.rules import LIVE, AgeGroup, AlertState, Hazard, Said, StopReason, Task
 from aed.registry.actions import devices as device_actions
 from aed.registry.rules.device import ConsumableKind
 from aed.registry.schemas.devices import ConsumableIn

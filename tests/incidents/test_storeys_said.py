@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
-from aed.incidents.queries import incidents as queries
+from aed.incidents import queries as queries
 from aed.registry.schemas.fields import StoreyOut
 from tests import make
 from tests.make import PATIENT, north_of

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aed.incidents.rules.survival import (
+from aed.incidents.plan.rules.survival import (
     Patient,
     ambulance_moments,
     chance_still,

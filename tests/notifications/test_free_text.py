@@ -17,9 +17,8 @@ from aed.accounts.rules.free_text import quote
 from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Language, PhoneChannel
 from aed.accounts.rules.roles import HeldRole
-from aed.incidents.rules.incident import Kind
-from aed.incidents.rules.offer import Task
-from aed.incidents.rules.words import call_words
+from aed.incidents.messages import call_words
+from aed.incidents.rules import Kind, Task
 from aed.notifications.actions import put
 from aed.notifications.models import Outgoing
 from aed.training.rules.notice import Notice, Occasion, words

@@ -32,12 +32,12 @@ from aed.accounts.schemas.people import PersonAmend
 from aed.certificates.models import CertificateCheck, IssuerEntry, PersonPair
 from aed.certificates.rules.checking import CheckState
 from aed.database.encryption import ring_of
-from aed.debrief.actions.outcomes import tell_of_outcome
-from aed.debrief.rules.utstein import CoreItems
+from aed.debrief.outcomes.actions import tell_of_outcome
+from aed.debrief.outcomes.rules import CoreItems
 from aed.imports.models import Review, SourceRecord
 from aed.imports.rules.review import ReviewKind
 from aed.incidents.models import AlertAnswer, AlertPlace, Drill, IncidentExclusion, IncidentReport
-from aed.incidents.rules.incident import Said
+from aed.incidents.rules import Said
 from aed.lookup.arrival import Basis
 from aed.notifications import actions as outbox
 from aed.notifications.models import EndpointRow

@@ -15,7 +15,7 @@ from aed.accounts.models import Person
 from aed.accounts.rules import Role
 from aed.accounts.rules.sharing_ladder import Audience
 from aed.incidents.models import Alert
-from aed.incidents.rules.offer import Task
+from aed.incidents.rules import Task
 
 CODE = "4711#"
 

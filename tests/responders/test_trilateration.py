@@ -18,11 +18,11 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import Role
 from aed.database.spatial import point
 from aed.geo import Position, distance_metres, distances_metres
-from aed.incidents.actions.calling import take_answer
-from aed.incidents.actions.opening import take_report
+from aed.incidents.alerts.actions.answers import take_answer
+from aed.incidents.calls.actions.lifecycle import take_report
 from aed.incidents.models import Alert
-from aed.incidents.rules.incident import Said
-from aed.incidents.schemas.incidents import PatientReportIn
+from aed.incidents.rules import Said
+from aed.incidents.schemas import PatientReportIn
 from aed.lookup.answer import Question
 from aed.lookup.responders import Precision
 from aed.lookup.schemas import answer_out

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import shapely
 
-from aed.incidents.rules.survival import Patient
+from aed.incidents.plan.rules.survival import Patient
 from aed.settings import Settings
 from aed.simulation.rules.assumptions import Assumptions, Numbers
 from aed.simulation.rules.scene import Lengths, Scene, Truth

@@ -29,7 +29,7 @@ from aed.backup.folder import backup_name, keep_newest, new_file
 from aed.backup.tables import own_tables, schema_revision
 from aed.database.session import Database, reads
 from aed.errors import BackupFailed, BackupUnusable, InvalidInput
-from aed.incidents.queries.audit import audit_head
+from aed.incidents.record.queries import audit_head
 from aed.settings import Settings
 
 

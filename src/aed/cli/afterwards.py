@@ -13,20 +13,19 @@ from aed.cli.context import operator, reading, writing
 from aed.cli.files import write_whole
 from aed.cli.register.fields import fields_in
 from aed.cli.screen import heading, say, table, warn
-from aed.debrief.actions.outcomes import tell_of_outcome
-from aed.debrief.formats.report import report_pdf
-from aed.debrief.formats.tables import TableFormat, about_year, sheets_of, written
-from aed.debrief.queries import outcomes as queries
-from aed.debrief.queries.reports import after_action
-from aed.debrief.queries.statistics import Asked, cases_of_year, year_in_numbers
-from aed.debrief.rules.measured import MOMENTS
-from aed.debrief.rules.statistics import Counted
-from aed.debrief.rules.utstein import ITEMS
-from aed.debrief.rules.words import ITEM_WORDS, MOMENT_WORDS, TASK_WORDS, VALUE_WORDS, Words
-from aed.debrief.schemas.outcomes import PatientOutcomeIn, PatientOutcomeOut
-from aed.debrief.schemas.statistics import CasesOut, StatisticsOut
+from aed.debrief.labels import ITEM_WORDS, MOMENT_WORDS, TASK_WORDS, VALUE_WORDS, Words
+from aed.debrief.outcomes import queries as queries
+from aed.debrief.outcomes.actions import tell_of_outcome
+from aed.debrief.outcomes.rules import ITEMS, MOMENTS
+from aed.debrief.outcomes.schemas import PatientOutcomeIn, PatientOutcomeOut
+from aed.debrief.reports.formats import report_pdf
+from aed.debrief.reports.queries import after_action
+from aed.debrief.statistics.formats import TableFormat, about_year, sheets_of, written
+from aed.debrief.statistics.queries import Asked, cases_of_year, year_in_numbers
+from aed.debrief.statistics.rules import Counted
+from aed.debrief.statistics.schemas import CasesOut, StatisticsOut
 from aed.errors import InvalidInput
-from aed.incidents.queries import incidents
+from aed.incidents import queries as incidents
 from aed.settings import load_settings
 
 _Incident = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]

@@ -18,9 +18,9 @@ from aed.backup.archive import read_manifest
 from aed.cli.context import operator, reading
 from aed.cli.screen import say, table
 from aed.errors import AedError, InvalidInput
-from aed.incidents.actions.timeline import first_broken
-from aed.incidents.queries import incidents as queries
-from aed.incidents.queries.audit import AuditHead, audit_head, differences
+from aed.incidents import queries as queries
+from aed.incidents.record.actions import first_broken
+from aed.incidents.record.queries import AuditHead, audit_head, differences
 
 audit = typer.Typer(no_args_is_help=True)
 _SHOWN: Final = 20

@@ -10,8 +10,8 @@ import typer
 from aed import clock
 from aed.cli.context import operator, reading, writing
 from aed.cli.screen import say, table, warn
-from aed.incidents.actions.centres import add_centre, rotate_secret, withdraw_centre
-from aed.incidents.queries.centres import centres as all_centres
+from aed.incidents.centres.actions import add_centre, rotate_secret, withdraw_centre
+from aed.incidents.centres.queries import centres as all_centres
 from aed.notifications.queries import backlog
 from aed.settings import load_settings
 

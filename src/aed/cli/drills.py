@@ -16,9 +16,9 @@ from aed.cli.register.rows import After, Id
 from aed.cli.screen import say, table, warn
 from aed.errors import InvalidInput
 from aed.geo import Datum
-from aed.incidents.actions.drills import reckoned, take_back_drill, tell_of_drill
-from aed.incidents.queries import drills as queries
-from aed.incidents.schemas.drills import DrillIn
+from aed.incidents.drills import queries as queries
+from aed.incidents.drills.actions import reckoned, take_back_drill, tell_of_drill
+from aed.incidents.drills.schemas import DrillIn
 from aed.lookup.moment import parse_moment
 from aed.lookup.pace import Between
 from aed.registry import queries as registry

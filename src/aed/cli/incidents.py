@@ -18,20 +18,19 @@ from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import After
 from aed.cli.screen import heading, say, table, warn
 from aed.errors import AedError, InvalidInput
-from aed.incidents.actions import opening
-from aed.incidents.actions.calling import take_answer
-from aed.incidents.actions.cap import take_cap
-from aed.incidents.formats.cap import cap_of_incident
-from aed.incidents.formats.plan_record import inputs_of, plan_of
+from aed.incidents import queries as queries
+from aed.incidents.alerts.actions.answers import take_answer
+from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents.cap.actions import take_cap
+from aed.incidents.cap.queries import cap_of
+from aed.incidents.cap.writing import cap_of_incident
 from aed.incidents.models import Alert, Incident, IncidentReport
-from aed.incidents.queries import incidents as queries
-from aed.incidents.queries.cap import cap_of
-from aed.incidents.rules.answering import FetchFailure
-from aed.incidents.rules.incident import COMES, Kind, Outcome, Said, State
-from aed.incidents.rules.offer import Offer
-from aed.incidents.rules.plan import Plan, is_the_same, plan
-from aed.incidents.rules.who import may_dispatch
-from aed.incidents.schemas.incidents import PatientReportIn
+from aed.incidents.permissions import may_dispatch
+from aed.incidents.plan.rules.offers import Offer
+from aed.incidents.plan.rules.planner import Plan, is_the_same, plan
+from aed.incidents.plan.schemas import inputs_of, plan_of
+from aed.incidents.rules import COMES, FetchFailure, Kind, Outcome, Said, State
+from aed.incidents.schemas import PatientReportIn
 from aed.registry.rules.storeys import both_words
 from aed.settings import load_settings
 

@@ -12,14 +12,14 @@ from aed.cli.context import operator, reading, writing
 from aed.cli.lookup import network_if_any
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.screen import say, table
-from aed.incidents.actions import correcting, steering
-from aed.incidents.actions.steering import Now, Steered
+from aed.incidents import queries as queries
+from aed.incidents.calls.actions import corrections as correcting
+from aed.incidents.calls.actions import steering
+from aed.incidents.calls.actions.steering import Now, Steered
+from aed.incidents.calls.schemas import AskMoreIn, ExclusionIn, HazardIn, PlaceAmend, SplitIn
 from aed.incidents.models import Incident
-from aed.incidents.queries import incidents as queries
-from aed.incidents.queries.steering import exclusions
-from aed.incidents.rules.scene import AgeGroup, Hazard
-from aed.incidents.schemas.correcting import PlaceAmend, SplitIn
-from aed.incidents.schemas.steering import AskMoreIn, ExclusionIn, HazardIn
+from aed.incidents.plan.queries.case import exclusions
+from aed.incidents.rules import AgeGroup, Hazard
 from aed.registry.rules.storeys import both_words
 from aed.settings import load_settings
 

@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 
 from aed.database.session import Database, reads, transaction
 from aed.errors import AedError
-from aed.incidents.actions.calling import hold, plan_and_call
-from aed.incidents.actions.closing import end_if_over, is_over, remind_if_due
-from aed.incidents.actions.drills import keep_pace
+from aed.incidents.alerts.actions.calling import hold, plan_and_call
+from aed.incidents.calls.actions.closing import end_if_over, is_over, remind_if_due
+from aed.incidents.calls.queries import due_to_be_reminded_of, due_to_look_at, past_their_time
+from aed.incidents.drills.actions import keep_pace
+from aed.incidents.drills.queries import estates_with_drills
 from aed.incidents.models import Incident
-from aed.incidents.queries.drills import estates_with_drills
-from aed.incidents.queries.in_force import due_to_be_reminded_of, due_to_look_at, past_their_time
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 

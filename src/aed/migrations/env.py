@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 import aed.accounts.models
 import aed.certificates.models
-import aed.debrief.models
+import aed.debrief.outcomes.models
 import aed.imports.models
 import aed.incidents.models
 import aed.issuers.models

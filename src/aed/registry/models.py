@@ -91,7 +91,7 @@ class Estate(Versioned, Table):
 class EstatePace(Table):
     """How fast a device is fetched at an estate, where enough drills have said so.
 
-    Written by `aed.incidents.actions.drills` with each drill; the lookup reckons with it.
+    Written by `aed.incidents.drills.actions` with each drill; the lookup reckons with it.
     """
 
     __tablename__ = "estate_paces"

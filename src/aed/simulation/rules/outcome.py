@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from aed.incidents.rules.survival import Patient, expected_survival
+from aed.incidents.plan.rules.survival import Patient, expected_survival
 from aed.simulation.rules.assumptions import Numbers
 from aed.simulation.rules.policies import Asked
 from aed.simulation.rules.scene import Scene

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from aed.geo import Position, distances_metres, in_mainland_china
 from aed.hours.evaluation import china_calendar, hours_at
-from aed.incidents.rules.survival import Patient
+from aed.incidents.plan.rules.survival import Patient
 from aed.lookup.arrival import chance_of, chance_reachable
 from aed.registry.rules.device import Readiness, access_at
 from aed.registry.rules.reachability import hour_band

@@ -1,4 +1,4 @@
-"""The plan (`aed.incidents.rules.plan`), made again every so often with what has become known by then."""
+"""The plan (`incidents.plan.rules.planner`), made again every so often with what has become known by then."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from aed.incidents.rules.offer import Offer, Task
-from aed.incidents.rules.plan import Case, plan
-from aed.incidents.rules.survival import Patient, chance_still
+from aed.incidents.plan.rules.offers import Offer
+from aed.incidents.plan.rules.planner import Case, plan
+from aed.incidents.plan.rules.survival import Patient, chance_still
+from aed.incidents.rules import Task
 from aed.simulation.rules.assumptions import Numbers
 from aed.simulation.rules.outcome import journey
 from aed.simulation.rules.policies import Asked

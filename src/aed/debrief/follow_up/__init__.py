@@ -1,0 +1,1 @@
+"""Thank those who were called, ask how they are, and settle the devices they fetched."""

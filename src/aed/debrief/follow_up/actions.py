@@ -1,0 +1,111 @@
+"""What becomes of the devices of calls: upkeep learns what people said of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules.viewer import TIMETABLE
+from aed.debrief.follow_up import rules as caring
+from aed.incidents.alerts.actions.devices import release
+from aed.incidents.models import Alert, Incident
+from aed.incidents.rules import AlertState, FetchFailure, State
+from aed.registry import queries as registry
+from aed.registry.rules.device import DeviceState
+from aed.settings import Settings
+from aed.upkeep.actions import quarantines
+from aed.upkeep.actions.call_outs import close_call_out, tell_of_call_out
+from aed.upkeep.actions.reports import keep_report
+from aed.upkeep.models import CallOut
+from aed.upkeep.queries.call_outs import call_out_by_key
+from aed.upkeep.queries.labels import labelled_device
+from aed.upkeep.rules.call_out import RetrievalOutcome
+from aed.upkeep.rules.quarantine import Reason, ReportKind
+from aed.upkeep.schemas.call_outs import CallOutIn
+from aed.upkeep.schemas.checks import ReportIn
+
+_FAILED: Final = {
+    FetchFailure.NOT_THERE: (
+        Reason.MISSING,
+        "Somebody who was called stood before it: it is not there. 前往取用者在现场确认：AED不在原位。",
+    ),
+    FetchFailure.CANNOT_OPEN: (
+        Reason.CANNOT_OPEN,
+        "Somebody who was called stood before it: it cannot be got out. 前往取用者在现场确认：无法取出。",
+    ),
+}
+
+
+def settle_device(
+    session: Session, incident: Incident, alert: Alert, *, settings: Settings, at: datetime
+) -> bool:
+    """Take what a call did with a device to upkeep; return whether upkeep knows all of it now.
+
+    1. Not there, or it cannot be got out: a failed fetch is recorded, and the device is quarantined until
+       somebody has checked it. Whoever says so stands before it.
+    2. Used: it is quarantined as used, at once.
+    3. Over, for this person: it is asked after. Back: that is answered. Silence is upkeep's to judge.
+
+    4. Who left before they had it: it is in its place, and offered again.
+
+    Until then the device is out on call. The incident is held. visibility: for the timetable.
+    """
+    assert alert.out_device_id is not None
+    device = labelled_device(session, alert.out_device_id)
+    if device is None or device.state is DeviceState.WITHDRAWN:
+        release(session, alert, at=at)
+        return True
+    if alert.fetch_failure is not None:
+        reason, note = _FAILED[alert.fetch_failure]
+        device = registry.device(session, TIMETABLE, device.id, for_update=True)
+        failed = ReportIn(kind=ReportKind.NOT_FETCHED, note=note)
+        report = keep_report(session, TIMETABLE, device, failed, from_key=None, at=at)
+        quarantines.begin(session, TIMETABLE, device, [reason], at=at, said=note, report=report)
+        release(session, alert, at=at)
+        return True
+    is_over = incident.state is State.CLOSED or alert.state in (AlertState.STOPPED, AlertState.DECLINED)
+    if not (is_over or alert.device_used_at is not None or alert.device_returned_at is not None):
+        return False
+    if not (alert.device_used_at is not None or caring.is_asked_after(alert, incident.kind)):
+        release(session, alert, at=at)
+        return True
+    question = ask_after(session, incident, alert, settings=settings, at=at)
+    if alert.device_used_at is not None:
+        _answer(session, question, RetrievalOutcome.USED, at)
+    elif alert.device_returned_at is not None:
+        _answer(session, question, RetrievalOutcome.RETURNED, at)
+    if question.outcome is None:
+        return False
+    release(session, alert, at=at)
+    return True
+
+
+def ask_after(
+    session: Session, incident: Incident, alert: Alert, *, settings: Settings, at: datetime
+) -> CallOut:
+    """Open the question what became of the device; the same alert always has the same one.
+
+    visibility: for the timetable.
+    """
+    known = call_out_by_key(session, str(caring.fetch_key(alert.id)))
+    if known is not None:
+        return known
+    device_id = alert.device_id if alert.device_id is not None else alert.out_device_id
+    assert device_id is not None
+    new = CallOutIn(
+        key=caring.fetch_key(alert.id),
+        device_id=device_id,
+        person_id=alert.person_id,
+        reference=f"incident {incident.id}",
+        sent_at=alert.accepted_at,
+    )
+    over_at = alert.ended_at or incident.closed_at
+    return tell_of_call_out(session, TIMETABLE, new, numbers=settings.returns, at=at, over_at=over_at)
+
+
+def _answer(session: Session, question: CallOut, outcome: RetrievalOutcome, at: datetime) -> None:
+    """visibility: for the timetable."""
+    if question.outcome is None:
+        close_call_out(session, TIMETABLE, question.id, outcome, None, at=at)

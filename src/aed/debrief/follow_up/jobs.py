@@ -1,0 +1,162 @@
+"""What the timetable does after calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules.viewer import TIMETABLE
+from aed.database.session import Database, reads, transaction
+from aed.debrief.follow_up import rules as caring
+from aed.debrief.follow_up.actions import ask_after, settle_device
+from aed.debrief.outcomes.actions import forget_patient
+from aed.debrief.outcomes.queries import to_be_forgotten
+from aed.errors import AedError
+from aed.incidents import queries as queries
+from aed.incidents.alerts import queries as fetched_devices
+from aed.incidents.alerts.actions.calling import hold
+from aed.incidents.drills.actions import time_exercise
+from aed.incidents.models import Alert, Incident
+from aed.incidents.record.actions import enter
+from aed.incidents.rules import Kind
+from aed.notifications import actions as outbox
+from aed.notifications.actions import Notice
+from aed.settings import Settings
+from aed.upkeep.actions.call_outs import close_call_out
+from aed.upkeep.rules.call_out import RetrievalOutcome
+from aed.walking.network import WalkingNetwork
+
+log = structlog.get_logger("aed")
+_AT_ONCE: Final = 100
+_FORGOTTEN_AT_ONCE: Final = 1_000
+
+
+def care(
+    database: Database,
+    at: datetime,
+    *,
+    network_of: Callable[[], WalkingNetwork | None],
+    settings: Settings,
+) -> tuple[int, int]:
+    """Every incident that is over has been cared for, each in a transaction of its own: (so many at the end,
+    so many a day later).
+
+    1. Every device that somebody set out to fetch is asked after; one that was used is out until a check.
+    2. A fetch in an exercise has timed its estate.
+    3. Everybody who was called is thanked, and told what can be told.
+    4. After a night, whoever was at a real patient's side is asked how they are.
+    """
+    with reads(database) as session:
+        over = queries.to_be_cared_for(session, limit=_AT_ONCE)
+        long_over = queries.to_be_asked_again(session, cared_before=at - caring.ASKED_AFTER, limit=_AT_ONCE)
+    network = network_of() if over else None
+    thanked = sum(_cared_for(database, each, at, network, settings) for each in over)
+    return thanked, sum(_cared_for(database, each, at, None, settings) for each in long_over)
+
+
+def _cared_for(
+    database: Database,
+    incident_id: int,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> bool:
+    """What is due of it is done, unless another has done it meanwhile."""
+    try:
+        with transaction(database) as session:
+            incident = hold(session, incident_id)
+            if incident.cared_at is None:
+                _at_the_end(session, incident, at, network, settings)
+            elif incident.asked_again_at is None and incident.cared_at <= at - caring.ASKED_AFTER:
+                _a_day_later(session, incident, at, settings)
+            else:
+                return False
+    except AedError as error:
+        log.warning("incident not cared for", incident=incident_id, why=error.detail)
+        return False
+    return True
+
+
+def settle_devices(database: Database, at: datetime, *, settings: Settings) -> int:
+    """Tell upkeep what calls did with devices; return of how many it knows now. Each in a transaction of its
+    own; one that fails keeps no other from being settled."""
+    settled = last_id = 0
+    while True:
+        with reads(database) as session:
+            waiting = fetched_devices.unsettled(session, after_id=last_id, limit=_AT_ONCE)
+        if not waiting:
+            return settled
+        for last_id, incident_id in waiting:
+            try:
+                with transaction(database) as session:
+                    incident = hold(session, incident_id)
+                    alert = queries.alert_with_all(session, last_id)
+                    if alert.out_device_id is not None and alert.device_settled_at is None:
+                        settled += settle_device(session, incident, alert, settings=settings, at=at)
+            except AedError as error:
+                log.warning("device of a call not settled", alert=last_id, why=error.detail)
+
+
+def forget_patients(database: Database, at: datetime, *, keep_days: int) -> int:
+    """Who the patients of calls so long ago were has been forgotten: of so many. Each in a transaction of its
+    own, a thousand at most in one run."""
+    with reads(database) as session:
+        due = to_be_forgotten(session, opened_before=at - timedelta(days=keep_days), limit=_FORGOTTEN_AT_ONCE)
+    forgotten = 0
+    for incident_id in due:
+        with transaction(database) as session:
+            forgotten += forget_patient(session, hold(session, incident_id), at=at)
+    return forgotten
+
+
+def _at_the_end(
+    session: Session, incident: Incident, at: datetime, network: WalkingNetwork | None, settings: Settings
+) -> None:
+    """visibility: for the timetable; each hears what concerns the person alone."""
+    incident.cared_at = at
+    if incident.kind is Kind.TEST:
+        return
+    called = queries.alerts(session, incident.id)
+    alerts = [each for each in called if each.accepted_at is not None]
+    used = caring.who_used_a_device((each.kind, each.said) for each in queries.events(session, incident.id))
+    for alert in alerts:
+        if alert.device_id is not None:
+            if alert.id in used or caring.is_asked_after(alert, incident.kind):
+                question = ask_after(session, incident, alert, settings=settings, at=at)
+                if alert.id in used and question.outcome is None:
+                    close_call_out(session, TIMETABLE, question.id, RetrievalOutcome.USED, None, at=at)
+            if incident.kind is Kind.EXERCISE:
+                time_exercise(session, incident, alert, network=network, settings=settings, at=at)
+    thanked = called if incident.kind is Kind.REAL else alerts
+    for alert in thanked:
+        words = caring.thanks(
+            incident.kind,
+            incident.outcome,
+            settings.talk_contact,
+            set_out=alert.accepted_at is not None,
+        )
+        _tell(session, incident, alert, words, at)
+    enter(session, incident, "thanked", "timetable", at, people=[each.person_id for each in thanked])
+
+
+def _a_day_later(session: Session, incident: Incident, at: datetime, settings: Settings) -> None:
+    """visibility: for the timetable; each hears what concerns the person alone."""
+    incident.asked_again_at = at
+    alerts = [
+        each
+        for each in queries.alerts(session, incident.id)
+        if caring.is_asked_again(incident.kind, each.there_at)
+    ]
+    for alert in alerts:
+        _tell(session, incident, alert, caring.question(settings.talk_contact), at)
+    enter(session, incident, "asked_again", "timetable", at, people=[each.person_id for each in alerts])
+
+
+def _tell(session: Session, incident: Incident, alert: Alert, words: tuple[str, str], at: datetime) -> None:
+    notice = Notice(*words)
+    if not outbox.tell(session, alert.person_id, notice, at, country=incident.region.country):
+        log.warning("person cannot be told", person=alert.person_id)

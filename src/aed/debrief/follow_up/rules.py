@@ -1,0 +1,117 @@
+"""Whom one thanks after a call, whom one asks again after a day, and in which words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+from uuid import UUID, uuid5
+
+from aed.incidents.rules import AlertState, Kind, Outcome, Said, StopReason
+
+
+class Fetched(Protocol):
+    """What is asked of an alert of somebody who was to fetch a device."""
+
+    @property
+    def state(self) -> AlertState: ...
+    @property
+    def device_taken_at(self) -> datetime | None: ...
+    @property
+    def there_at(self) -> datetime | None: ...
+    @property
+    def stopped_because(self) -> str | None: ...
+
+
+ASKED_AFTER: Final = timedelta(hours=20)
+"""After a night: what one has seen comes back then."""
+_DEVICES: Final = UUID("8c1f0c52-6d1c-4a3e-9a57-0f3f0f6c2b11")
+"""The space of names in which a fetch has its key."""
+
+
+def fetch_key(alert_id: int) -> UUID:
+    """The key of the call-out that a fetch makes: the same fetch, the same call-out."""
+    return uuid5(_DEVICES, f"alert {alert_id}")
+
+
+def who_used_a_device(record: Iterable[tuple[str, str]]) -> set[int]:
+    """By alert, from the record's entries (kind, what was said): whose pads are on a patient."""
+    used = set()
+    for kind, text in record:
+        said = json.loads(text)
+        if kind == "said" and said["said"] in (Said.DEVICE_ATTACHED, Said.SHOCK_GIVEN):
+            used.add(int(said["alert"]))
+    return used
+
+
+_LEFT: Final = (StopReason.CALLED_AWAY, StopReason.COMES_ELSEWHERE)
+
+
+def is_asked_after(alert: Fetched, kind: Kind) -> bool:
+    """Whether somebody may have taken the device: it is asked after, and after silence quarantined.
+
+    For a real patient whoever set out to fetch it, and neither declined nor left for another patient first;
+    in an exercise only who has taken it or arrived, so that no exercise costs a real patient a device that
+    nobody has touched.
+    """
+    if alert.device_taken_at is not None or alert.there_at is not None:
+        return True
+    has_left = alert.state is AlertState.DECLINED or alert.stopped_because in _LEFT
+    return kind is Kind.REAL and not has_left
+
+
+def is_asked_again(kind: Kind, there_at: datetime | None) -> bool:
+    """Whoever was at a real patient's side has done or seen what stays with one."""
+    return kind is Kind.REAL and there_at is not None
+
+
+def thanks(kind: Kind, outcome: Outcome | None, contact: str | None, *, set_out: bool) -> tuple[str, str]:
+    """English, Chinese. What became of the patient is not ours to tell; how the call ended is."""
+    if kind is Kind.EXERCISE:
+        return (
+            "EXERCISE over. Thank you for taking part: each one makes the next call better.",
+            "【演练】已结束。感谢您的参与，每一次演练都会让下一次救援更快。",
+        )
+    en, zh = _THANKS[set_out]
+    if outcome is not None:
+        ended_en, ended_zh = _ENDED[outcome]
+        en, zh = f"{en} {ended_en}", zh + ended_zh
+    talk_en, talk_zh = _talk(contact)
+    return en + talk_en, zh + talk_zh
+
+
+_THANKS: Final = {
+    True: (
+        "Thank you for setting out to help today. Whatever came of it: that you came counts.",
+        "感谢您今天伸出援手。无论结果如何，您的行动都有意义。",
+    ),
+    False: (
+        "You were called to an emergency today. Thank you for being somebody who can be called.",
+        "今天曾就一起急救呼叫您。感谢您愿意随时待命。",
+    ),
+}
+"""By whether somebody set out."""
+_ENDED: Final = {
+    Outcome.HANDED_OVER: ("The ambulance has taken over.", "患者已移交120急救人员。"),
+    Outcome.FALSE_ALARM: ("It was a false alarm.", "事后确认为误报。"),
+    Outcome.CALLED_OFF: ("Help was not needed any longer.", "后来已不再需要支援。"),
+    Outcome.LAPSED: ("The call has ended.", "呼叫已结束。"),
+}
+
+
+def question(contact: str | None) -> tuple[str, str]:
+    """What one is asked a day later: English, Chinese."""
+    talk_en, talk_zh = _talk(contact)
+    return (
+        "Yesterday you helped in an emergency. How are you today? Bad sleep or pictures that come back are "
+        "usual at first and mostly pass." + talk_en,
+        "昨天您参与了一次急救。今天感觉怎么样？一开始睡不好、画面反复出现都很常见，多数会慢慢好转。"
+        + talk_zh,
+    )
+
+
+def _talk(contact: str | None) -> tuple[str, str]:
+    if contact is None:
+        return "", ""
+    return f" If you would like to talk about it: {contact}.", f"如想找人聊聊，请联系：{contact}。"

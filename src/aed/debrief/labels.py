@@ -1,0 +1,163 @@
+"""What comes after a call in English and Chinese: items, values, moments, tasks, and why it was planned."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aed.incidents.plan.rules.planner import Why
+from aed.incidents.rules import AlertState, Kind, Outcome, Said, Task
+
+type Words = tuple[str, str]
+"""English, Chinese."""
+
+ITEM_WORDS: Final[dict[str, Words]] = {
+    "arrest": ("Confirmed as cardiac arrest", "确认为心脏骤停"),
+    "resuscitation": ("Resuscitation attempted by the ambulance", "急救人员实施复苏"),
+    "pathogenesis": ("Pathogenesis", "病因"),
+    "witnessed": ("Witnessed", "目击情况"),
+    "location": ("Kind of place", "发生场所"),
+    "age": ("Age", "年龄"),
+    "age_years": ("Age", "年龄"),
+    "sex": ("Sex", "性别"),
+    "bystander_cpr": ("CPR by bystanders", "旁观者心肺复苏"),
+    "dispatcher_cpr": ("CPR with the dispatcher's help", "调度员指导心肺复苏"),
+    "bystander_aed": ("AED used by bystanders", "旁观者使用AED"),
+    "first_rhythm": ("First monitored rhythm", "首次监测心律"),
+    "first_shock_at": ("First shock, as told later", "首次除颤（事后告知）"),
+    "rosc": ("Return of circulation", "自主循环恢复"),
+    "survived_event": ("Survived the event", "存活入院"),
+    "survived": ("Survived to discharge or 30 days", "存活出院或30天存活"),
+    "cpc": ("CPC", "CPC评分"),
+    "mrs": ("mRS", "mRS评分"),
+    "cpc_or_mrs": ("CPC or mRS", "CPC或mRS评分"),
+}
+VALUE_WORDS: Final[dict[str, Words]] = {
+    "yes": ("yes", "是"),
+    "no": ("no", "否"),
+    "unknown": ("unknown", "未知"),
+    "medical": ("medical", "疾病"),
+    "trauma": ("trauma", "创伤"),
+    "overdose": ("drug overdose", "药物过量"),
+    "drowning": ("drowning", "溺水"),
+    "electrocution": ("electrocution", "触电"),
+    "asphyxial": ("asphyxia", "窒息"),
+    "bystander": ("by a bystander", "旁观者目击"),
+    "ems": ("by the ambulance's crew", "急救人员目击"),
+    "unwitnessed": ("by nobody", "无目击者"),
+    "home": ("home", "住宅"),
+    "workplace": ("workplace", "工作场所"),
+    "sports": ("sports or recreation", "体育或休闲场所"),
+    "street": ("street", "街道"),
+    "public_building": ("public building", "公共建筑"),
+    "care_home": ("care home", "养老机构"),
+    "education": ("school or university", "教育机构"),
+    "other": ("other", "其他"),
+    "female": ("female", "女"),
+    "male": ("male", "男"),
+    "none": ("none", "无"),
+    "compressions": ("compressions only", "仅胸外按压"),
+    "with_breaths": ("compressions and breaths", "按压及人工呼吸"),
+    "of_some_kind": ("yes, of some kind", "有，方式不详"),
+    "not_used": ("not used", "未使用"),
+    "no_shock": ("put on, no shock", "已贴片，未除颤"),
+    "shock": ("shock given", "已除颤"),
+    "vf": ("ventricular fibrillation", "室颤"),
+    "pulseless_vt": ("pulseless ventricular tachycardia", "无脉性室速"),
+    "pea": ("pulseless electrical activity", "无脉性电活动"),
+    "asystole": ("asystole", "心搏停止"),
+    "bradycardia": ("bradycardia", "心动过缓"),
+    "aed_shockable": ("shockable, by an AED", "AED判断可除颤"),
+    "aed_not_shockable": ("not shockable, by an AED", "AED判断不可除颤"),
+}
+GROUP_WORDS: Final[dict[str, Words]] = {
+    "all": ("all in whom resuscitation was attempted", "全部实施复苏者"),
+    "utstein_comparator": (
+        "Utstein comparator: bystander witnessed, shockable",
+        "Utstein对照组：旁观者目击且可除颤",
+    ),
+    "comparator_with_bystander_cpr": ("of these, with bystander CPR", "其中有旁观者心肺复苏"),
+    "bystander_witnessed_not_shockable": ("bystander witnessed, not shockable", "旁观者目击且不可除颤"),
+    "unwitnessed": ("unwitnessed", "无目击者"),
+    "ems_witnessed": ("witnessed by the ambulance's crew", "急救人员目击"),
+    "bystander_aed_shock": ("shock given by a bystander", "旁观者已除颤"),
+}
+MOMENT_WORDS: Final[dict[str, Words]] = {
+    "collapsed_at": ("Collapse", "倒地"),
+    "called_at": ("Call", "呼救"),
+    "asked_at": ("First person asked", "首次呼叫急救志愿者"),
+    "accepted_at": ("First acceptance", "首次接受"),
+    "first_there_at": ("First responder there", "首名急救志愿者到场"),
+    "compressions_at": ("Compressions known of", "已知有人按压"),
+    "device_there_at": ("First device there", "首台AED到场"),
+    "attached_at": ("Pads attached", "贴上电极片"),
+    "shock_at": ("First shock", "首次除颤"),
+    "first_shock_told": ("First shock, as told later", "首次除颤（事后告知）"),
+    "ambulance_there_at": ("Ambulance there", "救护车到场"),
+    "closed_at": ("Closed", "结束"),
+}
+KIND_WORDS: Final[dict[Kind, Words]] = {
+    Kind.REAL: ("real", "真实事件"),
+    Kind.EXERCISE: ("EXERCISE", "演练"),
+    Kind.TEST: ("TEST", "线路测试"),
+}
+OUTCOME_WORDS: Final[dict[Outcome, Words]] = {
+    Outcome.HANDED_OVER: ("handed over to the ambulance", "已移交120急救人员"),
+    Outcome.FALSE_ALARM: ("false alarm", "误报"),
+    Outcome.CALLED_OFF: ("called off, nobody was needed", "已取消，无需救援"),
+    Outcome.LAPSED: ("closed by itself, nobody closed it", "超时自动结束"),
+}
+TASK_WORDS: Final[dict[str, Words]] = {
+    "all": ("all", "合计"),
+    Task.DIRECT: ("straight to the patient", "直接前往"),
+    Task.FETCH: ("fetch a device", "取AED"),
+    Task.GUIDE: ("open the gate, guide", "接应引导"),
+}
+STATE_WORDS: Final[dict[AlertState, Words]] = {
+    AlertState.ASKED: ("no answer", "未答复"),
+    AlertState.SEEN: ("seen", "已查看"),
+    AlertState.ACCEPTED: ("accepted", "已接受"),
+    AlertState.ON_THE_WAY: ("on the way", "途中"),
+    AlertState.THERE: ("there", "已到场"),
+    AlertState.DECLINED: ("declined", "已拒绝"),
+    AlertState.STOPPED: ("called off", "已叫停"),
+    AlertState.STOOD_DOWN: ("not needed, enough came", "人手已足，无需前往"),
+}
+WHY_WORDS: Final[dict[Why, Words]] = {
+    Why.PROMISE_MET: ("enough others go direct", "直接前往人数已足够"),
+    Why.TWO_TO_THIS_DEVICE: ("two others fetch that AED", "已有两人取用该AED"),
+    Why.GAINS_TOO_LITTLE: ("would add too little", "作用太小"),
+    Why.AFTER_THE_AMBULANCE: ("after the ambulance", "晚于救护车"),
+    Why.WAVE_IS_FULL: ("wave full", "本批已满"),
+}
+_BECAUSE: Final[dict[str, Words]] = {
+    "opened": ("first report", "首次报告"),
+    "reported again": ("reported again", "再次报告"),
+    "ambulance": ("news of the ambulance", "救护车消息"),
+    "signs": ("news of the patient", "患者情况"),
+    "wave is over": ("too few had answered", "答复者不足"),
+}
+_SAID: Final[dict[str, Words]] = {
+    Said.SEEN: ("seen by", "已查看"),
+    Said.ACCEPT: ("accepted by", "已接受"),
+    Said.DECLINE: ("declined by", "已拒绝"),
+    Said.ON_THE_WAY: ("on the way:", "途中"),
+    Said.THERE: ("there:", "已到场"),
+    Said.DEVICE_TAKEN: ("device taken by", "已取到AED"),
+    Said.DEVICE_NOT_THERE: ("device not there, says", "报告AED不在原位"),
+    Said.CANNOT_OPEN: ("cabinet cannot be opened, says", "报告外箱柜体打不开"),
+    Said.DEVICE_RETURNED: ("device returned by", "已放回AED"),
+    Said.DEVICE_ATTACHED: ("pads attached by", "已贴片"),
+    Said.SHOCK_GIVEN: ("shock given by", "已除颤"),
+    Said.HANDED_OVER: ("handed over by", "已移交120急救人员"),
+}
+
+
+def because_words(because: str) -> Words:
+    """Why a plan was made; what no words are known of is said as it is."""
+    if because in _BECAUSE:
+        return _BECAUSE[because]
+    said, _, number = because.partition(" by ")
+    if said in _SAID:
+        en, zh = _SAID[said]
+        return f"{en} call {number}", f"{number}号{zh}"
+    return because, because

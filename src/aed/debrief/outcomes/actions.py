@@ -1,0 +1,101 @@
+"""Telling what became of a patient, and forgetting who it was."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer
+from aed.debrief.outcomes import queries as queries
+from aed.debrief.outcomes.models import PatientOutcome
+from aed.debrief.outcomes.rules import (
+    OF_THE_PATIENT,
+    PLAIN,
+    CoreItems,
+    Sex,
+    changed_items,
+    is_recorded,
+    must_agree,
+)
+from aed.errors import ChangedMeanwhile, Conflict, InvalidInput
+from aed.incidents.calls.actions.lifecycle import LONGEST_AGO, held_for
+from aed.incidents.models import Incident
+from aed.incidents.record.actions import enter
+from aed.incidents.rules import Kind
+from aed.registry.actions.record import flush
+
+_CLOCKS_DIFFER: Final = timedelta(minutes=5)
+_LONGEST_TRIED: Final = timedelta(days=1)
+
+
+def tell_of_outcome(
+    session: Session, who: Viewer, incident_id: int, items: CoreItems, *, version: int, at: datetime
+) -> PatientOutcome:
+    """The items are what is known of the patient from now on; version 0: nothing was told yet.
+
+    The record says which items changed and by whom, and not what they are: it is never amended, and what is
+    known of a patient is.
+
+    Raises NotFound, NotSignedIn, NotAllowed for who does not dispatch the incident; ChangedMeanwhile for
+    another version; InvalidInput for items that cannot all be true; Conflict for a test of the line, which
+    has no patient, and for who the patient was once that has been forgotten.
+    """
+    incident = held_for(session, who, incident_id)
+    if incident.kind is Kind.TEST:
+        raise Conflict("This was a test of the line: there was no patient.")
+    must_agree(items)
+    _must_fit(incident, items, at)
+    outcome = queries.outcome_of(session, incident.id)
+    if version != (outcome.version if outcome is not None else 0):
+        raise ChangedMeanwhile("Somebody else has told of this patient meanwhile. Read it again.")
+    before = queries.items_in(outcome)
+    changed = changed_items(before, items)
+    if outcome is not None and not changed:
+        return outcome
+    if outcome is None:
+        outcome = PatientOutcome(incident_id=incident.id)
+        session.add(outcome)
+    elif outcome.forgotten_at is not None and any(is_recorded(items, each) for each in OF_THE_PATIENT):
+        raise Conflict(
+            "Age and sex of this patient have been forgotten, as they must: leave them out.",
+            field="age_years",
+        )
+    for item in PLAIN:
+        setattr(outcome, item, getattr(items, item))
+    outcome.age = None if items.age_years is None else str(items.age_years)
+    outcome.sex = None if items.sex is Sex.UNKNOWN else items.sex.value
+    outcome.told_by, outcome.told_at = who.name, at
+    flush(session, "This cannot be told of a patient.", None)
+    enter(session, incident, "patient_outcome", who.name, at, version=outcome.version, items=changed)
+    return outcome
+
+
+def _must_fit(incident: Incident, items: CoreItems, at: datetime) -> None:
+    """The shock was after the collapse, as far as anybody knows, and has been."""
+    shock_at = items.first_shock_at
+    if shock_at is None:
+        return
+    last = min(at + _CLOCKS_DIFFER, incident.opened_at + _LONGEST_TRIED)
+    if not incident.collapsed_at - LONGEST_AGO <= shock_at <= last:
+        raise InvalidInput(
+            "The first shock was neither hours before the collapse nor a day after it, nor is it to come.",
+            field="first_shock_at",
+        )
+
+
+def forget_patient(session: Session, incident: Incident, *, at: datetime) -> bool:
+    """Nobody knows any longer how old the patient was, and whether a man or a woman. The other items stay:
+    they are counted. Whether there was anything to forget. Of an incident that this transaction holds.
+
+    visibility: for the timetable.
+    """
+    outcome = queries.outcome_of(session, incident.id)
+    if outcome is None or (outcome.age is None and outcome.sex is None):
+        return False
+    outcome.age = outcome.sex = None
+    outcome.forgotten_at = at
+    session.flush()
+    enter(session, incident, "patient_forgotten", "timetable", at, version=outcome.version)
+    return True

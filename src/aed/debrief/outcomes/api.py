@@ -1,0 +1,49 @@
+"""Routes of what became of an incident's patient."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.debrief.outcomes import queries as queries
+from aed.debrief.outcomes.actions import tell_of_outcome
+from aed.debrief.outcomes.schemas import PatientOutcomeIn, PatientOutcomeOut
+from aed.http.parameters import IfMatch, RowId, tag, version_in
+from aed.incidents import queries as incidents
+
+router = APIRouter(tags=["incidents"])
+
+
+@router.get("/incidents/{incident_id}/patient-outcome")
+def get_patient_outcome(
+    session: ReadSession, viewer: ViewerDep, incident_id: RowId, response: Response
+) -> PatientOutcomeOut:
+    """What became of the patient, by the core items of arrest reporting (Utstein 2014), beside what the
+    record of the call knows by itself; for dispatchers of the region. All unknown, at version 0, until
+    somebody tells."""
+    incident = incidents.incident(session, viewer, incident_id)
+    outcome = queries.outcome_of(session, incident.id)
+    tag(response, outcome.version if outcome is not None else 0)
+    response.headers["Cache-Control"] = "private, no-store"
+    return PatientOutcomeOut.of(incident.id, outcome, queries.measured(session, incident))
+
+
+@router.put("/incidents/{incident_id}/patient-outcome")
+def set_patient_outcome(
+    session: WriteSession,
+    viewer: ViewerDep,
+    incident_id: RowId,
+    told: PatientOutcomeIn,
+    response: Response,
+    if_match: IfMatch = None,
+) -> PatientOutcomeOut:
+    """All that is known of the patient now: what is left out is unknown. Refused (412) when somebody else has
+    told meanwhile. The incident's record says which items changed, and not what they are."""
+    outcome = tell_of_outcome(
+        session, viewer, incident_id, told.items(), version=version_in(if_match), at=clock.now()
+    )
+    tag(response, outcome.version)
+    incident = incidents.incident(session, viewer, incident_id)
+    return PatientOutcomeOut.of(incident.id, outcome, queries.measured(session, incident))

@@ -1,0 +1,65 @@
+"""What became of the patients of incidents."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aed.database.encryption import Sealed
+from aed.database.session import Key, Table, Versioned, stored_by_value
+from aed.debrief.outcomes.rules import (
+    BystanderAed,
+    BystanderCpr,
+    Location,
+    Pathogenesis,
+    Rhythm,
+    Witnessed,
+    YesNo,
+)
+
+_HELD = text("age IS NOT NULL OR sex IS NOT NULL")
+
+
+class PatientOutcome(Versioned, Table):
+    """What somebody told afterwards of an incident's patient; one row, amended as more is known."""
+
+    __tablename__ = "patient_outcomes"
+    __table_args__ = (
+        CheckConstraint("cpc BETWEEN 1 AND 5", name="cpc"),
+        CheckConstraint("mrs BETWEEN 0 AND 6", name="mrs"),
+        CheckConstraint(
+            "forgotten_at IS NULL OR (age IS NULL AND sex IS NULL)", name="forgotten_is_forgotten"
+        ),
+        Index("ix_patient_outcomes_held", "incident_id", postgresql_where=_HELD, sqlite_where=_HELD),
+    )
+
+    incident_id: Mapped[int] = mapped_column(
+        Key, ForeignKey("incidents.id"), primary_key=True, autoincrement=False
+    )
+    arrest: Mapped[YesNo] = mapped_column(stored_by_value(YesNo, name="arrest"))
+    resuscitation: Mapped[YesNo] = mapped_column(stored_by_value(YesNo, name="resuscitation"))
+    pathogenesis: Mapped[Pathogenesis] = mapped_column(stored_by_value(Pathogenesis))
+    witnessed: Mapped[Witnessed] = mapped_column(stored_by_value(Witnessed))
+    location: Mapped[Location] = mapped_column(stored_by_value(Location))
+    age: Mapped[str | None] = mapped_column(Sealed("patient_outcomes.age"))
+    """Years, in figures."""
+    sex: Mapped[str | None] = mapped_column(Sealed("patient_outcomes.sex"))
+    """None: unknown."""
+    bystander_cpr: Mapped[BystanderCpr] = mapped_column(stored_by_value(BystanderCpr))
+    dispatcher_cpr: Mapped[YesNo] = mapped_column(stored_by_value(YesNo, name="dispatcher_cpr"))
+    bystander_aed: Mapped[BystanderAed] = mapped_column(stored_by_value(BystanderAed))
+    first_rhythm: Mapped[Rhythm] = mapped_column(stored_by_value(Rhythm))
+    first_shock_at: Mapped[datetime | None]
+    rosc: Mapped[YesNo] = mapped_column(stored_by_value(YesNo, name="rosc"))
+    survived_event: Mapped[YesNo] = mapped_column(stored_by_value(YesNo, name="survived_event"))
+    survived: Mapped[YesNo] = mapped_column(stored_by_value(YesNo, name="survived"))
+    cpc: Mapped[int | None]
+    mrs: Mapped[int | None]
+    told_by: Mapped[str] = mapped_column(String(200))
+    """Who amended it last."""
+    told_at: Mapped[datetime]
+    forgotten_at: Mapped[datetime | None]
+    """When age and sex were: nobody tells them again."""
+    version: Mapped[int] = mapped_column(server_default=text("1"))

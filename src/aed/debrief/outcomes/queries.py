@@ -1,0 +1,140 @@
+"""Reading what became of patients, and what the records of the calls know by themselves."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, func, or_, select
+from sqlalchemy.orm import Session
+
+from aed.debrief.outcomes.models import PatientOutcome
+from aed.debrief.outcomes.rules import PLAIN, Calls, CoreItems, Measured, Sex
+from aed.incidents.models import Alert, Incident, IncidentEvent
+from aed.incidents.rules import Said, Task
+
+
+def outcome_of(session: Session, incident_id: int) -> PatientOutcome | None:
+    """visibility: of an incident that the caller has found for the viewer."""
+    return session.get(PatientOutcome, incident_id)
+
+
+def items_in(row: Any) -> CoreItems:  # Any: an outcome, or a row with its columns
+    """The items of an outcome; of none (all its columns empty) all unknown."""
+    if row is None or row.arrest is None:
+        return CoreItems()
+    plain = {item: getattr(row, item) for item in PLAIN}
+    return CoreItems(
+        **plain,
+        age_years=int(row.age) if row.age is not None else None,
+        sex=Sex(row.sex) if row.sex is not None else Sex.UNKNOWN,
+    )
+
+
+def to_be_forgotten(session: Session, *, opened_before: datetime, limit: int) -> Sequence[int]:
+    """Incidents from before then whose patient's age or sex is held. visibility: for the timetable."""
+    return session.scalars(
+        select(PatientOutcome.incident_id)
+        .join(Incident, Incident.id == PatientOutcome.incident_id)
+        .where(
+            or_(PatientOutcome.age.is_not(None), PatientOutcome.sex.is_not(None)),
+            Incident.opened_at < opened_before,
+        )
+        .order_by(PatientOutcome.incident_id)
+        .limit(limit)
+    ).all()
+
+
+def measured(session: Session, incident: Incident) -> Measured:
+    """What the record of one incident knows. visibility: the caller has found it for the viewer."""
+    return measured_of(session, Incident.id == incident.id)[incident.id]
+
+
+def measured_of(session: Session, which: ColumnElement[bool]) -> dict[int, Measured]:
+    """What the records of incidents know, by incident, in three statements however many they are.
+
+    visibility: the caller asks for those that it may count.
+    """
+    calls, there = _calls(session, which)
+    told = _told(session, which)
+    rows = session.execute(
+        select(Incident.id, Incident.collapsed_at, Incident.opened_at, Incident.ambulance_there_at).where(
+            which
+        )
+    )
+    found = {}
+    for row in rows:
+        first_there_at, said = there.get(row.id), told.get(row.id)
+        known = [each for each in (first_there_at, said and said.compressions_at) if each is not None]
+        found[row.id] = Measured(
+            collapsed_at=row.collapsed_at,
+            called_at=row.opened_at,
+            first_there_at=first_there_at,
+            compressions_at=min(known, default=None),
+            attached_at=said and said.attached_at,
+            shock_at=said and said.shock_at,
+            ambulance_there_at=row.ambulance_there_at,
+            calls=MappingProxyType(calls[row.id]) if row.id in calls else MappingProxyType({}),
+        )
+    return found
+
+
+def _calls(
+    session: Session, which: ColumnElement[bool]
+) -> tuple[dict[int, dict[Task, Calls]], dict[int, datetime]]:
+    """Counts by incident and task, and when the first who does not only open the gate was there.
+
+    visibility: as `measured_of`.
+    """
+    counts: dict[int, dict[Task, Calls]] = defaultdict(dict)
+    there: dict[int, datetime] = {}
+    rows = session.execute(
+        select(
+            Alert.incident_id,
+            Alert.task,
+            func.count(),
+            func.count(Alert.seen_at),
+            func.count(Alert.accepted_at),
+            func.count(Alert.there_at),
+            func.min(Alert.there_at),
+        )
+        .join(Incident, Incident.id == Alert.incident_id)
+        .where(which)
+        .group_by(Alert.incident_id, Alert.task)
+    )
+    for incident_id, task, asked, seen, accepted, came, first_at in rows:
+        counts[incident_id][task] = Calls(asked, seen, accepted, came)
+        if first_at is not None and task is not Task.GUIDE:
+            there[incident_id] = min(first_at, there.get(incident_id, first_at))
+    return dict(counts), there
+
+
+def _told(session: Session, which: ColumnElement[bool]) -> dict[int, Any]:
+    """When it was first told, by incident: `compressions_at`, `attached_at`, `shock_at`.
+
+    An entry's words are JSON with sorted keys and without blanks, which is what is looked for.
+    visibility: as `measured_of`.
+    """
+    shock = _says(f'"said":"{Said.SHOCK_GIVEN}"')
+    attached = or_(shock, _says(f'"said":"{Said.DEVICE_ATTACHED}"'))
+    is_said = IncidentEvent.kind == "said"
+    is_a_sign = IncidentEvent.kind.in_(("opened", "joined", "signs"))
+    rows = session.execute(
+        select(
+            IncidentEvent.incident_id,
+            func.min(case((is_a_sign & _says('"has_cpr":true'), IncidentEvent.at))).label("compressions_at"),
+            func.min(case((is_said & attached, IncidentEvent.at))).label("attached_at"),
+            func.min(case((is_said & shock, IncidentEvent.at))).label("shock_at"),
+        )
+        .join(Incident, Incident.id == IncidentEvent.incident_id)
+        .where(which, is_said | is_a_sign)
+        .group_by(IncidentEvent.incident_id)
+    )
+    return {row.incident_id: row for row in rows}
+
+
+def _says(words: str) -> ColumnElement[bool]:
+    return IncidentEvent.said.contains(words, autoescape=True)

@@ -1,0 +1,259 @@
+"""What is recorded of a patient: the core items of out-of-hospital arrest reporting that no record of the
+call can know.
+
+Source: the Utstein template in its update of 2014 (Perkins et al., Resuscitation 2015; 96:328, and
+Circulation 2015; 132:1286). A newer update exists (Grasner, Bray et al., Resuscitation 2024; 201:110288,
+doi:10.1016/j.resuscitation.2024.110288). Its text could not be read when this was written, so no item
+follows it: see `TEMPLATE_VERSION`. Each item can be unknown, which is the same as not recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from aed.errors import InvalidInput
+from aed.incidents.rules import Task
+
+TEMPLATE_VERSION: Final = "Utstein 2014 (Perkins 2015)"
+"""Which version of the template the items and groups follow; the API and the tables say it."""
+
+
+class YesNo(StrEnum):
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class Pathogenesis(StrEnum):
+    MEDICAL = "medical"
+    """Of the heart, of another illness, or none other is obvious."""
+    TRAUMA = "trauma"
+    OVERDOSE = "overdose"
+    DROWNING = "drowning"
+    ELECTROCUTION = "electrocution"
+    ASPHYXIAL = "asphyxial"
+    UNKNOWN = "unknown"
+
+
+class Witnessed(StrEnum):
+    BYSTANDER = "bystander"
+    EMS = "ems"
+    """By the ambulance's crew."""
+    UNWITNESSED = "unwitnessed"
+    UNKNOWN = "unknown"
+
+
+class Location(StrEnum):
+    HOME = "home"
+    WORKPLACE = "workplace"
+    SPORTS = "sports"
+    STREET = "street"
+    PUBLIC_BUILDING = "public_building"
+    CARE_HOME = "care_home"
+    EDUCATION = "education"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class Sex(StrEnum):
+    FEMALE = "female"
+    MALE = "male"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class BystanderCpr(StrEnum):
+    NONE = "none"
+    COMPRESSIONS = "compressions"
+    """And no breaths."""
+    WITH_BREATHS = "with_breaths"
+    OF_SOME_KIND = "of_some_kind"
+    UNKNOWN = "unknown"
+
+
+class BystanderAed(StrEnum):
+    NOT_USED = "not_used"
+    NO_SHOCK = "no_shock"
+    """It was put on, and gave none."""
+    SHOCK = "shock"
+    UNKNOWN = "unknown"
+
+
+class Rhythm(StrEnum):
+    """The first that was seen on a monitor or judged by a device."""
+
+    VF = "vf"
+    PULSELESS_VT = "pulseless_vt"
+    PEA = "pea"
+    ASYSTOLE = "asystole"
+    BRADYCARDIA = "bradycardia"
+    AED_SHOCKABLE = "aed_shockable"
+    AED_NOT_SHOCKABLE = "aed_not_shockable"
+    UNKNOWN = "unknown"
+
+
+SHOCKABLE: Final = frozenset({Rhythm.VF, Rhythm.PULSELESS_VT, Rhythm.AED_SHOCKABLE})
+BYSTANDER_CPR: Final = frozenset(
+    {BystanderCpr.COMPRESSIONS, BystanderCpr.WITH_BREATHS, BystanderCpr.OF_SOME_KIND}
+)
+OLDEST_YEARS: Final = 130
+
+
+@dataclass(frozen=True, slots=True)
+class CoreItems:
+    """All of it unknown until somebody tells."""
+
+    arrest: YesNo = YesNo.UNKNOWN
+    """Whether it was a cardiac arrest at all."""
+    resuscitation: YesNo = YesNo.UNKNOWN
+    """Whether the ambulance's crew attempted it."""
+    pathogenesis: Pathogenesis = Pathogenesis.UNKNOWN
+    witnessed: Witnessed = Witnessed.UNKNOWN
+    location: Location = Location.UNKNOWN
+    age_years: int | None = None
+    sex: Sex = Sex.UNKNOWN
+    bystander_cpr: BystanderCpr = BystanderCpr.UNKNOWN
+    dispatcher_cpr: YesNo = YesNo.UNKNOWN
+    """Whether the dispatcher told the caller how."""
+    bystander_aed: BystanderAed = BystanderAed.UNKNOWN
+    first_rhythm: Rhythm = Rhythm.UNKNOWN
+    first_shock_at: datetime | None = None
+    """By anybody, as it is known later; what the record of the call says of it stands beside it."""
+    rosc: YesNo = YesNo.UNKNOWN
+    """Whether the circulation came back, however briefly."""
+    survived_event: YesNo = YesNo.UNKNOWN
+    """Handed over to the hospital with a circulation."""
+    survived: YesNo = YesNo.UNKNOWN
+    """Left the hospital alive, or was alive after 30 days."""
+    cpc: int | None = None
+    """Cerebral performance category, 1 (good) to 5 (dead)."""
+    mrs: int | None = None
+    """Modified Rankin scale, 0 (no symptoms) to 6 (dead)."""
+
+
+ITEMS: Final = tuple(each.name for each in fields(CoreItems))
+OF_THE_PATIENT: Final = ("age_years", "sex")
+"""Kept sealed, and forgotten after a while."""
+PLAIN: Final = tuple(each for each in ITEMS if each not in OF_THE_PATIENT)
+_OF_AN_ARREST: Final = (
+    "resuscitation",
+    "pathogenesis",
+    "witnessed",
+    "first_rhythm",
+    "first_shock_at",
+    "rosc",
+)
+"""What there is nothing to tell of where it was none."""
+DEAD_CPC: Final = 5
+DEAD_MRS: Final = 6
+
+
+def is_recorded(items: CoreItems, item: str) -> bool:
+    return getattr(items, item) not in (None, "unknown")
+
+
+def changed_items(before: CoreItems, after: CoreItems) -> list[str]:
+    """Their names alone: what a record may say that everybody may read who may read the incident."""
+    return [each for each in ITEMS if getattr(before, each) != getattr(after, each)]
+
+
+def is_favourable(items: CoreItems) -> bool | None:
+    """Whether the patient left with a brain that works well: CPC 1 or 2, mRS 0 to 3; None: not known.
+
+    Who did not survive did not.
+    """
+    if items.survived is YesNo.NO:
+        return False
+    if items.cpc is not None:
+        return items.cpc <= 2
+    if items.mrs is not None:
+        return items.mrs <= 3
+    return None
+
+
+def must_agree(items: CoreItems) -> None:
+    """Passes for items that can be true of one patient. Raises InvalidInput naming the item."""
+    if items.arrest is YesNo.NO:
+        told = next((each for each in _OF_AN_ARREST if is_recorded(items, each)), None)
+        if told is not None:
+            raise InvalidInput(f"It was no arrest: {told} must be left out, or arrest be yes.", field=told)
+    if items.rosc is YesNo.NO and items.survived_event is YesNo.YES:
+        raise InvalidInput("Whoever survived the event had a circulation: rosc is yes then.", field="rosc")
+    if items.survived_event is YesNo.NO and items.survived is YesNo.YES:
+        raise InvalidInput(
+            "Whoever survived for 30 days survived the event: one of the two is otherwise.",
+            field="survived_event",
+        )
+    is_dead = [
+        each for each in (_is_dead(items.cpc, DEAD_CPC), _is_dead(items.mrs, DEAD_MRS)) if each is not None
+    ]
+    if is_dead and items.survived is not YesNo.UNKNOWN and is_dead[0] is (items.survived is YesNo.YES):
+        raise InvalidInput(
+            f"CPC {DEAD_CPC} and mRS {DEAD_MRS} mean dead, all others alive: that is otherwise in survived.",
+            field="cpc" if items.cpc is not None else "mrs",
+        )
+    if len(set(is_dead)) > 1:
+        raise InvalidInput("CPC and mRS contradict each other: one says dead, the other alive.", field="mrs")
+
+
+def _is_dead(value: int | None, dead: int) -> bool | None:
+    return None if value is None else value == dead
+
+
+def age_band(age_years: int | None) -> str:
+    """ "18-34" and the like; "unknown"."""
+    if age_years is None:
+        return "unknown"
+    first, last = next((first, last) for first, last in _BANDS if last is None or age_years <= last)
+    return f"{first}+" if last is None else f"{first}-{last}"
+
+
+_BANDS: Final = ((0, 17), (18, 34), (35, 49), (50, 64), (65, 79), (80, None))
+AGE_BANDS: Final = tuple(age_band(first) for first, _ in _BANDS)
+
+
+class Calls(NamedTuple):
+    """Of those who were asked for one task."""
+
+    asked: int = 0
+    seen: int = 0
+    accepted: int = 0
+    there: int = 0
+
+
+def together(calls: Iterable[Calls]) -> Calls:
+    """Their sums."""
+    return Calls(*(sum(each) for each in zip(*calls, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Moments are as they were told: None is what nobody has told."""
+
+    collapsed_at: datetime
+    called_at: datetime
+    first_there_at: datetime | None = None
+    """Of those who were asked to go straight or to fetch."""
+    compressions_at: datetime | None = None
+    """Since when it is known that somebody does them: as reported, or since somebody was there."""
+    attached_at: datetime | None = None
+    shock_at: datetime | None = None
+    ambulance_there_at: datetime | None = None
+    calls: Mapping[Task, Calls] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def all_calls(self) -> Calls:
+        return together(self.calls.values())
+
+    def seconds(self, moment: str) -> float | None:
+        """From the call until then; below 0 is what was told with a clock that is wrong, and counts as 0."""
+        at: datetime | None = getattr(self, moment)
+        return None if at is None else max(0.0, (at - self.called_at).total_seconds())
+
+
+MOMENTS: Final = ("first_there_at", "compressions_at", "attached_at", "shock_at", "ambulance_there_at")

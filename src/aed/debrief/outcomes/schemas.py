@@ -1,0 +1,142 @@
+"""What became of a patient, in and out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from aed.accounts.schemas import Id
+from aed.debrief.outcomes.models import PatientOutcome
+from aed.debrief.outcomes.queries import items_in
+from aed.debrief.outcomes.rules import (
+    MOMENTS,
+    OLDEST_YEARS,
+    BystanderAed,
+    BystanderCpr,
+    CoreItems,
+    Location,
+    Measured,
+    Pathogenesis,
+    Rhythm,
+    Sex,
+    Witnessed,
+    YesNo,
+)
+from aed.incidents.rules import Task
+
+
+class PatientOutcomeIn(BaseModel):
+    """The core items of out-of-hospital arrest reporting (Utstein 2014; not yet the update of 2024) that
+    the record of the call cannot know. Each one that is left out is unknown, which is the same as not
+    recorded."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "arrest": "yes",
+                    "resuscitation": "yes",
+                    "pathogenesis": "medical",
+                    "witnessed": "bystander",
+                    "location": "home",
+                    "age_years": 67,
+                    "sex": "female",
+                    "bystander_cpr": "compressions",
+                    "dispatcher_cpr": "yes",
+                    "bystander_aed": "shock",
+                    "first_rhythm": "aed_shockable",
+                    "rosc": "yes",
+                    "survived_event": "yes",
+                    "survived": "yes",
+                    "cpc": 1,
+                }
+            ]
+        },
+    )
+
+    arrest: YesNo = Field(YesNo.UNKNOWN, description="Whether it was a cardiac arrest at all")
+    resuscitation: YesNo = Field(YesNo.UNKNOWN, description="Attempted by the ambulance's crew")
+    pathogenesis: Pathogenesis = Pathogenesis.UNKNOWN
+    witnessed: Witnessed = Field(Witnessed.UNKNOWN, description="By whom the collapse was seen or heard")
+    location: Location = Location.UNKNOWN
+    age_years: int | None = Field(None, ge=0, le=OLDEST_YEARS, description="Forgotten after a while")
+    sex: Sex = Field(Sex.UNKNOWN, description="Forgotten after a while")
+    bystander_cpr: BystanderCpr = BystanderCpr.UNKNOWN
+    dispatcher_cpr: YesNo = Field(YesNo.UNKNOWN, description="The dispatcher told the caller how")
+    bystander_aed: BystanderAed = BystanderAed.UNKNOWN
+    first_rhythm: Rhythm = Rhythm.UNKNOWN
+    first_shock_at: AwareDatetime | None = Field(
+        None, description="By anybody, as it is known afterwards; `measured` has what the record says"
+    )
+    rosc: YesNo = Field(YesNo.UNKNOWN, description="The circulation came back, however briefly")
+    survived_event: YesNo = Field(YesNo.UNKNOWN, description="At the hospital with a circulation")
+    survived: YesNo = Field(YesNo.UNKNOWN, description="Left the hospital alive, or alive after 30 days")
+    cpc: int | None = Field(None, ge=1, le=5, description="Cerebral performance category then; 5: dead")
+    mrs: int | None = Field(None, ge=0, le=6, description="Modified Rankin scale then; 6: dead")
+
+    def items(self) -> CoreItems:
+        return CoreItems(**self.model_dump())
+
+
+class CallCountsOut(BaseModel):
+    """Of those who were called."""
+
+    asked: int
+    seen: int
+    accepted: int
+    there: int
+
+
+class MeasuredOut(BaseModel):
+    """What the record of the call knows by itself. It is not overwritten by what is told afterwards."""
+
+    collapsed_at: datetime
+    called_at: datetime
+    first_there_at: datetime | None = Field(description="Of those asked to go straight or to fetch")
+    compressions_at: datetime | None = Field(description="Since when it is known that somebody does them")
+    attached_at: datetime | None
+    shock_at: datetime | None
+    ambulance_there_at: datetime | None
+    calls: dict[Task, CallCountsOut] = Field(description="By task: straight, fetch, guide")
+
+    @classmethod
+    def of(cls, measured: Measured) -> MeasuredOut:
+        moments = {
+            name: at.astimezone(UTC) if (at := getattr(measured, name)) is not None else None
+            for name in ("collapsed_at", "called_at", *MOMENTS)
+        }
+        calls = {task: CallCountsOut(**counts._asdict()) for task, counts in measured.calls.items()}
+        return cls(**moments, calls=calls)
+
+
+class PatientOutcomeOut(PatientOutcomeIn):
+    """What somebody told of the patient, beside what the record of the call knows."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={})
+
+    incident_id: Id
+    told_by: str | None = Field(description="Who amended it last; null: nobody has told anything")
+    told_at: datetime | None
+    forgotten_at: datetime | None = Field(description="When age and sex were forgotten")
+    measured: MeasuredOut
+
+    @classmethod
+    def of(cls, incident_id: int, outcome: PatientOutcome | None, measured: Measured) -> PatientOutcomeOut:
+        items = items_in(outcome)
+        given = {name: getattr(items, name) for name in PatientOutcomeIn.model_fields}
+        if items.first_shock_at is not None:
+            given["first_shock_at"] = items.first_shock_at.astimezone(UTC)
+        return cls(
+            **given,
+            incident_id=incident_id,
+            told_by=outcome.told_by if outcome is not None else None,
+            told_at=outcome.told_at.astimezone(UTC) if outcome is not None else None,
+            forgotten_at=_utc(outcome.forgotten_at) if outcome is not None else None,
+            measured=MeasuredOut.of(measured),
+        )
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return at.astimezone(UTC) if at is not None else None

@@ -1,0 +1,201 @@
+"""The after-action report as PDF, in Chinese and English. How it looks: report.typ beside this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from aed.debrief.labels import (
+    ITEM_WORDS,
+    KIND_WORDS,
+    MOMENT_WORDS,
+    OUTCOME_WORDS,
+    STATE_WORDS,
+    TASK_WORDS,
+    VALUE_WORDS,
+    WHY_WORDS,
+    Words,
+    because_words,
+)
+from aed.debrief.outcomes.rules import ITEMS, OF_THE_PATIENT, is_recorded
+from aed.debrief.reports.queries import AfterAction
+from aed.files.typesetting import pdf_of
+from aed.incidents.models import Alert
+from aed.incidents.rules import Kind, Task
+from aed.upkeep.rules.call_out import WORDS as RETURNED_WORDS
+from aed.upkeep.rules.number import short_number
+
+_NOTHING: Final = "–"
+_MARKED: Final[Mapping[Kind, Words]] = {
+    Kind.EXERCISE: ("There was no real patient.", "无真实患者。"),
+    Kind.TEST: ("It was planned only: nobody was told.", "仅生成方案，未通知任何人。"),
+}
+_NOT_ASKED_AFTER: Final = ("not asked after yet", "尚未询问")
+_ASKED_AFTER: Final = ("asked after, no answer yet", "已询问，待答复")
+
+type _Row = dict[str, Any]  # what a template takes
+
+
+def report_pdf(about: AfterAction) -> bytes:
+    """What was planned and done, for dispatchers to learn from: calls as numbers, nobody's name or telephone,
+    neither the patient's place nor age. Of the same record it is the same bytes. Raises PaperNotMade."""
+    incident, zone = about.incident, ZoneInfo(about.incident.region.time_zone)
+    estate, outcome = incident.estate, incident.outcome
+    given = {
+        "number": str(incident.id),
+        "kind": _both(KIND_WORDS[incident.kind]),
+        "mark": "" if incident.kind is Kind.REAL else " ".join(reversed(KIND_WORDS[incident.kind])),
+        "marked": _both(_MARKED[incident.kind]) if incident.kind in _MARKED else None,
+        "is_open": outcome is None,
+        "outcome": _both(OUTCOME_WORDS[outcome]) if outcome is not None else None,
+        "estate": {"zh": estate.name_zh, "en": estate.name_en} if estate is not None else None,
+        "region": {"zh": incident.region.name_zh, "en": incident.region.name_en},
+        "opened": f"{incident.opened_at.astimezone(zone):%Y-%m-%d %H:%M:%S}",
+        "time_zone": incident.region.time_zone,
+        "as_of": f"{about.as_of.astimezone(zone):%Y-%m-%d %H:%M:%S}",
+        "reports": str(about.reports),
+        "plans": str(about.plans),
+        "timings": list(_timings(about, zone)),
+        "totals": _totals(about),
+        "waves": [
+            {
+                "number": str(each.number),
+                "after": _after(each.made_at, incident.opened_at),
+                "because": _both(because_words(each.because)),
+                "asked": [str(each.asked.get(task, 0)) for task in Task],
+                "left": [
+                    {**_both(WHY_WORDS[why]), "count": str(count)} for why, count in sorted(each.left.items())
+                ],
+            }
+            for each in about.waves
+        ],
+        "calls": [_call(each, incident.opened_at) for each in about.alerts],
+        "devices": _devices(about),
+        "items": list(_items(about, zone)),
+        "entries": str(about.entries),
+        "broken": str(about.first_broken) if about.first_broken is not None else None,
+        "hash": about.last_hash,
+    }
+    return pdf_of(__package__, "report.typ", given, made_at=about.as_of)
+
+
+def _timings(about: AfterAction, zone: ZoneInfo) -> Iterator[_Row]:
+    """What happened, in the order in which it should; whatever nobody told is there too, empty."""
+    incident, measured, expected = about.incident, about.measured, about.expected
+    fetched = [
+        each.there_at for each in about.alerts if each.task is Task.FETCH and each.there_at is not None
+    ]
+    at: Mapping[str, datetime | None] = {
+        "collapsed_at": measured.collapsed_at,
+        "called_at": measured.called_at,
+        "asked_at": min((each.asked_at for each in about.alerts), default=None),
+        "accepted_at": min((each.accepted_at for each in about.alerts if each.accepted_at), default=None),
+        "first_there_at": measured.first_there_at,
+        "compressions_at": measured.compressions_at,
+        "device_there_at": min(fetched, default=None),
+        "attached_at": measured.attached_at,
+        "shock_at": measured.shock_at,
+        "first_shock_told": about.items.first_shock_at,
+        "ambulance_there_at": measured.ambulance_there_at,
+        "closed_at": incident.closed_at,
+    }
+    for name, moment in at.items():
+        if name == "first_shock_told" and moment is None:
+            continue
+        planned: datetime | None = getattr(expected, name, None)
+        yield {
+            "name": _both(MOMENT_WORDS[name]),
+            "clock": f"{moment.astimezone(zone):%H:%M:%S}" if moment is not None else _NOTHING,
+            "after": _after(moment, incident.opened_at),
+            "planned": _after(planned, incident.opened_at),
+            "late": _apart(moment, planned),
+        }
+
+
+def _totals(about: AfterAction) -> list[_Row]:
+    found = [(task, about.measured.calls[task]) for task in Task if task in about.measured.calls]
+    rows = [
+        {"task": _both(TASK_WORDS[task]), "counts": [str(each) for each in calls]} for task, calls in found
+    ]
+    if len(rows) > 1:
+        rows.append(
+            {"task": _both(TASK_WORDS["all"]), "counts": [str(each) for each in about.measured.all_calls]}
+        )
+    return rows
+
+
+def _call(alert: Alert, opened_at: datetime) -> _Row:
+    return {
+        "number": str(alert.id),
+        "wave": str(alert.plan_number),
+        "task": _both(TASK_WORDS[alert.task]),
+        "device": short_number(alert.device_id) if alert.device_id is not None else "",
+        "moments": [_after(each, opened_at) for each in (alert.asked_at, alert.seen_at, alert.accepted_at)],
+        "due": _after(alert.shown_due_at, opened_at),
+        "there": _after(alert.there_at, opened_at),
+        "late": _apart(alert.there_at, alert.shown_due_at),
+        "state": _both(STATE_WORDS[alert.state]),
+    }
+
+
+def _devices(about: AfterAction) -> list[_Row]:
+    """Each device that somebody was asked to fetch: how many were, and what came of it where one set out."""
+    fetches: dict[int, list[Alert]] = {}
+    for alert in about.alerts:
+        if alert.device_id is not None:
+            fetches.setdefault(alert.device_id, []).append(alert)
+    return [
+        {
+            "device": short_number(device_id),
+            "asked": str(len(alerts)),
+            "came": [
+                {"call": str(each.id), **_both(_came(about, each))} for each in alerts if each.accepted_at
+            ],
+        }
+        for device_id, alerts in fetches.items()
+    ]
+
+
+def _came(about: AfterAction, alert: Alert) -> Words:
+    if alert.id not in about.returned:
+        return _NOT_ASKED_AFTER
+    outcome = about.returned[alert.id]
+    return RETURNED_WORDS[outcome] if outcome is not None else _ASKED_AFTER
+
+
+def _items(about: AfterAction, zone: ZoneInfo) -> Iterator[_Row]:
+    """What is known of the patient but for who it was."""
+    for item in ITEMS:
+        if item in OF_THE_PATIENT or not is_recorded(about.items, item):
+            continue
+        value = getattr(about.items, item)
+        if isinstance(value, datetime):
+            clock = f"{value.astimezone(zone):%H:%M:%S}"
+            words = clock, clock
+        else:
+            words = VALUE_WORDS.get(str(value), (str(value), str(value)))
+        yield {"name": _both(ITEM_WORDS[item]), "value": _both(words)}
+
+
+def _both(words: Words) -> dict[str, str]:
+    return {"en": words[0], "zh": words[1]}
+
+
+def _after(moment: datetime | None, opened_at: datetime) -> str:
+    """Minutes and seconds after the call; before it with a minus."""
+    return _NOTHING if moment is None else _span((moment - opened_at).total_seconds(), plus="")
+
+
+def _apart(moment: datetime | None, planned: datetime | None) -> str:
+    """How much later than planned; earlier with a minus."""
+    if moment is None or planned is None:
+        return ""
+    return _span((moment - planned).total_seconds(), plus="+")
+
+
+def _span(seconds: float, *, plus: str) -> str:
+    whole = round(abs(seconds))
+    sign = "" if not whole else "−" if seconds < 0 else plus
+    return f"{sign}{whole // 60}:{whole % 60:02}"

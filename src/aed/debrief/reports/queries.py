@@ -1,0 +1,125 @@
+"""All that an after-action report tells of one incident."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer
+from aed.debrief.follow_up.rules import fetch_key
+from aed.debrief.outcomes.queries import items_in, measured, outcome_of
+from aed.debrief.outcomes.rules import CoreItems, Measured
+from aed.incidents import queries as incidents
+from aed.incidents.models import Alert, Incident
+from aed.incidents.plan.rules.planner import Why
+from aed.incidents.plan.schemas import inputs_of, shown_record
+from aed.incidents.record.actions import first_broken
+from aed.incidents.rules import Task
+from aed.upkeep.models import CallOut
+from aed.upkeep.rules.call_out import RetrievalOutcome as Returned
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """A plan by which somebody was asked."""
+
+    number: int
+    made_at: datetime
+    because: str
+    asked: Mapping[Task, int]
+    left: Mapping[Why, int]
+    """Who was not asked, and why: the best that each could have done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the first plan expected, of those whom it asked. None: it asked nobody for that."""
+
+    first_there_at: datetime | None
+    device_there_at: datetime | None
+    ambulance_there_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AfterAction:
+    """One incident as it went. People are calls with a number: nobody is named."""
+
+    incident: Incident
+    reports: int
+    alerts: Sequence[Alert]
+    plans: int
+    waves: Sequence[Wave]
+    expected: Expected | None
+    """None: nothing was planned."""
+    returned: Mapping[int, Returned | None]
+    """By call to fetch a device, what came of the device; None: it is asked after. A call without one is of a
+    device that nobody set out for, or that has not been asked after yet."""
+    measured: Measured
+    items: CoreItems
+    entries: int
+    first_broken: int | None
+    last_hash: str
+    as_of: datetime
+    """When the record was last added to."""
+
+
+def after_action(session: Session, viewer: Viewer, incident_id: int) -> AfterAction:
+    """Raises NotFound when there is no incident that the viewer is told of."""
+    incident = incidents.incident(session, viewer, incident_id)
+    alerts, events = incidents.alerts(session, incident.id), incidents.events(session, incident.id)
+    plans = incidents.plans(session, incident.id)
+    asked: dict[int, Counter[Task]] = {each.number: Counter() for each in plans}
+    for alert in alerts:
+        asked.setdefault(alert.plan_number, Counter())[alert.task] += 1
+    waves = [
+        Wave(
+            each.number,
+            each.made_at,
+            each.because,
+            asked[each.number],
+            Counter(left.why for left in shown_record(each.inputs, each.outcome)[1].left),
+        )
+        for each in plans
+        if asked[each.number]
+    ]
+    expected = None
+    if plans:
+        first = [
+            each for each in alerts if each.plan_number == plans[0].number and each.task is not Task.GUIDE
+        ]
+        seconds = inputs_of(plans[0].inputs).case.patient.ambulance_seconds
+        expected = Expected(
+            min((due for each in first if (due := each.shown_due_at)), default=None),
+            min(
+                (due for each in first if each.task is Task.FETCH and (due := each.shown_due_at)),
+                default=None,
+            ),
+            plans[0].made_at + timedelta(seconds=seconds),
+        )
+    return AfterAction(
+        incident=incident,
+        reports=len(incidents.reports(session, incident.id)),
+        alerts=alerts,
+        plans=len(plans),
+        waves=waves,
+        expected=expected,
+        returned=_returned(session, alerts),
+        measured=measured(session, incident),
+        items=items_in(outcome_of(session, incident.id)),
+        entries=len(events),
+        first_broken=first_broken(events),
+        last_hash=events[-1].hash if events else "",
+        as_of=events[-1].at if events else incident.opened_at,
+    )
+
+
+def _returned(session: Session, alerts: Sequence[Alert]) -> dict[int, Returned | None]:
+    """visibility: of an incident that the caller has found for the viewer; whose devices they sent for."""
+    keys = {str(fetch_key(each.id)): each.id for each in alerts if each.task is Task.FETCH}
+    rows = session.execute(select(CallOut.key, CallOut.outcome).where(CallOut.key.in_(keys)))
+    return {keys[row.key]: row.outcome for row in rows}

@@ -1,1 +1,0 @@
-"""Decisions about what comes after a call."""

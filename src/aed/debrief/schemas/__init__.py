@@ -1,1 +1,0 @@
-"""What comes after a call, in and out."""

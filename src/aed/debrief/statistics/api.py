@@ -1,0 +1,75 @@
+"""Routes of a year in numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Response
+
+from aed.accounts.access import ViewerDep
+from aed.database.dependencies import ReadSession
+from aed.debrief.statistics import queries as queries
+from aed.debrief.statistics.formats import MEDIA_TYPES, TableFormat, written
+from aed.debrief.statistics.rules import Counted
+from aed.debrief.statistics.schemas import CasesOut, StatisticsOut
+from aed.http.parameters import OfRegion
+
+router = APIRouter(tags=["statistics"])
+
+_FILE: Final = {"schema": {"type": "string", "format": "binary"}}
+_FORMS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "content": {
+            MEDIA_TYPES[TableFormat.CSV].partition(";")[0]: _FILE,
+            MEDIA_TYPES[TableFormat.XLSX]: _FILE,
+        }
+    }
+}
+Year = Annotated[int, Query(ge=2000, le=2100, description="As it is where the patient was", examples=[2026])]
+OfKind = Annotated[Counted, Query(description="Real ones or exercises, never both")]
+Form = Annotated[TableFormat, Query(alias="format")]
+
+
+@router.get("/statistics", response_model=StatisticsOut, responses=_FORMS)
+def get_yearly_statistics(
+    session: ReadSession,
+    viewer: ViewerDep,
+    year: Year,
+    region: OfRegion = None,
+    kind: OfKind = Counted.REAL,
+    to_pass_on: Annotated[
+        bool, Query(description="Coarsened for dispatchers too, so that it may be passed on")
+    ] = False,
+    form: Form = TableFormat.JSON,
+) -> Response:
+    """A year of arrests by the Utstein template of 2014 (the update of 2024 is not followed yet): counts,
+    outcomes, intervals, and what is missing. Nobody is named. The dispatchers and administrators of the
+    regions are told every count; for everybody else who is signed in a count below 5 is not told, and every
+    other one to the nearest 5."""
+    asked = queries.Asked(year, kind, region)
+    shown = StatisticsOut.of(queries.year_in_numbers(session, viewer, asked, to_pass_on=to_pass_on))
+    return _answer(shown, form, f"statistics-{year}")
+
+
+@router.get("/statistics/cases", response_model=CasesOut, responses=_FORMS)
+def list_anonymous_cases(
+    session: ReadSession,
+    viewer: ViewerDep,
+    year: Year,
+    region: OfRegion = None,
+    kind: OfKind = Counted.REAL,
+    form: Form = TableFormat.JSON,
+) -> Response:
+    """The cases of a year, a row each: ages in bands, months for days, regions for places, no names and no
+    numbers of incidents. For dispatchers and administrators of the regions: single rows may still be
+    recognised by who was there, and are not to be published."""
+    asked = queries.Asked(year, kind, region)
+    shown = CasesOut.of(asked, queries.cases_of_year(session, viewer, asked))
+    return _answer(shown, form, f"cases-{year}")
+
+
+def _answer(shown: StatisticsOut | CasesOut, form: TableFormat, name: str) -> Response:
+    headers = {"Cache-Control": "private, no-store"}
+    if form is not TableFormat.JSON:
+        headers["Content-Disposition"] = f'attachment; filename="aed-{name}.{form.value}"'
+    return Response(written(shown, form), media_type=MEDIA_TYPES[form], headers=headers)

@@ -1,0 +1,143 @@
+"""The incidents of a year, to be counted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, and_, false, or_, select
+from sqlalchemy.orm import Session
+
+from aed.accounts import queries as accounts
+from aed.accounts.models import Region
+from aed.accounts.rules import Viewer
+from aed.debrief.outcomes.models import PatientOutcome
+from aed.debrief.outcomes.queries import items_in, measured_of
+from aed.debrief.statistics.rules import (
+    Case,
+    Counted,
+    Statistics,
+    may_see_cases,
+    may_see_statistics,
+    sees_small_counts,
+    statistics_of,
+)
+from aed.incidents.models import Incident
+from aed.incidents.rules import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A year of one kind of incident. `region` is the code that was asked for, with all below it; None: all
+    that the viewer may ask for."""
+
+    year: int
+    kind: Counted
+    region: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class YearInNumbers:
+    asked: Asked
+    is_coarse: bool
+    statistics: Statistics
+
+
+type _Regions = Mapping[int, tuple[str, str]]
+"""By id: code and time zone."""
+
+
+def year_in_numbers(
+    session: Session, viewer: Viewer, asked: Asked, *, to_pass_on: bool = False
+) -> YearInNumbers:
+    """The counts of a year. All of them for the dispatchers and administrators of its regions; for everybody
+    else who is signed in, and `to_pass_on`, they are coarsened: below 5 is not told, and every other one is
+    told to the nearest 5.
+
+    Raises NotSignedIn; NotFound for a region that there is not.
+    """
+    may_see_statistics(viewer)
+    regions = _regions(session, viewer, asked.region)
+    is_coarse = to_pass_on or not sees_small_counts(viewer, regions)
+    return YearInNumbers(
+        asked, is_coarse, statistics_of(_cases(session, asked, regions), is_coarse=is_coarse)
+    )
+
+
+def cases_of_year(session: Session, viewer: Viewer, asked: Asked) -> list[Case]:
+    """Each incident of the year, for dispatchers and administrators of its regions.
+
+    Raises NotSignedIn, NotAllowed; NotFound for a region that there is not.
+    """
+    may_see_statistics(viewer)
+    regions = _regions(session, viewer, asked.region)
+    may_see_cases(viewer, regions)
+    return _cases(session, asked, regions)
+
+
+def _regions(session: Session, viewer: Viewer, code: str | None) -> _Regions:
+    """The region and those below it; without a code a dispatcher's own, and all for everybody else."""
+    ids: Collection[int] | None = None
+    if code is not None:
+        ids = accounts.regions_below(session, accounts.region_by_code(session, code).id)
+    elif viewer.region_ids and not viewer.is_administrator:
+        ids = viewer.region_ids
+    statement = select(Region.id, Region.code, Region.time_zone).order_by(Region.id)
+    if ids is not None:
+        statement = statement.where(Region.id.in_(ids))
+    return {row.id: (row.code, row.time_zone) for row in session.execute(statement)}
+
+
+def _cases(session: Session, asked: Asked, regions: _Regions) -> list[Case]:
+    """The incidents of that kind which were opened in the year, as it is where they were, in order of time.
+    Four statements, however many incidents.
+
+    visibility: the caller has asked `rules.who` what the viewer is told of them.
+    """
+    which = and_(Incident.kind == Kind(asked.kind), _in_year(regions, asked.year))
+    measured = measured_of(session, which)
+    rows = session.execute(
+        select(
+            Incident.id,
+            Incident.region_id,
+            Incident.opened_at,
+            Incident.state.label("incident_state"),
+            Incident.outcome.label("incident_outcome"),
+            *(column for column in PatientOutcome.__table__.columns if column.name != "incident_id"),
+        )
+        .outerjoin(PatientOutcome, PatientOutcome.incident_id == Incident.id)
+        .where(which)
+        .order_by(Incident.opened_at, Incident.id)
+    )
+    return [
+        Case(
+            region=regions[row.region_id][0],
+            opened_at=row.opened_at.astimezone(ZoneInfo(regions[row.region_id][1])),
+            state=row.incident_state,
+            outcome=row.incident_outcome,
+            items=items_in(row),
+            measured=measured[row.id],
+        )
+        for row in rows
+        if row.id in measured  # what was opened between two statements is counted the next time
+    ]
+
+
+def _in_year(regions: _Regions, year: int) -> ColumnElement[bool]:
+    by_zone: dict[str, list[int]] = defaultdict(list)
+    for region_id, (_, time_zone) in regions.items():
+        by_zone[time_zone].append(region_id)
+    return or_(
+        false(),
+        *(
+            and_(
+                Incident.region_id.in_(region_ids),
+                Incident.opened_at >= datetime(year, 1, 1, tzinfo=ZoneInfo(time_zone)),
+                Incident.opened_at < datetime(year + 1, 1, 1, tzinfo=ZoneInfo(time_zone)),
+            )
+            for time_zone, region_ids in by_zone.items()
+        ),
+    )

@@ -1,0 +1,367 @@
+"""A year of arrests in numbers, as the Utstein template has them.
+
+Counts are of patients, or of people who were asked; nobody is named. What is passed on outside the region's
+dispatchers is coarsened: a count below 5 is not told at all, and every other one to the nearest 5, so that no
+small one follows from the difference of two larger ones, of a region and those below it either.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from aed.accounts.rules import Viewer
+from aed.debrief.outcomes import rules as utstein
+from aed.debrief.outcomes.rules import (
+    AGE_BANDS,
+    BYSTANDER_CPR,
+    MOMENTS,
+    SHOCKABLE,
+    BystanderAed,
+    BystanderCpr,
+    Calls,
+    CoreItems,
+    Location,
+    Measured,
+    Pathogenesis,
+    Rhythm,
+    Sex,
+    Witnessed,
+    YesNo,
+    age_band,
+    is_favourable,
+    is_recorded,
+    together,
+)
+from aed.errors import NotAllowed, NotSignedIn
+from aed.incidents.rules import Outcome, State, Task
+
+
+class Counted(StrEnum):
+    """What is counted, one or the other. Tests of the line never are."""
+
+    REAL = "real"
+    EXERCISE = "exercise"
+
+
+FEWEST: Final = 5
+"""Below this somebody might be recognised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One incident, as far as it counts."""
+
+    region: str
+    opened_at: datetime
+    """As the clocks show it there."""
+    state: State
+    outcome: Outcome | None
+    items: CoreItems
+    measured: Measured
+
+    @property
+    def is_false_alarm(self) -> bool:
+        """Unless it is told afterwards that it was none."""
+        return self.outcome is Outcome.FALSE_ALARM and self.items.arrest is not YesNo.YES
+
+    @property
+    def may_be_an_arrest(self) -> bool:
+        return not self.is_false_alarm and self.items.arrest is not YesNo.NO
+
+    @property
+    def is_resuscitated(self) -> bool:
+        """An arrest in which resuscitation was attempted: whom the template follows."""
+        return self.items.arrest is YesNo.YES and self.items.resuscitation is YesNo.YES
+
+
+class ItemCount(NamedTuple):
+    """How many of one item have one value."""
+
+    item: str
+    value: str
+    cases: int | None
+    """None: too few to be told; so in all that follows."""
+
+
+class Group(NamedTuple):
+    """What became of some of the patients in whom resuscitation was attempted."""
+
+    group: str
+    patients: int | None
+    rosc: int | None
+    survived_event: int | None
+    survived: int | None
+    survival_known: int | None
+    """Of how many it is known whether they survived: what the percentage is of."""
+    survived_per_cent: float | None
+    favourable: int | None
+
+
+class Interval(NamedTuple):
+    """Seconds from the call."""
+
+    until: str
+    cases: int | None
+    lower_quartile: float | None
+    median: float | None
+    upper_quartile: float | None
+
+
+class CallsMade(NamedTuple):
+    """People who were asked for one task, or any; and in the median incident in which somebody was."""
+
+    task: str
+    asked: int | None
+    seen: int | None
+    accepted: int | None
+    there: int | None
+    asked_median: float | None
+    accepted_median: float | None
+    there_median: float | None
+
+
+class Completeness(NamedTuple):
+    """How many of those of whom an item should be known it is not."""
+
+    item: str
+    of: int | None
+    missing: int | None
+    missing_per_cent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A year of one kind of incident: real ones and exercises are never in one."""
+
+    incidents: int | None
+    still_open: int | None
+    false_alarms: int | None
+    arrests: tuple[ItemCount, ...]
+    resuscitation: tuple[ItemCount, ...]
+    """Of the arrests."""
+    patients: tuple[ItemCount, ...]
+    """Of those in whom resuscitation was attempted."""
+    groups: tuple[Group, ...]
+    intervals: tuple[Interval, ...]
+    """Of all that may have been an arrest."""
+    calls: tuple[CallsMade, ...]
+    completeness: tuple[Completeness, ...]
+
+
+_VALUES: Final[dict[str, Sequence[str]]] = {
+    "pathogenesis": tuple(Pathogenesis),
+    "witnessed": tuple(Witnessed),
+    "location": tuple(Location),
+    "age": (*AGE_BANDS, "unknown"),
+    "sex": tuple(Sex),
+    "bystander_cpr": tuple(BystanderCpr),
+    "dispatcher_cpr": tuple(YesNo),
+    "bystander_aed": tuple(BystanderAed),
+    "first_rhythm": tuple(Rhythm),
+    "rosc": tuple(YesNo),
+    "survived_event": tuple(YesNo),
+    "survived": tuple(YesNo),
+    "cpc": ("1", "2", "3", "4", "5", "unknown"),
+    "mrs": ("0", "1", "2", "3", "4", "5", "6", "unknown"),
+}
+
+
+def _is_comparator(items: CoreItems) -> bool:
+    """Who is compared between systems: seen by a bystander, in a rhythm that a shock can end."""
+    return items.witnessed is Witnessed.BYSTANDER and items.first_rhythm in SHOCKABLE
+
+
+GROUPS: Final[dict[str, Callable[[CoreItems], bool]]] = {
+    "all": lambda _: True,
+    "utstein_comparator": _is_comparator,
+    "comparator_with_bystander_cpr": lambda items: (
+        _is_comparator(items) and items.bystander_cpr in BYSTANDER_CPR
+    ),
+    "bystander_witnessed_not_shockable": lambda items: (
+        items.witnessed is Witnessed.BYSTANDER
+        and items.first_rhythm is not Rhythm.UNKNOWN
+        and items.first_rhythm not in SHOCKABLE
+    ),
+    "unwitnessed": lambda items: items.witnessed is Witnessed.UNWITNESSED,
+    "ems_witnessed": lambda items: items.witnessed is Witnessed.EMS,
+    "bystander_aed_shock": lambda items: items.bystander_aed is BystanderAed.SHOCK,
+}
+TOLD_SHOCK: Final = "first_shock_told"
+"""The interval by what was told later by hand, beside that of the record."""
+
+
+def statistics_of(cases: Iterable[Case], *, is_coarse: bool) -> Statistics:
+    """All of it in one pass over the cases, and one over the patients. `is_coarse`: to be passed on."""
+    told = _coarse if is_coarse else _exact
+    numbers: Counter[str] = Counter()
+    arrests: Counter[str] = Counter()
+    patients: list[CoreItems] = []
+    attempts: Counter[str] = Counter()
+    seconds: dict[str, list[float]] = {each: [] for each in (*MOMENTS, TOLD_SHOCK)}
+    calls: list[Measured] = []
+    for case in cases:
+        numbers["all"] += 1
+        numbers["open"] += case.state is State.OPEN
+        numbers["false"] += case.is_false_alarm
+        if case.measured.calls:
+            calls.append(case.measured)
+        if not case.is_false_alarm:
+            arrests[case.items.arrest] += 1
+        if case.items.arrest is YesNo.YES:
+            attempts[case.items.resuscitation] += 1
+        if case.is_resuscitated:
+            patients.append(case.items)
+        if case.may_be_an_arrest:
+            for moment, found in seconds.items():
+                passed = seconds_until(case, moment)
+                if passed is not None:
+                    found.append(passed)
+    return Statistics(
+        incidents=told(numbers["all"]),
+        still_open=told(numbers["open"]),
+        false_alarms=told(numbers["false"]),
+        arrests=tuple(ItemCount("arrest", each, told(arrests[each])) for each in YesNo),
+        resuscitation=tuple(ItemCount("resuscitation", each, told(attempts[each])) for each in YesNo),
+        patients=_patients(patients, told),
+        groups=tuple(_group(name, filter(belongs, patients), told) for name, belongs in GROUPS.items()),
+        intervals=tuple(_interval(name, found, told) for name, found in seconds.items()),
+        calls=_calls(calls, told),
+        completeness=_completeness(arrests, attempts, patients, told),
+    )
+
+
+def seconds_until(case: Case, moment: str) -> float | None:
+    """From the call; `TOLD_SHOCK` is by what was told later."""
+    if moment != TOLD_SHOCK:
+        return case.measured.seconds(moment)
+    at = case.items.first_shock_at
+    return None if at is None else max(0.0, (at - case.measured.called_at).total_seconds())
+
+
+type _Told = Callable[[int], int | None]
+
+
+def _exact(count: int) -> int | None:
+    return count
+
+
+def _coarse(count: int) -> int | None:
+    return None if count < FEWEST else FEWEST * ((count + FEWEST // 2) // FEWEST)
+
+
+def _per_cent(part: int | None, whole: int | None) -> float | None:
+    """Of what is told, so that it tells no more."""
+    return round(100 * part / whole, 1) if part is not None and whole else None
+
+
+def _patients(patients: Sequence[CoreItems], told: _Told) -> tuple[ItemCount, ...]:
+    found = []
+    for item, values in _VALUES.items():
+        count = Counter(_value(each, item) for each in patients)
+        found += [ItemCount(item, value, told(count[value])) for value in values]
+    return tuple(found)
+
+
+def _value(items: CoreItems, item: str) -> str:
+    if item == "age":
+        return age_band(items.age_years)
+    value = getattr(items, item)
+    return "unknown" if value is None else str(value)
+
+
+def _group(name: str, patients: Iterable[CoreItems], told: _Told) -> Group:
+    count: Counter[str] = Counter()
+    for each in patients:
+        count["patients"] += 1
+        count["rosc"] += each.rosc is YesNo.YES
+        count["survived_event"] += each.survived_event is YesNo.YES
+        count["survived"] += each.survived is YesNo.YES
+        count["known"] += each.survived is not YesNo.UNKNOWN
+        count["favourable"] += bool(is_favourable(each))
+    survived, known = told(count["survived"]), told(count["known"])
+    return Group(
+        name,
+        told(count["patients"]),
+        told(count["rosc"]),
+        told(count["survived_event"]),
+        survived,
+        known,
+        _per_cent(survived, known),
+        told(count["favourable"]),
+    )
+
+
+def _interval(name: str, seconds: Sequence[float], told: _Told) -> Interval:
+    cases = told(len(seconds))
+    if not cases:
+        return Interval(name, cases, None, None, None)
+    lower, median, upper = np.percentile(seconds, (25, 50, 75)).tolist()
+    return Interval(name, cases, round(lower, 1), round(median, 1), round(upper, 1))
+
+
+def _calls(measured: Sequence[Measured], told: _Told) -> tuple[CallsMade, ...]:
+    found = [_calls_made("all", [each.all_calls for each in measured], told)]
+    for task in Task:
+        found.append(_calls_made(task, [each.calls[task] for each in measured if task in each.calls], told))
+    return tuple(found)
+
+
+def _calls_made(task: str, calls: Sequence[Calls], told: _Told) -> CallsMade:
+    asked, seen, accepted, there = together(calls)
+    medians: list[float | None] = [None, None, None]
+    if told(len(calls)):
+        medians = [
+            float(np.median([getattr(each, what) for each in calls]))
+            for what in ("asked", "accepted", "there")
+        ]
+    return CallsMade(task, told(asked), told(seen), told(accepted), told(there), *medians)
+
+
+def _completeness(
+    arrests: Counter[str], attempts: Counter[str], patients: Sequence[CoreItems], told: _Told
+) -> tuple[Completeness, ...]:
+    """`arrest` of all that was no false alarm, `resuscitation` of arrests, the others of those in whom it was
+    attempted. One of CPC and mRS is enough, of those who survived."""
+    counts = [
+        ("arrest", arrests.total(), arrests[YesNo.UNKNOWN]),
+        ("resuscitation", attempts.total(), attempts[YesNo.UNKNOWN]),
+    ]
+    for item in utstein.ITEMS:
+        if item not in ("arrest", "resuscitation", "first_shock_at", "cpc", "mrs"):
+            missing = sum(not is_recorded(each, item) for each in patients)
+            counts.append((item, len(patients), missing))
+    shocked = [each for each in patients if each.first_rhythm in SHOCKABLE]
+    counts.append(("first_shock_at", len(shocked), sum(each.first_shock_at is None for each in shocked)))
+    alive = [each for each in patients if each.survived is YesNo.YES]
+    counts.append(("cpc_or_mrs", len(alive), sum(is_favourable(each) is None for each in alive)))
+    found = []
+    for item, of, missing in counts:
+        told_of, told_missing = told(of), told(missing)
+        found.append(Completeness(item, told_of, told_missing, _per_cent(told_missing, told_of)))
+    return tuple(found)
+
+
+def may_see_statistics(viewer: Viewer) -> None:
+    """Passes for whoever is signed in. Raises NotSignedIn."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn("Statistics are for those who take part: send a token, or sign in.")
+
+
+def sees_small_counts(viewer: Viewer, region_ids: Collection[int]) -> bool:
+    """The dispatchers and administrators of all these regions know each incident anyway; what anybody else is
+    told is coarsened, so that nobody is recognised by it."""
+    return viewer.is_administrator or (viewer.sees_responders and set(region_ids) <= set(viewer.region_ids))
+
+
+def may_see_cases(viewer: Viewer, region_ids: Collection[int]) -> None:
+    """Passes for dispatchers and administrators of all these regions. Raises NotSignedIn, NotAllowed."""
+    may_see_statistics(viewer)
+    if not sees_small_counts(viewer, region_ids):
+        raise NotAllowed("Single cases are shown to the dispatchers of their region: ask for statistics.")

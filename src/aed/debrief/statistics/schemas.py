@@ -1,0 +1,204 @@
+"""A year in numbers, and its cases, out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from pydantic import BaseModel, Field
+
+from aed.debrief.outcomes.rules import (
+    TEMPLATE_VERSION,
+    BystanderAed,
+    BystanderCpr,
+    Location,
+    Pathogenesis,
+    Rhythm,
+    Sex,
+    Witnessed,
+    YesNo,
+    age_band,
+)
+from aed.debrief.statistics.queries import Asked, YearInNumbers
+from aed.debrief.statistics.rules import FEWEST, Case, Counted, seconds_until
+from aed.incidents.rules import Outcome
+
+_HIDDEN: Final = f"null: fewer than {FEWEST}, which is not told"
+
+
+class ItemCountOut(BaseModel):
+    """How many patients have one value of one item."""
+
+    item: str
+    value: str
+    cases: int | None = Field(description=_HIDDEN)
+
+
+class OutcomeGroupOut(BaseModel):
+    """What became of some of those in whom resuscitation was attempted."""
+
+    group: str = Field(examples=["utstein_comparator"])
+    patients: int | None
+    rosc: int | None
+    survived_event: int | None
+    survived: int | None
+    survival_known: int | None = Field(description="Of how many it is known: what the percentage is of")
+    survived_per_cent: float | None
+    favourable: int | None = Field(description="CPC 1 or 2, or mRS 0 to 3")
+
+
+class IntervalOut(BaseModel):
+    """Seconds from the call, of all that may have been an arrest."""
+
+    until: str
+    cases: int | None
+    lower_quartile: float | None
+    median: float | None
+    upper_quartile: float | None
+
+
+class CallsMadeOut(BaseModel):
+    """People who were asked for one task, or any; and in the median incident in which somebody was."""
+
+    task: str
+    asked: int | None
+    seen: int | None
+    accepted: int | None
+    there: int | None
+    asked_median: float | None
+    accepted_median: float | None
+    there_median: float | None
+
+
+class CompletenessOut(BaseModel):
+    """Of how many an item should be known, and is not."""
+
+    item: str
+    of: int | None
+    missing: int | None
+    missing_per_cent: float | None
+
+
+class StatisticsOut(BaseModel):
+    """A year of arrests by the Utstein template of 2014."""
+
+    template: str = Field(
+        TEMPLATE_VERSION,
+        description="The version of the Utstein template that items and groups follow; not yet that of 2024",
+    )
+    year: int
+    kind: Counted
+    region: str | None = Field(description="As asked for, with all below it; null: all that you may ask for")
+    is_coarse: bool = Field(
+        description=f"Counts below {FEWEST} are null, and all others to the nearest {FEWEST}"
+    )
+    incidents: int | None = Field(description=_HIDDEN)
+    still_open: int | None
+    false_alarms: int | None
+    arrests: list[ItemCountOut]
+    resuscitation: list[ItemCountOut] = Field(description="Of the arrests")
+    patients: list[ItemCountOut] = Field(description="Of those in whom resuscitation was attempted")
+    groups: list[OutcomeGroupOut]
+    intervals: list[IntervalOut]
+    calls: list[CallsMadeOut]
+    completeness: list[CompletenessOut]
+
+    @classmethod
+    def of(cls, year: YearInNumbers) -> StatisticsOut:
+        asked, found = year.asked, year.statistics
+        return cls(
+            year=asked.year,
+            kind=asked.kind,
+            region=asked.region,
+            is_coarse=year.is_coarse,
+            incidents=found.incidents,
+            still_open=found.still_open,
+            false_alarms=found.false_alarms,
+            arrests=[ItemCountOut(**each._asdict()) for each in found.arrests],
+            resuscitation=[ItemCountOut(**each._asdict()) for each in found.resuscitation],
+            patients=[ItemCountOut(**each._asdict()) for each in found.patients],
+            groups=[OutcomeGroupOut(**each._asdict()) for each in found.groups],
+            intervals=[IntervalOut(**each._asdict()) for each in found.intervals],
+            calls=[CallsMadeOut(**each._asdict()) for each in found.calls],
+            completeness=[CompletenessOut(**each._asdict()) for each in found.completeness],
+        )
+
+
+class CaseOut(BaseModel):
+    """One incident without whatever tells whose it was: no number, no day, no place but the region."""
+
+    region: str
+    month: int
+    outcome: Outcome | None = Field(description="How the call ended; null: it has not")
+    arrest: YesNo
+    resuscitation: YesNo
+    pathogenesis: Pathogenesis
+    witnessed: Witnessed
+    location: Location
+    age: str = Field(examples=["50-64", "unknown"])
+    sex: Sex
+    bystander_cpr: BystanderCpr
+    dispatcher_cpr: YesNo
+    bystander_aed: BystanderAed
+    first_rhythm: Rhythm
+    rosc: YesNo
+    survived_event: YesNo
+    survived: YesNo
+    cpc: int | None
+    mrs: int | None
+    seconds_to_first_there: float | None = Field(description="From the call; so all that follow")
+    seconds_to_compressions: float | None
+    seconds_to_attached: float | None
+    seconds_to_shock: float | None
+    seconds_to_shock_told: float | None = Field(description="As told later by hand")
+    seconds_to_ambulance: float | None
+    asked: int
+    seen: int
+    accepted: int
+    there: int
+
+    @classmethod
+    def of(cls, case: Case) -> CaseOut:
+        plain = {name: getattr(case.items, name) for name in _PLAIN}
+        seconds = {name: _whole(seconds_until(case, moment)) for name, moment in _SECONDS.items()}
+        return cls(
+            region=case.region,
+            month=case.opened_at.month,
+            outcome=case.outcome,
+            age=age_band(case.items.age_years),
+            **plain,
+            **seconds,
+            **case.measured.all_calls._asdict(),
+        )
+
+
+_SECONDS: Final = {
+    "seconds_to_first_there": "first_there_at",
+    "seconds_to_compressions": "compressions_at",
+    "seconds_to_attached": "attached_at",
+    "seconds_to_shock": "shock_at",
+    "seconds_to_shock_told": "first_shock_told",
+    "seconds_to_ambulance": "ambulance_there_at",
+}
+_PLAIN: Final = (
+    *("arrest", "resuscitation", "pathogenesis", "witnessed", "location", "sex", "bystander_cpr"),
+    *("dispatcher_cpr", "bystander_aed", "first_rhythm", "rosc", "survived_event", "survived", "cpc", "mrs"),
+)
+
+
+def _whole(seconds: float | None) -> float | None:
+    return None if seconds is None else float(round(seconds))
+
+
+class CasesOut(BaseModel):
+    """The cases of a year, in an order that tells nothing."""
+
+    year: int
+    kind: Counted
+    region: str | None
+    cases: list[CaseOut]
+
+    @classmethod
+    def of(cls, asked: Asked, cases: Iterable[Case]) -> CasesOut:
+        shown = sorted((CaseOut.of(each) for each in cases), key=str)
+        return cls(year=asked.year, kind=asked.kind, region=asked.region, cases=shown)

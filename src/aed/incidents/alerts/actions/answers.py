@@ -1,0 +1,209 @@
+"""Take the answers and the locations of people who were called."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import h3.api.basic_int as h3
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from aed.errors import Conflict
+from aed.geo import Position
+from aed.incidents import queries as queries
+from aed.incidents.alerts.actions.calling import hold, plan_and_call
+from aed.incidents.alerts.actions.devices import leave_device_to_another, standing_of, take_device_news
+from aed.incidents.alerts.actions.stopping import (
+    _lane,
+    is_needed_again,
+    leave_others,
+)
+from aed.incidents.alerts.queries import has_been_at, seconds_left
+from aed.incidents.alerts.rules import after
+from aed.incidents.models import Alert, AlertAnswer, AlertPlace
+from aed.incidents.record.actions import enter
+from aed.incidents.rules import (
+    COARSE_AFTER,
+    COMES,
+    GONE_AFTER,
+    PLACES_APART,
+    AlertState,
+    Said,
+    State,
+    Task,
+)
+from aed.notifications import actions as outbox
+from aed.settings import Settings
+from aed.walking.network import WalkingNetwork
+
+
+def is_repeated(session: Session, alert_id: int, key: UUID, said: Said, *, at: datetime) -> bool:
+    """Return whether this tap was counted already; remember it otherwise.
+
+    The incident is held by this transaction: the same tap twice in one moment is counted by the first.
+    Raises Conflict for other words under a key that is taken. visibility: the person's own taps.
+    """
+    known = session.get(AlertAnswer, (alert_id, str(key)))
+    if known is None:
+        session.add(AlertAnswer(alert_id=alert_id, key=str(key), said=said, at=at))
+        session.flush()
+        return False
+    if known.said is not said:
+        raise Conflict("Another answer was sent under this key: make up a new one.", field="key")
+    return True
+
+
+def forget_taps(session: Session, *, before: datetime) -> int:
+    """Delete the keys of taps from before then; return how many. visibility: for the timetable."""
+    return session.connection().execute(delete(AlertAnswer).where(AlertAnswer.at <= before)).rowcount
+
+
+# --- what they say --------------------------------------------------------------------------------------
+
+
+def take_answer(
+    session: Session,
+    alert_id: int,
+    said: Said,
+    *,
+    by: str,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+    key: UUID | None = None,
+) -> Alert:
+    """Take what somebody who was called says; plan again where that changes anything.
+
+    1. A tap that was counted already (by its `key`) changes nothing, whatever came in between.
+    2. State, task and device follow `rules.answering.after`. The same again, older news, and words that come
+       after the stop change nothing; where the device is counts after the stop too.
+    3. Somebody who came away without the device, or whose device another has, goes straight to the patient.
+    4. Somebody who was stood down and accepts late comes if they are needed again; their page says which.
+
+    visibility: whoever has the link was called, or the caller dispatches the incident.
+    """
+    incident = hold(session, queries.alert_with_all(session, alert_id).incident_id)
+    alert = queries.alert_with_all(session, alert_id)
+    if key is not None and is_repeated(session, alert.id, key, said, at=at):
+        return alert
+    if is_needed_again(session, incident, alert, said, at=at, settings=settings):
+        alert.state = AlertState.ASKED
+    before = alert.state
+    standing = after(standing_of(alert), said)
+    new = standing.state
+    is_a_sign = said in (Said.DEVICE_ATTACHED, Said.SHOCK_GIVEN, Said.HANDED_OVER)
+    is_over = incident.state is State.CLOSED or before is AlertState.STOPPED
+    has_news = take_device_news(
+        session,
+        incident,
+        alert,
+        standing._replace(state=before) if is_over else standing,
+        at=at,
+        network=network,
+        settings=settings,
+    )
+    if is_over and has_news:
+        enter(session, incident, "said", by, at, alert=alert.id, person=alert.person_id, said=said)
+        return alert
+    if is_over or (new is before and not is_a_sign and not has_news):
+        if is_over or (before is AlertState.STOOD_DOWN and said is not Said.SEEN):
+            enter(session, incident, "said_too_late", by, at, alert=alert.id, said=said)
+        return alert
+    alert.state = new
+    _remember(alert, new, at)
+    enter(session, incident, "said", by, at, alert=alert.id, person=alert.person_id, said=said)
+    if new is AlertState.DECLINED:
+        outbox.take_back(session, [_lane(alert)], at)
+    if new is AlertState.THERE and alert.task is not Task.GUIDE and not incident.has_cpr:
+        incident.has_cpr = True
+    if new in COMES and before not in COMES:
+        leave_others(session, incident, alert.person_id, at=at)
+    session.flush()
+    if new in COMES and alert.device_id is not None:
+        leave_device_to_another(session, incident, alert, at=at, network=network, settings=settings)
+    if (new is not before and new is not AlertState.SEEN) or (has_news and said is not Said.DEVICE_RETURNED):
+        plan_and_call(
+            session,
+            incident,
+            because=f"{said} by {alert.id}",
+            at=at,
+            network=network,
+            settings=settings,
+        )
+    return alert
+
+
+def _remember(alert: Alert, state: AlertState, at: datetime) -> None:
+    """When it came to this, and to what must have been before."""
+    alert.seen_at = alert.seen_at or at
+    if state in COMES:
+        alert.accepted_at = alert.accepted_at or at
+        alert.ended_at = None
+    if state is AlertState.THERE:
+        alert.there_at = alert.there_at or at
+    if state is AlertState.DECLINED:
+        alert.ended_at = at
+
+
+def take_place(
+    session: Session,
+    alert_id: int,
+    here: Position,
+    *,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> None:
+    """The place counts from now on, and so does when the person will be at the patient's side.
+
+    The next plan reckons with that; a place alone makes none. One that comes right after another, twice, or
+    later than a newer one changes nothing. Raises Conflict for somebody who has not accepted, and once it is
+    over. visibility: whoever has the link was called.
+    """
+    alert = queries.alert_with_all(session, alert_id)
+    incident = queries.with_all(session, alert.incident_id)
+    if incident.state is State.CLOSED or alert.state is AlertState.STOPPED:
+        raise Conflict("The call is over: nobody needs to know where you are. Thank you.")
+    if alert.state not in COMES:
+        raise Conflict("Accept first: only of those who come is it asked where they are.")
+    newest = session.scalar(
+        select(AlertPlace.at).where(AlertPlace.alert_id == alert.id).order_by(AlertPlace.at.desc()).limit(1)
+    )
+    if newest is not None and at < newest + PLACES_APART:
+        return
+    was_at_device = alert.device is not None and has_been_at(session, alert)
+    session.add(
+        AlertPlace(
+            alert_id=alert.id,
+            cell=h3.latlng_to_cell(here.lat, here.lon, settings.responder_cell_resolution),
+            lat=here.lat,
+            lon=here.lon,
+            at=at,
+        )
+    )
+    if alert.state is not AlertState.THERE:
+        seconds = seconds_left(
+            session,
+            incident,
+            alert,
+            here,
+            at=at,
+            has_device=was_at_device,
+            network=network,
+            settings=settings,
+        )
+        alert.due_at = at + timedelta(seconds=seconds)
+    session.flush()
+
+
+def forget_places(session: Session, *, at: datetime) -> tuple[int, int]:
+    """What is a day old is coarse, and what is 90 days old gone: (so many, so many)."""
+    connection = session.connection()
+    coarse = connection.execute(
+        update(AlertPlace)
+        .where(AlertPlace.at <= at - COARSE_AFTER, AlertPlace.lat.is_not(None))
+        .values(lat=None, lon=None)
+    ).rowcount
+    gone = connection.execute(delete(AlertPlace).where(AlertPlace.at <= at - GONE_AFTER)).rowcount
+    return coarse, gone

@@ -1,0 +1,230 @@
+"""Planning an incident, calling whom the plan asks, and calling everybody off."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy.orm import Session
+
+from aed.accounts.actions.tokens import key_hash
+from aed.database.session import alone
+from aed.errors import Conflict
+from aed.incidents import queries as queries
+from aed.incidents.alerts.actions.stopping import (
+    _lane,
+    as_it_stands,
+    call_away,
+    stand_down,
+    with_device,
+)
+from aed.incidents.alerts.queries import busy_elsewhere, in_exercises
+from aed.incidents.messages import call_words
+from aed.incidents.models import Alert, Incident, IncidentPlan
+from aed.incidents.plan.queries.case import case_of_incident
+from aed.incidents.plan.queries.show_up import planning_of
+from aed.incidents.plan.rules.offers import Offer, shown_order, shown_seconds
+from aed.incidents.plan.rules.planner import by_hand, plan
+from aed.incidents.plan.rules.sufficiency import enough_in, silent_and_needless, without_needless
+from aed.incidents.plan.schemas import Inputs, inputs_as_json, plan_as_json
+from aed.incidents.record.actions import enter
+from aed.incidents.rules import (
+    LIVE,
+    AlertState,
+    Hazard,
+    Kind,
+    State,
+    lapses_at,
+    may_be_asked_again,
+)
+from aed.notifications import actions as outbox
+from aed.notifications.actions import Call, Notice
+from aed.settings import Settings
+from aed.walking.network import WalkingNetwork
+
+log = structlog.get_logger("aed")
+
+KEY_PREFIX: Final = "call_"
+CALLED: Final = "/v1/alerts/"
+_QUIET: Final = timedelta(minutes=2)
+"""When nobody else could help, it is looked at again after so long."""
+
+
+def hold(session: Session, incident_id: int) -> Incident:
+    """The incident with its region and estate, and nobody else plans in its region until this transaction
+    ends: nobody is called to two patients at once. Raises NotFound.
+
+    visibility: the caller says whose it is.
+    """
+    take_turns(session, queries.region_of(session, incident_id))
+    return queries.held(session, incident_id)
+
+
+def take_turns(session: Session, region_id: int) -> None:
+    """One at a time in a region."""
+    alone(session, f"incidents of region {region_id}")
+
+
+def plan_and_call(
+    session: Session,
+    incident: Incident,
+    *,
+    because: str,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+    more: int = 0,
+) -> int:
+    """It is planned by what is known at this moment, and whoever is to be asked is called; how many.
+
+    1. Who was asked already, and how likely each is to come now, by what the region's past real calls show.
+    2. Who else could come, who is not out elsewhere and has not said no.
+    3. Who is silent and no longer needed is stood down, as enough others come (`rules.enough`).
+    4. The plan, kept with all that it follows from.
+    5. An alert and its messages for each, in this transaction: once for a person, unless they were stood down
+       or a dispatcher has taken back why it was stopped. In the order of the times that may be shown: the
+       plan's own order follows from where people are.
+
+    Only the plan of a real incident reckons with exact places. Tests and exercises, of which anybody may open
+    one after the other, take everybody to be at the centre of their cell (docs/decide/responder-privacy.md).
+
+    Nobody while a dispatcher holds it or a hazard forbids it. `more`: so many besides of those whom the plan
+    leaves, whatever it says of them; while it is held, so many in all.
+    Nobody once the ambulance is there, or its time is over. Of an open incident that this transaction holds.
+    visibility: it is the caller's.
+    """
+    ends_at = lapses_at(
+        incident.kind,
+        opened_at=incident.opened_at,
+        ambulance_at=incident.ambulance_at,
+        numbers=settings.planning,
+    )
+    if incident.ambulance_there_at is not None or at >= ends_at:
+        return 0
+    is_held = incident.calling_held_at is not None and more == 0
+    if is_held or incident.hazard is Hazard.NOBODY_IS_SENT:
+        return 0
+    learned = planning_of(session, incident, settings.planning, at=at)
+    settings = settings.model_copy(update={"planning": learned})
+    is_first = incident.version == 1  # planning amends it
+    alerts = [] if is_first else queries.alerts(session, incident.id)
+    asked = [as_it_stands(each, at, settings) for each in alerts if each.state in LIVE]
+    again = {each.person_id: each for each in alerts if may_be_asked_again(each.state, each.stopped_because)}
+    called = {each.person_id for each in alerts} - again.keys()
+    case = case_of_incident(
+        session,
+        incident,
+        at=at,
+        asked=asked,
+        not_these=called | busy_elsewhere(session, incident, at=at, numbers=settings.planning),
+        network=network,
+        settings=settings,
+    )
+    if more == 0:
+        enough = enough_in(case, with_device=with_device(alerts), planning=settings.planning)
+        stand_down(session, incident, alerts, silent_and_needless(case, enough), at=at)
+        case = without_needless(case, enough)
+    inputs = Inputs(case, settings.planning, settings.survival)
+    made = plan(case, planning=settings.planning, survival=settings.survival)
+    number = 1 if is_first else queries.plans_made(session, incident.id) + 1
+    session.add(
+        IncidentPlan(
+            incident_id=incident.id,
+            number=number,
+            made_at=at,
+            because=because,
+            inputs=inputs_as_json(inputs),
+            outcome=plan_as_json(made),
+        )
+    )
+    offers = [step.offer for step in made.steps]
+    if incident.calling_held_at is not None:
+        offers = by_hand(made, more)
+    elif more:
+        offers += by_hand(made, len(offers) + more)[len(offers) :]
+    offers.sort(key=shown_order)
+    _call(session, incident, offers, again, number=number, at=at, settings=settings)
+    enter(
+        session,
+        incident,
+        "planned",
+        "plan",
+        at,
+        number=number,
+        because=because,
+        asked=[{"person": each.person_id, "task": each.task, "device": each.device_id} for each in offers],
+    )
+    is_waiting = bool(offers) or any(each.state in (AlertState.ASKED, AlertState.SEEN) for each in alerts)
+    wait = timedelta(seconds=settings.planning.wave_seconds)
+    incident.look_at = at + (wait if is_waiting else max(wait, _QUIET))
+    if incident.calling_held_at is not None:
+        incident.look_at = None
+    session.flush()
+    return len(offers)
+
+
+def _call(
+    session: Session,
+    incident: Incident,
+    offers: Sequence[Offer],
+    again: Mapping[int, Alert],
+    *,
+    number: int,
+    at: datetime,
+    settings: Settings,
+) -> None:
+    """An alert for each, and messages unless it is a test of the line.
+
+    `again`: by person, alerts that were stopped and begin anew, under another link.
+    """
+    keys = [KEY_PREFIX + secrets.token_urlsafe(16) for _ in offers]
+    alerts = []
+    for offer, key in zip(offers, keys, strict=True):
+        alert = again.get(offer.person_id) or Alert(incident_id=incident.id, person_id=offer.person_id)
+        if alert.device_taken_at is None or alert.device_returned_at is not None:
+            # Somebody who has a device in their hands brings that one.
+            alert.task, alert.device_id = offer.task, offer.device_id
+            alert.works, alert.saved = offer.works, offer.saved
+            alert.fetch_failure = alert.out_device_id = alert.device_settled_at = None
+        alert.due_at, alert.asked_at, alert.plan_number = at + timedelta(seconds=offer.seconds), at, number
+        alert.coarse_due_at = at + timedelta(seconds=shown_seconds(offer))
+        alert.state, alert.key_hash = AlertState.ASKED, key_hash(key)
+        alert.seen_at = alert.accepted_at = alert.there_at = alert.ended_at = alert.stopped_because = None
+        alerts.append(alert)
+    session.add_all(alerts)
+    session.flush()
+    if incident.kind is Kind.TEST:
+        return
+    people = [each.person_id for each in alerts]
+    in_exercise: set[int] = set()
+    if people and incident.kind is Kind.REAL:
+        in_exercise = in_exercises(session, people, at=at, numbers=settings.planning)
+        call_away(session, incident, people, at=at)
+    calls = []
+    for alert, key in zip(alerts, keys, strict=True):
+        link = f"{settings.public_url}{CALLED}{key}" if settings.public_url is not None else None
+        text_en, text_zh = call_words(
+            incident.kind,
+            alert.task,
+            _where(incident),
+            link,
+            leaves_exercise=alert.person_id in in_exercise,
+        )
+        notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
+        calls.append(Call(alert.person_id, _lane(alert), notice, incident.region.country))
+    for person_id in sorted(outbox.call(session, calls, at)):
+        log.warning("person cannot be called", person=person_id)
+
+
+def _where(incident: Incident) -> tuple[str, str] | None:
+    estate = incident.estate
+    return (estate.name_en, estate.name_zh) if estate is not None else None
+
+
+def may_be_answered(incident: Incident) -> None:
+    """Raises Conflict for one that is closed."""
+    if incident.state is State.CLOSED:
+        raise Conflict("This incident is closed.")

@@ -1,0 +1,228 @@
+"""Devices that somebody is sent for: which are out, and who is re-tasked because of that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from aed.database.spatial import position_of
+from aed.geo import Position
+from aed.incidents import queries as incidents
+from aed.incidents.alerts import queries as queries
+from aed.incidents.alerts.queries import newest_places, seconds_left
+from aed.incidents.alerts.rules import Standing, is_out
+from aed.incidents.messages import WhyDirect, go_direct_words
+from aed.incidents.models import Alert, Incident
+from aed.incidents.record.actions import enter
+from aed.incidents.rules import COMES, Kind, State, Task
+from aed.notifications import actions as outbox
+from aed.notifications.actions import Call, Notice
+from aed.registry.models import Device
+from aed.settings import Settings
+from aed.walking.network import WalkingNetwork
+
+
+def standing_of(alert: Alert) -> Standing:
+    """The alert as the rules see it."""
+    return Standing(
+        state=alert.state,
+        task=alert.task,
+        has_accepted=alert.accepted_at is not None,
+        has_device=alert.device_taken_at is not None and alert.device_returned_at is None,
+        failure=alert.fetch_failure,
+        is_used=alert.device_used_at is not None,
+        is_returned=alert.device_returned_at is not None,
+    )
+
+
+def take_device_news(
+    session: Session,
+    incident: Incident,
+    alert: Alert,
+    now: Standing,
+    *,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> bool:
+    """Write what is known of the device now; return whether anything changed.
+
+    1. Task, device and whether it is out follow the standing.
+    2. Who came away without it goes straight to the patient, from where the device should have been.
+    3. Everybody else who was to fetch the same device goes straight to the patient.
+
+    After the end of the incident it is written all the same, and nobody is re-tasked. The incident is held.
+    visibility: the person's own call.
+    """
+    before, device, device_id = standing_of(alert), alert.device, alert.device_id or alert.out_device_id
+    _keep(session, alert, before, now, kind=incident.kind, at=at)
+    is_new = now._replace(state=before.state, has_accepted=before.has_accepted) != before
+    if not is_new or device_id is None or incident.state is State.CLOSED:
+        return is_new
+    why = None
+    if now.failure is not None and now.failure is not before.failure:
+        why = WhyDirect.CANNOT_BE_HAD
+        _enter(session, incident, alert, device_id, WhyDirect.HERE_WITHOUT_DEVICE, at)
+        if device is not None:
+            here = position_of(device.position)
+            _arrives_from(session, incident, alert, here, at=at, network=network, settings=settings)
+    elif now.has_device and not before.has_device:
+        why = WhyDirect.SOMEBODY_HAS_IT
+    if why is not None:
+        send_others_direct(
+            session, incident, device_id, why, but={alert.id}, at=at, network=network, settings=settings
+        )
+    return True
+
+
+def _keep(
+    session: Session, alert: Alert, before: Standing, now: Standing, *, kind: Kind, at: datetime
+) -> None:
+    """visibility: the person's own call."""
+    device_id = alert.device_id if alert.device_id is not None else alert.out_device_id
+    if now.task is not alert.task:
+        fetches = now.task is Task.FETCH
+        alert.task, alert.device_id = now.task, device_id if fetches else None
+        alert.device = session.get(Device, device_id) if fetches else None
+        alert.works = 1.0
+    if (now.failure, now.has_device) != (before.failure, before.has_device):
+        alert.device_settled_at = None
+    alert.fetch_failure = now.failure
+    if now.failure is not None:
+        alert.device_taken_at = None
+    elif now.has_device:
+        alert.device_taken_at = alert.device_taken_at or at
+    if now.is_used:
+        alert.device_used_at = alert.device_used_at or at
+    alert.device_returned_at = (alert.device_returned_at or at) if now.is_returned else None
+    if is_out(now, kind):
+        alert.out_device_id = device_id
+    elif not now.is_returned:  # one that is back is released by upkeep, which closes its question
+        alert.out_device_id = None
+    session.flush()
+
+
+def _enter(
+    session: Session, incident: Incident, alert: Alert, device_id: int, why: WhyDirect, at: datetime
+) -> None:
+    """visibility: the incident is the caller's."""
+    said = {"person": alert.person_id, "task": Task.DIRECT, "device": device_id, "why": why}
+    enter(session, incident, "retasked", "plan", at, alert=alert.id, **said)
+
+
+def _arrives_from(
+    session: Session,
+    incident: Incident,
+    alert: Alert,
+    here: Position,
+    *,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> None:
+    """visibility: the person's own call."""
+    seconds = seconds_left(
+        session, incident, alert, here, at=at, has_device=False, network=network, settings=settings
+    )
+    alert.due_at = at + timedelta(seconds=seconds)
+    session.flush()
+
+
+def release(session: Session, alert: Alert, *, at: datetime) -> None:
+    """Upkeep knows what became of the device: this alert no longer keeps it from anybody."""
+    alert.device_settled_at = at
+    session.flush()
+
+
+def go_direct(
+    session: Session,
+    incident: Incident,
+    alert: Alert,
+    why: WhyDirect,
+    *,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+    is_told: bool = True,
+) -> None:
+    """Somebody who was to fetch a device goes straight to the patient instead: the page of the call shows it
+    and, where `is_told`, a message says so.
+
+    When they arrive is computed from where their phone was last; without that it stays what it was, the
+    later of the two. The incident is held. visibility: the person's own call.
+    """
+    assert alert.device_id is not None
+    _enter(session, incident, alert, alert.device_id, why, at)
+    alert.task, alert.device_id, alert.device, alert.works = Task.DIRECT, None, None, 1.0
+    alert.out_device_id = None
+    session.flush()
+    newest = newest_places(session, [alert.id]).get(alert.id)
+    if newest is not None and newest.lat is not None and newest.lon is not None:
+        here = Position(newest.lat, newest.lon)
+        _arrives_from(session, incident, alert, here, at=at, network=network, settings=settings)
+    if is_told and incident.kind is not Kind.TEST:
+        text_en, text_zh = go_direct_words(incident.kind, why)
+        notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
+        call = Call(alert.person_id, f"call/{alert.id}", notice, incident.region.country)
+        outbox.call(session, [call], at)
+
+
+def send_others_direct(
+    session: Session,
+    incident: Incident,
+    device_id: int,
+    why: WhyDirect,
+    *,
+    but: Collection[int],
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> None:
+    """Everybody else who was to fetch this device goes straight to the patient, `but` (alerts) excepted.
+
+    Those who fetch it for another open incident of the region too: it is planned again at once. A region is
+    held by one transaction at a time, so their incidents are as well.
+    visibility: each hears of their own call.
+    """
+    for alert in queries.fetchers_of(session, device_id, region_id=incident.region_id):
+        if alert.id in but:
+            continue
+        theirs = incident
+        if alert.incident_id != incident.id:
+            theirs = incidents.held(session, alert.incident_id)
+            if theirs.state is State.CLOSED or (incident.kind is Kind.TEST) != (theirs.kind is Kind.TEST):
+                continue
+            theirs.look_at = at
+        go_direct(
+            session,
+            theirs,
+            alert,
+            why,
+            at=at,
+            network=network,
+            settings=settings,
+            is_told=alert.state in COMES,
+        )
+
+
+def leave_device_to_another(
+    session: Session,
+    incident: Incident,
+    alert: Alert,
+    *,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> None:
+    """Send somebody who comes for a device straight to the patient when somebody else has it meanwhile.
+
+    Their page says so as they accept: no message is sent. The incident is held.
+    visibility: the person's own call.
+    """
+    if alert.device_id is None or alert.device_taken_at is not None:
+        return
+    if queries.is_out_because_of_another(session, alert.device_id, alert.id, incident.id):
+        why = WhyDirect.SOMEBODY_HAS_IT
+        go_direct(session, incident, alert, why, at=at, network=network, settings=settings, is_told=False)

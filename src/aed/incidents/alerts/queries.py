@@ -1,0 +1,307 @@
+"""Read who is called, who is busy elsewhere, and where they and the devices are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Final, NamedTuple
+
+import numpy as np
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import Session, joinedload
+
+from aed.accounts.rules.viewer import TIMETABLE
+from aed.database.spatial import position_of
+from aed.geo import Position, distance_metres
+from aed.incidents.models import Alert, AlertPlace, Incident
+from aed.incidents.queries import in_force
+from aed.incidents.rules import AT_THE_DEVICE_METRES, COMES, LIVE, ChildPads, Kind, State
+from aed.lookup.arrival import estimated_walk_metres
+from aed.lookup.buildings import Buildings, Spot
+from aed.lookup.paces import pace_in, pace_to
+from aed.lookup.walks import Ways
+from aed.registry.models import Consumable
+from aed.registry.rules.device import ConsumableKind, ConsumableState
+from aed.settings import Planning, Settings
+from aed.walking.network import WalkingNetwork
+from aed.walking.travel import Leg, Pace, leg_seconds, opening_seconds
+
+
+def is_out_because_of_another(session: Session, device_id: int, alert_id: int, incident_id: int) -> bool:
+    """Whether somebody else has the device, or has found that it cannot be had.
+
+    A second person of the same incident may go for it until the first has it in their hands.
+    visibility: that it is out.
+    """
+    found = session.scalars(
+        select(Alert).where(
+            Alert.out_device_id == device_id, Alert.device_settled_at.is_(None), Alert.id != alert_id
+        )
+    )
+    return any(
+        each.incident_id != incident_id
+        or each.device_taken_at is not None
+        or each.fetch_failure is not None
+        or each.device_used_at is not None
+        for each in found
+    )
+
+
+def fetchers_of(session: Session, device_id: int, *, region_id: int) -> Sequence[Alert]:
+    """Alerts of open incidents of the region that ask for this device, with the device.
+
+    visibility: for re-tasking them.
+    """
+    return session.scalars(
+        select(Alert)
+        .join(Incident, Incident.id == Alert.incident_id)
+        .where(
+            Alert.device_id == device_id,
+            Alert.state.in_(LIVE),
+            Incident.state == State.OPEN,
+            Incident.region_id == region_id,
+        )
+        .options(joinedload(Alert.device))
+        .order_by(Alert.incident_id, Alert.id)
+    ).all()
+
+
+def unsettled(session: Session, *, after_id: int, limit: int) -> Sequence[tuple[int, int]]:
+    """(alert, incident) of which upkeep does not know yet what became of the device, in order of the alert.
+
+    visibility: for the timetable.
+    """
+    rows = session.execute(
+        select(Alert.id, Alert.incident_id)
+        .where(Alert.out_device_id.is_not(None), Alert.device_settled_at.is_(None), Alert.id > after_id)
+        .order_by(Alert.id)
+        .limit(limit)
+    )
+    return [(row.id, row.incident_id) for row in rows]
+
+
+_UNANSWERED: Final = LIVE - COMES
+
+
+def busy_elsewhere(session: Session, incident: Incident, *, at: datetime, numbers: Planning) -> set[int]:
+    """Return the people who are not to be called to this incident because of another, by number.
+
+    1. A real patient loses nobody to a test, an exercise or an incident whose time is over.
+    2. People who said that they come to another real patient are busy; so are those who were asked less than
+       `asked_elsewhere_seconds` ago. After that, silence means no.
+    3. A patient whom a dispatcher has confirmed loses nobody to a report that none has, unless that person
+       comes: invented reports must not take the people away.
+    4. An exercise calls nobody who is called to a real patient, whenever that was. A test is planned as a
+       real one is.
+
+    visibility: only numbers; nobody is called to two at once.
+    """
+    lately = Alert.asked_at > at - timedelta(seconds=numbers.asked_elsewhere_seconds)
+    comes, asked = Alert.state.in_(COMES), and_(Alert.state.in_(_UNANSWERED), lately)
+    of_a_real_one = Incident.kind == Kind.REAL
+    if incident.kind is Kind.EXERCISE:
+        of_an_exercise = Incident.kind == Kind.EXERCISE
+        busy = or_(and_(of_a_real_one, Alert.state.in_(LIVE)), and_(of_an_exercise, or_(comes, asked)))
+    elif incident.confirmed_at is not None:
+        busy = and_(of_a_real_one, or_(comes, and_(asked, Incident.confirmed_at.is_not(None))))
+    else:
+        busy = and_(of_a_real_one, or_(comes, asked))
+    return set(
+        session.scalars(
+            select(Alert.person_id)
+            .join(Incident, Incident.id == Alert.incident_id)
+            .where(Incident.id != incident.id, in_force(at, numbers), busy)
+        )
+    )
+
+
+def in_exercises(session: Session, person_ids: Sequence[int], *, at: datetime, numbers: Planning) -> set[int]:
+    """Return who of these is called to an exercise at this moment.
+
+    visibility: for the words of the call to a real patient.
+    """
+    return set(
+        session.scalars(
+            select(Alert.person_id)
+            .join(Incident, Incident.id == Alert.incident_id)
+            .where(
+                Alert.person_id.in_(person_ids),
+                Alert.state.in_(LIVE),
+                Incident.kind == Kind.EXERCISE,
+                in_force(at, numbers),
+            )
+        )
+    )
+
+
+def other_alerts(
+    session: Session, person_ids: Sequence[int], *, not_of: int, kinds: Sequence[Kind]
+) -> Sequence[tuple[int, int]]:
+    """List (incident, alert) of these people's live alerts in other open incidents of those kinds.
+
+    visibility: for taking these people out of them.
+    """
+    rows = session.execute(
+        select(Alert.incident_id, Alert.id)
+        .join(Incident, Incident.id == Alert.incident_id)
+        .where(
+            Alert.person_id.in_(person_ids),
+            Alert.state.in_(LIVE),
+            Incident.id != not_of,
+            Incident.state == State.OPEN,
+            Incident.kind.in_(kinds),
+        )
+        .order_by(Alert.incident_id, Alert.id)
+    )
+    return [(incident_id, alert_id) for incident_id, alert_id in rows]
+
+
+_LONGER_THAN_STRAIGHT = 4.0
+"""No farther than so many times the straight line is a way looked for."""
+_ROUND_THE_BLOCK_METRES = 600.0
+"""And this, where the line is short; waits at gates count as metres."""
+
+
+def seconds_left(
+    session: Session,
+    incident: Incident,
+    alert: Alert,
+    here: Position,
+    *,
+    at: datetime,
+    has_device: bool,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> float:
+    """How long somebody who is `here` needs to the patient: by the device, unless he has been there already.
+
+    On the streets with the gates as they stand; by the straight line where no way is known.
+    visibility: for the plan, and for those who see the incident.
+    """
+    arrival, patient = settings.arrival, Spot(Position(incident.lat, incident.lon), incident.floor)
+    start = Spot(here, 0)  # a phone does not tell on which floor it is
+    buildings = Buildings(session.connection(), arrival)
+
+    def seconds(one: Spot, other: Spot, pace: Pace) -> float:
+        way = _leg(session, one.position, other.position, at, network, settings)
+        return leg_seconds(way, buildings.floor_seconds(one, other), pace, arrival)
+
+    if alert.device is None:
+        return seconds(start, patient, pace_to(session, patient.position, arrival))
+    pace = pace_in(session, alert.device.estate_id, arrival)
+    if has_device:
+        return seconds(start, patient, pace)
+    device = Spot(position_of(alert.device.position), alert.device.floor)
+    there, back = seconds(start, device, pace), seconds(device, patient, pace)
+    return there + opening_seconds(pace, arrival) + back
+
+
+def _leg(
+    session: Session,
+    one: Position,
+    other: Position,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> Leg:
+    """visibility: between places that the caller knows."""
+    arrival = settings.arrival
+    straight = distance_metres(one, other)
+    start = network.start_at(other) if network is not None else None
+    if network is not None and start is not None:
+        ways = Ways(session.connection(), TIMETABLE, network, other, start, at=at, numbers=arrival)
+        ways.widen(straight * _LONGER_THAN_STRAIGHT + _ROUND_THE_BLOCK_METRES)
+        (found,) = ways.legs(ways.footings(np.array([one.lat]), np.array([one.lon])))
+        if math.isfinite(found.metres):
+            return found
+    return Leg(estimated_walk_metres(straight, arrival))
+
+
+def has_been_at(session: Session, alert: Alert) -> bool:
+    """Whether somebody who fetches a device was seen where it hangs. visibility: of the person's own call."""
+    assert alert.device is not None
+    device = position_of(alert.device.position)
+    places = session.execute(select(AlertPlace.lat, AlertPlace.lon).where(AlertPlace.alert_id == alert.id))
+    return any(
+        distance_metres(device, Position(lat, lon)) <= AT_THE_DEVICE_METRES
+        for lat, lon in places
+        if lat is not None and lon is not None
+    )
+
+
+class ExactPlace(NamedTuple):
+    """Where a phone was, and when."""
+
+    lat: float
+    lon: float
+    at: datetime
+
+
+def first_exact_place(session: Session, alert_id: int) -> ExactPlace | None:
+    """Where somebody set out from. visibility: for timing an exercise."""
+    found = session.scalar(
+        select(AlertPlace)
+        .where(AlertPlace.alert_id == alert_id, AlertPlace.lat.is_not(None))
+        .order_by(AlertPlace.at)
+        .limit(1)
+    )
+    if found is None or found.lat is None or found.lon is None:
+        return None
+    return ExactPlace(found.lat, found.lon, found.at)
+
+
+def newest_places(session: Session, alert_ids: Collection[int]) -> Mapping[int, AlertPlace]:
+    """Of each the newest, by alert. visibility: of an incident that the caller has found for the viewer."""
+    newest = (
+        select(AlertPlace.alert_id, func.max(AlertPlace.at).label("at"))
+        .where(AlertPlace.alert_id.in_(alert_ids))
+        .group_by(AlertPlace.alert_id)
+        .subquery()
+    )
+    found = session.scalars(
+        select(AlertPlace).join(
+            newest, (newest.c.alert_id == AlertPlace.alert_id) & (newest.c.at == AlertPlace.at)
+        )
+    )
+    return {each.alert_id: each for each in found}
+
+
+def last_place_id(session: Session) -> int:
+    """visibility: a number."""
+    return session.scalar(select(func.coalesce(func.max(AlertPlace.id), 0))) or 0
+
+
+def places_after(
+    session: Session, incident_ids: Collection[int], last_id: int
+) -> Sequence[tuple[int, AlertPlace, Alert]]:
+    """What those who come to these incidents have said since, with the incident and the alert, in order.
+
+    visibility: the caller asked whose.
+    """
+    if not incident_ids:
+        return []
+    rows = session.execute(
+        select(Alert.incident_id, AlertPlace, Alert)
+        .join(Alert, Alert.id == AlertPlace.alert_id)
+        .where(Alert.incident_id.in_(incident_ids), AlertPlace.id > last_id)
+        .order_by(AlertPlace.id)
+    )
+    return [(incident_id, place, alert) for incident_id, place, alert in rows]
+
+
+def child_pads_of(session: Session, device_id: int, *, today: date) -> ChildPads:
+    """Return whether pads for children are fitted, and not expired.
+
+    visibility: of a device that somebody fetches.
+    """
+    fitted, last = session.execute(
+        select(func.count(), func.max(Consumable.expires_on)).where(
+            Consumable.device_id == device_id,
+            Consumable.kind == ConsumableKind.CHILD_PADS,
+            Consumable.state == ConsumableState.FITTED,
+        )
+    ).one()
+    if not fitted:
+        return ChildPads.NOT_KNOWN
+    return ChildPads.FITTED if last is None or last >= today else ChildPads.EXPIRED

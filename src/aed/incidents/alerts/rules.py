@@ -1,0 +1,74 @@
+"""What becomes of an alert when the person who was called says something: state, task, and the device."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from aed.incidents.rules import COMES, AlertState, FetchFailure, Kind, Said, Task, becomes
+
+_FAILURES: Final = {
+    Said.DEVICE_NOT_THERE: FetchFailure.NOT_THERE,
+    Said.CANNOT_OPEN: FetchFailure.CANNOT_OPEN,
+}
+_ON_THE_PATIENT: Final = (Said.DEVICE_ATTACHED, Said.SHOCK_GIVEN)
+
+
+class Standing(NamedTuple):
+    """Where somebody who was called stands."""
+
+    state: AlertState
+    task: Task
+    has_accepted: bool = False
+    """Has come to accept at some time: who has not was never told where the device is."""
+    has_device: bool = False
+    failure: FetchFailure | None = None
+    is_used: bool = False
+    """The pads of the device are on a patient."""
+    is_returned: bool = False
+    """The device is back in its place."""
+
+    @property
+    def has_been_sent_for_a_device(self) -> bool:
+        return self.task is Task.FETCH or self.failure is not None
+
+
+def after(before: Standing, said: Said) -> Standing:
+    """Return the standing after those words. The same words again return the same standing.
+
+    1. The state follows `becomes`.
+    2. Without a device there ("not there", "cannot open") somebody who fetches goes straight to the patient.
+    3. "I have it" after that takes it back: a wrong tap, or it was found after all.
+    4. What is said of the device counts after the end too: where it is stays worth knowing.
+    """
+    now = before._replace(state=becomes(before.state, said))
+    if now.state in COMES:
+        now = now._replace(has_accepted=True)
+    if not (now.has_accepted and now.has_been_sent_for_a_device):
+        return now
+    if said in _FAILURES and now.task is Task.FETCH and not now.is_used:
+        return now._replace(task=Task.DIRECT, failure=_FAILURES[said], has_device=False, is_returned=False)
+    if said is Said.DEVICE_TAKEN and not now.is_returned:
+        return now._replace(task=Task.FETCH, has_device=True, failure=None)
+    if said in _ON_THE_PATIENT and now.task is Task.FETCH:
+        return now._replace(has_device=True, is_used=True, is_returned=False)
+    if said is Said.DEVICE_RETURNED and now.task is Task.FETCH and not now.is_used:
+        return now._replace(has_device=False, is_returned=True)
+    return now
+
+
+def is_out(standing: Standing, kind: Kind) -> bool:
+    """Whether the device that somebody was sent for must not be offered to anybody else.
+
+    - A test of the line takes nothing out: nobody is called.
+    - An exercise takes a device out only when somebody says that they have it in their hands, or that it
+      cannot be had: then it really is not in its place, and sending a rescuer there would cost a patient
+      minutes. That somebody accepted in an exercise takes nothing from a real patient.
+    - For a real patient it is out from acceptance until it is declined untaken, or known to be back.
+    """
+    if kind is Kind.TEST or standing.is_returned:
+        return False
+    if standing.failure is not None or standing.has_device or standing.is_used:
+        return True
+    if kind is Kind.EXERCISE or standing.task is not Task.FETCH:
+        return False
+    return standing.has_accepted and standing.state is not AlertState.DECLINED

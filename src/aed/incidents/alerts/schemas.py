@@ -1,0 +1,163 @@
+"""What is told to somebody who was called, and where the person is."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from aed.accounts.schemas import Id
+from aed.database.spatial import position_of
+from aed.geo import Position, map_links
+from aed.incidents.models import Alert, Incident
+from aed.incidents.rules import (
+    COMES,
+    NEEDS_CHILD_PADS,
+    AgeGroup,
+    AlertState,
+    ChildPads,
+    FetchFailure,
+    Hazard,
+    Kind,
+    State,
+    Task,
+)
+from aed.registry.schemas.fields import PositionOut, StoreyOut
+from aed.responders.schemas.live import PhonePlaceIn
+
+
+class AlertPlaceIn(PhonePlaceIn):
+    """Where somebody who comes is."""
+
+
+class DeviceToFetch(BaseModel):
+    """What to bring, and from where."""
+
+    id: Id
+    position: PositionOut
+    place_en: str | None
+    place_zh: str | None
+    floor: int
+    storey: StoreyOut
+    how_to_get_in_en: str | None
+    how_to_get_in_zh: str | None
+    cabinet_code: str | None
+    child_pads: ChildPads | None = Field(
+        None, description="What is known of pads for children; null where the patient is none"
+    )
+    links: dict[str, str]
+
+
+class PatientsPlace(BaseModel):
+    """Where the patient is: for those who have accepted."""
+
+    position: PositionOut
+    floor: int
+    storey: StoreyOut
+    address: str | None
+    door_code: str | None
+    links: dict[str, str]
+    device: DeviceToFetch | None
+
+
+class AlertToldOut(BaseModel):
+    """What is told to somebody who was called. The place comes with having accepted."""
+
+    kind: Kind
+    state: AlertState
+    task: Task
+    is_over: bool
+    is_stood_down: bool = Field(description="Enough others come: this person need not go")
+    has_device: bool = Field(description="The person has said so; so the next two")
+    has_returned_device: bool
+    fetch_failure: FetchFailure | None = Field(
+        description="Why the person came away without the device; the task is direct since then"
+    )
+    emergency_number: str
+    estate_en: str | None
+    estate_zh: str | None
+    hazard: Hazard = Field(description="Danger at the scene; read the note before you go on")
+    hazard_note: str | None
+    age_group: AgeGroup
+    place_corrected_at: datetime | None = Field(description="Since then the patient is known to be elsewhere")
+    notes: str = Field(description="Differs once anything of hazard, age group and place has changed")
+    seconds: int | None = Field(
+        description="From now until at the patient's side, as estimated; null once there or not needed"
+    )
+    patient: PatientsPlace | None
+
+    @classmethod
+    def of(
+        cls,
+        incident: Incident,
+        alert: Alert,
+        *,
+        cabinet_code: str | None = None,
+        child_pads: ChildPads = ChildPads.NOT_KNOWN,
+        at: datetime,
+    ) -> AlertToldOut:
+        estate = incident.estate
+        is_over = incident.state is State.CLOSED or alert.state is AlertState.STOPPED
+        is_expected = not is_over and alert.state not in (AlertState.THERE, AlertState.STOOD_DOWN)
+        return cls(
+            kind=incident.kind,
+            state=alert.state,
+            task=alert.task,
+            is_over=is_over,
+            is_stood_down=not is_over and alert.state is AlertState.STOOD_DOWN,
+            has_device=alert.device_taken_at is not None and alert.device_returned_at is None,
+            has_returned_device=alert.device_returned_at is not None,
+            fetch_failure=alert.fetch_failure,
+            emergency_number=incident.region.emergency_number,
+            estate_en=estate.name_en if estate is not None else None,
+            estate_zh=estate.name_zh if estate is not None else None,
+            hazard=incident.hazard,
+            hazard_note=incident.hazard_note if incident.hazard is not Hazard.NONE else None,
+            age_group=incident.age_group,
+            place_corrected_at=incident.place_corrected_at,
+            notes=_notes(incident),
+            seconds=max(0, round((alert.due_at - at).total_seconds())) if is_expected else None,
+            patient=_place(incident, alert, cabinet_code, child_pads) if _may_know(incident, alert) else None,
+        )
+
+
+def _notes(incident: Incident) -> str:
+    moved = incident.place_corrected_at.timestamp() if incident.place_corrected_at is not None else 0
+    told = (incident.hazard, incident.hazard_note or "", incident.age_group, moved)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
+
+
+def _may_know(incident: Incident, alert: Alert) -> bool:
+    return incident.state is State.OPEN and alert.state in COMES
+
+
+def _place(
+    incident: Incident, alert: Alert, cabinet_code: str | None, child_pads: ChildPads
+) -> PatientsPlace:
+    here = Position(incident.lat, incident.lon)
+    device = None
+    if alert.device is not None:
+        there = position_of(alert.device.position)
+        device = DeviceToFetch(
+            id=alert.device.id,
+            position=PositionOut(lat=there.lat, lon=there.lon),
+            place_en=alert.device.place_en,
+            place_zh=alert.device.place_zh,
+            floor=alert.device.floor,
+            storey=StoreyOut.spoken(alert.device.floor, incident.region),
+            how_to_get_in_en=alert.device.how_to_get_in_en,
+            how_to_get_in_zh=alert.device.how_to_get_in_zh,
+            cabinet_code=cabinet_code,
+            child_pads=child_pads if incident.age_group in NEEDS_CHILD_PADS else None,
+            links=map_links(there, label="AED"),
+        )
+    return PatientsPlace(
+        position=PositionOut(lat=here.lat, lon=here.lon),
+        floor=incident.floor,
+        storey=StoreyOut.spoken(incident.floor, incident.region),
+        address=incident.address,
+        door_code=incident.door_code,
+        links=map_links(here, label="患者 Patient"),
+        device=device,
+    )

@@ -1,0 +1,1 @@
+"""Open an incident, update, steer, correct and close it."""

@@ -1,0 +1,81 @@
+"""The end of an incident: by a dispatcher, or by itself when its time is over; and reminding of open ones."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from aed.incidents.alerts.actions.stopping import call_off
+from aed.incidents.calls.queries import dispatchers_to_remind
+from aed.incidents.messages import still_open_words
+from aed.incidents.models import Incident
+from aed.incidents.record.actions import enter
+from aed.incidents.rules import Kind, Outcome, State, lapses_at
+from aed.notifications import actions as outbox
+from aed.notifications.actions import Notice
+from aed.settings import Planning
+
+TIMETABLE = "timetable"
+
+
+def end(
+    session: Session, incident: Incident, outcome: Outcome, *, by: str, note: str | None, at: datetime
+) -> None:
+    """Close an open incident that this transaction holds, and call everybody off.
+
+    visibility: the incident is the caller's.
+    """
+    call_off(session, incident, at=at)
+    incident.state, incident.outcome = State.CLOSED, outcome
+    incident.closed_at, incident.closed_by = at, by
+    enter(session, incident, "closed", by, at, outcome=outcome, note=note)
+
+
+def end_if_over(session: Session, incident: Incident, *, at: datetime, numbers: Planning) -> bool:
+    """Close an incident whose time is over, as lapsed; return whether it did. A second worker does nothing.
+
+    visibility: the incident is the caller's, who holds it.
+    """
+    if incident.state is State.CLOSED or not is_over(incident, at=at, numbers=numbers):
+        return False
+    end(session, incident, Outcome.LAPSED, by=TIMETABLE, note=None, at=at)
+    return True
+
+
+def is_over(incident: Incident, *, at: datetime, numbers: Planning) -> bool:
+    """Return whether nobody is called there any longer: it is closed, or its time is over."""
+    if incident.state is State.CLOSED:
+        return True
+    return at >= lapses_at(
+        incident.kind,
+        opened_at=incident.opened_at,
+        ambulance_at=incident.ambulance_at,
+        numbers=numbers,
+    )
+
+
+def remind_if_due(session: Session, incident: Incident, *, at: datetime, numbers: Planning) -> int | None:
+    """Remind the dispatchers of a real incident that it is still open; return how many people were told.
+
+    None: there is nothing to remind of (any longer). The centres of the region are told by the record, and
+    those who watch see it there. Once for each estimate of the ambulance: a new one starts it anew.
+    visibility: the incident is the caller's, who holds it; it goes to its dispatchers.
+    """
+    expected = incident.ambulance_at + timedelta(seconds=numbers.remind_after_seconds)
+    is_due = incident.kind is Kind.REAL and incident.reminded_at is None and expected <= at
+    if not is_due or is_over(incident, at=at, numbers=numbers):
+        return None
+    incident.reminded_at = at
+    ends_at = lapses_at(
+        incident.kind, opened_at=incident.opened_at, ambulance_at=incident.ambulance_at, numbers=numbers
+    )
+    minutes = round((at - incident.ambulance_at).total_seconds() / 60)
+    hours = max(1, round((ends_at - at).total_seconds() / 3600))
+    text_en, text_zh = still_open_words(incident.id, minutes=minutes, hours=hours)
+    notice = Notice(text_en, text_zh, "An incident is still open", "事件尚未结束", expires_at=ends_at)
+    people = dispatchers_to_remind(session, incident)
+    for person_id in people:
+        outbox.tell(session, person_id, notice, at, country=incident.region.country)
+    enter(session, incident, "reminded", TIMETABLE, at, minutes=minutes, lapses_at=ends_at, people=people)
+    return len(people)

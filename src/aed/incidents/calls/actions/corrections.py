@@ -1,0 +1,259 @@
+"""Putting right what was reported wrongly: an incident's place, and two patients who were taken for one."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Region
+from aed.accounts.rules import Viewer
+from aed.errors import Conflict, NotFound
+from aed.geo import Position, distance_metres
+from aed.incidents import queries as queries
+from aed.incidents.alerts.actions.calling import hold, may_be_answered, plan_and_call
+from aed.incidents.alerts.actions.stopping import lane_of
+from aed.incidents.alerts.queries import has_been_at, newest_places, seconds_left
+from aed.incidents.calls.actions.lifecycle import confirm, held_for
+from aed.incidents.calls.actions.steering import Now
+from aed.incidents.calls.schemas import PlaceAmend, SplitIn
+from aed.incidents.messages import moved_words
+from aed.incidents.models import Alert, Incident, IncidentReport
+from aed.incidents.permissions import may_dispatch
+from aed.incidents.plan.queries.case import seconds_of_everybody
+from aed.incidents.record.actions import enter
+from aed.incidents.rules import LIVE, AlertState, Kind, State
+from aed.notifications import actions as outbox
+from aed.notifications.actions import Call, Notice
+from aed.registry.queries.estates import estate_at
+from aed.registry.rules.storeys import floor_meant
+
+_SAME_PLACE_METRES = 0.5
+"""Two positions this near are one, written with other decimals."""
+
+
+def correct_place(session: Session, who: Viewer, incident_id: int, told: PlaceAmend, *, now: Now) -> Incident:
+    """What is given of the place holds from now on; the plan is made again, and people are told.
+
+    1. Position, floor, address and door code are replaced where they are given; null empties the last two.
+    2. When each who was called is expected is reckoned anew: from the phone's place where it says one, else
+       from the place by which the person was called.
+    3. Everybody who was called and has not said no is told that the place was corrected; where it is now is
+       shown behind the link, to those who have accepted.
+    4. It stands in the record, which the centres and all who watch are told of, and the plan is made again.
+
+    The same again changes nothing. Raises NotFound, NotSignedIn, NotAllowed; Conflict for a closed incident,
+    and for a place in another region than the caller dispatches; InvalidInput for a floor, storey and room
+    that contradict each other.
+    """
+    incident = held_for(session, who, incident_id)
+    may_be_answered(incident)
+    before = Position(incident.lat, incident.lon)
+    changed = _take(incident, told)
+    here = Position(incident.lat, incident.lon)
+    if not changed:
+        return incident
+    confirm(incident, at=now.at)
+    if "position" in changed:
+        estate = estate_at(session, here)
+        if estate is not None and estate.region_id != incident.region_id:
+            may_dispatch(who, estate.region_id)
+        incident.estate_id = estate.id if estate is not None else None
+    incident.place_corrected_at = now.at
+    session.flush()
+    incident = queries.held(session, incident.id)
+    enter(
+        session,
+        incident,
+        "place",
+        who.name,
+        now.at,
+        lat=here.lat,
+        lon=here.lon,
+        floor=incident.floor,
+        changed=sorted(changed),
+        metres=round(distance_metres(before, here)),
+    )
+    alerts = [each for each in queries.alerts(session, incident.id) if each.state in LIVE]
+    if changed & {"position", "floor"}:
+        _expect_anew(session, incident, alerts, before, now)
+    _tell_of_the_place(session, incident, alerts, now.at)
+    plan_and_call(
+        session,
+        incident,
+        because="place corrected",
+        at=now.at,
+        network=now.network,
+        settings=now.settings,
+    )
+    return incident
+
+
+def _take(incident: Incident, told: PlaceAmend) -> set[str]:
+    """Set what is given; return what changed by that."""
+    changed: set[str] = set()
+    floor = _floor(told, incident.region)  # first: what is refused sets nothing
+    if told.position is not None:
+        here = told.position.position()
+        if distance_metres(here, Position(incident.lat, incident.lon)) > _SAME_PLACE_METRES:
+            incident.lat, incident.lon = here.lat, here.lon
+            changed.add("position")
+    if floor is not None and floor != incident.floor:
+        incident.floor = floor
+        changed.add("floor")
+    for name in ("address", "door_code"):
+        if name in told.model_fields_set and getattr(told, name) != getattr(incident, name):
+            setattr(incident, name, getattr(told, name))
+            changed.add(name)
+    return changed
+
+
+def _floor(told: PlaceAmend | SplitIn, region: Region) -> int | None:
+    """Return the floor that is meant, as the incident's region counts; None if none is given.
+
+    Raises InvalidInput where floor, storey and room contradict each other.
+    """
+    return floor_meant(
+        floor=told.floor,
+        storey=told.storey,
+        room=told.room,
+        counts_ground_as_one=region.counts_ground_as_one,
+    )
+
+
+def _expect_anew(
+    session: Session, incident: Incident, alerts: list[Alert], before: Position, now: Now
+) -> None:
+    """visibility: for the plan, of people whom it has called."""
+    places = newest_places(session, [each.id for each in alerts])
+    seconds = seconds_of_everybody(session, incident, at=now.at, network=now.network, settings=now.settings)
+    arrival = now.settings.arrival
+    farther = (
+        distance_metres(before, Position(incident.lat, incident.lon))
+        * arrival.detour_factor
+        / arrival.responder_metres_per_second
+    )
+    for alert in alerts:
+        if alert.state is AlertState.THERE:
+            continue
+        place = places.get(alert.id)
+        if place is not None and place.lat is not None and place.lon is not None:
+            left = seconds_left(
+                session,
+                incident,
+                alert,
+                Position(place.lat, place.lon),
+                at=now.at,
+                has_device=alert.device is not None and has_been_at(session, alert),
+                network=now.network,
+                settings=now.settings,
+            )
+            alert.due_at = now.at + timedelta(seconds=left)
+            continue
+        found = seconds.get((alert.person_id, alert.device_id))
+        if found is not None:
+            # Whoever was asked a while ago has used some of that time already, as before.
+            passed = (now.at - alert.asked_at).total_seconds()
+            exact, shown = (max(each - passed, 0.0) for each in found)
+            alert.due_at = now.at + timedelta(seconds=exact)
+            alert.coarse_due_at = now.at + timedelta(seconds=shown)
+        else:
+            alert.due_at += timedelta(seconds=farther)
+            if alert.coarse_due_at is not None:
+                alert.coarse_due_at += timedelta(seconds=farther)
+    session.flush()
+
+
+def _tell_of_the_place(session: Session, incident: Incident, alerts: list[Alert], at: datetime) -> None:
+    """visibility: to people who were called; the place itself is shown behind the link."""
+    if incident.kind is Kind.TEST:
+        return
+    estate = incident.estate
+    where = (estate.name_en, estate.name_zh) if estate is not None else None
+    text_en, text_zh = moved_words(incident.kind, where)
+    notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
+    stamp = f"place/{at.timestamp():.0f}"
+    calls = [Call(each.person_id, lane_of(each, stamp), notice, incident.region.country) for each in alerts]
+    outbox.call(session, calls, at)
+
+
+def split(
+    session: Session, who: Viewer, incident_id: int, report_id: int, told: SplitIn, *, now: Now
+) -> Incident:
+    """A report that was joined to an incident is of another patient: it makes an incident of its own.
+
+    1. The report goes to the new incident, with its case number and key: sent again it finds that one.
+    2. The place is the report's, unless another is given now; the ambulance is the first incident's, unless
+       it is given.
+    3. It is planned at once. Nothing joins the two again.
+
+    Asked again for the same report it answers the incident that was made. Raises NotFound for a report that
+    is not of this incident; Conflict for the only report of an incident, and for a closed one; InvalidInput
+    for a floor, storey and room that contradict each other.
+    visibility: of an incident that the caller dispatches.
+    """
+    first = queries.incident(session, who, incident_id)
+    may_dispatch(who, first.region_id)
+    first = hold(session, first.id)
+    report = session.get(IncidentReport, report_id, populate_existing=True)
+    if report is None:
+        raise NotFound(f"There is no report {report_id} here.", field="report_id")
+    if report.split_from_id == first.id:
+        return queries.held(session, report.incident_id)
+    if report.incident_id != first.id:
+        raise NotFound(f"There is no report {report_id} here.", field="report_id")
+    may_be_answered(first)
+    if len(queries.reports(session, first.id)) < 2:
+        raise Conflict("This is the only report of the incident: correct its place instead.")
+    here = told.position.position() if told.position is not None else Position(report.lat, report.lon)
+    estate = estate_at(session, here)
+    if estate is not None and estate.region_id != first.region_id:
+        may_dispatch(who, estate.region_id)
+    ambulance_at = first.ambulance_at
+    if told.ambulance_seconds is not None:
+        ambulance_at = now.at + timedelta(seconds=told.ambulance_seconds)
+    floor = _floor(told, first.region)
+    if floor is None:
+        floor = report.floor
+    second = Incident(
+        kind=first.kind,
+        state=State.OPEN,
+        region_id=first.region_id,
+        estate_id=estate.id if estate is not None else None,
+        lat=here.lat,
+        lon=here.lon,
+        floor=floor if floor is not None else 0,
+        address=told.address or report.address,
+        door_code=told.door_code or report.door_code,
+        has_cpr=told.has_cpr,
+        collapsed_at=min(report.told_at, now.at),
+        opened_at=now.at,
+        opened_by=who.name,
+        confirmed_at=now.at,
+        ambulance_at=ambulance_at,
+    )
+    session.add(second)
+    session.flush()
+    report.incident_id, report.split_from_id = second.id, first.id
+    report.lat, report.lon = here.lat, here.lon
+    session.flush()
+    confirm(first, at=now.at)
+    enter(session, first, "split", who.name, now.at, report=report.id, into=second.id)
+    second = queries.held(session, second.id)
+    enter(
+        session,
+        second,
+        "opened",
+        who.name,
+        now.at,
+        kind=second.kind,
+        case_number=report.case_number,
+        lat=here.lat,
+        lon=here.lon,
+        has_cpr=second.has_cpr,
+        split_from=first.id,
+    )
+    plan_and_call(
+        session, second, because="another patient", at=now.at, network=now.network, settings=now.settings
+    )
+    return second

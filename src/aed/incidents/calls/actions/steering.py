@@ -1,0 +1,221 @@
+"""The dispatcher's hand on an incident: hold, exclude, ask more, widen, the patient's age, a hazard.
+
+Each of these is written into the record with the name of whoever did it, and makes the plan anew where that
+changes anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import orjson
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer
+from aed.errors import Conflict, NotFound
+from aed.incidents import queries as queries
+from aed.incidents.alerts.actions.calling import may_be_answered, plan_and_call
+from aed.incidents.alerts.actions.stopping import call_back, lane_of
+from aed.incidents.calls.actions.lifecycle import confirm, held_for
+from aed.incidents.calls.queries import require_known
+from aed.incidents.calls.schemas import AskMoreIn, ExclusionIn, HazardIn
+from aed.incidents.messages import hazard_words
+from aed.incidents.models import Incident, IncidentExclusion
+from aed.incidents.plan.queries.case import exclusions
+from aed.incidents.record.actions import enter
+from aed.incidents.rules import LIVE, AgeGroup, Hazard, Kind, StopReason
+from aed.notifications import actions as outbox
+from aed.notifications.actions import Call, Notice
+from aed.settings import Settings
+from aed.walking.network import WalkingNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What every plan needs: the moment, the streets, the settings."""
+
+    at: datetime
+    network: WalkingNetwork | None
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """The incident as it stands now, and how many more were called by that."""
+
+    incident: Incident
+    asked: int = 0
+    exclusion: IncidentExclusion | None = None
+
+
+def _open_one(session: Session, who: Viewer, incident_id: int, *, at: datetime) -> Incident:
+    incident = held_for(session, who, incident_id)
+    may_be_answered(incident)
+    confirm(incident, at=at)
+    return incident
+
+
+def _plan(session: Session, incident: Incident, because: str, now: Now, *, more: int = 0) -> int:
+    return plan_and_call(
+        session,
+        incident,
+        because=because,
+        at=now.at,
+        network=now.network,
+        settings=now.settings,
+        more=more,
+    )
+
+
+def hold_calling(session: Session, who: Viewer, incident_id: int, *, held: bool, now: Now) -> Steered:
+    """Ask nobody more until it is resumed; whoever was asked stays asked. Resumed, it is planned at once.
+
+    The same again changes nothing. Raises NotFound, NotSignedIn, NotAllowed; Conflict for a closed incident.
+    """
+    incident = _open_one(session, who, incident_id, at=now.at)
+    if held is (incident.calling_held_at is not None):
+        return Steered(incident)
+    incident.calling_held_at = now.at if held else None
+    enter(session, incident, "held" if held else "resumed", who.name, now.at)
+    if held:
+        incident.look_at = None
+        session.flush()
+        return Steered(incident)
+    return Steered(incident, _plan(session, incident, "resumed", now))
+
+
+def ask_more(session: Session, who: Viewer, incident_id: int, told: AskMoreIn, *, now: Now) -> Steered:
+    """Ask so many more now, the best of those whom the plan would leave, also while calling is held.
+
+    The same request again (by its key) asks nobody. Raises as `hold_calling` does; Conflict where a hazard
+    forbids to send anybody.
+    """
+    incident = _open_one(session, who, incident_id, at=now.at)
+    if incident.hazard is Hazard.NOBODY_IS_SENT:
+        raise Conflict("Nobody is sent there because of the hazard: take that back first.", field="hazard")
+    if incident.ambulance_there_at is not None:
+        raise Conflict("The ambulance is there: nobody is called any longer.")
+    key = str(told.key)
+    for event in queries.events(session, incident.id):
+        if event.kind == "asked_more" and orjson.loads(event.said)["key"] == key:
+            return Steered(incident)
+    enter(session, incident, "asked_more", who.name, now.at, people=told.people, key=key)
+    return Steered(incident, _plan(session, incident, "asked for more", now, more=told.people))
+
+
+def widen(session: Session, who: Viewer, incident_id: int, metres: float, *, now: Now) -> Steered:
+    """Look for people within that radius from now on. Raises as `hold_calling` does."""
+    incident = _open_one(session, who, incident_id, at=now.at)
+    if incident.radius_metres == metres:
+        return Steered(incident)
+    incident.radius_metres = metres
+    enter(session, incident, "radius", who.name, now.at, metres=metres)
+    return Steered(incident, _plan(session, incident, "radius", now))
+
+
+def tell_of_age(session: Session, who: Viewer, incident_id: int, age: AgeGroup, *, now: Now) -> Steered:
+    """How old the patient is: whoever fetches a device is shown what is known of its pads for children.
+
+    Raises as `hold_calling` does.
+    """
+    incident = _open_one(session, who, incident_id, at=now.at)
+    if incident.age_group is not age:
+        incident.age_group = age
+        enter(session, incident, "patient", who.name, now.at, age_group=age)
+        session.flush()
+    return Steered(incident)
+
+
+def tell_of_hazard(session: Session, who: Viewer, incident_id: int, told: HazardIn, *, now: Now) -> Steered:
+    """Whether people may be sent to the scene.
+
+    1. `nobody_is_sent`: everybody who was called is called back and told not to go, and nobody is called.
+    2. `inform`: people are called; those who were called already hear of it at once.
+    3. `none`: as usual; who was called back may be called again.
+
+    Raises as `hold_calling` does.
+    """
+    incident = _open_one(session, who, incident_id, at=now.at)
+    before = incident.hazard, incident.hazard_note
+    if before == (told.hazard, told.note):
+        return Steered(incident)
+    incident.hazard, incident.hazard_note = told.hazard, told.note
+    enter(session, incident, "hazard", who.name, now.at, hazard=told.hazard, has_note=told.note is not None)
+    alerts = [each for each in queries.alerts(session, incident.id) if each.state in LIVE]
+    if told.hazard is Hazard.NOBODY_IS_SENT:
+        call_back(session, incident, alerts, StopReason.HAZARD, at=now.at, words=hazard_words(told.hazard))
+        incident.look_at = None
+        session.flush()
+        return Steered(incident)
+    if told.hazard is Hazard.INFORM and incident.kind is not Kind.TEST:
+        text_en, text_zh = hazard_words(told.hazard)
+        notice = Notice(text_en, text_zh, expires_at=now.at + timedelta(hours=1))
+        country = incident.region.country
+        calls = [Call(each.person_id, lane_of(each, "hazard"), notice, country) for each in alerts]
+        outbox.call(session, calls, now.at)
+    return Steered(incident, _plan(session, incident, "hazard", now))
+
+
+def exclude(session: Session, who: Viewer, incident_id: int, given: ExclusionIn, *, now: Now) -> Steered:
+    """Take a person or a device out of the plan. Somebody who was asked is told that they are not needed.
+
+    A device: people who were sent for it are called back, and may be asked for something else at once.
+    The same again answers the exclusion that there is. Raises as `hold_calling` does; NotFound for a person
+    or device that there is not.
+    """
+    incident = _open_one(session, who, incident_id, at=now.at)
+    standing = exclusions(session, incident.id)
+    for each in standing:
+        if (each.person_id, each.device_id) == (given.person_id, given.device_id):
+            return Steered(incident, exclusion=each)
+    require_known(session, who, person_id=given.person_id, device_id=given.device_id)
+    made = IncidentExclusion(
+        incident_id=incident.id,
+        person_id=given.person_id,
+        device_id=given.device_id,
+        excluded_at=now.at,
+        excluded_by=who.name,
+    )
+    session.add(made)
+    session.flush()
+    enter(
+        session,
+        incident,
+        "excluded",
+        who.name,
+        now.at,
+        exclusion=made.id,
+        person=given.person_id,
+        device=given.device_id,
+    )
+    stopped = [
+        each
+        for each in queries.alerts(session, incident.id)
+        if each.state in LIVE
+        and (
+            each.person_id == given.person_id
+            or (given.device_id is not None and each.device_id == given.device_id)
+        )
+    ]
+    call_back(session, incident, stopped, StopReason.EXCLUDED, at=now.at)
+    return Steered(incident, _plan(session, incident, "exclusion", now), made)
+
+
+def lift_exclusion(
+    session: Session, who: Viewer, incident_id: int, exclusion_id: int, *, now: Now
+) -> Steered:
+    """Undo an exclusion: the person may be called again, the device fetched. The same again changes nothing.
+
+    Raises as `hold_calling` does; NotFound for an exclusion that is none of this incident.
+    visibility: of an incident that the caller dispatches.
+    """
+    incident = _open_one(session, who, incident_id, at=now.at)
+    found = session.get(IncidentExclusion, exclusion_id)
+    if found is None or found.incident_id != incident.id:
+        raise NotFound(f"There is no exclusion {exclusion_id} here.", field="exclusion_id")
+    if found.lifted_at is not None:
+        return Steered(incident, exclusion=found)
+    found.lifted_at, found.lifted_by = now.at, who.name
+    enter(session, incident, "exclusion_lifted", who.name, now.at, exclusion=found.id)
+    return Steered(incident, _plan(session, incident, "exclusion lifted", now), found)

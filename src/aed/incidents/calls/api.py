@@ -1,0 +1,317 @@
+"""Routes for people who report, dispatch, steer and correct incidents."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.errors import TooBusy
+from aed.http.concurrency_limits import Turns, turn
+from aed.http.parameters import Cursor, Limit, RowId, after
+from aed.incidents import queries as queries
+from aed.incidents.alerts.actions.answers import take_answer
+from aed.incidents.alerts.queries import newest_places
+from aed.incidents.calls.actions import corrections as correcting
+from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents.calls.actions import steering
+from aed.incidents.calls.actions.steering import Now, Steered
+from aed.incidents.calls.schemas import (
+    AgeIn,
+    AskMoreIn,
+    ExclusionIn,
+    ExclusionOut,
+    HazardIn,
+    HoldIn,
+    OpenedOut,
+    PlaceAmend,
+    RadiusIn,
+    SplitIn,
+    SteeredOut,
+)
+from aed.incidents.permissions import may_dispatch
+from aed.incidents.plan.queries.case import exclusions
+from aed.incidents.plan.schemas import PlanOut, plan_out, why_nobody_fetches_out
+from aed.incidents.rules import Kind, State
+from aed.incidents.schemas import (
+    AmbulanceIn,
+    CloseIn,
+    EventOut,
+    IncidentFull,
+    IncidentOut,
+    IncidentPage,
+    PatientReportIn,
+    SaidIn,
+    SignsIn,
+)
+
+router = APIRouter(tags=["incidents"])
+
+REPORTS: Final = Turns(
+    "reports of patients",
+    at_once=1,
+    waiting=8,
+    each=2,
+    otherwise="Too many reports arrive at this moment. Call the emergency number now: the dispatcher can "
+    "open this one. 此刻报告过多，请立即拨打急救电话，由调度员处理。",
+)
+"""Of all who are no dispatchers. Planning takes the interpreter and SQLite's lock for some 50 ms."""
+
+
+async def _turn(request: Request, viewer: ViewerDep) -> AsyncIterator[None]:
+    """Dispatchers and administrators wait for nobody's report."""
+    if viewer.sees_responders or not viewer.is_signed_in:
+        yield
+        return
+    async with turn(request, REPORTS, viewer.name):
+        yield
+
+
+TurnDep = Annotated[None, Depends(_turn, scope="function")]
+
+
+@router.post("/incidents")
+def create_incident(
+    request: Request, _turn: TurnDep, session: WriteSession, viewer: ViewerDep, new: PatientReportIn
+) -> OpenedOut:
+    """Somebody has told of a patient: call the emergency number first. People nearby are called at once, by
+    the plan. For dispatchers of the region, and for people of the estate where the patient is. The same
+    report again, and another of the same patient, answers the incident that there is. Answers how many are
+    called, and when the first is expected. A case number of an incident that is over is a conflict."""
+    state, now = request.app.state, clock.now()
+    if new.kind is not Kind.REAL and state.responder_lookups.count(viewer.name, now) is None:
+        raise TooBusy("Too many tests and exercises within the hour. Real incidents are always taken.")
+    incident = opening.take_report(
+        session, viewer, new, at=now, network=state.network, settings=state.settings
+    )
+    plan = queries.last_plan(session, incident.id)
+    return OpenedOut.opened(
+        incident,
+        queries.alerts(session, incident.id),
+        why_nobody_fetches_out(plan) if plan is not None else None,
+        case_number=new.case_number,
+        is_new=incident.opened_at == now,
+        at=now,
+    )
+
+
+@router.get("/incidents")
+def list_incidents(
+    session: ReadSession,
+    viewer: ViewerDep,
+    state: Annotated[State | None, Query(description="Open or closed; all when left out")] = None,
+    kind: Annotated[Kind | None, Query(description="Real, exercise or test; all when left out")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> IncidentPage:
+    """The incidents of your region, the newest first; for dispatchers."""
+    found = queries.incidents(
+        session, viewer, state=state, kind=kind, limit=limit + 1, before_id=after(cursor) or None
+    )
+    return IncidentPage(
+        incidents=[IncidentOut.of(each) for each in found[:limit]],
+        next=str(found[limit - 1].id) if len(found) > limit else None,
+    )
+
+
+@router.get("/incidents/{incident_id}")
+def get_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> IncidentFull:
+    """An incident with its reports and whom it called; for dispatchers of its region."""
+    found = queries.incident(session, viewer, incident_id)
+    alerts = queries.alerts(session, found.id)
+    names = queries.names_of(session, [each.person_id for each in alerts])
+    places = newest_places(session, [each.id for each in alerts])
+    return IncidentFull.whole(found, queries.reports(session, found.id), alerts, names, places)
+
+
+@router.get("/incidents/{incident_id}/plans")
+def list_incident_plans(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> list[PlanOut]:
+    """Every plan that was made: who was asked to do what, and why others were not; for dispatchers of its
+    region. Times are reckoned from the centres of people's cells until they accept."""
+    found = queries.incident(session, viewer, incident_id)
+    return [plan_out(each) for each in queries.plans(session, found.id)]
+
+
+@router.get("/incidents/{incident_id}/record")
+def get_incident_record(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> list[EventOut]:
+    """All that happened, in order; each entry holds the hash of the one before. For dispatchers."""
+    found = queries.incident(session, viewer, incident_id)
+    return [EventOut.of(each) for each in queries.events(session, found.id)]
+
+
+@router.put("/incidents/{incident_id}/ambulance")
+def set_ambulance(
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AmbulanceIn
+) -> IncidentOut:
+    """When the ambulance will be there, in seconds from now; 0: it is, and everybody is called off."""
+    state = request.app.state
+    return IncidentOut.of(
+        opening.tell_of_ambulance(
+            session,
+            viewer,
+            incident_id,
+            told.seconds,
+            at=clock.now(),
+            network=state.network,
+            settings=state.settings,
+        )
+    )
+
+
+@router.put("/incidents/{incident_id}/signs")
+def set_signs(
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: SignsIn
+) -> IncidentOut:
+    """What is known of the patient."""
+    state = request.app.state
+    return IncidentOut.of(
+        opening.tell_of_signs(
+            session,
+            viewer,
+            incident_id,
+            has_cpr=told.has_cpr,
+            at=clock.now(),
+            network=state.network,
+            settings=state.settings,
+        )
+    )
+
+
+@router.post("/incidents/{incident_id}/close")
+def close_incident(
+    session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: CloseIn
+) -> IncidentOut:
+    """It is over: everybody is called off, and hears so."""
+    return IncidentOut.of(
+        opening.close(session, viewer, incident_id, told.outcome, told.note, at=clock.now())
+    )
+
+
+@router.post("/incidents/{incident_id}/alerts/{alert_id}")
+def answer_alert_on_behalf(
+    request: Request,
+    session: WriteSession,
+    viewer: ViewerDep,
+    incident_id: RowId,
+    alert_id: RowId,
+    said: SaidIn,
+) -> IncidentFull:
+    """What somebody who was called has told the dispatcher, by telephone or radio."""
+    found = queries.incident(session, viewer, incident_id)
+    may_dispatch(viewer, found.region_id)
+    alert = queries.alert_of(session, found.id, alert_id)
+    state = request.app.state
+    take_answer(
+        session,
+        alert.id,
+        said.said,
+        by=viewer.name,
+        at=clock.now(),
+        network=state.network,
+        settings=state.settings,
+        key=said.key,
+    )
+    return get_incident(session, viewer, incident_id)
+
+
+@router.patch("/incidents/{incident_id}/place")
+def correct_incident_place(
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: PlaceAmend
+) -> IncidentOut:
+    """Correct where the patient is: everybody who was called is told, and the plan is made again. For
+    dispatchers of its region."""
+    state = request.app.state
+    now = Now(clock.now(), state.network, state.settings)
+    return IncidentOut.of(correcting.correct_place(session, viewer, incident_id, told, now=now))
+
+
+@router.post("/incidents/{incident_id}/reports/{patient_report_id}/split")
+def split_report(
+    request: Request,
+    session: WriteSession,
+    viewer: ViewerDep,
+    incident_id: RowId,
+    patient_report_id: RowId,
+    told: SplitIn,
+) -> IncidentOut:
+    """The report is of another patient: it makes an incident of its own, which is answered. For dispatchers
+    of its region."""
+    state = request.app.state
+    now = Now(clock.now(), state.network, state.settings)
+    return IncidentOut.of(correcting.split(session, viewer, incident_id, patient_report_id, told, now=now))
+
+
+def _now(request: Request) -> Now:
+    state = request.app.state
+    return Now(clock.now(), state.network, state.settings)
+
+
+def _out(done: Steered) -> SteeredOut:
+    return SteeredOut.after(done.incident, asked=done.asked, exclusion=done.exclusion)
+
+
+@router.put("/incidents/{incident_id}/hold")
+def set_alerting_hold(
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: HoldIn
+) -> SteeredOut:
+    """Ask nobody more until it is resumed; those who were asked stay asked. For dispatchers of its region."""
+    return _out(steering.hold_calling(session, viewer, incident_id, held=told.held, now=_now(request)))
+
+
+@router.post("/incidents/{incident_id}/ask-more")
+def alert_more_responders(
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AskMoreIn
+) -> SteeredOut:
+    """Ask so many more now, the best of those whom the plan leaves; for dispatchers of its region."""
+    return _out(steering.ask_more(session, viewer, incident_id, told, now=_now(request)))
+
+
+@router.put("/incidents/{incident_id}/radius")
+def set_incident_radius(
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: RadiusIn
+) -> SteeredOut:
+    """Look for people within that radius from now on; for dispatchers of its region."""
+    return _out(steering.widen(session, viewer, incident_id, told.metres, now=_now(request)))
+
+
+@router.put("/incidents/{incident_id}/patient")
+def set_patient(
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AgeIn
+) -> SteeredOut:
+    """Set the patient's age group; people who fetch a device see what is known of its pads for children."""
+    return _out(steering.tell_of_age(session, viewer, incident_id, told.age_group, now=_now(request)))
+
+
+@router.put("/incidents/{incident_id}/hazard")
+def set_hazard(
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: HazardIn
+) -> SteeredOut:
+    """Set whether people may be sent to the scene: as usual, only informed, or nobody. For dispatchers."""
+    return _out(steering.tell_of_hazard(session, viewer, incident_id, told, now=_now(request)))
+
+
+@router.get("/incidents/{incident_id}/exclusions")
+def list_exclusions(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> list[ExclusionOut]:
+    """List the people and devices that are taken out of the plan; for dispatchers of its region."""
+    found = queries.incident(session, viewer, incident_id)
+    return [ExclusionOut.of(each) for each in exclusions(session, found.id)]
+
+
+@router.post("/incidents/{incident_id}/exclusions")
+def create_exclusion(
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, given: ExclusionIn
+) -> SteeredOut:
+    """Take a person or a device out of the plan; somebody who was asked is told that they are not needed."""
+    return _out(steering.exclude(session, viewer, incident_id, given, now=_now(request)))
+
+
+@router.delete("/incidents/{incident_id}/exclusions/{exclusion_id}")
+def delete_exclusion(
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, exclusion_id: RowId
+) -> SteeredOut:
+    """Undo an exclusion; for dispatchers of its region."""
+    return _out(steering.lift_exclusion(session, viewer, incident_id, exclusion_id, now=_now(request)))

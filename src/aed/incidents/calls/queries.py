@@ -1,0 +1,157 @@
+"""Read which open incidents count, which are due for a job, and who is reminded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Person, Region, RoleGrant
+from aed.accounts.queries.visibility import visible_to
+from aed.accounts.rules import Viewer
+from aed.accounts.rules.roles import HeldRole
+from aed.errors import NotFound
+from aed.geo import Position
+from aed.incidents.models import Incident, IncidentReport
+from aed.incidents.queries import in_force
+from aed.incidents.rules import Kind, Known, State
+from aed.notifications.queries import can_be_told
+from aed.registry.models import Device
+from aed.settings import Planning
+
+
+def open_around(
+    session: Session, region_id: int, kind: Kind, *, at: datetime, numbers: Planning
+) -> list[Known]:
+    """List the incidents of that kind which a report may be of.
+
+    visibility: for finding out whether a report is of one of them.
+    """
+    since = at - timedelta(minutes=numbers.same_patient_minutes)
+    rows = session.execute(
+        select(
+            Incident.id, Incident.kind, Incident.lat, Incident.lon, Incident.floor, Incident.opened_at
+        ).where(
+            Incident.region_id == region_id,
+            Incident.kind == kind,
+            Incident.opened_at >= since,
+            in_force(at, numbers),
+        )
+    )
+    return [Known(row.id, row.kind, Position(row.lat, row.lon), row.floor, row.opened_at) for row in rows]
+
+
+def unconfirmed(
+    session: Session, kind: Kind, *, by: str, estate_id: int | None, at: datetime, numbers: Planning
+) -> tuple[int, int]:
+    """Count open incidents of that kind that no dispatcher has confirmed: (by the reporter, in the estate).
+
+    visibility: counts.
+    """
+    row = session.execute(
+        select(
+            func.count(case((Incident.opened_by == by, 1))),
+            func.count(case((Incident.estate_id == estate_id, 1))),  # of no estate: none
+        ).where(
+            Incident.kind == kind,
+            Incident.confirmed_at.is_(None),
+            in_force(at, numbers),
+        )
+    ).one()
+    return int(row[0]), int(row[1])
+
+
+# --- for the timetable ----------------------------------------------------------------------------------
+
+
+def due_to_look_at(session: Session, at: datetime, *, numbers: Planning, limit: int) -> Sequence[int]:
+    """List the incidents that are to be planned again, real ones first. visibility: for the timetable."""
+    return session.scalars(
+        select(Incident.id)
+        .where(Incident.look_at <= at, in_force(at, numbers))
+        .order_by(case((Incident.kind == Kind.REAL, 0), else_=1), Incident.look_at)
+        .limit(limit)
+    ).all()
+
+
+def past_their_time(session: Session, at: datetime, *, numbers: Planning, limit: int) -> Sequence[int]:
+    """List the open incidents whose time is over. visibility: for the timetable."""
+    return session.scalars(
+        select(Incident.id)
+        .where(Incident.state == State.OPEN, ~in_force(at, numbers))
+        .order_by(Incident.id)
+        .limit(limit)
+    ).all()
+
+
+def due_to_be_reminded_of(session: Session, at: datetime, *, numbers: Planning, limit: int) -> Sequence[int]:
+    """List real incidents that nobody closed though the ambulance was expected a while ago.
+
+    visibility: for the timetable.
+    """
+    expected = at - timedelta(seconds=numbers.remind_after_seconds)
+    return session.scalars(
+        select(Incident.id)
+        .where(
+            Incident.kind == Kind.REAL,
+            Incident.reminded_at.is_(None),
+            Incident.ambulance_at <= expected,
+            in_force(at, numbers),
+        )
+        .order_by(Incident.id)
+        .limit(limit)
+    ).all()
+
+
+MOST: Final = 20
+"""A region with more dispatchers has a board that somebody watches."""
+
+
+def dispatchers_to_remind(session: Session, incident: Incident) -> list[int]:
+    """Return the dispatchers who reported this patient; where none did, all of the region and above.
+
+    visibility: they dispatch there, and see the incident.
+    """
+    above = (
+        select(Region.id, Region.parent_id)
+        .where(Region.id == incident.region_id)
+        .cte("above", recursive=True)
+    )
+    above = above.union_all(select(Region.id, Region.parent_id).join(above, Region.id == above.c.parent_id))
+    people = session.scalars(
+        select(RoleGrant.person_id)
+        .join(Person, Person.id == RoleGrant.person_id)
+        .where(
+            RoleGrant.role == HeldRole.DISPATCHER,
+            RoleGrant.revoked_at.is_(None),
+            RoleGrant.region_id.in_(select(above.c.id)),
+            can_be_told(),
+        )
+        .order_by(RoleGrant.person_id)
+    ).all()
+    reported = set(
+        session.scalars(
+            select(IncidentReport.by_id).where(
+                IncidentReport.incident_id == incident.id, IncidentReport.by_id.is_not(None)
+            )
+        )
+    )
+    of_all = list(dict.fromkeys(people))
+    return ([each for each in of_all if each in reported] or of_all)[:MOST]
+
+
+def require_known(session: Session, who: Viewer, *, person_id: int | None, device_id: int | None) -> None:
+    """Pass for a person or a device that there is. Raises NotFound.
+
+    visibility: people are only numbers to a dispatcher, as the plan shows them.
+    """
+    if person_id is not None and session.scalar(select(Person.id).where(Person.id == person_id)) is None:
+        raise NotFound(f"There is no person {person_id}.", field="person_id")
+    if device_id is None:
+        return
+    known = select(Device.id).where(Device.id == device_id, visible_to(who, Device))
+    if session.scalar(known) is None:
+        raise NotFound(f"There is no device {device_id} that you may see.", field="device_id")

@@ -1,0 +1,210 @@
+"""Opening, steering and correcting an incident: request and response bodies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from aed.accounts.schemas import Id, Words
+from aed.incidents.models import Alert, Incident, IncidentExclusion
+from aed.incidents.plan.schemas import WhyNoFetchOut
+from aed.incidents.rules import LIVE, LONGEST_AMBULANCE_SECONDS, AgeGroup, Hazard, Kind, Task
+from aed.incidents.schemas import IncidentOut
+from aed.registry.schemas.fields import Floor, PositionIn, Room, Storey
+
+
+class OpenedOut(IncidentOut):
+    """The incident as it stands, and what was done."""
+
+    case_number: str | None
+    is_new: bool = Field(description="False: the report joined an incident that was open, or was sent before")
+    called: int = Field(description="People who are called and have not said no; of a test, who would be")
+    minutes_to_first_direct: int | None = Field(
+        description="Until the first who was asked to go straight there could be; whole minutes, rounded up"
+    )
+    minutes_to_first_device: int | None = Field(description="And the first with a device")
+    why_nobody_fetches: WhyNoFetchOut | None = Field(description="Null where somebody is sent for a device")
+    nobody_is_called: bool = Field(description="A test calls nobody; it only plans")
+
+    @classmethod
+    def opened(
+        cls,
+        incident: Incident,
+        alerts: Sequence[Alert],
+        why_nobody_fetches: WhyNoFetchOut | None,
+        *,
+        case_number: str | None,
+        is_new: bool,
+        at: datetime,
+    ) -> Self:
+        live = [each for each in alerts if each.state in LIVE]
+        return cls(
+            **IncidentOut.of(incident).model_dump(),
+            case_number=case_number,
+            is_new=is_new,
+            called=len(live),
+            minutes_to_first_direct=_first(live, Task.DIRECT, at),
+            minutes_to_first_device=_first(live, Task.FETCH, at),
+            why_nobody_fetches=why_nobody_fetches,
+            nobody_is_called=incident.kind is Kind.TEST,
+        )
+
+
+def _first(live: Sequence[Alert], task: Task, at: datetime) -> int | None:
+    """Whole minutes, by the times that may be shown of people who have not accepted."""
+    moments = [each.shown_due_at for each in live if each.task is task]
+    seconds = [(each - at).total_seconds() for each in moments if each is not None]
+    return max(0, math.ceil(min(seconds) / 60)) if seconds else None
+
+
+_LONG = Annotated[Words, Field(max_length=500)]
+_CODE = Annotated[Words, Field(max_length=50)]
+
+
+class PlaceAmend(BaseModel):
+    """What of the place is wrong, as it is right. What is left out stays."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"position": {"lat": 30.2912, "lon": 120.1007}, "floor": 5}]},
+    )
+
+    position: PositionIn | None = None
+    floor: Floor | None = None
+    storey: Storey | None = None
+    room: Room | None = None
+    address: _LONG | None = Field(None, description="Null: there is none")
+    door_code: _CODE | None = Field(None, description="Null: there is none")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("give position, floor, storey, room, address or door_code")
+        return self
+
+
+class SplitIn(BaseModel):
+    """What is known of the other patient beyond the report. What is left out is as it was reported."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"floor": 2}]})
+
+    position: PositionIn | None = None
+    floor: Floor | None = None
+    storey: Storey | None = None
+    room: Room | None = None
+    address: _LONG | None = None
+    door_code: _CODE | None = None
+    has_cpr: bool = Field(False, description="Somebody there is doing compressions")
+    ambulance_seconds: float | None = Field(
+        None, ge=0, le=LONGEST_AMBULANCE_SECONDS, allow_inf_nan=False, description="Of the second ambulance"
+    )
+
+
+class HoldIn(BaseModel):
+    """Whether more people are asked without a dispatcher."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"held": True}]})
+
+    held: bool = Field(description="True: ask nobody more until false")
+
+
+class AskMoreIn(BaseModel):
+    """How many more are asked now. Sent again under the same key nobody is asked."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"key": "2f9a6f0e-7a53-4d4e-8b55-6f4f0b1f2a11", "people": 3}]},
+    )
+
+    key: UUID = Field(description="Made up by the caller, once for each request")
+    people: int = Field(ge=1, le=20)
+
+
+class RadiusIn(BaseModel):
+    """How far people are looked for."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"metres": 2000}]})
+
+    metres: float = Field(ge=100, le=5_000, allow_inf_nan=False, description="On the straight line")
+
+
+class AgeIn(BaseModel):
+    """How old the patient is."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"age_group": "child"}]})
+
+    age_group: AgeGroup
+
+
+class HazardIn(BaseModel):
+    """Whether people may be sent to the scene."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"hazard": "inform", "note": "Smell of gas on the stairs"}]},
+    )
+
+    hazard: Hazard
+    note: Annotated[Words, Field(max_length=200)] | None = Field(
+        None, description="Shown to those who are called, behind the link; never in a message"
+    )
+
+
+class ExclusionIn(BaseModel):
+    """A person or a device that is taken out of the plan: one of the two."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"device_id": 1}]})
+
+    person_id: Id | None = None
+    device_id: Id | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.person_id is None) == (self.device_id is None):
+            raise ValueError("give person_id or device_id, one of them")
+        return self
+
+
+class ExclusionOut(BaseModel):
+    """What was taken out of a plan, and by whom."""
+
+    id: Id
+    person_id: Id | None
+    device_id: Id | None
+    excluded_at: datetime
+    excluded_by: str
+    lifted_at: datetime | None
+
+    @classmethod
+    def of(cls, exclusion: IncidentExclusion) -> ExclusionOut:
+        lifted = exclusion.lifted_at
+        return cls(
+            id=exclusion.id,
+            person_id=exclusion.person_id,
+            device_id=exclusion.device_id,
+            excluded_at=exclusion.excluded_at.astimezone(UTC),
+            excluded_by=exclusion.excluded_by,
+            lifted_at=lifted.astimezone(UTC) if lifted is not None else None,
+        )
+
+
+class SteeredOut(IncidentOut):
+    """The incident as it stands now."""
+
+    asked: int = Field(description="So many were called by this")
+    exclusion: ExclusionOut | None = None
+
+    @classmethod
+    def after(
+        cls, incident: Incident, *, asked: int, exclusion: IncidentExclusion | None = None
+    ) -> SteeredOut:
+        return cls(
+            **IncidentOut.of(incident).model_dump(),
+            asked=asked,
+            exclusion=ExclusionOut.of(exclusion) if exclusion is not None else None,
+        )

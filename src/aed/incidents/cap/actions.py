@@ -1,0 +1,207 @@
+"""Taking in messages of the Common Alerting Protocol: they do what the routes of incidents do."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import ValidationError
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer
+from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
+from aed.geo import Position, distance_metres
+from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents.calls.actions.corrections import correct_place
+from aed.incidents.calls.actions.steering import Now
+from aed.incidents.calls.schemas import PlaceAmend
+from aed.incidents.cap.reading import read_cap
+from aed.incidents.cap.rules import CapMessage, MessageType, case_of, kind_of, name_of
+from aed.incidents.centres.actions import key_of, once
+from aed.incidents.models import Incident
+from aed.incidents.queries import incident, last_report_by, told_under
+from aed.incidents.rules import LONGEST_AMBULANCE_SECONDS, Outcome
+from aed.incidents.schemas import IncidentOut, PatientReportIn
+from aed.settings import Settings
+from aed.walking.network import WalkingNetwork
+
+LONGEST_WORDS: Final = 500
+_REPEATED_METRES: Final = 5.0
+"""Areas this near are the same, written with other decimals."""
+_CLOCKS_DIFFER: Final = timedelta(minutes=5)
+
+
+def take_cap(
+    session: Session,
+    who: Viewer,
+    content: bytes,
+    *,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> IncidentOut:
+    """What a CAP 1.2 message says has been done, once for its sender and identifier.
+
+    1. An Alert is a report of a patient; its sender and identifier are the case.
+    2. An Update tells of the ambulance, of CPR and of a corrected place, a Cancel closes: both find the
+       incident by references.
+    3. The status is the kind, and can never change.
+
+    Raises NotSignedIn, NotAllowed, NotFound; InvalidInput, which names the element; Conflict for an Update or
+    Cancel of another kind, and as the routes of incidents do.
+    """
+    if not who.is_signed_in:
+        raise NotSignedIn("A message is taken from somebody with a name: send a token, or sign in.")
+    message = read_cap(content)
+
+    def done() -> Incident:
+        _is_of_now(message, at)
+        match message.message:
+            case MessageType.ALERT:
+                return opening.take_report(
+                    session,
+                    who,
+                    _report(message, who),
+                    at=at,
+                    said_at=message.sent,
+                    network=network,
+                    settings=settings,
+                )
+            case MessageType.UPDATE:
+                return _update(session, who, message, at=at, network=network, settings=settings)
+            case MessageType.CANCEL:
+                found = _referred_to(session, who, message)
+                outcome = message.outcome or Outcome.CALLED_OFF
+                return opening.close(session, who, found.id, outcome, _short(message.words), at=at)
+            case MessageType.ACK | MessageType.ERROR:
+                raise InvalidInput(
+                    f"An {message.message} says nothing of a patient: send Alert, Update or Cancel.",
+                    field="msgType",
+                )
+
+    return once(session, who, message.name, repr(message).encode(), done, at=at)
+
+
+def _is_of_now(message: CapMessage, at: datetime) -> None:
+    kind_of(message.status)
+    if message.sent > at + _CLOCKS_DIFFER:
+        raise InvalidInput("sent lies in the future: set the clock.", field="sent")
+    if message.message is not MessageType.ALERT:
+        return
+    for field, moment in (("sent", message.sent), ("info.onset", message.onset)):
+        if moment is not None and not at - opening.LONGEST_AGO <= moment <= at + _CLOCKS_DIFFER:
+            raise InvalidInput(f"{field} of an Alert lies within the last six hours.", field=field)
+    if message.expires is not None and message.expires <= at:
+        raise InvalidInput("This Alert has expired: send one that holds.", field="info.expires")
+
+
+def _report(message: CapMessage, who: Viewer) -> PatientReportIn:
+    assert message.position is not None  # an Alert has one
+    try:
+        return PatientReportIn.model_validate(
+            {
+                "key": uuid.uuid5(uuid.NAMESPACE_URL, f"{who.name} {message.name}"),
+                "kind": kind_of(message.status),
+                "position": {"lat": message.position.lat, "lon": message.position.lon},
+                "floor": message.floor,
+                "storey": message.storey,
+                "region": message.region,
+                "address": message.address,
+                "case_number": case_of(message),
+                "has_cpr": message.has_cpr or False,
+                "collapsed_at": message.onset or message.sent,
+                "ambulance_seconds": message.ambulance_seconds,
+                "note": _short(message.words),
+            }
+        )
+    except ValidationError as error:
+        raise _as_told(error) from None
+
+
+def _as_told(error: ValidationError) -> InvalidInput:
+    """A parameter that cannot be meant, by its name."""
+    wrong = error.errors(include_url=False, include_input=False)[0]
+    field = str(wrong["loc"][0])
+    return InvalidInput(f"{field}: {wrong['msg']}.", field=field)
+
+
+def _short(words: str | None) -> str | None:
+    return " ".join(words.split())[:LONGEST_WORDS] if words else None
+
+
+def _update(
+    session: Session,
+    who: Viewer,
+    message: CapMessage,
+    *,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> Incident:
+    found = _referred_to(session, who, message)
+    report = last_report_by(session, found.id, who.name)
+    moved = _moved(message, Position(report.lat, report.lon) if report is not None else None)
+    seconds, has_cpr = message.ambulance_seconds, message.has_cpr
+    if seconds is not None and seconds > LONGEST_AMBULANCE_SECONDS:
+        raise InvalidInput(
+            f"ambulance_seconds is at most {LONGEST_AMBULANCE_SECONDS}.", field="ambulance_seconds"
+        )
+    if seconds is None and has_cpr is None and moved is None:
+        raise InvalidInput(
+            "This Update says nothing that can be taken: give the parameter ambulance_seconds or has_cpr, or "
+            "another area.",
+            field="info.parameter",
+        )
+    if moved is not None and report is not None:
+        now = Now(at, network, settings)
+        found = correct_place(session, who, found.id, moved, now=now)
+        assert message.position is not None
+        report.lat, report.lon = message.position.lat, message.position.lon
+    if has_cpr is not None:
+        found = opening.tell_of_signs(
+            session, who, found.id, has_cpr=has_cpr, at=at, network=network, settings=settings
+        )
+    if seconds is not None:
+        found = opening.tell_of_ambulance(
+            session, who, found.id, seconds, at=at, said_at=message.sent, network=network, settings=settings
+        )
+    return found
+
+
+def _moved(message: CapMessage, before: Position | None) -> PlaceAmend | None:
+    """What an Update corrects of the place that its sender told before; None: nothing.
+
+    Updates repeat the area: only one that differs from the sender's own last word is a correction. What a
+    dispatcher has corrected by hand stays as it is.
+    """
+    if message.position is None or before is None:
+        return None
+    if distance_metres(message.position, before) <= _REPEATED_METRES:
+        return None
+    place: dict[str, object] = {"position": {"lat": message.position.lat, "lon": message.position.lon}}
+    said = {"floor": message.floor, "storey": message.storey, "address": message.address}
+    for name, value in said.items():
+        if value is not None:
+            place[name] = value
+    try:
+        return PlaceAmend.model_validate(place)
+    except ValidationError as error:
+        raise _as_told(error) from None
+
+
+def _referred_to(session: Session, who: Viewer, message: CapMessage) -> Incident:
+    """Told by the viewer, else by another whose incidents the viewer sees: a program may have a new token.
+
+    Raises NotFound; Conflict where the message is of another kind.
+    """
+    for each in message.references:
+        known = told_under(session, who, key_of(name_of(each.sender, each.identifier)))
+        if not known:
+            continue
+        own = [one for one in known if one.told_by == who.name]
+        found = incident(session, who, [*own, *known][0].incident_id)
+        if found.kind is not kind_of(message.status):
+            raise Conflict(f"What it refers to is {found.kind}: that can never change.", field="status")
+        return found
+    raise NotFound("Nothing that it refers to was taken here: send the Alert first.", field="references")

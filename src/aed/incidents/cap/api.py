@@ -1,0 +1,81 @@
+"""Routes of the Common Alerting Protocol: incidents in, and out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.http.parameters import RowId
+from aed.incidents.cap.actions import take_cap
+from aed.incidents.cap.queries import cap_of
+from aed.incidents.cap.writing import MEDIA_TYPE, cap_of_incident
+from aed.incidents.schemas import IncidentOut
+
+router = APIRouter(tags=["incidents"])
+
+EXAMPLE: Final = """<?xml version="1.0" encoding="UTF-8"?>
+<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2">
+  <identifier>2026-112-0047</identifier>
+  <sender>120.example.org</sender>
+  <sent>2026-11-27T08:00:00+08:00</sent>
+  <status>Exercise</status>
+  <msgType>Alert</msgType>
+  <scope>Restricted</scope>
+  <restriction>First responders only</restriction>
+  <info>
+    <category>Health</category>
+    <event>Suspected cardiac arrest</event>
+    <urgency>Immediate</urgency>
+    <severity>Extreme</severity>
+    <certainty>Likely</certainty>
+    <parameter><valueName>floor</valueName><value>4</value></parameter>
+    <parameter><valueName>storey</valueName><value>5F</value></parameter>
+    <parameter><valueName>ambulance_seconds</valueName><value>540</value></parameter>
+    <area><areaDesc>West Lake Court</areaDesc><circle>30.2901,120.1003 0.02</circle></area>
+  </info>
+</alert>
+"""
+_XML: Final[dict[str, Any]] = {"schema": {"type": "string"}, "example": EXAMPLE}
+_BODY: Final[dict[str, Any]] = {"requestBody": {"required": True, "content": {MEDIA_TYPE: _XML}}}
+
+
+async def _content(request: Request) -> bytes:
+    return await request.body()
+
+
+@router.post("/cap", openapi_extra=_BODY)
+def receive_cap_message(
+    request: Request,
+    session: WriteSession,
+    viewer: ViewerDep,
+    content: Annotated[bytes, Depends(_content)],
+) -> IncidentOut:
+    """A message of CAP 1.2. An Alert of the category Health is a report of the patient in its area; an Update
+    tells of the ambulance and of CPR, a Cancel closes, both by `references`. `status` says whether it is real
+    (Actual), an Exercise or a Test. Parameters of `info` say what CAP has no element for: floor (0: the
+    ground floor), storey (the same in the words of the place: 3F, B1), address, has_cpr (true, false),
+    ambulance_seconds (from `sent`; 0: it is there), region, and of a Cancel the outcome (handed_over,
+    false_alarm, called_off). The same sender and identifier again is the same message.
+    """
+    state = request.app.state
+    return take_cap(session, viewer, content, at=clock.now(), network=state.network, settings=state.settings)
+
+
+@router.get(
+    "/incidents/{incident_id}/cap",
+    response_class=Response,
+    responses={200: {"content": {MEDIA_TYPE: _XML}, "description": "The message"}},
+)
+def get_incident_as_cap(
+    request: Request, session: ReadSession, viewer: ViewerDep, incident_id: RowId
+) -> Response:
+    """An incident as a message of CAP 1.2, restricted to dispatch centres, in Chinese and English: an Alert,
+    after that an Update, when it is closed a Cancel. For dispatchers of its region."""
+    message, found = cap_of(session, viewer, incident_id, request.app.state.settings)
+    return Response(
+        cap_of_incident(message, found), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"}
+    )

@@ -1,0 +1,92 @@
+"""An incident as a message of the Common Alerting Protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+import orjson
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer
+from aed.geo import Position
+from aed.incidents.cap.rules import STATUS_OF, CapMessage, MessageType, Reference
+from aed.incidents.models import Incident, IncidentEvent
+from aed.incidents.queries import events, incident
+from aed.incidents.record.queries import case_numbers
+from aed.incidents.rules import LONGEST_AMBULANCE_SECONDS, Said, State
+from aed.registry.rules.storeys import storey_sign
+from aed.settings import Settings
+
+_CHANGES: Final = frozenset({"opened", "joined", "ambulance", "signs", "place", "closed"})
+_CHANGES_WHEN_SAID: Final = frozenset({Said.THERE, Said.DEVICE_ATTACHED, Said.SHOCK_GIVEN, Said.HANDED_OVER})
+
+
+def cap_of(
+    session: Session, viewer: Viewer, incident_id: int, settings: Settings
+) -> tuple[CapMessage, Incident]:
+    """The incident as it stands, with its region and estate: an Alert, after that an Update with references
+    to all before, and when it is closed a Cancel.
+
+    Each entry of the record that changes what is said is a message of its own: asked again without one in
+    between, it is the same message. Raises NotFound. visibility: as the incident.
+    """
+    found = incident(session, viewer, incident_id)
+    entries = [each for each in events(session, found.id) if _changes(each)]
+    sender, last = sender_of(settings), entries[-1]
+    sent = _second(last.at)
+    return (
+        CapMessage(
+            identifier=_identifier(last),
+            sender=sender,
+            sent=sent,
+            status=STATUS_OF[found.kind],
+            message=_message(found, entries),
+            references=tuple(Reference(sender, _identifier(each), _second(each.at)) for each in entries[:-1]),
+            cases=tuple(case_numbers(session, found.id)),
+            position=Position(found.lat, found.lon),
+            floor=found.floor,
+            storey=storey_sign(found.floor, counts_ground_as_one=found.region.counts_ground_as_one),
+            address=found.address,
+            has_cpr=found.has_cpr,
+            ambulance_seconds=_ambulance_seconds(found, sent),
+            outcome=found.outcome,
+            onset=_second(found.collapsed_at),
+        ),
+        found,
+    )
+
+
+def sender_of(settings: Settings) -> str:
+    """Who sends: the name by which this program is reached, where it has one."""
+    return urlsplit(settings.public_url).netloc if settings.public_url is not None else "aed.invalid"
+
+
+def _changes(entry: IncidentEvent) -> bool:
+    if entry.kind == "said":
+        return orjson.loads(entry.said)["said"] in _CHANGES_WHEN_SAID
+    return entry.kind in _CHANGES
+
+
+def _message(found: Incident, entries: Sequence[IncidentEvent]) -> MessageType:
+    if found.state is State.CLOSED:
+        return MessageType.CANCEL
+    return MessageType.ALERT if len(entries) == 1 else MessageType.UPDATE
+
+
+def _identifier(entry: IncidentEvent) -> str:
+    return f"incident-{entry.incident_id}-{entry.number}"
+
+
+def _second(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def _ambulance_seconds(found: Incident, sent: datetime) -> float:
+    """Whole; 0 only when it is there."""
+    if found.ambulance_there_at is not None:
+        return 0.0
+    left = round((found.ambulance_at - sent).total_seconds())
+    return float(min(max(left, 1), LONGEST_AMBULANCE_SECONDS))

@@ -1,0 +1,288 @@
+"""What a message says here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from shapely import Polygon
+
+from aed.errors import InvalidInput
+from aed.files.xml_tree import Element, xml_tree
+from aed.geo import Position, distance_metres
+from aed.incidents.cap.rules import MOST_METRES, CapMessage, MessageType, Parameter, Reference, Status
+from aed.incidents.cap.writing import HEALTH, NAMESPACE, OFTEN, ONCE, TIME, VALUES
+from aed.incidents.rules import Outcome
+
+LONGEST_NAME: Final = 200
+MOST_REFERENCES: Final = 1000
+_NAME: Final = re.compile(r"[^\s,<&]+")
+_NUMBER: Final = r"[+-]?\d{1,3}(?:\.\d{1,15})?"
+_PAIR: Final = re.compile(rf"({_NUMBER}),({_NUMBER})", re.ASCII)
+_CIRCLE: Final = re.compile(rf"({_NUMBER}),({_NUMBER}) +(\d{{1,6}}(?:\.\d{{1,15}})?)", re.ASCII)
+_CASE: Final = re.compile(r'"([^"]*)"|(\S+)')
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """An element of CAP, whose own elements are those that the standard has, none oftener than it says."""
+
+    element: Element
+    path: str
+
+    def __post_init__(self) -> None:
+        kind, seen = self.element.name, set[str]()
+        for each in self.element.children:
+            if each.namespace != NAMESPACE:
+                continue  # a signature
+            if each.name not in ONCE[kind] | OFTEN[kind]:
+                raise InvalidInput(f"CAP 1.2 has no {each.name} in {kind}.", field=self.field(each.name))
+            if each.name in seen and each.name in ONCE[kind]:
+                raise InvalidInput(f"{each.name} stands in {kind} once.", field=self.field(each.name))
+            seen.add(each.name)
+
+    def field(self, name: str) -> str:
+        return f"{self.path}.{name}".removeprefix("alert.")
+
+    def maybe(self, name: str) -> str | None:
+        return next((text for text in self.texts(name) if text), None)
+
+    def text(self, name: str) -> str:
+        found = self.maybe(name)
+        if found is None:
+            raise InvalidInput(f"{self.element.name} needs its {name}.", field=self.field(name))
+        return found
+
+    def texts(self, name: str) -> list[str]:
+        return [each.text for each in self._all(name)]
+
+    def parts(self, name: str) -> list[_Part]:
+        return [_Part(each, self.field(name)) for each in self._all(name)]
+
+    def _all(self, name: str) -> list[Element]:
+        return [e for e in self.element.children if e.name == name and e.namespace == NAMESPACE]
+
+    def one_of(self, name: str) -> None:
+        """Every value of the element is one that the standard has, and there is one."""
+        for value in self.texts(name) or [self.text(name)]:
+            _value(value, sorted(VALUES[name]), self.field(name))
+
+    def chosen[T: StrEnum](self, name: str, values: type[T]) -> T:
+        return values(_value(self.text(name), [each.value for each in values], self.field(name)))
+
+    def time(self, name: str) -> datetime | None:
+        text = self.maybe(name)
+        return None if text is None else _time(text, self.field(name))
+
+
+def read_cap(content: bytes) -> CapMessage:
+    """What the message says. What no element of CAP is for is read from parameters, by `Parameter`.
+
+    Raises InvalidInput, which names the element that is missing or cannot be meant; TooLarge.
+    """
+    root = xml_tree(content)
+    if root.name != "alert" or root.namespace != NAMESPACE:
+        version = root.namespace.removeprefix("urn:oasis:names:tc:emergency:cap:") or "without a namespace"
+        raise InvalidInput(
+            f'This is <{root.name}> ({version}); send <alert xmlns="{NAMESPACE}">.', field="alert"
+        )
+    alert = _Part(root, "alert")
+    identifier, sender = _name(alert, "identifier"), _name(alert, "sender")
+    sent = _time(alert.text("sent"), "sent")
+    status, message = alert.chosen("status", Status), alert.chosen("msgType", MessageType)
+    alert.one_of("scope")
+    for scope, needed in (("Restricted", "restriction"), ("Private", "addresses")):
+        if alert.text("scope") == scope:
+            alert.text(needed)
+    references = tuple(_references(alert.maybe("references") or ""))
+    if message in (MessageType.UPDATE, MessageType.CANCEL) and not references:
+        raise InvalidInput(f"{message} names in references what it is of.", field="references")
+    infos = alert.parts("info")
+    for info in infos:
+        _check(info)
+    said = _parameters(infos)
+    position = _place([area for info in infos for area in info.parts("area")])
+    if message is MessageType.ALERT:
+        _needs_a_patient(infos, position)
+    return CapMessage(
+        identifier=identifier,
+        sender=sender,
+        sent=sent,
+        status=status,
+        message=message,
+        references=references,
+        cases=tuple(quoted or bare for quoted, bare in _CASE.findall(alert.maybe("incidents") or "")),
+        position=position,
+        floor=_whole(said.get(Parameter.FLOOR)),
+        storey=said.get(Parameter.STOREY),
+        address=said.get(Parameter.ADDRESS),
+        has_cpr=_truth(said.get(Parameter.HAS_CPR)),
+        ambulance_seconds=_seconds(said.get(Parameter.AMBULANCE_SECONDS)),
+        region=said.get(Parameter.REGION),
+        outcome=_outcome(said.get(Parameter.OUTCOME)),
+        onset=next((onset for info in infos if (onset := info.time("onset"))), None),
+        expires=next((expires for info in infos if (expires := info.time("expires"))), None),
+        words=_words(alert, infos),
+    )
+
+
+def _check(info: _Part) -> None:
+    info.text("event")
+    for name in ("category", "urgency", "severity", "certainty"):
+        info.one_of(name)
+    if info.texts("responseType"):
+        info.one_of("responseType")
+    info.time("effective")
+    for area in info.parts("area"):
+        area.text("areaDesc")
+
+
+def _needs_a_patient(infos: list[_Part], position: Position | None) -> None:
+    if not infos:
+        raise InvalidInput("An Alert needs info, with an area where the patient is.", field="info")
+    if not any(HEALTH in info.texts("category") for info in infos):
+        raise InvalidInput(f"Only alerts of the category {HEALTH} are taken here.", field="info.category")
+    if position is None:
+        raise InvalidInput("An Alert needs an area with a circle or polygon.", field="info.area")
+
+
+def _words(alert: _Part, infos: list[_Part]) -> str | None:
+    said = (info.maybe(name) for name in ("description", "headline") for info in infos)
+    return next((each for each in said if each), alert.maybe("note"))
+
+
+def _value(value: str, values: list[str], field: str) -> str:
+    if value not in values:
+        raise InvalidInput(f"{field} is one of {', '.join(values)}, not {value[:40]!r}.", field=field)
+    return value
+
+
+def _name(alert: _Part, name: str) -> str:
+    value = alert.text(name)
+    if len(value) > LONGEST_NAME or not _NAME.fullmatch(value):
+        raise InvalidInput(
+            f"{name} has at most {LONGEST_NAME} characters and no space, comma, < or &.", field=name
+        )
+    return value
+
+
+def _time(text: str, field: str) -> datetime:
+    if not TIME.fullmatch(text):
+        raise InvalidInput(
+            f"{field} is written like 2026-11-27T08:00:00+08:00; UTC as -00:00, not Z.", field=field
+        )
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"{field} is no time that there is: {text}.", field=field) from None
+
+
+def _references(text: str) -> Iterator[Reference]:
+    named = text.split()
+    if len(named) > MOST_REFERENCES:
+        raise InvalidInput(f"references are at most {MOST_REFERENCES}.", field="references")
+    for each in named:
+        parts = each.split(",")
+        if len(parts) != 3 or not all(parts):
+            raise InvalidInput(
+                "references are sender,identifier,sent with spaces between.", field="references"
+            )
+        yield Reference(parts[0], parts[1], _time(parts[2], "references"))
+
+
+def _parameters(infos: list[_Part]) -> dict[Parameter, str]:
+    """Those that are known here; the same in each language."""
+    found: dict[Parameter, str] = {}
+    known = {each.value: each for each in Parameter}
+    for info in infos:
+        for part in info.parts("parameter"):
+            name, value = part.text("valueName"), part.text("value")
+            if (parameter := known.get(name)) is None:
+                continue
+            if found.setdefault(parameter, value) != value:
+                raise InvalidInput(f"The parameter {name} is given twice, and differs.", field=name)
+    return found
+
+
+def _whole(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"[+-]?\d{1,3}", text, re.ASCII):
+        raise InvalidInput("floor is a whole number; 0 is the ground floor.", field=Parameter.FLOOR)
+    return int(text)
+
+
+def _truth(text: str | None) -> bool | None:
+    if text not in (None, "true", "false"):
+        raise InvalidInput("has_cpr is true or false.", field=Parameter.HAS_CPR)
+    return None if text is None else text == "true"
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d{1,5}(\.\d{1,6})?", text, re.ASCII):
+        raise InvalidInput(
+            "ambulance_seconds is a number from 0 to 14400; 0: it is there.",
+            field=Parameter.AMBULANCE_SECONDS,
+        )
+    return float(text)
+
+
+def _outcome(text: str | None) -> Outcome | None:
+    if text is None:
+        return None
+    return Outcome(_value(text, [each.value for each in Outcome], Parameter.OUTCOME))
+
+
+def _place(areas: list[_Part]) -> Position | None:
+    """The one place that the areas are of: their circles', else their polygons'.
+
+    Raises InvalidInput for several, and for one that is too large.
+    """
+    circles = [_centre(text, area.field("circle")) for area in areas for text in area.texts("circle")]
+    polygons = [_within(text, area.field("polygon")) for area in areas for text in area.texts("polygon")]
+    found = circles or polygons
+    if any(distance_metres(found[0], each) > 1 for each in found):
+        raise InvalidInput("One alert is of one patient: its areas are several places.", field="info.area")
+    return found[0] if found else None
+
+
+def _centre(text: str, field: str) -> Position:
+    match = _CIRCLE.fullmatch(text)
+    if match is None:
+        raise InvalidInput("A circle is written: lat,lon and the radius in kilometres.", field=field)
+    if float(match[3]) * 1000 > MOST_METRES:
+        raise _too_large(field)
+    return _position(match[1], match[2], field)
+
+
+def _within(text: str, field: str) -> Position:
+    """A point in the polygon."""
+    pairs = [_PAIR.fullmatch(each) for each in text.split()]
+    corners = [_position(pair[1], pair[2], field) for pair in pairs if pair is not None]
+    if len(corners) < max(4, len(pairs)) or corners[0] != corners[-1]:
+        raise InvalidInput("A polygon is at least four lat,lon, the last as the first.", field=field)
+    polygon = Polygon([(each.lon, each.lat) for each in corners])
+    if not polygon.is_valid or polygon.area == 0:
+        raise InvalidInput("The polygon crosses itself, or is a line.", field=field)
+    point = polygon.representative_point()
+    here = Position(point.y, point.x)
+    if any(distance_metres(here, each) > MOST_METRES for each in corners):
+        raise _too_large(field)
+    return here
+
+
+def _too_large(field: str) -> InvalidInput:
+    return InvalidInput(f"A patient's place is at most {MOST_METRES:.0f} m around.", field=field)
+
+
+def _position(lat: str, lon: str, field: str) -> Position:
+    here = Position(float(lat), float(lon))
+    if abs(here.lat) > 90 or abs(here.lon) > 180:
+        raise InvalidInput("Latitude first, from -90 to 90; then longitude, from -180 to 180.", field=field)
+    return here

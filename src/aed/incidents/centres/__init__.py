@@ -1,0 +1,1 @@
+"""Connect dispatch centres, and take their signed messages."""

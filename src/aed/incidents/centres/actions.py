@@ -1,0 +1,221 @@
+"""Connect dispatch centres, and carry out their signed messages once each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from aed.accounts.queries.regions import region_by_code
+from aed.accounts.rules import Viewer, may_administer
+from aed.database.session import alone
+from aed.errors import Conflict, InvalidInput, NotFound
+from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents.centres import queries as queries
+from aed.incidents.centres.queries import message
+from aed.incidents.centres.rules import Signed, check_signature
+from aed.incidents.centres.schemas import (
+    CENTRE_MESSAGE,
+    AmbulanceMessage,
+    CentreMessage,
+    CloseMessage,
+    ReportMessage,
+    SignsMessage,
+)
+from aed.incidents.models import Centre, Incident, IncidentMessage
+from aed.incidents.queries import report_by_case
+from aed.incidents.record.queries import forget_who_is_told
+from aed.incidents.schemas import IncidentOut
+from aed.notifications.actions.endpoints import (
+    EndpointGiven,
+    change_secret,
+    close_endpoint,
+    new_secret,
+    put_endpoint,
+)
+from aed.notifications.rules import Channel
+from aed.registry.actions.record import flush
+from aed.settings import Settings
+from aed.walking.network import WalkingNetwork
+
+
+def add_centre(
+    session: Session,
+    who: Viewer,
+    name: str,
+    *,
+    region: str,
+    address: str,
+    at: datetime,
+    is_private_allowed: bool,
+) -> tuple[Centre, str]:
+    """A centre of that region is connected; with the secret that both sides sign with, which is shown nowhere
+    again. `address`: where it is told what happens.
+
+    Raises NotSignedIn, NotAllowed; InvalidInput for a name or an address that cannot be; Conflict for a name
+    that is taken; NotFound for a region.
+    """
+    may_administer(who)
+    found, secret = region_by_code(session, region), new_secret()
+    given = EndpointGiven(name, Channel.WEBHOOK, address, secret)
+    endpoint = put_endpoint(session, who, given, at=at, is_private_allowed=is_private_allowed)
+    made = Centre(endpoint=endpoint, region=found)
+    session.add(made)
+    session.flush()
+    forget_who_is_told(session)
+    return made, secret
+
+
+def rotate_secret(session: Session, who: Viewer, name: str, *, at: datetime, overlap: timedelta) -> str:
+    """A new secret; the one before is good besides it for as long as `overlap`, both ways.
+
+    Raises NotSignedIn, NotAllowed, NotFound.
+    """
+    may_administer(who)
+    return change_secret(session, queries.centre(session, who, name).endpoint, at=at, overlap=overlap)
+
+
+def withdraw_centre(session: Session, who: Viewer, name: str, *, at: datetime) -> None:
+    """Nothing of it is believed and nothing told to it any longer; its secret is forgotten.
+
+    Raises NotSignedIn, NotAllowed, NotFound.
+    """
+    may_administer(who)
+    endpoint_id = queries.centre(session, who, name).endpoint_id
+    close_endpoint(session, endpoint_id, why="The centre was withdrawn.", at=at)
+    forget_who_is_told(session)
+
+
+def take_message(
+    session: Session,
+    name: str,
+    sent: Signed,
+    *,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> IncidentOut:
+    """What the centre of that name has signed is done, as a dispatcher of its region does it; once.
+
+    Raises WrongSignature, for a centre that is unknown too; InvalidInput for a body that says nothing known
+    here; Conflict for another message under the id; and whatever the dispatcher would be told.
+    """
+    centre = queries.centre_called(session, name)
+    endpoint = centre.endpoint if centre is not None else None
+    secrets = [endpoint.secret, endpoint.old_secret_at(at)] if endpoint is not None else [new_secret()]
+    check_signature(sent, [each for each in secrets if each is not None], at=at)
+    assert centre is not None  # nobody signs with a secret that was made up at this moment
+    who = queries.viewer_of_centre(session, centre)
+
+    def done() -> Incident:
+        return _do(session, who, _message(sent.body), at=at, network=network, settings=settings)
+
+    return once(session, who, sent.id, sent.body, done, at=at)
+
+
+def _message(body: bytes) -> CentreMessage:
+    try:
+        return CENTRE_MESSAGE.validate_json(body)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)[0]
+        if wrong["type"].startswith("union_tag"):
+            raise InvalidInput("type is one of report, ambulance, signs, close.", field="type") from None
+        where = ".".join(str(each) for each in wrong["loc"][1:]) or "body"
+        raise InvalidInput(f"{where}: {wrong['msg']}.", field=where) from None
+
+
+def _do(
+    session: Session,
+    who: Viewer,
+    told: CentreMessage,
+    *,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> Incident:
+    said_at = told.timestamp or at
+    match told:
+        case ReportMessage():
+            return opening.take_report(
+                session, who, told.data, at=at, said_at=said_at, network=network, settings=settings
+            )
+        case AmbulanceMessage():
+            return opening.tell_of_ambulance(
+                session,
+                who,
+                _incident(session, who, told.data.case_number),
+                told.data.seconds,
+                at=at,
+                said_at=said_at,
+                network=network,
+                settings=settings,
+            )
+        case SignsMessage():
+            return opening.tell_of_signs(
+                session,
+                who,
+                _incident(session, who, told.data.case_number),
+                has_cpr=told.data.has_cpr,
+                at=at,
+                network=network,
+                settings=settings,
+            )
+        case CloseMessage():
+            case = _incident(session, who, told.data.case_number)
+            return opening.close(session, who, case, told.data.outcome, told.data.note, at=at)
+
+
+def _incident(session: Session, who: Viewer, case_number: str) -> int:
+    """visibility: the centre's own case."""
+    report = report_by_case(session, who.name, case_number)
+    if report is None:
+        raise NotFound(f"No case {case_number} was reported by you: report it first.", field="case_number")
+    return report.incident_id
+
+
+def once(
+    session: Session, who: Viewer, name: str, body: bytes, done: Callable[[], Incident], *, at: datetime
+) -> IncidentOut:
+    """`done` has happened once: the answer is the incident as it stood after that, this time and each other.
+
+    1. One at a time of a teller: the same twice in one moment is done by the first.
+    2. What was refused is not remembered: sent again it is tried again.
+
+    `name`: what the program calls its message. Raises Conflict for another message of that name, and what
+    `done` raises.
+    """
+    alone(session, f"messages of {who.name}")
+    key, digest = key_of(name), hashlib.sha256(body).hexdigest()
+    known = message(session, who.name, key)
+    if known is not None:
+        if known.digest != digest:
+            raise Conflict("Another message was sent under this id: make up a new one.", field="id")
+        return IncidentOut.model_validate_json(known.answer)
+    incident = done()
+    answer = IncidentOut.of(incident)
+    session.add(
+        IncidentMessage(
+            incident_id=incident.id,
+            told_by=who.name,
+            key=key,
+            digest=digest,
+            answer=answer.model_dump_json(),
+            told_at=at,
+        )
+    )
+    flush(session, "This message arrived twice in the same moment: send it again.", "id")
+    return answer
+
+
+def forget_told(session: Session, *, before: datetime) -> int:
+    """What programs told before then is done once more if it is sent again; of so many messages."""
+    told = delete(IncidentMessage).where(IncidentMessage.told_at <= before)
+    return session.connection().execute(told).rowcount
+
+
+def key_of(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()

@@ -1,0 +1,103 @@
+"""Routes of dispatch centres: connecting them, and what they tell by signed messages."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.incidents.centres import actions as actions
+from aed.incidents.centres import queries as queries
+from aed.incidents.centres.actions import take_message
+from aed.incidents.centres.rules import Signed
+from aed.incidents.centres.schemas import (
+    CENTRE_MESSAGE_BODY,
+    CentreIn,
+    CentreMade,
+    CentreOut,
+    SecretIn,
+    SecretOut,
+)
+from aed.incidents.schemas import IncidentOut
+from aed.notifications.queries import backlog
+
+router = APIRouter(tags=["incidents"])
+
+CentreName = Annotated[str, Path(max_length=64, pattern="^[a-z0-9][a-z0-9_.-]*$", examples=["lake-120"])]
+
+
+@router.get("/centres")
+def list_centres(session: ReadSession, viewer: ViewerDep) -> list[CentreOut]:
+    """The dispatch centres that are connected. For network administrators."""
+    found = queries.centres(session, viewer)
+    waiting = backlog(session, [each.endpoint_id for each in found])
+    return [CentreOut.of(each, waiting) for each in found]
+
+
+@router.post("/centres", status_code=201)
+def add_centre(
+    request: Request, session: WriteSession, viewer: ViewerDep, new: CentreIn, response: Response
+) -> CentreMade:
+    """Connects a dispatch centre: its signed messages are believed, and it is told what happens to the
+    incidents of its region. The secret that both sides sign with is shown this once."""
+    made, secret = actions.add_centre(
+        session,
+        viewer,
+        new.name,
+        region=new.region,
+        address=new.address,
+        at=clock.now(),
+        is_private_allowed=request.app.state.settings.notify_allow_private,
+    )
+    response.headers["Location"] = f"/v1/centres/{new.name}"
+    return CentreMade.with_secret(made, secret)
+
+
+@router.get("/centres/{centre}")
+def get_centre(session: ReadSession, viewer: ViewerDep, centre: CentreName) -> CentreOut:
+    """One centre without its address and secret."""
+    found = queries.centre(session, viewer, centre)
+    return CentreOut.of(found, backlog(session, [found.endpoint_id]))
+
+
+@router.post("/centres/{centre}/secret")
+def rotate_centre_secret(
+    session: WriteSession, viewer: ViewerDep, centre: CentreName, how: SecretIn, response: Response
+) -> SecretOut:
+    """A new secret, shown this once. The one before stays good for a while; what the centre is told meanwhile
+    is signed with both."""
+    overlap = timedelta(hours=how.overlap_hours)
+    response.headers["Cache-Control"] = "no-store"
+    return SecretOut(secret=actions.rotate_secret(session, viewer, centre, at=clock.now(), overlap=overlap))
+
+
+@router.delete("/centres/{centre}", status_code=204)
+def withdraw_centre(session: WriteSession, viewer: ViewerDep, centre: CentreName) -> None:
+    """Believes and tells it nothing any longer, and forgets its secret."""
+    actions.withdraw_centre(session, viewer, centre, at=clock.now())
+
+
+async def _signed(
+    request: Request,
+    webhook_id: Annotated[str, Header(description="The same for every try of a message")] = "",
+    webhook_timestamp: Annotated[str, Header(description="Seconds since 1970")] = "",
+    webhook_signature: Annotated[
+        str, Header(description="v1, and base64 of the HMAC-SHA256 over id.timestamp.body")
+    ] = "",
+) -> Signed:
+    return Signed(webhook_id, webhook_timestamp, webhook_signature, await request.body())
+
+
+@router.post("/centres/{centre}/messages", openapi_extra=CENTRE_MESSAGE_BODY)
+def receive_centre_message(
+    request: Request, session: WriteSession, centre: CentreName, sent: Annotated[Signed, Depends(_signed)]
+) -> IncidentOut:
+    """What a dispatch centre tells, signed as standardwebhooks.com has it: of a patient, and by its case
+    number of the ambulance, of the patient's signs, of the end. Sent again under its webhook-id it is
+    answered the same, and nothing happens twice. No token: the signature says who it is."""
+    state = request.app.state
+    return take_message(session, centre, sent, at=clock.now(), network=state.network, settings=state.settings)

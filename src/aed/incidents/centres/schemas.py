@@ -1,0 +1,171 @@
+"""Dispatch centres, and their messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+from aed.accounts.schemas import Code, Words
+from aed.incidents.models import Centre
+from aed.incidents.schemas import AmbulanceIn, CloseIn, PatientReportIn, SignsIn
+
+CaseNumber = Annotated[Words, Field(min_length=1, max_length=64, description="The centre's own")]
+
+
+class CentreIn(BaseModel):
+    """A dispatch centre that is to be connected."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"name": "lake-120", "region": "CN-33", "address": "https://120.example.org/hooks/aed"}
+            ]
+        },
+    )
+
+    name: str = Field(min_length=1, max_length=64)
+    region: Code = Field(description="Its code: the centre dispatches there and below")
+    address: str = Field(
+        min_length=1, max_length=2000, description="Where it is told what happens; https, shown to nobody"
+    )
+
+
+class SecretIn(BaseModel):
+    """How a secret is changed."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap_hours": 24}]})
+
+    overlap_hours: float = Field(
+        24, ge=0, le=720, allow_inf_nan=False, description="For so long the one before is good too"
+    )
+
+
+class SecretOut(BaseModel):
+    secret: str = Field(description="For both sides to sign with; shown once")
+
+
+class CentreOut(BaseModel):
+    """A centre without its address and secret."""
+
+    name: str
+    region: str
+    since: datetime
+    old_secret_until: datetime | None = Field(description="The secret before this one is good until then")
+    waiting: int = Field(description="Messages that it is to be told, and has not taken yet")
+    dead: int = Field(description="Those that were given up: see /v1/outbox")
+
+    @classmethod
+    def of(cls, centre: Centre, backlog: Mapping[int, tuple[int, int]]) -> CentreOut:
+        endpoint = centre.endpoint
+        waiting, dead = backlog.get(endpoint.id, (0, 0))
+        return cls(
+            name=endpoint.name,
+            region=centre.region.code,
+            since=endpoint.created_at,
+            old_secret_until=endpoint.old_secret_until,
+            waiting=waiting,
+            dead=dead,
+        )
+
+
+class CentreMade(CentreOut, SecretOut):
+    """A centre that was just connected, with its secret."""
+
+    @classmethod
+    def with_secret(cls, centre: Centre, secret: str) -> CentreMade:
+        return cls(**CentreOut.of(centre, {}).model_dump(), secret=secret)
+
+
+# --- what a centre tells ----------------------------------------------------------------------------------
+
+
+class _FromCentre(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    timestamp: AwareDatetime | None = Field(
+        None, description="When it was said; seconds count from then. Left out: as it arrives"
+    )
+
+
+class CaseReport(PatientReportIn):
+    case_number: CaseNumber  # by it the centre's later messages find the incident
+
+
+class CaseAmbulance(AmbulanceIn):
+    case_number: CaseNumber
+
+
+class CaseSigns(SignsIn):
+    case_number: CaseNumber
+
+
+class CaseClose(CloseIn):
+    case_number: CaseNumber
+
+
+class ReportMessage(_FromCentre):
+    type: Literal["report"]
+    data: CaseReport
+
+
+class AmbulanceMessage(_FromCentre):
+    type: Literal["ambulance"]
+    data: CaseAmbulance
+
+
+class SignsMessage(_FromCentre):
+    type: Literal["signs"]
+    data: CaseSigns
+
+
+class CloseMessage(_FromCentre):
+    type: Literal["close"]
+    data: CaseClose
+
+
+type CentreMessage = ReportMessage | AmbulanceMessage | SignsMessage | CloseMessage
+
+CENTRE_MESSAGE: Final[TypeAdapter[CentreMessage]] = TypeAdapter(
+    Annotated[CentreMessage, Field(discriminator="type")]
+)
+_REPORT: Final = {
+    "key": "7d0a8f2e-8d3b-4b63-9c0e-2f9f2a5f6a10",
+    "kind": "exercise",
+    "position": {"lat": 30.2901, "lon": 120.1003},
+    "case_number": "2026-112-0047",
+    "ambulance_seconds": 540,
+}
+CENTRE_MESSAGE_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "data"],
+                    "properties": {
+                        "type": {"enum": ["report", "ambulance", "signs", "close"]},
+                        "timestamp": {"type": "string", "format": "date-time"},
+                        "data": {
+                            "type": "object",
+                            "required": ["case_number"],
+                            "description": "What the route of that name takes: POST /v1/incidents, PUT "
+                            "…/ambulance, PUT …/signs, POST …/close; always with the case_number",
+                        },
+                    },
+                    "examples": [
+                        {"type": "report", "timestamp": "2026-11-27T08:00:00+08:00", "data": _REPORT},
+                        {"type": "ambulance", "data": {"case_number": "2026-112-0047", "seconds": 240}},
+                        {"type": "signs", "data": {"case_number": "2026-112-0047", "has_cpr": True}},
+                        {"type": "close", "data": {"case_number": "2026-112-0047", "outcome": "handed_over"}},
+                    ],
+                }
+            }
+        },
+    }
+}
+"""What OpenAPI says of a body whose bytes are what is signed."""

@@ -1,0 +1,1 @@
+"""Time device fetches, and estimate an estate's pace from them."""

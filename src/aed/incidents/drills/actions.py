@@ -1,0 +1,223 @@
+"""Taking in drills, also those that an exercise has timed, and what they come to."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID, uuid5
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer
+from aed.database.session import alone
+from aed.database.spatial import position_of
+from aed.errors import Conflict, InvalidInput
+from aed.geo import Position, distance_metres
+from aed.incidents.alerts.queries import first_exact_place
+from aed.incidents.drills import queries as queries
+from aed.incidents.drills.schemas import DrillIn
+from aed.incidents.models import Alert, Drill, Incident
+from aed.incidents.permissions import may_take_back_a_drill, may_tell_of_a_drill
+from aed.lookup.arrival import Basis, estimated_walk_metres
+from aed.lookup.buildings import Buildings, Spot
+from aed.lookup.pace import Estimate, estimate
+from aed.registry import queries as registry
+from aed.registry.models import Device, EstatePace
+from aed.registry.rules.device import DeviceState
+from aed.settings import Settings
+from aed.walking.network import WalkingNetwork
+
+MOST_METRES: Final = 3_000.0
+"""Nobody fetches a device from farther away."""
+LONGEST_AGO: Final = timedelta(days=365)
+_EXERCISES: Final = UUID("4b1f6a0e-3c0e-4f43-8f2b-6d2a7a1c9e55")
+"""The space of names in which a fetch of an exercise has its key."""
+_CLOCKS_DIFFER: Final = timedelta(minutes=5)
+
+
+def tell_of_drill(
+    session: Session,
+    who: Viewer,
+    device_id: int,
+    new: DrillIn,
+    *,
+    network: WalkingNetwork | None,
+    settings: Settings,
+    at: datetime,
+) -> Drill:
+    """The drill is kept, and the estate's pace is what its drills then come to.
+
+    The walk is measured as the lookup measures it, without waits at gates: whoever lives there knows them.
+    One that was sent before under its key is answered as it was then.
+
+    Raises NotFound, NotSignedIn, NotAllowed; Conflict for a withdrawn device, one of no estate, and for
+    another drill under a key that is taken; InvalidInput for a start too far away or a time that cannot be.
+    """
+    device = registry.device(session, who, device_id, for_update=True)
+    may_tell_of_a_drill(who, device.estate_id, device.region_id)
+    digest = hashlib.sha256(f"{device_id} {new.model_dump_json(exclude={'ran_at'})}".encode()).hexdigest()
+    known = queries.drill_by_key(session, str(new.key))
+    if known is not None:
+        if known.digest != digest:
+            raise Conflict("Another drill was sent under this key: make up a new one.", field="key")
+        return known
+    if device.state is DeviceState.WITHDRAWN:
+        raise Conflict("This device has been withdrawn from the register.", field="device_id")
+    if device.estate_id is None:
+        raise Conflict("This device is of no estate: a drill says how fast one is there.", field="device_id")
+    ran_at = new.ran_at or at
+    if not at - LONGEST_AGO <= ran_at <= at + _CLOCKS_DIFFER:
+        raise InvalidInput("ran_at must lie within the last year.", field="ran_at")
+    start = new.start.position()
+    straight = distance_metres(start, position_of(device.position))
+    if straight > MOST_METRES:
+        raise InvalidInput(
+            f"The start is {straight:.0f} m from the device; it must be within {MOST_METRES:.0f} m.",
+            field="start",
+        )
+    metres, basis = _walk(network, start, device, straight, settings)
+    floors = Buildings(session.connection(), settings.arrival).floor_seconds(
+        Spot(start, new.floor), Spot(position_of(device.position), device.floor)
+    )
+    drill = Drill(
+        key=str(new.key),
+        digest=digest,
+        device_id=device.id,
+        estate_id=device.estate_id,
+        start_lat=start.lat,
+        start_lon=start.lon,
+        start_floor=new.floor,
+        device_floor=device.floor,
+        seconds=new.seconds,
+        walk_metres=metres,
+        basis=basis,
+        floor_seconds=2 * floors,
+        ran_at=min(ran_at, at),
+        told_at=at,
+        by_id=who.person_id,
+        by_name=who.name,
+        note=new.note,
+    )
+    session.add(drill)
+    session.flush()
+    keep_pace(session, device.estate_id, settings)
+    return drill
+
+
+def time_exercise(
+    session: Session,
+    incident: Incident,
+    alert: Alert,
+    *,
+    network: WalkingNetwork | None,
+    settings: Settings,
+    at: datetime,
+) -> Drill | None:
+    """Who fetched a device in an exercise has timed a fetch: from where the phone was first, by the device,
+    to the patient. As a drill it walks half of that way there, and half back. None where that is not known:
+    without a place, for a device of no estate, or where nobody got there. Once for an alert.
+
+    visibility: for the timetable; what comes of it is told as other drills are.
+    """
+    first, device = first_exact_place(session, alert.id), alert.device
+    if first is None or device is None or device.estate_id is None or alert.there_at is None:
+        return None
+    seconds = (alert.there_at - first.at).total_seconds()
+    start, patient = Position(first.lat, first.lon), Position(incident.lat, incident.lon)
+    here, key = position_of(device.position), str(uuid5(_EXERCISES, f"alert {alert.id}"))
+    straight = [distance_metres(start, here), distance_metres(patient, here)]
+    if seconds <= 0 or max(straight) > MOST_METRES or queries.drill_by_key(session, key) is not None:
+        return None
+    ways = [
+        _walk(network, one, device, far, settings)
+        for one, far in zip((start, patient), straight, strict=True)
+    ]
+    buildings, there = Buildings(session.connection(), settings.arrival), Spot(here, device.floor)
+    drill = Drill(
+        key=key,
+        digest=hashlib.sha256(key.encode()).hexdigest(),
+        device_id=device.id,
+        estate_id=device.estate_id,
+        start_lat=start.lat,
+        start_lon=start.lon,
+        start_floor=0,
+        device_floor=device.floor,
+        seconds=seconds,
+        walk_metres=sum(metres for metres, _ in ways) / 2,
+        basis=ways[0][1] if ways[0][1] is ways[1][1] else Basis.STRAIGHT_LINE,
+        floor_seconds=buildings.floor_seconds(Spot(start, 0), there)
+        + buildings.floor_seconds(there, Spot(patient, incident.floor)),
+        ran_at=first.at,
+        told_at=at,
+        by_id=alert.person_id,
+        by_name=f"alert {alert.id}",
+        note=f"exercise, incident {incident.id}",
+    )
+    session.add(drill)
+    session.flush()
+    keep_pace(session, device.estate_id, settings)
+    return drill
+
+
+def take_back_drill(
+    session: Session, who: Viewer, drill_id: int, *, settings: Settings, at: datetime
+) -> None:
+    """It does not count any longer; the second time nothing happens.
+
+    Raises NotFound, NotSignedIn, NotAllowed.
+    """
+    drill, device = queries.drill(session, who, drill_id)
+    may_take_back_a_drill(who, drill.by_id, drill.estate_id, device.region_id)
+    if drill.withdrawn_at is None:
+        drill.withdrawn_at, drill.withdrawn_by = at, who.name
+        session.flush()
+        keep_pace(session, drill.estate_id, settings)
+
+
+def reckoned(session: Session, estate_id: int, settings: Settings) -> Estimate:
+    """What the drills of an estate come to.
+
+    visibility: of an estate that the caller has found for the viewer.
+    """
+    drills = queries.timed_at(session, estate_id, newest=settings.drills.newest)
+    return estimate(drills, settings.drills, settings.arrival)
+
+
+def _walk(
+    network: WalkingNetwork | None, start: Position, device: Device, straight: float, settings: Settings
+) -> tuple[float, Basis]:
+    """Metres one way, on the streets where they are known."""
+    if network is not None:
+        here = position_of(device.position)
+        reach = network.reach(start, within_metres=settings.walking_reach_metres)
+        if reach is not None:
+            cost = float(reach.costs(network.footings([here.lat], [here.lon]))[0])
+            if not math.isinf(cost):
+                return cost, Basis.WALKING_NETWORK
+    return estimated_walk_metres(straight, settings.arrival), Basis.STRAIGHT_LINE
+
+
+def keep_pace(session: Session, estate_id: int, settings: Settings) -> bool:
+    """Store the pace that an estate's drills come to, or remove it if they are too few; True if it changed.
+
+    The lookup uses a stored pace, and the general one elsewhere.
+
+    visibility: follows from drills that somebody may tell of.
+    """
+    alone(session, f"pace of estate {estate_id}")
+    found, kept = reckoned(session, estate_id, settings), session.get(EstatePace, estate_id)
+    before = (kept.seconds_per_metre, kept.pick_up_seconds, kept.drills) if kept is not None else None
+    if not found.is_enough or found.seconds_per_metre is None or found.pick_up_seconds is None:
+        now = None
+        if kept is not None:
+            session.delete(kept)
+    else:
+        now = (found.seconds_per_metre.value, found.pick_up_seconds.value, found.drills)
+        if kept is None:
+            kept = EstatePace(estate_id=estate_id)
+            session.add(kept)
+        kept.seconds_per_metre, kept.pick_up_seconds, kept.drills = now
+    session.flush()
+    return now != before

@@ -1,0 +1,1 @@
+"""Follow incidents as server-sent events."""

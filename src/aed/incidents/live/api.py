@@ -1,0 +1,358 @@
+"""Server-sent events: one incident as it goes on, and all incidents of a dispatcher's regions."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+import structlog
+from fastapi import APIRouter, Header, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+
+from aed import clock
+from aed.accounts.access import ViewerDep, while_unchanged
+from aed.accounts.rules import Viewer
+from aed.database.session import Database, reads
+from aed.errors import AedError
+from aed.http.parameters import RowId
+from aed.incidents import queries as queries
+from aed.incidents.alerts.queries import last_place_id, newest_places, places_after
+from aed.incidents.permissions import may_list_incidents
+from aed.incidents.rules import State
+from aed.incidents.schemas import AlertPlaceOut, BoardEntryOut, EventOut, IncidentOut
+
+log = structlog.get_logger("aed")
+router = APIRouter(tags=["incidents"])
+
+LOOK_SECONDS: Final = 0.25
+"""How often new entries are asked for, once for all who watch."""
+SILENT_SECONDS: Final = 15.0
+"""After so long without an entry a line is sent that says nothing: proxies take silence for an end."""
+MOST_WAITING: Final = 500
+"""A watcher who is so many entries behind is let go, and resumes where it was."""
+
+EVENT_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/event-stream": {}}, "description": "Events as they come"}
+}
+
+type _Told = EventOut | AlertPlaceOut
+type _Entries = asyncio.Queue[_Told | None]
+"""None: there is no more to come here."""
+
+
+def put_or_end[Told](entries: asyncio.Queue[Told | None], told: Told) -> bool:
+    """Whether it was put; a queue that is full is emptied, and ends."""
+    try:
+        entries.put_nowait(told)
+    except asyncio.QueueFull:
+        while not entries.empty():
+            entries.get_nowait()
+        entries.put_nowait(None)
+        return False
+    return True
+
+
+class LiveRecords:
+    """New entries of the records that somebody watches, read once for all who watch in this process.
+
+    Numbers of a record have no gaps and are committed in order, so what is new is what is beyond the last.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._watchers: dict[int, set[_Entries]] = {}
+        self._seen: dict[int, int] = {}
+        """By incident the last entry that has been handed to its watchers."""
+        self._last_place = 0
+        """The same of places, of all incidents."""
+        self._looking: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def watching(self, incident_id: int, after: int) -> AsyncIterator[tuple[list[_Told], _Entries]]:
+        """The entries after that number which there are, and where those are who come; and then what comes of
+        both, some of it twice."""
+        entries: _Entries = asyncio.Queue(MOST_WAITING)
+        self._watchers.setdefault(incident_id, set()).add(entries)
+        try:
+            known = await run_in_threadpool(self._after, {incident_id: after})
+            last = max((each.number for _, each in known), default=after)
+            self._seen.setdefault(incident_id, last)
+            if self._looking is None:
+                self._last_place = await run_in_threadpool(self._last_place_now)
+            if self._looking is None:
+                self._looking = asyncio.create_task(self._look())
+            places = await run_in_threadpool(self._places_now, incident_id)
+            yield [*(each for _, each in known), *places], entries
+        finally:
+            self._watchers[incident_id].discard(entries)
+            if not self._watchers[incident_id]:
+                del self._watchers[incident_id]
+                self._seen.pop(incident_id, None)
+
+    async def _look(self) -> None:
+        """As long as somebody watches."""
+        try:
+            while self._watchers:
+                await asyncio.sleep(LOOK_SECONDS)  # nothing tells of an entry of another process
+                try:
+                    found = await run_in_threadpool(self._after, dict(self._seen))
+                    places = await run_in_threadpool(self._places_after, list(self._seen), self._last_place)
+                except AedError as error:
+                    log.warning("records not read", why=error.detail)
+                    continue
+                for incident_id, entry in found:
+                    if incident_id in self._seen:
+                        self._seen[incident_id] = max(self._seen[incident_id], entry.number)
+                    self._hand_all(incident_id, entry)
+                for incident_id, place_id, place in places:
+                    self._last_place = max(self._last_place, place_id)
+                    self._hand_all(incident_id, place)
+        finally:
+            self._looking = None
+
+    def _hand_all(self, incident_id: int, told: _Told) -> None:
+        for watcher in list(self._watchers.get(incident_id, ())):
+            self._hand(watcher, incident_id, told)
+
+    def _hand(self, watcher: _Entries, incident_id: int, entry: _Told) -> None:
+        if not put_or_end(watcher, entry):
+            self._watchers[incident_id].discard(watcher)
+
+    def _after(self, last: Mapping[int, int]) -> Sequence[tuple[int, EventOut]]:
+        with reads(self._database) as session:
+            found = queries.events_after(session, last)
+            return [(each.incident_id, EventOut.of(each)) for each in found]
+
+    def _places_after(
+        self, incident_ids: Collection[int], last_id: int
+    ) -> Sequence[tuple[int, int, AlertPlaceOut]]:
+        """(incident, number of the place, the place)"""
+        with reads(self._database) as session:
+            found = places_after(session, incident_ids, last_id)
+            return [
+                (incident_id, place.id, AlertPlaceOut.of(place, alert)) for incident_id, place, alert in found
+            ]
+
+    def _places_now(self, incident_id: int) -> list[AlertPlaceOut]:
+        with reads(self._database) as session:
+            alerts = {each.id: each for each in queries.alerts(session, incident_id)}
+            places = newest_places(session, alerts)
+            return [AlertPlaceOut.of(place, alerts[alert_id]) for alert_id, place in places.items()]
+
+    def _last_place_now(self) -> int:
+        with reads(self._database) as session:
+            return last_place_id(session)
+
+
+@router.get(
+    "/incidents/{incident_id}/live",
+    response_class=StreamingResponse,
+    responses=EVENT_STREAM,
+)
+async def watch_incident(
+    request: Request,
+    viewer: ViewerDep,
+    incident_id: RowId,
+    last_event_id: Annotated[
+        int | None, Header(ge=0, le=2**31 - 1, description="The last entry that you have; sent by browsers")
+    ] = None,
+) -> StreamingResponse:
+    """The record of an incident, entry by entry as it grows, and as `place` where those are who come:
+    server-sent events. For dispatchers. It ends after a while (`AED_LIVE_SECONDS`); browsers ask again by
+    themselves and miss nothing."""
+    live: LiveRecords = request.app.state.live
+    database, seconds = request.app.state.database, request.app.state.settings.live_seconds
+
+    def find() -> None:
+        with reads(database) as session:
+            queries.incident(session, viewer, incident_id)
+
+    await run_in_threadpool(find)
+    stream = _stream(live, incident_id, last_event_id or 0, until=time.monotonic() + seconds)
+    return StreamingResponse(
+        while_unchanged(stream, request, viewer),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _stream(live: LiveRecords, incident_id: int, last: int, *, until: float) -> AsyncGenerator[bytes]:
+    yield b"retry: 1000\n\n"
+    async with live.watching(incident_id, last) as (known, entries):
+        for each in known:
+            yield _sent(each)
+            last = each.number if isinstance(each, EventOut) else last
+        while (left := until - time.monotonic()) > 0:
+            try:
+                told = await asyncio.wait_for(entries.get(), min(left, SILENT_SECONDS))
+            except TimeoutError:
+                yield b": nothing new\n\n"
+                continue
+            if told is None:
+                return
+            if isinstance(told, AlertPlaceOut):
+                yield _sent(told)
+            elif told.number > last:
+                yield _sent(told)
+                last = told.number
+
+
+def _sent(told: _Told) -> bytes:
+    """A place has no number: one asks for entries from where one was, and gets the newest places."""
+    lines: dict[str, Any] = {"event": "place", "data": told.model_dump_json()}
+    if isinstance(told, EventOut):
+        lines = {"id": told.number, "event": told.kind, "data": told.model_dump_json()}
+    return "".join(f"{name}: {value}\n" for name, value in lines.items()).encode() + b"\n"
+
+
+STILL_COMING: Final = timedelta(seconds=10)
+"""An entry bears the moment at which it began: others may be committed before it, but none so much later."""
+MOST_OPEN: Final = 200
+"""So many open incidents, the newest, are told at the beginning."""
+
+type _BoardEntries = asyncio.Queue[BoardEntryOut | None]
+"""None: there is no more to come here."""
+
+
+@dataclass(eq=False, slots=True)
+class _Watcher:
+    viewer: Viewer
+    entries: _BoardEntries = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+
+
+class LiveBoard:
+    """New entries of all records, read once for all who watch in this process, handed to those whose regions
+    they are of."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._watchers: set[_Watcher] = set()
+        self._handed: dict[tuple[int, int], datetime] = {}
+        """What was read lately, by incident and number."""
+        self._looking: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def watching(self, viewer: Viewer) -> AsyncIterator[_BoardEntries]:
+        """What comes from now on."""
+        watcher = _Watcher(viewer)
+        if self._looking is None:
+            self._handed.clear()
+            await self._look_once()  # what is there already is news to nobody
+        self._watchers.add(watcher)
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+        try:
+            yield watcher.entries
+        finally:
+            self._watchers.discard(watcher)
+
+    async def _look(self) -> None:
+        """As long as somebody watches."""
+        try:
+            while self._watchers:
+                await asyncio.sleep(LOOK_SECONDS)  # nothing tells of an entry of another process
+                try:
+                    new = await self._look_once()
+                except AedError as error:
+                    log.warning("records not read", why=error.detail)
+                    continue
+                for region_id, entry in new:
+                    for watcher in list(self._watchers):
+                        if watcher.viewer.is_administrator or region_id in watcher.viewer.region_ids:
+                            self._hand(watcher, entry)
+        finally:
+            self._looking = None
+
+    async def _look_once(self) -> Sequence[tuple[int, BoardEntryOut]]:
+        """What was not read before, by region."""
+        since = clock.now() - STILL_COMING
+        found = await run_in_threadpool(self._since, since)
+        new = [
+            (region_id, entry)
+            for region_id, entry in found
+            if (entry.incident, entry.entry.number) not in self._handed
+        ]
+        for _, entry in found:
+            self._handed[entry.incident, entry.entry.number] = entry.entry.at
+        self._handed = {key: at for key, at in self._handed.items() if at >= since - STILL_COMING}
+        return new
+
+    def _since(self, since: datetime) -> list[tuple[int, BoardEntryOut]]:
+        with reads(self._database) as session:
+            return [
+                (incident.region_id, BoardEntryOut.of(event, incident))
+                for event, incident in queries.entries_since(session, since)
+            ]
+
+    def _hand(self, watcher: _Watcher, entry: BoardEntryOut) -> None:
+        if not put_or_end(watcher.entries, entry):
+            self._watchers.discard(watcher)
+
+
+@router.get(
+    "/incidents/live",
+    response_class=StreamingResponse,
+    responses=EVENT_STREAM,
+)
+async def watch_incidents(
+    request: Request,
+    viewer: ViewerDep,
+    last_event_id: Annotated[
+        int | None, Header(ge=0, le=2**53, description="The last event that you have; sent by browsers")
+    ] = None,
+) -> StreamingResponse:
+    """Every incident of your regions as it goes on: at the beginning the open ones, each as `incident`, then
+    the entries of their records as they come; server-sent events, for dispatchers. It ends after a while
+    (`AED_LIVE_SECONDS`); browsers ask again by themselves and miss nothing: after that an entry may come
+    twice, and is known by its incident and number."""
+    may_list_incidents(viewer)
+    board: LiveBoard = request.app.state.board
+    until = time.monotonic() + request.app.state.settings.live_seconds
+    stream = _board_stream(board, request.app.state.database, viewer, last_event_id, until=until)
+    return StreamingResponse(
+        while_unchanged(stream, request, viewer),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _board_stream(
+    board: LiveBoard, database: Database, viewer: Viewer, last: int | None, *, until: float
+) -> AsyncGenerator[bytes]:
+    yield b"retry: 1000\n\n"
+    async with board.watching(viewer) as entries:
+        for event in await run_in_threadpool(_at_the_beginning, database, viewer, last):
+            yield event
+        while (left := until - time.monotonic()) > 0:
+            try:
+                entry = await asyncio.wait_for(entries.get(), min(left, SILENT_SECONDS))
+            except TimeoutError:
+                yield b": nothing new\n\n"
+                continue
+            if entry is None:
+                return
+            yield _board_event(entry)
+
+
+def _at_the_beginning(database: Database, viewer: Viewer, last: int | None) -> list[bytes]:
+    """The open incidents; for who resumes, the entries since then."""
+    with reads(database) as session:
+        if last is None:
+            found = queries.incidents(session, viewer, state=State.OPEN, kind=None, limit=MOST_OPEN)
+            told = [IncidentOut.of(each).model_dump_json() for each in reversed(found)]
+            return [f"event: incident\ndata: {each}\n\n".encode() for each in told]
+        since = datetime.fromtimestamp(last / 1e6, UTC) - STILL_COMING
+        missed = queries.entries_since(session, since, viewer=viewer)
+        return [_board_event(BoardEntryOut.of(event, incident)) for event, incident in missed]
+
+
+def _board_event(told: BoardEntryOut) -> bytes:
+    """Its id is its moment, in microseconds since 1970: there is no number over all records."""
+    moment = int(told.entry.at.timestamp() * 1e6)
+    return f"id: {moment}\nevent: {told.entry.kind}\ndata: {told.model_dump_json()}\n\n".encode()

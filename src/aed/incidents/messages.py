@@ -1,0 +1,136 @@
+"""What is said to those who are called, in English and Chinese. Nothing tells where the patient is but
+roughly: that is told behind the link, once they accept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from aed.accounts.rules.free_text import PLACE_CHARACTERS, quote
+from aed.incidents.rules import Hazard, Kind, Task
+
+_TASKS: Final = {
+    Task.DIRECT: ("Please go straight to the patient", "请直接前往患者处"),
+    Task.FETCH: ("Please fetch an AED and bring it to the patient", "请取AED送往患者处"),
+    Task.GUIDE: (
+        "Please open the gate and hold the lift for those who come",
+        "请到大门或单元门接应，并留住电梯",
+    ),
+}
+_EXERCISE: Final = ("EXERCISE, no real patient. ", "【演练，无真实患者】")
+
+
+_LEAVE_EXERCISE: Final = (
+    "REAL CALL, not the exercise: leave the exercise now. ",
+    "【真实呼叫，并非演练】请立即离开演练。",
+)
+
+
+def call_words(
+    kind: Kind,
+    task: Task,
+    where: tuple[str, str] | None,
+    link: str | None,
+    *,
+    leaves_exercise: bool = False,
+) -> tuple[str, str]:
+    """The call: what has happened, roughly where, what is asked, and where to answer."""
+    en, zh = _TASKS[task]
+    at_en = f" at {quote(where[0], limit=PLACE_CHARACTERS)}" if where is not None else " near you"
+    at_zh = quote(where[1], limit=PLACE_CHARACTERS) if where is not None else "您附近"
+    text_en = f"Suspected cardiac arrest{at_en}. {en}, if you can come at once."
+    text_zh = f"{at_zh}有人疑似心脏骤停。如能立即到场，{zh}。"
+    if link is not None:
+        text_en, text_zh = f"{text_en} Answer: {link}", f"{text_zh}回复：{link}"
+    if leaves_exercise:
+        return _LEAVE_EXERCISE[0] + text_en, _LEAVE_EXERCISE[1] + text_zh
+    return _marked(kind, text_en, text_zh)
+
+
+def still_open_words(incident_id: int, *, minutes: int, hours: int) -> tuple[str, str]:
+    """Remind a dispatcher of an incident that nobody has closed."""
+    return (
+        f"Incident {incident_id} is still open. The ambulance was expected {minutes} min ago. Say when it "
+        f"will be there, or close it; it closes by itself in about {hours} h.",
+        f"事件{incident_id}尚未结束，救护车预计于{minutes}分钟前到达。请更新到达时间或结束事件；"
+        f"约{hours}小时后将自动结束。",
+    )
+
+
+_HAZARD_WORDS: Final = {
+    Hazard.INFORM: (
+        "Caution: there may be danger at the scene. Read the note behind your link before you go on.",
+        "注意：现场可能存在危险。继续前往前，请打开链接查看提示。",
+    ),
+    Hazard.NOBODY_IS_SENT: (
+        "Do not go there: the scene is not safe. Keep away, and wait for the emergency services.",
+        "请勿前往：现场不安全。请远离现场，等待专业人员处置。",
+    ),
+}
+
+
+def hazard_words(hazard: Hazard) -> tuple[str, str]:
+    """Warn people who were called already. What the danger is stands behind the link."""
+    return _HAZARD_WORDS[hazard]
+
+
+def moved_words(kind: Kind, where: tuple[str, str] | None) -> tuple[str, str]:
+    """Tell people who were called that the patient is elsewhere; the place itself is behind the link."""
+    at_en = f" It is at {where[0]}." if where is not None else ""
+    at_zh = f"现地点：{where[1]}。" if where is not None else ""
+    return _marked(
+        kind,
+        f"The patient's place was corrected.{at_en} Open the link of your call again before you go on.",
+        f"患者位置已更正。{at_zh}请重新打开呼叫链接查看后再前往。",
+    )
+
+
+class WhyDirect(StrEnum):
+    """Why somebody who was to fetch a device goes straight to the patient instead."""
+
+    HERE_WITHOUT_DEVICE = "here_without_device"
+    """Their own words: it is not there, or cannot be got out. No message says so again."""
+    SOMEBODY_HAS_IT = "somebody_has_it"
+    CANNOT_BE_HAD = "cannot_be_had"
+    """Another person's words."""
+
+
+_WHY_DIRECT: Final[Mapping[WhyDirect, tuple[str, str]]] = {
+    WhyDirect.SOMEBODY_HAS_IT: ("Somebody else has the AED.", "AED已由他人取到。"),
+    WhyDirect.CANNOT_BE_HAD: ("The AED cannot be had.", "该AED无法取到。"),
+}
+
+
+def go_direct_words(kind: Kind, why: WhyDirect) -> tuple[str, str]:
+    """That somebody goes straight to the patient instead of fetching a device."""
+    en, zh = _WHY_DIRECT[why]
+    return _marked(
+        kind,
+        f"{en} Please do not fetch it: go straight to the patient now. The page of your call shows the way.",
+        f"{zh}请不要再去取AED，立即直接前往患者处。路线见呼叫页面。",
+    )
+
+
+def stood_down_words(kind: Kind) -> tuple[str, str]:
+    """That enough others come."""
+    return _marked(
+        kind,
+        "Enough people are on their way: you need not go this time. Thank you. If that changes, we call you.",
+        "前往人数已足，您这次无需前往。感谢您的支持；如情况有变，我们会再次呼叫。",
+    )
+
+
+def over_words(kind: Kind) -> tuple[str, str]:
+    """That nobody is needed any longer."""
+    return _marked(
+        kind,
+        "The call is over: you are not needed any longer. Thank you.",
+        "呼叫已结束，您无需再前往。感谢您的支持。",
+    )
+
+
+def _marked(kind: Kind, en: str, zh: str) -> tuple[str, str]:
+    if kind is Kind.EXERCISE:
+        return _EXERCISE[0] + en, _EXERCISE[1] + zh
+    return en, zh

@@ -1,0 +1,347 @@
+"""What is known at a moment: who could come, how soon, with which device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import numpy as np
+from sqlalchemy import Connection, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules.viewer import TIMETABLE
+from aed.geo import Position, distance_metres, distances_metres
+from aed.incidents.models import Incident, IncidentExclusion
+from aed.incidents.plan.queries.guides import Saved, guides_of, saved_by_a_guide
+from aed.incidents.plan.rules.offers import Offer, shown_seconds
+from aed.incidents.plan.rules.planner import Case
+from aed.incidents.plan.rules.survival import Patient
+from aed.incidents.rules import Kind, Task, ambulance_seconds
+from aed.lookup.answer import NearbyDevice, Question
+from aed.lookup.arrival import estimated_walk_metres
+from aed.lookup.buildings import Buildings, Spot
+from aed.lookup.responders import NearbyResponder, Precision
+from aed.lookup.search import nearest
+from aed.lookup.walks import Ways
+from aed.registry.queries.sending import SentFrom, sent_from
+from aed.settings import Settings
+from aed.walking.network import WalkingNetwork
+from aed.walking.travel import (
+    NO_WAY,
+    Leg,
+    direct_seconds,
+    fetch_seconds,
+    leg_seconds,
+    most_cost_metres,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Somebody who was asked already, as he stands now."""
+
+    offer: Offer
+    comes: bool
+    """He has said so."""
+
+
+MOST_LOOKED_AT: Final = 1_000
+"""People: no plan looks through more, busy ones included."""
+_FEW_GUIDES: Final = 5
+"""One is asked at a time; the first of these may be asked for something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guides:
+    """Who could open the gates of the estate in which the patient is, whoever is asked first in front."""
+
+    estate_id: int
+    people: Sequence[int]
+
+
+def case_of(
+    connection: Connection,
+    patient: Patient,
+    here: Position,
+    *,
+    floor: int,
+    at: datetime,
+    asked: Sequence[Asked],
+    not_these: Collection[int],
+    not_devices: Collection[int] = (),
+    sent_from: SentFrom | None = None,
+    guides: Guides | None = None,
+    precision: Precision = Precision.EXACT,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> Case:
+    """The case at that moment. `not_these`, by person, are not thought of: they are out already, or have said
+    no; nor are `not_devices`. `sent_from`: only devices that somebody may be sent for from there; None: all.
+    With `Precision.CELL` people are taken to be at the centres of their cells, so that whom the plan asks
+    tells no more than the cell; each offer has the seconds that may be shown in either case.
+
+    1. The lookup's own search: the soonest devices that are usable now, and whoever may be called now.
+    2. From each device, with the gates as they stand, the way to each of these people.
+    3. Direct: who comes reacts and walks. Fetch: to the device, opens the cabinet, and on to the patient. The
+       times are those of `aed.walking.travel`, from receipt of the call: nothing for answering comes on top.
+    4. Where the patient is in an estate, what is saved on each of these ways when somebody guides.
+
+    visibility: for the plan; it names people by number, and goes to dispatchers and into the record.
+    """
+    numbers = settings.planning
+    # As many free people are thought of, however many of the nearest are out already.
+    looked_at = min(numbers.people + len(not_these), MOST_LOOKED_AT)
+    question = Question(
+        here,
+        at,
+        limit=numbers.devices + len(not_devices),
+        floor=floor,
+        responders=looked_at,
+        sent_from=sent_from,
+        precision=precision,
+        is_for_plan=True,
+    )
+    found = nearest(connection, TIMETABLE, question, network=network, settings=settings)
+    devices = [each for each in found.devices if each.row.id not in not_devices][: numbers.devices]
+    if not any(_is_in_reach(near, patient, settings) for near in devices):
+        # Pads past their date: only while there is nothing else.
+        devices += [each for each in found.last_resort if each.row.id not in not_devices]
+    people = [each for each in found.responders or [] if each.person_id not in not_these][: numbers.people]
+    exact = [Spot(each.position, each.floor) for each in people]
+    cells = [Spot(each.cell_centre, 0) for each in people]
+    seconds, shown = (
+        _seconds_to_devices(connection, spots, devices, patient, here, at, network, settings)
+        for spots in (exact, cells)
+    )
+    saved = Saved([0.0] * len(people), [0.0] * len(devices), 0.0)
+    if guides is not None:
+        saved = saved_by_a_guide(
+            connection,
+            guides.estate_id,
+            here,
+            floor=floor,
+            people=[each.position for each in people],
+            devices=[Position(near.row.lat, near.row.lon) for near in devices],
+            at=at,
+            network=network,
+            settings=settings,
+        )
+    offers: dict[tuple[int, int | None], Offer] = {}
+    for each, to_devices, shown_to, saves in zip(people, seconds, shown, saved.people, strict=True):
+        person = each.person_id
+        if person in not_these:
+            continue
+        for offer in _offers(person, each, to_devices, shown_to, devices, saves, saved.devices, settings):
+            known = offers.get((person, offer.device_id))
+            if known is None or offer.seconds < known.seconds:  # one person may be in the register twice
+                offers[person, offer.device_id] = offer
+    return Case(
+        patient,
+        tuple(sorted(offers.values(), key=lambda offer: offer.order)),
+        tuple(each.offer for each in asked),
+        frozenset(each.offer.person_id for each in asked if each.comes),
+        _guides(guides, not_these, settings),
+        saved.ambulance,
+        devices_usable=len(devices),
+        devices_unusable=len(found.unusable),
+    )
+
+
+def _is_in_reach(near: NearbyDevice, patient: Patient, settings: Settings) -> bool:
+    """Whether somebody who stands beside it now would be at the patient with it before the ambulance."""
+    return fetch_seconds(0.0, _to_patient(near, settings), near.pace) < patient.ambulance_seconds
+
+
+def _guides(guides: Guides | None, not_these: Collection[int], settings: Settings) -> tuple[Offer, ...]:
+    if guides is None:
+        return ()
+    numbers = settings.planning
+    seconds = direct_seconds(numbers.guide_seconds, settings.arrival)
+    free = [person for person in guides.people if person not in not_these]
+    return tuple(
+        Offer(each, Task.GUIDE, seconds, numbers.chance_there, shown_seconds=seconds)
+        for each in free[:_FEW_GUIDES]
+    )
+
+
+def _offers(
+    person: int,
+    each: NearbyResponder,
+    to_devices: Sequence[float],
+    shown_to_devices: Sequence[float],
+    devices: Sequence[NearbyDevice],
+    saves: float,
+    saved_from_devices: Sequence[float],
+    settings: Settings,
+) -> list[Offer]:
+    chance = settings.planning.chance_there
+    found = [
+        Offer(
+            person,
+            Task.DIRECT,
+            each.direct_seconds,
+            chance,
+            saved=saves,
+            shown_seconds=each.shown_seconds,
+        )
+    ]
+    ways = zip(devices, to_devices, shown_to_devices, saved_from_devices, strict=True)
+    for near, to_device, shown_to_device, saved in ways:
+        if math.isinf(to_device):
+            continue
+        if math.isinf(shown_to_device):  # from the centre of the cell it comes after the ambulance
+            there = Position(near.row.lat, near.row.lon)
+            way = Leg(estimated_walk_metres(distance_metres(there, each.cell_centre), settings.arrival))
+            shown_to_device = leg_seconds(way, near.floors, near.pace, settings.arrival)
+        on, pace = _to_patient(near, settings), near.pace
+        found.append(
+            Offer(
+                person,
+                Task.FETCH,
+                fetch_seconds(to_device, on, pace),
+                chance,
+                near.row.id,
+                near.fetch.chance,
+                saved,
+                fetch_seconds(shown_to_device, on, pace),
+            )
+        )
+    return found
+
+
+def _to_patient(near: NearbyDevice, settings: Settings) -> float:
+    """Seconds from the device to the patient."""
+    return leg_seconds(near.way, near.floors, near.pace, settings.arrival)
+
+
+def _seconds_to_devices(
+    connection: Connection,
+    people: Sequence[Spot],
+    devices: Sequence[NearbyDevice],
+    patient: Patient,
+    here: Position,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> list[list[float]]:
+    """By person's spot and device: from the one's place and floor to the other's. Infinite where the device
+    would come after the ambulance: no farther need anybody look for a way."""
+    if not people:
+        return []
+    arrival = settings.arrival
+    lats = np.array([each.position.lat for each in people])
+    lons = np.array([each.position.lon for each in people])
+    rooms = [
+        patient.ambulance_seconds - fetch_seconds(0.0, _to_patient(near, settings), near.pace)
+        for near in devices
+    ]
+    within = [most_cost_metres(room, near.pace, arrival) for near, room in zip(devices, rooms, strict=True)]
+    farthest = max(within, default=0.0)
+    start = network.start_at(here) if network is not None and farthest > 0 else None
+    ways = None
+    if network is not None and start is not None:
+        ways = Ways(connection, TIMETABLE, network, here, start, at=at, numbers=arrival)
+        ways.gates(farthest + max(near.walk_metres for near in devices))
+    footings = network.footings(lats, lons) if network is not None and ways is not None else None
+    buildings = Buildings(connection, arrival)
+    seconds: list[list[float]] = []
+    for near, room, metres in zip(devices, rooms, within, strict=True):
+        there = Position(near.row.lat, near.row.lon)
+        legs: list[Leg] | None = [NO_WAY] * len(people)
+        if room > 0:
+            legs = ways.legs_from(there, footings, within_metres=metres) if ways and footings else None
+        if legs is None:
+            straight = distances_metres(there, lats, lons).tolist()
+            legs = [Leg(estimated_walk_metres(each, arrival)) for each in straight]
+        to_device = [
+            leg_seconds(
+                leg,
+                buildings.floor_seconds(each, Spot(there, near.row.floor)),
+                near.pace,
+                arrival,
+            )
+            if leg is not NO_WAY
+            else math.inf
+            for each, leg in zip(people, legs, strict=True)
+        ]
+        seconds.append([each if each <= room else math.inf for each in to_device])
+    return [[each[person] for each in seconds] for person in range(len(people))]
+
+
+def case_of_incident(
+    session: Session,
+    incident: Incident,
+    *,
+    at: datetime,
+    asked: Sequence[Asked],
+    not_these: Collection[int],
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> Case:
+    """Return the case of an incident that was read with its estate.
+
+    1. People and devices that a dispatcher has excluded are left out, beside `not_these` people.
+    2. People are looked for within the radius that a dispatcher has set, if one has.
+    3. Only devices that somebody may be sent for from there.
+    4. Only the plan of a real incident reckons with exact places. Tests and exercises, of which anybody may
+       open one after the other, take everybody to be at the centre of their cell
+       (docs/decide/responder-privacy.md).
+
+    visibility: for the plan.
+    """
+    guides = None
+    if incident.estate_id is not None:
+        guides = Guides(incident.estate_id, guides_of(session, incident.estate_id, at=at))
+    # Exclusions come by a dispatcher's hand: there are none before the first plan.
+    excluded = exclusions(session, incident.id) if incident.version > 1 else []
+    not_people = {each.person_id for each in excluded if each.person_id is not None}
+    if incident.radius_metres is not None:
+        settings = settings.model_copy(update={"responder_radius_metres": incident.radius_metres})
+    seconds = ambulance_seconds(incident.ambulance_at, at, settings.planning)
+    since = max(0.0, (at - incident.collapsed_at).total_seconds())
+    return case_of(
+        session.connection(),
+        Patient(since, seconds, incident.has_cpr),
+        Position(incident.lat, incident.lon),
+        floor=incident.floor,
+        at=at,
+        asked=asked,
+        not_these={*not_these, *not_people},
+        not_devices={each.device_id for each in excluded if each.device_id is not None},
+        sent_from=sent_from(session, incident.estate),
+        guides=guides,
+        precision=Precision.EXACT if incident.kind is Kind.REAL else Precision.CELL,
+        network=network,
+        settings=settings,
+    )
+
+
+def seconds_of_everybody(
+    session: Session,
+    incident: Incident,
+    *,
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> dict[tuple[int, int | None], tuple[float, float]]:
+    """Return how soon each who could be called would be at the patient, by person and device: seconds, and
+    those that may be shown.
+
+    visibility: for when people are expected whom the plan has called.
+    """
+    case = case_of_incident(
+        session, incident, at=at, asked=(), not_these=(), network=network, settings=settings
+    )
+    return {(each.person_id, each.device_id): (each.seconds, shown_seconds(each)) for each in case.offers}
+
+
+def exclusions(session: Session, incident_id: int) -> Sequence[IncidentExclusion]:
+    """List what is excluded at this moment. visibility: of an incident that the caller has found."""
+    return session.scalars(
+        select(IncidentExclusion)
+        .where(IncidentExclusion.incident_id == incident_id, IncidentExclusion.lifted_at.is_(None))
+        .order_by(IncidentExclusion.id)
+    ).all()

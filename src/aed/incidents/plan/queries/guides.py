@@ -1,0 +1,181 @@
+"""Who may open the estate's gates and hold the lift, and what that saves those who come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, false, func, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Person, Region, RoleGrant
+from aed.accounts.rules.roles import HeldRole
+from aed.accounts.rules.viewer import TIMETABLE
+from aed.geo import Position
+from aed.hours.evaluation import Opening, hours_at
+from aed.incidents.plan.rules.offers import wait_of
+from aed.lookup.walks import Ways, passing_of, sent_for_gates
+from aed.notifications.queries import can_be_told
+from aed.registry import queries as registry
+from aed.registry.models import Estate
+from aed.registry.queries import GateNearby
+from aed.responders.models import Consent, Responder
+from aed.responders.rules import ConsentKind, ResponderState
+from aed.settings import Settings
+from aed.walking.network import WalkingNetwork
+from aed.walking.travel import Leg, floor_seconds, general_pace, leg_seconds
+
+_ESTATE_METRES: Final = 1_500.0
+"""No gate of an estate is farther from anywhere within it."""
+
+
+_ROLES: Final = (HeldRole.LEAD, HeldRole.KEEPER, HeldRole.ESTATE_MANAGER)
+"""Who is asked first in front."""
+
+
+def guides_of(session: Session, estate_id: int, *, at: datetime) -> list[int]:
+    """Who may be asked to open the gate and hold the lift there now, by person: who is asked first in front.
+
+    Only people who agreed to be called, have not declared to be under 18, are not paused, and are not outside
+    the hours that they gave.
+
+    visibility: for the call to one of them.
+    """
+    consent = select(Consent.person_id).where(
+        Consent.kind == ConsentKind.BEING_CALLED, Consent.withdrawn_at.is_(None)
+    )
+    minors = select(Responder.person_id).where(Responder.of_age.is_(false()))
+    rows = session.execute(
+        select(RoleGrant.person_id, RoleGrant.role, RoleGrant.id)
+        .join(Person, Person.id == RoleGrant.person_id)
+        .where(
+            RoleGrant.estate_id == estate_id,
+            RoleGrant.revoked_at.is_(None),
+            RoleGrant.role.in_(_ROLES),
+            RoleGrant.person_id.in_(consent),
+            RoleGrant.person_id.not_in(minors),
+            can_be_told(),
+        )
+    )
+    ordered = sorted((_ROLES.index(role), id_, person_id) for person_id, role, id_ in rows)
+    people = list(dict.fromkeys(person_id for _, _, person_id in ordered))
+    away = _away(session, people, at)
+    return [person_id for person_id in people if person_id not in away]
+
+
+def _away(session: Session, person_ids: Collection[int], at: datetime) -> set[int]:
+    """Who of these is paused, or outside the hours that they gave. visibility: as `guides_of`."""
+    rows = session.execute(
+        select(
+            Responder.person_id,
+            Responder.paused_until,
+            Responder.availability,
+            func.coalesce(Estate.time_zone, Region.time_zone),
+            Region.holiday_calendar,
+        )
+        .join(Region, Region.id == Responder.region_id)
+        .outerjoin(Estate, Estate.id == Responder.estate_id)
+        .where(
+            Responder.person_id.in_(person_ids),
+            Responder.state == ResponderState.ACTIVE,
+            Responder.joined_into_id.is_(None),
+        )
+    )
+    away = set()
+    for person_id, paused_until, hours, time_zone, calendar_name in rows:
+        calendar = registry.holiday_calendar(session, calendar_name) if calendar_name is not None else None
+        state = hours_at(hours, at, time_zone=time_zone, calendar=calendar).state
+        if state is Opening.CLOSED or (paused_until is not None and paused_until > at):
+            away.add(person_id)
+    return away
+
+
+class Saved(NamedTuple):
+    """Seconds that each saves on the way to the patient when somebody guides."""
+
+    people: list[float]
+    devices: list[float]
+    """From each of the devices on."""
+    ambulance: float
+
+
+def saved_by_a_guide(
+    connection: Connection,
+    estate_id: int,
+    here: Position,
+    *,
+    floor: int,
+    people: Sequence[Position],
+    devices: Sequence[Position],
+    at: datetime,
+    network: WalkingNetwork | None,
+    settings: Settings,
+) -> Saved:
+    """1. The lift, held, where the patient is so high that it is worth taking then.
+    2. The ways to the patient as the gates stand, and with those of the patient's estate open.
+    3. The crew takes the gate that keeps it waiting least; gates that nobody has registered are taken to be
+       guarded, as those of managed estates are.
+
+    visibility: seconds, for the plan.
+    """
+    arrival = settings.arrival
+    held = settings.planning.lift_held_seconds
+    lift = floor_seconds(floor, arrival) - floor_seconds(floor, arrival, lift_held_seconds=held)
+    gates = sent_for_gates(connection, here, _ESTATE_METRES)()
+    own = [gate for gate in gates if gate.estate_id == estate_id]
+    waits = [wait_of(passing_of(connection, gate, TIMETABLE, at), arrival) for gate in own]
+    crew = lift + min(waits, default=arrival.guarded_gate_seconds)
+    places = [*people, *devices]
+    saved = [lift] * len(places)
+    if network is not None and places and any(waits):
+        for number, seconds in enumerate(
+            _at_gates(connection, estate_id, here, places, at, network, gates, settings)
+        ):
+            saved[number] += seconds
+    return Saved(saved[: len(people)], saved[len(people) :], crew)
+
+
+def _at_gates(
+    connection: Connection,
+    estate_id: int,
+    here: Position,
+    places: Sequence[Position],
+    at: datetime,
+    network: WalkingNetwork,
+    gates: Sequence[GateNearby],
+    settings: Settings,
+) -> list[float]:
+    """Of each place; 0 where no way is known. visibility: as `saved_by_a_guide`."""
+    start = network.start_at(here)
+    if start is None:
+        return [0.0] * len(places)
+    ways = Ways(
+        connection,
+        TIMETABLE,
+        network,
+        here,
+        start,
+        at=at,
+        numbers=settings.arrival,
+        gates=gates,
+        gates_within_metres=_ESTATE_METRES,
+    )
+    ways.widen(_ESTATE_METRES)
+    footings = ways.footings(np.array([each.lat for each in places]), np.array([each.lon for each in places]))
+    guided = ways.legs_if_guided(footings, estate_id)
+    if guided is None:
+        return [0.0] * len(places)
+    return [
+        _saved_seconds(now, then, settings) for now, then in zip(ways.legs(footings), guided, strict=True)
+    ]
+
+
+def _saved_seconds(now: Leg, then: Leg, settings: Settings) -> float:
+    """How much sooner somebody is there; 0 where no way is known. Which pace it is changes little."""
+    if math.isinf(now.metres) or math.isinf(then.metres):
+        return 0.0
+    arrival, pace = settings.arrival, general_pace(settings.arrival)
+    return max(0.0, leg_seconds(now, 0.0, pace, arrival) - leg_seconds(then, 0.0, pace, arrival))

@@ -1,0 +1,100 @@
+"""How many of those who were asked came: of past real calls, for the next plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Region
+from aed.incidents.models import Alert, Incident, ShowUpCount
+from aed.incidents.plan.rules.show_up import Past, ShowUp, learned, time_of_day, total
+from aed.incidents.rules import Kind, State, Task, TimeOfDay
+from aed.settings import Planning
+
+_AT_ONCE = 1_000
+
+
+def planning_of(session: Session, incident: Incident, planning: Planning, *, at: datetime) -> Planning:
+    """Return the settings with the chances that the incident's region has shown at this time of day.
+
+    The plan's record keeps them with the other settings, so that it is planned again from the same.
+    visibility: counts, for the plan.
+    """
+    of_region: dict[TimeOfDay, ShowUp] = {}
+    rows = session.execute(
+        select(
+            ShowUpCount.time_of_day,
+            ShowUpCount.asked,
+            ShowUpCount.seen,
+            ShowUpCount.accepted,
+            ShowUpCount.due,
+            ShowUpCount.there,
+        ).where(ShowUpCount.region_id == incident.region_id)
+    )
+    for when, *counts in rows:
+        of_region[when] = ShowUp(*counts)
+    everywhere = session.execute(
+        select(
+            func.coalesce(func.sum(ShowUpCount.asked), 0),
+            func.coalesce(func.sum(ShowUpCount.seen), 0),
+            func.coalesce(func.sum(ShowUpCount.accepted), 0),
+            func.coalesce(func.sum(ShowUpCount.due), 0),
+            func.coalesce(func.sum(ShowUpCount.there), 0),
+        )
+    ).one()
+    now = time_of_day(at.astimezone(ZoneInfo(incident.region.time_zone)))
+    return learned(
+        planning,
+        ShowUp(*(int(each) for each in everywhere)),
+        total(of_region.values()),
+        of_region.get(now, ShowUp()),
+        weight=planning.show_up_prior_people,
+    )
+
+
+def past_alerts(session: Session, *, since: datetime) -> Iterator[tuple[int, TimeOfDay, Past]]:
+    """Yield (region, time of day, alert) of real incidents that were opened since and are closed.
+
+    Exercises and tests do not count: people come to them who would not come at night. Guides do not either.
+    visibility: for the timetable, which counts them.
+    """
+    rows = session.execute(
+        select(
+            Incident.region_id,
+            Region.time_zone,
+            Incident.closed_at,
+            Incident.ambulance_there_at,
+            Alert.state,
+            Alert.asked_at,
+            Alert.seen_at,
+            Alert.accepted_at,
+            Alert.there_at,
+            Alert.due_at,
+            Alert.ended_at,
+        )
+        .join(Incident, Incident.id == Alert.incident_id)
+        .join(Region, Region.id == Incident.region_id)
+        .where(
+            Incident.kind == Kind.REAL,
+            Incident.state == State.CLOSED,
+            Incident.opened_at >= since,
+            Alert.task != Task.GUIDE,
+        )
+        .execution_options(yield_per=_AT_ONCE)
+    )
+    for row in rows:
+        past = Past(
+            row.state,
+            row.asked_at,
+            row.seen_at,
+            row.accepted_at,
+            row.there_at,
+            row.due_at,
+            row.ended_at,
+            min(row.closed_at, row.ambulance_there_at or row.closed_at),
+        )
+        yield row.region_id, time_of_day(row.asked_at.astimezone(ZoneInfo(row.time_zone))), past

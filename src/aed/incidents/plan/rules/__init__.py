@@ -1,0 +1,1 @@
+"""The planner: pure functions of what is known at a moment."""

@@ -1,0 +1,171 @@
+"""What dispatchers may see of a plan, and why nobody fetches a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from aed.incidents.plan.rules.offers import Offer
+from aed.incidents.plan.rules.planner import Case, Left, Plan, Why
+from aed.incidents.plan.rules.survival import expected_survival
+from aed.incidents.rules import Task
+from aed.settings import Survival
+
+
+@dataclass(frozen=True, slots=True)
+class ShownOffer:
+    """One task, with the time that may be shown. None: planned by a release that kept no such time."""
+
+    person_id: int
+    task: Task
+    device_id: int | None
+    seconds: float | None
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShownLeft:
+    """Somebody who is not asked, how soon they could be at the patient, and why they are not."""
+
+    person_id: int
+    seconds: float | None
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPlan:
+    """Who is asked and who is left, the soonest first; expected survival in per cent, of what is shown."""
+
+    asked_before: tuple[ShownOffer, ...]
+    asked: tuple[ShownOffer, ...]
+    left: tuple[ShownLeft, ...]
+    survival_before: float | None
+    survival: float | None
+
+
+def shown_plan(case: Case, made: Plan, survival: Survival) -> ShownPlan:
+    """Return what may be shown of a plan that was made of this case."""
+    asked = sorted((step.offer for step in made.steps), key=_order)
+    before = sorted(case.asked, key=_order)
+    direct = {offer.person_id: offer for offer in case.offers if offer.task is Task.DIRECT}
+    left = [_left(each, direct.get(each.offer.person_id, each.offer), case) for each in made.left]
+    return ShownPlan(
+        tuple(_shown(each) for each in before),
+        tuple(_shown(each) for each in asked),
+        tuple(sorted(left, key=lambda each: (each.seconds or 0.0, each.person_id))),
+        _expected(case, before, survival),
+        _expected(case, [*before, *asked], survival),
+    )
+
+
+def _order(offer: Offer) -> tuple[float, int]:
+    return offer.shown_seconds or 0.0, offer.person_id
+
+
+def _shown(offer: Offer) -> ShownOffer:
+    return ShownOffer(offer.person_id, offer.task, offer.device_id, offer.shown_seconds, offer.chance)
+
+
+def _left(left: Left, direct: Offer, case: Case) -> ShownLeft:
+    """Whether somebody is too late is judged by the time that is shown."""
+    why, seconds = left.why, direct.shown_seconds
+    if seconds is not None:
+        if seconds >= case.patient.ambulance_seconds:
+            why = Why.AFTER_THE_AMBULANCE
+        elif why is Why.AFTER_THE_AMBULANCE:
+            why = Why.GAINS_TOO_LITTLE
+    return ShownLeft(left.offer.person_id, seconds, why)
+
+
+def _expected(case: Case, coming: Iterable[Offer], survival: Survival) -> float | None:
+    """None where a time is not known. A guide is not reckoned with."""
+    shown: list[Offer] = []
+    for offer in coming:
+        if offer.shown_seconds is None:
+            return None
+        if offer.task is not Task.GUIDE:
+            shown.append(offer._replace(seconds=offer.shown_seconds))
+    return expected_survival(case.patient, shown, survival)
+
+
+class WhyNoFetch(StrEnum):
+    """The first of these that holds."""
+
+    NO_DEVICE = "no_device"
+    NONE_USABLE = "none_usable"
+    NOBODY_FREE = "nobody_free"
+    TOO_FAR = "too_far"
+    AFTER_THE_AMBULANCE = "after_the_ambulance"
+    ANOTHER_IS_COMING = "another_is_coming"
+    GAINS_TOO_LITTLE = "gains_too_little"
+    WAVE_IS_FULL = "wave_is_full"
+
+
+WHY_NO_FETCH_WORDS: Final = {
+    WhyNoFetch.NO_DEVICE: (
+        "No AED is registered here that may be sent for.",
+        "附近没有可调用的已登记AED。",
+    ),
+    WhyNoFetch.NONE_USABLE: (
+        "No AED near by can be used now: they are closed, expired or out of service.",
+        "附近的AED目前均不可用（未开放、已过期或停用）。",
+    ),
+    WhyNoFetch.NOBODY_FREE: (
+        "Nobody who may be called is near and free.",
+        "附近没有可呼叫的空闲志愿者。",
+    ),
+    WhyNoFetch.TOO_FAR: (
+        "Every AED is too far: nobody could bring one before the ambulance is there.",
+        "AED距离过远，无人能在救护车到达前送达。",
+    ),
+    WhyNoFetch.AFTER_THE_AMBULANCE: (
+        "The ambulance is there before anybody could bring an AED.",
+        "救护车将先于任何AED到达。",
+    ),
+    WhyNoFetch.ANOTHER_IS_COMING: (
+        "Somebody who said that they come brings an AED sooner.",
+        "已有人在取送AED，且更早到达。",
+    ),
+    WhyNoFetch.GAINS_TOO_LITTLE: (
+        "Fetching an AED would gain too little: going straight to the patient helps more.",
+        "取AED获益过小，直接前往患者处更有帮助。",
+    ),
+    WhyNoFetch.WAVE_IS_FULL: (
+        "As many are asked as one wave takes; others are asked if too few answer.",
+        "本批次人数已满；如答复不足将继续呼叫。",
+    ),
+}
+
+
+def why_nobody_fetches(
+    case: Case, made: Plan, *, devices_usable: int | None, devices_unusable: int | None
+) -> WhyNoFetch | None:
+    """Return why nobody brings a device; None where somebody is asked to, or has been.
+
+    The counts are of the devices that were found near the patient; None: not known, in plans of earlier
+    releases.
+    """
+    if any(step.offer.task is Task.FETCH for step in made.steps):
+        return None
+    if any(each.task is Task.FETCH and each.chance > 0 for each in case.asked):
+        return None
+    fetches = [each for each in case.offers if each.task is Task.FETCH]
+    if not fetches:
+        if devices_usable == 0:
+            return WhyNoFetch.NONE_USABLE if devices_unusable else WhyNoFetch.NO_DEVICE
+        return WhyNoFetch.TOO_FAR if case.offers else WhyNoFetch.NOBODY_FREE
+    if all(each.seconds >= case.patient.ambulance_seconds for each in fetches):
+        return WhyNoFetch.AFTER_THE_AMBULANCE
+    brought = [
+        each.seconds
+        for each in case.asked
+        if each.device_id is not None and each.person_id in case.on_the_way
+    ]
+    if brought and all(each.seconds >= min(brought) for each in fetches):
+        return WhyNoFetch.ANOTHER_IS_COMING
+    left = [each for each in made.left if each.offer.task is Task.FETCH]
+    if any(each.why is Why.WAVE_IS_FULL for each in left):
+        return WhyNoFetch.WAVE_IS_FULL
+    return WhyNoFetch.GAINS_TOO_LITTLE

@@ -1,0 +1,187 @@
+"""What a person could do for a patient, and how likely it is that enough of them come in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from aed.incidents.plan.rules.survival import Coming, Patient, chance_still, expected_score, expected_survival
+from aed.incidents.rules import AlertState, Task
+from aed.registry.rules.gate import Passing
+from aed.settings import Arrival, Planning, Survival
+
+
+class Offer(NamedTuple):
+    """One task that a person could do, or has been given."""
+
+    person_id: int
+    task: Task
+    seconds: float
+    """From now until at the patient's side, with the device if one is fetched; for a guide, at the gate."""
+    chance: float
+    """That this person comes when asked; of one who was asked already, as it is now."""
+    device_id: int | None = None
+    works: float = 1.0
+    """The chance that the device is there and works."""
+    saved: float = 0.0
+    """Of the seconds, what is saved when somebody guides."""
+    shown_seconds: float | None = None
+    """What dispatchers see in place of `seconds` until the person accepts: reckoned from the centre of the
+    cell that the person is in. None: not an offer of this release, or of somebody who was asked before."""
+
+    @property
+    def order(self) -> tuple[float, int, int]:
+        """The soonest first; who is as soon as another, by number."""
+        return self.seconds, self.person_id, -1 if self.device_id is None else self.device_id
+
+
+def shown_seconds(offer: Offer) -> float:
+    """Return what may be shown of when the person is there. Raises ValueError where that is not known."""
+    if offer.shown_seconds is None:
+        raise ValueError("this offer has no seconds that may be shown")
+    return offer.shown_seconds
+
+
+def shown_order(offer: Offer) -> tuple[float, int]:
+    """Order offers without telling who is nearer within a cell."""
+    return shown_seconds(offer), offer.person_id
+
+
+MIN_HANDS: Final = 2
+"""Compressions are exhausting: rescuers change over every two minutes, so one person is not enough."""
+
+
+def chance_of_somebody(coming: Iterable[Coming], *, before_seconds: float) -> float:
+    """Return the chance that at least one of these people is at the patient before that moment."""
+    nobody = 1.0
+    for each in coming:
+        if each.seconds < before_seconds:
+            nobody *= 1.0 - each.chance
+    return 1.0 - nobody
+
+
+def chance_of_several(coming: Iterable[Coming], *, at_least: int, before_seconds: float) -> float:
+    """Return the chance that at least so many of these people are at the patient before that moment."""
+    chances = [1.0] + [0.0] * at_least
+    for each in coming:
+        if each.seconds < before_seconds:
+            for number in range(at_least, 0, -1):
+                step = chances[number - 1] * each.chance
+                chances[number] += step if number == at_least else step - chances[number] * each.chance
+            chances[0] *= 1.0 - each.chance
+    return chances[at_least]
+
+
+def chance_of_device(coming: Iterable[Coming], *, before_seconds: float) -> float:
+    """Return the chance that a working device is at the patient before that moment.
+
+    Two people who are sent to the same device bring it or fail together, if it does not work.
+    """
+    not_fetched: dict[int, float] = {}
+    works: dict[int, float] = {}
+    for each in coming:
+        if each.device_id is not None and each.seconds < before_seconds:
+            not_fetched[each.device_id] = not_fetched.get(each.device_id, 1.0) * (1.0 - each.chance)
+            works[each.device_id] = each.works
+    none = 1.0
+    for device_id in sorted(works):
+        none *= 1.0 - works[device_id] * (1.0 - not_fetched[device_id])
+    return 1.0 - none
+
+
+def enough_accepted(
+    accepted: Sequence[Offer],
+    *,
+    ambulance_seconds: float,
+    planning: Planning,
+    needs_device: bool = False,
+    at_least: int = MIN_HANDS,
+) -> bool:
+    """Return whether those who have accepted are enough, so that those who are silent can be stood down.
+
+    `accepted` are people who said that they come, with the chances of now (`incident.chance_now`); guides
+    do not count. Enough: with `planning.promise_chance`, `at_least` of them are there before the ambulance.
+    `needs_device`: and one of them brings a working device before it (ask this of those who fetch).
+    """
+    people = [each for each in accepted if each.task is not Task.GUIDE]
+    chance = chance_of_several(people, at_least=at_least, before_seconds=ambulance_seconds)
+    if chance < planning.promise_chance:
+        return False
+    if not needs_device:
+        return True
+    return chance_of_device(people, before_seconds=ambulance_seconds) >= planning.promise_chance
+
+
+def chance_now(state: AlertState, *, waited_seconds: float, numbers: Planning) -> float:
+    """The chance that somebody who was asked is at the patient in the end, by what is known of him now."""
+    match state:
+        case AlertState.ASKED:
+            return chance_still(numbers.chance_there, waited_seconds, numbers.answers_after_seconds)
+        case AlertState.SEEN:
+            seen = numbers.chance_there / numbers.chance_seen
+            return chance_still(seen, waited_seconds, numbers.answers_after_seconds)
+        case AlertState.ACCEPTED | AlertState.ON_THE_WAY:
+            return numbers.chance_there / numbers.chance_accepted
+        case AlertState.THERE:
+            return 1.0
+        case AlertState.DECLINED | AlertState.STOPPED | AlertState.STOOD_DOWN:
+            return 0.0
+
+
+def wait_of(passed: Passing, numbers: Arrival) -> float:
+    """Seconds that a gate keeps somebody waiting who comes from outside."""
+    match passed:
+        case Passing.FREELY:
+            return 0.0
+        case Passing.AFTER_A_WAIT:
+            return numbers.guarded_gate_seconds
+        case Passing.NOT:
+            return numbers.closed_gate_seconds
+
+
+def guided(seconds: float, saved: float, guide_seconds: float) -> float:
+    """When somebody is at the patient's side whom a guide saves so much, if the guide is at the gate then.
+
+    Who was there before the guide has waited already; who waits when the guide comes, waits no longer.
+    """
+    return max(seconds - saved, min(seconds, guide_seconds))
+
+
+class Guide(NamedTuple):
+    """Somebody who may guide."""
+
+    offer: Offer
+    ambulance_saved: float
+    """Seconds that this saves the ambulance's crew."""
+
+    def eased(self, patient: Patient) -> Patient:
+        """The patient, if the guide comes."""
+        seconds = guided(patient.ambulance_seconds, self.ambulance_saved, self.offer.seconds)
+        return patient._replace(ambulance_seconds=seconds)
+
+    def sooner(self, offer: Offer) -> Offer:
+        """The same person, if the guide comes."""
+        if offer.saved <= 0:
+            return offer
+        seconds = guided(offer.seconds, offer.saved, self.offer.seconds)
+        # Said out: `_replace` takes twice as long, of what a plan does most.
+        return Offer(offer.person_id, offer.task, seconds, offer.chance, offer.device_id, offer.works)
+
+
+def expected_with_guide(patient: Patient, coming: Sequence[Offer], guide: Guide, numbers: Survival) -> float:
+    """The expected survival, in per cent, over whether the guide comes too. Exact."""
+    without = expected_survival(patient, coming, numbers)
+    sooner = [guide.sooner(each) for each in coming]
+    chance = guide.offer.chance
+    return chance * expected_survival(guide.eased(patient), sooner, numbers) + (1 - chance) * without
+
+
+def expected_score_with_guide(
+    patient: Patient, coming: Sequence[Offer], guide: Guide, numbers: Survival, *, spread: float = 0.0
+) -> float:
+    """The same of the score (`survival.expected_score`)."""
+    without = expected_score(patient, coming, numbers, spread=spread)
+    sooner = [guide.sooner(each) for each in coming]
+    chance = guide.offer.chance
+    eased = expected_score(guide.eased(patient), sooner, numbers, spread=spread)
+    return chance * eased + (1 - chance) * without

@@ -1,0 +1,345 @@
+"""Who is asked to do what: a pure function of what is known at a moment.
+
+First a promise: people are asked to go direct until somebody is at the patient before the ambulance with the
+promised chance, however late the ambulance is and whatever survival comes to by then. Then value: whoever
+else saves the patient more time than asking costs, by the formula's weights (`survival`), most of them by
+fetching a device. The plan is the same for the same inputs, in whatever order they come.
+
+Where somebody does compressions already, that person is the one the promise is about: it asks for nobody but
+one relief, who goes direct, and value decides who fetches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from aed.incidents.plan.rules.offers import Guide, Offer, chance_of_somebody, expected_with_guide
+from aed.incidents.plan.rules.search import MAX_PER_DEVICE, Search
+from aed.incidents.plan.rules.survival import Patient, ambulance_moments, expected_survival
+from aed.incidents.rules import Task
+from aed.settings import Planning, Survival
+
+_ROUNDING: Final = 1e-6
+
+
+class Purpose(StrEnum):
+    """What somebody is asked for."""
+
+    PROMISE = "promise"
+    """So that somebody is there before the ambulance."""
+    RELIEF = "relief"
+    """So that the one who does compressions already is relieved."""
+    VALUE = "value"
+    """Beyond that: for the time it saves."""
+
+
+class Why(StrEnum):
+    """Why somebody who could be asked is not."""
+
+    PROMISE_MET = "promise_met"
+    """Enough others go direct; one more would help less than asking costs."""
+    TWO_TO_THIS_DEVICE = "two_to_this_device"
+    """Two others are sent to the device that would be worth fetching."""
+    GAINS_TOO_LITTLE = "gains_too_little"
+    """It would help less than asking costs."""
+    AFTER_THE_AMBULANCE = "after_the_ambulance"
+    WAVE_IS_FULL = "wave_is_full"
+    """More would help; they are asked if too few of these come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is known at a moment."""
+
+    patient: Patient
+    offers: tuple[Offer, ...]
+    """What people who have not been asked could do: each person's ways, one of which may be taken."""
+    asked: tuple[Offer, ...] = ()
+    """What people have been asked to do who have not said no, with the chances of now."""
+    on_the_way: frozenset[int] = frozenset()
+    """Of those, by person, who has said that he comes: after a device that he brings no other is sent for."""
+    guides: tuple[Offer, ...] = ()
+    """Who could open the gate and hold the lift, whoever is asked first in front: one of them at once."""
+    ambulance_saved: float = 0.0
+    """Seconds that a guide saves the ambulance's crew."""
+    devices_usable: int | None = None
+    """How many devices were found that could be fetched; None: not known, in plans of earlier releases."""
+    devices_unusable: int | None = None
+    """How many were found besides that cannot be used now."""
+
+
+class Step(NamedTuple):
+    """One who is asked, and what that adds to the expected score in the end, in per cent."""
+
+    offer: Offer
+    adds: float
+    purpose: Purpose = Purpose.VALUE
+
+
+class Left(NamedTuple):
+    """The best that somebody who is not asked could have done."""
+
+    offer: Offer
+    adds: float
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who is to be asked now, whoever matters most first; what that is expected to be worth; who is left."""
+
+    steps: tuple[Step, ...]
+    survival_before: float
+    """With those alone who have been asked already, in per cent."""
+    survival: float
+    left: tuple[Left, ...]
+    chance_in_time: float = 0.0
+    """That somebody who was asked is at the patient before the ambulance."""
+
+
+def by_hand(made: Plan, count: int) -> list[Offer]:
+    """Return so many offers in the order in which they help most: those of the plan, then those it leaves.
+
+    People who would be there only after the ambulance come last.
+    """
+    left = sorted(made.left, key=lambda each: each.why is Why.AFTER_THE_AMBULANCE)
+    return [*(each.offer for each in made.steps), *(each.offer for each in left)][:count]
+
+
+def is_the_same(one: Plan, other: Plan) -> bool:
+    """Whether two plans ask the same people for the same, for the same gain but for rounding: a release may
+    add up in another order."""
+    return (
+        [(step.offer, step.purpose) for step in one.steps]
+        == [(step.offer, step.purpose) for step in other.steps]
+        and [(left.offer, left.why) for left in one.left] == [(left.offer, left.why) for left in other.left]
+        and all(
+            math.isclose(a, b, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
+            for a, b in zip(_figures(one), _figures(other), strict=True)
+        )
+    )
+
+
+def _figures(made: Plan) -> list[float]:
+    adds = [*(step.adds for step in made.steps), *(left.adds for left in made.left)]
+    return [made.survival_before, made.survival, made.chance_in_time, *adds]
+
+
+def choices(case: Case, planning: Planning) -> list[Offer]:
+    """The offers that are worth a thought: of people not asked yet, there before the ambulance if it
+    is as late as it may be, and with a device before one that is on its way. In order."""
+    ambulance = ambulance_moments(case.patient.ambulance_seconds, planning.ambulance_spread)[-1].seconds
+    brought = [
+        each.seconds
+        for each in case.asked
+        if each.device_id is not None and each.person_id in case.on_the_way
+    ]
+    no_device_after = min(brought, default=ambulance)
+    busy = {each.person_id for each in case.asked}
+    found = (
+        each
+        for each in case.offers
+        if each.person_id not in busy
+        and each.chance > 0
+        and each.seconds < (ambulance if each.device_id is None else min(no_device_after, ambulance))
+    )
+    return sorted(found, key=lambda each: each.order)
+
+
+def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
+    """Return whom to ask now.
+
+    1. Drop what cannot be there in time (`choices`).
+    2. Find the best arrangement of what is left: the promise, then value (`arrangement`).
+    3. Ask one person to guide where that adds enough, with those who come then.
+    4. Say what each adds and is asked for, and why everybody else is not asked.
+    """
+    from_now = choices(case, planning)
+    standing = next((each for each in case.asked if each.task is Task.GUIDE), None)
+    guide, chosen = _arranged(case, from_now, standing, planning, survival)
+    search = _beside(case, guide, planning, survival)
+    score = search.score(chosen)
+    purposes = _purposes(case, chosen, planning)
+    steps = [
+        Step(
+            each,
+            score - search.score([other for other in chosen if other is not each]),
+            purposes.get(each.person_id, Purpose.VALUE),
+        )
+        for each in chosen
+    ]
+    steps.sort(key=lambda step: (-step.adds, step.offer.order))
+    if guide is not None and guide is not standing:
+        steps.append(Step(guide, _guide_adds(case, guide, chosen, planning, survival)))
+    return Plan(
+        tuple(steps),
+        _survival(case, standing, (), survival),
+        _survival(case, guide, chosen, survival),
+        _left(case, from_now, chosen, guide, planning, survival),
+        _chance_in_time(case, chosen),
+    )
+
+
+def _arranged(
+    case: Case, from_now: Sequence[Offer], standing: Offer | None, planning: Planning, survival: Survival
+) -> tuple[Offer | None, list[Offer]]:
+    """Who guides, and the best arrangement beside that.
+
+    Somebody guides who is not needed otherwise. Where all who could are asked for something else, one of them
+    guides if the arrangement of the others is better for it.
+    """
+    if standing is not None:
+        return standing, _searched(case, from_now, standing, planning, survival)
+    alone = _searched(case, from_now, None, planning, survival)
+    guide = _free_guide(case, from_now, alone) or _free_guide(case, from_now, ())
+    if guide is None:
+        return None, alone
+    is_free = all(each.person_id != guide.person_id for each in alone)
+    if not is_free or _guide_adds(case, guide, alone, planning, survival) > planning.min_gain_percent:
+        beside = _searched(case, from_now, guide, planning, survival, begin=alone if is_free else None)
+        if _is_better_with(case, guide, beside, alone, planning, survival):
+            return guide, beside
+    return None, alone
+
+
+def _is_better_with(
+    case: Case,
+    guide: Offer,
+    beside: Sequence[Offer],
+    alone: Sequence[Offer],
+    planning: Planning,
+    survival: Survival,
+) -> bool:
+    """Whether the guide with those beside is worth more than the others alone, and breaks no promise."""
+    with_guide = _beside(case, guide, planning, survival).worth(beside) - planning.min_gain_percent
+    if with_guide <= _beside(case, None, planning, survival).worth(alone):
+        return False
+    kept, before = (
+        case.patient.has_cpr or _chance_in_time(case, each) >= planning.promise_chance - _ROUNDING
+        for each in (beside, alone)
+    )
+    return kept or not before
+
+
+def _chance_in_time(case: Case, chosen: Sequence[Offer]) -> float:
+    coming = [each for each in (*case.asked, *chosen) if each.task is not Task.GUIDE]
+    return chance_of_somebody(coming, before_seconds=case.patient.ambulance_seconds)
+
+
+def _searched(
+    case: Case,
+    from_now: Sequence[Offer],
+    guide: Offer | None,
+    planning: Planning,
+    survival: Survival,
+    *,
+    begin: Sequence[Offer] | None = None,
+) -> list[Offer]:
+    """The best arrangement beside that guide."""
+    others = [each for each in from_now if guide is None or each.person_id != guide.person_id]
+    search = Search(case.patient, case.asked, others, planning, survival, _as_guide(case, guide))
+    return search.best(begin)
+
+
+def _beside(case: Case, guide: Offer | None, planning: Planning, survival: Survival) -> Search:
+    """What arrangements beside that guide are worth."""
+    return Search(case.patient, case.asked, (), planning, survival, _as_guide(case, guide))
+
+
+def _as_guide(case: Case, offer: Offer | None) -> Guide | None:
+    return Guide(offer, case.ambulance_saved) if offer is not None else None
+
+
+def _survival(case: Case, guide: Offer | None, chosen: Sequence[Offer], survival: Survival) -> float:
+    """The formula's own expectation, in per cent: for the record."""
+    coming = [each for each in (*case.asked, *chosen) if each.task is not Task.GUIDE]
+    as_guide = _as_guide(case, guide)
+    if as_guide is None:
+        return expected_survival(case.patient, coming, survival)
+    return expected_with_guide(case.patient, coming, as_guide, survival)
+
+
+def _purposes(case: Case, chosen: Sequence[Offer], planning: Planning) -> dict[int, Purpose]:
+    """Who goes direct for the promise, by person: the soonest, until it is kept and enough go direct."""
+    ambulance, promise = case.patient.ambulance_seconds, planning.promise_chance
+    coming = [each for each in case.asked if each.task is not Task.GUIDE]
+    directs = [each for each in chosen if each.task is Task.DIRECT]
+    if case.patient.has_cpr:
+        is_relieved = any(each.task is Task.DIRECT for each in coming)
+        return {} if is_relieved else {each.person_id: Purpose.RELIEF for each in directs[:1]}
+    found: dict[int, Purpose] = {}
+    for each in directs:
+        direct = sum(other.task is Task.DIRECT for other in coming)
+        if direct >= planning.min_direct and (
+            chance_of_somebody(coming, before_seconds=ambulance) >= promise - _ROUNDING
+        ):
+            break
+        found[each.person_id] = Purpose.PROMISE
+        coming.append(each)
+    return found
+
+
+def _guide_adds(
+    case: Case, guide: Offer, beside: Sequence[Offer], planning: Planning, survival: Survival
+) -> float:
+    with_guide, alone = (_beside(case, each, planning, survival) for each in (guide, None))
+    return with_guide.score(beside) - alone.score(beside)
+
+
+def _free_guide(case: Case, from_now: Sequence[Offer], chosen: Sequence[Offer]) -> Offer | None:
+    """Who could guide, where there is anything to save: the first, of those who can do nothing else in time
+    if there are any."""
+    if not _saves(case, from_now):
+        return None
+    busy = {each.person_id for each in (*case.asked, *chosen)}
+    free = [
+        each
+        for each in case.guides
+        if each.person_id not in busy and each.chance > 0 and each.seconds < case.patient.ambulance_seconds
+    ]
+    useful = {each.person_id for each in from_now}
+    return next((each for each in free if each.person_id not in useful), free[0] if free else None)
+
+
+def _saves(case: Case, coming: Sequence[Offer]) -> bool:
+    return case.ambulance_saved > 0 or any(each.saved > 0 for each in (*case.asked, *coming))
+
+
+def _left(
+    case: Case,
+    from_now: Sequence[Offer],
+    chosen: Sequence[Offer],
+    guide: Offer | None,
+    planning: Planning,
+    survival: Survival,
+) -> tuple[Left, ...]:
+    """Everybody who could have been asked and is not, whoever would have added most first."""
+    busy = {each.person_id for each in (*case.asked, *chosen)} | ({guide.person_id} if guide else set())
+    search = _beside(case, guide, planning, survival)
+    now, price = search.score(chosen), planning.min_gain_percent
+    is_full = len(chosen) >= planning.max_alerts_per_wave
+    sent = Counter(each.device_id for each in (*case.asked, *chosen) if each.device_id is not None)
+    best: dict[int, Left] = {}
+    for offer in sorted(from_now, key=lambda each: (-search.bound(each), each.order)):
+        known = best.get(offer.person_id)
+        if offer.person_id not in busy and (known is None or search.bound(offer) > known.adds):
+            adds = search.score([*chosen, offer]) - now
+            if is_full:
+                why = Why.WAVE_IS_FULL
+            elif offer.device_id is not None and sent[offer.device_id] >= MAX_PER_DEVICE and adds > price:
+                why = Why.TWO_TO_THIS_DEVICE
+            elif offer.task is Task.DIRECT and not case.patient.has_cpr:
+                why = Why.PROMISE_MET
+            else:
+                why = Why.GAINS_TOO_LITTLE
+            if known is None or adds > known.adds:
+                best[offer.person_id] = Left(offer, adds, why)
+    for offer in sorted(case.offers, key=lambda each: each.order):
+        if offer.person_id not in busy and offer.chance > 0:
+            best.setdefault(offer.person_id, Left(offer, 0.0, Why.AFTER_THE_AMBULANCE))
+    return tuple(sorted(best.values(), key=lambda left: (-left.adds, left.offer.order)))

@@ -1,0 +1,353 @@
+"""The search for the best arrangement: who goes direct, who fetches which device, who is not asked.
+
+An arrangement has to keep the promise first, as far as the people near the patient allow (`Limits`); of those
+that do, the one with the highest expected score is best, less a price for each person who is asked.
+
+1. People go direct, the soonest first, until the promise is kept.
+2. Whoever adds most is added, one after the other, while they add more than asking costs.
+3. Each change of one person's task that makes it better is made. Where a change breaks the promise, others
+   go direct in that person's place.
+
+Few arrangements are all tried. The same offers give the same arrangement, in whatever order they come.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations, islice, product
+from typing import Final, NamedTuple
+
+from aed.incidents.plan.rules.offers import Guide, Offer, chance_of_somebody, expected_score_with_guide
+from aed.incidents.plan.rules.survival import AmbulanceAt, Patient, ambulance_moments, expected_score
+from aed.incidents.rules import Task
+from aed.settings import Planning, Survival
+
+FEW: Final = 2_000
+"""So many arrangements are all tried; about ten milliseconds."""
+MAX_PER_DEVICE: Final = 2
+"""So many people are sent to one device: a second in case the first does not come."""
+_MIN_BETTER: Final = 1e-9
+"""Two arrangements nearer than this are equally good."""
+_MAX_LOOKS: Final = 300
+"""So many arrangements are looked at to improve one, a few milliseconds; a quarter beside a guide."""
+_DEVICES_EACH: Final = 3
+"""To improve an arrangement, so many devices are thought of for each person: those that add most."""
+
+_FEW_PEOPLE: Final = 12
+_MAX_LOOKS_OF_FEW: Final = 1_500
+"""Of few people each counts, and any two may change their tasks."""
+
+type Arrangement = Mapping[int, Offer]
+"""Who is asked, by person."""
+type _Task = tuple[int, Offer | None]
+"""What a person does from now on; None: nothing."""
+
+
+class Limits(NamedTuple):
+    """What every arrangement has to reach."""
+
+    chance_soon: float
+    """That somebody is there within `promise_seconds`; 0 where too few people are that near."""
+    chance_in_time: float
+    """That somebody is there before the ambulance."""
+    direct: int
+    """So many go direct, with those who have been asked to before. Where compressions are under way: one, to
+    take turns."""
+
+
+def _weighted(moments: Sequence[AmbulanceAt]) -> list[tuple[float, float]]:
+    """Each moment with its own chance."""
+    found, not_yet = [], 1.0
+    for each in moments:
+        found.append((each.seconds, not_yet * each.chance))
+        not_yet *= 1.0 - each.chance
+    return found
+
+
+class Search:
+    """The best arrangement for a patient.
+
+    `asked` have been asked already; `choices`, in order, are what others could do, each of them one thing.
+    `guide` is asked too.
+    """
+
+    def __init__(
+        self,
+        patient: Patient,
+        asked: Sequence[Offer],
+        choices: Sequence[Offer],
+        planning: Planning,
+        survival: Survival,
+        guide: Guide | None = None,
+    ) -> None:
+        self._patient, self._choices, self._guide = patient, choices, guide
+        self._planning, self._survival = planning, survival
+        self._by_person: dict[int, list[Offer]] = {}
+        for offer in choices:
+            self._by_person.setdefault(offer.person_id, []).append(offer)
+        self._directs = [offer for offer in choices if offer.task is Task.DIRECT]
+        self._asked = [each for each in asked if each.task is not Task.GUIDE]
+        self._likely_ways: dict[int, list[Offer]] = {}
+        self._soonest_by_device: dict[int, list[Offer]] = {}
+        self._price, self._spread = planning.min_gain_percent, planning.ambulance_spread
+        self._ambulance = _weighted(ambulance_moments(patient.ambulance_seconds, self._spread))
+        self._soon_seconds = min(planning.promise_seconds, patient.ambulance_seconds)
+        self.limits = Limits(0.0, 0.0, 0)
+
+    def score(self, chosen: Sequence[Offer]) -> float:
+        """The expected score of the formula when these are asked too, in per cent."""
+        coming = [*self._asked, *chosen]
+        if self._guide is None:
+            return expected_score(self._patient, coming, self._survival, spread=self._spread)
+        return expected_score_with_guide(
+            self._patient, coming, self._guide, self._survival, spread=self._spread
+        )
+
+    def worth(self, chosen: Sequence[Offer]) -> float:
+        """The score, less the price of each who is asked."""
+        return self.score(chosen) - self._price * len(chosen)
+
+    def best(self, begin: Sequence[Offer] | None = None) -> list[Offer]:
+        """The best arrangement, in order: of few the very best, of many within a few in a thousand of it.
+
+        `begin`: a good one, to begin with where not all are tried; one that keeps the promise.
+        """
+        promised = self._promised()
+        self.limits = self._limits(promised)
+        chosen = self._searched(promised, begin)
+        if self.limits.chance_soon > 0.0 and not self._is_device_fetched(chosen):
+            # Everybody near is needed to be there soon, and nobody is left to fetch: in time has to do.
+            limits, self.limits = self.limits, self.limits._replace(chance_soon=0.0)
+            relaxed = self._searched(promised) if self._can_fetch else chosen
+            if self._is_device_fetched(relaxed):
+                chosen = relaxed
+            else:
+                self.limits = limits
+        if self._patient.has_cpr:
+            chosen = self._soonest_relief(chosen)
+        return sorted(chosen.values(), key=lambda each: each.order)
+
+    def _soonest_relief(self, chosen: Arrangement) -> Arrangement:
+        """The same with the soonest of those who are left going direct: the score sees no difference."""
+        fetching = {person: each for person, each in chosen.items() if each.task is Task.FETCH}
+        free = [each for each in self._directs if each.person_id not in fetching]
+        relief = free[: len(chosen) - len(fetching)]
+        return fetching | {each.person_id: each for each in relief}
+
+    def _searched(self, promised: Arrangement, begin: Sequence[Offer] | None = None) -> Arrangement:
+        if math.prod(1 + len(ways) for ways in self._by_person.values()) <= FEW:
+            return self._best_of_all(promised)
+        grown = self._grown(promised) if begin is None else {each.person_id: each for each in begin}
+        return self._grown(self._improved(grown))
+
+    @property
+    def _can_fetch(self) -> bool:
+        return any(each.task is Task.FETCH for each in self._choices)
+
+    def _is_device_fetched(self, chosen: Arrangement) -> bool:
+        return any(each.task is Task.FETCH for each in (*self._asked, *chosen.values()))
+
+    # --- the promise -------------------------------------------------------------------------------------
+
+    def _promised(self) -> dict[int, Offer]:
+        """Those who go direct for the promise, the soonest first: until somebody is there soon enough, else
+        before the ambulance, with the promised chance; or everybody who could be. The likeliest, where the
+        promise takes more than one wave."""
+        chosen: dict[int, Offer] = {}
+        for offer in self._directs:
+            is_late = offer.seconds >= self._patient.ambulance_seconds
+            if is_late and self._direct_count(chosen) >= self._planning.min_direct:
+                break
+            if self._is_kept(chosen) or len(chosen) >= self._planning.max_alerts_per_wave:
+                break
+            chosen[offer.person_id] = offer
+        if not self._is_kept(chosen) and len(chosen) >= self._planning.max_alerts_per_wave:
+            in_time = [each for each in self._directs if each.seconds < self._patient.ambulance_seconds]
+            likeliest = sorted(in_time, key=lambda each: (-each.chance, each.order))
+            chosen = {each.person_id: each for each in likeliest[: self._planning.max_alerts_per_wave]}
+        return chosen
+
+    def _is_kept(self, chosen: Arrangement) -> bool:
+        if self._patient.has_cpr:
+            return self._direct_count(chosen) >= min(1, self._planning.min_direct)
+        if self._direct_count(chosen) < self._planning.min_direct:
+            return False
+        return self._in_time(chosen) >= self._planning.promise_chance
+
+    def _limits(self, promised: Arrangement) -> Limits:
+        """What the promise comes to with the people who are near."""
+        if self._patient.has_cpr:
+            return Limits(0.0, 0.0, min(self._planning.min_direct, self._direct_count(promised), 1))
+        promise = self._planning.promise_chance
+        soon = self._soon(promised)
+        return Limits(
+            promise if soon >= promise else 0.0,
+            min(promise, self._in_time(promised)),
+            min(self._planning.min_direct, self._direct_count(promised)),
+        )
+
+    def _soon(self, chosen: Arrangement) -> float:
+        return chance_of_somebody([*self._asked, *chosen.values()], before_seconds=self._soon_seconds)
+
+    def _in_time(self, chosen: Arrangement) -> float:
+        coming = [*self._asked, *chosen.values()]
+        return chance_of_somebody(coming, before_seconds=self._patient.ambulance_seconds)
+
+    def _direct_count(self, chosen: Arrangement) -> int:
+        return sum(each.task is Task.DIRECT for each in (*self._asked, *chosen.values()))
+
+    def is_allowed(self, chosen: Arrangement) -> bool:
+        """Whether it keeps the promise, is one wave, and sends not too many to one device."""
+        if len(chosen) > self._planning.max_alerts_per_wave:
+            return False
+        if self._is_short(chosen):
+            return False
+        return all(self._has_room(offer, chosen) for offer in chosen.values())
+
+    def _is_short(self, chosen: Arrangement) -> bool:
+        limits = self.limits
+        return (
+            self._direct_count(chosen) < limits.direct
+            or self._in_time(chosen) < limits.chance_in_time - _MIN_BETTER
+            or self._soon(chosen) < limits.chance_soon - _MIN_BETTER
+        )
+
+    def _has_room(self, offer: Offer, chosen: Arrangement) -> bool:
+        """Whether the device is not one that enough others are sent to."""
+        if offer.device_id is None:
+            return True
+        device, others = offer.device_id, 0
+        for each in (*self._asked, *chosen.values()):
+            if each.device_id == device and each.person_id != offer.person_id:
+                others += 1
+        return others < MAX_PER_DEVICE
+
+    # --- what an arrangement is worth --------------------------------------------------------------------
+
+    def _worth(self, chosen: Arrangement) -> float:
+        return self.worth(tuple(chosen.values()))
+
+    def bound(self, offer: Offer) -> float:
+        """No more than this is added by asking for that, whoever else is asked."""
+        numbers = self._survival
+        seconds = offer.seconds if self._guide is None else offer.seconds - offer.saved
+        sooner = sum(weight * max(0.0, at - seconds) for at, weight in self._ambulance) / 60
+        per_minute = 0.0 if self._patient.has_cpr else numbers.per_minute_to_cpr
+        if offer.device_id is not None:
+            per_minute += offer.works * numbers.per_minute_to_shock
+        return offer.chance * per_minute * sooner
+
+    # --- the search --------------------------------------------------------------------------------------
+
+    def _best_of_all(self, promised: Arrangement) -> Arrangement:
+        best, worth = promised, -math.inf
+        ways = [[None, *self._by_person[person]] for person in sorted(self._by_person)]
+        for each in product(*ways):
+            chosen = {way.person_id: way for way in each if way is not None}
+            if self.is_allowed(chosen) and (found := self._worth(chosen)) > worth + _MIN_BETTER:
+                best, worth = chosen, found
+        return best
+
+    def _grown(self, chosen: Arrangement) -> Arrangement:
+        """With whoever adds most, one after the other.
+
+        What somebody adds never rises while others are added: what it was when it was last computed bounds
+        it, and only the first by that bound is computed again.
+        """
+        grown, worth = dict(chosen), self._worth(chosen)
+        waiting = [(-self.bound(offer), offer.order, offer) for offer in self._choices]
+        heapq.heapify(waiting)
+        while waiting and len(grown) < self._planning.max_alerts_per_wave:
+            bound, order, offer = heapq.heappop(waiting)
+            if -bound <= self._price:
+                break
+            if offer.person_id in grown or not self._has_room(offer, grown):
+                continue
+            adds = self._worth({**grown, offer.person_id: offer}) - worth + self._price
+            if waiting and adds < -waiting[0][0]:
+                heapq.heappush(waiting, (-adds, order, offer))
+            elif adds > self._price + _MIN_BETTER:
+                grown[offer.person_id] = offer
+                worth += adds - self._price
+        return grown
+
+    def _improved(self, chosen: Arrangement) -> Arrangement:
+        """With each change that makes it better, until there is none."""
+        worth, left = self._worth(chosen), _MAX_LOOKS if self._guide is None else _MAX_LOOKS // 4
+        if len(self._by_person) <= _FEW_PEOPLE:
+            left = _MAX_LOOKS_OF_FEW
+        is_better = True
+        while is_better and left > 0:
+            is_better = False
+            for change in islice(self._changes(chosen), left):
+                left -= 1
+                changed = self._changed(chosen, change)
+                if changed is not None and (found := self._worth(changed)) > worth + _MIN_BETTER:
+                    chosen, worth, is_better = changed, found, True
+        return chosen
+
+    def _changes(self, chosen: Arrangement) -> Iterator[tuple[_Task, ...]]:
+        """One who is asked does something else; two change their tasks; somebody who is not asked fetches in
+        another's place; of few people, any two do something else."""
+        asked = sorted(chosen, key=lambda each: chosen[each].order)
+        for person in asked:
+            yield from ((one,) for one in self._other_tasks(person, chosen))
+        for one, other in combinations(asked, 2):
+            takes = self._way(one, chosen[other].device_id)
+            gives = self._way(other, chosen[one].device_id)
+            if takes is not None and gives is not None and chosen[one].device_id != chosen[other].device_id:
+                yield (one, takes), (other, gives)
+        for person in asked:
+            for way in self._nearest_to(chosen[person].device_id):
+                if way.person_id not in chosen:
+                    yield from (((way.person_id, way), one) for one in self._other_tasks(person, chosen))
+        if len(self._by_person) <= _FEW_PEOPLE:
+            every = [one for person in self._by_person for one in self._other_tasks(person, chosen)]
+            yield from ((one, two) for one, two in combinations(every, 2) if one[0] != two[0])
+
+    def _other_tasks(self, person: int, chosen: Arrangement) -> list[_Task]:
+        now = chosen.get(person)
+        tasks: list[_Task] = [(person, way) for way in self._likely(person) if way != now]
+        return tasks if now is None else [(person, None), *tasks]
+
+    def _nearest_to(self, device_id: int | None) -> list[Offer]:
+        """Who could fetch that soonest."""
+        if device_id is None:
+            return []
+        if device_id not in self._soonest_by_device:
+            ways = [way for way in self._choices if way.device_id == device_id]
+            self._soonest_by_device[device_id] = ways[:_DEVICES_EACH]
+        return self._soonest_by_device[device_id]
+
+    def _likely(self, person: int) -> list[Offer]:
+        if person not in self._likely_ways:
+            ways = self._by_person[person]
+            direct = [way for way in ways if way.task is Task.DIRECT]
+            fetch = sorted(
+                (way for way in ways if way.task is Task.FETCH),
+                key=lambda way: (-self.bound(way), way.order),
+            )
+            self._likely_ways[person] = direct + fetch[:_DEVICES_EACH]
+        return self._likely_ways[person]
+
+    def _way(self, person: int, device_id: int | None) -> Offer | None:
+        return next((each for each in self._by_person[person] if each.device_id == device_id), None)
+
+    def _changed(self, chosen: Arrangement, change: Iterable[_Task]) -> Arrangement | None:
+        """With these new tasks; others go direct where the promise would be broken. None: it cannot be."""
+        tasks: dict[int, Offer | None] = {**chosen, **dict(change)}
+        changed = {person: way for person, way in tasks.items() if way is not None}
+        for _, way in change:
+            if way is not None and not self._has_room(way, changed):
+                return None
+        if self._is_short(changed):
+            for offer in self._directs:
+                if offer.person_id not in tasks:
+                    changed[offer.person_id] = offer
+                    if not self._is_short(changed):
+                        break
+            else:
+                return None
+        return changed if len(changed) <= self._planning.max_alerts_per_wave else None

@@ -1,0 +1,108 @@
+"""When enough people have accepted, so that those who are silent are stood down and nobody else is asked.
+
+It errs on the side of too many. Nobody who has accepted is ever stood down, and neither is anybody who would
+be there sooner than those who are enough. Guides are left alone: who opens the gate is no rescuer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from aed.incidents.plan.rules.offers import Offer, enough_accepted
+from aed.incidents.plan.rules.planner import Case
+from aed.incidents.rules import Task
+from aed.settings import Planning
+
+
+class Enough(NamedTuple):
+    """From which moment on another person adds nothing that is needed; infinite: everybody is needed."""
+
+    direct_after_seconds: float = math.inf
+    fetch_after_seconds: float = math.inf
+
+    def is_needless(self, offer: Offer) -> bool:
+        """By the time that may be shown: who is stood down must not tell where somebody is."""
+        seconds = offer.seconds if offer.shown_seconds is None else offer.shown_seconds
+        match offer.task:
+            case Task.DIRECT:
+                return seconds >= self.direct_after_seconds
+            case Task.FETCH:
+                return seconds >= self.fetch_after_seconds
+            case Task.GUIDE:
+                return False
+
+
+def enough_of(
+    accepted: Sequence[Offer],
+    *,
+    with_device: Collection[int],
+    can_a_device_come: bool,
+    ambulance_seconds: float,
+    planning: Planning,
+) -> Enough:
+    """Return when enough of those who have accepted are there.
+
+    1. *Direct* is enough once the promise holds with those who have accepted (`promise.enough_accepted`),
+       `min_direct` of them go direct, and somebody fetches a device if one can come before the ambulance.
+    2. *Fetch* is enough, once *direct* is, when the promise holds for a working device too, or as soon as
+       somebody has a device in their hands (`with_device`, by person).
+
+    The moment is that of the last person it takes.
+    """
+    coming = sorted(
+        (each for each in accepted if each.task is not Task.GUIDE and each.seconds < ambulance_seconds),
+        key=lambda each: each.order,
+    )
+    direct_after = fetch_after = math.inf
+    in_hand = min((each.seconds for each in coming if each.person_id in with_device), default=math.inf)
+    for number in range(1, len(coming) + 1):
+        first = coming[:number]
+        directs = sum(each.task is Task.DIRECT for each in first)
+        is_fetched = not can_a_device_come or any(each.task is Task.FETCH for each in coming)
+        if directs < planning.min_direct or not is_fetched:
+            continue
+        if not enough_accepted(first, ambulance_seconds=ambulance_seconds, planning=planning):
+            continue
+        direct_after = min(direct_after, first[-1].seconds)
+        if enough_accepted(first, ambulance_seconds=ambulance_seconds, planning=planning, needs_device=True):
+            fetch_after = min(fetch_after, first[-1].seconds)
+    if math.isfinite(direct_after):
+        fetch_after = min(fetch_after, in_hand)
+    return Enough(direct_after, fetch_after)
+
+
+def enough_in(case: Case, *, with_device: Collection[int], planning: Planning) -> Enough:
+    """The same of a case: a device can come if anybody could bring one before the ambulance."""
+    ambulance = case.patient.ambulance_seconds
+    return enough_of(
+        [each for each in case.asked if each.person_id in case.on_the_way],
+        with_device=with_device,
+        can_a_device_come=any(
+            each.task is Task.FETCH and each.seconds < ambulance for each in (*case.offers, *case.asked)
+        ),
+        ambulance_seconds=ambulance,
+        planning=planning,
+    )
+
+
+def without_needless(case: Case, enough: Enough) -> Case:
+    """The case without those who would add nothing that is needed: those who are silent, and those whom the
+    plan would ask."""
+    silent = set(silent_and_needless(case, enough))
+    return replace(
+        case,
+        offers=tuple(each for each in case.offers if not enough.is_needless(each)),
+        asked=tuple(each for each in case.asked if each.person_id not in silent),
+    )
+
+
+def silent_and_needless(case: Case, enough: Enough) -> list[int]:
+    """Who was asked, has not answered, and is not needed; by person."""
+    return [
+        each.person_id
+        for each in case.asked
+        if each.person_id not in case.on_the_way and enough.is_needless(each)
+    ]

@@ -1,0 +1,182 @@
+"""A plan as it is stored with its inputs, and as dispatchers see it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from aed.accounts.schemas import Id
+from aed.incidents.models import IncidentPlan
+from aed.incidents.plan.rules.disclosure import (
+    WHY_NO_FETCH_WORDS,
+    ShownLeft,
+    ShownOffer,
+    ShownPlan,
+    WhyNoFetch,
+    shown_plan,
+    why_nobody_fetches,
+)
+from aed.incidents.plan.rules.planner import Case, Plan, Why
+from aed.incidents.rules import Task
+from aed.settings import Planning, Survival
+
+_FROM_THE_CELL = "Until at the patient's side, reckoned from the centre of the cell that the person is in"
+
+
+class PlanPatientOut(BaseModel):
+    """The patient, when it was planned."""
+
+    since_seconds: float = Field(description="Since the collapse")
+    ambulance_seconds: float = Field(description="Until the ambulance is expected")
+    has_cpr: bool
+
+
+class PlannedTaskOut(BaseModel):
+    """Somebody who is asked, by number."""
+
+    person_id: Id
+    task: Task
+    device_id: Id | None
+    seconds: int | None = Field(description=_FROM_THE_CELL)
+    chance: float = Field(description="That the person is there in the end")
+
+    @classmethod
+    def of(cls, offer: ShownOffer) -> PlannedTaskOut:
+        return cls(
+            person_id=offer.person_id,
+            task=offer.task,
+            device_id=offer.device_id,
+            seconds=_rounded(offer.seconds),
+            chance=round(offer.chance, 3),
+        )
+
+
+class NotAskedOut(BaseModel):
+    """Somebody who could be asked and is not."""
+
+    person_id: Id
+    seconds: int | None = Field(description=_FROM_THE_CELL)
+    why: Why
+
+    @classmethod
+    def of(cls, left: ShownLeft) -> NotAskedOut:
+        return cls(person_id=left.person_id, seconds=_rounded(left.seconds), why=left.why)
+
+
+class WhyNoFetchOut(BaseModel):
+    """Why nobody fetches a device, in a sentence."""
+
+    code: WhyNoFetch
+    en: str
+    zh: str
+
+    @classmethod
+    def of(cls, case: Case, made: Plan) -> WhyNoFetchOut | None:
+        code = why_nobody_fetches(
+            case, made, devices_usable=case.devices_usable, devices_unusable=case.devices_unusable
+        )
+        if code is None:
+            return None
+        en, zh = WHY_NO_FETCH_WORDS[code]
+        return cls(code=code, en=en, zh=zh)
+
+
+class PlanOut(BaseModel):
+    """A plan: who is asked to do what, who is left and why. The plan of a real incident reckons with where
+    people are; the times here are reckoned from the centres of their cells, so that they tell no address."""
+
+    number: int
+    made_at: datetime
+    because: str
+    patient: PlanPatientOut
+    asked_before: list[PlannedTaskOut] = Field(description="By earlier plans, who have not said no")
+    asked: list[PlannedTaskOut] = Field(description="By this plan; the soonest first")
+    left: list[NotAskedOut]
+    devices_usable: int | None = Field(description="Found near the patient; null: not known")
+    devices_unusable: int | None = Field(description="Found besides, and of no use at that moment")
+    why_nobody_fetches: WhyNoFetchOut | None = Field(
+        description="Null where somebody is sent for a device, or has been"
+    )
+    survival_before: float | None = Field(
+        description="Expected by the formula with those asked before, in per cent; to compare plans, never a "
+        "prognosis"
+    )
+    survival: float | None = Field(description="And with those whom this plan asks")
+
+    @classmethod
+    def of(cls, plan: IncidentPlan, case: Case, made: Plan, shown: ShownPlan) -> PlanOut:
+        return cls(
+            number=plan.number,
+            made_at=plan.made_at.astimezone(UTC),
+            because=plan.because,
+            patient=PlanPatientOut(**case.patient._asdict()),
+            asked_before=[PlannedTaskOut.of(each) for each in shown.asked_before],
+            asked=[PlannedTaskOut.of(each) for each in shown.asked],
+            left=[NotAskedOut.of(each) for each in shown.left],
+            devices_usable=case.devices_usable,
+            devices_unusable=case.devices_unusable,
+            why_nobody_fetches=WhyNoFetchOut.of(case, made),
+            survival_before=shown.survival_before,
+            survival=shown.survival,
+        )
+
+
+def _rounded(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
+
+
+class Inputs(NamedTuple):
+    """All that a plan follows from."""
+
+    case: Case
+    planning: Planning
+    survival: Survival
+
+
+_RENAMED = (
+    ("price_of_asking", "min_gain_percent"),
+    ("least_direct", "min_direct"),
+    ("most_at_once", "max_alerts_per_wave"),
+)
+"""Settings that plans of earlier releases name otherwise."""
+_INPUTS = TypeAdapter(Inputs)
+_PLAN = TypeAdapter(Plan)
+
+
+def inputs_as_json(inputs: Inputs) -> str:
+    return _INPUTS.dump_json(inputs).decode()
+
+
+def inputs_of(text: str) -> Inputs:
+    """Read back what `inputs_as_json` wrote, by any release. Raises ValueError for anything else."""
+    for old, new in _RENAMED:
+        text = text.replace(f'"{old}":', f'"{new}":')
+    return _INPUTS.validate_json(text)
+
+
+def plan_as_json(made: Plan) -> str:
+    return _PLAN.dump_json(made).decode()
+
+
+def plan_of(text: str) -> Plan:
+    """The same back. Raises ValueError for what is none."""
+    return _PLAN.validate_json(text)
+
+
+def shown_record(inputs: str, outcome: str) -> tuple[Case, ShownPlan]:
+    """The case, and what dispatchers may see of the plan. Raises ValueError for what is none."""
+    kept = inputs_of(inputs)
+    return kept.case, shown_plan(kept.case, plan_of(outcome), kept.survival)
+
+
+def plan_out(plan: IncidentPlan) -> PlanOut:
+    """Return the plan with named fields. Raises ValueError for what is none."""
+    case, shown = shown_record(plan.inputs, plan.outcome)
+    return PlanOut.of(plan, case, plan_of(plan.outcome), shown)
+
+
+def why_nobody_fetches_out(plan: IncidentPlan) -> WhyNoFetchOut | None:
+    """Return why nobody fetches a device by that plan; None where somebody does."""
+    return WhyNoFetchOut.of(inputs_of(plan.inputs).case, plan_of(plan.outcome))

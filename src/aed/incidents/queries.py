@@ -1,0 +1,302 @@
+"""Reading incidents. They are told to the dispatchers of their region; to whoever was called, by the link."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import Session, joinedload
+
+from aed.accounts.models import Person
+from aed.accounts.queries.visibility import may_be_called_by
+from aed.accounts.rules import Viewer
+from aed.errors import NotFound
+from aed.incidents.models import (
+    Alert,
+    Incident,
+    IncidentEvent,
+    IncidentMessage,
+    IncidentPlan,
+    IncidentReport,
+)
+from aed.incidents.permissions import may_list_incidents
+from aed.incidents.rules import Kind, State, lasts
+from aed.settings import Planning
+
+
+def _told_to(viewer: Viewer) -> ColumnElement[bool]:
+    """A dispatcher is told of the incidents of the region, as of those who may be called there."""
+    return may_be_called_by(viewer, region_id=Incident.region_id)
+
+
+def incident(session: Session, viewer: Viewer, incident_id: int) -> Incident:
+    """With its region and estate. Raises NotFound when there is none that the viewer is told of."""
+    found = session.scalar(
+        select(Incident)
+        .where(Incident.id == incident_id, _told_to(viewer))
+        .options(joinedload(Incident.region), joinedload(Incident.estate))
+    )
+    if found is None:
+        raise NotFound(f"There is no incident {incident_id} that you may see.", field="incident_id")
+    return found
+
+
+def incidents(
+    session: Session,
+    viewer: Viewer,
+    *,
+    state: State | None,
+    kind: Kind | None,
+    limit: int,
+    before_id: int | None = None,
+) -> Sequence[Incident]:
+    """The newest first, with regions and estates. Raises NotSignedIn, NotAllowed for who is no dispatcher."""
+    may_list_incidents(viewer)
+    asked = select(Incident).where(_told_to(viewer))
+    if state is not None:
+        asked = asked.where(Incident.state == state)
+    if kind is not None:
+        asked = asked.where(Incident.kind == kind)
+    if before_id is not None:
+        asked = asked.where(Incident.id < before_id)
+    asked = asked.options(joinedload(Incident.region), joinedload(Incident.estate))
+    return session.scalars(asked.order_by(Incident.id.desc()).limit(limit)).all()
+
+
+def with_all(session: Session, incident_id: int) -> Incident:
+    """With its region and estate. visibility: of a call that the caller has found."""
+    return session.scalars(
+        select(Incident)
+        .where(Incident.id == incident_id)
+        .options(joinedload(Incident.region), joinedload(Incident.estate))
+    ).one()
+
+
+def region_of(session: Session, incident_id: int) -> int:
+    """Raises NotFound. visibility: a number, for taking turns."""
+    found = session.scalar(select(Incident.region_id).where(Incident.id == incident_id))
+    if found is None:
+        raise NotFound(f"There is no incident {incident_id}.", field="incident_id")
+    return found
+
+
+def held(session: Session, incident_id: int) -> Incident:
+    """The incident with its region and estate, and nobody else changes it until this transaction ends.
+
+    visibility: the caller says whose it is. Raises NotFound.
+    """
+    found = session.scalar(
+        select(Incident)
+        .where(Incident.id == incident_id)
+        .options(joinedload(Incident.region), joinedload(Incident.estate))
+        .with_for_update(of=Incident)
+        .execution_options(populate_existing=True)
+    )
+    if found is None:
+        raise NotFound(f"There is no incident {incident_id}.", field="incident_id")
+    return found
+
+
+def report_by_key(session: Session, key: str) -> IncidentReport | None:
+    """visibility: the key is known to whoever made it up, and to nobody else."""
+    return session.scalar(select(IncidentReport).where(IncidentReport.key == key))
+
+
+def report_by_case(session: Session, told_by: str, case_number: str) -> IncidentReport | None:
+    """visibility: the centre's own case."""
+    return session.scalar(
+        select(IncidentReport).where(
+            IncidentReport.told_by == told_by, IncidentReport.case_number == case_number
+        )
+    )
+
+
+def last_report_by(session: Session, incident_id: int, told_by: str) -> IncidentReport | None:
+    """visibility: what the caller has told."""
+    return session.scalar(
+        select(IncidentReport)
+        .where(IncidentReport.incident_id == incident_id, IncidentReport.told_by == told_by)
+        .order_by(IncidentReport.id.desc())
+        .limit(1)
+    )
+
+
+def told_under(session: Session, viewer: Viewer, key: str) -> Sequence[IncidentMessage]:
+    """What programs have told under that name, of incidents that the viewer is told of; the first first."""
+    return session.scalars(
+        select(IncidentMessage)
+        .join(Incident, Incident.id == IncidentMessage.incident_id)
+        .where(IncidentMessage.key == key, _told_to(viewer))
+        .order_by(IncidentMessage.id)
+    ).all()
+
+
+def reports(session: Session, incident_id: int) -> Sequence[IncidentReport]:
+    """visibility: of an incident that the caller has found for the viewer."""
+    return session.scalars(
+        select(IncidentReport).where(IncidentReport.incident_id == incident_id).order_by(IncidentReport.id)
+    ).all()
+
+
+# --- who is called --------------------------------------------------------------------------------------
+
+
+def alerts(session: Session, incident_id: int) -> Sequence[Alert]:
+    """All who were called, with the devices, in the order in which they were.
+
+    visibility: of an incident that the caller has found for the viewer.
+    """
+    return session.scalars(
+        select(Alert)
+        .where(Alert.incident_id == incident_id)
+        .options(joinedload(Alert.device))
+        .order_by(Alert.id)
+    ).all()
+
+
+def alert_by_key(session: Session, key_hash: str) -> Alert:
+    """Raises NotFound. visibility: whoever has the key was called."""
+    found = session.scalar(select(Alert).where(Alert.key_hash == key_hash))
+    if found is None:
+        raise NotFound("There is no such call: use the link of your latest message.", field="key")
+    return found
+
+
+def alert_with_all(session: Session, alert_id: int) -> Alert:
+    """With its device. visibility: of a call that the caller has found."""
+    return session.scalars(select(Alert).where(Alert.id == alert_id).options(joinedload(Alert.device))).one()
+
+
+def alert_of(session: Session, incident_id: int, alert_id: int) -> Alert:
+    """Raises NotFound. visibility: of an incident that the caller has found for the viewer."""
+    found = session.get(Alert, alert_id)
+    if found is None or found.incident_id != incident_id:
+        raise NotFound(f"Nobody was called under the number {alert_id}.", field="alert_id")
+    return found
+
+
+# --- plans and the record -------------------------------------------------------------------------------
+
+
+def plans(session: Session, incident_id: int) -> Sequence[IncidentPlan]:
+    """visibility: of an incident that the caller has found for the viewer."""
+    return session.scalars(
+        select(IncidentPlan).where(IncidentPlan.incident_id == incident_id).order_by(IncidentPlan.number)
+    ).all()
+
+
+def last_plan(session: Session, incident_id: int) -> IncidentPlan | None:
+    """visibility: of an incident that the caller has found for the viewer."""
+    return session.scalar(
+        select(IncidentPlan)
+        .where(IncidentPlan.incident_id == incident_id)
+        .order_by(IncidentPlan.number.desc())
+        .limit(1)
+    )
+
+
+def plans_made(session: Session, incident_id: int) -> int:
+    """visibility: a count."""
+    return (
+        session.scalar(
+            select(func.coalesce(func.max(IncidentPlan.number), 0)).where(
+                IncidentPlan.incident_id == incident_id
+            )
+        )
+        or 0
+    )
+
+
+def events(session: Session, incident_id: int) -> Sequence[IncidentEvent]:
+    """The record in order. visibility: of an incident that the caller has found for the viewer."""
+    return session.scalars(
+        select(IncidentEvent).where(IncidentEvent.incident_id == incident_id).order_by(IncidentEvent.number)
+    ).all()
+
+
+def events_after(session: Session, last: Mapping[int, int]) -> Sequence[IncidentEvent]:
+    """What stands in these records beyond these numbers, in order. visibility: the caller asked whose."""
+    if not last:
+        return []
+    beyond = or_(
+        *(
+            and_(IncidentEvent.incident_id == incident_id, IncidentEvent.number > number)
+            for incident_id, number in last.items()
+        )
+    )
+    order = (IncidentEvent.incident_id, IncidentEvent.number)
+    return session.scalars(select(IncidentEvent).where(beyond).order_by(*order)).all()
+
+
+def entries_since(
+    session: Session, since: datetime, *, viewer: Viewer | None = None
+) -> Sequence[tuple[IncidentEvent, Incident]]:
+    """What was entered since into all records, with the incidents and their regions, in order.
+
+    visibility: with a viewer only of incidents that the viewer is told of; else the caller asks whose.
+    """
+    asked = (
+        select(IncidentEvent, Incident)
+        .join(Incident, Incident.id == IncidentEvent.incident_id)
+        .where(IncidentEvent.at >= since)
+        .options(joinedload(Incident.region))
+        .order_by(IncidentEvent.at, IncidentEvent.incident_id, IncidentEvent.number)
+    )
+    if viewer is not None:
+        asked = asked.where(_told_to(viewer))
+    return [(event, found) for event, found in session.execute(asked)]
+
+
+def to_be_cared_for(session: Session, *, limit: int) -> Sequence[int]:
+    """What is over, and nobody was thanked yet. visibility: for the timetable."""
+    return session.scalars(
+        select(Incident.id)
+        .where(Incident.closed_at.is_not(None), Incident.cared_at.is_(None))
+        .order_by(Incident.closed_at)
+        .limit(limit)
+    ).all()
+
+
+def to_be_asked_again(session: Session, *, cared_before: datetime, limit: int) -> Sequence[int]:
+    """Where people were thanked by then, and nobody was asked again. visibility: for the timetable."""
+    return session.scalars(
+        select(Incident.id)
+        .where(
+            Incident.closed_at.is_not(None),
+            Incident.cared_at <= cared_before,
+            Incident.asked_again_at.is_(None),
+        )
+        .order_by(Incident.closed_at)
+        .limit(limit)
+    ).all()
+
+
+def all_ids(session: Session) -> Sequence[int]:
+    """visibility: numbers, for the operator."""
+    return session.scalars(select(Incident.id).order_by(Incident.id)).all()
+
+
+def names_of(session: Session, person_ids: Collection[int]) -> dict[int, str]:
+    """visibility: dispatchers are told who comes; the schema shows the names of those who accepted alone."""
+    rows = session.execute(select(Person.id, Person.name).where(Person.id.in_(person_ids)))
+    return {row.id: row.name for row in rows}
+
+
+def in_force(at: datetime, numbers: Planning) -> ColumnElement[bool]:
+    """Select open incidents whose time is not over: `rules.incident.lapses_at`, in SQL.
+
+    A job closes the others; until it has, they are treated as closed. visibility: it is a predicate itself.
+    """
+    since = {kind: at - lasts(kind, numbers) for kind in Kind}
+    return and_(
+        Incident.state == State.OPEN,
+        or_(
+            and_(Incident.kind == Kind.TEST, Incident.opened_at > since[Kind.TEST]),
+            and_(Incident.kind == Kind.EXERCISE, Incident.opened_at > since[Kind.EXERCISE]),
+            and_(
+                Incident.kind == Kind.REAL,
+                or_(Incident.opened_at > since[Kind.REAL], Incident.ambulance_at > since[Kind.REAL]),
+            ),
+        ),
+    )

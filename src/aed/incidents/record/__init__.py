@@ -1,0 +1,1 @@
+"""The signed record of an incident, told to dispatch centres entry by entry."""

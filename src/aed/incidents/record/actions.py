@@ -1,0 +1,175 @@
+"""Append to the record of an incident, sign each entry, and notify the dispatch centres."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session, object_session
+
+from aed.accounts.actions.audit import audit_keys, record, signing_key
+from aed.accounts.rules.audit import NOTHING_BEFORE, AuditSubject, keyed_hash, moment_text
+from aed.incidents.models import Centre, Incident, IncidentEvent
+from aed.incidents.record.queries import (
+    SETTLED_AFTER,
+    alert_states,
+    audit_head,
+    case_numbers,
+    endpoints_of_centres,
+    incidents_head,
+)
+from aed.incidents.record.rules import standing, told_of
+from aed.notifications import actions as outbox
+from aed.notifications.models import EndpointRow
+
+
+def enter(session: Session, incident: Incident, what: str, who: str, at: datetime, **said: Any) -> None:
+    """It stands in the record, and the dispatch centres of the region are told. The incident is held by this
+    transaction (`queries.incidents.held`).
+
+    visibility: the incident is the caller's.
+    """
+    last = session.execute(
+        select(IncidentEvent.number, IncidentEvent.hash, IncidentEvent.key_id)
+        .where(IncidentEvent.incident_id == incident.id)
+        .order_by(IncidentEvent.number.desc())
+        .limit(1)
+    ).first()
+    number, before = (last.number + 1, last.hash) if last is not None else (1, NOTHING_BEFORE)
+    key_id, key = signing_key(session, used_before=last.key_id if last is not None else None)
+    entry = IncidentEvent(
+        incident_id=incident.id,
+        number=number,
+        at=at,
+        kind=what,
+        who=who,
+        said=canonical(said),
+        key_id=key_id,
+        hash="",
+    )
+    entry.hash = _signed(key, before, entry)
+    session.add(entry)
+    session.flush()
+    tell_centres(session, incident, entry, said)
+
+
+def _signed(key: bytes, before: str, entry: IncidentEvent) -> str:
+    return keyed_hash(
+        key,
+        before,
+        str(entry.incident_id),
+        str(entry.number),
+        moment_text(entry.at),
+        entry.kind,
+        entry.who,
+        entry.said,
+        entry.key_id or "",
+    )
+
+
+def old_hash_of(
+    before: str, incident_id: int, number: int, at: datetime, kind: str, who: str, said: str
+) -> str:
+    """The hash of an entry of the old form, which has no key: SHA-256 over a line each."""
+    moment = at.astimezone(UTC).isoformat(timespec="microseconds")
+    lines = (before, str(incident_id), str(number), moment, kind, who, said)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def first_broken(events: Sequence[IncidentEvent]) -> int | None:
+    """The number of the first entry that is not what was written, or that follows a gap; None: all is whole.
+
+    `events` are those of one incident in order, read by a session. An entry of the old form, without a key,
+    stands before all others or is broken. That entries are missing at the end does not show here: for that
+    `aed audit verify --against` compares with what a backup or a dispatch centre has.
+    Raises KeysUnusable where the key of an entry is to be had nowhere.
+    """
+    before, expected, is_keyed = NOTHING_BEFORE, 1, False
+    key_of: Callable[[str], bytes] | None = None
+    for each in events:
+        if each.key_id is None:
+            made = old_hash_of(before, each.incident_id, each.number, each.at, each.kind, each.who, each.said)
+        else:
+            if key_of is None:
+                session = object_session(each)
+                assert session is not None
+                key_of = audit_keys(session)
+            made = _signed(key_of(each.key_id), before, each)
+        is_old_again = is_keyed and each.key_id is None
+        if each.number != expected or each.hash != made or is_old_again:
+            return expected
+        before, expected, is_keyed = each.hash, expected + 1, each.key_id is not None
+    return None
+
+
+def canonical(said: dict[str, Any]) -> str:
+    """One text for one content."""
+    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def tell_centres(session: Session, incident: Incident, entry: IncidentEvent, said: Mapping[str, Any]) -> int:
+    """The entry goes to each centre of the region, once this transaction is committed; to how many.
+
+    1. It is put into the outbox in the transaction that writes the entry: neither is there without the other.
+    2. What is told of one incident to one centre has a lane: it arrives in the order of the record.
+
+    visibility: the centres dispatch there. Nobody's name, number or door is in it.
+    """
+    told = told_of(entry.kind, said)
+    if told is None:
+        return 0
+    endpoints = endpoints_of_centres(session, incident.region_id)
+    if not endpoints:
+        return 0
+    body = orjson.dumps(
+        {
+            "type": f"incident.{entry.kind}",
+            "timestamp": entry.at.astimezone(UTC),
+            "data": {
+                "incident": incident.id,
+                "kind": incident.kind,
+                "entry": entry.number,
+                "hash": entry.hash,
+                "case_numbers": case_numbers(session, incident.id),
+                "state": incident.state,
+                "ambulance_at": incident.ambulance_at.astimezone(UTC),
+                "people": standing(alert_states(session, incident.id)),
+                **told,
+            },
+        }
+    ).decode()
+    for endpoint in endpoints:
+        lane = f"e{endpoint.id}/incident/{incident.id}"
+        outbox.put_body(session, endpoint, body, entry.at, lane=lane)
+    return len(endpoints)
+
+
+def tell_heads(session: Session, *, at: datetime) -> int:
+    """Write into the audit log how incidents' records stand, and tell every centre its head; to how many.
+
+    visibility: hashes and counts, which tell nothing.
+    """
+    stand = incidents_head(session, until=(at - SETTLED_AFTER).astimezone(UTC))
+    said = stand.model_dump(mode="json")
+    record(session, "timetable", AuditSubject.LOG, "incidents", "anchored", at=at, **said)
+    head = audit_head(session, at=at)
+    body = orjson.dumps(
+        {
+            "type": "audit.head",
+            "timestamp": at.astimezone(UTC),
+            "data": head.model_dump(mode="json"),
+        }
+    ).decode()
+    endpoints = session.scalars(
+        select(EndpointRow)
+        .join(Centre, Centre.endpoint_id == EndpointRow.id)
+        .where(EndpointRow.closed_at.is_(None))
+        .order_by(EndpointRow.id)
+    ).all()
+    for endpoint in endpoints:
+        outbox.put_body(session, endpoint, body, at, lane=f"e{endpoint.id}/audit")
+    return len(endpoints)

@@ -1,0 +1,142 @@
+"""Read how the records stand, and which centres are notified of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from pydantic import AwareDatetime, BaseModel, Field
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.models import Region
+from aed.accounts.queries import audit
+from aed.incidents.models import Alert, Centre, IncidentEvent, IncidentReport
+from aed.incidents.rules import AlertState
+from aed.notifications.models import EndpointRow
+
+SETTLED_AFTER: Final = timedelta(minutes=10)
+"""Entries bear the moment at which their transaction began: by then all of them are committed."""
+
+
+class LogHead(BaseModel):
+    """The last entry of the audit log."""
+
+    number: int = Field(ge=1)
+    hash: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class IncidentsHead(BaseModel):
+    """All entries of incidents' records up to a moment."""
+
+    until: AwareDatetime
+    entries: int = Field(ge=0)
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class AuditHead(BaseModel):
+    """How the records stood. Whoever keeps it can tell later that nothing was cut off or changed since."""
+
+    audit_log: LogHead | None = None
+    incidents: IncidentsHead
+
+
+def audit_head(session: Session, *, at: datetime) -> AuditHead:
+    """How the records stand.
+
+    visibility: hashes and counts, which tell nothing.
+    """
+    last = audit.head(session)
+    return AuditHead(
+        audit_log=LogHead(number=last[0], hash=last[1]) if last is not None else None,
+        incidents=incidents_head(session, until=(at - SETTLED_AFTER).astimezone(UTC)),
+    )
+
+
+def incidents_head(session: Session, *, until: datetime) -> IncidentsHead:
+    """visibility: a count and a digest."""
+    digest, count = hashlib.sha256(), 0
+    asked = (
+        select(IncidentEvent.incident_id, IncidentEvent.number, IncidentEvent.hash)
+        .where(IncidentEvent.at <= until)
+        .order_by(IncidentEvent.incident_id, IncidentEvent.number)
+    )
+    for incident_id, number, hash_ in session.execute(asked).yield_per(1000):
+        digest.update(f"{incident_id} {number} {hash_}\n".encode())
+        count += 1
+    return IncidentsHead(until=until, entries=count, digest=digest.hexdigest())
+
+
+def differences(session: Session, kept: AuditHead) -> list[str]:
+    """What is no longer as it was when `kept` was made, each in a sentence; nothing, if all of it still is.
+
+    visibility: for who verifies, on the machine itself.
+    """
+    wrong = []
+    if kept.audit_log is not None:
+        found = audit.entry_hash(session, kept.audit_log.number)
+        if found is None:
+            wrong.append(f"The audit log had {kept.audit_log.number} entries, and has fewer.")
+        elif found != kept.audit_log.hash:
+            wrong.append(f"Entry {kept.audit_log.number} of the audit log is another one than it was.")
+    now = incidents_head(session, until=kept.incidents.until)
+    if now.entries != kept.incidents.entries:
+        wrong.append(
+            f"The records of incidents had {kept.incidents.entries} entries up to "
+            f"{kept.incidents.until:%Y-%m-%d %H:%M} UTC, and have {now.entries} of them."
+        )
+    elif now.digest != kept.incidents.digest:
+        wrong.append("Entries of incidents' records are other ones than they were.")
+    return wrong
+
+
+def endpoints_of_centres(session: Session, region_id: int) -> Sequence[EndpointRow]:
+    """Where the centres of a region and of those above it are told; asked once in a transaction.
+
+    visibility: they dispatch there, and see its incidents.
+    """
+    transaction = session.get_transaction()
+    when, known = session.info.get(_TOLD, (None, {}))
+    if when is not transaction:
+        when, known = session.info[_TOLD] = transaction, {}
+    if region_id not in known:
+        known[region_id] = _endpoints_of_centres(session, region_id)
+    found: Sequence[EndpointRow] = known[region_id]
+    return found
+
+
+_TOLD: Final = "centres that are told"
+
+
+def forget_who_is_told(session: Session) -> None:
+    """A centre was connected or withdrawn in this transaction."""
+    session.info.pop(_TOLD, None)
+
+
+def _endpoints_of_centres(session: Session, region_id: int) -> Sequence[EndpointRow]:
+    """visibility: as `endpoints_of_centres`."""
+    above = select(Region.id, Region.parent_id).where(Region.id == region_id).cte("above", recursive=True)
+    above = above.union_all(select(Region.id, Region.parent_id).join(above, Region.id == above.c.parent_id))
+    return session.scalars(
+        select(EndpointRow)
+        .join(Centre, Centre.endpoint_id == EndpointRow.id)
+        .where(Centre.region_id.in_(select(above.c.id)), EndpointRow.closed_at.is_(None))
+        .order_by(Centre.id)
+    ).all()
+
+
+def alert_states(session: Session, incident_id: int) -> Sequence[AlertState]:
+    """How those who were called stand. visibility: counts, for the centres of its region."""
+    return session.scalars(select(Alert.state).where(Alert.incident_id == incident_id)).all()
+
+
+def case_numbers(session: Session, incident_id: int) -> list[str]:
+    """The centres' own, the first first. visibility: for the centres of its region."""
+    rows = session.scalars(
+        select(IncidentReport.case_number)
+        .where(IncidentReport.incident_id == incident_id, IncidentReport.case_number.is_not(None))
+        .order_by(IncidentReport.id)
+    )
+    return list(dict.fromkeys(each for each in rows if each is not None))

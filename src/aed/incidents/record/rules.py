@@ -1,0 +1,56 @@
+"""What of a record is told to dispatch centres: nobody's name, number or door."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from aed.incidents.rules import COMES, AlertState
+
+_AS_IT_STANDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "opened": ("lat", "lon"),
+    "joined": ("lat", "lon"),
+    "planned": ("number",),
+    "said": ("alert", "said"),
+    "said_too_late": ("alert", "said"),
+    "retasked": ("alert", "task", "device", "why"),
+    "stood_down": ("alerts",),
+    "ambulance": ("seconds",),
+    "signs": ("has_cpr",),
+    "reminded": ("minutes",),
+    "place": ("lat", "lon", "floor", "metres"),
+    "split": ("into",),
+    "held": (),
+    "resumed": (),
+    "asked_more": ("people",),
+    "radius": ("metres",),
+    "patient": ("age_group",),
+    "hazard": ("hazard",),
+    "stopped": ("alert", "because"),
+    "left": ("alert", "because"),
+    "closed": ("outcome",),
+    "outcome": ("outcome",),
+}
+"""By the kind of an entry, which of its words go out. Entries of other kinds are not told."""
+
+
+def told_of(kind: str, said: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What is told of an entry of the record; None: nothing. Of a plan how many it asks, by task."""
+    names = _AS_IT_STANDS.get(kind)
+    if names is None:
+        return None
+    told = {name: said[name] for name in names if name in said}
+    if "asked" in said:
+        told["asks"] = dict(Counter(str(each["task"]) for each in said["asked"]))
+    return told
+
+
+def standing(states: Iterable[AlertState]) -> dict[str, int]:
+    """How many were called, how many of them come, how many are there."""
+    all_of_them = list(states)
+    return {
+        "called": len(all_of_them),
+        "coming": sum(each in COMES for each in all_of_them),
+        "there": sum(each is AlertState.THERE for each in all_of_them),
+    }

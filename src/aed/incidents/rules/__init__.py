@@ -1,1 +1,0 @@
-"""Decisions about incidents: no SQL, no HTTP, no clock."""

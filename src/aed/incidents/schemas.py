@@ -1,0 +1,346 @@
+"""Incidents, calls and plans, in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from aed.accounts.schemas import Code, Id, Words
+from aed.geo import Position
+from aed.incidents.models import Alert, AlertPlace, Incident, IncidentEvent, IncidentReport
+from aed.incidents.rules import (
+    COMES,
+    LONGEST_AMBULANCE_SECONDS,
+    AgeGroup,
+    AlertState,
+    FetchFailure,
+    Hazard,
+    Kind,
+    Outcome,
+    Said,
+    State,
+    Task,
+)
+from aed.registry.schemas.fields import Floor, PositionIn, PositionOut, Room, Storey, StoreyOut
+from aed.responders.rules import middle_of
+
+_LONG = Annotated[Words, Field(max_length=500)]
+
+
+class PatientReportIn(BaseModel):
+    """Where a patient is, as somebody tells it. Sent again under the same key it is the same report."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "key": "7d0a8f2e-8d3b-4b63-9c0e-2f9f2a5f6a10",
+                    "position": {"lat": 30.2901, "lon": 120.1003},
+                    "floor": 4,
+                    "address": "Building 3, stairs 2, flat 501",
+                    "case_number": "2026-112-0047",
+                    "ambulance_seconds": 540,
+                }
+            ]
+        },
+    )
+
+    key: UUID = Field(description="Made up by whoever tells of it, once for each report")
+    kind: Kind = Field(Kind.REAL, description="Never changed afterwards")
+    position: PositionIn
+    floor: Floor | None = None
+    storey: Storey | None = None
+    room: Room | None = None
+    region: Code | None = Field(
+        None, description="Its code, where the place is in no estate; left out: the caller's"
+    )
+    address: _LONG | None = Field(None, description="Beyond the gate; told to those who come")
+    door_code: Annotated[Words, Field(max_length=50)] | None = None
+    case_number: Annotated[Words, Field(max_length=64)] | None = Field(
+        None, description="The dispatch centre's own: a second report with it is of the same case"
+    )
+    has_cpr: bool = Field(False, description="Somebody there is doing compressions")
+    collapsed_at: AwareDatetime | None = Field(None, description="Now when left out")
+    ambulance_seconds: float | None = Field(
+        None,
+        ge=0,
+        le=LONGEST_AMBULANCE_SECONDS,
+        allow_inf_nan=False,
+        description="Until it is there, as the centre expects",
+    )
+    age_group: AgeGroup = Field(AgeGroup.UNKNOWN, description="Of the patient: child pads are looked for")
+    hazard: Hazard = Field(Hazard.NONE, description="Whether people may be sent there")
+    is_another_patient: bool = Field(
+        False, description="Of a dispatcher: it joins no incident near by, whatever the distance"
+    )
+    note: _LONG | None = None
+
+
+class AmbulanceIn(BaseModel):
+    """What is known of the ambulance."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"seconds": 240}]})
+
+    seconds: float = Field(
+        ge=0,
+        le=LONGEST_AMBULANCE_SECONDS,
+        allow_inf_nan=False,
+        description="Until it is at the patient's side; 0: it is there",
+    )
+
+
+class SignsIn(BaseModel):
+    """What is known of the patient."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"has_cpr": True}]})
+
+    has_cpr: bool
+
+
+class CloseIn(BaseModel):
+    """How it ended."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"outcome": "handed_over"}]})
+
+    outcome: Outcome
+    note: _LONG | None = None
+
+
+class SaidIn(BaseModel):
+    """What somebody who was called says."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"said": "device_taken", "key": "2f9f2a5f-8d3b-4b63-9c0e-6a107d0a8f2e"}]
+        },
+    )
+
+    said: Said = Field(
+        description="Before the cabinet: device_taken, device_not_there, cannot_open; afterwards: "
+        "device_returned"
+    )
+    key: UUID | None = Field(
+        None, description="Made up once for each tap: sent again under it, the tap is counted once"
+    )
+
+
+class AlertPlaceOut(BaseModel):
+    """Where somebody who comes was last, by the phone: exact for a day, then the middle of a rough area."""
+
+    alert: Id
+    position: PositionOut
+    is_exact: bool
+    at: datetime
+    due_at: datetime = Field(description="At the patient's side, reckoned from there")
+
+    @classmethod
+    def of(cls, place: AlertPlace, alert: Alert) -> AlertPlaceOut:
+        here = middle_of(place.cell)
+        if place.lat is not None and place.lon is not None:
+            here = Position(place.lat, place.lon)
+        return cls(
+            alert=alert.id,
+            position=PositionOut(lat=here.lat, lon=here.lon),
+            is_exact=place.lat is not None,
+            at=place.at.astimezone(UTC),
+            due_at=alert.due_at.astimezone(UTC),
+        )
+
+
+class AlertOut(BaseModel):
+    """One who was called, for dispatchers: by number; a name comes with having accepted."""
+
+    id: Id
+    person_id: Id
+    name: str | None
+    task: Task
+    device_id: Id | None
+    has_device: bool = Field(description="The person has said so")
+    fetch_failure: FetchFailure | None = Field(
+        description="Why the person came away without the device; the task is direct since then"
+    )
+    failed_device_id: Id | None
+    state: AlertState
+    due_at: datetime | None = Field(
+        description="At the patient's side, if the person comes; until they accept reckoned from the centre "
+        "of the cell that they are in"
+    )
+    asked_at: datetime
+    plan: int
+    place: AlertPlaceOut | None = Field(description="Where the person was last, once the phone has said so")
+
+    @classmethod
+    def of(cls, alert: Alert, names: Mapping[int, str], places: Mapping[int, AlertPlace]) -> AlertOut:
+        place = places.get(alert.id)
+        return cls(
+            id=alert.id,
+            person_id=alert.person_id,
+            name=names.get(alert.person_id) if alert.state in COMES else None,
+            task=alert.task,
+            device_id=alert.device_id,
+            has_device=alert.device_taken_at is not None and alert.device_returned_at is None,
+            fetch_failure=alert.fetch_failure,
+            failed_device_id=alert.out_device_id if alert.fetch_failure is not None else None,
+            state=alert.state,
+            due_at=_utc(alert.shown_due_at),
+            asked_at=alert.asked_at.astimezone(UTC),
+            plan=alert.plan_number,
+            place=AlertPlaceOut.of(place, alert) if place is not None else None,
+        )
+
+
+class PatientReportOut(BaseModel):
+    id: Id
+    told_by: str
+    told_at: datetime
+    case_number: str | None
+    note: str | None
+
+    @classmethod
+    def of(cls, report: IncidentReport) -> PatientReportOut:
+        return cls(
+            id=report.id,
+            told_by=report.told_by,
+            told_at=report.told_at.astimezone(UTC),
+            case_number=report.case_number,
+            note=report.note,
+        )
+
+
+class IncidentOut(BaseModel):
+    """An incident as it stands."""
+
+    id: Id
+    kind: Kind
+    state: State
+    region: str
+    estate_id: Id | None
+    position: PositionOut
+    floor: int
+    storey: StoreyOut
+    has_cpr: bool
+    collapsed_at: datetime
+    opened_at: datetime
+    ambulance_at: datetime
+    ambulance_there_at: datetime | None
+    closed_at: datetime | None
+    outcome: Outcome | None
+    # Answers of earlier releases are kept, and have none of these.
+    is_confirmed: bool = Field(True, description="A dispatcher has reported it, or says how it goes on")
+    is_held: bool = Field(False, description="Nobody more is asked until a dispatcher resumes it")
+    place_corrected_at: datetime | None = None
+    radius_metres: float | None = Field(None, description="Null: as it is set for all")
+    age_group: AgeGroup = AgeGroup.UNKNOWN
+    hazard: Hazard = Hazard.NONE
+
+    @classmethod
+    def of(cls, incident: Incident) -> IncidentOut:
+        return cls(
+            id=incident.id,
+            kind=incident.kind,
+            state=incident.state,
+            region=incident.region.code,
+            estate_id=incident.estate_id,
+            position=PositionOut(lat=incident.lat, lon=incident.lon),
+            floor=incident.floor,
+            storey=StoreyOut.of(incident.floor, incident.region),
+            has_cpr=incident.has_cpr,
+            collapsed_at=incident.collapsed_at.astimezone(UTC),
+            opened_at=incident.opened_at.astimezone(UTC),
+            ambulance_at=incident.ambulance_at.astimezone(UTC),
+            ambulance_there_at=_utc(incident.ambulance_there_at),
+            closed_at=_utc(incident.closed_at),
+            outcome=incident.outcome,
+            is_confirmed=incident.confirmed_at is not None,
+            is_held=incident.calling_held_at is not None,
+            place_corrected_at=_utc(incident.place_corrected_at),
+            radius_metres=incident.radius_metres,
+            age_group=incident.age_group,
+            hazard=incident.hazard,
+        )
+
+
+class IncidentFull(IncidentOut):
+    """With all that dispatchers see."""
+
+    address: str | None
+    door_code: str | None
+    hazard_note: str | None
+    reports: list[PatientReportOut]
+    alerts: list[AlertOut]
+
+    @classmethod
+    def whole(
+        cls,
+        incident: Incident,
+        reports: Sequence[IncidentReport],
+        alerts: Sequence[Alert],
+        names: Mapping[int, str],
+        places: Mapping[int, AlertPlace],
+    ) -> IncidentFull:
+        return cls(
+            **IncidentOut.of(incident).model_dump(),
+            address=incident.address,
+            door_code=incident.door_code,
+            hazard_note=incident.hazard_note,
+            reports=[PatientReportOut.of(each) for each in reports],
+            alerts=[AlertOut.of(each, names, places) for each in alerts],
+        )
+
+
+class IncidentPage(BaseModel):
+    """The newest first. More follows when `next` is not null: send it as `cursor`."""
+
+    incidents: list[IncidentOut]
+    next: str | None
+
+
+class EventOut(BaseModel):
+    """One entry of the record."""
+
+    number: int
+    at: datetime
+    kind: str
+    who: str
+    said: Any
+    hash: str
+
+    @classmethod
+    def of(cls, event: IncidentEvent) -> EventOut:
+        return cls(
+            number=event.number,
+            at=event.at.astimezone(UTC),
+            kind=event.kind,
+            who=event.who,
+            said=orjson.loads(event.said),
+            hash=event.hash,
+        )
+
+
+class BoardEntryOut(BaseModel):
+    """One entry of a record, and of which incident."""
+
+    incident: Id
+    region: str
+    incident_kind: Kind
+    entry: EventOut
+
+    @classmethod
+    def of(cls, event: IncidentEvent, incident: Incident) -> BoardEntryOut:
+        return cls(
+            incident=incident.id,
+            region=incident.region.code,
+            incident_kind=incident.kind,
+            entry=EventOut.of(event),
+        )
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    return at.astimezone(UTC) if at is not None else None
