@@ -1,0 +1,1 @@
+"""Figures of the code itself: its size, and the way from a request to the database."""

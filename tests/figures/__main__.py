@@ -1,0 +1,102 @@
+"""Print the figures of the source: `python -m tests.figures`."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+SOURCE: Final = Path(__file__).parents[2] / "src" / "aed"
+SMALL_LINES: Final = 60
+SAME_NAME: Final = 3
+NOT_A_CONTEXT: Final = ("migrations", "cli")
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A file of the source: its path from `src/aed`, its number of lines, and its syntax tree."""
+
+    path: Path
+    lines: int
+    tree: ast.Module
+
+
+def modules() -> list[Module]:
+    """Read every module; those without a statement (empty `__init__.py`) are left out."""
+    found = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if text.strip():
+            found.append(Module(path.relative_to(SOURCE), len(text.splitlines()), ast.parse(text)))
+    return found
+
+
+def re_exports(module: Module) -> int:
+    """Count the names of its own package that an `__init__.py` imports for others to import from it."""
+    if module.path.name != "__init__.py":
+        return 0
+    return sum(
+        len(node.names)
+        for node in module.tree.body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aed")
+    )
+
+
+def functions(module: Module) -> list[int]:
+    """The number of lines of each function."""
+    return [
+        (node.end_lineno or node.lineno) - node.lineno + 1
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+
+def figures() -> list[tuple[str, str]]:
+    """What is measured, in words, and the figure."""
+    every = modules()
+    own = [each for each in every if each.path.parts[:2] != ("migrations", "versions")]
+    contexts = Counter(
+        each.path.parts[0]
+        for each in own
+        if len(each.path.parts) > 1 and each.path.parts[0] not in NOT_A_CONTEXT
+    )
+    largest, files = contexts.most_common(1)[0]
+    classes = Counter(
+        node.name for each in own for node in ast.walk(each.tree) if isinstance(node, ast.ClassDef)
+    )
+    often = sorted(name for name, count in classes.items() if count >= SAME_NAME)
+    lengths = sorted(length for each in own for length in functions(each))
+    reminders = [each for each in own if "reminder" in "/".join(each.path.parts)]
+    top = {path.stem for path in SOURCE.iterdir() if path.is_dir() or path.suffix == ".py"}
+    top -= {"__init__", "__pycache__"}
+    small = sum(each.lines < SMALL_LINES and each.path.name != "__init__.py" for each in own)
+    lines, of_migrations = sum(each.lines for each in own), sum(each.lines for each in every)
+    folders = {each.path.parent for each in reminders}
+    sizes = f"{len(own)} / {small} / {largest} {files}"
+    half, most = lengths[len(lengths) // 2], lengths[len(lengths) * 9 // 10]
+    return [
+        ("names at the top level", f"{len(top)}"),
+        (f"modules / under {SMALL_LINES} lines / largest context", sizes),
+        ("names that an __init__ re-exports", f"{sum(map(re_exports, own))}"),
+        ("lines of source / of migrations", f"{lines:,} / {of_migrations - lines:,}"),
+        ("lines of a function: half / nine in ten / longest", f"{half} / {most} / {lengths[-1]}"),
+        (f"class names used {SAME_NAME} times or more", f"{len(often)} {' '.join(often)}".strip()),
+        (
+            "files about reminders / folders",
+            f"{len(reminders)} / {len(folders)}",
+        ),
+    ]
+
+
+def main() -> None:
+    rows = figures()
+    width = max(len(what) for what, _ in rows)
+    for what, figure in rows:
+        sys.stdout.write(f"{what:<{width}}  {figure}\n")
+
+
+if __name__ == "__main__":
+    main()

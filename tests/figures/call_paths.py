@@ -1,0 +1,64 @@
+"""A pytest plugin that prints, for each HTTP request of the chosen tests, which of our files take part in it.
+
+    pytest -p tests.figures.call_paths -s tests/registry/test_devices.py -k "spatialite and ..."
+
+A line for each request: method, path, status, the number of our files whose functions ran, and the largest
+number of our frames on the stack when a statement went to the database.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine, event
+
+SOURCE: Final = str(Path(__file__).parents[2] / "src" / "aed") + "/"
+
+
+class _Recorder:
+    """Collect our files, and the frames above each statement, while it is on."""
+
+    def __init__(self) -> None:
+        self.files: set[str] = set()
+        self.frames: list[int] = []
+
+    def profile(self, frame: FrameType, event_name: str, _: object) -> None:
+        if event_name == "call" and frame.f_code.co_filename.startswith(SOURCE):
+            self.files.add(frame.f_code.co_filename.removeprefix(SOURCE))
+
+    def statement(self, *_: object) -> None:
+        depth, frame = 0, sys._getframe(1)
+        current: FrameType | None = frame
+        while current is not None:
+            depth += current.f_code.co_filename.startswith(SOURCE)
+            current = current.f_back
+        self.frames.append(depth)
+
+
+@pytest.fixture(autouse=True)
+def _print_call_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = TestClient.request
+
+    def request(client: TestClient, method: str, url: Any, **kwargs: Any) -> Any:
+        recorder = _Recorder()
+        event.listen(Engine, "before_cursor_execute", recorder.statement)
+        threading.setprofile_all_threads(recorder.profile)
+        try:
+            answer = plain(client, method, url, **kwargs)
+        finally:
+            threading.setprofile_all_threads(None)
+            event.remove(Engine, "before_cursor_execute", recorder.statement)
+        deepest = max(recorder.frames, default=0)
+        sys.stdout.write(
+            f"\n{method} {str(url)[:70]} {answer.status_code}: {len(recorder.files)} files, "
+            f"{deepest} frames, {len(recorder.frames)} statements\n  {' '.join(sorted(recorder.files))}\n"
+        )
+        return answer
+
+    monkeypatch.setattr(TestClient, "request", request)
