@@ -9,7 +9,7 @@ from sqlalchemy import Dialect, Engine, create_engine
 from sqlalchemy.orm import Mapper
 from sqlalchemy.util import LRUCache
 
-from aed.database.encryption.columns import ring_of
+from aed.database.encryption.columns import keyring_of
 from aed.database.encryption.keys import SETTING
 
 
@@ -30,7 +30,7 @@ class SharedStatements(LRUCache[Any, Any]):
 def kind_of(dialect: Dialect) -> object:
     """Return what engines have in common whose compiled statements are the same."""
     try:
-        ring = ring_of(dialect)
+        ring = keyring_of(dialect)
     except KeyError:
         return dialect
     return (dialect.name, ring.ids) if ring.source == SETTING else dialect

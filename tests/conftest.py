@@ -141,7 +141,7 @@ def database(settings: Settings) -> Iterator[Database]:
 @pytest.fixture
 def session(database: Database) -> Iterator[Session]:
     """A session whose work is committed only by the test."""
-    with database.writing() as opened:
+    with database.write_sessions() as opened:
         yield opened
 
 

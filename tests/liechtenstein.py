@@ -320,7 +320,7 @@ def main() -> None:
         database = open_database(settings)
         bring_up_to_date(database)
         network = build_network(STREETS)
-        with database.writing() as session:
+        with database.write_sessions() as session:
             report = import_country(session)
             session.commit()
             known = whole_register(session)

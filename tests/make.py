@@ -27,7 +27,7 @@ from aed.accounts.rules import ANYONE, Role, Scope, Viewer
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas import RegionIn
 from aed.accounts.schemas.people import PersonIn, RoleIn
-from aed.database.spatial import position_of
+from aed.database.geometry import position_of
 from aed.geo import Position
 from aed.imports.models import Review, SourceRecord
 from aed.imports.rules.claims import digest_of

@@ -324,7 +324,7 @@ def test_a_server_that_stops_is_answered_503_and_one_that_comes_back_is_used_at_
         )
         database = open_database(settings)
         bring_up_to_date(database)
-        with database.writing.begin() as session:
+        with database.write_sessions.begin() as session:
             make.device(session)
             key = make.key(session, Role.ADMINISTRATOR, writes=True)
         database.close()
@@ -420,7 +420,7 @@ def test_when_every_connection_is_busy_the_answer_is_503(
 def test_connections_that_nobody_uses_are_closed_but_for_those_that_are_kept(database_url: str) -> None:
     database = open_database(Settings(database_url=database_url, threads=6), kept=2)
     with contextlib.closing(database), contextlib.ExitStack() as held:
-        connections = [held.enter_context(database.asking.connect()) for _ in range(6)]
+        connections = [held.enter_context(database.autocommit_engine.connect()) for _ in range(6)]
         assert [each.scalar(text("SELECT 1")) for each in connections] == [1] * 6
         raw = [each.connection.driver_connection for each in connections]
         held.close()

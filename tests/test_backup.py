@@ -31,7 +31,8 @@ from aed.backup import postgres, whole
 from aed.backup.archive import MANIFEST, Kind, read_manifest
 from aed.backup.folder import PARTIAL
 from aed.cli import app as commands
-from aed.database.session import Database, Table, open_database, transaction
+from aed.database.session import Database, open_database, transaction
+from aed.database.types import Table
 from aed.errors import AedError, BackupFailed, BackupUnusable, Conflict, DatabaseUnavailable, InvalidInput
 from aed.registry.models import Device
 from aed.settings import Settings
@@ -313,7 +314,7 @@ def test_a_database_in_use_is_not_pulled_away_from_under_its_users(
     a_whole_register(session)
     backup = take(database, tmp_path)
     restore(elsewhere, backup)
-    with opened(elsewhere) as service, service.writing.begin() as using:
+    with opened(elsewhere) as service, service.write_sessions.begin() as using:
         using.scalar(select(func.count()).select_from(Device))
 
         with pytest.raises(Conflict, match="stop the service"):

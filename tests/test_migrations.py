@@ -16,7 +16,8 @@ from aed import migrations
 from aed.accounts.models import Account, Person
 from aed.accounts.rules import ANYONE
 from aed.cli.server import bring_up_to_date
-from aed.database.session import Database, Table, open_database
+from aed.database.session import Database, open_database
+from aed.database.types import Table
 from aed.errors import Conflict
 from aed.imports.models import Review, SourceRecord
 from aed.lookup.answer import Question
@@ -77,9 +78,9 @@ def test_down_to_nothing_and_up_again_leaves_a_database_that_works(empty: Databa
 
     bring_up_to_date(empty)
 
-    with empty.writing.begin() as session:
+    with empty.write_sessions.begin() as session:
         made = make.device(session, of=make.estate(session))
-    with empty.reading() as session:
+    with empty.read_sessions() as session:
         assert session.scalars(select(Device.id)).all() == [made.id]
 
 
@@ -95,7 +96,7 @@ def test_the_public_devices_that_are_there_are_found_after_the_index_of_them_is_
 
     migrations.upgrade(database)
 
-    with database.reading() as reader:
+    with database.read_sessions() as reader:
         question = Question(here=make.PATIENT, at=make.NOW)
         answer = nearest(reader.connection(), ANYONE, question, network=None, settings=settings)
     assert [near.row.id for near in answer.devices] == [made.id]
@@ -258,7 +259,7 @@ def test_the_numbers_that_are_there_are_sealed_on_the_way_up_and_readable_again_
             return " ".join(str(row[0]) for each in lying for row in connection.execute(text(each)))
 
     assert "0013" not in stored()
-    with empty.reading() as session:
+    with empty.read_sessions() as session:
         assert session.scalar(select(Person.id).where(Person.phone == "+86 138 0013 8002")) == 2
         assert session.scalars(select(Account.phone).order_by(Account.person_id)).first() == "+8613800138001"
         assert session.scalars(select(Outgoing.recipient)).one() == "+8613800138001"

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, RowMapping, inspect, text
 
 from aed import migrations
-from aed.database.session import Database, Table, open_database
+from aed.database.session import Database, open_database
+from aed.database.types import Table
 from aed.migrations.renames import Renames, rename
 from aed.settings import Settings
 from tests.throwaway_postgres import copy_database, drop_database
@@ -48,7 +49,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
 }
 """Columns for which a CHECK over several wants another value than the first of its kind."""
 SPATIAL = ("_position", "_boundary", "_nearest")
-"""Ends of the names of spatial indexes, which aed.database.spatial makes by dialect."""
+"""Ends of the names of spatial indexes, which aed.database makes by dialect."""
 PLAIN_NAMES: tuple[Renames, ...] = importlib.import_module("aed.migrations.versions.0035_plain_names").ALL
 
 EXAMPLE = Renames(

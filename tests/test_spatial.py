@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE
 from aed.accounts.rules.sharing_ladder import Audience
+from aed.database.boxes import index_table, inside_box, window_around
+from aed.database.geometry import latitude, longitude, point
 from aed.database.session import Database
-from aed.database.spatial import inside_box, latitude, longitude, point
-from aed.database.spatial.windows import index_table, window_around
 from aed.errors import InvalidInput
 from aed.geo import Datum, Position
 from aed.lookup.answer import Question
@@ -116,7 +116,7 @@ def test_a_ring_holds_everything_that_it_says_it_holds(session: Session, databas
     places = clustered(300)
     ids = register(session, places)
 
-    with database.reading() as reader:
+    with database.read_sessions() as reader:
         connection = reader.connection()
         statement = queries.nearest_devices(connection.dialect, ANYONE)
 
@@ -170,7 +170,7 @@ def test_the_lookup_names_the_nearest_on_the_spheroid(
     places = clustered(300)
     ids = register(session, places)
 
-    with database.reading() as reader:
+    with database.read_sessions() as reader:
 
         @modestly
         @given(here=near_a_city, limit=st.integers(1, 12))
@@ -218,7 +218,7 @@ def test_in_degrees_another_would_be_nearest_but_the_nearer_in_metres_is_named(
 def test_near_the_180th_meridian_this_side_of_it_is_answered(
     session: Session, settings: Settings, lat: float
 ) -> None:
-    """As documented in aed.database.spatial: the map ends there; the other side is not searched."""
+    """As documented in aed.database: the map ends there; the other side is not searched."""
     here = Position(lat, 179.9995)
     this_side, _other_side = register(session, [Position(lat, 179.99), Position(lat, -179.9999)])
 
@@ -332,7 +332,7 @@ def test_a_box_holds_what_lies_in_it_to_the_last_digit(session: Session, databas
     lats = st.sampled_from([place.lat for place in places]) | st.floats(-90, 90)
     lons = st.sampled_from([place.lon for place in places]) | st.floats(-180, 180)
 
-    with database.reading() as reader:
+    with database.read_sessions() as reader:
 
         @modestly
         @given(west=lons, south=lats, east=lons, north=lats, inward=st.booleans())

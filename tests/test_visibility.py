@@ -21,7 +21,7 @@ import aed.responders.models
 import aed.training.models
 import aed.upkeep.models
 import aed.worker.models
-from aed.database.session import Table
+from aed.database.types import Table
 from aed.exports.rules.export import ExportFormat
 from tests import make
 from tests.make import NOW, PATIENT, north_of

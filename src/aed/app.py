@@ -19,7 +19,7 @@ from aed import __version__, schedule
 from aed.accounts import api as accounts_api
 from aed.certificates import api as certificates_api
 from aed.database.dependencies import DatabaseDep
-from aed.database.session import database_now, open_database, reads
+from aed.database.session import database_now, open_database, read_session
 from aed.debrief.outcomes import api as outcomes_api
 from aed.debrief.reports import api as reports_api
 from aed.debrief.statistics import api as statistics_api
@@ -213,7 +213,7 @@ def _add_health(app: FastAPI) -> None:
 
         `warnings` names what will soon need somebody, such as a holiday calendar that ends.
         """
-        with reads(database) as session:
+        with read_session(database) as session:
             if not session.connection().dialect.has_table(session.connection(), "alembic_version"):
                 raise DatabaseUnavailable("The database has no schema yet: run `aed db upgrade`.")
             revision = session.scalar(text("SELECT version_num FROM alembic_version"))

@@ -18,7 +18,7 @@ from aed.accounts.queries import audit as queries
 from aed.accounts.rules import Role, Scope
 from aed.accounts.rules.audit import keyed_hash
 from aed.accounts.rules.roles import HeldRole
-from aed.database.encryption.ring import new_key
+from aed.database.encryption.keyring import generate_key
 from aed.database.session import Database, open_database
 from aed.incidents import queries as incidents
 from aed.incidents.models import IncidentEvent
@@ -31,8 +31,8 @@ from aed.settings import Settings
 from tests import make
 from tests.cli.conftest import Aed, aed, run  # noqa: F401 - fixtures
 from tests.commands import KEY
+from tests.encryption.test_columns import everything
 from tests.make import ADMINISTRATOR, NOW
-from tests.sealing.test_columns import everything
 
 PHONE = "+86 138 0013 8000"
 
@@ -273,7 +273,7 @@ def test_old_entries_stay_verifiable_when_the_key_has_gone(
 ) -> None:
     incident_id = a_world(session)
     session.rollback()
-    fresh = new_key()
+    fresh = generate_key()
 
     def opened(keys: str) -> Database:
         return open_database(

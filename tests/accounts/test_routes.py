@@ -194,7 +194,7 @@ def asking(
         web_push=WebPush(private_key=SecretStr("A" * 42 + "E")),
     )
     database = open_database(settings)
-    with database.writing.begin() as session:
+    with database.write_sessions.begin() as session:
         made = everyone.build(session)
     database.close()
     app = create_app(settings)
@@ -277,7 +277,7 @@ def test_every_cell_holds(asking: tuple[TestClient, Everyone]) -> None:
         for who in made.headers:
             cell = found[route][who] = answered(client, made, document, route, who)
             if "sign-in" in route:  # it has transactions of its own: who signs in again is signed out before
-                with app.state.database.writing.begin() as session:
+                with app.state.database.write_sessions.begin() as session:
                     session.execute(text("DELETE FROM sign_in_tries"))
                     session.execute(text("UPDATE sign_ins SET ended_at = NULL"))
             told = expected.get(route, {}).get(who)

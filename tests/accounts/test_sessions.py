@@ -56,7 +56,7 @@ def test_a_session_that_is_idle_for_too_long_is_over(
     assert own.me()["role"] == "dispatcher"
     until = time.monotonic() + 20
     while True:  # it is noted beside the answer that the session is used
-        with database.reading() as reading:  # a writing session would hold SQLite's one lock
+        with database.read_sessions() as reading:  # a writing session would hold SQLite's one lock
             seen = reading.scalars(select(SignIn.last_seen_at)).one()
         if seen is not None and seen > clock.now() - timedelta(minutes=5):
             break

@@ -14,7 +14,8 @@ from sqlalchemy import make_url
 
 from aed import migrations
 from aed.accounts.rules import Role, Scope, Viewer
-from aed.database.encryption import KeyRing, Kind, ring_in
+from aed.database.encryption.keyring import EncryptedKind, KeyRing
+from aed.database.encryption.keys import keyring_from_settings
 from aed.database.session import open_database, transaction
 from aed.registry.actions.holidays import seed_china
 from aed.settings import Settings
@@ -125,13 +126,13 @@ def _sealed(table: str, rows: Sequence[Row], keys: KeyRing) -> Sequence[Row]:
     if table != "people":
         return rows
     return [
-        (id_, name, keys.seal(str(phone), place="people.phone", kind=Kind.PHONE), language)
+        (id_, name, keys.encrypt(str(phone), place="people.phone", kind=EncryptedKind.PHONE), language)
         for id_, name, phone, language in rows
     ]
 
 
 def copy_rows(connection: psycopg.Connection, table: str, population: Population) -> None:
-    keys = ring_in(Settings())
+    keys = keyring_from_settings(Settings())
     columns = sql.SQL(",").join(map(sql.Identifier, COLUMNS[table].split(",")))
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), columns)
     with connection.cursor() as cursor, cursor.copy(statement) as copy:

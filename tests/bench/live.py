@@ -162,7 +162,7 @@ def _all_on_duty(database: Database, settings: Settings, homes: Sequence[Positio
             ]
             kept.put(session.connection(), places, at=now)
     if database.engine.dialect.name == "postgresql":  # which the bench's server does not do by itself
-        with database.asking.connect() as connection:
+        with database.autocommit_engine.connect() as connection:
             for table in ("consents", "sign_ins", "live_places"):
                 connection.exec_driver_sql(f"VACUUM ANALYZE {table}")
 

@@ -96,12 +96,12 @@ def _processor_seconds(pid: int) -> float:
 
 
 def _waiting(database: Database) -> int:
-    with database.reading() as session:
+    with database.read_sessions() as session:
         return session.scalar(text("SELECT count(*) FROM outbox WHERE sent_at IS NULL")) or 0
 
 
 def _delivered(database: Database, url: str, folder: Path, what: str) -> Ratio:
-    with database.reading() as session:
+    with database.read_sessions() as session:
         keys = set(session.scalars(select(Outgoing.key)))
     with sink(folder) as gateway:
         with _working(url, gateway.url) as worker:
@@ -156,7 +156,7 @@ def _until_tried(database: Database) -> None:
     """The worker has found that nothing goes out."""
     give_up_at = time.monotonic() + 60
     while True:
-        with database.reading() as session:
+        with database.read_sessions() as session:
             if session.scalar(text("SELECT count(*) FROM outbox WHERE why IS NOT NULL")):
                 return
         if time.monotonic() > give_up_at:

@@ -26,7 +26,7 @@ from sqlalchemy import make_url
 
 from aed.accounts.rules import Role, Viewer
 from aed.database.session import open_database
-from aed.database.spatial import told_moment
+from aed.database.statements import bind_moment
 from aed.geo import Position, distances_metres, mercator_degrees
 from aed.lookup.responders import nearest_responders
 from aed.responders import queries as responders
@@ -227,7 +227,7 @@ def _who_may_be_called(what: str, url: str, places: Sequence[Position]) -> Ratio
     viewer = Viewer(role=Role.DISPATCHER, name="bench", region_ids=tuple(range(1, REGIONS + 1)))
     database = open_database(settings)
     try:
-        with database.asking.connect() as connection:
+        with database.autocommit_engine.connect() as connection:
 
             def ask(here: Position) -> int:
                 found = nearest_responders(
@@ -256,7 +256,7 @@ def _who_may_be_called(what: str, url: str, places: Sequence[Position]) -> Ratio
 
 def _bare(dialect: object, url: str, viewer: Viewer) -> Callable[[Position], Callable[[], object]]:
     """The statement with everything within the radius, which was counted beforehand."""
-    at = {"live_at": told_moment(AT)}
+    at = {"live_at": bind_moment(AT)}
     nearest = responders.nearest_places(dialect, viewer)  # type: ignore[arg-type] # a Dialect
     if url.startswith("sqlite"):
         database = open_database(Settings(database_url=url))

@@ -20,7 +20,7 @@ from aed.certificates.actions.pairs import decide_pair, find_pairs
 from aed.certificates.models import PersonPair
 from aed.certificates.queries.pairs import pairs
 from aed.certificates.rules.likeness import LIKELY, PairDecision, Somebody, likeness
-from aed.database.session import Table
+from aed.database.types import Table
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.lookup.responders import NearbyResponder
 from aed.registry.models import Device

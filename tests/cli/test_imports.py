@@ -17,7 +17,7 @@ from tests.make import PATIENT, square
 
 @pytest.fixture
 def region(database: Database) -> None:
-    with database.writing.begin() as session:
+    with database.write_sessions.begin() as session:
         make.region(session)
 
 
@@ -140,7 +140,7 @@ def test_a_region_that_is_none_is_refused(aed: Aed, tmp_path: Path) -> None:
 def test_lists_of_one_format_are_filed_under_who_keeps_each(
     aed: Aed, database: Database, tmp_path: Path
 ) -> None:
-    with database.writing.begin() as session:
+    with database.write_sessions.begin() as session:
         make.region(session, "JP-27", country="JP", time_zone="Asia/Tokyo", holiday_calendar=None)
     for city, lat in (("north", 34.70), ("south", 34.60)):
         row = {"名称": f"{city}庁舎", "設置位置": "1階", "緯度": lat, "経度": 135.50}

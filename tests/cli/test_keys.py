@@ -9,12 +9,12 @@ import httpx2
 import pytest
 from sqlalchemy.orm import Session
 
-from aed.database.encryption.ring import Key
+from aed.database.encryption.keyring import EncryptionKey
 from tests import make
 from tests.cli.conftest import Aed
 from tests.commands import KEY, serving
 from tests.commands import aed as process
-from tests.sealing.test_ring import new_key
+from tests.encryption.test_keyring import new_key
 
 PHONE = "+8613800138000"
 
@@ -28,7 +28,7 @@ def test_a_wrong_or_a_missing_key_gets_a_sentence(
     monkeypatch.setenv("AED_ENCRYPTION_KEYS", wrong)
     for command in (("people", "show", person.id), ("people", "list"), ("keys", "rotate")):
         said = aed(*command, fails=True)
-        assert Key.of(KEY).id in said.err, "which one to look for"
+        assert EncryptionKey.of(KEY).id in said.err, "which one to look for"
         assert "AED_ENCRYPTION_KEYS" in said.err, "and where to put it"
         assert wrong not in said.err + said.out
     assert "MISSING" in aed("keys", "show").out
@@ -46,7 +46,7 @@ def test_keys_are_changed_in_the_environment(aed: Aed, monkeypatch: pytest.Monke
     aed("people", "add", "Wang", PHONE)
     made = aed("keys", "new", warns=True)
     new = made.out.strip()
-    assert Key.of(new).id in made.err
+    assert EncryptionKey.of(new).id in made.err
     assert new not in made.err
     assert "AED_ENCRYPTION_KEYS" in aed("keys", "new", "--first", fails=True).err
 
@@ -66,7 +66,7 @@ def test_a_server_with_a_wrong_key_does_not_start(
     wrong = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/aed.sqlite", "AED_ENCRYPTION_KEYS": new_key()}
     said = process("serve", "--port", "0", cwd=tmp_path, **wrong)
     assert (said.returncode, "Traceback" in said.stderr) == (1, False)
-    assert Key.of(KEY).id in said.stderr
+    assert EncryptionKey.of(KEY).id in said.stderr
 
 
 def test_one_estate_changes_its_key_while_it_serves(
@@ -113,6 +113,6 @@ def test_a_backup_is_of_use_with_its_key_and_says_which(
 
     monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/third.sqlite")
     monkeypatch.setenv("AED_ENCRYPTION_KEYS", new_key())
-    assert Key.of(KEY).id in run("restore", tmp_path / "b.zip", fails=True).err
+    assert EncryptionKey.of(KEY).id in run("restore", tmp_path / "b.zip", fails=True).err
     monkeypatch.setenv("AED_ENCRYPTION_KEYS", KEY)
     assert PHONE in run("people", "list").out

@@ -27,12 +27,12 @@ PERHAPS = DEVICE | {"source": "theirs", "source_id": "b", "lat": north_of(PATIEN
 
 @pytest.fixture
 def region(database: Database) -> None:
-    with database.writing.begin() as session:
+    with database.write_sessions.begin() as session:
         make.region(session)
 
 
 def kept(database: Database) -> list[int | None]:
-    with database.reading() as session:
+    with database.read_sessions() as session:
         return [
             session.scalar(select(func.count()).select_from(each))
             for each in (Device, SourceRecord, Review, Change)

@@ -22,7 +22,7 @@ HERE = (PATIENT.lat, PATIENT.lon, "--at", "2026-09-22T10:00:00+08:00")
 @pytest.fixture
 def devices(database: Database) -> None:
     """A public device, one of an estate, one far down below, and a responder."""
-    with database.writing.begin() as session:
+    with database.write_sessions.begin() as session:
         estate = make.estate(session, source="list", source_id="e")
         make.device(session, at=north_of(PATIENT, metres=100), place_zh="大堂", place_en="Lobby", maker="M")
         private = north_of(PATIENT, metres=50)

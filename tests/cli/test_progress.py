@@ -53,7 +53,7 @@ def watched(*words: str, status: int = 0, **settings: str) -> tuple[str, str]:
 
 @pytest.fixture
 def region(database: Database) -> None:
-    with database.writing.begin() as session:
+    with database.write_sessions.begin() as session:
         make.region(session)
     database.close()  # a restoring wants it for itself
 

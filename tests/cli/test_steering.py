@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed.cli import main
-from aed.database.session import Table
+from aed.database.types import Table
 from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentExclusion, IncidentReport
 from aed.incidents.rules import LIVE, AgeGroup, Hazard
 from tests import make

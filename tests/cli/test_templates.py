@@ -16,7 +16,7 @@ from tests.imports.lists import fill_in
 def test_a_template_from_the_command_is_filled_in_and_imported(
     aed: Aed, database: Database, tmp_path: Path, ending: str
 ) -> None:
-    with database.writing.begin() as session:
+    with database.write_sessions.begin() as session:
         make.region(session)
     path = tmp_path / f"list.{ending}"
     aed("template", "devices", "-o", path)

@@ -43,7 +43,7 @@ def test_a_key_is_shown_once_and_not_stored(aed: Aed, database: Database, tmp_pa
     listed = aed("tokens", "list").out
     assert "desk" in listed
     assert key not in listed
-    with database.reading() as session:
+    with database.read_sessions() as session:
         (row,) = session.execute(text("SELECT * FROM tokens")).all()
     assert key not in str(tuple(row))
     if database.engine.dialect.name == "sqlite":
@@ -58,7 +58,7 @@ def test_a_long_key_stays_on_one_line_on_a_narrow_screen(aed: Aed, monkeypatch: 
 
 
 def test_a_member_has_an_estate_and_a_dispatcher_a_region(aed: Aed, database: Database) -> None:
-    with database.writing.begin() as session:
+    with database.write_sessions.begin() as session:
         estate = make.estate(session).id
     aed("tokens", "create", "hall", "--role", "member", "--estate", estate)
     aed("tokens", "create", "centre", "--role", "dispatcher", "--region", "CN-33")

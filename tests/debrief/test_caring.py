@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from aed.database.session import Database, reads, transaction
+from aed.database.session import Database, read_session, transaction
 from aed.debrief.follow_up.jobs import care
 from aed.incidents.alerts.actions.answers import take_answer, take_place
 from aed.incidents.calls.actions import lifecycle as opening
@@ -125,7 +125,7 @@ def test_a_fetch_in_an_exercise_times_its_estate_once(
 
     twice(database, NOW + timedelta(minutes=15), settings)
 
-    with reads(database) as own:
+    with read_session(database) as own:
         (drill,) = own.scalars(select(Drill)).all()
     detour, arrival = settings.arrival.detour_factor, settings.arrival
     assert (drill.device_id, drill.estate_id, drill.by_id) == (device.id, estate.id, fetch.person_id)
@@ -141,7 +141,7 @@ def test_a_device_that_somebody_set_out_to_fetch_is_asked_after_once(
     people = over(session, settings, "real")
     twice(database, NOW + timedelta(minutes=5), settings)
 
-    with reads(database) as own:
+    with read_session(database) as own:
         (call_out,) = own.scalars(select(CallOut)).all()
         fetched = own.scalars(select(Alert.device_id).where(Alert.accepted_at.is_not(None))).all()
     assert call_out.device_id in fetched
@@ -165,7 +165,7 @@ def test_a_device_whose_pads_were_used_is_offered_no_more_until_it_is_checked(
 
     twice(database, NOW + timedelta(minutes=5), settings)
 
-    with reads(database) as own:
+    with read_session(database) as own:
         assert own.scalars(select(Quarantine.reason).where(Quarantine.device_id == device.id)).all() == [
             "used"
         ]
@@ -190,5 +190,5 @@ def test_after_a_test_of_the_line_nobody_hears_anything(
     over(session, settings, "test")
     twice(database, NOW + DAY, settings)
     assert told(database) == []
-    with reads(database) as own:
+    with read_session(database) as own:
         assert own.scalars(select(CallOut)).all() == []

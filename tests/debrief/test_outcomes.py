@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role, Scope, Viewer
-from aed.database.session import Database, reads
+from aed.database.session import Database, read_session
 from aed.debrief.follow_up.jobs import forget_patients
 from aed.debrief.outcomes.actions import tell_of_outcome
 from aed.debrief.outcomes.queries import items_in, measured, outcome_of
@@ -204,7 +204,7 @@ def test_after_two_years_nobody_knows_who_the_patient_was_and_the_rest_is_still_
     assert forget_patients(database, later, keep_days=settings.patient_keep_days) == 1
     assert forget_patients(database, later, keep_days=settings.patient_keep_days) == 0
 
-    with reads(database) as own:
+    with read_session(database) as own:
         outcome = outcome_of(own, old.id)
         assert items_in(outcome) == replace(SHE_LIVES, age_years=None, sex=Sex.UNKNOWN)
         assert outcome is not None

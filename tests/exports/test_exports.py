@@ -300,7 +300,7 @@ def test_the_whole_register_goes_out_and_comes_back_the_same(
     estates.write_bytes(_whole(database, ExportFormat.ESTATES))
     devices.write_bytes(_whole(database, form))
 
-    with empty.writing.begin() as other:
+    with empty.write_sessions.begin() as other:
         report = imports.import_estates(other, ADMINISTRATOR, estates, at=NOW)
         assert report.bad == []
         report = imports.import_devices(other, ADMINISTRATOR, devices, at=NOW)
@@ -310,7 +310,7 @@ def test_the_whole_register_goes_out_and_comes_back_the_same(
     assert json.loads(_whole(empty, ExportFormat.ESTATES)) == json.loads(
         _whole(database, ExportFormat.ESTATES)
     )
-    with empty.writing.begin() as other:
+    with empty.write_sessions.begin() as other:
         again = imports.import_devices(other, ADMINISTRATOR, devices, at=NOW)
     assert (again.new, again.changed, again.bad) == (0, 0, [])
 
@@ -332,9 +332,9 @@ def test_any_words_come_back_as_they_were(
     back = open_database(Settings(database_url=f"sqlite:///{folder / 'back.sqlite'}"))
     for each in (there, back):
         bring_up_to_date(each)
-        with each.writing.begin() as session:
+        with each.write_sessions.begin() as session:
             make.region(session)
-    with there.writing.begin() as session:
+    with there.write_sessions.begin() as session:
         device_id = make.device(session, source="list", source_id="1").id
     file = folder / f"devices.{form}"
 
@@ -346,16 +346,16 @@ def test_any_words_come_back_as_they_were(
         st.floats(-180, 180, allow_nan=False),
     )
     def goes_and_comes(place: str, model: str, lat: float, lon: float) -> None:
-        with there.writing.begin() as session:
+        with there.write_sessions.begin() as session:
             device = session.get(Device, device_id)  # visibility: a test's own
             assert device is not None
             device.place_en, device.model = place, model[:100].strip()
             device.origin_lat, device.origin_lon = lat, lon
         file.write_bytes(_whole(there, form))
-        with back.writing.begin() as session:
+        with back.write_sessions.begin() as session:
             report = imports.import_devices(session, ADMINISTRATOR, file, at=NOW)
             assert report.bad == []
-        with back.reading() as session:
+        with back.read_sessions() as session:
             found = session.scalars(select(Device)).one()
             assert (found.place_en, found.model) == (place, model[:100].strip())
             assert (found.origin_lat, found.origin_lon) == (lat, lon)

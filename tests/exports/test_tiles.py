@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE, Role
-from aed.database.session import Database, reads
+from aed.database.session import Database, read_session
 from aed.exports.queries import tiles
 from aed.exports.rules.tile import BUFFER, CELL, EXTENT, Tile
 from aed.geo import Position
@@ -142,7 +142,7 @@ def test_far_out_every_device_is_counted_once(session: Session, database: Databa
     session.commit()
 
     shown: Counter[str] = Counter()
-    with reads(database) as reading:
+    with read_session(database) as reading:
         for tile in {_around(place, zoom) for place in places}:
             for point in _points(tiles.device_tile(reading, ANYONE, tile)):
                 if 0 <= point["across"] < EXTENT and 0 <= point["down"] < EXTENT:
@@ -161,7 +161,7 @@ def test_the_buffer_says_what_the_neighbour_says(session: Session, database: Dat
     here = _around(PATIENT, zoom)
     east = Tile(zoom, here.x + 1, here.y)
 
-    with reads(database) as reading:
+    with read_session(database) as reading:
         left, right = (_points(tiles.device_tile(reading, ANYONE, tile)) for tile in (here, east))
 
     def near_the_edge(points: list[dict[str, Any]], moved: int) -> set[tuple[int, int, int]]:
@@ -180,7 +180,7 @@ def test_near_every_device_is_a_point_of_its_own_where_it_stands(
     session.commit()
     tile = _around(place, 18)
 
-    with reads(database) as reading:
+    with read_session(database) as reading:
         (point,) = _points(tiles.device_tile(reading, ANYONE, tile))
 
     side = 2**18
@@ -197,7 +197,7 @@ def test_too_many_devices_in_one_house_are_gathered_at_any_zoom(
         make.device(session)
     session.commit()
 
-    with reads(database) as reading:
+    with read_session(database) as reading:
         points = _points(tiles.device_tile(reading, ANYONE, _around(PATIENT, 20)))
 
     assert [point["count"] for point in points] == [12]
@@ -215,7 +215,7 @@ def test_places_beyond_the_map_and_at_its_edges_break_nothing(session: Session, 
         make.device(session, at=Position(lat, lon))
     session.commit()
 
-    with reads(database) as reading:
+    with read_session(database) as reading:
         (whole, *more) = (
             _points(tiles.device_tile(reading, ANYONE, Tile(zoom, 0, 0))) for zoom in (0, 1, 14)
         )
@@ -232,7 +232,7 @@ def test_both_databases_make_the_same_tile(session: Session, database: Database,
     _scattered(session, 150, metres=2_500)
     session.commit()
 
-    with reads(database) as reading:
+    with read_session(database) as reading:
         points = _points(tiles.device_tile(reading, ANYONE, _around(PATIENT, zoom)))
 
     first_id = min((point["id"] for point in points if point["id"]), default=0)

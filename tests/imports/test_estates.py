@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Region
-from aed.database.spatial import shape_of
+from aed.database.geometry import shape_of
 from aed.registry import queries
 from aed.registry.models import Device, Estate, Gate
 from tests import make

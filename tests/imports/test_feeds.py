@@ -413,13 +413,13 @@ def follow(database: Database, url: str, name: str = "example", **given: Any) ->
 
 
 def feed(database: Database, name: str = "example") -> Feed:
-    with database.reading() as session:
+    with database.read_sessions() as session:
         return queries.feed(session, name)
 
 
 def register(database: Database) -> list[tuple[object, ...]]:
     """Every device with its version, and how many changes were ever made."""
-    with database.reading() as session:
+    with database.read_sessions() as session:
         devices = session.execute(
             select(Device.id, Device.source_id, Device.state, Device.version).order_by(Device.id)
         )
@@ -436,7 +436,7 @@ def test_a_feed_that_is_due_fills_the_register_and_is_due_again(
 
     assert (run.result, run.said) == (FeedResult.TAKEN, "20 new, 0 changed, 0 unchanged, 0 set aside.")
     assert len(register(database)) == 21
-    with database.reading() as session:
+    with database.read_sessions() as session:
         assert "feed:example" in set(session.scalars(select(Change.who)))
     assert feed(database).next_due_at == NOW + timedelta(hours=6)
     assert jobs.run_feeds(database, now, by=BY) == []
@@ -536,7 +536,7 @@ def test_a_feed_is_followed_less_often_than_a_day_waits_no_longer_after_a_failur
 
 
 def in_service(database: Database) -> int:
-    with database.reading() as session:
+    with database.read_sessions() as session:
         found = session.scalars(select(Device.id).where(Device.state == DeviceState.IN_SERVICE))
         return len(found.all())
 
@@ -581,7 +581,7 @@ def test_a_list_that_lost_half_its_devices_is_held_back_for_a_person(
     assert run.result is FeedResult.HELD_BACK
     assert "of list, too many to be believed" in run.said
     assert register(database) == before
-    with database.reading() as session:
+    with database.read_sessions() as session:
         (review,) = session.scalars(select(Review))
     assert (review.kind, review.source, review.decision) == (ReviewKind.SHRINK, "list", None)
 
@@ -593,7 +593,7 @@ def test_a_list_that_lost_half_its_devices_is_held_back_for_a_person(
     (recovered,) = jobs.run_feeds(database, now, by=BY)
     assert recovered.said == "0 new, 0 changed, 20 unchanged, 0 set aside."
     assert register(database) == before
-    with database.reading() as session:
+    with database.read_sessions() as session:
         assert session.scalars(select(Review)).all() == []
 
 
@@ -763,7 +763,7 @@ def test_a_feed_is_read_by_its_mapping(database: Database, source: Source, now: 
     (run,) = jobs.run_feeds(database, now, by=BY)
 
     assert run.said == "1 new, 0 changed, 0 unchanged, 0 set aside."
-    with database.reading() as session:
+    with database.read_sessions() as session:
         assert session.execute(select(Device.source, Device.place_en)).one() == ("town", "Town hall")
 
 
@@ -785,7 +785,7 @@ def test_two_lists_in_one_format_are_told_apart_by_who_keeps_them(
         (run,) = jobs.run_feeds(database, now, by=BY)
         assert run.said == "1 new, 0 changed, 0 unchanged, 0 set aside."
 
-    with database.reading() as session:
+    with database.read_sessions() as session:
         found = session.execute(select(Device.source, Device.state).order_by(Device.source)).all()
     assert found == [("north", DeviceState.IN_SERVICE), ("south", DeviceState.IN_SERVICE)]
 

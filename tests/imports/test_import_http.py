@@ -23,7 +23,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
-from aed.database.session import Database, alone, transaction
+from aed.database.session import Database, exclusive_lock, transaction
 from aed.imports.models import SourceRecord
 from aed.registry.models import Change, Device
 from aed.registry.rules.device import DeviceState
@@ -327,7 +327,7 @@ def test_while_another_import_goes_on_one_is_told_so(
     client = client_on(settings.model_copy(update={"lock_timeout_ms": 300}))
     with transaction(database) as going_on:
         going_on.connection()  # SQLite: the one writer is this
-        alone(going_on, "import")
+        exclusive_lock(going_on, "import")
 
         answer = client.post(WHERE, content=csv_of(DEVICE), headers=office)
 

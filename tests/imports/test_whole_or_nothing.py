@@ -33,7 +33,7 @@ def many(folder: Path) -> Path:
 def standing(database: Database) -> tuple[int, int, int]:
     """How many devices, consumables and changes are in the register."""
     of_these = Change.subject.in_(["devices", "consumables"])
-    with database.reading() as session:
+    with database.read_sessions() as session:
         devices = session.scalar(select(func.count(Device.id)))
         consumables = session.scalar(select(func.count(Consumable.id)))
         changes = session.scalar(select(func.count(Change.id)).where(of_these))
@@ -116,7 +116,7 @@ def test_a_killed_process_leaves_the_register_as_it_was(
 
     assert standing(database) == before
     if database.engine.dialect.name == "sqlite":
-        with database.reading() as session:
+        with database.read_sessions() as session:
             assert session.scalar(text("PRAGMA integrity_check")) == "ok"
     with transaction(database) as session:
         assert import_many(session, path) == (MANY - 5, 5, 0, 0)

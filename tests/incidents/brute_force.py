@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.rules import Role, Viewer
 from aed.accounts.rules.sharing_ladder import Audience
-from aed.database.spatial import position_of
+from aed.database.geometry import position_of
 from aed.geo import Position, distance_metres
 from aed.hours.evaluation import HolidayCalendar, Opening, hours_at
 from aed.lookup.answer import Answer, NearbyDevice, Question

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
-from aed.database.session import Database, open_database, reads, transaction
+from aed.database.session import Database, open_database, read_session, transaction
 from aed.errors import Conflict
 from aed.incidents import jobs
 from aed.incidents import queries as queries
@@ -142,7 +142,7 @@ def test_nobody_is_called_after_the_stop_though_a_worker_holds_the_message(
     assert 1 <= len(calls) <= 8
     send_waiting(database, lambda: NOW, channels=dict.fromkeys(Channel, deliver))
     assert len([text for text in sent if "心脏骤停" in text]) == len(calls)
-    with reads(database) as own:
+    with read_session(database) as own:
         waiting = select(func.count()).where(Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None))
         assert own.scalar(waiting) == 0
 
@@ -222,7 +222,7 @@ def test_eight_who_tell_of_one_patient_in_the_same_moment_open_one_incident(
             return opening.take_report(own, who, new, at=NOW, network=None, settings=settings).id
 
     assert len(set(at_once(*[tell] * TOGETHER))) == 1
-    with reads(busy) as own:
+    with read_session(busy) as own:
         assert own.scalar(select(func.count()).select_from(Incident)) == 1
         people = own.scalars(select(Alert.person_id)).all()
     assert len(people) == len(set(people)) > 0
@@ -245,7 +245,7 @@ def test_two_patients_in_the_same_moment_never_call_one_person_both(
         return go
 
     at_once(tell(0), tell(200), tell(400))
-    with reads(busy) as own:
+    with read_session(busy) as own:
         called = Counter(own.scalars(select(Alert.person_id)))
     assert set(called.values()) == {1}
 
@@ -266,7 +266,7 @@ def test_a_phone_that_retries_in_eight_threads_accepts_once(
             ).state
 
     assert set(at_once(*[accept] * TOGETHER)) == {AlertState.ACCEPTED}
-    with reads(busy) as own:
+    with read_session(busy) as own:
         said = own.scalars(select(IncidentEvent.said).where(IncidentEvent.kind == "said")).all()
     assert len(said) == 1
 

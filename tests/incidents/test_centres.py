@@ -458,7 +458,7 @@ def test_neither_the_record_nor_the_message_is_there_without_the_other(
     secret = make.centre(session, to=sink.url())
     who = dispatcher(session)
     session.commit()
-    with database.writing() as killed:
+    with database.write_sessions() as killed:
         report(killed, settings, who)
         killed.rollback()
     assert session.scalars(select(Outgoing)).all() == []

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from aed import schedule
 from aed.accounts.rules import ANYONE
 from aed.accounts.rules.roles import HeldRole
+from aed.database.geometry import position_of
 from aed.database.session import Database
-from aed.database.spatial import position_of
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound
 from aed.incidents.drills.actions import take_back_drill
 from aed.lookup.arrival import Basis

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE, Viewer
 from aed.accounts.rules.sharing_ladder import Audience
-from aed.database.spatial import point
+from aed.database.geometry import point
 from aed.geo import Datum, Position
 from aed.lookup.answer import Answer, Question
 from aed.lookup.search import nearest

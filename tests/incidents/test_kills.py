@@ -27,7 +27,7 @@ from sqlalchemy import func, select
 
 from aed.accounts.actions.tokens import key_hash
 from aed.accounts.rules import Role
-from aed.database.session import Database, reads, transaction
+from aed.database.session import Database, read_session, transaction
 from aed.incidents import queries as queries
 from aed.incidents.models import Alert, Incident
 from aed.incidents.plan.schemas import inputs_of, plan_of
@@ -261,7 +261,7 @@ def test_whatever_is_killed_each_is_called_once_and_nobody_after_the_stop(
 
 
 def _is_consistent(database: Database, chaos: Chaos, phones: Called, said: str) -> None:
-    with reads(database) as session:
+    with read_session(database) as session:
         assert session.scalar(select(func.count()).select_from(Incident)) == len(chaos.kinds), said
         by_hash = {each.key_hash: each for each in session.scalars(select(Alert))}
         calls = {key: by_hash[key_hash(key)] for key in phones.came_at}
@@ -289,7 +289,7 @@ def _called_fewer(database: Database, chaos: Chaos, said: str) -> tuple[int, int
     All patients have the same people around, at the same distances.
     """
     called: dict[int, int] = {}
-    with reads(database) as session:
+    with read_session(database) as session:
         for incident_id, kind in chaos.kinds.items():
             if kind == "real":
                 first = queries.plans(session, incident_id)[0]
@@ -306,6 +306,6 @@ def _called_fewer(database: Database, chaos: Chaos, said: str) -> tuple[int, int
 
 
 def _waiting(database: Database) -> int:
-    with reads(database) as session:
+    with read_session(database) as session:
         waiting = select(func.count()).where(Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None))
         return session.scalar(waiting) or 0

@@ -11,9 +11,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE, Viewer
-from aed.database.spatial import Rings, point
-from aed.database.spatial.sieve import sifted
-from aed.database.spatial.windows import window_around
+from aed.database.boxes import window_around
+from aed.database.geometry import point
+from aed.database.nearest import ExpandingSearch
+from aed.database.sieve import sifted
 from aed.geo import Position, in_mainland_china
 from aed.lookup.answer import Answer
 from aed.lookup.walks import Ways
@@ -45,9 +46,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
     """Which devices were read for each ring, as it goes on. The real one works and is watched: no answer
     tells what was not read for it."""
     rings: list[set[int]] = []
-    widen = Rings.widen
+    widen = ExpandingSearch.widen
 
-    def noting(self: Rings[Any], **given: Any) -> Sequence[Any]:
+    def noting(self: ExpandingSearch[Any], **given: Any) -> Sequence[Any]:
         rows = widen(self, **given)
         if OutOfService not in getattr(
             self._nearest.row, "args", ()
@@ -55,7 +56,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
             rings.append({row.id for row in rows})
         return rows
 
-    monkeypatch.setattr(Rings, "widen", noting)
+    monkeypatch.setattr(ExpandingSearch, "widen", noting)
     return rings
 
 

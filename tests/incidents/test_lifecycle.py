@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
 from aed.accounts.rules.roles import HeldRole
-from aed.database.session import Database, reads
+from aed.database.session import Database, read_session
 from aed.errors import Conflict, InvalidInput, TooManyOpen
 from aed.incidents import jobs
 from aed.incidents import queries as queries
@@ -363,7 +363,7 @@ def test_two_workers_close_and_remind_once(
     with ThreadPoolExecutor(2) as workers:
         done = list(workers.map(work, range(2)))
     assert [sum(each) for each in zip(*done, strict=True)] == [1, 1]
-    with reads(database) as own:
+    with read_session(database) as own:
         kinds = [each.kind for each in queries.events(own, test.id)]
         assert kinds.count("closed") == 1
         assert [each.kind for each in queries.events(own, real.id)].count("reminded") == 1

@@ -16,8 +16,8 @@ from aed.accounts.models import Account, Person, PersonChange, SignIn, SignInCod
 from aed.accounts.queries import own_or_office
 from aed.accounts.rules import ANYONE, Viewer
 from aed.accounts.schemas.people import PersonAmend
-from aed.database.encryption import Sealed, SealedFields
-from aed.database.session import Table
+from aed.database.encryption.columns import Encrypted, EncryptedFields
+from aed.database.types import Table
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.imports.models import SourceRecord
 from aed.notifications.models import Outgoing
@@ -42,11 +42,11 @@ from aed.training.models import Assessment, Attendance, Enrolment, TrainingSessi
 from aed.training.queries import certificates
 from tests import make
 from tests.accounts.conftest import Browser
+from tests.encryption.test_columns import everything
 from tests.make import ADMINISTRATOR, NOW
 from tests.personal_data import world
 from tests.personal_data.world import NAME, NOTE, OLD_NAME, PHONE, TELLING, oneself, somebody
 from tests.responders.test_offers import from_a_list
-from tests.sealing.test_columns import everything
 
 TABLES = Table.metadata.tables
 
@@ -76,12 +76,12 @@ def forgotten(tables: dict[str, SqlTable]) -> set[str]:
                 found.add(where)
             is_nobodys_here = (name, column.name) in OF_PATIENTS | OF_THINGS
             if (
-                isinstance(column.type, Sealed)
+                isinstance(column.type, Encrypted)
                 and name not in {*theirs, TELL_OF_HOLDERS}
                 and not is_nobodys_here
             ):
                 found.add(where)
-            if isinstance(column.type, SealedFields) and (name, column.name) not in whole:
+            if isinstance(column.type, EncryptedFields) and (name, column.name) not in whole:
                 found.add(where)
     return found
 
@@ -98,7 +98,7 @@ def test_a_new_table_would_be_noticed() -> None:
         Person.metadata.__class__(),
         Column("person_id", ForeignKeyTo("people")),
         Column("given_by", String(200)),
-        Column("email", Sealed("favourites.email")),
+        Column("email", Encrypted("favourites.email")),
     )
     assert forgotten({"favourites": new}) == {
         "favourites.person_id",

@@ -31,7 +31,7 @@ from aed.accounts.rules.security import FactorKind, SecurityEventKind
 from aed.accounts.schemas.people import PersonAmend
 from aed.certificates.models import CertificateCheck, IssuerEntry, PersonPair
 from aed.certificates.rules.checking import CheckState
-from aed.database.encryption import ring_of
+from aed.database.encryption.columns import keyring_of
 from aed.debrief.outcomes.actions import tell_of_outcome
 from aed.debrief.outcomes.rules import CoreItems
 from aed.imports.models import Review, SourceRecord
@@ -104,7 +104,7 @@ def somebody(session: Session) -> Person:
     session.add(
         SignIn(person_id=person.id, key_hash=key_hash("k"), created_at=NOW, expires_at=NOW.replace(year=2099))
     )
-    key = account_keys(ring_of(session.get_bind().dialect), PHONE)[0]
+    key = account_keys(keyring_of(session.get_bind().dialect), PHONE)[0]
     session.add(
         SignInCode(account_key=key, browser_hash="b", code_hash="h", expires_at=NOW, tries=0, others_tries=0)
     )

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
-from aed.database.spatial import position_of
+from aed.database.geometry import position_of
 from aed.geo import Position, distance_metres
 from aed.hours.evaluation import hours_at
 from aed.lookup.answer import Question

@@ -235,7 +235,7 @@ def test_two_phones_of_one_person_at_the_same_time_leave_one_place(
         list(phones.map(walk, range(2)))
 
     later = NOW + timedelta(seconds=50)
-    with database.writing() as session:
+    with database.write_sessions() as session:
         assert [ids(found(session, settings, way, at=later)) for way in ways] == [[], [responder], [], []]
 
 
@@ -671,7 +671,7 @@ def test_without_the_cluster_the_lookup_tells_default_places_and_phones_are_aske
         app = app_on(settings)
         with (
             TestClient(app, base_url="https://testserver", raise_server_exceptions=False) as http,
-            app.state.database.writing() as session,
+            app.state.database.write_sessions() as session,
         ):
             responder = on_duty(session, at=PATIENT)
             person = session.get_one(Responder, responder).person_id

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
-from aed.database.spatial import point
+from aed.database.geometry import point
 from aed.geo import Position, distance_metres, distances_metres
 from aed.incidents.alerts.actions.answers import take_answer
 from aed.incidents.calls.actions.lifecycle import take_report

@@ -66,7 +66,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     database = open_database(settings)
     with TestClient(app_on(settings), raise_server_exceptions=False) as client:
         made = World(client)
-        with database.writing.begin() as session:
+        with database.write_sessions.begin() as session:
             _build(session, made)
         database.close()
         yield made

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.accounts.rules.roles import HeldRole
-from aed.database.spatial import position_of
+from aed.database.geometry import position_of
 from aed.registry.models import Building, Estate
 from tests import make
 from tests.accounts.everyone import signed_in

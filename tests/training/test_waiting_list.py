@@ -45,7 +45,7 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.session: Session = self.database.writing()
+        self.session: Session = self.database.write_sessions()
         self.now: datetime = NOW
         self.arrived: list[int] = []
         """In the order in which they came, as far as the test knows."""

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.accounts.rules.roles import HeldRole
-from aed.database.spatial import position_of
+from aed.database.geometry import position_of
 from aed.geo import distance_metres
 from aed.notifications.models import Outgoing
 from aed.registry.models import Building, Change, Estate

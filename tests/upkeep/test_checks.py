@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.database.spatial import position_of
+from aed.database.geometry import position_of
 from aed.errors import Conflict, InvalidInput
 from aed.registry.actions.devices import withdraw_device
 from aed.registry.models import Consumable, Device

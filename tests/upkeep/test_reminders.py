@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from aed.accounts.models import Person
 from aed.accounts.rules.roles import HeldRole
-from aed.database.session import Database, reads, transaction
+from aed.database.session import Database, read_session, transaction
 from aed.notifications.models import Outgoing
 from aed.registry.actions import devices as device_actions
 from aed.registry.actions.found import replace_consumable
@@ -39,7 +39,7 @@ def run(database: Database, at: datetime, *, checks: bool = False) -> jobs.Told:
 
 def letters(database: Database) -> list[tuple[str, date, str]]:
     """(who, on which day in China, what they read), in order."""
-    with reads(database) as session:
+    with read_session(database) as session:
         rows = session.execute(
             select(Person.name, Outgoing.created_at, Outgoing.text_zh)
             .join(Person, Person.id == Outgoing.person_id)
@@ -98,7 +98,7 @@ def test_nobody_hears_of_pads_that_were_replaced_in_time(database: Database, cas
         run(database, MORNING + timedelta(days=day))
 
     assert [name for name, _, _ in letters(database)] == ["Keeper"]
-    with reads(database) as session:
+    with read_session(database) as session:
         assert session.scalars(select(Reminder.closed_at)).one() is not None
 
 
@@ -106,7 +106,7 @@ def test_whoever_was_not_there_for_months_hears_once(database: Database, cast: t
     run(database, MORNING + timedelta(days=85))
 
     assert [name for name, _, _ in letters(database)] == ["Keeper", "Manager"]
-    with reads(database) as session:
+    with read_session(database) as session:
         assert session.scalars(select(Reminder.threshold_days)).all() == [7]
 
 
@@ -174,7 +174,7 @@ def test_a_day_begins_where_the_device_is(database: Database) -> None:
             make.device(session, of=make.estate(session, in_region=code), pads_expire_on=date(2026, 9, 30))
     jobs.remind_of_expiry(database, datetime(2026, 9, 22, 20, 0, tzinfo=UTC), by=BY)
 
-    with reads(database) as session:
+    with read_session(database) as session:
         found = session.execute(
             select(Reminder.threshold_days, Estate.time_zone)
             .join(Device, Device.id == Reminder.device_id)
@@ -217,7 +217,7 @@ def test_a_level_without_anybody_is_passed_over(database: Database) -> None:
 
 def answered(database: Database, name: str, said: Answer, *, at: datetime) -> None:
     """As by a tap on the link of that person's latest message."""
-    with reads(database) as session:
+    with read_session(database) as session:
         text = session.scalars(
             select(Outgoing.text_en)
             .join(Person, Person.id == Outgoing.person_id)
@@ -273,7 +273,7 @@ def test_checks_are_reminded_of_a_week_before_and_after(database: Database, cast
     for day in (0, 21, 22, 23, 28, 29, 30, 35, 36, 37, 43, 44):
         jobs.remind_of_checks(database, MORNING + timedelta(days=day), by=BY)
 
-    with reads(database) as session:
+    with read_session(database) as session:
         found = session.execute(
             select(Reminder.due_on, Reminder.threshold_days)
             .where(Reminder.matter == Matter.CHECK)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.models import Person
 from aed.accounts.rules.roles import HeldRole
-from aed.database.session import Database, reads, transaction
+from aed.database.session import Database, read_session, transaction
 from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
 from aed.notifications.models import Outgoing
 from aed.notifications.rules import Channel
@@ -169,7 +169,7 @@ def test_whoever_has_an_endpoint_is_told_there_and_needs_no_number(database: Dat
     jobs.remind_of_expiry(database, at, by=BY)
     jobs.send_reminders(database, at, by=BY, public_url=None)
 
-    with reads(database) as session:
+    with read_session(database) as session:
         (letter,) = session.scalars(select(Outgoing)).all()
     assert (letter.channel, letter.recipient) == (Channel.EMAIL, "k@example.org")
     assert letter.subject_en == "AED: 1 thing is due"

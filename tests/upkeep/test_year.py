@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from aed.database.session import Database, reads
+from aed.database.session import Database, read_session
 from aed.settings import Settings
 from tests.year.run import run
 from tests.year.story import contradictions
@@ -18,7 +18,7 @@ def test_every_devices_story_is_consistent(database: Database, settings: Setting
     """
     year = run(database, settings, Size(estates=5, first_day=date(2027, 1, 1), days=75))
 
-    with reads(database) as session:
+    with read_session(database) as session:
         assert contradictions(session, year) == []
     assert year.counts["lookups"] >= 10
     assert year.counts["checks"] >= 20
@@ -31,6 +31,6 @@ def test_a_notice_too_many_and_one_too_few_are_seen(database: Database, settings
     device_id = year.world.device_ids[0]
     year.world.ledger.stories[device_id].fitted.clear()
 
-    with reads(database) as session:
+    with read_session(database) as session:
         found = contradictions(session, year)
     assert any("fitted otherwise" in each for each in found)

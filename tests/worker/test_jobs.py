@@ -126,7 +126,7 @@ def test_the_database_itself_holds_a_second_row_for_a_due_moment_off(database: D
     with transaction(database) as session:
         session.execute(row, {"at": NOW.isoformat(), "by_hand": False})
         session.execute(row, {"at": NOW.isoformat(), "by_hand": True})
-    with pytest.raises(DBAPIError), database.writing.begin() as session:
+    with pytest.raises(DBAPIError), database.write_sessions.begin() as session:
         session.execute(row, {"at": NOW.isoformat(), "by_hand": False})
 
 
@@ -197,7 +197,7 @@ def test_runs_that_were_missed_are_caught_up_once_and_shown(
 
 
 def _ended(database: Database, job: str) -> int:
-    with database.reading() as session:
+    with database.read_sessions() as session:
         return len(
             session.scalars(select(JobRun.id).where(JobRun.job == job, JobRun.result == Result.DONE)).all()
         )
@@ -225,7 +225,7 @@ def test_a_run_that_fails_is_kept_with_its_reason_and_another_job_goes_on(
 
 
 def _said(database: Database) -> dict[str, tuple[Result, str | None]]:
-    with database.reading() as session:
+    with database.read_sessions() as session:
         ended = session.scalars(select(JobRun).where(JobRun.ended_at.is_not(None)))
         return {run.job: (run.result, run.said) for run in ended}
 
@@ -242,7 +242,7 @@ def test_who_has_lost_the_lease_commits_nothing(database: Database) -> None:
         session.execute(text("UPDATE leases SET token = 'two'"))
     with pytest.raises(LeaseLost), transaction(ours) as session:
         make.person(session)
-    with database.reading() as session:
+    with database.read_sessions() as session:
         assert session.scalar(text("SELECT count(*) FROM people")) == 1
         assert session.scalars(select(Lease.token)).one() == "two"
 
@@ -282,6 +282,6 @@ def test_a_job_that_is_tried_out_sees_what_it_wrote_and_leaves_nothing(
     ended = try_out(Job("sweep", every(hours=1), sweep, ""), database, settings, at=NOW.replace(year=2099))
 
     assert ended.counts == {"people": 2, "year": 2099}
-    with database.reading() as session:
+    with database.read_sessions() as session:
         assert session.scalar(text("SELECT count(*) FROM people")) == 0
         assert session.scalar(text("SELECT count(*) FROM job_runs")) == 0

@@ -122,7 +122,7 @@ def test_of_two_workers_one_acts_and_the_other_follows_within_the_lease(world: W
 
 
 def _holder(database: Database) -> str | None:
-    with database.reading() as session:
+    with database.read_sessions() as session:
         return session.scalar(select(Lease.holder))
 
 
@@ -202,6 +202,6 @@ def _signal(process: BaseProcess, number: int) -> None:
 
 
 def _waiting(database: Database) -> int:
-    with database.reading() as session:
+    with database.read_sessions() as session:
         waiting = select(func.count()).select_from(Outgoing).where(Outgoing.sent_at.is_(None))
         return session.scalar(waiting) or 0

@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 
 from aed import migrations
-from aed.database.session import open_database, reads, transaction
+from aed.database.session import open_database, read_session, transaction
 from aed.registry.actions.holidays import seed_china
 from aed.settings import Settings
 from tests import make
@@ -53,7 +53,7 @@ def main() -> int:
             with transaction(database) as session:
                 seed_china(session, make.ADMINISTRATOR, at=moment(size.first_day, 0))
             year = run(database, settings, size, say=say)
-            with reads(database) as session:
+            with read_session(database) as session:
                 wrong, rows = contradictions(session, year), table(session, year)
         finally:
             database.close()

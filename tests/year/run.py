@@ -15,7 +15,7 @@ from sqlalchemy import select
 from aed import schedule
 from aed.accounts.models import Person
 from aed.accounts.rules import ANYONE
-from aed.database.session import Database, reads, transaction
+from aed.database.session import Database, read_session, transaction
 from aed.lookup.answer import Question
 from aed.lookup.search import nearest
 from aed.notifications.jobs import send_waiting
@@ -111,7 +111,7 @@ def _delivered(database: Database, today: date) -> list[Received]:
 def _noon(database: Database, settings: Settings, year: Year, today: date) -> None:
     """Somebody stands in each estate that has a device that must not be offered, and in some others."""
     world, ledger = year.world, year.world.ledger
-    with reads(database) as session:
+    with read_session(database) as session:
         for number, house in enumerate(world.houses):
             usable = {id_ for id_ in house.device_ids if ledger.is_usable(id_, today)}
             if len(usable) == DEVICES_AN_ESTATE and (number + today.toordinal()) % 50:
@@ -128,5 +128,5 @@ def _noon(database: Database, settings: Settings, year: Year, today: date) -> No
 
 
 def _numbers(database: Database) -> dict[str, int]:
-    with reads(database) as session:
+    with read_session(database) as session:
         return {phone: id_ for id_, phone in session.execute(select(Person.id, Person.phone)) if phone}

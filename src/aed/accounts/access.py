@@ -25,7 +25,7 @@ from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.security import SEEN_WITHIN
 from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, is_csrf_token
 from aed.database.dependencies import database_of
-from aed.database.session import Database, once_more, reads, transaction
+from aed.database.session import Database, read_session, retry_on_stale_connection, transaction
 from aed.errors import AedError, NotAllowed, NotSignedIn, TokenExpired
 from aed.http.headers import EXPIRED_TOKEN
 
@@ -159,7 +159,7 @@ async def while_unchanged(
 
     def is_unchanged() -> bool:
         try:
-            with reads(database) as session:
+            with read_session(database) as session:
                 return viewer_again(session, request, at=clock.now()) == viewer
         except NotSignedIn:
             return False
@@ -272,7 +272,7 @@ def _has_the_pages_word(request: Request, cookie: str) -> None:
 
 
 async def _ask[Answer](request: Request, question: Callable[[Session], Answer]) -> Answer:
-    return await run_in_threadpool(once_more, question, database_of(request))
+    return await run_in_threadpool(retry_on_stale_connection, question, database_of(request))
 
 
 ViewerDep = Annotated[Viewer, Depends(viewer_asking)]

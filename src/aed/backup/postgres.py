@@ -21,8 +21,8 @@ from sqlalchemy import Connection, Engine, text
 from aed import migrations
 from aed.backup.archive import CHUNK_BYTES, Contents, Manifest, Progress, Write, read_payload
 from aed.backup.tables import count_rows, is_as_new, own_tables, schema_revision
-from aed.database.session import Database, answering
-from aed.database.spatial import prepare_database
+from aed.database.schema import prepare_database
+from aed.database.session import Database, translate_database_errors
 from aed.errors import BackupFailed, BackupUnusable, Conflict
 
 PROGRAMS = Path("/usr/lib/postgresql")
@@ -43,7 +43,7 @@ def pour(database: Database, write: Write) -> Contents:
     The rows are counted in the very snapshot that pg_dump reads.
     """
     engine = database.engine.execution_options(isolation_level="REPEATABLE READ")
-    with answering(), engine.connect() as connection, connection.begin():
+    with translate_database_errors(), engine.connect() as connection, connection.begin():
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         _without_timeouts(connection)
         major = _server_major(connection)
@@ -98,7 +98,7 @@ def restore(
 
     Raises Conflict, BackupUnusable, BackupFailed, DatabaseUnavailable.
     """
-    with answering(), database.engine.connect() as connection:
+    with translate_database_errors(), database.engine.connect() as connection:
         major = _server_major(connection)
         was_new = is_as_new(connection)
     if not was_new and not replace:
@@ -108,7 +108,7 @@ def restore(
             f"{backup} is of {manifest.server}, and this server is older: PostgreSQL {major}."
         )
     program = _program("pg_restore", max(major, manifest.server_major), newest=True)
-    with _unpacked(backup, manifest, progress) as dump, answering():
+    with _unpacked(backup, manifest, progress) as dump, translate_database_errors():
         try:
             with database.engine.begin() as connection:
                 loaded = _Counting(progress, manifest.payload_bytes)

@@ -20,7 +20,7 @@ from aed import migrations
 from aed.backup.archive import CHUNK_BYTES, Contents, Manifest, Progress, Write, read_payload
 from aed.backup.folder import sync_folder
 from aed.backup.tables import count_rows, is_as_new, own_tables, schema_revision
-from aed.database.encryption.keys import key_file_of
+from aed.database.encryption.keys import key_file_path
 from aed.database.session import open_database
 from aed.errors import BackupFailed, BackupUnusable, Conflict
 from aed.settings import Settings
@@ -175,7 +175,7 @@ def _same_rows(unpacked: Path, backup: Path, manifest: Manifest) -> None:
 def _migrate(settings: Settings, unpacked: Path) -> None:
     url = URL.create("sqlite", database=str(unpacked)).render_as_string(hide_password=False)
     # With the keys of the database whose place it takes, not with new ones beside the file here.
-    keys = {"encryption_key_file": key_file_of(settings)}
+    keys = {"encryption_key_file": key_file_path(settings)}
     opened = open_database(settings.model_copy(update={"database_url": url, **keys}))
     try:
         migrations.upgrade(opened)

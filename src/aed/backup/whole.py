@@ -27,7 +27,7 @@ from aed.backup.archive import (
 )
 from aed.backup.folder import backup_name, keep_newest, new_file
 from aed.backup.tables import own_tables, schema_revision
-from aed.database.session import Database, reads
+from aed.database.session import Database, read_session
 from aed.errors import BackupFailed, BackupUnusable, InvalidInput
 from aed.incidents.record.queries import audit_head
 from aed.settings import Settings
@@ -70,7 +70,7 @@ def _audit_head(database: Database, *, at: datetime) -> dict[str, Any] | None:
     kind, _ = _what_is_at(database.engine.url)
     if kind is Kind.SPATIALITE and not _file_of(database.engine.url).is_file():
         return None  # to look would make one
-    with reads(database) as session:
+    with read_session(database) as session:
         connection = session.connection()
         if schema_revision(connection, own_tables(connection)) != migrations.head():
             return None

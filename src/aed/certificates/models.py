@@ -11,8 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from aed.accounts.models import Person
 from aed.certificates.rules.checking import CheckState
 from aed.certificates.rules.likeness import PairDecision
-from aed.database.encryption import Sealed, SealedFields
-from aed.database.session import Key, Table, stored_by_value
+from aed.database.encryption.columns import Encrypted, EncryptedFields
+from aed.database.types import BigIntId, Table, enum_column
 from aed.issuers.rules import CertificateKind
 
 
@@ -27,18 +27,18 @@ class IssuerEntry(Table):
         Index("ix_issuer_entries_read", "read_at", "issuer_id"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     issuer_id: Mapped[int] = mapped_column(ForeignKey("issuers.id"))
     number: Mapped[str] = mapped_column(String(100))
     name: Mapped[str] = mapped_column(String(200))
-    holder_id: Mapped[str | None] = mapped_column(Sealed("issuer_entries.holder_id"))
+    holder_id: Mapped[str | None] = mapped_column(Encrypted("issuer_entries.holder_id"))
     """Masked; a whole one is never stored."""
-    holder_id_hash: Mapped[str | None] = mapped_column(Sealed("issuer_entries.holder_id_hash"))
+    holder_id_hash: Mapped[str | None] = mapped_column(Encrypted("issuer_entries.holder_id_hash"))
     """As the roster gives it: of numbers that few dates tell apart, so that a hash alone hides none."""
-    phone: Mapped[str | None] = mapped_column(Sealed("issuer_entries.phone"))
+    phone: Mapped[str | None] = mapped_column(Encrypted("issuer_entries.phone"))
     course: Mapped[str] = mapped_column(String(64))
     """As the roster writes it."""
-    kind: Mapped[CertificateKind] = mapped_column(stored_by_value(CertificateKind))
+    kind: Mapped[CertificateKind] = mapped_column(enum_column(CertificateKind))
     issued_on: Mapped[date | None]
     valid_until: Mapped[date]
     is_revoked: Mapped[bool]
@@ -47,7 +47,7 @@ class IssuerEntry(Table):
     """When the last roster came that holds it."""
     changed_at: Mapped[datetime]
     before: Mapped[list[dict[str, Any]] | None] = mapped_column(
-        SealedFields("issuer_entries.before", "holder_id", "holder_id_hash", "phone")
+        EncryptedFields("issuer_entries.before", "holder_id", "holder_id_hash", "phone")
     )
     """What earlier rosters said, where a later one says otherwise: [{field: [before, now], "at": …}, …]."""
 
@@ -66,7 +66,7 @@ class CertificateCheck(Table):
         ForeignKey("certificates.id"), primary_key=True, autoincrement=False
     )
     issuer_id: Mapped[int] = mapped_column(ForeignKey("issuers.id"))
-    state: Mapped[CheckState] = mapped_column(stored_by_value(CheckState))
+    state: Mapped[CheckState] = mapped_column(enum_column(CheckState))
     said: Mapped[str] = mapped_column(Text)
     """A sentence: why it waits, or what the issuer said."""
     tries: Mapped[int] = mapped_column(server_default=text("0"))
@@ -102,13 +102,13 @@ class PersonPair(Table):
         Index("ix_person_pairs_open", "decision", "id"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     first_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
     second_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
     score: Mapped[float]
     reasons: Mapped[list[str]]
     found_at: Mapped[datetime]
-    decision: Mapped[PairDecision | None] = mapped_column(stored_by_value(PairDecision))
+    decision: Mapped[PairDecision | None] = mapped_column(enum_column(PairDecision))
     decided_at: Mapped[datetime | None]
     decided_by: Mapped[str | None] = mapped_column(String(200))
     kept_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))

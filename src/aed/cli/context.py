@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE, Role, Scope, Viewer
-from aed.database.session import Database, open_database, reads, transaction, trial
+from aed.database.session import Database, dry_run, open_database, read_session, transaction
 from aed.errors import InvalidInput
 from aed.settings import Settings, load_settings
 
@@ -44,13 +44,13 @@ def trying_much() -> Iterator[Session]:
     """The same, and nothing of it stays."""
     patient = {"lock_timeout_ms": 600_000, "statement_timeout_ms": 600_000}
     settings = load_settings().model_copy(update=patient)
-    with opened(settings) as database, trial(database) as session:
+    with opened(settings) as database, dry_run(database) as session:
         yield session
 
 
 @contextmanager
 def reading(settings: Settings | None = None) -> Iterator[Session]:
-    with opened(settings) as database, reads(database) as session:
+    with opened(settings) as database, read_session(database) as session:
         yield session
 
 

@@ -15,7 +15,7 @@ from aed.cli.context import opened, operator, viewer_as
 from aed.cli.lookup import print_answer
 from aed.cli.screen import say
 from aed.cli.server import bring_up_to_date
-from aed.database.session import Database, reads, transaction
+from aed.database.session import Database, read_session, transaction
 from aed.errors import InvalidInput, NetworkFileUnusable
 from aed.geo import Position
 from aed.imports import actions
@@ -78,7 +78,7 @@ def _ask(
     say(f"{asked['name_zh']} {asked['name_en']}")
     say(f"{asked['lat']}, {asked['lon']} at {question.at:%Y-%m-%d %H:%M %z}, asked as {who}:")
     say()
-    with reads(database) as session:
+    with read_session(database) as session:
         viewer = viewer_as(session, who)
         answer = nearest(session.connection(), viewer, question, network=network, settings=settings)
     print_answer(answer, settings, viewer)

@@ -13,7 +13,7 @@ from aed import clock
 from aed.cli.context import opened, viewer_as
 from aed.cli.files import write_whole
 from aed.cli.screen import counting, warn
-from aed.database.session import reads
+from aed.database.session import read_session
 from aed.errors import InvalidInput
 from aed.exports.formats.writing import chosen, exported
 from aed.exports.rules.export import ExportFormat
@@ -37,7 +37,7 @@ def export_command(
         raise InvalidInput(f"{form.value} is no text for a screen: name a file with --to.", field="to")
     what = "estates and gates" if form is ExportFormat.ESTATES else "devices"
     with opened() as database, counting(what) as progress:
-        with reads(database) as session:
+        with read_session(database) as session:
             viewer = viewer_as(session, as_)
         pieces = exported(
             database,

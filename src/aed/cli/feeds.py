@@ -10,7 +10,7 @@ import typer
 from aed import clock
 from aed.cli.context import opened, operator, reading, writing
 from aed.cli.screen import counting, say, table
-from aed.database.session import reads
+from aed.database.session import read_session
 from aed.errors import Conflict
 from aed.imports import jobs, queries
 from aed.imports.actions.feeds import FeedGiven, put_feed, remove_feed
@@ -93,7 +93,7 @@ def run(
         if name is not None:
             names = [name]
         else:
-            with reads(database) as session:
+            with read_session(database) as session:
                 names = list(queries.feeds_due(session, at=clock.now()))
         for each in names:
             with counting(each) as progress:

@@ -11,7 +11,7 @@ from aed import schedule
 from aed.cli.context import opened, operator, reading
 from aed.cli.process import share_heaps
 from aed.cli.screen import say, table
-from aed.database.session import database_now, reads
+from aed.database.session import database_now, read_session
 from aed.errors import Conflict, InvalidInput
 from aed.logs import set_up_logs
 from aed.settings import load_settings
@@ -113,7 +113,7 @@ def run(
     settings = load_settings()
     patient = {"lock_timeout_ms": PATIENT_MS, "statement_timeout_ms": PATIENT_MS}
     with opened(settings.model_copy(update=patient)) as database:
-        with reads(database) as session:
+        with read_session(database) as session:
             is_to_come = moment is not None and moment > database_now(session)
         if for_real and not is_to_come:
             raise InvalidInput("--for-real goes with --at and a day to come.", field="for_real")

@@ -12,7 +12,7 @@ import typer
 from aed.cli.context import opened
 from aed.cli.screen import counting, say, table
 from aed.database.encryption import keys as key_files
-from aed.database.encryption.ring import Key, new_key
+from aed.database.encryption.keyring import EncryptionKey, generate_key
 from aed.errors import InvalidInput
 from aed.personal_data import key_rotation as rotation
 from aed.settings import load_settings
@@ -27,17 +27,18 @@ def new(
     ] = False,
 ) -> None:
     """Make a key. It is printed and kept nowhere; with --first it goes into the key file."""
-    made = new_key()
+    made = generate_key()
     if not first:
         print(made)  # noqa: T201 - alone on standard output, for a pipe
         sys.stderr.write(
-            f"Key {Key.of(made).id}. Keep it where the database and its backups are not: without it nobody "
-            "reads the numbers.\nTo begin: AED_ENCRYPTION_KEYS=KEY. To change keys: put it last, restart "
+            f"Key {EncryptionKey.of(made).id}. Keep it where the database and its backups "
+            "are not: without it nobody reads the numbers.\nTo begin: AED_ENCRYPTION_KEYS=KEY. "
+            "To change keys: put it last, restart "
             "every process, then put it first, restart, `aed keys rotate`, and take the old one out.\n"
         )
         return
     settings = load_settings()
-    file = key_files.key_file_of(settings)
+    file = key_files.key_file_path(settings)
     if settings.encryption_keys is not None and settings.encryption_keys.get_secret_value().strip():
         raise InvalidInput(
             "The keys are in AED_ENCRYPTION_KEYS, not in a file: make one without --first and put it there.",
@@ -45,7 +46,7 @@ def new(
         )
     if file is None:
         raise InvalidInput("There is no key file: name one in AED_ENCRYPTION_KEY_FILE.", field="first")
-    found = key_files.add_first(file, made)
+    found = key_files.prepend_key(file, made)
     rest = "; then `aed keys rotate`" if len(found) > 1 else ""
     say(f"Key {found[0].id} is the first of {len(found)} in {file}{rest}.")
 

@@ -17,7 +17,7 @@ from aed.accounts.rules import ANYONE, Viewer
 from aed.accounts.rules.sharing_ladder import is_of_the_house
 from aed.cli.context import opened, viewer_as
 from aed.cli.screen import Entry, entries, heading, paragraph, say, warn
-from aed.database.session import reads
+from aed.database.session import read_session
 from aed.errors import NetworkFileUnusable
 from aed.geo import Datum, position_from
 from aed.lookup.answer import Answer, NearbyDevice, QuarantinedDevice, Question
@@ -77,7 +77,7 @@ def nearest_command(
         floor=floor or 0,
         with_routes=route,
     )
-    with opened(settings) as database, reads(database) as session:
+    with opened(settings) as database, read_session(database) as session:
         viewer = viewer_as(session, as_)
         if storey is not None or room is not None:
             counts = counts_ground_as_one_at(session, viewer, question.here)

@@ -14,7 +14,7 @@ from aed import clock
 from aed.accounts.rules.person import Language
 from aed.cli.context import opened, operator, reading, writing
 from aed.cli.screen import say, table
-from aed.database.session import database_now, reads
+from aed.database.session import database_now, read_session
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.notifications import queries
 from aed.notifications.actions import Notice, put_to_endpoint
@@ -136,7 +136,7 @@ def send() -> None:
     with opened(settings) as database:
 
         def now() -> datetime:
-            with reads(database) as session:
+            with read_session(database) as session:
                 return database_now(session)
 
         sent = send_waiting(database, now, channels=channels_of(settings))

@@ -13,7 +13,7 @@ from aed.app import create_app, make_routes_ready
 from aed.cli.context import opened, operator
 from aed.cli.process import answer_lookups_first, share_heaps, spare_the_collector
 from aed.cli.screen import say
-from aed.database.session import Database, answering, transaction
+from aed.database.session import Database, transaction, translate_database_errors
 from aed.errors import DatabaseUnavailable
 from aed.http.connections import check_forwarding, check_open_files, protocol_for
 from aed.logs import set_up_logs
@@ -61,7 +61,7 @@ def serve(
 @db.command()
 def upgrade(revision: Annotated[str, typer.Argument(help="Where to")] = "head") -> None:
     """Make the schema, or bring it up to date; safe to run again."""
-    with opened() as database, answering():
+    with opened() as database, translate_database_errors():
         bring_up_to_date(database, revision)
         say(f"The database is at schema {revision if revision != 'head' else migrations.head()}.")
 
@@ -69,7 +69,7 @@ def upgrade(revision: Annotated[str, typer.Argument(help="Where to")] = "head") 
 @db.command()
 def downgrade(revision: Annotated[str, typer.Argument(help="Where to; 'base' empties the database")]) -> None:
     """Go back to an earlier schema. What it does not hold is lost."""
-    with opened() as database, answering():
+    with opened() as database, translate_database_errors():
         migrations.downgrade(database, revision)
         say(f"The database is at schema {revision}.")
 

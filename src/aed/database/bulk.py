@@ -27,8 +27,8 @@ from sqlalchemy import Table as SqlTable
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from aed.database.encryption import Sealed, SealedFields, ring_of
-from aed.database.session import Table
+from aed.database.encryption.columns import Encrypted, EncryptedFields, keyring_of
+from aed.database.types import Table
 
 
 def reserve_ids(session: Session, model: type[Table], count: int) -> list[int]:
@@ -75,7 +75,7 @@ def insert_many(session: Session, model: type[Table] | SqlTable, rows: Sequence[
         raise IntegrityError(statement.as_string(), None, error) from error
 
 
-def among(
+def in_array(
     session: Session,
     column: InstrumentedAttribute[str] | InstrumentedAttribute[str | None] | Column[str],
     values: Collection[str],
@@ -96,10 +96,10 @@ def _table(model: type[Table]) -> SqlTable:
 def _as_copied(column: Column[Any], dialect: Dialect) -> Callable[[Any], object] | None:
     """How a value of the column is written; None: the driver knows."""
     kind = column.type
-    if isinstance(kind, Sealed):
+    if isinstance(kind, Encrypted):
         return lambda value: kind.process_bind_param(value, dialect)
-    if isinstance(kind, SealedFields):
-        return lambda value: orjson.dumps(kind.sealed(value, ring_of(dialect))).decode()
+    if isinstance(kind, EncryptedFields):
+        return lambda value: orjson.dumps(kind.sealed(value, keyring_of(dialect))).decode()
     if isinstance(kind, JSON):
         return lambda value: orjson.dumps(value).decode()
     if isinstance(kind, Geometry):

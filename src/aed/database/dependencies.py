@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
-from aed.database.session import Database, reads, transaction
+from aed.database.session import Database, read_session, transaction
 
 
 def database_of(request: Request) -> Database:
@@ -18,7 +18,7 @@ def database_of(request: Request) -> Database:
 
 
 async def _turn(request: Request) -> AsyncIterator[None]:
-    async with database_of(request).turns:
+    async with database_of(request).write_slots:
         yield
 
 
@@ -28,7 +28,7 @@ def _writing(request: Request, _turn: Annotated[None, Depends(_turn, scope="func
 
 
 def _reading(request: Request) -> Iterator[Session]:
-    with reads(database_of(request)) as session:
+    with read_session(database_of(request)) as session:
         yield session
 
 

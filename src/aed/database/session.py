@@ -7,24 +7,15 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
-from enum import StrEnum
+from datetime import UTC, datetime
 from pathlib import Path
 from select import POLLIN, poll
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import anyio
 from sqlalchemy import (
-    JSON,
-    BigInteger,
     Connection,
-    DateTime,
-    Dialect,
     Engine,
-    Enum,
-    Integer,
-    MetaData,
-    TypeDecorator,
     create_engine,
     event,
     make_url,
@@ -33,117 +24,23 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import (
-    DeclarativeBase,
-    Mapped,
     Session,
-    declared_attr,
-    mapped_column,
-    registry,
     sessionmaker,
 )
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
-from aed.database.encryption import KeyRing, keep_ring, ring_in
+from aed.database.encryption.columns import register_keyring
+from aed.database.encryption.keyring import KeyRing
+from aed.database.encryption.keys import keyring_from_settings
 from aed.errors import DatabaseUnavailable, InvalidInput, TooBusy
 from aed.settings import Settings
-
-
-class UtcMoment(TypeDecorator[datetime]):
-    """An aware moment, stored in UTC; SQLite keeps no offset, so it is put back on reading."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a moment without an offset cannot be stored")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def stored_by_value(enumeration: type[StrEnum], *, name: str | None = None) -> Enum:
-    """A StrEnum column that stores values, not names, with a CHECK (`name`, where a table has two of one)."""
-    return Enum(
-        enumeration,
-        values_callable=lambda members: [member.value for member in members],
-        native_enum=False,
-        create_constraint=True,
-        length=32,
-        name=name or enumeration.__name__.lower(),
-    )
-
-
-Key = BigInteger().with_variant(Integer, "sqlite")
-"""A 64-bit key; SQLite's own row number where that is what it is called."""
-
-
-class Table(DeclarativeBase):
-    """What every table of the program derives from."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    registry: ClassVar[registry] = registry(
-        type_annotation_map={
-            datetime: UtcMoment,
-            dict[str, Any]: JSON,
-            list[str]: JSON,
-            list[dict[str, Any]]: JSON,
-        }
-    )
-
-
-class Versioned:
-    """A row whose version moves with every amendment; an amendment of an older one is refused."""
-
-    version: Mapped[int] = mapped_column()
-
-    @declared_attr.directive
-    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805 - a class, as SQLAlchemy calls it
-        return {"version_id_col": cls.version}
-
-
-class days_between(FunctionElement[int]):  # noqa: N801 - a function of SQL
-    """How many days the first date is after the second: PostgreSQL subtracts, SQLite counts."""
-
-    type = Integer()
-    inherit_cache = True
-
-
-@compiles(days_between, "postgresql")
-def _subtract(element: days_between, compiler: SQLCompiler, **asked: object) -> str:
-    later, earlier = element.clauses
-    return f"({compiler.process(later, **asked)} - {compiler.process(earlier, **asked)})"
-
-
-@compiles(days_between, "sqlite")
-def _count(element: days_between, compiler: SQLCompiler, **asked: object) -> str:
-    later, earlier = element.clauses
-    days = f"julianday({compiler.process(later, **asked)}) - julianday({compiler.process(earlier, **asked)})"
-    return f"CAST({days} AS INTEGER)"
-
 
 _LOCK_NOT_AVAILABLE, _UNDEFINED_TABLE = "55P03", "42P01"
 """SQLSTATE codes of PostgreSQL, read without importing its driver."""
 SETTINGS: Final = "settings"
 """Under this name a session's `info` has the settings with which its database was opened."""
-REAL_TIME: Final = "real_time"
+WALL_CLOCK: Final = "real_time"
 """And under this one, where its work is dated to another day, the moment at which that really happens."""
 _EACH_FOR_ITSELF = "each_for_itself"
 """The execution option of a SQLite connection that does not begin a transaction."""
@@ -154,14 +51,14 @@ class Database:
     """An engine and how sessions are made on it."""
 
     engine: Engine
-    writing: sessionmaker[Session]
-    asking: Engine
+    write_sessions: sessionmaker[Session]
+    autocommit_engine: Engine
     """The same engine, each statement for itself (autocommit): a lookup pays for no BEGIN and no ROLLBACK."""
-    reading: sessionmaker[Session]
+    read_sessions: sessionmaker[Session]
     """Sessions on that."""
     keys: KeyRing
     """What the numbers in it are sealed with."""
-    turns: anyio.Semaphore
+    write_slots: anyio.Semaphore
     """How many requests write at once: one thread always is left.
 
     Writers wait for each other's locks, each in a thread. Whoever holds the lock needs a thread once more,
@@ -228,22 +125,22 @@ def open_database(settings: Settings, *, kept: int | None = None) -> Database:
         raise InvalidInput(
             "AED_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://.", field="AED_DATABASE_URL"
         )
-    keys = ring_in(settings)
-    keep_ring(engine.dialect, keys)
+    keys = keyring_from_settings(settings)
+    register_keyring(engine.dialect, keys)
     if engine.dialect.name == "sqlite":
         # Its connections are in autocommit until a BEGIN. Changing SQLAlchemy's isolation level there and
         # back is a PRAGMA, after which SQLite prepares every statement anew: 200 us for the lookup's.
-        asking = engine.execution_options(**{_EACH_FOR_ITSELF: True})
+        autocommit = engine.execution_options(**{_EACH_FOR_ITSELF: True})
     else:
-        asking = engine.execution_options(isolation_level="AUTOCOMMIT")
+        autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
     told = {SETTINGS: settings}
     return Database(
         engine=engine,
-        writing=sessionmaker(engine, expire_on_commit=False, info=told),
-        asking=asking,
-        reading=sessionmaker(asking, expire_on_commit=False, autoflush=False, info=told),
+        write_sessions=sessionmaker(engine, expire_on_commit=False, info=told),
+        autocommit_engine=autocommit,
+        read_sessions=sessionmaker(autocommit, expire_on_commit=False, autoflush=False, info=told),
         keys=keys,
-        turns=anyio.Semaphore(max(1, settings.threads - 1)),
+        write_slots=anyio.Semaphore(max(1, settings.threads - 1)),
     )
 
 
@@ -307,7 +204,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 @contextmanager
-def answering() -> Iterator[None]:
+def translate_database_errors() -> Iterator[None]:
     """Turns "the database does not answer" into DatabaseUnavailable; other errors pass."""
     try:
         yield
@@ -337,56 +234,56 @@ def _has_no_schema(error: DBAPIError) -> bool:
 @contextmanager
 def transaction(database: Database) -> Iterator[Session]:
     """One transaction: committed at the end, rolled back when anything was raised."""
-    with answering(), database.writing.begin() as session:
+    with translate_database_errors(), database.write_sessions.begin() as session:
         yield session
 
 
 @contextmanager
-def trial(database: Database) -> Iterator[Session]:
+def dry_run(database: Database) -> Iterator[Session]:
     """One transaction of which nothing stays."""
-    with answering(), database.writing() as session:
+    with translate_database_errors(), database.write_sessions() as session:
         yield session
         session.rollback()
 
 
 @contextmanager
-def dry_run(database: Database) -> Iterator[Database]:
+def dry_run_database(database: Database) -> Iterator[Database]:
     """The same database, on which everything is rolled back at the end, whatever was committed meanwhile.
 
     All sessions share one connection, so each sees what the ones before it wrote: a job of many transactions
     runs as it would for real. For one thread; others who write on SQLite wait until it has ended.
     """
-    with answering(), database.engine.connect() as connection:
+    with translate_database_errors(), database.engine.connect() as connection:
         outer = connection.begin()
         try:
             shared: dict[str, Any] = {
                 "bind": connection,
                 "expire_on_commit": False,
-                "info": dict(database.writing.kw["info"]),
+                "info": dict(database.write_sessions.kw["info"]),
                 "join_transaction_mode": "create_savepoint",
             }
             yield replace(
                 database,
-                writing=sessionmaker(**shared),
-                reading=sessionmaker(**shared, autoflush=False),
+                write_sessions=sessionmaker(**shared),
+                read_sessions=sessionmaker(**shared, autoflush=False),
             )
         finally:
             outer.rollback()
 
 
-def with_real_time(database: Database, now: datetime) -> Database:
+def with_wall_clock(database: Database, now: datetime) -> Database:
     """The same database, whose sessions know the real time although they work on another day."""
-    kept = {**database.writing.kw["info"], REAL_TIME: now}
-    return replace(database, writing=sessionmaker(database.engine, expire_on_commit=False, info=kept))
+    kept = {**database.write_sessions.kw["info"], WALL_CLOCK: now}
+    return replace(database, write_sessions=sessionmaker(database.engine, expire_on_commit=False, info=kept))
 
 
-def not_after_real_time(session: Session, at: datetime) -> datetime:
+def not_after_wall_clock(session: Session, at: datetime) -> datetime:
     """`at`, or the real time where the session works on a later day than today (`with_real_time`)."""
-    now = session.info.get(REAL_TIME)
+    now = session.info.get(WALL_CLOCK)
     return at if now is None else min(at, now)
 
 
-def alone(session: Session, what: str) -> None:
+def exclusive_lock(session: Session, what: str) -> None:
     """No other transaction that asks for `what` goes on until this one has ended. SQLite has one writer.
 
     Raises TooBusy where the settings' lock_timeout is over before the other one is.
@@ -401,7 +298,7 @@ def alone(session: Session, what: str) -> None:
         raise
 
 
-def beside_each_other(session: Session, what: str) -> None:
+def shared_lock(session: Session, what: str) -> None:
     """Nobody who asks for `what` `alone` goes on until this transaction has ended; others like this one do.
 
     Raises DatabaseUnavailable within `answering` where the settings' lock_timeout is over before.
@@ -424,23 +321,23 @@ def database_now(session: Session) -> datetime:
 
 
 @contextmanager
-def reads(database: Database) -> Iterator[Session]:
+def read_session(database: Database) -> Iterator[Session]:
     """A session that only reads, each statement for itself."""
-    with answering(), database.reading() as session:
+    with translate_database_errors(), database.read_sessions() as session:
         yield session
 
 
-def once_more[Answer](read: Callable[[Session], Answer], database: Database) -> Answer:
+def retry_on_stale_connection[Answer](read: Callable[[Session], Answer], database: Database) -> Answer:
     """`read`'s answer, tried a second time on a fresh connection when the pooled one had died.
 
     After a restart of the database the pool holds dead connections; the first question would fail for it.
     """
-    return _twice(read, database.reading)
+    return _twice(read, database.read_sessions)
 
 
 def ask[Answer](question: Callable[[Connection], Answer], database: Database) -> Answer:
     """The same without a Session, which would cost the lookup 30 microseconds and give it nothing."""
-    return _twice(question, database.asking.connect)
+    return _twice(question, database.autocommit_engine.connect)
 
 
 def _twice[Opened, Answer](
@@ -451,18 +348,7 @@ def _twice[Opened, Answer](
             return read(opened)
     except (DBAPIError, PoolTimeout) as error:
         if isinstance(error, PoolTimeout) or not error.connection_invalidated:
-            with answering():
+            with translate_database_errors():
                 raise
-    with answering(), opening() as opened:
+    with translate_database_errors(), opening() as opened:
         return read(opened)
-
-
-def as_date(value: date | str | None) -> date | None:
-    """A date column of a compiled statement: SQLite's driver answers text."""
-    return date.fromisoformat(value) if isinstance(value, str) else value
-
-
-def as_moment(value: datetime | str | None) -> datetime | None:
-    """A moment column of a compiled statement, aware."""
-    found = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return found.replace(tzinfo=UTC) if found is not None and found.tzinfo is None else found

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shapely.geometry import mapping
 
 from aed.accounts.rules import Viewer
-from aed.database.spatial import position_of, shape_of
+from aed.database.geometry import position_of, shape_of
 from aed.exports.queries.devices import PublishedDevice
 from aed.registry.models import Estate, Gate
 

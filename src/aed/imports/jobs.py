@@ -19,7 +19,7 @@ from aed.certificates.actions.answers import NoAnswer, claim, give_back, record_
 from aed.certificates.actions.linking import begin_checks
 from aed.certificates.queries import checks
 from aed.certificates.queries.checks import ToAsk
-from aed.database.session import Database, reads, transaction
+from aed.database.session import Database, read_session, transaction
 from aed.errors import AedError, Conflict
 from aed.imports import queries
 from aed.imports.actions import Progress, import_devices, refuse_bad_rows
@@ -54,7 +54,7 @@ def run_feeds(
     database: Database, now: Now, *, by: Fetching, thresholds: Thresholds | None = None
 ) -> list[FeedRun]:
     """Every feed that is due has been tried, the longest due first; each stands for itself."""
-    with reads(database) as session:
+    with read_session(database) as session:
         due = queries.feeds_due(session, at=now())
     runs = [run_feed(database, name, now, by=by, thresholds=thresholds, is_asked_for=False) for name in due]
     return [run for run in runs if run is not None]
@@ -213,7 +213,7 @@ def verify_certificates(database: Database, now: Now, *, by: Asking) -> list[Iss
     """
     with transaction(database) as session:
         begin_checks(session, now())
-    with reads(database) as session:
+    with read_session(database) as session:
         due = [(each.id, each.code) for each in checks.issuers_to_ask(session, now())]
     return [_ask_issuer(database, issuer_id, code, now, by) for issuer_id, code in due]
 

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from aed.database.encryption import SealedFields
-from aed.database.session import Key, Table, Versioned, stored_by_value
+from aed.database.encryption.columns import EncryptedFields
+from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.imports.rules.feed import FeedResult
 from aed.imports.rules.merge import DEFAULT_RANK, HAND_RANK
 from aed.imports.rules.review import Decision, ReviewKind
@@ -41,7 +41,7 @@ class Feed(Table):
     failures: Mapped[int] = mapped_column(default=0)
     """One after the other, up to now."""
     last_tried_at: Mapped[datetime | None]
-    last_result: Mapped[FeedResult | None] = mapped_column(stored_by_value(FeedResult))
+    last_result: Mapped[FeedResult | None] = mapped_column(enum_column(FeedResult))
     last_said: Mapped[str | None] = mapped_column(Text)
     """A sentence about the last try."""
     last_taken_at: Mapped[datetime | None]
@@ -80,12 +80,12 @@ class SourceRecord(Table):
         Index("ix_source_records_device_id", "device_id"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     source: Mapped[str] = mapped_column(String(64))
     source_id: Mapped[str] = mapped_column(String(128))
     device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
     """None: a person must say first whether it is one that is registered already."""
-    fields: Mapped[dict[str, Any]] = mapped_column(SealedFields("source_records.fields", "keeper_phone"))
+    fields: Mapped[dict[str, Any]] = mapped_column(EncryptedFields("source_records.fields", "keeper_phone"))
     """The fields of a `DeviceRow` that were given, as JSON."""
     digest: Mapped[str] = mapped_column(String(64))
     """SHA-256 of `fields`."""
@@ -112,16 +112,16 @@ class Review(Table):
         CheckConstraint("(decision IS NULL) = (decided_at IS NULL)", name="decided"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
-    kind: Mapped[ReviewKind] = mapped_column(stored_by_value(ReviewKind))
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    kind: Mapped[ReviewKind] = mapped_column(enum_column(ReviewKind))
     source: Mapped[str] = mapped_column(String(64))
     source_id: Mapped[str] = mapped_column(String(128))
     """Of the record that raised it; empty where it is about the whole list."""
     device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
     attribute: Mapped[str] = mapped_column(String(32))
     """Which one they disagree about; empty where it is about the whole device."""
-    evidence: Mapped[dict[str, Any]] = mapped_column(SealedFields("reviews.evidence", "keeper_phone"))
+    evidence: Mapped[dict[str, Any]] = mapped_column(EncryptedFields("reviews.evidence", "keeper_phone"))
     opened_at: Mapped[datetime]
-    decision: Mapped[Decision | None] = mapped_column(stored_by_value(Decision))
+    decision: Mapped[Decision | None] = mapped_column(enum_column(Decision))
     decided_at: Mapped[datetime | None]
     decided_by: Mapped[str | None] = mapped_column(String(200))

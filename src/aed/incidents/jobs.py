@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
-from aed.database.session import Database, reads, transaction
+from aed.database.session import Database, read_session, transaction
 from aed.errors import AedError
 from aed.incidents.alerts.actions.calling import hold, plan_and_call
 from aed.incidents.calls.actions.closing import end_if_over, is_over, remind_if_due
@@ -29,7 +29,7 @@ def look_again(
 ) -> tuple[int, int]:
     """Every open incident whose wave is over has been planned again: (so many, so many called). Each in a
     transaction of its own; one that fails keeps no other."""
-    with reads(database) as session:
+    with read_session(database) as session:
         due = due_to_look_at(session, at, numbers=settings.planning, limit=_AT_ONCE)
     if not due:
         return 0, 0
@@ -57,7 +57,7 @@ def close_what_is_over(database: Database, at: datetime, *, settings: Settings) 
     leaves the rest to the next run, and one that fails keeps no other.
     """
     numbers = settings.planning
-    with reads(database) as session:
+    with read_session(database) as session:
         over = past_their_time(session, at, numbers=numbers, limit=_AT_ONCE)
         to_remind = due_to_be_reminded_of(session, at, numbers=numbers, limit=_AT_ONCE)
 
@@ -76,7 +76,7 @@ def estimate_paces(database: Database, *, settings: Settings) -> int:
     A stored pace follows each drill, but not the formula and the settings that it is estimated by: after an
     upgrade the lookup would mix an old pace with new arithmetic. Each estate in a transaction of its own.
     """
-    with reads(database) as session:
+    with read_session(database) as session:
         estate_ids = estates_with_drills(session)
     changed = 0
     for estate_id in estate_ids:

@@ -20,8 +20,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
-from aed.database.encryption import Sealed
-from aed.database.session import Key, Table, Versioned, stored_by_value
+from aed.database.encryption.columns import Encrypted
+from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.incidents.rules import (
     AgeGroup,
     AlertState,
@@ -67,9 +67,9 @@ class Incident(Versioned, Table):
         Index("ix_incidents_look", "look_at", postgresql_where=_OPEN, sqlite_where=_OPEN),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
-    kind: Mapped[Kind] = mapped_column(stored_by_value(Kind))
-    state: Mapped[State] = mapped_column(stored_by_value(State), default=State.OPEN)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    kind: Mapped[Kind] = mapped_column(enum_column(Kind))
+    state: Mapped[State] = mapped_column(enum_column(State), default=State.OPEN)
     region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
     """Within whose boundary the patient is."""
@@ -77,9 +77,9 @@ class Incident(Versioned, Table):
     """Degrees, WGS-84; so the next."""
     lon: Mapped[float] = mapped_column(Double)
     floor: Mapped[int] = mapped_column(default=0)
-    address: Mapped[str | None] = mapped_column(Sealed("incidents.address"))
+    address: Mapped[str | None] = mapped_column(Encrypted("incidents.address"))
     """Beyond the gate: building, stairs, flat. For those who come, and the dispatchers."""
-    door_code: Mapped[str | None] = mapped_column(Sealed("incidents.door_code"))
+    door_code: Mapped[str | None] = mapped_column(Encrypted("incidents.door_code"))
     has_cpr: Mapped[bool] = mapped_column(default=False)
     """Somebody there is doing compressions."""
     collapsed_at: Mapped[datetime]
@@ -105,12 +105,12 @@ class Incident(Versioned, Table):
     hazard: Mapped[Hazard] = mapped_column(
         _one_of(Hazard), default=Hazard.NONE, server_default=text("'none'")
     )
-    hazard_note: Mapped[str | None] = mapped_column(Sealed("incidents.hazard_note"))
+    hazard_note: Mapped[str | None] = mapped_column(Encrypted("incidents.hazard_note"))
     look_at: Mapped[datetime | None]
     """When it is planned again without anybody saying anything."""
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None] = mapped_column(String(200))
-    outcome: Mapped[Outcome | None] = mapped_column(stored_by_value(Outcome))
+    outcome: Mapped[Outcome | None] = mapped_column(enum_column(Outcome))
     cared_at: Mapped[datetime | None]
     """When those who came were thanked, and devices asked after."""
     asked_again_at: Mapped[datetime | None]
@@ -130,7 +130,7 @@ class IncidentReport(Table):
         UniqueConstraint("told_by", "case_number"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id"), index=True)
     key: Mapped[str] = mapped_column(String(36))
     """Made up by whoever tells of it: the same again is the same report."""
@@ -142,11 +142,11 @@ class IncidentReport(Table):
     told_at: Mapped[datetime]
     lat: Mapped[float] = mapped_column(Double)
     lon: Mapped[float] = mapped_column(Double)
-    note: Mapped[str | None] = mapped_column(Sealed("incident_reports.note"))
+    note: Mapped[str | None] = mapped_column(Encrypted("incident_reports.note"))
     floor: Mapped[int | None]
     """As this report has it; so the next two. For taking two patients apart who were taken for one."""
-    address: Mapped[str | None] = mapped_column(Sealed("incident_reports.address"))
-    door_code: Mapped[str | None] = mapped_column(Sealed("incident_reports.door_code"))
+    address: Mapped[str | None] = mapped_column(Encrypted("incident_reports.address"))
+    door_code: Mapped[str | None] = mapped_column(Encrypted("incident_reports.door_code"))
     split_from_id: Mapped[int | None] = mapped_column(BigInteger)
     """The incident that it was joined to, until a dispatcher said that it is another patient."""
 
@@ -160,7 +160,7 @@ class IncidentExclusion(Table):
         CheckConstraint("(lifted_at IS NULL) = (lifted_by IS NULL)", name="lifted_by_somebody"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id"), index=True)
     person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"), index=True)
@@ -181,10 +181,10 @@ class Alert(Table):
         Index("ix_alerts_out", "out_device_id", postgresql_where=_IS_OUT, sqlite_where=_IS_OUT),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id"))
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
-    task: Mapped[Task] = mapped_column(stored_by_value(Task))
+    task: Mapped[Task] = mapped_column(enum_column(Task))
     device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"), index=True)
     works: Mapped[float] = mapped_column(Double)
     """The chance that the device is there and works, as it was planned."""
@@ -196,7 +196,7 @@ class Alert(Table):
     """When the person is at the patient's side, if the person comes. Exact: see `shown_due_at`."""
     coarse_due_at: Mapped[datetime | None]
     """The same reckoned from the centre of the cell that the person was in. None: of an older alert."""
-    state: Mapped[AlertState] = mapped_column(stored_by_value(AlertState), default=AlertState.ASKED)
+    state: Mapped[AlertState] = mapped_column(enum_column(AlertState), default=AlertState.ASKED)
     key_hash: Mapped[str] = mapped_column(String(64))
     """Of the link by which it is answered."""
     asked_at: Mapped[datetime]
@@ -211,7 +211,7 @@ class Alert(Table):
     """When the person said that they have the device; so the next two."""
     device_used_at: Mapped[datetime | None]
     device_returned_at: Mapped[datetime | None]
-    fetch_failure: Mapped[FetchFailure | None] = mapped_column(stored_by_value(FetchFailure))
+    fetch_failure: Mapped[FetchFailure | None] = mapped_column(enum_column(FetchFailure))
     """Why the person came away without the device; the task is direct then."""
     out_device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
     """The device that is not offered because of this alert, as `rules.answering.is_out` says; kept in step by
@@ -236,7 +236,7 @@ class AlertAnswer(Table):
     alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id"), primary_key=True, autoincrement=False)
     key: Mapped[str] = mapped_column(String(36), primary_key=True)
     """Made up by the phone, once for each tap."""
-    said: Mapped[Said] = mapped_column(stored_by_value(Said))
+    said: Mapped[Said] = mapped_column(enum_column(Said))
     at: Mapped[datetime]
 
 
@@ -249,7 +249,7 @@ class AlertPlace(Table):
         CheckConstraint("(lat IS NULL) = (lon IS NULL)", name="exact_or_not"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id"))
     cell: Mapped[int] = mapped_column(BigInteger)
     """Of H3."""
@@ -304,7 +304,7 @@ class Centre(Table):
 
     __tablename__ = "centres"
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     endpoint_id: Mapped[int] = mapped_column(ForeignKey("endpoints.id"), unique=True)
     region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
 
@@ -323,7 +323,7 @@ class IncidentMessage(Table):
     __tablename__ = "incident_messages"
     __table_args__ = (UniqueConstraint("told_by", "key"),)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id"), index=True)
     told_by: Mapped[str] = mapped_column(String(200))
     key: Mapped[str] = mapped_column(String(64))
@@ -345,7 +345,7 @@ class Drill(Table):
         CheckConstraint("(withdrawn_at IS NULL) = (withdrawn_by IS NULL)", name="withdrawn_by_somebody"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     key: Mapped[str] = mapped_column(String(36), unique=True)
     """Made up by whoever tells of it, once for each."""
     digest: Mapped[str] = mapped_column(String(64))
@@ -362,7 +362,7 @@ class Drill(Table):
     """From the start to the device and back at the start, as timed."""
     walk_metres: Mapped[float] = mapped_column(Double)
     """One way; in an exercise half of the way by the device to the patient."""
-    basis: Mapped[Basis] = mapped_column(stored_by_value(Basis))
+    basis: Mapped[Basis] = mapped_column(enum_column(Basis))
     floor_seconds: Mapped[float] = mapped_column(Double)
     """There and back on stairs and in lifts, as the lookup reckons."""
     ran_at: Mapped[datetime]
@@ -382,7 +382,7 @@ class ShowUpCount(Table):
     __table_args__ = (CheckConstraint("there <= due AND due <= accepted AND seen <= asked", name="in_order"),)
 
     region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), primary_key=True, autoincrement=False)
-    time_of_day: Mapped[TimeOfDay] = mapped_column(stored_by_value(TimeOfDay), primary_key=True)
+    time_of_day: Mapped[TimeOfDay] = mapped_column(enum_column(TimeOfDay), primary_key=True)
     asked: Mapped[int]
     seen: Mapped[int]
     accepted: Mapped[int]

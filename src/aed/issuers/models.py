@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Region
 from aed.accounts.rules.trust import Trust
-from aed.database.session import Key, Table, Versioned, stored_by_value
+from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.issuers.rules import CertificateKind, IssuerKind, IssuerState, VerifiedBy
 
 
@@ -19,19 +19,19 @@ class Issuer(Versioned, Table):
         CheckConstraint("(verified_by = 'query') = (query_url IS NOT NULL)", name="url_to_query"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     code: Mapped[str] = mapped_column(String(32), unique=True)
     name_en: Mapped[str] = mapped_column(String(200))
     name_zh: Mapped[str] = mapped_column(String(200))
-    kind: Mapped[IssuerKind] = mapped_column(stored_by_value(IssuerKind))
+    kind: Mapped[IssuerKind] = mapped_column(enum_column(IssuerKind))
     region_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"), index=True)
     """Whose officers look after it; None: the network's administrators alone."""
-    trust_in_lists: Mapped[Trust] = mapped_column(stored_by_value(Trust, name="trust_in_lists"))
+    trust_in_lists: Mapped[Trust] = mapped_column(enum_column(Trust, name="trust_in_lists"))
     """How far a certificate of this issuer is believed when somebody's list names it and says no more."""
-    verified_by: Mapped[VerifiedBy] = mapped_column(stored_by_value(VerifiedBy))
+    verified_by: Mapped[VerifiedBy] = mapped_column(enum_column(VerifiedBy))
     query_url: Mapped[str | None] = mapped_column(String(500))
     state: Mapped[IssuerState] = mapped_column(
-        stored_by_value(IssuerState), default=IssuerState.ACTIVE, server_default=text("'active'")
+        enum_column(IssuerState), default=IssuerState.ACTIVE, server_default=text("'active'")
     )
 
     region: Mapped[Region | None] = relationship(lazy="raise")
@@ -60,5 +60,5 @@ class IssuerCourse(Table):
     """As the issuer's rosters write it."""
     name_en: Mapped[str] = mapped_column(String(200))
     name_zh: Mapped[str] = mapped_column(String(200))
-    kind: Mapped[CertificateKind] = mapped_column(stored_by_value(CertificateKind))
+    kind: Mapped[CertificateKind] = mapped_column(enum_column(CertificateKind))
     validity_months: Mapped[int]

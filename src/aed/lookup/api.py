@@ -25,7 +25,7 @@ from aed.accounts.access import ViewerDep, viewer_asking
 from aed.accounts.rules import Viewer
 from aed.database.dependencies import database_of
 from aed.database.event_loop import WouldWait
-from aed.database.session import ask, reads
+from aed.database.session import ask, read_session
 from aed.geo import position_from
 from aed.http.query import refuse_unknown_parameters
 from aed.lookup.answer import Answer, Question
@@ -90,7 +90,7 @@ def find_nearest(request: Request, viewer: ViewerDep, asked: Annotated[NearestIn
     """The devices that can be here soonest, and for dispatchers who can come."""
     if asked.storey is None and asked.room is None:
         return _waited_for(request, viewer, _question(asked))
-    with reads(database_of(request)) as session:
+    with read_session(database_of(request)) as session:
         question = with_storey(session, viewer, _question(asked), asked)
     return _waited_for(request, viewer, question)
 

@@ -57,7 +57,7 @@ class Buildings:
             around = registry.buildings_around(self._connection.dialect)
             near = [
                 (distance_metres(place, Position(row.lat, row.lon)), row.id)
-                for row in around.sent(self._connection, place, within_metres=BUILDING_METRES)()
+                for row in around.send(self._connection, place, within_metres=BUILDING_METRES)()
             ]
             within = [each for each in near if each[0] <= BUILDING_METRES]
             self._known[place] = min(within)[1] if within else None

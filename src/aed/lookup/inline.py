@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from aed.database.event_loop import WouldWait, at_once, on_the_loop
-from aed.database.session import Database, answering, is_closed
+from aed.database.session import Database, is_closed, translate_database_errors
 from aed.errors import DatabaseUnavailable
 
 log = structlog.get_logger("aed")
@@ -65,7 +65,7 @@ class AtHand:
             raise WouldWait
         is_well = False
         try:
-            with answering():
+            with translate_database_errors():
                 work = partial(question, opened.connection)
                 answer = at_once(work) if self._is_sqlite else await on_the_loop(work)
             is_well = True
@@ -109,7 +109,7 @@ class AtHand:
         if not is_wanted:
             return
         try:
-            connection = self._database.asking.connect()
+            connection = self._database.autocommit_engine.connect()
             connection.detach()  # the pool counts it no more, nor is it given to a thread
         except (DBAPIError, PoolTimeout) as error:  # whoever asks next is told, by the thread that answers
             with self._counting:

@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
-from aed.database.session import as_date, as_moment
-from aed.database.spatial import told_keys, told_moment
+from aed.database.statements import bind_keys, bind_moment
+from aed.database.types import as_date, as_datetime
 from aed.geo import Position, distances_metres
 from aed.hours.evaluation import hours_at
 from aed.lookup.arrival import Basis, estimated_walk_metres
@@ -113,7 +113,7 @@ def nearest_responders(
     kept = live_places(settings)
     phones = kept.near(connection, here, within_metres=radius + slack, at=at)
     rings = responders.nearest_places(connection.dialect, viewer).rings(
-        connection, here, at_least=limit, within_metres=radius + slack, told={"live_at": told_moment(at)}
+        connection, here, at_least=limit, within_metres=radius + slack, told={"live_at": bind_moment(at)}
     )
     about, enough = 4 * limit + 10, radius + slack
     places = rings.widen(about=about, to_metres=enough)
@@ -172,8 +172,8 @@ class _OnDuty:
         where = {key: here for _metres, key, here in self._nearest[first : self.count]}
         if not where:
             return []
-        told = {"live_keys": told_keys(self._connection.dialect, where)}
-        read = responders.on_duty(self._connection.dialect, self._viewer).sent(self._connection, told)
+        told = {"live_keys": bind_keys(self._connection.dialect, where)}
+        read = responders.on_duty(self._connection.dialect, self._viewer).send(self._connection, told)
         return [row.at_place(where[row.responder_id]) for row in read()]
 
 
@@ -270,7 +270,7 @@ def _availability(connection: Connection, row: PlaceNearby, at: datetime) -> Ava
         at=at,
         today=at.astimezone(ZoneInfo(row.time_zone)).date(),
         valid_until=as_date(row.valid_until),
-        paused_until=as_moment(row.paused_until),
+        paused_until=as_datetime(row.paused_until),
         availability_hours=hours_at(row.availability, at, time_zone=row.time_zone, calendar=calendar).state,
         place_hours=hours_at(row.hours, at, time_zone=row.time_zone, calendar=calendar).state,
     )

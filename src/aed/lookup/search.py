@@ -13,8 +13,10 @@ from sqlalchemy import Connection, Dialect
 
 from aed.accounts.rules import Viewer
 from aed.database.event_loop import needs_a_thread
-from aed.database.session import as_date
-from aed.database.spatial import Nearest, Rings, Sieve, settled
+from aed.database.execute import drain_on_error
+from aed.database.nearest import ExpandingSearch, Nearest
+from aed.database.sieve import Sieve
+from aed.database.types import as_date
 from aed.geo import Position, in_mainland_china, may_be_within, metres_to_each
 from aed.hours.evaluation import hours_at
 from aed.lookup.answer import Answer, NearbyDevice, Question
@@ -122,7 +124,7 @@ def nearest(
     3. Ask hours and readiness at the moment, of the nearest first, and rank by expected time.
     4. Stop once no farther device could beat the last one kept: no walk is shorter than the straight line.
     """
-    with settled(connection):
+    with drain_on_error(connection):
         return _nearest(connection, viewer, question, network, settings)
 
 
@@ -253,7 +255,7 @@ class _Search:
         if self.ways is not None and rows:
             self._footings += self.ways.footings_of_devices(rows)
 
-    def look(self, rings: Rings[DeviceNearby], *, about: int) -> None:
+    def look(self, rings: ExpandingSearch[DeviceNearby], *, about: int) -> None:
         """Takes the first ring into account; SQLite need not read what is known to be too far on foot."""
         self._add(rings.widen(about=about, sieve=self._sieve()))
         if not rings.may_lack_rows:
@@ -262,7 +264,7 @@ class _Search:
             self.ways.local = None
             self.look_again(rings, about=about, to_metres=rings.complete_within_metres)
 
-    def look_again(self, rings: Rings[DeviceNearby], *, about: int, to_metres: float) -> None:
+    def look_again(self, rings: ExpandingSearch[DeviceNearby], *, about: int, to_metres: float) -> None:
         """Takes the next ring into account, and whatever was left out."""
         self._left_out.clear()
         self._add(rings.widen(about=about, to_metres=to_metres))
@@ -311,7 +313,7 @@ class _Search:
             return self._walked(self.ways)
         return self._soonest(self._straight_lines())
 
-    def walk_ahead(self, rings: Rings[DeviceNearby], *, about: int) -> None:
+    def walk_ahead(self, rings: ExpandingSearch[DeviceNearby], *, about: int) -> None:
         """Walks as far as is likely to be needed while the database looks for the devices.
 
         Not where it is unknown how far, or where something must be known first that the nearest device tells.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from aed.accounts.rules import Viewer
-from aed.database.spatial import Located
+from aed.database.nearest import Located
 from aed.geo import Position
 from aed.hours.evaluation import HolidayCalendar, Opening, hours_at
 from aed.registry import queries as registry
@@ -307,7 +307,7 @@ def sent_for_gates(
     connection: Connection, here: Position, within_metres: float
 ) -> Callable[[], Sequence[GateNearby]]:
     """Asks for the gates that a walk of that length may meet; what is given back reads them."""
-    return registry.gates_around(connection.dialect).sent(
+    return registry.gates_around(connection.dialect).send(
         connection, here, within_metres=within_metres + _BESIDE_THE_STREET_METRES
     )
 

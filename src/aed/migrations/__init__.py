@@ -11,8 +11,8 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection
 
+from aed.database.schema import prepare_database
 from aed.database.session import Database
-from aed.database.spatial import prepare_database
 from aed.errors import Conflict
 
 

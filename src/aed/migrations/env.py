@@ -19,13 +19,13 @@ import aed.responders.models
 import aed.training.models
 import aed.upkeep.models
 import aed.worker.models  # noqa: F401 - the models register themselves
-from aed.database.session import Table
+from aed.database.types import Table
 
 
 def _ours(object_: Any, name: str | None, kind: str, _reflected: bool, _compared: Any) -> bool:
     """Own tables only: PostGIS and SpatiaLite keep theirs beside them.
 
-    Spatial indexes are made by aed.database.spatial, which knows the dialect; alembic compares the others.
+    Spatial indexes are made by aed.database, which knows the dialect; alembic compares the others.
     """
     if kind == "table":
         return name in Table.metadata.tables

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
-from aed.database.session import Database, reads, transaction
+from aed.database.session import Database, read_session, transaction
 from aed.errors import DatabaseUnavailable
 from aed.notifications.actions import claiming
 from aed.notifications.actions.claiming import LEASE
@@ -87,7 +87,7 @@ def send_waiting(
     goes_on: Callable[[], bool] = lambda: True,
 ) -> Sent:
     """All that is due at this moment has been tried, channel by channel. Raises DatabaseUnavailable."""
-    with reads(database) as session:
+    with read_session(database) as session:
         due = claiming.due_channels(session, at=now())
     by, outages, sent = by or f"hand:{uuid4().hex[:12]}", Outages(), Sent()
     for channel in due:
@@ -245,7 +245,7 @@ def _send_batch(
 def _is_still_wanted(database: Database, letter: Letter, by: str) -> bool:
     """Nobody is called to a patient who has been helped already. What cannot be asked is not sent now."""
     try:
-        with reads(database) as session:
+        with read_session(database) as session:
             return claiming.is_still_wanted(session, letter, by=by)
     except DatabaseUnavailable:
         return False

@@ -9,8 +9,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.accounts.rules.person import Language
-from aed.database.encryption import Sealed
-from aed.database.session import Key, Table, stored_by_value
+from aed.database.encryption.columns import Encrypted
+from aed.database.types import BigIntId, Table, enum_column
 from aed.notifications.rules import Channel
 
 _WAITING = text("sent_at IS NULL AND given_up_at IS NULL")
@@ -41,17 +41,17 @@ class Outgoing(Table):
         Index("ix_outbox_sent", "channel", "sent_at", postgresql_where=_SENT, sqlite_where=_SENT),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     key: Mapped[str] = mapped_column(String(32), unique=True, default=lambda: uuid4().hex)
     """By which a receiver knows a second copy."""
     person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     endpoint_id: Mapped[int | None] = mapped_column(ForeignKey("endpoints.id"))
-    channel: Mapped[Channel] = mapped_column(stored_by_value(Channel))
-    recipient: Mapped[str] = mapped_column(Sealed("outbox.recipient"))
+    channel: Mapped[Channel] = mapped_column(enum_column(Channel))
+    recipient: Mapped[str] = mapped_column(Encrypted("outbox.recipient"))
     """E.164; an endpoint's e-mail address, or its name."""
     lane: Mapped[str | None] = mapped_column(String(80))
     """Messages of one lane are sent one after the other. None: with no order to keep."""
-    language: Mapped[Language] = mapped_column(stored_by_value(Language))
+    language: Mapped[Language] = mapped_column(enum_column(Language))
     subject_en: Mapped[str | None] = mapped_column(String(200))
     subject_zh: Mapped[str | None] = mapped_column(String(200))
     text_en: Mapped[str | None] = mapped_column(Text)
@@ -96,15 +96,15 @@ class EndpointRow(Table):
         ),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     name: Mapped[str] = mapped_column(String(64))
-    channel: Mapped[Channel] = mapped_column(stored_by_value(Channel))
+    channel: Mapped[Channel] = mapped_column(enum_column(Channel))
     person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     """Whose it is, where it is one person's."""
-    language: Mapped[Language] = mapped_column(stored_by_value(Language))
-    address: Mapped[str] = mapped_column(Sealed("endpoints.address"))
-    secret: Mapped[str | None] = mapped_column(Sealed("endpoints.secret"))
-    old_secret: Mapped[str | None] = mapped_column(Sealed("endpoints.old_secret"))
+    language: Mapped[Language] = mapped_column(enum_column(Language))
+    address: Mapped[str] = mapped_column(Encrypted("endpoints.address"))
+    secret: Mapped[str | None] = mapped_column(Encrypted("endpoints.secret"))
+    old_secret: Mapped[str | None] = mapped_column(Encrypted("endpoints.old_secret"))
     """The one before: good besides the new one until `old_secret_until`."""
     old_secret_until: Mapped[datetime | None]
     created_at: Mapped[datetime]

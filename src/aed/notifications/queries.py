@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer
-from aed.database.session import UtcMoment
+from aed.database.types import UtcDateTime
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.notifications.models import EndpointRow, Outgoing
 from aed.notifications.rules import Channel, OutboxState, Wait, WaitReason
@@ -110,7 +110,7 @@ def waits(session: Session, rows: Sequence[Outgoing], *, at: datetime) -> dict[i
     return {each.id: wait(each) for each in waiting}
 
 
-_leases = table("leases", column("name"), column("expires_at", UtcMoment))  # its model lies on a higher layer
+_leases = table("leases", column("name"), column("expires_at", UtcDateTime))  # its model is in a higher layer
 
 
 def _server(row: Outgoing) -> tuple[Channel, int | None]:

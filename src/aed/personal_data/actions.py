@@ -18,8 +18,8 @@ from aed.accounts.models import Person, PersonChange, RoleGrant, SecurityEvent, 
 from aed.accounts.rules import Role, Scope, Viewer
 from aed.accounts.rules.audit import AuditSubject
 from aed.accounts.rules.person import Language, PhoneChannel
-from aed.database.encryption import ring_of
-from aed.database.session import Table
+from aed.database.encryption.columns import keyring_of
+from aed.database.types import Table
 from aed.errors import Conflict
 from aed.imports.models import SourceRecord
 from aed.personal_data.queries import entries_of, is_theirs, table_of, told_by_issuers, told_by_lists
@@ -138,7 +138,7 @@ def _out_of_lists(session: Session, person: Person) -> None:
 
 def _forget_sign_ins(session: Session, person: Person) -> None:
     account = accounts.account_of(session, person.id)
-    ring = ring_of(session.get_bind().dialect)
+    ring = keyring_of(session.get_bind().dialect)
     for phone in {each for each in (person.phone, account.phone if account else None) if each is not None}:
         keys = account_keys(ring, phone)
         session.execute(delete(SignInCode).where(SignInCode.account_key.in_(keys)))

@@ -25,10 +25,10 @@ from sqlalchemy import (
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.types import TypeEngine
 
-from aed.database.encryption import KeyRing, Sealed, SealedFields
-from aed.database.encryption.columns import changed
-from aed.database.encryption.ring import FORM, id_of
-from aed.database.session import Database, Table, reads, transaction
+from aed.database.encryption.columns import Encrypted, EncryptedFields, map_named_texts
+from aed.database.encryption.keyring import FORM, KeyRing, key_id_of
+from aed.database.session import Database, read_session, transaction
+from aed.database.types import Table
 
 BATCH: Final = 1_000
 UNSEALED: Final = "none"
@@ -52,7 +52,7 @@ def sealed_columns(metadata: MetaData = Table.metadata) -> list[Column[Any]]:
         column
         for table in sorted(metadata.tables.values(), key=lambda table: table.name)
         for column in table.columns
-        if isinstance(column.type, Sealed | SealedFields)
+        if isinstance(column.type, Encrypted | EncryptedFields)
     ]
 
 
@@ -92,7 +92,7 @@ def _key_of(column: Column[Any]) -> Column[Any]:
 
 def _as_stored(column: Column[Any]) -> Any:
     """The column's text, as it lies there."""
-    return type_coerce(column, Text) if isinstance(column.type, Sealed) else cast(column, Text)
+    return type_coerce(column, Text) if isinstance(column.type, Encrypted) else cast(column, Text)
 
 
 def _not_by_the_first(
@@ -101,10 +101,10 @@ def _not_by_the_first(
     key, stored = _key_of(column), _as_stored(column)
     statement = select(key, stored).where(key > after).order_by(key).limit(BATCH)
     first = f"{FORM}:{ring.ids[0]}:"
-    if isinstance(column.type, Sealed):
+    if isinstance(column.type, Encrypted):
         statement = statement.where(stored.is_not(None), stored.not_like(f"{first}%"))
     else:
-        assert isinstance(column.type, SealedFields)
+        assert isinstance(column.type, EncryptedFields)
         find = _find(connection)
         statement = statement.where(or_(*(find(stored, f'"{name}"') > 0 for name in column.type.names)))
     return [(row[0], row[1]) for row in connection.execute(statement)]
@@ -126,7 +126,7 @@ def _seal_anew(
     statement = (
         update(table)
         .where(_key_of(column) == bindparam("row"), _as_stored(column) == bindparam("stored", type_=Text()))
-        .values({column: bindparam("becomes", type_=Text() if isinstance(kind, Sealed) else JSON())})
+        .values({column: bindparam("becomes", type_=Text() if isinstance(kind, Encrypted) else JSON())})
     )
     connection.execute(statement, changes)
     return len(changes)
@@ -134,9 +134,9 @@ def _seal_anew(
 
 def _sealed_anew(kind: TypeEngine[Any], ring: KeyRing, stored: str) -> object:
     """As the first key seals it; None where it has."""
-    if isinstance(kind, Sealed):
-        return ring.seal(ring.open(stored, place=kind.place), place=kind.place, kind=kind.kind)
-    assert isinstance(kind, SealedFields)
+    if isinstance(kind, Encrypted):
+        return ring.encrypt(ring.decrypt(stored, place=kind.place), place=kind.place, kind=kind.kind)
+    assert isinstance(kind, EncryptedFields)
     before = json.loads(stored)
     becomes = kind.sealed(before, ring)
     return becomes if becomes != before else None
@@ -150,18 +150,18 @@ def _find(connection: Connection) -> Callable[..., ColumnElement[int]]:
 def standing(database: Database) -> dict[str, dict[str, int]]:
     """How many values of each column are sealed with which key, by its id; `none` for those that are not."""
     found: dict[str, dict[str, int]] = {}
-    with reads(database) as session:
+    with read_session(database) as session:
         for column in sealed_columns():
             stored = _as_stored(column)
             counts: dict[str, int] = {}
-            if isinstance(column.type, Sealed):
+            if isinstance(column.type, Encrypted):
                 begins = func.substr(stored, 1, 11)
                 by_key = select(begins, func.count()).where(stored.is_not(None)).group_by(begins)
                 for text, count in session.execute(by_key):
-                    key = id_of(text) or UNSEALED
+                    key = key_id_of(text) or UNSEALED
                     counts[key] = counts.get(key, 0) + count
             else:
-                assert isinstance(column.type, SealedFields)
+                assert isinstance(column.type, EncryptedFields)
                 find = _find(session.connection())
                 texts = select(stored).where(
                     or_(*(find(stored, f'"{each}"') > 0 for each in column.type.names))
@@ -169,11 +169,11 @@ def standing(database: Database) -> dict[str, dict[str, int]]:
                 for text in session.scalars(texts).yield_per(BATCH):
 
                     def count_it(value: str) -> str:
-                        key = id_of(value) or UNSEALED
+                        key = key_id_of(value) or UNSEALED
                         counts[key] = counts.get(key, 0) + 1  # noqa: B023 - called at once
                         return value
 
-                    changed(json.loads(text), column.type.names, count_it)
+                    map_named_texts(json.loads(text), column.type.names, count_it)
             found[f"{column.table.name}.{column.name}"] = counts
     return found
 
@@ -183,9 +183,9 @@ def check_keys(database: Database) -> None:
 
     Raises KeysUnusable in a sentence: sooner than when the first person is asked for.
     """
-    with reads(database) as session:
+    with read_session(database) as session:
         for column in sealed_columns():
-            if not isinstance(column.type, Sealed):
+            if not isinstance(column.type, Encrypted):
                 continue
             stored = _as_stored(column)
             known = [stored.not_like(f"{FORM}:{key}:%") for key in database.keys.ids]
@@ -196,4 +196,4 @@ def check_keys(database: Database) -> None:
                 else session.scalar(select(stored).where(stored.is_not(None)).limit(1))
             )
             if any_of is not None:
-                database.keys.open(any_of, place=column.type.place)
+                database.keys.decrypt(any_of, place=column.type.place)

@@ -15,10 +15,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.certificates.models import IssuerEntry
-from aed.database.encryption import Kind
-from aed.database.encryption.ring import as_compared
-from aed.database.session import Table
-from aed.database.spatial import position_of
+from aed.database.encryption.keyring import EncryptedKind, normalized
+from aed.database.geometry import position_of
+from aed.database.types import Table
 from aed.imports.models import Review, SourceRecord
 from aed.personal_data.rules import DONE_BY, HELD, KEEPER, Held, without_keeper
 from aed.responders.live import live_places_of
@@ -153,10 +152,10 @@ def told_by_lists(session: Session, person: Person) -> list[ListSays]:
 
     visibility: the caller has made sure that it is the person, or the office.
     """
-    mine = as_compared(person.phone, Kind.PHONE) if person.phone is not None else None
+    mine = normalized(person.phone, EncryptedKind.PHONE) if person.phone is not None else None
 
     def is_phone(told: str) -> bool:
-        return mine is not None and as_compared(told, Kind.PHONE)[-8:] == mine[-8:]
+        return mine is not None and normalized(told, EncryptedKind.PHONE)[-8:] == mine[-8:]
 
     said = type_coerce(SourceRecord.fields, JSON)["keeper_name"].as_string()
     rows: list[SourceRecord | Review] = list(

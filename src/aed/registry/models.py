@@ -11,9 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
 from aed.accounts.rules.sharing_ladder import Audience
-from aed.database.encryption import Sealed
-from aed.database.session import Key, Table, Versioned, stored_by_value
-from aed.database.spatial import area_type, point_type
+from aed.database.encryption.columns import Encrypted
+from aed.database.geometry import area_type, point_type
+from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.geo import Datum
 from aed.hours.holiday_calendar import DayKind
 from aed.registry.rules.device import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
@@ -45,7 +45,7 @@ class HolidayDay(Table):
 
     calendar_name: Mapped[str] = mapped_column(ForeignKey("holiday_calendars.name"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True)
-    kind: Mapped[DayKind] = mapped_column(stored_by_value(DayKind))
+    kind: Mapped[DayKind] = mapped_column(enum_column(DayKind))
 
 
 class HolidayCalendarNotice(Table):
@@ -65,7 +65,7 @@ class Estate(Versioned, Table):
     __tablename__ = "estates"
     __table_args__ = (UniqueConstraint("source", "source_id"),)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
     source: Mapped[str] = mapped_column(String(64))
     source_id: Mapped[str] = mapped_column(String(128))
@@ -77,7 +77,7 @@ class Estate(Versioned, Table):
     """None: the region's."""
     guard_phone: Mapped[str | None] = mapped_column(String(32))
     boundary: Mapped[WKBElement | WKTElement] = mapped_column(area_type())
-    state: Mapped[EstateState] = mapped_column(stored_by_value(EstateState), default=EstateState.STANDING)
+    state: Mapped[EstateState] = mapped_column(enum_column(EstateState), default=EstateState.STANDING)
     emergency_override: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether its devices may be fetched for a patient of any estate, whatever is agreed on each device.
 
@@ -110,16 +110,16 @@ class Gate(Versioned, Table):
     __tablename__ = "gates"
     __table_args__ = (UniqueConstraint("source", "source_id"),)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     estate_id: Mapped[int] = mapped_column(ForeignKey("estates.id"), index=True)
     source: Mapped[str] = mapped_column(String(64))
     source_id: Mapped[str] = mapped_column(String(128))
     name_en: Mapped[str] = mapped_column(String(200))
     name_zh: Mapped[str] = mapped_column(String(200))
     position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
-    passage: Mapped[Passage] = mapped_column(stored_by_value(Passage))
+    passage: Mapped[Passage] = mapped_column(enum_column(Passage))
     opening_hours: Mapped[str | None] = mapped_column(Text)
-    state: Mapped[GateState] = mapped_column(stored_by_value(GateState), default=GateState.STANDING)
+    state: Mapped[GateState] = mapped_column(enum_column(GateState), default=GateState.STANDING)
 
     estate: Mapped[Estate] = relationship(lazy="raise")
 
@@ -136,7 +136,7 @@ class Building(Table):
         CheckConstraint("floors BETWEEN 1 AND 200", name="floors"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     estate_id: Mapped[int] = mapped_column(ForeignKey("estates.id"), index=True)
     source: Mapped[str] = mapped_column(String(64))
     source_id: Mapped[str] = mapped_column(String(128))
@@ -163,14 +163,14 @@ class Device(Versioned, Table):
         Index("ix_devices_estate_id", "estate_id"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"))
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"))
     source: Mapped[str] = mapped_column(String(64))
     source_id: Mapped[str] = mapped_column(String(128))
     position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
     """WGS-84."""
-    origin_datum: Mapped[Datum] = mapped_column(stored_by_value(Datum))
+    origin_datum: Mapped[Datum] = mapped_column(enum_column(Datum))
     origin_lat: Mapped[float]
     origin_lon: Mapped[float]
     """What was given, in the datum it was given in."""
@@ -182,16 +182,16 @@ class Device(Versioned, Table):
     """Normalised OSM expression; None: not known."""
     hours_as_written: Mapped[str | None] = mapped_column(Text)
     """What the source says, kept when it is not (yet) understood."""
-    entry: Mapped[Entry] = mapped_column(stored_by_value(Entry), default=Entry.FREE)
+    entry: Mapped[Entry] = mapped_column(enum_column(Entry), default=Entry.FREE)
     how_to_get_in_en: Mapped[str | None] = mapped_column(Text)
     how_to_get_in_zh: Mapped[str | None] = mapped_column(Text)
-    cabinet: Mapped[Cabinet] = mapped_column(stored_by_value(Cabinet), default=Cabinet.UNKNOWN)
+    cabinet: Mapped[Cabinet] = mapped_column(enum_column(Cabinet), default=Cabinet.UNKNOWN)
     maker: Mapped[str | None] = mapped_column(String(100))
     model: Mapped[str | None] = mapped_column(String(100))
     serial: Mapped[str | None] = mapped_column(String(100))
     keeper_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
-    audience: Mapped[Audience] = mapped_column(stored_by_value(Audience), default=Audience.ESTATE)
-    state: Mapped[DeviceState] = mapped_column(stored_by_value(DeviceState), default=DeviceState.IN_SERVICE)
+    audience: Mapped[Audience] = mapped_column(enum_column(Audience), default=Audience.ESTATE)
+    state: Mapped[DeviceState] = mapped_column(enum_column(DeviceState), default=DeviceState.IN_SERVICE)
     out_of_service_reason: Mapped[str | None] = mapped_column(Text)
     is_quarantined: Mapped[bool] = mapped_column(default=False, server_default=false())
     """By upkeep, which keeps it in step with its quarantines: only a check brings the device back."""
@@ -220,7 +220,7 @@ class CabinetCode(Table):
     __tablename__ = "cabinet_codes"
 
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), primary_key=True, autoincrement=False)
-    code: Mapped[str] = mapped_column(Sealed("cabinet_codes.code"))
+    code: Mapped[str] = mapped_column(Encrypted("cabinet_codes.code"))
     set_at: Mapped[datetime]
     set_by: Mapped[str] = mapped_column(String(200))
 
@@ -241,13 +241,13 @@ class Consumable(Versioned, Table):
         ),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
-    kind: Mapped[ConsumableKind] = mapped_column(stored_by_value(ConsumableKind))
+    kind: Mapped[ConsumableKind] = mapped_column(enum_column(ConsumableKind))
     lot: Mapped[str | None] = mapped_column(String(100))
     expires_on: Mapped[date]
     state: Mapped[ConsumableState] = mapped_column(
-        stored_by_value(ConsumableState), default=ConsumableState.FITTED
+        enum_column(ConsumableState), default=ConsumableState.FITTED
     )
 
 
@@ -257,7 +257,7 @@ class Change(Table):
     __tablename__ = "changes"
     __table_args__ = (Index("ix_changes_subject", "subject", "subject_id"),)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     subject: Mapped[str] = mapped_column(String(32))
     """The table's name."""
     subject_id: Mapped[str] = mapped_column(String(64))

@@ -19,9 +19,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
-from aed.database.encryption import Sealed
-from aed.database.session import Key, Table, stored_by_value
-from aed.database.spatial import point_type
+from aed.database.encryption.columns import Encrypted
+from aed.database.geometry import point_type
+from aed.database.types import BigIntId, Table, enum_column
 from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, ResponderState, Trust
 
 
@@ -31,7 +31,7 @@ class Responder(Table):
     __tablename__ = "responders"
     __table_args__ = (UniqueConstraint("source", "source_id"),)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
@@ -42,9 +42,7 @@ class Responder(Table):
     paused_until: Mapped[datetime | None]
     of_age: Mapped[bool | None]
     """Whether the person has declared to be 18 or older; None: nobody has asked. No date of birth is kept."""
-    state: Mapped[ResponderState] = mapped_column(
-        stored_by_value(ResponderState), default=ResponderState.ACTIVE
-    )
+    state: Mapped[ResponderState] = mapped_column(enum_column(ResponderState), default=ResponderState.ACTIVE)
     """Active only while the person's consent to being called is in force, which the lookup does not ask for:
     `actions.consents` keeps the two in step."""
     joined_into_id: Mapped[int | None] = mapped_column(ForeignKey("responders.id"), index=True)
@@ -71,16 +69,16 @@ class Certificate(Table):
         ),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     responder_id: Mapped[int] = mapped_column(ForeignKey("responders.id"))
-    kind: Mapped[CertificateKind] = mapped_column(stored_by_value(CertificateKind))
+    kind: Mapped[CertificateKind] = mapped_column(enum_column(CertificateKind))
     issuer: Mapped[str] = mapped_column(String(200))
     """As it was written."""
     issuer_id: Mapped[int | None] = mapped_column(ForeignKey("issuers.id"))
     """Who that is, where it is known."""
-    trust: Mapped[Trust] = mapped_column(stored_by_value(Trust), server_default=text("'documented'"))
+    trust: Mapped[Trust] = mapped_column(enum_column(Trust), server_default=text("'documented'"))
     """Who says that it is right; whether that is enough to be called is its region's to say."""
-    holder_id: Mapped[str | None] = mapped_column(Sealed("certificates.holder_id"))
+    holder_id: Mapped[str | None] = mapped_column(Encrypted("certificates.holder_id"))
     """The holder's identity number as the issuer's roster shows it, masked; never whole."""
     number: Mapped[str | None] = mapped_column(String(100))
     issued_on: Mapped[date | None]
@@ -100,9 +98,9 @@ class ResponderPlace(Table):
 
     __tablename__ = "responder_places"
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     responder_id: Mapped[int] = mapped_column(ForeignKey("responders.id"), index=True)
-    kind: Mapped[PlaceKind] = mapped_column(stored_by_value(PlaceKind))
+    kind: Mapped[PlaceKind] = mapped_column(enum_column(PlaceKind))
     position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
     floor: Mapped[int] = mapped_column(default=0)
     hours: Mapped[str | None] = mapped_column(Text)
@@ -140,9 +138,9 @@ class Consent(Table):
         ),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
-    kind: Mapped[ConsentKind] = mapped_column(stored_by_value(ConsentKind))
+    kind: Mapped[ConsentKind] = mapped_column(enum_column(ConsentKind))
     wording: Mapped[str] = mapped_column(String(32))
     """The version of the words."""
     given_at: Mapped[datetime]

@@ -26,18 +26,10 @@ from sqlalchemy.orm import Session
 from aed.accounts.models import Region
 from aed.accounts.queries.visibility import may_be_called_by
 from aed.accounts.rules import Viewer
-from aed.database.spatial import (
-    Compiled,
-    Nearest,
-    compiled,
-    constant,
-    latitude,
-    longitude,
-    nearest_first,
-    one_of_told,
-    position_of,
-    told_later,
-)
+from aed.database.compiled import Compiled, compiled
+from aed.database.geometry import latitude, longitude, position_of
+from aed.database.nearest import Nearest, nearest_first
+from aed.database.statements import inline_text, key_in_param, late_param
 from aed.geo import Position
 from aed.registry.models import Estate, HolidayCalendar
 from aed.responders.models import Certificate, Consent, LivePlaceRow, Responder, ResponderPlace
@@ -78,7 +70,7 @@ def counts_for_calling() -> ColumnElement[bool]:
     visibility: it is a predicate itself.
     """
     verified, documented, declared = (
-        constant(each) for each in (Trust.VERIFIED, Trust.DOCUMENTED, Trust.SELF_DECLARED)
+        inline_text(each) for each in (Trust.VERIFIED, Trust.DOCUMENTED, Trust.SELF_DECLARED)
     )
     return and_(
         Certificate.revoked_at.is_(None),
@@ -122,7 +114,7 @@ def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
         .join(Responder, Responder.id == ResponderPlace.responder_id)
         .where(
             may_be_called_by(viewer, region_id=Responder.region_id),
-            Responder.state == constant(ResponderState.ACTIVE),
+            Responder.state == inline_text(ResponderState.ACTIVE),
         )
     )
     return nearest_first(
@@ -210,7 +202,7 @@ class OnDuty(NamedTuple):
 
 def _holds_at_that_moment() -> ColumnElement[bool]:
     """visibility: it is a predicate itself."""
-    at = told_later("live_at", DateTime(timezone=True))
+    at = late_param("live_at", DateTime(timezone=True))
     return and_(LivePlaceRow.at <= at, LivePlaceRow.expires_at > at)
 
 
@@ -229,7 +221,7 @@ def live_places_in_cells(dialect: Dialect) -> Compiled[LivePlaceFound]:
     visibility: whoever calls asks which of these responders the viewer may call.
     """
     there = select(LivePlaceRow.responder_id, LivePlaceRow.cell, LivePlaceRow.at).where(
-        one_of_told(dialect, LivePlaceRow.cell, "live_cells"), _holds_at_that_moment()
+        key_in_param(dialect, LivePlaceRow.cell, "live_cells"), _holds_at_that_moment()
     )
     return compiled(dialect, there, row=LivePlaceFound)
 
@@ -244,7 +236,7 @@ def on_duty(dialect: Dialect, viewer: Viewer) -> Compiled[OnDuty]:
         select(Consent.id)
         .where(
             Consent.person_id == Responder.person_id,
-            Consent.kind == constant(ConsentKind.LIVE_PLACE),
+            Consent.kind == inline_text(ConsentKind.LIVE_PLACE),
             Consent.withdrawn_at.is_(None),
         )
         .scalar_subquery()  # not EXISTS: PostgreSQL makes that a join, and begins with all who have agreed
@@ -258,9 +250,9 @@ def on_duty(dialect: Dialect, viewer: Viewer) -> Compiled[OnDuty]:
         Responder.estate_id,
         Responder.region_id,
     ).where(
-        one_of_told(dialect, Responder.id, "live_keys"),
+        key_in_param(dialect, Responder.id, "live_keys"),
         may_be_called_by(viewer, region_id=Responder.region_id),
-        Responder.state == constant(ResponderState.ACTIVE),
+        Responder.state == inline_text(ResponderState.ACTIVE),
         consent.is_not(None),
     )
     return compiled(dialect, _with_what_counts_for_calling(near.subquery("near")), row=OnDuty)

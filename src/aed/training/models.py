@@ -9,8 +9,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.accounts.models import Person, Region
-from aed.database.session import Key, Table, Versioned, stored_by_value
-from aed.database.spatial import point_type
+from aed.database.geometry import point_type
+from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.registry.models import Estate
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateKind
@@ -35,12 +35,12 @@ class Course(Versioned, Table):
         ),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     code: Mapped[str] = mapped_column(String(32), unique=True)
     name_en: Mapped[str] = mapped_column(String(200))
     name_zh: Mapped[str] = mapped_column(String(200))
     hours: Mapped[float]
-    certificate_kind: Mapped[CertificateKind | None] = mapped_column(stored_by_value(CertificateKind))
+    certificate_kind: Mapped[CertificateKind | None] = mapped_column(enum_column(CertificateKind))
     """What passing entitles to; None: to nothing, such as a refresher."""
     issuer: Mapped[str | None] = mapped_column(String(200))
     """Who says so on the certificate, as it is written there."""
@@ -48,7 +48,7 @@ class Course(Versioned, Table):
     validity_months: Mapped[int | None]
     refresher_months: Mapped[int | None]
     """After so many months skills should be refreshed; None: nothing to refresh."""
-    state: Mapped[CourseState] = mapped_column(stored_by_value(CourseState), default=CourseState.OFFERED)
+    state: Mapped[CourseState] = mapped_column(enum_column(CourseState), default=CourseState.OFFERED)
 
 
 class Prerequisite(Table):
@@ -74,13 +74,13 @@ class TrainingSession(Versioned, Table):
         Index("ix_training_sessions_starts", "starts_at", "id"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     course_id: Mapped[int] = mapped_column(ForeignKey("courses.id"), index=True)
     trainer_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
     """Whose training it is; None: the region's."""
-    audience: Mapped[SessionAudience] = mapped_column(stored_by_value(SessionAudience))
+    audience: Mapped[SessionAudience] = mapped_column(enum_column(SessionAudience))
     position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
     """WGS-84."""
     place_en: Mapped[str] = mapped_column(Text)
@@ -91,7 +91,7 @@ class TrainingSession(Versioned, Table):
     enrolment_closes_at: Mapped[datetime]
     capacity: Mapped[int]
     minimum: Mapped[int]
-    state: Mapped[SessionState] = mapped_column(stored_by_value(SessionState), default=SessionState.PLANNED)
+    state: Mapped[SessionState] = mapped_column(enum_column(SessionState), default=SessionState.PLANNED)
     cancelled_why: Mapped[str | None] = mapped_column(Text)
 
     course: Mapped[Course] = relationship(lazy="raise")
@@ -126,12 +126,12 @@ class Enrolment(Versioned, Table):
         ),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     session_id: Mapped[int] = mapped_column(ForeignKey("training_sessions.id"))
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
     """Where the person belongs to; None: to no estate, or it is not known."""
-    state: Mapped[EnrolmentState] = mapped_column(stored_by_value(EnrolmentState))
+    state: Mapped[EnrolmentState] = mapped_column(enum_column(EnrolmentState))
     enrolled_at: Mapped[datetime]
     """When the person arrived at the roster or the waiting list."""
     offer_expires_at: Mapped[datetime | None]
@@ -146,10 +146,10 @@ class Attendance(Versioned, Table):
 
     __tablename__ = "attendances"
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     enrolment_id: Mapped[int] = mapped_column(ForeignKey("enrolments.id"), unique=True)
-    state: Mapped[AttendanceState] = mapped_column(stored_by_value(AttendanceState))
-    how: Mapped[MarkedBy] = mapped_column(stored_by_value(MarkedBy))
+    state: Mapped[AttendanceState] = mapped_column(enum_column(AttendanceState))
+    how: Mapped[MarkedBy] = mapped_column(enum_column(MarkedBy))
     marked_at: Mapped[datetime]
     marked_by: Mapped[str] = mapped_column(String(200))
 
@@ -159,7 +159,7 @@ class Assessment(Versioned, Table):
 
     __tablename__ = "assessments"
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     enrolment_id: Mapped[int] = mapped_column(ForeignKey("enrolments.id"), unique=True)
     passed: Mapped[bool]
     note: Mapped[str | None] = mapped_column(Text)
@@ -200,8 +200,8 @@ class CalendarAddress(Table):
         ),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
-    kind: Mapped[CalendarKind] = mapped_column(stored_by_value(CalendarKind))
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    kind: Mapped[CalendarKind] = mapped_column(enum_column(CalendarKind))
     person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)

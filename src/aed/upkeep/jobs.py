@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import select
 
 from aed.accounts.rules import TIMETABLE
-from aed.database.session import Database, alone, reads, transaction
+from aed.database.session import Database, exclusive_lock, read_session, transaction
 from aed.registry.models import Device
 from aed.settings import Reminding, Returns, Trust
 from aed.upkeep.actions import addressing, reminders, reminding
@@ -39,7 +39,7 @@ _PEOPLE: Final = 200
 def remind_of_expiry(database: Database, now: datetime, *, by: Reminding) -> int:
     """How many thresholds were passed of what expires since the last run. Run twice, it finds none."""
     with transaction(database) as session:
-        alone(session, "reminder run")
+        exclusive_lock(session, "reminder run")
         return reminders.find_expiring(session, at=now, by=by)
 
 
@@ -50,7 +50,7 @@ def remind_of_checks(database: Database, now: datetime, *, by: Reminding) -> int
     found = last_id = 0
     while True:
         with transaction(database) as session:
-            alone(session, "reminder run")
+            exclusive_lock(session, "reminder run")
             ids = kept_devices(session, after_id=last_id, limit=_DEVICES)
             if not ids:
                 return found
@@ -87,11 +87,11 @@ def send_reminders(database: Database, now: datetime, *, by: Reminding, public_u
     """Everyone for whom something waits is told, once a day, by day. Run twice, it tells nobody twice."""
     told = Told()
     with transaction(database) as session:
-        alone(session, "reminder run")
+        exclusive_lock(session, "reminder run")
         reminders.close_what_is_over(session, at=now)
     while True:
         with transaction(database) as session:
-            alone(session, "reminder run")
+            exclusive_lock(session, "reminder run")
             one = addressing.address(session, WhoHears(session), at=now, by=by, most=_REMINDERS)
         told = replace(told, addressed=told.addressed + one.reminders, nobody=told.nobody + one.nobody)
         if one.reminders < _REMINDERS:
@@ -99,7 +99,7 @@ def send_reminders(database: Database, now: datetime, *, by: Reminding, public_u
     last_id = 0
     while True:
         with transaction(database) as session:
-            alone(session, "reminder run")
+            exclusive_lock(session, "reminder run")
             some = reminding.tell(
                 session, after_id=last_id, at=now, by=by, public_url=public_url, most=_PEOPLE
             )
@@ -117,7 +117,7 @@ def send_reminders(database: Database, now: datetime, *, by: Reminding, public_u
 def tell_of_calendars(database: Database, now: datetime, *, by: Reminding) -> int:
     """Tell administrators of holiday calendars that end soon; return how many people. Idempotent."""
     with transaction(database) as session:
-        alone(session, "holiday calendar notices")
+        exclusive_lock(session, "holiday calendar notices")
         return tell_of_ending_calendars(session, at=now, by=by)
 
 
@@ -135,7 +135,7 @@ def ask_after_devices(
     """How many devices that were sent for were asked after, and how many given up. Each in a transaction of
     its own, whose lock on the device sees to it that of two processes one asks."""
     asked = given_up = 0
-    with reads(database) as session:
+    with read_session(database) as session:
         waiting = to_be_asked_after(session, at=now, limit=_CALL_OUTS)
     for call_out_id in waiting:
         with transaction(database) as session:
@@ -153,6 +153,6 @@ def confirm_nearby(database: Database, now: datetime, *, numbers: Trust, public_
     if public_url is None:
         return 0
     with transaction(database) as session:
-        alone(session, "asking nearby")
+        exclusive_lock(session, "asking nearby")
         run = int(now.timestamp() // (ASKED_EVERY_HOURS * 3600))
         return ask_nearby(session, at=now, numbers=numbers, public_url=public_url, run=run)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from aed.database.session import Key, Table, Versioned, stored_by_value
+from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.registry.models import Device
 from aed.upkeep.rules.call_out import RetrievalOutcome
 from aed.upkeep.rules.due import Matter
@@ -39,7 +39,7 @@ class Policy(Versioned, Table):
         ),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
     maker: Mapped[str | None] = mapped_column(String(100))
     model: Mapped[str | None] = mapped_column(String(100))
@@ -56,7 +56,7 @@ class Policy(Versioned, Table):
     battery_months: Mapped[int | None]
     asks: Mapped[list[str]]
     """Values of `Question`, in the order in which they are asked."""
-    state: Mapped[PolicyState] = mapped_column(stored_by_value(PolicyState), default=PolicyState.IN_FORCE)
+    state: Mapped[PolicyState] = mapped_column(enum_column(PolicyState), default=PolicyState.IN_FORCE)
 
 
 class Check(Table):
@@ -65,13 +65,13 @@ class Check(Table):
     __tablename__ = "checks"
     __table_args__ = (Index("ix_checks_of_device", "device_id", "kind", "answered_at"),)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     key: Mapped[str] = mapped_column(String(36), unique=True)
     """Made up where it was answered: the same check sent again is the same check."""
     digest: Mapped[str] = mapped_column(String(64))
     """Of what was sent: another check under the same key is refused."""
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
-    kind: Mapped[CheckKind] = mapped_column(stored_by_value(CheckKind))
+    kind: Mapped[CheckKind] = mapped_column(enum_column(CheckKind))
     policy_id: Mapped[int | None] = mapped_column(ForeignKey("policies.id"))
     policy_version: Mapped[int | None]
     """The policy, and its version, whose form was in force; None: the default."""
@@ -98,7 +98,7 @@ class Photo(Table):
     __tablename__ = "photos"
     __table_args__ = (UniqueConstraint("check_id", "sent_sha256"),)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     check_id: Mapped[int] = mapped_column(ForeignKey("checks.id"))
     sent_sha256: Mapped[str] = mapped_column(String(64))
     """Of the file that was sent: the same one sent again is the same photo."""
@@ -128,9 +128,9 @@ class Quarantine(Table):
         Index("ix_quarantines_of_device", "device_id", "since"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
-    reason: Mapped[Reason] = mapped_column(stored_by_value(Reason))
+    reason: Mapped[Reason] = mapped_column(enum_column(Reason))
     since: Mapped[datetime]
     said: Mapped[str | None] = mapped_column(Text)
     by_check_id: Mapped[int | None] = mapped_column(ForeignKey("checks.id"))
@@ -155,9 +155,9 @@ class Report(Table):
         CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="open_until_closed"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
-    kind: Mapped[ReportKind] = mapped_column(stored_by_value(ReportKind))
+    kind: Mapped[ReportKind] = mapped_column(enum_column(ReportKind))
     note: Mapped[str | None] = mapped_column(Text)
     at: Mapped[datetime]
     by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
@@ -166,7 +166,7 @@ class Report(Table):
     from_key: Mapped[str | None] = mapped_column(String(64))
     """The address of whoever is not of the house, as sign-ins count it, so that nobody reports without end;
     gone after a day."""
-    state: Mapped[ReportState] = mapped_column(stored_by_value(ReportState), default=ReportState.OPEN)
+    state: Mapped[ReportState] = mapped_column(enum_column(ReportState), default=ReportState.OPEN)
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None] = mapped_column(String(200))
 
@@ -179,7 +179,7 @@ class Recall(Versioned, Table):
         CheckConstraint("(serial_from IS NULL) = (serial_to IS NULL)", name="range_has_two_ends"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     maker: Mapped[str] = mapped_column(String(100))
     model: Mapped[str | None] = mapped_column(String(100))
     """None: all of the maker's."""
@@ -190,7 +190,7 @@ class Recall(Versioned, Table):
     text_en: Mapped[str] = mapped_column(Text)
     text_zh: Mapped[str] = mapped_column(Text)
     announced_on: Mapped[date]
-    state: Mapped[RecallState] = mapped_column(stored_by_value(RecallState), default=RecallState.OPEN)
+    state: Mapped[RecallState] = mapped_column(enum_column(RecallState), default=RecallState.OPEN)
 
 
 class CallOut(Table):
@@ -209,7 +209,7 @@ class CallOut(Table):
         ),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     key: Mapped[str] = mapped_column(String(36), unique=True)
     """Made up by whoever sent: the same call-out told again is the same."""
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
@@ -225,7 +225,7 @@ class CallOut(Table):
     """How often it was asked after."""
     ask_at: Mapped[datetime | None]
     """When it is asked after next, or given up."""
-    outcome: Mapped[RetrievalOutcome | None] = mapped_column(stored_by_value(RetrievalOutcome))
+    outcome: Mapped[RetrievalOutcome | None] = mapped_column(enum_column(RetrievalOutcome))
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None] = mapped_column(String(200))
 
@@ -238,7 +238,7 @@ class Confirmed(Table):
     __tablename__ = "confirmed"
 
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), primary_key=True, autoincrement=False)
-    fact: Mapped[Fact] = mapped_column(stored_by_value(Fact), primary_key=True)
+    fact: Mapped[Fact] = mapped_column(enum_column(Fact), primary_key=True)
     at: Mapped[datetime]
     by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     by_name: Mapped[str] = mapped_column(String(200))
@@ -262,11 +262,11 @@ class Errand(Table):
         Index("ix_errands_of_person", "person_id", "asked_at"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), index=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
-    fact: Mapped[Fact | None] = mapped_column(stored_by_value(Fact))
+    fact: Mapped[Fact | None] = mapped_column(enum_column(Fact))
     call_out_id: Mapped[int | None] = mapped_column(ForeignKey("call_outs.id"), index=True)
     asked_at: Mapped[datetime]
     lapses_at: Mapped[datetime]
@@ -282,7 +282,7 @@ class DueCalendar(Table):
 
     __tablename__ = "due_calendars"
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
@@ -314,9 +314,9 @@ class Reminder(Table):
         ),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
-    matter: Mapped[Matter] = mapped_column(stored_by_value(Matter))
+    matter: Mapped[Matter] = mapped_column(enum_column(Matter))
     due_on: Mapped[date]
     threshold_days: Mapped[int]
     """Days before that date; negative: after it."""
@@ -335,7 +335,7 @@ class ReminderMessage(Table):
     __tablename__ = "reminder_messages"
     __table_args__ = (UniqueConstraint("person_id", "day"),)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
     day: Mapped[date]
     """Where the person's devices are."""
@@ -380,9 +380,9 @@ class ReminderFor(Table):
         ForeignKey("reminders.id"), primary_key=True, autoincrement=False
     )
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
-    level: Mapped[Level] = mapped_column(stored_by_value(Level))
+    level: Mapped[Level] = mapped_column(enum_column(Level))
     message_id: Mapped[int | None] = mapped_column(ForeignKey("reminder_messages.id"))
-    answer: Mapped[Answer | None] = mapped_column(stored_by_value(Answer))
+    answer: Mapped[Answer | None] = mapped_column(enum_column(Answer))
     answered_at: Mapped[datetime | None]
 
     reminder: Mapped[Reminder] = relationship(lazy="raise")

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import JSON, CheckConstraint, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from aed.database.session import Key, Table, stored_by_value
+from aed.database.types import BigIntId, Table, enum_column
 from aed.worker.rules import Result
 
 
@@ -49,7 +49,7 @@ class JobRun(Table):
         Index("ix_job_runs_job", "job", "id"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     job: Mapped[str] = mapped_column(String(64))
     due_at: Mapped[datetime]
     is_by_hand: Mapped[bool]
@@ -61,7 +61,7 @@ class JobRun(Table):
     held_until: Mapped[datetime]
     """A run that is not held any longer was cut off."""
     ended_at: Mapped[datetime | None]
-    result: Mapped[Result] = mapped_column(stored_by_value(Result))
+    result: Mapped[Result] = mapped_column(enum_column(Result))
     said: Mapped[str | None] = mapped_column(Text)
     counts: Mapped[dict[str, int] | None] = mapped_column(JSON)
 

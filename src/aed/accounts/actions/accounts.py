@@ -24,7 +24,7 @@ from aed.accounts.rules.phone import e164, masked
 from aed.accounts.rules.vouched import plain_email
 from aed.accounts.schemas.people import PersonAmend, PersonIn
 from aed.database.bulk import insert_many
-from aed.database.session import alone
+from aed.database.session import exclusive_lock
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotSignedIn
 
 
@@ -209,7 +209,7 @@ def _not_taken(session: Session, phone: str) -> None:
 
 
 def _one_at_a_time(session: Session) -> None:
-    alone(session, "opening of accounts")
+    exclusive_lock(session, "opening of accounts")
 
 
 def _flush(session: Session) -> None:

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from aed.accounts.models import AuditEntry, AuditKey
 from aed.accounts.queries import audit as queries
 from aed.accounts.rules.audit import NOTHING_BEFORE, AuditSubject, keyed_hash, moment_text
-from aed.database.encryption import ring_of
-from aed.database.session import alone
+from aed.database.encryption.columns import keyring_of
+from aed.database.session import exclusive_lock
 from aed.errors import KeysUnusable
 
 BEGUN: Final = "begun"
@@ -40,7 +40,7 @@ def record(
 
     `details` must tell nobody's name or number: the entry is never changed.
     """
-    alone(session, "audit log")
+    exclusive_lock(session, "audit log")
     session.flush()
     last = session.execute(
         select(AuditEntry.number, AuditEntry.hash, AuditEntry.key_id)
@@ -132,7 +132,7 @@ def signing_key(session: Session, *, used_before: str | None) -> tuple[str, byte
 
     `used_before`: the id of the key that signed the entry before, which is kept already.
     """
-    found = ring_of(session.get_bind().dialect).audit_key()
+    found = keyring_of(session.get_bind().dialect).audit_key()
     assert found is not None  # the first of the ring
     key_id, key = found
     if key_id != used_before:
@@ -146,7 +146,7 @@ def signing_key(session: Session, *, used_before: str | None) -> tuple[str, byte
 
 def audit_keys(session: Session) -> Callable[[str], bytes]:
     """Return what gives the audit key of an id, of the ring or as it was kept. Raises KeysUnusable."""
-    ring, known = ring_of(session.get_bind().dialect), dict[str, bytes]()
+    ring, known = keyring_of(session.get_bind().dialect), dict[str, bytes]()
 
     def key(key_id: str) -> bytes:
         if key_id not in known:

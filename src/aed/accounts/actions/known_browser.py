@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from aed.accounts.rules.sign_in import ACCOUNTS_OF_A_BROWSER, KNOWN_FOR
-from aed.database.encryption import KeyRing
+from aed.database.encryption.keyring import KeyRing
 
 _PURPOSE: Final = "known browser"
 _LONGEST_COOKIE: Final = 1_000
@@ -23,7 +23,7 @@ def known_as(keys: KeyRing, cookie: str | None, phone: str, *, at: datetime) -> 
         age = at - datetime.fromtimestamp(day * 86_400, UTC)
         if age > KNOWN_FOR or age.days < -1:
             continue
-        made = keys.hidden(_PURPOSE, f"{phone}|{name}|{day}")
+        made = keys.keyed_hashes(_PURPOSE, f"{phone}|{name}|{day}")
         if any(hmac.compare_digest(each, signature) for each in made):
             return name
     return None
@@ -34,7 +34,7 @@ def remember(keys: KeyRing, cookie: str | None, phone: str, *, at: datetime) -> 
     known = known_as(keys, cookie, phone, at=at)
     others = [each for each in _entries(cookie) if each[0] != known]
     name, day = secrets.token_urlsafe(12), int(at.timestamp() // 86_400)
-    entries = [(name, day, keys.hidden(_PURPOSE, f"{phone}|{name}|{day}")[0]), *others]
+    entries = [(name, day, keys.keyed_hashes(_PURPOSE, f"{phone}|{name}|{day}")[0]), *others]
     return "~".join(f"{name}.{day}.{signature}" for name, day, signature in entries[:ACCOUNTS_OF_A_BROWSER])
 
 

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
-from aed.database.encryption import Kind, index_of, ring_of
-from aed.database.encryption.ring import as_compared
+from aed.database.encryption.columns import blind_index, keyring_of
+from aed.database.encryption.keyring import EncryptedKind, normalized
 
 
 def people(
@@ -23,11 +23,13 @@ def people(
     if not missing:
         return {}
     found: dict[tuple[str, str | None], Person] = {}
-    ring = ring_of(session.get_bind().dialect)
+    ring = keyring_of(session.get_bind().dialect)
     phones = {phone for _, phone in missing if phone is not None}
-    sealed = sorted(each for phone in phones for each in ring.found_by(phone, kind=Kind.PHONE))
+    sealed = sorted(
+        each for phone in phones for each in ring.blind_index_prefixes(phone, kind=EncryptedKind.PHONE)
+    )
     for condition in (
-        index_of(Person.phone).in_(sealed),
+        blind_index(Person.phone).in_(sealed),
         Person.phone.is_(None) & Person.name.in_(sorted({name for name, phone in missing if phone is None})),
     ):
         known_people = select(Person).where(condition, Person.erased_at.is_(None)).order_by(Person.id)
@@ -46,7 +48,7 @@ def people(
 
 def _as_known(name: str, phone: str | None) -> tuple[str, str | None]:
     """By which people are told from each other: it does not matter how a number is written."""
-    return name, as_compared(phone, Kind.PHONE) if phone is not None else None
+    return name, normalized(phone, EncryptedKind.PHONE) if phone is not None else None
 
 
 def person(session: Session, *, name: str, phone: str | None, language: str = "zh") -> Person:

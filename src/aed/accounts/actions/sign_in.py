@@ -33,8 +33,10 @@ from aed.accounts.rules.sign_in import (
     Browser,
     Way,
 )
-from aed.database.encryption import KeyRing, ring_of
-from aed.database.session import Database, UtcMoment, reads, transaction
+from aed.database.encryption.columns import keyring_of
+from aed.database.encryption.keyring import KeyRing
+from aed.database.session import Database, read_session, transaction
+from aed.database.types import UtcDateTime
 from aed.errors import NotFound, NotSignedIn
 
 type Send = Callable[[Session, Message, datetime], object]
@@ -62,7 +64,7 @@ def sign_in_by_password(
 ) -> SignedIn:
     """Raises NotSignedIn, in one sentence for every reason; TooBusy, and CodeNeeded, after too many tries."""
     count_try(database, Way.PASSWORD, phone=phone, browser=browser, at=at)
-    with reads(database) as session:
+    with read_session(database) as session:
         found = queries.account_by_phone(session, phone)
     kept = found[0].password_hash if found is not None else None
     if not is_right(password, kept):
@@ -205,7 +207,7 @@ _PUT_CODE: Final = text(
     "VALUES (:account, :browser, :hash, :expires_at, 0, 0, NULL) "
     "ON CONFLICT (account_key, browser_hash) DO UPDATE SET code_hash = excluded.code_hash, "
     "expires_at = excluded.expires_at, tries = 0, others_tries = 0, used_at = NULL"
-).bindparams(bindparam("expires_at", type_=UtcMoment))
+).bindparams(bindparam("expires_at", type_=UtcDateTime))
 
 
 def _message(account: Account, person: Person, *, code: str, expires_at: datetime) -> Message:
@@ -232,7 +234,7 @@ def _signed_in(
     lasts: timedelta,
     at: datetime,
 ) -> SignedIn:
-    keys = ring_of(session.get_bind().dialect)
+    keys = keyring_of(session.get_bind().dialect)
     forget_tries(session, keys, way, phone=account.phone, browser=browser)
     return open_sign_in(session, person, browser=browser, lasts=lasts, at=at)
 

@@ -30,8 +30,9 @@ from aed.accounts.rules.sign_in import (
     Way,
     address_key,
 )
-from aed.database.encryption import KeyRing
-from aed.database.session import Database, UtcMoment, transaction
+from aed.database.encryption.keyring import KeyRing
+from aed.database.session import Database, transaction
+from aed.database.types import UtcDateTime
 from aed.errors import CodeNeeded, TooBusy
 
 TOO_MANY: Final = "Too many tries. Wait a quarter of an hour, then try again, or sign in another way."
@@ -45,7 +46,7 @@ def account_keys(keys: KeyRing, phone: str) -> tuple[str, ...]:
 
     Numbers could be tried out against a hash without a key.
     """
-    return keys.hidden("account", phone)
+    return keys.keyed_hashes("account", phone)
 
 
 def count_address(database: Database, way: Way, *, address: str, at: datetime) -> None:
@@ -147,4 +148,4 @@ _COUNT_ONE: Final = text(
     "count = CASE WHEN sign_in_tries.since <= :over THEN 1 ELSE sign_in_tries.count + 1 END, "
     "since = CASE WHEN sign_in_tries.since <= :over THEN excluded.since ELSE sign_in_tries.since END "
     "RETURNING count"
-).bindparams(bindparam("at", type_=UtcMoment), bindparam("over", type_=UtcMoment))
+).bindparams(bindparam("at", type_=UtcDateTime), bindparam("over", type_=UtcDateTime))

@@ -38,7 +38,7 @@ from aed.accounts.schemas.security import (
     SignInOut,
 )
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
-from aed.database.session import Database, reads, transaction
+from aed.database.session import Database, read_session, transaction
 from aed.errors import NotSignedIn
 from aed.http.parameters import Cursor, Limit, after, in_turn
 
@@ -135,7 +135,7 @@ def _give(
 ) -> None:
     """Count the try first, in a transaction of its own; then compare. A failure is kept, and logged."""
     at = clock.now()
-    with reads(database) as session:
+    with read_session(database) as session:
         own = actions.sign_in_by_key(session, key, at=at)
         account = queries.account_of(session, own.person_id)
         whose = account.phone if account is not None else f"person:{own.person_id}"

@@ -8,8 +8,8 @@ from sqlalchemy import Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.accounts.rules.audit import AuditSubject
-from aed.database.encryption import Sealed
-from aed.database.session import Key, Table, stored_by_value
+from aed.database.encryption.columns import Encrypted
+from aed.database.types import BigIntId, Table, enum_column
 
 
 class AuditEntry(Table):
@@ -21,11 +21,11 @@ class AuditEntry(Table):
     __tablename__ = "audit_log"
     __table_args__ = (Index("ix_audit_log_subject", "subject", "subject_id"),)
 
-    number: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(BigIntId, primary_key=True, autoincrement=False)
     """Without gaps, from 1."""
     at: Mapped[datetime]
     who: Mapped[str] = mapped_column(String(200))
-    subject: Mapped[AuditSubject] = mapped_column(stored_by_value(AuditSubject))
+    subject: Mapped[AuditSubject] = mapped_column(enum_column(AuditSubject))
     subject_id: Mapped[str] = mapped_column(String(64))
     action: Mapped[str] = mapped_column(String(32))
     details: Mapped[str] = mapped_column(Text)
@@ -40,7 +40,7 @@ class AuditKey(Table):
 
     __tablename__ = "audit_keys"
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     key_id: Mapped[str] = mapped_column(String(8), unique=True)
-    secret: Mapped[str] = mapped_column(Sealed("audit_keys.secret"))
+    secret: Mapped[str] = mapped_column(Encrypted("audit_keys.secret"))
     """Hexadecimal."""

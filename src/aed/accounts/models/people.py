@@ -10,24 +10,24 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.accounts.rules.person import PhoneChannel
 from aed.accounts.rules.roles import HeldRole
-from aed.database.encryption import Kind, Sealed
-from aed.database.encryption.ring import FOUND_BY
-from aed.database.session import Key, Table, Versioned, stored_by_value
+from aed.database.encryption.columns import Encrypted
+from aed.database.encryption.keyring import BLIND_INDEX_LENGTH, EncryptedKind
+from aed.database.types import BigIntId, Table, Versioned, enum_column
 
 
 class Person(Versioned, Table):
     """Somebody: a keeper, a responder, a resident."""
 
     __tablename__ = "people"
-    __table_args__ = (Index("ix_people_phone", text(f"substr(phone, 1, {FOUND_BY})")),)
+    __table_args__ = (Index("ix_people_phone", text(f"substr(phone, 1, {BLIND_INDEX_LENGTH})")),)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
-    phone: Mapped[str | None] = mapped_column(Sealed("people.phone", Kind.PHONE))
+    phone: Mapped[str | None] = mapped_column(Encrypted("people.phone", EncryptedKind.PHONE))
     """As a list or a register gave it; E.164 for whoever has an account."""
     language: Mapped[str] = mapped_column(String(8), default="zh")
     channel: Mapped[PhoneChannel] = mapped_column(
-        stored_by_value(PhoneChannel), default=PhoneChannel.SMS, server_default=text("'sms'")
+        enum_column(PhoneChannel), default=PhoneChannel.SMS, server_default=text("'sms'")
     )
     version: Mapped[int] = mapped_column(server_default=text("1"))
     joined_into_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
@@ -42,18 +42,18 @@ class Account(Table):
 
     __tablename__ = "accounts"
     __table_args__ = (
-        Index("uq_accounts_phone", text(f"substr(phone, 1, {FOUND_BY})"), unique=True),
-        Index("uq_accounts_email", text(f"substr(email, 1, {FOUND_BY})"), unique=True),
+        Index("uq_accounts_phone", text(f"substr(phone, 1, {BLIND_INDEX_LENGTH})"), unique=True),
+        Index("uq_accounts_email", text(f"substr(email, 1, {BLIND_INDEX_LENGTH})"), unique=True),
     )
 
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
-    phone: Mapped[str] = mapped_column(Sealed("accounts.phone", Kind.PHONE))
+    phone: Mapped[str] = mapped_column(Encrypted("accounts.phone", EncryptedKind.PHONE))
     """E.164."""
     password_hash: Mapped[str | None] = mapped_column(String(255))
     """argon2id, with its parameters and salt; None for whoever signs in by codes alone."""
     opened_at: Mapped[datetime]
     password_set_at: Mapped[datetime | None]
-    email: Mapped[str | None] = mapped_column(Sealed("accounts.email", Kind.EMAIL))
+    email: Mapped[str | None] = mapped_column(Encrypted("accounts.email", EncryptedKind.EMAIL))
     """By which an operator's identity provider may name the person; in small letters."""
 
 
@@ -63,7 +63,7 @@ class Identity(Table):
     __tablename__ = "identities"
     __table_args__ = (Index("uq_identities_subject", "provider", "subject", unique=True),)
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     provider: Mapped[str] = mapped_column(String(500))
     """Its issuer identifier, a URL."""
     subject: Mapped[str] = mapped_column(String(255))
@@ -78,7 +78,7 @@ class PersonChange(Table):
 
     __tablename__ = "person_changes"
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     at: Mapped[datetime]
     who: Mapped[str] = mapped_column(String(200))
@@ -112,9 +112,9 @@ class RoleGrant(Table):
         Index("ix_role_grants_region_id", "region_id"),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
-    role: Mapped[HeldRole] = mapped_column(stored_by_value(HeldRole))
+    role: Mapped[HeldRole] = mapped_column(enum_column(HeldRole))
     region_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"))
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"))
     granted_at: Mapped[datetime]

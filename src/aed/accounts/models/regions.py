@@ -6,7 +6,7 @@ from sqlalchemy import ForeignKey, String, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.accounts.rules.trust import Trust
-from aed.database.session import Key, Table, Versioned, stored_by_value
+from aed.database.types import BigIntId, Table, Versioned, enum_column
 
 
 class Region(Versioned, Table):
@@ -14,7 +14,7 @@ class Region(Versioned, Table):
 
     __tablename__ = "regions"
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     code: Mapped[str] = mapped_column(String(32), unique=True)
     name_en: Mapped[str] = mapped_column(String(200))
     name_zh: Mapped[str] = mapped_column(String(200))
@@ -27,13 +27,13 @@ class Region(Versioned, Table):
     """Whether the ground floor is storey 1 there (China), or the one above is (most of Europe). Floors in
     the database count from 0 everywhere."""
     holiday_calendar: Mapped[str | None] = mapped_column(ForeignKey("holiday_calendars.name"))
-    trust_needed: Mapped[Trust | None] = mapped_column(stored_by_value(Trust, name="trust_needed"))
+    trust_needed: Mapped[Trust | None] = mapped_column(enum_column(Trust, name="trust_needed"))
     """How far a certificate must be believed before its holder is called; None: as in the region above, and
     verified where there is none."""
     needs_second_factor: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     """Administrators and dispatchers here and below must give a second factor when they sign in."""
     trust_in_force: Mapped[Trust] = mapped_column(
-        stored_by_value(Trust, name="trust_in_force"),
+        enum_column(Trust, name="trust_in_force"),
         default=Trust.VERIFIED,
         server_default=text("'verified'"),
     )

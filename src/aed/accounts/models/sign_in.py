@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from aed.database.encryption import Sealed
-from aed.database.session import Key, Table
+from aed.database.encryption.columns import Encrypted
+from aed.database.types import BigIntId, Table
 
 
 class SignIn(Table):
@@ -16,7 +16,7 @@ class SignIn(Table):
 
     __tablename__ = "sign_ins"
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime]
@@ -26,7 +26,7 @@ class SignIn(Table):
     """Within a quarter of an hour; None: not since it began. One that is idle for too long is over."""
     user_agent: Mapped[str | None] = mapped_column(String(200))
     """What the browser calls itself, for the person's own list."""
-    address: Mapped[str | None] = mapped_column(Sealed("sign_ins.address"))
+    address: Mapped[str | None] = mapped_column(Encrypted("sign_ins.address"))
     """From where it was signed in."""
     is_limited: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     """When it began a second factor was due: until that is given, it is good for nothing else."""

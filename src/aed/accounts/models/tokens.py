@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from aed.accounts.rules import Role
-from aed.database.session import Key, Table, stored_by_value
+from aed.database.types import BigIntId, Table, enum_column
 
 
 class Token(Table):
@@ -21,11 +21,11 @@ class Token(Table):
         Index("uq_tokens_name", "name", unique=True),
     )
 
-    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     """SHA-256 in hexadecimal of a key of 256 random bits: nothing slower is needed for such a key."""
-    role: Mapped[Role] = mapped_column(stored_by_value(Role))
+    role: Mapped[Role] = mapped_column(enum_column(Role))
     scopes: Mapped[list[str]]
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"))
     region_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"))

@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from aed.accounts.rules import Role, Viewer
 from aed.accounts.rules.sharing_ladder import Audience
-from aed.database.spatial import constant, constants
+from aed.database.statements import inline_ints, inline_text
 
 
 class Shared(Protocol):
@@ -46,8 +46,8 @@ def visible_to(viewer: Viewer, device: type[Shared]) -> ColumnElement[bool]:
     """
     if viewer.is_administrator:
         return true()
-    public = device.audience == constant(Audience.PUBLIC)
-    standing: ColumnElement[bool] = device.state != constant("withdrawn")
+    public = device.audience == inline_text(Audience.PUBLIC)
+    standing: ColumnElement[bool] = device.state != inline_text("withdrawn")
     if not viewer.is_signed_in:
         return and_(standing, public)
     seen = [public]
@@ -58,7 +58,7 @@ def visible_to(viewer: Viewer, device: type[Shared]) -> ColumnElement[bool]:
     if own := viewer.own_estate_ids:
         seen.append(_one_of(device.estate_id, own))
     if neighbours := [estate for estate in viewer.estate_ids if estate not in own]:
-        steps = [constant(step) for step in (Audience.NEIGHBOURS, Audience.DISPATCH)]
+        steps = [inline_text(step) for step in (Audience.NEIGHBOURS, Audience.DISPATCH)]
         seen.append(device.audience.in_(steps) & _one_of(device.estate_id, neighbours))
     return and_(standing, or_(*seen))
 
@@ -91,7 +91,7 @@ def known_to(
     """
     if viewer.is_administrator:
         return true()
-    standing: ColumnElement[bool] = state != constant("withdrawn")
+    standing: ColumnElement[bool] = state != inline_text("withdrawn")
     known = []
     if regions := sorted({*viewer.region_ids, *viewer.managed_region_ids}):
         known.append(_one_of(region_id, regions))
@@ -111,5 +111,5 @@ def may_be_called_by(viewer: Viewer, *, region_id: InstrumentedAttribute[int]) -
 
 def _one_of(column: Any, keys: Sequence[int]) -> ColumnElement[bool]:
     """No key, no row: an IN without members cannot stand in a statement that is compiled once."""
-    found: ColumnElement[bool] = column.in_(constants(keys)) if keys else false()
+    found: ColumnElement[bool] = column.in_(inline_ints(keys)) if keys else false()
     return found

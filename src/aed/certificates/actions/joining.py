@@ -18,7 +18,7 @@ from aed.accounts.models import Account, Person, PersonChange, RoleGrant
 from aed.accounts.rules import TIMETABLE, Viewer
 from aed.accounts.rules.audit import AuditSubject
 from aed.accounts.rules.phone import masked
-from aed.database.session import Table
+from aed.database.types import Table
 from aed.errors import Conflict
 from aed.registry.actions.record import flush, record_amendment
 from aed.responders.actions import consents

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.models import Person
 from aed.certificates.models import IssuerEntry
 from aed.certificates.rules.comparing import Facts, Holder
-from aed.database.bulk import among
+from aed.database.bulk import in_array
 from aed.issuers.rules import CertificateKind
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import Trust
@@ -66,7 +66,7 @@ def held(session: Session, issuer_id: int, numbers: Collection[str]) -> Sequence
         .join(Person, Person.id == Responder.person_id)
         .where(
             Certificate.issuer_id == issuer_id,
-            among(session, Certificate.number, numbers),
+            in_array(session, Certificate.number, numbers),
         )
     )
     return [Known._make(row) for row in found]
@@ -97,7 +97,7 @@ def entries(session: Session, issuer_id: int, numbers: Collection[str]) -> dict[
     table = IssuerEntry.__table__.c
     found = session.execute(
         select(*(table[name] for name in Entry._fields)).where(
-            IssuerEntry.issuer_id == issuer_id, among(session, IssuerEntry.number, numbers)
+            IssuerEntry.issuer_id == issuer_id, in_array(session, IssuerEntry.number, numbers)
         )
     )
     return {row.number: Entry(*row) for row in found}

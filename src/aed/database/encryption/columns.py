@@ -22,29 +22,29 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import SQLCoreOperations
 
-from aed.database.encryption.ring import FOUND_BY, MOST_KEYS, KeyRing, Kind, id_of
+from aed.database.encryption.keyring import BLIND_INDEX_LENGTH, MAX_KEYS, EncryptedKind, KeyRing, key_id_of
 
 _rings: Final[WeakKeyDictionary[Dialect, KeyRing]] = WeakKeyDictionary()
 """Each engine has a dialect of its own, which SQLAlchemy hands to the types."""
 
 
-def keep_ring(dialect: Dialect, ring: KeyRing) -> None:
+def register_keyring(dialect: Dialect, ring: KeyRing) -> None:
     """What goes through that engine is sealed and opened with these keys."""
     _rings[dialect] = ring
 
 
-def ring_of(dialect: Dialect) -> KeyRing:
+def keyring_of(dialect: Dialect) -> KeyRing:
     """The keys of an engine that `aed.database.session.open_database` made."""
     return _rings[dialect]
 
 
-def index_of(column: InstrumentedAttribute[Any] | ColumnElement[Any]) -> ColumnElement[str]:
+def blind_index(column: InstrumentedAttribute[Any] | ColumnElement[Any]) -> ColumnElement[str]:
     """What equal values of a sealed column have in common, as long as one key sealed them: to group by, to
     join on, to compare with `KeyRing.found_by`. It is what the column's index is on."""
-    return func.substr(column, literal_column("1"), literal_column(str(FOUND_BY)), type_=Text())
+    return func.substr(column, literal_column("1"), literal_column(str(BLIND_INDEX_LENGTH)), type_=Text())
 
 
-class Sealed(TypeDecorator[str]):
+class Encrypted(TypeDecorator[str]):
     """A number, sealed for its column: `place` is `table.column`.
 
     With a `kind` it can be compared for equality, whatever key a row is sealed with: `Person.phone == "…"`
@@ -54,16 +54,16 @@ class Sealed(TypeDecorator[str]):
     impl = Text
     cache_ok = True
 
-    def __init__(self, place: str, kind: Kind | None = None) -> None:
+    def __init__(self, place: str, kind: EncryptedKind | None = None) -> None:
         super().__init__()
         self.place = place
         self.kind = kind
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else ring_of(dialect).seal(value, place=self.place, kind=self.kind)
+        return None if value is None else keyring_of(dialect).encrypt(value, place=self.place, kind=self.kind)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else ring_of(dialect).open(value, place=self.place)
+        return None if value is None else keyring_of(dialect).decrypt(value, place=self.place)
 
     class Comparator(TypeDecorator.Comparator[str]):
         """Equality by the blind index."""
@@ -83,18 +83,18 @@ class Sealed(TypeDecorator[str]):
 
         def _is_one_of(self, values: Iterable[Any]) -> ColumnElement[bool]:
             kind = self.type
-            assert isinstance(kind, Sealed)
+            assert isinstance(kind, Encrypted)
             given = list(values)
             if kind.kind is None or not all(isinstance(each, str) for each in given):
                 raise TypeError(f"{kind.place} is sealed: it can be compared with a value by its index alone")
-            return index_of(self.expr).in_(
-                [_found_by(value, kind.kind, number) for value in given for number in range(MOST_KEYS)]
+            return blind_index(self.expr).in_(
+                [_found_by(value, kind.kind, number) for value in given for number in range(MAX_KEYS)]
             )
 
     comparator_factory = Comparator
 
 
-def _found_by(value: str, kind: Kind, number: int) -> BindParameter[str]:
+def _found_by(value: str, kind: EncryptedKind, number: int) -> BindParameter[str]:
     return bindparam(None, value, type_=_FoundBy(kind, number), unique=True)
 
 
@@ -104,7 +104,7 @@ class _FoundBy(TypeDecorator[str]):
     impl = Text
     cache_ok = True
 
-    def __init__(self, kind: Kind, number: int) -> None:
+    def __init__(self, kind: EncryptedKind, number: int) -> None:
         super().__init__()
         self.kind = kind
         self.number = number
@@ -112,11 +112,11 @@ class _FoundBy(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        found = ring_of(dialect).found_by(value, kind=self.kind)
+        found = keyring_of(dialect).blind_index_prefixes(value, kind=self.kind)
         return found[min(self.number, len(found) - 1)]
 
 
-class SealedFields(TypeDecorator[dict[str, Any]]):
+class EncryptedFields(TypeDecorator[dict[str, Any]]):
     """JSON in which the numbers are sealed: the texts under these `names`, and those in lists there, however
     deep they lie."""
 
@@ -129,36 +129,38 @@ class SealedFields(TypeDecorator[dict[str, Any]]):
         self.names = names
 
     def process_bind_param(self, value: dict[str, Any] | None, dialect: Dialect) -> dict[str, Any] | None:
-        return None if value is None else self.sealed(value, ring_of(dialect))
+        return None if value is None else self.sealed(value, keyring_of(dialect))
 
     def process_result_value(self, value: dict[str, Any] | None, dialect: Dialect) -> dict[str, Any] | None:
         if value is None:
             return None
-        ring = ring_of(dialect)
-        found: dict[str, Any] = changed(value, self.names, lambda text: ring.open(text, place=self.place))
+        ring = keyring_of(dialect)
+        found: dict[str, Any] = map_named_texts(
+            value, self.names, lambda text: ring.decrypt(text, place=self.place)
+        )
         return found
 
     def sealed(self, value: dict[str, Any], ring: KeyRing) -> dict[str, Any]:
         """As it is stored; what the writing key has sealed already stays so."""
 
         def seal(text: str) -> str:
-            if id_of(text) == ring.ids[0]:
+            if key_id_of(text) == ring.ids[0]:
                 return text
-            return ring.seal(ring.open(text, place=self.place), place=self.place)
+            return ring.encrypt(ring.decrypt(text, place=self.place), place=self.place)
 
-        found: dict[str, Any] = changed(value, self.names, seal)
+        found: dict[str, Any] = map_named_texts(value, self.names, seal)
         return found
 
 
-def changed(value: Any, names: Iterable[str], change: Callable[[str], str]) -> Any:
+def map_named_texts(value: Any, names: Iterable[str], change: Callable[[str], str]) -> Any:
     """The same value, each text under one of the names changed, and each in a list there."""
     if isinstance(value, Mapping):
         return {
-            name: _all_changed(each, names, change) if name in names else changed(each, names, change)
+            name: _all_changed(each, names, change) if name in names else map_named_texts(each, names, change)
             for name, each in value.items()
         }
     if isinstance(value, list | tuple):
-        return [changed(each, names, change) for each in value]
+        return [map_named_texts(each, names, change) for each in value]
     return value
 
 
@@ -167,8 +169,8 @@ def _all_changed(value: Any, names: Iterable[str], change: Callable[[str], str])
         return change(value)
     if isinstance(value, list | tuple):
         return [_all_changed(each, names, change) for each in value]
-    return changed(value, names, change)
+    return map_named_texts(value, names, change)
 
 
-def is_sealed_column(column: Column[Any]) -> bool:
-    return isinstance(column.type, Sealed | SealedFields)
+def is_encrypted_column(column: Column[Any]) -> bool:
+    return isinstance(column.type, Encrypted | EncryptedFields)

@@ -16,7 +16,7 @@ from typing import Final
 
 from sqlalchemy import make_url
 
-from aed.database.encryption.ring import FORM, Key, KeyRing, keys_of, new_key
+from aed.database.encryption.keyring import FORM, EncryptionKey, KeyRing, generate_key, parse_keys
 from aed.errors import InvalidInput, KeysUnusable
 from aed.settings import Settings
 
@@ -25,16 +25,16 @@ FOLLOWED_AFTER_SECONDS: Final = 1.0
 """A running process knows of a changed file after so long at the latest."""
 
 
-def ring_in(settings: Settings) -> KeyRing:
+def keyring_from_settings(settings: Settings) -> KeyRing:
     """The keys that the settings name; a file beside a new SQLite database is made.
 
     Raises InvalidInput for what is no key, KeysUnusable where there is none and none may be made.
     """
     given = settings.encryption_keys.get_secret_value().strip() if settings.encryption_keys else ""
     if given:
-        keys = keys_of(given.replace(",", " ").split(), field=SETTING)
+        keys = parse_keys(given.replace(",", " ").split(), field=SETTING)
         return KeyRing(lambda: keys, source=SETTING)
-    file = key_file_of(settings)
+    file = key_file_path(settings)
     if file is None:
         raise KeysUnusable(
             "This database needs keys for the numbers in it, and has none. Make one with `aed keys new`, "
@@ -47,7 +47,7 @@ def ring_in(settings: Settings) -> KeyRing:
     return KeyRing(_Following(file), source=str(file))
 
 
-def key_file_of(settings: Settings) -> Path | None:
+def key_file_path(settings: Settings) -> Path | None:
     """The file with the keys: the one that is set, or the one beside a SQLite database."""
     if settings.encryption_key_file is not None:
         return settings.encryption_key_file
@@ -64,7 +64,7 @@ def _make(file: Path, database: Path) -> None:
             f"The numbers in {database} are sealed, and their key file {file} is missing. Put it there "
             f"again, or set {SETTING} to what was in it. Without it they cannot be read by anybody."
         )
-    add_first(file, new_key())
+    prepend_key(file, generate_key())
 
 
 def _holds_sealed(database: Path) -> bool:
@@ -77,13 +77,13 @@ def _holds_sealed(database: Path) -> bool:
     return found is not None
 
 
-def add_first(file: Path, key: str) -> tuple[Key, ...]:
+def prepend_key(file: Path, key: str) -> tuple[EncryptionKey, ...]:
     """The key stands first in the file, which only its owner may read; a file that was not there is made.
 
     Raises InvalidInput where it would hold too many.
     """
     before = file.read_text().split() if file.exists() else []
-    found = keys_of([key, *before], field=str(file))
+    found = parse_keys([key, *before], field=str(file))
     file.parent.mkdir(parents=True, exist_ok=True)
     scratch = file.with_name(f".{file.name}.{os.getpid()}")
     opened = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -112,7 +112,7 @@ class _Following:
         self._stamp = self._stamped()
         self._keys = self._read()
 
-    def __call__(self) -> tuple[Key, ...]:
+    def __call__(self) -> tuple[EncryptionKey, ...]:
         if time.monotonic() - self._looked > FOLLOWED_AFTER_SECONDS:
             with self._lock:
                 self._looked = time.monotonic()
@@ -129,12 +129,12 @@ class _Following:
             return None
         return found.st_mtime_ns, found.st_ino
 
-    def _read(self) -> tuple[Key, ...]:
+    def _read(self) -> tuple[EncryptionKey, ...]:
         try:
             written = self._file.read_text()
         except OSError as error:
             raise KeysUnusable(f"The key file {self._file} cannot be read: {error.strerror}.") from error
-        return keys_of(written.split(), field=str(self._file))
+        return parse_keys(written.split(), field=str(self._file))
 
 
-__all__ = ["SETTING", "InvalidInput", "add_first", "key_file_of", "ring_in"]
+__all__ = ["SETTING", "InvalidInput", "key_file_path", "keyring_from_settings", "prepend_key"]

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules.viewer import TIMETABLE
-from aed.database.session import Database, reads, transaction
+from aed.database.session import Database, read_session, transaction
 from aed.debrief.follow_up import rules as caring
 from aed.debrief.follow_up.actions import ask_after, settle_device
 from aed.debrief.outcomes.actions import forget_patient
@@ -50,7 +50,7 @@ def care(
     3. Everybody who was called is thanked, and told what can be told.
     4. After a night, whoever was at a real patient's side is asked how they are.
     """
-    with reads(database) as session:
+    with read_session(database) as session:
         over = queries.to_be_cared_for(session, limit=_AT_ONCE)
         long_over = queries.to_be_asked_again(session, cared_before=at - caring.ASKED_AFTER, limit=_AT_ONCE)
     network = network_of() if over else None
@@ -86,7 +86,7 @@ def settle_devices(database: Database, at: datetime, *, settings: Settings) -> i
     own; one that fails keeps no other from being settled."""
     settled = last_id = 0
     while True:
-        with reads(database) as session:
+        with read_session(database) as session:
             waiting = fetched_devices.unsettled(session, after_id=last_id, limit=_AT_ONCE)
         if not waiting:
             return settled
@@ -104,7 +104,7 @@ def settle_devices(database: Database, at: datetime, *, settings: Settings) -> i
 def forget_patients(database: Database, at: datetime, *, keep_days: int) -> int:
     """Who the patients of calls so long ago were has been forgotten: of so many. Each in a transaction of its
     own, a thousand at most in one run."""
-    with reads(database) as session:
+    with read_session(database) as session:
         due = to_be_forgotten(session, opened_before=at - timedelta(days=keep_days), limit=_FORGOTTEN_AT_ONCE)
     forgotten = 0
     for incident_id in due:

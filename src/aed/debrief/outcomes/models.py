@@ -7,8 +7,8 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from aed.database.encryption import Sealed
-from aed.database.session import Key, Table, Versioned, stored_by_value
+from aed.database.encryption.columns import Encrypted
+from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.debrief.outcomes.rules import (
     BystanderAed,
     BystanderCpr,
@@ -36,25 +36,25 @@ class PatientOutcome(Versioned, Table):
     )
 
     incident_id: Mapped[int] = mapped_column(
-        Key, ForeignKey("incidents.id"), primary_key=True, autoincrement=False
+        BigIntId, ForeignKey("incidents.id"), primary_key=True, autoincrement=False
     )
-    arrest: Mapped[YesNo] = mapped_column(stored_by_value(YesNo, name="arrest"))
-    resuscitation: Mapped[YesNo] = mapped_column(stored_by_value(YesNo, name="resuscitation"))
-    pathogenesis: Mapped[Pathogenesis] = mapped_column(stored_by_value(Pathogenesis))
-    witnessed: Mapped[Witnessed] = mapped_column(stored_by_value(Witnessed))
-    location: Mapped[Location] = mapped_column(stored_by_value(Location))
-    age: Mapped[str | None] = mapped_column(Sealed("patient_outcomes.age"))
+    arrest: Mapped[YesNo] = mapped_column(enum_column(YesNo, name="arrest"))
+    resuscitation: Mapped[YesNo] = mapped_column(enum_column(YesNo, name="resuscitation"))
+    pathogenesis: Mapped[Pathogenesis] = mapped_column(enum_column(Pathogenesis))
+    witnessed: Mapped[Witnessed] = mapped_column(enum_column(Witnessed))
+    location: Mapped[Location] = mapped_column(enum_column(Location))
+    age: Mapped[str | None] = mapped_column(Encrypted("patient_outcomes.age"))
     """Years, in figures."""
-    sex: Mapped[str | None] = mapped_column(Sealed("patient_outcomes.sex"))
+    sex: Mapped[str | None] = mapped_column(Encrypted("patient_outcomes.sex"))
     """None: unknown."""
-    bystander_cpr: Mapped[BystanderCpr] = mapped_column(stored_by_value(BystanderCpr))
-    dispatcher_cpr: Mapped[YesNo] = mapped_column(stored_by_value(YesNo, name="dispatcher_cpr"))
-    bystander_aed: Mapped[BystanderAed] = mapped_column(stored_by_value(BystanderAed))
-    first_rhythm: Mapped[Rhythm] = mapped_column(stored_by_value(Rhythm))
+    bystander_cpr: Mapped[BystanderCpr] = mapped_column(enum_column(BystanderCpr))
+    dispatcher_cpr: Mapped[YesNo] = mapped_column(enum_column(YesNo, name="dispatcher_cpr"))
+    bystander_aed: Mapped[BystanderAed] = mapped_column(enum_column(BystanderAed))
+    first_rhythm: Mapped[Rhythm] = mapped_column(enum_column(Rhythm))
     first_shock_at: Mapped[datetime | None]
-    rosc: Mapped[YesNo] = mapped_column(stored_by_value(YesNo, name="rosc"))
-    survived_event: Mapped[YesNo] = mapped_column(stored_by_value(YesNo, name="survived_event"))
-    survived: Mapped[YesNo] = mapped_column(stored_by_value(YesNo, name="survived"))
+    rosc: Mapped[YesNo] = mapped_column(enum_column(YesNo, name="rosc"))
+    survived_event: Mapped[YesNo] = mapped_column(enum_column(YesNo, name="survived_event"))
+    survived: Mapped[YesNo] = mapped_column(enum_column(YesNo, name="survived"))
     cpc: Mapped[int | None]
     mrs: Mapped[int | None]
     told_by: Mapped[str] = mapped_column(String(200))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Path, Response
 
 from aed.accounts.access import ViewerDep
 from aed.database.dependencies import DatabaseDep
-from aed.database.session import once_more
+from aed.database.session import retry_on_stale_connection
 from aed.errors import InvalidInput
 from aed.exports.api.caching import caching
 from aed.exports.queries.tiles import device_tile
@@ -45,7 +45,7 @@ def get_tile(
     tile = Tile(z, x, y)
     if not tile.exists:
         raise InvalidInput(f"At zoom {z}, x and y go from 0 to {2**z - 1}.", field="x" if x >= 2**z else "y")
-    shown = once_more(lambda session: device_tile(session, viewer, tile), database)
+    shown = retry_on_stale_connection(lambda session: device_tile(session, viewer, tile), database)
     tag = f'"{hashlib.blake2b(shown, digest_size=12).hexdigest()}"'
     headers = {**caching(viewer), "ETag": tag}
     if if_none_match is not None and _names(if_none_match, tag):

@@ -9,7 +9,7 @@ import orjson
 from shapely.geometry import mapping
 
 from aed.accounts.models import Region
-from aed.database.spatial import position_of, shape_of
+from aed.database.geometry import position_of, shape_of
 from aed.exports.formats.own import Cell, own_row
 from aed.exports.formats.tables import Pages
 from aed.exports.queries.devices import PublishedDevice

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts import queries as accounts
 from aed.accounts.rules import Viewer
-from aed.database.session import Database, reads
+from aed.database.session import Database, read_session
 from aed.errors import NotSignedIn
 from aed.exports.formats.forms import STREAMED, write_whole
 from aed.exports.formats.geojson import collection_of, estate_feature, gate_feature, region_feature
@@ -36,7 +36,7 @@ def chosen(database: Database, *, bbox: str | None, region: str | None) -> Choic
     bounds = parse_bounds(bbox) if bbox is not None else None
     if region is None:
         return Choice(bounds)
-    with reads(database) as session:
+    with read_session(database) as session:
         return Choice(bounds, accounts.regions_below(session, accounts.region_by_code(session, region).id))
 
 
@@ -88,7 +88,7 @@ def _estates_and_gates(
     database: Database, viewer: Viewer, around: Around
 ) -> Iterator[Sequence[dict[str, Any]]]:
     """Regions first, then estates, then gates: each after what it belongs to."""
-    with reads(database) as session:
+    with read_session(database) as session:
         yield [region_feature(region, parent) for region, parent in estate_queries.regions(session)]
 
     def pages[Row](
@@ -96,7 +96,7 @@ def _estates_and_gates(
     ) -> Iterator[Sequence[dict[str, Any]]]:
         after_id = 0
         while True:
-            with reads(database) as session:
+            with read_session(database) as session:
                 found = [feature(row) for row in read(session, after_id)]
             if found:
                 yield found

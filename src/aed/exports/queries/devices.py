@@ -15,8 +15,9 @@ from aed.accounts.models import Person, Region
 from aed.accounts.queries.visibility import known_to, visible_to
 from aed.accounts.rules import Viewer
 from aed.accounts.rules.sharing_ladder import Audience, is_of_the_house
-from aed.database.session import Database, reads
-from aed.database.spatial import inside_box, latitude, longitude
+from aed.database.boxes import inside_box
+from aed.database.geometry import latitude, longitude
+from aed.database.session import Database, read_session
 from aed.exports.rules.asked import Bounds, Days
 from aed.geo import Datum
 from aed.registry.models import Consumable, Device, Estate
@@ -112,7 +113,7 @@ def every_device(
     """
     after_id = 0
     while True:
-        with reads(database) as session:
+        with read_session(database) as session:
             page = devices(session, viewer, choice, after_id=after_id, limit=at_once)
         if page:
             yield page

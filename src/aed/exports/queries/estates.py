@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 from aed.accounts.models import Region
 from aed.accounts.queries.visibility import known_to
 from aed.accounts.rules import Viewer
-from aed.database.spatial import inside_box, overlapping_box
+from aed.database.boxes import inside_box, overlapping_box
 from aed.exports.rules.asked import Bounds
 from aed.registry.models import Estate, Gate
 from aed.registry.rules.estate import EstateState

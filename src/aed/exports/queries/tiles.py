@@ -10,7 +10,10 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.queries.visibility import visible_to
 from aed.accounts.rules import Viewer
-from aed.database.spatial import constant, inside_box, latitude, longitude, vector_tile
+from aed.database.boxes import inside_box
+from aed.database.geometry import latitude, longitude
+from aed.database.statements import inline_text
+from aed.database.vector_tile import vector_tile
 from aed.exports.rules.tile import BUFFER, CELL, CLUSTERED_BELOW_ZOOM, EXTENT, MOST_SINGLE_DEVICES, Tile
 from aed.registry.models import Device
 from aed.registry.rules.device import DeviceState
@@ -61,7 +64,7 @@ def _gathered(session: Session, viewer: Viewer, tile: Tile) -> Select[*tuple[Any
             Device.id.label("id"),
             across.label("across"),
             down.label("down"),
-            case((Device.state == constant(DeviceState.IN_SERVICE), 1), else_=0).label("in_service"),
+            case((Device.state == inline_text(DeviceState.IN_SERVICE), 1), else_=0).label("in_service"),
         )
         .where(*_shown(session, viewer, tile))
         .subquery("inside")
@@ -87,7 +90,7 @@ def _shown(session: Session, viewer: Viewer, tile: Tile) -> list[Any]:
     west, south, east, north = tile.bounds()
     return [
         visible_to(viewer, Device),
-        Device.state != constant(DeviceState.WITHDRAWN),
+        Device.state != inline_text(DeviceState.WITHDRAWN),
         inside_box(session, Device.position, west=west, south=south, east=east, north=north),
     ]
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
-from aed.database.spatial import shape_of
+from aed.database.geometry import shape_of
 from aed.errors import InvalidInput
 from aed.imports.actions.taking import ImportReport, Progress, begin_import
 from aed.imports.formats.osm_buildings import read_buildings

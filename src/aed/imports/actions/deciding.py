@@ -8,7 +8,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer, may_administer
-from aed.database.session import alone
+from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.imports import queries
 from aed.imports.actions.holding import hold
@@ -39,7 +39,7 @@ def decide(
     Raises NotFound, InvalidInput for what is no answer to the question, and what `put_devices` raises.
     """
     may_administer(who)
-    alone(session, "import")
+    exclusive_lock(session, "import")
     review = queries.review(session, review_id)
     if decision not in DECISIONS[review.kind]:
         answers = " or ".join(DECISIONS[review.kind])

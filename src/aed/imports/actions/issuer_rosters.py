@@ -15,7 +15,7 @@ from aed.certificates.actions.linking import link_to_issuer
 from aed.certificates.actions.rosters import Effects, Line, take_lines
 from aed.certificates.queries import rosters as queries
 from aed.certificates.rules import identity
-from aed.database.session import alone
+from aed.database.session import exclusive_lock
 from aed.errors import InvalidInput
 from aed.imports.actions.taking import ImportReport, Progress, finished, take, without_duplicates
 from aed.imports.formats.issuer_roster import read_issuer_roster, roster_date
@@ -66,7 +66,7 @@ def import_issuer_roster(
     """
     issuer = issuers.issuer(session, issuer_id)
     issuers.may_look_after(who, issuer.region_id)
-    alone(session, "import")
+    exclusive_lock(session, "import")
     report = IssuerRosterReport()
     report.linked = link_to_issuer(session, issuer)
     courses = _courses(issuers.courses_of(session, [issuer.id]).get(issuer.id, []))

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer, may_administer
-from aed.database.session import alone
+from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.imports import queries
 from aed.imports.actions.holding import hold
@@ -32,7 +32,7 @@ def join_devices(session: Session, who: Viewer, kept_id: int, other_id: int, *, 
     NotFound, InvalidInput for one and the same device, Conflict for one that is withdrawn.
     """
     may_administer(who)
-    alone(session, "import")
+    exclusive_lock(session, "import")
     if kept_id == other_id:
         raise InvalidInput(f"Device {kept_id} is itself already: name two.", field="other_id")
     for device_id in (kept_id, other_id):

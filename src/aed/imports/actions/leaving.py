@@ -12,7 +12,7 @@ from sqlalchemy import Column, MetaData, String, Table, literal, select, text, u
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
-from aed.database.bulk import among, insert_many
+from aed.database.bulk import in_array, insert_many
 from aed.imports import queries
 from aed.imports.actions.holding import NO_LONGER_LISTED, hold
 from aed.imports.actions.reviews import ask
@@ -84,7 +84,7 @@ class Listed:
         found: dict[Identity, str] = {}
         for source, source_ids in by_source.items():
             statement = select(_LISTED.c.source_id, _LISTED.c.place).where(
-                _LISTED.c.source == source, among(self._session, _LISTED.c.source_id, source_ids)
+                _LISTED.c.source == source, in_array(self._session, _LISTED.c.source_id, source_ids)
             )
             for source_id, where in self._session.execute(statement):
                 found[source, source_id] = where

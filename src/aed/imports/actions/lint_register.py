@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.queries.visibility import visible_to
 from aed.accounts.rules import Viewer
-from aed.database.spatial import inside_box, latitude, longitude, shape_of
+from aed.database.boxes import inside_box
+from aed.database.geometry import latitude, longitude, shape_of
 from aed.errors import NotAllowed, NotSignedIn
 from aed.imports.actions.lint_notes import ListNotes, estate_hash
 from aed.imports.rules.claims import plain_words

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer, may_administer
-from aed.database.session import alone
+from aed.database.session import exclusive_lock
 from aed.errors import InvalidInput
 from aed.imports import queries
 from aed.imports.actions.holding import hold
@@ -47,7 +47,7 @@ def put_source(
     """What is given of the source holds from now on, and what follows for devices that others list too; those
     are counted."""
     may_administer(who)
-    alone(session, "import")
+    exclusive_lock(session, "import")
     check_name(name, field="name")
     if rank is not None and not 0 <= rank <= HAND_RANK:
         raise InvalidInput(f"A rank is from 0 to {HAND_RANK}.", field="rank")

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer, may_administer
-from aed.database.session import alone
+from aed.database.session import exclusive_lock
 from aed.errors import AedError, InvalidInput
 from aed.imports.formats.records import Record
 from aed.imports.rules.no_position import why_no_position
@@ -114,7 +114,7 @@ def refuse_bad_rows(report: ImportReport, file: str, *, is_strict: bool = False)
 def begin_import[ReportT: ImportReport](session: Session, who: Viewer, report: ReportT) -> ReportT:
     """An import by an administrator, and no other one beside it."""
     may_administer(who)
-    alone(session, "import")
+    exclusive_lock(session, "import")
     return report
 
 

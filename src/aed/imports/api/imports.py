@@ -15,7 +15,7 @@ from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer, may_administer
 from aed.accounts.schemas import Id
-from aed.database.session import open_database, transaction, trial
+from aed.database.session import dry_run, open_database, transaction
 from aed.http.parameters import in_turn
 from aed.imports.actions import DeviceReport, import_devices, refuse_bad_rows
 from aed.imports.actions.leaving import Gone
@@ -275,7 +275,7 @@ def _imported(settings: Settings, viewer: Viewer, sent: SentFile, asked: _Asked)
     patient = {"statement_timeout_ms": PATIENT_MS, "threads": 1}
     database = open_database(settings.model_copy(update=patient))
     try:
-        with trial(database) if asked.is_dry_run else transaction(database) as session:
+        with dry_run(database) if asked.is_dry_run else transaction(database) as session:
             report = import_devices(
                 session,
                 viewer,

@@ -14,7 +14,7 @@ from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
 from aed.certificates.rules.checking import CheckState
 from aed.database.dependencies import DatabaseDep
-from aed.database.session import open_database, reads, transaction, trial
+from aed.database.session import dry_run, open_database, read_session, transaction
 from aed.errors import NotSignedIn
 from aed.http.parameters import in_turn
 from aed.imports.actions import refuse_bad_rows
@@ -132,7 +132,7 @@ def _may(database: DatabaseDep, viewer: Viewer, issuer_id: int) -> None:
     """Before the file is taken."""
     if not viewer.is_signed_in:
         raise NotSignedIn("A roster is taken from who looks after its issuer: send a token, or sign in.")
-    with reads(database) as session:
+    with read_session(database) as session:
         issuers.may_look_after(viewer, issuers.issuer(session, issuer_id).region_id)
 
 
@@ -143,7 +143,7 @@ def _imported(
     patient = {"statement_timeout_ms": PATIENT_MS, "threads": 1}
     database = open_database(settings.model_copy(update=patient))
     try:
-        with trial(database) if is_dry_run else transaction(database) as session:
+        with dry_run(database) if is_dry_run else transaction(database) as session:
             report = import_issuer_roster(session, viewer, issuer_id, sent.path, at=clock.now())
             refuse_bad_rows(report, sent.path.name, is_strict=is_strict)
     finally:

@@ -13,7 +13,7 @@ from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
 from aed.database.dependencies import DatabaseDep
-from aed.database.session import Database, reads
+from aed.database.session import Database, read_session
 from aed.errors import NotSignedIn
 from aed.http.parameters import in_turn
 from aed.imports.actions.lint_register import may_compare
@@ -98,7 +98,7 @@ def _linted(
         with lint_list(sent.path, on=on, form=form, mapping=mapping, country=country) as linted:
             return _answer(linted)
     with (
-        reads(database) as session,
+        read_session(database) as session,
         lint_list(
             sent.path, on=on, form=form, mapping=mapping, country=country, register=(session, viewer)
         ) as linted,

@@ -15,7 +15,7 @@ from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer, may_administer
 from aed.database.dependencies import DatabaseDep, ReadSession
-from aed.database.session import Database, open_database, reads, transaction, trial
+from aed.database.session import Database, dry_run, open_database, read_session, transaction
 from aed.http.parameters import in_turn
 from aed.imports.actions import ImportReport, import_responders, refuse_bad_rows
 from aed.imports.actions.rosters import RosterReport, export_roster, import_roster
@@ -125,7 +125,7 @@ async def import_session_roster(
 def _may_take(database: Database, viewer: Viewer, session_id: int) -> None:
     """Before the file is kept."""
     may_write(viewer)
-    with reads(database) as session:
+    with read_session(database) as session:
         training = sessions.training_session(session, viewer, session_id)
         may_run_training(viewer, training.estate_id, training.region_id)
 
@@ -184,7 +184,7 @@ def _imported(
     patient = {"statement_timeout_ms": PATIENT_MS, "threads": 1}
     database = open_database(settings.model_copy(update=patient))
     try:
-        with trial(database) if is_dry_run else transaction(database) as session:
+        with dry_run(database) if is_dry_run else transaction(database) as session:
             report = import_responders(session, viewer, sent.path, at=clock.now())
             refuse_bad_rows(report, sent.path.name, is_strict=is_strict)
     finally:

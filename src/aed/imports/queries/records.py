@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
-from aed.database.bulk import among
+from aed.database.bulk import in_array
 from aed.errors import NotFound
 from aed.imports.models import ListSource, SourceRecord
 
@@ -79,7 +79,7 @@ def kept_records(session: Session, identities: Iterable[Identity]) -> dict[Ident
             SourceRecord.digest,
             SourceRecord.missing_since,
             SourceRecord.gone_since,
-        ).where(SourceRecord.source == source, among(session, SourceRecord.source_id, source_ids))
+        ).where(SourceRecord.source == source, in_array(session, SourceRecord.source_id, source_ids))
         for row in session.execute(statement):
             found[row.source, row.source_id] = Kept(*row)
     return found

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person, Region
 from aed.accounts.rules.sharing_ladder import Audience
-from aed.database.bulk import among
-from aed.database.spatial import ids_near_each, latitude, longitude
+from aed.database.boxes import ids_near_each
+from aed.database.bulk import in_array
+from aed.database.geometry import latitude, longitude
 from aed.geo import Datum, Position
 from aed.imports.models import SourceRecord
 from aed.imports.queries.records import Identity, by_source
@@ -28,7 +29,7 @@ def device_ids(session: Session, identities: Iterable[Identity]) -> dict[Identit
     found: dict[Identity, int] = {}
     for source, source_ids in by_source(identities).items():
         statement = select(Device.source_id, Device.id).where(
-            Device.source == source, among(session, Device.source_id, source_ids)
+            Device.source == source, in_array(session, Device.source_id, source_ids)
         )
         found |= {(source, source_id): device_id for source_id, device_id in session.execute(statement)}
     return found
@@ -44,7 +45,7 @@ def counts_ground_as_one(session: Session, identities: Iterable[Identity]) -> di
         statement = (
             select(Device.source_id, Region.counts_ground_as_one)
             .join(Region, Region.id == Device.region_id)
-            .where(Device.source == source, among(session, Device.source_id, source_ids))
+            .where(Device.source == source, in_array(session, Device.source_id, source_ids))
         )
         found |= {(source, source_id): counts for source_id, counts in session.execute(statement)}
     return found

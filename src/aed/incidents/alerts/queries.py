@@ -12,7 +12,7 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.rules.viewer import TIMETABLE
-from aed.database.spatial import position_of
+from aed.database.geometry import position_of
 from aed.geo import Position, distance_metres
 from aed.incidents.models import Alert, AlertPlace, Incident
 from aed.incidents.queries import in_force

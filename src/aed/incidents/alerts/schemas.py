@@ -8,7 +8,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from aed.accounts.schemas import Id
-from aed.database.spatial import position_of
+from aed.database.geometry import position_of
 from aed.geo import Position, map_links
 from aed.incidents.models import Alert, Incident
 from aed.incidents.rules import (

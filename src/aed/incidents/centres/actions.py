@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.queries.regions import region_by_code
 from aed.accounts.rules import Viewer, may_administer
-from aed.database.session import alone
+from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.incidents.calls.actions import lifecycle as opening
 from aed.incidents.centres import queries as queries
@@ -188,7 +188,7 @@ def once(
     `name`: what the program calls its message. Raises Conflict for another message of that name, and what
     `done` raises.
     """
-    alone(session, f"messages of {who.name}")
+    exclusive_lock(session, f"messages of {who.name}")
     key, digest = key_of(name), hashlib.sha256(body).hexdigest()
     known = message(session, who.name, key)
     if known is not None:

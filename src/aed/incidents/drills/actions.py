@@ -11,8 +11,8 @@ from uuid import UUID, uuid5
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
-from aed.database.session import alone
-from aed.database.spatial import position_of
+from aed.database.geometry import position_of
+from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.geo import Position, distance_metres
 from aed.incidents.alerts.queries import first_exact_place
@@ -206,7 +206,7 @@ def keep_pace(session: Session, estate_id: int, settings: Settings) -> bool:
 
     visibility: follows from drills that somebody may tell of.
     """
-    alone(session, f"pace of estate {estate_id}")
+    exclusive_lock(session, f"pace of estate {estate_id}")
     found, kept = reckoned(session, estate_id, settings), session.get(EstatePace, estate_id)
     before = (kept.seconds_per_metre, kept.pick_up_seconds, kept.drills) if kept is not None else None
     if not found.is_enough or found.seconds_per_metre is None or found.pick_up_seconds is None:

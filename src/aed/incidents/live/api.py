@@ -18,7 +18,7 @@ from fastapi.responses import StreamingResponse
 from aed import clock
 from aed.accounts.access import ViewerDep, while_unchanged
 from aed.accounts.rules import Viewer
-from aed.database.session import Database, reads
+from aed.database.session import Database, read_session
 from aed.errors import AedError
 from aed.http.parameters import RowId
 from aed.incidents import queries as queries
@@ -125,7 +125,7 @@ class LiveRecords:
             self._watchers[incident_id].discard(watcher)
 
     def _after(self, last: Mapping[int, int]) -> Sequence[tuple[int, EventOut]]:
-        with reads(self._database) as session:
+        with read_session(self._database) as session:
             found = queries.events_after(session, last)
             return [(each.incident_id, EventOut.of(each)) for each in found]
 
@@ -133,20 +133,20 @@ class LiveRecords:
         self, incident_ids: Collection[int], last_id: int
     ) -> Sequence[tuple[int, int, AlertPlaceOut]]:
         """(incident, number of the place, the place)"""
-        with reads(self._database) as session:
+        with read_session(self._database) as session:
             found = places_after(session, incident_ids, last_id)
             return [
                 (incident_id, place.id, AlertPlaceOut.of(place, alert)) for incident_id, place, alert in found
             ]
 
     def _places_now(self, incident_id: int) -> list[AlertPlaceOut]:
-        with reads(self._database) as session:
+        with read_session(self._database) as session:
             alerts = {each.id: each for each in queries.alerts(session, incident_id)}
             places = newest_places(session, alerts)
             return [AlertPlaceOut.of(place, alerts[alert_id]) for alert_id, place in places.items()]
 
     def _last_place_now(self) -> int:
-        with reads(self._database) as session:
+        with read_session(self._database) as session:
             return last_place_id(session)
 
 
@@ -170,7 +170,7 @@ async def watch_incident(
     database, seconds = request.app.state.database, request.app.state.settings.live_seconds
 
     def find() -> None:
-        with reads(database) as session:
+        with read_session(database) as session:
             queries.incident(session, viewer, incident_id)
 
     await run_in_threadpool(find)
@@ -284,7 +284,7 @@ class LiveBoard:
         return new
 
     def _since(self, since: datetime) -> list[tuple[int, BoardEntryOut]]:
-        with reads(self._database) as session:
+        with read_session(self._database) as session:
             return [
                 (incident.region_id, BoardEntryOut.of(event, incident))
                 for event, incident in queries.entries_since(session, since)
@@ -342,7 +342,7 @@ async def _board_stream(
 
 def _at_the_beginning(database: Database, viewer: Viewer, last: int | None) -> list[bytes]:
     """The open incidents; for who resumes, the entries since then."""
-    with reads(database) as session:
+    with read_session(database) as session:
         if last is None:
             found = queries.incidents(session, viewer, state=State.OPEN, kind=None, limit=MOST_OPEN)
             told = [IncidentOut.of(each).model_dump_json() for each in reversed(found)]

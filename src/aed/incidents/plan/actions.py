@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from aed.database.session import alone
+from aed.database.session import exclusive_lock
 from aed.incidents.models import ShowUpCount
 from aed.incidents.plan.queries.show_up import past_alerts
 from aed.incidents.plan.rules.show_up import ShowUp, counted, total
@@ -18,7 +18,7 @@ from aed.incidents.rules import TimeOfDay
 def count_show_up(session: Session, *, at: datetime, within_days: int) -> int:
     """Count anew, per region and time of day, what became of the real calls of so many days; return of how
     many people. The same run twice counts the same. visibility: for the timetable; nobody is named."""
-    alone(session, "counting who came")
+    exclusive_lock(session, "counting who came")
     found: dict[tuple[int, TimeOfDay], list[ShowUp]] = defaultdict(list)
     for region_id, when, past in past_alerts(session, since=at - timedelta(days=within_days)):
         found[region_id, when].append(counted(past))

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from geoalchemy2 import Geometry
 
-from aed.database.spatial import add_geometry_column, create_nearest_index, drop_spatial_table
+from aed.database.schema import add_geometry_column, create_nearest_index, drop_spatial_table
 
 revision = "0001"
 down_revision = None

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from geoalchemy2 import Geometry
 
-from aed.database.spatial import add_geometry_column, drop_spatial_table
+from aed.database.schema import add_geometry_column, drop_spatial_table
 
 revision = "0004"
 down_revision = "0003"

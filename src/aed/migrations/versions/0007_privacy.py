@@ -15,8 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from aed.database.encryption import Kind, ring_of
-from aed.database.encryption.columns import changed
+from aed.database.encryption.columns import keyring_of, map_named_texts
+from aed.database.encryption.keyring import EncryptedKind
 
 revision = "0007"
 down_revision = "0006"
@@ -28,8 +28,8 @@ MOMENT = sa.DateTime(timezone=True)
 INDEXED = "substr(phone, 1, 33)"
 BATCH = 10_000
 PHONES = (
-    ("people", "id", "phone", Kind.PHONE),
-    ("accounts", "person_id", "phone", Kind.PHONE),
+    ("people", "id", "phone", EncryptedKind.PHONE),
+    ("accounts", "person_id", "phone", EncryptedKind.PHONE),
     ("outbox", "id", "recipient", None),
 )
 FIELDS = (("source_records", "fields"), ("reviews", "evidence"))
@@ -45,8 +45,8 @@ def upgrade() -> None:
         op.drop_constraint("uq_accounts_phone", "accounts", type_="unique")
         for table_name, _key, column, _kind in PHONES:
             op.alter_column(table_name, column, type_=sa.Text())
-    _each_text(lambda ring, place, kind, text: ring.seal(text, place=place, kind=kind))
-    _each_json(lambda ring, place, text: ring.seal(text, place=place))
+    _each_text(lambda ring, place, kind, text: ring.encrypt(text, place=place, kind=kind))
+    _each_json(lambda ring, place, text: ring.encrypt(text, place=place))
     op.create_index("ix_people_phone", "people", [sa.text(INDEXED)], unique=False)
     op.create_index("uq_accounts_phone", "accounts", [sa.text(INDEXED)], unique=True)
     # What was counted under a hash without a key.
@@ -61,8 +61,8 @@ def downgrade() -> None:
     op.drop_column("people", "erased_at")
     op.drop_index("uq_accounts_phone", table_name="accounts")
     op.drop_index("ix_people_phone", table_name="people")
-    _each_text(lambda ring, place, _kind, text: ring.open(text, place=place))
-    _each_json(lambda ring, place, text: ring.open(text, place=place))
+    _each_text(lambda ring, place, _kind, text: ring.decrypt(text, place=place))
+    _each_json(lambda ring, place, text: ring.decrypt(text, place=place))
     if op.get_bind().dialect.name == "sqlite":
         with op.batch_alter_table("accounts") as table:
             table.create_unique_constraint("uq_accounts_phone", ["phone"])
@@ -77,7 +77,7 @@ def downgrade() -> None:
 
 def _each_text(change: Callable[..., str]) -> None:
     connection = op.get_bind()
-    ring = ring_of(connection.dialect)
+    ring = keyring_of(connection.dialect)
     for name, key, column, kind in PHONES:
         table = sa.table(name, sa.column(key), sa.column(column))
         update = (
@@ -92,10 +92,13 @@ def _each_text(change: Callable[..., str]) -> None:
             )
 
 
+_NAMES = ("keeper_phone",)
+
+
 def _each_json(change: Callable[..., str]) -> None:
     """The keepers' numbers in what lists say; and a sentence that told one says no more than its end."""
     connection = op.get_bind()
-    ring = ring_of(connection.dialect)
+    ring = keyring_of(connection.dialect)
     for name, column in FIELDS:
         place = f"{name}.{column}"
         table = sa.table(name, sa.column("id"), sa.column(column, sa.JSON()))
@@ -109,7 +112,7 @@ def _each_json(change: Callable[..., str]) -> None:
                 {"row": row, "becomes": _without_sentences(found)}
                 for row, given in rows
                 if "phone" in json.dumps(given)
-                and (found := changed(given, ("keeper_phone",), lambda text: change(ring, place, text)))  # noqa: B023 - called at once
+                and (found := map_named_texts(given, _NAMES, lambda text: change(ring, place, text)))  # noqa: B023 - called at once
             ]
             if becomes:
                 connection.execute(update, becomes)

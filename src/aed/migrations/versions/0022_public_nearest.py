@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from aed.database.spatial import create_partial_window_index, drop_partial_window_index
+from aed.database.schema import create_partial_window_index, drop_partial_window_index
 
 revision = "0022"
 down_revision = "0021"

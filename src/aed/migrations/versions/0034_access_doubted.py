@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from aed.database.spatial import create_nearest_index, create_partial_window_index, drop_partial_window_index
+from aed.database.schema import create_nearest_index, create_partial_window_index, drop_partial_window_index
 
 revision = "0034"
 down_revision = "0033"

@@ -17,7 +17,7 @@ from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Language
 from aed.accounts.rules.phone import e164
 from aed.database.bulk import insert_many
-from aed.database.session import not_after_real_time
+from aed.database.session import not_after_wall_clock
 from aed.errors import InvalidInput, NotFound
 from aed.notifications import queries
 from aed.notifications.models import EndpointRow, Outgoing
@@ -72,7 +72,7 @@ def put_body(session: Session, endpoint: EndpointRow, body: str, at: datetime, *
         body=body,
         is_secret=False,
         created_at=at,
-        due_at=not_after_real_time(session, at),
+        due_at=not_after_wall_clock(session, at),
         tries=0,
     )
     session.add(outgoing)
@@ -92,7 +92,7 @@ def _to_number(session: Session, message: Message, at: datetime, *, lane: str) -
         text_zh=one_line(message.text_zh),
         is_secret=message.is_secret,
         created_at=at,
-        due_at=not_after_real_time(session, at),
+        due_at=not_after_wall_clock(session, at),
         expires_at=message.expires_at,
         tries=0,
     )
@@ -114,7 +114,7 @@ def _to_endpoint(
         text_zh=notice.text_zh,
         is_secret=is_secret,
         created_at=at,
-        due_at=not_after_real_time(session, at),
+        due_at=not_after_wall_clock(session, at),
         expires_at=notice.expires_at,
         tries=0,
     )

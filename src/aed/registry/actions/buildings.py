@@ -10,8 +10,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer, may_administer
-from aed.database.bulk import among
-from aed.database.spatial import point, position_of
+from aed.database.bulk import in_array
+from aed.database.geometry import point, position_of
 from aed.geo import Position
 from aed.registry.actions.record import Outcome
 from aed.registry.models import Building
@@ -41,7 +41,9 @@ def put_buildings(session: Session, who: Viewer, given: Sequence[BuildingGiven])
         (row.source, row.source_id): row
         for source, source_ids in wanted.items()
         for row in session.scalars(
-            select(Building).where(Building.source == source, among(session, Building.source_id, source_ids))
+            select(Building).where(
+                Building.source == source, in_array(session, Building.source_id, source_ids)
+            )
         )
     }
     outcomes = []

@@ -12,7 +12,7 @@ from aed.accounts import actions as accounts
 from aed.accounts import queries as accounts_queries
 from aed.accounts.models import Region
 from aed.accounts.rules import Viewer, may_keep_devices, may_write_estate
-from aed.database.spatial import point, position_of
+from aed.database.geometry import point, position_of
 from aed.errors import Conflict, InvalidInput, NotAllowed
 from aed.registry import queries
 from aed.registry.actions.origins import amended_by_hand

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts import queries as accounts_queries
 from aed.accounts.rules import Viewer, may_administer, may_write_estate
-from aed.database.spatial import area, point, position_of, shape_of
+from aed.database.geometry import area, point, position_of, shape_of
 from aed.errors import Conflict
 from aed.registry import queries
 from aed.registry.actions.place import belongs_to, still_served

@@ -17,7 +17,7 @@ from aed.accounts import queries as accounts_queries
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer, may_administer
 from aed.database.bulk import insert_many, reserve_ids
-from aed.database.spatial import point
+from aed.database.geometry import point
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.registry.actions.devices import checked_reason, put_fields
 from aed.registry.actions.origins import put_origins

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shapely.geometry import Point
 from shapely.ops import nearest_points
 
-from aed.database.spatial import shape_of
+from aed.database.geometry import shape_of
 from aed.errors import Conflict, InvalidInput
 from aed.geo import Datum, Position, distance_metres, to_wgs84
 from aed.registry.models import Estate

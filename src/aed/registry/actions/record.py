@@ -17,7 +17,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from aed.accounts.rules import Viewer
 from aed.database.bulk import insert_many
-from aed.database.spatial import position_of, shape_of
+from aed.database.geometry import position_of, shape_of
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput
 from aed.registry.models import Change, Consumable, Device
 

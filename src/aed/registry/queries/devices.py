@@ -14,7 +14,9 @@ from aed.accounts.models import Region
 from aed.accounts.queries.visibility import visible_to
 from aed.accounts.rules import Viewer
 from aed.accounts.rules.sharing_ladder import Audience
-from aed.database.spatial import constant, inside_box, latitude, longitude
+from aed.database.boxes import inside_box
+from aed.database.geometry import latitude, longitude
+from aed.database.statements import inline_text
 from aed.errors import NotFound
 from aed.registry.models import (
     CabinetCode,
@@ -48,8 +50,8 @@ def first_expiry(
         select(func.min(Consumable.expires_on))
         .where(
             Consumable.device_id == device_id,
-            Consumable.state == constant(ConsumableState.FITTED),
-            Consumable.kind.in_([constant(kind) for kind in kinds]),
+            Consumable.state == inline_text(ConsumableState.FITTED),
+            Consumable.kind.in_([inline_text(kind) for kind in kinds]),
         )
         .scalar_subquery()
     )

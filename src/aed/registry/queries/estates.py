@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.queries.visibility import known_to
 from aed.accounts.rules import Viewer
-from aed.database.bulk import among
-from aed.database.spatial import shape_of
-from aed.database.spatial.windows import overlapping_box
+from aed.database.boxes import overlapping_box
+from aed.database.bulk import in_array
+from aed.database.geometry import shape_of
 from aed.errors import NotFound
 from aed.geo import Position
 from aed.registry.models import (
@@ -52,7 +52,7 @@ def estate_ids_of(session: Session, *, source: str, source_ids: Collection[str])
     visibility: for an administrator's import only, which knows the source's ids already.
     """
     statement = select(Estate.source_id, Estate.id).where(
-        Estate.source == source, among(session, Estate.source_id, source_ids)
+        Estate.source == source, in_array(session, Estate.source_id, source_ids)
     )
     return {row.source_id: row.id for row in session.execute(statement)}
 

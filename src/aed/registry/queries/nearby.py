@@ -26,9 +26,12 @@ from aed.accounts.models import Person, Region
 from aed.accounts.queries.visibility import visible_to
 from aed.accounts.rules import Viewer
 from aed.accounts.rules.sharing_ladder import is_of_the_house
-from aed.database.encryption import ring_of
+from aed.database.boxes import BoxQuery, box_query
+from aed.database.encryption.columns import keyring_of
 from aed.database.event_loop import needs_a_thread
-from aed.database.spatial import Around, Nearest, all_around, constant, latitude, longitude, nearest_first
+from aed.database.geometry import latitude, longitude
+from aed.database.nearest import Nearest, nearest_first
+from aed.database.statements import inline_text
 from aed.errors import KeysUnusable
 from aed.hours.evaluation import HolidayCalendar as Calendar
 from aed.registry.models import (
@@ -98,7 +101,7 @@ def with_keepers_phone(connection: Connection, viewer: Viewer, row: DeviceNearby
     if not is_of_the_house(viewer, row.estate_id, row.region_id):
         return row._replace(keeper_phone=None)
     try:
-        opened = ring_of(connection.dialect).open(row.keeper_phone, place="people.phone")
+        opened = keyring_of(connection.dialect).decrypt(row.keeper_phone, place="people.phone")
     except KeysUnusable as error:
         import structlog  # late: rare, and 0.1 s of every command
 
@@ -116,7 +119,7 @@ PUBLIC_NEAREST = "ix_devices_public_nearest"
 def entry_in_force() -> ColumnElement[str]:
     """How one gets at a device; unknown while what is described is doubted. visibility: a column."""
     return case(
-        (Device.access_doubted_at.is_not(None), constant(Entry.UNKNOWN)), else_=cast(Device.entry, String)
+        (Device.access_doubted_at.is_not(None), inline_text(Entry.UNKNOWN)), else_=cast(Device.entry, String)
     )
 
 
@@ -146,7 +149,7 @@ def nearest_devices(
         Device.estate_id,
         Device.region_id,
         Device.keeper_id,
-    ).where(visible_to(viewer, Device), Device.state == constant(DeviceState.IN_SERVICE))
+    ).where(visible_to(viewer, Device), Device.state == inline_text(DeviceState.IN_SERVICE))
     if sent_from is not None:
         inner = inner.where(may_be_sent_for(sent_from))
 
@@ -222,7 +225,7 @@ def nearest_out_of_service(dialect: Dialect, viewer: Viewer) -> Nearest[OutOfSer
         Device.place_en,
         Device.place_zh,
         Device.out_of_service_reason.label("reason"),
-    ).where(visible_to(viewer, Device), Device.state == constant(DeviceState.OUT_OF_SERVICE))
+    ).where(visible_to(viewer, Device), Device.state == inline_text(DeviceState.OUT_OF_SERVICE))
     return nearest_first(
         dialect,
         inner,
@@ -250,7 +253,7 @@ class GateNearby(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def gates_around(dialect: Dialect) -> Around[GateNearby]:
+def gates_around(dialect: Dialect) -> BoxQuery[GateNearby]:
     """The compiled statement for the standing gates in a box around a place.
 
     visibility: every walker meets every gate; the answer tells of one only where a way passes it.
@@ -272,10 +275,10 @@ def gates_around(dialect: Dialect) -> Around[GateNearby]:
         .join(Estate, Estate.id == Gate.estate_id)
         .join(Region, Region.id == Estate.region_id)
         .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
-        .where(Gate.state == constant(GateState.STANDING))
+        .where(Gate.state == inline_text(GateState.STANDING))
         .order_by(Gate.id)
     )
-    return all_around(dialect, statement, Gate.position, row=GateNearby)
+    return box_query(dialect, statement, Gate.position, row=GateNearby)
 
 
 class BuildingNearby(NamedTuple):
@@ -287,7 +290,7 @@ class BuildingNearby(NamedTuple):
 
 
 @lru_cache(maxsize=2)
-def buildings_around(dialect: Dialect) -> Around[BuildingNearby]:
+def buildings_around(dialect: Dialect) -> BoxQuery[BuildingNearby]:
     """The compiled statement for the buildings in a box around a place.
 
     visibility: whether two places are in one building; no building is named.
@@ -295,7 +298,7 @@ def buildings_around(dialect: Dialect) -> Around[BuildingNearby]:
     statement = select(
         Building.id, latitude(Building.position).label("lat"), longitude(Building.position).label("lon")
     ).order_by(Building.id)
-    return all_around(dialect, statement, Building.position, row=BuildingNearby)
+    return box_query(dialect, statement, Building.position, row=BuildingNearby)
 
 
 _calendars: dict[tuple[Engine, str, int], Calendar] = {}

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, or_, select, true
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules.sharing_ladder import Audience
-from aed.database.spatial import constant, constants
+from aed.database.statements import inline_ints, inline_text
 from aed.registry.models import Device, Estate
 from aed.registry.rules.estate import EstateState
 
@@ -52,7 +52,7 @@ def may_be_sent_for(place: SentFrom) -> ColumnElement[bool]:
 
     visibility: for the plan; people are only told of the device that they are to fetch.
     """
-    shared = [constant(step) for step in (Audience.DISPATCH, Audience.PUBLIC)]
+    shared = [inline_text(step) for step in (Audience.DISPATCH, Audience.PUBLIC)]
     opened = select(Estate.id).where(Estate.emergency_override.is_(true()))
     allowed: list[ColumnElement[bool]] = [
         Device.estate_id.is_(None),
@@ -60,8 +60,8 @@ def may_be_sent_for(place: SentFrom) -> ColumnElement[bool]:
         Device.estate_id.in_(opened),
     ]
     if place.estate_id is not None:
-        allowed.append(Device.estate_id.in_(constants([place.estate_id])))
+        allowed.append(Device.estate_id.in_(inline_ints([place.estate_id])))
     if place.neighbour_ids:
-        with_neighbours = Device.audience == constant(Audience.NEIGHBOURS)
-        allowed.append(and_(with_neighbours, Device.estate_id.in_(constants(place.neighbour_ids))))
+        with_neighbours = Device.audience == inline_text(Audience.NEIGHBOURS)
+        allowed.append(and_(with_neighbours, Device.estate_id.in_(inline_ints(place.neighbour_ids))))
     return or_(*allowed)

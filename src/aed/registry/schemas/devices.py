@@ -11,7 +11,7 @@ from sqlalchemy import Row
 from aed.accounts.rules import Viewer
 from aed.accounts.rules.sharing_ladder import Audience, is_of_the_house
 from aed.accounts.schemas import Code, Id, Name, Phone, Words
-from aed.database.spatial import position_of
+from aed.database.geometry import position_of
 from aed.geo import Datum, map_links
 from aed.registry.models import Consumable, Device
 from aed.registry.rules.device import (

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shapely.geometry import mapping
 
 from aed.accounts.schemas import Code, Id, Name, Phone, TimeZone
-from aed.database.spatial import position_of, shape_of
+from aed.database.geometry import position_of, shape_of
 from aed.registry.models import Estate, Gate
 from aed.registry.rules.estate import EstateState
 from aed.registry.rules.gate import GateState, Passage

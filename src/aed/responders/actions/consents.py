@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer
-from aed.database.session import alone
+from aed.database.session import exclusive_lock
 from aed.errors import InvalidInput, LivePlacesUnavailable
 from aed.registry.actions.record import flush
 from aed.responders.live import live_places_of
@@ -96,7 +96,7 @@ def withdraw(session: Session, who: Viewer, person_id: int, kind: ConsentKind, *
     Without the consent to being called nobody calls the person, and no place is kept. Places of phones that
     come at this moment wait, and are refused then.
     """
-    alone(session, WITHDRAWING)
+    exclusive_lock(session, WITHDRAWING)
     standing = consents_in_force(session, person_id).get(kind)
     if standing is not None:
         standing.withdrawn_at, standing.withdrawn_by = at, who.name

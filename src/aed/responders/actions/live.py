@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts import queries as accounts
 from aed.accounts.actions.sign_in import note_sessions_seen
-from aed.database.session import beside_each_other
+from aed.database.session import shared_lock
 from aed.errors import AedError, Conflict, NotSignedIn
 from aed.geo import Position
 from aed.responders import queries
@@ -42,7 +42,7 @@ def take_live_places(
 
     visibility: each is for the person's own phone.
     """
-    beside_each_other(session, WITHDRAWING)
+    shared_lock(session, WITHDRAWING)
     people = accounts.people_signed_in(session, {each.key_hash for each in said}, at=at)
     note_sessions_seen(session, {each.key_hash for each in said}, at=at)
     sharing = queries.sharing(session, set(people.values()))

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from aed.accounts import actions as accounts
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer, may_administer
-from aed.database.bulk import among, insert_many, reserve_ids
-from aed.database.spatial import point, position_of
+from aed.database.bulk import in_array, insert_many, reserve_ids
+from aed.database.geometry import point, position_of
 from aed.issuers import queries as issuers
 from aed.issuers.models import Issuer
 from aed.issuers.rules import IssuerState
@@ -319,7 +319,7 @@ def _entries(session: Session, source: str, source_ids: Sequence[str]) -> dict[i
             Responder.joined_into_id,
         )
         .join(Person, Person.id == Responder.person_id)
-        .where(Responder.source == source, among(session, Responder.source_id, source_ids))
+        .where(Responder.source == source, in_array(session, Responder.source_id, source_ids))
     )
     entries = [_Entry._make(row) for row in session.execute(statement)]
     agreed = _agreed(session, [entry.person_id for entry in entries])

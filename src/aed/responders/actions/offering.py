@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from aed.accounts import queries as accounts
 from aed.accounts.models import Person, Region
 from aed.accounts.rules import Viewer
-from aed.database.session import alone
+from aed.database.session import exclusive_lock
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotFound
 from aed.registry.actions.record import flush
 from aed.registry.rules.storeys import floor_meant
@@ -146,7 +146,7 @@ def withdraw_offer(session: Session, who: Viewer, person_id: int, *, at: datetim
 
 def _one_at_a_time(session: Session, person_id: int) -> None:
     """Nobody leaves in one browser while the same person amends in another."""
-    alone(session, f"amending of the offer of person {person_id}")
+    exclusive_lock(session, f"amending of the offer of person {person_id}")
 
 
 def _at_home(session: Session, new: OfferIn) -> tuple[int | None, int | None]:

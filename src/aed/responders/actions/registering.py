@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from aed.accounts import actions as accounts
 from aed.accounts.models import Person
 from aed.accounts.rules import Viewer, may_administer
-from aed.database.spatial import point, position_of
+from aed.database.geometry import point, position_of
 from aed.errors import Conflict
 from aed.geo import Position
 from aed.issuers import queries as issuers

@@ -56,7 +56,7 @@ class Intake:
             self._next_at = loop.time() + GATHER_SECONDS
             batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
             try:
-                async with self._database.turns:
+                async with self._database.write_slots:
                     answers = await run_in_threadpool(self._take, [each.said for each in batch])
             except AedError as error:
                 answers = [type(error)(error.detail) for _ in batch]

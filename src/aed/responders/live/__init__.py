@@ -51,7 +51,7 @@ class LivePlaces(Protocol):
     ) -> Callable[[], list[LivePlace]]:
         """The places within the distance and a bit farther that hold at the moment, each responder's once.
 
-        The question is sent; what is given back reads the answer, see `aed.database.spatial.Compiled.sent`.
+        The question is sent; what is given back reads the answer, see `aed.database.Compiled.sent`.
 
         visibility: whoever calls asks which of these responders the viewer may call.
         """

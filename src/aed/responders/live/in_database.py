@@ -10,8 +10,8 @@ from typing import Final
 import orjson
 from sqlalchemy import Connection, delete, select, text
 
-from aed.database.session import as_moment
-from aed.database.spatial import told_keys, told_moment
+from aed.database.statements import bind_keys, bind_moment
+from aed.database.types import as_datetime
 from aed.geo import Position
 from aed.responders.models import LivePlaceRow
 from aed.responders.queries import LivePlaceFound, PlaceNearby, live_places_in_cells
@@ -77,8 +77,8 @@ class InDatabase:
         self, connection: Connection, here: Position, *, within_metres: float, at: datetime
     ) -> Callable[[], list[LivePlace]]:
         cells = cells_around(here, within_metres, resolution=self.resolution)
-        told = {"live_cells": told_keys(connection.dialect, cells), "live_at": told_moment(at)}
-        read = live_places_in_cells(connection.dialect).sent(connection, told)
+        told = {"live_cells": bind_keys(connection.dialect, cells), "live_at": bind_moment(at)}
+        read = live_places_in_cells(connection.dialect).send(connection, told)
         return lambda: [_place(row) for row in read()]
 
     def without_those_on_duty(
@@ -89,10 +89,10 @@ class InDatabase:
 
 
 def _row(place: LivePlace) -> list[object]:
-    return [place.responder_id, place.cell, told_moment(place.at), told_moment(place.expires_at)]
+    return [place.responder_id, place.cell, bind_moment(place.at), bind_moment(place.expires_at)]
 
 
 def _place(row: LivePlaceFound) -> LivePlace:
-    at = as_moment(row.at)
+    at = as_datetime(row.at)
     assert at is not None
     return LivePlace(row.responder_id, row.cell, at)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from aed.accounts import actions as accounts
 from aed.accounts import queries as accounts_queries
 from aed.accounts.rules import Viewer
-from aed.database.spatial import point, position_of
+from aed.database.geometry import point, position_of
 from aed.errors import Conflict, InvalidInput
 from aed.registry.actions.record import (
     amended_fields,

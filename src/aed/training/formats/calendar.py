@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from aed.database.spatial import position_of
+from aed.database.geometry import position_of
 from aed.training.queries.calendars import Event
 
 if TYPE_CHECKING:

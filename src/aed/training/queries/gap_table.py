@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
-from aed.database.session import as_date, as_moment
+from aed.database.types import as_date, as_datetime
 from aed.geo import Position, distances_metres
 from aed.hours.evaluation import HolidayCalendar
 from aed.registry import queries as registry
@@ -237,7 +237,7 @@ class _People:
         days = (self._valid_until - np.datetime64(week.monday)).astype(np.int64) + 1
         paused = np.zeros(len(self._kind), dtype=np.int16)
         for number, until in self._paused_until.items():
-            moment = as_moment(until)
+            moment = as_datetime(until)
             paused[number] = week.hours_before(moment) if moment is not None else 0
         return _InAWeek(patterns, np.clip(days * 24, 0, 168).astype(np.int16), paused)
 

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Region
 from aed.accounts.rules import Viewer
-from aed.database.spatial import inside_box, latitude, longitude, shape_of
+from aed.database.boxes import inside_box
+from aed.database.geometry import latitude, longitude, shape_of
 from aed.geo import Position
 from aed.registry.models import Building, Estate
 from aed.registry.queries import Box

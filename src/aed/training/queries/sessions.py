@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from aed.accounts.models import Region
 from aed.accounts.rules import Viewer
-from aed.database.spatial import inside_box
+from aed.database.boxes import inside_box
 from aed.errors import NotFound
 from aed.registry.queries import Box
 from aed.training.models import Course, Enrolment, TrainingSession

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from aed.accounts.rules import Viewer
 from aed.accounts.schemas import Code, Id, Name, Phone, Words
-from aed.database.spatial import position_of
+from aed.database.geometry import position_of
 from aed.registry.schemas.fields import PositionIn, PositionOut
 from aed.training.models import TrainingSession
 from aed.training.queries.sessions import Places

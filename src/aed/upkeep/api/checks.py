@@ -15,7 +15,7 @@ from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
 from aed.database.dependencies import ReadSession, WriteSession, database_of
-from aed.database.session import Database, reads
+from aed.database.session import Database, read_session
 from aed.errors import NotSignedIn
 from aed.http.concurrency_limits import Turns, turn
 from aed.http.parameters import Cursor, Limit, RowId, after
@@ -172,7 +172,7 @@ async def _sent_photo(
 
 
 def _require_photo(database: Database, viewer: Viewer, key: str, sent: bytes | None) -> None:
-    with reads(database) as session:
+    with read_session(database) as session:
         require_photo(session, viewer, key, sent)
 
 

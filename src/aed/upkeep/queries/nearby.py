@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session, joinedload
 from aed.accounts.models import RoleGrant
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.sharing_ladder import Audience
-from aed.database.spatial import ids_near_each, latitude, longitude, position_of
+from aed.database.boxes import ids_near_each
+from aed.database.geometry import latitude, longitude, position_of
 from aed.geo import Position, distance_metres
 from aed.registry.models import Device
 from aed.registry.rules.device import DeviceState

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session, aliased
 from aed.accounts.models import Region
 from aed.accounts.queries.visibility import of_the_house, visible_to
 from aed.accounts.rules import Viewer
-from aed.database.session import days_between
+from aed.database.types import days_between
 from aed.registry.models import Consumable, Device, Estate
 from aed.registry.rules.device import ConsumableState, DeviceState
 from aed.settings import Reminding

@@ -12,7 +12,8 @@ from typing import Final
 from sqlalchemy import bindparam, delete, select, text
 from sqlalchemy.orm import Session
 
-from aed.database.session import UtcMoment, database_now
+from aed.database.session import database_now
+from aed.database.types import UtcDateTime
 from aed.worker.models import Lease
 from aed.worker.rules import WORKER
 
@@ -22,7 +23,7 @@ _TAKE: Final = text(
     "SET token = excluded.token, holder = excluded.holder, expires_at = excluded.expires_at, "
     "taken_at = CASE WHEN leases.token = excluded.token THEN leases.taken_at ELSE excluded.taken_at END "
     "WHERE leases.token = excluded.token OR leases.expires_at <= excluded.taken_at RETURNING token"
-).bindparams(bindparam("at", type_=UtcMoment), bindparam("until", type_=UtcMoment))
+).bindparams(bindparam("at", type_=UtcDateTime), bindparam("until", type_=UtcDateTime))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
-from aed.database.session import Database, database_now, dry_run, transaction, with_real_time
+from aed.database.session import Database, database_now, dry_run_database, transaction, with_wall_clock
 from aed.errors import AedError, Conflict, DatabaseUnavailable
 from aed.settings import Settings
 from aed.worker.actions.lease import is_ours
@@ -70,14 +70,14 @@ def new_token() -> str:
 
 def fenced(database: Database, token: str) -> Database:
     """The same database, on which nothing is committed once another worker holds the lease."""
-    writing = sessionmaker(database.engine, expire_on_commit=False, info=database.writing.kw["info"])
+    writing = sessionmaker(database.engine, expire_on_commit=False, info=database.write_sessions.kw["info"])
 
     def look(session: Session) -> None:
         if not is_ours(session, token):
             raise LeaseLost("Another worker has taken over; nothing of this was kept.")
 
     event.listen(writing, "before_commit", look)
-    return replace(database, writing=writing)
+    return replace(database, write_sessions=writing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def run_by_hand(
         if at is None:
             ended = done(job, database, settings, _now_of(database))
         else:
-            ended = done(job, with_real_time(database, started_at), settings, lambda: at)
+            ended = done(job, with_wall_clock(database, started_at), settings, lambda: at)
     with transaction(database) as session:
         ended_at = database_now(session)
         end_run(
@@ -161,13 +161,13 @@ def try_out(job: Job, database: Database, settings: Settings, *, at: datetime) -
             f"The job '{job.name}' asks other servers, so it cannot be tried out: run it without --at."
         )
     here_alone = settings.model_copy(update={"live_places_url": ""})  # a cluster would not roll back
-    with dry_run(database) as tried:
+    with dry_run_database(database) as tried:
         return done(job, tried, here_alone, lambda: at)
 
 
 def _now_of(database: Database) -> Now:
     def now() -> datetime:
-        with database.reading() as session:
+        with database.read_sessions() as session:
             return database_now(session)
 
     return now

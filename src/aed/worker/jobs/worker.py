@@ -15,7 +15,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from aed.database.session import open_database, reads, transaction
+from aed.database.session import open_database, read_session, transaction
 from aed.errors import AedError
 from aed.notifications.actions import claiming
 from aed.notifications.channels import Deliver
@@ -188,7 +188,7 @@ class Worker:
         watch.run(fenced(self._database, token), self._settings, self.now)
 
     def _run(self, job: Job, due: datetime, token: str) -> None:
-        with reads(self._database) as session:
+        with read_session(self._database) as session:
             last = queries.due_done(session, job.name)
         now = self.now()
         if last is not None and last.ended_at is not None and last.due_at >= due:
@@ -251,7 +251,7 @@ class Worker:
             return
         token = self._token
         try:
-            with reads(self._keeping) as session:
+            with read_session(self._keeping) as session:
                 due = claiming.due_channels(session, at=self.now())
         except AedError as error:
             log.warning("outbox not read", why=error.detail)

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from aed.accounts.actions.tokens import key_hash
-from aed.database.session import alone
+from aed.database.session import exclusive_lock
 from aed.errors import Conflict
 from aed.incidents import queries as queries
 from aed.incidents.alerts.actions.stopping import (
@@ -65,7 +65,7 @@ def hold(session: Session, incident_id: int) -> Incident:
 
 def take_turns(session: Session, region_id: int) -> None:
     """One at a time in a region."""
-    alone(session, f"incidents of region {region_id}")
+    exclusive_lock(session, f"incidents of region {region_id}")
 
 
 def plan_and_call(

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from aed.database.spatial import position_of
+from aed.database.geometry import position_of
 from aed.geo import Position
 from aed.incidents import queries as incidents
 from aed.incidents.alerts import queries as queries

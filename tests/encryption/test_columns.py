@@ -14,15 +14,15 @@ from aed.accounts.models import Account, Person
 from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Language, PhoneChannel
 from aed.database.bulk import insert_many
-from aed.database.encryption import Sealed, SealedFields, keep_ring
+from aed.database.encryption.columns import Encrypted, EncryptedFields, register_keyring
 from aed.database.session import Database
 from aed.imports.models import SourceRecord
 from aed.notifications import actions as outbox
 from aed.notifications.models import Outgoing
 from aed.personal_data.key_rotation import sealed_columns
 from tests import make
+from tests.encryption.test_keyring import new_key, ring
 from tests.make import ADMINISTRATOR, NOW
-from tests.sealing.test_ring import new_key, ring
 
 DIGITS = "13800138"
 
@@ -77,7 +77,7 @@ def test_each_column_is_sealed_for_itself() -> None:
     columns = sealed_columns()
     assert len(columns) >= 5
     for column in columns:
-        assert isinstance(column.type, Sealed | SealedFields)
+        assert isinstance(column.type, Encrypted | EncryptedFields)
         assert column.type.place == f"{column.table.name}.{column.name}"
 
 
@@ -90,7 +90,7 @@ def test_no_column_that_is_called_like_a_number_is_left_open() -> None:
         for column in table.columns:
             name = f"{table.name}.{column.name}"
             if like.search(column.name) and name not in open_to_all:
-                assert isinstance(column.type, Sealed), (
+                assert isinstance(column.type, Encrypted), (
                     f"{name}: seal it (aed.database.encryption), or say why not"
                 )
 
@@ -99,9 +99,9 @@ def test_a_number_is_found_however_it_is_written_and_whichever_key_sealed_it(
     session: Session, database: Database
 ) -> None:
     old, new = new_key(), new_key()
-    keep_ring(database.engine.dialect, ring(old))
+    register_keyring(database.engine.dialect, ring(old))
     first = make.person(session, phone="138 0013 8000")
-    keep_ring(database.engine.dialect, ring(new, old))
+    register_keyring(database.engine.dialect, ring(new, old))
     second = make.person(session, phone="138 0013 8001")
     session.flush()
     session.expire_all()
@@ -121,9 +121,9 @@ def test_one_number_is_one_account_while_the_keys_are_being_changed(
     session: Session, database: Database
 ) -> None:
     old, new = new_key(), new_key()
-    keep_ring(database.engine.dialect, ring(old))
+    register_keyring(database.engine.dialect, ring(old))
     make.person(session, phone="138 0013 8000")
-    keep_ring(database.engine.dialect, ring(new, old))
+    register_keyring(database.engine.dialect, ring(new, old))
 
     with pytest.raises(accounts.Conflict, match="already"):
         make.person(session, phone="+86 138 0013 8000")

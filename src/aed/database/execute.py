@@ -36,7 +36,7 @@ _NOT_PREPARED = b"26000"
 _SUCCESS = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
 
-def sent(connection: Connection, sql: str, parameters: Mapping[str, object]) -> Callable[[], Rows]:
+def send(connection: Connection, sql: str, parameters: Mapping[str, object]) -> Callable[[], Rows]:
     """Sends the driver's own statement; what is given back reads its rows. Errors are SQLAlchemy's.
 
     More can be sent before the first is read; until all are read nothing else can be asked on the connection:
@@ -65,7 +65,7 @@ def sent(connection: Connection, sql: str, parameters: Mapping[str, object]) -> 
 
 
 @contextmanager
-def settled(connection: Connection) -> Iterator[None]:
+def drain_on_error(connection: Connection) -> Iterator[None]:
     """Within the block statements may be sent; whatever happens, none is on its way when it is left."""
     try:
         yield

@@ -11,8 +11,8 @@ from sqlalchemy import (
     Connection,
 )
 
-from aed.database.spatial.columns import WGS84
-from aed.database.spatial.nearest import mercator_point
+from aed.database.geometry import WGS84
+from aed.database.nearest import mercator_point
 
 
 def add_geometry_column(connection: Connection, table_name: str, column_: Column[Any]) -> None:

@@ -31,20 +31,20 @@ from aed.errors import InvalidInput, KeysUnusable
 
 FORM: Final = "1"
 KEY_BYTES: Final = 32
-BEGINS: Final = "aedkey-"
+KEY_PREFIX: Final = "aedkey-"
 """What every key begins with, so that one in the wrong place is noticed."""
-MOST_KEYS: Final = 3
+MAX_KEYS: Final = 3
 """The one that is written with, and those that it follows."""
 ID_LENGTH: Final = 8
 INDEX_LENGTH: Final = 22
-FOUND_BY: Final = len(FORM) + 1 + ID_LENGTH + 1 + INDEX_LENGTH
+BLIND_INDEX_LENGTH: Final = len(FORM) + 1 + ID_LENGTH + 1 + INDEX_LENGTH
 """So many characters of a sealed value tell it from others: form, key and index."""
 _NONCE_BYTES: Final = 12
 _INDEX_BYTES: Final = 16
 _BETWEEN_DIGITS: Final = str.maketrans("", "", " ()/.-\t")
 
 
-class Kind(StrEnum):
+class EncryptedKind(StrEnum):
     """What a sealed value is, which decides when two of them are the same."""
 
     PHONE = "phone"
@@ -53,17 +53,17 @@ class Kind(StrEnum):
     """The number of an identity card or passport."""
 
 
-def as_compared(value: str, kind: Kind) -> str:
+def normalized(value: str, kind: EncryptedKind) -> str:
     """The value without what people write between its digits; letters of one case; half-width."""
     if not value.isascii():
         value = unicodedata.normalize("NFKC", value)
-    if kind is Kind.EMAIL:
+    if kind is EncryptedKind.EMAIL:
         return value.strip().lower()
     return value.translate(_BETWEEN_DIGITS).upper()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Key:
+class EncryptionKey:
     """One key, and what is made from it: its id, the sealing, the index."""
 
     id: str
@@ -73,16 +73,16 @@ class Key:
     """Signs the records of what happened; kept by those records, so that they outlive the key."""
 
     @classmethod
-    def of(cls, written: str) -> Key:
+    def of(cls, written: str) -> EncryptionKey:
         """Raises InvalidInput, which does not repeat it, for what is no key."""
-        given = written.strip().removeprefix(BEGINS)
+        given = written.strip().removeprefix(KEY_PREFIX)
         try:
             secret = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             secret = b""
-        if len(secret) != KEY_BYTES or not written.strip().startswith(BEGINS):
+        if len(secret) != KEY_BYTES or not written.strip().startswith(KEY_PREFIX):
             raise InvalidInput(
-                f"This is no key: one begins with {BEGINS} and has {KEY_BYTES} bytes in base64. "
+                f"This is no key: one begins with {KEY_PREFIX} and has {KEY_BYTES} bytes in base64. "
                 "`aed keys new` makes one.",
                 field="AED_ENCRYPTION_KEYS",
             )
@@ -94,9 +94,9 @@ class Key:
             _derived(secret, "audit", 32),
         )
 
-    def indexed(self, value: str, kind: Kind) -> str:
+    def indexed(self, value: str, kind: EncryptedKind) -> str:
         """INDEX of a value."""
-        told = hmac.digest(self.index, f"{kind}:{as_compared(value, kind)}".encode(), "sha256")
+        told = hmac.digest(self.index, f"{kind}:{normalized(value, kind)}".encode(), "sha256")
         return _text(told[:_INDEX_BYTES])
 
 
@@ -108,19 +108,19 @@ def _text(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def new_key() -> str:
+def generate_key() -> str:
     """A new key, as it is written down."""
-    return BEGINS + _text(secrets.token_bytes(KEY_BYTES))
+    return KEY_PREFIX + _text(secrets.token_bytes(KEY_BYTES))
 
 
-def keys_of(written: Iterable[str], *, field: str) -> tuple[Key, ...]:
+def parse_keys(written: Iterable[str], *, field: str) -> tuple[EncryptionKey, ...]:
     """The keys in their order. Raises InvalidInput for none, for too many, and for one that stands twice."""
     try:
-        found = tuple(Key.of(each) for each in written if each.strip())
+        found = tuple(EncryptionKey.of(each) for each in written if each.strip())
     except InvalidInput as error:
         raise InvalidInput(f"{field}: {error.detail}", field=field) from None
-    if not 1 <= len(found) <= MOST_KEYS:
-        raise InvalidInput(f"{field}: must hold 1 to {MOST_KEYS} keys; it holds {len(found)}.", field=field)
+    if not 1 <= len(found) <= MAX_KEYS:
+        raise InvalidInput(f"{field}: must hold 1 to {MAX_KEYS} keys; it holds {len(found)}.", field=field)
     if len({key.id for key in found}) != len(found):
         raise InvalidInput(f"{field}: one key stands there twice.", field=field)
     return found
@@ -132,7 +132,7 @@ class KeyRing:
     `keys` is asked each time, so that a ring on a file follows it; `source` is where they stand, for people.
     """
 
-    def __init__(self, keys: Callable[[], tuple[Key, ...]], *, source: str) -> None:
+    def __init__(self, keys: Callable[[], tuple[EncryptionKey, ...]], *, source: str) -> None:
         self._keys = keys
         self.source = source
 
@@ -144,7 +144,7 @@ class KeyRing:
         """The first one is that of the key that seals."""
         return tuple(key.id for key in self._keys())
 
-    def seal(self, value: str, *, place: str, kind: Kind | None = None) -> str:
+    def encrypt(self, value: str, *, place: str, kind: EncryptedKind | None = None) -> str:
         """The sealed value for the column `place`; with a kind, one that is found by its index."""
         key = self._keys()[0]
         header = f"{FORM}:{key.id}:{key.indexed(value, kind) if kind is not None else ''}:"
@@ -153,9 +153,9 @@ class KeyRing:
             nonce + key.sealing.encrypt(nonce, value.encode(), f"{place}|{header}".encode())
         )
 
-    def open(self, sealed: str, *, place: str) -> str:
+    def decrypt(self, sealed: str, *, place: str) -> str:
         """What was sealed. Raises KeysUnusable where the key is missing, or it was not sealed for there."""
-        key_id = id_of(sealed)
+        key_id = key_id_of(sealed)
         if key_id is None:
             return sealed  # written by the release before, and not sealed yet
         key = next((each for each in self._keys() if each.id == key_id), None)
@@ -176,7 +176,7 @@ class KeyRing:
             ) from None
         return opened.decode()
 
-    def found_by(self, value: str, *, kind: Kind) -> tuple[str, ...]:
+    def blind_index_prefixes(self, value: str, *, kind: EncryptedKind) -> tuple[str, ...]:
         """How sealed values that are equal to it begin, under each key; the writing one's first."""
         return tuple(f"{FORM}:{key.id}:{key.indexed(value, kind)}" for key in self._keys())
 
@@ -186,14 +186,14 @@ class KeyRing:
         key = keys[0] if key_id is None else next((each for each in keys if each.id == key_id), None)
         return None if key is None else (key.id, key.audit)
 
-    def hidden(self, purpose: str, value: str) -> tuple[str, ...]:
+    def keyed_hashes(self, purpose: str, value: str) -> tuple[str, ...]:
         """A keyed hash of a value that is kept nowhere, under each key; the writing one's first."""
         return tuple(
             hmac.digest(key.index, f"{purpose}|{value}".encode(), "sha256").hex() for key in self._keys()
         )
 
 
-def id_of(stored: str) -> str | None:
+def key_id_of(stored: str) -> str | None:
     """The id of the key that a stored value is sealed with; None: it is not sealed."""
     if stored.startswith(f"{FORM}:") and stored[len(FORM) + 1 + ID_LENGTH : len(FORM) + 2 + ID_LENGTH] == ":":
         return stored[len(FORM) + 1 : len(FORM) + 1 + ID_LENGTH]

@@ -27,9 +27,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from aed.database.spatial.asking import sent
-from aed.database.spatial.columns import WGS84, GeometryColumn, latitude, longitude
-from aed.database.spatial.statements import compiled_for, maker_of, told_later
+from aed.database.execute import send
+from aed.database.geometry import WGS84, GeometryColumn, latitude, longitude
+from aed.database.statements import compiled_for, late_param, row_factory
 from aed.errors import InvalidInput
 from aed.geo import Position
 
@@ -124,14 +124,14 @@ def _json_number(array: ColumnElement[Any], place: int) -> ColumnElement[float]:
 
 
 @dataclass(frozen=True)
-class Around[R]:
+class BoxQuery[R]:
     """A compiled "all in a box around a place" statement. See `all_around`."""
 
     sql: str
     constants: Mapping[str, object]
     row: Callable[[Sequence[Any]], R]
 
-    def sent(
+    def send(
         self, connection: Connection, here: Position, *, within_metres: float
     ) -> Callable[[], Sequence[R]]:
         """Asks for every row within the circle, and some in the corners of its box.
@@ -139,24 +139,24 @@ class Around[R]:
         What is given back reads them; until then nothing else can be asked on the connection.
         """
         asked = {**self.constants, **window_around(here, within_metres)}
-        row, read = self.row, sent(connection, self.sql, asked)
+        row, read = self.row, send(connection, self.sql, asked)
         return lambda: [*map(row, read())]
 
 
-def all_around[R](
+def box_query[R](
     dialect: Dialect, statement: Select[*tuple[Any, ...]], place: GeometryColumn, *, row: type[R]
-) -> Around[R]:
+) -> BoxQuery[R]:
     """Compiles `statement` with a box around a place as its last condition; `row` is a NamedTuple of it."""
     if dialect.name == "sqlite":
         boxed = in_window(statement, place)
     else:
-        edges = [told_later(f"nearest_{side}") for side in ("west", "south", "east", "north")]
+        edges = [late_param(f"nearest_{side}") for side in ("west", "south", "east", "north")]
         # The box stands in a subquery, so that the planner knows as little of it whether or not it is told
         # the degrees. Otherwise it plans anew at every question, which takes longer than the answer.
         box = select(func.ST_MakeEnvelope(*edges, WGS84)).scalar_subquery()
         boxed = statement.where(place.bool_op("&&")(box))
     sql, constants = compiled_for(dialect, boxed)
-    return Around(sql, constants, maker_of(row, boxed))
+    return BoxQuery(sql, constants, row_factory(row, boxed))
 
 
 def index_table(place: GeometryColumn, name: str | None = None) -> Any:
@@ -180,7 +180,7 @@ def in_window[Statement: Select[*tuple[Any, ...]]](
 
     def inside(ending: str) -> ColumnElement[bool]:
         west, east, south, north, lat, lon, across, up = (
-            told_later(f"nearest_{part}{ending}")
+            late_param(f"nearest_{part}{ending}")
             for part in ("west", "east", "south", "north", "lat", "lon", "across", "up")
         )
         x, y = index.c.xmin - lon, index.c.ymin - lat

@@ -13,8 +13,8 @@ from typing import Final
 from sqlalchemy import Boolean, ColumnElement, Connection, func
 from sqlalchemy.exc import DBAPIError
 
-from aed.database.spatial.asking import Rows, sent
-from aed.database.spatial.columns import GeometryColumn, latitude, longitude
+from aed.database.execute import Rows, send
+from aed.database.geometry import GeometryColumn, latitude, longitude
 
 _NAME: Final = "aed_is_worth_reading"
 
@@ -47,7 +47,7 @@ def sifted(connection: Connection, sql: str, parameters: Mapping[str, object], s
         connection.info[_NAME] = True
     _now.sieve = sieve
     try:
-        return sent(connection, sql, parameters)()
+        return send(connection, sql, parameters)()
     except DBAPIError:
         if _now.error is not None:
             raise _now.error from None

@@ -20,11 +20,11 @@ from sqlalchemy import (
     literal_column,
 )
 
-from aed.database.spatial.asking import Rows, sent
-from aed.database.spatial.columns import GeometryColumn
-from aed.database.spatial.sieve import Sieve, is_worth_reading, sifted
-from aed.database.spatial.statements import compiled_for, maker_of, told_later
-from aed.database.spatial.windows import METRES_PER_DEGREE, NO_MORE_THAN_SPHEROID, in_window, window_around
+from aed.database.boxes import METRES_PER_DEGREE, NO_MORE_THAN_SPHEROID, in_window, window_around
+from aed.database.execute import Rows, send
+from aed.database.geometry import GeometryColumn
+from aed.database.sieve import Sieve, is_worth_reading, sifted
+from aed.database.statements import compiled_for, late_param, row_factory
 from aed.geo import Placed, Position, mercator_degrees
 
 
@@ -98,10 +98,10 @@ class Nearest[R: Located]:
         at_least: int,
         within_metres: float,
         told: Mapping[str, object] | None = None,
-    ) -> Rings[R]:
+    ) -> ExpandingSearch[R]:
         """Rows around a place, to be fetched ring by ring. `at_least` is how many are asked for; `told` has
         the values of what the statement itself is told later."""
-        return Rings(self, connection, here, at_least, within_metres, told or {})
+        return ExpandingSearch(self, connection, here, at_least, within_metres, told or {})
 
     def likely_needed(self, here: Position, *, at_least: int) -> Needed | None:
         """How far a question from here will have to look, and at how many rows, going by those nearby before
@@ -136,7 +136,7 @@ class Nearest[R: Located]:
         return (sql or self.sql).replace("nearest_limit", str(count))
 
 
-class Rings[R: Located]:
+class ExpandingSearch[R: Located]:
     """Rows around one place, fetched ring by ring outwards, each once and in no promised order.
 
     `rows` are all so far; every eligible row nearer than `complete_within_metres` is among them (infinite
@@ -272,7 +272,7 @@ class Rings[R: Located]:
             radius *= 2.0 if found == 0 else max(1.2, min(3.0, math.sqrt(about / found)))
 
     def _sent(self, sql: str, asked: Mapping[str, object]) -> Callable[[], Rows]:
-        return sent(self._connection, sql, self._all_told(asked))
+        return send(self._connection, sql, self._all_told(asked))
 
     def _all_told(self, asked: Mapping[str, object]) -> dict[str, object]:
         return {**self._nearest.constants, **self._told, **asked}
@@ -314,17 +314,17 @@ def nearest_first[R: Located](
         )
         sifting, _ = compiled_for(dialect, joined(first.where(is_worth_reading(place)).subquery("near")))
     else:
-        here = func.point(told_later("nearest_x"), told_later("nearest_y"))
+        here = func.point(late_param("nearest_x"), late_param("nearest_y"))
         first = inner.order_by(
             literal_column(mercator_point(f"{place.class_.__tablename__}.{place.key}")).op(
                 "<->", return_type=Double()
             )(here)
         ).limit(literal_column("nearest_limit", Integer))
-        more = first.where(key != all_(told_later("nearest_seen", ARRAY(key.type))))
+        more = first.where(key != all_(late_param("nearest_seen", ARRAY(key.type))))
     statement, next_statement = (joined(rows.subquery("near")) for rows in (first, more))
     sql, constants = compiled_for(dialect, statement)
     next_sql, next_constants = compiled_for(dialect, next_statement)
-    made = maker_of(row, statement)
+    made = row_factory(row, statement)
     if any(next_constants.get(name, value) != value for name, value in constants.items()):
         raise TypeError("the two statements call different things by the same name")
     return Nearest(sql, next_sql, sifting, constants | next_constants, made, is_sqlite)

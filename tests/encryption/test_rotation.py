@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts import queries
 from aed.accounts.models import Person
-from aed.database.encryption import keep_ring
-from aed.database.encryption.ring import Key
-from aed.database.session import Database, open_database, reads, transaction
+from aed.database.encryption.columns import register_keyring
+from aed.database.encryption.keyring import EncryptionKey
+from aed.database.session import Database, open_database, read_session, transaction
 from aed.errors import KeysUnusable
 from aed.imports.models import SourceRecord
 from aed.lookup.answer import Question
@@ -21,8 +21,8 @@ from aed.personal_data import key_rotation as rotation
 from aed.settings import Settings
 from tests import make
 from tests.commands import KEY
+from tests.encryption.test_keyring import new_key
 from tests.make import NOW, PATIENT
-from tests.sealing.test_ring import new_key
 
 FIELDS = {"keeper_name": "Wu", "keeper_phone": "+86 138 0013 8003"}
 
@@ -56,7 +56,7 @@ def test_keys_are_changed_while_others_sign_in_and_read(session: Session, settin
         while not stop.is_set():
             phone = f"+861380013{8000 + number % 60}"
             for one in (database, before):
-                with reads(one) as reading:
+                with read_session(one) as reading:
                     found = queries.account_by_phone(reading, phone)
                     if found is None or found[0].phone != phone:
                         missed.append(phone)
@@ -73,11 +73,11 @@ def test_keys_are_changed_while_others_sign_in_and_read(session: Session, settin
     assert missed == []
     assert done.sealed == 60 * 2 + 1 + 1, "and the key of the audit log"
     for counts in done.standing.values():
-        assert set(counts) <= {Key.of(new).id}
+        assert set(counts) <= {EncryptionKey.of(new).id}
     for each in (database, before):
         each.close()
     alone = with_keys(settings, new)
-    with reads(alone) as reading:
+    with read_session(alone) as reading:
         assert queries.account_by_phone(reading, "+8613800138059") is not None
         assert reading.scalars(select(SourceRecord.fields)).one() == FIELDS
     alone.close()
@@ -113,7 +113,7 @@ def test_what_somebody_changes_meanwhile_is_not_written_over(
     database = with_keys(settings, new_key(), KEY)
     person_id = session.scalars(select(Person.id)).one()
     session.commit()
-    with reads(database) as reading:
+    with read_session(database) as reading:
         old = reading.scalar(text("SELECT phone FROM people"))
     with transaction(database) as writing:
         writing.execute(update(Person).where(Person.id == person_id).values(phone="+86 1"))
@@ -122,7 +122,7 @@ def test_what_somebody_changes_meanwhile_is_not_written_over(
     with transaction(database) as writing:
         rotation._seal_anew(writing.connection(), column, database.keys, [(person_id, str(old))])
 
-    with reads(database) as reading:
+    with read_session(database) as reading:
         assert reading.scalars(select(Person.phone)).one() == "+86 1"
     database.close()
 
@@ -144,11 +144,11 @@ def test_what_the_release_before_wrote_is_sealed_by_the_next_rotation(
 def test_a_wrong_key_is_noticed_at_the_start(session: Session, database: Database) -> None:
     some(session, 1)
     rotation.check_keys(database)
-    keep_ring(database.engine.dialect, database.keys)
+    register_keyring(database.engine.dialect, database.keys)
     stranger = with_keys(
         Settings(database_url=database.engine.url.render_as_string(hide_password=False)), new_key()
     )
-    with pytest.raises(KeysUnusable, match=Key.of(KEY).id):
+    with pytest.raises(KeysUnusable, match=EncryptionKey.of(KEY).id):
         rotation.check_keys(stranger)
     stranger.close()
 
@@ -162,7 +162,7 @@ def test_the_lookup_answers_though_the_keepers_number_cannot_be_read(
     session.commit()
 
     def told(database: Database) -> tuple[int, str | None, str | None]:
-        with database.asking.connect() as connection:
+        with database.autocommit_engine.connect() as connection:
             question = Question(here=PATIENT, at=NOW, limit=1)
             (near,) = nearest(connection, dispatcher, question, network=None, settings=settings).devices
         return near.row.id, near.row.keeper_name, near.row.keeper_phone

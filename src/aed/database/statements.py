@@ -29,12 +29,12 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeEngine
 
 
-def constants(keys: Iterable[int]) -> list[ColumnElement[int]]:
+def inline_ints(keys: Iterable[int]) -> list[ColumnElement[int]]:
     """Keys inside a statement that is compiled once for a viewer."""
     return [literal_column(str(int(key)), Integer) for key in keys]
 
 
-def constant(value: str) -> ColumnElement[str]:
+def inline_text(value: str) -> ColumnElement[str]:
     """One of the program's own words inside a statement, so that a partial index can be recognised.
 
     A bound parameter would hide it from the planner of a prepared statement.
@@ -44,24 +44,24 @@ def constant(value: str) -> ColumnElement[str]:
     return literal_column(f"'{value}'")
 
 
-def told_later(name: str, kind: TypeEngine[Any] | None = None) -> BindParameter[Any]:
+def late_param(name: str, kind: TypeEngine[Any] | None = None) -> BindParameter[Any]:
     """A parameter that gets its value each time a compiled statement is asked."""
     return bindparam(name, type_=kind or Double(), required=False)
 
 
-def one_of_told(dialect: Dialect, key: InstrumentedAttribute[int], name: str) -> ColumnElement[bool]:
+def key_in_param(dialect: Dialect, key: InstrumentedAttribute[int], name: str) -> ColumnElement[bool]:
     """Whether the key is one of those that are told each time, as `told_keys` has them."""
     if dialect.name == "sqlite":
-        return key.in_(select(func.json_each(told_later(name, String())).table_valued("value").c.value))
-    return key == any_(told_later(name, ARRAY(BigInteger)))
+        return key.in_(select(func.json_each(late_param(name, String())).table_valued("value").c.value))
+    return key == any_(late_param(name, ARRAY(BigInteger)))
 
 
-def told_keys(dialect: Dialect, keys: Iterable[int]) -> object:
+def bind_keys(dialect: Dialect, keys: Iterable[int]) -> object:
     """The value of such a parameter."""
     return str([*keys]) if dialect.name == "sqlite" else [*keys]
 
 
-def told_moment(at: datetime) -> str:
+def bind_moment(at: datetime) -> str:
     """The value of a parameter that is a moment: as SQLite stores it, and as PostgreSQL reads it in UTC."""
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
@@ -72,15 +72,15 @@ def compiled_for(dialect: Dialect, statement: Select[*tuple[Any, ...]]) -> tuple
         SQLiteDialect_pysqlite(paramstyle="named") if dialect.name == "sqlite" else PGDialect_psycopg()  # type: ignore[no-untyped-call] # SQLAlchemy gives its constructor no types
     )
     compiled = statement.compile(dialect=target)
-    constants = {}
+    inline_ints = {}
     for name, value in compiled.construct_params().items():
         if value is not None:
             process = compiled.binds[name].type.bind_processor(target)
-            constants[name] = process(value) if process else value
-    return str(compiled), constants
+            inline_ints[name] = process(value) if process else value
+    return str(compiled), inline_ints
 
 
-def maker_of[R](row: type[R], statement: Select[*tuple[Any, ...]]) -> Callable[[Sequence[Any]], R]:
+def row_factory[R](row: type[R], statement: Select[*tuple[Any, ...]]) -> Callable[[Sequence[Any]], R]:
     """What makes the NamedTuple `row`, which has the statement's columns in their order, of their values.
 
     By tuple itself: a call of the class takes three times as long.
