@@ -1,7 +1,7 @@
-# Everything here first calls deploy/setup.sh, which installs what is missing and says nothing when all is there.
+# Every target first calls deploy/setup.sh, which installs what is missing and prints nothing otherwise.
 # State (the demo's database, the walking network, logs) is kept in .state/.
 
-# A bare container has the locale "C", in which Chinese can't be printed. Leave a UTF-8 locale as the user has it.
+# A bare container has the locale "C", which cannot print Chinese. A UTF-8 locale is left as the user has it.
 ifneq ($(shell locale charmap 2>/dev/null),UTF-8)
 export LC_ALL := C.UTF-8
 endif
@@ -21,7 +21,7 @@ DOCS := docs/_build
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
 
-demo: ## load the invented district and answer one incident, on the embedded database
+demo: ## load a fictional district and answer one incident, on the embedded database
 	@$(SETUP)
 	@$(BIN)/aed demo
 
@@ -29,7 +29,7 @@ serve: ## start the API
 	@$(SETUP)
 	@$(BIN)/aed serve
 
-test: ## check, then the whole suite on both databases (starts a PostgreSQL of its own)
+test: ## run the checks and the whole suite on both databases (starts its own PostgreSQL)
 	@$(SETUP) test
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest --numprocesses logical --dist worksteal
@@ -38,15 +38,15 @@ bench: ## measure, and print ratios
 	@$(SETUP) test
 	$(BIN)/python -m tests.bench
 
-soak: ## kill the worker and the server two hundred times each on each database (KILLS=20: fewer), and tell what was lost
+soak: ## kill the worker and the server 200 times each on each database (KILLS=n) and report what was lost
 	@$(SETUP) test
 	KILLS=$${KILLS:-200} $(BIN)/pytest -s tests/worker/test_kills.py tests/incidents/test_kills.py
 
-attack: ## attack a served process of its own on loopback, on each database, and print how lookups fare (ROUNDS, SECONDS)
+attack: ## attack a server of its own on loopback, on each database, and print how lookups fare (ROUNDS, SECONDS)
 	@$(SETUP) test
 	$(BIN)/python -m tests.attack
 
-year: ## run a year of 1,200 estates with 12,000 devices by moving the clock, and see that each story holds
+year: ## simulate a year of 1,200 estates with 12,000 devices and check its invariants
 	@$(SETUP) test
 	$(BIN)/python -m tests.year
 
@@ -54,7 +54,7 @@ clients: ## generate clients of the API in Python and TypeScript, and compile th
 	@$(SETUP)
 	$(BIN)/python -m tests.clients
 
-check: ## style, types and the floors of the house
+check: ## run the linter, the formatter, mypy and the import contracts
 	@$(SETUP)
 	$(BIN)/ruff check src tests geodata docs
 	$(BIN)/ruff format --check src tests geodata docs
@@ -72,7 +72,7 @@ docs-catalogues: ## bring docs/locale up to date with the English text of the tr
 	cd $(DOCS)/gettext && rm -f connect.pot decide.pot work.pot reference.pot
 	$(BIN)/sphinx-intl update --line-width 110 -p $(DOCS)/gettext -d docs/locale -l zh_CN
 
-lock: ## lock the dependencies of pyproject.toml again (UPGRADE=1: to the newest versions)
+lock: ## lock the dependencies of pyproject.toml (UPGRADE=1: at the newest versions)
 	@$(SETUP)
 	$(COMPILE) --python-version 3.12 pyproject.toml --all-extras -o requirements.lock
 	$(COMPILE) --python-version 3.12 pyproject.toml --all-extras --group dev -o requirements-dev.lock
@@ -81,6 +81,6 @@ lock: ## lock the dependencies of pyproject.toml again (UPGRADE=1: to the newest
 	echo uv | $(COMPILE) --python-version 3.9 --no-annotate - -o deploy/bootstrap.lock
 	@$(SETUP)
 
-clean: ## remove what can be made again: the environment, caches, and the demo's state in .state
+clean: ## remove everything that can be recreated: the environment, caches, and the demo's state in .state
 	rm -rf $(DOCS) docs/reference .venv .state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build src/*.egg-info
 	find src tests geodata -name __pycache__ -type d -prune -exec rm -rf {} +

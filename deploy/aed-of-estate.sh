@@ -1,5 +1,5 @@
 #!/bin/sh
-# The `aed` command on an estate's machine: with the service's settings, as the service's user.
+# Run `aed` on an estate's machine with the service's settings, as the service's user.
 # Installed as /usr/local/bin/aed, run as root: sudo aed tokens create ...
 set -eu
 if [ "$(id -u)" -ne 0 ]; then

@@ -1,23 +1,23 @@
 #!/bin/sh
-# Makes this folder ready to run: system packages, a Python with SQLite extensions, uv, and .venv as locked.
+# Prepare this folder: system packages, a Python with SQLite extensions, uv, and .venv as locked.
 #
 #   deploy/setup.sh         what `make demo` and `make serve` need
-#   deploy/setup.sh test    and PostgreSQL with PostGIS, and GDAL's tools, for `make test` and `make bench`; and,
-#                           where they are to be had, nginx, Caddy and shellcheck, which look at the files here,
-#                           and Valkey or Redis, which can keep live places
-#   deploy/setup.sh check   installs nothing; status 1 when something is missing for running
+#   deploy/setup.sh test    also PostgreSQL with PostGIS, and GDAL's tools, for `make test` and `make bench`;
+#                           and, where available, nginx, Caddy and shellcheck, which check the files here,
+#                           and Valkey or Redis, which can store live positions
+#   deploy/setup.sh check   install nothing; exit with status 1 if something needed to run is missing
 #
-# Says nothing and costs a fraction of a second when all is there. Safe to interrupt, to repeat, and to run twice
-# at the same time. Settings: AED_PYTHON names the interpreter to use.
+# Prints nothing and takes a fraction of a second when everything is installed. Safe to interrupt, to repeat, and
+# to run twice at the same time. Settings: AED_PYTHON names the interpreter to use.
 #
-# 1. Nothing changed since the last run that finished, and all of it works: done.
-# 2. Choose an interpreter; say which were passed over, and why.
-# 3. Install the system packages that are missing, as root or through sudo, or print the line and stop. What only
-#    some tests need is left out with a word where it is not to be had.
+# 1. If nothing has changed since the last complete run, and everything works, stop.
+# 2. Choose an interpreter; print which were rejected, and why.
+# 3. Install the missing system packages, as root or through sudo, or print the command and stop. Packages that
+#    only some tests need are skipped with a message where they are not available.
 # 4. Install the uv of deploy/bootstrap.lock into .state/uv.
-# 5. Bring .venv to requirements-dev.lock. It is the same for running and for testing, so that going from one
-#    to the other installs and removes nothing.
-# 6. Write down what was installed, last of all.
+# 5. Synchronise .venv with requirements-dev.lock. Running and testing share one environment, so switching
+#    between them installs and removes nothing.
+# 6. Record what was installed, last of all.
 
 set -eu
 unset CDPATH PYTHONHOME PYTHONPATH
@@ -43,7 +43,7 @@ esac
 
 say() { printf 'setup: %s\n' "$*"; }
 
-# A line that starts with a space is a command to copy, so nothing stands before it.
+# A line that starts with a space is a command to copy, so it is printed without a prefix.
 give_up() {
     for line; do
         case $line in
@@ -54,25 +54,25 @@ give_up() {
     exit 1
 }
 
-# step TEXT COMMAND...: one line on the screen, the rest in the log; the end of the log when it fails.
+# step TEXT COMMAND...: print one line, write the output to the log, and print the log's end if it fails.
 # Descriptor 9 is the lock: a service that apt starts must not inherit it.
 step() {
     say "$1"
     shift
     if ! "$@" >"$LOG" 2>&1 </dev/null 9>&-; then
         tail -n 25 "$LOG" >&2
-        give_up "that failed: $*" "its last lines are above, all of them in $LOG; run the same command again to go on"
+        give_up "that failed: $*" "its last lines are above, the whole output is in $LOG; run the same command again to continue"
     fi
 }
 
-# --- 1. is all there? ---------------------------------------------------------------------------------------
+# --- 1. is everything installed? ---------------------------------------------------------------------------------------
 
 fingerprint() {
     cat requirements.lock requirements-dev.lock pyproject.toml deploy/bootstrap.lock deploy/build.lock \
         deploy/setup.sh | sha256sum
 }
 
-# The environment's Python starts, finds the program in this very folder, and loads SpatiaLite.
+# Succeed if the environment's Python starts, imports the program from this folder, and loads SpatiaLite.
 environment_works() {
     [ -x "$VENV_PYTHON" ] && "$VENV_PYTHON" -I - 2>/dev/null <<'PY'
 import importlib.util, os, sqlite3, sys
@@ -92,20 +92,20 @@ postgres_is_there() {
         [ -e "/usr/share/postgresql/$POSTGRES/extension/postgis.control" ]
 }
 
-# What reads the register from outside, as QGIS does.
+# GDAL reads the registry as QGIS does.
 gdal_is_there() { command -v ogrinfo >/dev/null && command -v ogr2ogr >/dev/null; }
 
-# What looks at the files of this folder, and what only an option of the program needs. Their tests are skipped
-# without, so it is no reason to stop.
+# Programs that check the files of this folder, or that an optional feature needs. Without them their tests are
+# skipped, so a missing one does not stop the set-up.
 INSPECTORS="nginx caddy shellcheck valkey-server"
 
-# Redis does in place of Valkey.
+# Redis can replace Valkey.
 program_is_there() {
     command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] ||
         { [ "$1" = valkey-server ] && command -v redis-server >/dev/null; }
 }
 
-# Sets WANTING to the inspectors to install: not those that were found not to be had, which $WITHOUT names.
+# Set WANTING to the programs to install, without those found unavailable before, which $WITHOUT lists.
 list_wanting() {
     WANTING=
     for name in $INSPECTORS; do
@@ -127,7 +127,7 @@ all_is_there() {
 
 # --- 2. the interpreter -------------------------------------------------------------------------------------
 
-# Prints the path of the interpreter behind a command, or why it can't be used (then the status is 1).
+# Print the path of the interpreter behind a command, or why it cannot be used (with status 1).
 interpreter() {
     "$1" -I - 2>/dev/null <<'PY' || { [ $? -eq 3 ] || echo "does not start"; return 1; }
 import os, platform, sys
@@ -149,11 +149,11 @@ print(os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
 PY
 }
 
-# Sets PYTHON to the first suitable interpreter, or to nothing.
+# Set PYTHON to the first suitable interpreter, or to nothing.
 choose_python() {
     PYTHON=
     if [ -n "${AED_PYTHON:-}" ]; then
-        found=$(command -v -- "$AED_PYTHON") || give_up "AED_PYTHON names $AED_PYTHON, which is not there"
+        found=$(command -v -- "$AED_PYTHON") || give_up "AED_PYTHON names $AED_PYTHON, which does not exist"
         PYTHON=$(interpreter "$found") || give_up "AED_PYTHON names $found, which $PYTHON"
         return
     fi
@@ -166,13 +166,13 @@ choose_python() {
             if PYTHON=$(interpreter "$candidate"); then
                 return
             fi
-            say "passing over $candidate: it $PYTHON"
+            say "skipping $candidate: it $PYTHON"
             PYTHON=
         done
     done
 }
 
-# Sets SEED to an interpreter of any version that can make a virtual environment with pip in it, or to nothing.
+# Set SEED to an interpreter of any version that can create a virtual environment with pip, or to nothing.
 choose_seed() {
     for SEED in "$PYTHON" "$(command -v python3 || :)" /usr/bin/python3; do
         if [ -n "$SEED" ] && "$SEED" -I -c 'import ensurepip, venv' 2>/dev/null; then
@@ -195,7 +195,7 @@ apt_get() {
         apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 -q -y "$@"
 }
 
-# A source that can't be reached makes this fail; what is needed may still be had from the others.
+# This fails when one package source is unreachable; the others may still have what is needed.
 apt_update() { apt_get update || echo "apt-get update failed; going on with the lists that are there"; }
 
 LISTS_ARE_FRESH=
@@ -225,14 +225,14 @@ PY
     fi
 }
 
-# Certificates and attendance sheets are set in it. Who may install nothing does without: all else works.
+# The font of certificates and attendance sheets. Everything else works without it.
 chinese_font_will_do() {
     ls /usr/share/fonts/*/noto/NotoSansCJK-Regular.ttc >/dev/null 2>&1 && return
     fc-list "Noto Sans CJK SC" 2>/dev/null | grep -q . && return
     [ "$PURPOSE" != test ] && { ! command -v apt-get >/dev/null || ! may_be_root; }
 }
 
-# Sets MISSING to the packages to install.
+# Set MISSING to the packages to install.
 list_missing() {
     MISSING=
     if [ -z "$PYTHON" ] && python_on_offer; then
@@ -257,8 +257,8 @@ list_missing() {
     MISSING=${MISSING# }
 }
 
-# PostgreSQL's packages make and start a cluster called main, which nobody asked for here. The file that says no
-# stands only as long as our own installation; clusters that exist are not touched either way.
+# PostgreSQL's packages create and start a cluster called main, which is not wanted here. The file that prevents it
+# exists only during our own installation; existing clusters are never touched.
 NO_CLUSTER=/etc/postgresql-common/createcluster.d/aed-setup.conf
 
 forbid_cluster() {
@@ -267,7 +267,7 @@ forbid_cluster() {
 
 allow_cluster() { as_root rm -f "$NO_CLUSTER"; }
 
-# The PostgreSQL project packages every version for every release; Debian ships the script that adds its packages.
+# The PostgreSQL project packages every version for every release; Debian ships the script that adds its source.
 PGDG=/usr/share/postgresql-common/pgdg
 PGDG_SOURCE=/etc/apt/sources.list.d/pgdg
 
@@ -282,14 +282,14 @@ add_pgdg() {
     step "adding them with the script in $PGDG" run_pgdg_script
     if ! on_offer "postgresql-$POSTGRES"; then
         if [ -z "$had" ]; then as_root rm -f "$PGDG_SOURCE.sources" "$PGDG_SOURCE.list"; fi
-        give_up "PostgreSQL $POSTGRES is not to be had: not from this distribution, and the PostgreSQL project's" \
+        give_up "PostgreSQL $POSTGRES is not available: neither from this distribution nor from the PostgreSQL project's" \
             "packages could not be reached; see $LOG. make demo and make serve need no PostgreSQL."
     fi
 }
 
 install_packages() {
     if ! command -v apt-get >/dev/null; then
-        give_up "these are missing, and this is no Debian or Ubuntu: $MISSING" \
+        give_up "these packages are missing, and this is not Debian or Ubuntu: $MISSING" \
             "install what your distribution calls them, then run the same command again"
     fi
     if ! may_be_root; then
@@ -299,7 +299,7 @@ install_packages() {
                 "postgresql-common and run the script in $PGDG first, which adds the PostgreSQL project's own packages"
             ;;
         esac
-        give_up "system packages are missing, and neither root nor sudo without a password is to be had; run" \
+        give_up "system packages are missing, and this user is neither root nor has sudo without a password; run" \
             "    sudo apt-get update && sudo apt-get install --no-install-recommends $MISSING" \
             "and then the same command again"
     fi
@@ -315,7 +315,7 @@ install_packages() {
         on_offer "postgresql-$POSTGRES" || add_pgdg
         ;;
     esac
-    # Word by word is meant: a list of package names.
+    # Word splitting is intended: a list of package names.
     # shellcheck disable=SC2086
     step "installing $MISSING" apt_get install --no-install-recommends $MISSING
     case $MISSING in
@@ -326,8 +326,8 @@ install_packages() {
     esac
 }
 
-# The packages of nginx, Caddy and Valkey start a server and do so at every boot, which nobody asked for here. Where
-# no policy stands, one that starts nothing stands as long as our own installation.
+# The packages of nginx, Caddy and Valkey start a server now and at every boot, which is not wanted here. Unless a
+# policy exists, one that starts nothing is in place during our own installation.
 POLICY=/usr/sbin/policy-rc.d
 
 forbid_services() {
@@ -341,7 +341,7 @@ allow_services() {
     POLICY_IS_OURS=
 }
 
-# An inspector that was there before is somebody's, and its service is left alone.
+# A program that was installed before belongs to the machine's owner: its service is left alone.
 keep_from_starting() {
     command -v systemctl >/dev/null || return 0
     for name; do
@@ -377,11 +377,11 @@ install_wanting() {
     trap 'exit 130' INT
     trap 'exit 143' TERM
     forbid_services
-    # Word by word is meant: a list of package names.
+    # Word splitting is intended: a list of package names.
     # shellcheck disable=SC2086
     if ! apt_get install --no-install-recommends $found >"$LOG" 2>&1 </dev/null 9>&-; then
         tail -n 5 "$LOG" >&2
-        say "that failed (see $LOG), and is tried again the next time; the tests that need them are skipped"
+        say "that failed (see $LOG) and will be tried again next time; the tests that need them are skipped"
     fi
     # shellcheck disable=SC2086
     keep_from_starting $found >>"$LOG" 2>&1 </dev/null 9>&-
@@ -391,7 +391,7 @@ install_wanting() {
 
 # --- 4. and 5. uv and the environment -----------------------------------------------------------------------
 
-# Caches go where the user's go, or into .state where there is no home to write to.
+# Use the user's cache folder, or .state where there is no home to write to.
 choose_folders() {
     if [ -z "${UV_CACHE_DIR:-}" ]; then
         cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
@@ -403,7 +403,7 @@ choose_folders() {
     export UV_PYTHON_INSTALL_DIR="${UV_PYTHON_INSTALL_DIR:-$PWD/.state/python}"
     export UV_PYTHON_DOWNLOADS=manual UV_NO_PROGRESS=1 UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-180}"
     export PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1
-    # A mirror that was set for pip serves uv as well.
+    # A mirror configured for pip is used for uv as well.
     if [ -n "${PIP_INDEX_URL:-}" ]; then export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}"; fi
     if [ -n "${PIP_CERT:-}" ]; then export SSL_CERT_FILE="${SSL_CERT_FILE:-$PIP_CERT}"; fi
     unset VIRTUAL_ENV CONDA_PREFIX UV_PYTHON UV_SYSTEM_PYTHON UV_PROJECT_ENVIRONMENT
@@ -424,17 +424,17 @@ bootstrap_uv() {
 }
 
 fetch_python() {
-    say "no Python 3.12 or newer with SQLite extensions here; fetching $FETCHED_PYTHON through uv"
+    say "no Python 3.12 or newer with SQLite extensions found; downloading $FETCHED_PYTHON through uv"
     if ! "$UV" python install --no-bin "$FETCHED_PYTHON" >"$LOG" 2>&1 </dev/null 9>&-; then
         tail -n 5 "$LOG" >&2
-        give_up "it could not be fetched. Install Python 3.12 or newer whose sqlite3 can load extensions, and name it:" \
+        give_up "it could not be downloaded. Install Python 3.12 or newer whose sqlite3 can load extensions, and name it:" \
             "    AED_PYTHON=/path/to/python3 make demo"
     fi
-    found=$("$UV" python find --managed-python "$FETCHED_PYTHON") || give_up "uv fetched a Python and can't find it"
-    PYTHON=$(interpreter "$found") || give_up "the Python that uv fetched, $found, $PYTHON"
+    found=$("$UV" python find --managed-python "$FETCHED_PYTHON") || give_up "uv downloaded a Python and cannot find it"
+    PYTHON=$(interpreter "$found") || give_up "the Python that uv downloaded, $found, $PYTHON"
 }
 
-# An environment of another interpreter, half made, or moved here from elsewhere is made anew.
+# Recreate an environment that belongs to another interpreter, is incomplete, or was moved.
 make_environment() {
     if [ ! -e "$UNFINISHED" ] && environment_fits; then
         return
@@ -462,7 +462,7 @@ fi
 mkdir -p .state
 exec 9>.state/setup.lock
 if command -v flock >/dev/null && ! flock -n 9; then
-    say "waiting for the set-up of this folder that runs already"
+    say "waiting for another set-up of this folder to finish"
     flock 9
     if all_is_there; then
         exit 0
@@ -483,7 +483,7 @@ if [ "$PURPOSE" = test ] && ! postgres_is_there; then
     give_up "PostgreSQL $POSTGRES with PostGIS is still not in /usr/lib/postgresql/$POSTGRES; see $LOG"
 fi
 if [ "$PURPOSE" = test ] && ! gdal_is_there; then
-    give_up "gdal-bin is installed, yet ogrinfo and ogr2ogr are not to be found; see $LOG"
+    give_up "gdal-bin is installed, but ogrinfo and ogr2ogr cannot be found; see $LOG"
 fi
 if [ "$PURPOSE" = test ] && ! inspectors_are_there; then
     install_wanting
@@ -504,7 +504,7 @@ step "installing the locked packages into .venv" \
     "$UV" pip sync --python "$VENV_PYTHON" --require-hashes requirements-dev.lock
 step "installing aed itself" \
     "$UV" pip install --python "$VENV_PYTHON" --no-deps --build-constraints deploy/build.lock --editable .
-environment_works || give_up "all is installed, yet $VENV_PYTHON can't load aed and mod_spatialite; run make clean and try again"
+environment_works || give_up "everything is installed, but $VENV_PYTHON cannot load aed and mod_spatialite; run make clean and try again"
 printf '%s\n' "$WANTED" >"$STAMP"
 rm -f "$UNFINISHED"
 say "ready"
