@@ -52,6 +52,23 @@ def test_a_fresh_machine_gets_its_first_administrator(
     assert client.get("/v1/me").json()["role"] == "anyone"
 
 
+def test_a_person_may_be_named_by_the_number_they_sign_in_with(
+    aed: Aed, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make.person(session)  # of a list: with the first id, and without an account
+    session.commit()
+    aed("people", "add", "王芳", "138 0013 8000")
+
+    aed("roles", "grant", "+86 138 0013 8000", "administrator")
+    set_password(aed, monkeypatch, "13800138000", PASSWORD)
+
+    shown = aed("people", "show", "138 0013 8000").out
+    assert "王芳" in shown
+    assert "administrator" in shown
+    assert "by password or code" in shown
+    assert "Nobody signs in" in aed("people", "show", "138 0013 8001", fails=True).err
+
+
 def test_a_number_is_at_home_in_the_region(aed: Aed, session: Session) -> None:
     make.region(session, "JP-12", country="JP", holiday_calendar=None)
     session.commit()

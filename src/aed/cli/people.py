@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.accounts import queries
@@ -16,6 +18,7 @@ from aed.accounts.actions import accounts, passwords
 from aed.accounts.actions import roles as role_actions
 from aed.accounts.models import RoleGrant
 from aed.accounts.rules.person import Language, PhoneChannel
+from aed.accounts.rules.phone import e164
 from aed.accounts.rules.roles import HeldRole
 from aed.accounts.schemas.people import PersonAmend, PersonIn, RoleIn
 from aed.cli.context import operator, reading, writing, writing_much
@@ -23,7 +26,7 @@ from aed.cli.duplicates import add_commands
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import SHOWN, After, Id, Version
 from aed.cli.screen import say, table
-from aed.errors import InvalidInput
+from aed.errors import InvalidInput, NotFound
 from aed.personal_data import actions as privacy
 from aed.personal_data.schemas import OwnDataOut
 from aed.settings import load_settings
@@ -31,8 +34,27 @@ from aed.settings import load_settings
 people = typer.Typer(no_args_is_help=True)
 roles = typer.Typer(no_args_is_help=True)
 
+PersonArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="PERSON", help="Their id, or the telephone number they sign in with", show_default=False
+    ),
+]
 Estate = Annotated[int | None, typer.Option(help="On this estate, by its id", min=1)]
 Region = Annotated[str | None, typer.Option(help="On this region and all below it, by its code")]
+
+
+def person_id_of(session: Session, person: str) -> int:
+    """Return the id of a person who is named by id or by the number they sign in with.
+
+    Up to nine digits are an id. Raises NotFound if nobody signs in with that number.
+    """
+    if re.fullmatch("[0-9]{1,9}", person):
+        return int(person)
+    found = queries.account_by_phone(session, e164(person, country=load_settings().phone_country))
+    if found is None:
+        raise NotFound("Nobody signs in with this telephone number.")
+    return found[0].person_id
 
 
 @people.command("add")
@@ -82,10 +104,11 @@ def show_all(after: After = 0) -> None:
 
 
 @people.command("show")
-def show(person_id: Id) -> None:
+def show(person: PersonArgument) -> None:
     """One person, with the roles held, and the history."""
     with reading() as session:
-        person, account = queries.person(session, operator(), person_id)
+        person_id = person_id_of(session, person)
+        found, account = queries.person(session, operator(), person_id)
         held = queries.role_grants(session, operator(), limit=SHOWN, person_id=person_id, also_revoked=True)
         codes = queries.codes_of_regions(session, (each.region_id for each in held if each.region_id))
         changes = queries.person_history(session, person_id)
@@ -97,14 +120,14 @@ def show(person_id: Id) -> None:
             None,
             ["field", "value"],
             [
-                ("id", person.id),
-                ("name", person.name),
-                ("phone", account.phone if account is not None else person.phone),
+                ("id", found.id),
+                ("name", found.name),
+                ("phone", account.phone if account is not None else found.phone),
                 ("email", account.email if account is not None else None),
-                ("language", person.language),
-                ("channel", person.channel),
+                ("language", found.language),
+                ("channel", found.channel),
                 ("signs in", signs_in),
-                ("version", person.version),
+                ("version", found.version),
             ],
         )
         if linked:
@@ -165,7 +188,7 @@ def open_accounts(
 
 
 @people.command("set-password")
-def set_password(person_id: Id) -> None:
+def set_password(person: PersonArgument) -> None:
     """Set the password, asked for twice, or read as one line from standard input. Every sign-in ends."""
     if sys.stdin.isatty():
         given = getpass.getpass("Password: ")
@@ -174,14 +197,16 @@ def set_password(person_id: Id) -> None:
     else:
         given = sys.stdin.readline().rstrip("\r\n")
     with writing() as session:
+        person_id = person_id_of(session, person)
         passwords.set_password(session, operator(), person_id, given, at=clock.now())
     say(f"The password of person {person_id} is set.")
 
 
 @people.command("sign-out")
-def sign_out(person_id: Id) -> None:
+def sign_out(person: PersonArgument) -> None:
     """End every sign-in of the person."""
     with writing() as session:
+        person_id = person_id_of(session, person)
         queries.person(session, operator(), person_id)
         ended = passwords.end_sign_ins(session, person_id, at=clock.now())
     say(f"Sign-ins ended: {ended}.")
@@ -254,7 +279,7 @@ def _shown(grant: RoleGrant, codes: dict[int, str]) -> tuple[object, ...]:
 
 @roles.command("grant")
 def grant(
-    person_id: Id,
+    person: PersonArgument,
     role: Annotated[HeldRole, typer.Argument(help="What the person becomes")],
     estate: Estate = None,
     region: Region = None,
@@ -265,9 +290,9 @@ def grant(
         RoleIn, [f"role={role}", *(f"{name}={value}" for name, value in place.items() if value is not None)]
     )
     with writing() as session:
-        person, _account = queries.person(session, operator(), person_id)
-        made = role_actions.grant_role(session, operator(), person, new, at=clock.now())
-        said = f"Role {made.id}: {person.name} is {role}."
+        found, _account = queries.person(session, operator(), person_id_of(session, person))
+        made = role_actions.grant_role(session, operator(), found, new, at=clock.now())
+        said = f"Role {made.id}: {found.name} is {role}."
     say(said)
 
 

@@ -1,0 +1,147 @@
+"""Run documented commands as a reader would: in a folder of their own, in the order shown."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Final
+
+import httpx2
+
+from aed.cli import COMMANDS
+from tests.docs.blocks import ROOT
+
+LINKED: Final = (".venv", "Makefile", "deploy", "docs", "geodata")
+AED: Final = ".venv/bin/aed"
+PORT: Final = "127.0.0.1:8000"
+"""Where the documentation says that the server is."""
+OPERATORS: Final = frozenset("|<>&;$`")
+
+_processes: Final = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(
+    ["aed.app", *{f"aed.cli.{place.rpartition('.')[0]}" for place in COMMANDS.values()}]
+)
+
+
+class Shell:
+    """A copy of the checkout's surface in which commands are run; `aed` without importing it each time."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        for name in LINKED:
+            (folder / name).symlink_to(ROOT / name)
+        self.folder = folder
+        self._server: ForkServerProcess | None = None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+
+    def __enter__(self) -> Shell:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.terminate()
+            self._server.join(20)
+
+    def run(self, command: str) -> str:
+        """Run one command and return its output. Raises AssertionError if it fails."""
+        command = command.replace(PORT, f"127.0.0.1:{self._port}")
+        words = shlex.split(command, comments=True)
+        if words[0] == "make":
+            return "".join(self.run(line) for line in self._recipe(words[1]))
+        if words == [AED, "serve"]:
+            return self._serve()
+        settings = {}
+        while "=" in words[0]:
+            name, _, settings[name] = words.pop(0).partition("=")
+        unquoted = shlex.shlex(command, posix=True, punctuation_chars="|<>&;$`")
+        is_plain = not any(set(word) <= OPERATORS for word in unquoted if word)
+        if words[0] == AED and is_plain:
+            status, output = self._aed(words[1:], settings)
+        else:
+            done = subprocess.run(
+                ["sh", "-c", command],
+                cwd=self.folder,
+                env=self._environment({}),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            status, output = done.returncode, done.stdout
+        assert status == 0, f"$ {command}\n{output}"
+        return output
+
+    def _environment(self, settings: dict[str, str]) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AED_")}
+        return kept | {"COLUMNS": "120", "AED_PORT": str(self._port)} | settings
+
+    def _recipe(self, target: str) -> list[str]:
+        """The commands of a target of the Makefile, without the setting-up of the environment."""
+        printed = subprocess.run(
+            ["make", "--dry-run", "--no-print-directory", "SETUP=true", target],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        return [line for line in printed.splitlines() if line not in ("true", "true test")]
+
+    def _aed(self, arguments: list[str], settings: dict[str, str]) -> tuple[int | None, str]:
+        log = self.folder / ".output"
+        process = self._started(arguments, settings, log)
+        process.join(120)
+        if process.is_alive():
+            process.kill()
+            process.join()
+        return process.exitcode, log.read_text(encoding="utf-8")
+
+    def _started(self, arguments: list[str], settings: dict[str, str], log: Path) -> ForkServerProcess:
+        process = _processes.Process(
+            target=_aed, args=(arguments, self.folder, self._environment(settings), log), daemon=True
+        )
+        process.start()
+        return process
+
+    def _serve(self) -> str:
+        log = self.folder / ".server"
+        self._server = self._started(["serve"], {}, log)
+        until = time.monotonic() + 60
+        while True:
+            try:
+                if httpx2.get(f"http://127.0.0.1:{self._port}/readyz").status_code == 200:
+                    return ""
+            except httpx2.TransportError:
+                pass
+            if not self._server.is_alive() or time.monotonic() > until:
+                raise AssertionError(log.read_text(encoding="utf-8"))
+            time.sleep(0.05)
+
+    def copy_state_to(self, other: Path) -> None:
+        """Copy what the commands so far have made: the database, its keys, the walking network."""
+        shutil.copytree(self.folder / ".state", other / ".state")
+
+
+def _aed(arguments: list[str], folder: Path, environment: dict[str, str], log: Path) -> None:
+    """`aed ARGUMENTS` in a process that has imported the program already."""
+    from aed.cli import main
+
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    to = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.dup2(to, 1)
+    os.dup2(to, 2)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    sys.argv = ["aed", *arguments]
+    main()
