@@ -27,7 +27,7 @@ OPERATORS: Final = frozenset("|<>&;$`")
 
 _processes: Final = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(
-    ["aed.app", *{f"aed.cli.{place.rpartition('.')[0]}" for place in COMMANDS.values()}]
+    ["aed.app", *{f"aed.cli.{place.rpartition('.')[0]}" for place, _ in COMMANDS.values()}]
 )
 
 
