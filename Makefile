@@ -16,10 +16,10 @@ COMPILE := UV_PYTHON_DOWNLOADS=never .state/uv/bin/uv pip compile --quiet --univ
 
 DOCS := docs/_build
 
-.PHONY: help demo serve test bench soak attack year clients check docs docs-catalogues lock clean
+.PHONY: help demo serve test bench soak attack year clients check docs docs-catalogues release lock clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s%s\n", $$1, $$2 }'
 
 demo: ## load a fictional district and answer one incident, on the embedded database
 	@$(SETUP)
@@ -72,15 +72,20 @@ docs-catalogues: ## bring docs/locale up to date with the English text of the tr
 	cd $(DOCS)/gettext && rm -f connect.pot decide.pot work.pot reference.pot
 	$(BIN)/sphinx-intl update --line-width 110 -p $(DOCS)/gettext -d docs/locale -l zh_CN
 
+release: ## build wheel, source distribution and SBOM into dist/, the same bytes for the same commit
+	@$(SETUP)
+	@sh deploy/release.sh
+
 lock: ## lock the dependencies of pyproject.toml (UPGRADE=1: at the newest versions)
 	@$(SETUP)
 	$(COMPILE) --python-version 3.12 pyproject.toml --all-extras -o requirements.lock
 	$(COMPILE) --python-version 3.12 pyproject.toml --all-extras --group dev -o requirements-dev.lock
 	$(COMPILE) --python-version 3.12 --no-annotate tests/clients/requirements.in -o tests/clients/requirements.lock
-	echo 'setuptools>=77' | $(COMPILE) --python-version 3.12 --no-annotate - -o deploy/build.lock
+	echo 'hatchling>=1.27' | $(COMPILE) --python-version 3.12 --no-annotate - -o deploy/build.lock
+	echo cyclonedx-bom | $(COMPILE) --python-version 3.12 --no-annotate - -o deploy/release.lock
 	echo uv | $(COMPILE) --python-version 3.9 --no-annotate - -o deploy/bootstrap.lock
 	@$(SETUP)
 
 clean: ## remove everything that can be recreated: the environment, caches, and the demo's state in .state
-	rm -rf $(DOCS) docs/reference .venv .state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build src/*.egg-info
+	rm -rf $(DOCS) docs/reference .venv .state .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist src/*.egg-info
 	find src tests geodata -name __pycache__ -type d -prune -exec rm -rf {} +

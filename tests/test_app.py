@@ -23,6 +23,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
+from aed import __version__
 from aed.accounts.rules import Role
 from aed.app import create_app, make_routes_ready
 from aed.cli.server import bring_up_to_date
@@ -571,7 +572,7 @@ def test_the_first_request_waits_for_nothing_to_be_made_ready(settings: Settings
 
 
 def test_readiness_says_whether_walking_times_come_from_a_network(client: TestClient) -> None:
-    ready = {"status": "ok", "walking": "straight lines only", "warnings": []}
+    ready = {"status": "ok", "version": __version__, "walking": "straight lines only", "warnings": []}
     assert client.get("/readyz").json() == ready
 
 

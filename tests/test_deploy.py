@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -155,23 +154,6 @@ def test_the_image_runs_as_somebody_who_is_not_root_and_says_how_it_is() -> None
     assert [words[1] for words in instructions if words[0] == "USER"] == ["10001"]
     assert any(words[0] == "HEALTHCHECK" for words in instructions)
     assert "/healthz" in (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
-
-
-def test_everything_under_src_gets_into_an_installed_package() -> None:
-    """An editable installation finds what a built one would leave out."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    patterns = project["tool"]["setuptools"]["package-data"]["aed"]
-    package = ROOT / "src" / "aed"
-
-    packed = {file for pattern in patterns for file in package.glob(pattern)}
-
-    left_out = [
-        str(file.relative_to(package))
-        for file in package.rglob("*")
-        if file.is_file() and file.suffix not in (".py", ".pyc") and file not in packed
-    ]
-
-    assert left_out == []
 
 
 def test_what_is_tested_is_what_is_deployed() -> None:
@@ -717,7 +699,19 @@ def test_set_up_refuses_an_interpreter_that_is_not_there() -> None:
 def test_make_lists_its_targets() -> None:
     listed = run("make", "--no-print-directory", "help")
 
-    for target in ("demo", "serve", "test", "bench", "soak", "attack", "check", "lock", "clean"):
+    for target in (
+        "demo",
+        "serve",
+        "test",
+        "bench",
+        "soak",
+        "attack",
+        "clients",
+        "check",
+        "release",
+        "lock",
+        "clean",
+    ):
         assert f"make {target} " in listed.stdout
 
 

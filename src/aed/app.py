@@ -44,7 +44,7 @@ from aed.issuers import api as issuers_api
 from aed.lookup import api as lookup_api
 from aed.lookup.inline import AtHand
 from aed.lookup.responder_search_limit import ResponderLookups
-from aed.migrations import head
+from aed.migrations import has_schema, head
 from aed.notifications import actions as outbox
 from aed.notifications import api as notifications_api
 from aed.personal_data import api as personal_data_api
@@ -197,6 +197,8 @@ class Ready(BaseModel):
     """That requests can be answered, and what will soon need somebody."""
 
     status: Literal["ok"]
+    version: str
+    """The version of this program."""
     walking: str
     warnings: list[str]
 
@@ -214,7 +216,7 @@ def _add_health(app: FastAPI) -> None:
         `warnings` names what will soon need somebody, such as a holiday calendar that ends.
         """
         with read_session(database) as session:
-            if not session.connection().dialect.has_table(session.connection(), "alembic_version"):
+            if not has_schema(session.connection()):
                 raise DatabaseUnavailable("The database has no schema yet: run `aed db upgrade`.")
             revision = session.scalar(text("SELECT version_num FROM alembic_version"))
             is_current = revision == head()
@@ -225,7 +227,7 @@ def _add_health(app: FastAPI) -> None:
             )
         has_network = request.app.state.network is not None
         walking = "network" if has_network else "straight lines only"
-        return Ready(status="ok", walking=walking, warnings=warnings)
+        return Ready(status="ok", version=__version__, walking=walking, warnings=warnings)
 
 
 # --- problems -------------------------------------------------------------------------------------------

@@ -16,6 +16,28 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from aed.errors import InvalidInput
 
 
+def is_checkout() -> bool:
+    """True if the program runs from a checkout of its source, and not from an installed package."""
+    source = Path(__file__).parents[1]
+    return source.name == "src" and (source.parent / "pyproject.toml").is_file()
+
+
+def state_folder() -> Path:
+    """Return the folder that holds what the program keeps: database, keys, walking network, messages.
+
+    `.state` in the working directory where the program runs from a checkout, otherwise the user's data folder
+    (on Linux $XDG_DATA_HOME/aed, by default ~/.local/share/aed).
+    """
+    if is_checkout():
+        return Path(".state")
+    import platformdirs  # a checkout does without
+
+    return platformdirs.user_data_path("aed", appauthor=False)
+
+
+STATE: Final = state_folder()
+
+
 class LogFormat(StrEnum):
     JSON = "json"
     CONSOLE = "console"
@@ -489,7 +511,7 @@ class Settings(BaseSettings):
     )
 
     database_url: str = Field(
-        "sqlite:///.state/aed.sqlite", description="sqlite:///FILE, or postgresql+psycopg://… with PostGIS"
+        f"sqlite:///{STATE}/aed.sqlite", description="sqlite:///FILE, or postgresql+psycopg://… with PostGIS"
     )
     encryption_keys: SecretStr | None = Field(
         None, description="The keys that seal people's numbers, the newest first; `aed keys new` makes one"
@@ -497,10 +519,8 @@ class Settings(BaseSettings):
     encryption_key_file: Path | None = Field(
         None, description="A file that holds them instead; left out: beside a SQLite database, ending `.keys`"
     )
-    walking_network: Path = Field(
-        Path(".state/walking.npz"), description="The file that `aed walking build` made"
-    )
-    backups: Path = Field(Path(".state/backups"), description="The folder that `aed backup` fills")
+    walking_network: Path = Field(STATE / "walking.npz", description="The file that `aed walking build` made")
+    backups: Path = Field(STATE / "backups", description="The folder that `aed backup` fills")
     host: str = Field("127.0.0.1", description="Where `aed serve` listens")
     port: int = Field(8000, ge=0, le=65535, description="Its port")
     threads: int = Field(8, ge=1, le=64, description="Requests answered at once")
@@ -611,7 +631,7 @@ class Settings(BaseSettings):
         180, ge=1, description="Sign-ins and other security events are forgotten after so many days"
     )  # China's Cybersecurity Law, article 21: network logs are kept for at least six months
     outbox_spool: Path = Field(
-        Path(".state/outbox"), description="The folder into which messages go, codes for signing in too"
+        STATE / "outbox", description="The folder into which messages go, codes for signing in too"
     )
     outbox_keep_days: int = Field(
         90, ge=1, description="What was sent or given up so many days ago is forgotten"
@@ -634,7 +654,7 @@ class Settings(BaseSettings):
         description="Where people reach this, for what is printed; left out: as the question came",
     )  # such as https://aed.example.org; it is in QR codes for years
     signing_keys: Path = Field(
-        Path(".state/signing-keys.json"),
+        STATE / "signing-keys.json",
         description="The keys that sign certificates, made when needed; keep them: printed codes do",
     )
     signing_key_set: SecretStr | None = Field(

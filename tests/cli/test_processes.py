@@ -5,7 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from aed import migrations
+from aed.cli.server import make_embedded_schema
+from aed.database.session import Database, open_database
+from aed.settings import Settings
 from tests.cli.conftest import Aed
 from tests.commands import aed as process
 
@@ -126,6 +131,26 @@ def test_the_schema_goes_up_and_down_again(aed: Aed) -> None:
     assert "aed db upgrade" in aed("regions", "list", fails=True).err
     aed("db", "upgrade")
     assert "CN" in aed("holidays", "list").out
+
+
+def test_the_first_start_makes_the_schema_of_an_embedded_database_and_no_later_one_changes_it(
+    tmp_path: Path,
+) -> None:
+    database = open_database(Settings(database_url=f"sqlite:///{tmp_path}/a.sqlite"))
+    try:
+        make_embedded_schema(database)
+        assert revision_of(database) == migrations.head()
+        migrations.downgrade(database, "-1")
+        before = revision_of(database)
+        make_embedded_schema(database)
+        assert revision_of(database) == before != migrations.head()
+    finally:
+        database.close()
+
+
+def revision_of(database: Database) -> str | None:
+    with database.read_sessions() as session:
+        return session.scalar(text("SELECT version_num FROM alembic_version"))
 
 
 @pytest.mark.parametrize("direction", ["upgrade", "downgrade"])

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
 from io import TextIOWrapper
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
+from aed import __version__
 from aed.cli.failures import exit_on_failure
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -175,9 +176,19 @@ app = typer.Typer(
 )
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"aed {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
-    """Make Typer build a group although it registers no command itself."""
+def _common_options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Define the options that stand before a command."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""aed demo: from nothing to the nearest device, on the invented district in geodata/."""
+"""aed demo: from nothing to the nearest device, on the invented district in demo_district/."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from aed.geo import Position
 from aed.imports import actions
 from aed.lookup.answer import Question
 from aed.lookup.search import nearest
-from aed.settings import Settings, load_settings
+from aed.settings import Settings, is_checkout, load_settings
 from aed.walking.build import build_network
 from aed.walking.file import load_network, save_network
 from aed.walking.network import WalkingNetwork
 
-HERE = Path("geodata/demo_district")
+DISTRICT = Path(__file__).parent / "demo_district"
 
 
 def demo(
-    folder: Annotated[Path, typer.Option(help="The district's folder")] = HERE,
+    folder: Annotated[
+        Path, typer.Option(help="The district's folder", show_default="the one that the program has with it")
+    ] = DISTRICT,
     ask_all: Annotated[bool, typer.Option("--all", help="Ask all the questions of the district")] = False,
 ) -> None:
     """Make a demo database and street network, and look up one patient."""
     if not (folder / "devices.csv").is_file():
-        raise InvalidInput(
-            f"There is no demo district in {folder}: run this where the README is.", field="folder"
-        )
+        raise InvalidInput(f"There is no demo district in {folder}: it holds no devices.csv.", field="folder")
     settings = load_settings()
     with opened(settings) as database:
         bring_up_to_date(database)
@@ -53,11 +53,12 @@ def demo(
         _ask(database, asked, _WHO["dispatcher"], network, settings)
     say()
     here = f"{asked['lat']} {asked['lon']}"
+    aed = ".venv/bin/aed" if is_checkout() else "aed"
     say("Next:")
-    say(f"  .venv/bin/aed nearest {here} --at 2026-09-22T02:00:00+08:00      anyone, at night")
-    say("  .venv/bin/aed nearest 30.284038 120.098707 --as estate:demo-district/inkstone      a resident")
-    say("  .venv/bin/aed demo --all      all the questions of the district, and what each shows")
-    say("  make serve      then http://127.0.0.1:8000/docs, or")
+    say(f"  {aed} nearest {here} --at 2026-09-22T02:00:00+08:00      anyone, at night")
+    say(f"  {aed} nearest 30.284038 120.098707 --as estate:demo-district/inkstone      a resident")
+    say(f"  {aed} demo --all      all the questions of the district, and what each shows")
+    say(f"  {aed} serve      then http://127.0.0.1:8000/docs, or")
     say(f"  curl 'http://127.0.0.1:8000/v1/nearest?lat={asked['lat']}&lon={asked['lon']}'")
 
 

@@ -38,6 +38,7 @@ def serve(
     make_routes_ready(app)
     check_open_files(settings)
     check_forwarding(host or settings.host)
+    make_embedded_schema(app.state.database)
     try:
         check_keys(app.state.database)
     except DatabaseUnavailable as error:
@@ -72,6 +73,18 @@ def downgrade(revision: Annotated[str, typer.Argument(help="Where to; 'base' emp
     with opened() as database, translate_database_errors():
         migrations.downgrade(database, revision)
         say(f"The database is at schema {revision}.")
+
+
+def make_embedded_schema(database: Database) -> None:
+    """Make the schema of a SQLite database that has none. One that has an older schema stays as it is."""
+    if database.engine.dialect.name != "sqlite":
+        return
+    with translate_database_errors():
+        with database.engine.connect() as connection:
+            is_new = not migrations.has_schema(connection)
+        if is_new:
+            log.info("making the schema of a new database", database=database.engine.url.database)
+            bring_up_to_date(database)
 
 
 def bring_up_to_date(database: Database, revision: str = "head") -> None:

@@ -54,6 +54,11 @@ def downgrade(database: Database, revision: str) -> None:
         connection.commit()
 
 
+def has_schema(connection: Connection) -> bool:
+    """True if the database has a schema, of whatever revision."""
+    return connection.dialect.has_table(connection, "alembic_version")
+
+
 @cache
 def head() -> str:
     """The newest revision that this program knows. It is read from all of them, once: that takes 7 ms."""
