@@ -26,7 +26,7 @@ from pydantic.fields import FieldInfo
 import aed.settings
 from aed import cli, schedule
 from aed.app import create_app
-from aed.database.session import Table
+from aed.database.types import Table
 from aed.exports.formats.forms import FORMS
 from aed.exports.rules.export import ExportFormat
 from aed.imports import schemas as rows

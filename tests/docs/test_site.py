@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from babel.messages.pofile import read_po
 
 from tests.docs.blocks import ROOT, name_of, pages
 
@@ -25,6 +26,14 @@ def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
     assert built.returncode == 0, built.stdout
     settings = (tmp_path / "en/reference/settings.html").read_text(encoding="utf-8")
     assert "AED_ARRIVAL__REACTION_SECONDS" in settings
+
+
+@pytest.mark.parametrize("name", ["index", "use", "run"])
+def test_the_chinese_catalogues_are_translated(name: str) -> None:
+    with (ROOT / f"docs/locale/zh_CN/LC_MESSAGES/{name}.po").open("rb") as file:
+        catalogue = read_po(file)
+
+    assert [message.id for message in catalogue if message.id and (message.fuzzy or not message.string)] == []
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
