@@ -696,6 +696,16 @@ def test_set_up_refuses_an_interpreter_that_is_not_there() -> None:
     assert run(*command).returncode == 1
 
 
+def test_the_hooks_before_a_commit_do_what_make_check_does() -> None:
+    planned = run("make", "--no-print-directory", "--dry-run", "check").stdout.splitlines()
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    (local,) = config["repos"]
+
+    assert [hook["entry"] for hook in local["hooks"]] == [
+        line for line in planned if line.startswith(".venv/")
+    ]
+
+
 def test_make_lists_its_targets() -> None:
     listed = run("make", "--no-print-directory", "help")
 
