@@ -27,8 +27,8 @@ import aed.settings
 from aed import cli, schedule
 from aed.app import create_app
 from aed.database.types import Table
-from aed.exports.formats.forms import FORMS
-from aed.exports.rules.export import ExportFormat
+from aed.exports.formats.writing import FORMS
+from aed.exports.rules import ExportFormat
 from aed.imports import schemas as rows
 from aed.imports.formats.mapping import built_in_mappings
 from aed.imports.formats.recognise import DeviceFormat

@@ -32,7 +32,8 @@ from aed.cli.server import bring_up_to_date
 from aed.database.session import open_database
 from aed.geo import Position, distances_metres
 from aed.hours.evaluation import hours_at
-from aed.imports.actions import ImportReport, import_devices
+from aed.imports.batches import ImportReport
+from aed.imports.devices.actions import import_devices
 from aed.lookup.answer import Question
 from aed.lookup.search import nearest
 from aed.registry.rules.device import Access, access_at

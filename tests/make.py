@@ -29,9 +29,8 @@ from aed.accounts.schemas import RegionIn
 from aed.accounts.schemas.people import PersonIn, RoleIn
 from aed.database.geometry import position_of
 from aed.geo import Position
-from aed.imports.models import Review, SourceRecord
-from aed.imports.rules.claims import digest_of
-from aed.imports.rules.review import ReviewKind
+from aed.imports.devices.models import Review, SourceRecord
+from aed.imports.devices.rules import ReviewKind, digest_of
 from aed.incidents.calls.actions.lifecycle import take_report
 from aed.incidents.centres.actions import add_centre
 from aed.incidents.drills.actions import tell_of_drill
@@ -81,17 +80,7 @@ from aed.upkeep.actions import reminding
 from aed.upkeep.actions import reports as report_actions
 from aed.upkeep.actions.checks import Taken
 from aed.upkeep.formats.photo import picture_without_traces
-from aed.upkeep.models import (
-    CallOut,
-    Check,
-    Errand,
-    Photo,
-    Policy,
-    Recall,
-    Reminder,
-    ReminderFor,
-    Report,
-)
+from aed.upkeep.models import CallOut, Check, Errand, Photo, Policy, Recall, Reminder, ReminderFor, Report
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.facts import Fact
 from aed.upkeep.rules.quarantine import ReportKind

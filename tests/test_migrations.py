@@ -19,7 +19,7 @@ from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database
 from aed.database.types import Table
 from aed.errors import Conflict
-from aed.imports.models import Review, SourceRecord
+from aed.imports.devices.models import Review, SourceRecord
 from aed.lookup.answer import Question
 from aed.lookup.search import nearest
 from aed.notifications.models import Outgoing

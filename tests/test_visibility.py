@@ -15,14 +15,14 @@ from sqlalchemy.orm import Session
 
 import aed
 import aed.debrief.outcomes.models
-import aed.imports.models
+import aed.imports.devices.models
 import aed.notifications.models
 import aed.responders.models
 import aed.training.models
 import aed.upkeep.models
 import aed.worker.models
 from aed.database.types import Table
-from aed.exports.rules.export import ExportFormat
+from aed.exports.rules import ExportFormat
 from tests import make
 from tests.make import NOW, PATIENT, north_of
 from tests.statements import statements_of

@@ -33,6 +33,8 @@ from aed.http.query import refuse_unknown_parameters
 from aed.http.request_timing import RequestMetrics, RequestTiming
 from aed.http.routes import template_of
 from aed.imports import api as imports_api
+from aed.imports.devices import api as import_devices_api
+from aed.imports.lint import api as lint_api
 from aed.incidents.alerts import api as alerts_api
 from aed.incidents.calls import api as calls_api
 from aed.incidents.cap import api as cap_api
@@ -123,6 +125,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         outcomes_api,
         reports_api,
         statistics_api,
+        lint_api,
+        import_devices_api,
         imports_api,
         notifications_api,
         worker_api,

@@ -20,10 +20,10 @@ from aed.database.session import Database, transaction
 from aed.debrief.follow_up.jobs import care, forget_patients, settle_devices
 from aed.errors import InvalidInput
 from aed.http.outbound_urls import why_refused
-from aed.imports.actions.asking import Asking
-from aed.imports.actions.fetching import Fetching
-from aed.imports.actions.thresholds import thresholds_in
-from aed.imports.jobs import run_feeds, verify_certificates
+from aed.imports.devices.rules import thresholds_in
+from aed.imports.feeds.fetching import Fetching
+from aed.imports.feeds.jobs import run_feeds
+from aed.imports.issuer_checks import Asking, verify_certificates
 from aed.incidents.alerts.actions.answers import forget_places, forget_taps
 from aed.incidents.centres.actions import forget_told
 from aed.incidents.jobs import close_what_is_over, estimate_paces, look_again

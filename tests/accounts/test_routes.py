@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from aed import clock
 from aed.app import create_app
+from aed.database import dependencies
 from aed.database import session as db
 from aed.database.dependencies import database_of
 from aed.database.session import open_database
@@ -198,7 +199,7 @@ def asking(
         made = everyone.build(session)
     database.close()
     app = create_app(settings)
-    app.dependency_overrides[db._writing] = rolled_back
+    app.dependency_overrides[dependencies._writing] = rolled_back
     with TestClient(app, base_url="https://testserver", raise_server_exceptions=False) as client:
         yield client, made
     if request.param == "postgis":

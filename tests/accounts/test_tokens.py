@@ -13,14 +13,7 @@ from aed import clock
 from aed.accounts import actions, queries
 from aed.accounts.access import viewer_by_key
 from aed.accounts.models import Token
-from aed.accounts.rules import (
-    ANYONE,
-    Role,
-    Scope,
-    Viewer,
-    may_administer,
-    may_write_estate,
-)
+from aed.accounts.rules import ANYONE, Role, Scope, Viewer, may_administer, may_write_estate
 from aed.accounts.schemas import RegionIn
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from tests import make

@@ -27,9 +27,8 @@ from aed.certificates.rules.checking import (
 )
 from aed.database.session import Database, transaction
 from aed.http.outbound_urls import why_refused
-from aed.imports.actions.asking import MOST_ANSWER_BYTES, Asking
-from aed.imports.actions.fetching import Fetching
-from aed.imports.jobs import IssuerRun, verify_certificates
+from aed.imports.feeds.fetching import Fetching
+from aed.imports.issuer_checks import MOST_ANSWER_BYTES, Asking, IssuerRun, verify_certificates
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateKind, Trust
 from aed.settings import IssuerAccess

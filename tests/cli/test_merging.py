@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from aed.database.session import Database
-from aed.imports.models import Review, SourceRecord
+from aed.imports.devices.models import Review, SourceRecord
 from aed.registry.models import Change, Device
 from tests import make
 from tests.cli.conftest import Aed

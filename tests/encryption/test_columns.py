@@ -16,7 +16,7 @@ from aed.accounts.rules.person import Language, PhoneChannel
 from aed.database.bulk import insert_many
 from aed.database.encryption.columns import Encrypted, EncryptedFields, register_keyring
 from aed.database.session import Database
-from aed.imports.models import SourceRecord
+from aed.imports.devices.models import SourceRecord
 from aed.notifications import actions as outbox
 from aed.notifications.models import Outgoing
 from aed.personal_data.key_rotation import sealed_columns

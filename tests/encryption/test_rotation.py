@@ -14,7 +14,7 @@ from aed.database.encryption.columns import register_keyring
 from aed.database.encryption.keyring import EncryptionKey
 from aed.database.session import Database, open_database, read_session, transaction
 from aed.errors import KeysUnusable
-from aed.imports.models import SourceRecord
+from aed.imports.devices.models import SourceRecord
 from aed.lookup.answer import Question
 from aed.lookup.search import nearest
 from aed.personal_data import key_rotation as rotation

@@ -29,13 +29,14 @@ from aed.accounts.rules import Role
 from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database
 from aed.errors import NotSignedIn
-from aed.exports.api import exports as exports_api
-from aed.exports.api.exports import ExportResponse
-from aed.exports.formats.own import COLUMNS
+from aed.exports.api import files as exports_api
+from aed.exports.api.files import ExportResponse
+from aed.exports.formats.tables import COLUMNS
 from aed.exports.formats.writing import chosen, exported
-from aed.exports.queries.devices import EVERYTHING, every_device
-from aed.exports.rules.export import ExportFormat
-from aed.imports import actions as imports
+from aed.exports.queries import EVERYTHING, every_device
+from aed.exports.rules import ExportFormat
+from aed.imports.devices.actions import import_devices
+from aed.imports.estates import import_estates
 from aed.registry.actions import devices as device_actions
 from aed.registry.models import Device, Estate
 from aed.registry.rules.device import ConsumableKind
@@ -301,9 +302,9 @@ def test_the_whole_register_goes_out_and_comes_back_the_same(
     devices.write_bytes(_whole(database, form))
 
     with empty.write_sessions.begin() as other:
-        report = imports.import_estates(other, ADMINISTRATOR, estates, at=NOW)
+        report = import_estates(other, ADMINISTRATOR, estates, at=NOW)
         assert report.bad == []
-        report = imports.import_devices(other, ADMINISTRATOR, devices, at=NOW)
+        report = import_devices(other, ADMINISTRATOR, devices, at=NOW)
         assert report.bad == []
 
     assert _rows(empty) == _rows(database)
@@ -311,7 +312,7 @@ def test_the_whole_register_goes_out_and_comes_back_the_same(
         _whole(database, ExportFormat.ESTATES)
     )
     with empty.write_sessions.begin() as other:
-        again = imports.import_devices(other, ADMINISTRATOR, devices, at=NOW)
+        again = import_devices(other, ADMINISTRATOR, devices, at=NOW)
     assert (again.new, again.changed, again.bad) == (0, 0, [])
 
 
@@ -353,7 +354,7 @@ def test_any_words_come_back_as_they_were(
             device.origin_lat, device.origin_lon = lat, lon
         file.write_bytes(_whole(there, form))
         with back.write_sessions.begin() as session:
-            report = imports.import_devices(session, ADMINISTRATOR, file, at=NOW)
+            report = import_devices(session, ADMINISTRATOR, file, at=NOW)
             assert report.bad == []
         with back.read_sessions() as session:
             found = session.scalars(select(Device)).one()

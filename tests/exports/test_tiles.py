@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import ANYONE, Role
 from aed.database.session import Database, read_session
-from aed.exports.queries import tiles
-from aed.exports.rules.tile import BUFFER, CELL, EXTENT, Tile
+from aed.exports import tiles
+from aed.exports.rules import BUFFER, CELL, EXTENT, Tile
 from aed.geo import Position
 from aed.registry.actions import devices as device_actions
 from tests import make

@@ -13,8 +13,10 @@ from typing import Any
 import openpyxl
 from sqlalchemy.orm import Session
 
-from aed.imports import actions
-from aed.imports.actions import ImportReport
+from aed.imports.batches import ImportReport
+from aed.imports.devices.actions import import_devices
+from aed.imports.estates import import_estates
+from aed.imports.responders import import_responders
 from tests import make
 from tests.make import NOW, PATIENT
 
@@ -106,16 +108,16 @@ def geojson(folder: Path, *features: object, name: str = "list.geojson") -> Path
 def devices(session: Session, path: Path, **given: Any) -> ImportReport:
     """Imports devices, in a region that is there."""
     make.region(session)
-    return actions.import_devices(session, make.ADMINISTRATOR, path, at=NOW, **given)
+    return import_devices(session, make.ADMINISTRATOR, path, at=NOW, **given)
 
 
 def estates(session: Session, path: Path) -> ImportReport:
-    return actions.import_estates(session, make.ADMINISTRATOR, path, at=NOW)
+    return import_estates(session, make.ADMINISTRATOR, path, at=NOW)
 
 
 def responders(session: Session, path: Path) -> ImportReport:
     make.region(session)
-    return actions.import_responders(session, make.ADMINISTRATOR, path, at=NOW)
+    return import_responders(session, make.ADMINISTRATOR, path, at=NOW)
 
 
 def counts(report: ImportReport) -> tuple[int, int, int, int]:

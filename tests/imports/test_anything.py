@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from aed.errors import InvalidInput
-from aed.imports import actions
-from aed.imports.actions import ImportReport
+from aed.imports.batches import ImportReport
+from aed.imports.devices.actions import import_devices
+from aed.imports.estates import import_estates
 from aed.imports.formats.recognise import read_devices
+from aed.imports.responders import import_responders
 from aed.imports.schemas import DeviceRow, EstateRow, GateRow, RegionRow, ResponderRow, columns
 from tests import make
 from tests.imports.lists import DEVICE, ESTATE, GATE, REGION, RESPONDER, feature, point, text_of
@@ -74,15 +76,15 @@ type Import = Callable[[Session, Path], ImportReport]
 
 
 def _devices(session: Session, path: Path) -> ImportReport:
-    return actions.import_devices(session, ADMINISTRATOR, path, at=NOW)
+    return import_devices(session, ADMINISTRATOR, path, at=NOW)
 
 
 def _estates(session: Session, path: Path) -> ImportReport:
-    return actions.import_estates(session, ADMINISTRATOR, path, at=NOW)
+    return import_estates(session, ADMINISTRATOR, path, at=NOW)
 
 
 def _responders(session: Session, path: Path) -> ImportReport:
-    return actions.import_responders(session, ADMINISTRATOR, path, at=NOW)
+    return import_responders(session, ADMINISTRATOR, path, at=NOW)
 
 
 WKT = "POLYGON ((120.098 30.288, 120.102 30.288, 120.102 30.292, 120.098 30.288))"
@@ -162,7 +164,7 @@ def test_any_tags_of_openstreetmap(
     path = tmp_path / "list.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
 
-    report = actions.import_devices(somewhere, ADMINISTRATOR, path, at=NOW, region="CN-33")
+    report = import_devices(somewhere, ADMINISTRATOR, path, at=NOW, region="CN-33")
 
     assert report.taken >= 1, [bad.reason for bad in report.bad]
     somewhere.rollback()

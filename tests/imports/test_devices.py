@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session, joinedload
 from aed.accounts.rules import ANYONE
 from aed.accounts.rules.sharing_ladder import Audience
 from aed.errors import InvalidInput, NotSignedIn
-from aed.imports import actions
-from aed.imports.actions import taking
+from aed.imports import batches as taking
+from aed.imports.devices.actions import import_devices
 from aed.registry import queries
 from aed.registry.actions import devices as by_hand
 from aed.registry.models import Change, Consumable, Device
@@ -34,7 +34,7 @@ def device(session: Session, source_id: str = "1") -> Device:
 
 def test_a_stranger_imports_nothing(session: Session, tmp_path: Path) -> None:
     with pytest.raises(NotSignedIn):
-        actions.import_devices(session, ANYONE, table(tmp_path, DEVICE), at=NOW)
+        import_devices(session, ANYONE, table(tmp_path, DEVICE), at=NOW)
 
 
 def test_the_same_list_twice_changes_nothing(session: Session, tmp_path: Path) -> None:

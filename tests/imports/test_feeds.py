@@ -28,12 +28,13 @@ from aed.accounts.rules import ANYONE, Viewer
 from aed.database.session import Database, transaction
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.http.outbound_urls import Address, redirected, target_of, why_refused
-from aed.imports import jobs, queries
-from aed.imports.actions.feeds import LEASE, FeedGiven, claim_feed, put_feed, remove_feed
-from aed.imports.actions.fetching import FetchFailed, Fetching, Validators, fetch
-from aed.imports.models import Feed, Review
-from aed.imports.rules.feed import FeedResult, next_due
-from aed.imports.rules.review import ReviewKind
+from aed.imports.devices.models import Review
+from aed.imports.devices.rules import ReviewKind
+from aed.imports.feeds import actions as feed_actions
+from aed.imports.feeds import jobs
+from aed.imports.feeds.actions import LEASE, FeedGiven, claim_feed, put_feed, remove_feed
+from aed.imports.feeds.fetching import FetchFailed, Fetching, Validators, fetch
+from aed.imports.feeds.models import Feed, FeedResult, next_due
 from aed.registry.models import Change, Device
 from aed.registry.rules.device import DeviceState
 from aed.settings import Settings
@@ -414,7 +415,7 @@ def follow(database: Database, url: str, name: str = "example", **given: Any) ->
 
 def feed(database: Database, name: str = "example") -> Feed:
     with database.read_sessions() as session:
-        return queries.feed(session, name)
+        return feed_actions.feed(session, name)
 
 
 def register(database: Database) -> list[tuple[object, ...]]:

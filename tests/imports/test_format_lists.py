@@ -14,9 +14,9 @@ import xlsxwriter
 from pydantic import TypeAdapter
 
 from aed.errors import InvalidInput
+from aed.imports.findings import FindingKind
 from aed.imports.formats.recognise import DeviceFormat, read_devices
 from aed.imports.formats.records import Reading, Record
-from aed.imports.rules.finding import FindingKind
 from aed.imports.schemas import DeviceRow
 
 ROW = TypeAdapter(DeviceRow)

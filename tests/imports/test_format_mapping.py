@@ -8,9 +8,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from aed.errors import InvalidInput
+from aed.imports.findings import FindingKind
 from aed.imports.formats.mapping import MOST_BYTES_OF_A_MAPPING, built_in_mappings, mapping_from, mapping_of
 from aed.imports.formats.recognise import DeviceFormat, read_devices
-from aed.imports.rules.finding import FindingKind
 from aed.imports.schemas import DeviceRow
 
 ROW = TypeAdapter(DeviceRow)

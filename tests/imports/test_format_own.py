@@ -21,7 +21,7 @@ from aed.accounts.rules.sharing_ladder import Audience
 from aed.files.formula_escaping import neutral
 from aed.geo import Datum
 from aed.imports.formats.recognise import read_devices
-from aed.imports.formats.template import CHOICES, EXPLANATIONS, SHEET, template_csv, template_xlsx
+from aed.imports.formats.table import CHOICES, EXPLANATIONS, SHEET, template_csv, template_xlsx
 from aed.imports.schemas import DeviceRow, columns
 from aed.registry.rules.device import Cabinet, DeviceState, Entry
 

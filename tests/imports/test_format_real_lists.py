@@ -9,9 +9,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from aed.errors import InvalidInput
+from aed.imports.findings import FindingKind
 from aed.imports.formats.recognise import read_devices
 from aed.imports.formats.records import Record
-from aed.imports.rules.finding import FindingKind
 from aed.imports.schemas import DeviceRow
 from tests.imports.lists import SHARED
 

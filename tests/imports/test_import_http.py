@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
 from aed.database.session import Database, exclusive_lock, transaction
-from aed.imports.models import SourceRecord
+from aed.imports.devices.models import SourceRecord
 from aed.registry.models import Change, Device
 from aed.registry.rules.device import DeviceState
 from aed.settings import Settings

@@ -12,12 +12,10 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
-from aed.imports import actions, queries
-from aed.imports.actions import DeviceReport
-from aed.imports.actions.deciding import decide
-from aed.imports.actions.joining import join_devices
-from aed.imports.rules.review import Decision, ReviewKind
-from aed.imports.rules.thresholds import Thresholds
+from aed.imports.devices import queries
+from aed.imports.devices.actions import DeviceReport, import_devices
+from aed.imports.devices.decisions import decide, join_devices
+from aed.imports.devices.rules import Decision, ReviewKind, Thresholds
 from aed.registry import queries as registry
 from aed.registry.actions.devices import withdraw_device
 from aed.registry.models import Device
@@ -34,7 +32,7 @@ THEIRS = DEVICE | FAR | {"source": "theirs", "source_id": "a", "maker": "Mindray
 
 def take(session: Session, folder: Path, *rows: dict[str, Any]) -> DeviceReport:
     make.region(session)
-    report = actions.import_devices(session, ADMINISTRATOR, table(folder, *rows), at=NOW)
+    report = import_devices(session, ADMINISTRATOR, table(folder, *rows), at=NOW)
     session.commit()
     return report
 

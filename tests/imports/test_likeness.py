@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from aed.imports.actions.matching import entry_of
+from aed.imports.devices.likeness import FAR_METRES, Entry, likeness
+from aed.imports.devices.matching import entry_of
+from aed.imports.devices.rules import Thresholds, claims_of, metres_apart
 from aed.imports.formats.recognise import read_devices
-from aed.imports.rules.claims import claims_of, metres_apart
-from aed.imports.rules.likeness import FAR_METRES, Entry, likeness
-from aed.imports.rules.thresholds import Thresholds
 from aed.imports.schemas import DeviceRow
 from tests.imports.test_real_lists import published
 

@@ -14,9 +14,8 @@ from pyproj import Transformer
 
 from aed.errors import InvalidInput
 from aed.geo import Datum, Position, from_wgs84
-from aed.imports.actions.linting import WHOLE_FILE, lint_list
-from aed.imports.rules.finding import Finding, FindingKind, Severity
-from aed.imports.rules.lint_words import CHINESE
+from aed.imports.findings import CHINESE, Finding, FindingKind, Severity
+from aed.imports.lint.linting import WHOLE_FILE, lint_list
 from tests.imports import lists
 from tests.imports.lists import DISTRICT
 from tests.imports.test_format_lists import HONG_KONG, JAPAN_39, TAIWAN

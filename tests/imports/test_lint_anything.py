@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aed.errors import InvalidInput
-from aed.imports.actions.linting import finding_as_json, lint_list
+from aed.imports.coordinates import degrees_meant, pair_meant, read_pair
 from aed.imports.formats.marked import write_marked
-from aed.imports.rules.lint_coordinates import degrees_meant, pair_meant, read_pair
-from aed.imports.rules.lint_rows import hours_contradiction
-from aed.imports.rules.lint_town import town_of
+from aed.imports.lint.linting import lint_list
+from aed.imports.lint.report import finding_as_json
+from aed.imports.lint.rows import hours_contradiction, town_of
 from aed.imports.schemas import DeviceRow, columns
 from tests.imports.lists import feature, text_of
 from tests.imports.test_anything import FRAGMENTS, ODD_VALUES

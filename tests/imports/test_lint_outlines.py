@@ -7,7 +7,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from aed.imports.rules.lint_outlines import NOWHERE, countries_of, is_at_sea, is_in, metres_from, outlines
+from aed.imports.outlines import NOWHERE, countries_of, is_at_sea, is_in, metres_from, outlines
 
 PLACES = {
     "AQ": [(-84.0, 10.0)],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aed.errors import InvalidInput
-from aed.imports.actions.linting import lint_list
+from aed.imports.lint.linting import lint_list
 from tests.imports.lists import SHARED
 
 ON = date(2026, 9, 22)

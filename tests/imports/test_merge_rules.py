@@ -9,8 +9,17 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aed.imports.rules.claims import agree, claims_of, digest_of
-from aed.imports.rules.merge import Conflict, Listed, Merged, Said, Settled, merge
+from aed.imports.devices.rules import (
+    Conflict,
+    Listed,
+    Merged,
+    Said,
+    Settled,
+    agree,
+    claims_of,
+    digest_of,
+    merge,
+)
 from aed.registry.rules.origin import BY_HAND, Origin, Origins
 from tests.make import NOW, PATIENT, north_of
 

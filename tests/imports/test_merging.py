@@ -13,13 +13,11 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
 from aed.errors import InvalidInput, NotSignedIn
-from aed.imports import actions, queries
-from aed.imports.actions import DeviceReport
-from aed.imports.actions.deciding import decide
-from aed.imports.actions.ranking import put_source
-from aed.imports.models import Review, SourceRecord
-from aed.imports.rules.review import Decision, ReviewKind
-from aed.imports.rules.thresholds import Thresholds
+from aed.imports.devices import queries
+from aed.imports.devices.actions import DeviceReport, import_devices
+from aed.imports.devices.decisions import decide, put_source
+from aed.imports.devices.models import Review, SourceRecord
+from aed.imports.devices.rules import Decision, ReviewKind, Thresholds
 from aed.registry import queries as registry
 from aed.registry.actions import devices as by_hand
 from aed.registry.models import Change, Device
@@ -43,7 +41,7 @@ THEIRS = DEVICE | {
 def take(session: Session, folder: Path, *rows: dict[str, Any], **given: Any) -> DeviceReport:
     make.region(session)
     given = {"at": NOW} | given
-    report = actions.import_devices(session, ADMINISTRATOR, table(folder, *rows), **given)
+    report = import_devices(session, ADMINISTRATOR, table(folder, *rows), **given)
     session.commit()
     return report
 

@@ -9,7 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules.sharing_ladder import Audience
-from aed.imports import actions
+from aed.imports.devices.actions import import_devices
+from aed.imports.responders import import_responders
 from aed.registry.models import Change, Device, Estate, Gate
 from aed.responders.models import Responder, ResponderPlace
 from tests import make
@@ -34,16 +35,16 @@ def test_the_demo_district_twice(session: Session) -> None:
         DISTRICT / name for name in ("estates.geojson", "devices.csv", "responders.csv")
     )
     assert counts(lists.estates(session, estates)) == (50, 0, 0, 0)
-    assert counts(actions.import_devices(session, ADMINISTRATOR, devices, at=NOW)) == (42, 0, 0, 0)
-    assert counts(actions.import_responders(session, ADMINISTRATOR, people, at=NOW)) == (60, 0, 0, 0)
+    assert counts(import_devices(session, ADMINISTRATOR, devices, at=NOW)) == (42, 0, 0, 0)
+    assert counts(import_responders(session, ADMINISTRATOR, people, at=NOW)) == (60, 0, 0, 0)
     session.commit()
     held = {kind: count(session, kind) for kind in (Estate, Gate, Device, Responder, ResponderPlace)}
     assert list(held.values()) == [12, 35, 42, 60, 76]
     changes = count(session, Change)
 
     assert counts(lists.estates(session, estates)) == (0, 0, 50, 0)
-    assert counts(actions.import_devices(session, ADMINISTRATOR, devices, at=NOW)) == (0, 0, 42, 0)
-    assert counts(actions.import_responders(session, ADMINISTRATOR, people, at=NOW)) == (0, 0, 60, 0)
+    assert counts(import_devices(session, ADMINISTRATOR, devices, at=NOW)) == (0, 0, 42, 0)
+    assert counts(import_responders(session, ADMINISTRATOR, people, at=NOW)) == (0, 0, 60, 0)
     session.commit()
     assert {kind: count(session, kind) for kind in held} == held
     assert count(session, Change) == changes
@@ -63,9 +64,9 @@ def test_a_country_from_openstreetmap_twice(
     zone = {"LI": "Europe/Vaduz", "PL": "Europe/Warsaw"}[code]
     make.region(session, code, country=code, time_zone=zone, emergency_number="112", holiday_calendar=None)
 
-    first = actions.import_devices(session, ADMINISTRATOR, found, at=NOW, region=code)
+    first = import_devices(session, ADMINISTRATOR, found, at=NOW, region=code)
     session.commit()
-    again = actions.import_devices(session, ADMINISTRATOR, found, at=NOW, region=code)
+    again = import_devices(session, ADMINISTRATOR, found, at=NOW, region=code)
     session.commit()
 
     assert counts(first) == (devices, 0, 0, 0)
@@ -82,9 +83,9 @@ def test_the_two_files_of_poland_are_one_register(session: Session, order: tuple
     make.region(session, "PL", country="PL", time_zone="Europe/Warsaw", holiday_calendar=None)
     first, second = (published(f"poland/aed_poland.{ending}") for ending in order)
 
-    taken = actions.import_devices(session, ADMINISTRATOR, first, at=NOW, region="PL")
+    taken = import_devices(session, ADMINISTRATOR, first, at=NOW, region="PL")
     session.commit()
-    again = actions.import_devices(session, ADMINISTRATOR, second, at=NOW, region="PL")
+    again = import_devices(session, ADMINISTRATOR, second, at=NOW, region="PL")
     session.commit()
 
     assert counts(taken) == (575, 0, 0, 0)

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from aed.database.session import Database, transaction
-from aed.imports import actions
+from aed.imports.devices.actions import import_devices
 from aed.registry.models import Change, Consumable, Device
 from tests import make
 from tests.commands import ROOT, environment
@@ -45,7 +45,7 @@ def a_few(database: Database, folder: Path) -> tuple[int, int, int]:
     rows = [DEVICE | {"source_id": f"d{n}", "pads_expire_on": "2027-01-01"} for n in range(5)]
     with transaction(database) as session:
         make.region(session)
-        actions.import_devices(session, ADMINISTRATOR, table(folder, *rows, name="few.csv"), at=NOW)
+        import_devices(session, ADMINISTRATOR, table(folder, *rows, name="few.csv"), at=NOW)
     return standing(database)
 
 
@@ -64,7 +64,7 @@ def interrupting(after: int) -> Callable[[int], None]:
 def import_many(
     session: Session, path: Path, progress: Callable[[int], None] | None = None
 ) -> tuple[int, ...]:
-    return counts(actions.import_devices(session, ADMINISTRATOR, path, at=NOW, progress=progress))
+    return counts(import_devices(session, ADMINISTRATOR, path, at=NOW, progress=progress))
 
 
 def test_an_exception_in_the_middle_leaves_the_register_as_it_was(database: Database, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from aed.cli.context import operator, writing
-from aed.imports import actions
+
 from tests.make import NOW
 
 def halt(done):
@@ -92,7 +92,7 @@ def halt(done):
         sys.stdin.read()
 
 with writing() as session:
-    actions.import_devices(session, operator(), Path(sys.argv[1]), at=NOW, progress=halt)
+    import_devices(session, operator(), Path(sys.argv[1]), at=NOW, progress=halt)
 """
 
 

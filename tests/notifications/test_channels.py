@@ -41,9 +41,7 @@ from aed.notifications.channels import (
     webhook,
     wecom,
 )
-from aed.notifications.channels import (
-    email as mail,
-)
+from aed.notifications.channels import email as mail
 from aed.notifications.channels.posting import Post
 from aed.notifications.rules import Channel, Endpoint, Letter, NotDelivered, Postponed, Refused
 from aed.settings import MailSecurity, Settings

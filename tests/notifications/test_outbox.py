@@ -23,11 +23,7 @@ from aed.database.session import Database, transaction
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.notifications import queries
 from aed.notifications.actions import Notice, claiming, put, put_body, put_to_endpoint, tell
-from aed.notifications.actions.endpoints import (
-    EndpointGiven,
-    put_endpoint,
-    remove_endpoint,
-)
+from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint, remove_endpoint
 from aed.notifications.jobs import Outages, Sent, forget_messages, send_channel, send_waiting
 from aed.notifications.models import EndpointRow, Outgoing
 from aed.notifications.rules import (

@@ -19,7 +19,7 @@ from aed.accounts.schemas.people import PersonAmend
 from aed.database.encryption.columns import Encrypted, EncryptedFields
 from aed.database.types import Table
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
-from aed.imports.models import SourceRecord
+from aed.imports.devices.models import SourceRecord
 from aed.notifications.models import Outgoing
 from aed.personal_data import actions
 from aed.personal_data.rules import (

@@ -34,8 +34,8 @@ from aed.certificates.rules.checking import CheckState
 from aed.database.encryption.columns import keyring_of
 from aed.debrief.outcomes.actions import tell_of_outcome
 from aed.debrief.outcomes.rules import CoreItems
-from aed.imports.models import Review, SourceRecord
-from aed.imports.rules.review import ReviewKind
+from aed.imports.devices.models import Review, SourceRecord
+from aed.imports.devices.rules import ReviewKind
 from aed.incidents.models import AlertAnswer, AlertPlace, Drill, IncidentExclusion, IncidentReport
 from aed.incidents.rules import Said
 from aed.lookup.arrival import Basis

@@ -5,14 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aed.simulation.rules.ambition import (
-    COUNTS,
-    EVERYONE,
-    LEVELS,
-    matched,
-    sweep_policies,
-    with_ambition,
-)
+from aed.simulation.rules.ambition import COUNTS, EVERYONE, LEVELS, matched, sweep_policies, with_ambition
 from aed.simulation.rules.figures import Compared, Outcomes, Sharing, Simulated
 from aed.simulation.rules.running import simulate
 from tests.simulation.worlds import NUMBERS, grid_world

@@ -20,7 +20,7 @@ from aed.errors import InvalidInput
 from aed.imports.actions.rosters import export_roster, import_roster
 from aed.imports.formats.marked import write_marked
 from aed.imports.formats.table import LINT_COLUMN
-from aed.imports.rules.days import day_written
+from aed.imports.rules import day_written
 from aed.responders.models import Certificate
 from aed.training.models import TrainingSession
 from aed.training.queries import rosters

@@ -18,7 +18,9 @@ from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, read_session, transaction
 from aed.errors import InvalidInput, NetworkFileUnusable
 from aed.geo import Position
-from aed.imports import actions
+from aed.imports.devices.actions import import_devices
+from aed.imports.estates import import_buildings, import_estates
+from aed.imports.responders import import_responders
 from aed.lookup.answer import Question
 from aed.lookup.search import nearest
 from aed.settings import Settings, is_checkout, load_settings
@@ -89,10 +91,10 @@ def _load(database: Database, folder: Path) -> None:
     """Imports the district; a second time changes nothing."""
     now = clock.now()
     with transaction(database) as session:
-        estates = actions.import_estates(session, operator(), folder / "estates.geojson", at=now)
-        devices = actions.import_devices(session, operator(), folder / "devices.csv", at=now)
-        houses = actions.import_buildings(session, operator(), folder / "streets.osm.pbf")
-        people = actions.import_responders(session, operator(), folder / "responders.csv", at=now)
+        estates = import_estates(session, operator(), folder / "estates.geojson", at=now)
+        devices = import_devices(session, operator(), folder / "devices.csv", at=now)
+        houses = import_buildings(session, operator(), folder / "streets.osm.pbf")
+        people = import_responders(session, operator(), folder / "responders.csv", at=now)
     for what, report in (
         ("estates and gates", estates),
         ("buildings", houses),

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from aed.cli.screen import say, table
-from aed.imports.actions import DeviceReport
-from aed.imports.actions.merging import Taken
+from aed.imports.devices.actions import DeviceReport
+from aed.imports.devices.import_rows import Taken
 
 SHOWN = 20
 

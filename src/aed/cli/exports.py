@@ -16,7 +16,7 @@ from aed.cli.screen import counting, warn
 from aed.database.session import read_session
 from aed.errors import InvalidInput
 from aed.exports.formats.writing import chosen, exported
-from aed.exports.rules.export import ExportFormat
+from aed.exports.rules import ExportFormat
 
 
 def export_command(

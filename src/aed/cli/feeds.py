@@ -12,12 +12,13 @@ from aed.cli.context import opened, operator, reading, writing
 from aed.cli.screen import counting, say, table
 from aed.database.session import read_session
 from aed.errors import Conflict
-from aed.imports import jobs, queries
-from aed.imports.actions.feeds import FeedGiven, put_feed, remove_feed
-from aed.imports.actions.thresholds import thresholds_in
+from aed.imports.devices.rules import thresholds_in
+from aed.imports.feeds import actions as feed_actions
+from aed.imports.feeds import jobs
+from aed.imports.feeds.actions import FeedGiven, put_feed, remove_feed
+from aed.imports.feeds.models import MOST_HOURS, FeedResult
 from aed.imports.formats.mapping import text_of_mapping
 from aed.imports.formats.recognise import DeviceFormat
-from aed.imports.rules.feed import MOST_HOURS, FeedResult
 from aed.schedule import fetching, is_run_here
 from aed.settings import load_settings
 from aed.worker.jobs.worker import PATIENT_MS
@@ -75,7 +76,7 @@ def show_all() -> None:
                 + (f" {feed.failures}x" if feed.failures > 1 else ""),
                 (f"{_moment(feed.last_tried_at)}: {feed.last_said}\n" if feed.last_said else "") + feed.url,
             )
-            for feed in queries.feeds(session)
+            for feed in feed_actions.feeds(session)
         ]
     table(None, ["name", "every", "taken (UTC)", "next", "last try", ""], rows)
 
@@ -94,7 +95,7 @@ def run(
             names = [name]
         else:
             with read_session(database) as session:
-                names = list(queries.feeds_due(session, at=clock.now()))
+                names = list(feed_actions.feeds_due(session, at=clock.now()))
         for each in names:
             with counting(each) as progress:
                 found = jobs.run_feed(

@@ -17,12 +17,14 @@ from aed.cli.differences import tell_what_became
 from aed.cli.screen import counting, say, table
 from aed.errors import InvalidInput
 from aed.files.formula_escaping import neutral
-from aed.imports import actions
-from aed.imports.actions import BadRow, DeviceReport, ImportReport, NothingTaken, Progress
-from aed.imports.actions.thresholds import thresholds_in
+from aed.imports.batches import BadRow, ImportReport, NothingTaken, Progress, refuse_bad_rows
+from aed.imports.devices.actions import DeviceReport, import_devices
+from aed.imports.devices.rules import thresholds_in
+from aed.imports.estates import import_buildings, import_estates
 from aed.imports.formats.mapping import mapping_of
 from aed.imports.formats.recognise import DeviceFormat
 from aed.imports.formats.table import SET_ASIDE_COLUMNS
+from aed.imports.responders import import_responders
 from aed.settings import load_settings
 
 imports = typer.Typer(no_args_is_help=True)
@@ -67,7 +69,7 @@ def devices(
     by = mapping_of(mapping) if mapping is not None else None
 
     def run(session: Session, progress: Progress) -> DeviceReport:
-        return actions.import_devices(
+        return import_devices(
             session,
             operator(),
             file,
@@ -93,7 +95,7 @@ def estates(file: File, strict: Strict = False, bad_rows: BadRows = None) -> Non
     """Regions, estates, gates and buildings: the project's own GeoJSON or CSV."""
     _import(
         "rows",
-        lambda session, progress: actions.import_estates(
+        lambda session, progress: import_estates(
             session, operator(), file, at=clock.now(), progress=progress
         ),
         file,
@@ -106,7 +108,7 @@ def estates(file: File, strict: Strict = False, bad_rows: BadRows = None) -> Non
 def buildings(file: File) -> None:
     """Buildings of the registered estates, from an OpenStreetMap extract (.osm.pbf)."""
     with writing_much() as session, counting("buildings") as progress:
-        report = actions.import_buildings(session, operator(), file, progress=progress)
+        report = import_buildings(session, operator(), file, progress=progress)
     say(
         f"{file.name}: {report.new} new, {report.changed} changed, {report.unchanged} unchanged, "
         f"{report.gone} gone; {report.outside} stand in no estate."
@@ -118,7 +120,7 @@ def responders(file: File, strict: Strict = False, bad_rows: BadRows = None) -> 
     """Responders: the project's own CSV or GeoJSON, a row for each place of a person."""
     _import(
         "rows",
-        lambda session, progress: actions.import_responders(
+        lambda session, progress: import_responders(
             session, operator(), file, at=clock.now(), progress=progress
         ),
         file,
@@ -143,7 +145,7 @@ def _import[ReportT: ImportReport](
             report = run(session, progress)
             if bad_rows is not None:
                 write_bad_rows(report.bad, bad_rows)
-            actions.refuse_bad_rows(report, file.name, is_strict=strict)
+            refuse_bad_rows(report, file.name, is_strict=strict)
     except NothingTaken as refused:
         tell_bad_rows(refused.bad)
         raise

@@ -16,10 +16,9 @@ from aed.cli.imports import BadRows, File, Strict, tell_bad_rows, write_bad_rows
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import SHOWN, After, Version, show_all, show_history
 from aed.cli.screen import counting, say, table
-from aed.imports import actions as imports
-from aed.imports.actions import NothingTaken
 from aed.imports.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
-from aed.imports.jobs import verify_certificates
+from aed.imports.batches import NothingTaken, refuse_bad_rows
+from aed.imports.issuer_checks import verify_certificates
 from aed.issuers import actions, queries
 from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut
 from aed.schedule import asking
@@ -164,7 +163,7 @@ def _read(
             )
             if bad_rows is not None:
                 write_bad_rows(report.bad, bad_rows)
-            imports.refuse_bad_rows(report, file.name, is_strict=strict)
+            refuse_bad_rows(report, file.name, is_strict=strict)
     except NothingTaken as refused:
         tell_bad_rows(refused.bad)
         raise

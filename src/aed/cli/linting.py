@@ -15,12 +15,12 @@ from aed import clock
 from aed.cli.context import operator, reading
 from aed.cli.screen import counted, counting, say, table, warn
 from aed.errors import AedError, InvalidInput
-from aed.imports.actions.linting import Linted, finding_as_json, lint_list, summary_as_json
+from aed.imports.findings import CHINESE_SEVERITY, Finding, FindingKind, Severity, shown
 from aed.imports.formats.mapping import mapping_of
 from aed.imports.formats.marked import write_marked
 from aed.imports.formats.recognise import DeviceFormat
-from aed.imports.rules.finding import Finding, FindingKind, Severity
-from aed.imports.rules.lint_words import CHINESE_SEVERITY, shown
+from aed.imports.lint.linting import lint_list
+from aed.imports.lint.report import Linted, finding_as_json, summary_as_json
 
 SHOWN_OF_A_KIND = 5
 CLEAN, HAS_ERRORS, NOT_A_LIST = 0, 1, 2

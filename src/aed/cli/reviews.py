@@ -10,13 +10,10 @@ import typer
 from aed import clock
 from aed.cli.context import operator, reading, writing_much
 from aed.cli.screen import counting, say, table
-from aed.imports import queries
-from aed.imports.actions.deciding import decide
-from aed.imports.actions.ranking import put_source
-from aed.imports.actions.thresholds import thresholds_in
-from aed.imports.models import Review
-from aed.imports.rules.merge import HAND_RANK, rank_of
-from aed.imports.rules.review import DECISIONS, Decision, ReviewKind
+from aed.imports.devices import queries
+from aed.imports.devices.decisions import decide, put_source
+from aed.imports.devices.models import Review
+from aed.imports.devices.rules import DECISIONS, HAND_RANK, Decision, ReviewKind, rank_of, thresholds_in
 from aed.settings import load_settings
 
 reviews = typer.Typer(no_args_is_help=True)

@@ -17,14 +17,7 @@ from aed.simulation.formats.raw import raw
 from aed.simulation.queries import read_list_of_devices, read_world
 from aed.simulation.rules.ambition import matched, sweep_policies
 from aed.simulation.rules.assumptions import Assumptions, Numbers
-from aed.simulation.rules.figures import (
-    Compared,
-    Difference,
-    Sharing,
-    Simulated,
-    gained_by_opening,
-    summary,
-)
+from aed.simulation.rules.figures import Compared, Difference, Sharing, Simulated, gained_by_opening, summary
 from aed.simulation.rules.policies import Way
 from aed.simulation.rules.running import simulate as run
 from aed.walking.file import load_network

@@ -9,7 +9,7 @@ import typer
 
 from aed.cli.screen import say
 from aed.errors import InvalidInput
-from aed.imports.formats.template import TEMPLATES, TemplateFormat
+from aed.imports.formats.table import TEMPLATES, TemplateFormat
 
 templates = typer.Typer(no_args_is_help=True)
 

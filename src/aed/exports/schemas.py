@@ -11,7 +11,7 @@ from shapely.geometry import mapping
 
 from aed.accounts.rules import Viewer
 from aed.database.geometry import position_of, shape_of
-from aed.exports.queries.devices import PublishedDevice
+from aed.exports.queries import PublishedDevice
 from aed.registry.models import Estate, Gate
 
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"

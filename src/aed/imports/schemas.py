@@ -11,9 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from aed.accounts.rules.sharing_ladder import Audience
 from aed.accounts.schemas import Code, Id, Name, Phone, RegionIn, TimeZone, Words
 from aed.geo import Datum, Position, position_from
-from aed.imports.models import Review
-from aed.imports.rules.days import day_written
-from aed.imports.rules.review import Decision, ReviewKind
+from aed.imports.rules import day_written
 from aed.registry.rules.device import Cabinet, DeviceState, Entry
 from aed.registry.rules.gate import Passage
 from aed.registry.schemas.fields import Day, Floor, Label, OpeningHours, Ref, Source, Storey
@@ -254,39 +252,3 @@ def columns(*rows: type[FileRow]) -> list[str]:
 
 def needed_columns(row: type[FileRow]) -> list[str]:
     return [name for name, field in row.model_fields.items() if field.is_required()]
-
-
-class ReviewOut(BaseModel):
-    """A question to a person, and its answer."""
-
-    id: Id
-    kind: ReviewKind
-    source: str
-    source_id: str = Field(description="Of the entry that raised it; empty: it is about the whole list")
-    device_id: Id | None
-    attribute: str = Field(description="About which the sources disagree; empty: about the whole device")
-    evidence: dict[str, Any]
-    opened_at: datetime
-    decision: Decision | None
-    decided_at: datetime | None
-    decided_by: str | None
-
-    @classmethod
-    def of(cls, review: Review) -> ReviewOut:
-        return cls.model_validate(review, from_attributes=True)
-
-
-class JoinIn(BaseModel):
-    """The device that is the same as another."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"other_id": 2}]})
-
-    other_id: Id
-
-
-class DecisionIn(BaseModel):
-    """duplicate: same or different; conflict: take or keep; shrink: accept or refuse."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"decision": "different"}]})
-
-    decision: Decision

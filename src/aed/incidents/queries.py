@@ -12,14 +12,7 @@ from aed.accounts.models import Person
 from aed.accounts.queries.visibility import may_be_called_by
 from aed.accounts.rules import Viewer
 from aed.errors import NotFound
-from aed.incidents.models import (
-    Alert,
-    Incident,
-    IncidentEvent,
-    IncidentMessage,
-    IncidentPlan,
-    IncidentReport,
-)
+from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentMessage, IncidentPlan, IncidentReport
 from aed.incidents.permissions import may_list_incidents
 from aed.incidents.rules import Kind, State, lasts
 from aed.settings import Planning

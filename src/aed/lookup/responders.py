@@ -28,22 +28,9 @@ from aed.registry import queries as registry
 from aed.responders import queries as responders
 from aed.responders.live import live_places
 from aed.responders.queries import PlaceNearby
-from aed.responders.rules import (
-    Availability,
-    LivePlace,
-    availability,
-    centre_of_cell,
-    max_metres_from_centre,
-)
+from aed.responders.rules import Availability, LivePlace, availability, centre_of_cell, max_metres_from_centre
 from aed.settings import Planning, Settings
-from aed.walking.travel import (
-    NO_WAY,
-    Leg,
-    Pace,
-    direct_seconds,
-    leg_seconds,
-    metres_walked_in,
-)
+from aed.walking.travel import NO_WAY, Leg, Pace, direct_seconds, leg_seconds, metres_walked_in
 
 MOST_CANDIDATES = 2_000
 

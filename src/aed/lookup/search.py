@@ -36,15 +36,7 @@ from aed.lookup.responders import nearest_responders
 from aed.lookup.walks import LocalTime, Ways, sent_for_gates
 from aed.registry import queries as registry
 from aed.registry.queries import DeviceNearby, GateNearby
-from aed.registry.rules.device import (
-    Access,
-    AccessAt,
-    DeviceState,
-    Entry,
-    Readiness,
-    access_at,
-    readiness_on,
-)
+from aed.registry.rules.device import Access, AccessAt, DeviceState, Entry, Readiness, access_at, readiness_on
 from aed.registry.rules.reachability import HourBand, hour_band, place_class
 from aed.registry.rules.trust import confidence
 from aed.settings import Settings

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 import aed.accounts.models
 import aed.certificates.models
 import aed.debrief.outcomes.models
-import aed.imports.models
+import aed.imports.devices.models
 import aed.incidents.models
 import aed.issuers.models
 import aed.notifications.models

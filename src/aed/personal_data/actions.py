@@ -21,7 +21,7 @@ from aed.accounts.rules.person import Language, PhoneChannel
 from aed.database.encryption.columns import keyring_of
 from aed.database.types import Table
 from aed.errors import Conflict
-from aed.imports.models import SourceRecord
+from aed.imports.devices.models import SourceRecord
 from aed.personal_data.queries import entries_of, is_theirs, table_of, told_by_issuers, told_by_lists
 from aed.personal_data.rules import HELD, MASKED, Erasure, Held, masked_number
 from aed.registry.actions.record import record_amendment

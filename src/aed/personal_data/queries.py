@@ -18,7 +18,7 @@ from aed.certificates.models import IssuerEntry
 from aed.database.encryption.keyring import EncryptedKind, normalized
 from aed.database.geometry import position_of
 from aed.database.types import Table
-from aed.imports.models import Review, SourceRecord
+from aed.imports.devices.models import Review, SourceRecord
 from aed.personal_data.rules import DONE_BY, HELD, KEEPER, Held, without_keeper
 from aed.responders.live import live_places_of
 from aed.responders.models import Certificate, LivePlaceRow, Responder

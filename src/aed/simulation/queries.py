@@ -12,9 +12,8 @@ from pydantic import TypeAdapter
 
 from aed.accounts.rules.sharing_ladder import Audience
 from aed.errors import InvalidInput
-from aed.imports.actions.taking import ImportReport, valid_rows
-from aed.imports.formats.osm_areas import read_residential_areas
-from aed.imports.formats.osm_buildings import read_buildings
+from aed.imports.batches import ImportReport, valid_rows
+from aed.imports.formats.osm_buildings import read_buildings, read_residential_areas
 from aed.imports.formats.recognise import read_devices
 from aed.imports.schemas import DeviceRow, columns
 from aed.registry.rules.device import DeviceState

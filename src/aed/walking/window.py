@@ -19,13 +19,7 @@ from scipy.sparse import csr_matrix
 from aed.geo import Position
 from aed.walking.chains import Chains
 from aed.walking.footing import Footing
-from aed.walking.streets import (
-    NODE_STRIP_UNITS,
-    UNITS_PER_DEGREE,
-    Floats,
-    Ints,
-    Longs,
-)
+from aed.walking.streets import NODE_STRIP_UNITS, UNITS_PER_DEGREE, Floats, Ints, Longs
 
 OUTSIDE = 0  # local number of "somewhere beyond the window"; nothing leads on from there
 

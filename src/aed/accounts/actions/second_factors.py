@@ -21,12 +21,7 @@ from aed.accounts.actions.tokens import key_hash
 from aed.accounts.models import Person, RecoveryCode, SecondFactor, SignIn
 from aed.accounts.rules import Viewer, may_administer
 from aed.accounts.rules.audit import AuditSubject
-from aed.accounts.rules.security import (
-    FACTORS_OF_A_PERSON,
-    RECOVERY_CODES,
-    FactorKind,
-    SecurityEventKind,
-)
+from aed.accounts.rules.security import FACTORS_OF_A_PERSON, RECOVERY_CODES, FactorKind, SecurityEventKind
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 
 ISSUER: Final = "AED network"

@@ -1,6 +1,6 @@
 """Asking an issuer about certificates one by one: what is due is claimed, and each answer is recorded.
 
-The question itself is put by `aed.imports.actions.asking`, outside of any transaction.
+The question itself is put by `aed.imports.issuer_checks`, outside of any transaction.
 """
 
 from __future__ import annotations

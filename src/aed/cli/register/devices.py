@@ -72,7 +72,7 @@ def join_devices(
     ],
 ) -> None:
     """Say that two devices are one: what lists tell of the other is told of the kept one from now on."""
-    from aed.imports.actions import joining  # late: the rest of the group does without imports
+    from aed.imports.devices import decisions as joining  # late: the rest of the group does without imports
 
     with writing() as session:
         joining.join_devices(session, operator(), kept_id, other_id, at=clock.now())

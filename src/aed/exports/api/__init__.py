@@ -7,7 +7,8 @@ tiles.py     /tiles/{z}/{x}/{y}.mvt
 
 from fastapi import APIRouter
 
-from aed.exports.api import exports, ogc, tiles
+from aed.exports.api import files as exports
+from aed.exports.api import ogc, tiles
 
 router = APIRouter(tags=["publishing"])
 for part in (exports, ogc, tiles):

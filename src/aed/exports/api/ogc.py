@@ -24,9 +24,10 @@ from aed.accounts.access import ViewerDep
 from aed.accounts.rules import Viewer
 from aed.database.dependencies import ReadSession
 from aed.errors import InvalidInput, InvalidQuery, NotFound
-from aed.exports.api.caching import caching
-from aed.exports.queries import devices, estates
-from aed.exports.rules.asked import Bounds, Days, parse_bounds, parse_days
+from aed.exports import queries as devices
+from aed.exports import queries as estates
+from aed.exports.api.files import caching
+from aed.exports.rules import Bounds, Days, parse_bounds, parse_days
 from aed.exports.schemas import (
     Collection,
     Collections,

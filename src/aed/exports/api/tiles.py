@@ -11,9 +11,9 @@ from aed.accounts.access import ViewerDep
 from aed.database.dependencies import DatabaseDep
 from aed.database.session import retry_on_stale_connection
 from aed.errors import InvalidInput
-from aed.exports.api.caching import caching
-from aed.exports.queries.tiles import device_tile
-from aed.exports.rules.tile import DEEPEST_ZOOM, Tile
+from aed.exports.api.files import caching
+from aed.exports.rules import DEEPEST_ZOOM, Tile
+from aed.exports.tiles import device_tile
 
 router = APIRouter()
 

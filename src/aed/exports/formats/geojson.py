@@ -10,9 +10,8 @@ from shapely.geometry import mapping
 
 from aed.accounts.models import Region
 from aed.database.geometry import position_of, shape_of
-from aed.exports.formats.own import Cell, own_row
-from aed.exports.formats.tables import Pages
-from aed.exports.queries.devices import PublishedDevice
+from aed.exports.formats.tables import Cell, Pages, own_row
+from aed.exports.queries import PublishedDevice
 from aed.registry.models import Estate, Gate
 
 _BEGINS = b'{"type":"FeatureCollection","features":[\n'

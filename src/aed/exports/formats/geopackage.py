@@ -8,9 +8,8 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from aed.exports.formats.own import COLUMNS, own_row
-from aed.exports.formats.tables import Pages
-from aed.exports.queries.devices import PublishedDevice
+from aed.exports.formats.tables import COLUMNS, Pages, own_row
+from aed.exports.queries import PublishedDevice
 
 _WGS84_WKT = (
     'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563,AUTHORITY["EPSG","7030"]],'

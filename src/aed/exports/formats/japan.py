@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aed.exports.formats.own import Cell
-from aed.exports.formats.tables import Pages, csv_of
-from aed.exports.queries.devices import PublishedDevice
-from aed.exports.rules.plain_hours import plain_hours
+from aed.exports.formats.tables import Cell, Pages, csv_of
+from aed.exports.queries import PublishedDevice
+from aed.exports.rules import plain_hours
 from aed.registry.rules.device import DeviceState
 
 COLUMNS = (

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aed.exports.formats.own import own_row
-from aed.exports.formats.tables import Pages
-from aed.exports.queries.devices import PublishedDevice
+from aed.exports.formats.tables import Pages, own_row
+from aed.exports.queries import PublishedDevice
 from aed.files.xml_text import xml_attribute, xml_text
 
 _BEGINS = (

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from aed.accounts.rules.sharing_ladder import Audience
 from aed.exports.formats.tables import Pages
-from aed.exports.queries.devices import PublishedDevice
+from aed.exports.queries import PublishedDevice
 from aed.files.xml_text import xml_attribute
 from aed.registry.rules.device import Cabinet, DeviceState, Entry
 

@@ -1,9 +1,10 @@
-"""An export from its first byte to its last: what `aed export` and HTTP have in common."""
+"""Write an export: choose the format and name the file, for `aed export` and for HTTP."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,66 @@ from aed.accounts import queries as accounts
 from aed.accounts.rules import Viewer
 from aed.database.session import Database, read_session
 from aed.errors import NotSignedIn
-from aed.exports.formats.forms import STREAMED, write_whole
-from aed.exports.formats.geojson import collection_of, estate_feature, gate_feature, region_feature
-from aed.exports.queries import estates as estate_queries
-from aed.exports.queries.devices import Choice, PublishedDevice, every_device
-from aed.exports.queries.estates import Around
-from aed.exports.rules.asked import parse_bounds
-from aed.exports.rules.export import ExportFormat
+from aed.exports import queries as estate_queries
+from aed.exports.formats.geodae import geodae_csv
+from aed.exports.formats.geojson import (
+    collection_of,
+    estate_feature,
+    gate_feature,
+    own_geojson,
+    region_feature,
+)
+from aed.exports.formats.geopackage import geopackage
+from aed.exports.formats.japan import japan_csv
+from aed.exports.formats.kml import kml
+from aed.exports.formats.osm_change import osm_change
+from aed.exports.formats.tables import Pages, own_csv, own_xlsx
+from aed.exports.queries import Around, Choice, PublishedDevice, every_device
+from aed.exports.rules import ExportFormat, parse_bounds
+
+CSV = "text/csv; charset=utf-8"
+GEOJSON = "application/geo+json"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a format is to the one who takes it."""
+
+    media_type: str
+    suffix: str
+
+
+FORMS: Mapping[ExportFormat, Form] = {
+    ExportFormat.CSV: Form(CSV, "csv"),
+    ExportFormat.XLSX: Form(XLSX, "xlsx"),
+    ExportFormat.GEOJSON: Form(GEOJSON, "geojson"),
+    ExportFormat.ESTATES: Form(GEOJSON, "geojson"),
+    ExportFormat.OSM_CHANGE: Form("application/xml", "osc"),
+    ExportFormat.GEODAE: Form(CSV, "csv"),
+    ExportFormat.JAPAN: Form(CSV, "csv"),
+    ExportFormat.KML: Form("application/vnd.google-earth.kml+xml", "kml"),
+    ExportFormat.GEOPACKAGE: Form("application/geopackage+sqlite3", "gpkg"),
+}
+
+STREAMED: Mapping[ExportFormat, Callable[[Pages], Iterator[bytes]]] = {
+    ExportFormat.CSV: own_csv,
+    ExportFormat.GEOJSON: own_geojson,
+    ExportFormat.OSM_CHANGE: osm_change,
+    ExportFormat.GEODAE: geodae_csv,
+    ExportFormat.JAPAN: japan_csv,
+    ExportFormat.KML: kml,
+}
+"""Written from the first page on."""
+
+
+def write_whole(form: ExportFormat, pages: Pages, to: Path, *, at: datetime) -> None:
+    """The formats that are a file only once they are finished."""
+    if form is ExportFormat.XLSX:
+        own_xlsx(pages, to)
+    else:
+        geopackage(pages, to, at=at)
+
 
 CHUNK_BYTES = 256 * 1024
 ESTATES_AT_ONCE = 500

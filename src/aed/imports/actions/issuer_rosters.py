@@ -17,11 +17,11 @@ from aed.certificates.queries import rosters as queries
 from aed.certificates.rules import identity
 from aed.database.session import exclusive_lock
 from aed.errors import InvalidInput
-from aed.imports.actions.taking import ImportReport, Progress, finished, take, without_duplicates
+from aed.imports.batches import ImportReport, Progress, finished, take, without_duplicates
 from aed.imports.formats.issuer_roster import read_issuer_roster, roster_date
 from aed.imports.formats.records import Record
 from aed.imports.formats.values import EARLIEST, LATEST, clean
-from aed.imports.rules.reasons import printable
+from aed.imports.rules import printable
 from aed.issuers import queries as issuers
 from aed.issuers.models import IssuerCourse
 from aed.issuers.rules import CertificateKind, plain_name

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import Viewer
 from aed.errors import AedError, Conflict
 from aed.files.formula_escaping import as_meant
-from aed.imports.actions.taking import ImportReport, Progress, finished, take, valid_rows, without_duplicates
+from aed.imports.batches import ImportReport, Progress, finished, take, valid_rows, without_duplicates
 from aed.imports.formats.marked import Mark
 from aed.imports.formats.recognise import read_table_or_own
 from aed.imports.formats.records import Record

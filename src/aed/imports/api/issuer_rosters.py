@@ -17,10 +17,9 @@ from aed.database.dependencies import DatabaseDep
 from aed.database.session import dry_run, open_database, read_session, transaction
 from aed.errors import NotSignedIn
 from aed.http.parameters import in_turn
-from aed.imports.actions import refuse_bad_rows
 from aed.imports.actions.issuer_rosters import IssuerRosterReport, import_issuer_roster
-from aed.imports.api.imports import MOST_SHOWN, PATIENT_MS, SetAsideOut
-from aed.imports.api.sent_file import SentFile, sent_file
+from aed.imports.batches import refuse_bad_rows
+from aed.imports.uploads import MOST_SHOWN, PATIENT_MS, SentFile, SetAsideOut, sent_file
 from aed.issuers import queries as issuers
 from aed.settings import Settings
 

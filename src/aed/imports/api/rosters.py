@@ -17,13 +17,13 @@ from aed.accounts.rules import Viewer, may_administer
 from aed.database.dependencies import DatabaseDep, ReadSession
 from aed.database.session import Database, dry_run, open_database, read_session, transaction
 from aed.http.parameters import in_turn
-from aed.imports.actions import ImportReport, import_responders, refuse_bad_rows
 from aed.imports.actions.rosters import RosterReport, export_roster, import_roster
-from aed.imports.api.imports import MOST_SHOWN, PATIENT_MS, SetAsideOut
-from aed.imports.api.sent_file import FILE_BODY, SentFile, sent_file
+from aed.imports.batches import ImportReport, refuse_bad_rows
 from aed.imports.formats.files import GB18030
 from aed.imports.formats.marked import write_marked
-from aed.imports.formats.template import TEMPLATES, TemplateFormat
+from aed.imports.formats.table import TEMPLATES, TemplateFormat
+from aed.imports.responders import import_responders
+from aed.imports.uploads import FILE_BODY, MOST_SHOWN, PATIENT_MS, SentFile, SetAsideOut, sent_file
 from aed.settings import Settings
 from aed.training.queries import sessions
 from aed.training.rules.who import may_run_training, may_write

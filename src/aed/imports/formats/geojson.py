@@ -12,7 +12,7 @@ from aed.errors import InvalidInput
 from aed.imports.formats.json_stream import CRS, Shape, json_object, objects, shape_of
 from aed.imports.formats.records import Record
 from aed.imports.formats.table import LINT_COLUMN
-from aed.imports.rules.reasons import printable
+from aed.imports.rules import printable
 
 
 def features(path: Path, shape: Shape | None = None) -> Iterator[object]:

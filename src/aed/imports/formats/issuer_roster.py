@@ -15,12 +15,11 @@ from typing import Final
 
 from aed.errors import InvalidInput
 from aed.files.formula_escaping import as_meant
-from aed.imports.formats.delimited import Row, csv_rows
-from aed.imports.formats.files import UTF_8, encoding_of, head_of
+from aed.imports.formats.files import UTF_8, Row, csv_rows, encoding_of, head_of
 from aed.imports.formats.records import Record, Unit
 from aed.imports.formats.values import date_of
 from aed.imports.formats.workbook import is_workbook, sheets
-from aed.imports.rules.reasons import printable
+from aed.imports.rules import printable
 
 ENCODINGS: Final = (UTF_8, "gb18030")
 """GB 18030 holds all of CP936."""

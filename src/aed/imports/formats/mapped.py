@@ -3,151 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, Final, Literal
-from urllib.parse import unquote
 
-from aed.errors import InvalidInput
+from aed.imports.findings import Finding, FindingKind, Severity
 from aed.imports.formats import values
-from aed.imports.formats.delimited import Row
-from aed.imports.formats.hours import hours_of
-from aed.imports.formats.mapping import WORDS, FieldRule, Looks, Mapping, Names, Transform
+from aed.imports.formats.files import Row
+from aed.imports.formats.headers import Header, header_of, spelled
+from aed.imports.formats.mapping import WORDS, FieldRule, Mapping, Names, Transform
 from aed.imports.formats.records import Record
-from aed.imports.rules.finding import Finding, FindingKind, Severity
-from aed.imports.rules.reasons import printable
+from aed.imports.formats.values import hours_of
+from aed.imports.rules import printable
 from aed.registry.rules.device import Entry
 
-ROWS_BEFORE_THE_HEADER: Final = 30
-"""How far down the header is looked for."""
-ROWS_LOOKED_AT: Final = 50
-"""Of a file without a header, to see what its columns are."""
 LONGEST: Final = {"maker": 100, "model": 100, "serial": 100, "keeper_name": 200, "estate": 128, "region": 32}
 LONGEST_WORDS: Final = 2_000
 LONGEST_ID: Final = 128
 
 type Unit = Literal["line", "row", "feature"]
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The columns of a file: their names as written (a repeated one numbered), and where each stands."""
-
-    names: tuple[str, ...]
-    places: Map[str, int]
-    """By `spelled` names."""
-    rows_before: int
-    """Rows up to and with the header."""
-    _found: dict[tuple[str, ...], str | None] = field(default_factory=dict, compare=False)
-
-    def column(self, names: Sequence[str]) -> str | None:
-        """The first of the synonyms that the file has, as it writes it."""
-        asked = tuple(names)
-        if asked not in self._found:
-            places = (self.places.get(spelled(name)) for name in asked)
-            self._found[asked] = next((self.names[place] for place in places if place is not None), None)
-        return self._found[asked]
-
-
-@lru_cache(maxsize=5_000)
-def spelled(name: str) -> str:
-    """A column's name without what varies: width, case, spaces, marks, the web address in front of it."""
-    text = unicodedata.normalize("NFKC", unquote(name)).strip().strip("\ufeff\"'*").strip()
-    if re.match(r"https?://", text):
-        text = re.split(r"[#/]", text.rstrip("#/"))[-1]
-    text = re.sub(r"^[#@]", "", text)
-    return re.sub(r"[\s_・:\-]+", "", text).casefold()
-
-
-def header_of(cells: Sequence[str], *, rows_before: int = 0) -> Header:
-    names: list[str] = []
-    places: dict[str, int] = {}
-    for place, cell in enumerate(cells):
-        name = " ".join(cell.replace("\ufeff", "").split()) or f"column {place + 1}"
-        places.setdefault(spelled(name), place)
-        repeated = names.count(name)
-        names.append(f"{name} ({repeated + 1})" if repeated else name)
-    return Header(tuple(names), places, rows_before)
-
-
-def header_among(rows: Sequence[Row], mapping: Mapping, *, is_named: bool) -> Header | None:
-    """The header in the first rows of a file; None where there is none of this list.
-
-    A file that is to be recognised must have every column that the list is recognised by; of a named one,
-    the row with a position that has the most known columns is taken.
-    """
-    best: tuple[int, Header] | None = None
-    for count, row in enumerate(rows[:ROWS_BEFORE_THE_HEADER], start=1):
-        header = header_of(row.cells, rows_before=count)
-        if is_named:
-            is_one = _has_position(header, mapping)
-        else:
-            is_one = bool(mapping.recognised_by) and all(map(header.column, mapping.recognised_by))
-        if is_one:
-            known = sum(header.column(names) is not None for names in mapping.read_columns())
-            if best is None or known > best[0]:
-                best = known, header
-    if best is not None:
-        return best[1]
-    return _header_by_looks(rows, mapping, is_named=is_named) if mapping.no_header else None
-
-
-def how_much_is_known(header: Header, mapping: Mapping) -> int:
-    """How many of the columns that a mapping reads or passes over on purpose the file has."""
-    known = [*mapping.read_columns(), *([name] for name in mapping.ignored_columns)]
-    return len({column for names in known if (column := header.column(names))})
-
-
-def _has_position(header: Header, mapping: Mapping) -> bool:
-    position = mapping.position
-    needed = [names for names in (position.lat, position.lon, position.text) if names]
-    return all(header.column(names) is not None for names in needed)
-
-
-# --- Files without a header ---
-
-_LOOKS: Final = {
-    Looks.COORDINATES: re.compile(r"\(?\s*[+-]?[0-9]{1,3}\.[0-9]+\s*[,;\s]\s*[+-]?[0-9]{1,3}\.[0-9]+\s*\)?"),
-    Looks.HTML: re.compile(r".*<\s*/?[a-zA-Z][^<>]{0,200}>.*", re.DOTALL),
-    Looks.HOURS: re.compile(r".*(?:[0-9]{1,2}[:：][0-9]{2}|24/7|24小時|星期|週|周[一-日]).*", re.DOTALL),
-    Looks.ADDRESS: re.compile(r".*[縣市].*[路街道段巷號村里鄰].*", re.DOTALL),
-    Looks.PHONE: re.compile(r"\+?[0-9()][0-9 ()/.#\-]{5,30}"),
-    Looks.NUMBER: re.compile(r"[0-9]{1,20}"),
-    Looks.DATE: re.compile(r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}.*"),
-}
-_SHARE_THAT_LOOKS_SO: Final = 0.6
-
-
-def _header_by_looks(rows: Sequence[Row], mapping: Mapping, *, is_named: bool) -> Header | None:
-    cells = [row.cells for row in rows[:ROWS_LOOKED_AT]]
-    width = max((len(row) for row in cells), default=0)
-    names = [""] * width
-    for column in mapping.no_header:
-        free = [place for place in range(width) if not names[place]]
-        if column.looks is None:
-            place = free[0] if free else None
-        else:
-            place = _looking_so(cells, free, column.looks)
-            if place is None and not (is_named and column.looks is not Looks.COORDINATES):
-                return None
-        if place is not None:
-            names[place] = column.name
-    return header_of([name or f"column {place + 1}" for place, name in enumerate(names)])
-
-
-def _looking_so(cells: Sequence[Sequence[str]], free: Sequence[int], looks: Looks) -> int | None:
-    best: tuple[float, int] | None = None
-    for place in free:
-        given = [row[place].strip()[:300] for row in cells if place < len(row) and row[place].strip()]
-        share = sum(_LOOKS[looks].fullmatch(each) is not None for each in given) / len(given) if given else 0
-        if share >= _SHARE_THAT_LOOKS_SO and (best is None or share > best[0]):
-            best = share, place
-    return best[1] if best else None
 
 
 # --- Rows ---
@@ -487,21 +363,3 @@ def _in_language(name: str, text: str, mapping: Mapping) -> str:
     if language == "by_script":
         language = "zh" if values.is_chinese(text) else "en"
     return f"{name}_{language}"
-
-
-def no_header(name: str, mapping: Mapping, rows: Sequence[Row]) -> InvalidInput:
-    """Why a named list cannot be read: which columns are missing, and what its first line holds."""
-    position = mapping.position
-    needed = " and ".join(names[0] for names in (position.lat, position.lon, position.text) if names)
-    first = printable(", ".join(rows[0].cells), 150) if rows else "nothing"
-    return InvalidInput(
-        f"{name} is not a list of the format {mapping.name} ({mapping.title}): none of its first "
-        f"{ROWS_BEFORE_THE_HEADER} lines names the columns {needed}. Its first line is: {first}",
-        field="file",
-    )
-
-
-def peeked(rows: Iterator[Row], count: int = ROWS_LOOKED_AT) -> tuple[list[Row], Iterator[Row]]:
-    """The first rows, and all of them again."""
-    first = list(islice(rows, count))
-    return first, chain(first, rows)

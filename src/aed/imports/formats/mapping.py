@@ -19,8 +19,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from aed.errors import InvalidInput
 from aed.geo import Datum
-from aed.imports.rules.finding import FindingKind
-from aed.imports.rules.reasons import printable
+from aed.imports.findings import FindingKind
+from aed.imports.rules import printable
 from aed.imports.schemas import DeviceRow
 from aed.registry.schemas.fields import Source
 

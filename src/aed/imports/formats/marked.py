@@ -18,12 +18,11 @@ from typing import Any, Final, TextIO
 from aed.errors import InvalidInput
 from aed.files.formula_escaping import neutral
 from aed.files.workbooks import workbook
-from aed.imports.formats.delimited import Row, csv_rows
-from aed.imports.formats.files import UTF_8, head_of
+from aed.imports.formats.files import UTF_8, Row, csv_rows, head_of
 from aed.imports.formats.geojson import features, may_be_features
+from aed.imports.formats.headers import header_of
 from aed.imports.formats.json_stream import is_json, json_object, objects, shape_of
-from aed.imports.formats.mapped import header_of
-from aed.imports.formats.osm_pbf import is_pbf, read_pbf
+from aed.imports.formats.osm import is_pbf, read_pbf
 from aed.imports.formats.records import Record
 from aed.imports.formats.table import LINT_COLUMN
 from aed.imports.formats.workbook import is_workbook, sheets

@@ -1,21 +1,22 @@
-"""OpenStreetMap's tags of a defibrillator as the fields of a device, whatever file the tags come in."""
+"""Read defibrillators from OpenStreetMap: extracts (.osm.pbf) and answers of Overpass."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from aed.accounts.rules.sharing_ladder import Audience
-from aed.imports.formats.delimited import Row
-from aed.imports.formats.geojson import point_of, raw_of
-from aed.imports.formats.hours import understood
-from aed.imports.formats.json_stream import json_object
-from aed.imports.formats.mapped import Header
+from aed.errors import InvalidInput
+from aed.imports.findings import Finding, FindingKind, Severity
+from aed.imports.formats.files import Row, head_of
+from aed.imports.formats.geojson import members_of, point_of, raw_of
+from aed.imports.formats.headers import Header
+from aed.imports.formats.json_stream import first_value, json_object, objects
 from aed.imports.formats.records import Record, Unit
-from aed.imports.formats.values import clean, is_chinese
-from aed.imports.rules.finding import Finding, FindingKind, Severity
-from aed.imports.rules.reasons import printable
+from aed.imports.formats.values import clean, is_chinese, understood
+from aed.imports.rules import printable
 from aed.registry.rules.device import Cabinet, Entry
 
 SOURCE: Final = "osm"
@@ -200,3 +201,131 @@ def _put_words(fields: dict[str, Any], name: str, tags: Mapping[str, str], key: 
 
 def _cut(text: str | None, length: int) -> str | None:
     return text[:length] if text else None
+
+
+_TAG: Final = ("emergency", "defibrillator")
+
+
+def is_pbf(head: bytes) -> bool:
+    return b"OSMHeader" in head[:64]
+
+
+def read_pbf(path: Path) -> Iterator[Record]:
+    """The devices in the order of the file. A way stands in the middle of its nodes, an area of its outer
+    rings."""
+    import osmium  # late: 4 MB
+
+    head_of(path)
+    number = found = 0
+    try:
+        source = osmium.io.File(str(path), "pbf")
+        tagged = osmium.filter.TagFilter(_TAG)
+        reading = osmium.FileProcessor(source).with_locations().with_areas(tagged).with_filter(tagged)
+        for number, each in enumerate(reading, start=1):
+            place = _place(each)
+            if place is None:
+                continue
+            identity, lat, lon = place
+            tags = tags_of({tag.k: tag.v for tag in each.tags})
+            if not is_defibrillator(tags):
+                continue
+            found += 1
+            fields = device_fields(tags, identity)
+            wrong = None
+            if lat is None or lon is None:
+                wrong = "has no position: the extract lacks the nodes of this way"
+            else:
+                fields |= {"lat": lat, "lon": lon}
+            raw = {"@id": identity or "", **tags}
+            noticed = findings_of(tags, fields, f"element {number}")
+            yield Record("element", number, fields, wrong, columns=COLUMNS, raw=raw, findings=noticed)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise InvalidInput(
+            f"{path.name} cannot be read as an extract of OpenStreetMap (.osm.pbf): "
+            f"{printable(str(error), 200)}.",
+            field="file",
+        ) from None
+    if not found:
+        raise InvalidInput(f"{path.name} holds nothing that is tagged emergency=defibrillator.", field="file")
+
+
+def _place(each: object) -> tuple[str | None, float | None, float | None] | None:
+    """Identity, latitude and longitude; None for what is given a second time: an area made of a way."""
+    from osmium.osm import Area, Node, Way
+
+    match each:
+        case Node():
+            if not each.location.valid():
+                return identity_of(each.id, "node"), None, None
+            return identity_of(each.id, "node"), each.location.lat, each.location.lon
+        case Way():
+            at = [(node.lat, node.lon) for node in each.nodes if node.location.valid()]
+            return identity_of(each.id, "way"), *_middle(at[:-1] if each.is_closed() else at)
+        case Area() if not each.from_way():
+            at = [
+                (node.lat, node.lon) for ring in each.outer_rings() for node in ring if node.location.valid()
+            ]
+            return identity_of(each.orig_id(), "relation"), *_middle(at)
+        case _:
+            return None
+
+
+def _middle(at: list[tuple[float, float]]) -> tuple[float | None, float | None]:
+    if not at:
+        return None, None
+    lat, lon = (sum(each) / len(at) for each in zip(*at, strict=True))
+    return round(lat, 7), round(lon, 7)
+
+
+PREFIX = "elements.item"
+
+
+def read_overpass(path: Path) -> Iterator[Record]:
+    """The elements tagged emergency=defibrillator; a way or relation stands at its `center`.
+
+    Raises InvalidInput for an answer that Overpass broke off, which it says in a remark at the end, and for
+    one without any device: it is more likely an error than a country without a defibrillator.
+    """
+    remark = first_value(path, "remark")
+    if remark is not None:
+        raise InvalidInput(
+            f"{path.name} is an answer of Overpass that was broken off: {printable(str(remark), 200)} "
+            "Ask it again, with a longer timeout or for a smaller area.",
+            field="file",
+        )
+    number = found = 0
+    for number, each in enumerate(objects(path, PREFIX), start=1):
+        element = json_object(each)
+        tags = tags_of(json_object(element.get("tags")))
+        if not is_defibrillator(tags):
+            continue
+        found += 1
+        kind = element.get("type")
+        named = identity_of(element.get("id"), kind if isinstance(kind, str) else None)
+        fields = device_fields(tags, named) | _position(element)
+        wrong = None
+        if "lat" not in fields and kind in ("way", "relation"):
+            wrong = f"is a {kind} without a position: ask Overpass with 'out center'"
+        noticed = findings_of(tags, fields, f"element {number}")
+        raw = members_of({name: value for name, value in element.items() if name != "tags"} | tags)
+        yield Record("element", number, fields, wrong, columns=COLUMNS, raw=raw, findings=noticed)
+    if not found:
+        raise InvalidInput(
+            f"{path.name} is not a GeoJSON FeatureCollection but an answer of Overpass, and none of its "
+            f"{number} elements is tagged emergency=defibrillator: an empty answer. Ask it again with "
+            "'out center' or 'out body'.",
+            field="file",
+        )
+
+
+def _position(element: dict[str, Any]) -> dict[str, Any]:
+    """lat and lon of a node, of the centre, or of the middle of the bounds."""
+    for at in (element, json_object(element.get("center"))):
+        if "lat" in at and "lon" in at:
+            return {"lat": at["lat"], "lon": at["lon"]}
+    bounds = json_object(element.get("bounds"))
+    edges = [bounds.get(name) for name in ("minlat", "maxlat", "minlon", "maxlon")]
+    numbers = [edge for edge in edges if isinstance(edge, int | float)]
+    if len(numbers) == 4:
+        return {"lat": (numbers[0] + numbers[1]) / 2, "lon": (numbers[2] + numbers[3]) / 2}
+    return {}

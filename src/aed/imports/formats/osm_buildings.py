@@ -1,4 +1,4 @@
-"""The houses of an OpenStreetMap extract (.osm.pbf, .osm) in which somebody may be: where one goes in."""
+"""Read buildings with their entrances, and residential areas, from OpenStreetMap extracts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import osmium
+import shapely
+from osmium.geom import WKBFactory
+from osmium.osm import Area
+from shapely.geometry.base import BaseGeometry
+
 from aed.errors import InvalidInput
 from aed.geo import Position
-from aed.imports.rules.reasons import printable
+from aed.imports.rules import printable
 
 NOBODY_LIVES_IN: Final = frozenset(
     {
@@ -122,3 +128,27 @@ def _floors(levels: str | None) -> int | None:
     except (ValueError, OverflowError):
         return None
     return count if 1 <= count <= MOST_FLOORS else None
+
+
+_TAG: Final = ("landuse", "residential")
+
+
+def read_residential_areas(path: Path) -> Iterator[BaseGeometry]:
+    """In the order of the file, with their holes; one that the extract cuts off is passed over.
+
+    Raises InvalidInput for a file that cannot be read.
+    """
+    tagged = osmium.filter.TagFilter(_TAG)
+    as_wkb = WKBFactory()
+    try:
+        for each in osmium.FileProcessor(str(path)).with_locations().with_areas(tagged).with_filter(tagged):
+            if isinstance(each, Area):
+                area = shapely.from_wkb(as_wkb.create_multipolygon(each))
+                if area.area > 0:
+                    yield area
+    except (RuntimeError, ValueError, OSError) as error:
+        raise InvalidInput(
+            f"{path.name} cannot be read as an extract of OpenStreetMap (.osm.pbf): "
+            f"{printable(str(error), 200)}.",
+            field="file",
+        ) from None

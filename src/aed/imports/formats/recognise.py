@@ -10,19 +10,25 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from aed.errors import InvalidInput
-from aed.imports.formats import json_stream, mapped, osm
-from aed.imports.formats.delimited import Row, csv_rows
-from aed.imports.formats.files import UTF_8, encoding_of, head_of, head_text, refuse_other_files
+from aed.imports.formats import headers, json_stream, mapped, osm
+from aed.imports.formats.files import (
+    UTF_8,
+    Row,
+    csv_rows,
+    encoding_of,
+    head_of,
+    head_text,
+    refuse_other_files,
+)
 from aed.imports.formats.geojson import features, may_be_features, members_of, not_geojson, raw_of, read_own
 from aed.imports.formats.json_stream import Shape, json_object, objects, shape_of
 from aed.imports.formats.mapping import Kind, Mapping, built_in_mappings
-from aed.imports.formats.osm_pbf import is_pbf, read_pbf
-from aed.imports.formats.overpass import PREFIX as ELEMENTS
-from aed.imports.formats.overpass import read_overpass
+from aed.imports.formats.osm import PREFIX as ELEMENTS
+from aed.imports.formats.osm import is_pbf, read_overpass, read_pbf
 from aed.imports.formats.records import Reading, Record
 from aed.imports.formats.table import PASSED_OVER, read_own_rows, read_table
 from aed.imports.formats.workbook import is_workbook, sheets, table_rows
-from aed.imports.rules.reasons import printable
+from aed.imports.rules import printable
 from aed.imports.schemas import DeviceRow, columns, needed_columns
 
 DELIMITERS: Final = (",", ";", "\t", "|")
@@ -149,7 +155,7 @@ def _osm_table(path: Path, head: bytes) -> Reading:
         for delimiter in DELIMITERS:
             if _is_osm(_first_rows(path, delimiter, encoding), is_named=True):
                 rows = csv_rows(path, encoding=encoding, delimiter=delimiter)
-                header = mapped.header_of(next(rows).cells)
+                header = headers.header_of(next(rows).cells)
                 yield from _some_devices(path, osm.read_osm_rows(rows, header), "row")
                 return
         raise InvalidInput(
@@ -179,14 +185,14 @@ def _mapped_table(
         for encoding in _encodings(mapping, head):
             for delimiter in mapping.delimiters:
                 rows = _first_rows(path, delimiter, encoding)
-                header = mapped.header_among(rows, mapping, is_named=is_named)
+                header = headers.header_among(rows, mapping, is_named=is_named)
                 if header is not None:
-                    found = _Found(mapped.how_much_is_known(header, mapping), mapping, delimiter, encoding)
+                    found = _Found(headers.how_much_is_known(header, mapping), mapping, delimiter, encoding)
                     best = found if best is None or found.known > best.known else best
     if best is None:
         encoding_of(path, _all_encodings(mappings) if is_named else (UTF_8,))
         if is_named:
-            raise mapped.no_header(path.name, mappings[0], rows)
+            raise headers.no_header(path.name, mappings[0], rows)
         return _refused_table(path)
     return _mapped(best.mapping, _records_of_table(path, head, best, source, is_named=is_named), source)
 
@@ -196,10 +202,10 @@ def _records_of_table(
 ) -> Iterator[Record]:
     fitting = _encodings(found.mapping, head)
     encoding = encoding_of(path, [found.encoding, *(each for each in fitting if each != found.encoding)])
-    first, rows = mapped.peeked(csv_rows(path, encoding=encoding, delimiter=found.delimiter))
-    header = mapped.header_among(first, found.mapping, is_named=is_named)
+    first, rows = headers.peeked(csv_rows(path, encoding=encoding, delimiter=found.delimiter))
+    header = headers.header_among(first, found.mapping, is_named=is_named)
     if header is None:
-        raise mapped.no_header(path.name, found.mapping, first)
+        raise headers.no_header(path.name, found.mapping, first)
     yield from mapped.read_mapped(rows, header, found.mapping, unit="line", source=source)
 
 
@@ -234,7 +240,7 @@ def _first_rows(path: Path, delimiter: str, encoding: str) -> list[Row]:
     rows = csv_rows(path, encoding=encoding, delimiter=delimiter, strict=False)
     first: list[Row] = []
     try:
-        first.extend(islice(rows, mapped.ROWS_LOOKED_AT))
+        first.extend(islice(rows, headers.ROWS_LOOKED_AT))
     except InvalidInput:
         return first
     finally:
@@ -250,7 +256,7 @@ def _is_own(rows: Sequence[Row]) -> bool:
 def _is_osm(rows: Sequence[Row], *, is_named: bool = False) -> bool:
     if not rows:
         return False
-    header = mapped.header_of(rows[0].cells)
+    header = headers.header_of(rows[0].cells)
     has_position = header.column(osm.LAT_COLUMNS) is not None and header.column(osm.LON_COLUMNS) is not None
     return has_position and (is_named or header.column(["emergency"]) is not None)
 
@@ -275,7 +281,7 @@ def _of_workbook(
 ) -> Reading:
     first_lines: list[Row] = []
     for _, found in sheets(path):
-        first, rows = mapped.peeked(found)
+        first, rows = headers.peeked(found)
         first_lines = first_lines or first[:1]
         if mapping is None and (form in (DeviceFormat.XLSX, DeviceFormat.CSV) or _is_own(first)):
             records = read_own_rows(
@@ -283,22 +289,22 @@ def _of_workbook(
             )
             return _reading(DeviceFormat.XLSX, records)
         if mapping is None and _is_osm(first, is_named=form is DeviceFormat.OSM_CSV):
-            header = mapped.header_of(first[0].cells)
+            header = headers.header_of(first[0].cells)
             records = osm.read_osm_rows(islice(rows, 1, None), header, unit="row")
             return _reading(DeviceFormat.OSM_CSV, _some_devices(path, records, "row"))
         candidates = (
             [mapping] if mapping else [each for each in built_in_mappings() if Kind.XLSX in each.kinds]
         )
         fitting = [
-            (mapped.how_much_is_known(fits, each), each, fits)
+            (headers.how_much_is_known(fits, each), each, fits)
             for each in candidates
-            if (fits := mapped.header_among(first, each, is_named=mapping is not None)) is not None
+            if (fits := headers.header_among(first, each, is_named=mapping is not None)) is not None
         ]
         if fitting:
             _, best, fits = max(fitting, key=lambda each: each[0])
             return _mapped(best, mapped.read_mapped(rows, fits, best, unit="row", source=source), source)
     if mapping is not None:
-        raise mapped.no_header(path.name, mapping, first_lines)
+        raise headers.no_header(path.name, mapping, first_lines)
     shown = printable(", ".join(first_lines[0].cells), 150) if first_lines else "nothing"
     raise InvalidInput(
         f"{path.name} is an Excel workbook in none of the formats that are read; the first line of a sheet "
@@ -358,7 +364,7 @@ def _recognised(path: Path, shape: Shape) -> DeviceFormat | Mapping | None:
             return DeviceFormat.GEOJSON
         if "emergency" in properties:
             return DeviceFormat.OSM_GEOJSON
-        if number <= mapped.ROWS_LOOKED_AT and properties:
+        if number <= headers.ROWS_LOOKED_AT and properties:
             fitting = _fitting(list(raw_of(json_object(feature))), known)
             if fitting is not None:
                 return fitting
@@ -368,7 +374,7 @@ def _recognised(path: Path, shape: Shape) -> DeviceFormat | Mapping | None:
 
 def _mapping_of_objects(path: Path, shape: Shape) -> Mapping | None:
     known = [each for each in built_in_mappings() if Kind.JSON in each.kinds]
-    for each in islice(objects(path, shape.prefix), mapped.ROWS_LOOKED_AT):
+    for each in islice(objects(path, shape.prefix), headers.ROWS_LOOKED_AT):
         fitting = _fitting(list(members_of(json_object(each))), known)
         if fitting is not None:
             return fitting
@@ -378,9 +384,9 @@ def _mapping_of_objects(path: Path, shape: Shape) -> Mapping | None:
 def _fitting(names: Sequence[str], known: Sequence[Mapping]) -> Mapping | None:
     row = [Row(1, list(names))]
     fitting = [
-        (mapped.how_much_is_known(header, each), each)
+        (headers.how_much_is_known(header, each), each)
         for each in known
-        if not each.no_header and (header := mapped.header_among(row, each, is_named=False)) is not None
+        if not each.no_header and (header := headers.header_among(row, each, is_named=False)) is not None
     ]
     return max(fitting, key=lambda each: each[0])[1] if fitting else None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from aed.imports.rules.finding import Finding
+from aed.imports.findings import Finding
 
 type Unit = Literal["line", "row", "feature", "element"]
 """What a file counts in."""

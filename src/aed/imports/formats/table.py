@@ -1,21 +1,29 @@
-"""The project's own tables, CSV and XLSX: a header with the names of the fields, one row a line."""
+"""The project's own tables, CSV and XLSX, and empty templates of them."""
 
 from __future__ import annotations
 
+import csv
 import difflib
+import io
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import shapely
 from shapely.geometry import mapping
 
+from aed.accounts.rules.sharing_ladder import Audience
 from aed.errors import InvalidInput
 from aed.files.formula_escaping import as_meant
-from aed.imports.formats.delimited import Row, csv_rows
-from aed.imports.formats.files import encoding_of, encoding_or_chinese
+from aed.files.workbooks import workbook
+from aed.geo import Datum
+from aed.imports.formats.files import Row, csv_rows, encoding_of, encoding_or_chinese
 from aed.imports.formats.records import Record
+from aed.imports.schemas import DeviceRow, columns, needed_columns
+from aed.registry.rules.device import Cabinet, DeviceState, Entry
 
 SET_ASIDE_COLUMNS = ("set_aside_at", "set_aside_why")
 """In a list of rows that were set aside. Passed over, so that such a list can be put right and read."""
@@ -117,3 +125,169 @@ def with_boundary(record: Record) -> Record:
         why = f"boundary: must be WKT, such as POLYGON ((120.1 30.2, …)): {error}"
         return Record(record.unit, record.number, record.fields, why)
     return Record(record.unit, record.number, {**record.fields, "boundary": boundary}, record.wrong)
+
+
+SHEET: Final = "devices"
+EXPLANATION_SHEET: Final = "说明 explanation"
+ROWS_WITH_CHOICES: Final = 10_000
+"""How far down the drop-down lists reach."""
+
+CHOICES: Final[dict[str, type[StrEnum]]] = {
+    "datum": Datum,
+    "entry": Entry,
+    "cabinet": Cabinet,
+    "audience": Audience,
+    "state": DeviceState,
+}
+
+
+EXPLANATIONS: Final[dict[str, tuple[str, str]]] = {
+    "lat": ("Latitude in degrees, such as 30.2895", "纬度，以度为单位，如 30.2895"),
+    "lon": ("Longitude in degrees, such as 120.1024", "经度，以度为单位，如 120.1024"),
+    "datum": (
+        "Which map the coordinates come from: wgs84 (GPS, the default), gcj02 (AMap, Tencent), bd09 (Baidu)",
+        "坐标来自哪种地图：wgs84（GPS，默认）、gcj02（高德、腾讯）、bd09（百度）",
+    ),
+    "source": ("Who keeps this list: letters, digits and . _ : -", "此名单由谁维护：字母、数字和 . _ : -"),
+    "source_id": (
+        "The device's own number in this list; it must stay the same in the next one",
+        "设备在此名单中的编号，下次导入时不可改变",
+    ),
+    "estate": ("The estate that it belongs to, by its id in the estates list", "所属园区在园区名单中的编号"),
+    "estate_source": (
+        "Whose number `estate` is, where it is not that of `source`",
+        "estate 编号来自哪个名单，与 source 不同时填写",
+    ),
+    "region": (
+        "The region that it belongs to, by its code, where it is in no estate",
+        "不属于任何园区时，所属区域的代码",
+    ),
+    "place_en": ("Where it is, in English", "所在位置（英文）"),
+    "place_zh": ("Where it is, in Chinese", "所在位置（中文）"),
+    "floor": (
+        "Floor: 0 at street level, 1 the one above, -1 the one below",
+        "楼层：地面层（一楼）为 0，二楼为 1，地下一层为 -1",
+    ),
+    "storey": (
+        "Instead of floor, in the words of the place: 3F, 3楼, B1; the region says how it counts",
+        "可代替 floor，按当地说法填写：3楼、3F、B1、地下一层；由所属区域决定如何计数",
+    ),
+    "opening_hours": (
+        "When it can be reached, such as Mo-Fr 08:30-17:30; PH off, or 24/7; empty: not known",
+        "何时可取用，如 Mo-Fr 08:30-17:30; PH off 或 24/7；留空表示未知",
+    ),
+    "hours_as_written": ("The hours in the words of who gave them", "提供者原文所写的时间"),
+    "entry": (
+        "free: anyone can get at it; assisted: somebody must let you in; unknown",
+        "free 可直接取用；assisted 需有人开门；unknown 未知",
+    ),
+    "how_to_get_in_en": ("How to get in, in English", "如何进入（英文）"),
+    "how_to_get_in_zh": ("How to get in, in Chinese", "如何进入（中文）"),
+    "cabinet": (
+        "Its cabinet: none, unlocked, alarmed, locked or unknown",
+        "箱柜：none 无、unlocked 未锁、alarmed 开启报警、locked 上锁、unknown 未知",
+    ),
+    "maker": ("Maker", "制造商"),
+    "model": ("Model", "型号"),
+    "serial": ("Serial number", "序列号"),
+    "keeper_name": ("The person or office answerable for it", "AED管理员或责任单位"),
+    "keeper_phone": ("Telephone of the keeper; needs keeper_name", "AED管理员电话，须同时填写 keeper_name"),
+    "audience": (
+        "Who may see it: estate, neighbours, dispatch (120) or public",
+        "谁可以看到：estate 本园区、neighbours 邻近园区、dispatch 急救调度（120）、public 公众",
+    ),
+    "state": (
+        "in_service, out_of_service (must not be used) or withdrawn (no longer there)",
+        "in_service 使用中、out_of_service 停用、withdrawn 已撤除",
+    ),
+    "out_of_service_reason": ("Why it is out of service", "停用原因"),
+    "pads_expire_on": ("When the pads expire, such as 2027-05-31", "电极片到期日，如 2027-05-31"),
+    "child_pads_expire_on": (
+        "When the pads for children expire, such as 2027-05-31",
+        "儿童电极片到期日，如 2027-05-31",
+    ),
+    "battery_expires_on": ("When the battery expires, such as 2027-05-31", "电池到期日，如 2027-05-31"),
+    "last_checked_on": ("When it was last checked, such as 2026-11-02", "最近一次巡检日期，如 2026-11-02"),
+}
+
+
+def template_csv() -> bytes:
+    """A CSV with all columns and a row that explains each; that row is passed over when the file is read."""
+    written = io.StringIO("\ufeff")
+    written.seek(0, io.SEEK_END)
+    writer = csv.writer(written)
+    names = columns(DeviceRow)
+    writer.writerow(names)
+    explained = [" / ".join(EXPLANATIONS[name]) for name in names]
+    writer.writerow([f"{COMMENT} {explained[0]}", *explained[1:]])
+    return written.getvalue().encode()
+
+
+def template_xlsx() -> bytes:
+    """A workbook with a sheet to fill in, drop-down lists where only some words are right, and a sheet that
+    explains the columns."""
+    written = io.BytesIO()
+    names, needed = columns(DeviceRow), needed_columns(DeviceRow)
+    with workbook(written) as book:
+        bold = book.add_format({"bold": True, "bottom": 1})
+        needed_bold = book.add_format({"bold": True, "bottom": 1, "bg_color": "#FFE9A8"})
+        text, wrapped = (
+            book.add_format({"num_format": "@"}),
+            book.add_format({"text_wrap": True, "valign": "top"}),
+        )
+        sheet = book.add_worksheet(SHEET)
+        sheet.freeze_panes(1, 0)
+        for number, name in enumerate(names):
+            sheet.write_string(0, number, name, needed_bold if name in needed else bold)
+            sheet.write_comment(0, number, "\n".join(EXPLANATIONS[name]), {"x_scale": 2})
+            is_number = name in ("lat", "lon", "floor")
+            sheet.set_column(number, number, max(12, len(name) + 2), None if is_number else text)
+            if name in CHOICES:
+                sheet.data_validation(
+                    1,
+                    number,
+                    ROWS_WITH_CHOICES,
+                    number,
+                    {
+                        "validate": "list",
+                        "source": [each.value for each in CHOICES[name]],
+                        "error_title": name,
+                        "error_message": "\n".join(EXPLANATIONS[name])[:255],
+                    },
+                )
+        explanation = book.add_worksheet(EXPLANATION_SHEET)
+        explanation.freeze_panes(1, 0)
+        explanation.set_column(0, 0, 24)
+        explanation.set_column(1, 1, 10)
+        explanation.set_column(2, 3, 60, wrapped)
+        for number, title in enumerate(("列 column", "必填 needed", "English", "中文")):
+            explanation.write_string(0, number, title, bold)
+        for row, name in enumerate(names, start=1):
+            explanation.write_string(row, 0, name)
+            explanation.write_string(row, 1, "是 yes" if name in needed else "")
+            for number, words in enumerate(EXPLANATIONS[name], start=2):
+                explanation.write_string(row, number, words, wrapped)
+    return written.getvalue()
+
+
+class TemplateFormat(StrEnum):
+    """The kinds of file that there is an empty table in."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """An empty table: how it is made, and what it is called over HTTP."""
+
+    made: Callable[[], bytes]
+    media_type: str
+
+
+TEMPLATES: Final[Mapping[TemplateFormat, Template]] = {
+    TemplateFormat.CSV: Template(template_csv, "text/csv; charset=utf-8"),
+    TemplateFormat.XLSX: Template(
+        template_xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    ),
+}

@@ -18,12 +18,7 @@ from aed.database.boxes import inside_box
 from aed.database.geometry import latitude, longitude
 from aed.database.statements import inline_text
 from aed.errors import NotFound
-from aed.registry.models import (
-    CabinetCode,
-    Change,
-    Consumable,
-    Device,
-)
+from aed.registry.models import CabinetCode, Change, Consumable, Device
 from aed.registry.rules.device import NEEDED_KINDS, ConsumableKind, ConsumableState, DeviceState
 
 

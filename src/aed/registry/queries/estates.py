@@ -15,10 +15,7 @@ from aed.database.bulk import in_array
 from aed.database.geometry import shape_of
 from aed.errors import NotFound
 from aed.geo import Position
-from aed.registry.models import (
-    Estate,
-    Gate,
-)
+from aed.registry.models import Estate, Gate
 from aed.registry.rules.estate import EstateState
 
 

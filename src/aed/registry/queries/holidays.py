@@ -12,11 +12,7 @@ from aed.accounts.models import Region
 from aed.errors import NotFound
 from aed.hours.evaluation import HolidayCalendar as Calendar
 from aed.hours.holiday_calendar import CalendarEnd, DayKind, calendar_end, ending_words, notice_threshold
-from aed.registry.models import (
-    HolidayCalendar,
-    HolidayDay,
-    HolidayYear,
-)
+from aed.registry.models import HolidayCalendar, HolidayDay, HolidayYear
 
 
 def holiday_calendar(session: Session, name: str) -> Calendar:

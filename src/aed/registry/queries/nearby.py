@@ -34,14 +34,7 @@ from aed.database.nearest import Nearest, nearest_first
 from aed.database.statements import inline_text
 from aed.errors import KeysUnusable
 from aed.hours.evaluation import HolidayCalendar as Calendar
-from aed.registry.models import (
-    Building,
-    Device,
-    Estate,
-    EstatePace,
-    Gate,
-    HolidayCalendar,
-)
+from aed.registry.models import Building, Device, Estate, EstatePace, Gate, HolidayCalendar
 from aed.registry.queries.devices import first_expiry
 from aed.registry.queries.holidays import holiday_calendar
 from aed.registry.queries.out_on_call import out_on_call

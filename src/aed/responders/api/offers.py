@@ -10,14 +10,7 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, IfMatch, Limit, RowId, after, tag, version_in
 from aed.responders import queries
 from aed.responders.actions import offering as actions
-from aed.responders.schemas.offers import (
-    ConsentOut,
-    ConsentsPage,
-    OfferAmend,
-    OfferIn,
-    OfferOut,
-    WordingOut,
-)
+from aed.responders.schemas.offers import ConsentOut, ConsentsPage, OfferAmend, OfferIn, OfferOut, WordingOut
 
 router = APIRouter()
 

@@ -13,13 +13,7 @@ from typing import Final, NamedTuple
 
 from aed.simulation.rules.assumptions import Numbers
 from aed.simulation.rules.figures import Compared, Sharing, Simulated
-from aed.simulation.rules.policies import (
-    Policy,
-    everyone_near,
-    fixed_split,
-    nearest_by_line,
-    nearest_on_foot,
-)
+from aed.simulation.rules.policies import Policy, everyone_near, fixed_split, nearest_by_line, nearest_on_foot
 from aed.simulation.rules.waves import plan_in_waves
 
 

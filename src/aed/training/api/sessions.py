@@ -19,15 +19,7 @@ from aed.training.actions import sessions as actions
 from aed.training.models import TrainingSession
 from aed.training.queries import sessions as queries
 from aed.training.rules.who import may_run_training
-from aed.training.schemas.sessions import (
-    Link,
-    Moment,
-    SessionAmend,
-    SessionIn,
-    SessionOut,
-    SessionPage,
-    Why,
-)
+from aed.training.schemas.sessions import Link, Moment, SessionAmend, SessionIn, SessionOut, SessionPage, Why
 
 router = APIRouter()
 

@@ -15,11 +15,7 @@ from aed.settings import Reminding
 from aed.upkeep.models import Reminder, ReminderFor
 from aed.upkeep.queries import who_hears as queries
 from aed.upkeep.queries.who_hears import Said, Unaddressed, WhoHears
-from aed.upkeep.rules.reminders import (
-    Answer,
-    Level,
-    level,
-)
+from aed.upkeep.rules.reminders import Answer, Level, level
 
 
 @dataclass(frozen=True, slots=True)

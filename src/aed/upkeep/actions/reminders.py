@@ -14,10 +14,7 @@ from aed.settings import Reminding
 from aed.upkeep.models import Reminder
 from aed.upkeep.queries import reminders as queries
 from aed.upkeep.rules.due import Due
-from aed.upkeep.rules.reminders import (
-    threshold,
-    thresholds_before,
-)
+from aed.upkeep.rules.reminders import threshold, thresholds_before
 
 
 def find_expiring(session: Session, *, at: datetime, by: Reminding) -> int:

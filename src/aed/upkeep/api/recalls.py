@@ -13,14 +13,7 @@ from aed.http.parameters import Cursor, IfMatch, Limit, RowId, after, tag, versi
 from aed.upkeep.actions import recalls as actions
 from aed.upkeep.models import Recall
 from aed.upkeep.queries import recalls as queries
-from aed.upkeep.schemas.recalls import (
-    RecallClose,
-    RecalledOut,
-    RecalledPage,
-    RecallIn,
-    RecallOut,
-    RecallPage,
-)
+from aed.upkeep.schemas.recalls import RecallClose, RecalledOut, RecalledPage, RecallIn, RecallOut, RecallPage
 
 router = APIRouter()
 

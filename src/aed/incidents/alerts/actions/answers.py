@@ -14,25 +14,12 @@ from aed.geo import Position
 from aed.incidents import queries as queries
 from aed.incidents.alerts.actions.calling import hold, plan_and_call
 from aed.incidents.alerts.actions.devices import leave_device_to_another, standing_of, take_device_news
-from aed.incidents.alerts.actions.stopping import (
-    _lane,
-    is_needed_again,
-    leave_others,
-)
+from aed.incidents.alerts.actions.stopping import _lane, is_needed_again, leave_others
 from aed.incidents.alerts.queries import has_been_at, seconds_left
 from aed.incidents.alerts.rules import after
 from aed.incidents.models import Alert, AlertAnswer, AlertPlace
 from aed.incidents.record.actions import enter
-from aed.incidents.rules import (
-    COARSE_AFTER,
-    COMES,
-    GONE_AFTER,
-    PLACES_APART,
-    AlertState,
-    Said,
-    State,
-    Task,
-)
+from aed.incidents.rules import COARSE_AFTER, COMES, GONE_AFTER, PLACES_APART, AlertState, Said, State, Task
 from aed.notifications import actions as outbox
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork

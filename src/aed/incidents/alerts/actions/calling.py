@@ -14,13 +14,7 @@ from aed.accounts.actions.tokens import key_hash
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict
 from aed.incidents import queries as queries
-from aed.incidents.alerts.actions.stopping import (
-    _lane,
-    as_it_stands,
-    call_away,
-    stand_down,
-    with_device,
-)
+from aed.incidents.alerts.actions.stopping import _lane, as_it_stands, call_away, stand_down, with_device
 from aed.incidents.alerts.queries import busy_elsewhere, in_exercises
 from aed.incidents.messages import call_words
 from aed.incidents.models import Alert, Incident, IncidentPlan
@@ -31,15 +25,7 @@ from aed.incidents.plan.rules.planner import by_hand, plan
 from aed.incidents.plan.rules.sufficiency import enough_in, silent_and_needless, without_needless
 from aed.incidents.plan.schemas import Inputs, inputs_as_json, plan_as_json
 from aed.incidents.record.actions import enter
-from aed.incidents.rules import (
-    LIVE,
-    AlertState,
-    Hazard,
-    Kind,
-    State,
-    lapses_at,
-    may_be_asked_again,
-)
+from aed.incidents.rules import LIVE, AlertState, Hazard, Kind, State, lapses_at, may_be_asked_again
 from aed.notifications import actions as outbox
 from aed.notifications.actions import Call, Notice
 from aed.settings import Settings

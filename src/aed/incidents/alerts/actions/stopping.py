@@ -16,16 +16,7 @@ from aed.incidents.plan.queries.case import Asked
 from aed.incidents.plan.rules.offers import Offer, chance_now
 from aed.incidents.plan.rules.sufficiency import enough_of
 from aed.incidents.record.actions import enter
-from aed.incidents.rules import (
-    COMES,
-    LIVE,
-    AlertState,
-    Kind,
-    Said,
-    StopReason,
-    Task,
-    ambulance_seconds,
-)
+from aed.incidents.rules import COMES, LIVE, AlertState, Kind, Said, StopReason, Task, ambulance_seconds
 from aed.notifications import actions as outbox
 from aed.notifications.actions import Call, Notice
 from aed.settings import Settings

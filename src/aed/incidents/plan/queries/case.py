@@ -29,14 +29,7 @@ from aed.lookup.walks import Ways
 from aed.registry.queries.sending import SentFrom, sent_from
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
-from aed.walking.travel import (
-    NO_WAY,
-    Leg,
-    direct_seconds,
-    fetch_seconds,
-    leg_seconds,
-    most_cost_metres,
-)
+from aed.walking.travel import NO_WAY, Leg, direct_seconds, fetch_seconds, leg_seconds, most_cost_metres
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,109 @@
+"""Routes: download the register as a file."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.accounts.rules import Viewer
+from aed.database.dependencies import DatabaseDep
+from aed.errors import TooBusy
+from aed.exports.formats.writing import FORMS, chosen, exported
+from aed.exports.rules import ExportFormat
+
+router = APIRouter()
+
+AT_ONCE = 2
+"""So many exports run at the same time: each takes the time of one processor, which lookups need more."""
+_places = threading.BoundedSemaphore(AT_ONCE)
+
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+_OBJECT = {"schema": {"type": "object"}}
+_KINDS = sorted({form.media_type.partition(";")[0] for form in FORMS.values()})
+
+
+@router.get(
+    "/v1/export/{format}",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "The file",
+            "content": {kind: _OBJECT if kind.endswith("json") else _FILE for kind in _KINDS},
+        }
+    },
+)
+def export_register(
+    database: DatabaseDep,
+    viewer: ViewerDep,
+    form: Annotated[ExportFormat, Path(alias="format", description="The project's own: csv, xlsx, geojson")],
+    bbox: Annotated[
+        str | None,
+        Query(examples=["120.08,30.28,120.11,30.30"], max_length=200, description="Only within it"),
+    ] = None,
+    region: Annotated[
+        str | None,
+        Query(
+            max_length=32, pattern=r"^[A-Za-z0-9._:-]+$", description="Only in it and the regions below it"
+        ),
+    ] = None,
+) -> Response:
+    """The devices that you may know of as one file; of serials and keepers only your own house's.
+
+    It comes as it is read. An answer that breaks off half-way is not the whole file.
+    """
+    now = clock.now()
+    pieces = exported(database, viewer, form, chosen(database, bbox=bbox, region=region), at=now)
+    if not _places.acquire(blocking=False):
+        raise TooBusy(f"{AT_ONCE} exports are running at this moment. Try again when one has ended.")
+    try:
+        # The beginning and the first page: what goes wrong with them is a problem document, no broken file.
+        begun = list(itertools.islice(pieces, 2))
+    except BaseException:  # whatever ends it, the place is given back; nothing is swallowed
+        _places.release()
+        raise
+    kind = FORMS[form]
+    return ExportResponse(
+        begun,
+        pieces,
+        media_type=kind.media_type,
+        headers={
+            **caching(viewer),
+            "Content-Disposition": f'attachment; filename="aed-{form.value}-{now:%Y%m%d}.{kind.suffix}"',
+        },
+    )
+
+
+class ExportResponse(StreamingResponse):
+    """The pieces one after the other; then, or when the taker has hung up, its place is given back."""
+
+    def __init__(
+        self, begun: Sequence[bytes], rest: Iterator[bytes], *, media_type: str, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(itertools.chain(begun, rest), media_type=media_type, headers=headers)
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if isinstance(self._rest, Generator):
+                self._rest.close()  # a file on the disk is removed now, not some time
+            _places.release()
+
+
+PUBLIC_SECONDS = 60
+"""A device that is no longer public is gone from every cache within a minute."""
+
+
+def caching(viewer: Viewer) -> Mapping[str, str]:
+    """Anyone may keep a stranger's answer for a little; one for a token only its holder, who asks anew."""
+    kept = "private, no-cache" if viewer.is_signed_in else f"public, max-age={PUBLIC_SECONDS}"
+    return {"Cache-Control": kept, "Vary": "Authorization"}

@@ -1,0 +1,110 @@
+"""Devices as vector tiles."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from sqlalchemy import ColumnElement, Double, Integer, Select, case, cast, func, select
+from sqlalchemy.orm import Session
+
+from aed.accounts.queries.visibility import visible_to
+from aed.accounts.rules import Viewer
+from aed.database.boxes import inside_box
+from aed.database.geometry import latitude, longitude
+from aed.database.statements import inline_text
+from aed.database.vector_tile import vector_tile
+from aed.exports.rules import BUFFER, CELL, CLUSTERED_BELOW_ZOOM, EXTENT, MOST_SINGLE_DEVICES, Tile
+from aed.registry.models import Device
+from aed.registry.rules.device import DeviceState
+
+LAYER = "devices"
+
+
+def device_tile(session: Session, viewer: Viewer, tile: Tile) -> bytes:
+    """The tile of the devices that the viewer may see; no bytes where there are none.
+
+    Far out: a point for the devices of each square of a grid, at their middle, with `count` and `in_service`
+    (and the `id` of one that is alone). Near: a point for each device with what a map says of it.
+    """
+    if tile.zoom >= CLUSTERED_BELOW_ZOOM:
+        single = _single(session, viewer, tile).limit(MOST_SINGLE_DEVICES + 1)
+        number, shown = vector_tile(session, single, layer=LAYER, extent=EXTENT, buffer=BUFFER)
+        if number <= MOST_SINGLE_DEVICES:
+            return shown
+    return vector_tile(session, _gathered(session, viewer, tile), layer=LAYER, extent=EXTENT, buffer=BUFFER)[
+        1
+    ]
+
+
+def _single(session: Session, viewer: Viewer, tile: Tile) -> Select[*tuple[Any, ...]]:
+    across, down = _steps(tile)
+    return (
+        select(
+            Device.id.label("id"),
+            across.label("across"),
+            down.label("down"),
+            Device.place_en,
+            Device.place_zh,
+            Device.floor,
+            Device.opening_hours,
+            Device.entry,
+            Device.audience,
+            Device.state,
+        )
+        .where(*_shown(session, viewer, tile))
+        .order_by(Device.id)
+    )
+
+
+def _gathered(session: Session, viewer: Viewer, tile: Tile) -> Select[*tuple[Any, ...]]:
+    across, down = _steps(tile)
+    inside = (
+        select(
+            Device.id.label("id"),
+            across.label("across"),
+            down.label("down"),
+            case((Device.state == inline_text(DeviceState.IN_SERVICE), 1), else_=0).label("in_service"),
+        )
+        .where(*_shown(session, viewer, tile))
+        .subquery("inside")
+    )
+    placed = select(
+        *inside.c, _square(inside.c.across).label("column"), _square(inside.c.down).label("row")
+    ).subquery("placed")
+    return (
+        select(
+            case((func.count() == 1, func.min(placed.c.id))).label("id"),
+            func.avg(placed.c.across).label("across"),
+            func.avg(placed.c.down).label("down"),
+            func.count().label("count"),
+            func.sum(placed.c.in_service).label("in_service"),
+        )
+        .where(placed.c.column.between(-1, EXTENT // CELL), placed.c.row.between(-1, EXTENT // CELL))
+        .group_by(placed.c.row, placed.c.column)
+        .order_by(placed.c.row, placed.c.column)
+    )
+
+
+def _shown(session: Session, viewer: Viewer, tile: Tile) -> list[Any]:
+    west, south, east, north = tile.bounds()
+    return [
+        visible_to(viewer, Device),
+        Device.state != inline_text(DeviceState.WITHDRAWN),
+        inside_box(session, Device.position, west=west, south=south, east=east, north=north),
+    ]
+
+
+def _steps(tile: Tile) -> tuple[Any, Any]:
+    """Steps eastward and southward from the tile's north-western corner."""
+    scale = tile.steps_per_degree
+    north: ColumnElement[float] = func.ln(
+        func.tan(math.pi / 4 + latitude(Device.position) * (math.pi / 360)), type_=Double()
+    )
+    across = (longitude(Device.position) + 180.0) * scale - float(tile.x * EXTENT)
+    down = (180.0 - north * (180.0 / math.pi)) * scale - float(tile.y * EXTENT)
+    return across, down
+
+
+def _square(steps: Any) -> Any:
+    return cast(func.floor(steps / float(CELL)), Integer)

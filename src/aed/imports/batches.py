@@ -1,0 +1,259 @@
+"""Import rows in batches; set aside those that cannot be imported, without a trace in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import batched
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer, may_administer
+from aed.database.session import exclusive_lock
+from aed.errors import AedError, InvalidInput
+from aed.imports.coordinates import why_no_position
+from aed.imports.formats.records import Record
+from aed.imports.rules import printable, reason_of
+from aed.imports.schemas import PlacedRow
+from aed.registry import queries as registry
+from aed.registry.actions.record import Outcome
+
+ROWS_AT_ONCE = 500
+MOST_TOLD = 1_000
+"""So many bad rows are told in a refusal."""
+MOST_BAD_ROWS = 100_000
+"""That are remembered of a file that has hardly any others."""
+
+type Progress = Callable[[int], None]
+"""Is told how many have been done up to now."""
+
+
+def further(progress: Progress | None, *, after: int) -> Progress:
+    """The same for what is done after so many, counted from nothing again."""
+
+    def count(done: int) -> None:
+        if progress is not None:
+            progress(after + done)
+
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that was set aside: where it stands, what is wrong with it, and what it holds."""
+
+    where: str
+    reason: str
+    number: int
+    fields: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import did."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    hours_not_understood: int = 0
+    """Devices whose hours are kept as written and count as unknown."""
+    bad: list[BadRow] = field(default_factory=list)
+    """In the order of the file."""
+
+    @property
+    def taken(self) -> int:
+        return self.new + self.changed + self.unchanged
+
+    def count(self, outcome: Outcome) -> None:
+        match outcome:
+            case Outcome.NEW:
+                self.new += 1
+            case Outcome.CHANGED:
+                self.changed += 1
+            case Outcome.UNCHANGED:
+                self.unchanged += 1
+
+    def set_aside(self, record: Record, reason: str) -> None:
+        """Raises InvalidInput for a file of bad rows, which would fill the memory."""
+        if len(self.bad) >= MOST_BAD_ROWS and len(self.bad) > self.taken:
+            raise InvalidInput(
+                f"More than {len(self.bad):,} rows cannot be taken, and that is most of them; the first, "
+                f"{self.bad[0].where}: {self.bad[0].reason}. Is this the list that is meant?",
+                field="file",
+            )
+        self.bad.append(BadRow(record.where, printable(reason), record.number, record.fields))
+
+
+class NothingTaken(InvalidInput):
+    """A file of which nothing is taken, because of its bad rows."""
+
+    code = "nothing-taken"
+    title = "Nothing of the file was taken"
+
+    def __init__(self, detail: str, bad: Sequence[BadRow]) -> None:
+        super().__init__(detail, field="file")
+        self.bad = bad
+        self.errors = [{"field": row.where, "detail": row.reason} for row in bad[:MOST_TOLD]]
+
+
+def refuse_bad_rows(report: ImportReport, file: str, *, is_strict: bool = False) -> None:
+    """Raises NothingTaken where every row is bad; where one is enough to take nothing (`is_strict`), for one.
+
+    The caller's transaction must end with it.
+    """
+    if not report.bad or (report.taken and not is_strict):
+        return
+    first = f"{len(report.bad)} bad rows, first {report.bad[0].where}: {report.bad[0].reason}"
+    if report.taken == 0:
+        raise NothingTaken(f"{file} holds no row that can be taken: {first}", report.bad)
+    raise NothingTaken(f"Nothing was taken: {first}", report.bad)
+
+
+def begin_import[ReportT: ImportReport](session: Session, who: Viewer, report: ReportT) -> ReportT:
+    """An import by an administrator, and no other one beside it."""
+    may_administer(who)
+    exclusive_lock(session, "import")
+    return report
+
+
+def finished[ReportT: ImportReport](report: ReportT) -> ReportT:
+    """The report with its bad rows in order. Raises InvalidInput for a file that held no row at all."""
+    if report.taken == 0 and not report.bad:
+        raise InvalidInput("The file holds no rows below its first line.", field="file")
+    report.bad.sort(key=lambda bad: bad.number)
+    return report
+
+
+def valid_rows[RowT](
+    records: Iterable[Record],
+    shape: TypeAdapter[RowT],
+    *,
+    known: Collection[str],
+    report: ImportReport,
+    progress: Progress | None,
+    is_of_others: bool = False,
+    country: str | None = None,
+) -> Iterator[tuple[Record, RowT]]:
+    """The rows that can be meant; the others are set aside. `country`: where the whole list lies.
+
+    What the register itself gave out comes back as it was, so only lists of others are doubted.
+    """
+    for done, record in enumerate(records, start=1):
+        if progress is not None:
+            progress(done)
+        if record.wrong is not None:
+            report.set_aside(record, record.wrong)
+            continue
+        try:
+            row = shape.validate_python(dict(record.fields))
+            why = None
+            if isinstance(row, PlacedRow):
+                row.position()
+                if is_of_others:
+                    why = why_no_position(row.lat, row.lon, country=country)
+        except ValidationError as error:
+            reason = reason_of(error, known=known, is_feature=record.unit == "feature")
+            report.set_aside(record, reason)
+        except InvalidInput as error:
+            report.set_aside(record, row_reason(error))
+        else:
+            if why is not None:
+                report.set_aside(record, why)
+            else:
+                yield record, row
+
+
+def without_duplicates[RowT](
+    rows: Iterable[tuple[Record, RowT]], identity: Callable[[RowT], tuple[str, ...]], report: ImportReport
+) -> Iterator[tuple[Record, RowT]]:
+    """The first row of each identity; a later one is set aside: which of the two is right, nobody knows."""
+    seen: dict[tuple[str, ...], str] = {}
+    for record, row in rows:
+        key = identity(row)
+        first = seen.setdefault(key, record.where)
+        if first == record.where:
+            yield record, row
+        else:
+            report.set_aside(record, f"{' '.join(key)} stands in {first} already: a duplicate")
+
+
+def take[RowT, DoneT](
+    session: Session,
+    rows: Iterable[tuple[Sequence[Record], RowT]],
+    put: Callable[[Sequence[RowT]], Sequence[DoneT]],
+    report: ImportReport,
+    count: Callable[[DoneT], None],
+) -> None:
+    """Takes the rows in batches, each with the records that it was read from, and counts what was done. Of a
+    batch that cannot be taken as a whole, the bad rows are looked for."""
+    for batch in batched(rows, ROWS_AT_ONCE):
+        _take_batch(session, batch, put, report, count)
+
+
+def _take_batch[RowT, DoneT](
+    session: Session,
+    batch: Sequence[tuple[Sequence[Record], RowT]],
+    put: Callable[[Sequence[RowT]], Sequence[DoneT]],
+    report: ImportReport,
+    count: Callable[[DoneT], None],
+) -> None:
+    try:
+        with session.begin_nested():
+            outcomes = put([row for _, row in batch])
+    except AedError as error:
+        if len(batch) == 1:
+            for record in batch[0][0]:
+                report.set_aside(record, row_reason(error))
+            return
+        middle = len(batch) // 2
+        _take_batch(session, batch[:middle], put, report, count)
+        _take_batch(session, batch[middle:], put, report, count)
+    else:
+        for outcome in outcomes:
+            count(outcome)
+
+
+def row_reason(error: AedError) -> str:
+    """Return why a row cannot be taken, with the name of the column in a file."""
+    return f"{_COLUMNS.get(error.field, error.field)}: {error.detail}" if error.field else error.detail
+
+
+_COLUMNS: Mapping[str, str] = {"position.datum": "datum", "position": "lat, lon", "estate_id": "estate"}
+"""What a field of the register is called in a file."""
+
+
+_MOST_ESTATES = 20_000
+
+
+class Estates:
+    """The estates of a source by its own id, asked once each (of a long list now and then again)."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: dict[tuple[str, str], int] = {}
+
+    def load(self, named: Iterable[tuple[str, str]]) -> None:
+        """These will be asked for, and are read at once."""
+        if len(self._known) > _MOST_ESTATES:
+            self._known.clear()
+        unknown: dict[str, set[str]] = {}
+        for source, source_id in named:
+            if (source, source_id) not in self._known:
+                unknown.setdefault(source, set()).add(source_id)
+        for source, source_ids in unknown.items():
+            found = registry.estate_ids_of(self._session, source=source, source_ids=source_ids)
+            self._known |= {(source, source_id): estate_id for source_id, estate_id in found.items()}
+
+    def id_of(self, source: str, source_id: str) -> int:
+        found = self._known.get((source, source_id))
+        if found is None:
+            found = registry.estate_id_of(self._session, source=source, source_id=source_id)
+            if found is None:
+                raise InvalidInput(
+                    f"The source '{source}' has no estate '{source_id}': import its estates first.",
+                    field="estate",
+                )
+            self._known[source, source_id] = found
+        return found

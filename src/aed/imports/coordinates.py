@@ -1,0 +1,226 @@
+"""The coordinates of a row: present, numeric, possible, and what was probably meant where they are not."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from aed.geo import Datum, to_wgs84
+from aed.imports.findings import Finding, FindingKind, Severity
+from aed.imports.outlines import is_in
+from aed.imports.rules import printable
+
+NEARLY_ZERO_DEGREES: Final = 0.01
+POLE_DEGREES: Final = 89.9
+MOST_DIGITS_BEFORE: Final = 12
+"""A number that had more digits before its lost decimal point was no coordinate."""
+
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_SEXAGESIMAL: Final = re.compile(
+    r"(?P<first>[NSEW])?\s*(?P<sign>[+-])?(?P<degrees>[0-9]{1,3})\s*[°º度]\s*(?:(?P<minutes>[0-9]{1,2}(?:\.[0-9]+)?)\s*"
+    r"(?:['′’分]\s*(?:(?P<seconds>[0-9]{1,2}(?:\.[0-9]+)?)\s*(?:[\"″”秒]|'')?)?)?)?\s*(?P<last>[NSEW])?"
+)
+_WITH_LETTER: Final = re.compile(
+    r"(?P<first>[NSEW])?\s*(?P<number>[+-]?[0-9]{1,3}(?:\.[0-9]+)?)\s*°?\s*(?P<last>[NSEW])?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The pair of a row as it was given, and what is wrong with it by itself."""
+
+    lat: float
+    lon: float
+    """NaN where there is no number."""
+    finding: Finding | None = None
+
+    @property
+    def is_number(self) -> bool:
+        return math.isfinite(self.lat) and math.isfinite(self.lon)
+
+    @property
+    def is_on_earth(self) -> bool:
+        return abs(self.lat) <= 90.0 and abs(self.lon) <= 180.0
+
+
+def read_pair(lat: object, lon: object, *, where: str, columns: tuple[str, str]) -> Given:
+    """The pair of a row, with the first thing that is wrong with it. `columns`: what the file calls them.
+
+    A pair that is out of range is left to `lint_places`, which knows where the rest of the list lies.
+    """
+    missing = [name for value, name in zip((lat, lon), columns, strict=True) if is_blank(value)]
+    if missing:
+        wrong = "The position is missing." if len(missing) == 2 else f"{missing[0]} is missing."
+        right = "Latitude and longitude in degrees, such as 30.2911 and 120.0998."
+        return _wrong(
+            FindingKind.COORDINATES_MISSING, where, ", ".join(dict.fromkeys(missing)), None, wrong, right
+        )
+    numbers = number_of(lat), number_of(lon)
+    if numbers[0] is None or numbers[1] is None:
+        place = 0 if numbers[0] is None else 1
+        given = (lat, lon)[place]
+        meant = pair_meant(str(lat), str(lon))
+        right = f"{meant[0]:.8g}, {meant[1]:.9g}" if meant else "A number of degrees, such as 30.2911."
+        wrong = "This is not a number of degrees."
+        read = printable(str(given), 60)
+        return _wrong(FindingKind.COORDINATES_UNREADABLE, where, columns[place], read, wrong, right)
+    found = Given(numbers[0], numbers[1])
+    if not found.is_on_earth:
+        return found
+    read = f"{lat}, {lon}"
+    both = ", ".join(dict.fromkeys(columns))
+    if abs(found.lat) >= POLE_DEGREES:
+        finding = Finding(
+            FindingKind.AT_THE_POLE_OR_ZERO,
+            Severity.ERROR,
+            where,
+            columns[0],
+            read,
+            "This is a pole: a value that stands for no position.",
+            "The position, or no row.",
+        )
+        return Given(found.lat, found.lon, finding)
+    if abs(found.lat) < NEARLY_ZERO_DEGREES and abs(found.lon) < NEARLY_ZERO_DEGREES:
+        finding = Finding(
+            FindingKind.AT_THE_POLE_OR_ZERO,
+            Severity.ERROR,
+            where,
+            both,
+            read,
+            "This is 0, 0 in the Gulf of Guinea: a value that stands for no position.",
+            "The position, or no row.",
+        )
+        return Given(found.lat, found.lon, finding)
+    if found.lat == 0.0 or found.lon == 0.0:
+        name = columns[0] if found.lat == 0.0 else columns[1]
+        finding = Finding(
+            FindingKind.AT_THE_POLE_OR_ZERO,
+            Severity.WARNING,
+            where,
+            name,
+            read,
+            f"{name} is exactly 0, which mostly stands for a number that is missing.",
+            "The position.",
+        )
+        return Given(found.lat, found.lon, finding)
+    return found
+
+
+def _wrong(
+    kind: FindingKind, where: str, column: str | None, read: str | None, wrong: str, right: str
+) -> Given:
+    finding = Finding(kind, Severity.ERROR, where, column, read, wrong, right)
+    return Given(math.nan, math.nan, finding)
+
+
+def is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def number_of(value: object) -> float | None:
+    """The number that a cell is; None for text, true and false, and what no computer can hold."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        try:
+            number = float(value)
+        except OverflowError:
+            return None
+    elif isinstance(value, str) and _NUMBER.fullmatch(value.strip()[:60]):
+        number = float(value.strip()[:60])
+    else:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def wgs84_of(lat: float, lon: float, datum: object) -> tuple[float, float]:
+    """Where a pair on the earth lies; a datum that is none counts as WGS-84."""
+    if datum in (Datum.GCJ02, Datum.BD09):
+        position = to_wgs84(lat, lon, Datum(str(datum)))
+        return position.lat, position.lon
+    return lat, lon
+
+
+# --- What was meant ---
+
+
+def pair_meant(lat: str, lon: str) -> tuple[float, float] | None:
+    """The pair that the texts mean in degrees, where that is plain: degrees and minutes, letters for the
+    directions, a decimal comma, a point too many, both in one cell."""
+    both = re.findall(r"[+-]?[0-9]{1,3}\.[0-9]{2,}", lat)
+    if len(both) == 2 and (lat == lon or number_of(lon) is None):
+        first, second = map(float, both)
+        if abs(first) <= 90.0 and abs(second) <= 180.0:
+            return first, second
+        return (second, first) if abs(second) <= 90.0 and abs(first) <= 180.0 else None
+    found = degrees_meant(lat), degrees_meant(lon)
+    if found[0] is None or found[1] is None or abs(found[0]) > 90.0 or abs(found[1]) > 180.0:
+        return None
+    return found[0], found[1]
+
+
+def degrees_meant(text: str) -> float | None:
+    """The degrees that one text means; None where that is not plain."""
+    written = unicodedata.normalize("NFKC", text).strip().upper()[:60]
+    number = number_of(written)
+    if number is not None:
+        return number
+    if re.fullmatch(r"[+-]?[0-9]{1,3},[0-9]+", written):
+        return float(written.replace(",", "."))
+    if re.fullmatch(r"[+-]?[0-9]{1,3}(?:\.[0-9]+){2,}", written):
+        whole, _, rest = written.partition(".")
+        return float(f"{whole}.{rest.replace('.', '')}")
+    if found := _WITH_LETTER.fullmatch(written):
+        return _signed(float(found["number"]), found["first"] or found["last"])
+    if found := _SEXAGESIMAL.fullmatch(written):
+        value = (
+            float(found["degrees"]) + float(found["minutes"] or 0) / 60 + float(found["seconds"] or 0) / 3600
+        )
+        return _signed(-value if found["sign"] == "-" else value, found["first"] or found["last"])
+    return None
+
+
+def _signed(value: float, letter: str | None) -> float:
+    return -abs(value) if letter in ("S", "W") else value
+
+
+def points_put_back(value: float, *, most: float) -> Iterator[float]:
+    """What a number may be with its decimal point put back: 3435.12 and 34351234 may be 34.35…, and 3.43…"""
+    for power in range(1, MOST_DIGITS_BEFORE):
+        moved = value / 10**power
+        if abs(moved) <= most and abs(moved) >= 1.0:
+            yield moved
+
+
+def points_moved(value: float, *, most: float) -> Iterator[float]:
+    """What a number on the earth may be whose decimal point stands one or two places wrong."""
+    for factor in (10.0, 0.1, 100.0, 0.01):
+        moved = value * factor
+        if 1.0 <= abs(moved) <= most:
+            yield moved
+
+
+def why_no_position(lat: float, lon: float, *, country: str | None) -> str | None:
+    """Why a pair on the earth cannot be meant as it stands; None where it can.
+
+    `country`: where the whole list lies. A pair outside it that lies in it the other way round is swapped; of
+    one that lies outside both ways the linter tells, since an outline may lack an island.
+    """
+    if abs(lat) >= POLE_DEGREES:
+        return f"lat: {lat:g} is a pole, which stands for no position"
+    if abs(lat) < NEARLY_ZERO_DEGREES and abs(lon) < NEARLY_ZERO_DEGREES:
+        return f"lat, lon: {lat:g}, {lon:g} lies in the Gulf of Guinea: it stands for no position"
+    if country is None or abs(lon) > 90.0:
+        return None
+    lats, lons = np.array([lat, lon]), np.array([lon, lat])
+    if is_in(country, lats[:1], lons[:1])[0] or not is_in(country, lats[1:], lons[1:], within_metres=0.0)[0]:
+        return None
+    return (
+        f"lat, lon: {lat:g}, {lon:g} lies outside {country}, and in it the other way round: they look swapped"
+    )

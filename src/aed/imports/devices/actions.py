@@ -1,0 +1,286 @@
+"""Import a list of devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import batched
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter
+from sqlalchemy.orm import Session
+
+from aed.accounts import queries as accounts
+from aed.accounts.models import Region
+from aed.accounts.rules import Viewer
+from aed.errors import AedError, InvalidInput
+from aed.imports.batches import (
+    ROWS_AT_ONCE,
+    BadRow,
+    Estates,
+    ImportReport,
+    Progress,
+    begin_import,
+    finished,
+    further,
+    row_reason,
+    take,
+    valid_rows,
+)
+from aed.imports.devices import queries
+from aed.imports.devices.decisions import check_name
+from aed.imports.devices.import_rows import Before, Entry, Merging, Taken, entry_of
+from aed.imports.devices.missing import Gone, Listed, mark_missing
+from aed.imports.devices.rules import Thresholds
+from aed.imports.formats.mapping import Mapping
+from aed.imports.formats.recognise import DeviceFormat, read_devices
+from aed.imports.formats.records import Reading, Record
+from aed.imports.formats.table import SET_ASIDE_COLUMNS
+from aed.imports.schemas import DeviceRow, columns
+from aed.registry.actions.record import Outcome
+from aed.registry.rules.storeys import floor_meant
+
+
+def import_devices(
+    session: Session,
+    who: Viewer,
+    path: Path,
+    *,
+    at: datetime,
+    form: DeviceFormat | None = None,
+    mapping: Mapping | None = None,
+    region: str | None = None,
+    source: str | None = None,
+    is_partial: bool = False,
+    is_shrink_accepted: bool = False,
+    thresholds: Thresholds | None = None,
+    progress: Progress | None = None,
+) -> DeviceReport:
+    """Devices from a file. `region` is for new ones whose row names neither an estate nor a region; `source`
+    is who keeps the list, where its format is one that several bodies publish each for themselves.
+
+    All good rows or, when this raises, none: the caller's transaction is the border.
+
+    1. Rows that cannot be meant, and all but the first of each device, are set aside.
+    2. The others are taken in batches: see `Merging`.
+    3. What a list held before and this file, which is whole, does not, is gone. Nothing is where the file is
+       a part of the list (`is_partial`; so are rows that were set aside and put right), or where a row does
+       not say which device it is.
+
+    Counted are the rows, and then what is gone.
+    """
+    thresholds = thresholds or Thresholds()
+    report = begin_import(session, who, DeviceReport())
+    if source is not None:
+        check_name(source, field="source")
+    records = _filed_under(source, read_devices(path, form, mapping, source=source))
+    listed = Listed(session)
+    ranks, estates = queries.ranks(session), Estates(session)
+    if region is not None:
+        accounts.region_by_code(session, region)
+    merging = Merging(
+        session=session,
+        who=who,
+        at=at,
+        estates=estates,
+        ranks=ranks,
+        thresholds=thresholds,
+        region=region,
+        before=Before.now(session),
+    )
+    parts = _Parts()
+    rows = valid_rows(
+        parts.seen_in(records),
+        TypeAdapter(DeviceRow),
+        known=columns(DeviceRow),
+        report=report,
+        progress=progress,
+        is_of_others=records.source is not None,
+        country=records.country,
+    )
+    storeys = Storeys(session, estates, region)
+    take(session, _once(rows, listed, storeys, report), merging.put, report, report.count_row)
+    _list_bad_rows(listed, report.bad, report)
+    if not is_partial and not parts.is_put_right and not report.unnamed:
+        report.gone += mark_missing(
+            session,
+            who,
+            listed,
+            thresholds=thresholds,
+            is_shrink_accepted=is_shrink_accepted,
+            ranks=ranks,
+            estates=estates,
+            at=at,
+            progress=further(progress, after=report.taken + len(report.bad)),
+        )
+    listed.close()
+    return finished(report)
+
+
+def _filed_under(source: str | None, reading: Reading) -> Reading:
+    """Raises InvalidInput for a `source` that the format does not leave to be said."""
+    if source is None or reading.source == source:
+        return reading
+    said = "each row says so in its column 'source'" if reading.source is None else f"'{reading.source}' does"
+    raise InvalidInput(f"A source cannot be given for {reading.title}: {said}.", field="source")
+
+
+class _Parts:
+    """Whether the file is a list of rows that were set aside: a part of another, put right."""
+
+    is_put_right = False
+
+    def seen_in(self, records: Iterable[Record]) -> Iterator[Record]:
+        for record in records:
+            if SET_ASIDE_COLUMNS[0] in record.raw:
+                self.is_put_right = True
+            yield record
+
+
+def _once(
+    rows: Iterable[tuple[Record, DeviceRow]], listed: Listed, storeys: Storeys, report: DeviceReport
+) -> Iterator[tuple[Sequence[Record], Entry]]:
+    """The first row of each device; a later one is set aside: which of the two is right, nobody knows."""
+    for batch in batched(rows, ROWS_AT_ONCE):
+        before = listed.add([((row.source, row.source_id), record.where) for record, row in batch])
+        first = []
+        for number, (record, row) in enumerate(batch):
+            if number in before:
+                name = f"{row.source} {row.source_id}"
+                report.set_aside(record, f"{name} stands in {before[number]} already: a duplicate")
+            else:
+                first.append((record, row))
+        for record, row in storeys.with_floors(first, report):
+            report.hours_not_understood += row.opening_hours is None and row.hours_as_written is not None
+            yield (record,), entry_of(row, record.where)
+
+
+def _list_bad_rows(listed: Listed, bad: Sequence[BadRow], report: DeviceReport) -> None:
+    """A device whose row was set aside is listed all the same."""
+    for some in batched(bad, ROWS_AT_ONCE):
+        named = []
+        for row in some:
+            source, source_id = (str(row.fields.get(name) or "").strip() for name in ("source", "source_id"))
+            if not source or not source_id or max(len(source) * 2, len(source_id)) > 128:
+                report.unnamed += 1
+            elif source in listed.sources and source_id.isprintable():
+                named.append(((source, source_id), row.where))
+        listed.add(named)
+
+
+MOST_KEPT: Final = 1_000
+"""So many rows of each kind are kept to be shown; all are counted."""
+
+
+@dataclass(slots=True)
+class DeviceReport(ImportReport):
+    """What an import of devices did. The lists are in the order of the file, and not longer than is shown."""
+
+    joined: int = 0
+    """Rows that were taken for a device which another list has registered."""
+    waiting: int = 0
+    """Rows that wait for a person to say whether they are such a device."""
+    conflicting: int = 0
+    """Rows about which a person is asked because another source says otherwise."""
+    unnamed: int = 0
+    """Bad rows that do not say which device they are."""
+    added: list[Taken] = field(default_factory=list)
+    amended: list[Taken] = field(default_factory=list)
+    matched: list[Taken] = field(default_factory=list)
+    """Joined or waiting."""
+    disputed: list[Taken] = field(default_factory=list)
+    gone: list[Gone] = field(default_factory=list)
+
+    @property
+    def gone_count(self) -> int:
+        return sum(len(each.source_ids) for each in self.gone if not each.is_held_back)
+
+    @property
+    def held_back(self) -> list[Gone]:
+        return [each for each in self.gone if each.is_held_back]
+
+    def count_row(self, row: Taken) -> None:
+        self.count(row.outcome)
+        self.joined += row.match is not None and row.device_id is not None
+        self.waiting += row.device_id is None
+        self.conflicting += bool(row.conflicts)
+        if row.outcome is Outcome.NEW:
+            _keep(self.added, row)
+        elif row.outcome is Outcome.CHANGED:
+            _keep(self.amended, row)
+        if row.match is not None:
+            _keep(self.matched, row)
+        if row.conflicts:
+            _keep(self.disputed, row)
+
+
+def _keep(rows: list[Taken], row: Taken) -> None:
+    if len(rows) < MOST_KEPT:
+        rows.append(row)
+
+
+@dataclass
+class Storeys:
+    """How storeys are counted where the rows of an import belong."""
+
+    session: Session
+    estates: Estates
+    region: str | None
+    """Of new devices whose row names neither an estate nor a region."""
+    _ways: dict[object, bool] = field(default_factory=dict)
+    """By a region's code, or an estate's id."""
+
+    def with_floors(
+        self, rows: Sequence[tuple[Record, DeviceRow]], report: DeviceReport
+    ) -> Iterator[tuple[Record, DeviceRow]]:
+        """Yield the rows with the floors that their storeys mean; set aside what is contradictory or unclear.
+
+        What a row says is kept as a floor: a list that says the same in other words has not changed.
+        """
+        unplaced = [
+            (row.source, row.source_id)
+            for _, row in rows
+            if row.storey is not None and row.region is None and row.estate is None
+        ]
+        registered = queries.counts_ground_as_one(self.session, unplaced) if unplaced else {}
+        for record, row in rows:
+            if row.storey is None:
+                yield record, row
+                continue
+            counts = registered.get((row.source, row.source_id))
+            try:
+                found = self._with_floor(row, self._counts(row) if counts is None else counts)
+            except AedError as error:
+                report.set_aside(record, row_reason(error))
+            else:
+                yield record, found
+
+    def _with_floor(self, row: DeviceRow, counts_ground_as_one: bool) -> DeviceRow:
+        floor = floor_meant(
+            floor=row.floor if "floor" in row.model_fields_set else None,
+            storey=row.storey,
+            room=None,
+            counts_ground_as_one=counts_ground_as_one,
+        )
+        found = row.model_copy(update={"floor": floor, "storey": None})
+        found.model_fields_set.discard("storey")
+        return found
+
+    def _counts(self, row: DeviceRow) -> bool:
+        """Raises InvalidInput, NotFound where no region says how it counts."""
+        if row.estate is not None:
+            estate_id = self.estates.id_of(row.estate_source or row.source, row.estate)
+            if estate_id not in self._ways:
+                region_id = accounts.region_of_estate(self.session, estate_id)
+                self._ways[estate_id] = self.session.get_one(Region, region_id).counts_ground_as_one
+            return self._ways[estate_id]
+        code = row.region or self.region
+        if code is None:
+            raise InvalidInput(
+                "A storey needs a region or an estate, which says how it counts.", field="storey"
+            )
+        if code not in self._ways:
+            self._ways[code] = accounts.region_by_code(self.session, code).counts_ground_as_one
+        return self._ways[code]

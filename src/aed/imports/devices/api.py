@@ -1,0 +1,411 @@
+"""Routes: import lists of devices, decide reviews, merge devices, and download templates."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.accounts.rules import Viewer, may_administer
+from aed.accounts.schemas import Id
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.database.session import dry_run, open_database, transaction
+from aed.http.parameters import in_turn
+from aed.imports.batches import refuse_bad_rows
+from aed.imports.devices import queries
+from aed.imports.devices.actions import DeviceReport, import_devices
+from aed.imports.devices.decisions import decide, join_devices
+from aed.imports.devices.import_rows import Taken
+from aed.imports.devices.missing import Gone
+from aed.imports.devices.models import Review
+from aed.imports.devices.rules import Decision, ReviewKind, thresholds_in
+from aed.imports.formats.recognise import DeviceFormat
+from aed.imports.formats.table import TEMPLATES, TemplateFormat
+from aed.imports.uploads import FILE_BODY, MOST_SHOWN, PATIENT_MS, SentFile, SetAsideOut, sent_file
+from aed.registry import queries as registry
+from aed.registry.actions.record import Outcome
+from aed.registry.schemas.devices import DeviceOut
+from aed.settings import Settings
+
+
+class ReviewOut(BaseModel):
+    """A question to a person, and its answer."""
+
+    id: Id
+    kind: ReviewKind
+    source: str
+    source_id: str = Field(description="Of the entry that raised it; empty: it is about the whole list")
+    device_id: Id | None
+    attribute: str = Field(description="About which the sources disagree; empty: about the whole device")
+    evidence: dict[str, Any]
+    opened_at: datetime
+    decision: Decision | None
+    decided_at: datetime | None
+    decided_by: str | None
+
+    @classmethod
+    def of(cls, review: Review) -> ReviewOut:
+        return cls.model_validate(review, from_attributes=True)
+
+
+class JoinIn(BaseModel):
+    """The device that is the same as another."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"other_id": 2}]})
+
+    other_id: Id
+
+
+class DecisionIn(BaseModel):
+    """duplicate: same or different; conflict: take or keep; shrink: accept or refuse."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"decision": "different"}]})
+
+    decision: Decision
+
+
+router = APIRouter(tags=["lists"])
+_place = threading.BoundedSemaphore(1)
+"""One at a time: the register takes no more, and another would wait with its file on the disk."""
+
+
+class AttributeChangeOut(BaseModel):
+    """An attribute of a device."""
+
+    attribute: str
+    before: Any  # whatever kind of value the attribute has
+    now: Any
+
+
+class MatchOut(BaseModel):
+    """A device that another list has registered, which a row tells of or may tell of."""
+
+    device_id: Id
+    score: float
+    is_sure: bool = Field(description="Joined; else it waits for a person")
+    because: list[str]
+
+
+class TakenOut(BaseModel):
+    """A row that was taken."""
+
+    where: str = Field(examples=["line 12"])
+    source: str
+    source_id: str
+    device_id: Id | None = Field(description="null: it waits for a person; or it is new in a dry run")
+    changes: list[AttributeChangeOut]
+    conflicts: list[str] = Field(description="The attributes about which a person is asked")
+    match: MatchOut | None
+
+    @classmethod
+    def of(cls, taken: Taken, *, is_dry_run: bool) -> TakenOut:
+        is_there = not (is_dry_run and taken.outcome is Outcome.NEW)
+        return cls(
+            where=taken.entry.where,
+            source=taken.entry.source,
+            source_id=taken.entry.source_id,
+            device_id=taken.device_id if is_there else None,
+            changes=[
+                AttributeChangeOut(attribute=name, before=before, now=now)
+                for name, (before, now) in sorted(taken.changes.items())
+            ],
+            conflicts=list(taken.conflicts),
+            match=MatchOut(
+                device_id=taken.match.device_id,
+                score=taken.match.likeness.score,
+                is_sure=taken.match.is_sure,
+                because=[sign.said for sign in taken.match.likeness.signs],
+            )
+            if taken.match is not None
+            else None,
+        )
+
+
+class GoneOut(BaseModel):
+    """What a list no longer holds."""
+
+    source: str
+    count: int
+    is_held_back: bool = Field(description="So many that a person must say first whether they are gone")
+    source_ids: list[str] = Field(description=f"At most {MOST_SHOWN}")
+
+    @classmethod
+    def of(cls, gone: Gone) -> GoneOut:
+        return cls(
+            source=gone.source,
+            count=len(gone.source_ids),
+            is_held_back=gone.is_held_back,
+            source_ids=list(gone.source_ids[:MOST_SHOWN]),
+        )
+
+
+class ImportOut(BaseModel):
+    """What an import did, or would do. The counts are of all rows, the lists hold the first of each kind."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "file": "town.csv",
+                    "is_dry_run": False,
+                    "new": 1,
+                    "changed": 0,
+                    "unchanged": 41,
+                    "set_aside": 1,
+                    "hours_not_understood": 0,
+                    "joined": 0,
+                    "waiting": 0,
+                    "conflicting": 0,
+                    "gone": 0,
+                    "held_back": 0,
+                    "unnamed": 0,
+                    "rows_set_aside": [{"where": "line 44", "reason": "lat: must be a number (it is 'x')"}],
+                    "rows_new": [
+                        {
+                            "where": "line 2",
+                            "source": "town",
+                            "source_id": "1",
+                            "device_id": 43,
+                            "changes": [],
+                            "conflicts": [],
+                            "match": None,
+                        }
+                    ],
+                    "rows_changed": [],
+                    "rows_matched": [],
+                    "rows_conflicting": [],
+                    "no_longer_listed": [],
+                }
+            ]
+        }
+    )
+
+    file: str
+    is_dry_run: bool
+    new: int
+    changed: int
+    unchanged: int
+    set_aside: int
+    hours_not_understood: int = Field(description="Kept as written, and unknown")
+    joined: int = Field(description="Taken for a device that another list has registered")
+    waiting: int = Field(description="May be such a device: a person is asked")
+    conflicting: int = Field(description="Say otherwise than another list: a person is asked")
+    gone: int = Field(description="No longer listed, and out of service")
+    held_back: int = Field(description="No longer listed, but so many that a person is asked")
+    unnamed: int = Field(description="Set aside and not saying which device they are: then nothing is gone")
+    rows_set_aside: list[SetAsideOut]
+    rows_new: list[TakenOut]
+    rows_changed: list[TakenOut]
+    rows_matched: list[TakenOut] = Field(description="Joined or waiting")
+    rows_conflicting: list[TakenOut]
+    no_longer_listed: list[GoneOut]
+
+    @classmethod
+    def of(cls, report: DeviceReport, *, file: str, is_dry_run: bool) -> ImportOut:
+        def shown(rows: Iterable[Taken]) -> list[TakenOut]:
+            return [TakenOut.of(row, is_dry_run=is_dry_run) for row in rows]
+
+        return cls(
+            file=file,
+            is_dry_run=is_dry_run,
+            new=report.new,
+            changed=report.changed,
+            unchanged=report.unchanged,
+            set_aside=len(report.bad),
+            hours_not_understood=report.hours_not_understood,
+            joined=report.joined,
+            waiting=report.waiting,
+            conflicting=report.conflicting,
+            gone=report.gone_count,
+            held_back=sum(len(each.source_ids) for each in report.held_back),
+            unnamed=report.unnamed,
+            rows_set_aside=[
+                SetAsideOut(where=row.where, reason=row.reason) for row in report.bad[:MOST_SHOWN]
+            ],
+            rows_new=shown(report.added),
+            rows_changed=shown(report.amended),
+            rows_matched=shown(report.matched),
+            rows_conflicting=shown(report.disputed),
+            no_longer_listed=[GoneOut.of(each) for each in report.gone],
+        )
+
+
+# --- What is asked --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """How a file is to be taken."""
+
+    form: DeviceFormat | None
+    region: str | None
+    source: str | None
+    is_partial: bool
+    is_shrink_accepted: bool
+    is_strict: bool
+    is_dry_run: bool
+
+
+@router.post("/imports/devices", openapi_extra=FILE_BODY)
+async def import_device_list(
+    request: Request,
+    viewer: ViewerDep,
+    form: Annotated[DeviceFormat | None, Query(alias="format", description="Recognised if left out")] = None,
+    region: Annotated[
+        str | None,
+        Query(max_length=32, description="For new devices whose row names neither estate nor region"),
+    ] = None,
+    source: Annotated[
+        str | None,
+        Query(
+            max_length=64,
+            pattern="^[A-Za-z0-9._:-]+$",
+            description="Who keeps this list, where its format is one that several bodies publish",
+        ),
+    ] = None,
+    name: Annotated[str | None, Query(max_length=200, description="What the file is called")] = None,
+    partial: Annotated[
+        bool, Query(description="The file is a part of its list: what it lacks is not gone")
+    ] = False,
+    accept_shrink: Annotated[bool, Query(description="What is missing is gone, however much it is")] = False,
+    strict: Annotated[bool, Query(description="Take nothing when any row is bad")] = False,
+    dry_run: Annotated[bool, Query(description="Say what would be done; write nothing")] = False,
+) -> ImportOut:
+    """Take a list of devices into the register, as `aed import devices` does. For administrators.
+
+    The body is the file itself, or a form with the parts `file` and (optional) `mapping`. A file is taken for
+    the whole list of its source, and is taken whole or not at all; the same again changes nothing. Bad rows
+    are set aside with their line and reason; where nothing is taken, the problem's `errors` tell them.
+    """
+    may_administer(viewer)
+    asked = _Asked(
+        form=form,
+        region=region,
+        source=source,
+        is_partial=partial,
+        is_shrink_accepted=accept_shrink,
+        is_strict=strict,
+        is_dry_run=dry_run,
+    )
+    async with sent_file(request, name=name) as sent:
+        with in_turn(_place, "Another list is being imported now. Try again when it has ended."):
+            return await run_in_threadpool(_imported, request.app.state.settings, viewer, sent, asked)
+
+
+def _imported(settings: Settings, viewer: Viewer, sent: SentFile, asked: _Asked) -> ImportOut:
+    """On a connection of its own, which is more patient than those that lookups wait for."""
+    mapping = sent.mapping()
+    patient = {"statement_timeout_ms": PATIENT_MS, "threads": 1}
+    database = open_database(settings.model_copy(update=patient))
+    try:
+        with dry_run(database) if asked.is_dry_run else transaction(database) as session:
+            report = import_devices(
+                session,
+                viewer,
+                sent.path,
+                at=clock.now(),
+                form=asked.form,
+                mapping=mapping,
+                region=asked.region,
+                source=asked.source,
+                is_partial=asked.is_partial,
+                is_shrink_accepted=asked.is_shrink_accepted,
+                thresholds=thresholds_in(settings),
+            )
+            refuse_bad_rows(report, sent.path.name, is_strict=asked.is_strict)
+    finally:
+        database.close()
+    return ImportOut.of(report, file=sent.path.name, is_dry_run=asked.is_dry_run)
+
+
+ReviewId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+
+
+@router.get("/reviews")
+def list_reviews(
+    session: ReadSession,
+    viewer: ViewerDep,
+    decided: Annotated[bool, Query(description="What is decided too")] = False,
+    after: Annotated[int, Query(ge=0, le=2**63 - 1, description="Only those with a higher id")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many at most")] = 100,
+) -> list[ReviewOut]:
+    """What a person must decide about imported lists, the oldest first. For administrators."""
+    may_administer(viewer)
+    found = queries.reviews(session, is_open=not decided, limit=limit, after_id=after)
+    return [ReviewOut.of(each) for each in found]
+
+
+@router.get("/reviews/{review_id}")
+def get_review(session: ReadSession, viewer: ViewerDep, review_id: ReviewId, response: Response) -> ReviewOut:
+    """One of them with its evidence. For administrators."""
+    may_administer(viewer)
+    return _tagged(response, ReviewOut.of(queries.review(session, review_id)))
+
+
+@router.post("/reviews/{review_id}/decision")
+def decide_review(
+    request: Request,
+    session: WriteSession,
+    viewer: ViewerDep,
+    review_id: ReviewId,
+    given: DecisionIn,
+    response: Response,
+) -> ReviewOut:
+    """Decide: it is carried out at once and remembered. Another decision later is carried out too."""
+    thresholds = thresholds_in(request.app.state.settings)
+    review = decide(session, viewer, review_id, given.decision, thresholds=thresholds, at=clock.now())
+    return _tagged(response, ReviewOut.of(review))
+
+
+@router.post("/devices/{device_id}/join")
+def merge_devices(
+    session: WriteSession,
+    viewer: ViewerDep,
+    device_id: Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])],
+    given: JoinIn,
+    response: Response,
+) -> DeviceOut:
+    """Say that another device is this one: it is withdrawn, and what is told of it is told of this one.
+
+    That is remembered as a review, which another decision changes. For administrators.
+    """
+    join_devices(session, viewer, device_id, given.other_id, at=clock.now())
+    session.expire_all()  # what a list says was put beside the ORM
+    device = registry.device(session, viewer, device_id)
+    response.headers["ETag"] = f'"{device.version}"'
+    return DeviceOut.of(device, viewer)
+
+
+def _tagged(response: Response, review: ReviewOut) -> ReviewOut:
+    response.headers["ETag"] = f'"{int(review.decided_at.timestamp()) if review.decided_at else 0}"'
+    return review
+
+
+_FILE: Final = {"schema": {"type": "string", "format": "binary"}}
+_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The file",
+        "content": {template.media_type.partition(";")[0]: _FILE for template in TEMPLATES.values()},
+    }
+}
+
+
+@router.get("/templates/devices.{ending}", response_class=Response, responses=_ANSWER)
+def get_device_template(
+    ending: Annotated[TemplateFormat, Path(description="csv, or xlsx for a spreadsheet")],
+) -> Response:
+    """An empty list of devices to fill in and import, each column explained in Chinese and English."""
+    template = TEMPLATES[ending]
+    return Response(
+        template.made(),
+        media_type=template.media_type,
+        headers={"Content-Disposition": f'attachment; filename="aed-devices.{ending.value}"'},
+    )

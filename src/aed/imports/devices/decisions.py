@@ -1,0 +1,280 @@
+"""Decisions of a person: decide a review, rank a source, merge two devices."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from itertools import batched
+from typing import Any, Final
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer, may_administer
+from aed.database.session import exclusive_lock
+from aed.errors import Conflict, InvalidInput
+from aed.imports.batches import ROWS_AT_ONCE as AT_ONCE
+from aed.imports.batches import Estates, Progress, further
+from aed.imports.devices import queries
+from aed.imports.devices.import_rows import Before, Entry, Merging
+from aed.imports.devices.merging import ask, hold
+from aed.imports.devices.missing import mark_gone
+from aed.imports.devices.models import ListSource, Review, SourceRecord
+from aed.imports.devices.queries import Record
+from aed.imports.devices.rules import (
+    DECISIONS,
+    DEFAULT_RANK,
+    HAND_RANK,
+    Decision,
+    Ranks,
+    ReviewKind,
+    Thresholds,
+)
+from aed.registry import queries as registry
+from aed.registry.actions.lists import stand_apart, withdraw_as_same
+from aed.registry.rules.device import DeviceState
+from aed.registry.rules.origin import BY_HAND
+
+
+def decide(
+    session: Session,
+    who: Viewer,
+    review_id: int,
+    decision: Decision,
+    *,
+    thresholds: Thresholds,
+    at: datetime,
+    progress: Progress | None = None,
+) -> Review:
+    """It is decided, and so it is in the register. A decision may be changed by another. Counted is what is
+    marked as gone.
+
+    Raises NotFound, InvalidInput for what is no answer to the question, and what `put_devices` raises.
+    """
+    may_administer(who)
+    exclusive_lock(session, "import")
+    review = queries.review(session, review_id)
+    if decision not in DECISIONS[review.kind]:
+        answers = " or ".join(DECISIONS[review.kind])
+        raise InvalidInput(f"A review of a {review.kind} is decided by {answers}.", field="decision")
+    if review.decision is decision:
+        return review
+    if review.kind is ReviewKind.SHRINK and review.decision is Decision.ACCEPT:
+        raise Conflict("They are marked as gone already; those that are listed again come back.")
+    review.decision, review.decided_at, review.decided_by = decision, at, who.name
+    session.flush()
+    ranks, estates = queries.ranks(session), Estates(session)
+    match review.kind, decision:
+        case ReviewKind.DUPLICATE, Decision.SAME:
+            _join(session, who, review, ranks, estates, at)
+        case ReviewKind.DUPLICATE, _:
+            _part(session, who, review, ranks, estates, thresholds, at)
+        case ReviewKind.CONFLICT, _:
+            hold(session, who, _device(review), ranks=ranks, estates=estates, at=at)
+        case ReviewKind.SHRINK, Decision.ACCEPT:
+            missing = queries.missing_records(session, review.source)
+            mark_gone(
+                session, who, review.source, missing, ranks=ranks, estates=estates, at=at, progress=progress
+            )
+    return review
+
+
+def _device(review: Review) -> set[int]:
+    return {review.device_id} if review.device_id is not None else set()
+
+
+def _join(
+    session: Session, who: Viewer, review: Review, ranks: dict[str, int], estates: Estates, at: datetime
+) -> None:
+    """The record tells of the device; one that was registered from it meanwhile is withdrawn."""
+    record = queries.record(session, (review.source, review.source_id))
+    own, device_id = record.device_id, review.device_id
+    if device_id is None or own == device_id:
+        return
+    if own is not None:
+        merge_into(session, who, own, device_id, ranks=ranks, estates=estates, at=at)
+        return
+    session.execute(
+        update(SourceRecord)
+        .where(SourceRecord.id == record.id)
+        .values(device_id=device_id)
+        .execution_options(synchronize_session=False)
+    )
+    hold(session, who, {device_id}, ranks=ranks, estates=estates, at=at)
+
+
+def _part(
+    session: Session,
+    who: Viewer,
+    review: Review,
+    ranks: dict[str, int],
+    estates: Estates,
+    thresholds: Thresholds,
+    at: datetime,
+) -> None:
+    """The record does not tell of the device: it is the one that was registered from it, the next most like
+    it, or a new one."""
+    record = queries.record(session, (review.source, review.source_id))
+    if record.device_id not in (None, review.device_id):
+        return
+    (device,) = queries.standing_devices(session, _device(review)).values()
+    if (device.source, device.source_id) == (record.source, record.source_id):
+        raise Conflict("The device was registered from this very entry: withdraw the device instead.")
+    session.execute(
+        update(SourceRecord)
+        .where(SourceRecord.id == record.id)
+        .values(device_id=None)
+        .execution_options(synchronize_session=False)
+    )
+    hold(session, who, {device.id}, ranks=ranks, estates=estates, at=at)
+    for own in queries.device_ids(session, [(record.source, record.source_id)]).values():
+        stand_apart(session, who, own, at=at)
+    if record.gone_since is None:
+        merging = Merging(
+            session=session,
+            who=who,
+            at=at,
+            estates=estates,
+            ranks=ranks,
+            thresholds=thresholds,
+            region=device.region,
+            before=Before.now(session),
+        )
+        merging.settle([_entry(record)])
+
+
+def _entry(record: Record) -> Entry:
+    return Entry(record.source, record.source_id, "", record.fields, record.digest)
+
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+def check_name(name: str, *, field: str) -> None:
+    """Raises InvalidInput for what no list can be called."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput("A source's name is of letters, digits and . _ : -, at most 64.", field=field)
+    if name == BY_HAND:
+        raise InvalidInput(
+            f"'{BY_HAND}' is what people amend by hand, which outranks every list.", field=field
+        )
+
+
+def put_source(
+    session: Session,
+    who: Viewer,
+    name: str,
+    *,
+    rank: int | None = None,
+    title: str | None = None,
+    country: str | None = None,
+    at: datetime,
+    progress: Progress | None = None,
+) -> ListSource:
+    """What is given of the source holds from now on, and what follows for devices that others list too; those
+    are counted."""
+    may_administer(who)
+    exclusive_lock(session, "import")
+    check_name(name, field="name")
+    if rank is not None and not 0 <= rank <= HAND_RANK:
+        raise InvalidInput(f"A rank is from 0 to {HAND_RANK}.", field="rank")
+    if country is not None and not re.fullmatch(r"[A-Z]{2}", country):
+        raise InvalidInput("A country is two capital letters, such as CN.", field="country")
+    source = session.get(ListSource, name) or ListSource(name=name, rank=DEFAULT_RANK)
+    if rank is not None:
+        source.rank = rank
+    if title is not None:
+        source.title = title[:200]
+    if country is not None:
+        source.country = country
+    session.add(source)
+    session.flush()
+    if rank is not None:
+        ranks, estates = queries.ranks(session), Estates(session)
+        count = further(progress, after=0)
+        for number, some in enumerate(batched(queries.shared_devices(session, name), AT_ONCE)):
+            hold(session, who, some, ranks=ranks, estates=estates, at=at)
+            count(number * AT_ONCE + len(some))
+    return source
+
+
+UNASKED: Final = [{"what": "person", "weight": 0.0, "said": "a person said so without being asked"}]
+
+
+def join_devices(session: Session, who: Viewer, kept_id: int, other_id: int, *, at: datetime) -> None:
+    """The two are one device: `other_id` is withdrawn, and whoever lists it tells of `kept_id` from now on.
+
+    It is remembered as if it had been asked, for each entry of a list that told of the other. Raises
+    NotFound, InvalidInput for one and the same device, Conflict for one that is withdrawn.
+    """
+    may_administer(who)
+    exclusive_lock(session, "import")
+    if kept_id == other_id:
+        raise InvalidInput(f"Device {kept_id} is itself already: name two.", field="other_id")
+    for device_id in (kept_id, other_id):
+        device = registry.device(session, who, device_id, for_update=True)
+        if device.state is DeviceState.WITHDRAWN:
+            raise Conflict(f"Device {device_id} is withdrawn: only devices that stand are joined.")
+    records = queries.records_of(session, [other_id])
+    identities = [(record.source, record.source_id) for record in records]
+    known = queries.reviews_of_records(session, identities, ReviewKind.DUPLICATE)
+    for record in records:
+        evidence: dict[str, Any] = {"score": 1.0, "signs": UNASKED, "record": record.fields}
+        asked = ask(
+            session,
+            ReviewKind.DUPLICATE,
+            source=record.source,
+            source_id=record.source_id,
+            device_id=kept_id,
+            evidence=evidence,
+            among=known,
+            at=at,
+        )
+        asked.decision, asked.decided_at, asked.decided_by = Decision.SAME, at, who.name
+    session.flush()
+    ranks, estates = queries.ranks(session), Estates(session)
+    merge_into(session, who, other_id, kept_id, ranks=ranks, estates=estates, at=at)
+
+
+def merge_into(
+    session: Session,
+    who: Viewer,
+    other_id: int,
+    kept_id: int,
+    *,
+    ranks: Ranks,
+    estates: Estates,
+    at: datetime,
+) -> None:
+    """What was said of the other device is said of the kept one; the other is withdrawn, and says why."""
+    session.execute(
+        update(SourceRecord)
+        .where(SourceRecord.device_id == other_id)
+        .values(device_id=kept_id)
+        .execution_options(synchronize_session=False)
+    )
+    withdraw_as_same(session, who, other_id, same_as=kept_id, at=at)
+    for review in queries.reviews_of_devices(session, [other_id], ReviewKind.CONFLICT):
+        if review.decision is None:
+            session.delete(review)
+    _ask_about_the_kept_one(session, other_id, kept_id)
+    hold(session, who, {kept_id}, ranks=ranks, estates=estates, at=at)
+
+
+def _ask_about_the_kept_one(session: Session, other_id: int, kept_id: int) -> None:
+    """What may be the other device may be the kept one. Asked about both, it is asked once."""
+    of_kept = {
+        (review.source, review.source_id): review
+        for review in queries.reviews_of_devices(session, [kept_id], ReviewKind.DUPLICATE)
+    }
+    for review in queries.reviews_of_devices(session, [other_id], ReviewKind.DUPLICATE):
+        if review.decision is not None:
+            continue
+        asked = of_kept.get((review.source, review.source_id))
+        if asked is None:
+            review.device_id = kept_id
+            continue
+        session.delete(review)
+        if asked.decision is Decision.DIFFERENT:
+            asked.decision, asked.decided_at, asked.decided_by = None, None, None
+    session.flush()

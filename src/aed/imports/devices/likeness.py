@@ -1,0 +1,181 @@
+"""How likely two entries of lists are the same device: a score, and its parts."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from aed.imports.devices.rules import digits, plain_words, similarity
+
+FAR_METRES: Final = 150.0
+"""Entries farther apart are not compared at all."""
+
+LONG_SERIAL: Final = 5
+"""A shorter number is somebody's own count, and another one's too."""
+UNLIKE: Final = 0.35
+"""What is said of two spots has less than this in common."""
+
+_BEFORE: Final = -0.5
+"""The log-odds that two entries of two lists are one device, before anything is known but that they are near.
+
+The weights below are log-odds too. They are set by hand so that devices that stand near each other in one
+list (305 pairs of neighbours in five published lists) are not joined, and the same device told a second time,
+a few metres off and with some of its fields missing, is at least asked about: see the tests."""
+_UP_TO_METRES: Final = ((0.5, 2.8), (1.0, 2.0), (10.0, 1.6), (30.0, 0.6), (75.0, -1.5), (FAR_METRES, -3.0))
+"""Within half a metre one list has it from the other, or both from one address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What of an entry tells it from another, apart from where it is."""
+
+    place_en: str | None = None
+    place_zh: str | None = None
+    floor: int | None = None
+    opening_hours: str | None = None
+    maker: str | None = None
+    model: str | None = None
+    serial: str | None = None
+    phone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """One thing that speaks for the same device (weight above 0) or against it."""
+
+    what: str
+    weight: float
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    score: float
+    """0 to 1."""
+    signs: tuple[Sign, ...]
+
+
+def likeness(one: Entry, other: Entry, *, metres: float) -> Likeness:
+    """Weighs the signs as log-odds and turns their sum into a score.
+
+    A serial number that is the same decides nearly alone, one that differs nearly rules it out; nearness and
+    words in common make it likely together and not alone: two devices of one building have both.
+    """
+    signs = (
+        Sign("distance", _distance(metres), f"{metres:.0f} m apart"),
+        *_words(one, other),
+        *_floor(one.floor, other.floor),
+        *_serial(one.serial, other.serial),
+        *_named("maker", one.maker, other.maker, 0.5, -1.5),
+        *_named("model", one.model, other.model, 0.7, -1.0),
+        *_hours(one.opening_hours, other.opening_hours),
+        *_phone(one.phone, other.phone),
+    )
+    total = _BEFORE + sum(sign.weight for sign in signs)
+    return Likeness(round(1.0 / (1.0 + math.exp(-total)), 3), signs)
+
+
+def _distance(metres: float) -> float:
+    """The weight of a distance: a broken line."""
+    (near, high), *others = _UP_TO_METRES
+    for far, low in others:
+        if metres <= near:
+            return high
+        if metres <= far:
+            return round(high + (low - high) * (metres - near) / (far - near), 2)
+        near, high = far, low
+    return high
+
+
+def _words(one: Entry, other: Entry) -> Iterable[Sign]:
+    """The language in which they say the most alike; and that no two doors have one number."""
+    compared = [
+        _compared(mine, theirs)
+        for mine, theirs in ((one.place_en, other.place_en), (one.place_zh, other.place_zh))
+        if mine and theirs and plain_words(mine) and plain_words(theirs)
+    ]
+    if not compared:
+        return
+    share, rest, other_rest = max(compared)
+    yield Sign("words", round(4.5 * share - 1.8, 2), f"{share:.0%} of what they say is alike")
+    first, second = plain_words(rest), plain_words(other_rest)
+    if first and second and not (first in second or second in first) and similarity(first, second) < UNLIKE:
+        yield Sign("spot", -1.3, f"only one says '{rest}', only the other '{other_rest}'")
+    numbers, others = _numbers(rest), _numbers(other_rest)
+    if numbers and others and not numbers & others:
+        yield Sign("numbers", -2.0, f"{', '.join(sorted(numbers))} and {', '.join(sorted(others))}")
+
+
+def _compared(one: str, other: str) -> tuple[float, str, str]:
+    """How much alike two descriptions are, and what each says that the other does not.
+
+    Half of it is what they do not share: devices of one house share its name and its address.
+    """
+    parts, others = _parts(one), _parts(other)
+    rest = " ".join(part for part in parts if part not in others)
+    other_rest = " ".join(part for part in others if part not in parts)
+    first, second = plain_words(rest), plain_words(other_rest)
+    share = similarity(plain_words(one), plain_words(other))
+    if first in second or second in first:
+        return 0.5 + 0.5 * share, rest, other_rest
+    return 0.5 * share + 0.5 * similarity(first, second), rest, other_rest
+
+
+def _parts(words: str) -> list[str]:
+    folded = unicodedata.normalize("NFKC", words).casefold()
+    return [part for part in re.split(r"[\s·,;:()/、。，；]+", folded) if part]
+
+
+def _numbers(words: str) -> set[str]:
+    return {number.lstrip("0") for number in re.findall(r"[0-9]+", words)}
+
+
+def _floor(one: int | None, other: int | None) -> Iterable[Sign]:
+    """The ground floor is also what lists say that do not know."""
+    if one is None or other is None or one == other == 0:
+        return
+    if one == other:
+        yield Sign("floor", 0.5, "the same floor")
+    else:
+        yield Sign("floor", -0.7 if 0 in (one, other) else -3.0, f"floors {one} and {other}")
+
+
+def _serial(one: str | None, other: str | None) -> Iterable[Sign]:
+    if not one or not other:
+        return
+    number = plain_words(one)
+    if number == plain_words(other):
+        weight = 7.0 if len(number) >= LONG_SERIAL else 2.0
+        yield Sign("serial", weight, f"the same serial number {one}")
+    else:
+        yield Sign("serial", -6.0, f"serial numbers {one} and {other}")
+
+
+def _named(what: str, one: str | None, other: str | None, same: float, different: float) -> Iterable[Sign]:
+    if not one or not other:
+        return
+    first, second = plain_words(one), plain_words(other)
+    if not first or not second:
+        return
+    if first in second or second in first:
+        yield Sign(what, same, f"the same {what}")
+    else:
+        yield Sign(what, different, f"{what}s {one} and {other}")
+
+
+def _hours(one: str | None, other: str | None) -> Iterable[Sign]:
+    if not one or not other:
+        return
+    if one != other:
+        yield Sign("hours", -0.4, "other hours")
+    elif one != "24/7":
+        yield Sign("hours", 0.6, f"the same hours {one}")
+
+
+def _phone(one: str | None, other: str | None) -> Iterable[Sign]:
+    if one and other and len(digits(one)) >= 7 and digits(one)[-7:] == digits(other)[-7:]:
+        yield Sign("phone", 1.0, f"the same phone, ending in {digits(one)[-2:]}")

@@ -1,0 +1,373 @@
+"""Merge what all sources claim about a device, attribute by attribute; ask a person about conflicts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.rules import Viewer
+from aed.errors import InvalidInput
+from aed.imports.batches import Estates
+from aed.imports.devices import queries
+from aed.imports.devices.likeness import Likeness
+from aed.imports.devices.models import Review
+from aed.imports.devices.queries import Record, Standing
+from aed.imports.devices.rules import (
+    Conflict,
+    Decision,
+    Listed,
+    Merged,
+    Ranks,
+    ReviewKind,
+    Said,
+    Settled,
+    claims_of,
+    merge,
+)
+from aed.registry.actions.lists import DeviceGiven, put_devices
+from aed.registry.actions.record import Outcome
+from aed.registry.rules.device import EXPIRY, ConsumableKind, DeviceState
+from aed.registry.rules.origin import Origin, Origins, origins_in
+from aed.registry.schemas.devices import DeviceIn, KeeperIn
+from aed.registry.schemas.fields import PositionIn
+
+NO_LONGER_LISTED: Final = "No longer listed by "
+"""How the reason of a device begins that went out of service because no list has it any more."""
+
+_KINDS: Final = {name: kind for kind, name in EXPIRY.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What became of a device."""
+
+    outcome: Outcome
+    changes: Mapping[str, tuple[Any, Any]]
+    """{attribute: (before, now)}."""
+    conflicts: tuple[Conflict, ...]
+
+
+def hold(
+    session: Session,
+    who: Viewer,
+    device_ids: Collection[int],
+    *,
+    ranks: Ranks,
+    estates: Estates,
+    at: datetime,
+) -> dict[int, Held]:
+    """These devices are as those who list them say, and what must be decided is asked.
+
+    One that nobody lists any more stays as it is.
+    """
+    devices = queries.standing_devices(session, device_ids)
+    records = _by_device(queries.records_of(session, device_ids))
+    expiry = queries.fitted_expiry(session, device_ids)
+    settled = settled_of(session, device_ids)
+    given: dict[int, DeviceGiven] = {}
+    found: dict[int, tuple[Merged, dict[str, tuple[Any, Any]]]] = {}
+    for device_id in sorted(device_ids):
+        device, said = devices[device_id], records.get(device_id, [])
+        listed = [_listed(each, estates) for each in said if each.gone_since is None]
+        if not listed:
+            continue
+        merged, present, origins = _merged(
+            device, listed, said, expiry.get(device_id, {}), ranks=ranks, settled=settled.get(device_id, ())
+        )
+        changes = {
+            name: (present.get(name), one.value)
+            for name, one in merged.holds.items()
+            if one.source_id and not _stands(name, one.value, present, expiry.get(device_id, {}))
+        }
+        if is_out_by_absence(device) and "state" not in merged.holds:
+            changes["state"] = ({"state": str(device.state)}, {"state": str(DeviceState.IN_SERVICE)})
+        given[device_id] = _given(device, changes, _origins(merged, origins, changes, at))
+        found[device_id] = merged, changes
+    put = put_devices(session, who, list(given.values()), at=at)
+    ask_about_conflicts(
+        session, {device_id: merged.conflicts for device_id, (merged, _) in found.items()}, at=at
+    )
+    return {
+        device_id: Held(outcome, found[device_id][1], found[device_id][0].conflicts)
+        for device_id, outcome in put
+    }
+
+
+def given_anew(claims: Mapping[str, Any], *, source: str, source_id: str) -> DeviceGiven:
+    """A device that is not registered yet, as its only source tells of it."""
+    return DeviceGiven(
+        device=DeviceIn(source=source, source_id=source_id, **_fields(claims)),
+        expiry=_expiry(claims),
+        is_withdrawn=_is_withdrawn(claims),
+    )
+
+
+def resolved_claims(fields: Mapping[str, Any], source: str, estates: Estates) -> dict[str, Any]:
+    """The claims of a record, its estate by the register's own id. Raises InvalidInput for none such."""
+    claims = claims_of(fields)
+    named = claims.get("belongs_to", {})
+    if "estate" in named:
+        claims["belongs_to"] = {"estate_id": estates.id_of(named["estate_source"] or source, named["estate"])}
+    if "keeper" in claims and "keeper_name" not in claims["keeper"]:
+        raise InvalidInput("Whose phone is this? keeper_name is empty.", field="keeper_phone")
+    return claims
+
+
+def is_out_by_absence(device: Standing) -> bool:
+    """Whether it is out of service for no other reason than that nobody listed it."""
+    reason = device.out_of_service_reason or ""
+    return device.state is DeviceState.OUT_OF_SERVICE and reason.startswith(NO_LONGER_LISTED)
+
+
+# --- What is said ---------------------------------------------------------------------------------------
+
+
+def _by_device(records: Iterable[Record]) -> dict[int, list[Record]]:
+    found: dict[int, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.device_id or 0, []).append(record)
+    return found
+
+
+def _listed(record: Record, estates: Estates) -> Listed:
+    try:
+        claims = resolved_claims(record.fields, record.source, estates)
+    except InvalidInput:  # an estate that the register no longer knows
+        claims = claims_of({name: value for name, value in record.fields.items() if name != "estate"})
+    return Listed(record.source, record.source_id, claims)
+
+
+def _merged(
+    device: Standing,
+    listed: Sequence[Listed],
+    said: Sequence[Record],
+    expiry: Mapping[ConsumableKind, Sequence[date]],
+    *,
+    ranks: Ranks,
+    settled: Sequence[Settled],
+) -> tuple[Merged, dict[str, Any], Origins]:
+    origins = origins_in(device.origins, device.source)
+    present = _present(device, expiry)
+    live = {each.source for each in listed}
+    known = {each.source for each in said}
+    named = {origins.others.source, *(origin.source for origin in origins.named.values())}
+    # The device's own source may be older than its records are kept: it is believed to list it still.
+    gone = frozenset((named | known) - live - ({device.source} - known))
+    merged = merge(listed, present=present, origins=origins, gone=gone, ranks=ranks, settled=settled)
+    return merged, present, origins
+
+
+def _present(device: Standing, expiry: Mapping[ConsumableKind, Sequence[date]]) -> dict[str, Any]:
+    """What stands of the device, as claims; not that it is out of service because nobody listed it."""
+    checked = device.last_checked_on
+    present: dict[str, Any] = {
+        "position": {
+            "lat": device.lat,
+            "lon": device.lon,
+            "given": [device.origin_lat, device.origin_lon, str(device.origin_datum)],
+        },
+        "belongs_to": {"estate_id": device.estate_id} if device.estate_id else {"region": device.region},
+        "place_en": device.place_en,
+        "place_zh": device.place_zh,
+        "floor": device.floor,
+        "entry": str(device.entry),
+        "how_to_get_in_en": device.how_to_get_in_en,
+        "how_to_get_in_zh": device.how_to_get_in_zh,
+        "cabinet": str(device.cabinet),
+        "maker": device.maker,
+        "model": device.model,
+        "serial": device.serial,
+        "audience": str(device.audience),
+        "last_checked_on": checked.isoformat() if checked is not None else None,
+    }
+    if device.opening_hours is not None or device.hours_as_written is not None:
+        present["opening_hours"] = {
+            "opening_hours": device.opening_hours,
+            "hours_as_written": device.hours_as_written,
+        }
+    if device.keeper_name is not None:
+        present["keeper"] = {"keeper_name": device.keeper_name}
+        if device.keeper_phone is not None:
+            present["keeper"]["keeper_phone"] = device.keeper_phone
+    if not is_out_by_absence(device):
+        present["state"] = {"state": str(device.state)}
+        if device.out_of_service_reason is not None:
+            present["state"]["out_of_service_reason"] = device.out_of_service_reason
+    present |= {EXPIRY[kind]: days[0].isoformat() for kind, days in expiry.items()}
+    return {name: value for name, value in present.items() if value is not None}
+
+
+def _stands(
+    name: str, value: Any, present: Mapping[str, Any], expiry: Mapping[ConsumableKind, Sequence[date]]
+) -> bool:
+    """Whether it is so already. A part that is not told, such as a phone, stays as it is."""
+    stands = present.get(name)
+    if name in ("keeper", "state") and stands is not None:
+        is_same_person = name == "state" or value.get("keeper_name") == stands.get("keeper_name")
+        return is_same_person and bool(value.items() <= stands.items())
+    if name == "position":
+        return bool(stands is not None and stands["given"] == value["given"])
+    if name in _KINDS:
+        return any(day.isoformat() == value for day in expiry.get(_KINDS[name], ()))
+    return bool(stands == value)
+
+
+def _origins(
+    merged: Merged, origins: Origins, changes: Mapping[str, tuple[Any, Any]], at: datetime
+) -> Origins:
+    """A value that is said by the same source as before comes from when it was first taken."""
+    for name, said in merged.holds.items():
+        if name in changes or origins.of(name).source != said.source:
+            origins = origins.with_([name], Origin(said.source, at))
+    return origins
+
+
+# --- What is put ----------------------------------------------------------------------------------------
+
+
+def _given(device: Standing, changes: Mapping[str, tuple[Any, Any]], origins: Origins) -> DeviceGiven:
+    claims = {name: now for name, (_, now) in changes.items()}
+    given = [device.origin_lat, device.origin_lon, str(device.origin_datum)]
+    return DeviceGiven(
+        device=DeviceIn(
+            source=device.source,
+            source_id=device.source_id,
+            **_fields({"position": {"given": given}, **claims}),
+        ),
+        expiry=_expiry(claims),
+        is_withdrawn=_is_withdrawn(claims),
+        device_id=device.id,
+        origins=origins,
+    )
+
+
+def _fields(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a DeviceIn."""
+    fields: dict[str, Any] = {}
+    for name, value in claims.items():
+        match name:
+            case "position":
+                lat, lon, datum = value["given"]
+                fields["position"] = PositionIn(lat=lat, lon=lon, datum=datum)
+            case "belongs_to" | "opening_hours":
+                fields |= value
+            case "keeper":
+                fields["keeper"] = KeeperIn(name=value["keeper_name"], phone=value.get("keeper_phone"))
+            case "state":
+                if value.get("state") != DeviceState.WITHDRAWN:
+                    fields |= value
+            case _ if name not in _KINDS:
+                fields[name] = value
+    return fields
+
+
+def _expiry(claims: Mapping[str, Any]) -> dict[ConsumableKind, date]:
+    return {kind: date.fromisoformat(claims[name]) for kind, name in EXPIRY.items() if claims.get(name)}
+
+
+def _is_withdrawn(claims: Mapping[str, Any]) -> bool:
+    return bool(claims.get("state", {}).get("state") == DeviceState.WITHDRAWN)
+
+
+def ask(
+    session: Session,
+    kind: ReviewKind,
+    *,
+    source: str,
+    source_id: str = "",
+    device_id: int | None = None,
+    attribute: str = "",
+    evidence: Mapping[str, Any],
+    among: Sequence[Review],
+    at: datetime,
+) -> Review:
+    """The question is open, with this evidence. `among` are those that were asked before."""
+    for known in among:
+        if (known.source, known.source_id, known.device_id, known.attribute) == (
+            source,
+            source_id,
+            device_id,
+            attribute,
+        ):
+            if known.decision is not None:
+                known.decision, known.decided_at, known.decided_by = None, None, None
+                known.opened_at = at
+            if known.evidence != evidence:
+                known.evidence = dict(evidence)
+            return known
+    asked = Review(
+        kind=kind,
+        source=source,
+        source_id=source_id,
+        device_id=device_id,
+        attribute=attribute,
+        evidence=dict(evidence),
+        opened_at=at,
+    )
+    session.add(asked)
+    return asked
+
+
+# --- Conflicts ------------------------------------------------------------------------------------------
+
+
+def ask_about_conflicts(
+    session: Session, conflicts: Mapping[int, Sequence[Conflict]], *, at: datetime
+) -> None:
+    """These are the open conflicts of these devices: what is no longer one is not asked any more."""
+    known = queries.reviews_of_devices(session, list(conflicts), ReviewKind.CONFLICT)
+    still_open: set[int] = set()
+    for device_id, found in conflicts.items():
+        for conflict in found:
+            asked = ask(
+                session,
+                ReviewKind.CONFLICT,
+                source=conflict.offered.source,
+                source_id=conflict.offered.source_id,
+                device_id=device_id,
+                attribute=conflict.attribute,
+                evidence={"present": _as_json(conflict.present), "offered": _as_json(conflict.offered)},
+                among=known,
+                at=at,
+            )
+            still_open.add(id(asked))
+    for review in known:
+        if review.decision is None and id(review) not in still_open:
+            session.delete(review)
+    session.flush()
+
+
+def settled_of(session: Session, device_ids: Collection[int]) -> dict[int, list[Settled]]:
+    """What people have decided about the attributes of these devices."""
+    found: dict[int, list[Settled]] = {}
+    for review in queries.reviews_of_devices(session, device_ids, ReviewKind.CONFLICT):
+        if review.decision is None:
+            continue
+        present, offered = _said(review.evidence["present"]), _said(review.evidence["offered"])
+        right, wrong = (offered, present) if review.decision is Decision.TAKE else (present, offered)
+        found.setdefault(review.device_id or 0, []).append(Settled(review.attribute, right, wrong))
+    return found
+
+
+def _as_json(said: Said) -> dict[str, Any]:
+    return {"source": said.source, "source_id": said.source_id, "value": said.value}
+
+
+def _said(evidence: Mapping[str, Any]) -> Said:
+    return Said(evidence["source"], evidence["source_id"], evidence["value"])
+
+
+# --- Likeness -------------------------------------------------------------------------------------------
+
+
+def likeness_as_json(found: Likeness, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The evidence for a duplicate; `record` is what the list says."""
+    return {
+        "score": found.score,
+        "signs": [{"what": sign.what, "weight": sign.weight, "said": sign.said} for sign in found.signs],
+        "record": dict(record),
+    }

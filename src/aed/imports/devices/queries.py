@@ -1,0 +1,398 @@
+"""Queries: sources, their records, registered devices to compare with, and reviews."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import Session, aliased
+
+from aed.accounts.models import Person, Region
+from aed.accounts.rules.sharing_ladder import Audience
+from aed.database.boxes import ids_near_each
+from aed.database.bulk import in_array
+from aed.database.geometry import latitude, longitude
+from aed.errors import NotFound
+from aed.geo import Datum, Position
+from aed.imports.devices.models import ListSource, Review, SourceRecord
+from aed.imports.devices.rules import ReviewKind
+from aed.registry.models import Consumable, Device
+from aed.registry.rules.device import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
+
+type Identity = tuple[str, str]
+"""A source, and its id of a device."""
+
+
+def ranks(session: Session) -> dict[str, int]:
+    """Of the sources that have one of their own."""
+    return {row.name: row.rank for row in session.execute(select(ListSource.name, ListSource.rank))}
+
+
+class SourceCounts(NamedTuple):
+    """A source, and how many records of it there are."""
+
+    source: str
+    live: int
+    gone: int
+    waiting: int
+    title: str | None
+
+
+def sources(session: Session) -> list[SourceCounts]:
+    """Every source that lists devices.
+
+    visibility: counts, for the command line.
+    """
+    is_live = SourceRecord.gone_since.is_(None)
+    statement = (
+        select(
+            SourceRecord.source,
+            func.count().filter(is_live),
+            func.count(SourceRecord.gone_since),
+            func.count().filter(is_live, SourceRecord.device_id.is_(None)),
+            ListSource.title,
+        )
+        .outerjoin(ListSource, ListSource.name == SourceRecord.source)
+        .group_by(SourceRecord.source, ListSource.title)
+    )
+    return [SourceCounts(*row) for row in session.execute(statement)]
+
+
+class Kept(NamedTuple):
+    """What is kept of a record, without what it says."""
+
+    id: int
+    source: str
+    source_id: str
+    device_id: int | None
+    digest: str
+    missing_since: datetime | None
+    gone_since: datetime | None
+
+
+def kept_records(session: Session, identities: Iterable[Identity]) -> dict[Identity, Kept]:
+    """The records of these (source, id of the source).
+
+    visibility: for an administrator's import.
+    """
+    found: dict[Identity, Kept] = {}
+    for source, source_ids in by_source(identities).items():
+        statement = select(
+            SourceRecord.id,
+            SourceRecord.source,
+            SourceRecord.source_id,
+            SourceRecord.device_id,
+            SourceRecord.digest,
+            SourceRecord.missing_since,
+            SourceRecord.gone_since,
+        ).where(SourceRecord.source == source, in_array(session, SourceRecord.source_id, source_ids))
+        for row in session.execute(statement):
+            found[row.source, row.source_id] = Kept(*row)
+    return found
+
+
+def by_source(identities: Iterable[Identity]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for source, source_id in identities:
+        found.setdefault(source, []).append(source_id)
+    return found
+
+
+class Record(NamedTuple):
+    """What is kept of a record, with what it says."""
+
+    id: int
+    source: str
+    source_id: str
+    device_id: int | None
+    fields: dict[str, Any]
+    digest: str
+    gone_since: datetime | None
+
+
+_RECORD = tuple(getattr(SourceRecord, name) for name in Record._fields)
+
+
+def records_of(session: Session, device_ids: Collection[int]) -> list[Record]:
+    """What is said of these devices, gone records too.
+
+    visibility: for an administrator's import.
+    """
+    if not device_ids:
+        return []
+    statement = (
+        select(*_RECORD)
+        .where(SourceRecord.device_id.in_(device_ids))
+        .order_by(SourceRecord.source, SourceRecord.source_id)
+    )
+    return [Record(*row) for row in session.execute(statement)]
+
+
+def record(session: Session, identity: Identity) -> Record:
+    """Raises NotFound.
+
+    visibility: for an administrator's decision.
+    """
+    source, source_id = identity
+    statement = select(*_RECORD).where(SourceRecord.source == source, SourceRecord.source_id == source_id)
+    row = session.execute(statement).first()
+    if row is None:
+        raise NotFound(f"The source '{source}' is not known to list '{source_id}'.", field="source_id")
+    return Record(*row)
+
+
+def count_live(session: Session, source: str) -> int:
+    """How many records of a source are not gone.
+
+    visibility: for an administrator's import.
+    """
+    statement = select(func.count(SourceRecord.id)).where(
+        SourceRecord.source == source, SourceRecord.gone_since.is_(None)
+    )
+    return session.scalar(statement) or 0
+
+
+def missing_records(session: Session, source: str) -> Sequence[int]:
+    """Those about which a person is asked whether they are gone.
+
+    visibility: for an administrator's decision.
+    """
+    return session.scalars(
+        select(SourceRecord.id).where(
+            SourceRecord.source == source,
+            SourceRecord.missing_since.is_not(None),
+            SourceRecord.gone_since.is_(None),
+        )
+    ).all()
+
+
+def shared_devices(session: Session, source: str) -> Sequence[int]:
+    """The devices that this source lists and another one too.
+
+    visibility: for an administrator, see put_source.
+    """
+    other = aliased(SourceRecord)  # visibility: the same
+    others = select(other.id).where(other.device_id == SourceRecord.device_id, other.source != source)
+    statement = select(SourceRecord.device_id).where(SourceRecord.source == source, others.exists())
+    return sorted({found for found in session.scalars(statement) if found is not None})
+
+
+def devices_left(session: Session, record_ids: Collection[int]) -> tuple[set[int], set[int]]:
+    """The devices of these records that nobody lists any more, and the others.
+
+    visibility: for an administrator's import.
+    """
+    theirs = select(SourceRecord.device_id).where(
+        SourceRecord.id.in_(record_ids), SourceRecord.device_id.is_not(None)
+    )
+    listed = select(SourceRecord.device_id).where(
+        SourceRecord.device_id.in_(theirs), SourceRecord.gone_since.is_(None)
+    )
+    kept = {found for found in session.scalars(listed) if found is not None}
+    return {found for found in session.scalars(theirs) if found is not None} - kept, kept
+
+
+def device_ids(session: Session, identities: Iterable[Identity]) -> dict[Identity, int]:
+    """The devices that were registered from these.
+
+    visibility: for an administrator's import.
+    """
+    found: dict[Identity, int] = {}
+    for source, source_ids in by_source(identities).items():
+        statement = select(Device.source_id, Device.id).where(
+            Device.source == source, in_array(session, Device.source_id, source_ids)
+        )
+        found |= {(source, source_id): device_id for source_id, device_id in session.execute(statement)}
+    return found
+
+
+def counts_ground_as_one(session: Session, identities: Iterable[Identity]) -> dict[Identity, bool]:
+    """Return how storeys are counted where these devices are registered; without those that are not.
+
+    visibility: for an administrator's import.
+    """
+    found: dict[Identity, bool] = {}
+    for source, source_ids in by_source(identities).items():
+        statement = (
+            select(Device.source_id, Region.counts_ground_as_one)
+            .join(Region, Region.id == Device.region_id)
+            .where(Device.source == source, in_array(session, Device.source_id, source_ids))
+        )
+        found |= {(source, source_id): counts for source_id, counts in session.execute(statement)}
+    return found
+
+
+def sources_of_devices(session: Session) -> set[str]:
+    """visibility: for an administrator's import."""
+    return set(session.scalars(select(Device.source).distinct()))
+
+
+class Standing(NamedTuple):
+    """A device as it stands, in plain columns."""
+
+    id: int
+    source: str
+    source_id: str
+    lat: float
+    lon: float
+    origin_lat: float
+    origin_lon: float
+    origin_datum: Datum
+    estate_id: int | None
+    region: str
+    place_en: str | None
+    place_zh: str | None
+    floor: int
+    opening_hours: str | None
+    hours_as_written: str | None
+    entry: Entry
+    how_to_get_in_en: str | None
+    how_to_get_in_zh: str | None
+    cabinet: Cabinet
+    maker: str | None
+    model: str | None
+    serial: str | None
+    keeper_name: str | None
+    keeper_phone: str | None
+    audience: Audience
+    state: DeviceState
+    out_of_service_reason: str | None
+    last_checked_on: date | None
+    origins: dict[str, Any]
+
+
+def standing_devices(session: Session, device_ids: Collection[int]) -> dict[int, Standing]:
+    """These devices as they stand.
+
+    visibility: for an administrator's import.
+    """
+    if not device_ids:
+        return {}
+    columns = [
+        _STANDING[name] if name in _STANDING else getattr(Device, name).label(name)
+        for name in Standing._fields
+    ]
+    statement = (
+        select(*columns)
+        .join(Region, Region.id == Device.region_id)
+        .outerjoin(Person, Person.id == Device.keeper_id)
+        .where(Device.id.in_(device_ids))
+    )
+    return {row.id: Standing(*row) for row in session.execute(statement)}
+
+
+_STANDING: Mapping[str, ColumnElement[Any]] = {
+    "lat": latitude(Device.position).label("lat"),
+    "lon": longitude(Device.position).label("lon"),
+    "region": Region.code.label("region"),
+    "keeper_name": Person.name.label("keeper_name"),
+    "keeper_phone": Person.phone.label("keeper_phone"),
+}
+
+
+def fitted_expiry(
+    session: Session, device_ids: Collection[int]
+) -> dict[int, dict[ConsumableKind, list[date]]]:
+    """When what is fitted in these devices expires, soonest first.
+
+    visibility: for an administrator's import.
+    """
+    found: dict[int, dict[ConsumableKind, list[date]]] = {}
+    if device_ids:
+        statement = (
+            select(Consumable.device_id, Consumable.kind, Consumable.expires_on)
+            .where(Consumable.device_id.in_(device_ids), Consumable.state == ConsumableState.FITTED)
+            .order_by(Consumable.expires_on)
+        )
+        for device_id, kind, day in session.execute(statement):
+            found.setdefault(device_id, {}).setdefault(kind, []).append(day)
+    return found
+
+
+def last_device_id(session: Session) -> int:
+    """Those that are registered from now on have higher ids.
+
+    visibility: for an administrator's import.
+    """
+    return session.scalar(select(func.max(Device.id))) or 0
+
+
+def devices_near(
+    session: Session, places: Sequence[Position], *, within_metres: float, not_of: str, up_to_id: int
+) -> list[tuple[int, int]]:
+    """(number of the place, id) of devices there that are not withdrawn and not of that source.
+
+    visibility: for an administrator's import.
+    """
+    theirs = select(SourceRecord.device_id).where(
+        SourceRecord.device_id == Device.id, SourceRecord.source == not_of
+    )
+    where = and_(
+        Device.source != not_of,
+        Device.state != DeviceState.WITHDRAWN,
+        Device.id <= up_to_id,
+        ~theirs.exists(),
+    )
+    return ids_near_each(session, places, Device.position, within_metres=within_metres, where=where)
+
+
+def reviews(session: Session, *, is_open: bool, limit: int, after_id: int = 0) -> Sequence[Review]:
+    """A page of them in the order in which they were first asked.
+
+    visibility: for an administrator, whom the caller has made sure of.
+    """
+    statement = select(Review).where(Review.id > after_id).order_by(Review.id).limit(limit)
+    if is_open:
+        statement = statement.where(Review.decision.is_(None))
+    return session.scalars(statement).all()
+
+
+def review(session: Session, review_id: int) -> Review:
+    """Raises NotFound.
+
+    visibility: for an administrator, whom the caller has made sure of.
+    """
+    found = session.get(Review, review_id)
+    if found is None:
+        raise NotFound(f"There is no review {review_id}: see aed reviews list.", field="review_id")
+    return found
+
+
+def reviews_of_devices(session: Session, device_ids: Collection[int], kind: ReviewKind) -> Sequence[Review]:
+    """visibility: for an administrator's import."""
+    if not device_ids:
+        return []
+    return session.scalars(select(Review).where(Review.device_id.in_(device_ids), Review.kind == kind)).all()
+
+
+def reviews_of_records(
+    session: Session, identities: Iterable[Identity], kind: ReviewKind
+) -> Sequence[Review]:
+    """visibility: for an administrator's import."""
+    found: list[Review] = []
+    for source, source_ids in by_source(identities).items():
+        found += session.scalars(
+            select(Review).where(
+                Review.kind == kind, Review.source == source, Review.source_id.in_(source_ids)
+            )
+        )
+    return found
+
+
+def shrink_review(session: Session, source: str) -> Review | None:
+    """visibility: for an administrator's import."""
+    return session.scalars(
+        select(Review).where(Review.kind == ReviewKind.SHRINK, Review.source == source)
+    ).first()
+
+
+def open_reviews_raised_by(session: Session, record_ids: Collection[int]) -> Sequence[Review]:
+    """visibility: for an administrator's import."""
+    record = (Review.source == SourceRecord.source) & (Review.source_id == SourceRecord.source_id)
+    return session.scalars(
+        select(Review)
+        .join(SourceRecord, record)
+        .where(SourceRecord.id.in_(record_ids), Review.decision.is_(None))
+    ).all()

@@ -1,0 +1,386 @@
+"""Rules for merging lists: what each source claims, which claim holds, what a person must decide."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import orjson
+
+from aed.geo import Datum, to_wgs84
+from aed.registry.rules.device import DeviceState
+from aed.registry.rules.origin import BY_HAND, Origins
+from aed.settings import Settings
+
+type Claims = Mapping[str, Any]
+"""{attribute: what is said of it}, without the attributes of which nothing is said. Most are plain values;
+`position`, `belongs_to`, `opening_hours`, `keeper` and `state` are told in several fields and stay dicts."""
+
+SAME_PLACE_METRES: Final = 30.0
+"""Two sources that put a device this near each other agree on where it is."""
+SAME_WORDS: Final = 0.6
+"""Descriptions with this share of their letter pairs in common say the same."""
+_METRES_PER_DEGREE: Final = 111_195.0
+
+_DESCRIPTIONS: Final = frozenset(("place_en", "place_zh", "how_to_get_in_en", "how_to_get_in_zh"))
+_PLAIN: Final = (
+    "place_en",
+    "place_zh",
+    "floor",
+    "entry",
+    "how_to_get_in_en",
+    "how_to_get_in_zh",
+    "cabinet",
+    "maker",
+    "model",
+    "serial",
+    "audience",
+    "last_checked_on",
+    "pads_expire_on",
+    "child_pads_expire_on",
+    "battery_expires_on",
+)
+_TOGETHER: Final[Mapping[str, tuple[str, ...]]] = {
+    "opening_hours": ("opening_hours", "hours_as_written"),
+    "keeper": ("keeper_name", "keeper_phone"),
+    "state": ("state", "out_of_service_reason"),
+}
+_UNSAID: Final[Mapping[str, Any]] = {"floor": 0, "cabinet": "unknown", "entry": "unknown"}
+"""What lists say that do not know."""
+
+
+def digest_of(fields: Mapping[str, Any]) -> str:
+    """The same for the same fields, whatever their order: SHA-256 in hexadecimal."""
+    return hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def claims_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims of a record: of the fields of a row, as JSON, that were given."""
+    claims: dict[str, Any] = {name: fields[name] for name in _PLAIN if fields.get(name) is not None}
+    datum = Datum(fields.get("datum") or Datum.WGS84)
+    here = to_wgs84(fields["lat"], fields["lon"], datum)
+    claims["position"] = {
+        "lat": here.lat,
+        "lon": here.lon,
+        "given": [fields["lat"], fields["lon"], str(datum)],
+    }
+    for attribute, parts in _TOGETHER.items():
+        told = {part: fields[part] for part in parts if fields.get(part) is not None}
+        if told:
+            claims[attribute] = told
+    if "opening_hours" in claims:  # given, both are replaced
+        claims["opening_hours"] = {part: fields.get(part) for part in _TOGETHER["opening_hours"]}
+    if fields.get("estate") is not None:
+        claims["belongs_to"] = {"estate": fields["estate"], "estate_source": fields.get("estate_source")}
+    elif fields.get("region") is not None:
+        claims["belongs_to"] = {"region": fields["region"]}
+    return claims
+
+
+def is_weak(attribute: str, value: Any) -> bool:
+    """Whether it is what lists say that do not know: it yields to what any other of the same rank says."""
+    if attribute == "opening_hours":
+        return value.get("opening_hours") is None
+    if attribute == "belongs_to":
+        return value.get("region") is not None
+    return attribute in _UNSAID and value == _UNSAID[attribute]
+
+
+def agree(attribute: str, one: Any, other: Any) -> bool:
+    """Whether two claims say the same in substance."""
+    if one == other:
+        return True
+    if one is None or other is None:
+        return False
+    match attribute:
+        case "position":
+            return metres_apart(one, other) <= SAME_PLACE_METRES
+        case "opening_hours":
+            mine, theirs = one.get("opening_hours"), other.get("opening_hours")
+            if mine is not None or theirs is not None:
+                return bool(mine == theirs)
+            return _said_alike(one.get("hours_as_written") or "", other.get("hours_as_written") or "")
+        case "keeper":
+            return _agree_on_keeper(one, other)
+        case "state":
+            return bool(one.get("state") == other.get("state"))
+        case "belongs_to":
+            return False
+        case "last_checked_on":
+            return True  # each tells of a check of its own: the latest counts
+    if attribute in _DESCRIPTIONS:
+        return _said_alike(one, other)
+    if isinstance(one, str) and isinstance(other, str):
+        return plain_words(one) == plain_words(other)
+    return bool(one == other)
+
+
+def _agree_on_keeper(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    mine, theirs = digits(one.get("keeper_phone", "")), digits(other.get("keeper_phone", ""))
+    if mine and theirs:
+        return mine[-8:] == theirs[-8:]
+    return plain_words(one.get("keeper_name", "")) == plain_words(other.get("keeper_name", ""))
+
+
+def _said_alike(one: str, other: str) -> bool:
+    first, second = plain_words(one), plain_words(other)
+    return first in second or second in first or similarity(first, second) >= SAME_WORDS
+
+
+def metres_apart(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    """Between two positions {lat, lon}, roughly: for telling "the same place" from "another"."""
+    dy = one["lat"] - other["lat"]
+    dx = (one["lon"] - other["lon"]) * math.cos(math.radians((one["lat"] + other["lat"]) / 2))
+    return math.hypot(dx, dy) * _METRES_PER_DEGREE
+
+
+def plain_words(text: str) -> str:
+    """Without what does not matter: width, case, accents, punctuation, spaces."""
+    folded = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(character for character in folded if character.isalnum())
+
+
+def digits(text: str) -> str:
+    return "".join(character for character in text if character.isdecimal())
+
+
+def similarity(one: str, other: str) -> float:
+    """The share of letter pairs that two texts have in common (Dice), 0 to 1; works for any script."""
+    if one == other:
+        return 1.0
+    pairs, others = _pairs(one), _pairs(other)
+    if not pairs or not others:
+        return 0.0
+    return 2.0 * len(pairs & others) / (len(pairs) + len(others))
+
+
+def _pairs(text: str) -> set[str]:
+    return {text[i : i + 2] for i in range(len(text) - 1)}
+
+
+HAND_RANK: Final = 100
+"""What people amend by hand outranks every list."""
+DEFAULT_RANK: Final = 50
+type Ranks = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a source says of one attribute. `value` None: a person has emptied it."""
+
+    source: str
+    source_id: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two that are ranked alike disagree about an attribute: what is offered does not stand."""
+
+    attribute: str
+    present: Said
+    offered: Said
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A person has decided between two."""
+
+    attribute: str
+    right: Said
+    wrong: Said
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What holds of the attributes that somebody says something of, and what a person must decide."""
+
+    holds: Mapping[str, Said]
+    conflicts: tuple[Conflict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One source's record of the device, as it is listed now."""
+
+    source: str
+    source_id: str
+    claims: Claims
+
+
+def merge(
+    listed: Sequence[Listed],
+    *,
+    present: Claims,
+    origins: Origins,
+    gone: frozenset[str],
+    ranks: Ranks,
+    settled: Sequence[Settled] = (),
+) -> Merged:
+    """Decides attribute by attribute.
+
+    `listed` are all that list the device now. `present` is what stands, from where `origins` says; `gone` are
+    the sources that no longer list it: what stands of theirs is believed only where nobody else says
+    anything.
+
+    1. What people amended by hand is said by hand. What stands and its source does not say any more (an empty
+       cell), that source still says.
+    2. Whom a person has decided against, in favour of another that is there, is out.
+    3. The highest rank decides; within it, what only lists say that do not know yields.
+    4. If those left agree, the first by name holds; the latest, of dates on which it was checked.
+    5. If not, what stands stays, in its source's newest words; the others are conflicts. So is one that is
+       ranked lower and says that the device is not in service: nobody is overruled in silence who does.
+    """
+    holds: dict[str, Said] = {}
+    conflicts: list[Conflict] = []
+    for attribute in sorted({name for each in listed for name in each.claims}):
+        all_said = _not_overruled(
+            attribute,
+            _all_said(attribute, listed, present=present, origins=origins, gone=gone),
+            settled,
+        )
+        rank = max(rank_of(said.source, ranks) for said in all_said)
+        best = [said for said in all_said if rank_of(said.source, ranks) == rank]
+        sure = [said for said in best if said.value is None or not is_weak(attribute, said.value)]
+        left = sure or best
+        chosen = _chosen(attribute, left, standing=origins.of(attribute).source)
+        holds[attribute] = chosen
+        alarms = [said for said in all_said if _is_alarm(attribute, said) and said not in left]
+        conflicts += [
+            Conflict(attribute, chosen, said)
+            for said in [*left, *alarms]
+            if not agree(attribute, said.value, chosen.value)
+            and not _is_settled(attribute, chosen, said, settled)
+        ]
+    return Merged(holds, tuple(conflicts))
+
+
+def _all_said(
+    attribute: str, listed: Sequence[Listed], *, present: Claims, origins: Origins, gone: frozenset[str]
+) -> list[Said]:
+    said = [
+        Said(each.source, each.source_id, each.claims[attribute])
+        for each in listed
+        if each.claims.get(attribute) is not None
+    ]
+    origin = origins.of(attribute).source
+    stands = present.get(attribute)
+    is_amended = origin == BY_HAND and (stands is not None or attribute in origins.named)
+    is_not_said_any_more = (
+        stands is not None and origin not in gone and all(each.source != origin for each in said)
+    )
+    if origin == BY_HAND and is_amended:
+        said = [each for each in said if each.source != BY_HAND]
+        said.append(Said(BY_HAND, "", stands))
+    elif is_not_said_any_more:
+        said.append(Said(origin, "", stands))
+    return sorted(said, key=lambda each: (each.source, each.source_id))
+
+
+def _chosen(attribute: str, left: Sequence[Said], *, standing: str) -> Said:
+    if attribute == "last_checked_on":
+        return max(left, key=lambda said: said.value or "")
+    agreeing = all(agree(attribute, one.value, other.value) for one in left for other in left)
+    if agreeing:
+        return left[0]
+    return next((said for said in left if said.source == standing), left[0])
+
+
+def _is_alarm(attribute: str, said: Said) -> bool:
+    return (
+        attribute == "state"
+        and said.value is not None
+        and said.value.get("state") in (DeviceState.OUT_OF_SERVICE, DeviceState.WITHDRAWN)
+    )
+
+
+def _not_overruled(attribute: str, said: Sequence[Said], settled: Sequence[Settled]) -> list[Said]:
+    """Without those that a person found wrong beside another that is there; all, if none would be left."""
+    left = [
+        each
+        for each in said
+        if not any(
+            _means(attribute, one.wrong, each) and any(_means(attribute, one.right, other) for other in said)
+            for one in settled
+            if one.attribute == attribute
+        )
+    ]
+    return left or list(said)
+
+
+def _is_settled(attribute: str, one: Said, other: Said, settled: Sequence[Settled]) -> bool:
+    return any(
+        (_means(attribute, each.right, one) and _means(attribute, each.wrong, other))
+        or (_means(attribute, each.right, other) and _means(attribute, each.wrong, one))
+        for each in settled
+        if each.attribute == attribute
+    )
+
+
+def _means(attribute: str, decided: Said, said: Said) -> bool:
+    """Whether a source still says what was decided about."""
+    return decided.source == said.source and agree(attribute, decided.value, said.value)
+
+
+def rank_of(source: str, ranks: Ranks) -> int:
+    return HAND_RANK if source == BY_HAND else ranks.get(source, DEFAULT_RANK)
+
+
+class ReviewKind(StrEnum):
+    DUPLICATE = "duplicate"
+    """Is this entry of a list a device that is registered already?"""
+    CONFLICT = "conflict"
+    """Two sources ranked alike disagree about an attribute: which is right?"""
+    SHRINK = "shrink"
+    """A list has lost many of its devices: are they gone?"""
+
+
+class Decision(StrEnum):
+    SAME = "same"
+    DIFFERENT = "different"
+    TAKE = "take"
+    """What was offered is right."""
+    KEEP = "keep"
+    """What stands is right."""
+    ACCEPT = "accept"
+    """They are gone."""
+    REFUSE = "refuse"
+    """The list was wrong."""
+
+
+DECISIONS: Final = {
+    ReviewKind.DUPLICATE: (Decision.SAME, Decision.DIFFERENT),
+    ReviewKind.CONFLICT: (Decision.TAKE, Decision.KEEP),
+    ReviewKind.SHRINK: (Decision.ACCEPT, Decision.REFUSE),
+}
+"""What can be answered to each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    same_device_score: float = 0.9
+    """From this score on, an entry of another list is taken for the registered device."""
+    maybe_same_score: float = 0.6
+    """From this score on, a person is asked; below, it is a new device."""
+    shrink_share: float = 0.2
+    """When more than this share of a list is missing (and more than a few), a person is asked."""
+
+    def holds_back(self, missing: int, of: int) -> bool:
+        return missing > FEW and missing > self.shrink_share * of
+
+
+FEW = 5
+"""So many may go from the shortest list."""
+
+
+def thresholds_in(settings: Settings) -> Thresholds:
+    return Thresholds(
+        same_device_score=settings.same_device_score,
+        maybe_same_score=settings.maybe_same_score,
+        shrink_share=settings.shrink_share,
+    )

@@ -1,0 +1,215 @@
+"""Import regions, estates, gates and buildings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import batched
+from pathlib import Path
+from typing import Final
+
+import shapely
+from pydantic import TypeAdapter
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts import actions as accounts
+from aed.accounts.rules import Viewer
+from aed.accounts.schemas import RegionIn
+from aed.database.geometry import shape_of
+from aed.errors import InvalidInput
+from aed.imports.batches import (
+    Estates,
+    ImportReport,
+    Progress,
+    begin_import,
+    finished,
+    take,
+    valid_rows,
+    without_duplicates,
+)
+from aed.imports.formats.osm_buildings import read_buildings
+from aed.imports.formats.recognise import read_table_or_own
+from aed.imports.formats.records import Record
+from aed.imports.formats.table import with_boundary
+from aed.imports.schemas import BuildingRow, EstateRow, EstatesFileRow, GateRow, RegionRow, columns
+from aed.registry import queries as registry
+from aed.registry.actions import estates as estate_actions
+from aed.registry.actions.buildings import BuildingGiven, forget_buildings, put_buildings
+from aed.registry.actions.place import belongs_to
+from aed.registry.actions.record import Outcome
+from aed.registry.models import Estate
+from aed.registry.rules.estate import EstateState
+from aed.registry.schemas.estates import EstateIn, GateIn
+from aed.registry.schemas.fields import PositionIn
+
+type Row = RegionRow | EstateRow | GateRow | BuildingRow
+
+_COLUMNS = columns(RegionRow, EstateRow, GateRow, BuildingRow)
+
+
+def import_estates(
+    session: Session, who: Viewer, path: Path, *, at: datetime, progress: Progress | None = None
+) -> ImportReport:
+    """Regions, estates, gates and buildings from a file, whatever their order in it.
+
+    All good rows or, when this raises, none: the caller's transaction is the border.
+    """
+    report = begin_import(session, who, ImportReport())
+    estates = Estates(session)
+
+    def put(rows: Sequence[Row]) -> list[Outcome]:
+        return [_put(session, who, row, estates, at=at) for row in rows]
+
+    rows = valid_rows(
+        _parents_first(_records(path)),
+        TypeAdapter(EstatesFileRow),
+        known=_COLUMNS,
+        report=report,
+        progress=progress,
+    )
+    once = without_duplicates(rows, _identity, report)
+    take(session, (((record,), row) for record, row in once), put, report, report.count)
+    return finished(report)
+
+
+def _records(path: Path) -> Iterator[Record]:
+    for record in read_table_or_own(path, known=_COLUMNS, needed=["kind"]):
+        yield with_boundary(record)
+
+
+def _parents_first(records: Iterable[Record]) -> list[Record]:
+    """Regions, each after the one above it, then estates, then what stands in them; else as in the file."""
+    found = list(records)
+    parents = {
+        str(record.fields.get("code")): str(record.fields.get("parent"))
+        for record in found
+        if record.fields.get("kind") == "region"
+    }
+
+    def depth(code: str) -> int:
+        steps = 0
+        while code in parents and steps <= len(parents):
+            code, steps = parents[code], steps + 1
+        return steps
+
+    def order(record: Record) -> tuple[int, int]:
+        match record.fields.get("kind"):
+            case "region":
+                return 0, depth(str(record.fields.get("code")))
+            case "estate":
+                return 1, 0
+            case _:
+                return 2, 0
+
+    return sorted(found, key=order)
+
+
+def _identity(row: Row) -> tuple[str, ...]:
+    if isinstance(row, RegionRow):
+        return "region", row.code
+    return row.kind, row.source, row.source_id
+
+
+def _put(session: Session, who: Viewer, row: Row, estates: Estates, *, at: datetime) -> Outcome:
+    match row:
+        case RegionRow():
+            given = RegionIn.model_validate(row.model_dump(exclude={"kind"}, exclude_unset=True))
+            return Outcome.of(accounts.put_region(session, given)[1])
+        case EstateRow():
+            estate = EstateIn.model_validate(row.model_dump(exclude={"kind"}, exclude_unset=True))
+            return estate_actions.put_estate(session, who, estate, at=at)[1]
+        case GateRow():
+            return _put_gate(session, who, row, estates, at=at)
+        case BuildingRow():
+            return _put_building(session, who, row, estates)
+
+
+def _put_gate(session: Session, who: Viewer, row: GateRow, estates: Estates, *, at: datetime) -> Outcome:
+    given = GateIn.model_validate(
+        {
+            **row.model_dump(
+                exclude={"kind", "estate", "estate_source", "lat", "lon", "datum"}, exclude_unset=True
+            ),
+            "position": PositionIn(lat=row.lat, lon=row.lon, datum=row.datum),
+        }
+    )
+    return estate_actions.put_gate(
+        session, who, estates.id_of(row.estate_source or row.source, row.estate), given, at=at
+    )
+
+
+def _put_building(session: Session, who: Viewer, row: BuildingRow, estates: Estates) -> Outcome:
+    estate_id = estates.id_of(row.estate_source or row.source, row.estate)
+    given = PositionIn(lat=row.lat, lon=row.lon, datum=row.datum)
+    belongs_to(registry.estate(session, who, estate_id), given.position(), given)
+    building = BuildingGiven(
+        row.source, row.source_id, estate_id, row.name_en, row.name_zh, row.floors, given.position()
+    )
+    return put_buildings(session, who, [building])[0]
+
+
+SOURCE: Final = "openstreetmap"
+AT_ONCE: Final = 1_000
+
+
+@dataclass(slots=True)
+class BuildingReport(ImportReport):
+    """What an import of buildings did."""
+
+    gone: int = 0
+    outside: int = 0
+    """In no estate of the register, and left alone."""
+
+
+def import_buildings(
+    session: Session, who: Viewer, path: Path, *, progress: Progress | None = None
+) -> BuildingReport:
+    """The estates that the extract shows have the buildings that it shows, and no others of OpenStreetMap.
+
+    visibility: an administrator's.
+    """
+    report = begin_import(session, who, BuildingReport())
+    estates = session.execute(
+        select(Estate.id, Estate.boundary).where(Estate.state == EstateState.STANDING).order_by(Estate.id)
+    ).all()
+    if not estates:
+        raise InvalidInput("No estate is registered yet: aed import estates comes first.", field="file")
+    boundaries = shapely.STRtree([shape_of(row.boundary) for row in estates])
+    found: list[BuildingGiven] = []
+    for done, each in enumerate(read_buildings(path), start=1):
+        if progress is not None:
+            progress(done)
+        here = shapely.Point(each.position.lon, each.position.lat)
+        within = sorted(boundaries.query(here, predicate="intersects"))
+        if not within:
+            report.outside += 1
+            continue
+        found.append(
+            BuildingGiven(
+                SOURCE,
+                each.source_id,
+                estates[within[0]].id,
+                each.name_en,
+                each.name_zh,
+                each.floors,
+                each.position,
+            )
+        )
+    if not found:
+        raise InvalidInput(
+            f"{path.name} shows no building in any of the {len(estates)} estates: is it of this region?",
+            field="file",
+        )
+    for batch in batched(found, AT_ONCE):
+        for outcome in put_buildings(session, who, batch):
+            report.count(outcome)
+    report.gone = forget_buildings(
+        session,
+        who,
+        source=SOURCE,
+        of_estates={each.estate_id for each in found},
+        but={each.source_id for each in found},
+    )
+    return report

@@ -1,0 +1,1 @@
+"""Feeds: lists of devices that are fetched on a timetable."""

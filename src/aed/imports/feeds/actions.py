@@ -1,0 +1,229 @@
+"""Feeds: add, remove, claim one to run, and record how a run ended."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from aed.accounts import queries as accounts
+from aed.accounts.rules import Viewer, may_administer
+from aed.errors import Conflict, InvalidInput, NotFound
+from aed.http.outbound_urls import target_of
+from aed.imports.devices.decisions import check_name
+from aed.imports.feeds.fetching import Fetched, Fetching, Validators
+from aed.imports.feeds.models import MOST_HOURS, Feed, FeedResult, next_due
+from aed.imports.formats.mapping import mapping_from
+from aed.imports.formats.recognise import DeviceFormat
+
+LEASE: Final = timedelta(minutes=30)
+"""How long a claim holds. Fetching is limited to less; a process that was killed is waited for so long."""
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedGiven:
+    """What a feed is to be."""
+
+    name: str
+    url: str
+    every_hours: int = 24
+    form: DeviceFormat | None = None
+    mapping: str | None = None
+    """The text of a mapping file."""
+    region: str | None = None
+    source: str | None = None
+    """Who keeps the list: of two in one format, each would else take the other's devices for gone."""
+
+
+def put_feed(session: Session, who: Viewer, given: FeedGiven, *, by: Fetching, at: datetime) -> bool:
+    """The feed is followed from now on, and due at once; True when there was none of that name.
+
+    One that comes from elsewhere or is read in another way than before is fetched anew.
+    """
+    may_administer(who)
+    _check(session, given, by)
+    found = session.get(Feed, given.name, with_for_update=True)
+    is_new = found is None
+    feed = found or Feed(name=given.name, failures=0)
+    what = (given.url, given.form, given.mapping, given.region, given.source)
+    if is_new or (feed.url, feed.form, feed.mapping, feed.region, feed.source) != what:
+        feed.url, feed.form, feed.mapping, feed.region, feed.source = what
+        feed.etag = feed.last_modified = feed.digest = None
+        # Whoever fetches the former one at this moment finds the claim gone, and takes nothing.
+        feed.claim = feed.claimed_until = None
+    feed.every_hours, feed.next_due_at = given.every_hours, at
+    session.add(feed)
+    session.flush()
+    return is_new
+
+
+def remove_feed(session: Session, who: Viewer, name: str) -> None:
+    """The feed is no longer followed. The devices stay as they are."""
+    may_administer(who)
+    session.delete(feed(session, name))
+    session.flush()
+
+
+def _check(session: Session, given: FeedGiven, by: Fetching) -> None:
+    if not _NAME.fullmatch(given.name):
+        raise InvalidInput(
+            "A feed's name is of a-z, 0-9, '-', '_' and '.', at most 64, such as the name of its source.",
+            field="name",
+        )
+    target = target_of(given.url)
+    why = by.why_refused(target.address) if target.address is not None else None
+    if why is not None:
+        raise InvalidInput(f"{target.host} is {why}: nothing is fetched from there.", field="url")
+    if not 1 <= given.every_hours <= MOST_HOURS:
+        raise InvalidInput(f"A feed is followed every 1 to {MOST_HOURS} hours.", field="every")
+    if given.mapping is not None:
+        if given.form is not None:
+            raise InvalidInput("A mapping is a format of its own: give one of the two.", field="format")
+        mapping_from(given.mapping, "The mapping")
+    if given.region is not None:
+        accounts.region_by_code(session, given.region)
+    if given.source is not None:
+        check_name(given.source, field="source")
+
+
+# --- Whose turn it is -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to run a feed, and what is to be run."""
+
+    name: str
+    claim: str
+    url: str
+    form: DeviceFormat | None
+    mapping: str | None
+    region: str | None
+    source: str | None
+    every_hours: int
+    failures: int
+    known: Validators
+    digest: str | None
+
+
+def claim_feed(session: Session, name: str, *, at: datetime, is_asked_for: bool) -> Claim | None:
+    """The feed is this caller's to run, for as long as a lease; None where it is not due, or another's.
+
+    One conditional UPDATE: of two callers, one changes the row. To be committed before anything is fetched.
+    `is_asked_for`: whether it is due or not. Raises NotFound, and then Conflict for another's.
+    """
+    claim = secrets.token_hex(16)
+    conditions = [Feed.name == name, or_(Feed.claimed_until.is_(None), Feed.claimed_until < at)]
+    if not is_asked_for:
+        conditions.append(Feed.next_due_at <= at)
+    taken = session.execute(
+        update(Feed)
+        .where(*conditions)
+        .values(claim=claim, claimed_until=at + LEASE)
+        .returning(Feed.name)
+        .execution_options(synchronize_session=False)
+    ).first()
+    if taken is None:
+        if is_asked_for:
+            until = feed(session, name).claimed_until or at
+            raise Conflict(
+                f"The feed '{name}' is being run at this moment; if that was cut off, it can be run again "
+                f"after {until:%H:%M} UTC."
+            )
+        return None
+    claimed = feed(session, name)
+    return Claim(
+        name=claimed.name,
+        claim=claim,
+        url=claimed.url,
+        form=DeviceFormat(claimed.form) if claimed.form is not None else None,
+        mapping=claimed.mapping,
+        region=claimed.region,
+        source=claimed.source,
+        every_hours=claimed.every_hours,
+        failures=claimed.failures,
+        known=Validators(claimed.etag, claimed.last_modified),
+        digest=claimed.digest,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a try ended."""
+
+    result: FeedResult
+    said: str
+    asked_to_wait: timedelta | None = None
+
+
+def end_feed(session: Session, claim: Claim, ended: Ended, *, fetched: Fetched | None, at: datetime) -> None:
+    """The try is recorded, the claim given back, and the feed due again.
+
+    The version that was `fetched` is remembered when it was taken whole, so that it is not taken again; one
+    that was held back is taken again, since a person may have decided by then.
+    Raises Conflict where the claim is no longer this caller's: what it did must then be rolled back.
+    """
+    has_failed = ended.result is FeedResult.FAILED
+    failures = claim.failures + 1 if has_failed else 0
+    values: dict[str, object] = {
+        "claim": None,
+        "claimed_until": None,
+        "failures": failures,
+        "last_tried_at": at,
+        "last_result": ended.result,
+        "last_said": ended.said,
+        "next_due_at": next_due(
+            at, every_hours=claim.every_hours, failures=failures, asked_to_wait=ended.asked_to_wait
+        ),
+    }
+    if ended.result in (FeedResult.TAKEN, FeedResult.UNCHANGED):
+        values["last_taken_at"] = at
+        if fetched is not None:
+            values |= {
+                "etag": fetched.validators.etag,
+                "last_modified": fetched.validators.last_modified,
+                "digest": fetched.digest,
+            }
+    elif ended.result is FeedResult.HELD_BACK:
+        values |= {"etag": None, "last_modified": None, "digest": None}
+    recorded = session.execute(
+        update(Feed)
+        .where(Feed.name == claim.name, Feed.claim == claim.claim)
+        .values(values)
+        .returning(Feed.name)
+        .execution_options(synchronize_session=False)
+    ).first()
+    if recorded is None:
+        raise Conflict(
+            f"The feed '{claim.name}' was removed, amended or taken over while it was being run: "
+            "nothing of this run was kept."
+        )
+
+
+def feeds(session: Session) -> Sequence[Feed]:
+    """Every feed, by name."""
+    return session.scalars(select(Feed).order_by(Feed.name)).all()
+
+
+def feed(session: Session, name: str) -> Feed:
+    """Raises NotFound with the names that there are."""
+    found = session.get(Feed, name)
+    if found is None:
+        known = session.scalars(select(Feed.name).order_by(Feed.name).limit(20)).all()
+        names = ", ".join(known) or "none yet, see aed feeds add"
+        raise NotFound(f"There is no feed '{name}'. Known: {names}.", field="name")
+    return found
+
+
+def feeds_due(session: Session, *, at: datetime) -> Sequence[str]:
+    """The names of those that are due and that nobody runs at this moment, the longest due first."""
+    is_free = Feed.claimed_until.is_(None) | (Feed.claimed_until < at)
+    statement = select(Feed.name).where(Feed.next_due_at <= at, is_free)
+    return session.scalars(statement.order_by(Feed.next_due_at, Feed.name)).all()

@@ -1,0 +1,358 @@
+"""Fetch a file from a server that may be down, slow or hostile."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import socket
+import ssl
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from threading import Timer
+from typing import Any, ClassVar, Final
+
+import httpx2
+
+from aed import __version__
+from aed.errors import AedError, InvalidInput
+from aed.http.outbound_urls import Address, Target, redirected, target_of, why_refused
+from aed.imports.rules import printable
+
+MOST_REDIRECTS: Final = 3
+CONNECT_SECONDS: Final = 10.0
+SILENT_SECONDS: Final = 30.0
+"""A server that sends nothing for so long is given up."""
+LONGEST_VALIDATOR: Final = 512
+"""A longer ETag is not kept; the next answer is then compared by its content."""
+_BYTES_AT_ONCE: Final = 1 << 16
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+
+
+class FetchFailed(AedError):
+    """A file that could not be fetched."""
+
+    status: ClassVar[int] = 502
+    code: ClassVar[str] = "fetch-failed"
+    title: ClassVar[str] = "The file could not be fetched"
+
+    def __init__(self, detail: str, *, asked_to_wait: timedelta | None = None) -> None:
+        super().__init__(detail, field="url")
+        self.asked_to_wait = asked_to_wait
+
+
+type Resolve = Callable[[str, int], Sequence[str]]
+"""The addresses of a name. Raises OSError for one that is not known."""
+
+
+def resolve(host: str, port: int) -> Sequence[str]:
+    """The addresses that this machine knows a name by, each once, best first."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for _, _, _, _, address in found))
+
+
+@dataclass(frozen=True, slots=True)
+class Fetching:
+    """The limits of fetching."""
+
+    most_bytes: int
+    """Of the file, as it is sent and unpacked."""
+    most_seconds: float
+    """From the first question to the last byte."""
+    why_refused: Callable[[Address], str | None] = why_refused
+    """What an address is that nothing is fetched from."""
+    resolve: Resolve = resolve
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What a server knows a version of a file by."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        given = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that came whole."""
+
+    validators: Validators
+    digest: str
+    """SHA-256 of it."""
+    size_bytes: int
+
+
+def fetch(url: str, to: Path, *, known: Validators, by: Fetching) -> Fetched | None:
+    """The file is at `to`, whole; None when the server says that it still has the version `known`.
+
+    1. The name is resolved, and each of its addresses must be one that may be fetched from.
+    2. The connection goes to such an address itself, so that a second answer about the name cannot lead
+       elsewhere; the certificate is still that of the name. No proxy is asked.
+    3. A redirect, of which there may be three, is treated in the same way.
+    4. What comes is counted as it comes, and as it is unpacked; the time is limited as a whole.
+
+    Raises FetchFailed with a sentence for a server that is down, slow, or answers anything but the file.
+    """
+    packed = to.with_name(to.name + ".packed")
+    with (
+        within(by.most_seconds) as deadline,
+        httpx2.Client(verify=httpx2.create_ssl_context(), trust_env=False, follow_redirects=False) as client,
+    ):
+        target = _target(url)
+        for _ in range(MOST_REDIRECTS + 1):
+            with _answer(client, target, known, by, deadline) as answer:
+                if answer.status_code not in _REDIRECTS:
+                    return _taken(answer, target, packed, to, known, by, deadline)
+                location = answer.headers.get("Location")
+                if location is None:
+                    raise FetchFailed(f"{target.host} redirects without saying where to.")
+                target = _redirected(target, location)
+    raise FetchFailed(f"{target.host} redirects more than {MOST_REDIRECTS} times.")
+
+
+# --- Where to -------------------------------------------------------------------------------------------
+
+
+def _target(url: str) -> Target:
+    try:
+        return target_of(url)
+    except InvalidInput as error:
+        raise FetchFailed(error.detail) from None
+
+
+def _redirected(target: Target, location: str) -> Target:
+    try:
+        return redirected(target, location)
+    except InvalidInput as error:
+        raise FetchFailed(error.detail) from None
+
+
+def addresses_of(target: Target, by: Fetching) -> list[Address]:
+    """Every address of the target, all of them checked."""
+    try:
+        found = [ip_address(each) for each in by.resolve(target.host, target.port)]
+    except (OSError, UnicodeError, ValueError):  # a name that is too long for DNS is a UnicodeError
+        found = []
+    if not found:
+        raise FetchFailed(f"There is no server of the name {printable(target.host, 100)}, or no DNS answers.")
+    for address in found:
+        why = by.why_refused(address)
+        if why is not None:
+            raise FetchFailed(
+                f"{printable(target.host, 100)} is {address}, {why}: nothing is fetched from there."
+            )
+    return found
+
+
+# --- The time -------------------------------------------------------------------------------------------
+
+
+class Deadline:
+    """Ends the connection that is open when the time is over: a server that sends a byte now and then, in
+    its headers too, would otherwise never be silent for long enough."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+        self._stream: Any = None  # httpx2 gives the connection to `trace` as an object without a public type
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._end
+
+    @property
+    def seconds_left(self) -> float:
+        return max(self._end - time.monotonic(), 0.001)
+
+    def check(self, host: str, what: str = "file") -> None:
+        if self.is_over:
+            raise self.too_slow(host, what)
+
+    def too_slow(self, host: str, what: str = "file") -> FetchFailed:
+        return FetchFailed(f"{host} did not send the {what} within {self._seconds:g} s.")
+
+    def trace(self, name: str, info: Mapping[str, Any]) -> None:
+        if name in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._stream = info["return_value"]
+
+    def cut(self) -> None:
+        if self._stream is not None:
+            # Closed already: it was the end of a redirect, or of the whole.
+            with contextlib.suppress(OSError):
+                self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[Deadline]:
+    deadline = Deadline(seconds)
+    timer = Timer(seconds, deadline.cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield deadline
+    finally:
+        timer.cancel()
+
+
+# --- The answer -----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _answer(
+    client: httpx2.Client, target: Target, known: Validators, by: Fetching, deadline: Deadline
+) -> Iterator[httpx2.Response]:
+    """The head of the target's answer, from the first of its addresses that can be reached."""
+    addresses = addresses_of(target, by)
+    try:
+        for address in addresses[:-1]:
+            with contextlib.suppress(httpx2.ConnectError, httpx2.ConnectTimeout):
+                answer = _asked(client, target, address, known, deadline)
+                break
+        else:
+            answer = _asked(client, target, addresses[-1], known, deadline)
+        with contextlib.closing(answer):
+            yield answer
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise said_of(error, target.host, deadline) from error
+
+
+def _asked(
+    client: httpx2.Client, target: Target, address: Address, known: Validators, deadline: Deadline
+) -> httpx2.Response:
+    deadline.check(target.host)
+    left = deadline.seconds_left
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    is_usual = target.port == (443 if target.scheme == "https" else 80)
+    request = client.build_request(
+        "GET",
+        httpx2.URL(target.url).copy_with(host=str(address), port=target.port),
+        headers={
+            "Host": host if is_usual else f"{host}:{target.port}",
+            "User-Agent": f"aed/{__version__}",
+            "Accept": "*/*",
+            "Accept-Encoding": "gzip",
+            **known.headers,
+        },
+        timeout=httpx2.Timeout(min(SILENT_SECONDS, left), connect=min(CONNECT_SECONDS, left)),
+        extensions={"sni_hostname": target.host, "trace": deadline.trace},
+    )
+    return client.send(request, stream=True)
+
+
+def said_of(error: Exception, host: str, deadline: Deadline, *, what: str = "file") -> FetchFailed:
+    """What went wrong, as a sentence. `what` was asked for."""
+    why = printable(str(error), 150) or type(error).__name__
+    if deadline.is_over:
+        return deadline.too_slow(host, what)
+    match error:
+        case httpx2.ConnectTimeout():
+            return FetchFailed(f"{host} cannot be reached: no answer within {CONNECT_SECONDS:g} s.")
+        case httpx2.TimeoutException():
+            return FetchFailed(f"{host} sent nothing for {SILENT_SECONDS:g} s.")
+        case httpx2.ConnectError() if isinstance(_root_of(error), ssl.SSLError):
+            return FetchFailed(f"{host} has no certificate that can be trusted: {why}")
+        case httpx2.ConnectError():
+            return FetchFailed(f"{host} cannot be reached: {why}")
+        case httpx2.InvalidURL():
+            return FetchFailed(f"{host}: its URL cannot be asked for: {why}")
+        case httpx2.LocalProtocolError():
+            return FetchFailed(f"{host} cannot be asked: {why}")
+        case _:
+            return FetchFailed(f"{host} broke off before the {what} was whole: {why}")
+
+
+def _root_of(error: BaseException) -> BaseException:
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return error
+
+
+def _taken(
+    answer: httpx2.Response,
+    target: Target,
+    packed: Path,
+    to: Path,
+    known: Validators,
+    by: Fetching,
+    deadline: Deadline,
+) -> Fetched | None:
+    if answer.status_code == 304 and known.headers:
+        return None
+    if answer.status_code != 200:
+        phrase = f" ({printable(answer.reason_phrase, 60)})" if answer.reason_phrase else ""
+        raise FetchFailed(
+            f"{target.host} answered {answer.status_code}{phrase} in place of the file.",
+            asked_to_wait=asked_to_wait(answer),
+        )
+    declared = answer.headers.get("Content-Length", "")
+    if declared.isdecimal() and len(declared) < 19 and int(declared) > by.most_bytes:
+        raise _too_large(target.host, by)
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "", "gzip", "x-gzip"):
+        raise FetchFailed(f"{target.host} sends the file packed as {printable(encoding, 30)}, unasked.")
+    is_packed = encoding.endswith("gzip")
+    try:
+        _save(answer.iter_raw(_BYTES_AT_ONCE), packed if is_packed else to, target.host, by, deadline)
+        if is_packed:
+            _save(_unpacked(packed, target.host), to, target.host, by, deadline)
+            packed.unlink()
+        with to.open("rb") as saved:
+            digest = hashlib.file_digest(saved, "sha256").hexdigest()
+        size_bytes = to.stat().st_size
+    except OSError as error:
+        raise FetchFailed(f"The file cannot be kept on this machine: {error.strerror or error}.") from error
+    validators = Validators(_kept(answer.headers.get("ETag")), _kept(answer.headers.get("Last-Modified")))
+    return Fetched(validators, digest, size_bytes)
+
+
+def _save(chunks: Iterator[bytes], path: Path, host: str, by: Fetching, deadline: Deadline) -> None:
+    taken = 0
+    with path.open("wb") as opened:
+        for chunk in chunks:
+            deadline.check(host)
+            taken += len(chunk)
+            if taken > by.most_bytes:
+                raise _too_large(host, by)
+            opened.write(chunk)
+    deadline.check(host)  # a connection that was cut may look like the end of the file
+
+
+def _unpacked(path: Path, host: str) -> Iterator[bytes]:
+    """Piece by piece, and only if it is whole: gzip has a checksum at its end."""
+    try:
+        with gzip.open(path) as opened:
+            while chunk := opened.read(_BYTES_AT_ONCE):
+                yield chunk
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise FetchFailed(f"{host} sends a packed file that is cut short or damaged.") from error
+
+
+def _too_large(host: str, by: Fetching) -> FetchFailed:
+    return FetchFailed(
+        f"{host} sends more than {by.most_bytes} bytes: it is no list of devices, or AED_FEED_LIMIT_BYTES "
+        "is too small."
+    )
+
+
+def _kept(value: str | None) -> str | None:
+    """A validator that can be sent back as it is."""
+    fits = (
+        value is not None and 0 < len(value) <= LONGEST_VALIDATOR and value.isascii() and value.isprintable()
+    )
+    return value if fits else None
+
+
+def asked_to_wait(answer: httpx2.Response) -> timedelta | None:
+    given = answer.headers.get("Retry-After", "").strip()
+    return timedelta(seconds=int(given)) if given.isdecimal() and len(given) < 8 else None

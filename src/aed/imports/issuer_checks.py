@@ -1,0 +1,279 @@
+"""Asking an issuer over HTTP whether it stands by a certificate. Its server may be down, slow, or wrong.
+
+The question is POST with a JSON body, `{"number": …, "name": …, "kind": …, "holder_id": … or null}`.
+The answer is 200 with `{"found": false}`, or with
+`{"found": true, "number": …, "name": …, "kind": …, "valid_until": …}` and, if it likes, `issued_on`,
+`holder_id` (masked), `phone`, `is_revoked`. 404 is an answer too: not found.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final, Literal
+
+import httpx2
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from standardwebhooks import Webhook
+
+from aed import __version__
+from aed.certificates.actions.answers import NoAnswer, claim, give_back, record_answer, record_no_answer
+from aed.certificates.actions.linking import begin_checks
+from aed.certificates.queries import checks
+from aed.certificates.queries.checks import ToAsk
+from aed.certificates.rules.comparing import Facts, Holder, Said
+from aed.certificates.rules.identity import masked, written
+from aed.database.session import Database, read_session, transaction
+from aed.errors import InvalidInput
+from aed.http.outbound_urls import Target, target_of
+from aed.imports.feeds.fetching import (
+    Deadline,
+    FetchFailed,
+    Fetching,
+    addresses_of,
+    asked_to_wait,
+    said_of,
+    within,
+)
+from aed.imports.feeds.jobs import Now
+from aed.imports.rules import printable
+from aed.issuers import queries as issuers
+from aed.issuers.rules import CertificateKind
+from aed.settings import IssuerAccess
+
+MOST_ANSWER_BYTES: Final = 64_000
+TRIES_AT_ONCE: Final = 2
+"""A connection that breaks once is tried again at once; more often is for the timetable."""
+
+
+class Answered(BaseModel):
+    """What an issuer answers. What it sends besides is passed over."""
+
+    model_config = ConfigDict(strict=True)
+
+    found: Literal[True]
+    number: str = Field(min_length=1, max_length=100)
+    name: str = Field(min_length=1, max_length=200)
+    kind: CertificateKind = Field(strict=False)
+    valid_until: date = Field(strict=False)
+    issued_on: date | None = Field(None, strict=False)
+    holder_id: str | None = Field(None, max_length=64)
+    phone: str | None = Field(None, max_length=32)
+    is_revoked: bool = False
+
+    def said(self) -> Said:
+        return Said(
+            Holder(self.name, self.phone, masked(written(self.holder_id)) if self.holder_id else None),
+            Facts(self.kind, self.issued_on, self.valid_until),
+            self.is_revoked,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How issuers are asked: the limits, and the keys by the issuer's code."""
+
+    fetching: Fetching
+    access: Mapping[str, IssuerAccess]
+
+
+def ask(url: str, code: str, asked: ToAsk, *, by: Asking, at: datetime) -> Said | NoAnswer | None:
+    """What the issuer says of the certificate; None: it knows none with that number.
+
+    Everything that a server can do wrong is a NoAnswer with a sentence; nothing is raised for it.
+    """
+    failed = NoAnswer("Nobody was asked.")
+    for _ in range(TRIES_AT_ONCE):
+        try:
+            return _asked_once(url, code, asked, by=by, at=at)
+        except _Broken as broken:
+            failed = NoAnswer(broken.detail)
+        except FetchFailed as error:
+            return NoAnswer(error.detail, error.asked_to_wait)
+        except InvalidInput as error:
+            return NoAnswer(f"Its address cannot be asked: {error.detail}")
+    return failed
+
+
+class _Broken(FetchFailed):
+    """A failure that may be gone at once."""
+
+
+def _asked_once(url: str, code: str, asked: ToAsk, *, by: Asking, at: datetime) -> Said | None:
+    target = target_of(url)
+    body = json.dumps(
+        {
+            "number": asked.number,
+            "name": asked.name,
+            "kind": asked.kind.value,
+            "holder_id": asked.holder_id,
+        },
+        ensure_ascii=False,
+    )
+    headers = {
+        "User-Agent": f"aed/{__version__}",
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        **_authorization(by.access.get(code), body, at),
+    }
+    address = addresses_of(target, by.fetching)[0]
+    is_usual = target.port == (443 if target.scheme == "https" else 80)
+    with (
+        within(by.fetching.most_seconds) as deadline,
+        httpx2.Client(verify=httpx2.create_ssl_context(), trust_env=False, follow_redirects=False) as client,
+    ):
+        request = client.build_request(
+            "POST",
+            httpx2.URL(target.url).copy_with(host=str(address), port=target.port),
+            content=body.encode(),
+            headers={"Host": target.host if is_usual else f"{target.host}:{target.port}", **headers},
+            timeout=httpx2.Timeout(deadline.seconds_left),
+            extensions={"sni_hostname": target.host, "trace": deadline.trace},
+        )
+        try:
+            answer = client.send(request, stream=True)
+            try:
+                content = _content(answer, target, by.fetching, deadline)
+            finally:
+                answer.close()
+        except (httpx2.ConnectError, httpx2.RemoteProtocolError, httpx2.ReadError) as error:
+            said = said_of(error, target.host, deadline, what="answer")
+            if deadline.is_over:
+                raise said from error
+            raise _Broken(said.detail) from error
+        except httpx2.HTTPError as error:
+            raise said_of(error, target.host, deadline, what="answer") from error
+    return _understood(answer, content, target, asked)
+
+
+def _authorization(access: IssuerAccess | None, body: str, at: datetime) -> Mapping[str, str]:
+    """A token, or a signature by the rules of Standard Webhooks."""
+    if access is None:
+        return {}
+    if access.token is not None:
+        return {"Authorization": f"Bearer {access.token.get_secret_value()}"}
+    assert access.secret is not None
+    message_id = f"msg_{secrets.token_urlsafe(16)}"
+    signature = Webhook(access.secret.get_secret_value()).sign(message_id, at, body)
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": signature,
+    }
+
+
+def _content(answer: httpx2.Response, target: Target, by: Fetching, deadline: Deadline) -> bytes:
+    content = bytearray()
+    for chunk in answer.iter_raw():
+        deadline.check(target.host, "answer")
+        content += chunk
+        if len(content) > min(MOST_ANSWER_BYTES, by.most_bytes):
+            raise FetchFailed(f"{target.host} sends more than {MOST_ANSWER_BYTES} bytes: that is no answer.")
+    deadline.check(target.host, "answer")
+    return bytes(content)
+
+
+def _understood(answer: httpx2.Response, content: bytes, target: Target, asked: ToAsk) -> Said | None:
+    """Raises FetchFailed for what is no answer to that question."""
+    host = target.host
+    if answer.status_code == 404:
+        return None
+    if answer.status_code in (401, 403):
+        raise FetchFailed(
+            f"{host} refuses the key ({answer.status_code}): put the right one into AED_ISSUER_ACCESS."
+        )
+    if answer.status_code == 429:
+        raise FetchFailed(f"{host} is asked too often (429).", asked_to_wait=asked_to_wait(answer))
+    if answer.status_code != 200:
+        raise FetchFailed(
+            f"{host} answered {answer.status_code} in place of an answer.",
+            asked_to_wait=asked_to_wait(answer),
+        )
+    try:
+        given = json.loads(content)
+    except (ValueError, RecursionError):
+        shown = printable(content[:60].decode("utf-8", "replace"), 60)
+        raise FetchFailed(f"{host} answers with what is no JSON ({shown}).") from None
+    if isinstance(given, dict) and given.get("found") is False:
+        return None
+    try:
+        answered = Answered.model_validate(given)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        where = ".".join(str(part) for part in wrong["loc"]) or "the whole"
+        raise FetchFailed(
+            f"{host} answers otherwise than agreed: {printable(where, 60)}: {wrong['msg']}."
+        ) from None
+    if answered.number.strip() != asked.number:
+        raise FetchFailed(f"{host} answers about another number than was asked.")
+    return answered.said()
+
+
+# --- certificates ---------------------------------------------------------------------------------------
+
+ASKED_AT_ONCE: Final = 20
+MOST_A_RUN: Final = 200
+"""Of one issuer; the next run goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerRun:
+    """How asking one issuer went."""
+
+    code: str
+    answered: int
+    unanswered: int
+    is_left_alone: bool
+
+
+def verify_certificates(database: Database, now: Now, *, by: Asking) -> list[IssuerRun]:
+    """Certificates that are not verified wait for their issuers; those that can be asked have been, as far as
+    they answer. It may run in several processes: each question is asked by one.
+
+    1. What is new begins to wait; what stands in a roster already is settled.
+    2. Each issuer is asked about what is due, in batches that are claimed first. Nothing is asked within a
+       transaction.
+    3. Each answer is recorded by itself. After too many failures in a row the issuer is left alone for a
+       while, and what was claimed is given back.
+    """
+    with transaction(database) as session:
+        begin_checks(session, now())
+    with read_session(database) as session:
+        due = [(each.id, each.code) for each in checks.issuers_to_ask(session, now())]
+    return [_ask_issuer(database, issuer_id, code, now, by) for issuer_id, code in due]
+
+
+def _ask_issuer(database: Database, issuer_id: int, code: str, now: Now, by: Asking) -> IssuerRun:
+    answered = unanswered = 0
+    while answered + unanswered < MOST_A_RUN:
+        with transaction(database) as session:
+            url = issuers.issuer(session, issuer_id).query_url
+            claimed = claim(session, issuer_id, now(), limit=ASKED_AT_ONCE)
+        if not claimed or url is None:
+            break
+        for number, each in enumerate(claimed):
+            has_answer, is_left_alone = _ask_once(database, issuer_id, code, url, each, now, by)
+            answered, unanswered = answered + has_answer, unanswered + (not has_answer)
+            if is_left_alone:
+                with transaction(database) as session:
+                    issuer = issuers.issuer(session, issuer_id)
+                    give_back(session, issuer, claimed[number + 1 :], at=now())
+                return IssuerRun(code, answered, unanswered, is_left_alone=True)
+    return IssuerRun(code, answered, unanswered, is_left_alone=False)
+
+
+def _ask_once(
+    database: Database, issuer_id: int, code: str, url: str, asked: ToAsk, now: Now, by: Asking
+) -> tuple[bool, bool]:
+    """Whether an answer came, and whether the issuer is to be left alone."""
+    answer = ask(url, code, asked, by=by, at=now())
+    with transaction(database) as session:
+        issuer = issuers.issuer(session, issuer_id)
+        if isinstance(answer, NoAnswer):
+            return False, record_no_answer(session, issuer, asked, answer, at=now())
+        record_answer(session, issuer, asked, answer, at=now())
+        return True, False

@@ -1,0 +1,1 @@
+"""Check lists of devices before they are imported."""

@@ -1,0 +1,118 @@
+"""Route: lint a list."""
+
+from __future__ import annotations
+
+import threading
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, Field
+
+from aed import clock
+from aed.accounts.access import ViewerDep
+from aed.accounts.rules import Viewer
+from aed.database.dependencies import DatabaseDep
+from aed.database.session import Database, read_session
+from aed.errors import NotSignedIn
+from aed.http.parameters import in_turn
+from aed.imports.findings import FindingKind, Severity
+from aed.imports.formats.recognise import DeviceFormat
+from aed.imports.lint.linting import lint_list
+from aed.imports.lint.register import may_compare
+from aed.imports.lint.report import Linted, finding_as_json, summary_as_json
+from aed.imports.uploads import FILE_BODY, SentFile, sent_file
+
+router = APIRouter(tags=["lists"])
+
+MOST_FINDINGS = 20_000
+"""So many are answered at most; the counts are of all."""
+_place = threading.BoundedSemaphore(1)
+"""One list at a time: it takes the time of one processor, which lookups need more."""
+
+
+class FindingOut(BaseModel):
+    """One doubt about one row, or about the file."""
+
+    kind: FindingKind
+    severity: Severity
+    where: str = Field(description="line 12, row 12, feature 3, element 3; file", examples=["line 12"])
+    unit: str
+    number: int | None
+    column: str | None = Field(description="As the file calls it")
+    read: str | None = Field(description="What stands there")
+    wrong: str
+    right: str | None = Field(description="What would be right: a value or a sentence")
+
+
+class LintOut(BaseModel):
+    """What was found about a list."""
+
+    file: str
+    format: str
+    title: str
+    country: str | None
+    country_from: str | None = Field(description="said: by the list or the question; rows: most lie in it")
+    rows: int
+    counts: dict[Severity, int]
+    kinds: dict[FindingKind, dict[Severity, int]]
+    findings: list[FindingOut]
+    findings_left_out: int
+
+
+@router.post("/lint", openapi_extra=FILE_BODY)
+async def lint_device_list(
+    request: Request,
+    database: DatabaseDep,
+    viewer: ViewerDep,
+    form: Annotated[DeviceFormat | None, Query(alias="format", description="Recognised if left out")] = None,
+    country: Annotated[str | None, Query(pattern="^[A-Z]{2}$", description="Where the list lies")] = None,
+    name: Annotated[str | None, Query(max_length=200, description="What the file is called")] = None,
+    register: Annotated[bool, Query(description="Compare with the register too (administrators)")] = False,
+) -> LintOut:
+    """Look a list of devices over: every doubt, by row and column, with what would be right.
+
+    The body is the file itself, or a form with the parts `file` and (optional) `mapping`. Nothing is kept.
+    """
+    if not viewer.is_signed_in:
+        raise NotSignedIn("Looking a list over needs a token: send Authorization: Bearer ….")
+    if register:
+        may_compare(viewer)
+    async with sent_file(request, name=name) as sent:
+        with in_turn(
+            _place, "Another list is being looked over at this moment. Try again when it has ended."
+        ):
+            return await run_in_threadpool(
+                _linted, database, viewer if register else None, sent, form, country
+            )
+
+
+def _linted(
+    database: Database,
+    viewer: Viewer | None,
+    sent: SentFile,
+    form: DeviceFormat | None,
+    country: str | None,
+) -> LintOut:
+    on, mapping = clock.now().date(), sent.mapping()
+    if viewer is None:
+        with lint_list(sent.path, on=on, form=form, mapping=mapping, country=country) as linted:
+            return _answer(linted)
+    with (
+        read_session(database) as session,
+        lint_list(
+            sent.path, on=on, form=form, mapping=mapping, country=country, register=(session, viewer)
+        ) as linted,
+    ):
+        return _answer(linted)
+
+
+def _answer(linted: Linted) -> LintOut:
+    found: list[dict[str, Any]] = []
+    for finding in linted.findings():
+        if len(found) == MOST_FINDINGS:
+            break
+        found.append(finding_as_json(finding))
+    summary = summary_as_json(linted)
+    left_out = sum(summary["counts"].values()) - len(found)
+    return LintOut.model_validate({**summary, "findings": found, "findings_left_out": left_out})

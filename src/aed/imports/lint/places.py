@@ -1,0 +1,425 @@
+"""Positions of a list against each other and against the map: the country, the sea, the town, lost points.
+
+Each row gets at most one doubt about its place, the most telling first: what lies on no earth, what lies in
+another country, in the sea, far from the rows of its town. A row that has one does not count when the others
+are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aed.imports.coordinates import points_moved, points_put_back
+from aed.imports.findings import Finding, FindingKind, Severity
+from aed.imports.outlines import COAST_METRES, NOWHERE, countries_of, is_at_sea, is_in, metres_from, outlines
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
+type Degrees = NDArray[np.float64]
+type Numbers = NDArray[np.int64]
+
+EARTH_METRES: Final = 6_371_008.8
+
+LEAST_ROWS_OF_A_LIST: Final = 20
+SHARE_OF_ITS_COUNTRY: Final = 0.95
+"""A list that names no country has one when so many of its rows, and as many as that, lie in it."""
+LEAST_ROWS_OF_A_TOWN: Final = 6
+SHARE_OF_A_TOWN: Final = 0.2
+"""When more rows than that lie far from the middle of a town, it has no middle."""
+TOWN_METRES: Final = 15_000.0
+TOWN_DEVIATIONS: Final = 8.0
+TOWN_TIMES_MEDIAN: Final = 4.0
+ALONE_METRES: Final = 50_000.0
+ALONE_DEVIATIONS: Final = 20.0
+SHARE_ALONE, FEW_ALONE = 0.03, 2
+"""When more rows than that are far from all others, the list is a scattered one."""
+NEIGHBOUR: Final = 3
+"""A row is alone when its third neighbour is far: two rows with one mistake are alone together."""
+LEAST_ROWS_FOR_A_SURROUNDING: Final = 5
+_MAD_TO_DEVIATION: Final = 1.4826
+
+
+class Doubt(IntEnum):
+    """About the place of a row."""
+
+    NONE = 0
+    SWAPPED = 1
+    POINT_LOST = 2
+    OUT_OF_RANGE = 3
+    OTHER_COUNTRY = 4
+    OUTSIDE_AT_SEA = 5
+    AT_SEA = 6
+    FAR_FROM_TOWN = 7
+    ALONE = 8
+
+
+KIND_OF: Final = {
+    Doubt.SWAPPED: FindingKind.COORDINATES_SWAPPED,
+    Doubt.POINT_LOST: FindingKind.DECIMAL_POINT_LOST,
+    Doubt.OUT_OF_RANGE: FindingKind.COORDINATES_OUT_OF_RANGE,
+    Doubt.OTHER_COUNTRY: FindingKind.OUTSIDE_COUNTRY,
+    Doubt.OUTSIDE_AT_SEA: FindingKind.IN_THE_SEA,
+    Doubt.AT_SEA: FindingKind.IN_THE_SEA,
+    Doubt.FAR_FROM_TOWN: FindingKind.FAR_FROM_ITS_TOWN,
+    Doubt.ALONE: FindingKind.FAR_FROM_ITS_TOWN,
+}
+
+
+@dataclass(slots=True)
+class Places:
+    """Arrays with a value for each row."""
+
+    given_lat: Degrees
+    given_lon: Degrees
+    """As given, NaN where there is no number."""
+    lat: Degrees
+    lon: Degrees
+    """In WGS-84; NaN for what is no position, or was found to be none."""
+    town: Numbers
+    """A number for its town; -1 where none is said."""
+    doubt: NDArray[np.uint8] = field(init=False)
+    right_lat: Degrees = field(init=False)
+    right_lon: Degrees = field(init=False)
+    metres: Degrees = field(init=False)
+    country: str | None = None
+    """The list's own."""
+    country_is_said: bool = False
+    """By the list or the person; else most rows lie in it."""
+    share_in_country: float = 0.0
+
+    def __post_init__(self) -> None:
+        rows = len(self.lat)
+        self.doubt = np.zeros(rows, dtype=np.uint8)
+        self.right_lat, self.right_lon, self.metres = (np.full(rows, np.nan) for _ in range(3))
+
+    def mark(self, row: int, doubt: Doubt, right: tuple[float, float] | None = None) -> None:
+        self.doubt[row] = doubt
+        if right is not None:
+            self.right_lat[row], self.right_lon[row] = right
+
+
+def look_at_places(places: Places, *, country: str | None) -> None:
+    """Marks the doubtful rows. `country` is the one that the list says of itself, or the person of it."""
+    if country is not None and not outlines().knows(country):
+        country = None
+    if country is None:
+        places.country, places.share_in_country = _country_of_most(places)
+    else:
+        places.country, places.country_is_said = country, True
+    surrounding = _Surrounding(places)
+    _look_at_range(places, surrounding)
+    _look_at_country(places, surrounding)
+    _look_at_sea(places)
+    _look_at_towns(places)
+    _look_for_the_alone(places, surrounding)
+
+
+def _good(places: Places) -> NDArray[np.bool_]:
+    good: NDArray[np.bool_] = np.isfinite(places.lat) & np.isfinite(places.lon) & (places.doubt == 0)
+    return good
+
+
+def _country_of_most(places: Places) -> tuple[str | None, float]:
+    found = countries_of(places.lat, places.lon)
+    located = np.isfinite(places.lat)
+    owners = found[located & (found != NOWHERE)]
+    if not len(owners) or int(located.sum()) < LEAST_ROWS_OF_A_LIST:
+        return None, 0.0
+    numbers, counts = np.unique(owners, return_counts=True)
+    code = outlines().codes[int(numbers[np.argmax(counts)])]
+    if not code:
+        return None, 0.0
+    inside = is_in(code, places.lat[located], places.lon[located])
+    share = float(inside.mean())
+    # One row of twenty is 95 %: of a short list one row may lie elsewhere.
+    return (code, share) if share >= SHARE_OF_ITS_COUNTRY else (None, 0.0)
+
+
+class _Surrounding:
+    """Where the list lies: its country, or else around the middle of its rows."""
+
+    def __init__(self, places: Places) -> None:
+        self.country = places.country
+        good = np.isfinite(places.lat)
+        self.is_known = self.country is not None or int(good.sum()) >= LEAST_ROWS_FOR_A_SURROUNDING
+        self.middle = (float("nan"), float("nan"))
+        self.reach = float("nan")
+        if good.any():
+            self.middle = float(np.median(places.lat[good])), float(np.median(places.lon[good]))
+            apart = metres_apart(*self.middle, places.lat[good], places.lon[good])
+            self.reach = max(50_000.0, 3.0 * float(np.quantile(apart, 0.9)))
+
+    def holds(self, lat: float, lon: float) -> bool:
+        if not (abs(lat) <= 90.0 and abs(lon) <= 180.0):
+            return False
+        if self.country is not None:
+            return bool(is_in(self.country, np.array([lat]), np.array([lon]))[0])
+        return self.metres(lat, lon) <= self.reach
+
+    def metres(self, lat: float, lon: float) -> float:
+        return float(metres_apart(*self.middle, np.array([lat]), np.array([lon]))[0])
+
+    def first_that_fits(self, pairs: Iterator[tuple[float, float]]) -> tuple[float, float] | None:
+        """The one that lies where the list lies; None where none does, or several that are far apart do."""
+        fitting = [pair for pair in pairs if self.holds(*pair)]
+        if not fitting:
+            return None
+        best = min(fitting, key=lambda pair: self.metres(*pair))
+        if self.country is None or len(fitting) == 1 or self.metres(*best) <= self.reach:
+            return best
+        return None
+
+
+MOST_LOOKED_AT_ONE_BY_ONE: Final = 5_000
+"""For how many rows that lie wrong it is looked for what would be right; a list with more is no list of
+this country at all."""
+
+
+def _look_at_range(places: Places, surrounding: _Surrounding) -> None:
+    """Rows whose numbers lie on no earth: swapped, without their decimal point, or neither."""
+    lats, lons = places.given_lat, places.given_lon
+    bad = np.flatnonzero(
+        np.isfinite(lats) & np.isfinite(lons) & ((np.abs(lats) > 90.0) | (np.abs(lons) > 180.0))
+    )
+    for count, row in enumerate(bad.tolist()):
+        lat, lon = float(lats[row]), float(lons[row])
+        looks_closer = surrounding.is_known and count < MOST_LOOKED_AT_ONE_BY_ONE
+        can_be_swapped = abs(lon) <= 90.0 and abs(lat) <= 180.0
+        if can_be_swapped and (not looks_closer or surrounding.holds(lon, lat)):
+            places.mark(row, Doubt.SWAPPED, (lon, lat))
+            continue
+        right = surrounding.first_that_fits(_with_points_put_back(lat, lon)) if looks_closer else None
+        if right is not None:
+            places.mark(row, Doubt.POINT_LOST, right)
+        elif can_be_swapped:
+            places.mark(row, Doubt.SWAPPED, (lon, lat))
+        elif not surrounding.is_known and (usual := _usual(lat, lon)) is not None:
+            places.mark(row, Doubt.POINT_LOST, usual)
+        else:
+            places.mark(row, Doubt.OUT_OF_RANGE)
+
+
+def _with_points_put_back(lat: float, lon: float) -> Iterator[tuple[float, float]]:
+    lats = [lat] if abs(lat) <= 90.0 else list(points_put_back(lat, most=90.0))
+    lons = [lon] if abs(lon) <= 180.0 else list(points_put_back(lon, most=180.0))
+    yield from ((one, other) for one in lats for other in lons)
+
+
+def _usual(lat: float, lon: float) -> tuple[float, float] | None:
+    """With nothing to compare: two digits before a latitude's point; three before a longitude's that begins
+    with 1, else two. None for numbers that are not so large that a point must be missing."""
+    if min(abs(lat), abs(lon)) < 1.0 or max(abs(lat), abs(lon)) < 1000.0:
+        return None
+    lats = (
+        [lat] if abs(lat) <= 90.0 else [each for each in points_put_back(lat, most=90.0) if abs(each) >= 10.0]
+    )
+    lons = (
+        [lon]
+        if abs(lon) <= 180.0
+        else [each for each in points_put_back(lon, most=180.0) if abs(each) >= 10.0]
+    )
+    return (lats[0], lons[0]) if lats and lons else None
+
+
+def _look_at_country(places: Places, surrounding: _Surrounding) -> None:
+    if places.country is None:
+        return
+    good = np.flatnonzero(_good(places))
+    outside = good[~is_in(places.country, places.lat[good], places.lon[good])]
+    swapped = is_in(places.country, places.given_lon[outside], places.given_lat[outside], within_metres=0.0)
+    for row in outside[swapped].tolist():
+        places.mark(row, Doubt.SWAPPED, (float(places.given_lon[row]), float(places.given_lat[row])))
+    outside = outside[~swapped]
+    in_no_country = countries_of(places.lat[outside], places.lon[outside]) == NOWHERE
+    # What is no land of the outlines, and not far from some, may be a small island or a pier.
+    is_doubtful = ~in_no_country | is_at_sea(places.lat[outside], places.lon[outside])
+    outside, in_no_country = outside[is_doubtful], in_no_country[is_doubtful]
+    for count, (row, is_nowhere) in enumerate(zip(outside.tolist(), in_no_country.tolist(), strict=True)):
+        lat, lon = float(places.given_lat[row]), float(places.given_lon[row])
+        doubt, right = Doubt.OTHER_COUNTRY, None
+        if count < MOST_LOOKED_AT_ONE_BY_ONE:
+            places.metres[row] = metres_from(places.country, float(places.lat[row]), float(places.lon[row]))
+            doubt, right = _what_was_meant(lat, lon, surrounding)
+        if doubt is Doubt.OTHER_COUNTRY and is_nowhere:
+            doubt = Doubt.OUTSIDE_AT_SEA
+        places.mark(row, doubt, right)
+
+
+def _what_was_meant(
+    lat: float, lon: float, surrounding: _Surrounding
+) -> tuple[Doubt, tuple[float, float] | None]:
+    """Why a row lies outside of its list's country: a decimal point, a sign, or nobody knows."""
+    moved = [
+        *((each, lon) for each in points_moved(lat, most=90.0)),
+        *((lat, each) for each in points_moved(lon, most=180.0)),
+    ]
+    fitting = [pair for pair in moved if surrounding.holds(*pair)]
+    if len(fitting) == 1 and surrounding.metres(*fitting[0]) <= surrounding.reach:
+        return Doubt.POINT_LOST, fitting[0]
+    signs = [pair for pair in ((-lat, lon), (lat, -lon), (-lat, -lon)) if surrounding.holds(*pair)]
+    return Doubt.OTHER_COUNTRY, signs[0] if len(signs) == 1 else None
+
+
+def _look_at_sea(places: Places) -> None:
+    if places.country is not None:
+        return  # outside of the country, said already
+    good = np.flatnonzero(_good(places))
+    places.doubt[good[is_at_sea(places.lat[good], places.lon[good])]] = Doubt.AT_SEA
+
+
+def _look_at_towns(places: Places) -> None:
+    """Rows far from the middle of their town's other rows, by median and median deviation."""
+    good = np.flatnonzero(_good(places) & (places.town >= 0))
+    if not len(good):
+        return
+    order = good[np.argsort(places.town[good], kind="stable")]
+    edges = np.flatnonzero(np.diff(places.town[order])) + 1
+    for rows in np.split(order, edges):
+        if len(rows) < LEAST_ROWS_OF_A_TOWN:
+            continue
+        lats, lons = places.lat[rows], places.lon[rows]
+        middle = float(np.median(lats)), float(np.median(lons))
+        apart = metres_apart(*middle, lats, lons)
+        median, deviation = _median_and_deviation(apart)
+        limit = max(TOWN_METRES, median + TOWN_DEVIATIONS * deviation, TOWN_TIMES_MEDIAN * median)
+        far = apart > limit
+        if far.any() and far.mean() <= SHARE_OF_A_TOWN:
+            places.doubt[rows[far]] = Doubt.FAR_FROM_TOWN
+            places.metres[rows[far]] = apart[far]
+            places.right_lat[rows[far]], places.right_lon[rows[far]] = middle
+
+
+def _look_for_the_alone(places: Places, surrounding: _Surrounding) -> None:
+    """Rows far from all others, where less than half of the list says its towns."""
+    good = np.flatnonzero(_good(places))
+    if len(good) < LEAST_ROWS_OF_A_LIST or np.mean(places.town[good] >= 0) >= 0.5:
+        return
+    points = on_the_globe(places.lat[good], places.lon[good])
+    places_of, inverse = np.unique(np.round(points, 0), axis=0, return_inverse=True)
+    if len(places_of) <= NEIGHBOUR:
+        return
+    apart = tree_of(places_of).query(places_of, k=NEIGHBOUR + 1)[0][:, NEIGHBOUR][inverse.ravel()]
+    median, deviation = _median_and_deviation(apart)
+    alone = apart > max(ALONE_METRES, median + ALONE_DEVIATIONS * deviation)
+    if not alone.any() or alone.sum() > max(FEW_ALONE, SHARE_ALONE * len(good)):
+        return
+    for row, metres in zip(good[alone].tolist(), apart[alone].tolist(), strict=True):
+        lat, lon = float(places.given_lat[row]), float(places.given_lon[row])
+        places.metres[row] = metres
+        if surrounding.country is None and surrounding.holds(lon, lat) and not surrounding.holds(lat, lon):
+            places.mark(row, Doubt.SWAPPED, (lon, lat))
+        else:
+            places.mark(row, Doubt.ALONE)
+
+
+def _median_and_deviation(values: Degrees) -> tuple[float, float]:
+    median = float(np.median(values))
+    return median, _MAD_TO_DEVIATION * float(np.median(np.abs(values - median)))
+
+
+def on_the_globe(lats: Degrees, lons: Degrees) -> Degrees:
+    """Points in space, in metres: near each other there when they are on the ground, everywhere."""
+    phi, theta = np.radians(lats), np.radians(lons)
+    points: Degrees = EARTH_METRES * np.column_stack(
+        [np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)]
+    )
+    return points
+
+
+def tree_of(points: Degrees) -> cKDTree:
+    """In which the neighbours of points are found."""
+    from scipy.spatial import cKDTree  # late: 8 MB
+
+    return cKDTree(points)
+
+
+def metres_apart(lat: float, lon: float, lats: Degrees, lons: Degrees) -> Degrees:
+    """On a globe: right to 0.5 %."""
+    phi, phis = np.radians(lat), np.radians(lats)
+    half = (
+        np.sin((phis - phi) / 2) ** 2 + np.cos(phi) * np.cos(phis) * np.sin(np.radians(lons - lon) / 2) ** 2
+    )
+    metres: Degrees = 2 * EARTH_METRES * np.arcsin(np.sqrt(np.clip(half, 0.0, 1.0)))
+    return metres
+
+
+# --- In words ---
+
+
+def severity_of(doubt: Doubt, places: Places) -> Severity:
+    if doubt is Doubt.OTHER_COUNTRY:
+        return Severity.ERROR if places.country_is_said else Severity.WARNING
+    is_sure = doubt in (Doubt.SWAPPED, Doubt.POINT_LOST, Doubt.OUT_OF_RANGE)
+    return Severity.ERROR if is_sure else Severity.WARNING
+
+
+def place_finding(
+    places: Places, row: int, *, where: str, columns: tuple[str, str], read: str, town: str | None
+) -> Finding | None:
+    """What is said about the place of a row; None where nothing is."""
+    doubt = Doubt(int(places.doubt[row]))
+    if doubt is Doubt.NONE:
+        return None
+    right_lat, right_lon = float(places.right_lat[row]), float(places.right_lon[row])
+    right = f"{right_lat:.10g}, {right_lon:.10g}" if np.isfinite(right_lat) else None
+    both = ", ".join(dict.fromkeys(columns))
+    wrong, right = _said(doubt, places, row, columns=columns, right=right, town=town)
+    return Finding(KIND_OF[doubt], severity_of(doubt, places), where, both, read, wrong, right)
+
+
+def _said(
+    doubt: Doubt, places: Places, row: int, *, columns: tuple[str, str], right: str | None, town: str | None
+) -> tuple[str, str | None]:
+    far = _kilometres(float(places.metres[row]))
+    match doubt:
+        case Doubt.SWAPPED:
+            return "Latitude and longitude are swapped.", right
+        case Doubt.POINT_LOST:
+            return "The decimal point is lost, or in the wrong place.", right
+        case Doubt.OUT_OF_RANGE:
+            return (
+                "There is no such place: latitude is from -90 to 90, longitude from -180 to 180.",
+                "Degrees; metres of a national grid must be turned into degrees first."
+                if max(abs(places.given_lat[row]), abs(places.given_lon[row])) >= 1000.0
+                else None,
+            )
+        case Doubt.OTHER_COUNTRY:
+            code = outlines().codes[
+                int(countries_of(places.lat[row : row + 1], places.lon[row : row + 1])[0])
+            ]
+            there = f"in {outlines().name_of(code)}" if code else "elsewhere"
+            return f"This lies {there}{far and ', ' + far} from {_of_the_list(places)}.", right
+        case Doubt.OUTSIDE_AT_SEA:
+            return f"This lies in the sea{far and ', ' + far} from {_of_the_list(places)}.", right
+        case Doubt.AT_SEA:
+            return (
+                f"This lies in the sea, more than {COAST_METRES / 1000:.0f} km from any coast (small islands "
+                "are not known here).",
+                None,
+            )
+        case Doubt.FAR_FROM_TOWN:
+            named = f"of {town}" if town else "of its town"
+            return f"This lies {far} from the middle of the other rows {named}.", f"Near {right}."
+        case _:
+            return f"This lies {far} from its third-nearest row: far from the rest of the list.", None
+
+
+def _of_the_list(places: Places) -> str:
+    assert places.country is not None
+    name = outlines().name_of(places.country)
+    if places.country_is_said:
+        return f"{name}, the country of the list"
+    return f"{name}, where {places.share_in_country:.1%} of the rows lie"
+
+
+def _kilometres(metres: float) -> str:
+    if not np.isfinite(metres):
+        return ""
+    return f"{metres / 1000:.1f} km" if metres < 100_000 else f"{metres / 1000:,.0f} km"

@@ -1,0 +1,118 @@
+"""The result of linting: the findings, their counts, and both as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aed.imports.findings import Finding, FindingKind, Severity
+from aed.imports.formats.records import Record
+from aed.imports.lint.notes import ListNotes, RowNote
+from aed.imports.lint.places import Doubt, Places, place_finding
+from aed.imports.rules import printable
+
+
+@dataclass(slots=True)
+class Linted:
+    """A list that was looked at. Its findings are read from a temporary file, which `lint_list` closes."""
+
+    file: str
+    form: str
+    title: str
+    notes: ListNotes
+    places: Places
+    first: Record
+    """The first row, by which `formats.marked` knows the file again."""
+    encodings: Sequence[str] = ()
+    """Of its format."""
+    about_rows: dict[int, list[Finding]] = field(default_factory=dict)
+    """What came out of comparing rows with each other and with the register."""
+    about_file: list[Finding] = field(default_factory=list)
+    counts: Counter[tuple[FindingKind, Severity]] = field(default_factory=Counter)
+
+    @property
+    def rows(self) -> int:
+        return len(self.notes)
+
+    @property
+    def country(self) -> str | None:
+        return self.places.country
+
+    @property
+    def has_errors(self) -> bool:
+        return any(severity is Severity.ERROR for _, severity in self.counts)
+
+    def severities(self) -> Counter[Severity]:
+        found: Counter[Severity] = Counter()
+        for (_, severity), count in self.counts.items():
+            found[severity] += count
+        return found
+
+    def marks(self) -> Iterator[tuple[int, str]]:
+        """Of every row its number in the file and what is found about it, in one line."""
+        for note, found in self.by_row():
+            yield note.number, " | ".join(map(in_one_line, found))
+
+    def findings(self) -> Iterator[Finding]:
+        """All of them, about the file as a whole first, then in the order of the rows."""
+        yield from self.about_file
+        for _, found in self.by_row():
+            yield from found
+
+    def by_row(self) -> Iterator[tuple[RowNote, list[Finding]]]:
+        """Every row with its findings, which most rows have none of."""
+        for row, note in enumerate(self.notes.rows()):
+            found = list(note.findings)
+            if self.places.doubt[row] != Doubt.NONE:
+                place = place_finding(
+                    self.places, row, where=note.where, columns=note.columns, read=note.read, town=note.town
+                )
+                found += [place] if place is not None else []
+            yield note, found + self.about_rows.get(row, [])
+
+
+# --- What is told ---
+
+
+def in_one_line(finding: Finding) -> str:
+    right = f" Right: {finding.right}" if finding.right else ""
+    column = f"{finding.column}: " if finding.column else ""
+    said = f"{finding.severity.value} {finding.kind.value}: {column}{finding.wrong}{right}"
+    return printable(said, 1_000)
+
+
+def summary_as_json(linted: Linted) -> dict[str, Any]:
+    """What the machine-readable answer says beside the findings."""
+    severities = linted.severities()
+    kinds: dict[str, dict[str, int]] = {}
+    for (kind, severity), count in sorted(linted.counts.items()):
+        kinds.setdefault(kind.value, {})[severity.value] = count
+    country_from = "said" if linted.places.country_is_said else "rows"
+    return {
+        "file": linted.file,
+        "format": linted.form,
+        "title": linted.title,
+        "country": linted.country,
+        "country_from": country_from if linted.country else None,
+        "rows": linted.rows,
+        "counts": {severity.value: severities[severity] for severity in Severity},
+        "kinds": kinds,
+    }
+
+
+def finding_as_json(finding: Finding) -> dict[str, Any]:
+    """A finding in the machine-readable answer: these members, always all of them."""
+    unit, _, number = finding.where.partition(" ")
+    return {
+        "kind": finding.kind.value,
+        "severity": finding.severity.value,
+        "where": finding.where,
+        "unit": unit,
+        "number": int(number) if number.isdecimal() else None,
+        "column": finding.column,
+        "read": finding.read,
+        "wrong": finding.wrong,
+        "right": finding.right,
+    }

@@ -1,0 +1,202 @@
+"""Import responders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.orm import Session
+
+from aed.accounts import queries as accounts
+from aed.accounts.rules import Viewer
+from aed.imports.batches import Estates, ImportReport, Progress, begin_import, finished, take, valid_rows
+from aed.imports.formats.recognise import read_table_or_own
+from aed.imports.formats.records import Record
+from aed.imports.schemas import ResponderRef, ResponderRow, columns, needed_columns
+from aed.registry.actions.record import Outcome
+from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responders
+
+type Person = Sequence[ResponderRow]
+"""The rows of one person: a place each."""
+
+
+def import_responders(
+    session: Session, who: Viewer, path: Path, *, at: datetime, progress: Progress | None = None
+) -> ImportReport:
+    """People who may be called; the rows of one person are taken together or set aside together.
+
+    All good rows or, when this raises, none: the caller's transaction is the border.
+
+    1. The file is read for how many rows each person has: most have one, which need not wait for others.
+    2. It is read again: a person is taken once the last of their rows has been read, with many others.
+    """
+    report = begin_import(session, who, ImportReport())
+    region_ids, estates = _RegionIds(session), Estates(session)
+    together = _Together(report, _several(_records(path)))
+    rows = valid_rows(
+        _records(path),
+        TypeAdapter(ResponderRow),
+        known=columns(ResponderRow),
+        report=report,
+        progress=progress,
+    )
+
+    def put(batch: Sequence[Person]) -> list[Outcome]:
+        estates.load((rows[0].source, rows[0].estate) for rows in batch if rows[0].estate is not None)
+        given = [_given(rows, region_ids, estates) for rows in batch]
+        return [Outcome.of(each) for each in put_responders(session, who, given, at=at)]
+
+    take(session, together.people(rows), put, report, report.count)
+    return finished(report)
+
+
+def _records(path: Path) -> Iterator[Record]:
+    return read_table_or_own(
+        path, known=columns(ResponderRow), needed=needed_columns(ResponderRow), may_be_chinese=True
+    )
+
+
+# --- whose rows they are --------------------------------------------------------------------------------
+
+
+def _ref_in(fields: Mapping[str, Any]) -> ResponderRef | None:
+    """Which person a row is of, whatever else is wrong with it; None: it does not say."""
+    try:
+        return ResponderRef.model_validate({name: fields.get(name) for name in ResponderRef.model_fields})
+    except ValidationError:
+        return None
+
+
+def _several(records: Iterable[Record]) -> dict[ResponderRef, int]:
+    """How many rows they have, of the people who have more than one.
+
+    Of each person a hash alone is kept. Somebody whose hash another person had before is counted once too
+    often, and is taken at the end of the file.
+    """
+    met: set[int] = set()
+    several: dict[ResponderRef, int] = {}
+    for record in records:
+        ref = _ref_in(record.fields)
+        if ref is None:
+            continue
+        if hash(ref) in met:
+            several[ref] = several.get(ref, 1) + 1
+        met.add(hash(ref))
+    return several
+
+
+class _Together:
+    """The rows of each person, which may stand anywhere in the file, together."""
+
+    def __init__(self, report: ImportReport, several: dict[ResponderRef, int]) -> None:
+        self._report = report
+        self._left = several
+        """Rows still to be read, of people who have several."""
+        self._rows: dict[ResponderRef, list[tuple[Record, ResponderRow]]] = {}
+        self._spoilt_by: dict[ResponderRef, str] = {}
+        self._bad_rows_seen = 0
+
+    def people(
+        self, rows: Iterable[tuple[Record, ResponderRow]]
+    ) -> Iterator[tuple[Sequence[Record], Person]]:
+        """Those who can be taken, each when the last of their rows has been read; the rows of the others are
+        set aside."""
+        for record, row in rows:
+            yield from self._without_bad_rows()
+            ref = ResponderRef(source=row.source, source_id=row.source_id)
+            if ref not in self._left:
+                yield [record], [row]
+                continue
+            known = self._rows.setdefault(ref, [])
+            same = next((first for first, other in known if other == row), None)
+            if same is None:
+                known.append((record, row))
+            else:
+                self._report.set_aside(record, f"says the same as {same.where}: a duplicate")
+                self._bad_rows_seen += 1  # it spoils nobody
+            yield from self._one_less(ref)
+        yield from self._without_bad_rows()
+        for ref in list(self._left):
+            yield from self._settled(ref)
+
+    def _without_bad_rows(self) -> Iterator[tuple[Sequence[Record], Person]]:
+        """A row that cannot be taken spoils the others of its person."""
+        while self._bad_rows_seen < len(self._report.bad):
+            bad = self._report.bad[self._bad_rows_seen]
+            self._bad_rows_seen += 1
+            ref = _ref_in(bad.fields)
+            if ref is not None and ref in self._left:
+                self._spoilt_by.setdefault(ref, bad.where)
+                yield from self._one_less(ref)
+
+    def _one_less(self, ref: ResponderRef) -> Iterator[tuple[Sequence[Record], Person]]:
+        self._left[ref] -= 1
+        if self._left[ref] == 0:
+            yield from self._settled(ref)
+
+    def _settled(self, ref: ResponderRef) -> Iterator[tuple[Sequence[Record], Person]]:
+        """The person, or each of their rows is set aside."""
+        del self._left[ref]
+        found = self._rows.pop(ref, [])
+        if not found:
+            return
+        why = _why_not(found, self._spoilt_by.get(ref))
+        if why is None:
+            yield [record for record, _ in found], [row for _, row in found]
+        else:
+            for record, _ in found:
+                self._report.set_aside(record, why)
+
+
+def _why_not(found: Sequence[tuple[Record, ResponderRow]], spoilt_by: str | None) -> str | None:
+    if spoilt_by is not None:
+        return f"another row of this person, {spoilt_by}, cannot be taken"
+    first, person = found[0]
+    for record, row in found[1:]:
+        column = person.disagreeing(row)
+        if column is not None:
+            return f"{column}: {first.where} and {record.where} are one person but do not agree"
+    return None
+
+
+# --- what they say --------------------------------------------------------------------------------------
+
+
+class _RegionIds:
+    """The regions by their codes, asked once each."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: dict[str, int] = {}
+
+    def of(self, code: str) -> int:
+        if code not in self._known:
+            self._known[code] = accounts.region_by_code(self._session, code).id
+        return self._known[code]
+
+
+def _given(rows: Person, region_ids: _RegionIds, estates: Estates) -> ResponderGiven:
+    person = rows[0]
+    return ResponderGiven(
+        source=person.source,
+        source_id=person.source_id,
+        name=person.name,
+        phone=person.phone,
+        language=person.language if "language" in person.model_fields_set else None,
+        region_id=region_ids.of(person.region),
+        estate_id=estates.id_of(person.source, person.estate) if person.estate is not None else None,
+        availability=person.availability,
+        paused_until=person.paused_until,
+        certificate=CertificateGiven(
+            person.certificate_kind,
+            person.certificate_issuer,
+            person.certificate_number,
+            person.certificate_issued_on,
+            person.certificate_valid_until,
+            person.certificate_trust,
+        ),
+        places=tuple(PlaceGiven(row.place, row.position(), row.floor, row.place_hours) for row in rows),
+    )

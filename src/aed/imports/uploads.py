@@ -1,0 +1,206 @@
+"""Uploaded lists: a file as the body of a request or in a form beside a mapping, streamed to the disk."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from fastapi import Request
+from pydantic import BaseModel, Field
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
+
+from aed.errors import InvalidInput, NoRoom
+from aed.imports.formats.mapping import Mapping, mapping_from
+
+MOST_MAPPING_BYTES: Final = 100_000
+MOST_NAME_BYTES: Final = 200
+"""File systems take 255."""
+BYTES_AT_ONCE: Final = 1 << 20
+"""So many are written to the disk together."""
+
+_EXAMPLE: Final = "source,source_id,lat,lon,region,place_en\ntown,1,30.2911,120.0998,CN-33,Library\n"
+_BINARY: Final = {"schema": {"type": "string", "format": "binary"}, "example": _EXAMPLE}
+FILE_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/octet-stream": _BINARY,
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {"type": "string", "format": "binary"},
+                        "mapping": {"type": "string", "description": "The text of a mapping file (YAML)"},
+                    },
+                },
+                "example": {"file": _EXAMPLE},
+            },
+        },
+    }
+}
+"""What OpenAPI says of such a body."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentFile:
+    """A file that has come whole, in a folder of its own."""
+
+    path: Path
+    mapping_text: bytes | None
+
+    def mapping(self) -> Mapping | None:
+        """The mapping that came beside it. Raises InvalidInput for one that cannot be meant."""
+        if self.mapping_text is None or not self.mapping_text.strip():
+            return None
+        try:
+            return mapping_from(self.mapping_text.decode("utf-8-sig"), "the mapping")
+        except UnicodeDecodeError:
+            raise InvalidInput("The mapping is not UTF-8.", field="mapping") from None
+
+
+@asynccontextmanager
+async def sent_file(request: Request, *, name: str | None) -> AsyncIterator[SentFile]:
+    """The file that the request sends, until the end of the block; it is never whole in memory.
+
+    It is called `name`, else as the form calls it. Raises InvalidInput for a form that is none, has no part
+    `file`, or breaks off, and NoRoom where the disk takes no more.
+    """
+    with ExitStack() as kept:
+        try:
+            folder = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="aed-list-")))
+            sent = await _saved(request, folder, name=name)
+        except ClientDisconnect:
+            raise InvalidInput("The file broke off before it was whole.", field="file") from None
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise NoRoom(f"The file cannot be kept on this machine: {why}. Tell who runs it.") from error
+        yield sent
+
+
+async def _saved(request: Request, folder: Path, *, name: str | None) -> SentFile:
+    coming = folder / ".coming"
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    given_name: str | None = None
+    mapping_text: bytes | None = None
+    with coming.open("wb", buffering=BYTES_AT_ONCE) as file:
+        if kind == b"multipart/form-data":
+            form = _Form(options.get(b"boundary", b""), file)
+            async for piece in request.stream():
+                form.write(piece)
+            given_name, mapping_text = form.ended()
+        else:
+            async for piece in request.stream():
+                file.write(piece)
+    return SentFile(coming.rename(folder / _file_name(name or given_name)), mapping_text)
+
+
+def _file_name(given: str | None) -> str:
+    """A name for a file in a folder of its own, as near to the given one as is safe."""
+    last = re.split(r"[/\\]", given or "")[-1]
+    safe = re.sub(r"[^\w. ()-]", "_", last).strip(". ")
+    return safe.encode()[:MOST_NAME_BYTES].decode(errors="ignore") or "list"
+
+
+class _Form:
+    """A form that comes piece by piece: the first part `file` goes to the disk, the first part `mapping` is
+    kept, others are passed over."""
+
+    def __init__(self, boundary: bytes, file: BinaryIO) -> None:
+        self._file = file
+        self._name: str | None = None
+        self._mapping: bytearray | None = None
+        self._has_file = self._is_whole = False
+        self._part = b""
+        self._header: tuple[bytearray, bytearray] = (bytearray(), bytearray())
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._begin_part,
+                    "on_header_field": lambda data, start, end: self._add_to_header(0, data[start:end]),
+                    "on_header_value": lambda data, start, end: self._add_to_header(1, data[start:end]),
+                    "on_header_end": self._end_header,
+                    "on_part_data": lambda data, start, end: self._add(data[start:end]),
+                    "on_part_end": self._end_part,
+                    "on_end": self._end,
+                },
+            )
+        except FormParserError:
+            raise self._none() from None
+
+    def write(self, piece: bytes) -> None:
+        try:
+            self._parser.write(piece)
+        except FormParserError:
+            raise self._none() from None
+
+    def ended(self) -> tuple[str | None, bytes | None]:
+        """What the form calls the file, and the mapping."""
+        if not self._is_whole:
+            raise self._none()
+        if not self._has_file:
+            raise InvalidInput("The form must have a part 'file' with the list.", field="file")
+        return self._name, bytes(self._mapping) if self._mapping is not None else None
+
+    @staticmethod
+    def _none() -> InvalidInput:
+        return InvalidInput("The body is no whole form, which its Content-Type says it is.", field="file")
+
+    def _begin_part(self) -> None:
+        self._part = b""
+
+    def _add_to_header(self, which: int, more: bytes) -> None:
+        self._header[which].extend(more)  # the parser knows how much is too much
+
+    def _end_header(self) -> None:
+        name, value = (bytes(each) for each in self._header)
+        self._header = bytearray(), bytearray()
+        if name.strip().lower() != b"content-disposition":
+            return
+        _, options = parse_options_header(value)
+        part = options.get(b"name", b"")
+        if part == b"file" and not self._has_file:
+            self._part, self._has_file = part, True
+            self._name = options.get(b"filename", b"").decode("utf-8", "replace") or None
+        elif part == b"mapping" and self._mapping is None:
+            self._part, self._mapping = part, bytearray()
+
+    def _add(self, more: bytes) -> None:
+        if self._part == b"file":
+            self._file.write(more)
+        elif self._part == b"mapping" and self._mapping is not None:
+            self._mapping.extend(more)
+            if len(self._mapping) > MOST_MAPPING_BYTES:
+                raise InvalidInput(
+                    f"A mapping file has at most {MOST_MAPPING_BYTES // 1000} kB.", field="mapping"
+                )
+
+    def _end_part(self) -> None:
+        self._part = b""
+
+    def _end(self) -> None:
+        self._is_whole = True
+
+
+MOST_SHOWN: Final = 1_000
+"""So many rows of each kind are answered at most; the counts are of all."""
+PATIENT_MS: Final = 600_000
+"""A statement of an import may take longer than one that somebody waits for."""
+
+
+# --- What is answered -----------------------------------------------------------------------------------
+
+
+class SetAsideOut(BaseModel):
+    """A row that was set aside."""
+
+    where: str = Field(description="line 12, row 12, feature 3, element 3", examples=["line 12"])
+    reason: str
