@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from aed import clock
+from aed.app import create_app
 from aed.errors import ExtraNotInstalled
 from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
 from aed.notifications.channels import channels_of
@@ -36,6 +37,16 @@ def test_the_cluster_setting_names_its_extra(monkeypatch: pytest.MonkeyPatch) ->
         live_places(Settings(live_places_url="redis://127.0.0.1:1"))
     assert "AED_LIVE_PLACES_URL" in raised.value.detail
     assert "pip install 'aed[cluster]'" in raised.value.detail
+
+
+def test_the_traces_setting_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    uninstall(monkeypatch, "opentelemetry.sdk.trace", "aed.http.tracing")
+    with pytest.raises(ExtraNotInstalled, match=r"AED_TRACES_URL needs .* 'aed\[otel\]'"):
+        create_app(
+            Settings(
+                database_url="postgresql+psycopg://nobody@127.0.0.1:1/none", traces_url="http://127.0.0.1:1"
+            )
+        )
 
 
 def test_an_apprise_endpoint_names_its_extra(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

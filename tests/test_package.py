@@ -107,7 +107,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
         assert any(each.endswith("licenses/LICENSE") for each in opened.namelist())
     assert metadata["Version"] == __version__
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert metadata.get_all("Provides-Extra") == ["apprise", "cluster"]
+    assert metadata.get_all("Provides-Extra") == ["apprise", "cluster", "otel"]
     assert metadata["Description"] or metadata.get_payload()
 
 

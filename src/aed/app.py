@@ -23,7 +23,7 @@ from aed.database.session import database_now, open_database, read_session
 from aed.debrief.outcomes import api as outcomes_api
 from aed.debrief.reports import api as reports_api
 from aed.debrief.statistics import api as statistics_api
-from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired, TooBusy
+from aed.errors import AedError, DatabaseUnavailable, NotSignedIn, TokenExpired, TooBusy, requires_extra
 from aed.exports import api as exports_api
 from aed.http import docs, home
 from aed.http.bodies import BodyLimit, BodyLimits, FileLimit
@@ -76,6 +76,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         yield
         app.state.at_hand.close()
         app.state.database.close()
+        if app.state.tracer_provider is not None:
+            app.state.tracer_provider.shutdown()
         close_live_places()
 
     app = FastAPI(
@@ -145,6 +147,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.cors_origins:
         app.add_middleware(PublicReads, origins=settings.cors_origins)
     app.add_middleware(RequestTiming, metrics=app.state.request_metrics, is_logged=settings.access_log)
+    app.state.tracer_provider = None
+    if settings.traces_url:
+        with requires_extra("otel", needed_by="AED_TRACES_URL"):
+            from aed.http.tracing import RequestTracing, trace_statements, tracer_provider
+
+        app.state.tracer_provider = provider = tracer_provider(settings.traces_url)
+        trace_statements(app.state.database.engine, provider)
+        app.add_middleware(RequestTracing, provider=provider)
     return app
 
 

@@ -528,6 +528,12 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(LogFormat.CONSOLE, description="json for machines, console for people")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="What is worth a line")
     access_log: bool = Field(True, description="One line per request (level info)")
+    traces_url: str = Field(
+        "",
+        pattern="^(https?://[^/]+.*)?$",
+        description="Where traces are sent by OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces; "
+        "empty: nowhere. Needs the extra `aed[otel]`",
+    )
     emergency_number_mainland_china: str = Field("120", description="Shown where no region says otherwise")
     emergency_number_elsewhere: str = Field("112", description="Works from any GSM phone")
     search_radius_metres: float = Field(50_000.0, gt=0, description="Nothing farther is ever answered")
