@@ -31,9 +31,9 @@ from aed.database.geometry import position_of
 from aed.geo import Position
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.rules import ReviewKind, digest_of
-from aed.incidents.calls.actions.lifecycle import take_report
+from aed.incidents.calls.actions.lifecycle import report_patient
 from aed.incidents.centres.actions import add_centre
-from aed.incidents.drills.actions import tell_of_drill
+from aed.incidents.drills.actions import report_drill
 from aed.incidents.drills.schemas import DrillIn
 from aed.incidents.models import Alert, Drill, Incident, IncidentExclusion, IncidentReport
 from aed.incidents.rules import Task
@@ -59,7 +59,7 @@ from aed.responders.actions import (
 )
 from aed.responders.models import Responder
 from aed.responders.queries import Offer
-from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, Trust, wording_in_force
+from aed.responders.rules import CertificateKind, ConsentKind, PlaceKind, Trust, current_wording
 from aed.responders.schemas.offers import OfferIn
 from aed.settings import Reminding, Returns, Settings
 from aed.training.actions import courses as course_actions
@@ -432,7 +432,7 @@ def drill(
         "start": {"lat": start.lat, "lon": start.lon},
         "seconds": seconds,
     } | given
-    return tell_of_drill(
+    return report_drill(
         session,
         who,
         of.id,
@@ -459,7 +459,7 @@ def incident(
         "region": here.code,
     }
     new = PatientReportIn.model_validate(fields | given)
-    return take_report(session, who or ADMINISTRATOR, new, at=at, network=None, settings=Settings())
+    return report_patient(session, who or ADMINISTRATOR, new, at=at, network=None, settings=Settings())
 
 
 HOOK = "http://127.0.0.1:9/hook"
@@ -497,7 +497,7 @@ def alert(session: Session, to: Incident, person: Person, *, key: str = "call_ke
         incident_id=to.id,
         person_id=person.id,
         task=Task.DIRECT,
-        works=1.0,
+        p_device_works=1.0,
         plan_number=1,
         due_at=NOW + timedelta(minutes=3),
         asked_at=NOW,
@@ -621,27 +621,31 @@ def offer(session: Session, of: Person, *, at: Position = PATIENT, **given: Any)
     """The person offers to help at that place, at any hour unless said otherwise."""
     region(session)
     fields = {
-        "consents": {kind: wording_in_force(kind).version for kind in (ConsentKind.BEING_CALLED,)},
+        "consents": {kind: current_wording(kind).version for kind in (ConsentKind.BEING_CALLED,)},
         "region": "CN-33",
         "availability": "24/7",
         "places": [{"kind": "home", "position": {"lat": at.lat, "lon": at.lon}, "hours": "24/7"}],
     }
     new = OfferIn.model_validate(fields | given)
-    return offering.offer(session, ADMINISTRATOR, of.id, new, at=NOW)
+    return offering.make_offer(session, ADMINISTRATOR, of.id, new, at=NOW)
 
 
 def agrees_to_be_called(session: Session, person_id: int | None, *, at: datetime = NOW) -> None:
     """The person has agreed to be called, and says nothing of hours."""
     assert person_id is not None
     kind = ConsentKind.BEING_CALLED
-    consents.give(session, ADMINISTRATOR, person_id, kind, wording=wording_in_force(kind).version, at=at)
+    consents.give_consent(
+        session, ADMINISTRATOR, person_id, kind, wording=current_wording(kind).version, at=at
+    )
 
 
 def shares_live_place(session: Session, responder_id: int, *, at: datetime = NOW) -> int:
     """The responder has agreed that the phone says where it is; returns whose phone it is."""
     person_id = session.get_one(Responder, responder_id).person_id
     kind = ConsentKind.LIVE_PLACE
-    consents.give(session, ADMINISTRATOR, person_id, kind, wording=wording_in_force(kind).version, at=at)
+    consents.give_consent(
+        session, ADMINISTRATOR, person_id, kind, wording=current_wording(kind).version, at=at
+    )
     return person_id
 
 

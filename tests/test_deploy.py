@@ -654,7 +654,7 @@ def test_no_log_of_nginx_holds_a_secret_of_a_path(front: Front) -> None:
     written = "".join(log.read_text(encoding="utf-8") for log in front.folder.glob("*.log"))
 
     assert "POST /v1/alerts/{alert_key} 200" in written
-    assert "GET /v1/alerts/{alert_key}/place 503" in written
+    assert "GET /v1/alerts/{alert_key}/location 503" in written
     assert SECRET[5:] not in written
 
 

@@ -216,7 +216,7 @@ BY_KEY = {
     "POST /v1/errands/{errand}",
     "PUT /v1/reminders/told/{message_key}/{reminder_id}",
     "POST /v1/alerts/{alert_key}",
-    "PUT /v1/alerts/{alert_key}/place",
+    "PUT /v1/alerts/{alert_key}/location",
 }
 """Answered by whoever holds the key of a message, with one tap."""
 WITHOUT_VERSION = {
@@ -249,20 +249,20 @@ WITHOUT_VERSION = {
     "PUT /v1/incidents/{incident_id}/hazard": 200,
     "POST /v1/incidents/{incident_id}/exclusions": 200,
     "DELETE /v1/incidents/{incident_id}/exclusions/{exclusion_id}": 200,
-    "PATCH /v1/incidents/{incident_id}/place": 200,
+    "PATCH /v1/incidents/{incident_id}/location": 200,
     "POST /v1/incidents/{incident_id}/reports/{patient_report_id}/split": 409,  # it has one report
     "PUT /v1/incidents/{incident_id}/ambulance": 200,
     "PUT /v1/incidents/{incident_id}/signs": 200,
     "POST /v1/incidents/{incident_id}/close": 200,
     "POST /v1/incidents/{incident_id}/alerts/{alert_id}": 200,
     "POST /v1/alerts/{alert_key}": 200,
-    "PUT /v1/alerts/{alert_key}/place": 409,  # an example before has closed the incident
+    "PUT /v1/alerts/{alert_key}/location": 409,  # an example before has closed the incident
     "PUT /v1/devices/{device_id}/cabinet-code": 204,
     "POST /v1/due/calendars": 401,  # a person's
     "POST /v1/devices/{device_id}/drills": 200,
     "PUT /v1/reminders/told/{message_key}/{reminder_id}": 200,
     "PUT /v1/reminders/preferences": 401,  # a person's
-    "PUT /v1/live-place": 403,  # a token has no phone
+    "PUT /v1/location": 403,  # a token has no phone
     "PUT /v1/me/push": 403,  # a token is nobody, and has no browser
 }
 """Nothing is made that could be read again, and amended."""

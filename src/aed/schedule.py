@@ -17,19 +17,19 @@ from aed.accounts.actions.security import forget_events
 from aed.accounts.actions.sign_in import forget_what_is_over
 from aed.certificates.jobs import look_for_duplicates
 from aed.database.session import Database, transaction
-from aed.debrief.follow_up.jobs import care, forget_patients, settle_devices
+from aed.debrief.follow_up.jobs import anonymise_patients, debrief_incidents, settle_devices
 from aed.errors import InvalidInput
 from aed.http.outbound_urls import why_refused
 from aed.imports.devices.rules import thresholds_in
 from aed.imports.feeds.fetching import Fetching
 from aed.imports.feeds.jobs import run_feeds
 from aed.imports.issuer_checks import Asking, verify_certificates
-from aed.incidents.alerts.actions.answers import forget_places, forget_taps
-from aed.incidents.centres.actions import forget_told
-from aed.incidents.jobs import close_what_is_over, estimate_paces, look_again
+from aed.incidents.alerts.actions.answers import delete_old_reply_keys, prune_locations
+from aed.incidents.centres.actions import delete_old_messages
+from aed.incidents.jobs import close_lapsed_incidents, estimate_paces, replan_due_incidents
 from aed.incidents.plan.actions import count_show_up
-from aed.incidents.record.actions import tell_heads
-from aed.incidents.rules import GONE_AFTER
+from aed.incidents.record.actions import anchor_heads
+from aed.incidents.rules import LOCATION_KEPT_FOR
 from aed.notifications.actions.claiming import remove_dead_links
 from aed.notifications.channels import channels_of
 from aed.notifications.jobs import forget_messages
@@ -101,20 +101,20 @@ def _forget_live_places(database: Database, settings: Settings, now: Now) -> Cou
 
 def _forget_places(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
-        coarse, gone = forget_places(session, at=now())
-        forget_taps(session, before=now() - GONE_AFTER)
+        coarse, gone = prune_locations(session, at=now())
+        delete_old_reply_keys(session, before=now() - LOCATION_KEPT_FOR)
     return {"coarse": coarse, "gone": gone}
 
 
 def _forget_patients(database: Database, settings: Settings, now: Now) -> Counts:
-    return {"forgotten": forget_patients(database, now(), keep_days=settings.patient_keep_days)}
+    return {"forgotten": anonymise_patients(database, now(), keep_days=settings.patient_keep_days)}
 
 
 def _forget_messages(database: Database, settings: Settings, now: Now) -> Counts:
     forgotten = forget_messages(database, now(), keep_days=settings.outbox_keep_days)
     with transaction(database) as session:
         before = now() - timedelta(days=settings.outbox_keep_days)
-        return {"forgotten": forgotten, "told": forget_told(session, before=before)}
+        return {"forgotten": forgotten, "told": delete_old_messages(session, before=before)}
 
 
 def _forget_links(database: Database, _settings: Settings, now: Now) -> Counts:
@@ -124,7 +124,7 @@ def _forget_links(database: Database, _settings: Settings, now: Now) -> Counts:
 
 def _audit_heads(database: Database, _settings: Settings, now: Now) -> Counts:
     with transaction(database) as session:
-        return {"told": tell_heads(session, at=now())}
+        return {"told": anchor_heads(session, at=now())}
 
 
 def _forget_runs(database: Database, settings: Settings, now: Now) -> Counts:
@@ -178,14 +178,14 @@ def _confirmations(database: Database, settings: Settings, now: Now) -> Counts:
 
 
 def _aftercare(database: Database, settings: Settings, now: Now) -> Counts:
-    cared, asked = care(
+    cared, asked = debrief_incidents(
         database, now(), network_of=lambda: network_at(settings.walking_network), settings=settings
     )
     return {"thanked": cared, "asked_again": asked}
 
 
 def _close_incidents(database: Database, settings: Settings, now: Now) -> Counts:
-    closed, reminded = close_what_is_over(database, now(), settings=settings)
+    closed, reminded = close_lapsed_incidents(database, now(), settings=settings)
     return {"closed": closed, "reminded": reminded}
 
 
@@ -285,7 +285,7 @@ TIMETABLE: Final = (
 
 
 def _incidents(database: Database, settings: Settings, now: Now) -> None:
-    looked, called = look_again(
+    looked, called = replan_due_incidents(
         database, now(), network_of=lambda: network_at(settings.walking_network), settings=settings
     )
     if looked:

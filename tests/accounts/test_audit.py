@@ -22,8 +22,8 @@ from aed.database.encryption.keyring import generate_key
 from aed.database.session import Database, open_database
 from aed.incidents import queries as incidents
 from aed.incidents.models import IncidentEvent
-from aed.incidents.record.actions import NOTHING_BEFORE, first_broken, old_hash_of, tell_heads
-from aed.incidents.record.queries import audit_head, differences
+from aed.incidents.record.actions import NOTHING_BEFORE, anchor_heads, first_broken_entry, legacy_hash
+from aed.incidents.record.queries import audit_head, find_differences
 from aed.notifications.models import Outgoing
 from aed.personal_data import actions as privacy
 from aed.personal_data import key_rotation as rotation
@@ -160,11 +160,11 @@ def rechained(session: Session, incident_id: int, *, keyed: bool) -> None:
     for each in incidents.events(session, incident_id):
         each.who = "person:666"
         if keyed:
-            each.hash = keyed_hash(b"a guess", before, str(each.number), each.said)
+            each.hash = keyed_hash(b"a guess", before, str(each.number), each.payload)
         else:
             each.key_id = None
-            each.hash = old_hash_of(
-                before, each.incident_id, each.number, each.at, each.kind, each.who, each.said
+            each.hash = legacy_hash(
+                before, each.incident_id, each.number, each.at, each.kind, each.who, each.payload
             )
         before = each.hash
     session.commit()
@@ -172,13 +172,15 @@ def rechained(session: Session, incident_id: int, *, keyed: bool) -> None:
 
 def test_a_record_that_was_written_anew_without_the_key_is_found(session: Session, aed: Aed) -> None:  # noqa: F811
     incident_id = a_world(session)
-    assert first_broken(incidents.events(session, incident_id)) is None
+    assert first_broken_entry(incidents.events(session, incident_id)) is None
     assert "whole" in aed("audit", "verify").out
 
     rechained(session, incident_id, keyed=True)
-    assert first_broken(incidents.events(session, incident_id)) == 1
+    assert first_broken_entry(incidents.events(session, incident_id)) == 1
     rechained(session, incident_id, keyed=False)
-    assert first_broken(incidents.events(session, incident_id)) is None, "in itself it looks like one of old"
+    assert first_broken_entry(incidents.events(session, incident_id)) is None, (
+        "in itself it looks like one of old"
+    )
     session.rollback()
     assert "no key" in aed("audit", "verify", fails=True).err
 
@@ -191,15 +193,15 @@ def test_records_of_the_old_form_stay_verifiable_and_none_follows_a_keyed_one(
     before = NOTHING_BEFORE
     for each in incidents.events(session, incident.id):
         each.key_id = None
-        each.hash = old_hash_of(
-            before, each.incident_id, each.number, each.at, each.kind, each.who, each.said
+        each.hash = legacy_hash(
+            before, each.incident_id, each.number, each.at, each.kind, each.who, each.payload
         )
         before = each.hash
     session.execute(text("DELETE FROM audit_log"))
     session.commit()
     events = incidents.events(session, incident.id)
-    assert first_broken(events) is None
-    tell_heads(session, at=NOW)  # the log begins
+    assert first_broken_entry(events) is None
+    anchor_heads(session, at=NOW)  # the log begins
     session.commit()
     assert "begun in the old form" in aed("audit", "verify").out
 
@@ -209,13 +211,13 @@ def test_records_of_the_old_form_stay_verifiable_and_none_follows_a_keyed_one(
         IncidentEvent(
             **{
                 name: getattr(events[-1], name)
-                for name in ("incident_id", "at", "kind", "who", "said", "hash")
+                for name in ("incident_id", "at", "kind", "who", "payload", "hash")
             },
             number=len(events) + 1,
             key_id=None,
         ),
     ]
-    assert first_broken(mixed) == len(events) + 1
+    assert first_broken_entry(mixed) == len(events) + 1
 
 
 def test_entries_that_were_cut_off_are_found_by_a_head_kept_elsewhere(session: Session) -> None:
@@ -225,16 +227,16 @@ def test_entries_that_were_cut_off_are_found_by_a_head_kept_elsewhere(session: S
     assert head.incidents.entries > 0
     make.role(session, make.person(session), HeldRole.RESIDENT, estate=make.estate(session))
     session.commit()
-    assert differences(session, head) == [], "what came since is no difference"
+    assert find_differences(session, head) == [], "what came since is no difference"
 
     session.execute(text("DELETE FROM audit_log WHERE number > 3"))
     assert verified(session).first_broken is None, "in itself the shorter log is whole"
-    assert any("has fewer" in each for each in differences(session, head))
+    assert any("has fewer" in each for each in find_differences(session, head))
     session.rollback()
     session.execute(
         text("DELETE FROM incident_events WHERE number = (SELECT max(number) FROM incident_events)")
     )
-    assert any("records of incidents" in each for each in differences(session, head))
+    assert any("records of incidents" in each for each in find_differences(session, head))
 
 
 def test_the_heads_go_to_the_centres_and_into_the_log_and_the_backup(
@@ -244,7 +246,7 @@ def test_the_heads_go_to_the_centres_and_into_the_log_and_the_backup(
 ) -> None:
     incident_id = a_world(session)
     make.centre(session)
-    assert tell_heads(session, at=clock.now() + timedelta(hours=1)) == 1
+    assert anchor_heads(session, at=clock.now() + timedelta(hours=1)) == 1
     session.commit()
     body = session.scalars(select(Outgoing.body).where(Outgoing.body.is_not(None))).all()[-1]
     assert body is not None
@@ -293,7 +295,7 @@ def test_old_entries_stay_verifiable_when_the_key_has_gone(
         with alone.writing() as own:
             said = verified(own)
             assert said.first_broken is None
-            assert first_broken(incidents.events(own, incident_id)) is None
+            assert first_broken_entry(incidents.events(own, incident_id)) is None
             ids = {each.key_id for each in own.scalars(select(AuditEntry))}
             assert len(ids) == 2
             assert {each.key_id for each in own.scalars(select(AuditKey))} == ids

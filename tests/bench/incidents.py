@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 
 from aed.geo import Position
 from aed.incidents.plan.rules.offers import Offer
-from aed.incidents.plan.rules.planner import Case, plan
+from aed.incidents.plan.rules.planner import PlanCase, plan
 from aed.incidents.plan.rules.survival import Patient
 from aed.incidents.rules import Task
 from aed.settings import Planning, Survival
@@ -44,13 +44,13 @@ def plans_alone() -> Iterator[Ratio]:
         )
 
 
-def _in_an_estate(case: Case) -> Case:
+def _in_an_estate(case: PlanCase) -> PlanCase:
     """A guarded gate keeps two of three waiting, and one neighbour is free to open it."""
     offers = tuple(each._replace(saved=30.0 if each.person_id % 3 else 0.0) for each in case.offers)
     return replace(case, offers=offers, guides=(Offer(99, Task.GUIDE, 120.0, 0.27),), ambulance_saved=30.0)
 
 
-def _case(rng: random.Random) -> Case:
+def _case(rng: random.Random) -> PlanCase:
     def place() -> complex:
         return complex(rng.uniform(-700, 700), rng.uniform(-700, 700))
 
@@ -62,7 +62,7 @@ def _case(rng: random.Random) -> Case:
         for number, (there, works) in enumerate(devices):
             seconds = 142 + (abs(here - there) + abs(there)) * 1.4 / 2.3
             offers.append(Offer(person, Task.FETCH, seconds, 0.27, number, works))
-    return Case(Patient(60.0, rng.choice((420.0, 600.0, 900.0))), tuple(offers))
+    return PlanCase(Patient(60.0, rng.choice((420.0, 600.0, 900.0))), tuple(offers))
 
 
 def from_post_to_calls(
@@ -122,7 +122,7 @@ def _bare(bare: psycopg.Connection, people: Sequence[tuple[int, str, int | None]
     """The same rows in one transaction, by the driver alone."""
     made = bare.execute(
         "INSERT INTO incidents (kind, state, region_id, lat, lon, floor, has_cpr, collapsed_at, opened_at, "
-        "opened_by, ambulance_at, version, closed_at, outcome, cared_at, asked_again_at) VALUES ('test', "
+        "opened_by, ambulance_at, version, closed_at, outcome, debriefed_at, followed_up_at) VALUES ('test', "
         "'closed', 1, %s, %s, 0, false, now(), now(), 'bench', now(), 1, now(), 'called_off', now(), now()) "
         "RETURNING id",
         [here.lat, here.lon],
@@ -130,7 +130,7 @@ def _bare(bare: psycopg.Connection, people: Sequence[tuple[int, str, int | None]
     assert made is not None
     number = made[0]
     bare.execute(
-        "INSERT INTO incident_reports (incident_id, key, digest, told_by, told_at, lat, lon) "
+        "INSERT INTO incident_reports (incident_id, key, digest, reported_by, reported_at, lat, lon) "
         "VALUES (%s, %s, %s, 'bench', now(), %s, %s)",
         [number, str(uuid.uuid4()), "0" * 64, here.lat, here.lon],
     )
@@ -141,7 +141,8 @@ def _bare(bare: psycopg.Connection, people: Sequence[tuple[int, str, int | None]
     )
     with bare.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO alerts (incident_id, person_id, task, device_id, works, plan_number, due_at, state, "
+            "INSERT INTO alerts "
+            "(incident_id, person_id, task, device_id, p_device_works, plan_number, due_at, state, "
             "key_hash, asked_at) VALUES (%s, %s, %s, %s, 1, 1, now(), 'stopped', %s, now())",
             [(number, person, task, device, uuid.uuid4().hex * 2) for person, task, device in people],
         )
@@ -155,7 +156,7 @@ def _bare(bare: psycopg.Connection, people: Sequence[tuple[int, str, int | None]
             ],
         )
         cursor.executemany(
-            "INSERT INTO incident_events (incident_id, number, at, kind, who, said, hash) "
+            "INSERT INTO incident_events (incident_id, number, at, kind, who, payload, hash) "
             "VALUES (%s, %s, now(), 'bench', 'bench', %s, %s)",
             [(number, each, "x" * 500, "0" * 64) for each in (1, 2)],
         )

@@ -34,7 +34,7 @@ from aed.database.session import Database, open_database, transaction
 from aed.geo import Position
 from aed.responders.live import close_live_places, live_places
 from aed.responders.models import Consent, Responder
-from aed.responders.rules import ConsentKind, live_place, wording_in_force
+from aed.responders.rules import ConsentKind, current_wording, live_location
 from aed.settings import Settings
 from tests.bench.client import request
 from tests.bench.population import METRES_PER_DEGREE, SEED, questions
@@ -141,7 +141,7 @@ def _prepared(database: Database) -> list[int]:
 
 def _agree_and_sign_in(session: Session, people: Sequence[int], now: datetime) -> None:
     kind = ConsentKind.LIVE_PLACE
-    agreed = {"kind": kind, "wording": wording_in_force(kind).version, "given_at": now, "given_by": "bench"}
+    agreed = {"kind": kind, "wording": current_wording(kind).version, "given_at": now, "given_by": "bench"}
     for first in range(0, len(people), BATCH):
         some = people[first : first + BATCH]
         insert_many(session, Consent, [{"person_id": each, **agreed} for each in some])
@@ -157,7 +157,7 @@ def _all_on_duty(database: Database, settings: Settings, homes: Sequence[Positio
         for first in range(0, len(ids), 500):
             some = ids[first : first + 500]
             places = [
-                live_place(each, homes[(first + number) % len(homes)], at=now, resolution=9)
+                live_location(each, homes[(first + number) % len(homes)], at=now, resolution=9)
                 for number, each in enumerate(some)
             ]
             kept.put(session.connection(), places, at=now)
@@ -184,7 +184,7 @@ class _Phones:
             home, key = self._homes[number % len(self._homes)], _key(self._people[number])
             body = f'{{"lat":{home.lat + north:.6f},"lon":{home.lon + east:.6f},"accuracy_metres":15}}'
             head = (
-                f"PUT /v1/live-place HTTP/1.1\r\nhost: bench\r\ncookie: {COOKIE}={key}\r\n"
+                f"PUT /v1/location HTTP/1.1\r\nhost: bench\r\ncookie: {COOKIE}={key}\r\n"
                 f"{CSRF_HEADER}: {csrf_token(key)}\r\ncontent-type: application/json\r\n"
                 f"content-length: {len(body)}\r\n\r\n"
             )

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.incidents.models import Alert, IncidentEvent, IncidentPlan
-from aed.incidents.plan.schemas import plan_as_json, plan_of
+from aed.incidents.plan.schemas import dump_plan, load_plan
 from tests import make
 from tests.cli.conftest import Aed
 from tests.make import PATIENT, east_of, north_of
@@ -38,7 +38,7 @@ def test_the_command_line_does_all_of_it(aed: Aed, session: Session, world: int)
 
     alert = session.scalars(select(Alert.id).order_by(Alert.id)).first()
     session.commit()
-    assert "急救员" in aed("incidents", "say", 1, alert, "accept").out
+    assert "急救员" in aed("incidents", "answer", 1, alert, "accept").out
     assert "exercise" in aed("incidents", "list", "--state", "open").out
     replayed = aed("incidents", "replay", 1).out
     assert replayed.count("The same again.") == 2
@@ -67,10 +67,10 @@ def test_a_plan_that_comes_out_otherwise_is_said_and_the_status_says_so(
 ) -> None:
     aed("incidents", "open", *HERE, "kind=test", warns=True)
     kept = session.scalars(select(IncidentPlan)).one()
-    made = plan_of(kept.outcome)
+    made = load_plan(kept.outcome)
 
     for off, is_the_same in ((1e-9, True), (0.01, False)):  # a release may add up in another order
-        kept.outcome = plan_as_json(replace(made, survival=made.survival + off))
+        kept.outcome = dump_plan(replace(made, survival=made.survival + off))
         session.commit()
         said = aed("incidents", "replay", 1, fails=not is_the_same)
         assert ("IT COMES OUT OTHERWISE NOW." in said.out) is not is_the_same

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from aed.simulation.rules.policies import Way
+from aed.simulation.rules.policies import Strategy
 from tests.cli.conftest import Aed
 from tests.walking.osm_files import write_osm
 
@@ -23,18 +23,18 @@ def test_the_demo_district(run: Aed, tmp_path: Path) -> None:
     said = run("simulate", STREETS, DEVICES, *FEW, "--to", picture, "--json", numbers)
 
     assert said.out.startswith("15 incidents, 40 responders, ")
-    for way in Way:
+    for way in Strategy:
         assert said.out.count(f"  {way.value} ") == 2, "with private devices open, and closed"
     assert max(map(len, said.out.splitlines())) <= 110
     drawn = ElementTree.parse(picture).getroot()
     lines = drawn.findall("{http://www.w3.org/2000/svg}polyline")
-    assert len(lines) == 2 * (len(Way) + 1)
+    assert len(lines) == 2 * (len(Strategy) + 1)
     assert all(line.get("points") for line in lines)
     strokes = {(line.get("stroke"), line.get("stroke-dasharray")) for line in lines}
     assert len({colour for colour, _ in strokes}) == len({dashes for _, dashes in strokes}) == len(lines) / 2
     found = json.loads(numbers.read_text())
     assert found["incidents"] == len(found["had_cpr"]) == 15
-    assert len(found["results"]) == 2 * len(Way)
+    assert len(found["results"]) == 2 * len(Strategy)
     for result in found["results"]:
         assert len(result["survival"]) == len(result["shock_seconds"]) == 15
         assert result["summary"]["survival"] == pytest.approx(sum(result["survival"]) / 15, abs=1e-3)

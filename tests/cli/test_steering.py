@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from aed.cli import main
 from aed.database.types import Table
 from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentExclusion, IncidentReport
-from aed.incidents.rules import LIVE, AgeGroup, Hazard
+from aed.incidents.rules import LIVE_STATES, AgeGroup, Hazard
 from tests import make
 from tests.cli.conftest import Aed
 from tests.make import PATIENT, east_of, north_of
@@ -48,7 +48,7 @@ def test_each_command_is_said_and_done(aed: Aed, session: Session, incident: int
         return row(Incident, incident)
 
     def called() -> set[int]:
-        theirs = select(Alert.person_id).where(Alert.incident_id == incident, Alert.state.in_(LIVE))
+        theirs = select(Alert.person_id).where(Alert.incident_id == incident, Alert.state.in_(LIVE_STATES))
         found = set(session.scalars(theirs))
         session.rollback()
         return found

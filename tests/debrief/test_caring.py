@@ -9,11 +9,11 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from aed.database.session import Database, read_session, transaction
-from aed.debrief.follow_up.jobs import care
-from aed.incidents.alerts.actions.answers import take_answer, take_place
-from aed.incidents.calls.actions import lifecycle as opening
+from aed.debrief.follow_up.jobs import debrief_incidents
+from aed.incidents.alerts.actions.answers import take_location, take_reply
+from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Alert, Drill
-from aed.incidents.rules import Outcome, Said, Task
+from aed.incidents.rules import AlertReply, IncidentOutcome, Task
 from aed.notifications.models import Outgoing
 from aed.settings import Settings
 from aed.upkeep.models import CallOut, Quarantine
@@ -38,9 +38,9 @@ def over(session: Session, settings: Settings, kind: str) -> dict[str, list[int]
     alerts = session.scalars(select(Alert).where(Alert.incident_id == incident.id).order_by(Alert.id)).all()
     direct, fetch = (next(each for each in alerts if each.task is task) for task in (Task.DIRECT, Task.FETCH))
     other = next(each for each in alerts if each not in (direct, fetch))
-    for alert, said in ((direct, Said.THERE), (fetch, Said.ACCEPT), (other, Said.DECLINE)):
-        take_answer(session, alert.id, said, by="test", at=NOW, network=None, settings=settings)
-    opening.close(session, ADMINISTRATOR, incident.id, Outcome.HANDED_OVER, None, at=NOW)
+    for alert, said in ((direct, AlertReply.THERE), (fetch, AlertReply.ACCEPT), (other, AlertReply.DECLINE)):
+        take_reply(session, alert.id, said, by="test", at=NOW, network=None, settings=settings)
+    lifecycle.close_incident(session, ADMINISTRATOR, incident.id, IncidentOutcome.HANDED_OVER, None, at=NOW)
     session.execute(delete(Outgoing))
     session.commit()
     return {
@@ -63,7 +63,7 @@ def told(database: Database) -> list[tuple[int | None, str]]:
 def twice(database: Database, at: datetime, settings: Settings) -> None:
     """The job may be run again at any time."""
     for _ in range(2):
-        care(database, at, network_of=lambda: None, settings=settings)
+        debrief_incidents(database, at, network_of=lambda: None, settings=settings)
 
 
 def test_everyone_who_was_called_is_thanked_and_whoever_was_there_is_asked_again_after_a_night(
@@ -110,17 +110,17 @@ def test_a_fetch_in_an_exercise_times_its_estate_once(
     fetch = session.scalars(select(Alert).where(Alert.task == Task.FETCH)).first()
     assert fetch is not None
 
-    def say(said: Said, seconds: int) -> None:
+    def say(said: AlertReply, seconds: int) -> None:
         at = NOW + timedelta(seconds=seconds)
-        take_answer(session, fetch.id, said, by="test", at=at, network=None, settings=settings)
+        take_reply(session, fetch.id, said, by="test", at=at, network=None, settings=settings)
 
-    say(Said.ACCEPT, 20)
+    say(AlertReply.ACCEPT, 20)
     for seconds, metres in ((30, 280), (90, 150)):
         at, here = NOW + timedelta(seconds=seconds), east_of(PATIENT, metres=metres)
-        take_place(session, fetch.id, here, at=at, network=None, settings=settings)
-    say(Said.THERE, 400)
+        take_location(session, fetch.id, here, at=at, network=None, settings=settings)
+    say(AlertReply.THERE, 400)
     end = NOW + timedelta(seconds=500)
-    opening.close(session, ADMINISTRATOR, incident.id, Outcome.HANDED_OVER, None, at=end)
+    lifecycle.close_incident(session, ADMINISTRATOR, incident.id, IncidentOutcome.HANDED_OVER, None, at=end)
     session.commit()
 
     twice(database, NOW + timedelta(minutes=15), settings)
@@ -159,8 +159,10 @@ def test_a_device_whose_pads_were_used_is_offered_no_more_until_it_is_checked(
     incident = make.incident(session)
     fetch = session.scalars(select(Alert).where(Alert.task == Task.FETCH)).first()
     assert fetch is not None
-    take_answer(session, fetch.id, Said.DEVICE_ATTACHED, by="test", at=NOW, network=None, settings=settings)
-    opening.close(session, ADMINISTRATOR, incident.id, Outcome.HANDED_OVER, None, at=NOW)
+    take_reply(
+        session, fetch.id, AlertReply.DEVICE_ATTACHED, by="test", at=NOW, network=None, settings=settings
+    )
+    lifecycle.close_incident(session, ADMINISTRATOR, incident.id, IncidentOutcome.HANDED_OVER, None, at=NOW)
     session.commit()
 
     twice(database, NOW + timedelta(minutes=5), settings)

@@ -13,30 +13,30 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role, Scope, Viewer
 from aed.database.session import Database, read_session
-from aed.debrief.follow_up.jobs import forget_patients
-from aed.debrief.outcomes.actions import tell_of_outcome
+from aed.debrief.follow_up.jobs import anonymise_patients
+from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.outcomes.queries import items_in, measured, outcome_of
 from aed.debrief.outcomes.rules import (
+    ArrestLocation,
     BystanderAed,
     BystanderCpr,
-    Calls,
+    CallCounts,
     CoreItems,
-    Location,
     Pathogenesis,
     Rhythm,
     Sex,
     Witnessed,
     YesNo,
     is_favourable,
-    must_agree,
+    require_consistent,
 )
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotFound
 from aed.incidents import queries as incidents
-from aed.incidents.alerts.actions.answers import take_answer
-from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents.alerts.actions.answers import take_reply
+from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Alert
-from aed.incidents.record.actions import first_broken
-from aed.incidents.rules import Outcome, Said, Task
+from aed.incidents.record.actions import first_broken_entry
+from aed.incidents.rules import AlertReply, IncidentOutcome, Task
 from aed.settings import Settings
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
@@ -46,7 +46,7 @@ SHE_LIVES = CoreItems(
     resuscitation=YesNo.YES,
     pathogenesis=Pathogenesis.MEDICAL,
     witnessed=Witnessed.BYSTANDER,
-    location=Location.HOME,
+    location=ArrestLocation.HOME,
     age_years=67,
     sex=Sex.FEMALE,
     bystander_cpr=BystanderCpr.COMPRESSIONS,
@@ -70,7 +70,7 @@ def dispatcher(session: Session, code: str = "CN-33") -> Viewer:
 def tell(session: Session, incident_id: int, items: CoreItems, *, version: int = 0, **given: Any) -> Any:
     who = given.get("who") or dispatcher(session)
     at = given.get("at", NOW + timedelta(days=1))
-    return tell_of_outcome(session, who, incident_id, items, version=version, at=at)
+    return record_outcome(session, who, incident_id, items, version=version, at=at)
 
 
 # --- who tells, and what --------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def test_what_was_told_is_read_back_and_more_is_told_as_it_is_known(session: Ses
     incident = make.incident(session)
     at_first = replace(UNKNOWN, arrest=YesNo.YES, age_years=67)
     told = tell(session, incident.id, at_first)
-    assert (items_in(told), told.version, told.told_by) == (at_first, 1, "centre")
+    assert (items_in(told), told.version, told.reported_by) == (at_first, 1, "centre")
 
     told = tell(session, incident.id, SHE_LIVES, version=1)
     session.expire_all()
@@ -114,11 +114,11 @@ def test_the_record_says_which_items_changed_and_nothing_of_the_patient(session:
     tell(session, incident.id, replace(SHE_LIVES, age_years=68, survived=YesNo.NO, cpc=5), version=1)
 
     events = incidents.events(session, incident.id)
-    assert first_broken(events) is None
-    assert [each.said for each in events if each.kind == "patient_outcome"][1] == (
+    assert first_broken_entry(events) is None
+    assert [each.payload for each in events if each.kind == "patient_outcome"][1] == (
         '{"items":["age_years","survived","cpc"],"version":2}'
     )
-    for said in (each.said for each in events if each.kind == "patient_outcome"):
+    for said in (each.payload for each in events if each.kind == "patient_outcome"):
         assert not any(word in said for word in ("67", "68", "female", "shockable", '"yes"', '"no"'))
 
 
@@ -145,7 +145,7 @@ def test_age_and_sex_are_sealed_in_the_database(session: Session) -> None:
 )
 def test_what_cannot_all_be_true_is_refused(items: CoreItems, field: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        must_agree(items)
+        require_consistent(items)
     assert refused.value.field == field
 
 
@@ -199,10 +199,10 @@ def test_after_two_years_nobody_knows_who_the_patient_was_and_the_rest_is_still_
     session.commit()
 
     just_before = NOW + timedelta(days=settings.patient_keep_days)
-    assert forget_patients(database, just_before, keep_days=settings.patient_keep_days) == 0
+    assert anonymise_patients(database, just_before, keep_days=settings.patient_keep_days) == 0
     later = just_before + timedelta(days=1)
-    assert forget_patients(database, later, keep_days=settings.patient_keep_days) == 1
-    assert forget_patients(database, later, keep_days=settings.patient_keep_days) == 0
+    assert anonymise_patients(database, later, keep_days=settings.patient_keep_days) == 1
+    assert anonymise_patients(database, later, keep_days=settings.patient_keep_days) == 0
 
     with read_session(database) as own:
         outcome = outcome_of(own, old.id)
@@ -212,7 +212,7 @@ def test_after_two_years_nobody_knows_who_the_patient_was_and_the_rest_is_still_
         assert items_in(outcome_of(own, new.id)).age_years == 67
         events = incidents.events(own, old.id)
         assert events[-1].kind == "patient_forgotten"
-        assert first_broken(events) is None
+        assert first_broken_entry(events) is None
 
 
 def test_what_was_forgotten_is_not_told_again_but_the_rest_may_be(
@@ -221,7 +221,7 @@ def test_what_was_forgotten_is_not_told_again_but_the_rest_may_be(
     incident = make.incident(session)
     tell(session, incident.id, replace(UNKNOWN, age_years=67))
     session.commit()
-    forget_patients(database, NOW + timedelta(days=800), keep_days=settings.patient_keep_days)
+    anonymise_patients(database, NOW + timedelta(days=800), keep_days=settings.patient_keep_days)
     session.expire_all()
     with pytest.raises(Conflict) as refused:
         tell(session, incident.id, SHE_LIVES, version=2)
@@ -252,22 +252,22 @@ def test_the_record_itself_knows_when_things_happened_and_nothing_told_later_cha
 ) -> None:
     straight = next(each for each in called if each.task is Task.DIRECT)
     fetch = next(each for each in called if each.task is Task.FETCH)
-    incident = incidents.with_all(session, straight.incident_id)
+    incident = incidents.incident_by_id(session, straight.incident_id)
 
-    def say(alert: Alert, said: Said, at: float) -> None:
-        take_answer(session, alert.id, said, by="test", at=minutes(at), network=None, settings=settings)
+    def say(alert: Alert, said: AlertReply, at: float) -> None:
+        take_reply(session, alert.id, said, by="test", at=minutes(at), network=None, settings=settings)
 
-    say(straight, Said.ACCEPT, 0.5)
-    say(fetch, Said.ACCEPT, 0.6)
-    say(straight, Said.THERE, 2)
-    say(fetch, Said.THERE, 4)
-    say(fetch, Said.DEVICE_ATTACHED, 4.5)
-    say(fetch, Said.SHOCK_GIVEN, 5)
-    say(fetch, Said.SHOCK_GIVEN, 7)
+    say(straight, AlertReply.ACCEPT, 0.5)
+    say(fetch, AlertReply.ACCEPT, 0.6)
+    say(straight, AlertReply.THERE, 2)
+    say(fetch, AlertReply.THERE, 4)
+    say(fetch, AlertReply.DEVICE_ATTACHED, 4.5)
+    say(fetch, AlertReply.SHOCK_GIVEN, 5)
+    say(fetch, AlertReply.SHOCK_GIVEN, 7)
     who = dispatcher(session)
-    opening.tell_of_ambulance(session, who, incident.id, 0, at=minutes(9), network=None, settings=settings)
-    opening.close(session, who, incident.id, Outcome.HANDED_OVER, None, at=minutes(10))
-    say(straight, Said.SHOCK_GIVEN, 11)
+    lifecycle.update_ambulance(session, who, incident.id, 0, at=minutes(9), network=None, settings=settings)
+    lifecycle.close_incident(session, who, incident.id, IncidentOutcome.HANDED_OVER, None, at=minutes(10))
+    say(straight, AlertReply.SHOCK_GIVEN, 11)
     tell(session, incident.id, SHE_LIVES)
     session.commit()
 
@@ -275,7 +275,7 @@ def test_the_record_itself_knows_when_things_happened_and_nothing_told_later_cha
     assert (known.called_at, known.first_there_at, known.compressions_at) == (NOW, minutes(2), minutes(2))
     assert (known.attached_at, known.shock_at) == (minutes(4.5), minutes(5))
     assert known.ambulance_there_at == minutes(9)
-    assert known.all_calls == Calls(asked=len(called), seen=2, accepted=2, there=2)
+    assert known.all_calls == CallCounts(asked=len(called), seen=2, accepted=2, there=2)
     assert known.calls[Task.FETCH].there == 1
     assert known.seconds("shock_at") == 300
 
@@ -286,7 +286,7 @@ def test_compressions_are_known_from_the_call_when_the_caller_says_so_or_since_a
     from_the_call = make.incident(session, has_cpr=True)
     heard = make.incident(session, kind="exercise")
     for at in (3, 4):
-        opening.tell_of_signs(
+        lifecycle.update_signs(
             session, ADMINISTRATOR, heard.id, has_cpr=at == 4, at=minutes(at), network=None, settings=settings
         )
     nobody = make.incident(session, kind="test")
@@ -309,7 +309,7 @@ def test_a_dispatcher_reads_amends_and_is_told_of_others_who_did(
 
     assert client.get(where).status_code == 404
     nothing = client.get(where, headers=headers)
-    assert (nothing.headers["ETag"], nothing.json()["told_by"]) == ('"0"', None)
+    assert (nothing.headers["ETag"], nothing.json()["reported_by"]) == ('"0"', None)
     assert nothing.json()["survived"] == "unknown"
     assert client.put(where, json={}, headers=headers).status_code == 428
 

@@ -10,15 +10,15 @@ from aed.accounts.models import Person
 from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
 from aed.database.session import Database
-from aed.debrief.follow_up.jobs import care
-from aed.debrief.outcomes.actions import tell_of_outcome
+from aed.debrief.follow_up.jobs import debrief_incidents
+from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.reports.formats import report_pdf
 from aed.debrief.reports.queries import after_action
 from aed.incidents import queries as incidents
-from aed.incidents.alerts.actions.answers import take_answer
-from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents.alerts.actions.answers import take_reply
+from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Alert, IncidentEvent
-from aed.incidents.rules import Outcome, Said, Task
+from aed.incidents.rules import AlertReply, IncidentOutcome, Task
 from aed.settings import Settings
 from aed.upkeep.rules.number import short_number
 from tests import make
@@ -50,22 +50,24 @@ def run(session: Session, settings: Settings, kind: str = "real") -> int:
     straight = [each for each in alerts if each.task is Task.DIRECT]
     fetch = next(each for each in alerts if each.task is Task.FETCH)
     for alert, said, at in (
-        (straight[0], Said.ACCEPT, 0.5),
-        (straight[1], Said.DECLINE, 0.6),
-        (fetch, Said.ACCEPT, 0.7),
-        (straight[0], Said.THERE, 2.5),
-        (fetch, Said.THERE, 4),
-        (fetch, Said.SHOCK_GIVEN, 5),
+        (straight[0], AlertReply.ACCEPT, 0.5),
+        (straight[1], AlertReply.DECLINE, 0.6),
+        (fetch, AlertReply.ACCEPT, 0.7),
+        (straight[0], AlertReply.THERE, 2.5),
+        (fetch, AlertReply.THERE, 4),
+        (fetch, AlertReply.SHOCK_GIVEN, 5),
     ):
-        take_answer(session, alert.id, said, by="t", at=minutes(at), network=None, settings=settings)
+        take_reply(session, alert.id, said, by="t", at=minutes(at), network=None, settings=settings)
     return incident.id
 
 
 def close(session: Session, settings: Settings, incident_id: int) -> None:
-    opening.tell_of_ambulance(
+    lifecycle.update_ambulance(
         session, ADMINISTRATOR, incident_id, 0, at=minutes(11), network=None, settings=settings
     )
-    opening.close(session, ADMINISTRATOR, incident_id, Outcome.HANDED_OVER, None, at=minutes(14))
+    lifecycle.close_incident(
+        session, ADMINISTRATOR, incident_id, IncidentOutcome.HANDED_OVER, None, at=minutes(14)
+    )
     session.commit()
 
 
@@ -74,8 +76,8 @@ def test_the_report_says_what_was_planned_what_was_done_and_what_came_of_it(
 ) -> None:
     incident_id = run(session, settings)
     close(session, settings, incident_id)
-    care(database, minutes(20), network_of=lambda: None, settings=settings)
-    tell_of_outcome(session, ADMINISTRATOR, incident_id, SHE_LIVES, version=0, at=minutes(2_000))
+    debrief_incidents(database, minutes(20), network_of=lambda: None, settings=settings)
+    record_outcome(session, ADMINISTRATOR, incident_id, SHE_LIVES, version=0, at=minutes(2_000))
 
     said = report(session, incident_id)
     assert "西湖花园" in said
@@ -101,7 +103,7 @@ def test_nobody_who_was_called_is_named_and_nothing_tells_who_the_patient_was(
     session: Session, settings: Settings
 ) -> None:
     incident_id = run(session, settings)
-    tell_of_outcome(session, ADMINISTRATOR, incident_id, SHE_LIVES, version=0, at=minutes(2_000))
+    record_outcome(session, ADMINISTRATOR, incident_id, SHE_LIVES, version=0, at=minutes(2_000))
     said = report(session, incident_id)
     people = session.scalars(select(Person)).all()
     assert len(people) >= 9
@@ -146,7 +148,9 @@ def test_a_false_alarm_outside_of_any_estate_to_which_nobody_could_come_is_repor
     session: Session,
 ) -> None:
     incident = make.incident(session)
-    opening.close(session, ADMINISTRATOR, incident.id, Outcome.FALSE_ALARM, None, at=minutes(2))
+    lifecycle.close_incident(
+        session, ADMINISTRATOR, incident.id, IncidentOutcome.FALSE_ALARM, None, at=minutes(2)
+    )
     said = report(session, incident.id)
     assert "false alarm" in said
     assert "in no estate" in said

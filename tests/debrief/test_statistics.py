@@ -18,25 +18,25 @@ from sqlalchemy.orm import Session
 from aed.accounts.models import Person
 from aed.accounts.rules import ANYONE, Role, Viewer
 from aed.database.session import Database
-from aed.debrief.outcomes.actions import tell_of_outcome
+from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.outcomes.rules import (
     BystanderCpr,
-    Calls,
+    CallCounts,
     CoreItems,
-    Measured,
+    RecordedTimes,
     Rhythm,
     Sex,
     Witnessed,
     YesNo,
     age_band,
 )
-from aed.debrief.statistics.queries import Asked, cases_of_year, year_in_numbers
-from aed.debrief.statistics.rules import Case, Counted, Group, Statistics, statistics_of
+from aed.debrief.statistics.queries import YearQuery, cases_of_year, year_in_numbers
+from aed.debrief.statistics.rules import CountedIncident, CountedKind, OutcomeGroup, Statistics, statistics_of
 from aed.debrief.statistics.schemas import CaseOut
 from aed.errors import NotAllowed, NotFound, NotSignedIn
-from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Incident
-from aed.incidents.rules import Outcome, State, Task
+from aed.incidents.rules import IncidentOutcome, IncidentState, Task
 from tests import make
 from tests.debrief.test_outcomes import SHE_LIVES, dispatcher
 from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
@@ -48,18 +48,21 @@ UNKNOWN = CoreItems()
 
 
 def case(
-    items: CoreItems = SHE_LIVES, *, outcome: Outcome | None = Outcome.HANDED_OVER, **seconds: float
-) -> Case:
+    items: CoreItems = SHE_LIVES,
+    *,
+    outcome: IncidentOutcome | None = IncidentOutcome.HANDED_OVER,
+    **seconds: float,
+) -> CountedIncident:
     """An incident that was called in at NOW; moments by seconds after that."""
     moments: dict[str, Any] = {name: NOW + timedelta(seconds=after) for name, after in seconds.items()}
-    known = Measured(
-        NOW, NOW, **moments, calls={Task.DIRECT: Calls(4, 3, 2, 1), Task.FETCH: Calls(2, 1, 1, 0)}
+    known = RecordedTimes(
+        NOW, NOW, **moments, calls={Task.DIRECT: CallCounts(4, 3, 2, 1), Task.FETCH: CallCounts(2, 1, 1, 0)}
     )
-    state = State.CLOSED if outcome is not None else State.OPEN
-    return Case("CN-33", NOW, state, outcome, items, known)
+    state = IncidentState.CLOSED if outcome is not None else IncidentState.OPEN
+    return CountedIncident("CN-33", NOW, state, outcome, items, known)
 
 
-def group(found: Statistics, name: str) -> Group:
+def group(found: Statistics, name: str) -> OutcomeGroup:
     return next(each for each in found.groups if each.group == name)
 
 
@@ -79,7 +82,7 @@ def test_arrests_and_patients_are_counted_step_by_step_down_the_template() -> No
         case(replace(UNKNOWN, arrest=YesNo.NO)),
         case(UNKNOWN),
         case(UNKNOWN, outcome=None),
-        case(UNKNOWN, outcome=Outcome.FALSE_ALARM),
+        case(UNKNOWN, outcome=IncidentOutcome.FALSE_ALARM),
     ]
     found = statistics_of(cases, is_coarse=False)
     assert (found.incidents, found.still_open, found.false_alarms) == (7, 1, 1)
@@ -125,14 +128,14 @@ def test_survival_is_of_those_of_whom_it_is_known_and_of_nobody_it_is_no_number(
 def test_intervals_are_from_the_call_and_leave_out_what_was_no_arrest() -> None:
     cases = [case(UNKNOWN, first_there_at=60.0 * each) for each in (1, 2, 3, 4, 9)]
     cases.append(case(replace(UNKNOWN, arrest=YesNo.NO), first_there_at=6_000))
-    cases.append(case(UNKNOWN, outcome=Outcome.FALSE_ALARM, first_there_at=6_000))
+    cases.append(case(UNKNOWN, outcome=IncidentOutcome.FALSE_ALARM, first_there_at=6_000))
     cases.append(case(UNKNOWN, first_there_at=-30))
     found = statistics_of(cases, is_coarse=False)
     assert found.intervals[0] == ("first_there_at", 6, 75.0, 150.0, 225.0)
 
 
 def test_a_false_alarm_that_was_an_arrest_after_all_is_one() -> None:
-    found = statistics_of([case(SHE_LIVES, outcome=Outcome.FALSE_ALARM)], is_coarse=False)
+    found = statistics_of([case(SHE_LIVES, outcome=IncidentOutcome.FALSE_ALARM)], is_coarse=False)
     assert (found.false_alarms, counted(found, "arrest"), group(found, "all").patients) == (0, {"yes": 1}, 1)
 
 
@@ -201,22 +204,22 @@ def test_nothing_that_is_passed_on_counts_fewer_than_five_and_no_difference_tell
 def told(session: Session, items: CoreItems, *, at: datetime = NOW, **given: Any) -> Incident:
     """An incident of which that became."""
     incident = make.incident(session, at=at, **given)
-    opening.close(session, ADMINISTRATOR, incident.id, Outcome.HANDED_OVER, None, at=at)
+    lifecycle.close_incident(session, ADMINISTRATOR, incident.id, IncidentOutcome.HANDED_OVER, None, at=at)
     items = replace(items, first_shock_at=None)
-    tell_of_outcome(session, ADMINISTRATOR, incident.id, items, version=0, at=at + timedelta(days=1))
+    record_outcome(session, ADMINISTRATOR, incident.id, items, version=0, at=at + timedelta(days=1))
     return incident
 
 
 def incidents_of(session: Session, viewer: Viewer, year: int = 2026, **asked: Any) -> int | None:
-    kind, region = asked.get("kind", Counted.REAL), asked.get("region")
-    return year_in_numbers(session, viewer, Asked(year, kind, region)).statistics.incidents
+    kind, region = asked.get("kind", CountedKind.REAL), asked.get("region")
+    return year_in_numbers(session, viewer, YearQuery(year, kind, region)).statistics.incidents
 
 
 def test_real_ones_and_exercises_are_never_in_one_number_and_tests_in_none(session: Session) -> None:
     for number, kind in enumerate(("real", "real", "exercise", "test")):
         make.incident(session, kind=kind, at=NOW + timedelta(hours=number))
     assert incidents_of(session, ADMINISTRATOR) == 2
-    assert incidents_of(session, ADMINISTRATOR, kind=Counted.EXERCISE) == 1
+    assert incidents_of(session, ADMINISTRATOR, kind=CountedKind.EXERCISE) == 1
 
 
 def test_a_year_begins_at_midnight_where_the_patient_is(session: Session) -> None:
@@ -243,14 +246,14 @@ def test_dispatchers_are_told_every_count_of_their_region_and_others_no_small_on
     for stranger in (resident, elsewhere):
         assert incidents_of(session, stranger, region="CN-33") is None
         with pytest.raises(NotAllowed):
-            cases_of_year(session, stranger, Asked(2026, Counted.REAL, "CN-33"))
+            cases_of_year(session, stranger, YearQuery(2026, CountedKind.REAL, "CN-33"))
     assert incidents_of(session, resident) is None
     assert incidents_of(session, elsewhere) == 0, "its own region"
     own = dispatcher(session)
     assert incidents_of(session, own) == incidents_of(session, own, region="CN-33") == 1
     assert incidents_of(session, own, region="CN") is None, "it holds more than the own region"
     assert incidents_of(session, ADMINISTRATOR, region="CN") == 1
-    passed_on = year_in_numbers(session, own, Asked(2026, Counted.REAL, None), to_pass_on=True)
+    passed_on = year_in_numbers(session, own, YearQuery(2026, CountedKind.REAL, None), to_pass_on=True)
     assert passed_on.statistics.incidents is None
     with pytest.raises(NotFound):
         incidents_of(session, own, region="CN-99")
@@ -259,7 +262,7 @@ def test_dispatchers_are_told_every_count_of_their_region_and_others_no_small_on
 def test_however_many_incidents_there_are_the_same_statements_are_asked(
     session: Session, database: Database
 ) -> None:
-    asked, counts = Asked(2026, Counted.REAL, None), []
+    asked, counts = YearQuery(2026, CountedKind.REAL, None), []
     for more in (1, 5):
         for number in range(more):
             told(session, SHE_LIVES, at=NOW + timedelta(days=more * 10 + number))
@@ -275,7 +278,7 @@ def test_a_case_tells_no_name_no_place_but_the_region_and_no_day(session: Sessio
     incident = told(session, SHE_LIVES, address="Flat 501")
     (found,) = [
         CaseOut.of(each)
-        for each in cases_of_year(session, dispatcher(session), Asked(2026, Counted.REAL, None))
+        for each in cases_of_year(session, dispatcher(session), YearQuery(2026, CountedKind.REAL, None))
     ]
     assert (found.region, found.month, found.age, found.sex) == ("CN-33", 9, "65-79", "female")
     assert (found.asked, found.accepted) == (1, 0)

@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.rules import Role
 from aed.database.session import Database, transaction
-from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents.calls.actions import lifecycle
 from aed.incidents.live.api import LiveBoard
 from aed.incidents.models import Incident
-from aed.incidents.rules import Outcome
+from aed.incidents.rules import IncidentOutcome
 from aed.incidents.schemas import BoardEntryOut
 from tests import make
 from tests.make import ADMINISTRATOR, PATIENT, north_of
@@ -42,7 +42,9 @@ def test_a_dispatcher_sees_the_open_incidents_of_the_own_region_and_what_was_mis
 ) -> None:
     here, elsewhere = in_region(session, "CN-33", 0), in_region(session, "CN-44", 9_000)
     over = in_region(session, "CN-33", 3_000)
-    opening.close(session, ADMINISTRATOR, over.id, Outcome.FALSE_ALARM, None, at=clock.now())
+    lifecycle.close_incident(
+        session, ADMINISTRATOR, over.id, IncidentOutcome.FALSE_ALARM, None, at=clock.now()
+    )
     centre = make.key(session, Role.DISPATCHER, region=make.region(session))
     office = make.key(session, Role.ADMINISTRATOR)
     member = make.key(session, Role.MEMBER, estate=make.estate(session))
@@ -91,7 +93,9 @@ def test_an_entry_reaches_those_of_its_region_once_and_is_read_once_for_all(
 
     def goes_on() -> None:
         with transaction(database) as own:
-            opening.close(own, ADMINISTRATOR, known.id, Outcome.HANDED_OVER, None, at=clock.now())
+            lifecycle.close_incident(
+                own, ADMINISTRATOR, known.id, IncidentOutcome.HANDED_OVER, None, at=clock.now()
+            )
             in_region(own, "CN-33", 6_000)
 
     async def run() -> tuple[list[Sequence[str]], int]:

@@ -25,15 +25,21 @@ from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
 from aed.database.session import Database, open_database, read_session, transaction
 from aed.errors import Conflict
-from aed.incidents import jobs
-from aed.incidents import queries as queries
-from aed.incidents.alerts.actions.answers import take_answer, take_place
-from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents import jobs, queries
+from aed.incidents.alerts.actions.answers import take_location, take_reply
+from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentPlan
 from aed.incidents.plan.rules.planner import plan
-from aed.incidents.plan.schemas import inputs_of, plan_of
-from aed.incidents.record.actions import first_broken
-from aed.incidents.rules import COMES, LIVE, AlertState, Outcome, Said, State
+from aed.incidents.plan.schemas import load_inputs, load_plan
+from aed.incidents.record.actions import first_broken_entry
+from aed.incidents.rules import (
+    COMING_STATES,
+    LIVE_STATES,
+    AlertReply,
+    AlertState,
+    IncidentOutcome,
+    IncidentState,
+)
 from aed.incidents.schemas import PatientReportIn
 from aed.notifications.actions.endpoints import EndpointGiven, new_secret, put_endpoint
 from aed.notifications.channels import channels_of
@@ -94,8 +100,8 @@ def test_from_the_centres_post_to_the_flat_and_the_end(
         assert "我能去" in page.text
         assert "501" not in page.text
 
-        assert client.post(paths[0], json={"said": "seen"}).json()["state"] == "seen"
-        accepted = client.post(paths[0], json={"said": "accept"}).json()
+        assert client.post(paths[0], json={"reply": "seen"}).json()["state"] == "seen"
+        accepted = client.post(paths[0], json={"reply": "accept"}).json()
         assert accepted["patient"]["address"] == "3幢501"
         assert "3幢501" in client.get(paths[0], headers={"Accept": "text/html"}).text
         seen = client.get(f"/v1/incidents/{incident_id}", headers=centre).json()
@@ -110,7 +116,7 @@ def test_from_the_centres_post_to_the_flat_and_the_end(
             "呼叫已结束，您无需再前往。感谢您的支持。"
         }
         assert client.get(paths[0]).json()["is_over"]
-        late = client.post(paths[1], json={"said": "accept"}).json()
+        late = client.post(paths[1], json={"reply": "accept"}).json()
         assert (late["is_over"], late["patient"]) == (True, None)
         database.close()
     assert client.get("/v1/alerts/call_nobodys").status_code == 404
@@ -134,7 +140,9 @@ def test_nobody_is_called_after_the_stop_though_a_worker_holds_the_message(
             sent.append(letter.text)
             if len(sent) == 1:
                 with transaction(database) as own:
-                    opening.close(own, ADMINISTRATOR, incident_id, Outcome.HANDED_OVER, None, at=NOW)
+                    lifecycle.close_incident(
+                        own, ADMINISTRATOR, incident_id, IncidentOutcome.HANDED_OVER, None, at=NOW
+                    )
 
     send_waiting(database, lambda: NOW, channels=dict.fromkeys(Channel, deliver))
     calls = [text for text in sent if "心脏骤停" in text]
@@ -176,7 +184,7 @@ def test_with_the_text_gateway_down_whoever_has_another_way_is_called_and_nobody
     sent.clear()
     end = NOW + timedelta(minutes=2)
     with transaction(database) as own:
-        opening.close(own, ADMINISTRATOR, incident_id, Outcome.HANDED_OVER, None, at=end)
+        lifecycle.close_incident(own, ADMINISTRATOR, incident_id, IncidentOutcome.HANDED_OVER, None, at=end)
     is_down = False
     for each in (NOW + timedelta(minutes=minutes) for minutes in (3, 10, 50)):
         send_waiting(database, lambda at=each: at, channels=channels)
@@ -219,7 +227,7 @@ def test_eight_who_tell_of_one_patient_in_the_same_moment_open_one_incident(
     def tell() -> int:
         new = PatientReportIn.model_validate({"key": str(uuid.uuid4()), "position": place()})
         with transaction(busy) as own:
-            return opening.take_report(own, who, new, at=NOW, network=None, settings=settings).id
+            return lifecycle.report_patient(own, who, new, at=NOW, network=None, settings=settings).id
 
     assert len(set(at_once(*[tell] * TOGETHER))) == 1
     with read_session(busy) as own:
@@ -240,7 +248,7 @@ def test_two_patients_in_the_same_moment_never_call_one_person_both(
         def go() -> int:
             new = PatientReportIn.model_validate({"key": str(uuid.uuid4()), "position": place(metres)})
             with transaction(busy) as own:
-                return opening.take_report(own, who, new, at=NOW, network=None, settings=settings).id
+                return lifecycle.report_patient(own, who, new, at=NOW, network=None, settings=settings).id
 
         return go
 
@@ -261,13 +269,13 @@ def test_a_phone_that_retries_in_eight_threads_accepts_once(
 
     def accept() -> AlertState:
         with transaction(busy) as own:
-            return take_answer(
-                own, alert_id, Said.ACCEPT, by="phone", at=NOW, network=None, settings=settings
+            return take_reply(
+                own, alert_id, AlertReply.ACCEPT, by="phone", at=NOW, network=None, settings=settings
             ).state
 
     assert set(at_once(*[accept] * TOGETHER)) == {AlertState.ACCEPTED}
     with read_session(busy) as own:
-        said = own.scalars(select(IncidentEvent.said).where(IncidentEvent.kind == "said")).all()
+        said = own.scalars(select(IncidentEvent.payload).where(IncidentEvent.kind == "said")).all()
     assert len(said) == 1
 
 
@@ -275,12 +283,12 @@ def test_a_phone_that_retries_in_eight_threads_accepts_once(
 
 SEQUENCES = 1_000 if os.environ.get("AED_TEST_PROFILE") == "deep" else 15
 _STEPS = st.one_of(
-    st.tuples(st.just("say"), st.integers(0, 11), st.sampled_from(list(Said))),
+    st.tuples(st.just("say"), st.integers(0, 11), st.sampled_from(list(AlertReply))),
     st.tuples(st.just("wait"), st.integers(1, 240)),
     st.tuples(st.just("place"), st.integers(0, 11), st.integers(0, 900)),
     st.tuples(st.just("report"), st.integers(0, 90)),
     st.tuples(st.just("ambulance"), st.sampled_from((0, 60, 400, 900))),
-    st.tuples(st.just("close"), st.sampled_from(sorted(set(Outcome) - {Outcome.LAPSED}))),
+    st.tuples(st.just("close"), st.sampled_from(sorted(set(IncidentOutcome) - {IncidentOutcome.LAPSED}))),
 )
 
 
@@ -315,42 +323,42 @@ def test_whatever_happens_in_whatever_order(
         match step:
             case ("say", which, said):
                 alert = alerts[which % len(alerts)]
-                was_over = incident.state is State.CLOSED or alert.state is AlertState.STOPPED
-                answered = take_answer(
+                was_over = incident.state is IncidentState.CLOSED or alert.state is AlertState.STOPPED
+                answered = take_reply(
                     session, alert.id, said, by="test", at=now, network=None, settings=settings
                 )
-                if said is Said.ACCEPT and not was_over:
+                if said is AlertReply.ACCEPT and not was_over:
                     accepted.add(alert.id)
-                if said is Said.DECLINE:
+                if said is AlertReply.DECLINE:
                     accepted.discard(alert.id)
-                assert not (was_over and answered.state in COMES)
+                assert not (was_over and answered.state in COMING_STATES)
             case ("place", which, metres):
                 alert = alerts[which % len(alerts)]
                 here = north_of(PATIENT, metres=origin + metres)
                 try:
-                    take_place(session, alert.id, here, at=now, network=None, settings=settings)
-                    assert alert.state in COMES
-                    assert incident.state is State.OPEN
+                    take_location(session, alert.id, here, at=now, network=None, settings=settings)
+                    assert alert.state in COMING_STATES
+                    assert incident.state is IncidentState.OPEN
                 except Conflict:
-                    assert alert.state not in COMES or incident.state is State.CLOSED
+                    assert alert.state not in COMING_STATES or incident.state is IncidentState.CLOSED
             case ("wait", seconds):
                 now += timedelta(seconds=seconds)
                 session.commit()
-                jobs.look_again(database, now, network_of=lambda: None, settings=settings)
+                jobs.replan_due_incidents(database, now, network_of=lambda: None, settings=settings)
                 session.expire_all()
             case ("report", metres):
                 again = make.incident(session, at=now, where=north_of(PATIENT, metres=origin + metres))
-                if incident.state is State.CLOSED or now - incident.opened_at > timedelta(minutes=30):
+                if incident.state is IncidentState.CLOSED or now - incident.opened_at > timedelta(minutes=30):
                     incident, accepted, stopped = again, set(), False
                 assert again.id == incident.id
-            case ("ambulance", seconds) if incident.state is State.OPEN:
-                opening.tell_of_ambulance(
+            case ("ambulance", seconds) if incident.state is IncidentState.OPEN:
+                lifecycle.update_ambulance(
                     session, who, incident.id, seconds, at=now, network=None, settings=settings
                 )
                 stopped = seconds == 0
                 accepted = set() if stopped else accepted
-            case ("close", outcome) if incident.state is State.OPEN:
-                opening.close(session, who, incident.id, outcome, None, at=now)
+            case ("close", outcome) if incident.state is IncidentState.OPEN:
+                lifecycle.close_incident(session, who, incident.id, outcome, None, at=now)
                 stopped, accepted = True, set()
         _holds(session, incident, accepted, stopped=stopped)
     _is_planned_again(session, incident)
@@ -362,19 +370,19 @@ def _holds(session: Session, incident: Incident, accepted: set[int], *, stopped:
     people = [each.person_id for each in alerts]
     assert len(people) == len(set(people)), "one alert for a person"
     by_id = {each.id: each for each in alerts}
-    assert all(by_id[each].state in COMES for each in accepted), "no acceptance is lost"
+    assert all(by_id[each].state in COMING_STATES for each in accepted), "no acceptance is lost"
     if stopped:
-        assert not any(each.state in LIVE for each in alerts)
+        assert not any(each.state in LIVE_STATES for each in alerts)
         lanes = [f"sms/call/{each.id}" for each in alerts]
         waiting = select(func.count()).where(
             Outgoing.lane.in_(lanes), Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None)
         )
         assert session.scalar(waiting) == 0, "no call after the stop"
-    assert first_broken(queries.events(session, incident.id)) is None
+    assert first_broken_entry(queries.events(session, incident.id)) is None
 
 
 def _is_planned_again(session: Session, incident: Incident) -> None:
     for kept in session.scalars(select(IncidentPlan).where(IncidentPlan.incident_id == incident.id)):
-        inputs = inputs_of(kept.inputs)
+        inputs = load_inputs(kept.inputs)
         again = plan(inputs.case, planning=inputs.planning, survival=inputs.survival)
-        assert again == plan_of(kept.outcome)
+        assert again == load_plan(kept.outcome)

@@ -22,19 +22,19 @@ from aed.accounts.rules import ANYONE, Viewer
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.files.xml_tree import MOST_BYTES, MOST_DEEP
 from aed.geo import Position, distance_metres
-from aed.incidents import queries as queries
-from aed.incidents.calls.actions import lifecycle as opening
-from aed.incidents.calls.actions.corrections import correct_place
-from aed.incidents.calls.actions.steering import Now
-from aed.incidents.calls.schemas import PlaceAmend
-from aed.incidents.cap.actions import take_cap
+from aed.incidents import queries
+from aed.incidents.calls.actions import lifecycle
+from aed.incidents.calls.actions.corrections import correct_location
+from aed.incidents.calls.actions.steering import PlanningContext
+from aed.incidents.calls.schemas import LocationCorrection
+from aed.incidents.cap.actions import process_cap
 from aed.incidents.cap.api import EXAMPLE
-from aed.incidents.cap.queries import cap_of
+from aed.incidents.cap.queries import cap_message_of
 from aed.incidents.cap.reading import read_cap
-from aed.incidents.cap.rules import CapMessage, MessageType, Reference, Status
+from aed.incidents.cap.rules import CapMessage, CapMessageType, CapReference, CapStatus
 from aed.incidents.cap.writing import CapPlace, cap_of_incident, write_cap, written
 from aed.incidents.models import Incident
-from aed.incidents.rules import Kind, Outcome, Said, State
+from aed.incidents.rules import AlertReply, IncidentKind, IncidentOutcome, IncidentState
 from aed.incidents.schemas import IncidentOut
 from aed.settings import Settings
 from tests import make
@@ -138,7 +138,7 @@ def take(
     who: Viewer | None = None,
     at: datetime = NOW,
 ) -> IncidentOut:
-    return take_cap(session, who or dispatcher(session), content, at=at, network=None, settings=settings)
+    return process_cap(session, who or dispatcher(session), content, at=at, network=None, settings=settings)
 
 
 def refused(content: bytes) -> InvalidInput:
@@ -151,10 +151,11 @@ def refused(content: bytes) -> InvalidInput:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [("Actual", Kind.REAL), ("Exercise", Kind.EXERCISE), ("Test", Kind.TEST)]
+    ("status", "kind"),
+    [("Actual", IncidentKind.REAL), ("Exercise", IncidentKind.EXERCISE), ("Test", IncidentKind.TEST)],
 )
 def test_an_alert_calls_people_and_its_status_says_what_kind_it_is(
-    session: Session, settings: Settings, status: str, kind: Kind
+    session: Session, settings: Settings, status: str, kind: IncidentKind
 ) -> None:
     for number in range(1, 4):
         make.responder(session, at=north_of(PATIENT, metres=60.0 * number))
@@ -163,14 +164,14 @@ def test_an_alert_calls_people_and_its_status_says_what_kind_it_is(
     late = NOW + timedelta(minutes=2)
     taken = take(session, settings, alert(status=status, parameters=said), at=late)
 
-    incident = queries.with_all(session, taken.id)
+    incident = queries.incident_by_id(session, taken.id)
     assert (incident.kind, incident.floor, incident.address) == (kind, -1, "Flat 501 & cellar")
     assert incident.has_cpr
     assert incident.ambulance_at == NOW + timedelta(seconds=900), "seconds count from when it was sent"
     assert incident.collapsed_at == NOW
     assert queries.alerts(session, incident.id)
-    assert bool(told(session)) is (kind is not Kind.TEST)
-    assert all(text.startswith("EXERCISE") for _, text in told(session) if kind is Kind.EXERCISE)
+    assert bool(told(session)) is (kind is not IncidentKind.TEST)
+    assert all(text.startswith("EXERCISE") for _, text in told(session) if kind is IncidentKind.EXERCISE)
 
 
 def test_the_same_message_again_is_one_incident_and_two_centres_have_cases_of_their_own(
@@ -203,7 +204,11 @@ def test_an_update_tells_of_the_ambulance_and_a_cancel_closes(session: Session, 
     assert take(session, settings, there, at=later).ambulance_there_at == later
     cancel = follows("Cancel", "50", of="49", sent=written(later), parameters={"outcome": "handed_over"})
     over = take(session, settings, cancel, at=later)
-    assert (over.id, over.state, over.outcome) == (first.id, State.CLOSED, Outcome.HANDED_OVER)
+    assert (over.id, over.state, over.outcome) == (
+        first.id,
+        IncidentState.CLOSED,
+        IncidentOutcome.HANDED_OVER,
+    )
     assert take(session, settings, soon, at=later) == updated, "old news again is answered as then"
     much_later = NOW + timedelta(days=2)
     assert take(session, settings, alert(), at=much_later) == first
@@ -211,7 +216,7 @@ def test_an_update_tells_of_the_ambulance_and_a_cancel_closes(session: Session, 
     plain = take(session, settings, alert(identifier="60"))
     assert plain.id != first.id
     called_off = take(session, settings, follows("Cancel", "61", of="60"))
-    assert (called_off.id, called_off.outcome) == (plain.id, Outcome.CALLED_OFF)
+    assert (called_off.id, called_off.outcome) == (plain.id, IncidentOutcome.CALLED_OFF)
 
 
 def test_an_update_with_another_area_corrects_the_place_and_one_that_repeats_it_does_not(
@@ -226,8 +231,8 @@ def test_an_update_with_another_area_corrects_the_place_and_one_that_repeats_it_
     assert moved.place_corrected_at is not None
 
     here = north_of(PATIENT, metres=500)
-    by_hand = PlaceAmend.model_validate({"position": {"lat": here.lat, "lon": here.lon}})
-    correct_place(session, make.ADMINISTRATOR, first.id, by_hand, now=Now(NOW, None, settings))
+    by_hand = LocationCorrection.model_validate({"position": {"lat": here.lat, "lon": here.lon}})
+    correct_location(session, make.ADMINISTRATOR, first.id, by_hand, now=PlanningContext(NOW, None, settings))
     repeated = follows("Update", "49", of="48", area=elsewhere, parameters={"ambulance_seconds": 90})
     kept = take(session, settings, repeated)
     assert abs(kept.position.lat - here.lat) < 1e-6, "what a dispatcher corrected by hand stays"
@@ -243,7 +248,7 @@ def test_a_storey_is_read_as_the_region_counts_and_written_beside_the_floor(
     moved = take(session, settings, follows("Update", "48", area=elsewhere, parameters={"storey": "B1"}))
     assert (moved.id, moved.floor) == (first.id, -1)
 
-    incident = queries.with_all(session, first.id)
+    incident = queries.incident_by_id(session, first.id)
     for counts_ground_as_one, floor, storey in ((True, 2, "3F"), (False, 2, "2F"), (True, -1, "B1")):
         incident.floor, incident.region.counts_ground_as_one = floor, counts_ground_as_one
         session.flush()
@@ -280,7 +285,7 @@ def test_what_is_refused_and_why(session: Session, settings: Settings) -> None:
             take(session, settings, content)
         assert isinstance(refusal.value, AedError)
         assert refusal.value.field == field, refusal.value.detail
-    assert [each.state for each in session.scalars(select(Incident))] == [State.OPEN]
+    assert [each.state for each in session.scalars(select(Incident))] == [IncidentState.OPEN]
 
 
 def test_who_may_send_one(session: Session, settings: Settings) -> None:
@@ -300,7 +305,7 @@ def test_who_may_send_one(session: Session, settings: Settings) -> None:
         with pytest.raises(NotFound):
             take(session, settings, follows("Cancel", "48"), who=who)
     over = take(session, settings, follows("Cancel", "48"))
-    assert (over.id, over.state) == (first.id, State.CLOSED), "a dispatcher, whoever told of it first"
+    assert (over.id, over.state) == (first.id, IncidentState.CLOSED), "a dispatcher, whoever told of it first"
 
 
 POLYGON = "30.29,120.10 30.29,120.101 30.291,120.101 30.291,120.10 30.29,120.10"
@@ -460,16 +465,18 @@ TEXTS = st.text(
 
 @st.composite
 def messages(draw: st.DrawFn) -> CapMessage:
-    kind = draw(st.sampled_from([MessageType.ALERT, MessageType.UPDATE, MessageType.CANCEL]))
+    kind = draw(st.sampled_from([CapMessageType.ALERT, CapMessageType.UPDATE, CapMessageType.CANCEL]))
     references = st.lists(
-        st.builds(Reference, NAMES, NAMES, MOMENTS), min_size=int(kind is not MessageType.ALERT), max_size=3
+        st.builds(CapReference, NAMES, NAMES, MOMENTS),
+        min_size=int(kind is not CapMessageType.ALERT),
+        max_size=3,
     )
     degrees = st.integers(-90_000_000, 90_000_000).map(lambda each: each / 1e6)
     return CapMessage(
         identifier=draw(NAMES),
         sender=draw(NAMES),
         sent=draw(MOMENTS),
-        status=draw(st.sampled_from([Status.ACTUAL, Status.EXERCISE, Status.TEST])),
+        status=draw(st.sampled_from([CapStatus.ACTUAL, CapStatus.EXERCISE, CapStatus.TEST])),
         message=kind,
         references=tuple(draw(references)),
         cases=tuple(draw(st.lists(st.text("ab-7 é", min_size=1, max_size=9).map(str.strip).filter(bool)))),
@@ -480,7 +487,7 @@ def messages(draw: st.DrawFn) -> CapMessage:
         has_cpr=draw(st.none() | st.booleans()),
         ambulance_seconds=draw(st.none() | st.integers(0, 14_400).map(float)),
         region=draw(st.none() | st.just("CN-33")),
-        outcome=draw(st.none() | st.sampled_from(Outcome)),
+        outcome=draw(st.none() | st.sampled_from(IncidentOutcome)),
         onset=draw(st.none() | MOMENTS),
     )
 
@@ -539,15 +546,15 @@ def _local(element: ET.Element) -> str:
 
 
 def out(session: Session, settings: Settings, incident_id: int) -> tuple[CapMessage, str]:
-    message, found = cap_of(session, dispatcher(session), incident_id, settings)
+    message, found = cap_message_of(session, dispatcher(session), incident_id, settings)
     content = cap_of_incident(message, found)
     _is_of_the_standard(content)
     return message, content.decode()
 
 
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(IncidentKind))
 def test_an_incident_goes_out_and_comes_in_elsewhere_as_the_same_case(
-    session: Session, settings: Settings, kind: Kind
+    session: Session, settings: Settings, kind: IncidentKind
 ) -> None:
     make.responder(session, at=north_of(PATIENT, metres=60), name="Wang Li")
     first = make.incident(
@@ -555,23 +562,25 @@ def test_an_incident_goes_out_and_comes_in_elsewhere_as_the_same_case(
     )
     there = settings.model_copy(update={"public_url": "https://aed.example.org/x"})
     message, alert_xml = out(session, there, first.id)
-    assert (message.message, message.sender) == (MessageType.ALERT, "aed.example.org")
+    assert (message.message, message.sender) == (CapMessageType.ALERT, "aed.example.org")
     assert out(session, there, first.id)[1] == alert_xml, "asked again it is the same message"
     called = queries.alerts(session, first.id)[0]
-    answer(session, settings, called, Said.THERE)
-    opening.tell_of_ambulance(
+    answer(session, settings, called, AlertReply.THERE)
+    lifecycle.update_ambulance(
         session, dispatcher(session), first.id, 120, at=NOW, network=None, settings=settings
     )
     update, update_xml = out(session, there, first.id)
-    opening.close(session, dispatcher(session), first.id, Outcome.HANDED_OVER, "Mr Wang lives", at=NOW)
+    lifecycle.close_incident(
+        session, dispatcher(session), first.id, IncidentOutcome.HANDED_OVER, "Mr Wang lives", at=NOW
+    )
     cancel, cancel_xml = out(session, there, first.id)
-    assert (update.message, cancel.message) == (MessageType.UPDATE, MessageType.CANCEL)
+    assert (update.message, cancel.message) == (CapMessageType.UPDATE, CapMessageType.CANCEL)
     assert {each.identifier for each in cancel.references} >= {message.identifier, update.identifier}
     for text in (alert_xml, update_xml, cancel_xml):
         assert "4711" not in text
         assert "Wang" not in text
         assert '<incidents>"47 b"</incidents>' in text
-        assert ("EXERCISE" in text) is (kind is Kind.EXERCISE)
+        assert ("EXERCISE" in text) is (kind is IncidentKind.EXERCISE)
 
     there_too = make.region(session, "CN-44")
     who = Viewer(
@@ -581,11 +590,11 @@ def test_an_incident_goes_out_and_comes_in_elsewhere_as_the_same_case(
     assert len({each.id for each in taken}) == 1
     assert taken[0].id != first.id
     assert {each.kind for each in taken} == {kind}
-    assert (taken[-1].state, taken[-1].outcome) == (State.CLOSED, Outcome.HANDED_OVER)
+    assert (taken[-1].state, taken[-1].outcome) == (IncidentState.CLOSED, IncidentOutcome.HANDED_OVER)
     assert taken[1].ambulance_at == NOW + timedelta(seconds=120)
     assert taken[1].floor == 4
     with pytest.raises(NotFound):
-        cap_of(session, who, first.id, settings)
+        cap_message_of(session, who, first.id, settings)
 
 
 def test_over_http(session: Session, client: TestClient) -> None:
@@ -608,5 +617,5 @@ def test_over_http(session: Session, client: TestClient) -> None:
     assert client.get(where).status_code == 404
     shown = client.get(where, headers=reads)
     assert shown.headers["Content-Type"] == "application/cap+xml"
-    assert read_cap(shown.content).status is Status.EXERCISE
+    assert read_cap(shown.content).status is CapStatus.EXERCISE
     assert read_cap(EXAMPLE.encode()).position == Position(30.2901, 120.1003)

@@ -22,19 +22,19 @@ from aed import clock
 from aed.accounts.rules import ANYONE
 from aed.database.session import Database
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
-from aed.incidents import queries as queries
-from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents import queries
+from aed.incidents.calls.actions import lifecycle
 from aed.incidents.centres.actions import (
     add_centre,
-    forget_told,
+    delete_old_messages,
+    process_message,
     rotate_secret,
-    take_message,
     withdraw_centre,
 )
 from aed.incidents.centres.queries import centres
-from aed.incidents.centres.rules import Signed, WrongSignature
+from aed.incidents.centres.rules import SignedMessage, WrongSignature
 from aed.incidents.models import Incident, IncidentMessage, IncidentReport
-from aed.incidents.rules import Outcome, Said, State
+from aed.incidents.rules import AlertReply, IncidentOutcome, IncidentState
 from aed.incidents.schemas import IncidentOut
 from aed.notifications.channels import channels_of
 from aed.notifications.jobs import Sent, send_waiting
@@ -51,7 +51,9 @@ from tests.notifications.sinks import Posted, Sink, ok, receiving, says
 CASE = "2026-112-0047"
 
 
-def signed(secret: str, kind: str, /, *, at: datetime = NOW, id_: str | None = None, **data: Any) -> Signed:
+def signed(
+    secret: str, kind: str, /, *, at: datetime = NOW, id_: str | None = None, **data: Any
+) -> SignedMessage:
     """As a centre signs it that has read the specification, and not our program."""
     told: dict[str, Any] = {"type": kind, "data": {"case_number": CASE} | data}
     if "timestamp" in data:
@@ -59,7 +61,7 @@ def signed(secret: str, kind: str, /, *, at: datetime = NOW, id_: str | None = N
     body, name, seconds = orjson.dumps(told), id_ or f"msg_{uuid.uuid4().hex}", str(int(at.timestamp()))
     key = base64.b64decode(secret.removeprefix("whsec_"))
     mac = hmac.digest(key, f"{name}.{seconds}.".encode() + body, hashlib.sha256)
-    return Signed(name, seconds, f"v1,{base64.b64encode(mac).decode()}", body)
+    return SignedMessage(name, seconds, f"v1,{base64.b64encode(mac).decode()}", body)
 
 
 def patient(**given: Any) -> dict[str, Any]:
@@ -67,9 +69,9 @@ def patient(**given: Any) -> dict[str, Any]:
 
 
 def take(
-    session: Session, settings: Settings, sent: Signed, *, at: datetime = NOW, name: str = "lake-120"
+    session: Session, settings: Settings, sent: SignedMessage, *, at: datetime = NOW, name: str = "lake-120"
 ) -> IncidentOut:
-    return take_message(session, name, sent, at=at, network=None, settings=settings)
+    return process_message(session, name, sent, at=at, network=None, settings=settings)
 
 
 @pytest.fixture
@@ -113,19 +115,23 @@ def test_a_centre_tells_of_a_patient_and_of_what_follows(
     first = take(session, settings, signed(secret, "report", **patient(ambulance_seconds=540)))
     assert queries.alerts(session, first.id), "people are called"
     reported = session.scalars(select(IncidentReport)).one()
-    assert (reported.told_by, reported.case_number) == ("centre:lake-120", CASE)
+    assert (reported.reported_by, reported.case_number) == ("centre:lake-120", CASE)
 
     later = NOW + timedelta(minutes=1)
     take(session, settings, signed(secret, "ambulance", at=later, seconds=120), at=later)
     take(session, settings, signed(secret, "signs", at=later, has_cpr=True), at=later)
-    known = queries.with_all(session, first.id)
+    known = queries.incident_by_id(session, first.id)
     assert known.ambulance_at == later + timedelta(seconds=120)
     assert known.has_cpr
 
     there = take(session, settings, signed(secret, "ambulance", at=later, seconds=0), at=later)
     assert there.ambulance_there_at == later
     over = take(session, settings, signed(secret, "close", at=later, outcome="handed_over"), at=later)
-    assert (over.id, over.state, over.outcome) == (first.id, State.CLOSED, Outcome.HANDED_OVER)
+    assert (over.id, over.state, over.outcome) == (
+        first.id,
+        IncidentState.CLOSED,
+        IncidentOutcome.HANDED_OVER,
+    )
     assert {each.who for each in queries.events(session, first.id)} == {"centre:lake-120", "plan"}
 
 
@@ -152,8 +158,8 @@ def test_a_message_that_comes_again_is_answered_the_same_and_does_nothing(
 def test_what_was_told_long_ago_is_forgotten(session: Session, settings: Settings) -> None:
     take(session, settings, signed(make.centre(session), "report", **patient()))
 
-    assert forget_told(session, before=NOW - timedelta(seconds=1)) == 0
-    assert forget_told(session, before=NOW) == 1
+    assert delete_old_messages(session, before=NOW - timedelta(seconds=1)) == 0
+    assert delete_old_messages(session, before=NOW) == 1
     assert session.scalars(select(IncidentMessage)).all() == []
 
 
@@ -192,15 +198,15 @@ def test_a_wrong_signature_says_only_that(session: Session, settings: Settings) 
     right = signed(secret, "report", **patient())
     wrong = {
         "another secret": signed(other, "report", **patient()),
-        "another byte": Signed(right.id, right.timestamp, right.signatures, right.body + b" "),
-        "another id": Signed("msg_x", right.timestamp, right.signatures, right.body),
-        "another time": Signed(right.id, str(int(right.timestamp) + 1), right.signatures, right.body),
-        "no signature": Signed(right.id, right.timestamp, "", right.body),
-        "no id": Signed("", right.timestamp, right.signatures, right.body),
-        "another version": Signed(
+        "another byte": SignedMessage(right.id, right.timestamp, right.signatures, right.body + b" "),
+        "another id": SignedMessage("msg_x", right.timestamp, right.signatures, right.body),
+        "another time": SignedMessage(right.id, str(int(right.timestamp) + 1), right.signatures, right.body),
+        "no signature": SignedMessage(right.id, right.timestamp, "", right.body),
+        "no id": SignedMessage("", right.timestamp, right.signatures, right.body),
+        "another version": SignedMessage(
             right.id, right.timestamp, right.signatures.replace("v1,", "v2,"), right.body
         ),
-        "nonsense": Signed(right.id, right.timestamp, "v1,! v1 ,, é", right.body),
+        "nonsense": SignedMessage(right.id, right.timestamp, "v1,! v1 ,, é", right.body),
     }
     said = set()
     for what, each in wrong.items():
@@ -214,7 +220,9 @@ def test_a_wrong_signature_says_only_that(session: Session, settings: Settings) 
         said.add(refused.value.detail)
     assert len(said) == 1, "whether there is such a centre is not told either"
     assert session.scalars(select(Incident)).all() == []
-    take(session, settings, Signed(right.id, right.timestamp, f"v1,AAAA {right.signatures}", right.body))
+    take(
+        session, settings, SignedMessage(right.id, right.timestamp, f"v1,AAAA {right.signatures}", right.body)
+    )
 
 
 @pytest.mark.parametrize("minutes", [-6, 6])
@@ -336,7 +344,7 @@ def test_a_centre_is_told_what_happens_in_order_and_nobodys_name(
     )
     incident = session.scalars(select(Incident)).one()
     alert = queries.alerts(session, incident.id)[0]
-    for said in (Said.ACCEPT, Said.THERE, Said.DEVICE_ATTACHED, Said.SHOCK_GIVEN):
+    for said in (AlertReply.ACCEPT, AlertReply.THERE, AlertReply.DEVICE_ATTACHED, AlertReply.SHOCK_GIVEN):
         answer(session, settings, alert, said)
     take(session, settings, signed(secret, "ambulance", seconds=0))
     take(session, settings, signed(secret, "close", outcome="handed_over", note="Mr Wang lives"))
@@ -553,6 +561,8 @@ def test_an_administrator_connects_a_centre_over_http(
 def test_a_dispatcher_closes_what_a_centre_opened(session: Session, settings: Settings) -> None:
     secret = make.centre(session)
     opened = take(session, settings, signed(secret, "report", **patient()))
-    opening.close(session, dispatcher(session), opened.id, Outcome.FALSE_ALARM, None, at=NOW)
+    lifecycle.close_incident(
+        session, dispatcher(session), opened.id, IncidentOutcome.FALSE_ALARM, None, at=NOW
+    )
     with pytest.raises(Conflict, match="false_alarm"):
         take(session, settings, signed(secret, "close", outcome="handed_over"))

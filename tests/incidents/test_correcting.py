@@ -13,14 +13,13 @@ from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
 from aed.errors import Conflict, NotAllowed, NotFound
 from aed.geo import Position
-from aed.incidents import queries as queries
-from aed.incidents.alerts.actions.answers import take_place
-from aed.incidents.calls.actions import corrections as correcting
-from aed.incidents.calls.actions import lifecycle as opening
-from aed.incidents.calls.actions.steering import Now
-from aed.incidents.calls.schemas import PlaceAmend, SplitIn
+from aed.incidents import queries
+from aed.incidents.alerts.actions.answers import take_location
+from aed.incidents.calls.actions import corrections, lifecycle
+from aed.incidents.calls.actions.steering import PlanningContext
+from aed.incidents.calls.schemas import LocationCorrection, SplitReportIn
 from aed.incidents.models import Incident
-from aed.incidents.rules import LIVE, AlertState, Outcome, Said, State, Task
+from aed.incidents.rules import LIVE_STATES, AlertReply, AlertState, IncidentOutcome, IncidentState, Task
 from aed.settings import Settings
 from tests import make
 from tests.incidents.test_incidents import answer, dispatcher, report, told
@@ -29,12 +28,12 @@ from tests.make import NOW, PATIENT, north_of
 ELSEWHERE = north_of(PATIENT, metres=2_000)
 
 
-def now(settings: Settings, seconds: float = 0.0) -> Now:
-    return Now(NOW + timedelta(seconds=seconds), None, settings)
+def now(settings: Settings, seconds: float = 0.0) -> PlanningContext:
+    return PlanningContext(NOW + timedelta(seconds=seconds), None, settings)
 
 
-def moved(here: Position = ELSEWHERE, **given: Any) -> PlaceAmend:
-    return PlaceAmend.model_validate({"position": {"lat": here.lat, "lon": here.lon}} | given)
+def moved(here: Position = ELSEWHERE, **given: Any) -> LocationCorrection:
+    return LocationCorrection.model_validate({"position": {"lat": here.lat, "lon": here.lon}} | given)
 
 
 @pytest.fixture
@@ -49,12 +48,12 @@ def test_a_place_is_corrected_planned_again_and_everybody_is_told(
 ) -> None:
     incident, who = report(session, settings, address="Flat 1"), dispatcher(session)
     first, second, *_ = queries.alerts(session, incident.id)
-    answer(session, settings, first, Said.ACCEPT)
-    answer(session, settings, second, Said.DECLINE)
-    called = {each.person_id for each in queries.alerts(session, incident.id) if each.state in LIVE}
+    answer(session, settings, first, AlertReply.ACCEPT)
+    answer(session, settings, second, AlertReply.DECLINE)
+    called = {each.person_id for each in queries.alerts(session, incident.id) if each.state in LIVE_STATES}
     due = first.due_at
 
-    correcting.correct_place(
+    corrections.correct_location(
         session, who, incident.id, moved(address="Flat 2", floor=3), now=now(settings, 20)
     )
 
@@ -66,14 +65,14 @@ def test_a_place_is_corrected_planned_again_and_everybody_is_told(
     assert {person for person, _ in texts} == called
     assert not any("Flat" in text or "30.29" in text for _, text in texts)
     entry = next(each for each in queries.events(session, incident.id) if each.kind == "place")
-    assert '"metres":199' in entry.said
-    assert "Flat" not in entry.said
+    assert '"metres":199' in entry.payload
+    assert "Flat" not in entry.payload
     assert queries.events(session, incident.id)[-1].kind == "planned"
     later = {each.person_id for each in queries.alerts(session, incident.id)} - called - {second.person_id}
     assert later, "those who are near the true place"
 
     count = len(queries.events(session, incident.id))
-    correcting.correct_place(session, who, incident.id, moved(floor=3), now=now(settings, 25))
+    corrections.correct_location(session, who, incident.id, moved(floor=3), now=now(settings, 25))
     assert len(queries.events(session, incident.id)) == count, "the same again changes nothing"
 
 
@@ -82,8 +81,8 @@ def test_somebody_whose_phone_says_where_it_is_is_expected_from_there(
 ) -> None:
     incident, who = report(session, settings, ambulance_seconds=3_000), dispatcher(session)
     alert = next(each for each in queries.alerts(session, incident.id) if each.task is Task.DIRECT)
-    answer(session, settings, alert, Said.ACCEPT)
-    take_place(
+    answer(session, settings, alert, AlertReply.ACCEPT)
+    take_location(
         session,
         alert.id,
         north_of(ELSEWHERE, metres=10),
@@ -91,7 +90,7 @@ def test_somebody_whose_phone_says_where_it_is_is_expected_from_there(
         network=None,
         settings=settings,
     )
-    correcting.correct_place(session, who, incident.id, moved(), now=now(settings, 20))
+    corrections.correct_location(session, who, incident.id, moved(), now=now(settings, 20))
     assert alert.due_at < NOW + timedelta(seconds=60)
 
 
@@ -101,8 +100,8 @@ def test_somebody_who_stands_at_the_wrong_place_is_told_and_an_estate_follows_th
     home = make.estate(session, around=ELSEWHERE)
     incident, who = report(session, settings), dispatcher(session)
     alert = queries.alerts(session, incident.id)[0]
-    answer(session, settings, alert, Said.THERE)
-    correcting.correct_place(session, who, incident.id, moved(), now=now(settings, 20))
+    answer(session, settings, alert, AlertReply.THERE)
+    corrections.correct_location(session, who, incident.id, moved(), now=now(settings, 20))
     assert alert.state is AlertState.THERE
     assert incident.estate_id == home.id
     (text,) = [text for person, text in told(session) if person == alert.person_id and "corrected" in text]
@@ -114,10 +113,10 @@ def test_who_may_correct_and_what(session: Session, settings: Settings, neighbou
     resident = make.somebody(session, HeldRole.RESIDENT, estate=home)
     incident = report(session, settings)
     with pytest.raises((NotFound, NotAllowed)):
-        correcting.correct_place(session, resident, incident.id, moved(), now=now(settings))
+        corrections.correct_location(session, resident, incident.id, moved(), now=now(settings))
     far = make.estate(session, around=north_of(PATIENT, metres=9_000), in_region="CN-44")
     with pytest.raises(NotAllowed):
-        correcting.correct_place(
+        corrections.correct_location(
             session,
             dispatcher(session),
             incident.id,
@@ -126,9 +125,11 @@ def test_who_may_correct_and_what(session: Session, settings: Settings, neighbou
         )
     assert far.region_id != incident.region_id
     session.refresh(incident)
-    opening.close(session, dispatcher(session), incident.id, Outcome.FALSE_ALARM, None, at=NOW)
+    lifecycle.close_incident(
+        session, dispatcher(session), incident.id, IncidentOutcome.FALSE_ALARM, None, at=NOW
+    )
     with pytest.raises(Conflict):
-        correcting.correct_place(session, dispatcher(session), incident.id, moved(), now=now(settings))
+        corrections.correct_location(session, dispatcher(session), incident.id, moved(), now=now(settings))
 
 
 # --- two patients -----------------------------------------------------------------------------------------
@@ -157,11 +158,11 @@ def test_another_patient_has_an_incident_of_its_own_and_stays_apart(
 ) -> None:
     first, report_id = joined(session, settings)
     out = {each.person_id for each in queries.alerts(session, first.id)}
-    who, told_now = dispatcher(session), SplitIn.model_validate({"floor": 9})
-    second = correcting.split(session, who, first.id, report_id, told_now, now=now(settings, 60))
+    who, told_now = dispatcher(session), SplitReportIn.model_validate({"floor": 9})
+    second = corrections.split_report(session, who, first.id, report_id, told_now, now=now(settings, 60))
 
     assert second.id != first.id
-    assert (second.state, second.floor, second.address) == (State.OPEN, 9, "Flat 902")
+    assert (second.state, second.floor, second.address) == (IncidentState.OPEN, 9, "Flat 902")
     assert (first.floor, first.address) == (2, "Flat 201")
     assert [each.case_number for each in queries.reports(session, first.id)] == ["1"]
     assert [each.case_number for each in queries.reports(session, second.id)] == ["2"]
@@ -170,7 +171,7 @@ def test_another_patient_has_an_incident_of_its_own_and_stays_apart(
     assert queries.plans(session, second.id)
     assert "split" in [each.kind for each in queries.events(session, first.id)]
 
-    again = correcting.split(session, who, first.id, report_id, told_now, now=now(settings, 61))
+    again = corrections.split_report(session, who, first.id, report_id, told_now, now=now(settings, 61))
     assert again.id == second.id, "sent twice"
     case = report(session, settings, case_number="2", at=NOW + timedelta(seconds=90))
     assert case.id == second.id, "the case is found where it is now"
@@ -182,10 +183,14 @@ def test_the_only_report_and_one_of_another_incident_are_not_split(
     only = report(session, settings)
     (one,) = queries.reports(session, only.id)
     with pytest.raises(Conflict):
-        correcting.split(session, dispatcher(session), only.id, one.id, SplitIn(), now=now(settings))
+        corrections.split_report(
+            session, dispatcher(session), only.id, one.id, SplitReportIn(), now=now(settings)
+        )
     other = report(session, settings, where=ELSEWHERE)
     with pytest.raises(NotFound):
-        correcting.split(session, dispatcher(session), other.id, one.id, SplitIn(), now=now(settings))
+        corrections.split_report(
+            session, dispatcher(session), other.id, one.id, SplitReportIn(), now=now(settings)
+        )
 
 
 def test_a_dispatcher_says_from_the_start_that_it_is_another_patient(
@@ -209,7 +214,7 @@ def test_over_http_and_on_the_page(
     session.commit()
     path = f"/v1/incidents/{incident.id}"
     gcj = {"position": {"lat": ELSEWHERE.lat, "lon": ELSEWHERE.lon, "datum": "gcj02"}, "door_code": "47#"}
-    answered = client.patch(f"{path}/place", json=gcj, headers=headers)
+    answered = client.patch(f"{path}/location", json=gcj, headers=headers)
     assert answered.status_code == 200, answered.text
     assert answered.json()["place_corrected_at"] is not None
     assert abs(answered.json()["position"]["lon"] - ELSEWHERE.lon) > 0.003, "in WGS-84"
@@ -221,5 +226,5 @@ def test_over_http_and_on_the_page(
     made = client.post(f"{path}/reports/{report_id}/split", json={}, headers=headers)
     assert made.status_code == 200, made.text
     assert made.json()["id"] != incident.id
-    assert client.patch(f"{path}/place", json={}, headers=headers).status_code == 422
-    assert client.patch(f"{path}/place", json=gcj).status_code == 404
+    assert client.patch(f"{path}/location", json={}, headers=headers).status_code == 422
+    assert client.patch(f"{path}/location", json=gcj).status_code == 404

@@ -16,7 +16,7 @@ from aed.accounts.rules.roles import HeldRole
 from aed.database.geometry import position_of
 from aed.database.session import Database
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound
-from aed.incidents.drills.actions import take_back_drill
+from aed.incidents.drills.actions import withdraw_drill
 from aed.lookup.arrival import Basis
 from aed.registry.actions.devices import withdraw_device
 from aed.registry.models import Device, Estate, EstatePace
@@ -76,7 +76,7 @@ def test_a_drill_that_is_taken_back_does_not_count(session: Session, settings: S
     assert session.get(EstatePace, device.estate_id) is not None
 
     for _ in range(2):
-        take_back_drill(session, make.ADMINISTRATOR, last.id, settings=settings, at=NOW)
+        withdraw_drill(session, make.ADMINISTRATOR, last.id, settings=settings, at=NOW)
 
     assert session.get(EstatePace, device.estate_id) is None
     assert (last.withdrawn_at, last.withdrawn_by) == (NOW, "test")
@@ -136,11 +136,11 @@ def test_who_told_of_it_or_who_leads_there_takes_a_drill_back(session: Session, 
     first, second = (make.drill(session, device, who=one) for _ in range(2))
 
     with pytest.raises(NotAllowed):
-        take_back_drill(session, other, first.id, settings=settings, at=NOW)
-    take_back_drill(session, one, first.id, settings=settings, at=NOW)
-    take_back_drill(session, lead, second.id, settings=settings, at=NOW)
+        withdraw_drill(session, other, first.id, settings=settings, at=NOW)
+    withdraw_drill(session, one, first.id, settings=settings, at=NOW)
+    withdraw_drill(session, lead, second.id, settings=settings, at=NOW)
     with pytest.raises(NotFound):
-        take_back_drill(session, make.member(make.estate(session)), first.id, settings=settings, at=NOW)
+        withdraw_drill(session, make.member(make.estate(session)), first.id, settings=settings, at=NOW)
     assert (first.by_id, first.by_name) == (one.person_id, one.name)
 
 

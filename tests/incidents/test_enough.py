@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.incidents import queries as queries
-from aed.incidents.alerts.actions.answers import take_answer
-from aed.incidents.alerts.schemas import AlertToldOut
+from aed.incidents import queries
+from aed.incidents.alerts.actions.answers import take_reply
+from aed.incidents.alerts.schemas import AlertDetailsOut
 from aed.incidents.models import Alert, Incident
 from aed.incidents.plan.rules.offers import Offer
-from aed.incidents.plan.rules.sufficiency import Enough, enough_of
-from aed.incidents.rules import COMES, AlertState, Said, Task
+from aed.incidents.plan.rules.sufficiency import Sufficiency, sufficiency_of
+from aed.incidents.rules import COMING_STATES, AlertReply, AlertState, Task
 from aed.notifications.models import Outgoing
 from aed.settings import Planning, Settings
 from tests import make
@@ -34,8 +34,8 @@ def fetch(person: int, seconds: float, device: int = 1) -> Offer:
     return Offer(person, Task.FETCH, seconds, SURE, device, 0.9)
 
 
-def enough(*accepted: Offer, having: set[int] = frozenset(), device: bool = False) -> Enough:  # type: ignore[assignment] # an empty set
-    return enough_of(
+def enough(*accepted: Offer, having: set[int] = frozenset(), device: bool = False) -> Sufficiency:  # type: ignore[assignment] # an empty set
+    return sufficiency_of(
         accepted,
         with_device=having,
         can_a_device_come=device,
@@ -46,25 +46,25 @@ def enough(*accepted: Offer, having: set[int] = frozenset(), device: bool = Fals
 
 def test_direct_is_enough_once_the_promise_holds_by_those_who_accepted() -> None:
     three = [direct(person, 60.0 * person) for person in (1, 2, 3)]
-    assert enough(*three) == Enough(), "two of three, each with 71 %, are there in 79 of 100 cases"
+    assert enough(*three) == Sufficiency(), "two of three, each with 71 %, are there in 79 of 100 cases"
     four = enough(*three, direct(4, 240))
     assert four.direct_after_seconds == 240
-    assert not four.is_needless(direct(9, 100)), "whoever would be there sooner is not stood down"
-    assert four.is_needless(direct(9, 300))
-    assert not four.is_needless(Offer(9, Task.GUIDE, 300, 0.3)), "the gate is opened all the same"
-    assert enough(*three, direct(4, AMBULANCE + 1)) == Enough(), "after the ambulance nobody counts"
+    assert not four.is_unneeded(direct(9, 100)), "whoever would be there sooner is not stood down"
+    assert four.is_unneeded(direct(9, 300))
+    assert not four.is_unneeded(Offer(9, Task.GUIDE, 300, 0.3)), "the gate is opened all the same"
+    assert enough(*three, direct(4, AMBULANCE + 1)) == Sufficiency(), "after the ambulance nobody counts"
 
 
 def test_nobody_is_stood_down_while_a_device_could_come_and_nobody_fetches_it() -> None:
     four = [direct(person, 60.0 * person) for person in (1, 2, 3, 4)]
-    assert enough(*four, device=True) == Enough()
+    assert enough(*four, device=True) == Sufficiency()
     with_fetch = enough(*four, fetch(5, 400), device=True)
     assert with_fetch.direct_after_seconds == 240
     assert math.isinf(with_fetch.fetch_after_seconds), "one who fetches may not come"
     in_hand = enough(*four, fetch(5, 400), device=True, having={5})
     assert in_hand.fetch_after_seconds == 400
-    assert in_hand.is_needless(fetch(9, 500, device=2))
-    assert not in_hand.is_needless(fetch(9, 300, device=2)), "one that is sooner is wanted"
+    assert in_hand.is_unneeded(fetch(9, 500, device=2))
+    assert not in_hand.is_unneeded(fetch(9, 300, device=2)), "one that is sooner is wanted"
 
 
 @pytest.fixture
@@ -74,9 +74,9 @@ def incident(session: Session) -> Incident:
     return make.incident(session, ambulance_seconds=900)
 
 
-def answer(session: Session, alert: Alert, said: Said, *, at: float) -> Alert:
+def answer(session: Session, alert: Alert, said: AlertReply, *, at: float) -> Alert:
     when = NOW + timedelta(seconds=at)
-    return take_answer(session, alert.id, said, by="test", at=when, network=None, settings=Settings())
+    return take_reply(session, alert.id, said, by="test", at=when, network=None, settings=Settings())
 
 
 def by_state(session: Session, incident: Incident, state: AlertState) -> list[Alert]:
@@ -90,13 +90,13 @@ def test_the_silent_are_stood_down_and_those_who_accepted_never_are(
     assert len(alerts) >= 7
     accepting = alerts[:4]
     for number, alert in enumerate(accepting):
-        answer(session, alert, Said.ACCEPT, at=10 + number)
+        answer(session, alert, AlertReply.ACCEPT, at=10 + number)
 
     down = by_state(session, incident, AlertState.STOOD_DOWN)
     latest = max(each.due_at for each in accepting)
     assert down
     assert all((each.coarse_due_at or each.due_at) >= latest for each in down)
-    assert all(each.state in COMES for each in accepting)
+    assert all(each.state in COMING_STATES for each in accepting)
     told = {
         each.person_id: each.text_zh
         for each in session.scalars(select(Outgoing).where(Outgoing.given_up_at.is_(None)))
@@ -105,11 +105,13 @@ def test_the_silent_are_stood_down_and_those_who_accepted_never_are(
     assert set(told) == {each.person_id for each in down}
     called = len(queries.alerts(session, incident.id))
 
-    late = answer(session, down[0], Said.ACCEPT, at=60)
+    late = answer(session, down[0], AlertReply.ACCEPT, at=60)
     assert late.state is AlertState.STOOD_DOWN, "not needed: the page says so"
-    page = AlertToldOut.of(queries.with_all(session, incident.id), late, at=NOW + timedelta(seconds=60))
+    page = AlertDetailsOut.of(
+        queries.incident_by_id(session, incident.id), late, at=NOW + timedelta(seconds=60)
+    )
     assert (page.is_stood_down, page.patient, page.seconds) == (True, None, None)
-    assert answer(session, down[0], Said.THERE, at=70).state is AlertState.THERE, "who is there counts"
+    assert answer(session, down[0], AlertReply.THERE, at=70).state is AlertState.THERE, "who is there counts"
     assert len(queries.alerts(session, incident.id)) == called, "and nobody else is asked"
 
 
@@ -118,11 +120,11 @@ def test_when_others_drop_out_those_stood_down_are_called_again_or_come_by_a_lat
 ) -> None:
     alerts = queries.alerts(session, incident.id)
     for number, alert in enumerate(alerts[:4]):
-        answer(session, alert, Said.ACCEPT, at=10 + number)
+        answer(session, alert, AlertReply.ACCEPT, at=10 + number)
     down = by_state(session, incident, AlertState.STOOD_DOWN)
     keys = {each.id: each.key_hash for each in down}
     for number, alert in enumerate(alerts[:4]):
-        answer(session, alert, Said.DECLINE, at=90 + number)
+        answer(session, alert, AlertReply.DECLINE, at=90 + number)
 
     again = [each for each in down if each.state is AlertState.ASKED]
     assert again, "they are called again"
@@ -130,5 +132,7 @@ def test_when_others_drop_out_those_stood_down_are_called_again_or_come_by_a_lat
     people = [each.person_id for each in queries.alerts(session, incident.id)]
     assert len(people) == len(set(people)), "one alert for a person"
     for each in down:
-        assert answer(session, each, Said.ACCEPT, at=120).state in COMES | {AlertState.STOOD_DOWN}
-    assert len([each for each in down if each.state in COMES]) >= 3
+        assert answer(session, each, AlertReply.ACCEPT, at=120).state in COMING_STATES | {
+            AlertState.STOOD_DOWN
+        }
+    assert len([each for each in down if each.state in COMING_STATES]) >= 3

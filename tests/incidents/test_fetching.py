@@ -12,15 +12,15 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
 from aed.database.session import Database
-from aed.debrief.follow_up.jobs import care, settle_devices
+from aed.debrief.follow_up.jobs import debrief_incidents, settle_devices
 from aed.errors import Conflict
-from aed.incidents import queries as queries
-from aed.incidents.alerts.actions.answers import take_answer
-from aed.incidents.alerts.rules import Standing, after, is_out
-from aed.incidents.alerts.schemas import AlertToldOut
-from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents import queries
+from aed.incidents.alerts.actions.answers import take_reply
+from aed.incidents.alerts.rules import AlertSituation, apply_reply, is_device_unavailable
+from aed.incidents.alerts.schemas import AlertDetailsOut
+from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Alert, Incident, IncidentEvent
-from aed.incidents.rules import AlertState, FetchFailure, Kind, Outcome, Said, Task
+from aed.incidents.rules import AlertReply, AlertState, FetchFailure, IncidentKind, IncidentOutcome, Task
 from aed.notifications.models import Outgoing
 from aed.registry.models import Device
 from aed.registry.rules.device import Readiness
@@ -45,9 +45,9 @@ def device(session: Session) -> Device:
 
 
 def answer(
-    session: Session, alert: Alert, said: Said, *, at: float = 0, key: uuid.UUID | None = None
+    session: Session, alert: Alert, said: AlertReply, *, at: float = 0, key: uuid.UUID | None = None
 ) -> Alert:
-    return take_answer(
+    return take_reply(
         session,
         alert.id,
         said,
@@ -85,37 +85,43 @@ def why_out(session: Session, device: Device) -> list[str]:
 
 
 def test_what_becomes_of_an_alert() -> None:
-    fetching = Standing(AlertState.ACCEPTED, Task.FETCH, has_accepted=True)
-    empty = after(fetching, Said.DEVICE_NOT_THERE)
+    fetching = AlertSituation(AlertState.ACCEPTED, Task.FETCH, has_accepted=True)
+    empty = apply_reply(fetching, AlertReply.DEVICE_NOT_THERE)
 
     assert (empty.task, empty.failure) == (Task.DIRECT, FetchFailure.NOT_THERE)
-    assert after(empty, Said.DEVICE_NOT_THERE) == empty, "counted once"
-    assert after(empty, Said.DEVICE_TAKEN) == Standing(
+    assert apply_reply(empty, AlertReply.DEVICE_NOT_THERE) == empty, "counted once"
+    assert apply_reply(empty, AlertReply.DEVICE_TAKEN) == AlertSituation(
         AlertState.ON_THE_WAY, Task.FETCH, has_accepted=True, has_device=True
     ), "a wrong tap can be taken back"
-    asked = Standing(AlertState.SEEN, Task.FETCH)
-    assert not is_out(after(asked, Said.DECLINE), Kind.REAL)
-    assert not is_out(after(fetching, Said.DECLINE), Kind.REAL), "released when it is declined"
-    taken = after(fetching, Said.DEVICE_TAKEN)
-    assert is_out(after(taken, Said.DECLINE), Kind.REAL), "it is still in their hands"
-    assert not is_out(after(taken, Said.DEVICE_RETURNED), Kind.REAL)
-    stood_down = Standing(AlertState.STOOD_DOWN, Task.FETCH)
-    assert after(stood_down, Said.DEVICE_NOT_THERE) == stood_down, "they never knew where it is"
+    asked = AlertSituation(AlertState.SEEN, Task.FETCH)
+    assert not is_device_unavailable(apply_reply(asked, AlertReply.DECLINE), IncidentKind.REAL)
+    assert not is_device_unavailable(apply_reply(fetching, AlertReply.DECLINE), IncidentKind.REAL), (
+        "released when it is declined"
+    )
+    taken = apply_reply(fetching, AlertReply.DEVICE_TAKEN)
+    assert is_device_unavailable(apply_reply(taken, AlertReply.DECLINE), IncidentKind.REAL), (
+        "it is still in their hands"
+    )
+    assert not is_device_unavailable(apply_reply(taken, AlertReply.DEVICE_RETURNED), IncidentKind.REAL)
+    stood_down = AlertSituation(AlertState.STOOD_DOWN, Task.FETCH)
+    assert apply_reply(stood_down, AlertReply.DEVICE_NOT_THERE) == stood_down, "they never knew where it is"
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", IncidentKind)
 @pytest.mark.parametrize(
     ("said", "kinds"),
     [
-        (Said.ACCEPT, {Kind.REAL}),
-        (Said.DEVICE_TAKEN, {Kind.REAL, Kind.EXERCISE}),
-        (Said.DEVICE_NOT_THERE, {Kind.REAL, Kind.EXERCISE}),
+        (AlertReply.ACCEPT, {IncidentKind.REAL}),
+        (AlertReply.DEVICE_TAKEN, {IncidentKind.REAL, IncidentKind.EXERCISE}),
+        (AlertReply.DEVICE_NOT_THERE, {IncidentKind.REAL, IncidentKind.EXERCISE}),
     ],
 )
 def test_only_what_is_really_gone_is_out_because_of_an_exercise_and_nothing_because_of_a_test(
-    kind: Kind, said: Said, kinds: set[Kind]
+    kind: IncidentKind, said: AlertReply, kinds: set[IncidentKind]
 ) -> None:
-    assert is_out(after(Standing(AlertState.ASKED, Task.FETCH), said), kind) is (kind in kinds)
+    assert is_device_unavailable(apply_reply(AlertSituation(AlertState.ASKED, Task.FETCH), said), kind) is (
+        kind in kinds
+    )
 
 
 def test_a_device_is_out_on_call_from_acceptance_and_released_when_it_is_declined(
@@ -128,7 +134,7 @@ def test_a_device_is_out_on_call_from_acceptance_and_released_when_it_is_decline
     session.commit()
     assert set(usable(client)) == {device.id, far.id}, "asked is not accepted"
 
-    answer(session, fetch, Said.ACCEPT, at=5)
+    answer(session, fetch, AlertReply.ACCEPT, at=5)
     session.commit()
     found = get(client)
     assert fetched not in [each.id for each in found.devices]
@@ -138,7 +144,7 @@ def test_a_device_is_out_on_call_from_acceptance_and_released_when_it_is_decline
     other = make.incident(session, where=north_of(PATIENT, metres=900), at=NOW + MINUTE)
     assert fetched not in [each.device_id for each in queries.alerts(session, other.id)]
 
-    answer(session, fetch, Said.DECLINE, at=70)
+    answer(session, fetch, AlertReply.DECLINE, at=70)
     session.commit()
     assert set(usable(client)) == {device.id, far.id}
 
@@ -149,14 +155,14 @@ def test_not_there_sends_straight_to_the_patient_and_plans_again_without_the_dev
     incident = make.incident(session)
     fetch = fetchers(session, incident)[0]
     other = second_fetcher(session, incident, device)
-    answer(session, fetch, Said.ACCEPT, at=5)
-    answer(session, other, Said.ACCEPT, at=6)
+    answer(session, fetch, AlertReply.ACCEPT, at=5)
+    answer(session, other, AlertReply.ACCEPT, at=6)
     sent_for_it = fetchers(session, incident)
     plans = queries.plans_made(session, incident.id)
     session.query(Outgoing).delete()
 
-    answer(session, fetch, Said.DEVICE_NOT_THERE, at=60)
-    answer(session, fetch, Said.DEVICE_NOT_THERE, at=61)
+    answer(session, fetch, AlertReply.DEVICE_NOT_THERE, at=60)
+    answer(session, fetch, AlertReply.DEVICE_NOT_THERE, at=61)
 
     assert (fetch.task, fetch.device_id, fetch.state) == (Task.DIRECT, None, AlertState.ON_THE_WAY)
     assert (other.task, other.device_id) == (Task.DIRECT, None)
@@ -164,7 +170,7 @@ def test_not_there_sends_straight_to_the_patient_and_plans_again_without_the_dev
     assert [person for person, text in told if "straight to the patient now" in text] == [other.person_id]
     assert queries.plans_made(session, incident.id) == plans + 1, "counted once"
     assert fetchers(session, incident) == [], "no other is sent for it"
-    page = AlertToldOut.of(queries.with_all(session, incident.id), fetch, at=NOW + 2 * MINUTE)
+    page = AlertDetailsOut.of(queries.incident_by_id(session, incident.id), fetch, at=NOW + 2 * MINUTE)
     assert (page.task, page.fetch_failure) == (Task.DIRECT, FetchFailure.NOT_THERE)
     kinds = [each.kind for each in queries.events(session, incident.id)]
     assert kinds.count("retasked") == len(sent_for_it)
@@ -186,7 +192,7 @@ def test_a_cabinet_that_cannot_be_opened_is_out_until_somebody_gets_in(
 ) -> None:
     incident = make.incident(session)
     fetch = fetchers(session, incident)[0]
-    answer(session, fetch, Said.CANNOT_OPEN, at=60)
+    answer(session, fetch, AlertReply.CANNOT_OPEN, at=60)
     session.commit()
     settle_devices(database, NOW + 3 * MINUTE, settings=Settings())
     assert why_out(session, device) == ["cannot_open"]
@@ -198,12 +204,12 @@ def test_who_has_it_lets_the_second_go_straight_to_the_patient(
     incident = make.incident(session)
     first = fetchers(session, incident)[0]
     second = second_fetcher(session, incident, device)
-    answer(session, first, Said.ACCEPT, at=5)
-    answer(session, second, Said.ACCEPT, at=6)
+    answer(session, first, AlertReply.ACCEPT, at=5)
+    answer(session, second, AlertReply.ACCEPT, at=6)
     assert second.task is Task.FETCH, "until the first has it in their hands"
     session.query(Outgoing).delete()
 
-    answer(session, first, Said.DEVICE_TAKEN, at=60)
+    answer(session, first, AlertReply.DEVICE_TAKEN, at=60)
 
     assert (first.task, second.task) == (Task.FETCH, Task.DIRECT)
     texts = [each.text_zh for each in session.scalars(select(Outgoing)) if each.person_id == second.person_id]
@@ -219,8 +225,8 @@ def test_who_accepts_a_device_that_another_call_has_goes_straight_to_the_patient
     two = make.incident(session, where=north_of(PATIENT, metres=2000), at=NOW + timedelta(seconds=1))
     first = fetchers(session, one)[0]
     late = second_fetcher(session, two, device)
-    answer(session, first, Said.ACCEPT, at=5)
-    answer(session, late, Said.ACCEPT, at=9)
+    answer(session, first, AlertReply.ACCEPT, at=5)
+    answer(session, late, AlertReply.ACCEPT, at=9)
     assert (late.state, late.task) == (AlertState.ACCEPTED, Task.DIRECT)
 
 
@@ -229,14 +235,16 @@ def test_pads_on_quarantine_the_device_at_once_while_the_call_goes_on(
 ) -> None:
     incident = make.incident(session)
     fetch = fetchers(session, incident)[0]
-    answer(session, fetch, Said.DEVICE_TAKEN, at=60)
-    answer(session, fetch, Said.DEVICE_ATTACHED, at=200)
+    answer(session, fetch, AlertReply.DEVICE_TAKEN, at=60)
+    answer(session, fetch, AlertReply.DEVICE_ATTACHED, at=200)
     session.commit()
     settle_devices(database, NOW + 4 * MINUTE, settings=Settings())
     assert why_out(session, device) == ["used"]
-    opening.close(session, ADMINISTRATOR, incident.id, Outcome.HANDED_OVER, None, at=NOW + 9 * MINUTE)
+    lifecycle.close_incident(
+        session, ADMINISTRATOR, incident.id, IncidentOutcome.HANDED_OVER, None, at=NOW + 9 * MINUTE
+    )
     session.commit()
-    care(database, NOW + 15 * MINUTE, network_of=lambda: None, settings=Settings())
+    debrief_incidents(database, NOW + 15 * MINUTE, network_of=lambda: None, settings=Settings())
     assert why_out(session, device) == ["used"]
     assert session.scalars(select(CallOut.outcome)).all() == ["used"]
 
@@ -246,9 +254,9 @@ def test_two_hours_of_silence_after_the_end_take_a_fetched_device_out(
 ) -> None:
     incident = make.incident(session)
     fetch = fetchers(session, incident)[0]
-    answer(session, fetch, Said.ACCEPT, at=5)
+    answer(session, fetch, AlertReply.ACCEPT, at=5)
     end = NOW + 20 * MINUTE
-    opening.close(session, ADMINISTRATOR, incident.id, Outcome.CALLED_OFF, None, at=end)
+    lifecycle.close_incident(session, ADMINISTRATOR, incident.id, IncidentOutcome.CALLED_OFF, None, at=end)
     session.commit()
 
     def later(minutes: float) -> list[int]:
@@ -274,9 +282,11 @@ def test_a_device_that_is_back_is_offered_again(
 ) -> None:
     incident = make.incident(session)
     fetch = fetchers(session, incident)[0]
-    answer(session, fetch, Said.DEVICE_TAKEN, at=60)
-    opening.close(session, ADMINISTRATOR, incident.id, Outcome.CALLED_OFF, None, at=NOW + 9 * MINUTE)
-    answer(session, fetch, Said.DEVICE_RETURNED, at=900)
+    answer(session, fetch, AlertReply.DEVICE_TAKEN, at=60)
+    lifecycle.close_incident(
+        session, ADMINISTRATOR, incident.id, IncidentOutcome.CALLED_OFF, None, at=NOW + 9 * MINUTE
+    )
+    answer(session, fetch, AlertReply.DEVICE_RETURNED, at=900)
     session.commit()
     settle_devices(database, NOW + 16 * MINUTE, settings=Settings())
     assert usable(client, minutes=17) == [device.id]
@@ -289,13 +299,13 @@ def test_an_exercise_takes_a_device_out_of_real_lookups_only_while_it_is_in_some
 ) -> None:
     incident = make.incident(session, kind="exercise")
     fetch = fetchers(session, incident)[0]
-    answer(session, fetch, Said.ACCEPT, at=5)
+    answer(session, fetch, AlertReply.ACCEPT, at=5)
     session.commit()
     assert usable(client) == [device.id]
-    answer(session, fetch, Said.DEVICE_TAKEN, at=60)
+    answer(session, fetch, AlertReply.DEVICE_TAKEN, at=60)
     session.commit()
     assert usable(client) == []
-    answer(session, fetch, Said.DEVICE_RETURNED, at=600)
+    answer(session, fetch, AlertReply.DEVICE_RETURNED, at=600)
     session.commit()
     settle_devices(database, NOW + 11 * MINUTE, settings=Settings())
     assert usable(client, minutes=12) == [device.id]
@@ -306,19 +316,19 @@ def test_a_tap_counts_once_whatever_came_in_between(
 ) -> None:
     incident = make.incident(session)
     fetch = fetchers(session, incident)[0]
-    answer(session, fetch, Said.ACCEPT, at=1)
+    answer(session, fetch, AlertReply.ACCEPT, at=1)
     key = uuid.uuid4()
     for at in (300, 301, 350):  # a double tap, and the retry of a phone that was offline
-        answer(session, fetch, Said.SHOCK_GIVEN, at=at, key=key)
-    answer(session, fetch, Said.SHOCK_GIVEN, at=420, key=uuid.uuid4())
+        answer(session, fetch, AlertReply.SHOCK_GIVEN, at=at, key=key)
+    answer(session, fetch, AlertReply.SHOCK_GIVEN, at=420, key=uuid.uuid4())
     said = [
-        each.said
+        each.payload
         for each in session.scalars(select(IncidentEvent).where(IncidentEvent.kind == "said"))
-        if "shock_given" in each.said
+        if "shock_given" in each.payload
     ]
     assert len(said) == 2, "two shocks, three sendings of the first"
     with pytest.raises(Conflict):
-        answer(session, fetch, Said.DECLINE, key=key)
+        answer(session, fetch, AlertReply.DECLINE, key=key)
 
 
 def test_over_http_by_link_and_by_a_dispatcher(
@@ -333,9 +343,9 @@ def test_over_http_by_link_and_by_a_dispatcher(
     session.commit()
     path = f"/v1/incidents/{incident.id}/alerts/{fetch_id}"
 
-    assert client.post(path, json={"said": "device_not_there"}).status_code == 404, "a stranger"
-    assert client.post("/v1/alerts/call_nobodys", json={"said": "device_taken"}).status_code == 404
-    answered = client.post(path, json={"said": "device_not_there"}, headers=centre)
+    assert client.post(path, json={"reply": "device_not_there"}).status_code == 404, "a stranger"
+    assert client.post("/v1/alerts/call_nobodys", json={"reply": "device_taken"}).status_code == 404
+    answered = client.post(path, json={"reply": "device_not_there"}, headers=centre)
     assert answered.status_code == 200, answered.text
     alert = next(each for each in answered.json()["alerts"] if each["id"] == fetch_id)
     assert (alert["task"], alert["fetch_failure"], alert["failed_device_id"]) == (
@@ -343,7 +353,7 @@ def test_over_http_by_link_and_by_a_dispatcher(
         "not_there",
         device.id,
     )
-    tap = {"said": "there", "key": str(uuid.uuid4())}
+    tap = {"reply": "there", "key": str(uuid.uuid4())}
     told = client.post("/v1/alerts/call_second", json=tap).json()
     assert told == client.post("/v1/alerts/call_second", json=tap).json()
     assert (told["state"], told["seconds"]) == ("there", None)

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
-from aed.incidents.calls.actions.lifecycle import take_report
+from aed.incidents.calls.actions.lifecycle import report_patient
 from aed.incidents.models import Alert
 from aed.incidents.schemas import PatientReportIn
 from aed.lookup.schemas import NearbyDeviceOut
@@ -141,7 +141,7 @@ def test_a_plan_sends_for_expired_pads_only_where_there_is_nothing_else(
         region="CN-33",
     )
 
-    incident = take_report(session, ADMINISTRATOR, report, at=NOW, network=None, settings=settings)
+    incident = report_patient(session, ADMINISTRATOR, report, at=NOW, network=None, settings=settings)
 
     fetched = set(session.query(Alert.device_id).where(Alert.incident_id == incident.id)) - {(None,)}
     assert fetched == {(another if has_another else pads,)}

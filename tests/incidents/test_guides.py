@@ -16,20 +16,20 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Person
 from aed.accounts.rules.roles import HeldRole
-from aed.incidents import queries as queries
-from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents import queries
+from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Incident
-from aed.incidents.plan.queries.guides import guides_of
+from aed.incidents.plan.queries.guides import available_guides
 from aed.incidents.plan.rules.offers import (
     Guide,
     Offer,
+    arrival_with_guide,
     expected_score_with_guide,
     expected_with_guide,
-    guided,
 )
-from aed.incidents.plan.rules.planner import Case, plan
+from aed.incidents.plan.rules.planner import PlanCase, plan
 from aed.incidents.plan.rules.survival import Patient, expected_score, expected_survival
-from aed.incidents.plan.schemas import inputs_of
+from aed.incidents.plan.schemas import load_inputs
 from aed.incidents.rules import Task
 from aed.incidents.schemas import PatientReportIn
 from aed.registry.models import Estate
@@ -39,7 +39,7 @@ from aed.settings import Planning, Settings, Survival
 from aed.walking.network import WalkingNetwork
 from tests import make
 from tests.incidents.asking import place, streets
-from tests.incidents.test_plan import choices, direct, scattered
+from tests.incidents.test_plan import direct, scattered, useful_offers
 from tests.make import ADMINISTRATOR, NOW, PATIENT
 
 PLANNING = Planning(
@@ -63,7 +63,7 @@ GUIDE = Offer(900, Task.GUIDE, 120.0, 0.3)
 def test_whoever_comes_later_than_the_guide_waits_no_longer(
     seconds: float, guide_seconds: float, is_there_after: float
 ) -> None:
-    assert guided(seconds, 90.0, guide_seconds) == is_there_after
+    assert arrival_with_guide(seconds, 90.0, guide_seconds) == is_there_after
 
 
 def test_the_expectation_is_over_whether_the_guide_comes() -> None:
@@ -81,16 +81,16 @@ def test_the_expectation_is_over_whether_the_guide_comes() -> None:
 # --- the plan ---------------------------------------------------------------------------------------------
 
 
-def guided_case(seed: int, people: int, devices: int) -> Case:
+def guided_case(seed: int, people: int, devices: int) -> PlanCase:
     """As `scattered`, some of whom wait at a gate; and two who could open it."""
     case = scattered(seed, people, devices)
     waits = (0.0, 30.0, 180.0)
     offers = tuple(each._replace(saved=waits[(seed + each.person_id) % 3]) for each in case.offers)
     guides = (GUIDE, GUIDE._replace(person_id=901))
-    return Case(case.patient, offers, guides=guides, ambulance_saved=(0.0, 30.0, 90.0)[seed % 3])
+    return PlanCase(case.patient, offers, guides=guides, ambulance_saved=(0.0, 30.0, 90.0)[seed % 3])
 
 
-def whole_worth(case: Case, chosen: list[Offer], guide: Offer | None) -> float:
+def whole_worth(case: PlanCase, chosen: list[Offer], guide: Offer | None) -> float:
     price = PLANNING.min_gain_percent * (len(chosen) + (guide is not None))
     if guide is None:
         return expected_score(case.patient, chosen, SURVIVAL) - price
@@ -99,9 +99,9 @@ def whole_worth(case: Case, chosen: list[Offer], guide: Offer | None) -> float:
     )
 
 
-def best_with_guide(case: Case) -> float:
+def best_with_guide(case: PlanCase) -> float:
     ways: dict[int, list[Offer | None]] = {}
-    for offer in choices(case, PLANNING):
+    for offer in useful_offers(case, PLANNING):
         ways.setdefault(offer.person_id, [None]).append(offer)
     guides = [None, GUIDE] if GUIDE.seconds < case.patient.ambulance_seconds else [None]
     best = whole_worth(case, [], None)
@@ -129,7 +129,7 @@ def test_who_could_guide_does_where_that_is_worth_more_than_going_direct() -> No
     """A gate keeps five people waiting for three minutes, and only the sixth lives inside."""
     outside = tuple(direct(person, 400.0 + person)._replace(saved=180.0) for person in range(5))
     inside = direct(GUIDE.person_id, 420.0)
-    case = Case(Patient(0.0, 600.0), (*outside, inside), guides=(GUIDE,), ambulance_saved=90.0)
+    case = PlanCase(Patient(0.0, 600.0), (*outside, inside), guides=(GUIDE,), ambulance_saved=90.0)
 
     made = plan(case, planning=Planning(), survival=SURVIVAL)
 
@@ -152,17 +152,17 @@ def test_one_guides_where_it_adds_enough_and_nobody_twice(seed: int, people: int
 
 
 def test_nobody_guides_where_there_is_nothing_to_open_or_too_late() -> None:
-    def asked(case: Case) -> list[Task]:
+    def asked(case: PlanCase) -> list[Task]:
         return [step.offer.task for step in plan(case, planning=PLANNING, survival=SURVIVAL).steps]
 
     patient = Patient(0.0, 600.0)
     waits = (direct(1, 200)._replace(saved=60.0),)
-    assert Task.GUIDE in asked(Case(patient, waits, guides=(GUIDE,)))
-    assert Task.GUIDE not in asked(Case(patient, (direct(1, 200),), guides=(GUIDE,)))
-    assert Task.GUIDE not in asked(Case(patient, waits, guides=(GUIDE._replace(seconds=700.0),)))
+    assert Task.GUIDE in asked(PlanCase(patient, waits, guides=(GUIDE,)))
+    assert Task.GUIDE not in asked(PlanCase(patient, (direct(1, 200),), guides=(GUIDE,)))
+    assert Task.GUIDE not in asked(PlanCase(patient, waits, guides=(GUIDE._replace(seconds=700.0),)))
     hopeless = Patient(0.0, 3_000.0)
-    assert asked(Case(hopeless, (), guides=(GUIDE,), ambulance_saved=30.0)) == [Task.GUIDE]
-    assert asked(Case(hopeless, (), guides=(GUIDE,))) == []
+    assert asked(PlanCase(hopeless, (), guides=(GUIDE,), ambulance_saved=30.0)) == [Task.GUIDE]
+    assert asked(PlanCase(hopeless, (), guides=(GUIDE,))) == []
 
 
 # --- in an estate -----------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def opened(session: Session, settings: Settings, network: WalkingNetwork | None,
             **given,
         }
     )
-    return opening.take_report(session, ADMINISTRATOR, new, at=NOW, network=network, settings=settings)
+    return lifecycle.report_patient(session, ADMINISTRATOR, new, at=NOW, network=network, settings=settings)
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_a_neighbour_is_asked_where_the_gate_on_the_way_keeps_people_waiting(
     incident = opened(session, settings, street)
 
     (made,) = queries.plans(session, incident.id)
-    case = inputs_of(made.inputs).case
+    case = load_inputs(made.inputs).case
     assert [each.saved for each in case.offers] == [pytest.approx(saves, abs=0.1)]
     assert case.ambulance_saved == saves
     tasks = [each.task for each in queries.alerts(session, incident.id)]
@@ -235,7 +235,7 @@ def test_the_gate_of_another_estate_is_not_theirs_to_open(
     incident = opened(session, settings, street)
 
     (made,) = queries.plans(session, incident.id)
-    assert [each.saved for each in inputs_of(made.inputs).case.offers] == [0.0]
+    assert [each.saved for each in load_inputs(made.inputs).case.offers] == [0.0]
 
 
 def test_high_up_the_lift_is_held(session: Session, settings: Settings, estate: Estate) -> None:
@@ -245,7 +245,7 @@ def test_high_up_the_lift_is_held(session: Session, settings: Settings, estate: 
     incident = opened(session, settings, None, floor=12)
 
     (made,) = queries.plans(session, incident.id)
-    case = inputs_of(made.inputs).case
+    case = load_inputs(made.inputs).case
     assert [each.saved for each in case.offers] == [settings.planning.lift_held_seconds]
     assert Task.GUIDE in [each.task for each in queries.alerts(session, incident.id)]
 
@@ -277,7 +277,7 @@ def test_who_guides_is_within_the_hours_that_they_gave_and_not_paused(
     lead = lead_of(session, estate)
     make.offer(session, lead, **given)
 
-    assert guides_of(session, estate.id, at=NOW) == ([lead.id] if is_asked else [])
+    assert available_guides(session, estate.id, at=NOW) == ([lead.id] if is_asked else [])
 
 
 def test_nobody_guides_who_has_not_agreed_to_be_called_or_does_no_longer(session: Session) -> None:
@@ -285,7 +285,7 @@ def test_nobody_guides_who_has_not_agreed_to_be_called_or_does_no_longer(session
     never, withdrew, agrees = (lead_of(session, estate) for _ in range(3))
     for each in (withdrew, agrees):
         make.agrees_to_be_called(session, each.id)
-    consents.withdraw(session, ADMINISTRATOR, withdrew.id, ConsentKind.BEING_CALLED, at=NOW)
+    consents.withdraw_consent(session, ADMINISTRATOR, withdrew.id, ConsentKind.BEING_CALLED, at=NOW)
 
-    assert guides_of(session, estate.id, at=NOW) == [agrees.id]
-    assert never.id not in guides_of(session, estate.id, at=NOW)
+    assert available_guides(session, estate.id, at=NOW) == [agrees.id]
+    assert never.id not in available_guides(session, estate.id, at=NOW)

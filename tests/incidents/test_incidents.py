@@ -14,15 +14,15 @@ from aed.accounts.rules import ANYONE, Role, Scope, Viewer
 from aed.accounts.rules.roles import HeldRole
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.geo import Position
-from aed.incidents import queries as queries
-from aed.incidents.alerts.actions.answers import take_answer
-from aed.incidents.alerts.schemas import AlertToldOut
-from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents import queries
+from aed.incidents.alerts.actions.answers import take_reply
+from aed.incidents.alerts.schemas import AlertDetailsOut
+from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Alert, Incident, IncidentEvent
 from aed.incidents.plan.rules.planner import plan
-from aed.incidents.plan.schemas import inputs_of, plan_of
-from aed.incidents.record.actions import first_broken
-from aed.incidents.rules import AlertState, Kind, Outcome, Said, State, Task
+from aed.incidents.plan.schemas import load_inputs, load_plan
+from aed.incidents.record.actions import first_broken_entry
+from aed.incidents.rules import AlertReply, AlertState, IncidentKind, IncidentOutcome, IncidentState, Task
 from aed.incidents.schemas import PatientReportIn
 from aed.notifications.models import Outgoing
 from aed.settings import Settings
@@ -46,13 +46,15 @@ def report(
 ) -> Incident:
     fields = {"key": str(uuid.uuid4()), "position": {"lat": where.lat, "lon": where.lon}}
     new = PatientReportIn.model_validate(fields | given)
-    return opening.take_report(
+    return lifecycle.report_patient(
         session, who or dispatcher(session), new, at=at, network=None, settings=settings
     )
 
 
-def answer(session: Session, settings: Settings, alert: Alert, said: Said, *, at: datetime = NOW) -> Alert:
-    return take_answer(session, alert.id, said, by="test", at=at, network=None, settings=settings)
+def answer(
+    session: Session, settings: Settings, alert: Alert, said: AlertReply, *, at: datetime = NOW
+) -> Alert:
+    return take_reply(session, alert.id, said, by="test", at=at, network=None, settings=settings)
 
 
 def told(session: Session) -> list[tuple[int | None, str]]:
@@ -97,18 +99,18 @@ def test_nobody_is_told_where_the_patient_is_before_accepting(
     incident = report(session, settings, address="Flat 501", door_code="4711#", floor=4)
 
     alerts = queries.alerts(session, incident.id)
-    incident = queries.with_all(session, incident.id)
+    incident = queries.incident_by_id(session, incident.id)
     for alert in alerts:
-        shown = AlertToldOut.of(incident, alert, at=NOW).model_dump_json()
+        shown = AlertDetailsOut.of(incident, alert, at=NOW).model_dump_json()
         assert "501" not in shown
         assert "4711" not in shown
         assert str(round(PATIENT.lat, 3)) not in shown
     assert all("501" not in text and "30.29" not in text for _, text in told(session))
 
     for alert in alerts:
-        answer(session, settings, alert, Said.ACCEPT)
+        answer(session, settings, alert, AlertReply.ACCEPT)
     for alert in queries.alerts(session, incident.id):
-        patient = AlertToldOut.of(incident, alert, at=NOW).patient
+        patient = AlertDetailsOut.of(incident, alert, at=NOW).patient
         if alert.state is AlertState.STOPPED:
             continue
         assert patient is not None
@@ -163,7 +165,9 @@ def test_an_exercise_says_so_and_a_test_calls_nobody(
     assert told(session)
     assert all(text.startswith("EXERCISE, no real patient.") for _, text in told(session))
     count = len(told(session))
-    opening.close(session, dispatcher(session), exercise.id, Outcome.CALLED_OFF, None, at=NOW)
+    lifecycle.close_incident(
+        session, dispatcher(session), exercise.id, IncidentOutcome.CALLED_OFF, None, at=NOW
+    )
     session.execute(delete(Outgoing))
 
     test = report(session, settings, kind="test")
@@ -217,7 +221,7 @@ def test_a_phone_that_sends_it_fifty_times_accepts_once(
     incident = report(session, settings)
     alert = queries.alerts(session, incident.id)[0]
     for _ in range(50):
-        answer(session, settings, alert, Said.ACCEPT)
+        answer(session, settings, alert, AlertReply.ACCEPT)
 
     events = [each for each in queries.events(session, incident.id) if each.kind == "said"]
     assert len(events) == 1
@@ -231,13 +235,13 @@ def test_older_news_changes_nothing_and_who_cannot_come_after_all_is_replaced(
         make.responder(session, at=north_of(PATIENT, metres=20.0 * each))
     incident = report(session, settings)
     first = queries.alerts(session, incident.id)[0]
-    answer(session, settings, first, Said.ON_THE_WAY)
-    assert answer(session, settings, first, Said.SEEN).state is AlertState.ON_THE_WAY
-    assert answer(session, settings, first, Said.ACCEPT).state is AlertState.ON_THE_WAY
+    answer(session, settings, first, AlertReply.ON_THE_WAY)
+    assert answer(session, settings, first, AlertReply.SEEN).state is AlertState.ON_THE_WAY
+    assert answer(session, settings, first, AlertReply.ACCEPT).state is AlertState.ON_THE_WAY
 
     before = {each.person_id for each in queries.alerts(session, incident.id)}
     for alert in queries.alerts(session, incident.id):
-        answer(session, settings, alert, Said.DECLINE, at=NOW + timedelta(seconds=30))
+        answer(session, settings, alert, AlertReply.DECLINE, at=NOW + timedelta(seconds=30))
     after = {each.person_id for each in queries.alerts(session, incident.id)}
     assert len(after) > len(before), "more are asked when all have said no"
 
@@ -247,13 +251,15 @@ def test_an_answer_after_the_stop_is_recorded_and_changes_nothing(
 ) -> None:
     incident = report(session, settings)
     alert = queries.alerts(session, incident.id)[0]
-    opening.close(session, dispatcher(session), incident.id, Outcome.HANDED_OVER, None, at=NOW)
+    lifecycle.close_incident(
+        session, dispatcher(session), incident.id, IncidentOutcome.HANDED_OVER, None, at=NOW
+    )
 
-    late = answer(session, settings, alert, Said.ACCEPT, at=NOW + timedelta(seconds=5))
+    late = answer(session, settings, alert, AlertReply.ACCEPT, at=NOW + timedelta(seconds=5))
 
     assert late.state is AlertState.STOPPED
     assert queries.events(session, incident.id)[-1].kind == "said_too_late"
-    shown = AlertToldOut.of(queries.with_all(session, incident.id), late, at=NOW)
+    shown = AlertDetailsOut.of(queries.incident_by_id(session, incident.id), late, at=NOW)
     assert (shown.is_over, shown.patient) == (True, None)
 
 
@@ -264,7 +270,7 @@ def test_when_the_ambulance_is_there_nobody_is_called_any_longer(
     called = told(session)
     assert called
 
-    opening.tell_of_ambulance(
+    lifecycle.update_ambulance(
         session,
         dispatcher(session),
         incident.id,
@@ -276,7 +282,7 @@ def test_when_the_ambulance_is_there_nobody_is_called_any_longer(
 
     assert {each.state for each in queries.alerts(session, incident.id)} == {AlertState.STOPPED}
     assert all("The call is over" in text for _, text in told(session)), "what was not sent is taken back"
-    assert incident.look_at is None
+    assert incident.replan_at is None
 
 
 def test_who_is_out_to_one_patient_is_not_called_to_another(
@@ -312,57 +318,63 @@ def test_what_was_planned_is_planned_again_from_what_was_kept(
 ) -> None:
     make.device(session, at=east_of(PATIENT, metres=80))
     incident = report(session, settings)
-    answer(session, settings, queries.alerts(session, incident.id)[0], Said.ACCEPT)
+    answer(session, settings, queries.alerts(session, incident.id)[0], AlertReply.ACCEPT)
 
     plans = queries.plans(session, incident.id)
     assert [each.number for each in plans] == [1, 2]
     for each in plans:
-        inputs = inputs_of(each.inputs)
+        inputs = load_inputs(each.inputs)
         again = plan(inputs.case, planning=inputs.planning, survival=inputs.survival)
-        assert again == plan_of(each.outcome)
+        assert again == load_plan(each.outcome)
 
 
 def test_the_record_shows_where_it_was_amended(
     session: Session, settings: Settings, neighbours: list[int]
 ) -> None:
     incident = report(session, settings)
-    answer(session, settings, queries.alerts(session, incident.id)[0], Said.ACCEPT)
-    opening.close(session, dispatcher(session), incident.id, Outcome.HANDED_OVER, "well", at=NOW)
+    answer(session, settings, queries.alerts(session, incident.id)[0], AlertReply.ACCEPT)
+    lifecycle.close_incident(
+        session, dispatcher(session), incident.id, IncidentOutcome.HANDED_OVER, "well", at=NOW
+    )
     session.commit()
     session.expire_all()
     events = queries.events(session, incident.id)
     assert [each.kind for each in events] == ["opened", "planned", "said", "planned", "closed"]
-    assert first_broken(events) is None
+    assert first_broken_entry(events) is None
 
     third = session.get_one(IncidentEvent, (incident.id, 3))
-    third.said = third.said.replace("accept", "decline")
+    third.payload = third.payload.replace("accept", "decline")
     session.commit()
-    assert first_broken(queries.events(session, incident.id)) == 3
+    assert first_broken_entry(queries.events(session, incident.id)) == 3
     session.delete(third)
     session.commit()
-    assert first_broken(queries.events(session, incident.id)) == 3
+    assert first_broken_entry(queries.events(session, incident.id)) == 3
 
 
 def test_closing_is_said_once(session: Session, settings: Settings, neighbours: list[int]) -> None:
     incident, who = report(session, settings), dispatcher(session)
-    opening.close(session, who, incident.id, Outcome.FALSE_ALARM, None, at=NOW)
+    lifecycle.close_incident(session, who, incident.id, IncidentOutcome.FALSE_ALARM, None, at=NOW)
     count = len(told(session))
-    again = opening.close(session, who, incident.id, Outcome.FALSE_ALARM, None, at=NOW)
+    again = lifecycle.close_incident(session, who, incident.id, IncidentOutcome.FALSE_ALARM, None, at=NOW)
 
-    assert (again.state, again.outcome, len(told(session))) == (State.CLOSED, Outcome.FALSE_ALARM, count)
+    assert (again.state, again.outcome, len(told(session))) == (
+        IncidentState.CLOSED,
+        IncidentOutcome.FALSE_ALARM,
+        count,
+    )
     with pytest.raises(Conflict):
-        opening.close(session, who, incident.id, Outcome.HANDED_OVER, None, at=NOW)
+        lifecycle.close_incident(session, who, incident.id, IncidentOutcome.HANDED_OVER, None, at=NOW)
     with pytest.raises(NotFound):
-        opening.close(
+        lifecycle.close_incident(
             session,
             make.dispatcher(make.region(session, "CN-44")),
             incident.id,
-            Outcome.HANDED_OVER,
+            IncidentOutcome.HANDED_OVER,
             None,
             at=NOW,
         )
 
 
 def test_the_kind_is_told_from_the_start(session: Session, settings: Settings) -> None:
-    assert report(session, settings, kind="exercise").kind is Kind.EXERCISE
-    assert report(session, settings).kind is Kind.REAL
+    assert report(session, settings, kind="exercise").kind is IncidentKind.EXERCISE
+    assert report(session, settings).kind is IncidentKind.REAL

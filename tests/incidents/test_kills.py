@@ -28,11 +28,11 @@ from sqlalchemy import func, select
 from aed.accounts.actions.tokens import key_hash
 from aed.accounts.rules import Role
 from aed.database.session import Database, read_session, transaction
-from aed.incidents import queries as queries
+from aed.incidents import queries
 from aed.incidents.models import Alert, Incident
-from aed.incidents.plan.schemas import inputs_of, plan_of
-from aed.incidents.record.actions import first_broken
-from aed.incidents.rules import LIVE, Kind, Said, State
+from aed.incidents.plan.schemas import load_inputs, load_plan
+from aed.incidents.record.actions import first_broken_entry
+from aed.incidents.rules import LIVE_STATES, AlertReply, IncidentKind, IncidentState
 from aed.notifications.models import Outgoing
 from tests import make
 from tests.make import PATIENT, north_of
@@ -126,14 +126,14 @@ class Chaos:
 
     def _accept(self, key: str, number: int, is_exercise: bool) -> None:
         for _ in range(3):  # a phone that does not believe it
-            told = self.send("POST", f"/v1/alerts/{key}", {"said": "accept"})
+            told = self.send("POST", f"/v1/alerts/{key}", {"reply": "accept"})
         if is_exercise and not told["is_over"]:
             self.in_exercises.add(key)
         elif not told["is_over"]:
             self.accepted[key] = number
 
     def _decline(self, key: str) -> None:
-        self.send("POST", f"/v1/alerts/{key}", {"said": "decline"})
+        self.send("POST", f"/v1/alerts/{key}", {"reply": "decline"})
 
     def live(self, number: int) -> int:
         """One incident, by two dispatchers who know nothing of each other."""
@@ -275,11 +275,13 @@ def _is_consistent(database: Database, chaos: Chaos, phones: Called, said: str) 
         for key in (*chaos.accepted, *chaos.in_exercises):
             assert calls[key].accepted_at is not None, f"an acceptance was lost; {said}"
         for incident in session.scalars(select(Incident)):
-            assert incident.state is State.CLOSED, said
-            assert not any(each.state in LIVE for each in queries.alerts(session, incident.id)), said
+            assert incident.state is IncidentState.CLOSED, said
+            assert not any(each.state in LIVE_STATES for each in queries.alerts(session, incident.id)), said
             events = queries.events(session, incident.id)
-            assert first_broken(events) is None, said
-            accepts = [each.said for each in events if each.kind == "said" and Said.ACCEPT in each.said]
+            assert first_broken_entry(events) is None, said
+            accepts = [
+                each.payload for each in events if each.kind == "said" and AlertReply.ACCEPT in each.payload
+            ]
             assert len(accepts) == len(set(accepts)), f"one acceptance twice in the record; {said}"
 
 
@@ -293,10 +295,10 @@ def _called_fewer(database: Database, chaos: Chaos, said: str) -> tuple[int, int
         for incident_id, kind in chaos.kinds.items():
             if kind == "real":
                 first = queries.plans(session, incident_id)[0]
-                assert {each.person_id for each in inputs_of(first.inputs).case.offers}, said
-                called[incident_id] = len(plan_of(first.outcome).steps)
+                assert {each.person_id for each in load_inputs(first.inputs).case.offers}, said
+                called[incident_id] = len(load_plan(first.outcome).steps)
         places = {each.id: (each.lat, each.kind) for each in session.scalars(select(Incident))}
-    others = [lat for lat, kind in places.values() if kind is not Kind.REAL]
+    others = [lat for lat, kind in places.values() if kind is not IncidentKind.REAL]
     beside = {each for each in called if any(abs(lat - places[each][0]) < 0.001 for lat in others)}
     without = [count for each, count in called.items() if each not in beside]
     assert without, said

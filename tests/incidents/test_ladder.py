@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules.roles import HeldRole
-from aed.incidents import queries as queries
+from aed.incidents import queries
 from aed.incidents.models import Incident
-from aed.incidents.plan.schemas import inputs_of
+from aed.incidents.plan.schemas import load_inputs
 from aed.registry.actions import estates as estate_actions
 from aed.registry.schemas.estates import EstateAmend
 from aed.settings import Settings
@@ -26,7 +26,7 @@ def neighbours(session: Session) -> list[int]:
 
 def candidates(session: Session, incident: Incident) -> set[int | None]:
     (plan,) = queries.plans(session, incident.id)
-    return {each.device_id for each in inputs_of(plan.inputs).case.offers} - {None}
+    return {each.device_id for each in load_inputs(plan.inputs).case.offers} - {None}
 
 
 @pytest.mark.parametrize(

@@ -17,17 +17,16 @@ from aed.accounts.rules import Viewer
 from aed.accounts.rules.roles import HeldRole
 from aed.database.session import Database, read_session
 from aed.errors import Conflict, InvalidInput, TooManyOpen
-from aed.incidents import jobs
-from aed.incidents import queries as queries
-from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents import jobs, queries
+from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Incident
 from aed.incidents.rules import (
-    LIVE,
+    LIVE_STATES,
+    AlertReply,
     AlertState,
-    Kind,
-    Outcome,
-    Said,
-    State,
+    IncidentKind,
+    IncidentOutcome,
+    IncidentState,
     StopReason,
     Task,
     ambulance_seconds,
@@ -129,10 +128,10 @@ def test_a_real_plan_is_the_plan_without_tests_exercises_and_what_is_over(
         takes_none = [
             each
             for each in queries.alerts(session, opened.id)
-            if opened.kind is not Kind.REAL or each.task is not Task.FETCH
+            if opened.kind is not IncidentKind.REAL or each.task is not Task.FETCH
         ]
         for alert in takes_none[: other.accepts]:
-            answer(session, settings, alert, Said.ACCEPT, at=at + timedelta(seconds=20))
+            answer(session, settings, alert, AlertReply.ACCEPT, at=at + timedelta(seconds=20))
     session.commit()
     beside = report(session, settings, where=here)
 
@@ -146,12 +145,14 @@ def test_people_who_were_asked_elsewhere_are_free_after_three_minutes_and_those_
 ) -> None:
     first = report(session, settings)
     comes, *silent = queries.alerts(session, first.id)
-    answer(session, settings, comes, Said.ACCEPT, at=later(seconds=20))
+    answer(session, settings, comes, AlertReply.ACCEPT, at=later(seconds=20))
     away = north_of(PATIENT, metres=400)
 
     soon = report(session, settings, where=away, at=later(seconds=170))
     assert not people_of(session, soon) & {each.person_id for each in (comes, *silent)}
-    opening.close(session, dispatcher(session), soon.id, Outcome.FALSE_ALARM, None, at=later(seconds=171))
+    lifecycle.close_incident(
+        session, dispatcher(session), soon.id, IncidentOutcome.FALSE_ALARM, None, at=later(seconds=171)
+    )
 
     late = people_of(session, report(session, settings, where=away, at=later(seconds=400)))
     assert comes.person_id not in late
@@ -173,9 +174,9 @@ def test_somebody_in_an_exercise_is_called_to_the_real_patient_and_told_that_it_
 ) -> None:
     exercise = report(session, settings, kind="exercise")
     for alert in queries.alerts(session, exercise.id):
-        answer(session, settings, alert, Said.ACCEPT, at=later(seconds=10))
+        answer(session, settings, alert, AlertReply.ACCEPT, at=later(seconds=10))
     alerts = queries.alerts(session, exercise.id)  # who was not needed has been stood down
-    drilled = {each.person_id for each in alerts if each.state in LIVE}
+    drilled = {each.person_id for each in alerts if each.state in LIVE_STATES}
 
     real = report(session, settings, where=north_of(PATIENT, metres=40), at=later(seconds=60))
 
@@ -189,7 +190,7 @@ def test_somebody_in_an_exercise_is_called_to_the_real_patient_and_told_that_it_
     for alert in queries.alerts(session, exercise.id):
         left = alert.person_id in called & drilled
         assert (alert.state is AlertState.STOPPED) is left
-        assert (alert.stopped_because == StopReason.CALLED_AWAY) is left
+        assert (alert.stop_reason == StopReason.CALLED_AWAY) is left
     assert "left" in [each.kind for each in queries.events(session, exercise.id)]
 
 
@@ -202,10 +203,10 @@ def test_people_who_accept_two_calls_go_to_the_one_they_accepted_last(
     (one,), (two,) = queries.alerts(session, first.id), queries.alerts(session, second.id)
     assert one.person_id == two.person_id
 
-    answer(session, settings, one, Said.ACCEPT, at=later(minutes=4, seconds=10))
+    answer(session, settings, one, AlertReply.ACCEPT, at=later(minutes=4, seconds=10))
     session.refresh(two)
     assert two.state is AlertState.STOPPED
-    assert two.stopped_because == StopReason.COMES_ELSEWHERE
+    assert two.stop_reason == StopReason.COMES_ELSEWHERE
     assert one.state is AlertState.ACCEPTED
 
 
@@ -236,7 +237,7 @@ def test_a_resident_may_have_two_open_and_is_told_to_call(session: Session, sett
     with pytest.raises(TooManyOpen, match=r"Call 120 now.*请立即拨打120"):
         tell(60)
     assert tell(-190).id == first.id, "of the same patient"
-    opening.tell_of_signs(
+    lifecycle.update_signs(
         session, dispatcher(session), second.id, has_cpr=True, at=NOW, network=None, settings=settings
     )
     assert tell(60).id not in (first.id, second.id), "a dispatcher has confirmed one"
@@ -318,17 +319,17 @@ def test_what_nobody_closes_closes_itself(
 ) -> None:
     incident = report(session, settings, kind=kind, ambulance_seconds=600)
     session.commit()
-    assert jobs.close_what_is_over(database, NOW + just_before, settings=settings)[0] == 0
-    assert jobs.close_what_is_over(database, NOW + over, settings=settings)[0] == 1
-    assert jobs.close_what_is_over(database, NOW + over, settings=settings)[0] == 0, "once"
+    assert jobs.close_lapsed_incidents(database, NOW + just_before, settings=settings)[0] == 0
+    assert jobs.close_lapsed_incidents(database, NOW + over, settings=settings)[0] == 1
+    assert jobs.close_lapsed_incidents(database, NOW + over, settings=settings)[0] == 0, "once"
 
     session.expire_all()
     assert (incident.state, incident.outcome, incident.closed_by) == (
-        State.CLOSED,
-        Outcome.LAPSED,
+        IncidentState.CLOSED,
+        IncidentOutcome.LAPSED,
         "timetable",
     )
-    assert not any(each.state in LIVE for each in queries.alerts(session, incident.id))
+    assert not any(each.state in LIVE_STATES for each in queries.alerts(session, incident.id))
     assert [each.kind for each in queries.events(session, incident.id)][-1] == "closed"
 
 
@@ -338,14 +339,14 @@ def test_while_the_job_is_late_what_is_over_counts_as_closed(
     incident = report(session, settings, case_number="47")
     at = later(hours=5)
     session.commit()
-    assert jobs.look_again(database, at, network_of=lambda: None, settings=settings) == (0, 0)
+    assert jobs.replan_due_incidents(database, at, network_of=lambda: None, settings=settings) == (0, 0)
     with pytest.raises(Conflict):
         report(session, settings, case_number="47", at=at)
     session.rollback()
     assert report(session, settings, at=at).id != incident.id, "not of the same patient"
     alert = queries.alerts(session, incident.id)[0]
     count = len(queries.alerts(session, incident.id))
-    answer(session, settings, alert, Said.DECLINE, at=at)
+    answer(session, settings, alert, AlertReply.DECLINE, at=at)
     assert len(queries.alerts(session, incident.id)) == count, "nobody more is called"
 
 
@@ -358,7 +359,7 @@ def test_two_workers_close_and_remind_once(
     session.commit()
 
     def work(_: int) -> tuple[int, int]:
-        return jobs.close_what_is_over(database, later(minutes=16), settings=settings)
+        return jobs.close_lapsed_incidents(database, later(minutes=16), settings=settings)
 
     with ThreadPoolExecutor(2) as workers:
         done = list(workers.map(work, range(2)))
@@ -378,7 +379,7 @@ def test_dispatchers_are_reminded_of_what_nobody_closed_and_again_after_a_new_es
     session.commit()
 
     def remind(at: datetime) -> int:
-        return jobs.close_what_is_over(database, at, settings=settings)[1]
+        return jobs.close_lapsed_incidents(database, at, settings=settings)[1]
 
     assert remind(later(minutes=14)) == 0
     assert remind(later(minutes=15)) == 1
@@ -386,7 +387,7 @@ def test_dispatchers_are_reminded_of_what_nobody_closed_and_again_after_a_new_es
     (message,) = told(session)
     assert message[0] == mine.person_id != other.person_id
     assert f"Incident {incident.id} is still open. The ambulance was expected 5 min ago." in message[1]
-    opening.tell_of_ambulance(
+    lifecycle.update_ambulance(
         session, mine, incident.id, 300, at=later(minutes=21), network=None, settings=settings
     )
     session.commit()
@@ -403,7 +404,7 @@ def test_where_no_dispatcher_reported_it_all_of_the_region_are_reminded(
     make.somebody(session, HeldRole.DISPATCHER, region=elsewhere)
     report(session, settings, resident(session, home))
     session.commit()
-    jobs.close_what_is_over(database, later(minutes=15), settings=settings)
+    jobs.close_lapsed_incidents(database, later(minutes=15), settings=settings)
     reminded = {person for person, text in told(session) if "still open" in text}
     assert reminded == {each.person_id for each in dispatchers}
 
@@ -413,12 +414,12 @@ def test_a_dispatcher_says_afterwards_how_what_lapsed_ended_and_lapsed_is_nobody
 ) -> None:
     incident, who = report(session, settings), dispatcher(session)
     with pytest.raises(InvalidInput):
-        opening.close(session, who, incident.id, Outcome.LAPSED, None, at=NOW)
+        lifecycle.close_incident(session, who, incident.id, IncidentOutcome.LAPSED, None, at=NOW)
     session.commit()
-    jobs.close_what_is_over(database, later(hours=5), settings=settings)
+    jobs.close_lapsed_incidents(database, later(hours=5), settings=settings)
     session.expire_all()
-    opening.close(session, who, incident.id, Outcome.HANDED_OVER, None, at=later(hours=6))
-    assert incident.outcome is Outcome.HANDED_OVER
+    lifecycle.close_incident(session, who, incident.id, IncidentOutcome.HANDED_OVER, None, at=later(hours=6))
+    assert incident.outcome is IncidentOutcome.HANDED_OVER
 
 
 # --- a case number of what is over ------------------------------------------------------------------------
@@ -433,7 +434,9 @@ def test_a_case_number_or_key_of_what_is_over_is_a_conflict(
     at = later(hours=5)
     if ended == "closed":
         at = later(minutes=20)
-        opening.close(session, dispatcher(session), incident.id, Outcome.HANDED_OVER, None, at=at)
+        lifecycle.close_incident(
+            session, dispatcher(session), incident.id, IncidentOutcome.HANDED_OVER, None, at=at
+        )
     with pytest.raises(Conflict, match="nobody is called"):
         report(session, settings, case_number="47", at=at)
     with pytest.raises(Conflict, match="nobody is called"):
@@ -450,7 +453,9 @@ def test_a_late_ambulance_does_not_keep_people_from_being_asked(
     newcomer = make.responder(session, at=east_of(PATIENT, metres=40))
     session.commit()
 
-    answer(session, settings, queries.alerts(session, incident.id)[0], Said.DECLINE, at=later(minutes=7))
+    answer(
+        session, settings, queries.alerts(session, incident.id)[0], AlertReply.DECLINE, at=later(minutes=7)
+    )
 
     assert people_of(session, incident) - early == {newcomer}, (
         "asked as if the ambulance were three minutes away"

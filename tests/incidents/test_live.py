@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import Role
 from aed.database.session import Database, transaction
 from aed.errors import DatabaseUnavailable
-from aed.incidents.calls.actions import lifecycle as opening
+from aed.incidents.calls.actions import lifecycle
 from aed.incidents.live import api as live
 from aed.incidents.live.api import LiveRecords
-from aed.incidents.rules import Outcome
-from aed.incidents.schemas import EventOut
+from aed.incidents.rules import IncidentOutcome
+from aed.incidents.schemas import RecordEntryOut
 from tests import make
 from tests.make import ADMINISTRATOR, NOW
 
@@ -56,7 +56,7 @@ class Counting(LiveRecords):
         super().__init__(database)
         self.asked = 0
 
-    def _after(self, last: Mapping[int, int]) -> Sequence[tuple[int, EventOut]]:
+    def _after(self, last: Mapping[int, int]) -> Sequence[tuple[int, RecordEntryOut]]:
         self.asked += 1
         return super()._after(last)
 
@@ -83,7 +83,9 @@ def test_an_entry_reaches_hundreds_of_watchers_within_a_second_and_is_read_once(
 
         def close() -> None:
             with transaction(database) as own:
-                opening.close(own, ADMINISTRATOR, incident_id, Outcome.HANDED_OVER, None, at=NOW)
+                lifecycle.close_incident(
+                    own, ADMINISTRATOR, incident_id, IncidentOutcome.HANDED_OVER, None, at=NOW
+                )
 
         await asyncio.to_thread(close)
         got = await asyncio.wait_for(asyncio.gather(*tasks), 10)
@@ -118,7 +120,7 @@ def test_a_database_that_is_gone_for_a_while_ends_no_stream(session: Session, da
     session.commit()
 
     class Failing(Counting):
-        def _after(self, last: Mapping[int, int]) -> Sequence[tuple[int, EventOut]]:
+        def _after(self, last: Mapping[int, int]) -> Sequence[tuple[int, RecordEntryOut]]:
             if self.asked == 1:
                 self.asked += 1
                 raise DatabaseUnavailable("gone for a moment")
@@ -130,7 +132,9 @@ def test_a_database_that_is_gone_for_a_while_ends_no_stream(session: Session, da
 
             def close() -> None:
                 with transaction(database) as own:
-                    opening.close(own, ADMINISTRATOR, incident_id, Outcome.FALSE_ALARM, None, at=NOW)
+                    lifecycle.close_incident(
+                        own, ADMINISTRATOR, incident_id, IncidentOutcome.FALSE_ALARM, None, at=NOW
+                    )
 
             await asyncio.to_thread(close)
             entry = await asyncio.wait_for(coming.get(), 5)

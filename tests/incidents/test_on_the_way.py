@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.accounts.rules import Role
 from aed.geo import Position, distance_metres
-from aed.incidents.alerts.actions.answers import forget_places, take_place
-from aed.incidents.models import Alert, AlertPlace
+from aed.incidents.alerts.actions.answers import prune_locations, take_location
+from aed.incidents.models import Alert, AlertLocation
 from aed.incidents.rules import AlertState, Task
-from aed.responders.rules import middle_of
+from aed.responders.rules import cell_middle
 from aed.settings import Settings
 from aed.walking.travel import estate_pace, general_pace, walk_seconds
 from tests import make
@@ -59,13 +59,13 @@ def test_where_somebody_is_is_asked_after_accepting_and_told_to_dispatchers_alon
         return client.get(told, headers={"Accept": "text/html"}).text
 
     assert 'class="en place"' not in page()
-    early = client.put(f"{told}/place", json=EXACT)
+    early = client.put(f"{told}/location", json=EXACT)
     assert (early.status_code, "Accept first" in early.json()["detail"]) == (409, True)
-    assert client.post(told, json={"said": "accept"}).status_code == 200
+    assert client.post(told, json={"reply": "accept"}).status_code == 200
     assert 'class="en place"' in page()
 
     for _ in range(50):  # a phone that sends all it has
-        assert client.put(f"{told}/place", json=EXACT).status_code == 204
+        assert client.put(f"{told}/location", json=EXACT).status_code == 204
 
     (shown,) = [
         each["place"]
@@ -74,7 +74,7 @@ def test_where_somebody_is_is_asked_after_accepting_and_told_to_dispatchers_alon
     ]
     assert shown["position"] == {"lat": pytest.approx(HERE.lat), "lon": pytest.approx(HERE.lon)}
     assert shown["is_exact"]
-    assert session.scalar(select(func.count()).select_from(AlertPlace)) == 1
+    assert session.scalar(select(func.count()).select_from(AlertLocation)) == 1
     session.commit()
     stream = client.get(f"{incident}/live", headers=centre).text
     assert f'event: place\ndata: {{"alert":{alert.id},"position"' in stream
@@ -82,9 +82,9 @@ def test_where_somebody_is_is_asked_after_accepting_and_told_to_dispatchers_alon
 
     closed = client.post(f"{incident}/close", json={"outcome": "handed_over"}, headers=centre)
     assert closed.status_code == 200, closed.text
-    late = client.put(f"{told}/place", json=EXACT)
+    late = client.put(f"{told}/location", json=EXACT)
     assert (late.status_code, "is over" in late.json()["detail"]) == (409, True)
-    assert client.put("/v1/alerts/call_nobodys/place", json=EXACT).status_code == 404
+    assert client.put("/v1/alerts/call_nobodys/location", json=EXACT).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_cannot_be_a_place_is_refused_by_its_name(
 ) -> None:
     called(session)
     session.commit()
-    answer = client.put("/v1/alerts/call_key/place", json={**EXACT, **change})
+    answer = client.put("/v1/alerts/call_key/location", json={**EXACT, **change})
     assert (answer.status_code, field in str(answer.json())) == (422, True), answer.text
 
 
@@ -112,14 +112,14 @@ def test_a_place_says_when_somebody_will_be_there(session: Session, settings: Se
 
     for number, metres in enumerate((600.0, 300.0, 50.0)):
         at = NOW + timedelta(minutes=number)
-        take_place(
+        take_location(
             session, alert.id, north_of(PATIENT, metres=metres), at=at, network=None, settings=settings
         )
         assert (alert.due_at - at).total_seconds() == pytest.approx(walked(metres), rel=0.01)
 
     due = alert.due_at
     old = NOW + timedelta(minutes=1, seconds=30)
-    take_place(session, alert.id, north_of(PATIENT, metres=900), at=old, network=None, settings=settings)
+    take_location(session, alert.id, north_of(PATIENT, metres=900), at=old, network=None, settings=settings)
     assert alert.due_at == due, "older news"
 
 
@@ -129,12 +129,12 @@ def test_the_walk_is_that_on_the_streets_with_their_gates(session: Session, sett
     alert = called(session)
     walked = walk_seconds(700, general_pace(settings.arrival), settings.arrival)
 
-    take_place(session, alert.id, place(100, 0), at=NOW, network=network, settings=settings)
+    take_location(session, alert.id, place(100, 0), at=NOW, network=network, settings=settings)
     assert (alert.due_at - NOW).total_seconds() == pytest.approx(walked, abs=2)
 
     make.gate(session, make.estate(session), at=place(0, 150), passage="guarded", opening_hours="24/7")
     at = NOW + timedelta(seconds=10)
-    take_place(session, alert.id, place(100, 0), at=at, network=network, settings=settings)
+    take_location(session, alert.id, place(100, 0), at=at, network=network, settings=settings)
     slower = walk_seconds(700, estate_pace(settings.arrival), settings.arrival)  # the patient is in an estate
     assert (alert.due_at - at).total_seconds() == pytest.approx(slower + 30, abs=2)
 
@@ -149,7 +149,7 @@ def test_who_fetches_goes_by_the_device_until_he_was_there(session: Session, set
 
     def left(here: Position, seconds: int) -> float:
         at = NOW + timedelta(seconds=seconds)
-        take_place(session, alert.id, here, at=at, network=None, settings=settings)
+        take_location(session, alert.id, here, at=at, network=None, settings=settings)
         return (alert.due_at - at).total_seconds()
 
     assert left(PATIENT, 0) == pytest.approx(2 * walked(300) + opening, rel=0.01)
@@ -163,26 +163,26 @@ def test_the_exact_place_is_gone_after_a_day_and_the_rough_one_after_ninety(
     session: Session, settings: Settings
 ) -> None:
     alert = called(session)
-    take_place(session, alert.id, HERE, at=NOW, network=None, settings=settings)
+    take_location(session, alert.id, HERE, at=NOW, network=None, settings=settings)
     moment = timedelta(seconds=1)
 
-    assert forget_places(session, at=NOW + timedelta(hours=24) - moment) == (0, 0)
-    assert forget_places(session, at=NOW + timedelta(hours=24)) == (1, 0)
+    assert prune_locations(session, at=NOW + timedelta(hours=24) - moment) == (0, 0)
+    assert prune_locations(session, at=NOW + timedelta(hours=24)) == (1, 0)
     session.expire_all()
-    kept = session.scalars(select(AlertPlace)).one()
+    kept = session.scalars(select(AlertLocation)).one()
     assert (kept.lat, kept.lon) == (None, None)
-    assert 0 < distance_metres(middle_of(kept.cell), HERE) < 300
-    assert forget_places(session, at=NOW + timedelta(days=90) - moment) == (0, 0)
-    assert forget_places(session, at=NOW + timedelta(days=90)) == (0, 1)
-    assert session.scalars(select(AlertPlace)).all() == []
+    assert 0 < distance_metres(cell_middle(kept.cell), HERE) < 300
+    assert prune_locations(session, at=NOW + timedelta(days=90) - moment) == (0, 0)
+    assert prune_locations(session, at=NOW + timedelta(days=90)) == (0, 1)
+    assert session.scalars(select(AlertLocation)).all() == []
 
 
 def test_what_is_kept_after_a_day_is_shown_as_rough(
     session: Session, client: TestClient, settings: Settings
 ) -> None:
     alert = called(session)
-    take_place(session, alert.id, HERE, at=NOW, network=None, settings=settings)
-    forget_places(session, at=NOW + timedelta(days=2))
+    take_location(session, alert.id, HERE, at=NOW, network=None, settings=settings)
+    prune_locations(session, at=NOW + timedelta(days=2))
     centre = make.key(session, Role.DISPATCHER, region=make.region(session))
     session.commit()
 

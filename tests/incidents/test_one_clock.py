@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from aed.geo import Position
-from aed.incidents.alerts.actions.answers import take_place
-from aed.incidents.plan.queries.case import case_of
+from aed.incidents.alerts.actions.answers import take_location
+from aed.incidents.plan.queries.case import build_case
 from aed.incidents.plan.rules.offers import Offer
 from aed.incidents.plan.rules.survival import Patient
 from aed.incidents.rules import AlertState, Task
@@ -35,14 +35,14 @@ def offers(
 ) -> dict[tuple[Task, int | None], Offer]:
     """What the plan thinks of, of a single person, by task and device; far from any ambulance."""
     session.commit()
-    case = case_of(
+    case = build_case(
         session.connection(),
         Patient(0.0, 3_000.0),
         PATIENT,
         floor=floor,
         at=NOW,
         asked=(),
-        not_these=(),
+        excluded_people=(),
         network=network,
         settings=settings,
     )
@@ -129,7 +129,7 @@ def test_a_wait_of_three_minutes_is_three_minutes_everywhere(session: Session, s
         alert = make.alert(session, make.incident(session), on_foot, key=f"call_{on_foot.id}")
         alert.state, alert.task, alert.device_id = AlertState.ACCEPTED, Task.DIRECT, None
         session.flush()
-        take_place(session, alert.id, place(0, 300), at=NOW, network=network, settings=settings)
+        take_location(session, alert.id, place(0, 300), at=NOW, network=network, settings=settings)
         left = (alert.due_at - NOW) / timedelta(seconds=1)
         return [
             near.fetch.fetch_seconds / 2,

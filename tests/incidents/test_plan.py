@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from aed.incidents.plan.rules import search as arrangement
 from aed.incidents.plan.rules.offers import Offer
-from aed.incidents.plan.rules.planner import Case, Plan, Purpose, Why, choices, plan
+from aed.incidents.plan.rules.planner import NotAskedReason, Plan, PlanCase, Purpose, plan, useful_offers
 from aed.incidents.plan.rules.survival import Patient, expected_score
-from aed.incidents.plan.schemas import Inputs, inputs_as_json, inputs_of
+from aed.incidents.plan.schemas import PlanInputs, dump_inputs, load_inputs
 from aed.incidents.rules import Task
 from aed.settings import Planning, Survival
 
@@ -40,14 +40,14 @@ def fetch(person: int, seconds: float, device: int = 1, chance: float = 0.3, wor
 
 
 def planned(*offers: Offer, patient: Patient = PATIENT, **given: object) -> Plan:
-    return plan(Case(patient, offers, **given), planning=PLANNING, survival=SURVIVAL)  # type: ignore[arg-type] # as Case has them
+    return plan(PlanCase(patient, offers, **given), planning=PLANNING, survival=SURVIVAL)  # type: ignore[arg-type] # as Case has them
 
 
 def tasks(made: Plan) -> dict[int, tuple[Task, int | None]]:
     return {step.offer.person_id: (step.offer.task, step.offer.device_id) for step in made.steps}
 
 
-def scattered(seed: int, people: int, devices: int) -> Case:
+def scattered(seed: int, people: int, devices: int) -> PlanCase:
     """People and devices around a patient, on foot as the crow flies with a detour."""
     rng = random.Random(seed)
     half = rng.choice((300, 600, 1000))
@@ -64,15 +64,15 @@ def scattered(seed: int, people: int, devices: int) -> Case:
             metres = math.dist(at, device) + math.hypot(*device)
             offers.append(fetch(person, 105 + metres * 1.4 / METRES_PER_SECOND, number, chance, works))
     patient = Patient(rng.uniform(0, 120), rng.choice((240, 420, 600, 900, 1500)), rng.random() < 0.2)
-    return Case(patient, tuple(offers))
+    return PlanCase(patient, tuple(offers))
 
 
-def score(case: Case, chosen: list[Offer], planning: Planning = PLANNING) -> float:
+def score(case: PlanCase, chosen: list[Offer], planning: Planning = PLANNING) -> float:
     coming = [*case.asked, *chosen]
     return expected_score(case.patient, coming, SURVIVAL, spread=planning.ambulance_spread)
 
 
-def worth(case: Case, chosen: list[Offer], planning: Planning = PLANNING) -> float:
+def worth(case: PlanCase, chosen: list[Offer], planning: Planning = PLANNING) -> float:
     return score(case, chosen, planning) - planning.min_gain_percent * len(chosen)
 
 
@@ -84,18 +84,18 @@ class Promised(NamedTuple):
     soon: float
 
 
-def in_time(case: Case, chosen: Sequence[Offer], *, within: float = math.inf) -> float:
+def in_time(case: PlanCase, chosen: Sequence[Offer], *, within: float = math.inf) -> float:
     people = [each for each in (*case.asked, *chosen) if each.task is not Task.GUIDE]
     before = min(within, case.patient.ambulance_seconds)
     return 1 - math.prod(1 - each.chance for each in people if each.seconds < before)
 
 
-def direct_count(case: Case, chosen: Sequence[Offer]) -> int:
+def direct_count(case: PlanCase, chosen: Sequence[Offer]) -> int:
     return sum(each.task is Task.DIRECT for each in (*case.asked, *chosen))
 
 
-def promised(case: Case, planning: Planning) -> Promised:
-    directs = [each for each in choices(case, planning) if each.task is Task.DIRECT]
+def promised(case: PlanCase, planning: Planning) -> Promised:
+    directs = [each for each in useful_offers(case, planning) if each.task is Task.DIRECT]
     if case.patient.has_cpr:
         return Promised(min(1, planning.min_direct, direct_count(case, directs)), 0.0, 0.0)
     goal = planning.promise_chance
@@ -115,7 +115,7 @@ def promised(case: Case, planning: Planning) -> Promised:
     )
 
 
-def keeps(case: Case, chosen: Sequence[Offer], what: Promised, planning: Planning) -> bool:
+def keeps(case: PlanCase, chosen: Sequence[Offer], what: Promised, planning: Planning) -> bool:
     devices = Counter(each.device_id for each in (*case.asked, *chosen) if each.device_id is not None)
     return (
         len(chosen) <= planning.max_alerts_per_wave
@@ -126,10 +126,10 @@ def keeps(case: Case, chosen: Sequence[Offer], what: Promised, planning: Plannin
     )
 
 
-def best_of_all(case: Case, planning: Planning = PLANNING) -> float:
+def best_of_all(case: PlanCase, planning: Planning = PLANNING) -> float:
     """What the best arrangement is worth, of all there are that keep the promise."""
     ways: dict[int, list[Offer | None]] = {}
-    for offer in choices(case, planning):
+    for offer in useful_offers(case, planning):
         ways.setdefault(offer.person_id, [None]).append(offer)
     every = [[way for way in each if way is not None] for each in product(*ways.values())]
     what = promised(case, planning)
@@ -197,7 +197,9 @@ def test_what_holds_of_every_plan(
     assert keeps(case, offers, what._replace(soon=0.0), planning)
     assert made.chance_in_time == pytest.approx(in_time(case, offers))
     if not case.patient.has_cpr and made.chance_in_time < planning.promise_chance:
-        before = (each for each in choices(case, planning) if each.seconds < case.patient.ambulance_seconds)
+        before = (
+            each for each in useful_offers(case, planning) if each.seconds < case.patient.ambulance_seconds
+        )
         useful = {each.person_id for each in before}
         assert len(offers) >= min(len(useful), planning.max_alerts_per_wave), "everybody useful is asked"
     assert made.survival >= made.survival_before - 1e-9
@@ -205,7 +207,7 @@ def test_what_holds_of_every_plan(
     assert sorted([*asked, *left]) == list(range(people)), "nobody is passed over in silence"
     mixed = list(case.offers)
     rng.shuffle(mixed)
-    assert plan(Case(case.patient, tuple(mixed)), planning=planning, survival=SURVIVAL) == made
+    assert plan(PlanCase(case.patient, tuple(mixed)), planning=planning, survival=SURVIVAL) == made
 
 
 @given(st.integers(0, 10_000), st.integers(0, 20), st.integers(0, 5), st.sampled_from(SOME))
@@ -240,7 +242,7 @@ def test_no_device_is_fetched_that_comes_after_the_ambulance() -> None:
     assert all(task is Task.DIRECT for task, _ in tasks(made).values())
     late = planned(direct(1, 700), fetch(1, 650))
     assert late.steps == ()
-    assert [each.why for each in late.left] == [Why.AFTER_THE_AMBULANCE]
+    assert [each.why for each in late.left] == [NotAskedReason.AFTER_THE_AMBULANCE]
 
 
 def test_nobody_is_asked_when_the_ambulance_is_at_the_door() -> None:
@@ -261,25 +263,25 @@ def test_more_are_asked_when_too_few_accept_and_nobody_when_enough_come() -> Non
     enough = planned(*offers, asked=(direct(1, 90, chance=1.0),), on_the_way=frozenset({1}))
     assert len(few.steps) > 3
     assert enough.steps == ()
-    assert {each.why for each in enough.left} == {Why.PROMISE_MET}
+    assert {each.why for each in enough.left} == {NotAskedReason.PROMISE_MET}
 
 
 def test_people_are_asked_however_late_the_ambulance_is() -> None:
     """Where the formula has come down to 0, and would see no use in anybody."""
     late = Patient(0.0, 1500.0)
     offers = tuple(direct(person, 500.0 + 10 * person, 0.27) for person in range(12))
-    made = plan(Case(late, offers), planning=Planning(min_gain_percent=9.0), survival=SURVIVAL)
+    made = plan(PlanCase(late, offers), planning=Planning(min_gain_percent=9.0), survival=SURVIVAL)
 
     assert (made.survival_before, made.survival) == (0.0, 0.0)
     assert {person: task for person, (task, _) in tasks(made).items()} == dict.fromkeys(range(8), Task.DIRECT)
     assert {step.purpose for step in made.steps} == {Purpose.PROMISE}
     assert made.chance_in_time == pytest.approx(1 - 0.73**8)
-    assert {each.why for each in made.left} == {Why.PROMISE_MET}
+    assert {each.why for each in made.left} == {NotAskedReason.PROMISE_MET}
 
 
 def test_where_compressions_are_under_way_one_is_asked_to_relieve() -> None:
     offers = tuple(direct(person, 100.0 + person) for person in range(9))
-    made = plan(Case(PATIENT._replace(has_cpr=True), offers), planning=Planning(), survival=SURVIVAL)
+    made = plan(PlanCase(PATIENT._replace(has_cpr=True), offers), planning=Planning(), survival=SURVIVAL)
 
     assert tasks(made) == {0: (Task.DIRECT, None)}
     assert [step.purpose for step in made.steps] == [Purpose.RELIEF]
@@ -289,7 +291,7 @@ def test_enough_go_direct_though_fetching_is_worth_more() -> None:
     """Ten people beside ten devices: all of them would fetch, if value alone counted."""
     offers = [offer for one in range(10) for offer in (direct(one, 290.0), fetch(one, 300.0, device=one))]
     value = planned(*offers)
-    made = plan(Case(PATIENT, tuple(offers)), planning=Planning(min_direct=4), survival=SURVIVAL)
+    made = plan(PlanCase(PATIENT, tuple(offers)), planning=Planning(min_direct=4), survival=SURVIVAL)
 
     counts = [Counter(step.offer.task for step in each.steps)[Task.DIRECT] for each in (value, made)]
     assert counts == [1, 4]
@@ -301,7 +303,7 @@ def test_few_people_near_are_all_asked_and_one_of_them_fetches() -> None:
         for one in range(5)
         for offer in (direct(one, 120.0 + 10 * one), fetch(one, 340.0, device=one % 2))
     ]
-    made = plan(Case(PATIENT, tuple(offers)), planning=Planning(), survival=SURVIVAL)
+    made = plan(PlanCase(PATIENT, tuple(offers)), planning=Planning(), survival=SURVIVAL)
 
     assert len(made.steps) == 5
     assert Task.FETCH in {task for task, _ in tasks(made).values()}
@@ -310,7 +312,7 @@ def test_few_people_near_are_all_asked_and_one_of_them_fetches() -> None:
 def test_people_near_are_asked_before_farther_ones_who_would_do_for_the_promise() -> None:
     near = [direct(one, 300.0 + one, 0.27) for one in range(8)]
     far = [direct(10 + one, 500.0 + one, 0.9) for one in range(8)]
-    made = plan(Case(PATIENT, (*near, *far)), planning=Planning(min_gain_percent=9.0), survival=SURVIVAL)
+    made = plan(PlanCase(PATIENT, (*near, *far)), planning=Planning(min_gain_percent=9.0), survival=SURVIVAL)
     assert set(tasks(made)) == set(range(8))
 
 
@@ -325,7 +327,7 @@ def test_not_more_than_two_are_sent_to_one_device() -> None:
     again = planned(*offers, asked=asked)
     assert all(device is None for _, device in tasks(again).values()), "two were sent there before"
     only_there = planned(direct(1, 100.0), *(fetch(one, 300.0, chance=0.2) for one in range(2, 8)))
-    assert {each.why for each in only_there.left} == {Why.TWO_TO_THIS_DEVICE}
+    assert {each.why for each in only_there.left} == {NotAskedReason.TWO_TO_THIS_DEVICE}
 
 
 def test_who_has_been_asked_is_not_asked_again() -> None:
@@ -336,14 +338,14 @@ def test_who_has_been_asked_is_not_asked_again() -> None:
 def test_a_full_wave_says_that_more_would_help() -> None:
     made = planned(*(direct(person, 100.0 + person, chance=0.1) for person in range(20)))
     assert len(made.steps) == PLANNING.max_alerts_per_wave
-    assert {each.why for each in made.left} == {Why.WAVE_IS_FULL}
+    assert {each.why for each in made.left} == {NotAskedReason.WAVE_IS_FULL}
 
 
 def test_a_plan_that_was_kept_with_the_settings_old_names_is_planned_again() -> None:
-    inputs = Inputs(
-        Case(PATIENT, (direct(1, 60.0),)), Planning(min_direct=2, max_alerts_per_wave=7), SURVIVAL
+    inputs = PlanInputs(
+        PlanCase(PATIENT, (direct(1, 60.0),)), Planning(min_direct=2, max_alerts_per_wave=7), SURVIVAL
     )
-    text = inputs_as_json(inputs)
+    text = dump_inputs(inputs)
     for old, new in (
         ("price_of_asking", "min_gain_percent"),
         ("least_direct", "min_direct"),
@@ -351,4 +353,4 @@ def test_a_plan_that_was_kept_with_the_settings_old_names_is_planned_again() -> 
     ):
         assert f'"{new}":' in text
         text = text.replace(f'"{new}":', f'"{old}":')
-    assert inputs_of(text) == inputs
+    assert load_inputs(text) == inputs

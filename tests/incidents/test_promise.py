@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from aed.incidents.plan.rules.offers import (
     Offer,
-    chance_of_device,
-    chance_of_several,
-    chance_of_somebody,
-    enough_accepted,
+    is_promise_kept,
+    probability_anyone_arrives,
+    probability_at_least_arrive,
+    probability_device_arrives,
 )
 from aed.incidents.rules import Task
 from aed.settings import Planning
@@ -60,9 +60,11 @@ def test_the_chances_are_those_of_every_way_it_can_turn_out(coming: list[Offer],
             several += chance * (len(there) >= at_least)
             device += chance * any(each.device_id is not None and works[each.device_id] for each in there)
 
-    assert chance_of_somebody(coming, before_seconds=BEFORE) == pytest.approx(somebody)
-    assert chance_of_several(coming, at_least=at_least, before_seconds=BEFORE) == pytest.approx(several)
-    assert chance_of_device(coming, before_seconds=BEFORE) == pytest.approx(device)
+    assert probability_anyone_arrives(coming, before_seconds=BEFORE) == pytest.approx(somebody)
+    assert probability_at_least_arrive(coming, at_least=at_least, before_seconds=BEFORE) == pytest.approx(
+        several
+    )
+    assert probability_device_arrives(coming, before_seconds=BEFORE) == pytest.approx(device)
 
 
 def accepted(count: int, *, seconds: float = 300.0, device: int | None = None) -> list[Offer]:
@@ -72,13 +74,13 @@ def accepted(count: int, *, seconds: float = 300.0, device: int | None = None) -
 
 def test_enough_have_accepted_once_two_are_there_with_the_promised_chance() -> None:
     numbers = Planning()
-    assert not enough_accepted(accepted(3), ambulance_seconds=600, planning=numbers)
-    assert enough_accepted(accepted(4), ambulance_seconds=600, planning=numbers)
-    assert not enough_accepted(accepted(9, seconds=700), ambulance_seconds=600, planning=numbers), "too late"
+    assert not is_promise_kept(accepted(3), ambulance_seconds=600, planning=numbers)
+    assert is_promise_kept(accepted(4), ambulance_seconds=600, planning=numbers)
+    assert not is_promise_kept(accepted(9, seconds=700), ambulance_seconds=600, planning=numbers), "too late"
     there = [Offer(1, Task.DIRECT, 0.0, 1.0), Offer(2, Task.DIRECT, 0.0, 1.0)]
-    assert enough_accepted(there, ambulance_seconds=600, planning=numbers)
+    assert is_promise_kept(there, ambulance_seconds=600, planning=numbers)
     guides = [each._replace(task=Task.GUIDE) for each in accepted(9)]
-    assert not enough_accepted(guides, ambulance_seconds=600, planning=numbers)
+    assert not is_promise_kept(guides, ambulance_seconds=600, planning=numbers)
 
 
 def test_where_a_device_is_needed_people_alone_are_not_enough() -> None:
@@ -86,5 +88,5 @@ def test_where_a_device_is_needed_people_alone_are_not_enough() -> None:
     people = accepted(6)
     one = Offer(10, Task.FETCH, 300.0, 0.98, 1, 0.93)
     for coming, is_enough in ((people, False), ([*people, one], True)):
-        found = enough_accepted(coming, ambulance_seconds=600, planning=numbers, needs_device=True)
+        found = is_promise_kept(coming, ambulance_seconds=600, planning=numbers, needs_device=True)
         assert found is is_enough

@@ -15,14 +15,12 @@ from aed.accounts.rules import Role
 from aed.accounts.rules.roles import HeldRole
 from aed.database.session import Database
 from aed.errors import Conflict, NotAllowed, NotFound
-from aed.incidents import jobs
-from aed.incidents import queries as queries
-from aed.incidents.calls.actions import lifecycle as opening
-from aed.incidents.calls.actions import steering
-from aed.incidents.calls.actions.steering import Now
+from aed.incidents import jobs, queries
+from aed.incidents.calls.actions import lifecycle, steering
+from aed.incidents.calls.actions.steering import PlanningContext
 from aed.incidents.calls.schemas import AskMoreIn, ExclusionIn, HazardIn
 from aed.incidents.models import Incident
-from aed.incidents.rules import LIVE, AgeGroup, AlertState, Hazard, Said, StopReason, Task
+from aed.incidents.rules import LIVE_STATES, AgeGroup, AlertReply, AlertState, Hazard, StopReason, Task
 from aed.registry.actions import devices as device_actions
 from aed.registry.rules.device import ConsumableKind
 from aed.registry.schemas.devices import ConsumableIn
@@ -33,8 +31,8 @@ from tests.incidents.test_incidents import answer, dispatcher, report, told
 from tests.make import NOW, PATIENT, east_of, north_of
 
 
-def now(settings: Settings, seconds: float = 0.0) -> Now:
-    return Now(NOW + timedelta(seconds=seconds), None, settings)
+def now(settings: Settings, seconds: float = 0.0) -> PlanningContext:
+    return PlanningContext(NOW + timedelta(seconds=seconds), None, settings)
 
 
 @pytest.fixture
@@ -43,7 +41,7 @@ def neighbours(session: Session) -> list[int]:
 
 
 def live(session: Session, incident: Incident) -> set[int]:
-    return {each.person_id for each in queries.alerts(session, incident.id) if each.state in LIVE}
+    return {each.person_id for each in queries.alerts(session, incident.id) if each.state in LIVE_STATES}
 
 
 def kinds(session: Session, incident: Incident) -> list[str]:
@@ -57,9 +55,11 @@ def test_while_it_is_held_nobody_is_asked_and_resumed_it_goes_on(
     before = live(session, incident)
     steering.hold_calling(session, who, incident.id, held=True, now=now(settings, 1))
     for alert in queries.alerts(session, incident.id):
-        answer(session, settings, alert, Said.DECLINE, at=NOW + timedelta(seconds=5))
+        answer(session, settings, alert, AlertReply.DECLINE, at=NOW + timedelta(seconds=5))
     session.commit()
-    jobs.look_again(database, NOW + timedelta(minutes=3), network_of=lambda: None, settings=settings)
+    jobs.replan_due_incidents(
+        database, NOW + timedelta(minutes=3), network_of=lambda: None, settings=settings
+    )
     session.expire_all()
     assert {each.person_id for each in queries.alerts(session, incident.id)} == before
 
@@ -85,7 +85,7 @@ def test_more_are_asked_once_for_a_key_also_while_it_is_held(
     assert done.asked == len(after - before) >= 3
     if is_held:
         assert done.asked == 3
-        assert incident.look_at is None
+        assert incident.replan_at is None
     again = steering.ask_more(session, who, incident.id, more, now=now(settings, 3))
     assert (again.asked, live(session, incident)) == (0, after)
 
@@ -96,10 +96,10 @@ def test_somebody_who_is_excluded_is_told_and_comes_back_when_it_is_lifted(
     make.responder(session, at=north_of(PATIENT, metres=60))
     incident, who = report(session, settings), dispatcher(session)
     (alert,) = queries.alerts(session, incident.id)
-    answer(session, settings, alert, Said.ACCEPT)
+    answer(session, settings, alert, AlertReply.ACCEPT)
     given = ExclusionIn(person_id=alert.person_id)
     done = steering.exclude(session, who, incident.id, given, now=now(settings, 5))
-    assert (alert.state, alert.stopped_because) == (AlertState.STOPPED, StopReason.EXCLUDED)
+    assert (alert.state, alert.stop_reason) == (AlertState.STOPPED, StopReason.EXCLUDED)
     assert "not needed any longer" in told(session)[-1][1]
     assert done.exclusion is not None
     assert (
@@ -128,7 +128,7 @@ def test_a_device_that_is_excluded_is_fetched_by_nobody(
     fetch = {each.person_id for each in alerts if each.device_id == device.id}
     assert fetch
     steering.exclude(session, who, incident.id, ExclusionIn(device_id=device.id), now=now(settings, 5))
-    now_live = [each for each in queries.alerts(session, incident.id) if each.state in LIVE]
+    now_live = [each for each in queries.alerts(session, incident.id) if each.state in LIVE_STATES]
     assert now_live
     assert not any(each.device_id == device.id for each in now_live)
 
@@ -138,7 +138,7 @@ def test_people_farther_away_are_found_when_it_is_widened(session: Session, sett
     make.responder(session, at=north_of(PATIENT, metres=far))
     incident, who = report(session, settings, ambulance_seconds=3_000), dispatcher(session)
     assert live(session, incident) == set()
-    done = steering.widen(session, who, incident.id, far + 100, now=now(settings, 1))
+    done = steering.set_radius(session, who, incident.id, far + 100, now=now(settings, 1))
     assert done.asked == 1
     assert incident.radius_metres == far + 100
 
@@ -148,7 +148,7 @@ def test_nobody_is_sent_into_danger_and_people_are_called_again_when_it_is_over(
 ) -> None:
     incident, who = report(session, settings), dispatcher(session)
     before = live(session, incident)
-    steering.tell_of_hazard(
+    steering.set_hazard(
         session, who, incident.id, HazardIn(hazard=Hazard.NOBODY_IS_SENT, note="gas"), now=now(settings, 5)
     )
     assert live(session, incident) == set()
@@ -156,13 +156,13 @@ def test_nobody_is_sent_into_danger_and_people_are_called_again_when_it_is_over(
     assert all(texts[person].startswith("Do not go there") for person in before)
     assert not any("gas" in text for text in texts.values())
     for alert in queries.alerts(session, incident.id):
-        answer(session, settings, alert, Said.ACCEPT, at=NOW + timedelta(seconds=8))
+        answer(session, settings, alert, AlertReply.ACCEPT, at=NOW + timedelta(seconds=8))
     assert live(session, incident) == set()
     with pytest.raises(Conflict):
         steering.ask_more(
             session, who, incident.id, AskMoreIn(key=uuid.uuid4(), people=1), now=now(settings, 9)
         )
-    steering.tell_of_hazard(session, who, incident.id, HazardIn(hazard=Hazard.NONE), now=now(settings, 60))
+    steering.set_hazard(session, who, incident.id, HazardIn(hazard=Hazard.NONE), now=now(settings, 60))
     assert live(session, incident) & before
 
 
@@ -171,7 +171,7 @@ def test_people_who_were_called_hear_of_a_hazard_and_the_note_is_behind_the_link
 ) -> None:
     incident, who = report(session, settings), dispatcher(session)
     before = live(session, incident)
-    steering.tell_of_hazard(
+    steering.set_hazard(
         session, who, incident.id, HazardIn(hazard=Hazard.INFORM, note="smell of gas"), now=now(settings, 5)
     )
     warned = {person for person, text in told(session) if text.startswith("Caution")}
@@ -186,7 +186,7 @@ def test_an_ambulance_that_is_not_there_after_all_has_the_people_called_again(
     before = live(session, incident)
 
     def ambulance(seconds: float, at: datetime) -> None:
-        opening.tell_of_ambulance(session, who, incident.id, seconds, at=at, network=None, settings=settings)
+        lifecycle.update_ambulance(session, who, incident.id, seconds, at=at, network=None, settings=settings)
 
     ambulance(0, NOW + timedelta(seconds=30))
     assert live(session, incident) == set()

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Role
-from aed.incidents import queries as queries
+from aed.incidents import queries
 from aed.registry.schemas.fields import StoreyOut
 from tests import make
 from tests.make import PATIENT, north_of
@@ -105,7 +105,7 @@ def test_a_place_is_corrected_and_a_report_split_by_the_storey_that_is_said(
     make.incident(session, where=north_of(PATIENT, metres=20), floor=None)
     report_id = queries.reports(session, first.id)[-1].id
     session.commit()
-    place, split = (f"/v1/incidents/{first.id}/{each}" for each in ("place", f"reports/{report_id}/split"))
+    place, split = (f"/v1/incidents/{first.id}/{each}" for each in ("location", f"reports/{report_id}/split"))
 
     for send in (partial(client.patch, place), partial(client.post, split)):
         refused = send(json={"floor": 3, "storey": "3楼", "address": "Flat 9"}, headers=office)

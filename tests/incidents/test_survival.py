@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from aed.incidents.plan.rules.survival import (
     Patient,
     ambulance_moments,
-    chance_still,
     expected_score,
     expected_survival,
+    probability_after_silence,
 )
 from aed.settings import Survival
 
@@ -120,7 +120,7 @@ def test_the_moments_of_the_ambulance_have_the_mean_and_the_variance_of_its_erro
 def test_the_longer_the_silence_the_less_is_left_of_a_chance(
     chance: float, waited: float, mean: float
 ) -> None:
-    left = chance_still(chance, waited, mean)
+    left = probability_after_silence(chance, waited, mean)
     assert 0.0 <= left <= min(1.0, chance + 1e-12)
-    assert chance_still(chance, waited + 30, mean) <= left + 1e-12
-    assert chance_still(chance, 0.0, mean) == pytest.approx(chance)
+    assert probability_after_silence(chance, waited + 30, mean) <= left + 1e-12
+    assert probability_after_silence(chance, 0.0, mean) == pytest.approx(chance)

@@ -17,8 +17,8 @@ from aed.accounts.rules.free_text import quote
 from aed.accounts.rules.message import Message
 from aed.accounts.rules.person import Language, PhoneChannel
 from aed.accounts.rules.roles import HeldRole
-from aed.incidents.messages import call_words
-from aed.incidents.rules import Kind, Task
+from aed.incidents.messages import alert_text
+from aed.incidents.rules import IncidentKind, Task
 from aed.notifications.actions import put
 from aed.notifications.models import Outgoing
 from aed.training.rules.notice import Notice, Occasion, words
@@ -94,7 +94,7 @@ def texts(lure: str) -> Iterator[str]:
     lines = [Reminded("3F", lure, lure, matter, date(2026, 9, 22), 0) for matter in Matter]
     yield from reminder_words(lines, link=PAGE)
     for task in Task:
-        yield from call_words(Kind.REAL, task, (lure, lure), PAGE)
+        yield from alert_text(IncidentKind.REAL, task, (lure, lure), PAGE)
 
 
 @with_lures

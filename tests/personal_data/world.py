@@ -32,12 +32,12 @@ from aed.accounts.schemas.people import PersonAmend
 from aed.certificates.models import CertificateCheck, IssuerEntry, PersonPair
 from aed.certificates.rules.checking import CheckState
 from aed.database.encryption.columns import keyring_of
-from aed.debrief.outcomes.actions import tell_of_outcome
+from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.outcomes.rules import CoreItems
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.rules import ReviewKind
-from aed.incidents.models import AlertAnswer, AlertPlace, Drill, IncidentExclusion, IncidentReport
-from aed.incidents.rules import Said
+from aed.incidents.models import AlertLocation, Drill, IncidentExclusion, IncidentReport, StoredReply
+from aed.incidents.rules import AlertReply
 from aed.lookup.arrival import Basis
 from aed.notifications import actions as outbox
 from aed.notifications.models import EndpointRow
@@ -45,7 +45,7 @@ from aed.notifications.rules import Channel as Reached
 from aed.registry.models import Device
 from aed.responders.live import live_places_of
 from aed.responders.models import Certificate
-from aed.responders.rules import live_place
+from aed.responders.rules import live_location
 from aed.training.actions import results
 from aed.training.models import Enrolment, PresenceCodeUsed
 from aed.training.rules.enrolment import AttendanceState, MarkedBy
@@ -83,7 +83,7 @@ def somebody(session: Session) -> Person:
     offered = make.offer(session, person)
     assert offered.entry is not None
     make.shares_live_place(session, offered.entry.id)
-    here = live_place(offered.entry.id, make.PATIENT, at=NOW, resolution=9)
+    here = live_location(offered.entry.id, make.PATIENT, at=NOW, resolution=9)
     live_places_of(session).put(session.connection(), [here], at=NOW)
     kept = make.device(session, of=estate, keeper={"name": NAME, "phone": PHONE})
     _told_by_lists(session, kept)
@@ -148,14 +148,14 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
             incident_id=incident.id, person_id=person.id, excluded_at=NOW, excluded_by="token:centre"
         )
     )
-    session.add(AlertPlace(alert_id=alert.id, cell=617700169958293503, lat=30.29, lon=120.1, at=NOW))
-    session.add(AlertAnswer(alert_id=alert.id, key="e" * 36, said=Said.SEEN, at=NOW))
-    told = tell_of_outcome(
+    session.add(AlertLocation(alert_id=alert.id, cell=617700169958293503, lat=30.29, lon=120.1, at=NOW))
+    session.add(StoredReply(alert_id=alert.id, key="e" * 36, said=AlertReply.SEEN, at=NOW))
+    told = record_outcome(
         session, make.ADMINISTRATOR, incident.id, CoreItems(age_years=67), version=0, at=NOW
     )
-    told.told_by = name
+    told.reported_by = name
     reported = IncidentReport(
-        incident_id=incident.id, key="d" * 36, digest="0" * 64, told_by="token:desk", told_at=NOW
+        incident_id=incident.id, key="d" * 36, digest="0" * 64, reported_by="token:desk", reported_at=NOW
     )
     reported.by_id, reported.lat, reported.lon, reported.note = person.id, PATIENT.lat, PATIENT.lon, "He fell"
     session.add(reported)
@@ -174,7 +174,7 @@ def _looks_after_devices(session: Session, person: Person, device: Device) -> No
             basis=Basis.STRAIGHT_LINE,
             floor_seconds=0.0,
             ran_at=NOW,
-            told_at=NOW,
+            reported_at=NOW,
             by_id=person.id,
             by_name=name,
         )

@@ -49,11 +49,11 @@ def test_who_fetches_the_device_is_told_after_accepting_and_nobody_else(
     for key in ("call_fetch", "call_direct"):
         assert CODE not in client.get(f"/v1/alerts/{key}").text
         assert CODE not in client.get(f"/v1/alerts/{key}", headers={"Accept": "text/html"}).text
-    told = client.post("/v1/alerts/call_fetch", json={"said": "accept"}).json()
+    told = client.post("/v1/alerts/call_fetch", json={"reply": "accept"}).json()
     assert told["patient"]["device"]["cabinet_code"] == CODE
     assert CODE in client.get("/v1/alerts/call_fetch", headers={"Accept": "text/html"}).text
-    assert CODE not in client.post("/v1/alerts/call_direct", json={"said": "accept"}).text
-    assert client.post("/v1/alerts/call_fetch", json={"said": "decline"}).json()["patient"] is None
+    assert CODE not in client.post("/v1/alerts/call_direct", json={"reply": "accept"}).text
+    assert client.post("/v1/alerts/call_fetch", json={"reply": "decline"}).json()["patient"] is None
     here = f"lat={PATIENT.lat}&lon={PATIENT.lon}"
     for asked in (path, f"{path}/history", f"/v1/nearest?{here}", "/v1/devices"):
         assert CODE not in client.get(asked, headers=office).text

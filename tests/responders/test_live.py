@@ -33,20 +33,20 @@ from aed.lookup.responders import NearbyResponder, Precision
 from aed.personal_data import actions as privacy
 from aed.personal_data.schemas import OwnDataOut
 from aed.responders.actions import consents, offering
-from aed.responders.actions.live import PlaceSaid, forget_live_place, take_live_places
+from aed.responders.actions.live import LocationReport, delete_live_location, take_live_locations
 from aed.responders.live import LivePlaces, close_live_places, live_places
-from aed.responders.models import Certificate, Consent, LivePlaceRow, Responder
+from aed.responders.models import Certificate, Consent, LiveLocationRow, Responder
 from aed.responders.rules import (
-    CLOCKS_DIFFER,
-    LIVE_FOR,
+    LIVE_LOCATION_LIFETIME,
+    MAX_CLOCK_SKEW,
     CertificateKind,
     ConsentKind,
-    LivePlace,
+    LiveLocation,
     ResponderState,
     Trust,
     cells_around,
-    live_place,
-    moment_of_a_place,
+    live_location,
+    location_moment,
 )
 from aed.responders.schemas.offers import OfferAmend
 from aed.settings import Settings
@@ -108,7 +108,7 @@ def put(
     *,
     at: datetime = NOW,
 ) -> None:
-    place = live_place(responder_id, here, at=at, resolution=9)
+    place = live_location(responder_id, here, at=at, resolution=9)
     kept.put(session.connection(), [place], at=at)
 
 
@@ -138,8 +138,8 @@ def test_a_place_holds_for_fifteen_minutes_by_the_clock_that_is_told(
     for at, holds in (
         (NOW - A_MOMENT, False),
         (NOW, True),
-        (NOW + LIVE_FOR - A_MOMENT, True),
-        (NOW + LIVE_FOR, False),
+        (NOW + LIVE_LOCATION_LIFETIME - A_MOMENT, True),
+        (NOW + LIVE_LOCATION_LIFETIME, False),
         (NOW + timedelta(days=300), False),
     ):
         held = kept.held(session.connection(), [responder], at=at)
@@ -157,7 +157,7 @@ def test_a_cell_is_kept_and_nothing_finer(session: Session, settings: Settings, 
     (told,) = found(session, settings)
     assert told.position == middle
     (held,) = kept.held(session.connection(), [responder], at=NOW).values()
-    assert held == LivePlace(responder, h3.str_to_int(cell), NOW)
+    assert held == LiveLocation(responder, h3.str_to_int(cell), NOW)
     assert distance_metres(middle, PATIENT) > 1
 
 
@@ -195,7 +195,7 @@ def test_what_is_forgotten_is_nowhere(
         assert str(one) not in everything
         assert str(other) in everything
     else:
-        assert session.scalars(select(LivePlaceRow.responder_id)).all() == [other]
+        assert session.scalars(select(LiveLocationRow.responder_id)).all() == [other]
 
 
 @pytest.mark.parametrize("far", [north_of(PATIENT, metres=3_000), FAR], ids=["next cells", "far away"])
@@ -209,8 +209,8 @@ def test_of_two_phones_the_newest_word_counts_whichever_comes_last(
     assert ids(found(session, settings)) == [responder]
     assert found(session, settings, far) == []
     both = [
-        live_place(responder, far, at=NOW + timedelta(minutes=2), resolution=9),
-        live_place(responder, PATIENT, at=NOW + timedelta(minutes=1), resolution=9),
+        live_location(responder, far, at=NOW + timedelta(minutes=2), resolution=9),
+        live_location(responder, PATIENT, at=NOW + timedelta(minutes=1), resolution=9),
     ]
     kept.put(session.connection(), both, at=NOW + timedelta(minutes=2))
     later = NOW + timedelta(minutes=3)
@@ -251,17 +251,17 @@ def test_expired_places_are_deleted_by_the_timetable_or_go_by_themselves(
     session.commit()
     job = schedule.job_called("forget-live-places")
 
-    counts = job.run(database, settings, lambda: NOW + LIVE_FOR + timedelta(minutes=1))
+    counts = job.run(database, settings, lambda: NOW + LIVE_LOCATION_LIFETIME + timedelta(minutes=1))
 
     if settings.live_places_url:
         assert counts == {"forgotten": 0}
         cluster: Cluster = request.getfixturevalue("cluster_of_the_run")
         lasting = cluster.seconds_left()
         assert len(lasting) >= 5
-        assert all(0 < seconds <= LIVE_FOR.total_seconds() + 60 for seconds in lasting)
+        assert all(0 < seconds <= LIVE_LOCATION_LIFETIME.total_seconds() + 60 for seconds in lasting)
     else:
         assert counts == {"forgotten": 2}
-        assert len(session.scalars(select(LivePlaceRow.responder_id)).all()) == 1
+        assert len(session.scalars(select(LiveLocationRow.responder_id)).all()) == 1
 
 
 # --- many -----------------------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ def test_ten_thousand_at_once_are_found_as_a_slow_search_finds_them(
     for round_ in range(2):  # and all of them move, some of them far
         at = NOW + timedelta(minutes=round_)
         where = {
-            key: live_place(key, somewhere(0.1 if key % 3 else 2.0), at=at, resolution=9)
+            key: live_location(key, somewhere(0.1 if key % 3 else 2.0), at=at, resolution=9)
             for key in range(1, 10_001)
         }
         everybody = list(where.values())
@@ -366,7 +366,7 @@ def test_the_responders_told_are_those_of_a_search_over_live_and_default_places(
         places[responder] = homes
         if number % 3 == 0:
             make.shares_live_place(session, responder)
-            place = live_place(responder, somewhere(), at=NOW, resolution=9)
+            place = live_location(responder, somewhere(), at=NOW, resolution=9)
             kept.put(session.connection(), [place], at=NOW)
             places[responder] = [place.position]
     session.commit()
@@ -410,8 +410,8 @@ def take(
     session: Session, person_id: int, *, at: datetime = NOW, here: Position = PATIENT
 ) -> AedError | None:
     """Why the place of the person's phone is not kept; None: it is."""
-    said = PlaceSaid(key_hash(make.sign_in(session, person_id)), here, at)
-    (why,) = take_live_places(session, [said], resolution=9, at=at)
+    said = LocationReport(key_hash(make.sign_in(session, person_id)), here, at)
+    (why,) = take_live_locations(session, [said], resolution=9, at=at)
     return why
 
 
@@ -433,7 +433,7 @@ def test_without_the_consent_nothing_is_kept(session: Session, settings: Setting
 def test_who_is_not_signed_in_offers_nothing_or_pauses_shares_no_place(
     session: Session, kept: LivePlaces
 ) -> None:
-    nobody = PlaceSaid(key_hash("made up"), PATIENT, NOW)
+    nobody = LocationReport(key_hash("made up"), PATIENT, NOW)
     resident = make.person(session)
     pausing = on_duty(session, paused_until=NOW + timedelta(hours=1))
     gone = on_duty(session)
@@ -442,16 +442,16 @@ def test_who_is_not_signed_in_offers_nothing_or_pauses_shares_no_place(
     session.flush()
     people = [session.get_one(Responder, each).person_id for each in (pausing, gone, fine)]
     said = [nobody] + [
-        PlaceSaid(key_hash(make.sign_in(session, each)), PATIENT, NOW) for each in (resident.id, *people)
+        LocationReport(key_hash(make.sign_in(session, each)), PATIENT, NOW) for each in (resident.id, *people)
     ]
-    over = PlaceSaid(key_hash(make.sign_in(session, people[2])), PATIENT, NOW)
+    over = LocationReport(key_hash(make.sign_in(session, people[2])), PATIENT, NOW)
 
-    why = take_live_places(session, said, resolution=9, at=NOW)
+    why = take_live_locations(session, said, resolution=9, at=NOW)
 
     assert [type(each) for each in why] == [NotSignedIn, Conflict, Conflict, Conflict, type(None)]
     assert set(kept.held(session.connection(), [pausing, gone, fine], at=NOW)) == {fine}
     assert "paused until" in str(why[2])
-    (later,) = take_live_places(session, [over], resolution=9, at=NOW.replace(year=2100))
+    (later,) = take_live_locations(session, [over], resolution=9, at=NOW.replace(year=2100))
     assert isinstance(later, NotSignedIn), "the sign-in is over"
 
 
@@ -463,7 +463,7 @@ def test_withdrawing_forgets_at_once_and_nothing_is_kept_afterwards(
     person = session.get_one(Responder, responder).person_id
     assert take(session, person) is None
 
-    consents.withdraw(session, ADMINISTRATOR, person, kind, at=NOW)
+    consents.withdraw_consent(session, ADMINISTRATOR, person, kind, at=NOW)
 
     assert kept.held(session.connection(), [responder], at=NOW) == {}
     assert isinstance(take(session, person), Conflict)
@@ -477,7 +477,7 @@ def test_another_consent_withdrawn_forgets_nothing(session: Session, kept: LiveP
     person = session.get_one(Responder, responder).person_id
     assert take(session, person) is None
 
-    consents.withdraw(session, ADMINISTRATOR, person, ConsentKind.PLACE_ON_DUTY, at=NOW)
+    consents.withdraw_consent(session, ADMINISTRATOR, person, ConsentKind.PLACE_ON_DUTY, at=NOW)
 
     assert set(kept.held(session.connection(), [responder], at=NOW)) == {responder}
 
@@ -489,7 +489,7 @@ def test_pausing_going_off_duty_and_erasing_forget(session: Session, kept: LiveP
 
     ways: list[Callable[[Person], object]] = [
         pause,
-        lambda person: forget_live_place(session, person.id),
+        lambda person: delete_live_location(session, person.id),
         lambda person: privacy.erase(session, ADMINISTRATOR, person.id, at=NOW),
         lambda person: offering.withdraw_offer(session, ADMINISTRATOR, person.id, at=NOW),
     ]
@@ -521,12 +521,12 @@ def test_the_own_data_hold_what_is_kept(session: Session, kept: LivePlaces) -> N
 
 
 def test_the_moment_of_a_place_is_lately_and_not_to_come() -> None:
-    assert moment_of_a_place(None, now=NOW) == NOW
-    assert moment_of_a_place(NOW - timedelta(minutes=14), now=NOW) == NOW - timedelta(minutes=14)
-    assert moment_of_a_place(NOW + CLOCKS_DIFFER, now=NOW) == NOW, "the phone's clock is a little ahead"
-    for at in (NOW + CLOCKS_DIFFER + A_MOMENT, NOW - LIVE_FOR):
+    assert location_moment(None, now=NOW) == NOW
+    assert location_moment(NOW - timedelta(minutes=14), now=NOW) == NOW - timedelta(minutes=14)
+    assert location_moment(NOW + MAX_CLOCK_SKEW, now=NOW) == NOW, "the phone's clock is a little ahead"
+    for at in (NOW + MAX_CLOCK_SKEW + A_MOMENT, NOW - LIVE_LOCATION_LIFETIME):
         with pytest.raises(InvalidInput) as refused:
-            moment_of_a_place(at, now=NOW)
+            location_moment(at, now=NOW)
         assert refused.value.field == "at"
 
 
@@ -551,26 +551,26 @@ def http(settings: Settings) -> Iterator[TestClient]:
 
 def test_a_phone_on_duty_says_where_it_is_and_takes_it_back(session: Session, http: TestClient) -> None:
     mine = phone(session, make.shares_live_place(session, make.responder(session)))
-    assert http.get("/v1/live-place", headers=mine).json() == {"held": None}
+    assert http.get("/v1/location", headers=mine).json() == {"held": None}
 
-    assert http.put("/v1/live-place", headers=mine, json={**HERE, "accuracy_metres": 20}).status_code == 204
+    assert http.put("/v1/location", headers=mine, json={**HERE, "accuracy_metres": 20}).status_code == 204
 
-    held = http.get("/v1/live-place", headers=mine).json()["held"]
+    held = http.get("/v1/location", headers=mine).json()["held"]
     assert held["cell"] == h3.latlng_to_cell(PATIENT.lat, PATIENT.lon, 9)
     lasts = datetime.fromisoformat(held["expires_at"]) - datetime.fromisoformat(held["at"])
-    assert lasts == LIVE_FOR
+    assert lasts == LIVE_LOCATION_LIFETIME
     for _ in range(2):
-        assert http.delete("/v1/live-place", headers=mine).status_code == 204
-        assert http.get("/v1/live-place", headers=mine).json() == {"held": None}
+        assert http.delete("/v1/location", headers=mine).status_code == 204
+        assert http.get("/v1/location", headers=mine).json() == {"held": None}
 
 
 def test_a_place_in_another_datum_is_the_same_place(session: Session, http: TestClient) -> None:
     mine = phone(session, make.shares_live_place(session, make.responder(session)))
     shifted = {"lat": 30.2875, "lon": 120.1045, "datum": "gcj02"}  # about what AMap says for the patient
 
-    assert http.put("/v1/live-place", headers=mine, json=shifted).status_code == 204
+    assert http.put("/v1/location", headers=mine, json=shifted).status_code == 204
 
-    cell = http.get("/v1/live-place", headers=mine).json()["held"]["cell"]
+    cell = http.get("/v1/location", headers=mine).json()["held"]["cell"]
     assert h3.grid_distance(cell, h3.latlng_to_cell(PATIENT.lat, PATIENT.lon, 9)) <= 1
     assert cell != h3.latlng_to_cell(shifted["lat"], shifted["lon"], 9)
 
@@ -588,8 +588,8 @@ def test_a_stranger_a_token_and_a_page_without_its_word_are_refused_first(
         (token, 403),
         ({"Cookie": mine["Cookie"]}, 403),
     ):
-        assert http.put("/v1/live-place", headers=headers, json=HERE).status_code == status, headers
-    assert http.get("/v1/live-place", headers=mine).json() == {"held": None}
+        assert http.put("/v1/location", headers=headers, json=HERE).status_code == status, headers
+    assert http.get("/v1/location", headers=mine).json() == {"held": None}
 
 
 @pytest.mark.parametrize(
@@ -614,12 +614,12 @@ def test_what_cannot_be_a_place_is_refused_by_its_name(
 ) -> None:
     signed_in = {"Cookie": f"{COOKIE}=key", CSRF_HEADER: csrf_token("key")}
 
-    answer = client.put("/v1/live-place", headers=signed_in, json={**HERE, **change})
+    answer = client.put("/v1/location", headers=signed_in, json={**HERE, **change})
 
     assert answer.status_code == 422, answer.text
     assert re.match(field, answer.json()["field"] or answer.json()["detail"]), answer.json()
     for body in (b"", b"{", b"[]", b'{"lat": NaN, "lon": 1}', b'{"lat": Infinity, "lon": 1}', b"\xff"):
-        assert client.put("/v1/live-place", headers=signed_in, content=body).status_code == 422, body
+        assert client.put("/v1/location", headers=signed_in, content=body).status_code == 422, body
 
 
 def test_places_that_come_at_the_same_time_are_each_answered_for_themselves(
@@ -632,7 +632,7 @@ def test_places_that_come_at_the_same_time_are_each_answered_for_themselves(
     with ThreadPoolExecutor(10) as pool:
         answers = list(
             pool.map(
-                lambda headers: http.put("/v1/live-place", headers=headers, json=HERE).status_code,
+                lambda headers: http.put("/v1/location", headers=headers, json=HERE).status_code,
                 [*phones, made_up] * 3,
             )
         )
@@ -645,7 +645,7 @@ def test_the_place_of_a_phone_stands_in_no_log(
 ) -> None:
     mine = phone(session, make.shares_live_place(session, make.responder(session)))
     for body in (HERE, {**HERE, "lat": 30.2912345, "datum": "mars"}, {"lat": 30.2912345, "lon": 999}):
-        http.put("/v1/live-place", headers=mine, json=body)
+        http.put("/v1/location", headers=mine, json=body)
 
     said = "".join(capfd.readouterr())
     assert "30.29" not in said
@@ -676,7 +676,7 @@ def test_without_the_cluster_the_lookup_tells_default_places_and_phones_are_aske
             responder = on_duty(session, at=PATIENT)
             person = session.get_one(Responder, responder).person_id
             mine = phone(session, person)
-            assert http.put("/v1/live-place", headers=mine, json=HERE).status_code == 204
+            assert http.put("/v1/location", headers=mine, json=HERE).status_code == 204
             now = clock.now()
             put(session, kept, responder, FAR, at=now)
             assert found(session, settings, at=now) == []
@@ -688,13 +688,13 @@ def test_without_the_cluster_the_lookup_tells_default_places_and_phones_are_aske
 
             assert ids(found(session, settings, at=now)) == [responder]
             assert "lookup without live places" in "".join(capfd.readouterr())
-            answer = http.put("/v1/live-place", headers=mine, json=HERE)
+            answer = http.put("/v1/location", headers=mine, json=HERE)
             assert answer.status_code == 503
             assert int(answer.headers["Retry-After"]) > 0
-            assert http.delete("/v1/live-place", headers=mine).status_code == 503
+            assert http.delete("/v1/location", headers=mine).status_code == 503
             with pytest.raises(LivePlacesUnavailable):
                 kept.held(session.connection(), [responder], at=NOW)
-            assert consents.withdraw(session, ADMINISTRATOR, person, ConsentKind.LIVE_PLACE, at=NOW)
+            assert consents.withdraw_consent(session, ADMINISTRATOR, person, ConsentKind.LIVE_PLACE, at=NOW)
             session.commit()
             assert "live place not forgotten" in "".join(capfd.readouterr())
             assert ids(found(session, settings, at=now)) == [responder]

@@ -90,7 +90,7 @@ def test_a_list_at_once_leaves_what_its_rows_leave_one_by_one(session: Session) 
     put_one_by_one(session, base)
     people = {each.source_id: each.person_id for each in session.scalars(select(Responder))}
     make.offer(session, session.get_one(Person, people["4"]))
-    consents.leave(session, ADMINISTRATOR, session.get_one(Person, people["5"]), at=NOW)
+    consents.withdraw_all_consents(session, ADMINISTRATOR, session.get_one(Person, people["5"]), at=NOW)
     verified = session.scalars(select(Certificate).where(Certificate.number == "R6")).one()
     verified.trust = Trust.VERIFIED
     alone = make.person(session, name="王90", phone="+86 138 0000 0090")

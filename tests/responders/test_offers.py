@@ -30,7 +30,7 @@ from aed.responders.rules import (
     ConsentKind,
     PlaceKind,
     ResponderState,
-    wording_in_force,
+    current_wording,
 )
 from aed.responders.schemas.offers import OfferAmend, OfferIn
 from aed.settings import Settings
@@ -40,8 +40,8 @@ from tests.accounts.everyone import awarded
 from tests.incidents.asking import ask
 from tests.make import ADMINISTRATOR, NOW, PATIENT, north_of
 
-NOW_IN_FORCE = wording_in_force(ConsentKind.BEING_CALLED).version
-DUTY_IN_FORCE = wording_in_force(ConsentKind.PLACE_ON_DUTY).version
+NOW_IN_FORCE = current_wording(ConsentKind.BEING_CALLED).version
+DUTY_IN_FORCE = current_wording(ConsentKind.PLACE_ON_DUTY).version
 PASSWORD = "four words are enough"
 
 
@@ -124,7 +124,7 @@ def test_nobody_offers_for_somebody_else_but_the_office(session: Session) -> Non
         with pytest.raises(refusal):
             offering.withdraw_offer(session, who, person.id, at=NOW)
         with pytest.raises(refusal):
-            offering.who_offers(session, who, person.id)
+            offering.require_offer_access(session, who, person.id)
     offering.withdraw_offer(session, oneself(person), person.id, at=NOW)
 
 

@@ -18,10 +18,10 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import Role
 from aed.database.geometry import point
 from aed.geo import Position, distance_metres, distances_metres
-from aed.incidents.alerts.actions.answers import take_answer
-from aed.incidents.calls.actions.lifecycle import take_report
+from aed.incidents.alerts.actions.answers import take_reply
+from aed.incidents.calls.actions.lifecycle import report_patient
 from aed.incidents.models import Alert
-from aed.incidents.rules import Said
+from aed.incidents.rules import AlertReply
 from aed.incidents.schemas import PatientReportIn
 from aed.lookup.answer import Question
 from aed.lookup.responders import Precision
@@ -189,7 +189,7 @@ def opened(client: TestClient, key: dict[str, str], here: Position, **given: Any
         "plans": [
             {name: each[name] for name in ("asked", "left", "survival", "asked_before")} for each in plans
         ],
-        "record": [each["said"] for each in record if each["kind"] == "planned"],
+        "record": [each["payload"] for each in record if each["kind"] == "planned"],
     }
 
 
@@ -233,10 +233,10 @@ def test_what_is_shown_of_a_real_plan_follows_from_the_cell_until_somebody_accep
     nearest_home = min(places_in_the_cell(200, seed=2), key=lambda each: distance_metres(each, patient))
     move(session, someone, nearest_home)
     report = PatientReportIn(key=uuid4(), position={"lat": patient.lat, "lon": patient.lon}, region="CN-33")
-    incident = take_report(session, make.ADMINISTRATOR, report, at=NOW, network=None, settings=settings)
+    incident = report_patient(session, make.ADMINISTRATOR, report, at=NOW, network=None, settings=settings)
     alert = session.scalars(select(Alert).where(Alert.incident_id == incident.id)).one()
     coarse = alert.shown_due_at
     assert coarse is not None
     assert coarse > alert.due_at, "from the middle of the cell it is farther"
-    take_answer(session, alert.id, Said.ACCEPT, by="them", at=NOW, network=None, settings=settings)
+    take_reply(session, alert.id, AlertReply.ACCEPT, by="them", at=NOW, network=None, settings=settings)
     assert alert.shown_due_at == alert.due_at

@@ -6,7 +6,7 @@ import pytest
 
 from aed.simulation.queries import read_list_of_devices, read_world
 from aed.simulation.rules.figures import Compared, Sharing, summary
-from aed.simulation.rules.policies import Way
+from aed.simulation.rules.policies import Strategy
 from aed.simulation.rules.running import simulate
 from tests import liechtenstein
 from tests.simulation.worlds import NUMBERS
@@ -23,8 +23,8 @@ def test_the_country_is_read_and_the_plan_brings_more_devices_and_leaves_nobody_
 
     found = simulate(world, incidents=60, seed=1, numbers=NUMBERS, responders=400)
 
-    plan = summary(found, Compared(Way.PLAN, Sharing.OPEN))
-    on_foot = summary(found, Compared(Way.WALK, Sharing.OPEN))
+    plan = summary(found, Compared(Strategy.PLAN, Sharing.OPEN))
+    on_foot = summary(found, Compared(Strategy.WALK, Sharing.OPEN))
     assert plan.gains.mean + plan.gains.within > 0
     assert plan.share_shock_before_ambulance > on_foot.share_shock_before_ambulance
     assert plan.share_alone <= on_foot.share_alone

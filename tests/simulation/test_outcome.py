@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from aed.simulation.rules.outcome import outcome
-from aed.simulation.rules.policies import Asked
+from aed.simulation.rules.policies import AskedResponder
 from aed.simulation.rules.valenzuela import valenzuela_survival
 from tests.simulation.worlds import NUMBERS, OPENING, scene, walking
 
@@ -17,7 +17,7 @@ PADS = 90.0
 def test_who_is_next_door_is_there_when_he_has_answered() -> None:
     told = scene([0.0, 0.0], [0.0], answers=[20.0, 30.0])
 
-    found = outcome(told, [Asked(0), Asked(1, device=0)], NUMBERS)
+    found = outcome(told, [AskedResponder(0), AskedResponder(1, device=0)], NUMBERS)
 
     assert found.cpr_seconds == 20.0
     assert found.shock_seconds == 30.0 + OPENING + PADS
@@ -29,11 +29,11 @@ def test_who_is_next_door_is_there_when_he_has_answered() -> None:
 def test_walks_are_those_of_the_streets_by_way_of_the_device() -> None:
     told = scene([230.0], [460.0], [[115.0]], answers=[10.0])
 
-    assert outcome(told, [Asked(0)], NUMBERS).cpr_seconds == pytest.approx(10 + walking(230))
-    fetched = outcome(told, [Asked(0, device=0)], NUMBERS)
+    assert outcome(told, [AskedResponder(0)], NUMBERS).cpr_seconds == pytest.approx(10 + walking(230))
+    fetched = outcome(told, [AskedResponder(0, device=0)], NUMBERS)
     assert fetched.cpr_seconds == pytest.approx(10 + walking(115) + OPENING + walking(460))
     assert fetched.shock_seconds == pytest.approx(fetched.cpr_seconds + PADS)
-    later = outcome(told, [Asked(0, at_seconds=45.0)], NUMBERS)
+    later = outcome(told, [AskedResponder(0, at_seconds=45.0)], NUMBERS)
     assert later.cpr_seconds == pytest.approx(55 + walking(230))
 
 
@@ -41,7 +41,7 @@ def test_who_does_not_come_changes_nothing() -> None:
     nobody = outcome(scene([0.0], [0.0]), [], NUMBERS)
     told = scene([0.0], [0.0], luck=[0.28])
 
-    found = outcome(told, [Asked(0, device=0)], NUMBERS)
+    found = outcome(told, [AskedResponder(0, device=0)], NUMBERS)
 
     assert found == nobody._replace(alerts=1)
     assert (nobody.cpr_seconds, nobody.shock_seconds) == (600.0, 600.0 + PADS)
@@ -50,7 +50,7 @@ def test_who_does_not_come_changes_nothing() -> None:
 def test_a_device_that_is_closed_brings_hands_and_no_shock() -> None:
     told = scene([0.0], [0.0], chance=[0.0])
 
-    found = outcome(told, [Asked(0, device=0)], NUMBERS)
+    found = outcome(told, [AskedResponder(0, device=0)], NUMBERS)
 
     assert (found.cpr_seconds, found.shock_seconds) == (OPENING, 600.0 + PADS)
     assert found.wasted == 1
@@ -59,7 +59,7 @@ def test_a_device_that_is_closed_brings_hands_and_no_shock() -> None:
 def test_only_the_first_at_a_device_has_it() -> None:
     told = scene([0.0, 0.0], [0.0], answers=[5.0, 50.0])
 
-    found = outcome(told, [Asked(1, device=0), Asked(0, device=0)], NUMBERS)
+    found = outcome(told, [AskedResponder(1, device=0), AskedResponder(0, device=0)], NUMBERS)
 
     assert found.shock_seconds == 5 + OPENING + PADS
     assert found.wasted == 1, "the second found it taken"
@@ -68,21 +68,25 @@ def test_only_the_first_at_a_device_has_it() -> None:
 def test_who_comes_after_the_ambulance_or_with_a_second_device_came_for_nothing() -> None:
     told = scene([0.0, 0.0, 2300.0], [0.0, 100.0], answers=[0.0, 0.0, 0.0])
 
-    found = outcome(told, [Asked(0, device=0), Asked(1, device=1), Asked(2)], NUMBERS)
+    found = outcome(
+        told, [AskedResponder(0, device=0), AskedResponder(1, device=1), AskedResponder(2)], NUMBERS
+    )
 
     assert found.wasted == 2
     assert found.alerts == 3
 
 
 def test_a_bystander_has_begun_already() -> None:
-    assert outcome(scene([0.0], answers=[60.0], has_cpr=True), [Asked(0)], NUMBERS).cpr_seconds == 0.0
+    assert (
+        outcome(scene([0.0], answers=[60.0], has_cpr=True), [AskedResponder(0)], NUMBERS).cpr_seconds == 0.0
+    )
 
 
 def test_nobody_there_before_the_ambulance_is_alone_unless_a_bystander_helps() -> None:
-    nobody = outcome(scene([0.0], luck=[0.9]), [Asked(0)], NUMBERS)
-    too_late = outcome(scene([0.0], answers=[601.0]), [Asked(0)], NUMBERS)
-    somebody = outcome(scene([0.0], answers=[599.0]), [Asked(0)], NUMBERS)
-    bystander = outcome(scene([0.0], luck=[0.9], has_cpr=True), [Asked(0)], NUMBERS)
+    nobody = outcome(scene([0.0], luck=[0.9]), [AskedResponder(0)], NUMBERS)
+    too_late = outcome(scene([0.0], answers=[601.0]), [AskedResponder(0)], NUMBERS)
+    somebody = outcome(scene([0.0], answers=[599.0]), [AskedResponder(0)], NUMBERS)
+    bystander = outcome(scene([0.0], luck=[0.9], has_cpr=True), [AskedResponder(0)], NUMBERS)
 
     assert [each.is_alone for each in (nobody, too_late, somebody, bystander)] == [True, True, False, False]
 
@@ -91,14 +95,14 @@ def test_floors_are_walked_down_by_who_comes_and_up_to_the_patient_once() -> Non
     flat = scene([230.0], [460.0], [[115.0]])
     high = scene([230.0], [460.0], [[115.0]], floor_seconds=50.0, people_floor_seconds=[30.0])
 
-    for asked in (Asked(0), Asked(0, device=0)):
+    for asked in (AskedResponder(0), AskedResponder(0, device=0)):
         more = outcome(high, [asked], NUMBERS).cpr_seconds - outcome(flat, [asked], NUMBERS).cpr_seconds
         assert more == pytest.approx(80.0)
 
 
 def test_fewer_come_where_fewer_truly_show_up() -> None:
     """The plan believes in 27 of 100; the same luck, by what is true."""
-    told, asked = scene([0.0], luck=[0.2]), [Asked(0)]
+    told, asked = scene([0.0], luck=[0.2]), [AskedResponder(0)]
     numbers = replace(NUMBERS, assumptions=replace(NUMBERS.assumptions, show_up=0.1))
 
     assert not outcome(told, asked, NUMBERS).is_alone
@@ -120,6 +124,6 @@ def test_valenzuela_counts_from_the_collapse() -> None:
     told = scene([0.0], answers=[60.0])
     told = replace(told, patient=told.patient._replace(since_seconds=120.0))
 
-    found = outcome(told, [Asked(0)], NUMBERS)
+    found = outcome(told, [AskedResponder(0)], NUMBERS)
 
     assert found.valenzuela == pytest.approx(valenzuela_survival(180.0, 120.0 + 600.0 + PADS))

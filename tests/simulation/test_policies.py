@@ -6,7 +6,7 @@ import numpy as np
 
 from aed.simulation.rules.outcome import journey
 from aed.simulation.rules.policies import (
-    Asked,
+    AskedResponder,
     everyone_near,
     fixed_split,
     nearest_by_line,
@@ -28,19 +28,19 @@ ACROSS_THE_RIVER = Lengths(
 def test_the_straight_line_goes_by_the_map_and_the_walk_by_the_streets() -> None:
     told = scene([900.0, 100.0], [950.0, 85.0], [[900.0, 800.0], [1000.0, 12.0]], line=ACROSS_THE_RIVER)
 
-    assert nearest_by_line(told, 2) == [Asked(0, 0), Asked(1)]
-    assert nearest_on_foot(told, 2) == [Asked(1, 1), Asked(0)]
-    assert nearest_on_foot(told, 1) == [Asked(1)], "who is alone goes direct"
+    assert nearest_by_line(told, 2) == [AskedResponder(0, 0), AskedResponder(1)]
+    assert nearest_on_foot(told, 2) == [AskedResponder(1, 1), AskedResponder(0)]
+    assert nearest_on_foot(told, 1) == [AskedResponder(1)], "who is alone goes direct"
 
 
 def test_hours_keep_from_a_closed_device_those_who_know_them() -> None:
     told = scene([50.0, 90.0], [20.0, 80.0], [[30.0, 40.0], [85.0, 10.0]], chance=[0.0, 0.8])
 
-    assert Asked(0, 0) in nearest_by_line(told, 2)
-    assert Asked(1, 1) not in nearest_by_line(told, 2)
+    assert AskedResponder(0, 0) in nearest_by_line(told, 2)
+    assert AskedResponder(1, 1) not in nearest_by_line(told, 2)
     for way in (nearest_by_line_and_hours, nearest_on_foot, fixed_split):
         assert {each.device for each in way(told, 3)} <= {None, 1}
-    assert one_fetch_only(told) == [Asked(1, 1)]
+    assert one_fetch_only(told) == [AskedResponder(1, 1)]
     assert {each.device for each in plan_in_waves(told, NUMBERS, waves=4)} <= {None, 1}
 
 
@@ -124,7 +124,7 @@ def test_a_device_that_is_not_there_has_another_fetched_from_the_moment_that_is_
 
 def test_who_else_is_sent_to_a_device_that_is_not_there_brings_nothing() -> None:
     told = scene([150.0] * 9, [100.0, 400.0], [[50.0, 500.0]] * 9, chance=[0.4, 0.9], answers=[1.0, 60.0] * 5)
-    asked = [Asked(0, 0), Asked(1, 0)]
+    asked = [AskedResponder(0, 0), AskedResponder(1, 0)]
     at = journey(told, asked[0], NUMBERS).at_device_seconds
 
     before, after = (_known(told, asked, moment, NUMBERS) for moment in (at - 1.0, at))
@@ -138,4 +138,4 @@ def test_everyone_within_a_kilometre_is_asked_by_the_straight_line() -> None:
     line = Lengths(np.array([990.0, 1010.0, 10.0]), np.array([5.0]), np.array([[900.0], [900.0], [900.0]]))
     told = scene([1500.0, 1200.0, 20.0], [9.0], [[1400.0], [1000.0], [30.0]], line=line)
 
-    assert everyone_near(told) == [Asked(2, 0), Asked(0)]
+    assert everyone_near(told) == [AskedResponder(2, 0), AskedResponder(0)]

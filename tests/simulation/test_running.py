@@ -19,7 +19,7 @@ from aed.simulation.rules.figures import (
     summary,
 )
 from aed.simulation.rules.incident import draw_incident
-from aed.simulation.rules.policies import Way
+from aed.simulation.rules.policies import Strategy
 from aed.simulation.rules.running import simulate
 from aed.simulation.rules.scene import Surroundings
 from aed.simulation.rules.world import spread_responders, with_private_share
@@ -70,15 +70,15 @@ def test_all_ways_meet_the_same_luck() -> None:
 def test_the_plan_brings_more_devices_in_time_than_any_other_way_and_asks_fewer(found: Simulated) -> None:
     """Beyond chance, incident by incident."""
     for sharing in Sharing:
-        plan = found.by[Compared(Way.PLAN, sharing)]
-        for way in Way:
+        plan = found.by[Compared(Strategy.PLAN, sharing)]
+        for way in Strategy:
             other = found.by[Compared(way, sharing)]
             gain = difference(
                 plan.is_shock_before_ambulance.astype(float), other.is_shock_before_ambulance.astype(float)
             )
             assert gain.mean + gain.within >= 0.0, (way, gain)
-        asked = summary(found, Compared(Way.PLAN, sharing)).alerts
-        assert 0 < asked < summary(found, Compared(Way.SPLIT_30, sharing)).alerts
+        asked = summary(found, Compared(Strategy.PLAN, sharing)).alerts
+        assert 0 < asked < summary(found, Compared(Strategy.SPLIT_30, sharing)).alerts
 
 
 def test_people_and_incidents_are_the_same_whatever_share_is_private(found: Simulated) -> None:
@@ -86,7 +86,7 @@ def test_people_and_incidents_are_the_same_whatever_share_is_private(found: Simu
         grid_world(), incidents=10, seed=7, numbers=NUMBERS, responders=60, private_share=1.0
     )
 
-    which = Compared(Way.LINE, Sharing.OPEN)
+    which = Compared(Strategy.LINE, Sharing.OPEN)
     assert same(
         all_private.by[which], Outcomes(*(getattr(found.by[which], each)[:10] for each in Outcomes.__slots__))
     )
@@ -95,7 +95,7 @@ def test_people_and_incidents_are_the_same_whatever_share_is_private(found: Simu
 def test_where_no_device_is_private_opening_them_changes_nothing() -> None:
     none = simulate(grid_world(private=0), incidents=15, seed=3, numbers=NUMBERS, responders=40)
 
-    for way in Way:
+    for way in Strategy:
         assert same(none.by[Compared(way, Sharing.OPEN)], none.by[Compared(way, Sharing.CLOSED)])
         assert gained_by_opening(none, way) == (0.0, 0.0)
 
@@ -106,10 +106,10 @@ def test_where_all_devices_are_private_and_closed_none_comes_before_the_ambulanc
     )
 
     assert all_of_them.private == all_of_them.devices == 6
-    for way in Way:
+    for way in Strategy:
         closed = all_of_them.by[Compared(way, Sharing.CLOSED)]
         assert not closed.is_shock_before_ambulance.any()
-    assert all_of_them.by[Compared(Way.PLAN, Sharing.OPEN)].is_shock_before_ambulance.any()
+    assert all_of_them.by[Compared(Strategy.PLAN, Sharing.OPEN)].is_shock_before_ambulance.any()
 
 
 def test_devices_are_had_by_their_hours_at_that_moment() -> None:
@@ -169,7 +169,7 @@ def test_a_share_of_private_devices_takes_those_that_are_so_first() -> None:
 
 
 def test_nothing_lies_between_a_way_and_itself(found: Simulated) -> None:
-    survival = found.by[Compared(Way.PLAN, Sharing.OPEN)].survival
+    survival = found.by[Compared(Strategy.PLAN, Sharing.OPEN)].survival
     assert difference(survival, survival) == (0.0, 0.0)
 
 

@@ -11,7 +11,7 @@ from aed.incidents.plan.rules.survival import Patient
 from aed.settings import Settings
 from aed.simulation.rules.assumptions import Assumptions, Numbers
 from aed.simulation.rules.scene import Lengths, Scene, Truth
-from aed.simulation.rules.world import Device, World, on_streets
+from aed.simulation.rules.world import SimulatedDevice, World, on_streets
 from tests.walking.grids import grid_position, street_grid
 
 NODES = 900
@@ -34,7 +34,8 @@ def grid_world(*, devices: int = 6, private: int = 0, hours: str | None = "24/7"
         homes=homes,
         elsewhere=homes.take([]),
         devices=tuple(
-            Device(place, hours, is_private=number < private) for number, place in enumerate(places[:devices])
+            SimulatedDevice(place, hours, is_private=number < private)
+            for number, place in enumerate(places[:devices])
         ),
         time_zone="Asia/Shanghai",
     )

@@ -13,16 +13,16 @@ from aed.cli.context import operator, reading, writing
 from aed.cli.files import write_whole
 from aed.cli.register.fields import fields_in
 from aed.cli.screen import heading, say, table, warn
-from aed.debrief.labels import ITEM_WORDS, MOMENT_WORDS, TASK_WORDS, VALUE_WORDS, Words
-from aed.debrief.outcomes import queries as queries
-from aed.debrief.outcomes.actions import tell_of_outcome
+from aed.debrief.labels import ITEM_LABELS, MOMENT_LABELS, TASK_LABELS, VALUE_LABELS, Label
+from aed.debrief.outcomes import queries
+from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.outcomes.rules import ITEMS, MOMENTS
 from aed.debrief.outcomes.schemas import PatientOutcomeIn, PatientOutcomeOut
 from aed.debrief.reports.formats import report_pdf
 from aed.debrief.reports.queries import after_action
 from aed.debrief.statistics.formats import TableFormat, about_year, sheets_of, written
-from aed.debrief.statistics.queries import Asked, cases_of_year, year_in_numbers
-from aed.debrief.statistics.rules import Counted
+from aed.debrief.statistics.queries import YearQuery, cases_of_year, year_in_numbers
+from aed.debrief.statistics.rules import CountedKind
 from aed.debrief.statistics.schemas import CasesOut, StatisticsOut
 from aed.errors import InvalidInput
 from aed.incidents import queries as incidents
@@ -65,9 +65,7 @@ def outcome(
                 **known | {name: getattr(told, name) for name in told.model_fields_set}
             )
             version = before.version if before is not None else 0
-            tell_of_outcome(
-                session, operator(), incident_id, amended.items(), version=version, at=clock.now()
-            )
+            record_outcome(session, operator(), incident_id, amended.items(), version=version, at=clock.now())
     with reading() as session:
         incident = incidents.incident(session, operator(), incident_id)
         shown = PatientOutcomeOut.of(
@@ -78,30 +76,34 @@ def outcome(
 
 def _show(shown: PatientOutcomeOut) -> None:
     who = (
-        f"told by {shown.told_by} at {_clock(shown.told_at)}" if shown.told_at is not None else "not told yet"
+        f"told by {shown.reported_by} at {_clock(shown.reported_at)}"
+        if shown.reported_at is not None
+        else "not told yet"
     )
     heading(f"The patient of incident {shown.incident_id}: {who}")
     rows = []
     for item in ITEMS:
         value = getattr(shown, item)
         text = _clock(value) if isinstance(value, datetime) else "unknown" if value is None else str(value)
-        rows.append((item, text, VALUE_WORDS.get(text, ("", ""))[1], _both(ITEM_WORDS[item])))
+        rows.append((item, text, VALUE_LABELS.get(text, ("", ""))[1], _both(ITEM_LABELS[item])))
     table(None, ("item", "is", "", "what it is"), rows)
     heading("As the record of the call has it")
     known = shown.measured
     moments = [
-        (_both(MOMENT_WORDS[name]), _clock(at), f"{(at - known.called_at).total_seconds():.0f}")
+        (_both(MOMENT_LABELS[name]), _clock(at), f"{(at - known.called_at).total_seconds():.0f}")
         for name in ("collapsed_at", "called_at", *MOMENTS)
         if (at := getattr(known, name)) is not None
     ]
     table(None, ("moment", "UTC", "s after the call"), moments, right=("s after the call",))
-    calls = [(_both(TASK_WORDS[task]), *counts.model_dump().values()) for task, counts in known.calls.items()]
+    calls = [
+        (_both(TASK_LABELS[task]), *counts.model_dump().values()) for task, counts in known.calls.items()
+    ]
     numbers = ("asked", "seen", "accepted", "there")
     if calls:
         table(None, ("task", *numbers), calls, right=numbers)
 
 
-def _both(words: Words) -> str:
+def _both(words: Label) -> str:
     return f"{words[0]} {words[1]}"
 
 
@@ -115,7 +117,7 @@ def _clock(at: datetime) -> str:
 def statistics(
     year: Annotated[int, typer.Argument(min=2000, max=2100)],
     region: Annotated[str | None, typer.Option(help="Only this region and those below it")] = None,
-    kind: Annotated[Counted, typer.Option(help="Real ones or exercises, never both")] = Counted.REAL,
+    kind: Annotated[CountedKind, typer.Option(help="Real ones or exercises, never both")] = CountedKind.REAL,
     to_pass_on: Annotated[
         bool, typer.Option("--to-pass-on", help="Counts below 5 are not told, others to the nearest 5")
     ] = False,
@@ -133,7 +135,7 @@ def statistics(
             "Cases go to a file, and are not to be passed on: --cases --out FILE.csv.", field="out"
         )
     form = _form_of(out) if out is not None else None
-    asked = Asked(year, kind, region)
+    asked = YearQuery(year, kind, region)
     with reading(load_settings().model_copy(update={"statement_timeout_ms": LONGEST_MS})) as session:
         if cases:
             shown: CasesOut | StatisticsOut = CasesOut.of(asked, cases_of_year(session, operator(), asked))

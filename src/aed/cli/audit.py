@@ -18,9 +18,9 @@ from aed.backup.archive import read_manifest
 from aed.cli.context import operator, reading
 from aed.cli.screen import say, table
 from aed.errors import AedError, InvalidInput
-from aed.incidents import queries as queries
-from aed.incidents.record.actions import first_broken
-from aed.incidents.record.queries import AuditHead, audit_head, differences
+from aed.incidents import queries
+from aed.incidents.record.actions import first_broken_entry
+from aed.incidents.record.queries import AuditHead, audit_head, find_differences
 
 audit = typer.Typer(no_args_is_help=True)
 _SHOWN: Final = 20
@@ -51,7 +51,7 @@ def verify(
         if incident_id is None:
             wrong += _verify_log(session)
         if kept is not None:
-            wrong += differences(session, kept)
+            wrong += find_differences(session, kept)
     if wrong:
         more = f" And {len(wrong) - _SHOWN} more." if len(wrong) > _SHOWN else ""
         raise BrokenRecord(" ".join(wrong[:_SHOWN]) + more)
@@ -72,7 +72,7 @@ def _verify_incidents(session: Session, incident_id: int | None) -> list[str]:
     rows: list[tuple[int, int, str, str]] = []
     for each in [incident_id] if incident_id is not None else queries.all_ids(session):
         events = queries.events(session, queries.incident(session, operator(), each).id)
-        at = first_broken(events)
+        at = first_broken_entry(events)
         is_old = bool(events) and events[0].key_id is None
         state = f"BROKEN at {at}" if at is not None else "whole, begun in the old form" if is_old else "whole"
         rows.append((each, len(events), state, events[-1].hash[:16] if events else ""))

@@ -16,8 +16,8 @@ from aed.cli.register.rows import After, Id
 from aed.cli.screen import say, table, warn
 from aed.errors import InvalidInput
 from aed.geo import Datum
-from aed.incidents.drills import queries as queries
-from aed.incidents.drills.actions import reckoned, take_back_drill, tell_of_drill
+from aed.incidents.drills import queries
+from aed.incidents.drills.actions import estimate_estate_pace, report_drill, withdraw_drill
 from aed.incidents.drills.schemas import DrillIn
 from aed.lookup.moment import parse_moment
 from aed.lookup.pace import Between
@@ -65,7 +65,7 @@ def add(
     settings = load_settings()
     network, why_none = network_if_any(settings)
     with writing() as session:
-        drill = tell_of_drill(
+        drill = report_drill(
             session, operator(), device_id, new, network=network, settings=settings, at=clock.now()
         )
         estate_id = drill.estate_id
@@ -108,7 +108,7 @@ def list_drills(device_id: Id, before: After = 0) -> None:
 def withdraw(drill_id: Id) -> None:
     """It was no such fetch after all: it does not count."""
     with writing() as session:
-        take_back_drill(session, operator(), drill_id, settings=load_settings(), at=clock.now())
+        withdraw_drill(session, operator(), drill_id, settings=load_settings(), at=clock.now())
     say(f"Drill {drill_id} does not count.")
 
 
@@ -117,8 +117,8 @@ def show_pace(estate_id: Id) -> None:
     """How fast a device is fetched at an estate, by its drills, and whether the lookup reckons with it."""
     settings = load_settings()
     with reading() as session:
-        estate = queries.estate_of_the_house(session, operator(), estate_id)
-        found, name = reckoned(session, estate.id, settings), estate.name_en
+        estate = queries.estate_of_insider(session, operator(), estate_id)
+        found, name = estimate_estate_pace(session, estate.id, settings), estate.name_en
     say(f"{name}: drills: {found.drills}, walks that differ by {found.spread_metres:.0f} m one way.")
     usual = estate_pace(settings.arrival)
     if found.seconds_per_metre is not None and found.pick_up_seconds is not None:

@@ -18,18 +18,25 @@ from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import After
 from aed.cli.screen import heading, say, table, warn
 from aed.errors import AedError, InvalidInput
-from aed.incidents import queries as queries
-from aed.incidents.alerts.actions.answers import take_answer
-from aed.incidents.calls.actions import lifecycle as opening
-from aed.incidents.cap.actions import take_cap
-from aed.incidents.cap.queries import cap_of
+from aed.incidents import queries
+from aed.incidents.alerts.actions.answers import take_reply
+from aed.incidents.calls.actions import lifecycle
+from aed.incidents.cap.actions import process_cap
+from aed.incidents.cap.queries import cap_message_of
 from aed.incidents.cap.writing import cap_of_incident
 from aed.incidents.models import Alert, Incident, IncidentReport
-from aed.incidents.permissions import may_dispatch
+from aed.incidents.permissions import require_dispatcher
 from aed.incidents.plan.rules.offers import Offer
-from aed.incidents.plan.rules.planner import Plan, is_the_same, plan
-from aed.incidents.plan.schemas import inputs_of, plan_of
-from aed.incidents.rules import COMES, FetchFailure, Kind, Outcome, Said, State
+from aed.incidents.plan.rules.planner import Plan, is_same_plan, plan
+from aed.incidents.plan.schemas import load_inputs, load_plan
+from aed.incidents.rules import (
+    COMING_STATES,
+    AlertReply,
+    FetchFailure,
+    IncidentKind,
+    IncidentOutcome,
+    IncidentState,
+)
 from aed.incidents.schemas import PatientReportIn
 from aed.registry.rules.storeys import both_words
 from aed.settings import load_settings
@@ -61,11 +68,11 @@ def open_incident(given: Fields) -> None:
     settings = load_settings()
     network, why_none = network_if_any(settings)
     with writing() as session:
-        incident = opening.take_report(
+        incident = lifecycle.report_patient(
             session, operator(), new, at=clock.now(), network=network, settings=settings
         )
         number, emergency = incident.id, incident.region.emergency_number
-        if settings.public_url is None and incident.kind is not Kind.TEST:
+        if settings.public_url is None and incident.kind is not IncidentKind.TEST:
             warn("AED_PUBLIC_URL is not set: nobody who is called gets a link to answer by.")
     if why_none is not None:
         warn(f"{why_none} Walks are estimated from the straight line.")
@@ -75,8 +82,8 @@ def open_incident(given: Fields) -> None:
 
 @incidents.command("list")
 def list_incidents(
-    state: Annotated[State | None, typer.Option(help="Only these")] = None,
-    kind: Annotated[Kind | None, typer.Option(help="Only these")] = None,
+    state: Annotated[IncidentState | None, typer.Option(help="Only these")] = None,
+    kind: Annotated[IncidentKind | None, typer.Option(help="Only these")] = None,
     after: After = 0,
 ) -> None:
     """The newest first."""
@@ -125,7 +132,7 @@ def _show(found: Incident, alerts: Sequence[Alert], names: dict[int, str]) -> No
         (
             each.id,
             _task(each),
-            names.get(each.person_id, "") if each.state in COMES else f"person {each.person_id}",
+            names.get(each.person_id, "") if each.state in COMING_STATES else f"person {each.person_id}",
             each.state,
             f"{(each.shown_due_at - found.opened_at).total_seconds() / 60:.1f}" if each.shown_due_at else "",
             each.plan_number,
@@ -140,8 +147,8 @@ def _show_reports(reports: Sequence[IncidentReport]) -> None:
     rows = [
         (
             each.id,
-            _clock(each.told_at),
-            each.told_by,
+            _clock(each.reported_at),
+            each.reported_by,
             each.case_number or "",
             each.address or "",
             each.note or "",
@@ -161,20 +168,20 @@ def _task(alert: Alert) -> str:
     return f"{alert.task} device {alert.device_id}{has}"
 
 
-@incidents.command("say")
+@incidents.command("answer")
 def say_for(
     incident_id: IncidentId,
     alert_id: Annotated[int, typer.Argument(min=1, help="As `show` has it", metavar="ALERT")],
-    said: Said,
+    said: AlertReply,
 ) -> None:
     """What somebody who was called has said, by telephone or radio."""
     settings = load_settings()
     network, _ = network_if_any(settings)
     with writing() as session:
         found = queries.incident(session, operator(), incident_id)
-        may_dispatch(operator(), found.region_id)
+        require_dispatcher(operator(), found.region_id)
         alert = queries.alert_of(session, found.id, alert_id)
-        take_answer(
+        take_reply(
             session,
             alert.id,
             said,
@@ -195,7 +202,7 @@ def ambulance(
     settings = load_settings()
     network, _ = network_if_any(settings)
     with writing() as session:
-        opening.tell_of_ambulance(
+        lifecycle.update_ambulance(
             session, operator(), incident_id, seconds, at=clock.now(), network=network, settings=settings
         )
     show(incident_id)
@@ -203,11 +210,11 @@ def ambulance(
 
 @incidents.command("close")
 def close(
-    incident_id: IncidentId, outcome: Outcome, note: Annotated[str | None, typer.Option()] = None
+    incident_id: IncidentId, outcome: IncidentOutcome, note: Annotated[str | None, typer.Option()] = None
 ) -> None:
     """It is over: everybody is called off."""
     with writing() as session:
-        opening.close(session, operator(), incident_id, outcome, note, at=clock.now())
+        lifecycle.close_incident(session, operator(), incident_id, outcome, note, at=clock.now())
     show(incident_id)
 
 
@@ -220,25 +227,25 @@ def replay(
     with reading() as session:
         found = queries.incident(session, operator(), incident_id)
         kept = [
-            (each.number, each.because, each.inputs, each.outcome)
+            (each.number, each.reason, each.inputs, each.outcome)
             for each in queries.plans(session, found.id)
             if number is None or each.number == number
         ]
     if not kept:
         raise InvalidInput(f"There is no plan {number} of incident {incident_id}.", field="plan")
     differs = []
-    for each, because, given, outcome in kept:
-        inputs = inputs_of(given)
+    for each, reason, given, outcome in kept:
+        inputs = load_inputs(given)
         again, before = (
             plan(inputs.case, planning=inputs.planning, survival=inputs.survival),
-            plan_of(outcome),
+            load_plan(outcome),
         )
-        if not is_the_same(again, before):
+        if not is_same_plan(again, before):
             differs.append(each)
         patient = inputs.case.patient
-        heading(f"Plan {each}: {because}")
+        heading(f"Plan {each}: {reason}")
         say(
-            f"{'The same again.' if is_the_same(again, before) else 'IT COMES OUT OTHERWISE NOW.'} "
+            f"{'The same again.' if is_same_plan(again, before) else 'IT COMES OUT OTHERWISE NOW.'} "
             f"{patient.since_seconds:.0f} s after the collapse, the ambulance in "
             f"{patient.ambulance_seconds:.0f} s, {len(inputs.case.asked)} asked before; expected survival by "
             f"the formula {before.survival_before:.2f} -> {before.survival:.2f} %; somebody there before it: "
@@ -282,13 +289,13 @@ def cap(
     settings = load_settings()
     if what.isascii() and what.isdecimal() and len(what) < 19:
         with reading() as session:
-            message, found = cap_of(session, operator(), int(what), settings)
+            message, found = cap_message_of(session, operator(), int(what), settings)
             say(cap_of_incident(message, found).decode().rstrip())
         return
     content = Path(what).read_bytes()
     network, _ = network_if_any(settings)
     with writing() as session:
-        done = take_cap(session, operator(), content, at=clock.now(), network=network, settings=settings)
+        done = process_cap(session, operator(), content, at=clock.now(), network=network, settings=settings)
     show(done.id)
 
 

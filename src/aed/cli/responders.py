@@ -18,7 +18,7 @@ from aed.geo import Datum
 from aed.registry.rules.storeys import both_words
 from aed.responders import queries
 from aed.responders.actions import offering
-from aed.responders.rules import WORDINGS, ConsentKind, PlaceKind, wording_in_force
+from aed.responders.rules import WORDINGS, ConsentKind, PlaceKind, current_wording
 from aed.responders.schemas.offers import OfferAmend, OfferIn
 
 responders = typer.Typer(
@@ -55,7 +55,7 @@ def _place(
 def words() -> None:
     """The words of the consents, which a person must have read or heard."""
     for kind in WORDINGS:
-        now = wording_in_force(kind)
+        now = current_wording(kind)
         say(f"{kind} ({now.version})")
         say(f"  {now.en}")
         say(f"  {now.zh}")
@@ -78,7 +78,7 @@ def offer(
 ) -> None:
     """A person offers to help, and may be called from now on with a valid certificate."""
     given = {
-        "consents": {kind: wording_in_force(kind).version for kind in agreed},
+        "consents": {kind: current_wording(kind).version for kind in agreed},
         "estate_id": estate,
         "region": region,
         "availability": availability,
@@ -86,7 +86,7 @@ def offer(
     }
     new = validated(OfferIn, given)
     with writing() as session:
-        made = offering.offer(session, operator(), person_id, new, at=clock.now())
+        made = offering.make_offer(session, operator(), person_id, new, at=clock.now())
         certified = [each for each in made.certificates if each.revoked_at is None]
     say(f"Person {person_id} offers to help.")
     if not certified:
@@ -131,7 +131,7 @@ def place(
 def show(person_id: Id, after: After = 0) -> None:
     """What the person offers, and every consent that was ever given."""
     with reading() as session:
-        offering.who_offers(session, operator(), person_id)
+        offering.require_offer_access(session, operator(), person_id)
         found = queries.offer_of(session, person_id)
         entry = found.entry
         rows = [
@@ -196,7 +196,7 @@ def resume(person_id: Id) -> None:
 @responders.command("agree")
 def agree(person_id: Id, consent: ConsentKind) -> None:
     """One more consent, of somebody who offers to help."""
-    _amend(person_id, OfferAmend(consents={consent: wording_in_force(consent).version}))
+    _amend(person_id, OfferAmend(consents={consent: current_wording(consent).version}))
     say(f"Person {person_id} agreed to {consent}.")
 
 

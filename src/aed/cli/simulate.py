@@ -17,8 +17,15 @@ from aed.simulation.formats.raw import raw
 from aed.simulation.queries import read_list_of_devices, read_world
 from aed.simulation.rules.ambition import matched, sweep_policies
 from aed.simulation.rules.assumptions import Assumptions, Numbers
-from aed.simulation.rules.figures import Compared, Difference, Sharing, Simulated, gained_by_opening, summary
-from aed.simulation.rules.policies import Way
+from aed.simulation.rules.figures import (
+    Compared,
+    Difference,
+    Sharing,
+    Simulated,
+    gained_by_opening,
+    summary,
+)
+from aed.simulation.rules.policies import Strategy
 from aed.simulation.rules.running import simulate as run
 from aed.walking.file import load_network
 
@@ -118,9 +125,9 @@ def _show(found: Simulated) -> None:
     _show_world(found)
     for sharing in Sharing:
         heading(f"Private devices {sharing.value} to strangers")
-        rows = [_row(found, Compared(way, sharing)) for way in Way]
+        rows = [_row(found, Compared(way, sharing)) for way in Strategy]
         table(None, _COLUMNS, rows, right=_COLUMNS[1:])
-    opened = gained_by_opening(found, Way.PLAN)
+    opened = gained_by_opening(found, Strategy.PLAN)
     say(f"Opening the private devices adds {_with_error(opened)} to the survival of the plan in waves.")
     _explain()
 

@@ -12,11 +12,10 @@ from aed.cli.context import operator, reading, writing
 from aed.cli.lookup import network_if_any
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.screen import say, table
-from aed.incidents import queries as queries
-from aed.incidents.calls.actions import corrections as correcting
-from aed.incidents.calls.actions import steering
-from aed.incidents.calls.actions.steering import Now, Steered
-from aed.incidents.calls.schemas import AskMoreIn, ExclusionIn, HazardIn, PlaceAmend, SplitIn
+from aed.incidents import queries
+from aed.incidents.calls.actions import corrections, steering
+from aed.incidents.calls.actions.steering import PlanningContext, SteeringResult
+from aed.incidents.calls.schemas import AskMoreIn, ExclusionIn, HazardIn, LocationCorrection, SplitReportIn
 from aed.incidents.models import Incident
 from aed.incidents.plan.queries.case import exclusions
 from aed.incidents.rules import AgeGroup, Hazard
@@ -44,13 +43,13 @@ def add_commands(group: typer.Typer) -> None:
         group.command(name)(command)
 
 
-def _now() -> Now:
+def _now() -> PlanningContext:
     settings = load_settings()
     network, _ = network_if_any(settings)
-    return Now(clock.now(), network, settings)
+    return PlanningContext(clock.now(), network, settings)
 
 
-def _say(done: Steered) -> None:
+def _say(done: SteeringResult) -> None:
     say(f"Incident {done.incident.id}: {done.asked} more called.")
 
 
@@ -83,13 +82,13 @@ def more(
 def radius(incident_id: _Incident, metres: Annotated[float, typer.Argument(min=100, max=5_000)]) -> None:
     """Look for people within so many metres from now on."""
     with writing() as session:
-        _say(steering.widen(session, operator(), incident_id, metres, now=_now()))
+        _say(steering.set_radius(session, operator(), incident_id, metres, now=_now()))
 
 
 def patient(incident_id: _Incident, age_group: AgeGroup) -> None:
     """Set the patient's age group."""
     with writing() as session:
-        steering.tell_of_age(session, operator(), incident_id, age_group, now=_now())
+        steering.set_age_group(session, operator(), incident_id, age_group, now=_now())
     say(f"Incident {incident_id}: the patient is {age_group}.")
 
 
@@ -101,7 +100,7 @@ def hazard(
     """Set whether people may be sent to the scene."""
     told = HazardIn(hazard=what, note=note)
     with writing() as session:
-        _say(steering.tell_of_hazard(session, operator(), incident_id, told, now=_now()))
+        _say(steering.set_hazard(session, operator(), incident_id, told, now=_now()))
 
 
 def exclude(
@@ -146,9 +145,9 @@ def excluded(incident_id: _Incident) -> None:
 def place(incident_id: _Incident, given: Fields) -> None:
     """Correct where the patient is: NAME=VALUE … with lat, lon, datum, storey, room or floor (0: the ground),
     address, door_code.    Everybody who was called is told."""
-    told = fields_in(PlaceAmend, given)
+    told = fields_in(LocationCorrection, given)
     with writing() as session:
-        found = correcting.correct_place(session, operator(), incident_id, told, now=_now())
+        found = corrections.correct_location(session, operator(), incident_id, told, now=_now())
         say(f"Incident {found.id} is at {found.lat:.5f} {found.lon:.5f}, {_storey(found)}.")
 
 
@@ -161,7 +160,7 @@ def split(
     ] = None,
 ) -> None:
     """The report is of another patient: it makes an incident of its own."""
-    told = fields_in(SplitIn, given or [])
+    told = fields_in(SplitReportIn, given or [])
     with writing() as session:
-        made = correcting.split(session, operator(), incident_id, report_id, told, now=_now())
+        made = corrections.split_report(session, operator(), incident_id, report_id, told, now=_now())
         say(f"Incident {made.id} was opened at {made.lat:.5f} {made.lon:.5f}, {_storey(made)}.")

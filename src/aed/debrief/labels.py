@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from aed.incidents.plan.rules.planner import Why
-from aed.incidents.rules import AlertState, Kind, Outcome, Said, Task
+from aed.incidents.plan.rules.planner import NotAskedReason
+from aed.incidents.rules import AlertReply, AlertState, IncidentKind, IncidentOutcome, Task
 
-type Words = tuple[str, str]
+type Label = tuple[str, str]
 """English, Chinese."""
 
-ITEM_WORDS: Final[dict[str, Words]] = {
+ITEM_LABELS: Final[dict[str, Label]] = {
     "arrest": ("Confirmed as cardiac arrest", "确认为心脏骤停"),
     "resuscitation": ("Resuscitation attempted by the ambulance", "急救人员实施复苏"),
     "pathogenesis": ("Pathogenesis", "病因"),
@@ -31,7 +31,7 @@ ITEM_WORDS: Final[dict[str, Words]] = {
     "mrs": ("mRS", "mRS评分"),
     "cpc_or_mrs": ("CPC or mRS", "CPC或mRS评分"),
 }
-VALUE_WORDS: Final[dict[str, Words]] = {
+VALUE_LABELS: Final[dict[str, Label]] = {
     "yes": ("yes", "是"),
     "no": ("no", "否"),
     "unknown": ("unknown", "未知"),
@@ -69,7 +69,7 @@ VALUE_WORDS: Final[dict[str, Words]] = {
     "aed_shockable": ("shockable, by an AED", "AED判断可除颤"),
     "aed_not_shockable": ("not shockable, by an AED", "AED判断不可除颤"),
 }
-GROUP_WORDS: Final[dict[str, Words]] = {
+GROUP_LABELS: Final[dict[str, Label]] = {
     "all": ("all in whom resuscitation was attempted", "全部实施复苏者"),
     "utstein_comparator": (
         "Utstein comparator: bystander witnessed, shockable",
@@ -81,7 +81,7 @@ GROUP_WORDS: Final[dict[str, Words]] = {
     "ems_witnessed": ("witnessed by the ambulance's crew", "急救人员目击"),
     "bystander_aed_shock": ("shock given by a bystander", "旁观者已除颤"),
 }
-MOMENT_WORDS: Final[dict[str, Words]] = {
+MOMENT_LABELS: Final[dict[str, Label]] = {
     "collapsed_at": ("Collapse", "倒地"),
     "called_at": ("Call", "呼救"),
     "asked_at": ("First person asked", "首次呼叫急救志愿者"),
@@ -95,24 +95,24 @@ MOMENT_WORDS: Final[dict[str, Words]] = {
     "ambulance_there_at": ("Ambulance there", "救护车到场"),
     "closed_at": ("Closed", "结束"),
 }
-KIND_WORDS: Final[dict[Kind, Words]] = {
-    Kind.REAL: ("real", "真实事件"),
-    Kind.EXERCISE: ("EXERCISE", "演练"),
-    Kind.TEST: ("TEST", "线路测试"),
+KIND_LABELS: Final[dict[IncidentKind, Label]] = {
+    IncidentKind.REAL: ("real", "真实事件"),
+    IncidentKind.EXERCISE: ("EXERCISE", "演练"),
+    IncidentKind.TEST: ("TEST", "线路测试"),
 }
-OUTCOME_WORDS: Final[dict[Outcome, Words]] = {
-    Outcome.HANDED_OVER: ("handed over to the ambulance", "已移交120急救人员"),
-    Outcome.FALSE_ALARM: ("false alarm", "误报"),
-    Outcome.CALLED_OFF: ("called off, nobody was needed", "已取消，无需救援"),
-    Outcome.LAPSED: ("closed by itself, nobody closed it", "超时自动结束"),
+OUTCOME_LABELS: Final[dict[IncidentOutcome, Label]] = {
+    IncidentOutcome.HANDED_OVER: ("handed over to the ambulance", "已移交120急救人员"),
+    IncidentOutcome.FALSE_ALARM: ("false alarm", "误报"),
+    IncidentOutcome.CALLED_OFF: ("called off, nobody was needed", "已取消，无需救援"),
+    IncidentOutcome.LAPSED: ("closed by itself, nobody closed it", "超时自动结束"),
 }
-TASK_WORDS: Final[dict[str, Words]] = {
+TASK_LABELS: Final[dict[str, Label]] = {
     "all": ("all", "合计"),
     Task.DIRECT: ("straight to the patient", "直接前往"),
     Task.FETCH: ("fetch a device", "取AED"),
     Task.GUIDE: ("open the gate, guide", "接应引导"),
 }
-STATE_WORDS: Final[dict[AlertState, Words]] = {
+STATE_LABELS: Final[dict[AlertState, Label]] = {
     AlertState.ASKED: ("no answer", "未答复"),
     AlertState.SEEN: ("seen", "已查看"),
     AlertState.ACCEPTED: ("accepted", "已接受"),
@@ -122,42 +122,42 @@ STATE_WORDS: Final[dict[AlertState, Words]] = {
     AlertState.STOPPED: ("called off", "已叫停"),
     AlertState.STOOD_DOWN: ("not needed, enough came", "人手已足，无需前往"),
 }
-WHY_WORDS: Final[dict[Why, Words]] = {
-    Why.PROMISE_MET: ("enough others go direct", "直接前往人数已足够"),
-    Why.TWO_TO_THIS_DEVICE: ("two others fetch that AED", "已有两人取用该AED"),
-    Why.GAINS_TOO_LITTLE: ("would add too little", "作用太小"),
-    Why.AFTER_THE_AMBULANCE: ("after the ambulance", "晚于救护车"),
-    Why.WAVE_IS_FULL: ("wave full", "本批已满"),
+NOT_ASKED_LABELS: Final[dict[NotAskedReason, Label]] = {
+    NotAskedReason.PROMISE_MET: ("enough others go direct", "直接前往人数已足够"),
+    NotAskedReason.TWO_TO_THIS_DEVICE: ("two others fetch that AED", "已有两人取用该AED"),
+    NotAskedReason.GAINS_TOO_LITTLE: ("would add too little", "作用太小"),
+    NotAskedReason.AFTER_THE_AMBULANCE: ("after the ambulance", "晚于救护车"),
+    NotAskedReason.WAVE_IS_FULL: ("wave full", "本批已满"),
 }
-_BECAUSE: Final[dict[str, Words]] = {
+_PLAN_REASON_LABELS: Final[dict[str, Label]] = {
     "opened": ("first report", "首次报告"),
     "reported again": ("reported again", "再次报告"),
     "ambulance": ("news of the ambulance", "救护车消息"),
     "signs": ("news of the patient", "患者情况"),
     "wave is over": ("too few had answered", "答复者不足"),
 }
-_SAID: Final[dict[str, Words]] = {
-    Said.SEEN: ("seen by", "已查看"),
-    Said.ACCEPT: ("accepted by", "已接受"),
-    Said.DECLINE: ("declined by", "已拒绝"),
-    Said.ON_THE_WAY: ("on the way:", "途中"),
-    Said.THERE: ("there:", "已到场"),
-    Said.DEVICE_TAKEN: ("device taken by", "已取到AED"),
-    Said.DEVICE_NOT_THERE: ("device not there, says", "报告AED不在原位"),
-    Said.CANNOT_OPEN: ("cabinet cannot be opened, says", "报告外箱柜体打不开"),
-    Said.DEVICE_RETURNED: ("device returned by", "已放回AED"),
-    Said.DEVICE_ATTACHED: ("pads attached by", "已贴片"),
-    Said.SHOCK_GIVEN: ("shock given by", "已除颤"),
-    Said.HANDED_OVER: ("handed over by", "已移交120急救人员"),
+_REPLY_LABELS: Final[dict[str, Label]] = {
+    AlertReply.SEEN: ("seen by", "已查看"),
+    AlertReply.ACCEPT: ("accepted by", "已接受"),
+    AlertReply.DECLINE: ("declined by", "已拒绝"),
+    AlertReply.ON_THE_WAY: ("on the way:", "途中"),
+    AlertReply.THERE: ("there:", "已到场"),
+    AlertReply.DEVICE_TAKEN: ("device taken by", "已取到AED"),
+    AlertReply.DEVICE_NOT_THERE: ("device not there, says", "报告AED不在原位"),
+    AlertReply.CANNOT_OPEN: ("cabinet cannot be opened, says", "报告外箱柜体打不开"),
+    AlertReply.DEVICE_RETURNED: ("device returned by", "已放回AED"),
+    AlertReply.DEVICE_ATTACHED: ("pads attached by", "已贴片"),
+    AlertReply.SHOCK_GIVEN: ("shock given by", "已除颤"),
+    AlertReply.HANDED_OVER: ("handed over by", "已移交120急救人员"),
 }
 
 
-def because_words(because: str) -> Words:
+def plan_reason_label(because: str) -> Label:
     """Why a plan was made; what no words are known of is said as it is."""
-    if because in _BECAUSE:
-        return _BECAUSE[because]
+    if because in _PLAN_REASON_LABELS:
+        return _PLAN_REASON_LABELS[because]
     said, _, number = because.partition(" by ")
-    if said in _SAID:
-        en, zh = _SAID[said]
+    if said in _REPLY_LABELS:
+        en, zh = _REPLY_LABELS[said]
         return f"{en} call {number}", f"{number}号{zh}"
     return because, because

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from aed.database.session import Database, read_session, transaction
 from aed.errors import AedError
-from aed.incidents.alerts.actions.calling import hold, plan_and_call
-from aed.incidents.calls.actions.closing import end_if_over, is_over, remind_if_due
-from aed.incidents.calls.queries import due_to_be_reminded_of, due_to_look_at, past_their_time
-from aed.incidents.drills.actions import keep_pace
+from aed.incidents.alerts.actions.calling import lock_for_planning, plan_and_alert
+from aed.incidents.calls.actions.closing import close_if_lapsed, is_over, remind_if_due
+from aed.incidents.calls.queries import due_for_reminder, due_for_replanning, lapsed_incidents
+from aed.incidents.drills.actions import update_estate_pace
 from aed.incidents.drills.queries import estates_with_drills
 from aed.incidents.models import Incident
 from aed.settings import Settings
@@ -24,25 +24,25 @@ log = structlog.get_logger("aed")
 _AT_ONCE = 100
 
 
-def look_again(
+def replan_due_incidents(
     database: Database, at: datetime, *, network_of: Callable[[], WalkingNetwork | None], settings: Settings
 ) -> tuple[int, int]:
     """Every open incident whose wave is over has been planned again: (so many, so many called). Each in a
     transaction of its own; one that fails keeps no other."""
     with read_session(database) as session:
-        due = due_to_look_at(session, at, numbers=settings.planning, limit=_AT_ONCE)
+        due = due_for_replanning(session, at, numbers=settings.planning, limit=_AT_ONCE)
     if not due:
         return 0, 0
     network, looked, called = network_of(), 0, 0
     for incident_id in due:
         try:
             with transaction(database) as session:
-                incident = hold(session, incident_id)
-                is_due = incident.look_at is not None and incident.look_at <= at
+                incident = lock_for_planning(session, incident_id)
+                is_due = incident.replan_at is not None and incident.replan_at <= at
                 if not is_due or is_over(incident, at=at, numbers=settings.planning):
                     continue
-                called += plan_and_call(
-                    session, incident, because="wave is over", at=at, network=network, settings=settings
+                called += plan_and_alert(
+                    session, incident, reason="wave is over", at=at, network=network, settings=settings
                 )
                 looked += 1
         except AedError as error:
@@ -50,7 +50,7 @@ def look_again(
     return looked, called
 
 
-def close_what_is_over(database: Database, at: datetime, *, settings: Settings) -> tuple[int, int]:
+def close_lapsed_incidents(database: Database, at: datetime, *, settings: Settings) -> tuple[int, int]:
     """Close incidents whose time is over, and remind dispatchers of those nobody closed: (closed, reminded).
 
     Each in a transaction of its own that looks again under the lock: two workers do it once, one that dies
@@ -58,11 +58,11 @@ def close_what_is_over(database: Database, at: datetime, *, settings: Settings) 
     """
     numbers = settings.planning
     with read_session(database) as session:
-        over = past_their_time(session, at, numbers=numbers, limit=_AT_ONCE)
-        to_remind = due_to_be_reminded_of(session, at, numbers=numbers, limit=_AT_ONCE)
+        over = lapsed_incidents(session, at, numbers=numbers, limit=_AT_ONCE)
+        to_remind = due_for_reminder(session, at, numbers=numbers, limit=_AT_ONCE)
 
     def close(session: Session, incident: Incident) -> bool:
-        return end_if_over(session, incident, at=at, numbers=numbers)
+        return close_if_lapsed(session, incident, at=at, numbers=numbers)
 
     def remind(session: Session, incident: Incident) -> bool:
         return remind_if_due(session, incident, at=at, numbers=numbers) is not None
@@ -81,7 +81,7 @@ def estimate_paces(database: Database, *, settings: Settings) -> int:
     changed = 0
     for estate_id in estate_ids:
         with transaction(database) as session:
-            changed += keep_pace(session, estate_id, settings)
+            changed += update_estate_pace(session, estate_id, settings)
     return changed
 
 
@@ -90,7 +90,7 @@ def _each(database: Database, incident_ids: Sequence[int], done: Callable[[Sessi
     for incident_id in incident_ids:
         try:
             with transaction(database) as session:
-                count += done(session, hold(session, incident_id))
+                count += done(session, lock_for_planning(session, incident_id))
         except AedError as error:
             log.warning("incident not looked after", incident=incident_id, why=error.detail)
     return count

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from aed.accounts.rules.free_text import PLACE_CHARACTERS, quote
-from aed.incidents.rules import Hazard, Kind, Task
+from aed.incidents.rules import Hazard, IncidentKind, Task
 
 _TASKS: Final = {
     Task.DIRECT: ("Please go straight to the patient", "请直接前往患者处"),
@@ -27,8 +27,8 @@ _LEAVE_EXERCISE: Final = (
 )
 
 
-def call_words(
-    kind: Kind,
+def alert_text(
+    kind: IncidentKind,
     task: Task,
     where: tuple[str, str] | None,
     link: str | None,
@@ -48,7 +48,7 @@ def call_words(
     return _marked(kind, text_en, text_zh)
 
 
-def still_open_words(incident_id: int, *, minutes: int, hours: int) -> tuple[str, str]:
+def still_open_text(incident_id: int, *, minutes: int, hours: int) -> tuple[str, str]:
     """Remind a dispatcher of an incident that nobody has closed."""
     return (
         f"Incident {incident_id} is still open. The ambulance was expected {minutes} min ago. Say when it "
@@ -70,12 +70,12 @@ _HAZARD_WORDS: Final = {
 }
 
 
-def hazard_words(hazard: Hazard) -> tuple[str, str]:
+def hazard_text(hazard: Hazard) -> tuple[str, str]:
     """Warn people who were called already. What the danger is stands behind the link."""
     return _HAZARD_WORDS[hazard]
 
 
-def moved_words(kind: Kind, where: tuple[str, str] | None) -> tuple[str, str]:
+def location_corrected_text(kind: IncidentKind, where: tuple[str, str] | None) -> tuple[str, str]:
     """Tell people who were called that the patient is elsewhere; the place itself is behind the link."""
     at_en = f" It is at {where[0]}." if where is not None else ""
     at_zh = f"现地点：{where[1]}。" if where is not None else ""
@@ -86,7 +86,7 @@ def moved_words(kind: Kind, where: tuple[str, str] | None) -> tuple[str, str]:
     )
 
 
-class WhyDirect(StrEnum):
+class GoDirectReason(StrEnum):
     """Why somebody who was to fetch a device goes straight to the patient instead."""
 
     HERE_WITHOUT_DEVICE = "here_without_device"
@@ -96,13 +96,13 @@ class WhyDirect(StrEnum):
     """Another person's words."""
 
 
-_WHY_DIRECT: Final[Mapping[WhyDirect, tuple[str, str]]] = {
-    WhyDirect.SOMEBODY_HAS_IT: ("Somebody else has the AED.", "AED已由他人取到。"),
-    WhyDirect.CANNOT_BE_HAD: ("The AED cannot be had.", "该AED无法取到。"),
+_WHY_DIRECT: Final[Mapping[GoDirectReason, tuple[str, str]]] = {
+    GoDirectReason.SOMEBODY_HAS_IT: ("Somebody else has the AED.", "AED已由他人取到。"),
+    GoDirectReason.CANNOT_BE_HAD: ("The AED cannot be had.", "该AED无法取到。"),
 }
 
 
-def go_direct_words(kind: Kind, why: WhyDirect) -> tuple[str, str]:
+def go_direct_text(kind: IncidentKind, why: GoDirectReason) -> tuple[str, str]:
     """That somebody goes straight to the patient instead of fetching a device."""
     en, zh = _WHY_DIRECT[why]
     return _marked(
@@ -112,7 +112,7 @@ def go_direct_words(kind: Kind, why: WhyDirect) -> tuple[str, str]:
     )
 
 
-def stood_down_words(kind: Kind) -> tuple[str, str]:
+def stood_down_text(kind: IncidentKind) -> tuple[str, str]:
     """That enough others come."""
     return _marked(
         kind,
@@ -121,7 +121,7 @@ def stood_down_words(kind: Kind) -> tuple[str, str]:
     )
 
 
-def over_words(kind: Kind) -> tuple[str, str]:
+def over_text(kind: IncidentKind) -> tuple[str, str]:
     """That nobody is needed any longer."""
     return _marked(
         kind,
@@ -130,7 +130,7 @@ def over_words(kind: Kind) -> tuple[str, str]:
     )
 
 
-def _marked(kind: Kind, en: str, zh: str) -> tuple[str, str]:
-    if kind is Kind.EXERCISE:
+def _marked(kind: IncidentKind, en: str, zh: str) -> tuple[str, str]:
+    if kind is IncidentKind.EXERCISE:
         return _EXERCISE[0] + en, _EXERCISE[1] + zh
     return en, zh

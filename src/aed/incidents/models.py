@@ -24,13 +24,13 @@ from aed.database.encryption.columns import Encrypted
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.incidents.rules import (
     AgeGroup,
+    AlertReply,
     AlertState,
     FetchFailure,
     Hazard,
-    Kind,
-    Outcome,
-    Said,
-    State,
+    IncidentKind,
+    IncidentOutcome,
+    IncidentState,
     StopReason,
     Task,
     TimeOfDay,
@@ -41,7 +41,7 @@ from aed.registry.models import Device, Estate
 
 _OPEN = text("state = 'open'")
 _IS_OUT = text("out_device_id IS NOT NULL AND device_settled_at IS NULL")
-_NOT_CARED = text("closed_at IS NOT NULL AND (cared_at IS NULL OR asked_again_at IS NULL)")
+_NOT_DEBRIEFED = text("closed_at IS NOT NULL AND (debriefed_at IS NULL OR followed_up_at IS NULL)")
 
 
 def _one_of(enumeration: type[StrEnum]) -> Enum:
@@ -63,13 +63,20 @@ class Incident(Versioned, Table):
         CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="closed_at_some_time"),
         CheckConstraint("(closed_at IS NULL) = (outcome IS NULL)", name="closed_somehow"),
         Index("ix_incidents_open", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
-        Index("ix_incidents_cared", "closed_at", postgresql_where=_NOT_CARED, sqlite_where=_NOT_CARED),
-        Index("ix_incidents_look", "look_at", postgresql_where=_OPEN, sqlite_where=_OPEN),
+        Index(
+            "ix_incidents_debriefed",
+            "closed_at",
+            postgresql_where=_NOT_DEBRIEFED,
+            sqlite_where=_NOT_DEBRIEFED,
+        ),
+        Index("ix_incidents_replan", "replan_at", postgresql_where=_OPEN, sqlite_where=_OPEN),
     )
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
-    kind: Mapped[Kind] = mapped_column(enum_column(Kind))
-    state: Mapped[State] = mapped_column(enum_column(State), default=State.OPEN)
+    kind: Mapped[IncidentKind] = mapped_column(enum_column(IncidentKind, name="kind"))
+    state: Mapped[IncidentState] = mapped_column(
+        enum_column(IncidentState, name="state"), default=IncidentState.OPEN
+    )
     region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
     """Within whose boundary the patient is."""
@@ -106,14 +113,14 @@ class Incident(Versioned, Table):
         _one_of(Hazard), default=Hazard.NONE, server_default=text("'none'")
     )
     hazard_note: Mapped[str | None] = mapped_column(Encrypted("incidents.hazard_note"))
-    look_at: Mapped[datetime | None]
+    replan_at: Mapped[datetime | None]
     """When it is planned again without anybody saying anything."""
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None] = mapped_column(String(200))
-    outcome: Mapped[Outcome | None] = mapped_column(enum_column(Outcome))
-    cared_at: Mapped[datetime | None]
+    outcome: Mapped[IncidentOutcome | None] = mapped_column(enum_column(IncidentOutcome, name="outcome"))
+    debriefed_at: Mapped[datetime | None]
     """When those who came were thanked, and devices asked after."""
-    asked_again_at: Mapped[datetime | None]
+    followed_up_at: Mapped[datetime | None]
     """When those who were at the patient's side were asked how they are."""
     version: Mapped[int] = mapped_column(server_default=text("1"))
 
@@ -127,7 +134,7 @@ class IncidentReport(Table):
     __tablename__ = "incident_reports"
     __table_args__ = (
         UniqueConstraint("key"),
-        UniqueConstraint("told_by", "case_number"),
+        UniqueConstraint("reported_by", "case_number"),
     )
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
@@ -137,9 +144,9 @@ class IncidentReport(Table):
     digest: Mapped[str] = mapped_column(String(64))
     case_number: Mapped[str | None] = mapped_column(String(64))
     """Of the dispatch centre."""
-    told_by: Mapped[str] = mapped_column(String(200))
+    reported_by: Mapped[str] = mapped_column(String(200))
     by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
-    told_at: Mapped[datetime]
+    reported_at: Mapped[datetime]
     lat: Mapped[float] = mapped_column(Double)
     lon: Mapped[float] = mapped_column(Double)
     note: Mapped[str | None] = mapped_column(Encrypted("incident_reports.note"))
@@ -186,9 +193,9 @@ class Alert(Table):
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     task: Mapped[Task] = mapped_column(enum_column(Task))
     device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"), index=True)
-    works: Mapped[float] = mapped_column(Double)
+    p_device_works: Mapped[float] = mapped_column(Double)
     """The chance that the device is there and works, as it was planned."""
-    saved: Mapped[float] = mapped_column(Double, server_default=text("0"))
+    seconds_saved: Mapped[float] = mapped_column(Double, server_default=text("0"))
     """Seconds that a guide saves on the way, as it was planned."""
     plan_number: Mapped[int]
     """By which plan of the incident."""
@@ -205,7 +212,7 @@ class Alert(Table):
     there_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     """Declined or stopped."""
-    stopped_because: Mapped[StopReason | None] = mapped_column(_one_of(StopReason))
+    stop_reason: Mapped[StopReason | None] = mapped_column(_one_of(StopReason))
     """None for alerts that were stopped before these were kept."""
     device_taken_at: Mapped[datetime | None]
     """When the person said that they have the device; so the next two."""
@@ -228,7 +235,7 @@ class Alert(Table):
         return self.coarse_due_at if self.accepted_at is None else self.due_at
 
 
-class AlertAnswer(Table):
+class StoredReply(Table):
     """A tap on the page of a call, known by its key: sent again, it changes nothing."""
 
     __tablename__ = "alert_answers"
@@ -236,11 +243,11 @@ class AlertAnswer(Table):
     alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id"), primary_key=True, autoincrement=False)
     key: Mapped[str] = mapped_column(String(36), primary_key=True)
     """Made up by the phone, once for each tap."""
-    said: Mapped[Said] = mapped_column(enum_column(Said))
+    reply: Mapped[AlertReply] = mapped_column(enum_column(AlertReply, name="reply"))
     at: Mapped[datetime]
 
 
-class AlertPlace(Table):
+class AlertLocation(Table):
     """Where somebody was on the way to a patient, by the phone."""
 
     __tablename__ = "alert_places"
@@ -269,7 +276,7 @@ class IncidentPlan(Table):
     )
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     made_at: Mapped[datetime]
-    because: Mapped[str] = mapped_column(String(100))
+    reason: Mapped[str] = mapped_column(String(100))
     inputs: Mapped[str] = mapped_column(Text)
     """JSON: the case and the numbers."""
     outcome: Mapped[str] = mapped_column(Text)
@@ -288,7 +295,7 @@ class IncidentEvent(Table):
     at: Mapped[datetime] = mapped_column(index=True)
     kind: Mapped[str] = mapped_column(String(32))
     who: Mapped[str] = mapped_column(String(200))
-    said: Mapped[str] = mapped_column(Text)
+    payload: Mapped[str] = mapped_column(Text)
     """JSON."""
     hash: Mapped[str] = mapped_column(String(64))
     """HMAC-SHA256 over the hash of the one before and all of this one."""
@@ -296,7 +303,7 @@ class IncidentEvent(Table):
     """Of the key that signed it; None: of the old form, a plain SHA-256."""
 
 
-class Centre(Table):
+class DispatchCentre(Table):
     """A dispatch centre of a region: its signed messages are believed, and it is told what happens there.
 
     Its name, address and secrets are its endpoint's; it is one as long as that is open.
@@ -321,18 +328,18 @@ class IncidentMessage(Table):
     """What a program has told of an incident under an id of its own. The same again is answered the same."""
 
     __tablename__ = "incident_messages"
-    __table_args__ = (UniqueConstraint("told_by", "key"),)
+    __table_args__ = (UniqueConstraint("reported_by", "key"),)
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id"), index=True)
-    told_by: Mapped[str] = mapped_column(String(200))
+    reported_by: Mapped[str] = mapped_column(String(200))
     key: Mapped[str] = mapped_column(String(64))
     """SHA-256 of what the program calls it."""
     digest: Mapped[str] = mapped_column(String(64))
     """Of what it said."""
     answer: Mapped[str] = mapped_column(Text)
     """JSON: the incident as it stood afterwards."""
-    told_at: Mapped[datetime]
+    reported_at: Mapped[datetime]
 
 
 class Drill(Table):
@@ -366,7 +373,7 @@ class Drill(Table):
     floor_seconds: Mapped[float] = mapped_column(Double)
     """There and back on stairs and in lifts, as the lookup reckons."""
     ran_at: Mapped[datetime]
-    told_at: Mapped[datetime]
+    reported_at: Mapped[datetime]
     by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     by_name: Mapped[str] = mapped_column(String(200))
     note: Mapped[str | None] = mapped_column(String(500))

@@ -8,7 +8,7 @@ from aed.accounts.rules import Role, Scope, Viewer
 from aed.accounts.rules.roles import HeldRole
 from aed.errors import NotAllowed, NotSignedIn
 
-RUN_DRILLS: Final = frozenset(
+DRILL_REPORTER_ROLES: Final = frozenset(
     {
         HeldRole.RESIDENT,
         HeldRole.RESPONDER,
@@ -18,11 +18,11 @@ RUN_DRILLS: Final = frozenset(
         HeldRole.ADMINISTRATOR,
     }
 )
-DISPATCH: Final = frozenset({HeldRole.DISPATCHER, HeldRole.ADMINISTRATOR})
-JUDGE_DRILLS: Final = frozenset({HeldRole.LEAD, HeldRole.ESTATE_MANAGER, HeldRole.ADMINISTRATOR})
+DISPATCHER_ROLES: Final = frozenset({HeldRole.DISPATCHER, HeldRole.ADMINISTRATOR})
+DRILL_DELETER_ROLES: Final = frozenset({HeldRole.LEAD, HeldRole.ESTATE_MANAGER, HeldRole.ADMINISTRATOR})
 
 
-def may_tell_of_a_drill(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
+def require_drill_reporter(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
     """Passes for whoever is of the device's estate, and may write.
 
     Raises NotSignedIn for anyone, NotAllowed for everybody else.
@@ -31,7 +31,9 @@ def may_tell_of_a_drill(viewer: Viewer, estate_id: int | None, region_id: int) -
         raise NotSignedIn("A drill is told with a name: send a token, or sign in.")
     if Scope.WRITE not in viewer.scopes:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
-    if viewer.is_administrator or viewer.holds(RUN_DRILLS, estate_id=estate_id, region_id=region_id):
+    if viewer.is_administrator or viewer.holds(
+        DRILL_REPORTER_ROLES, estate_id=estate_id, region_id=region_id
+    ):
         return
     is_of_a_token = viewer.person_id is None and viewer.role is Role.MEMBER
     if is_of_a_token and estate_id is not None and estate_id == viewer.estate_id:
@@ -39,24 +41,24 @@ def may_tell_of_a_drill(viewer: Viewer, estate_id: int | None, region_id: int) -
     raise NotAllowed("A drill is told by people of the estate where the device is.")
 
 
-def may_take_back_a_drill(viewer: Viewer, by_id: int | None, estate_id: int, region_id: int) -> None:
+def require_drill_deleter(viewer: Viewer, by_id: int | None, estate_id: int, region_id: int) -> None:
     """Passes for whoever told of it, for the estate's manager and lead, for an administrator above.
 
     Raises as `may_tell_of_a_drill` does.
     """
-    may_tell_of_a_drill(viewer, estate_id, region_id)
+    require_drill_reporter(viewer, estate_id, region_id)
     if viewer.is_administrator or viewer.person_id is None or viewer.person_id == by_id:
         return
-    if not viewer.holds(JUDGE_DRILLS, estate_id=estate_id, region_id=region_id):
+    if not viewer.holds(DRILL_DELETER_ROLES, estate_id=estate_id, region_id=region_id):
         raise NotAllowed("A drill is taken back by whoever told of it, or by the estate's manager.")
 
 
 # --- incidents --------------------------------------------------------------------------------------------
 
-OPEN_INCIDENTS: Final = RUN_DRILLS
+INCIDENT_REPORTER_ROLES: Final = DRILL_REPORTER_ROLES
 
 
-def may_open_an_incident(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
+def require_incident_reporter(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
     """Passes for a dispatcher of the region, and for whoever is of the estate where the patient is.
 
     Raises NotSignedIn for anyone, NotAllowed for everybody else.
@@ -65,8 +67,8 @@ def may_open_an_incident(viewer: Viewer, estate_id: int | None, region_id: int) 
         raise NotSignedIn("An incident is opened with a name: send a token, or sign in. Call first.")
     if Scope.WRITE not in viewer.scopes:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
-    if dispatches(viewer, region_id) or viewer.holds(
-        OPEN_INCIDENTS, estate_id=estate_id, region_id=region_id
+    if is_dispatcher(viewer, region_id) or viewer.holds(
+        INCIDENT_REPORTER_ROLES, estate_id=estate_id, region_id=region_id
     ):
         return
     is_of_a_token = viewer.person_id is None and viewer.role is Role.MEMBER
@@ -77,7 +79,7 @@ def may_open_an_incident(viewer: Viewer, estate_id: int | None, region_id: int) 
     )
 
 
-def may_list_incidents(viewer: Viewer) -> None:
+def require_incident_viewer(viewer: Viewer) -> None:
     """Passes for dispatchers and administrators, who see those of their regions. Raises as the others do."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Incidents are told to dispatchers: send a token, or sign in.")
@@ -85,7 +87,7 @@ def may_list_incidents(viewer: Viewer) -> None:
         raise NotAllowed("Incidents are told to the dispatchers of their region.")
 
 
-def may_dispatch(viewer: Viewer, region_id: int) -> None:
+def require_dispatcher(viewer: Viewer, region_id: int) -> None:
     """Passes for whoever says how an incident goes on: a dispatcher of its region, an administrator.
 
     Raises NotSignedIn for anyone, NotAllowed for everybody else.
@@ -94,14 +96,14 @@ def may_dispatch(viewer: Viewer, region_id: int) -> None:
         raise NotSignedIn("This is for the region's dispatchers: send a token, or sign in.")
     if Scope.WRITE not in viewer.scopes:
         raise NotAllowed("This token may read only; ask for one with the scope 'write'.")
-    if not dispatches(viewer, region_id):
+    if not is_dispatcher(viewer, region_id):
         raise NotAllowed("Only a dispatcher of the region says how an incident goes on.")
 
 
-def dispatches(viewer: Viewer, region_id: int) -> bool:
+def is_dispatcher(viewer: Viewer, region_id: int) -> bool:
     """Return whether the viewer is a dispatcher of the region, or administers it."""
     if viewer.is_administrator:
         return True
     if viewer.person_id is not None:
-        return viewer.holds(DISPATCH, estate_id=None, region_id=region_id)
+        return viewer.holds(DISPATCHER_ROLES, estate_id=None, region_id=region_id)
     return viewer.role is Role.DISPATCHER and region_id in viewer.region_ids

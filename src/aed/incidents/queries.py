@@ -12,13 +12,20 @@ from aed.accounts.models import Person
 from aed.accounts.queries.visibility import may_be_called_by
 from aed.accounts.rules import Viewer
 from aed.errors import NotFound
-from aed.incidents.models import Alert, Incident, IncidentEvent, IncidentMessage, IncidentPlan, IncidentReport
-from aed.incidents.permissions import may_list_incidents
-from aed.incidents.rules import Kind, State, lasts
+from aed.incidents.models import (
+    Alert,
+    Incident,
+    IncidentEvent,
+    IncidentMessage,
+    IncidentPlan,
+    IncidentReport,
+)
+from aed.incidents.permissions import require_incident_viewer
+from aed.incidents.rules import IncidentKind, IncidentState, max_duration
 from aed.settings import Planning
 
 
-def _told_to(viewer: Viewer) -> ColumnElement[bool]:
+def _visible_to(viewer: Viewer) -> ColumnElement[bool]:
     """A dispatcher is told of the incidents of the region, as of those who may be called there."""
     return may_be_called_by(viewer, region_id=Incident.region_id)
 
@@ -27,7 +34,7 @@ def incident(session: Session, viewer: Viewer, incident_id: int) -> Incident:
     """With its region and estate. Raises NotFound when there is none that the viewer is told of."""
     found = session.scalar(
         select(Incident)
-        .where(Incident.id == incident_id, _told_to(viewer))
+        .where(Incident.id == incident_id, _visible_to(viewer))
         .options(joinedload(Incident.region), joinedload(Incident.estate))
     )
     if found is None:
@@ -39,14 +46,14 @@ def incidents(
     session: Session,
     viewer: Viewer,
     *,
-    state: State | None,
-    kind: Kind | None,
+    state: IncidentState | None,
+    kind: IncidentKind | None,
     limit: int,
     before_id: int | None = None,
 ) -> Sequence[Incident]:
     """The newest first, with regions and estates. Raises NotSignedIn, NotAllowed for who is no dispatcher."""
-    may_list_incidents(viewer)
-    asked = select(Incident).where(_told_to(viewer))
+    require_incident_viewer(viewer)
+    asked = select(Incident).where(_visible_to(viewer))
     if state is not None:
         asked = asked.where(Incident.state == state)
     if kind is not None:
@@ -57,7 +64,7 @@ def incidents(
     return session.scalars(asked.order_by(Incident.id.desc()).limit(limit)).all()
 
 
-def with_all(session: Session, incident_id: int) -> Incident:
+def incident_by_id(session: Session, incident_id: int) -> Incident:
     """With its region and estate. visibility: of a call that the caller has found."""
     return session.scalars(
         select(Incident)
@@ -66,7 +73,7 @@ def with_all(session: Session, incident_id: int) -> Incident:
     ).one()
 
 
-def region_of(session: Session, incident_id: int) -> int:
+def region_id_of(session: Session, incident_id: int) -> int:
     """Raises NotFound. visibility: a number, for taking turns."""
     found = session.scalar(select(Incident.region_id).where(Incident.id == incident_id))
     if found is None:
@@ -74,7 +81,7 @@ def region_of(session: Session, incident_id: int) -> int:
     return found
 
 
-def held(session: Session, incident_id: int) -> Incident:
+def lock_incident(session: Session, incident_id: int) -> Incident:
     """The incident with its region and estate, and nobody else changes it until this transaction ends.
 
     visibility: the caller says whose it is. Raises NotFound.
@@ -96,31 +103,31 @@ def report_by_key(session: Session, key: str) -> IncidentReport | None:
     return session.scalar(select(IncidentReport).where(IncidentReport.key == key))
 
 
-def report_by_case(session: Session, told_by: str, case_number: str) -> IncidentReport | None:
+def report_by_case(session: Session, reported_by: str, case_number: str) -> IncidentReport | None:
     """visibility: the centre's own case."""
     return session.scalar(
         select(IncidentReport).where(
-            IncidentReport.told_by == told_by, IncidentReport.case_number == case_number
+            IncidentReport.reported_by == reported_by, IncidentReport.case_number == case_number
         )
     )
 
 
-def last_report_by(session: Session, incident_id: int, told_by: str) -> IncidentReport | None:
+def last_report_by(session: Session, incident_id: int, reported_by: str) -> IncidentReport | None:
     """visibility: what the caller has told."""
     return session.scalar(
         select(IncidentReport)
-        .where(IncidentReport.incident_id == incident_id, IncidentReport.told_by == told_by)
+        .where(IncidentReport.incident_id == incident_id, IncidentReport.reported_by == reported_by)
         .order_by(IncidentReport.id.desc())
         .limit(1)
     )
 
 
-def told_under(session: Session, viewer: Viewer, key: str) -> Sequence[IncidentMessage]:
+def messages_by_key(session: Session, viewer: Viewer, key: str) -> Sequence[IncidentMessage]:
     """What programs have told under that name, of incidents that the viewer is told of; the first first."""
     return session.scalars(
         select(IncidentMessage)
         .join(Incident, Incident.id == IncidentMessage.incident_id)
-        .where(IncidentMessage.key == key, _told_to(viewer))
+        .where(IncidentMessage.key == key, _visible_to(viewer))
         .order_by(IncidentMessage.id)
     ).all()
 
@@ -156,7 +163,7 @@ def alert_by_key(session: Session, key_hash: str) -> Alert:
     return found
 
 
-def alert_with_all(session: Session, alert_id: int) -> Alert:
+def alert_by_id(session: Session, alert_id: int) -> Alert:
     """With its device. visibility: of a call that the caller has found."""
     return session.scalars(select(Alert).where(Alert.id == alert_id).options(joinedload(Alert.device))).one()
 
@@ -237,28 +244,28 @@ def entries_since(
         .order_by(IncidentEvent.at, IncidentEvent.incident_id, IncidentEvent.number)
     )
     if viewer is not None:
-        asked = asked.where(_told_to(viewer))
+        asked = asked.where(_visible_to(viewer))
     return [(event, found) for event, found in session.execute(asked)]
 
 
-def to_be_cared_for(session: Session, *, limit: int) -> Sequence[int]:
+def due_for_debriefing(session: Session, *, limit: int) -> Sequence[int]:
     """What is over, and nobody was thanked yet. visibility: for the timetable."""
     return session.scalars(
         select(Incident.id)
-        .where(Incident.closed_at.is_not(None), Incident.cared_at.is_(None))
+        .where(Incident.closed_at.is_not(None), Incident.debriefed_at.is_(None))
         .order_by(Incident.closed_at)
         .limit(limit)
     ).all()
 
 
-def to_be_asked_again(session: Session, *, cared_before: datetime, limit: int) -> Sequence[int]:
+def due_for_follow_up(session: Session, *, debriefed_before: datetime, limit: int) -> Sequence[int]:
     """Where people were thanked by then, and nobody was asked again. visibility: for the timetable."""
     return session.scalars(
         select(Incident.id)
         .where(
             Incident.closed_at.is_not(None),
-            Incident.cared_at <= cared_before,
-            Incident.asked_again_at.is_(None),
+            Incident.debriefed_at <= debriefed_before,
+            Incident.followed_up_at.is_(None),
         )
         .order_by(Incident.closed_at)
         .limit(limit)
@@ -276,20 +283,23 @@ def names_of(session: Session, person_ids: Collection[int]) -> dict[int, str]:
     return {row.id: row.name for row in rows}
 
 
-def in_force(at: datetime, numbers: Planning) -> ColumnElement[bool]:
+def is_active_at(at: datetime, numbers: Planning) -> ColumnElement[bool]:
     """Select open incidents whose time is not over: `rules.incident.lapses_at`, in SQL.
 
     A job closes the others; until it has, they are treated as closed. visibility: it is a predicate itself.
     """
-    since = {kind: at - lasts(kind, numbers) for kind in Kind}
+    since = {kind: at - max_duration(kind, numbers) for kind in IncidentKind}
     return and_(
-        Incident.state == State.OPEN,
+        Incident.state == IncidentState.OPEN,
         or_(
-            and_(Incident.kind == Kind.TEST, Incident.opened_at > since[Kind.TEST]),
-            and_(Incident.kind == Kind.EXERCISE, Incident.opened_at > since[Kind.EXERCISE]),
+            and_(Incident.kind == IncidentKind.TEST, Incident.opened_at > since[IncidentKind.TEST]),
+            and_(Incident.kind == IncidentKind.EXERCISE, Incident.opened_at > since[IncidentKind.EXERCISE]),
             and_(
-                Incident.kind == Kind.REAL,
-                or_(Incident.opened_at > since[Kind.REAL], Incident.ambulance_at > since[Kind.REAL]),
+                Incident.kind == IncidentKind.REAL,
+                or_(
+                    Incident.opened_at > since[IncidentKind.REAL],
+                    Incident.ambulance_at > since[IncidentKind.REAL],
+                ),
             ),
         ),
     )

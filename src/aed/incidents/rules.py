@@ -11,10 +11,10 @@ from typing import Final
 from aed.geo import Position, distance_metres
 from aed.settings import Planning
 
-LONGEST_AMBULANCE_SECONDS: Final = 14_400
+MAX_AMBULANCE_SECONDS: Final = 14_400
 
 
-class Kind(StrEnum):
+class IncidentKind(StrEnum):
     """Told apart from the start, and never changed."""
 
     REAL = "real"
@@ -24,12 +24,12 @@ class Kind(StrEnum):
     """Of the line: it is planned, and nobody is called."""
 
 
-class State(StrEnum):
+class IncidentState(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
 
 
-class Outcome(StrEnum):
+class IncidentOutcome(StrEnum):
     """How it ended."""
 
     HANDED_OVER = "handed_over"
@@ -41,7 +41,7 @@ class Outcome(StrEnum):
     """Nobody closed it: it closed by itself when its time was over."""
 
 
-class Said(StrEnum):
+class AlertReply(StrEnum):
     """What somebody who was called says, by a link or through a dispatcher."""
 
     SEEN = "seen"
@@ -93,9 +93,9 @@ class StopReason(StrEnum):
     """Nobody is sent there for now."""
 
 
-COMES: Final = frozenset({AlertState.ACCEPTED, AlertState.ON_THE_WAY, AlertState.THERE})
+COMING_STATES: Final = frozenset({AlertState.ACCEPTED, AlertState.ON_THE_WAY, AlertState.THERE})
 """Said that he comes, and has not said otherwise: who knows where the patient is."""
-LIVE: Final = frozenset({AlertState.ASKED, AlertState.SEEN}) | COMES
+LIVE_STATES: Final = frozenset({AlertState.ASKED, AlertState.SEEN}) | COMING_STATES
 _ORDER: Final = (
     AlertState.ASKED,
     AlertState.SEEN,
@@ -104,85 +104,87 @@ _ORDER: Final = (
     AlertState.THERE,
 )
 _BECOMES: Final = {
-    Said.SEEN: AlertState.SEEN,
-    Said.ACCEPT: AlertState.ACCEPTED,
-    Said.ON_THE_WAY: AlertState.ON_THE_WAY,
-    Said.THERE: AlertState.THERE,
-    Said.DEVICE_TAKEN: AlertState.ON_THE_WAY,
-    Said.DEVICE_NOT_THERE: AlertState.ON_THE_WAY,
-    Said.CANNOT_OPEN: AlertState.ON_THE_WAY,
-    Said.DEVICE_ATTACHED: AlertState.THERE,
-    Said.SHOCK_GIVEN: AlertState.THERE,
-    Said.HANDED_OVER: AlertState.THERE,
+    AlertReply.SEEN: AlertState.SEEN,
+    AlertReply.ACCEPT: AlertState.ACCEPTED,
+    AlertReply.ON_THE_WAY: AlertState.ON_THE_WAY,
+    AlertReply.THERE: AlertState.THERE,
+    AlertReply.DEVICE_TAKEN: AlertState.ON_THE_WAY,
+    AlertReply.DEVICE_NOT_THERE: AlertState.ON_THE_WAY,
+    AlertReply.CANNOT_OPEN: AlertState.ON_THE_WAY,
+    AlertReply.DEVICE_ATTACHED: AlertState.THERE,
+    AlertReply.SHOCK_GIVEN: AlertState.THERE,
+    AlertReply.HANDED_OVER: AlertState.THERE,
 }
 
 
-def becomes(state: AlertState, said: Said) -> AlertState:
+def next_state(state: AlertState, reply: AlertReply) -> AlertState:
     """Where somebody stands after saying that. What was said already, or is older news, changes nothing;
     who declined and then accepts comes after all; nothing is changed by words that come after the stop.
     Somebody who was stood down is needed again only if they are at the patient's side all the same; a later
     "accept" is for `rules.enough` to judge."""
-    if state is AlertState.STOPPED or said is Said.DEVICE_RETURNED:
+    if state is AlertState.STOPPED or reply is AlertReply.DEVICE_RETURNED:
         return state
-    if said is Said.DECLINE:
+    if reply is AlertReply.DECLINE:
         return AlertState.DECLINED
-    new = _BECOMES[said]
+    new = _BECOMES[reply]
     if state is AlertState.STOOD_DOWN:
         return new if new is AlertState.THERE else state
     if state is AlertState.DECLINED:
-        return new if new in COMES else state
+        return new if new in COMING_STATES else state
     return max(state, new, key=_ORDER.index)
 
 
 # --- where those are who come -----------------------------------------------------------------------------
 
-COARSE_AFTER: Final = timedelta(hours=24)
+EXACT_LOCATION_KEPT_FOR: Final = timedelta(hours=24)
 """From then on only the rough area is kept."""
-GONE_AFTER: Final = timedelta(days=90)
-AT_THE_DEVICE_METRES: Final = 30.0
+LOCATION_KEPT_FOR: Final = timedelta(days=90)
+AT_DEVICE_METRES: Final = 30.0
 """This near on the map somebody is where the device hangs."""
-PLACES_APART: Final = timedelta(seconds=5)
+MIN_LOCATION_INTERVAL: Final = timedelta(seconds=5)
 """Places that come sooner one after the other say nothing more."""
 
 
-MAY_BE_ASKED_AGAIN: Final = frozenset(
+REALERT_REASONS: Final = frozenset(
     {StopReason.OVER, StopReason.EXCLUDED, StopReason.HAZARD, StopReason.COMES_ELSEWHERE}
 )
 """After these somebody may be called to the same patient once more, if it goes on: a dispatcher took back
 what was said, or the other patient needs them no longer."""
 
 
-def may_be_asked_again(state: AlertState, reason: StopReason | None) -> bool:
+def can_be_alerted_again(state: AlertState, reason: StopReason | None) -> bool:
     """Return whether somebody whose alert ended may be called to the same patient once more.
 
     Those who were stood down because enough others came may be, if those drop out.
     """
     if state is AlertState.STOOD_DOWN:
         return True
-    return state is AlertState.STOPPED and reason in MAY_BE_ASKED_AGAIN
+    return state is AlertState.STOPPED and reason in REALERT_REASONS
 
 
 # --- how long an incident lasts ---------------------------------------------------------------------------
 
 
-def lasts(kind: Kind, numbers: Planning) -> timedelta:
+def max_duration(kind: IncidentKind, numbers: Planning) -> timedelta:
     """Return how long an incident of that kind stays open without anybody closing it.
 
     A real one counts from its opening or, if that is later, from when the ambulance is expected.
     """
     match kind:
-        case Kind.TEST:
+        case IncidentKind.TEST:
             return timedelta(minutes=numbers.test_minutes)
-        case Kind.EXERCISE:
+        case IncidentKind.EXERCISE:
             return timedelta(minutes=numbers.exercise_minutes)
-        case Kind.REAL:
+        case IncidentKind.REAL:
             return timedelta(hours=numbers.lapse_hours)
 
 
-def lapses_at(kind: Kind, *, opened_at: datetime, ambulance_at: datetime, numbers: Planning) -> datetime:
+def lapses_at(
+    kind: IncidentKind, *, opened_at: datetime, ambulance_at: datetime, numbers: Planning
+) -> datetime:
     """Return the moment from which an open incident no longer counts, whether or not a job has closed it."""
-    since = max(opened_at, ambulance_at) if kind is Kind.REAL else opened_at
-    return since + lasts(kind, numbers)
+    since = max(opened_at, ambulance_at) if kind is IncidentKind.REAL else opened_at
+    return since + max_duration(kind, numbers)
 
 
 def ambulance_seconds(ambulance_at: datetime, at: datetime, numbers: Planning) -> float:
@@ -202,25 +204,25 @@ def ambulance_seconds(ambulance_at: datetime, at: datetime, numbers: Planning) -
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownIncident:
     """An open incident, as far as it matters whether a report is of the same patient."""
 
     id: int
-    kind: Kind
+    kind: IncidentKind
     position: Position
     floor: int
     opened_at: datetime
 
 
-def same_patient(
-    known: Collection[Known],
+def find_same_patient(
+    known: Collection[KnownIncident],
     *,
-    kind: Kind,
+    kind: IncidentKind,
     position: Position,
     floor: int | None,
     at: datetime,
     numbers: Planning,
-) -> Known | None:
+) -> KnownIncident | None:
     """The open incident that a report is of, the nearest; None: a new one.
 
     Of the same kind, within the distance and the time, and not of another floor when the report names one.
@@ -279,7 +281,7 @@ class AgeGroup(StrEnum):
 
 
 NEEDS_CHILD_PADS: Final = frozenset({AgeGroup.CHILD, AgeGroup.INFANT})
-AGE_WORDS: Final = {
+AGE_GROUP_LABELS: Final = {
     AgeGroup.ADULT: ("Adult", "成人"),
     AgeGroup.CHILD: ("Child (1-8 years)", "儿童（1-8岁）"),
     AgeGroup.INFANT: ("Infant (under 1 year)", "婴儿（1岁以下）"),
@@ -304,7 +306,7 @@ class ChildPads(StrEnum):
     NOT_KNOWN = "not_known"
 
 
-CHILD_PADS_WORDS: Final = {
+CHILD_PADS_ADVICE: Final = {
     ChildPads.FITTED: ("Child pads are with this device.", "该AED配有儿童电极片。"),
     ChildPads.EXPIRED: (
         "The child pads of this device have expired: use them if there are no others.",

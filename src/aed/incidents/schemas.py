@@ -12,22 +12,22 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from aed.accounts.schemas import Code, Id, Words
 from aed.geo import Position
-from aed.incidents.models import Alert, AlertPlace, Incident, IncidentEvent, IncidentReport
+from aed.incidents.models import Alert, AlertLocation, Incident, IncidentEvent, IncidentReport
 from aed.incidents.rules import (
-    COMES,
-    LONGEST_AMBULANCE_SECONDS,
+    COMING_STATES,
+    MAX_AMBULANCE_SECONDS,
     AgeGroup,
+    AlertReply,
     AlertState,
     FetchFailure,
     Hazard,
-    Kind,
-    Outcome,
-    Said,
-    State,
+    IncidentKind,
+    IncidentOutcome,
+    IncidentState,
     Task,
 )
 from aed.registry.schemas.fields import Floor, PositionIn, PositionOut, Room, Storey, StoreyOut
-from aed.responders.rules import middle_of
+from aed.responders.rules import cell_middle
 
 _LONG = Annotated[Words, Field(max_length=500)]
 
@@ -52,7 +52,7 @@ class PatientReportIn(BaseModel):
     )
 
     key: UUID = Field(description="Made up by whoever tells of it, once for each report")
-    kind: Kind = Field(Kind.REAL, description="Never changed afterwards")
+    kind: IncidentKind = Field(IncidentKind.REAL, description="Never changed afterwards")
     position: PositionIn
     floor: Floor | None = None
     storey: Storey | None = None
@@ -70,7 +70,7 @@ class PatientReportIn(BaseModel):
     ambulance_seconds: float | None = Field(
         None,
         ge=0,
-        le=LONGEST_AMBULANCE_SECONDS,
+        le=MAX_AMBULANCE_SECONDS,
         allow_inf_nan=False,
         description="Until it is there, as the centre expects",
     )
@@ -89,7 +89,7 @@ class AmbulanceIn(BaseModel):
 
     seconds: float = Field(
         ge=0,
-        le=LONGEST_AMBULANCE_SECONDS,
+        le=MAX_AMBULANCE_SECONDS,
         allow_inf_nan=False,
         description="Until it is at the patient's side; 0: it is there",
     )
@@ -108,21 +108,21 @@ class CloseIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"outcome": "handed_over"}]})
 
-    outcome: Outcome
+    outcome: IncidentOutcome
     note: _LONG | None = None
 
 
-class SaidIn(BaseModel):
+class AlertReplyIn(BaseModel):
     """What somebody who was called says."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"said": "device_taken", "key": "2f9f2a5f-8d3b-4b63-9c0e-6a107d0a8f2e"}]
+            "examples": [{"reply": "device_taken", "key": "2f9f2a5f-8d3b-4b63-9c0e-6a107d0a8f2e"}]
         },
     )
 
-    said: Said = Field(
+    reply: AlertReply = Field(
         description="Before the cabinet: device_taken, device_not_there, cannot_open; afterwards: "
         "device_returned"
     )
@@ -131,7 +131,7 @@ class SaidIn(BaseModel):
     )
 
 
-class AlertPlaceOut(BaseModel):
+class AlertLocationOut(BaseModel):
     """Where somebody who comes was last, by the phone: exact for a day, then the middle of a rough area."""
 
     alert: Id
@@ -141,8 +141,8 @@ class AlertPlaceOut(BaseModel):
     due_at: datetime = Field(description="At the patient's side, reckoned from there")
 
     @classmethod
-    def of(cls, place: AlertPlace, alert: Alert) -> AlertPlaceOut:
-        here = middle_of(place.cell)
+    def of(cls, place: AlertLocation, alert: Alert) -> AlertLocationOut:
+        here = cell_middle(place.cell)
         if place.lat is not None and place.lon is not None:
             here = Position(place.lat, place.lon)
         return cls(
@@ -174,15 +174,17 @@ class AlertOut(BaseModel):
     )
     asked_at: datetime
     plan: int
-    place: AlertPlaceOut | None = Field(description="Where the person was last, once the phone has said so")
+    place: AlertLocationOut | None = Field(
+        description="Where the person was last, once the phone has said so"
+    )
 
     @classmethod
-    def of(cls, alert: Alert, names: Mapping[int, str], places: Mapping[int, AlertPlace]) -> AlertOut:
+    def of(cls, alert: Alert, names: Mapping[int, str], places: Mapping[int, AlertLocation]) -> AlertOut:
         place = places.get(alert.id)
         return cls(
             id=alert.id,
             person_id=alert.person_id,
-            name=names.get(alert.person_id) if alert.state in COMES else None,
+            name=names.get(alert.person_id) if alert.state in COMING_STATES else None,
             task=alert.task,
             device_id=alert.device_id,
             has_device=alert.device_taken_at is not None and alert.device_returned_at is None,
@@ -192,14 +194,14 @@ class AlertOut(BaseModel):
             due_at=_utc(alert.shown_due_at),
             asked_at=alert.asked_at.astimezone(UTC),
             plan=alert.plan_number,
-            place=AlertPlaceOut.of(place, alert) if place is not None else None,
+            place=AlertLocationOut.of(place, alert) if place is not None else None,
         )
 
 
 class PatientReportOut(BaseModel):
     id: Id
-    told_by: str
-    told_at: datetime
+    reported_by: str
+    reported_at: datetime
     case_number: str | None
     note: str | None
 
@@ -207,8 +209,8 @@ class PatientReportOut(BaseModel):
     def of(cls, report: IncidentReport) -> PatientReportOut:
         return cls(
             id=report.id,
-            told_by=report.told_by,
-            told_at=report.told_at.astimezone(UTC),
+            reported_by=report.reported_by,
+            reported_at=report.reported_at.astimezone(UTC),
             case_number=report.case_number,
             note=report.note,
         )
@@ -218,8 +220,8 @@ class IncidentOut(BaseModel):
     """An incident as it stands."""
 
     id: Id
-    kind: Kind
-    state: State
+    kind: IncidentKind
+    state: IncidentState
     region: str
     estate_id: Id | None
     position: PositionOut
@@ -231,7 +233,7 @@ class IncidentOut(BaseModel):
     ambulance_at: datetime
     ambulance_there_at: datetime | None
     closed_at: datetime | None
-    outcome: Outcome | None
+    outcome: IncidentOutcome | None
     # Answers of earlier releases are kept, and have none of these.
     is_confirmed: bool = Field(True, description="A dispatcher has reported it, or says how it goes on")
     is_held: bool = Field(False, description="Nobody more is asked until a dispatcher resumes it")
@@ -283,7 +285,7 @@ class IncidentFull(IncidentOut):
         reports: Sequence[IncidentReport],
         alerts: Sequence[Alert],
         names: Mapping[int, str],
-        places: Mapping[int, AlertPlace],
+        places: Mapping[int, AlertLocation],
     ) -> IncidentFull:
         return cls(
             **IncidentOut.of(incident).model_dump(),
@@ -302,24 +304,24 @@ class IncidentPage(BaseModel):
     next: str | None
 
 
-class EventOut(BaseModel):
+class RecordEntryOut(BaseModel):
     """One entry of the record."""
 
     number: int
     at: datetime
     kind: str
     who: str
-    said: Any
+    payload: Any
     hash: str
 
     @classmethod
-    def of(cls, event: IncidentEvent) -> EventOut:
+    def of(cls, event: IncidentEvent) -> RecordEntryOut:
         return cls(
             number=event.number,
             at=event.at.astimezone(UTC),
             kind=event.kind,
             who=event.who,
-            said=orjson.loads(event.said),
+            payload=orjson.loads(event.payload),
             hash=event.hash,
         )
 
@@ -329,8 +331,8 @@ class BoardEntryOut(BaseModel):
 
     incident: Id
     region: str
-    incident_kind: Kind
-    entry: EventOut
+    incident_kind: IncidentKind
+    entry: RecordEntryOut
 
     @classmethod
     def of(cls, event: IncidentEvent, incident: Incident) -> BoardEntryOut:
@@ -338,7 +340,7 @@ class BoardEntryOut(BaseModel):
             incident=incident.id,
             region=incident.region.code,
             incident_kind=incident.kind,
-            entry=EventOut.of(event),
+            entry=RecordEntryOut.of(event),
         )
 
 

@@ -28,7 +28,13 @@ from aed.registry import queries as registry
 from aed.responders import queries as responders
 from aed.responders.live import live_places
 from aed.responders.queries import PlaceNearby
-from aed.responders.rules import Availability, LivePlace, availability, centre_of_cell, max_metres_from_centre
+from aed.responders.rules import (
+    Availability,
+    LiveLocation,
+    availability,
+    centre_of_cell,
+    max_metres_from_centre,
+)
 from aed.settings import Planning, Settings
 from aed.walking.travel import NO_WAY, Leg, Pace, direct_seconds, leg_seconds, metres_walked_in
 
@@ -136,7 +142,7 @@ class _OnDuty:
     """Those whose phones say where they are, nearest first; what else is asked of them, of few at a time."""
 
     def __init__(
-        self, connection: Connection, viewer: Viewer, here: Position, places: Sequence[LivePlace]
+        self, connection: Connection, viewer: Viewer, here: Position, places: Sequence[LiveLocation]
     ) -> None:
         self._connection, self._viewer = connection, viewer
         where = [place.position for place in places]

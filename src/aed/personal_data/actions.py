@@ -55,7 +55,7 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
     ids = [each.id for each in entries]
     for each in entries:
         _leave_rosters(session, office, each.id, at=at)
-        consents.leave(session, office, each, at=at)
+        consents.withdraw_all_consents(session, office, each, at=at)
         _give_back(session, office, each.id, at=at)
         _out_of_lists(session, each)
         _forget_sign_ins(session, each)

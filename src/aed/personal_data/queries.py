@@ -21,7 +21,7 @@ from aed.database.types import Table
 from aed.imports.devices.models import Review, SourceRecord
 from aed.personal_data.rules import DONE_BY, HELD, KEEPER, Held, without_keeper
 from aed.responders.live import live_places_of
-from aed.responders.models import Certificate, LivePlaceRow, Responder
+from aed.responders.models import Certificate, LiveLocationRow, Responder
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def held_about(session: Session, person_ids: Collection[int], *, at: datetime) -
     found = []
     for held in HELD:
         rows = list(_rows(session, held, person_ids))
-        if held.table == LivePlaceRow.__tablename__ and not rows:
+        if held.table == LiveLocationRow.__tablename__ and not rows:
             rows += _live_places_elsewhere(session, person_ids, at=at)
         found.append(HeldRows(held, rows))
     return found

@@ -107,7 +107,7 @@ class ResponderPlace(Table):
     """When the person is there, as an OSM expression; None: not known."""
 
 
-class LivePlaceRow(Table):
+class LiveLocationRow(Table):
     """Where a responder on duty is, by the phone: its newest word. Kept only with the consent to it, which
     `actions.consents` and `actions.live` keep in step, and asked for only until `expires_at`.
     """
@@ -129,7 +129,7 @@ class Consent(Table):
     __table_args__ = (
         CheckConstraint("(withdrawn_at IS NULL) = (withdrawn_by IS NULL)", name="withdrawn_by_somebody"),
         Index(
-            "uq_consents_standing",
+            "uq_consents_active",
             "person_id",
             "kind",
             unique=True,

@@ -32,8 +32,8 @@ from aed.database.nearest import Nearest, nearest_first
 from aed.database.statements import inline_text, key_in_param, late_param
 from aed.geo import Position
 from aed.registry.models import Estate, HolidayCalendar
-from aed.responders.models import Certificate, Consent, LivePlaceRow, Responder, ResponderPlace
-from aed.responders.rules import JOINED, ConsentKind, ResponderState, Trust
+from aed.responders.models import Certificate, Consent, LiveLocationRow, Responder, ResponderPlace
+from aed.responders.rules import MERGED, ConsentKind, ResponderState, Trust
 
 
 class PlaceNearby(NamedTuple):
@@ -91,8 +91,8 @@ def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
     phone is asked for: nothing that a dispatcher may not see yet leaves the database.
     """
     on_duty = (
-        select(LivePlaceRow.responder_id)
-        .where(LivePlaceRow.responder_id == ResponderPlace.responder_id, _holds_at_that_moment())
+        select(LiveLocationRow.responder_id)
+        .where(LiveLocationRow.responder_id == ResponderPlace.responder_id, _holds_at_that_moment())
         .scalar_subquery()
     )
     inner = (
@@ -203,7 +203,7 @@ class OnDuty(NamedTuple):
 def _holds_at_that_moment() -> ColumnElement[bool]:
     """visibility: it is a predicate itself."""
     at = late_param("live_at", DateTime(timezone=True))
-    return and_(LivePlaceRow.at <= at, LivePlaceRow.expires_at > at)
+    return and_(LiveLocationRow.at <= at, LiveLocationRow.expires_at > at)
 
 
 class LivePlaceFound(NamedTuple):
@@ -220,8 +220,8 @@ def live_places_in_cells(dialect: Dialect) -> Compiled[LivePlaceFound]:
 
     visibility: whoever calls asks which of these responders the viewer may call.
     """
-    there = select(LivePlaceRow.responder_id, LivePlaceRow.cell, LivePlaceRow.at).where(
-        key_in_param(dialect, LivePlaceRow.cell, "live_cells"), _holds_at_that_moment()
+    there = select(LiveLocationRow.responder_id, LiveLocationRow.cell, LiveLocationRow.at).where(
+        key_in_param(dialect, LiveLocationRow.cell, "live_cells"), _holds_at_that_moment()
     )
     return compiled(dialect, there, row=LivePlaceFound)
 
@@ -337,7 +337,7 @@ def speaks_for_themselves(session: Session, person_id: int) -> bool:
 
     visibility: for whoever imports, an administrator.
     """
-    was_withdrawn = Consent.withdrawn_by != JOINED  # null: it is in force
+    was_withdrawn = Consent.withdrawn_by != MERGED  # null: it is in force
     own = or_(Consent.stated_by.is_(None), was_withdrawn)
     return session.scalar(select(Consent.id).where(Consent.person_id == person_id, own).limit(1)) is not None
 

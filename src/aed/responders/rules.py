@@ -30,7 +30,7 @@ class ResponderState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-def trust_of_list(known: Trust, given: Trust) -> Trust | None:
+def merged_trust(known: Trust, given: Trust) -> Trust | None:
     """How far a certificate is believed after a list told of it again; None: the list changes nothing of it.
 
     What its issuer has confirmed is not changed by a list that claims less; of two lists the later one holds.
@@ -93,7 +93,7 @@ class Wording:
     zh: str
 
 
-JOINED: Final = "joined"
+MERGED: Final = "joined"
 """Who ended a consent where two entries of one person became one: nobody withdrew it."""
 STATED_BY_A_LIST: Final = "list"
 """The version where a list says that the person agreed: whoever keeps the list has the words."""
@@ -131,27 +131,27 @@ WORDINGS: Final[Mapping[ConsentKind, tuple[Wording, ...]]] = {
 """The last one of each is asked for."""
 
 
-def wording_in_force(kind: ConsentKind) -> Wording:
+def current_wording(kind: ConsentKind) -> Wording:
     return WORDINGS[kind][-1]
 
 
-def may_keep_places(kinds: Iterable[PlaceKind], consents: Collection[ConsentKind]) -> bool:
+def has_consent_for_places(kinds: Iterable[PlaceKind], consents: Collection[ConsentKind]) -> bool:
     """A place of duty is kept only with the consent to that."""
     return PlaceKind.WORK not in kinds or ConsentKind.PLACE_ON_DUTY in consents
 
 
 # --- live places ----------------------------------------------------------------------------------------
 
-LIVE_FOR: Final = timedelta(minutes=15)
+LIVE_LOCATION_LIFETIME: Final = timedelta(minutes=15)
 """A phone sends its place every five minutes: it may miss two."""
-CLOCKS_DIFFER: Final = timedelta(minutes=1)
+MAX_CLOCK_SKEW: Final = timedelta(minutes=1)
 """A phone's clock may be so much ahead of ours."""
-VAGUEST_METRES: Final = 1_000.0
+MAX_ACCURACY_METRES: Final = 1_000.0
 """Beyond this a phone does not know in which part of a town it is."""
 
 
 @dataclass(frozen=True, slots=True)
-class LivePlace:
+class LiveLocation:
     """Where a responder on duty is, as far as it is kept."""
 
     responder_id: int
@@ -163,24 +163,24 @@ class LivePlace:
     @property
     def expires_at(self) -> datetime:
         """From then on it says nothing any more."""
-        return self.at + LIVE_FOR
+        return self.at + LIVE_LOCATION_LIFETIME
 
     @property
     def position(self) -> Position:
         """Where the person is looked for: in the middle of the cell."""
-        return middle_of(self.cell)
+        return cell_middle(self.cell)
 
     def holds_at(self, at: datetime) -> bool:
         return self.at <= at < self.expires_at
 
 
-def live_place(responder_id: int, here: Position, *, at: datetime, resolution: int) -> LivePlace:
+def live_location(responder_id: int, here: Position, *, at: datetime, resolution: int) -> LiveLocation:
     """What of a phone's place is kept: its cell, and nothing finer."""
-    return LivePlace(responder_id, h3.latlng_to_cell(here.lat, here.lon, resolution), at)
+    return LiveLocation(responder_id, h3.latlng_to_cell(here.lat, here.lon, resolution), at)
 
 
 @lru_cache(maxsize=200_000)
-def middle_of(cell: int) -> Position:
+def cell_middle(cell: int) -> Position:
     return Position(*h3.cell_to_latlng(cell))
 
 
@@ -191,17 +191,21 @@ def edge_metres(cell: int) -> float:
 
 def centre_of_cell(here: Position, resolution: int) -> Position:
     """Return the centre of the H3 cell of a place: all that is shown of responders until they accept."""
-    return middle_of(h3.latlng_to_cell(here.lat, here.lon, resolution))
+    return cell_middle(h3.latlng_to_cell(here.lat, here.lon, resolution))
 
 
 def max_metres_from_centre(near: Position, resolution: int) -> float:
     """No place in a cell near here is farther from the centre of its cell."""
-    return edge_metres(h3.latlng_to_cell(near.lat, near.lon, resolution)) * ALIKE * SPHERES_DIFFER
+    return (
+        edge_metres(h3.latlng_to_cell(near.lat, near.lon, resolution))
+        * CELL_SIZE_TOLERANCE
+        * SPHERE_TOLERANCE
+    )
 
 
-SPHERES_DIFFER: Final = 1.01
+SPHERE_TOLERANCE: Final = 1.01
 """What is measured on a sphere may be off by less than this."""
-ALIKE: Final = 1.15
+CELL_SIZE_TOLERANCE: Final = 1.15
 """Cells near each other differ in length by less than this."""
 
 
@@ -214,8 +218,8 @@ def cells_around(here: Position, within_metres: float, *, resolution: int) -> li
     """
     cell = h3.latlng_to_cell(here.lat, here.lon, resolution)
     edge = edge_metres(cell)
-    rings = math.ceil((within_metres + 2.0 * ALIKE * edge) / (1.5 * edge / ALIKE))
-    reaches, start = (within_metres + ALIKE * edge) * SPHERES_DIFFER, (here.lat, here.lon)
+    rings = math.ceil((within_metres + 2.0 * CELL_SIZE_TOLERANCE * edge) / (1.5 * edge / CELL_SIZE_TOLERANCE))
+    reaches, start = (within_metres + CELL_SIZE_TOLERANCE * edge) * SPHERE_TOLERANCE, (here.lat, here.lon)
     return [
         each
         for each in h3.grid_disk(cell, rings)
@@ -223,12 +227,12 @@ def cells_around(here: Position, within_metres: float, *, resolution: int) -> li
     ]
 
 
-def moment_of_a_place(given: datetime | None, *, now: datetime) -> datetime:
+def location_moment(given: datetime | None, *, now: datetime) -> datetime:
     """When a phone was where it says: now, unless it says when. Raises InvalidInput for what cannot be."""
     if given is None:
         return now
-    if given > now + CLOCKS_DIFFER:
+    if given > now + MAX_CLOCK_SKEW:
         raise InvalidInput("at lies in the future: set the phone's clock, or leave it out.", field="at")
-    if given <= now - LIVE_FOR:
+    if given <= now - LIVE_LOCATION_LIFETIME:
         raise InvalidInput("at is 15 minutes ago or more: send where the phone is now.", field="at")
     return min(given, now)

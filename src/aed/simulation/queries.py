@@ -18,7 +18,7 @@ from aed.imports.formats.recognise import read_devices
 from aed.imports.schemas import DeviceRow, columns
 from aed.registry.rules.device import DeviceState
 from aed.registry.rules.reachability import place_class
-from aed.simulation.rules.world import Device, World, on_streets
+from aed.simulation.rules.world import SimulatedDevice, World, on_streets
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork
 
@@ -27,12 +27,12 @@ from aed.walking.network import WalkingNetwork
 class ReadDevices:
     """The devices of a list, and how many of its rows could not be taken."""
 
-    devices: tuple[Device, ...]
+    devices: tuple[SimulatedDevice, ...]
     bad: int
 
 
 def read_world(
-    map_file: Path, devices: tuple[Device, ...], *, time_zone: str, network: WalkingNetwork | None
+    map_file: Path, devices: tuple[SimulatedDevice, ...], *, time_zone: str, network: WalkingNetwork | None
 ) -> World:
     """The streets, houses and residential areas of an OpenStreetMap extract, with these devices.
 
@@ -87,7 +87,7 @@ def read_list_of_devices(path: Path) -> ReadDevices:
         country=reading.country,
     )
     found = tuple(
-        Device(
+        SimulatedDevice(
             row.position(),
             row.opening_hours,
             row.entry,

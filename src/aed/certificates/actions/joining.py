@@ -74,7 +74,7 @@ def join_people(session: Session, who: Viewer, kept: Person, other: Person, *, a
     _join_accounts(session, kept, other, fields, at=at)
     _join_roles(session, who, kept, other, at=at)
     _join_enrolments(session, who, kept, other, at=at)
-    consents.join(session, who, kept.id, other.id, at=at)
+    consents.merge_consents(session, who, kept.id, other.id, at=at)
     for each in _columns_that_name_people():
         _hand_over(session, each, kept, other)
     other.joined_into_id = kept.id

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules.viewer import TIMETABLE
 from aed.debrief.follow_up import rules as caring
-from aed.incidents.alerts.actions.devices import release
+from aed.incidents.alerts.actions.devices import release_device
 from aed.incidents.models import Alert, Incident
-from aed.incidents.rules import AlertState, FetchFailure, State
+from aed.incidents.rules import AlertState, FetchFailure, IncidentState
 from aed.registry import queries as registry
 from aed.registry.rules.device import DeviceState
 from aed.settings import Settings
@@ -55,7 +55,7 @@ def settle_device(
     assert alert.out_device_id is not None
     device = labelled_device(session, alert.out_device_id)
     if device is None or device.state is DeviceState.WITHDRAWN:
-        release(session, alert, at=at)
+        release_device(session, alert, at=at)
         return True
     if alert.fetch_failure is not None:
         reason, note = _FAILED[alert.fetch_failure]
@@ -63,26 +63,29 @@ def settle_device(
         failed = ReportIn(kind=ReportKind.NOT_FETCHED, note=note)
         report = keep_report(session, TIMETABLE, device, failed, from_key=None, at=at)
         quarantines.begin(session, TIMETABLE, device, [reason], at=at, said=note, report=report)
-        release(session, alert, at=at)
+        release_device(session, alert, at=at)
         return True
-    is_over = incident.state is State.CLOSED or alert.state in (AlertState.STOPPED, AlertState.DECLINED)
+    is_over = incident.state is IncidentState.CLOSED or alert.state in (
+        AlertState.STOPPED,
+        AlertState.DECLINED,
+    )
     if not (is_over or alert.device_used_at is not None or alert.device_returned_at is not None):
         return False
-    if not (alert.device_used_at is not None or caring.is_asked_after(alert, incident.kind)):
-        release(session, alert, at=at)
+    if not (alert.device_used_at is not None or caring.may_have_taken_device(alert, incident.kind)):
+        release_device(session, alert, at=at)
         return True
-    question = ask_after(session, incident, alert, settings=settings, at=at)
+    question = open_device_question(session, incident, alert, settings=settings, at=at)
     if alert.device_used_at is not None:
         _answer(session, question, RetrievalOutcome.USED, at)
     elif alert.device_returned_at is not None:
         _answer(session, question, RetrievalOutcome.RETURNED, at)
     if question.outcome is None:
         return False
-    release(session, alert, at=at)
+    release_device(session, alert, at=at)
     return True
 
 
-def ask_after(
+def open_device_question(
     session: Session, incident: Incident, alert: Alert, *, settings: Settings, at: datetime
 ) -> CallOut:
     """Open the question what became of the device; the same alert always has the same one.

@@ -12,17 +12,17 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules.viewer import TIMETABLE
 from aed.database.session import Database, read_session, transaction
 from aed.debrief.follow_up import rules as caring
-from aed.debrief.follow_up.actions import ask_after, settle_device
-from aed.debrief.outcomes.actions import forget_patient
-from aed.debrief.outcomes.queries import to_be_forgotten
+from aed.debrief.follow_up.actions import open_device_question, settle_device
+from aed.debrief.outcomes.actions import anonymise_patient
+from aed.debrief.outcomes.queries import due_for_anonymising
 from aed.errors import AedError
-from aed.incidents import queries as queries
+from aed.incidents import queries
 from aed.incidents.alerts import queries as fetched_devices
-from aed.incidents.alerts.actions.calling import hold
+from aed.incidents.alerts.actions.calling import lock_for_planning
 from aed.incidents.drills.actions import time_exercise
 from aed.incidents.models import Alert, Incident
-from aed.incidents.record.actions import enter
-from aed.incidents.rules import Kind
+from aed.incidents.record.actions import append_entry
+from aed.incidents.rules import IncidentKind
 from aed.notifications import actions as outbox
 from aed.notifications.actions import Notice
 from aed.settings import Settings
@@ -35,7 +35,7 @@ _AT_ONCE: Final = 100
 _FORGOTTEN_AT_ONCE: Final = 1_000
 
 
-def care(
+def debrief_incidents(
     database: Database,
     at: datetime,
     *,
@@ -51,8 +51,10 @@ def care(
     4. After a night, whoever was at a real patient's side is asked how they are.
     """
     with read_session(database) as session:
-        over = queries.to_be_cared_for(session, limit=_AT_ONCE)
-        long_over = queries.to_be_asked_again(session, cared_before=at - caring.ASKED_AFTER, limit=_AT_ONCE)
+        over = queries.due_for_debriefing(session, limit=_AT_ONCE)
+        long_over = queries.due_for_follow_up(
+            session, debriefed_before=at - caring.FOLLOW_UP_AFTER, limit=_AT_ONCE
+        )
     network = network_of() if over else None
     thanked = sum(_cared_for(database, each, at, network, settings) for each in over)
     return thanked, sum(_cared_for(database, each, at, None, settings) for each in long_over)
@@ -68,10 +70,10 @@ def _cared_for(
     """What is due of it is done, unless another has done it meanwhile."""
     try:
         with transaction(database) as session:
-            incident = hold(session, incident_id)
-            if incident.cared_at is None:
+            incident = lock_for_planning(session, incident_id)
+            if incident.debriefed_at is None:
                 _at_the_end(session, incident, at, network, settings)
-            elif incident.asked_again_at is None and incident.cared_at <= at - caring.ASKED_AFTER:
+            elif incident.followed_up_at is None and incident.debriefed_at <= at - caring.FOLLOW_UP_AFTER:
                 _a_day_later(session, incident, at, settings)
             else:
                 return False
@@ -87,29 +89,31 @@ def settle_devices(database: Database, at: datetime, *, settings: Settings) -> i
     settled = last_id = 0
     while True:
         with read_session(database) as session:
-            waiting = fetched_devices.unsettled(session, after_id=last_id, limit=_AT_ONCE)
+            waiting = fetched_devices.unsettled_devices(session, after_id=last_id, limit=_AT_ONCE)
         if not waiting:
             return settled
         for last_id, incident_id in waiting:
             try:
                 with transaction(database) as session:
-                    incident = hold(session, incident_id)
-                    alert = queries.alert_with_all(session, last_id)
+                    incident = lock_for_planning(session, incident_id)
+                    alert = queries.alert_by_id(session, last_id)
                     if alert.out_device_id is not None and alert.device_settled_at is None:
                         settled += settle_device(session, incident, alert, settings=settings, at=at)
             except AedError as error:
                 log.warning("device of a call not settled", alert=last_id, why=error.detail)
 
 
-def forget_patients(database: Database, at: datetime, *, keep_days: int) -> int:
+def anonymise_patients(database: Database, at: datetime, *, keep_days: int) -> int:
     """Who the patients of calls so long ago were has been forgotten: of so many. Each in a transaction of its
     own, a thousand at most in one run."""
     with read_session(database) as session:
-        due = to_be_forgotten(session, opened_before=at - timedelta(days=keep_days), limit=_FORGOTTEN_AT_ONCE)
+        due = due_for_anonymising(
+            session, opened_before=at - timedelta(days=keep_days), limit=_FORGOTTEN_AT_ONCE
+        )
     forgotten = 0
     for incident_id in due:
         with transaction(database) as session:
-            forgotten += forget_patient(session, hold(session, incident_id), at=at)
+            forgotten += anonymise_patient(session, lock_for_planning(session, incident_id), at=at)
     return forgotten
 
 
@@ -117,43 +121,47 @@ def _at_the_end(
     session: Session, incident: Incident, at: datetime, network: WalkingNetwork | None, settings: Settings
 ) -> None:
     """visibility: for the timetable; each hears what concerns the person alone."""
-    incident.cared_at = at
-    if incident.kind is Kind.TEST:
+    incident.debriefed_at = at
+    if incident.kind is IncidentKind.TEST:
         return
     called = queries.alerts(session, incident.id)
     alerts = [each for each in called if each.accepted_at is not None]
-    used = caring.who_used_a_device((each.kind, each.said) for each in queries.events(session, incident.id))
+    used = caring.alerts_that_used_a_device(
+        (each.kind, each.payload) for each in queries.events(session, incident.id)
+    )
     for alert in alerts:
         if alert.device_id is not None:
-            if alert.id in used or caring.is_asked_after(alert, incident.kind):
-                question = ask_after(session, incident, alert, settings=settings, at=at)
+            if alert.id in used or caring.may_have_taken_device(alert, incident.kind):
+                question = open_device_question(session, incident, alert, settings=settings, at=at)
                 if alert.id in used and question.outcome is None:
                     close_call_out(session, TIMETABLE, question.id, RetrievalOutcome.USED, None, at=at)
-            if incident.kind is Kind.EXERCISE:
+            if incident.kind is IncidentKind.EXERCISE:
                 time_exercise(session, incident, alert, network=network, settings=settings, at=at)
-    thanked = called if incident.kind is Kind.REAL else alerts
+    thanked = called if incident.kind is IncidentKind.REAL else alerts
     for alert in thanked:
-        words = caring.thanks(
+        words = caring.thank_you_text(
             incident.kind,
             incident.outcome,
             settings.talk_contact,
             set_out=alert.accepted_at is not None,
         )
         _tell(session, incident, alert, words, at)
-    enter(session, incident, "thanked", "timetable", at, people=[each.person_id for each in thanked])
+    append_entry(session, incident, "thanked", "timetable", at, people=[each.person_id for each in thanked])
 
 
 def _a_day_later(session: Session, incident: Incident, at: datetime, settings: Settings) -> None:
     """visibility: for the timetable; each hears what concerns the person alone."""
-    incident.asked_again_at = at
+    incident.followed_up_at = at
     alerts = [
         each
         for each in queries.alerts(session, incident.id)
-        if caring.is_asked_again(incident.kind, each.there_at)
+        if caring.needs_follow_up(incident.kind, each.there_at)
     ]
     for alert in alerts:
-        _tell(session, incident, alert, caring.question(settings.talk_contact), at)
-    enter(session, incident, "asked_again", "timetable", at, people=[each.person_id for each in alerts])
+        _tell(session, incident, alert, caring.follow_up_text(settings.talk_contact), at)
+    append_entry(
+        session, incident, "asked_again", "timetable", at, people=[each.person_id for each in alerts]
+    )
 
 
 def _tell(session: Session, incident: Incident, alert: Alert, words: tuple[str, str], at: datetime) -> None:

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID, uuid5
 
-from aed.incidents.rules import AlertState, Kind, Outcome, Said, StopReason
+from aed.incidents.rules import AlertReply, AlertState, IncidentKind, IncidentOutcome, StopReason
 
 
-class Fetched(Protocol):
+class FetchingAlert(Protocol):
     """What is asked of an alert of somebody who was to fetch a device."""
 
     @property
@@ -21,10 +21,10 @@ class Fetched(Protocol):
     @property
     def there_at(self) -> datetime | None: ...
     @property
-    def stopped_because(self) -> str | None: ...
+    def stop_reason(self) -> str | None: ...
 
 
-ASKED_AFTER: Final = timedelta(hours=20)
+FOLLOW_UP_AFTER: Final = timedelta(hours=20)
 """After a night: what one has seen comes back then."""
 _DEVICES: Final = UUID("8c1f0c52-6d1c-4a3e-9a57-0f3f0f6c2b11")
 """The space of names in which a fetch has its key."""
@@ -35,12 +35,12 @@ def fetch_key(alert_id: int) -> UUID:
     return uuid5(_DEVICES, f"alert {alert_id}")
 
 
-def who_used_a_device(record: Iterable[tuple[str, str]]) -> set[int]:
+def alerts_that_used_a_device(record: Iterable[tuple[str, str]]) -> set[int]:
     """By alert, from the record's entries (kind, what was said): whose pads are on a patient."""
     used = set()
     for kind, text in record:
         said = json.loads(text)
-        if kind == "said" and said["said"] in (Said.DEVICE_ATTACHED, Said.SHOCK_GIVEN):
+        if kind == "said" and said["said"] in (AlertReply.DEVICE_ATTACHED, AlertReply.SHOCK_GIVEN):
             used.add(int(said["alert"]))
     return used
 
@@ -48,7 +48,7 @@ def who_used_a_device(record: Iterable[tuple[str, str]]) -> set[int]:
 _LEFT: Final = (StopReason.CALLED_AWAY, StopReason.COMES_ELSEWHERE)
 
 
-def is_asked_after(alert: Fetched, kind: Kind) -> bool:
+def may_have_taken_device(alert: FetchingAlert, kind: IncidentKind) -> bool:
     """Whether somebody may have taken the device: it is asked after, and after silence quarantined.
 
     For a real patient whoever set out to fetch it, and neither declined nor left for another patient first;
@@ -57,18 +57,20 @@ def is_asked_after(alert: Fetched, kind: Kind) -> bool:
     """
     if alert.device_taken_at is not None or alert.there_at is not None:
         return True
-    has_left = alert.state is AlertState.DECLINED or alert.stopped_because in _LEFT
-    return kind is Kind.REAL and not has_left
+    has_left = alert.state is AlertState.DECLINED or alert.stop_reason in _LEFT
+    return kind is IncidentKind.REAL and not has_left
 
 
-def is_asked_again(kind: Kind, there_at: datetime | None) -> bool:
+def needs_follow_up(kind: IncidentKind, there_at: datetime | None) -> bool:
     """Whoever was at a real patient's side has done or seen what stays with one."""
-    return kind is Kind.REAL and there_at is not None
+    return kind is IncidentKind.REAL and there_at is not None
 
 
-def thanks(kind: Kind, outcome: Outcome | None, contact: str | None, *, set_out: bool) -> tuple[str, str]:
+def thank_you_text(
+    kind: IncidentKind, outcome: IncidentOutcome | None, contact: str | None, *, set_out: bool
+) -> tuple[str, str]:
     """English, Chinese. What became of the patient is not ours to tell; how the call ended is."""
-    if kind is Kind.EXERCISE:
+    if kind is IncidentKind.EXERCISE:
         return (
             "EXERCISE over. Thank you for taking part: each one makes the next call better.",
             "【演练】已结束。感谢您的参与，每一次演练都会让下一次救援更快。",
@@ -93,14 +95,14 @@ _THANKS: Final = {
 }
 """By whether somebody set out."""
 _ENDED: Final = {
-    Outcome.HANDED_OVER: ("The ambulance has taken over.", "患者已移交120急救人员。"),
-    Outcome.FALSE_ALARM: ("It was a false alarm.", "事后确认为误报。"),
-    Outcome.CALLED_OFF: ("Help was not needed any longer.", "后来已不再需要支援。"),
-    Outcome.LAPSED: ("The call has ended.", "呼叫已结束。"),
+    IncidentOutcome.HANDED_OVER: ("The ambulance has taken over.", "患者已移交120急救人员。"),
+    IncidentOutcome.FALSE_ALARM: ("It was a false alarm.", "事后确认为误报。"),
+    IncidentOutcome.CALLED_OFF: ("Help was not needed any longer.", "后来已不再需要支援。"),
+    IncidentOutcome.LAPSED: ("The call has ended.", "呼叫已结束。"),
 }
 
 
-def question(contact: str | None) -> tuple[str, str]:
+def follow_up_text(contact: str | None) -> tuple[str, str]:
     """What one is asked a day later: English, Chinese."""
     talk_en, talk_zh = _talk(contact)
     return (

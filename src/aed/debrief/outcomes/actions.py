@@ -8,29 +8,29 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
-from aed.debrief.outcomes import queries as queries
+from aed.debrief.outcomes import queries
 from aed.debrief.outcomes.models import PatientOutcome
 from aed.debrief.outcomes.rules import (
-    OF_THE_PATIENT,
-    PLAIN,
+    IDENTIFYING_ITEMS,
+    STORED_AS_GIVEN,
     CoreItems,
     Sex,
     changed_items,
     is_recorded,
-    must_agree,
+    require_consistent,
 )
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput
-from aed.incidents.calls.actions.lifecycle import LONGEST_AGO, held_for
+from aed.incidents.calls.actions.lifecycle import MAX_REPORT_AGE, lock_for_dispatcher
 from aed.incidents.models import Incident
-from aed.incidents.record.actions import enter
-from aed.incidents.rules import Kind
+from aed.incidents.record.actions import append_entry
+from aed.incidents.rules import IncidentKind
 from aed.registry.actions.record import flush
 
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 _LONGEST_TRIED: Final = timedelta(days=1)
 
 
-def tell_of_outcome(
+def record_outcome(
     session: Session, who: Viewer, incident_id: int, items: CoreItems, *, version: int, at: datetime
 ) -> PatientOutcome:
     """The items are what is known of the patient from now on; version 0: nothing was told yet.
@@ -42,10 +42,10 @@ def tell_of_outcome(
     another version; InvalidInput for items that cannot all be true; Conflict for a test of the line, which
     has no patient, and for who the patient was once that has been forgotten.
     """
-    incident = held_for(session, who, incident_id)
-    if incident.kind is Kind.TEST:
+    incident = lock_for_dispatcher(session, who, incident_id)
+    if incident.kind is IncidentKind.TEST:
         raise Conflict("This was a test of the line: there was no patient.")
-    must_agree(items)
+    require_consistent(items)
     _must_fit(incident, items, at)
     outcome = queries.outcome_of(session, incident.id)
     if version != (outcome.version if outcome is not None else 0):
@@ -57,18 +57,18 @@ def tell_of_outcome(
     if outcome is None:
         outcome = PatientOutcome(incident_id=incident.id)
         session.add(outcome)
-    elif outcome.forgotten_at is not None and any(is_recorded(items, each) for each in OF_THE_PATIENT):
+    elif outcome.forgotten_at is not None and any(is_recorded(items, each) for each in IDENTIFYING_ITEMS):
         raise Conflict(
             "Age and sex of this patient have been forgotten, as they must: leave them out.",
             field="age_years",
         )
-    for item in PLAIN:
+    for item in STORED_AS_GIVEN:
         setattr(outcome, item, getattr(items, item))
     outcome.age = None if items.age_years is None else str(items.age_years)
     outcome.sex = None if items.sex is Sex.UNKNOWN else items.sex.value
-    outcome.told_by, outcome.told_at = who.name, at
+    outcome.reported_by, outcome.reported_at = who.name, at
     flush(session, "This cannot be told of a patient.", None)
-    enter(session, incident, "patient_outcome", who.name, at, version=outcome.version, items=changed)
+    append_entry(session, incident, "patient_outcome", who.name, at, version=outcome.version, items=changed)
     return outcome
 
 
@@ -78,14 +78,14 @@ def _must_fit(incident: Incident, items: CoreItems, at: datetime) -> None:
     if shock_at is None:
         return
     last = min(at + _CLOCKS_DIFFER, incident.opened_at + _LONGEST_TRIED)
-    if not incident.collapsed_at - LONGEST_AGO <= shock_at <= last:
+    if not incident.collapsed_at - MAX_REPORT_AGE <= shock_at <= last:
         raise InvalidInput(
             "The first shock was neither hours before the collapse nor a day after it, nor is it to come.",
             field="first_shock_at",
         )
 
 
-def forget_patient(session: Session, incident: Incident, *, at: datetime) -> bool:
+def anonymise_patient(session: Session, incident: Incident, *, at: datetime) -> bool:
     """Nobody knows any longer how old the patient was, and whether a man or a woman. The other items stay:
     they are counted. Whether there was anything to forget. Of an incident that this transaction holds.
 
@@ -97,5 +97,5 @@ def forget_patient(session: Session, incident: Incident, *, at: datetime) -> boo
     outcome.age = outcome.sex = None
     outcome.forgotten_at = at
     session.flush()
-    enter(session, incident, "patient_forgotten", "timetable", at, version=outcome.version)
+    append_entry(session, incident, "patient_forgotten", "timetable", at, version=outcome.version)
     return True

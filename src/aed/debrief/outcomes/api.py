@@ -7,8 +7,8 @@ from fastapi import APIRouter, Response
 from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
-from aed.debrief.outcomes import queries as queries
-from aed.debrief.outcomes.actions import tell_of_outcome
+from aed.debrief.outcomes import queries
+from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.outcomes.schemas import PatientOutcomeIn, PatientOutcomeOut
 from aed.http.parameters import IfMatch, RowId, tag, version_in
 from aed.incidents import queries as incidents
@@ -41,7 +41,7 @@ def set_patient_outcome(
 ) -> PatientOutcomeOut:
     """All that is known of the patient now: what is left out is unknown. Refused (412) when somebody else has
     told meanwhile. The incident's record says which items changed, and not what they are."""
-    outcome = tell_of_outcome(
+    outcome = record_outcome(
         session, viewer, incident_id, told.items(), version=version_in(if_match), at=clock.now()
     )
     tag(response, outcome.version)

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from aed.database.encryption.columns import Encrypted
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.debrief.outcomes.rules import (
+    ArrestLocation,
     BystanderAed,
     BystanderCpr,
-    Location,
     Pathogenesis,
     Rhythm,
     Witnessed,
@@ -42,7 +42,7 @@ class PatientOutcome(Versioned, Table):
     resuscitation: Mapped[YesNo] = mapped_column(enum_column(YesNo, name="resuscitation"))
     pathogenesis: Mapped[Pathogenesis] = mapped_column(enum_column(Pathogenesis))
     witnessed: Mapped[Witnessed] = mapped_column(enum_column(Witnessed))
-    location: Mapped[Location] = mapped_column(enum_column(Location))
+    location: Mapped[ArrestLocation] = mapped_column(enum_column(ArrestLocation, name="location"))
     age: Mapped[str | None] = mapped_column(Encrypted("patient_outcomes.age"))
     """Years, in figures."""
     sex: Mapped[str | None] = mapped_column(Encrypted("patient_outcomes.sex"))
@@ -57,9 +57,9 @@ class PatientOutcome(Versioned, Table):
     survived: Mapped[YesNo] = mapped_column(enum_column(YesNo, name="survived"))
     cpc: Mapped[int | None]
     mrs: Mapped[int | None]
-    told_by: Mapped[str] = mapped_column(String(200))
+    reported_by: Mapped[str] = mapped_column(String(200))
     """Who amended it last."""
-    told_at: Mapped[datetime]
+    reported_at: Mapped[datetime]
     forgotten_at: Mapped[datetime | None]
     """When age and sex were: nobody tells them again."""
     version: Mapped[int] = mapped_column(server_default=text("1"))

@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from aed.debrief.outcomes.models import PatientOutcome
-from aed.debrief.outcomes.rules import PLAIN, Calls, CoreItems, Measured, Sex
+from aed.debrief.outcomes.rules import STORED_AS_GIVEN, CallCounts, CoreItems, RecordedTimes, Sex
 from aed.incidents.models import Alert, Incident, IncidentEvent
-from aed.incidents.rules import Said, Task
+from aed.incidents.rules import AlertReply, Task
 
 
 def outcome_of(session: Session, incident_id: int) -> PatientOutcome | None:
@@ -26,7 +26,7 @@ def items_in(row: Any) -> CoreItems:  # Any: an outcome, or a row with its colum
     """The items of an outcome; of none (all its columns empty) all unknown."""
     if row is None or row.arrest is None:
         return CoreItems()
-    plain = {item: getattr(row, item) for item in PLAIN}
+    plain = {item: getattr(row, item) for item in STORED_AS_GIVEN}
     return CoreItems(
         **plain,
         age_years=int(row.age) if row.age is not None else None,
@@ -34,7 +34,7 @@ def items_in(row: Any) -> CoreItems:  # Any: an outcome, or a row with its colum
     )
 
 
-def to_be_forgotten(session: Session, *, opened_before: datetime, limit: int) -> Sequence[int]:
+def due_for_anonymising(session: Session, *, opened_before: datetime, limit: int) -> Sequence[int]:
     """Incidents from before then whose patient's age or sex is held. visibility: for the timetable."""
     return session.scalars(
         select(PatientOutcome.incident_id)
@@ -48,12 +48,12 @@ def to_be_forgotten(session: Session, *, opened_before: datetime, limit: int) ->
     ).all()
 
 
-def measured(session: Session, incident: Incident) -> Measured:
+def measured(session: Session, incident: Incident) -> RecordedTimes:
     """What the record of one incident knows. visibility: the caller has found it for the viewer."""
     return measured_of(session, Incident.id == incident.id)[incident.id]
 
 
-def measured_of(session: Session, which: ColumnElement[bool]) -> dict[int, Measured]:
+def measured_of(session: Session, which: ColumnElement[bool]) -> dict[int, RecordedTimes]:
     """What the records of incidents know, by incident, in three statements however many they are.
 
     visibility: the caller asks for those that it may count.
@@ -69,7 +69,7 @@ def measured_of(session: Session, which: ColumnElement[bool]) -> dict[int, Measu
     for row in rows:
         first_there_at, said = there.get(row.id), told.get(row.id)
         known = [each for each in (first_there_at, said and said.compressions_at) if each is not None]
-        found[row.id] = Measured(
+        found[row.id] = RecordedTimes(
             collapsed_at=row.collapsed_at,
             called_at=row.opened_at,
             first_there_at=first_there_at,
@@ -84,12 +84,12 @@ def measured_of(session: Session, which: ColumnElement[bool]) -> dict[int, Measu
 
 def _calls(
     session: Session, which: ColumnElement[bool]
-) -> tuple[dict[int, dict[Task, Calls]], dict[int, datetime]]:
+) -> tuple[dict[int, dict[Task, CallCounts]], dict[int, datetime]]:
     """Counts by incident and task, and when the first who does not only open the gate was there.
 
     visibility: as `measured_of`.
     """
-    counts: dict[int, dict[Task, Calls]] = defaultdict(dict)
+    counts: dict[int, dict[Task, CallCounts]] = defaultdict(dict)
     there: dict[int, datetime] = {}
     rows = session.execute(
         select(
@@ -106,7 +106,7 @@ def _calls(
         .group_by(Alert.incident_id, Alert.task)
     )
     for incident_id, task, asked, seen, accepted, came, first_at in rows:
-        counts[incident_id][task] = Calls(asked, seen, accepted, came)
+        counts[incident_id][task] = CallCounts(asked, seen, accepted, came)
         if first_at is not None and task is not Task.GUIDE:
             there[incident_id] = min(first_at, there.get(incident_id, first_at))
     return dict(counts), there
@@ -118,8 +118,8 @@ def _told(session: Session, which: ColumnElement[bool]) -> dict[int, Any]:
     An entry's words are JSON with sorted keys and without blanks, which is what is looked for.
     visibility: as `measured_of`.
     """
-    shock = _says(f'"said":"{Said.SHOCK_GIVEN}"')
-    attached = or_(shock, _says(f'"said":"{Said.DEVICE_ATTACHED}"'))
+    shock = _says(f'"said":"{AlertReply.SHOCK_GIVEN}"')
+    attached = or_(shock, _says(f'"said":"{AlertReply.DEVICE_ATTACHED}"'))
     is_said = IncidentEvent.kind == "said"
     is_a_sign = IncidentEvent.kind.in_(("opened", "joined", "signs"))
     rows = session.execute(
@@ -137,4 +137,4 @@ def _told(session: Session, which: ColumnElement[bool]) -> dict[int, Any]:
 
 
 def _says(words: str) -> ColumnElement[bool]:
-    return IncidentEvent.said.contains(words, autoescape=True)
+    return IncidentEvent.payload.contains(words, autoescape=True)

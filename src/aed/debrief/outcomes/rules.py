@@ -48,7 +48,7 @@ class Witnessed(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Location(StrEnum):
+class ArrestLocation(StrEnum):
     HOME = "home"
     WORKPLACE = "workplace"
     SPORTS = "sports"
@@ -101,7 +101,7 @@ SHOCKABLE: Final = frozenset({Rhythm.VF, Rhythm.PULSELESS_VT, Rhythm.AED_SHOCKAB
 BYSTANDER_CPR: Final = frozenset(
     {BystanderCpr.COMPRESSIONS, BystanderCpr.WITH_BREATHS, BystanderCpr.OF_SOME_KIND}
 )
-OLDEST_YEARS: Final = 130
+MAX_AGE_YEARS: Final = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class CoreItems:
     """Whether the ambulance's crew attempted it."""
     pathogenesis: Pathogenesis = Pathogenesis.UNKNOWN
     witnessed: Witnessed = Witnessed.UNKNOWN
-    location: Location = Location.UNKNOWN
+    location: ArrestLocation = ArrestLocation.UNKNOWN
     age_years: int | None = None
     sex: Sex = Sex.UNKNOWN
     bystander_cpr: BystanderCpr = BystanderCpr.UNKNOWN
@@ -137,9 +137,9 @@ class CoreItems:
 
 
 ITEMS: Final = tuple(each.name for each in fields(CoreItems))
-OF_THE_PATIENT: Final = ("age_years", "sex")
+IDENTIFYING_ITEMS: Final = ("age_years", "sex")
 """Kept sealed, and forgotten after a while."""
-PLAIN: Final = tuple(each for each in ITEMS if each not in OF_THE_PATIENT)
+STORED_AS_GIVEN: Final = tuple(each for each in ITEMS if each not in IDENTIFYING_ITEMS)
 _OF_AN_ARREST: Final = (
     "resuscitation",
     "pathogenesis",
@@ -176,7 +176,7 @@ def is_favourable(items: CoreItems) -> bool | None:
     return None
 
 
-def must_agree(items: CoreItems) -> None:
+def require_consistent(items: CoreItems) -> None:
     """Passes for items that can be true of one patient. Raises InvalidInput naming the item."""
     if items.arrest is YesNo.NO:
         told = next((each for each in _OF_AN_ARREST if is_recorded(items, each)), None)
@@ -217,7 +217,7 @@ _BANDS: Final = ((0, 17), (18, 34), (35, 49), (50, 64), (65, 79), (80, None))
 AGE_BANDS: Final = tuple(age_band(first) for first, _ in _BANDS)
 
 
-class Calls(NamedTuple):
+class CallCounts(NamedTuple):
     """Of those who were asked for one task."""
 
     asked: int = 0
@@ -226,13 +226,13 @@ class Calls(NamedTuple):
     there: int = 0
 
 
-def together(calls: Iterable[Calls]) -> Calls:
+def sum_call_counts(calls: Iterable[CallCounts]) -> CallCounts:
     """Their sums."""
-    return Calls(*(sum(each) for each in zip(*calls, strict=True)))
+    return CallCounts(*(sum(each) for each in zip(*calls, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class RecordedTimes:
     """Moments are as they were told: None is what nobody has told."""
 
     collapsed_at: datetime
@@ -244,11 +244,11 @@ class Measured:
     attached_at: datetime | None = None
     shock_at: datetime | None = None
     ambulance_there_at: datetime | None = None
-    calls: Mapping[Task, Calls] = field(default_factory=lambda: MappingProxyType({}))
+    calls: Mapping[Task, CallCounts] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
-    def all_calls(self) -> Calls:
-        return together(self.calls.values())
+    def all_calls(self) -> CallCounts:
+        return sum_call_counts(self.calls.values())
 
     def seconds(self, moment: str) -> float | None:
         """From the call until then; below 0 is what was told with a clock that is wrong, and counts as 0."""

@@ -10,14 +10,14 @@ from aed.accounts.schemas import Id
 from aed.debrief.outcomes.models import PatientOutcome
 from aed.debrief.outcomes.queries import items_in
 from aed.debrief.outcomes.rules import (
+    MAX_AGE_YEARS,
     MOMENTS,
-    OLDEST_YEARS,
+    ArrestLocation,
     BystanderAed,
     BystanderCpr,
     CoreItems,
-    Location,
-    Measured,
     Pathogenesis,
+    RecordedTimes,
     Rhythm,
     Sex,
     Witnessed,
@@ -60,8 +60,8 @@ class PatientOutcomeIn(BaseModel):
     resuscitation: YesNo = Field(YesNo.UNKNOWN, description="Attempted by the ambulance's crew")
     pathogenesis: Pathogenesis = Pathogenesis.UNKNOWN
     witnessed: Witnessed = Field(Witnessed.UNKNOWN, description="By whom the collapse was seen or heard")
-    location: Location = Location.UNKNOWN
-    age_years: int | None = Field(None, ge=0, le=OLDEST_YEARS, description="Forgotten after a while")
+    location: ArrestLocation = ArrestLocation.UNKNOWN
+    age_years: int | None = Field(None, ge=0, le=MAX_AGE_YEARS, description="Forgotten after a while")
     sex: Sex = Field(Sex.UNKNOWN, description="Forgotten after a while")
     bystander_cpr: BystanderCpr = BystanderCpr.UNKNOWN
     dispatcher_cpr: YesNo = Field(YesNo.UNKNOWN, description="The dispatcher told the caller how")
@@ -89,7 +89,7 @@ class CallCountsOut(BaseModel):
     there: int
 
 
-class MeasuredOut(BaseModel):
+class RecordedTimesOut(BaseModel):
     """What the record of the call knows by itself. It is not overwritten by what is told afterwards."""
 
     collapsed_at: datetime
@@ -102,7 +102,7 @@ class MeasuredOut(BaseModel):
     calls: dict[Task, CallCountsOut] = Field(description="By task: straight, fetch, guide")
 
     @classmethod
-    def of(cls, measured: Measured) -> MeasuredOut:
+    def of(cls, measured: RecordedTimes) -> RecordedTimesOut:
         moments = {
             name: at.astimezone(UTC) if (at := getattr(measured, name)) is not None else None
             for name in ("collapsed_at", "called_at", *MOMENTS)
@@ -117,13 +117,15 @@ class PatientOutcomeOut(PatientOutcomeIn):
     model_config = ConfigDict(extra="forbid", json_schema_extra={})
 
     incident_id: Id
-    told_by: str | None = Field(description="Who amended it last; null: nobody has told anything")
-    told_at: datetime | None
+    reported_by: str | None = Field(description="Who amended it last; null: nobody has told anything")
+    reported_at: datetime | None
     forgotten_at: datetime | None = Field(description="When age and sex were forgotten")
-    measured: MeasuredOut
+    measured: RecordedTimesOut
 
     @classmethod
-    def of(cls, incident_id: int, outcome: PatientOutcome | None, measured: Measured) -> PatientOutcomeOut:
+    def of(
+        cls, incident_id: int, outcome: PatientOutcome | None, measured: RecordedTimes
+    ) -> PatientOutcomeOut:
         items = items_in(outcome)
         given = {name: getattr(items, name) for name in PatientOutcomeIn.model_fields}
         if items.first_shock_at is not None:
@@ -131,10 +133,10 @@ class PatientOutcomeOut(PatientOutcomeIn):
         return cls(
             **given,
             incident_id=incident_id,
-            told_by=outcome.told_by if outcome is not None else None,
-            told_at=outcome.told_at.astimezone(UTC) if outcome is not None else None,
+            reported_by=outcome.reported_by if outcome is not None else None,
+            reported_at=outcome.reported_at.astimezone(UTC) if outcome is not None else None,
             forgotten_at=_utc(outcome.forgotten_at) if outcome is not None else None,
-            measured=MeasuredOut.of(measured),
+            measured=RecordedTimesOut.of(measured),
         )
 
 

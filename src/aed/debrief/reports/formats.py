@@ -8,29 +8,29 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from aed.debrief.labels import (
-    ITEM_WORDS,
-    KIND_WORDS,
-    MOMENT_WORDS,
-    OUTCOME_WORDS,
-    STATE_WORDS,
-    TASK_WORDS,
-    VALUE_WORDS,
-    WHY_WORDS,
-    Words,
-    because_words,
+    ITEM_LABELS,
+    KIND_LABELS,
+    MOMENT_LABELS,
+    NOT_ASKED_LABELS,
+    OUTCOME_LABELS,
+    STATE_LABELS,
+    TASK_LABELS,
+    VALUE_LABELS,
+    Label,
+    plan_reason_label,
 )
-from aed.debrief.outcomes.rules import ITEMS, OF_THE_PATIENT, is_recorded
+from aed.debrief.outcomes.rules import IDENTIFYING_ITEMS, ITEMS, is_recorded
 from aed.debrief.reports.queries import AfterAction
 from aed.files.typesetting import pdf_of
 from aed.incidents.models import Alert
-from aed.incidents.rules import Kind, Task
+from aed.incidents.rules import IncidentKind, Task
 from aed.upkeep.rules.call_out import WORDS as RETURNED_WORDS
 from aed.upkeep.rules.number import short_number
 
 _NOTHING: Final = "–"
-_MARKED: Final[Mapping[Kind, Words]] = {
-    Kind.EXERCISE: ("There was no real patient.", "无真实患者。"),
-    Kind.TEST: ("It was planned only: nobody was told.", "仅生成方案，未通知任何人。"),
+_MARKED: Final[Mapping[IncidentKind, Label]] = {
+    IncidentKind.EXERCISE: ("There was no real patient.", "无真实患者。"),
+    IncidentKind.TEST: ("It was planned only: nobody was told.", "仅生成方案，未通知任何人。"),
 }
 _NOT_ASKED_AFTER: Final = ("not asked after yet", "尚未询问")
 _ASKED_AFTER: Final = ("asked after, no answer yet", "已询问，待答复")
@@ -45,11 +45,11 @@ def report_pdf(about: AfterAction) -> bytes:
     estate, outcome = incident.estate, incident.outcome
     given = {
         "number": str(incident.id),
-        "kind": _both(KIND_WORDS[incident.kind]),
-        "mark": "" if incident.kind is Kind.REAL else " ".join(reversed(KIND_WORDS[incident.kind])),
+        "kind": _both(KIND_LABELS[incident.kind]),
+        "mark": "" if incident.kind is IncidentKind.REAL else " ".join(reversed(KIND_LABELS[incident.kind])),
         "marked": _both(_MARKED[incident.kind]) if incident.kind in _MARKED else None,
         "is_open": outcome is None,
-        "outcome": _both(OUTCOME_WORDS[outcome]) if outcome is not None else None,
+        "outcome": _both(OUTCOME_LABELS[outcome]) if outcome is not None else None,
         "estate": {"zh": estate.name_zh, "en": estate.name_en} if estate is not None else None,
         "region": {"zh": incident.region.name_zh, "en": incident.region.name_en},
         "opened": f"{incident.opened_at.astimezone(zone):%Y-%m-%d %H:%M:%S}",
@@ -63,10 +63,11 @@ def report_pdf(about: AfterAction) -> bytes:
             {
                 "number": str(each.number),
                 "after": _after(each.made_at, incident.opened_at),
-                "because": _both(because_words(each.because)),
+                "because": _both(plan_reason_label(each.reason)),
                 "asked": [str(each.asked.get(task, 0)) for task in Task],
                 "left": [
-                    {**_both(WHY_WORDS[why]), "count": str(count)} for why, count in sorted(each.left.items())
+                    {**_both(NOT_ASKED_LABELS[why]), "count": str(count)}
+                    for why, count in sorted(each.left.items())
                 ],
             }
             for each in about.waves
@@ -106,7 +107,7 @@ def _timings(about: AfterAction, zone: ZoneInfo) -> Iterator[_Row]:
             continue
         planned: datetime | None = getattr(expected, name, None)
         yield {
-            "name": _both(MOMENT_WORDS[name]),
+            "name": _both(MOMENT_LABELS[name]),
             "clock": f"{moment.astimezone(zone):%H:%M:%S}" if moment is not None else _NOTHING,
             "after": _after(moment, incident.opened_at),
             "planned": _after(planned, incident.opened_at),
@@ -117,11 +118,11 @@ def _timings(about: AfterAction, zone: ZoneInfo) -> Iterator[_Row]:
 def _totals(about: AfterAction) -> list[_Row]:
     found = [(task, about.measured.calls[task]) for task in Task if task in about.measured.calls]
     rows = [
-        {"task": _both(TASK_WORDS[task]), "counts": [str(each) for each in calls]} for task, calls in found
+        {"task": _both(TASK_LABELS[task]), "counts": [str(each) for each in calls]} for task, calls in found
     ]
     if len(rows) > 1:
         rows.append(
-            {"task": _both(TASK_WORDS["all"]), "counts": [str(each) for each in about.measured.all_calls]}
+            {"task": _both(TASK_LABELS["all"]), "counts": [str(each) for each in about.measured.all_calls]}
         )
     return rows
 
@@ -130,13 +131,13 @@ def _call(alert: Alert, opened_at: datetime) -> _Row:
     return {
         "number": str(alert.id),
         "wave": str(alert.plan_number),
-        "task": _both(TASK_WORDS[alert.task]),
+        "task": _both(TASK_LABELS[alert.task]),
         "device": short_number(alert.device_id) if alert.device_id is not None else "",
         "moments": [_after(each, opened_at) for each in (alert.asked_at, alert.seen_at, alert.accepted_at)],
         "due": _after(alert.shown_due_at, opened_at),
         "there": _after(alert.there_at, opened_at),
         "late": _apart(alert.there_at, alert.shown_due_at),
-        "state": _both(STATE_WORDS[alert.state]),
+        "state": _both(STATE_LABELS[alert.state]),
     }
 
 
@@ -158,7 +159,7 @@ def _devices(about: AfterAction) -> list[_Row]:
     ]
 
 
-def _came(about: AfterAction, alert: Alert) -> Words:
+def _came(about: AfterAction, alert: Alert) -> Label:
     if alert.id not in about.returned:
         return _NOT_ASKED_AFTER
     outcome = about.returned[alert.id]
@@ -168,18 +169,18 @@ def _came(about: AfterAction, alert: Alert) -> Words:
 def _items(about: AfterAction, zone: ZoneInfo) -> Iterator[_Row]:
     """What is known of the patient but for who it was."""
     for item in ITEMS:
-        if item in OF_THE_PATIENT or not is_recorded(about.items, item):
+        if item in IDENTIFYING_ITEMS or not is_recorded(about.items, item):
             continue
         value = getattr(about.items, item)
         if isinstance(value, datetime):
             clock = f"{value.astimezone(zone):%H:%M:%S}"
             words = clock, clock
         else:
-            words = VALUE_WORDS.get(str(value), (str(value), str(value)))
-        yield {"name": _both(ITEM_WORDS[item]), "value": _both(words)}
+            words = VALUE_LABELS.get(str(value), (str(value), str(value)))
+        yield {"name": _both(ITEM_LABELS[item]), "value": _both(words)}
 
 
-def _both(words: Words) -> dict[str, str]:
+def _both(words: Label) -> dict[str, str]:
     return {"en": words[0], "zh": words[1]}
 
 

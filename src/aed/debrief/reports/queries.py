@@ -13,31 +13,31 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import Viewer
 from aed.debrief.follow_up.rules import fetch_key
 from aed.debrief.outcomes.queries import items_in, measured, outcome_of
-from aed.debrief.outcomes.rules import CoreItems, Measured
+from aed.debrief.outcomes.rules import CoreItems, RecordedTimes
 from aed.incidents import queries as incidents
 from aed.incidents.models import Alert, Incident
-from aed.incidents.plan.rules.planner import Why
-from aed.incidents.plan.schemas import inputs_of, shown_record
-from aed.incidents.record.actions import first_broken
+from aed.incidents.plan.rules.planner import NotAskedReason
+from aed.incidents.plan.schemas import load_inputs, shown_record
+from aed.incidents.record.actions import first_broken_entry
 from aed.incidents.rules import Task
 from aed.upkeep.models import CallOut
 from aed.upkeep.rules.call_out import RetrievalOutcome as Returned
 
 
 @dataclass(frozen=True, slots=True)
-class Wave:
+class AlertWave:
     """A plan by which somebody was asked."""
 
     number: int
     made_at: datetime
-    because: str
+    reason: str
     asked: Mapping[Task, int]
-    left: Mapping[Why, int]
+    left: Mapping[NotAskedReason, int]
     """Who was not asked, and why: the best that each could have done."""
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedDevice:
     """What the first plan expected, of those whom it asked. None: it asked nobody for that."""
 
     first_there_at: datetime | None
@@ -53,13 +53,13 @@ class AfterAction:
     reports: int
     alerts: Sequence[Alert]
     plans: int
-    waves: Sequence[Wave]
-    expected: Expected | None
+    waves: Sequence[AlertWave]
+    expected: ExpectedDevice | None
     """None: nothing was planned."""
     returned: Mapping[int, Returned | None]
     """By call to fetch a device, what came of the device; None: it is asked after. A call without one is of a
     device that nobody set out for, or that has not been asked after yet."""
-    measured: Measured
+    measured: RecordedTimes
     items: CoreItems
     entries: int
     first_broken: int | None
@@ -77,10 +77,10 @@ def after_action(session: Session, viewer: Viewer, incident_id: int) -> AfterAct
     for alert in alerts:
         asked.setdefault(alert.plan_number, Counter())[alert.task] += 1
     waves = [
-        Wave(
+        AlertWave(
             each.number,
             each.made_at,
-            each.because,
+            each.reason,
             asked[each.number],
             Counter(left.why for left in shown_record(each.inputs, each.outcome)[1].left),
         )
@@ -92,8 +92,8 @@ def after_action(session: Session, viewer: Viewer, incident_id: int) -> AfterAct
         first = [
             each for each in alerts if each.plan_number == plans[0].number and each.task is not Task.GUIDE
         ]
-        seconds = inputs_of(plans[0].inputs).case.patient.ambulance_seconds
-        expected = Expected(
+        seconds = load_inputs(plans[0].inputs).case.patient.ambulance_seconds
+        expected = ExpectedDevice(
             min((due for each in first if (due := each.shown_due_at)), default=None),
             min(
                 (due for each in first if each.task is Task.FETCH and (due := each.shown_due_at)),
@@ -112,7 +112,7 @@ def after_action(session: Session, viewer: Viewer, incident_id: int) -> AfterAct
         measured=measured(session, incident),
         items=items_in(outcome_of(session, incident.id)),
         entries=len(events),
-        first_broken=first_broken(events),
+        first_broken=first_broken_entry(events),
         last_hash=events[-1].hash if events else "",
         as_of=events[-1].at if events else incident.opened_at,
     )

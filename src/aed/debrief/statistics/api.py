@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query, Response
 
 from aed.accounts.access import ViewerDep
 from aed.database.dependencies import ReadSession
-from aed.debrief.statistics import queries as queries
+from aed.debrief.statistics import queries
 from aed.debrief.statistics.formats import MEDIA_TYPES, TableFormat, written
-from aed.debrief.statistics.rules import Counted
+from aed.debrief.statistics.rules import CountedKind
 from aed.debrief.statistics.schemas import CasesOut, StatisticsOut
 from aed.http.parameters import OfRegion
 
@@ -26,7 +26,7 @@ _FORMS: Final[dict[int | str, dict[str, Any]]] = {
     }
 }
 Year = Annotated[int, Query(ge=2000, le=2100, description="As it is where the patient was", examples=[2026])]
-OfKind = Annotated[Counted, Query(description="Real ones or exercises, never both")]
+OfKind = Annotated[CountedKind, Query(description="Real ones or exercises, never both")]
 Form = Annotated[TableFormat, Query(alias="format")]
 
 
@@ -36,7 +36,7 @@ def get_yearly_statistics(
     viewer: ViewerDep,
     year: Year,
     region: OfRegion = None,
-    kind: OfKind = Counted.REAL,
+    kind: OfKind = CountedKind.REAL,
     to_pass_on: Annotated[
         bool, Query(description="Coarsened for dispatchers too, so that it may be passed on")
     ] = False,
@@ -46,7 +46,7 @@ def get_yearly_statistics(
     outcomes, intervals, and what is missing. Nobody is named. The dispatchers and administrators of the
     regions are told every count; for everybody else who is signed in a count below 5 is not told, and every
     other one to the nearest 5."""
-    asked = queries.Asked(year, kind, region)
+    asked = queries.YearQuery(year, kind, region)
     shown = StatisticsOut.of(queries.year_in_numbers(session, viewer, asked, to_pass_on=to_pass_on))
     return _answer(shown, form, f"statistics-{year}")
 
@@ -57,13 +57,13 @@ def list_anonymous_cases(
     viewer: ViewerDep,
     year: Year,
     region: OfRegion = None,
-    kind: OfKind = Counted.REAL,
+    kind: OfKind = CountedKind.REAL,
     form: Form = TableFormat.JSON,
 ) -> Response:
     """The cases of a year, a row each: ages in bands, months for days, regions for places, no names and no
     numbers of incidents. For dispatchers and administrators of the regions: single rows may still be
     recognised by who was there, and are not to be published."""
-    asked = queries.Asked(year, kind, region)
+    asked = queries.YearQuery(year, kind, region)
     shown = CasesOut.of(asked, queries.cases_of_year(session, viewer, asked))
     return _answer(shown, form, f"cases-{year}")
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from aed.debrief.labels import GROUP_WORDS, ITEM_WORDS, MOMENT_WORDS, TASK_WORDS, VALUE_WORDS, Words
-from aed.debrief.statistics.rules import FEWEST
+from aed.debrief.labels import GROUP_LABELS, ITEM_LABELS, MOMENT_LABELS, TASK_LABELS, VALUE_LABELS, Label
+from aed.debrief.statistics.rules import MIN_SHOWN_COUNT
 from aed.debrief.statistics.schemas import CaseOut, CasesOut, StatisticsOut
 from aed.files.formula_escaping import neutral
 from aed.files.workbooks import workbook
@@ -32,7 +32,7 @@ MEDIA_TYPES: Final = {
     TableFormat.CSV: "text/csv; charset=utf-8",
     TableFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
-HIDDEN: Final = f"<{FEWEST}"
+HIDDEN: Final = f"<{MIN_SHOWN_COUNT}"
 CSV_COLUMNS: Final = ("table", "row", "column", "number", "row_en", "row_zh")
 
 
@@ -47,7 +47,7 @@ def written(shown: StatisticsOut | CasesOut, form: TableFormat) -> bytes:
 
 class SheetRow(NamedTuple):
     key: str
-    words: Words
+    words: Label
     numbers: tuple[Cell, ...]
 
 
@@ -55,13 +55,13 @@ class Sheet(NamedTuple):
     """One table of a year: `columns` name its numbers."""
 
     name: str
-    words: Words
-    columns: Mapping[str, Words]
+    words: Label
+    columns: Mapping[str, Label]
     rows: Sequence[SheetRow]
 
 
-_COUNTS: Final[dict[str, Words]] = {"cases": ("cases", "例数")}
-_GROUPS: Final[dict[str, Words]] = {
+_COUNTS: Final[dict[str, Label]] = {"cases": ("cases", "例数")}
+_GROUPS: Final[dict[str, Label]] = {
     "patients": ("patients", "患者"),
     "rosc": ("ROSC", "自主循环恢复"),
     "survived_event": ("to hospital", "存活入院"),
@@ -70,13 +70,13 @@ _GROUPS: Final[dict[str, Words]] = {
     "survived_per_cent": ("survived, %", "存活率%"),
     "favourable": ("favourable", "神经功能良好"),
 }
-_INTERVALS: Final[dict[str, Words]] = {
+_INTERVALS: Final[dict[str, Label]] = {
     "cases": ("cases", "例数"),
     "lower_quartile": ("lower quartile, s", "下四分位（秒）"),
     "median": ("median, s", "中位数（秒）"),
     "upper_quartile": ("upper quartile, s", "上四分位（秒）"),
 }
-_CALLS: Final[dict[str, Words]] = {
+_CALLS: Final[dict[str, Label]] = {
     "asked": ("asked", "呼叫"),
     "seen": ("seen", "查看"),
     "accepted": ("accepted", "接受"),
@@ -85,7 +85,7 @@ _CALLS: Final[dict[str, Words]] = {
     "accepted_median": ("accepted, median", "接受中位数"),
     "there_median": ("there, median", "到场中位数"),
 }
-_COMPLETENESS: Final[dict[str, Words]] = {
+_COMPLETENESS: Final[dict[str, Label]] = {
     "of": ("should be known", "应有"),
     "missing": ("missing", "缺失"),
     "missing_per_cent": ("missing, %", "缺失率%"),
@@ -121,14 +121,17 @@ def sheets_of(found: StatisticsOut) -> list[Sheet]:
             "outcomes",
             ("What became of them", "结局"),
             _GROUPS,
-            [SheetRow(each.group, GROUP_WORDS[each.group], _numbers(each, _GROUPS)) for each in found.groups],
+            [
+                SheetRow(each.group, GROUP_LABELS[each.group], _numbers(each, _GROUPS))
+                for each in found.groups
+            ],
         ),
         Sheet(
             "intervals",
             ("Seconds from the call", "呼救后用时"),
             _INTERVALS,
             [
-                SheetRow(each.until, MOMENT_WORDS[each.until], _numbers(each, _INTERVALS))
+                SheetRow(each.until, MOMENT_LABELS[each.until], _numbers(each, _INTERVALS))
                 for each in found.intervals
             ],
         ),
@@ -136,14 +139,14 @@ def sheets_of(found: StatisticsOut) -> list[Sheet]:
             "calls",
             ("People who were called", "被呼叫者"),
             _CALLS,
-            [SheetRow(each.task, TASK_WORDS[each.task], _numbers(each, _CALLS)) for each in found.calls],
+            [SheetRow(each.task, TASK_LABELS[each.task], _numbers(each, _CALLS)) for each in found.calls],
         ),
         Sheet(
             "completeness",
             ("What is missing", "缺失项目"),
             _COMPLETENESS,
             [
-                SheetRow(each.item, ITEM_WORDS[each.item], _numbers(each, _COMPLETENESS))
+                SheetRow(each.item, ITEM_LABELS[each.item], _numbers(each, _COMPLETENESS))
                 for each in found.completeness
             ],
         ),
@@ -154,31 +157,31 @@ def _count(count: int | None) -> Cell:
     return HIDDEN if count is None else count
 
 
-def _numbers(row: Any, columns: Mapping[str, Words]) -> tuple[Cell, ...]:  # Any: one of the rows of a year
+def _numbers(row: Any, columns: Mapping[str, Label]) -> tuple[Cell, ...]:  # Any: one of the rows of a year
     return tuple(
         value if (value := getattr(row, name)) is not None or name in _MAY_BE_EMPTY else HIDDEN
         for name in columns
     )
 
 
-def _item(item: str, value: str) -> Words:
-    item_en, item_zh = ITEM_WORDS[item]
-    value_en, value_zh = VALUE_WORDS.get(value, (value, value))
+def _item(item: str, value: str) -> Label:
+    item_en, item_zh = ITEM_LABELS[item]
+    value_en, value_zh = VALUE_LABELS.get(value, (value, value))
     return f"{item_en}: {value_en}", f"{item_zh}：{value_zh}"
 
 
-def about_year(found: StatisticsOut) -> list[tuple[str, Words, Cell]]:
+def about_year(found: StatisticsOut) -> list[tuple[str, Label, Cell]]:
     """What the numbers are of."""
     regions = found.region or ""
-    said: list[tuple[str, Words, Cell]] = [
+    said: list[tuple[str, Label, Cell]] = [
         ("year", ("year", "年份"), found.year),
         ("kind", ("kind", "类别"), found.kind.value),
         ("region", ("region and below; empty: all", "区域及下属；空为全部"), regions),
     ]
     if found.is_coarse:
         words = (
-            f"counts below {FEWEST} are not told, others are to the nearest {FEWEST}",
-            f"少于{FEWEST}者不公布，其余取最近的{FEWEST}的倍数",
+            f"counts below {MIN_SHOWN_COUNT} are not told, others are to the nearest {MIN_SHOWN_COUNT}",
+            f"少于{MIN_SHOWN_COUNT}者不公布，其余取最近的{MIN_SHOWN_COUNT}的倍数",
         )
         said.append(("is_coarse", words, "yes"))
     return said
@@ -257,5 +260,5 @@ def _write(page: Any, row: int, cells: Sequence[Cell], style: Any = None) -> Non
             page.write_number(row, column, cell, style)
 
 
-def _both(words: Words) -> str:
+def _both(words: Label) -> str:
     return f"{words[1]} {words[0]}"

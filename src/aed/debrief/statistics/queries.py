@@ -17,31 +17,31 @@ from aed.accounts.rules import Viewer
 from aed.debrief.outcomes.models import PatientOutcome
 from aed.debrief.outcomes.queries import items_in, measured_of
 from aed.debrief.statistics.rules import (
-    Case,
-    Counted,
+    CountedIncident,
+    CountedKind,
     Statistics,
-    may_see_cases,
-    may_see_statistics,
+    require_case_viewer,
+    require_signed_in,
     sees_small_counts,
     statistics_of,
 )
 from aed.incidents.models import Incident
-from aed.incidents.rules import Kind
+from aed.incidents.rules import IncidentKind
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class YearQuery:
     """A year of one kind of incident. `region` is the code that was asked for, with all below it; None: all
     that the viewer may ask for."""
 
     year: int
-    kind: Counted
+    kind: CountedKind
     region: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class YearInNumbers:
-    asked: Asked
+    asked: YearQuery
     is_coarse: bool
     statistics: Statistics
 
@@ -51,7 +51,7 @@ type _Regions = Mapping[int, tuple[str, str]]
 
 
 def year_in_numbers(
-    session: Session, viewer: Viewer, asked: Asked, *, to_pass_on: bool = False
+    session: Session, viewer: Viewer, asked: YearQuery, *, to_pass_on: bool = False
 ) -> YearInNumbers:
     """The counts of a year. All of them for the dispatchers and administrators of its regions; for everybody
     else who is signed in, and `to_pass_on`, they are coarsened: below 5 is not told, and every other one is
@@ -59,7 +59,7 @@ def year_in_numbers(
 
     Raises NotSignedIn; NotFound for a region that there is not.
     """
-    may_see_statistics(viewer)
+    require_signed_in(viewer)
     regions = _regions(session, viewer, asked.region)
     is_coarse = to_pass_on or not sees_small_counts(viewer, regions)
     return YearInNumbers(
@@ -67,14 +67,14 @@ def year_in_numbers(
     )
 
 
-def cases_of_year(session: Session, viewer: Viewer, asked: Asked) -> list[Case]:
+def cases_of_year(session: Session, viewer: Viewer, asked: YearQuery) -> list[CountedIncident]:
     """Each incident of the year, for dispatchers and administrators of its regions.
 
     Raises NotSignedIn, NotAllowed; NotFound for a region that there is not.
     """
-    may_see_statistics(viewer)
+    require_signed_in(viewer)
     regions = _regions(session, viewer, asked.region)
-    may_see_cases(viewer, regions)
+    require_case_viewer(viewer, regions)
     return _cases(session, asked, regions)
 
 
@@ -91,13 +91,13 @@ def _regions(session: Session, viewer: Viewer, code: str | None) -> _Regions:
     return {row.id: (row.code, row.time_zone) for row in session.execute(statement)}
 
 
-def _cases(session: Session, asked: Asked, regions: _Regions) -> list[Case]:
+def _cases(session: Session, asked: YearQuery, regions: _Regions) -> list[CountedIncident]:
     """The incidents of that kind which were opened in the year, as it is where they were, in order of time.
     Four statements, however many incidents.
 
     visibility: the caller has asked `rules.who` what the viewer is told of them.
     """
-    which = and_(Incident.kind == Kind(asked.kind), _in_year(regions, asked.year))
+    which = and_(Incident.kind == IncidentKind(asked.kind), _in_year(regions, asked.year))
     measured = measured_of(session, which)
     rows = session.execute(
         select(
@@ -113,7 +113,7 @@ def _cases(session: Session, asked: Asked, regions: _Regions) -> list[Case]:
         .order_by(Incident.opened_at, Incident.id)
     )
     return [
-        Case(
+        CountedIncident(
             region=regions[row.region_id][0],
             opened_at=row.opened_at.astimezone(ZoneInfo(regions[row.region_id][1])),
             state=row.incident_state,

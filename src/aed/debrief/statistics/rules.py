@@ -23,13 +23,13 @@ from aed.debrief.outcomes.rules import (
     BYSTANDER_CPR,
     MOMENTS,
     SHOCKABLE,
+    ArrestLocation,
     BystanderAed,
     BystanderCpr,
-    Calls,
+    CallCounts,
     CoreItems,
-    Location,
-    Measured,
     Pathogenesis,
+    RecordedTimes,
     Rhythm,
     Sex,
     Witnessed,
@@ -37,39 +37,39 @@ from aed.debrief.outcomes.rules import (
     age_band,
     is_favourable,
     is_recorded,
-    together,
+    sum_call_counts,
 )
 from aed.errors import NotAllowed, NotSignedIn
-from aed.incidents.rules import Outcome, State, Task
+from aed.incidents.rules import IncidentOutcome, IncidentState, Task
 
 
-class Counted(StrEnum):
+class CountedKind(StrEnum):
     """What is counted, one or the other. Tests of the line never are."""
 
     REAL = "real"
     EXERCISE = "exercise"
 
 
-FEWEST: Final = 5
+MIN_SHOWN_COUNT: Final = 5
 """Below this somebody might be recognised."""
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class CountedIncident:
     """One incident, as far as it counts."""
 
     region: str
     opened_at: datetime
     """As the clocks show it there."""
-    state: State
-    outcome: Outcome | None
+    state: IncidentState
+    outcome: IncidentOutcome | None
     items: CoreItems
-    measured: Measured
+    measured: RecordedTimes
 
     @property
     def is_false_alarm(self) -> bool:
         """Unless it is told afterwards that it was none."""
-        return self.outcome is Outcome.FALSE_ALARM and self.items.arrest is not YesNo.YES
+        return self.outcome is IncidentOutcome.FALSE_ALARM and self.items.arrest is not YesNo.YES
 
     @property
     def may_be_an_arrest(self) -> bool:
@@ -90,7 +90,7 @@ class ItemCount(NamedTuple):
     """None: too few to be told; so in all that follows."""
 
 
-class Group(NamedTuple):
+class OutcomeGroup(NamedTuple):
     """What became of some of the patients in whom resuscitation was attempted."""
 
     group: str
@@ -104,7 +104,7 @@ class Group(NamedTuple):
     favourable: int | None
 
 
-class Interval(NamedTuple):
+class TimeInterval(NamedTuple):
     """Seconds from the call."""
 
     until: str
@@ -114,7 +114,7 @@ class Interval(NamedTuple):
     upper_quartile: float | None
 
 
-class CallsMade(NamedTuple):
+class AlertCounts(NamedTuple):
     """People who were asked for one task, or any; and in the median incident in which somebody was."""
 
     task: str
@@ -148,17 +148,17 @@ class Statistics:
     """Of the arrests."""
     patients: tuple[ItemCount, ...]
     """Of those in whom resuscitation was attempted."""
-    groups: tuple[Group, ...]
-    intervals: tuple[Interval, ...]
+    groups: tuple[OutcomeGroup, ...]
+    intervals: tuple[TimeInterval, ...]
     """Of all that may have been an arrest."""
-    calls: tuple[CallsMade, ...]
+    calls: tuple[AlertCounts, ...]
     completeness: tuple[Completeness, ...]
 
 
 _VALUES: Final[dict[str, Sequence[str]]] = {
     "pathogenesis": tuple(Pathogenesis),
     "witnessed": tuple(Witnessed),
-    "location": tuple(Location),
+    "location": tuple(ArrestLocation),
     "age": (*AGE_BANDS, "unknown"),
     "sex": tuple(Sex),
     "bystander_cpr": tuple(BystanderCpr),
@@ -197,7 +197,7 @@ TOLD_SHOCK: Final = "first_shock_told"
 """The interval by what was told later by hand, beside that of the record."""
 
 
-def statistics_of(cases: Iterable[Case], *, is_coarse: bool) -> Statistics:
+def statistics_of(cases: Iterable[CountedIncident], *, is_coarse: bool) -> Statistics:
     """All of it in one pass over the cases, and one over the patients. `is_coarse`: to be passed on."""
     told = _coarse if is_coarse else _exact
     numbers: Counter[str] = Counter()
@@ -205,10 +205,10 @@ def statistics_of(cases: Iterable[Case], *, is_coarse: bool) -> Statistics:
     patients: list[CoreItems] = []
     attempts: Counter[str] = Counter()
     seconds: dict[str, list[float]] = {each: [] for each in (*MOMENTS, TOLD_SHOCK)}
-    calls: list[Measured] = []
+    calls: list[RecordedTimes] = []
     for case in cases:
         numbers["all"] += 1
-        numbers["open"] += case.state is State.OPEN
+        numbers["open"] += case.state is IncidentState.OPEN
         numbers["false"] += case.is_false_alarm
         if case.measured.calls:
             calls.append(case.measured)
@@ -237,7 +237,7 @@ def statistics_of(cases: Iterable[Case], *, is_coarse: bool) -> Statistics:
     )
 
 
-def seconds_until(case: Case, moment: str) -> float | None:
+def seconds_until(case: CountedIncident, moment: str) -> float | None:
     """From the call; `TOLD_SHOCK` is by what was told later."""
     if moment != TOLD_SHOCK:
         return case.measured.seconds(moment)
@@ -253,7 +253,11 @@ def _exact(count: int) -> int | None:
 
 
 def _coarse(count: int) -> int | None:
-    return None if count < FEWEST else FEWEST * ((count + FEWEST // 2) // FEWEST)
+    return (
+        None
+        if count < MIN_SHOWN_COUNT
+        else MIN_SHOWN_COUNT * ((count + MIN_SHOWN_COUNT // 2) // MIN_SHOWN_COUNT)
+    )
 
 
 def _per_cent(part: int | None, whole: int | None) -> float | None:
@@ -276,7 +280,7 @@ def _value(items: CoreItems, item: str) -> str:
     return "unknown" if value is None else str(value)
 
 
-def _group(name: str, patients: Iterable[CoreItems], told: _Told) -> Group:
+def _group(name: str, patients: Iterable[CoreItems], told: _Told) -> OutcomeGroup:
     count: Counter[str] = Counter()
     for each in patients:
         count["patients"] += 1
@@ -286,7 +290,7 @@ def _group(name: str, patients: Iterable[CoreItems], told: _Told) -> Group:
         count["known"] += each.survived is not YesNo.UNKNOWN
         count["favourable"] += bool(is_favourable(each))
     survived, known = told(count["survived"]), told(count["known"])
-    return Group(
+    return OutcomeGroup(
         name,
         told(count["patients"]),
         told(count["rosc"]),
@@ -298,30 +302,30 @@ def _group(name: str, patients: Iterable[CoreItems], told: _Told) -> Group:
     )
 
 
-def _interval(name: str, seconds: Sequence[float], told: _Told) -> Interval:
+def _interval(name: str, seconds: Sequence[float], told: _Told) -> TimeInterval:
     cases = told(len(seconds))
     if not cases:
-        return Interval(name, cases, None, None, None)
+        return TimeInterval(name, cases, None, None, None)
     lower, median, upper = np.percentile(seconds, (25, 50, 75)).tolist()
-    return Interval(name, cases, round(lower, 1), round(median, 1), round(upper, 1))
+    return TimeInterval(name, cases, round(lower, 1), round(median, 1), round(upper, 1))
 
 
-def _calls(measured: Sequence[Measured], told: _Told) -> tuple[CallsMade, ...]:
+def _calls(measured: Sequence[RecordedTimes], told: _Told) -> tuple[AlertCounts, ...]:
     found = [_calls_made("all", [each.all_calls for each in measured], told)]
     for task in Task:
         found.append(_calls_made(task, [each.calls[task] for each in measured if task in each.calls], told))
     return tuple(found)
 
 
-def _calls_made(task: str, calls: Sequence[Calls], told: _Told) -> CallsMade:
-    asked, seen, accepted, there = together(calls)
+def _calls_made(task: str, calls: Sequence[CallCounts], told: _Told) -> AlertCounts:
+    asked, seen, accepted, there = sum_call_counts(calls)
     medians: list[float | None] = [None, None, None]
     if told(len(calls)):
         medians = [
             float(np.median([getattr(each, what) for each in calls]))
             for what in ("asked", "accepted", "there")
         ]
-    return CallsMade(task, told(asked), told(seen), told(accepted), told(there), *medians)
+    return AlertCounts(task, told(asked), told(seen), told(accepted), told(there), *medians)
 
 
 def _completeness(
@@ -348,7 +352,7 @@ def _completeness(
     return tuple(found)
 
 
-def may_see_statistics(viewer: Viewer) -> None:
+def require_signed_in(viewer: Viewer) -> None:
     """Passes for whoever is signed in. Raises NotSignedIn."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Statistics are for those who take part: send a token, or sign in.")
@@ -360,8 +364,8 @@ def sees_small_counts(viewer: Viewer, region_ids: Collection[int]) -> bool:
     return viewer.is_administrator or (viewer.sees_responders and set(region_ids) <= set(viewer.region_ids))
 
 
-def may_see_cases(viewer: Viewer, region_ids: Collection[int]) -> None:
+def require_case_viewer(viewer: Viewer, region_ids: Collection[int]) -> None:
     """Passes for dispatchers and administrators of all these regions. Raises NotSignedIn, NotAllowed."""
-    may_see_statistics(viewer)
+    require_signed_in(viewer)
     if not sees_small_counts(viewer, region_ids):
         raise NotAllowed("Single cases are shown to the dispatchers of their region: ask for statistics.")

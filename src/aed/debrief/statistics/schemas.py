@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from aed.debrief.outcomes.rules import (
     TEMPLATE_VERSION,
+    ArrestLocation,
     BystanderAed,
     BystanderCpr,
-    Location,
     Pathogenesis,
     Rhythm,
     Sex,
@@ -19,11 +19,11 @@ from aed.debrief.outcomes.rules import (
     YesNo,
     age_band,
 )
-from aed.debrief.statistics.queries import Asked, YearInNumbers
-from aed.debrief.statistics.rules import FEWEST, Case, Counted, seconds_until
-from aed.incidents.rules import Outcome
+from aed.debrief.statistics.queries import YearInNumbers, YearQuery
+from aed.debrief.statistics.rules import MIN_SHOWN_COUNT, CountedIncident, CountedKind, seconds_until
+from aed.incidents.rules import IncidentOutcome
 
-_HIDDEN: Final = f"null: fewer than {FEWEST}, which is not told"
+_HIDDEN: Final = f"null: fewer than {MIN_SHOWN_COUNT}, which is not told"
 
 
 class ItemCountOut(BaseModel):
@@ -87,10 +87,10 @@ class StatisticsOut(BaseModel):
         description="The version of the Utstein template that items and groups follow; not yet that of 2024",
     )
     year: int
-    kind: Counted
+    kind: CountedKind
     region: str | None = Field(description="As asked for, with all below it; null: all that you may ask for")
     is_coarse: bool = Field(
-        description=f"Counts below {FEWEST} are null, and all others to the nearest {FEWEST}"
+        description=f"Counts below {MIN_SHOWN_COUNT} are null, others are rounded to {MIN_SHOWN_COUNT}"
     )
     incidents: int | None = Field(description=_HIDDEN)
     still_open: int | None
@@ -129,12 +129,12 @@ class CaseOut(BaseModel):
 
     region: str
     month: int
-    outcome: Outcome | None = Field(description="How the call ended; null: it has not")
+    outcome: IncidentOutcome | None = Field(description="How the call ended; null: it has not")
     arrest: YesNo
     resuscitation: YesNo
     pathogenesis: Pathogenesis
     witnessed: Witnessed
-    location: Location
+    location: ArrestLocation
     age: str = Field(examples=["50-64", "unknown"])
     sex: Sex
     bystander_cpr: BystanderCpr
@@ -158,7 +158,7 @@ class CaseOut(BaseModel):
     there: int
 
     @classmethod
-    def of(cls, case: Case) -> CaseOut:
+    def of(cls, case: CountedIncident) -> CaseOut:
         plain = {name: getattr(case.items, name) for name in _PLAIN}
         seconds = {name: _whole(seconds_until(case, moment)) for name, moment in _SECONDS.items()}
         return cls(
@@ -194,11 +194,11 @@ class CasesOut(BaseModel):
     """The cases of a year, in an order that tells nothing."""
 
     year: int
-    kind: Counted
+    kind: CountedKind
     region: str | None
     cases: list[CaseOut]
 
     @classmethod
-    def of(cls, asked: Asked, cases: Iterable[Case]) -> CasesOut:
+    def of(cls, asked: YearQuery, cases: Iterable[CountedIncident]) -> CasesOut:
         shown = sorted((CaseOut.of(each) for each in cases), key=str)
         return cls(year=asked.year, kind=asked.kind, region=asked.region, cases=shown)

@@ -11,16 +11,16 @@ from importlib import resources
 from typing import Final
 
 from aed.http.pages import Page, page
-from aed.incidents.alerts.schemas import AlertToldOut, DeviceToFetch, PatientsPlace
+from aed.incidents.alerts.schemas import AlertDetailsOut, DeviceToFetch, PatientLocation
 from aed.incidents.rules import (
-    AGE_WORDS,
-    CHILD_PADS_WORDS,
-    COMES,
+    AGE_GROUP_LABELS,
+    CHILD_PADS_ADVICE,
+    COMING_STATES,
+    AlertReply,
     AlertState,
     FetchFailure,
     Hazard,
-    Kind,
-    Said,
+    IncidentKind,
     Task,
 )
 from aed.registry.schemas.fields import StoreyOut
@@ -33,31 +33,31 @@ _TASKS: Final = {
 }
 _WITH_DEVICE: Final = ("请带AED前往患者处", "Bring the AED to the patient")
 _BUTTONS: Final = {
-    Said.ACCEPT: ("我能去", "I am coming"),
-    Said.DECLINE: ("去不了", "I cannot come"),
-    Said.ON_THE_WAY: ("已出发", "On my way"),
-    Said.THERE: ("已到患者处", "I am with the patient"),
-    Said.DEVICE_TAKEN: ("已取到AED", "I have it"),
-    Said.DEVICE_NOT_THERE: ("AED不在", "Not there"),
-    Said.CANNOT_OPEN: ("打不开柜门", "Cannot open it"),
-    Said.DEVICE_RETURNED: ("AED已放回原处，未使用", "The AED is back, unused"),
-    Said.DEVICE_ATTACHED: ("已贴电极片", "Pads are on"),
-    Said.SHOCK_GIVEN: ("已除颤", "Shock given"),
-    Said.HANDED_OVER: ("已移交120急救人员", "Handed over"),
+    AlertReply.ACCEPT: ("我能去", "I am coming"),
+    AlertReply.DECLINE: ("去不了", "I cannot come"),
+    AlertReply.ON_THE_WAY: ("已出发", "On my way"),
+    AlertReply.THERE: ("已到患者处", "I am with the patient"),
+    AlertReply.DEVICE_TAKEN: ("已取到AED", "I have it"),
+    AlertReply.DEVICE_NOT_THERE: ("AED不在", "Not there"),
+    AlertReply.CANNOT_OPEN: ("打不开柜门", "Cannot open it"),
+    AlertReply.DEVICE_RETURNED: ("AED已放回原处，未使用", "The AED is back, unused"),
+    AlertReply.DEVICE_ATTACHED: ("已贴电极片", "Pads are on"),
+    AlertReply.SHOCK_GIVEN: ("已除颤", "Shock given"),
+    AlertReply.HANDED_OVER: ("已移交120急救人员", "Handed over"),
 }
 _TAKEN_AFTER_ALL: Final = ("点错了，AED已取到", "I do have it")
 _OFFERED: Final = {
-    AlertState.ASKED: (Said.ACCEPT, Said.DECLINE),
-    AlertState.SEEN: (Said.ACCEPT, Said.DECLINE),
-    AlertState.ACCEPTED: (Said.ON_THE_WAY, Said.THERE, Said.DECLINE),
-    AlertState.ON_THE_WAY: (Said.THERE, Said.DECLINE),
-    AlertState.THERE: (Said.DEVICE_ATTACHED, Said.SHOCK_GIVEN, Said.HANDED_OVER),
-    AlertState.DECLINED: (Said.ACCEPT,),
+    AlertState.ASKED: (AlertReply.ACCEPT, AlertReply.DECLINE),
+    AlertState.SEEN: (AlertReply.ACCEPT, AlertReply.DECLINE),
+    AlertState.ACCEPTED: (AlertReply.ON_THE_WAY, AlertReply.THERE, AlertReply.DECLINE),
+    AlertState.ON_THE_WAY: (AlertReply.THERE, AlertReply.DECLINE),
+    AlertState.THERE: (AlertReply.DEVICE_ATTACHED, AlertReply.SHOCK_GIVEN, AlertReply.HANDED_OVER),
+    AlertState.DECLINED: (AlertReply.ACCEPT,),
     AlertState.STOPPED: (),
-    AlertState.STOOD_DOWN: (Said.THERE,),
+    AlertState.STOOD_DOWN: (AlertReply.THERE,),
 }
-_AT_THE_CABINET: Final = (Said.DEVICE_TAKEN, Said.DEVICE_NOT_THERE, Said.CANNOT_OPEN)
-_LESS: Final = frozenset({Said.DECLINE, Said.DEVICE_NOT_THERE, Said.CANNOT_OPEN})
+_AT_THE_CABINET: Final = (AlertReply.DEVICE_TAKEN, AlertReply.DEVICE_NOT_THERE, AlertReply.CANNOT_OPEN)
+_LESS: Final = frozenset({AlertReply.DECLINE, AlertReply.DEVICE_NOT_THERE, AlertReply.CANNOT_OPEN})
 _SHARES_PLACE: Final = frozenset({AlertState.ACCEPTED, AlertState.ON_THE_WAY})
 _PLACE_ZH: Final = "请允许获取位置：仅供调度员了解您何时到达，一天后仅保留大致区域。"
 _PLACE_EN: Final = (
@@ -77,10 +77,10 @@ _MAPS: Final = {
 }
 
 
-def called_page(told: AlertToldOut) -> Page:
+def alert_page(told: AlertDetailsOut) -> Page:
     """In Chinese and English. It says "seen" by itself once it is shown, and nothing else."""
     body = '<p role="status"></p>'
-    if told.kind is Kind.EXERCISE:
+    if told.kind is IncidentKind.EXERCISE:
         body = f'<p class="drill">演练，无真实患者 EXERCISE, no real patient</p>{body}'
     if told.is_over:
         body += _over(told)
@@ -97,7 +97,7 @@ def called_page(told: AlertToldOut) -> Page:
     return page(_TITLE, html, script=_asset("call.js"), style=_asset("call.css"))
 
 
-def _notes(told: AlertToldOut) -> str:
+def _notes(told: AlertDetailsOut) -> str:
     """What people must know before they go on: a danger, a new place, how old the patient is."""
     notes = ""
     if told.hazard is not Hazard.NONE:
@@ -105,8 +105,8 @@ def _notes(told: AlertToldOut) -> str:
         notes += f'<p class="drill" role="alert">现场可能有危险 Danger at the scene{note}</p>'
     if told.place_corrected_at is not None:
         notes += '<p class="drill" role="alert">患者位置已更正 The place was corrected</p>'
-    if told.age_group in AGE_WORDS:
-        en, zh = AGE_WORDS[told.age_group]
+    if told.age_group in AGE_GROUP_LABELS:
+        en, zh = AGE_GROUP_LABELS[told.age_group]
         notes += f"<p>患者 Patient: <b>{zh} {en}</b></p>"
     return notes
 
@@ -123,7 +123,7 @@ def _asset(name: str) -> str:
     return resources.files("aed.incidents.alerts").joinpath("call", name).read_text("utf-8")
 
 
-def _open(told: AlertToldOut) -> str:
+def _open(told: AlertDetailsOut) -> str:
     where = " ".join(each for each in (told.estate_zh, told.estate_en) if each)
     zh, en = _WITH_DEVICE if told.has_device else _TASKS[told.task]
     is_there = told.state is AlertState.THERE
@@ -142,7 +142,7 @@ def _open(told: AlertToldOut) -> str:
         parts += [CPR, _buttons(told)]
     if told.patient is not None:
         parts.append(_place(told.patient, told))
-    elif told.state not in COMES:
+    elif told.state not in COMING_STATES:
         parts.append('<p class="en">接受后显示详细地址。 The address is shown once you accept.</p>')
     if not is_there:
         parts.append(_buttons(told))
@@ -154,14 +154,14 @@ def _open(told: AlertToldOut) -> str:
     return "".join(parts)
 
 
-def _over(told: AlertToldOut) -> str:
+def _over(told: AlertDetailsOut) -> str:
     body = "<h1>呼叫已结束<br>The call is over</h1><p>感谢您的支持。 Thank you.</p>"
     if told.has_returned_device:
         return body + _news("已记录：AED已放回原处。", "Noted: the AED is back in its place.")
     if told.has_device:
         body += (
             "<p>AED还在您手中？请放回原处后点按。 <span class=en>Do you still have the AED? Put it back, "
-            f"then tap.</span></p>{_button(Said.DEVICE_RETURNED)}"
+            f"then tap.</span></p>{_button(AlertReply.DEVICE_RETURNED)}"
         )
     return body
 
@@ -172,7 +172,7 @@ def _stood_down() -> str:
         "<p>感谢您！请不要再出发；如再次需要，我们会重新呼叫您。 <span class=en>Thank you. Please do not set "
         "out; if you are needed after all, you are called again.</span></p>"
         "<p>如您已在患者身边，请点按。 <span class=en>If you are with the patient already, tap.</span></p>"
-        + _button(Said.THERE)
+        + _button(AlertReply.THERE)
     )
 
 
@@ -185,28 +185,28 @@ def _without_scripts(number: str) -> str:
     )
 
 
-def _buttons(told: AlertToldOut) -> str:
+def _buttons(told: AlertDetailsOut) -> str:
     offered = list(_OFFERED[told.state])
-    if told.has_device and Said.ON_THE_WAY in offered:
-        offered.remove(Said.ON_THE_WAY)
-    shown = "".join(_button(said) for said in offered)
+    if told.has_device and AlertReply.ON_THE_WAY in offered:
+        offered.remove(AlertReply.ON_THE_WAY)
+    shown = "".join(_button(reply) for reply in offered)
     if told.fetch_failure is not None:
         zh, en = _TAKEN_AFTER_ALL
-        shown += f'<button class=no value="{Said.DEVICE_TAKEN}">{zh} {en}</button>'
+        shown += f'<button class=no value="{AlertReply.DEVICE_TAKEN}">{zh} {en}</button>'
     return shown
 
 
-def _button(said: Said) -> str:
-    zh, en = _BUTTONS[said]
-    kind = " class=no" if said in _LESS else " class=done" if said is Said.DEVICE_TAKEN else ""
-    return f'<button value="{said}"{kind}>{zh} {en}</button>'
+def _button(reply: AlertReply) -> str:
+    zh, en = _BUTTONS[reply]
+    kind = " class=no" if reply in _LESS else " class=done" if reply is AlertReply.DEVICE_TAKEN else ""
+    return f'<button value="{reply}"{kind}>{zh} {en}</button>'
 
 
 def _news(zh: str, en: str, *, is_bad: bool = False) -> str:
     return f'<p class="news{" bad" if is_bad else ""}">{zh} <span class=en>{en}</span></p>'
 
 
-def _place(place: PatientsPlace, told: AlertToldOut) -> str:
+def _place(place: PatientLocation, told: AlertDetailsOut) -> str:
     rows = [_floor(place.storey)]
     if place.address:
         rows.insert(0, ("地址 Address", place.address))
@@ -217,7 +217,7 @@ def _place(place: PatientsPlace, told: AlertToldOut) -> str:
         return patient
     if told.has_device:
         return _news("AED在您手中。", "You have the AED.") + patient
-    at_the_cabinet = "".join(_button(said) for said in _AT_THE_CABINET)
+    at_the_cabinet = "".join(_button(reply) for reply in _AT_THE_CABINET)
     asked = "<p>到柜前请点按： <span class=en>At the cabinet, tap:</span></p>"
     return f'{_device(place.device)}{asked}<div class="at">{at_the_cabinet}</div>{patient}'
 
@@ -231,7 +231,7 @@ def _device(device: DeviceToFetch) -> str:
     if device.cabinet_code:
         rows.append(("箱锁密码 Cabinet code", device.cabinet_code))
     if device.child_pads is not None:
-        en, zh = CHILD_PADS_WORDS[device.child_pads]
+        en, zh = CHILD_PADS_ADVICE[device.child_pads]
         rows.append(("儿童电极片 Child pads", f"{zh} {en}"))
     return "<h2>AED</h2>" + _rows(rows) + _links(device.links)
 

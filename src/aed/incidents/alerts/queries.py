@@ -14,9 +14,16 @@ from sqlalchemy.orm import Session, joinedload
 from aed.accounts.rules.viewer import TIMETABLE
 from aed.database.geometry import position_of
 from aed.geo import Position, distance_metres
-from aed.incidents.models import Alert, AlertPlace, Incident
-from aed.incidents.queries import in_force
-from aed.incidents.rules import AT_THE_DEVICE_METRES, COMES, LIVE, ChildPads, Kind, State
+from aed.incidents.models import Alert, AlertLocation, Incident
+from aed.incidents.queries import is_active_at
+from aed.incidents.rules import (
+    AT_DEVICE_METRES,
+    COMING_STATES,
+    LIVE_STATES,
+    ChildPads,
+    IncidentKind,
+    IncidentState,
+)
 from aed.lookup.arrival import estimated_walk_metres
 from aed.lookup.buildings import Buildings, Spot
 from aed.lookup.paces import pace_in, pace_to
@@ -28,7 +35,7 @@ from aed.walking.network import WalkingNetwork
 from aed.walking.travel import Leg, Pace, leg_seconds, opening_seconds
 
 
-def is_out_because_of_another(session: Session, device_id: int, alert_id: int, incident_id: int) -> bool:
+def is_device_taken_by_another(session: Session, device_id: int, alert_id: int, incident_id: int) -> bool:
     """Whether somebody else has the device, or has found that it cannot be had.
 
     A second person of the same incident may go for it until the first has it in their hands.
@@ -48,7 +55,7 @@ def is_out_because_of_another(session: Session, device_id: int, alert_id: int, i
     )
 
 
-def fetchers_of(session: Session, device_id: int, *, region_id: int) -> Sequence[Alert]:
+def alerts_fetching(session: Session, device_id: int, *, region_id: int) -> Sequence[Alert]:
     """Alerts of open incidents of the region that ask for this device, with the device.
 
     visibility: for re-tasking them.
@@ -58,8 +65,8 @@ def fetchers_of(session: Session, device_id: int, *, region_id: int) -> Sequence
         .join(Incident, Incident.id == Alert.incident_id)
         .where(
             Alert.device_id == device_id,
-            Alert.state.in_(LIVE),
-            Incident.state == State.OPEN,
+            Alert.state.in_(LIVE_STATES),
+            Incident.state == IncidentState.OPEN,
             Incident.region_id == region_id,
         )
         .options(joinedload(Alert.device))
@@ -67,7 +74,7 @@ def fetchers_of(session: Session, device_id: int, *, region_id: int) -> Sequence
     ).all()
 
 
-def unsettled(session: Session, *, after_id: int, limit: int) -> Sequence[tuple[int, int]]:
+def unsettled_devices(session: Session, *, after_id: int, limit: int) -> Sequence[tuple[int, int]]:
     """(alert, incident) of which upkeep does not know yet what became of the device, in order of the alert.
 
     visibility: for the timetable.
@@ -81,7 +88,7 @@ def unsettled(session: Session, *, after_id: int, limit: int) -> Sequence[tuple[
     return [(row.id, row.incident_id) for row in rows]
 
 
-_UNANSWERED: Final = LIVE - COMES
+_UNANSWERED: Final = LIVE_STATES - COMING_STATES
 
 
 def busy_elsewhere(session: Session, incident: Incident, *, at: datetime, numbers: Planning) -> set[int]:
@@ -98,11 +105,11 @@ def busy_elsewhere(session: Session, incident: Incident, *, at: datetime, number
     visibility: only numbers; nobody is called to two at once.
     """
     lately = Alert.asked_at > at - timedelta(seconds=numbers.asked_elsewhere_seconds)
-    comes, asked = Alert.state.in_(COMES), and_(Alert.state.in_(_UNANSWERED), lately)
-    of_a_real_one = Incident.kind == Kind.REAL
-    if incident.kind is Kind.EXERCISE:
-        of_an_exercise = Incident.kind == Kind.EXERCISE
-        busy = or_(and_(of_a_real_one, Alert.state.in_(LIVE)), and_(of_an_exercise, or_(comes, asked)))
+    comes, asked = Alert.state.in_(COMING_STATES), and_(Alert.state.in_(_UNANSWERED), lately)
+    of_a_real_one = Incident.kind == IncidentKind.REAL
+    if incident.kind is IncidentKind.EXERCISE:
+        of_an_exercise = Incident.kind == IncidentKind.EXERCISE
+        busy = or_(and_(of_a_real_one, Alert.state.in_(LIVE_STATES)), and_(of_an_exercise, or_(comes, asked)))
     elif incident.confirmed_at is not None:
         busy = and_(of_a_real_one, or_(comes, and_(asked, Incident.confirmed_at.is_not(None))))
     else:
@@ -111,12 +118,14 @@ def busy_elsewhere(session: Session, incident: Incident, *, at: datetime, number
         session.scalars(
             select(Alert.person_id)
             .join(Incident, Incident.id == Alert.incident_id)
-            .where(Incident.id != incident.id, in_force(at, numbers), busy)
+            .where(Incident.id != incident.id, is_active_at(at, numbers), busy)
         )
     )
 
 
-def in_exercises(session: Session, person_ids: Sequence[int], *, at: datetime, numbers: Planning) -> set[int]:
+def people_in_exercises(
+    session: Session, person_ids: Sequence[int], *, at: datetime, numbers: Planning
+) -> set[int]:
     """Return who of these is called to an exercise at this moment.
 
     visibility: for the words of the call to a real patient.
@@ -127,16 +136,16 @@ def in_exercises(session: Session, person_ids: Sequence[int], *, at: datetime, n
             .join(Incident, Incident.id == Alert.incident_id)
             .where(
                 Alert.person_id.in_(person_ids),
-                Alert.state.in_(LIVE),
-                Incident.kind == Kind.EXERCISE,
-                in_force(at, numbers),
+                Alert.state.in_(LIVE_STATES),
+                Incident.kind == IncidentKind.EXERCISE,
+                is_active_at(at, numbers),
             )
         )
     )
 
 
 def other_alerts(
-    session: Session, person_ids: Sequence[int], *, not_of: int, kinds: Sequence[Kind]
+    session: Session, person_ids: Sequence[int], *, not_of: int, kinds: Sequence[IncidentKind]
 ) -> Sequence[tuple[int, int]]:
     """List (incident, alert) of these people's live alerts in other open incidents of those kinds.
 
@@ -147,9 +156,9 @@ def other_alerts(
         .join(Incident, Incident.id == Alert.incident_id)
         .where(
             Alert.person_id.in_(person_ids),
-            Alert.state.in_(LIVE),
+            Alert.state.in_(LIVE_STATES),
             Incident.id != not_of,
-            Incident.state == State.OPEN,
+            Incident.state == IncidentState.OPEN,
             Incident.kind.in_(kinds),
         )
         .order_by(Alert.incident_id, Alert.id)
@@ -163,7 +172,7 @@ _ROUND_THE_BLOCK_METRES = 600.0
 """And this, where the line is short; waits at gates count as metres."""
 
 
-def seconds_left(
+def remaining_seconds(
     session: Session,
     incident: Incident,
     alert: Alert,
@@ -218,19 +227,21 @@ def _leg(
     return Leg(estimated_walk_metres(straight, arrival))
 
 
-def has_been_at(session: Session, alert: Alert) -> bool:
+def has_reached_device(session: Session, alert: Alert) -> bool:
     """Whether somebody who fetches a device was seen where it hangs. visibility: of the person's own call."""
     assert alert.device is not None
     device = position_of(alert.device.position)
-    places = session.execute(select(AlertPlace.lat, AlertPlace.lon).where(AlertPlace.alert_id == alert.id))
+    places = session.execute(
+        select(AlertLocation.lat, AlertLocation.lon).where(AlertLocation.alert_id == alert.id)
+    )
     return any(
-        distance_metres(device, Position(lat, lon)) <= AT_THE_DEVICE_METRES
+        distance_metres(device, Position(lat, lon)) <= AT_DEVICE_METRES
         for lat, lon in places
         if lat is not None and lon is not None
     )
 
 
-class ExactPlace(NamedTuple):
+class ExactLocation(NamedTuple):
     """Where a phone was, and when."""
 
     lat: float
@@ -238,43 +249,43 @@ class ExactPlace(NamedTuple):
     at: datetime
 
 
-def first_exact_place(session: Session, alert_id: int) -> ExactPlace | None:
+def first_exact_location(session: Session, alert_id: int) -> ExactLocation | None:
     """Where somebody set out from. visibility: for timing an exercise."""
     found = session.scalar(
-        select(AlertPlace)
-        .where(AlertPlace.alert_id == alert_id, AlertPlace.lat.is_not(None))
-        .order_by(AlertPlace.at)
+        select(AlertLocation)
+        .where(AlertLocation.alert_id == alert_id, AlertLocation.lat.is_not(None))
+        .order_by(AlertLocation.at)
         .limit(1)
     )
     if found is None or found.lat is None or found.lon is None:
         return None
-    return ExactPlace(found.lat, found.lon, found.at)
+    return ExactLocation(found.lat, found.lon, found.at)
 
 
-def newest_places(session: Session, alert_ids: Collection[int]) -> Mapping[int, AlertPlace]:
+def latest_locations(session: Session, alert_ids: Collection[int]) -> Mapping[int, AlertLocation]:
     """Of each the newest, by alert. visibility: of an incident that the caller has found for the viewer."""
     newest = (
-        select(AlertPlace.alert_id, func.max(AlertPlace.at).label("at"))
-        .where(AlertPlace.alert_id.in_(alert_ids))
-        .group_by(AlertPlace.alert_id)
+        select(AlertLocation.alert_id, func.max(AlertLocation.at).label("at"))
+        .where(AlertLocation.alert_id.in_(alert_ids))
+        .group_by(AlertLocation.alert_id)
         .subquery()
     )
     found = session.scalars(
-        select(AlertPlace).join(
-            newest, (newest.c.alert_id == AlertPlace.alert_id) & (newest.c.at == AlertPlace.at)
+        select(AlertLocation).join(
+            newest, (newest.c.alert_id == AlertLocation.alert_id) & (newest.c.at == AlertLocation.at)
         )
     )
     return {each.alert_id: each for each in found}
 
 
-def last_place_id(session: Session) -> int:
+def last_location_id(session: Session) -> int:
     """visibility: a number."""
-    return session.scalar(select(func.coalesce(func.max(AlertPlace.id), 0))) or 0
+    return session.scalar(select(func.coalesce(func.max(AlertLocation.id), 0))) or 0
 
 
-def places_after(
+def locations_after(
     session: Session, incident_ids: Collection[int], last_id: int
-) -> Sequence[tuple[int, AlertPlace, Alert]]:
+) -> Sequence[tuple[int, AlertLocation, Alert]]:
     """What those who come to these incidents have said since, with the incident and the alert, in order.
 
     visibility: the caller asked whose.
@@ -282,10 +293,10 @@ def places_after(
     if not incident_ids:
         return []
     rows = session.execute(
-        select(Alert.incident_id, AlertPlace, Alert)
-        .join(Alert, Alert.id == AlertPlace.alert_id)
-        .where(Alert.incident_id.in_(incident_ids), AlertPlace.id > last_id)
-        .order_by(AlertPlace.id)
+        select(Alert.incident_id, AlertLocation, Alert)
+        .join(Alert, Alert.id == AlertLocation.alert_id)
+        .where(Alert.incident_id.in_(incident_ids), AlertLocation.id > last_id)
+        .order_by(AlertLocation.id)
     )
     return [(incident_id, place, alert) for incident_id, place, alert in rows]
 

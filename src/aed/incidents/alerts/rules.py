@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from aed.incidents.rules import COMES, AlertState, FetchFailure, Kind, Said, Task, becomes
+from aed.incidents.rules import (
+    COMING_STATES,
+    AlertReply,
+    AlertState,
+    FetchFailure,
+    IncidentKind,
+    Task,
+    next_state,
+)
 
 _FAILURES: Final = {
-    Said.DEVICE_NOT_THERE: FetchFailure.NOT_THERE,
-    Said.CANNOT_OPEN: FetchFailure.CANNOT_OPEN,
+    AlertReply.DEVICE_NOT_THERE: FetchFailure.NOT_THERE,
+    AlertReply.CANNOT_OPEN: FetchFailure.CANNOT_OPEN,
 }
-_ON_THE_PATIENT: Final = (Said.DEVICE_ATTACHED, Said.SHOCK_GIVEN)
+_ON_THE_PATIENT: Final = (AlertReply.DEVICE_ATTACHED, AlertReply.SHOCK_GIVEN)
 
 
-class Standing(NamedTuple):
+class AlertSituation(NamedTuple):
     """Where somebody who was called stands."""
 
     state: AlertState
@@ -32,7 +40,7 @@ class Standing(NamedTuple):
         return self.task is Task.FETCH or self.failure is not None
 
 
-def after(before: Standing, said: Said) -> Standing:
+def apply_reply(before: AlertSituation, reply: AlertReply) -> AlertSituation:
     """Return the standing after those words. The same words again return the same standing.
 
     1. The state follows `becomes`.
@@ -40,23 +48,23 @@ def after(before: Standing, said: Said) -> Standing:
     3. "I have it" after that takes it back: a wrong tap, or it was found after all.
     4. What is said of the device counts after the end too: where it is stays worth knowing.
     """
-    now = before._replace(state=becomes(before.state, said))
-    if now.state in COMES:
+    now = before._replace(state=next_state(before.state, reply))
+    if now.state in COMING_STATES:
         now = now._replace(has_accepted=True)
     if not (now.has_accepted and now.has_been_sent_for_a_device):
         return now
-    if said in _FAILURES and now.task is Task.FETCH and not now.is_used:
-        return now._replace(task=Task.DIRECT, failure=_FAILURES[said], has_device=False, is_returned=False)
-    if said is Said.DEVICE_TAKEN and not now.is_returned:
+    if reply in _FAILURES and now.task is Task.FETCH and not now.is_used:
+        return now._replace(task=Task.DIRECT, failure=_FAILURES[reply], has_device=False, is_returned=False)
+    if reply is AlertReply.DEVICE_TAKEN and not now.is_returned:
         return now._replace(task=Task.FETCH, has_device=True, failure=None)
-    if said in _ON_THE_PATIENT and now.task is Task.FETCH:
+    if reply in _ON_THE_PATIENT and now.task is Task.FETCH:
         return now._replace(has_device=True, is_used=True, is_returned=False)
-    if said is Said.DEVICE_RETURNED and now.task is Task.FETCH and not now.is_used:
+    if reply is AlertReply.DEVICE_RETURNED and now.task is Task.FETCH and not now.is_used:
         return now._replace(has_device=False, is_returned=True)
     return now
 
 
-def is_out(standing: Standing, kind: Kind) -> bool:
+def is_device_unavailable(standing: AlertSituation, kind: IncidentKind) -> bool:
     """Whether the device that somebody was sent for must not be offered to anybody else.
 
     - A test of the line takes nothing out: nobody is called.
@@ -65,10 +73,10 @@ def is_out(standing: Standing, kind: Kind) -> bool:
       minutes. That somebody accepted in an exercise takes nothing from a real patient.
     - For a real patient it is out from acceptance until it is declined untaken, or known to be back.
     """
-    if kind is Kind.TEST or standing.is_returned:
+    if kind is IncidentKind.TEST or standing.is_returned:
         return False
     if standing.failure is not None or standing.has_device or standing.is_used:
         return True
-    if kind is Kind.EXERCISE or standing.task is not Task.FETCH:
+    if kind is IncidentKind.EXERCISE or standing.task is not Task.FETCH:
         return False
     return standing.has_accepted and standing.state is not AlertState.DECLINED

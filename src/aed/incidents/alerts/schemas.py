@@ -12,22 +12,22 @@ from aed.database.geometry import position_of
 from aed.geo import Position, map_links
 from aed.incidents.models import Alert, Incident
 from aed.incidents.rules import (
-    COMES,
+    COMING_STATES,
     NEEDS_CHILD_PADS,
     AgeGroup,
     AlertState,
     ChildPads,
     FetchFailure,
     Hazard,
-    Kind,
-    State,
+    IncidentKind,
+    IncidentState,
     Task,
 )
 from aed.registry.schemas.fields import PositionOut, StoreyOut
-from aed.responders.schemas.live import PhonePlaceIn
+from aed.responders.schemas.live import PhoneLocationIn
 
 
-class AlertPlaceIn(PhonePlaceIn):
+class AlertLocationIn(PhoneLocationIn):
     """Where somebody who comes is."""
 
 
@@ -49,7 +49,7 @@ class DeviceToFetch(BaseModel):
     links: dict[str, str]
 
 
-class PatientsPlace(BaseModel):
+class PatientLocation(BaseModel):
     """Where the patient is: for those who have accepted."""
 
     position: PositionOut
@@ -61,10 +61,10 @@ class PatientsPlace(BaseModel):
     device: DeviceToFetch | None
 
 
-class AlertToldOut(BaseModel):
+class AlertDetailsOut(BaseModel):
     """What is told to somebody who was called. The place comes with having accepted."""
 
-    kind: Kind
+    kind: IncidentKind
     state: AlertState
     task: Task
     is_over: bool
@@ -85,7 +85,7 @@ class AlertToldOut(BaseModel):
     seconds: int | None = Field(
         description="From now until at the patient's side, as estimated; null once there or not needed"
     )
-    patient: PatientsPlace | None
+    patient: PatientLocation | None
 
     @classmethod
     def of(
@@ -96,9 +96,9 @@ class AlertToldOut(BaseModel):
         cabinet_code: str | None = None,
         child_pads: ChildPads = ChildPads.NOT_KNOWN,
         at: datetime,
-    ) -> AlertToldOut:
+    ) -> AlertDetailsOut:
         estate = incident.estate
-        is_over = incident.state is State.CLOSED or alert.state is AlertState.STOPPED
+        is_over = incident.state is IncidentState.CLOSED or alert.state is AlertState.STOPPED
         is_expected = not is_over and alert.state not in (AlertState.THERE, AlertState.STOOD_DOWN)
         return cls(
             kind=incident.kind,
@@ -129,12 +129,12 @@ def _notes(incident: Incident) -> str:
 
 
 def _may_know(incident: Incident, alert: Alert) -> bool:
-    return incident.state is State.OPEN and alert.state in COMES
+    return incident.state is IncidentState.OPEN and alert.state in COMING_STATES
 
 
 def _place(
     incident: Incident, alert: Alert, cabinet_code: str | None, child_pads: ChildPads
-) -> PatientsPlace:
+) -> PatientLocation:
     here = Position(incident.lat, incident.lon)
     device = None
     if alert.device is not None:
@@ -152,7 +152,7 @@ def _place(
             child_pads=child_pads if incident.age_group in NEEDS_CHILD_PADS else None,
             links=map_links(there, label="AED"),
         )
-    return PatientsPlace(
+    return PatientLocation(
         position=PositionOut(lat=here.lat, lon=here.lon),
         floor=incident.floor,
         storey=StoreyOut.spoken(incident.floor, incident.region),

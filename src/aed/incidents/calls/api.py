@@ -13,39 +13,37 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import TooBusy
 from aed.http.concurrency_limits import Turns, turn
 from aed.http.parameters import Cursor, Limit, RowId, after
-from aed.incidents import queries as queries
-from aed.incidents.alerts.actions.answers import take_answer
-from aed.incidents.alerts.queries import newest_places
-from aed.incidents.calls.actions import corrections as correcting
-from aed.incidents.calls.actions import lifecycle as opening
-from aed.incidents.calls.actions import steering
-from aed.incidents.calls.actions.steering import Now, Steered
+from aed.incidents import queries
+from aed.incidents.alerts.actions.answers import take_reply
+from aed.incidents.alerts.queries import latest_locations
+from aed.incidents.calls.actions import corrections, lifecycle, steering
+from aed.incidents.calls.actions.steering import PlanningContext, SteeringResult
 from aed.incidents.calls.schemas import (
-    AgeIn,
+    AgeGroupIn,
     AskMoreIn,
     ExclusionIn,
     ExclusionOut,
     HazardIn,
     HoldIn,
-    OpenedOut,
-    PlaceAmend,
+    LocationCorrection,
+    OpenedIncidentOut,
     RadiusIn,
-    SplitIn,
-    SteeredOut,
+    SplitReportIn,
+    SteeringResultOut,
 )
-from aed.incidents.permissions import may_dispatch
+from aed.incidents.permissions import require_dispatcher
 from aed.incidents.plan.queries.case import exclusions
 from aed.incidents.plan.schemas import PlanOut, plan_out, why_nobody_fetches_out
-from aed.incidents.rules import Kind, State
+from aed.incidents.rules import IncidentKind, IncidentState
 from aed.incidents.schemas import (
+    AlertReplyIn,
     AmbulanceIn,
     CloseIn,
-    EventOut,
     IncidentFull,
     IncidentOut,
     IncidentPage,
     PatientReportIn,
-    SaidIn,
+    RecordEntryOut,
     SignsIn,
 )
 
@@ -77,19 +75,19 @@ TurnDep = Annotated[None, Depends(_turn, scope="function")]
 @router.post("/incidents")
 def create_incident(
     request: Request, _turn: TurnDep, session: WriteSession, viewer: ViewerDep, new: PatientReportIn
-) -> OpenedOut:
+) -> OpenedIncidentOut:
     """Somebody has told of a patient: call the emergency number first. People nearby are called at once, by
     the plan. For dispatchers of the region, and for people of the estate where the patient is. The same
     report again, and another of the same patient, answers the incident that there is. Answers how many are
     called, and when the first is expected. A case number of an incident that is over is a conflict."""
     state, now = request.app.state, clock.now()
-    if new.kind is not Kind.REAL and state.responder_lookups.count(viewer.name, now) is None:
+    if new.kind is not IncidentKind.REAL and state.responder_lookups.count(viewer.name, now) is None:
         raise TooBusy("Too many tests and exercises within the hour. Real incidents are always taken.")
-    incident = opening.take_report(
+    incident = lifecycle.report_patient(
         session, viewer, new, at=now, network=state.network, settings=state.settings
     )
     plan = queries.last_plan(session, incident.id)
-    return OpenedOut.opened(
+    return OpenedIncidentOut.opened(
         incident,
         queries.alerts(session, incident.id),
         why_nobody_fetches_out(plan) if plan is not None else None,
@@ -103,8 +101,10 @@ def create_incident(
 def list_incidents(
     session: ReadSession,
     viewer: ViewerDep,
-    state: Annotated[State | None, Query(description="Open or closed; all when left out")] = None,
-    kind: Annotated[Kind | None, Query(description="Real, exercise or test; all when left out")] = None,
+    state: Annotated[IncidentState | None, Query(description="Open or closed; all when left out")] = None,
+    kind: Annotated[
+        IncidentKind | None, Query(description="Real, exercise or test; all when left out")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> IncidentPage:
@@ -124,7 +124,7 @@ def get_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) ->
     found = queries.incident(session, viewer, incident_id)
     alerts = queries.alerts(session, found.id)
     names = queries.names_of(session, [each.person_id for each in alerts])
-    places = newest_places(session, [each.id for each in alerts])
+    places = latest_locations(session, [each.id for each in alerts])
     return IncidentFull.whole(found, queries.reports(session, found.id), alerts, names, places)
 
 
@@ -137,10 +137,10 @@ def list_incident_plans(session: ReadSession, viewer: ViewerDep, incident_id: Ro
 
 
 @router.get("/incidents/{incident_id}/record")
-def get_incident_record(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> list[EventOut]:
+def get_incident_record(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> list[RecordEntryOut]:
     """All that happened, in order; each entry holds the hash of the one before. For dispatchers."""
     found = queries.incident(session, viewer, incident_id)
-    return [EventOut.of(each) for each in queries.events(session, found.id)]
+    return [RecordEntryOut.of(each) for each in queries.events(session, found.id)]
 
 
 @router.put("/incidents/{incident_id}/ambulance")
@@ -150,7 +150,7 @@ def set_ambulance(
     """When the ambulance will be there, in seconds from now; 0: it is, and everybody is called off."""
     state = request.app.state
     return IncidentOut.of(
-        opening.tell_of_ambulance(
+        lifecycle.update_ambulance(
             session,
             viewer,
             incident_id,
@@ -169,7 +169,7 @@ def set_signs(
     """What is known of the patient."""
     state = request.app.state
     return IncidentOut.of(
-        opening.tell_of_signs(
+        lifecycle.update_signs(
             session,
             viewer,
             incident_id,
@@ -187,7 +187,7 @@ def close_incident(
 ) -> IncidentOut:
     """It is over: everybody is called off, and hears so."""
     return IncidentOut.of(
-        opening.close(session, viewer, incident_id, told.outcome, told.note, at=clock.now())
+        lifecycle.close_incident(session, viewer, incident_id, told.outcome, told.note, at=clock.now())
     )
 
 
@@ -198,35 +198,35 @@ def answer_alert_on_behalf(
     viewer: ViewerDep,
     incident_id: RowId,
     alert_id: RowId,
-    said: SaidIn,
+    reply: AlertReplyIn,
 ) -> IncidentFull:
     """What somebody who was called has told the dispatcher, by telephone or radio."""
     found = queries.incident(session, viewer, incident_id)
-    may_dispatch(viewer, found.region_id)
+    require_dispatcher(viewer, found.region_id)
     alert = queries.alert_of(session, found.id, alert_id)
     state = request.app.state
-    take_answer(
+    take_reply(
         session,
         alert.id,
-        said.said,
+        reply.reply,
         by=viewer.name,
         at=clock.now(),
         network=state.network,
         settings=state.settings,
-        key=said.key,
+        key=reply.key,
     )
     return get_incident(session, viewer, incident_id)
 
 
-@router.patch("/incidents/{incident_id}/place")
+@router.patch("/incidents/{incident_id}/location")
 def correct_incident_place(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: PlaceAmend
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: LocationCorrection
 ) -> IncidentOut:
     """Correct where the patient is: everybody who was called is told, and the plan is made again. For
     dispatchers of its region."""
     state = request.app.state
-    now = Now(clock.now(), state.network, state.settings)
-    return IncidentOut.of(correcting.correct_place(session, viewer, incident_id, told, now=now))
+    now = PlanningContext(clock.now(), state.network, state.settings)
+    return IncidentOut.of(corrections.correct_location(session, viewer, incident_id, told, now=now))
 
 
 @router.post("/incidents/{incident_id}/reports/{patient_report_id}/split")
@@ -236,28 +236,30 @@ def split_report(
     viewer: ViewerDep,
     incident_id: RowId,
     patient_report_id: RowId,
-    told: SplitIn,
+    told: SplitReportIn,
 ) -> IncidentOut:
     """The report is of another patient: it makes an incident of its own, which is answered. For dispatchers
     of its region."""
     state = request.app.state
-    now = Now(clock.now(), state.network, state.settings)
-    return IncidentOut.of(correcting.split(session, viewer, incident_id, patient_report_id, told, now=now))
+    now = PlanningContext(clock.now(), state.network, state.settings)
+    return IncidentOut.of(
+        corrections.split_report(session, viewer, incident_id, patient_report_id, told, now=now)
+    )
 
 
-def _now(request: Request) -> Now:
+def _now(request: Request) -> PlanningContext:
     state = request.app.state
-    return Now(clock.now(), state.network, state.settings)
+    return PlanningContext(clock.now(), state.network, state.settings)
 
 
-def _out(done: Steered) -> SteeredOut:
-    return SteeredOut.after(done.incident, asked=done.asked, exclusion=done.exclusion)
+def _out(done: SteeringResult) -> SteeringResultOut:
+    return SteeringResultOut.after(done.incident, asked=done.asked, exclusion=done.exclusion)
 
 
 @router.put("/incidents/{incident_id}/hold")
 def set_alerting_hold(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: HoldIn
-) -> SteeredOut:
+) -> SteeringResultOut:
     """Ask nobody more until it is resumed; those who were asked stay asked. For dispatchers of its region."""
     return _out(steering.hold_calling(session, viewer, incident_id, held=told.held, now=_now(request)))
 
@@ -265,7 +267,7 @@ def set_alerting_hold(
 @router.post("/incidents/{incident_id}/ask-more")
 def alert_more_responders(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AskMoreIn
-) -> SteeredOut:
+) -> SteeringResultOut:
     """Ask so many more now, the best of those whom the plan leaves; for dispatchers of its region."""
     return _out(steering.ask_more(session, viewer, incident_id, told, now=_now(request)))
 
@@ -273,25 +275,25 @@ def alert_more_responders(
 @router.put("/incidents/{incident_id}/radius")
 def set_incident_radius(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: RadiusIn
-) -> SteeredOut:
+) -> SteeringResultOut:
     """Look for people within that radius from now on; for dispatchers of its region."""
-    return _out(steering.widen(session, viewer, incident_id, told.metres, now=_now(request)))
+    return _out(steering.set_radius(session, viewer, incident_id, told.metres, now=_now(request)))
 
 
 @router.put("/incidents/{incident_id}/patient")
 def set_patient(
-    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AgeIn
-) -> SteeredOut:
+    request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AgeGroupIn
+) -> SteeringResultOut:
     """Set the patient's age group; people who fetch a device see what is known of its pads for children."""
-    return _out(steering.tell_of_age(session, viewer, incident_id, told.age_group, now=_now(request)))
+    return _out(steering.set_age_group(session, viewer, incident_id, told.age_group, now=_now(request)))
 
 
 @router.put("/incidents/{incident_id}/hazard")
 def set_hazard(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: HazardIn
-) -> SteeredOut:
+) -> SteeringResultOut:
     """Set whether people may be sent to the scene: as usual, only informed, or nobody. For dispatchers."""
-    return _out(steering.tell_of_hazard(session, viewer, incident_id, told, now=_now(request)))
+    return _out(steering.set_hazard(session, viewer, incident_id, told, now=_now(request)))
 
 
 @router.get("/incidents/{incident_id}/exclusions")
@@ -304,7 +306,7 @@ def list_exclusions(session: ReadSession, viewer: ViewerDep, incident_id: RowId)
 @router.post("/incidents/{incident_id}/exclusions")
 def create_exclusion(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, given: ExclusionIn
-) -> SteeredOut:
+) -> SteeringResultOut:
     """Take a person or a device out of the plan; somebody who was asked is told that they are not needed."""
     return _out(steering.exclude(session, viewer, incident_id, given, now=_now(request)))
 
@@ -312,6 +314,6 @@ def create_exclusion(
 @router.delete("/incidents/{incident_id}/exclusions/{exclusion_id}")
 def delete_exclusion(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, exclusion_id: RowId
-) -> SteeredOut:
+) -> SteeringResultOut:
     """Undo an exclusion; for dispatchers of its region."""
     return _out(steering.lift_exclusion(session, viewer, incident_id, exclusion_id, now=_now(request)))

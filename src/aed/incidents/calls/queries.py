@@ -16,16 +16,16 @@ from aed.accounts.rules.roles import HeldRole
 from aed.errors import NotFound
 from aed.geo import Position
 from aed.incidents.models import Incident, IncidentReport
-from aed.incidents.queries import in_force
-from aed.incidents.rules import Kind, Known, State
+from aed.incidents.queries import is_active_at
+from aed.incidents.rules import IncidentKind, IncidentState, KnownIncident
 from aed.notifications.queries import can_be_told
 from aed.registry.models import Device
 from aed.settings import Planning
 
 
-def open_around(
-    session: Session, region_id: int, kind: Kind, *, at: datetime, numbers: Planning
-) -> list[Known]:
+def open_incidents_in_region(
+    session: Session, region_id: int, kind: IncidentKind, *, at: datetime, numbers: Planning
+) -> list[KnownIncident]:
     """List the incidents of that kind which a report may be of.
 
     visibility: for finding out whether a report is of one of them.
@@ -38,14 +38,16 @@ def open_around(
             Incident.region_id == region_id,
             Incident.kind == kind,
             Incident.opened_at >= since,
-            in_force(at, numbers),
+            is_active_at(at, numbers),
         )
     )
-    return [Known(row.id, row.kind, Position(row.lat, row.lon), row.floor, row.opened_at) for row in rows]
+    return [
+        KnownIncident(row.id, row.kind, Position(row.lat, row.lon), row.floor, row.opened_at) for row in rows
+    ]
 
 
-def unconfirmed(
-    session: Session, kind: Kind, *, by: str, estate_id: int | None, at: datetime, numbers: Planning
+def count_unconfirmed(
+    session: Session, kind: IncidentKind, *, by: str, estate_id: int | None, at: datetime, numbers: Planning
 ) -> tuple[int, int]:
     """Count open incidents of that kind that no dispatcher has confirmed: (by the reporter, in the estate).
 
@@ -58,7 +60,7 @@ def unconfirmed(
         ).where(
             Incident.kind == kind,
             Incident.confirmed_at.is_(None),
-            in_force(at, numbers),
+            is_active_at(at, numbers),
         )
     ).one()
     return int(row[0]), int(row[1])
@@ -67,27 +69,27 @@ def unconfirmed(
 # --- for the timetable ----------------------------------------------------------------------------------
 
 
-def due_to_look_at(session: Session, at: datetime, *, numbers: Planning, limit: int) -> Sequence[int]:
+def due_for_replanning(session: Session, at: datetime, *, numbers: Planning, limit: int) -> Sequence[int]:
     """List the incidents that are to be planned again, real ones first. visibility: for the timetable."""
     return session.scalars(
         select(Incident.id)
-        .where(Incident.look_at <= at, in_force(at, numbers))
-        .order_by(case((Incident.kind == Kind.REAL, 0), else_=1), Incident.look_at)
+        .where(Incident.replan_at <= at, is_active_at(at, numbers))
+        .order_by(case((Incident.kind == IncidentKind.REAL, 0), else_=1), Incident.replan_at)
         .limit(limit)
     ).all()
 
 
-def past_their_time(session: Session, at: datetime, *, numbers: Planning, limit: int) -> Sequence[int]:
+def lapsed_incidents(session: Session, at: datetime, *, numbers: Planning, limit: int) -> Sequence[int]:
     """List the open incidents whose time is over. visibility: for the timetable."""
     return session.scalars(
         select(Incident.id)
-        .where(Incident.state == State.OPEN, ~in_force(at, numbers))
+        .where(Incident.state == IncidentState.OPEN, ~is_active_at(at, numbers))
         .order_by(Incident.id)
         .limit(limit)
     ).all()
 
 
-def due_to_be_reminded_of(session: Session, at: datetime, *, numbers: Planning, limit: int) -> Sequence[int]:
+def due_for_reminder(session: Session, at: datetime, *, numbers: Planning, limit: int) -> Sequence[int]:
     """List real incidents that nobody closed though the ambulance was expected a while ago.
 
     visibility: for the timetable.
@@ -96,17 +98,17 @@ def due_to_be_reminded_of(session: Session, at: datetime, *, numbers: Planning, 
     return session.scalars(
         select(Incident.id)
         .where(
-            Incident.kind == Kind.REAL,
+            Incident.kind == IncidentKind.REAL,
             Incident.reminded_at.is_(None),
             Incident.ambulance_at <= expected,
-            in_force(at, numbers),
+            is_active_at(at, numbers),
         )
         .order_by(Incident.id)
         .limit(limit)
     ).all()
 
 
-MOST: Final = 20
+MAX_REMINDED: Final = 20
 """A region with more dispatchers has a board that somebody watches."""
 
 
@@ -140,10 +142,12 @@ def dispatchers_to_remind(session: Session, incident: Incident) -> list[int]:
         )
     )
     of_all = list(dict.fromkeys(people))
-    return ([each for each in of_all if each in reported] or of_all)[:MOST]
+    return ([each for each in of_all if each in reported] or of_all)[:MAX_REMINDED]
 
 
-def require_known(session: Session, who: Viewer, *, person_id: int | None, device_id: int | None) -> None:
+def require_person_or_device(
+    session: Session, who: Viewer, *, person_id: int | None, device_id: int | None
+) -> None:
     """Pass for a person or a device that there is. Raises NotFound.
 
     visibility: people are only numbers to a dispatcher, as the plan shows them.

@@ -12,13 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aed.accounts.schemas import Id, Words
 from aed.incidents.models import Alert, Incident, IncidentExclusion
-from aed.incidents.plan.schemas import WhyNoFetchOut
-from aed.incidents.rules import LIVE, LONGEST_AMBULANCE_SECONDS, AgeGroup, Hazard, Kind, Task
+from aed.incidents.plan.schemas import NoFetchReasonOut
+from aed.incidents.rules import LIVE_STATES, MAX_AMBULANCE_SECONDS, AgeGroup, Hazard, IncidentKind, Task
 from aed.incidents.schemas import IncidentOut
 from aed.registry.schemas.fields import Floor, PositionIn, Room, Storey
 
 
-class OpenedOut(IncidentOut):
+class OpenedIncidentOut(IncidentOut):
     """The incident as it stands, and what was done."""
 
     case_number: str | None
@@ -28,7 +28,9 @@ class OpenedOut(IncidentOut):
         description="Until the first who was asked to go straight there could be; whole minutes, rounded up"
     )
     minutes_to_first_device: int | None = Field(description="And the first with a device")
-    why_nobody_fetches: WhyNoFetchOut | None = Field(description="Null where somebody is sent for a device")
+    why_nobody_fetches: NoFetchReasonOut | None = Field(
+        description="Null where somebody is sent for a device"
+    )
     nobody_is_called: bool = Field(description="A test calls nobody; it only plans")
 
     @classmethod
@@ -36,13 +38,13 @@ class OpenedOut(IncidentOut):
         cls,
         incident: Incident,
         alerts: Sequence[Alert],
-        why_nobody_fetches: WhyNoFetchOut | None,
+        why_nobody_fetches: NoFetchReasonOut | None,
         *,
         case_number: str | None,
         is_new: bool,
         at: datetime,
     ) -> Self:
-        live = [each for each in alerts if each.state in LIVE]
+        live = [each for each in alerts if each.state in LIVE_STATES]
         return cls(
             **IncidentOut.of(incident).model_dump(),
             case_number=case_number,
@@ -51,7 +53,7 @@ class OpenedOut(IncidentOut):
             minutes_to_first_direct=_first(live, Task.DIRECT, at),
             minutes_to_first_device=_first(live, Task.FETCH, at),
             why_nobody_fetches=why_nobody_fetches,
-            nobody_is_called=incident.kind is Kind.TEST,
+            nobody_is_called=incident.kind is IncidentKind.TEST,
         )
 
 
@@ -66,7 +68,7 @@ _LONG = Annotated[Words, Field(max_length=500)]
 _CODE = Annotated[Words, Field(max_length=50)]
 
 
-class PlaceAmend(BaseModel):
+class LocationCorrection(BaseModel):
     """What of the place is wrong, as it is right. What is left out stays."""
 
     model_config = ConfigDict(
@@ -88,7 +90,7 @@ class PlaceAmend(BaseModel):
         return self
 
 
-class SplitIn(BaseModel):
+class SplitReportIn(BaseModel):
     """What is known of the other patient beyond the report. What is left out is as it was reported."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"floor": 2}]})
@@ -101,7 +103,7 @@ class SplitIn(BaseModel):
     door_code: _CODE | None = None
     has_cpr: bool = Field(False, description="Somebody there is doing compressions")
     ambulance_seconds: float | None = Field(
-        None, ge=0, le=LONGEST_AMBULANCE_SECONDS, allow_inf_nan=False, description="Of the second ambulance"
+        None, ge=0, le=MAX_AMBULANCE_SECONDS, allow_inf_nan=False, description="Of the second ambulance"
     )
 
 
@@ -133,7 +135,7 @@ class RadiusIn(BaseModel):
     metres: float = Field(ge=100, le=5_000, allow_inf_nan=False, description="On the straight line")
 
 
-class AgeIn(BaseModel):
+class AgeGroupIn(BaseModel):
     """How old the patient is."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"age_group": "child"}]})
@@ -193,7 +195,7 @@ class ExclusionOut(BaseModel):
         )
 
 
-class SteeredOut(IncidentOut):
+class SteeringResultOut(IncidentOut):
     """The incident as it stands now."""
 
     asked: int = Field(description="So many were called by this")
@@ -202,7 +204,7 @@ class SteeredOut(IncidentOut):
     @classmethod
     def after(
         cls, incident: Incident, *, asked: int, exclusion: IncidentExclusion | None = None
-    ) -> SteeredOut:
+    ) -> SteeringResultOut:
         return cls(
             **IncidentOut.of(incident).model_dump(),
             asked=asked,

@@ -12,27 +12,27 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules import Viewer
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from aed.geo import Position, distance_metres
-from aed.incidents.calls.actions import lifecycle as opening
-from aed.incidents.calls.actions.corrections import correct_place
-from aed.incidents.calls.actions.steering import Now
-from aed.incidents.calls.schemas import PlaceAmend
+from aed.incidents.calls.actions import lifecycle
+from aed.incidents.calls.actions.corrections import correct_location
+from aed.incidents.calls.actions.steering import PlanningContext
+from aed.incidents.calls.schemas import LocationCorrection
 from aed.incidents.cap.reading import read_cap
-from aed.incidents.cap.rules import CapMessage, MessageType, case_of, kind_of, name_of
-from aed.incidents.centres.actions import key_of, once
+from aed.incidents.cap.rules import CapMessage, CapMessageType, case_number_of, incident_kind_of, message_name
+from aed.incidents.centres.actions import message_key, process_once
 from aed.incidents.models import Incident
-from aed.incidents.queries import incident, last_report_by, told_under
-from aed.incidents.rules import LONGEST_AMBULANCE_SECONDS, Outcome
+from aed.incidents.queries import incident, last_report_by, messages_by_key
+from aed.incidents.rules import MAX_AMBULANCE_SECONDS, IncidentOutcome
 from aed.incidents.schemas import IncidentOut, PatientReportIn
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
-LONGEST_WORDS: Final = 500
+MAX_NOTE_LENGTH: Final = 500
 _REPEATED_METRES: Final = 5.0
 """Areas this near are the same, written with other decimals."""
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 
-def take_cap(
+def process_cap(
     session: Session,
     who: Viewer,
     content: bytes,
@@ -58,8 +58,8 @@ def take_cap(
     def done() -> Incident:
         _is_of_now(message, at)
         match message.message:
-            case MessageType.ALERT:
-                return opening.take_report(
+            case CapMessageType.ALERT:
+                return lifecycle.report_patient(
                     session,
                     who,
                     _report(message, who),
@@ -68,29 +68,29 @@ def take_cap(
                     network=network,
                     settings=settings,
                 )
-            case MessageType.UPDATE:
+            case CapMessageType.UPDATE:
                 return _update(session, who, message, at=at, network=network, settings=settings)
-            case MessageType.CANCEL:
+            case CapMessageType.CANCEL:
                 found = _referred_to(session, who, message)
-                outcome = message.outcome or Outcome.CALLED_OFF
-                return opening.close(session, who, found.id, outcome, _short(message.words), at=at)
-            case MessageType.ACK | MessageType.ERROR:
+                outcome = message.outcome or IncidentOutcome.CALLED_OFF
+                return lifecycle.close_incident(session, who, found.id, outcome, _short(message.words), at=at)
+            case CapMessageType.ACK | CapMessageType.ERROR:
                 raise InvalidInput(
                     f"An {message.message} says nothing of a patient: send Alert, Update or Cancel.",
                     field="msgType",
                 )
 
-    return once(session, who, message.name, repr(message).encode(), done, at=at)
+    return process_once(session, who, message.name, repr(message).encode(), done, at=at)
 
 
 def _is_of_now(message: CapMessage, at: datetime) -> None:
-    kind_of(message.status)
+    incident_kind_of(message.status)
     if message.sent > at + _CLOCKS_DIFFER:
         raise InvalidInput("sent lies in the future: set the clock.", field="sent")
-    if message.message is not MessageType.ALERT:
+    if message.message is not CapMessageType.ALERT:
         return
     for field, moment in (("sent", message.sent), ("info.onset", message.onset)):
-        if moment is not None and not at - opening.LONGEST_AGO <= moment <= at + _CLOCKS_DIFFER:
+        if moment is not None and not at - lifecycle.MAX_REPORT_AGE <= moment <= at + _CLOCKS_DIFFER:
             raise InvalidInput(f"{field} of an Alert lies within the last six hours.", field=field)
     if message.expires is not None and message.expires <= at:
         raise InvalidInput("This Alert has expired: send one that holds.", field="info.expires")
@@ -102,13 +102,13 @@ def _report(message: CapMessage, who: Viewer) -> PatientReportIn:
         return PatientReportIn.model_validate(
             {
                 "key": uuid.uuid5(uuid.NAMESPACE_URL, f"{who.name} {message.name}"),
-                "kind": kind_of(message.status),
+                "kind": incident_kind_of(message.status),
                 "position": {"lat": message.position.lat, "lon": message.position.lon},
                 "floor": message.floor,
                 "storey": message.storey,
                 "region": message.region,
                 "address": message.address,
-                "case_number": case_of(message),
+                "case_number": case_number_of(message),
                 "has_cpr": message.has_cpr or False,
                 "collapsed_at": message.onset or message.sent,
                 "ambulance_seconds": message.ambulance_seconds,
@@ -127,7 +127,7 @@ def _as_told(error: ValidationError) -> InvalidInput:
 
 
 def _short(words: str | None) -> str | None:
-    return " ".join(words.split())[:LONGEST_WORDS] if words else None
+    return " ".join(words.split())[:MAX_NOTE_LENGTH] if words else None
 
 
 def _update(
@@ -143,9 +143,9 @@ def _update(
     report = last_report_by(session, found.id, who.name)
     moved = _moved(message, Position(report.lat, report.lon) if report is not None else None)
     seconds, has_cpr = message.ambulance_seconds, message.has_cpr
-    if seconds is not None and seconds > LONGEST_AMBULANCE_SECONDS:
+    if seconds is not None and seconds > MAX_AMBULANCE_SECONDS:
         raise InvalidInput(
-            f"ambulance_seconds is at most {LONGEST_AMBULANCE_SECONDS}.", field="ambulance_seconds"
+            f"ambulance_seconds is at most {MAX_AMBULANCE_SECONDS}.", field="ambulance_seconds"
         )
     if seconds is None and has_cpr is None and moved is None:
         raise InvalidInput(
@@ -154,22 +154,22 @@ def _update(
             field="info.parameter",
         )
     if moved is not None and report is not None:
-        now = Now(at, network, settings)
-        found = correct_place(session, who, found.id, moved, now=now)
+        now = PlanningContext(at, network, settings)
+        found = correct_location(session, who, found.id, moved, now=now)
         assert message.position is not None
         report.lat, report.lon = message.position.lat, message.position.lon
     if has_cpr is not None:
-        found = opening.tell_of_signs(
+        found = lifecycle.update_signs(
             session, who, found.id, has_cpr=has_cpr, at=at, network=network, settings=settings
         )
     if seconds is not None:
-        found = opening.tell_of_ambulance(
+        found = lifecycle.update_ambulance(
             session, who, found.id, seconds, at=at, said_at=message.sent, network=network, settings=settings
         )
     return found
 
 
-def _moved(message: CapMessage, before: Position | None) -> PlaceAmend | None:
+def _moved(message: CapMessage, before: Position | None) -> LocationCorrection | None:
     """What an Update corrects of the place that its sender told before; None: nothing.
 
     Updates repeat the area: only one that differs from the sender's own last word is a correction. What a
@@ -185,7 +185,7 @@ def _moved(message: CapMessage, before: Position | None) -> PlaceAmend | None:
         if value is not None:
             place[name] = value
     try:
-        return PlaceAmend.model_validate(place)
+        return LocationCorrection.model_validate(place)
     except ValidationError as error:
         raise _as_told(error) from None
 
@@ -196,12 +196,12 @@ def _referred_to(session: Session, who: Viewer, message: CapMessage) -> Incident
     Raises NotFound; Conflict where the message is of another kind.
     """
     for each in message.references:
-        known = told_under(session, who, key_of(name_of(each.sender, each.identifier)))
+        known = messages_by_key(session, who, message_key(message_name(each.sender, each.identifier)))
         if not known:
             continue
-        own = [one for one in known if one.told_by == who.name]
+        own = [one for one in known if one.reported_by == who.name]
         found = incident(session, who, [*own, *known][0].incident_id)
-        if found.kind is not kind_of(message.status):
+        if found.kind is not incident_kind_of(message.status):
             raise Conflict(f"What it refers to is {found.kind}: that can never change.", field="status")
         return found
     raise NotFound("Nothing that it refers to was taken here: send the Alert first.", field="references")

@@ -10,8 +10,8 @@ from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import RowId
-from aed.incidents.cap.actions import take_cap
-from aed.incidents.cap.queries import cap_of
+from aed.incidents.cap.actions import process_cap
+from aed.incidents.cap.queries import cap_message_of
 from aed.incidents.cap.writing import MEDIA_TYPE, cap_of_incident
 from aed.incidents.schemas import IncidentOut
 
@@ -62,7 +62,9 @@ def receive_cap_message(
     false_alarm, called_off). The same sender and identifier again is the same message.
     """
     state = request.app.state
-    return take_cap(session, viewer, content, at=clock.now(), network=state.network, settings=state.settings)
+    return process_cap(
+        session, viewer, content, at=clock.now(), network=state.network, settings=state.settings
+    )
 
 
 @router.get(
@@ -75,7 +77,7 @@ def get_incident_as_cap(
 ) -> Response:
     """An incident as a message of CAP 1.2, restricted to dispatch centres, in Chinese and English: an Alert,
     after that an Update, when it is closed a Cancel. For dispatchers of its region."""
-    message, found = cap_of(session, viewer, incident_id, request.app.state.settings)
+    message, found = cap_message_of(session, viewer, incident_id, request.app.state.settings)
     return Response(
         cap_of_incident(message, found), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"}
     )

@@ -12,19 +12,21 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
 from aed.geo import Position
-from aed.incidents.cap.rules import STATUS_OF, CapMessage, MessageType, Reference
+from aed.incidents.cap.rules import STATUS_OF, CapMessage, CapMessageType, CapReference
 from aed.incidents.models import Incident, IncidentEvent
 from aed.incidents.queries import events, incident
 from aed.incidents.record.queries import case_numbers
-from aed.incidents.rules import LONGEST_AMBULANCE_SECONDS, Said, State
+from aed.incidents.rules import MAX_AMBULANCE_SECONDS, AlertReply, IncidentState
 from aed.registry.rules.storeys import storey_sign
 from aed.settings import Settings
 
 _CHANGES: Final = frozenset({"opened", "joined", "ambulance", "signs", "place", "closed"})
-_CHANGES_WHEN_SAID: Final = frozenset({Said.THERE, Said.DEVICE_ATTACHED, Said.SHOCK_GIVEN, Said.HANDED_OVER})
+_CHANGES_WHEN_SAID: Final = frozenset(
+    {AlertReply.THERE, AlertReply.DEVICE_ATTACHED, AlertReply.SHOCK_GIVEN, AlertReply.HANDED_OVER}
+)
 
 
-def cap_of(
+def cap_message_of(
     session: Session, viewer: Viewer, incident_id: int, settings: Settings
 ) -> tuple[CapMessage, Incident]:
     """The incident as it stands, with its region and estate: an Alert, after that an Update with references
@@ -44,7 +46,9 @@ def cap_of(
             sent=sent,
             status=STATUS_OF[found.kind],
             message=_message(found, entries),
-            references=tuple(Reference(sender, _identifier(each), _second(each.at)) for each in entries[:-1]),
+            references=tuple(
+                CapReference(sender, _identifier(each), _second(each.at)) for each in entries[:-1]
+            ),
             cases=tuple(case_numbers(session, found.id)),
             position=Position(found.lat, found.lon),
             floor=found.floor,
@@ -66,14 +70,14 @@ def sender_of(settings: Settings) -> str:
 
 def _changes(entry: IncidentEvent) -> bool:
     if entry.kind == "said":
-        return orjson.loads(entry.said)["said"] in _CHANGES_WHEN_SAID
+        return orjson.loads(entry.payload)["said"] in _CHANGES_WHEN_SAID
     return entry.kind in _CHANGES
 
 
-def _message(found: Incident, entries: Sequence[IncidentEvent]) -> MessageType:
-    if found.state is State.CLOSED:
-        return MessageType.CANCEL
-    return MessageType.ALERT if len(entries) == 1 else MessageType.UPDATE
+def _message(found: Incident, entries: Sequence[IncidentEvent]) -> CapMessageType:
+    if found.state is IncidentState.CLOSED:
+        return CapMessageType.CANCEL
+    return CapMessageType.ALERT if len(entries) == 1 else CapMessageType.UPDATE
 
 
 def _identifier(entry: IncidentEvent) -> str:
@@ -89,4 +93,4 @@ def _ambulance_seconds(found: Incident, sent: datetime) -> float:
     if found.ambulance_there_at is not None:
         return 0.0
     left = round((found.ambulance_at - sent).total_seconds())
-    return float(min(max(left, 1), LONGEST_AMBULANCE_SECONDS))
+    return float(min(max(left, 1), MAX_AMBULANCE_SECONDS))

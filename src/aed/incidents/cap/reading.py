@@ -14,12 +14,19 @@ from shapely import Polygon
 from aed.errors import InvalidInput
 from aed.files.xml_tree import Element, xml_tree
 from aed.geo import Position, distance_metres
-from aed.incidents.cap.rules import MOST_METRES, CapMessage, MessageType, Parameter, Reference, Status
+from aed.incidents.cap.rules import (
+    MAX_AREA_RADIUS_METRES,
+    CapMessage,
+    CapMessageType,
+    CapParameter,
+    CapReference,
+    CapStatus,
+)
 from aed.incidents.cap.writing import HEALTH, NAMESPACE, OFTEN, ONCE, TIME, VALUES
-from aed.incidents.rules import Outcome
+from aed.incidents.rules import IncidentOutcome
 
-LONGEST_NAME: Final = 200
-MOST_REFERENCES: Final = 1000
+MAX_NAME_LENGTH: Final = 200
+MAX_REFERENCES: Final = 1000
 _NAME: Final = re.compile(r"[^\s,<&]+")
 _NUMBER: Final = r"[+-]?\d{1,3}(?:\.\d{1,15})?"
 _PAIR: Final = re.compile(rf"({_NUMBER}),({_NUMBER})", re.ASCII)
@@ -93,20 +100,20 @@ def read_cap(content: bytes) -> CapMessage:
     alert = _Part(root, "alert")
     identifier, sender = _name(alert, "identifier"), _name(alert, "sender")
     sent = _time(alert.text("sent"), "sent")
-    status, message = alert.chosen("status", Status), alert.chosen("msgType", MessageType)
+    status, message = alert.chosen("status", CapStatus), alert.chosen("msgType", CapMessageType)
     alert.one_of("scope")
     for scope, needed in (("Restricted", "restriction"), ("Private", "addresses")):
         if alert.text("scope") == scope:
             alert.text(needed)
     references = tuple(_references(alert.maybe("references") or ""))
-    if message in (MessageType.UPDATE, MessageType.CANCEL) and not references:
+    if message in (CapMessageType.UPDATE, CapMessageType.CANCEL) and not references:
         raise InvalidInput(f"{message} names in references what it is of.", field="references")
     infos = alert.parts("info")
     for info in infos:
         _check(info)
     said = _parameters(infos)
     position = _place([area for info in infos for area in info.parts("area")])
-    if message is MessageType.ALERT:
+    if message is CapMessageType.ALERT:
         _needs_a_patient(infos, position)
     return CapMessage(
         identifier=identifier,
@@ -117,13 +124,13 @@ def read_cap(content: bytes) -> CapMessage:
         references=references,
         cases=tuple(quoted or bare for quoted, bare in _CASE.findall(alert.maybe("incidents") or "")),
         position=position,
-        floor=_whole(said.get(Parameter.FLOOR)),
-        storey=said.get(Parameter.STOREY),
-        address=said.get(Parameter.ADDRESS),
-        has_cpr=_truth(said.get(Parameter.HAS_CPR)),
-        ambulance_seconds=_seconds(said.get(Parameter.AMBULANCE_SECONDS)),
-        region=said.get(Parameter.REGION),
-        outcome=_outcome(said.get(Parameter.OUTCOME)),
+        floor=_whole(said.get(CapParameter.FLOOR)),
+        storey=said.get(CapParameter.STOREY),
+        address=said.get(CapParameter.ADDRESS),
+        has_cpr=_truth(said.get(CapParameter.HAS_CPR)),
+        ambulance_seconds=_seconds(said.get(CapParameter.AMBULANCE_SECONDS)),
+        region=said.get(CapParameter.REGION),
+        outcome=_outcome(said.get(CapParameter.OUTCOME)),
         onset=next((onset for info in infos if (onset := info.time("onset"))), None),
         expires=next((expires for info in infos if (expires := info.time("expires"))), None),
         words=_words(alert, infos),
@@ -163,9 +170,9 @@ def _value(value: str, values: list[str], field: str) -> str:
 
 def _name(alert: _Part, name: str) -> str:
     value = alert.text(name)
-    if len(value) > LONGEST_NAME or not _NAME.fullmatch(value):
+    if len(value) > MAX_NAME_LENGTH or not _NAME.fullmatch(value):
         raise InvalidInput(
-            f"{name} has at most {LONGEST_NAME} characters and no space, comma, < or &.", field=name
+            f"{name} has at most {MAX_NAME_LENGTH} characters and no space, comma, < or &.", field=name
         )
     return value
 
@@ -181,23 +188,23 @@ def _time(text: str, field: str) -> datetime:
         raise InvalidInput(f"{field} is no time that there is: {text}.", field=field) from None
 
 
-def _references(text: str) -> Iterator[Reference]:
+def _references(text: str) -> Iterator[CapReference]:
     named = text.split()
-    if len(named) > MOST_REFERENCES:
-        raise InvalidInput(f"references are at most {MOST_REFERENCES}.", field="references")
+    if len(named) > MAX_REFERENCES:
+        raise InvalidInput(f"references are at most {MAX_REFERENCES}.", field="references")
     for each in named:
         parts = each.split(",")
         if len(parts) != 3 or not all(parts):
             raise InvalidInput(
                 "references are sender,identifier,sent with spaces between.", field="references"
             )
-        yield Reference(parts[0], parts[1], _time(parts[2], "references"))
+        yield CapReference(parts[0], parts[1], _time(parts[2], "references"))
 
 
-def _parameters(infos: list[_Part]) -> dict[Parameter, str]:
+def _parameters(infos: list[_Part]) -> dict[CapParameter, str]:
     """Those that are known here; the same in each language."""
-    found: dict[Parameter, str] = {}
-    known = {each.value: each for each in Parameter}
+    found: dict[CapParameter, str] = {}
+    known = {each.value: each for each in CapParameter}
     for info in infos:
         for part in info.parts("parameter"):
             name, value = part.text("valueName"), part.text("value")
@@ -212,13 +219,13 @@ def _whole(text: str | None) -> int | None:
     if text is None:
         return None
     if not re.fullmatch(r"[+-]?\d{1,3}", text, re.ASCII):
-        raise InvalidInput("floor is a whole number; 0 is the ground floor.", field=Parameter.FLOOR)
+        raise InvalidInput("floor is a whole number; 0 is the ground floor.", field=CapParameter.FLOOR)
     return int(text)
 
 
 def _truth(text: str | None) -> bool | None:
     if text not in (None, "true", "false"):
-        raise InvalidInput("has_cpr is true or false.", field=Parameter.HAS_CPR)
+        raise InvalidInput("has_cpr is true or false.", field=CapParameter.HAS_CPR)
     return None if text is None else text == "true"
 
 
@@ -228,15 +235,15 @@ def _seconds(text: str | None) -> float | None:
     if not re.fullmatch(r"\d{1,5}(\.\d{1,6})?", text, re.ASCII):
         raise InvalidInput(
             "ambulance_seconds is a number from 0 to 14400; 0: it is there.",
-            field=Parameter.AMBULANCE_SECONDS,
+            field=CapParameter.AMBULANCE_SECONDS,
         )
     return float(text)
 
 
-def _outcome(text: str | None) -> Outcome | None:
+def _outcome(text: str | None) -> IncidentOutcome | None:
     if text is None:
         return None
-    return Outcome(_value(text, [each.value for each in Outcome], Parameter.OUTCOME))
+    return IncidentOutcome(_value(text, [each.value for each in IncidentOutcome], CapParameter.OUTCOME))
 
 
 def _place(areas: list[_Part]) -> Position | None:
@@ -256,7 +263,7 @@ def _centre(text: str, field: str) -> Position:
     match = _CIRCLE.fullmatch(text)
     if match is None:
         raise InvalidInput("A circle is written: lat,lon and the radius in kilometres.", field=field)
-    if float(match[3]) * 1000 > MOST_METRES:
+    if float(match[3]) * 1000 > MAX_AREA_RADIUS_METRES:
         raise _too_large(field)
     return _position(match[1], match[2], field)
 
@@ -272,13 +279,13 @@ def _within(text: str, field: str) -> Position:
         raise InvalidInput("The polygon crosses itself, or is a line.", field=field)
     point = polygon.representative_point()
     here = Position(point.y, point.x)
-    if any(distance_metres(here, each) > MOST_METRES for each in corners):
+    if any(distance_metres(here, each) > MAX_AREA_RADIUS_METRES for each in corners):
         raise _too_large(field)
     return here
 
 
 def _too_large(field: str) -> InvalidInput:
-    return InvalidInput(f"A patient's place is at most {MOST_METRES:.0f} m around.", field=field)
+    return InvalidInput(f"A patient's place is at most {MAX_AREA_RADIUS_METRES:.0f} m around.", field=field)
 
 
 def _position(lat: str, lon: str, field: str) -> Position:

@@ -10,14 +10,14 @@ from typing import Final
 
 from aed.errors import InvalidInput
 from aed.geo import Position
-from aed.incidents.rules import Kind, Outcome
+from aed.incidents.rules import IncidentKind, IncidentOutcome
 
-LONGEST_CASE: Final = 64
-MOST_METRES: Final = 1_000.0
+MAX_CASE_LENGTH: Final = 64
+MAX_AREA_RADIUS_METRES: Final = 1_000.0
 """A place that is larger is no patient's."""
 
 
-class Status(StrEnum):
+class CapStatus(StrEnum):
     ACTUAL = "Actual"
     EXERCISE = "Exercise"
     SYSTEM = "System"
@@ -25,7 +25,7 @@ class Status(StrEnum):
     DRAFT = "Draft"
 
 
-class MessageType(StrEnum):
+class CapMessageType(StrEnum):
     ALERT = "Alert"
     UPDATE = "Update"
     CANCEL = "Cancel"
@@ -33,11 +33,15 @@ class MessageType(StrEnum):
     ERROR = "Error"
 
 
-STATUS_OF: Final = {Kind.REAL: Status.ACTUAL, Kind.EXERCISE: Status.EXERCISE, Kind.TEST: Status.TEST}
+STATUS_OF: Final = {
+    IncidentKind.REAL: CapStatus.ACTUAL,
+    IncidentKind.EXERCISE: CapStatus.EXERCISE,
+    IncidentKind.TEST: CapStatus.TEST,
+}
 _KIND_OF: Final = {status: kind for kind, status in STATUS_OF.items()}
 
 
-class Parameter(StrEnum):
+class CapParameter(StrEnum):
     """What CAP has no element for: the `valueName` of a `parameter` in `info`."""
 
     FLOOR = "floor"
@@ -57,7 +61,7 @@ class Parameter(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class CapReference:
     """An earlier message."""
 
     sender: str
@@ -73,9 +77,9 @@ class CapMessage:
     sender: str
     sent: datetime
     """To the second."""
-    status: Status
-    message: MessageType
-    references: tuple[Reference, ...] = ()
+    status: CapStatus
+    message: CapMessageType
+    references: tuple[CapReference, ...] = ()
     cases: tuple[str, ...] = ()
     """What others call the incident."""
     position: Position | None = None
@@ -85,7 +89,7 @@ class CapMessage:
     has_cpr: bool | None = None
     ambulance_seconds: float | None = None
     region: str | None = None
-    outcome: Outcome | None = None
+    outcome: IncidentOutcome | None = None
     onset: datetime | None = None
     expires: datetime | None = None
     words: str | None = field(default=None, compare=False)
@@ -93,23 +97,23 @@ class CapMessage:
 
     @property
     def name(self) -> str:
-        return name_of(self.sender, self.identifier)
+        return message_name(self.sender, self.identifier)
 
 
-def name_of(sender: str, identifier: str) -> str:
+def message_name(sender: str, identifier: str) -> str:
     """One of a kind: neither holds a space."""
     return f"cap {sender} {identifier}"
 
 
-def case_of(message: CapMessage) -> str:
+def case_number_of(message: CapMessage) -> str:
     """The case number under which an Alert is reported."""
     case = f"{message.sender} {message.identifier}"
-    if len(case) <= LONGEST_CASE:
+    if len(case) <= MAX_CASE_LENGTH:
         return case
-    return "cap:" + hashlib.sha256(case.encode()).hexdigest()[: LONGEST_CASE - 4]
+    return "cap:" + hashlib.sha256(case.encode()).hexdigest()[: MAX_CASE_LENGTH - 4]
 
 
-def kind_of(status: Status) -> Kind:
+def incident_kind_of(status: CapStatus) -> IncidentKind:
     """Raises InvalidInput for what is about the systems, or not finished."""
     kind = _KIND_OF.get(status)
     if kind is None:

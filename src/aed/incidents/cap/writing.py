@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from aed.files.xml_text import xml_text
-from aed.incidents.cap.rules import CapMessage, MessageType, Parameter, Status
+from aed.incidents.cap.rules import CapMessage, CapMessageType, CapParameter, CapStatus
 from aed.incidents.models import Incident
 
 RADIUS_KM: Final = 0.05
@@ -49,8 +49,8 @@ _CHINESE: Final = _Words(
     "不对公众发布。急救电话：{number}。",
 )
 _MARKS: Final = {
-    Status.EXERCISE: ("EXERCISE, no real patient. ", "演练，并无真实患者。"),
-    Status.TEST: ("TEST of the line. ", "线路测试。"),
+    CapStatus.EXERCISE: ("EXERCISE, no real patient. ", "演练，并无真实患者。"),
+    CapStatus.TEST: ("TEST of the line. ", "线路测试。"),
 }
 
 
@@ -91,7 +91,7 @@ def cap_of_incident(message: CapMessage, found: Incident) -> bytes:
 
 
 def _info(message: CapMessage, words: _Words, mark: str, where: str, number: str) -> list[str]:
-    is_over = message.message is MessageType.CANCEL
+    is_over = message.message is CapMessageType.CANCEL
     lines = [
         "<info>",
         _element("language", words.language),
@@ -116,21 +116,21 @@ def _info(message: CapMessage, words: _Words, mark: str, where: str, number: str
     return [*lines, "</info>"]
 
 
-def _parameters_of(message: CapMessage) -> Iterator[tuple[Parameter, str]]:
+def _parameters_of(message: CapMessage) -> Iterator[tuple[CapParameter, str]]:
     if message.floor is not None:
-        yield Parameter.FLOOR, str(message.floor)
+        yield CapParameter.FLOOR, str(message.floor)
     if message.storey:
-        yield Parameter.STOREY, message.storey
+        yield CapParameter.STOREY, message.storey
     if message.address:
-        yield Parameter.ADDRESS, message.address
+        yield CapParameter.ADDRESS, message.address
     if message.has_cpr is not None:
-        yield Parameter.HAS_CPR, "true" if message.has_cpr else "false"
+        yield CapParameter.HAS_CPR, "true" if message.has_cpr else "false"
     if message.ambulance_seconds is not None:
-        yield Parameter.AMBULANCE_SECONDS, f"{message.ambulance_seconds:.0f}"
+        yield CapParameter.AMBULANCE_SECONDS, f"{message.ambulance_seconds:.0f}"
     if message.region is not None:
-        yield Parameter.REGION, message.region
+        yield CapParameter.REGION, message.region
     if message.outcome is not None:
-        yield Parameter.OUTCOME, message.outcome
+        yield CapParameter.OUTCOME, message.outcome
 
 
 def _element(name: str, text: str) -> str:

@@ -14,10 +14,10 @@ from aed.accounts.queries.regions import region_by_code
 from aed.accounts.rules import Viewer, may_administer
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput, NotFound
-from aed.incidents.calls.actions import lifecycle as opening
-from aed.incidents.centres import queries as queries
-from aed.incidents.centres.queries import message
-from aed.incidents.centres.rules import Signed, check_signature
+from aed.incidents.calls.actions import lifecycle
+from aed.incidents.centres import queries
+from aed.incidents.centres.queries import message_by_key
+from aed.incidents.centres.rules import SignedMessage, require_valid_signature
 from aed.incidents.centres.schemas import (
     CENTRE_MESSAGE,
     AmbulanceMessage,
@@ -26,9 +26,9 @@ from aed.incidents.centres.schemas import (
     ReportMessage,
     SignsMessage,
 )
-from aed.incidents.models import Centre, Incident, IncidentMessage
+from aed.incidents.models import DispatchCentre, Incident, IncidentMessage
 from aed.incidents.queries import report_by_case
-from aed.incidents.record.queries import forget_who_is_told
+from aed.incidents.record.queries import clear_centre_cache
 from aed.incidents.schemas import IncidentOut
 from aed.notifications.actions.endpoints import (
     EndpointGiven,
@@ -52,7 +52,7 @@ def add_centre(
     address: str,
     at: datetime,
     is_private_allowed: bool,
-) -> tuple[Centre, str]:
+) -> tuple[DispatchCentre, str]:
     """A centre of that region is connected; with the secret that both sides sign with, which is shown nowhere
     again. `address`: where it is told what happens.
 
@@ -63,10 +63,10 @@ def add_centre(
     found, secret = region_by_code(session, region), new_secret()
     given = EndpointGiven(name, Channel.WEBHOOK, address, secret)
     endpoint = put_endpoint(session, who, given, at=at, is_private_allowed=is_private_allowed)
-    made = Centre(endpoint=endpoint, region=found)
+    made = DispatchCentre(endpoint=endpoint, region=found)
     session.add(made)
     session.flush()
-    forget_who_is_told(session)
+    clear_centre_cache(session)
     return made, secret
 
 
@@ -87,13 +87,13 @@ def withdraw_centre(session: Session, who: Viewer, name: str, *, at: datetime) -
     may_administer(who)
     endpoint_id = queries.centre(session, who, name).endpoint_id
     close_endpoint(session, endpoint_id, why="The centre was withdrawn.", at=at)
-    forget_who_is_told(session)
+    clear_centre_cache(session)
 
 
-def take_message(
+def process_message(
     session: Session,
     name: str,
-    sent: Signed,
+    sent: SignedMessage,
     *,
     at: datetime,
     network: WalkingNetwork | None,
@@ -104,17 +104,17 @@ def take_message(
     Raises WrongSignature, for a centre that is unknown too; InvalidInput for a body that says nothing known
     here; Conflict for another message under the id; and whatever the dispatcher would be told.
     """
-    centre = queries.centre_called(session, name)
+    centre = queries.centre_by_name(session, name)
     endpoint = centre.endpoint if centre is not None else None
     secrets = [endpoint.secret, endpoint.old_secret_at(at)] if endpoint is not None else [new_secret()]
-    check_signature(sent, [each for each in secrets if each is not None], at=at)
+    require_valid_signature(sent, [each for each in secrets if each is not None], at=at)
     assert centre is not None  # nobody signs with a secret that was made up at this moment
     who = queries.viewer_of_centre(session, centre)
 
     def done() -> Incident:
         return _do(session, who, _message(sent.body), at=at, network=network, settings=settings)
 
-    return once(session, who, sent.id, sent.body, done, at=at)
+    return process_once(session, who, sent.id, sent.body, done, at=at)
 
 
 def _message(body: bytes) -> CentreMessage:
@@ -140,11 +140,11 @@ def _do(
     said_at = told.timestamp or at
     match told:
         case ReportMessage():
-            return opening.take_report(
+            return lifecycle.report_patient(
                 session, who, told.data, at=at, said_at=said_at, network=network, settings=settings
             )
         case AmbulanceMessage():
-            return opening.tell_of_ambulance(
+            return lifecycle.update_ambulance(
                 session,
                 who,
                 _incident(session, who, told.data.case_number),
@@ -155,7 +155,7 @@ def _do(
                 settings=settings,
             )
         case SignsMessage():
-            return opening.tell_of_signs(
+            return lifecycle.update_signs(
                 session,
                 who,
                 _incident(session, who, told.data.case_number),
@@ -166,7 +166,7 @@ def _do(
             )
         case CloseMessage():
             case = _incident(session, who, told.data.case_number)
-            return opening.close(session, who, case, told.data.outcome, told.data.note, at=at)
+            return lifecycle.close_incident(session, who, case, told.data.outcome, told.data.note, at=at)
 
 
 def _incident(session: Session, who: Viewer, case_number: str) -> int:
@@ -177,7 +177,7 @@ def _incident(session: Session, who: Viewer, case_number: str) -> int:
     return report.incident_id
 
 
-def once(
+def process_once(
     session: Session, who: Viewer, name: str, body: bytes, done: Callable[[], Incident], *, at: datetime
 ) -> IncidentOut:
     """`done` has happened once: the answer is the incident as it stood after that, this time and each other.
@@ -189,8 +189,8 @@ def once(
     `done` raises.
     """
     exclusive_lock(session, f"messages of {who.name}")
-    key, digest = key_of(name), hashlib.sha256(body).hexdigest()
-    known = message(session, who.name, key)
+    key, digest = message_key(name), hashlib.sha256(body).hexdigest()
+    known = message_by_key(session, who.name, key)
     if known is not None:
         if known.digest != digest:
             raise Conflict("Another message was sent under this id: make up a new one.", field="id")
@@ -200,22 +200,22 @@ def once(
     session.add(
         IncidentMessage(
             incident_id=incident.id,
-            told_by=who.name,
+            reported_by=who.name,
             key=key,
             digest=digest,
             answer=answer.model_dump_json(),
-            told_at=at,
+            reported_at=at,
         )
     )
     flush(session, "This message arrived twice in the same moment: send it again.", "id")
     return answer
 
 
-def forget_told(session: Session, *, before: datetime) -> int:
+def delete_old_messages(session: Session, *, before: datetime) -> int:
     """What programs told before then is done once more if it is sent again; of so many messages."""
-    told = delete(IncidentMessage).where(IncidentMessage.told_at <= before)
+    told = delete(IncidentMessage).where(IncidentMessage.reported_at <= before)
     return session.connection().execute(told).rowcount
 
 
-def key_of(name: str) -> str:
+def message_key(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()

@@ -11,9 +11,9 @@ from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.incidents.centres import actions as actions
-from aed.incidents.centres import queries as queries
-from aed.incidents.centres.actions import take_message
-from aed.incidents.centres.rules import Signed
+from aed.incidents.centres import queries
+from aed.incidents.centres.actions import process_message
+from aed.incidents.centres.rules import SignedMessage
 from aed.incidents.centres.schemas import (
     CENTRE_MESSAGE_BODY,
     CentreIn,
@@ -88,16 +88,21 @@ async def _signed(
     webhook_signature: Annotated[
         str, Header(description="v1, and base64 of the HMAC-SHA256 over id.timestamp.body")
     ] = "",
-) -> Signed:
-    return Signed(webhook_id, webhook_timestamp, webhook_signature, await request.body())
+) -> SignedMessage:
+    return SignedMessage(webhook_id, webhook_timestamp, webhook_signature, await request.body())
 
 
 @router.post("/centres/{centre}/messages", openapi_extra=CENTRE_MESSAGE_BODY)
 def receive_centre_message(
-    request: Request, session: WriteSession, centre: CentreName, sent: Annotated[Signed, Depends(_signed)]
+    request: Request,
+    session: WriteSession,
+    centre: CentreName,
+    sent: Annotated[SignedMessage, Depends(_signed)],
 ) -> IncidentOut:
     """What a dispatch centre tells, signed as standardwebhooks.com has it: of a patient, and by its case
     number of the ambulance, of the patient's signs, of the end. Sent again under its webhook-id it is
     answered the same, and nothing happens twice. No token: the signature says who it is."""
     state = request.app.state
-    return take_message(session, centre, sent, at=clock.now(), network=state.network, settings=state.settings)
+    return process_message(
+        session, centre, sent, at=clock.now(), network=state.network, settings=state.settings
+    )

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session, contains_eager, joinedload
 from aed.accounts.queries.regions import regions_below
 from aed.accounts.rules import Role, Scope, Viewer
 from aed.errors import NotAllowed, NotFound, NotSignedIn
-from aed.incidents.models import Centre, IncidentMessage
+from aed.incidents.models import DispatchCentre, IncidentMessage
 from aed.notifications.models import EndpointRow
 
 
-def may_see_centres(viewer: Viewer) -> None:
+def require_network_administrator(viewer: Viewer) -> None:
     """Passes for a network administrator, who may only read too. Raises NotSignedIn, NotAllowed."""
     if not viewer.is_signed_in:
         raise NotSignedIn("This is for network administrators: send a token, or sign in.")
@@ -22,41 +22,41 @@ def may_see_centres(viewer: Viewer) -> None:
         raise NotAllowed("Only a network administrator sees which dispatch centres are connected.")
 
 
-def centres(session: Session, viewer: Viewer) -> Sequence[Centre]:
+def centres(session: Session, viewer: Viewer) -> Sequence[DispatchCentre]:
     """Those that are connected, by name, with their regions; a network has few.
 
     visibility: only for a network administrator.
     """
-    may_see_centres(viewer)
+    require_network_administrator(viewer)
     return session.scalars(
-        select(Centre)
-        .join(Centre.endpoint)
+        select(DispatchCentre)
+        .join(DispatchCentre.endpoint)
         .where(EndpointRow.closed_at.is_(None))
-        .options(contains_eager(Centre.endpoint), joinedload(Centre.region))
+        .options(contains_eager(DispatchCentre.endpoint), joinedload(DispatchCentre.region))
         .order_by(EndpointRow.name)
     ).all()
 
 
-def centre(session: Session, viewer: Viewer, name: str) -> Centre:
+def centre(session: Session, viewer: Viewer, name: str) -> DispatchCentre:
     """Raises NotFound, NotSignedIn, NotAllowed. visibility: only for a network administrator."""
-    may_see_centres(viewer)
-    found = centre_called(session, name)
+    require_network_administrator(viewer)
+    found = centre_by_name(session, name)
     if found is None:
         raise NotFound(f"There is no dispatch centre '{name}'.", field="centre")
     return found
 
 
-def centre_called(session: Session, name: str) -> Centre | None:
+def centre_by_name(session: Session, name: str) -> DispatchCentre | None:
     """With its endpoint and region. visibility: for finding out whether a message is signed by it."""
     return session.scalar(
-        select(Centre)
-        .join(Centre.endpoint)
+        select(DispatchCentre)
+        .join(DispatchCentre.endpoint)
         .where(EndpointRow.name == name, EndpointRow.closed_at.is_(None))
-        .options(contains_eager(Centre.endpoint), joinedload(Centre.region))
+        .options(contains_eager(DispatchCentre.endpoint), joinedload(DispatchCentre.region))
     )
 
 
-def viewer_of_centre(session: Session, found: Centre) -> Viewer:
+def viewer_of_centre(session: Session, found: DispatchCentre) -> Viewer:
     """A dispatcher of its region and all below it, who has proved to be the centre."""
     below = regions_below(session, found.region_id)
     return Viewer(
@@ -67,8 +67,8 @@ def viewer_of_centre(session: Session, found: Centre) -> Viewer:
     )
 
 
-def message(session: Session, told_by: str, key: str) -> IncidentMessage | None:
+def message_by_key(session: Session, reported_by: str, key: str) -> IncidentMessage | None:
     """visibility: of whoever told it."""
     return session.scalar(
-        select(IncidentMessage).where(IncidentMessage.told_by == told_by, IncidentMessage.key == key)
+        select(IncidentMessage).where(IncidentMessage.reported_by == reported_by, IncidentMessage.key == key)
     )

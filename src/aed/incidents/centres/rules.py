@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 from aed.errors import AedError
 
 TOLERANCE: Final = timedelta(minutes=5)
-LONGEST_ID: Final = 256
+MAX_ID_LENGTH: Final = 256
 
 
 class WrongSignature(AedError):
@@ -26,7 +26,7 @@ class WrongSignature(AedError):
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class SignedMessage:
     """A message as it came: the three headers, and the body byte for byte."""
 
     id: str
@@ -37,7 +37,7 @@ class Signed:
     body: bytes
 
 
-def check_signature(sent: Signed, secrets: Sequence[str], *, at: datetime) -> None:
+def require_valid_signature(sent: SignedMessage, secrets: Sequence[str], *, at: datetime) -> None:
     """Passes for a message that is signed by one of the secrets, not longer than TOLERANCE ago. Every secret
     is compared with every signature in constant time.
 
@@ -50,7 +50,7 @@ def check_signature(sent: Signed, secrets: Sequence[str], *, at: datetime) -> No
         expected = hmac.new(_key(secret), signed, hashlib.sha256).digest()
         for each in given:
             is_right |= hmac.compare_digest(expected, each)
-    if not is_right or not 0 < len(sent.id) <= LONGEST_ID:
+    if not is_right or not 0 < len(sent.id) <= MAX_ID_LENGTH:
         raise WrongSignature(
             "The signature is wrong: sign webhook-id.webhook-timestamp.body with your secret."
         )

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from aed.accounts.schemas import Code, Words
-from aed.incidents.models import Centre
+from aed.incidents.models import DispatchCentre
 from aed.incidents.schemas import AmbulanceIn, CloseIn, PatientReportIn, SignsIn
 
 CaseNumber = Annotated[Words, Field(min_length=1, max_length=64, description="The centre's own")]
@@ -59,7 +59,7 @@ class CentreOut(BaseModel):
     dead: int = Field(description="Those that were given up: see /v1/outbox")
 
     @classmethod
-    def of(cls, centre: Centre, backlog: Mapping[int, tuple[int, int]]) -> CentreOut:
+    def of(cls, centre: DispatchCentre, backlog: Mapping[int, tuple[int, int]]) -> CentreOut:
         endpoint = centre.endpoint
         waiting, dead = backlog.get(endpoint.id, (0, 0))
         return cls(
@@ -76,7 +76,7 @@ class CentreMade(CentreOut, SecretOut):
     """A centre that was just connected, with its secret."""
 
     @classmethod
-    def with_secret(cls, centre: Centre, secret: str) -> CentreMade:
+    def with_secret(cls, centre: DispatchCentre, secret: str) -> CentreMade:
         return cls(**CentreOut.of(centre, {}).model_dump(), secret=secret)
 
 

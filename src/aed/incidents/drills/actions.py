@@ -15,11 +15,11 @@ from aed.database.geometry import position_of
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.geo import Position, distance_metres
-from aed.incidents.alerts.queries import first_exact_place
-from aed.incidents.drills import queries as queries
+from aed.incidents.alerts.queries import first_exact_location
+from aed.incidents.drills import queries
 from aed.incidents.drills.schemas import DrillIn
 from aed.incidents.models import Alert, Drill, Incident
-from aed.incidents.permissions import may_take_back_a_drill, may_tell_of_a_drill
+from aed.incidents.permissions import require_drill_deleter, require_drill_reporter
 from aed.lookup.arrival import Basis, estimated_walk_metres
 from aed.lookup.buildings import Buildings, Spot
 from aed.lookup.pace import Estimate, estimate
@@ -29,15 +29,15 @@ from aed.registry.rules.device import DeviceState
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
-MOST_METRES: Final = 3_000.0
+MAX_START_METRES: Final = 3_000.0
 """Nobody fetches a device from farther away."""
-LONGEST_AGO: Final = timedelta(days=365)
+MAX_DRILL_AGE: Final = timedelta(days=365)
 _EXERCISES: Final = UUID("4b1f6a0e-3c0e-4f43-8f2b-6d2a7a1c9e55")
 """The space of names in which a fetch of an exercise has its key."""
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 
-def tell_of_drill(
+def report_drill(
     session: Session,
     who: Viewer,
     device_id: int,
@@ -56,7 +56,7 @@ def tell_of_drill(
     another drill under a key that is taken; InvalidInput for a start too far away or a time that cannot be.
     """
     device = registry.device(session, who, device_id, for_update=True)
-    may_tell_of_a_drill(who, device.estate_id, device.region_id)
+    require_drill_reporter(who, device.estate_id, device.region_id)
     digest = hashlib.sha256(f"{device_id} {new.model_dump_json(exclude={'ran_at'})}".encode()).hexdigest()
     known = queries.drill_by_key(session, str(new.key))
     if known is not None:
@@ -68,13 +68,13 @@ def tell_of_drill(
     if device.estate_id is None:
         raise Conflict("This device is of no estate: a drill says how fast one is there.", field="device_id")
     ran_at = new.ran_at or at
-    if not at - LONGEST_AGO <= ran_at <= at + _CLOCKS_DIFFER:
+    if not at - MAX_DRILL_AGE <= ran_at <= at + _CLOCKS_DIFFER:
         raise InvalidInput("ran_at must lie within the last year.", field="ran_at")
     start = new.start.position()
     straight = distance_metres(start, position_of(device.position))
-    if straight > MOST_METRES:
+    if straight > MAX_START_METRES:
         raise InvalidInput(
-            f"The start is {straight:.0f} m from the device; it must be within {MOST_METRES:.0f} m.",
+            f"The start is {straight:.0f} m from the device; it must be within {MAX_START_METRES:.0f} m.",
             field="start",
         )
     metres, basis = _walk(network, start, device, straight, settings)
@@ -95,14 +95,14 @@ def tell_of_drill(
         basis=basis,
         floor_seconds=2 * floors,
         ran_at=min(ran_at, at),
-        told_at=at,
+        reported_at=at,
         by_id=who.person_id,
         by_name=who.name,
         note=new.note,
     )
     session.add(drill)
     session.flush()
-    keep_pace(session, device.estate_id, settings)
+    update_estate_pace(session, device.estate_id, settings)
     return drill
 
 
@@ -121,14 +121,14 @@ def time_exercise(
 
     visibility: for the timetable; what comes of it is told as other drills are.
     """
-    first, device = first_exact_place(session, alert.id), alert.device
+    first, device = first_exact_location(session, alert.id), alert.device
     if first is None or device is None or device.estate_id is None or alert.there_at is None:
         return None
     seconds = (alert.there_at - first.at).total_seconds()
     start, patient = Position(first.lat, first.lon), Position(incident.lat, incident.lon)
     here, key = position_of(device.position), str(uuid5(_EXERCISES, f"alert {alert.id}"))
     straight = [distance_metres(start, here), distance_metres(patient, here)]
-    if seconds <= 0 or max(straight) > MOST_METRES or queries.drill_by_key(session, key) is not None:
+    if seconds <= 0 or max(straight) > MAX_START_METRES or queries.drill_by_key(session, key) is not None:
         return None
     ways = [
         _walk(network, one, device, far, settings)
@@ -150,38 +150,36 @@ def time_exercise(
         floor_seconds=buildings.floor_seconds(Spot(start, 0), there)
         + buildings.floor_seconds(there, Spot(patient, incident.floor)),
         ran_at=first.at,
-        told_at=at,
+        reported_at=at,
         by_id=alert.person_id,
         by_name=f"alert {alert.id}",
         note=f"exercise, incident {incident.id}",
     )
     session.add(drill)
     session.flush()
-    keep_pace(session, device.estate_id, settings)
+    update_estate_pace(session, device.estate_id, settings)
     return drill
 
 
-def take_back_drill(
-    session: Session, who: Viewer, drill_id: int, *, settings: Settings, at: datetime
-) -> None:
+def withdraw_drill(session: Session, who: Viewer, drill_id: int, *, settings: Settings, at: datetime) -> None:
     """It does not count any longer; the second time nothing happens.
 
     Raises NotFound, NotSignedIn, NotAllowed.
     """
     drill, device = queries.drill(session, who, drill_id)
-    may_take_back_a_drill(who, drill.by_id, drill.estate_id, device.region_id)
+    require_drill_deleter(who, drill.by_id, drill.estate_id, device.region_id)
     if drill.withdrawn_at is None:
         drill.withdrawn_at, drill.withdrawn_by = at, who.name
         session.flush()
-        keep_pace(session, drill.estate_id, settings)
+        update_estate_pace(session, drill.estate_id, settings)
 
 
-def reckoned(session: Session, estate_id: int, settings: Settings) -> Estimate:
+def estimate_estate_pace(session: Session, estate_id: int, settings: Settings) -> Estimate:
     """What the drills of an estate come to.
 
     visibility: of an estate that the caller has found for the viewer.
     """
-    drills = queries.timed_at(session, estate_id, newest=settings.drills.newest)
+    drills = queries.timed_fetches(session, estate_id, newest=settings.drills.newest)
     return estimate(drills, settings.drills, settings.arrival)
 
 
@@ -199,7 +197,7 @@ def _walk(
     return estimated_walk_metres(straight, settings.arrival), Basis.STRAIGHT_LINE
 
 
-def keep_pace(session: Session, estate_id: int, settings: Settings) -> bool:
+def update_estate_pace(session: Session, estate_id: int, settings: Settings) -> bool:
     """Store the pace that an estate's drills come to, or remove it if they are too few; True if it changed.
 
     The lookup uses a stored pace, and the general one elsewhere.
@@ -207,7 +205,7 @@ def keep_pace(session: Session, estate_id: int, settings: Settings) -> bool:
     visibility: follows from drills that somebody may tell of.
     """
     exclusive_lock(session, f"pace of estate {estate_id}")
-    found, kept = reckoned(session, estate_id, settings), session.get(EstatePace, estate_id)
+    found, kept = estimate_estate_pace(session, estate_id, settings), session.get(EstatePace, estate_id)
     before = (kept.seconds_per_metre, kept.pick_up_seconds, kept.drills) if kept is not None else None
     if not found.is_enough or found.seconds_per_metre is None or found.pick_up_seconds is None:
         now = None

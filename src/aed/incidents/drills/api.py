@@ -8,8 +8,8 @@ from aed import clock
 from aed.accounts.access import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, RowId, after
-from aed.incidents.drills import queries as queries
-from aed.incidents.drills.actions import reckoned, take_back_drill, tell_of_drill
+from aed.incidents.drills import queries
+from aed.incidents.drills.actions import estimate_estate_pace, report_drill, withdraw_drill
 from aed.incidents.drills.schemas import DrillIn, DrillOut, DrillPage, PaceOut
 
 router = APIRouter(tags=["drills"])
@@ -22,7 +22,7 @@ def record_drill(
     """Somebody has fetched the device, and timed it. For people of its estate. The same one sent again
     changes nothing and is answered alike."""
     state = request.app.state
-    drill = tell_of_drill(
+    drill = report_drill(
         session, viewer, device_id, new, network=state.network, settings=state.settings, at=clock.now()
     )
     return DrillOut.of(drill)
@@ -43,11 +43,11 @@ def list_drills(
 @router.delete("/drills/{drill_id}", status_code=204, response_class=Response)
 def delete_drill(request: Request, session: WriteSession, viewer: ViewerDep, drill_id: RowId) -> None:
     """It was no such fetch after all: it does not count. For whoever told of it, and the estate's manager."""
-    take_back_drill(session, viewer, drill_id, settings=request.app.state.settings, at=clock.now())
+    withdraw_drill(session, viewer, drill_id, settings=request.app.state.settings, at=clock.now())
 
 
 @router.get("/estates/{estate_id}/pace")
 def get_pace(request: Request, session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> PaceOut:
     """How fast a device is fetched there, by its drills; for the estate's own people and its dispatchers."""
-    estate, settings = queries.estate_of_the_house(session, viewer, estate_id), request.app.state.settings
-    return PaceOut.of(estate.id, reckoned(session, estate.id, settings), settings)
+    estate, settings = queries.estate_of_insider(session, viewer, estate_id), request.app.state.settings
+    return PaceOut.of(estate.id, estimate_estate_pace(session, estate.id, settings), settings)

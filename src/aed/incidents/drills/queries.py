@@ -59,7 +59,7 @@ def drills(
     return session.scalars(statement.order_by(Drill.id.desc()).limit(limit)).all()
 
 
-def timed_at(session: Session, estate_id: int, *, newest: int) -> list[Timed]:
+def timed_fetches(session: Session, estate_id: int, *, newest: int) -> list[Timed]:
     """What counts of the newest drills of an estate.
 
     Walks that were measured on the streets are not mixed with those that were estimated: the latter count
@@ -91,7 +91,7 @@ def estates_with_drills(session: Session) -> list[int]:
     return sorted(session.scalars(union(select(Drill.estate_id), select(EstatePace.estate_id))))
 
 
-def estate_of_the_house(session: Session, viewer: Viewer, estate_id: int) -> Estate:
+def estate_of_insider(session: Session, viewer: Viewer, estate_id: int) -> Estate:
     """An estate whose drills are the viewer's business. Raises NotFound, NotSignedIn, NotAllowed."""
     estate = registry.estate(session, viewer, estate_id)
     if not is_of_the_house(viewer, estate.id, estate.region_id):

@@ -88,7 +88,7 @@ class DrillPage(BaseModel):
     next: str | None
 
 
-class BetweenOut(BaseModel):
+class IntervalEstimateOut(BaseModel):
     """An estimate, and the interval that holds the true value in 95 of 100."""
 
     value: float
@@ -96,7 +96,7 @@ class BetweenOut(BaseModel):
     high: float
 
     @classmethod
-    def of(cls, found: Between, *, digits: int) -> BetweenOut:
+    def of(cls, found: Between, *, digits: int) -> IntervalEstimateOut:
         return cls(
             value=round(found.value, digits), low=round(found.low, digits), high=round(found.high, digits)
         )
@@ -110,10 +110,10 @@ class PaceOut(BaseModel):
     drills_needed: int = Field(description="So many make the estate's own pace")
     spread_metres: int = Field(description="By how much their walks differ, one way")
     spread_needed_metres: int
-    seconds_per_metre: BetweenOut | None = Field(
+    seconds_per_metre: IntervalEstimateOut | None = Field(
         description="Once under way; null as long as nothing can be said"
     )
-    pick_up_seconds: BetweenOut | None = Field(
+    pick_up_seconds: IntervalEstimateOut | None = Field(
         description="What a fetch takes besides walking: reaction, opening"
     )
     is_used: bool = Field(description="The lookup reckons with it; else with the general pace")
@@ -130,8 +130,8 @@ class PaceOut(BaseModel):
             drills_needed=settings.drills.enough,
             spread_metres=round(found.spread_metres),
             spread_needed_metres=round(settings.drills.spread_metres),
-            seconds_per_metre=None if speed is None else BetweenOut.of(speed, digits=4),
-            pick_up_seconds=None if pick_up is None else BetweenOut.of(pick_up, digits=1),
+            seconds_per_metre=None if speed is None else IntervalEstimateOut.of(speed, digits=4),
+            pick_up_seconds=None if pick_up is None else IntervalEstimateOut.of(pick_up, digits=1),
             is_used=found.is_enough,
             general_seconds_per_metre=round(usual.seconds_per_metre, 4),
             general_pick_up_seconds=usual.pick_up_seconds,

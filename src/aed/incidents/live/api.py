@@ -21,32 +21,32 @@ from aed.accounts.rules import Viewer
 from aed.database.session import Database, read_session
 from aed.errors import AedError
 from aed.http.parameters import RowId
-from aed.incidents import queries as queries
-from aed.incidents.alerts.queries import last_place_id, newest_places, places_after
-from aed.incidents.permissions import may_list_incidents
-from aed.incidents.rules import State
-from aed.incidents.schemas import AlertPlaceOut, BoardEntryOut, EventOut, IncidentOut
+from aed.incidents import queries
+from aed.incidents.alerts.queries import last_location_id, latest_locations, locations_after
+from aed.incidents.permissions import require_incident_viewer
+from aed.incidents.rules import IncidentState
+from aed.incidents.schemas import AlertLocationOut, BoardEntryOut, IncidentOut, RecordEntryOut
 
 log = structlog.get_logger("aed")
 router = APIRouter(tags=["incidents"])
 
-LOOK_SECONDS: Final = 0.25
+POLL_SECONDS: Final = 0.25
 """How often new entries are asked for, once for all who watch."""
-SILENT_SECONDS: Final = 15.0
+KEEPALIVE_SECONDS: Final = 15.0
 """After so long without an entry a line is sent that says nothing: proxies take silence for an end."""
-MOST_WAITING: Final = 500
+MAX_QUEUED_EVENTS: Final = 500
 """A watcher who is so many entries behind is let go, and resumes where it was."""
 
 EVENT_STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/event-stream": {}}, "description": "Events as they come"}
 }
 
-type _Told = EventOut | AlertPlaceOut
+type _Told = RecordEntryOut | AlertLocationOut
 type _Entries = asyncio.Queue[_Told | None]
 """None: there is no more to come here."""
 
 
-def put_or_end[Told](entries: asyncio.Queue[Told | None], told: Told) -> bool:
+def enqueue_or_end[Told](entries: asyncio.Queue[Told | None], told: Told) -> bool:
     """Whether it was put; a queue that is full is emptied, and ends."""
     try:
         entries.put_nowait(told)
@@ -77,7 +77,7 @@ class LiveRecords:
     async def watching(self, incident_id: int, after: int) -> AsyncIterator[tuple[list[_Told], _Entries]]:
         """The entries after that number which there are, and where those are who come; and then what comes of
         both, some of it twice."""
-        entries: _Entries = asyncio.Queue(MOST_WAITING)
+        entries: _Entries = asyncio.Queue(MAX_QUEUED_EVENTS)
         self._watchers.setdefault(incident_id, set()).add(entries)
         try:
             known = await run_in_threadpool(self._after, {incident_id: after})
@@ -99,7 +99,7 @@ class LiveRecords:
         """As long as somebody watches."""
         try:
             while self._watchers:
-                await asyncio.sleep(LOOK_SECONDS)  # nothing tells of an entry of another process
+                await asyncio.sleep(POLL_SECONDS)  # nothing tells of an entry of another process
                 try:
                     found = await run_in_threadpool(self._after, dict(self._seen))
                     places = await run_in_threadpool(self._places_after, list(self._seen), self._last_place)
@@ -121,33 +121,34 @@ class LiveRecords:
             self._hand(watcher, incident_id, told)
 
     def _hand(self, watcher: _Entries, incident_id: int, entry: _Told) -> None:
-        if not put_or_end(watcher, entry):
+        if not enqueue_or_end(watcher, entry):
             self._watchers[incident_id].discard(watcher)
 
-    def _after(self, last: Mapping[int, int]) -> Sequence[tuple[int, EventOut]]:
+    def _after(self, last: Mapping[int, int]) -> Sequence[tuple[int, RecordEntryOut]]:
         with read_session(self._database) as session:
             found = queries.events_after(session, last)
-            return [(each.incident_id, EventOut.of(each)) for each in found]
+            return [(each.incident_id, RecordEntryOut.of(each)) for each in found]
 
     def _places_after(
         self, incident_ids: Collection[int], last_id: int
-    ) -> Sequence[tuple[int, int, AlertPlaceOut]]:
+    ) -> Sequence[tuple[int, int, AlertLocationOut]]:
         """(incident, number of the place, the place)"""
         with read_session(self._database) as session:
-            found = places_after(session, incident_ids, last_id)
+            found = locations_after(session, incident_ids, last_id)
             return [
-                (incident_id, place.id, AlertPlaceOut.of(place, alert)) for incident_id, place, alert in found
+                (incident_id, place.id, AlertLocationOut.of(place, alert))
+                for incident_id, place, alert in found
             ]
 
-    def _places_now(self, incident_id: int) -> list[AlertPlaceOut]:
+    def _places_now(self, incident_id: int) -> list[AlertLocationOut]:
         with read_session(self._database) as session:
             alerts = {each.id: each for each in queries.alerts(session, incident_id)}
-            places = newest_places(session, alerts)
-            return [AlertPlaceOut.of(place, alerts[alert_id]) for alert_id, place in places.items()]
+            places = latest_locations(session, alerts)
+            return [AlertLocationOut.of(place, alerts[alert_id]) for alert_id, place in places.items()]
 
     def _last_place_now(self) -> int:
         with read_session(self._database) as session:
-            return last_place_id(session)
+            return last_location_id(session)
 
 
 @router.get(
@@ -187,16 +188,16 @@ async def _stream(live: LiveRecords, incident_id: int, last: int, *, until: floa
     async with live.watching(incident_id, last) as (known, entries):
         for each in known:
             yield _sent(each)
-            last = each.number if isinstance(each, EventOut) else last
+            last = each.number if isinstance(each, RecordEntryOut) else last
         while (left := until - time.monotonic()) > 0:
             try:
-                told = await asyncio.wait_for(entries.get(), min(left, SILENT_SECONDS))
+                told = await asyncio.wait_for(entries.get(), min(left, KEEPALIVE_SECONDS))
             except TimeoutError:
                 yield b": nothing new\n\n"
                 continue
             if told is None:
                 return
-            if isinstance(told, AlertPlaceOut):
+            if isinstance(told, AlertLocationOut):
                 yield _sent(told)
             elif told.number > last:
                 yield _sent(told)
@@ -206,14 +207,14 @@ async def _stream(live: LiveRecords, incident_id: int, last: int, *, until: floa
 def _sent(told: _Told) -> bytes:
     """A place has no number: one asks for entries from where one was, and gets the newest places."""
     lines: dict[str, Any] = {"event": "place", "data": told.model_dump_json()}
-    if isinstance(told, EventOut):
+    if isinstance(told, RecordEntryOut):
         lines = {"id": told.number, "event": told.kind, "data": told.model_dump_json()}
     return "".join(f"{name}: {value}\n" for name, value in lines.items()).encode() + b"\n"
 
 
-STILL_COMING: Final = timedelta(seconds=10)
+COMMIT_LAG: Final = timedelta(seconds=10)
 """An entry bears the moment at which it began: others may be committed before it, but none so much later."""
-MOST_OPEN: Final = 200
+MAX_OPEN_INCIDENTS: Final = 200
 """So many open incidents, the newest, are told at the beginning."""
 
 type _BoardEntries = asyncio.Queue[BoardEntryOut | None]
@@ -223,7 +224,7 @@ type _BoardEntries = asyncio.Queue[BoardEntryOut | None]
 @dataclass(eq=False, slots=True)
 class _Watcher:
     viewer: Viewer
-    entries: _BoardEntries = field(default_factory=lambda: asyncio.Queue(MOST_WAITING))
+    entries: _BoardEntries = field(default_factory=lambda: asyncio.Queue(MAX_QUEUED_EVENTS))
 
 
 class LiveBoard:
@@ -256,7 +257,7 @@ class LiveBoard:
         """As long as somebody watches."""
         try:
             while self._watchers:
-                await asyncio.sleep(LOOK_SECONDS)  # nothing tells of an entry of another process
+                await asyncio.sleep(POLL_SECONDS)  # nothing tells of an entry of another process
                 try:
                     new = await self._look_once()
                 except AedError as error:
@@ -271,7 +272,7 @@ class LiveBoard:
 
     async def _look_once(self) -> Sequence[tuple[int, BoardEntryOut]]:
         """What was not read before, by region."""
-        since = clock.now() - STILL_COMING
+        since = clock.now() - COMMIT_LAG
         found = await run_in_threadpool(self._since, since)
         new = [
             (region_id, entry)
@@ -280,7 +281,7 @@ class LiveBoard:
         ]
         for _, entry in found:
             self._handed[entry.incident, entry.entry.number] = entry.entry.at
-        self._handed = {key: at for key, at in self._handed.items() if at >= since - STILL_COMING}
+        self._handed = {key: at for key, at in self._handed.items() if at >= since - COMMIT_LAG}
         return new
 
     def _since(self, since: datetime) -> list[tuple[int, BoardEntryOut]]:
@@ -291,7 +292,7 @@ class LiveBoard:
             ]
 
     def _hand(self, watcher: _Watcher, entry: BoardEntryOut) -> None:
-        if not put_or_end(watcher.entries, entry):
+        if not enqueue_or_end(watcher.entries, entry):
             self._watchers.discard(watcher)
 
 
@@ -311,7 +312,7 @@ async def watch_incidents(
     the entries of their records as they come; server-sent events, for dispatchers. It ends after a while
     (`AED_LIVE_SECONDS`); browsers ask again by themselves and miss nothing: after that an entry may come
     twice, and is known by its incident and number."""
-    may_list_incidents(viewer)
+    require_incident_viewer(viewer)
     board: LiveBoard = request.app.state.board
     until = time.monotonic() + request.app.state.settings.live_seconds
     stream = _board_stream(board, request.app.state.database, viewer, last_event_id, until=until)
@@ -331,7 +332,7 @@ async def _board_stream(
             yield event
         while (left := until - time.monotonic()) > 0:
             try:
-                entry = await asyncio.wait_for(entries.get(), min(left, SILENT_SECONDS))
+                entry = await asyncio.wait_for(entries.get(), min(left, KEEPALIVE_SECONDS))
             except TimeoutError:
                 yield b": nothing new\n\n"
                 continue
@@ -344,10 +345,12 @@ def _at_the_beginning(database: Database, viewer: Viewer, last: int | None) -> l
     """The open incidents; for who resumes, the entries since then."""
     with read_session(database) as session:
         if last is None:
-            found = queries.incidents(session, viewer, state=State.OPEN, kind=None, limit=MOST_OPEN)
+            found = queries.incidents(
+                session, viewer, state=IncidentState.OPEN, kind=None, limit=MAX_OPEN_INCIDENTS
+            )
             told = [IncidentOut.of(each).model_dump_json() for each in reversed(found)]
             return [f"event: incident\ndata: {each}\n\n".encode() for each in told]
-        since = datetime.fromtimestamp(last / 1e6, UTC) - STILL_COMING
+        since = datetime.fromtimestamp(last / 1e6, UTC) - COMMIT_LAG
         missed = queries.entries_since(session, since, viewer=viewer)
         return [_board_event(BoardEntryOut.of(event, incident)) for event, incident in missed]
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from aed.database.session import exclusive_lock
 from aed.incidents.models import ShowUpCount
 from aed.incidents.plan.queries.show_up import past_alerts
-from aed.incidents.plan.rules.show_up import ShowUp, counted, total
+from aed.incidents.plan.rules.show_up import ShowUpCounts, counts_of_alert, sum_counts
 from aed.incidents.rules import TimeOfDay
 
 
@@ -19,13 +19,13 @@ def count_show_up(session: Session, *, at: datetime, within_days: int) -> int:
     """Count anew, per region and time of day, what became of the real calls of so many days; return of how
     many people. The same run twice counts the same. visibility: for the timetable; nobody is named."""
     exclusive_lock(session, "counting who came")
-    found: dict[tuple[int, TimeOfDay], list[ShowUp]] = defaultdict(list)
+    found: dict[tuple[int, TimeOfDay], list[ShowUpCounts]] = defaultdict(list)
     for region_id, when, past in past_alerts(session, since=at - timedelta(days=within_days)):
-        found[region_id, when].append(counted(past))
+        found[region_id, when].append(counts_of_alert(past))
     session.execute(delete(ShowUpCount))
     people = 0
     for (region_id, when), each in sorted(found.items()):
-        counts = total(each)
+        counts = sum_counts(each)
         people += counts.asked
         if counts.asked:
             session.add(ShowUpCount(region_id=region_id, time_of_day=when, **counts._asdict()))

@@ -10,15 +10,15 @@ from pydantic import BaseModel, Field, TypeAdapter
 from aed.accounts.schemas import Id
 from aed.incidents.models import IncidentPlan
 from aed.incidents.plan.rules.disclosure import (
-    WHY_NO_FETCH_WORDS,
-    ShownLeft,
+    NO_FETCH_TEXTS,
+    NoFetchReason,
+    ShownNotAsked,
     ShownOffer,
     ShownPlan,
-    WhyNoFetch,
     shown_plan,
     why_nobody_fetches,
 )
-from aed.incidents.plan.rules.planner import Case, Plan, Why
+from aed.incidents.plan.rules.planner import NotAskedReason, Plan, PlanCase
 from aed.incidents.rules import Task
 from aed.settings import Planning, Survival
 
@@ -58,28 +58,28 @@ class NotAskedOut(BaseModel):
 
     person_id: Id
     seconds: int | None = Field(description=_FROM_THE_CELL)
-    why: Why
+    why: NotAskedReason
 
     @classmethod
-    def of(cls, left: ShownLeft) -> NotAskedOut:
+    def of(cls, left: ShownNotAsked) -> NotAskedOut:
         return cls(person_id=left.person_id, seconds=_rounded(left.seconds), why=left.why)
 
 
-class WhyNoFetchOut(BaseModel):
+class NoFetchReasonOut(BaseModel):
     """Why nobody fetches a device, in a sentence."""
 
-    code: WhyNoFetch
+    code: NoFetchReason
     en: str
     zh: str
 
     @classmethod
-    def of(cls, case: Case, made: Plan) -> WhyNoFetchOut | None:
+    def of(cls, case: PlanCase, made: Plan) -> NoFetchReasonOut | None:
         code = why_nobody_fetches(
             case, made, devices_usable=case.devices_usable, devices_unusable=case.devices_unusable
         )
         if code is None:
             return None
-        en, zh = WHY_NO_FETCH_WORDS[code]
+        en, zh = NO_FETCH_TEXTS[code]
         return cls(code=code, en=en, zh=zh)
 
 
@@ -89,14 +89,14 @@ class PlanOut(BaseModel):
 
     number: int
     made_at: datetime
-    because: str
+    reason: str
     patient: PlanPatientOut
     asked_before: list[PlannedTaskOut] = Field(description="By earlier plans, who have not said no")
     asked: list[PlannedTaskOut] = Field(description="By this plan; the soonest first")
     left: list[NotAskedOut]
     devices_usable: int | None = Field(description="Found near the patient; null: not known")
     devices_unusable: int | None = Field(description="Found besides, and of no use at that moment")
-    why_nobody_fetches: WhyNoFetchOut | None = Field(
+    why_nobody_fetches: NoFetchReasonOut | None = Field(
         description="Null where somebody is sent for a device, or has been"
     )
     survival_before: float | None = Field(
@@ -106,18 +106,18 @@ class PlanOut(BaseModel):
     survival: float | None = Field(description="And with those whom this plan asks")
 
     @classmethod
-    def of(cls, plan: IncidentPlan, case: Case, made: Plan, shown: ShownPlan) -> PlanOut:
+    def of(cls, plan: IncidentPlan, case: PlanCase, made: Plan, shown: ShownPlan) -> PlanOut:
         return cls(
             number=plan.number,
             made_at=plan.made_at.astimezone(UTC),
-            because=plan.because,
+            reason=plan.reason,
             patient=PlanPatientOut(**case.patient._asdict()),
             asked_before=[PlannedTaskOut.of(each) for each in shown.asked_before],
             asked=[PlannedTaskOut.of(each) for each in shown.asked],
             left=[NotAskedOut.of(each) for each in shown.left],
             devices_usable=case.devices_usable,
             devices_unusable=case.devices_unusable,
-            why_nobody_fetches=WhyNoFetchOut.of(case, made),
+            why_nobody_fetches=NoFetchReasonOut.of(case, made),
             survival_before=shown.survival_before,
             survival=shown.survival,
         )
@@ -127,10 +127,10 @@ def _rounded(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds)
 
 
-class Inputs(NamedTuple):
+class PlanInputs(NamedTuple):
     """All that a plan follows from."""
 
-    case: Case
+    case: PlanCase
     planning: Planning
     survival: Survival
 
@@ -141,42 +141,42 @@ _RENAMED = (
     ("most_at_once", "max_alerts_per_wave"),
 )
 """Settings that plans of earlier releases name otherwise."""
-_INPUTS = TypeAdapter(Inputs)
+_INPUTS = TypeAdapter(PlanInputs)
 _PLAN = TypeAdapter(Plan)
 
 
-def inputs_as_json(inputs: Inputs) -> str:
+def dump_inputs(inputs: PlanInputs) -> str:
     return _INPUTS.dump_json(inputs).decode()
 
 
-def inputs_of(text: str) -> Inputs:
+def load_inputs(text: str) -> PlanInputs:
     """Read back what `inputs_as_json` wrote, by any release. Raises ValueError for anything else."""
     for old, new in _RENAMED:
         text = text.replace(f'"{old}":', f'"{new}":')
     return _INPUTS.validate_json(text)
 
 
-def plan_as_json(made: Plan) -> str:
+def dump_plan(made: Plan) -> str:
     return _PLAN.dump_json(made).decode()
 
 
-def plan_of(text: str) -> Plan:
+def load_plan(text: str) -> Plan:
     """The same back. Raises ValueError for what is none."""
     return _PLAN.validate_json(text)
 
 
-def shown_record(inputs: str, outcome: str) -> tuple[Case, ShownPlan]:
+def shown_record(inputs: str, outcome: str) -> tuple[PlanCase, ShownPlan]:
     """The case, and what dispatchers may see of the plan. Raises ValueError for what is none."""
-    kept = inputs_of(inputs)
-    return kept.case, shown_plan(kept.case, plan_of(outcome), kept.survival)
+    kept = load_inputs(inputs)
+    return kept.case, shown_plan(kept.case, load_plan(outcome), kept.survival)
 
 
 def plan_out(plan: IncidentPlan) -> PlanOut:
     """Return the plan with named fields. Raises ValueError for what is none."""
     case, shown = shown_record(plan.inputs, plan.outcome)
-    return PlanOut.of(plan, case, plan_of(plan.outcome), shown)
+    return PlanOut.of(plan, case, load_plan(plan.outcome), shown)
 
 
-def why_nobody_fetches_out(plan: IncidentPlan) -> WhyNoFetchOut | None:
+def why_nobody_fetches_out(plan: IncidentPlan) -> NoFetchReasonOut | None:
     """Return why nobody fetches a device by that plan; None where somebody does."""
-    return WhyNoFetchOut.of(inputs_of(plan.inputs).case, plan_of(plan.outcome))
+    return NoFetchReasonOut.of(load_inputs(plan.inputs).case, load_plan(plan.outcome))

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, object_session
 
 from aed.accounts.actions.audit import audit_keys, record, signing_key
 from aed.accounts.rules.audit import NOTHING_BEFORE, AuditSubject, keyed_hash, moment_text
-from aed.incidents.models import Centre, Incident, IncidentEvent
+from aed.incidents.models import DispatchCentre, Incident, IncidentEvent
 from aed.incidents.record.queries import (
     SETTLED_AFTER,
     alert_states,
@@ -22,12 +22,14 @@ from aed.incidents.record.queries import (
     endpoints_of_centres,
     incidents_head,
 )
-from aed.incidents.record.rules import standing, told_of
+from aed.incidents.record.rules import centre_payload, people_counts
 from aed.notifications import actions as outbox
 from aed.notifications.models import EndpointRow
 
 
-def enter(session: Session, incident: Incident, what: str, who: str, at: datetime, **said: Any) -> None:
+def append_entry(
+    session: Session, incident: Incident, what: str, who: str, at: datetime, **said: Any
+) -> None:
     """It stands in the record, and the dispatch centres of the region are told. The incident is held by this
     transaction (`queries.incidents.held`).
 
@@ -47,14 +49,14 @@ def enter(session: Session, incident: Incident, what: str, who: str, at: datetim
         at=at,
         kind=what,
         who=who,
-        said=canonical(said),
+        payload=canonical_json(said),
         key_id=key_id,
         hash="",
     )
     entry.hash = _signed(key, before, entry)
     session.add(entry)
     session.flush()
-    tell_centres(session, incident, entry, said)
+    notify_centres(session, incident, entry, said)
 
 
 def _signed(key: bytes, before: str, entry: IncidentEvent) -> str:
@@ -66,12 +68,12 @@ def _signed(key: bytes, before: str, entry: IncidentEvent) -> str:
         moment_text(entry.at),
         entry.kind,
         entry.who,
-        entry.said,
+        entry.payload,
         entry.key_id or "",
     )
 
 
-def old_hash_of(
+def legacy_hash(
     before: str, incident_id: int, number: int, at: datetime, kind: str, who: str, said: str
 ) -> str:
     """The hash of an entry of the old form, which has no key: SHA-256 over a line each."""
@@ -80,7 +82,7 @@ def old_hash_of(
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def first_broken(events: Sequence[IncidentEvent]) -> int | None:
+def first_broken_entry(events: Sequence[IncidentEvent]) -> int | None:
     """The number of the first entry that is not what was written, or that follows a gap; None: all is whole.
 
     `events` are those of one incident in order, read by a session. An entry of the old form, without a key,
@@ -92,7 +94,9 @@ def first_broken(events: Sequence[IncidentEvent]) -> int | None:
     key_of: Callable[[str], bytes] | None = None
     for each in events:
         if each.key_id is None:
-            made = old_hash_of(before, each.incident_id, each.number, each.at, each.kind, each.who, each.said)
+            made = legacy_hash(
+                before, each.incident_id, each.number, each.at, each.kind, each.who, each.payload
+            )
         else:
             if key_of is None:
                 session = object_session(each)
@@ -106,12 +110,14 @@ def first_broken(events: Sequence[IncidentEvent]) -> int | None:
     return None
 
 
-def canonical(said: dict[str, Any]) -> str:
+def canonical_json(said: dict[str, Any]) -> str:
     """One text for one content."""
     return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def tell_centres(session: Session, incident: Incident, entry: IncidentEvent, said: Mapping[str, Any]) -> int:
+def notify_centres(
+    session: Session, incident: Incident, entry: IncidentEvent, said: Mapping[str, Any]
+) -> int:
     """The entry goes to each centre of the region, once this transaction is committed; to how many.
 
     1. It is put into the outbox in the transaction that writes the entry: neither is there without the other.
@@ -119,7 +125,7 @@ def tell_centres(session: Session, incident: Incident, entry: IncidentEvent, sai
 
     visibility: the centres dispatch there. Nobody's name, number or door is in it.
     """
-    told = told_of(entry.kind, said)
+    told = centre_payload(entry.kind, said)
     if told is None:
         return 0
     endpoints = endpoints_of_centres(session, incident.region_id)
@@ -137,7 +143,7 @@ def tell_centres(session: Session, incident: Incident, entry: IncidentEvent, sai
                 "case_numbers": case_numbers(session, incident.id),
                 "state": incident.state,
                 "ambulance_at": incident.ambulance_at.astimezone(UTC),
-                "people": standing(alert_states(session, incident.id)),
+                "people": people_counts(alert_states(session, incident.id)),
                 **told,
             },
         }
@@ -148,7 +154,7 @@ def tell_centres(session: Session, incident: Incident, entry: IncidentEvent, sai
     return len(endpoints)
 
 
-def tell_heads(session: Session, *, at: datetime) -> int:
+def anchor_heads(session: Session, *, at: datetime) -> int:
     """Write into the audit log how incidents' records stand, and tell every centre its head; to how many.
 
     visibility: hashes and counts, which tell nothing.
@@ -166,7 +172,7 @@ def tell_heads(session: Session, *, at: datetime) -> int:
     ).decode()
     endpoints = session.scalars(
         select(EndpointRow)
-        .join(Centre, Centre.endpoint_id == EndpointRow.id)
+        .join(DispatchCentre, DispatchCentre.endpoint_id == EndpointRow.id)
         .where(EndpointRow.closed_at.is_(None))
         .order_by(EndpointRow.id)
     ).all()

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Region
 from aed.accounts.queries import audit
-from aed.incidents.models import Alert, Centre, IncidentEvent, IncidentReport
+from aed.incidents.models import Alert, DispatchCentre, IncidentEvent, IncidentReport
 from aed.incidents.rules import AlertState
 from aed.notifications.models import EndpointRow
 
@@ -69,7 +69,7 @@ def incidents_head(session: Session, *, until: datetime) -> IncidentsHead:
     return IncidentsHead(until=until, entries=count, digest=digest.hexdigest())
 
 
-def differences(session: Session, kept: AuditHead) -> list[str]:
+def find_differences(session: Session, kept: AuditHead) -> list[str]:
     """What is no longer as it was when `kept` was made, each in a sentence; nothing, if all of it still is.
 
     visibility: for who verifies, on the machine itself.
@@ -98,21 +98,21 @@ def endpoints_of_centres(session: Session, region_id: int) -> Sequence[EndpointR
     visibility: they dispatch there, and see its incidents.
     """
     transaction = session.get_transaction()
-    when, known = session.info.get(_TOLD, (None, {}))
+    when, known = session.info.get(_CACHE_KEY, (None, {}))
     if when is not transaction:
-        when, known = session.info[_TOLD] = transaction, {}
+        when, known = session.info[_CACHE_KEY] = transaction, {}
     if region_id not in known:
         known[region_id] = _endpoints_of_centres(session, region_id)
     found: Sequence[EndpointRow] = known[region_id]
     return found
 
 
-_TOLD: Final = "centres that are told"
+_CACHE_KEY: Final = "centres that are told"
 
 
-def forget_who_is_told(session: Session) -> None:
+def clear_centre_cache(session: Session) -> None:
     """A centre was connected or withdrawn in this transaction."""
-    session.info.pop(_TOLD, None)
+    session.info.pop(_CACHE_KEY, None)
 
 
 def _endpoints_of_centres(session: Session, region_id: int) -> Sequence[EndpointRow]:
@@ -121,9 +121,9 @@ def _endpoints_of_centres(session: Session, region_id: int) -> Sequence[Endpoint
     above = above.union_all(select(Region.id, Region.parent_id).join(above, Region.id == above.c.parent_id))
     return session.scalars(
         select(EndpointRow)
-        .join(Centre, Centre.endpoint_id == EndpointRow.id)
-        .where(Centre.region_id.in_(select(above.c.id)), EndpointRow.closed_at.is_(None))
-        .order_by(Centre.id)
+        .join(DispatchCentre, DispatchCentre.endpoint_id == EndpointRow.id)
+        .where(DispatchCentre.region_id.in_(select(above.c.id)), EndpointRow.closed_at.is_(None))
+        .order_by(DispatchCentre.id)
     ).all()
 
 

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from aed.incidents.rules import COMES, AlertState
+from aed.incidents.rules import COMING_STATES, AlertState
 
-_AS_IT_STANDS: Final[Mapping[str, tuple[str, ...]]] = {
+_SENT_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "opened": ("lat", "lon"),
     "joined": ("lat", "lon"),
     "planned": ("number",),
@@ -35,9 +35,9 @@ _AS_IT_STANDS: Final[Mapping[str, tuple[str, ...]]] = {
 """By the kind of an entry, which of its words go out. Entries of other kinds are not told."""
 
 
-def told_of(kind: str, said: Mapping[str, Any]) -> dict[str, Any] | None:
+def centre_payload(kind: str, said: Mapping[str, Any]) -> dict[str, Any] | None:
     """What is told of an entry of the record; None: nothing. Of a plan how many it asks, by task."""
-    names = _AS_IT_STANDS.get(kind)
+    names = _SENT_FIELDS.get(kind)
     if names is None:
         return None
     told = {name: said[name] for name in names if name in said}
@@ -46,11 +46,11 @@ def told_of(kind: str, said: Mapping[str, Any]) -> dict[str, Any] | None:
     return told
 
 
-def standing(states: Iterable[AlertState]) -> dict[str, int]:
+def people_counts(states: Iterable[AlertState]) -> dict[str, int]:
     """How many were called, how many of them come, how many are there."""
     all_of_them = list(states)
     return {
         "called": len(all_of_them),
-        "coming": sum(each in COMES for each in all_of_them),
+        "coming": sum(each in COMING_STATES for each in all_of_them),
         "there": sum(each is AlertState.THERE for each in all_of_them),
     }

@@ -22,7 +22,28 @@ ACCOUNTS_AND_REGISTRY: Final = Renames()
 
 UPKEEP_AND_TRAINING: Final = Renames()
 
-INCIDENTS_AND_RESPONDERS: Final = Renames()
+INCIDENTS_AND_RESPONDERS: Final = Renames(
+    columns={
+        "alert_answers": {"said": "reply"},
+        "alerts": {"works": "p_device_works", "saved": "seconds_saved", "stopped_because": "stop_reason"},
+        "drills": {"told_at": "reported_at"},
+        "incident_events": {"said": "payload"},
+        "incident_messages": {"told_by": "reported_by", "told_at": "reported_at"},
+        "incident_plans": {"because": "reason"},
+        "incident_reports": {"told_by": "reported_by", "told_at": "reported_at"},
+        "incidents": {
+            "asked_again_at": "followed_up_at",
+            "cared_at": "debriefed_at",
+            "look_at": "replan_at",
+        },
+        "patient_outcomes": {"told_by": "reported_by", "told_at": "reported_at"},
+    },
+    names={
+        "ix_incidents_cared": "ix_incidents_debriefed",
+        "ix_incidents_look": "ix_incidents_replan",
+        "uq_consents_standing": "uq_consents_active",
+    },
+)
 
 IMPORTS: Final = Renames()
 

@@ -11,7 +11,7 @@ _ALERTS: Final = table(
     "alerts", column("id", BigInteger), column("out_device_id", BigInteger), column("device_settled_at")
 )
 """The table of `aed.incidents`, which is above the register: named here so that the lookup's one statement
-can ask it. `aed.incidents.alerts.rules.is_out` says which alerts take a device out."""
+can ask it. `aed.incidents.alerts.rules.is_device_unavailable` says which alerts take a device out."""
 
 
 def out_on_call(device_id: ColumnElement[int]) -> ScalarSelect[int | None]:

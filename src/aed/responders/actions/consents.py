@@ -23,28 +23,28 @@ from aed.responders.live import live_places_of
 from aed.responders.models import Consent, Responder, ResponderPlace
 from aed.responders.queries import consents_in_force, responder_ids_of, speaks_for_themselves
 from aed.responders.rules import (
-    JOINED,
+    MERGED,
     STATED_BY_A_LIST,
     ConsentKind,
     PlaceKind,
     ResponderState,
-    wording_in_force,
+    current_wording,
 )
 
 log = structlog.get_logger("aed")
 
-WITHDRAWING: Final = "withdrawing of consents"
+WITHDRAWAL_LOCK: Final = "withdrawing of consents"
 """Whoever withdraws does so alone: no place comes in between that would be kept although it may not be."""
 
 
-def give(
+def give_consent(
     session: Session, who: Viewer, person_id: int, kind: ConsentKind, *, wording: str, at: datetime
 ) -> None:
     """The consent is in force, in the words that are asked for today. One that stands in them stays as it is.
 
     A statement of a list gives way to the person's own word. Raises InvalidInput for other words.
     """
-    now = wording_in_force(kind)
+    now = current_wording(kind)
     if wording != now.version:
         raise InvalidInput(
             f"The words that count are those of {now.version}: show them, and send that version.",
@@ -60,7 +60,7 @@ def give(
     flush(session, "This consent is being given at this moment. Read it again.", f"consents.{kind}")
 
 
-def state_for_a_list(
+def record_stated_consents(
     session: Session, who: Viewer, person_id: int, source: str, places: Iterable[PlaceKind], *, at: datetime
 ) -> bool:
     """A list says that the person may be called, and where: whoever keeps it has the consents, which is put
@@ -90,20 +90,22 @@ def state_for_a_list(
     return True
 
 
-def withdraw(session: Session, who: Viewer, person_id: int, kind: ConsentKind, *, at: datetime) -> bool:
+def withdraw_consent(
+    session: Session, who: Viewer, person_id: int, kind: ConsentKind, *, at: datetime
+) -> bool:
     """It is no longer in force, and what was kept because of it is gone. False: it was not in force.
 
     Without the consent to being called nobody calls the person, and no place is kept. Places of phones that
     come at this moment wait, and are refused then.
     """
-    exclusive_lock(session, WITHDRAWING)
+    exclusive_lock(session, WITHDRAWAL_LOCK)
     standing = consents_in_force(session, person_id).get(kind)
     if standing is not None:
         standing.withdrawn_at, standing.withdrawn_by = at, who.name
     if kind is ConsentKind.BEING_CALLED:
-        _call_no_more(session, person_id)
+        _deactivate(session, person_id)
     elif kind is ConsentKind.LIVE_PLACE:
-        forget_where(session, person_id)
+        delete_live_location(session, person_id)
     else:
         theirs = select(Responder.id).where(Responder.person_id == person_id)  # visibility: the person's own
         session.execute(
@@ -115,7 +117,7 @@ def withdraw(session: Session, who: Viewer, person_id: int, kind: ConsentKind, *
     return standing is not None
 
 
-def forget_where(session: Session, person_id: int) -> None:
+def delete_live_location(session: Session, person_id: int) -> None:
     """No place of the person's phone is kept. Where that cannot be reached, it expires; nobody is told it."""
     try:
         live_places_of(session).forget(session.connection(), responder_ids_of(session, person_id))
@@ -123,9 +125,9 @@ def forget_where(session: Session, person_id: int) -> None:
         log.warning("live place not forgotten before it expires", why=error.detail)
 
 
-def _call_no_more(session: Session, person_id: int) -> None:
+def _deactivate(session: Session, person_id: int) -> None:
     """visibility: the person's own."""
-    forget_where(session, person_id)
+    delete_live_location(session, person_id)
     theirs = select(Responder.id).where(Responder.person_id == person_id)
     session.execute(
         update(Responder)
@@ -135,7 +137,7 @@ def _call_no_more(session: Session, person_id: int) -> None:
     session.execute(delete(ResponderPlace).where(ResponderPlace.responder_id.in_(theirs)))
 
 
-def join(session: Session, who: Viewer, kept_id: int, other_id: int, *, at: datetime) -> None:
+def merge_consents(session: Session, who: Viewer, kept_id: int, other_id: int, *, at: datetime) -> None:
     """Before two entries of one person become one, one word of the two counts for each consent.
 
     1. What the person said themselves, in whichever entry, counts more than what a list says of the other.
@@ -149,26 +151,26 @@ def join(session: Session, who: Viewer, kept_id: int, other_id: int, *, at: date
     for person_id in ids if speaking else ():
         if person_id not in speaking:
             for stated in consents_in_force(session, person_id).values():
-                stated.withdrawn_at, stated.withdrawn_by = at, JOINED
-            _call_no_more(session, person_id)
+                stated.withdrawn_at, stated.withdrawn_by = at, MERGED
+            _deactivate(session, person_id)
     for kind in ConsentKind:
         for one, another in (ids, ids[::-1]):
             standing = consents_in_force(session, one).get(kind)
             withdrawn_at = session.scalar(
                 select(func.max(Consent.withdrawn_at)).where(
-                    Consent.person_id == another, Consent.kind == kind, Consent.withdrawn_by != JOINED
+                    Consent.person_id == another, Consent.kind == kind, Consent.withdrawn_by != MERGED
                 )
             )
             is_later = standing is not None and withdrawn_at is not None and withdrawn_at > standing.given_at
             if is_later and kind not in consents_in_force(session, another):
-                withdraw(session, who, one, kind, at=at)
+                withdraw_consent(session, who, one, kind, at=at)
         mine, theirs = (consents_in_force(session, each).get(kind) for each in ids)
         if mine is not None and theirs is not None:
-            theirs.withdrawn_at, theirs.withdrawn_by = at, JOINED
+            theirs.withdrawn_at, theirs.withdrawn_by = at, MERGED
     session.flush()
 
 
-def leave(session: Session, who: Viewer, person: Person, *, at: datetime) -> bool:
+def withdraw_all_consents(session: Session, who: Viewer, person: Person, *, at: datetime) -> bool:
     """The person is called no more; every consent is withdrawn. False: there was nothing to withdraw."""
-    withdrawn = [withdraw(session, who, person.id, kind, at=at) for kind in ConsentKind]
+    withdrawn = [withdraw_consent(session, who, person.id, kind, at=at) for kind in ConsentKind]
     return any(withdrawn)

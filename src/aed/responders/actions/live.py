@@ -14,14 +14,14 @@ from aed.database.session import shared_lock
 from aed.errors import AedError, Conflict, NotSignedIn
 from aed.geo import Position
 from aed.responders import queries
-from aed.responders.actions.consents import WITHDRAWING
+from aed.responders.actions.consents import WITHDRAWAL_LOCK
 from aed.responders.live import live_places_of
 from aed.responders.queries import Sharing
-from aed.responders.rules import live_place
+from aed.responders.rules import live_location
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceSaid:
+class LocationReport:
     """What one phone says."""
 
     key_hash: str
@@ -31,8 +31,8 @@ class PlaceSaid:
     """When it was there."""
 
 
-def take_live_places(
-    session: Session, said: Sequence[PlaceSaid], *, resolution: int, at: datetime
+def take_live_locations(
+    session: Session, said: Sequence[LocationReport], *, resolution: int, at: datetime
 ) -> list[AedError | None]:
     """The places are kept of all who may share one; for each: None, or why it is not kept.
 
@@ -42,7 +42,7 @@ def take_live_places(
 
     visibility: each is for the person's own phone.
     """
-    shared_lock(session, WITHDRAWING)
+    shared_lock(session, WITHDRAWAL_LOCK)
     people = accounts.people_signed_in(session, {each.key_hash for each in said}, at=at)
     note_sessions_seen(session, {each.key_hash for each in said}, at=at)
     sharing = queries.sharing(session, set(people.values()))
@@ -53,7 +53,7 @@ def take_live_places(
         why = _why_not(person, found, at=at)
         refused.append(why)
         if why is None and found is not None:
-            kept.append(live_place(found.responder_id, each.here, at=each.at, resolution=resolution))
+            kept.append(live_location(found.responder_id, each.here, at=each.at, resolution=resolution))
     live_places_of(session).put(session.connection(), kept, at=at)
     return refused
 
@@ -74,7 +74,7 @@ def _why_not(person_id: int | None, found: Sharing | None, *, at: datetime) -> A
     return None
 
 
-def forget_live_place(session: Session, person_id: int) -> None:
+def delete_live_location(session: Session, person_id: int) -> None:
     """No place of the person's phone is kept. Raises LivePlacesUnavailable."""
     ids = queries.responder_ids_of(session, person_id)
     live_places_of(session).forget(session.connection(), ids)

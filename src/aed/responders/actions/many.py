@@ -28,7 +28,7 @@ from aed.responders.rules import (
     PlaceKind,
     ResponderState,
     Trust,
-    trust_of_list,
+    merged_trust,
 )
 
 type Ref = tuple[str, str]
@@ -237,7 +237,7 @@ class _Card(NamedTuple):
     def is_as(self, given: CertificateGiven, believed: _Believed) -> bool:
         if (self.issuer, self.number) != (given.issuer, given.number):
             return False
-        trust = trust_of_list(self.trust, believed.trust(given))
+        trust = merged_trust(self.trust, believed.trust(given))
         if trust is None:  # its issuer has the last word
             return True
         issuer_id = believed.issuer_id(given)

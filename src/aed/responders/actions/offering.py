@@ -19,14 +19,14 @@ from aed.responders.actions import consents
 from aed.responders.actions.registering import PlaceGiven, put_places
 from aed.responders.models import Responder
 from aed.responders.queries import Offer, consents_in_force, entry_to_offer, offer_of
-from aed.responders.rules import ConsentKind, ResponderState, may_keep_places
+from aed.responders.rules import ConsentKind, ResponderState, has_consent_for_places
 from aed.responders.schemas.offers import OfferAmend, OfferIn, OfferPlaceIn
 
 OFFERED = "offered"
 """The source of a responder of whom no list tells."""
 
 
-def who_offers(session: Session, who: Viewer, person_id: int) -> Person:
+def require_offer_access(session: Session, who: Viewer, person_id: int) -> Person:
     """The person, for themselves and for the office.
 
     Raises what `accounts.queries.own_or_office` raises, and Conflict for one whose data was erased.
@@ -37,14 +37,14 @@ def who_offers(session: Session, who: Viewer, person_id: int) -> Person:
     return person
 
 
-def offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, at: datetime) -> Offer:
+def make_offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, at: datetime) -> Offer:
     """The person may be called from now on, where and when the offer says, with a certificate that is valid.
 
     Where a list tells of the person already, its entry is taken over; from now on the person speaks.
     Raises Conflict where an offer of the person's own stands, InvalidInput for a consent that is missing.
     """
-    person = who_offers(session, who, person_id)
-    _one_at_a_time(session, person_id)
+    person = require_offer_access(session, who, person_id)
+    _lock_offer(session, person_id)
     standing = consents_in_force(session, person_id).get(ConsentKind.BEING_CALLED)
     if standing is not None and standing.stated_by is None:
         raise Conflict("You have offered to help already: amend the offer.", field="person_id")
@@ -55,9 +55,9 @@ def offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, at: da
             field="consents.being_called",
         )
     for kind, wording in new.consents.items():
-        consents.give(session, who, person_id, kind, wording=wording, at=at)
+        consents.give_consent(session, who, person_id, kind, wording=wording, at=at)
     entry = entry_to_offer(session, person_id)
-    estate_id, region_id = _at_home(session, new)
+    estate_id, region_id = _home_of(session, new)
     if entry is None:
         if region_id is None:
             raise InvalidInput("Say where you are at home: estate_id, or region.", field="region")
@@ -75,7 +75,7 @@ def offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, at: da
     entry.availability, entry.paused_until = new.availability, new.paused_until
     entry.of_age = new.of_age
     flush(session, "You are offering to help at this moment already. Read it again.", "person_id")
-    _alone(session, entry)
+    _withdraw_other_entries(session, entry)
     _put_places(session, person_id, entry, new.places)
     return offer_of(session, person_id)
 
@@ -95,8 +95,8 @@ def amend_offer(
     Raises NotFound where there is no offer, ChangedMeanwhile for one of another version, Conflict where so
     far only a list speaks; a consent can be withdrawn all the same.
     """
-    who_offers(session, who, person_id)
-    _one_at_a_time(session, person_id)
+    require_offer_access(session, who, person_id)
+    _lock_offer(session, person_id)
     standing = offer_of(session, person_id)
     entry = standing.entry
     if entry is None or entry.state is not ResponderState.ACTIVE:
@@ -122,7 +122,7 @@ def amend_offer(
     if change.places is not None:
         _put_places(session, person_id, entry, change.places)
     if entry.paused_until is not None and entry.paused_until > at:
-        consents.forget_where(session, person_id)
+        consents.delete_live_location(session, person_id)
     session.flush()
     return offer_of(session, person_id)
 
@@ -132,31 +132,31 @@ def _put_consents(
 ) -> None:
     for kind, wording in given.items():
         if wording is None:
-            consents.withdraw(session, who, person_id, kind, at=at)
+            consents.withdraw_consent(session, who, person_id, kind, at=at)
         else:
-            consents.give(session, who, person_id, kind, wording=wording, at=at)
+            consents.give_consent(session, who, person_id, kind, wording=wording, at=at)
 
 
 def withdraw_offer(session: Session, who: Viewer, person_id: int, *, at: datetime) -> None:
     """The person is called no more. Leaving twice changes nothing."""
-    person = who_offers(session, who, person_id)
-    _one_at_a_time(session, person_id)
-    consents.leave(session, who, person, at=at)
+    person = require_offer_access(session, who, person_id)
+    _lock_offer(session, person_id)
+    consents.withdraw_all_consents(session, who, person, at=at)
 
 
-def _one_at_a_time(session: Session, person_id: int) -> None:
+def _lock_offer(session: Session, person_id: int) -> None:
     """Nobody leaves in one browser while the same person amends in another."""
     exclusive_lock(session, f"amending of the offer of person {person_id}")
 
 
-def _at_home(session: Session, new: OfferIn) -> tuple[int | None, int | None]:
+def _home_of(session: Session, new: OfferIn) -> tuple[int | None, int | None]:
     """(estate, region)"""
     if new.estate_id is not None:
         return new.estate_id, accounts.region_of_estate(session, new.estate_id)
     return None, accounts.region_by_code(session, new.region).id if new.region is not None else None
 
 
-def _alone(session: Session, entry: Responder) -> None:
+def _withdraw_other_entries(session: Session, entry: Responder) -> None:
     """Nobody is called twice: what other lists tell of the person is not called."""
     for other in session.scalars(
         # visibility: the person's own
@@ -164,13 +164,13 @@ def _alone(session: Session, entry: Responder) -> None:
     ):
         other.state = ResponderState.WITHDRAWN
         put_places(session, other.id, [])
-    consents.forget_where(session, entry.person_id)
+    consents.delete_live_location(session, entry.person_id)
     session.flush()
 
 
 def _put_places(session: Session, person_id: int, entry: Responder, places: Sequence[OfferPlaceIn]) -> None:
     in_force = consents_in_force(session, person_id)
-    if not may_keep_places((place.kind for place in places), in_force):
+    if not has_consent_for_places((place.kind for place in places), in_force):
         raise InvalidInput(
             "A place of work is kept only with the consent to that: send consents.place_on_duty too.",
             field="places",

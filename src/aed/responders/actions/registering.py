@@ -20,10 +20,10 @@ from aed.geo import Position
 from aed.issuers import queries as issuers
 from aed.issuers.rules import IssuerState
 from aed.registry.actions.record import flush, record_amendment, record_new
-from aed.responders.actions.consents import state_for_a_list
+from aed.responders.actions.consents import record_stated_consents
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.queries import offer_of, speaks_for_themselves
-from aed.responders.rules import CertificateKind, PlaceKind, ResponderState, Trust, trust_of_list
+from aed.responders.rules import CertificateKind, PlaceKind, ResponderState, Trust, merged_trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: d
     kinds = {place.kind for place in given.places}
     if is_of_another or (PlaceKind.WORK in kinds and not speaks):
         session.flush()
-        is_spoken_for = state_for_a_list(session, who, person.id, given.source, kinds, at=at)
+        is_spoken_for = record_stated_consents(session, who, person.id, given.source, kinds, at=at)
         if is_of_another:
             found.state = ResponderState.ACTIVE if is_spoken_for else ResponderState.WITHDRAWN
     else:
@@ -172,7 +172,7 @@ def _put_certificate(session: Session, responder_id: int, given: CertificateGive
             responder_id=responder_id, issuer=given.issuer, number=given.number, trust=Trust.SELF_DECLARED
         )
         session.add(found)
-    believed = trust_of_list(found.trust, trust)
+    believed = merged_trust(found.trust, trust)
     if believed is None:  # its issuer has the last word
         return False
     if issuer is not None and issuer.state is IssuerState.ACTIVE:

@@ -12,19 +12,19 @@ from fastapi.concurrency import run_in_threadpool
 from aed import clock
 from aed.database.session import Database, transaction
 from aed.errors import AedError, TooBusy
-from aed.responders.actions.live import PlaceSaid, take_live_places
+from aed.responders.actions.live import LocationReport, take_live_locations
 
 GATHER_SECONDS: Final = 0.05
 """One transaction in so long; a phone that comes after a quiet time waits for nobody. Each commit costs the
 lookups beside it something, and a phone that sends every five minutes does not mind."""
 AT_ONCE: Final = 500
-MOST_WAITING: Final = 5_000
+MAX_WAITING: Final = 5_000
 """More than two seconds of the whole network's phones: then the database does not keep up."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    said: PlaceSaid
+    said: LocationReport
     answered: asyncio.Future[AedError | None]
 
 
@@ -37,9 +37,9 @@ class Intake:
         self._writer: asyncio.Task[None] | None = None
         self._next_at = 0.0
 
-    async def put(self, said: PlaceSaid) -> None:
+    async def put(self, said: LocationReport) -> None:
         """Kept and committed. Raises why not: what `take_live_places` tells, or that nothing answers."""
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             raise TooBusy("Too many phones send their place at this moment. Try again in a few seconds.")
         waiting = _Waiting(said, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -70,6 +70,6 @@ class Intake:
                     each.answered.set_result(answer)
         self._writer = None
 
-    def _take(self, said: Sequence[PlaceSaid]) -> list[AedError | None]:
+    def _take(self, said: Sequence[LocationReport]) -> list[AedError | None]:
         with transaction(self._database) as session:
-            return take_live_places(session, said, resolution=self._resolution, at=clock.now())
+            return take_live_locations(session, said, resolution=self._resolution, at=clock.now())

@@ -18,12 +18,12 @@ from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotAllowed, NotSignedIn
 from aed.geo import position_from
 from aed.http.query import refuse_unknown_parameters
-from aed.responders.actions.live import PlaceSaid, forget_live_place
+from aed.responders.actions.live import LocationReport, delete_live_location
 from aed.responders.api.intake import Intake
 from aed.responders.live import live_places_of
 from aed.responders.queries import responder_ids_of
-from aed.responders.rules import moment_of_a_place
-from aed.responders.schemas.live import LivePlaceIn, LivePlaceOut
+from aed.responders.rules import location_moment
+from aed.responders.schemas.live import LiveLocationIn, LiveLocationOut
 
 OWN: Final = "Sign in as the person whose phone it is."
 
@@ -39,14 +39,14 @@ class _Direct(APIRoute):
             await refuse_unknown_parameters(request)
             key = await key_of_own_change(request, OWN)
             try:
-                given = LivePlaceIn.model_validate_json(await request.body())
+                given = LiveLocationIn.model_validate_json(await request.body())
             except ValidationError as error:
                 wrong = error.errors(include_url=False)
                 raise RequestValidationError(
                     [{**each, "loc": ("body", *each["loc"])} for each in wrong]
                 ) from None
             here = position_from(given.lat, given.lon, given.datum)
-            said = PlaceSaid(key_hash(key), here, moment_of_a_place(given.at, now=clock.now()))
+            said = LocationReport(key_hash(key), here, location_moment(given.at, now=clock.now()))
             intake: Intake = request.app.state.intake
             await intake.put(said)
             return Response(status_code=204)
@@ -58,8 +58,8 @@ router = APIRouter()
 direct = APIRouter(route_class=_Direct)
 
 
-@direct.put("/live-place", status_code=204)
-def put_live_place(given: LivePlaceIn) -> None:
+@direct.put("/location", status_code=204)
+def share_live_location(given: LiveLocationIn) -> None:
     """Where the own phone is, while on duty: every five minutes, and soon after a move.
 
     Kept as a cell of about a tenth of a square kilometre, for 15 minutes, with the consent `live_place`: the
@@ -67,18 +67,18 @@ def put_live_place(given: LivePlaceIn) -> None:
     """
 
 
-@router.get("/live-place")
-def get_live_place(session: ReadSession, viewer: ViewerDep) -> LivePlaceOut:
+@router.get("/location")
+def get_live_place(session: ReadSession, viewer: ViewerDep) -> LiveLocationOut:
     """What is kept of where the own phone is, and until when."""
     ids = responder_ids_of(session, _oneself(viewer))
     held = live_places_of(session).held(session.connection(), ids, at=clock.now())
-    return LivePlaceOut.of(max(held.values(), key=lambda place: place.at, default=None))
+    return LiveLocationOut.of(max(held.values(), key=lambda place: place.at, default=None))
 
 
-@router.delete("/live-place", status_code=204)
+@router.delete("/location", status_code=204)
 def go_off_duty(session: WriteSession, viewer: ViewerDep) -> None:
     """Off duty: what is kept of where the own phone is, is deleted. Twice changes nothing."""
-    forget_live_place(session, _oneself(viewer))
+    delete_live_location(session, _oneself(viewer))
 
 
 def _oneself(viewer: Viewer) -> int:

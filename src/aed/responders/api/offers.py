@@ -26,7 +26,7 @@ def list_consents(
     session: ReadSession, viewer: ViewerDep, person_id: RowId, limit: Limit = 100, cursor: Cursor = None
 ) -> ConsentsPage:
     """What the person ever agreed to, a page at a time. For the person alone, and the office."""
-    actions.who_offers(session, viewer, person_id)
+    actions.require_offer_access(session, viewer, person_id)
     found = queries.consents(session, person_id, limit=limit + 1, after_id=after(cursor))
     page = ConsentsPage(consents=[ConsentOut.of(each) for each in found[:limit]])
     if len(found) > limit:
@@ -37,7 +37,7 @@ def list_consents(
 @router.get("/people/{person_id}/offer")
 def get_offer(session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response) -> OfferOut:
     """Where and when the person can be called, and what was agreed to. For the person and the office."""
-    actions.who_offers(session, viewer, person_id)
+    actions.require_offer_access(session, viewer, person_id)
     return _told(person_id, queries.offer_of(session, person_id), response)
 
 
@@ -46,7 +46,7 @@ def create_offer(
     session: WriteSession, viewer: ViewerDep, person_id: RowId, new: OfferIn, response: Response
 ) -> OfferOut:
     """Offers to help: the person may be called from now on, if a certificate is valid."""
-    made = actions.offer(session, viewer, person_id, new, at=clock.now())
+    made = actions.make_offer(session, viewer, person_id, new, at=clock.now())
     response.headers["Location"] = f"/v1/people/{person_id}/offer"
     return _told(person_id, made, response)
 

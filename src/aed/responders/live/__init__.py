@@ -18,7 +18,7 @@ from aed.errors import requires_extra
 from aed.geo import Position
 from aed.responders.live.in_database import InDatabase
 from aed.responders.queries import PlaceNearby
-from aed.responders.rules import LivePlace
+from aed.responders.rules import LiveLocation
 from aed.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ class LivePlaces(Protocol):
     Writes raise LivePlacesUnavailable; a lookup goes on without, and the log says so.
     """
 
-    def put(self, connection: Connection, places: Sequence[LivePlace], *, at: datetime) -> None:
+    def put(self, connection: Connection, places: Sequence[LiveLocation], *, at: datetime) -> None:
         """Each of these holds until it expires, or a newer one of the same responder has come."""
 
     def held(
         self, connection: Connection, responder_ids: Collection[int], *, at: datetime
-    ) -> dict[int, LivePlace]:
+    ) -> dict[int, LiveLocation]:
         """Those of these responders that hold at the moment."""
 
     def forget(self, connection: Connection, responder_ids: Collection[int]) -> None:
@@ -48,7 +48,7 @@ class LivePlaces(Protocol):
 
     def near(
         self, connection: Connection, here: Position, *, within_metres: float, at: datetime
-    ) -> Callable[[], list[LivePlace]]:
+    ) -> Callable[[], list[LiveLocation]]:
         """The places within the distance and a bit farther that hold at the moment, each responder's once.
 
         The question is sent; what is given back reads the answer, see `aed.database.Compiled.sent`.

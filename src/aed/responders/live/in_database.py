@@ -13,9 +13,9 @@ from sqlalchemy import Connection, delete, select, text
 from aed.database.statements import bind_keys, bind_moment
 from aed.database.types import as_datetime
 from aed.geo import Position
-from aed.responders.models import LivePlaceRow
+from aed.responders.models import LiveLocationRow
 from aed.responders.queries import LivePlaceFound, PlaceNearby, live_places_in_cells
-from aed.responders.rules import LivePlace, cells_around
+from aed.responders.rules import LiveLocation, cells_around
 
 _PUT: Final = """
 INSERT INTO live_places (responder_id, cell, at, expires_at) SELECT {columns}
@@ -46,7 +46,7 @@ class InDatabase:
     resolution: int
     """Of the cells. After it was set anew, a place is found once it is sent again."""
 
-    def put(self, connection: Connection, places: Sequence[LivePlace], *, at: datetime) -> None:
+    def put(self, connection: Connection, places: Sequence[LiveLocation], *, at: datetime) -> None:
         if not places:
             return
         newest = {place.responder_id: place for place in sorted(places, key=lambda place: place.at)}
@@ -56,26 +56,26 @@ class InDatabase:
 
     def held(
         self, connection: Connection, responder_ids: Collection[int], *, at: datetime
-    ) -> dict[int, LivePlace]:
+    ) -> dict[int, LiveLocation]:
         """visibility: the caller has made sure that it is the person, or the office."""
         rows = connection.execute(
-            select(LivePlaceRow.responder_id, LivePlaceRow.cell, LivePlaceRow.at).where(
-                LivePlaceRow.responder_id.in_(responder_ids),
-                LivePlaceRow.at <= at,
-                LivePlaceRow.expires_at > at,
+            select(LiveLocationRow.responder_id, LiveLocationRow.cell, LiveLocationRow.at).where(
+                LiveLocationRow.responder_id.in_(responder_ids),
+                LiveLocationRow.at <= at,
+                LiveLocationRow.expires_at > at,
             )
         )
         return {row.responder_id: _place(LivePlaceFound(*row)) for row in rows}
 
     def forget(self, connection: Connection, responder_ids: Collection[int]) -> None:
-        connection.execute(delete(LivePlaceRow).where(LivePlaceRow.responder_id.in_(responder_ids)))
+        connection.execute(delete(LiveLocationRow).where(LiveLocationRow.responder_id.in_(responder_ids)))
 
     def expire(self, connection: Connection, *, at: datetime) -> int:
-        return connection.execute(delete(LivePlaceRow).where(LivePlaceRow.expires_at <= at)).rowcount
+        return connection.execute(delete(LiveLocationRow).where(LiveLocationRow.expires_at <= at)).rowcount
 
     def near(
         self, connection: Connection, here: Position, *, within_metres: float, at: datetime
-    ) -> Callable[[], list[LivePlace]]:
+    ) -> Callable[[], list[LiveLocation]]:
         cells = cells_around(here, within_metres, resolution=self.resolution)
         told = {"live_cells": bind_keys(connection.dialect, cells), "live_at": bind_moment(at)}
         read = live_places_in_cells(connection.dialect).send(connection, told)
@@ -88,11 +88,11 @@ class InDatabase:
         return [place for place in places if place.on_duty_id is None]
 
 
-def _row(place: LivePlace) -> list[object]:
+def _row(place: LiveLocation) -> list[object]:
     return [place.responder_id, place.cell, bind_moment(place.at), bind_moment(place.expires_at)]
 
 
-def _place(row: LivePlaceFound) -> LivePlace:
+def _place(row: LivePlaceFound) -> LiveLocation:
     at = as_datetime(row.at)
     assert at is not None
-    return LivePlace(row.responder_id, row.cell, at)
+    return LiveLocation(row.responder_id, row.cell, at)

@@ -46,7 +46,7 @@ from aed.errors import LivePlacesUnavailable
 from aed.geo import Position
 from aed.responders.live.in_database import InDatabase
 from aed.responders.queries import PlaceNearby
-from aed.responders.rules import LIVE_FOR, SPHERES_DIFFER, LivePlace, cells_around
+from aed.responders.rules import LIVE_LOCATION_LIFETIME, SPHERE_TOLERANCE, LiveLocation, cells_around
 
 log = structlog.get_logger("aed")
 
@@ -61,7 +61,7 @@ PAUSE_SECONDS: Final = 5.0
 NORTHERNMOST: Final = 85.05
 """Beyond this a geohash knows no place; nearer to the pole than that it is looked for on this parallel."""
 
-_LASTS: Final = int(LIVE_FOR.total_seconds()) + 60
+_LASTS: Final = int(LIVE_LOCATION_LIFETIME.total_seconds()) + 60
 """Seconds, from the last writing on, after which a key goes by itself."""
 _NEVER: Final = 2**53
 """A moment after all others."""
@@ -158,12 +158,12 @@ class InValkey:
                 self._cluster.close()
                 self._cluster = None
 
-    def put(self, connection: Connection, places: Sequence[LivePlace], *, at: datetime) -> None:
+    def put(self, connection: Connection, places: Sequence[LiveLocation], *, at: datetime) -> None:
         newest = {place.responder_id: place for place in sorted(places, key=lambda place: place.at)}
         if not newest:
             return
-        by_cell: dict[int, list[LivePlace]] = defaultdict(list)
-        by_shard: dict[int, list[tuple[int, LivePlace]]] = defaultdict(list)
+        by_cell: dict[int, list[LiveLocation]] = defaultdict(list)
+        by_shard: dict[int, list[tuple[int, LiveLocation]]] = defaultdict(list)
         for place in newest.values():
             cell = h3.latlng_to_cell(place.position.lat, place.position.lon, LARGE)
             by_cell[cell].append(place)
@@ -192,9 +192,9 @@ class InValkey:
 
     def held(
         self, connection: Connection, responder_ids: Collection[int], *, at: datetime
-    ) -> dict[int, LivePlace]:
+    ) -> dict[int, LiveLocation]:
         by_cell: dict[str, list[int]] = defaultdict(list)
-        found: dict[int, LivePlace] = {}
+        found: dict[int, LiveLocation] = {}
         with self._asking() as ask:
             by_shard = _by_shard(responder_ids)
             for shard, ids in by_shard.items():
@@ -230,7 +230,7 @@ class InValkey:
 
     def near(
         self, connection: Connection, here: Position, *, within_metres: float, at: datetime
-    ) -> Callable[[], list[LivePlace]]:
+    ) -> Callable[[], list[LiveLocation]]:
         try:
             places = self._places_near(here, within_metres, at)
         except LivePlacesUnavailable as error:
@@ -242,7 +242,7 @@ class InValkey:
         self, connection: Connection, places: Sequence[PlaceNearby], *, at: datetime
     ) -> Sequence[PlaceNearby]:
         by_shard, now = _by_shard({place.responder_id for place in places}), _micros(at)
-        latest = _micros(at + LIVE_FOR)
+        latest = _micros(at + LIVE_LOCATION_LIFETIME)
         on_duty: set[int] = set()
         try:
             with self._asking() as ask:
@@ -258,12 +258,12 @@ class InValkey:
             log.warning("lookup without live places", why=error.detail)
         return [place for place in places if place.responder_id not in on_duty] if on_duty else places
 
-    def _places_near(self, here: Position, within_metres: float, at: datetime) -> list[LivePlace]:
+    def _places_near(self, here: Position, within_metres: float, at: datetime) -> list[LiveLocation]:
         lat = min(max(here.lat, -NORTHERNMOST), NORTHERNMOST)
-        found: dict[int, LivePlace] = {}
+        found: dict[int, LiveLocation] = {}
         with self._asking() as ask:
             for cell in cells_around(here, within_metres, resolution=LARGE):
-                ask.later(_NEAR, _keys_of_cell(cell), here.lon, lat, within_metres * SPHERES_DIFFER + 1.0)
+                ask.later(_NEAR, _keys_of_cell(cell), here.lon, lat, within_metres * SPHERE_TOLERANCE + 1.0)
             for answer in ask.all():
                 for key, kept in zip(*answer, strict=True):
                     place = _place(int(key), kept)
@@ -377,7 +377,7 @@ def _by_shard(responder_ids: Iterable[int]) -> dict[int, list[int]]:
     return found
 
 
-def _entry(place: LivePlace) -> tuple[int, int, float, float, str]:
+def _entry(place: LiveLocation) -> tuple[int, int, float, float, str]:
     """As `_PUT` takes it: who, until when, where to look, and what is kept."""
     here = place.position
     kept = orjson.dumps([place.cell, _micros(place.at)]).decode()
@@ -385,9 +385,9 @@ def _entry(place: LivePlace) -> tuple[int, int, float, float, str]:
     return place.responder_id, _micros(place.expires_at), here.lon, lat, kept
 
 
-def _place(responder_id: int, kept: str) -> LivePlace:
+def _place(responder_id: int, kept: str) -> LiveLocation:
     cell, at = orjson.loads(kept)
-    return LivePlace(responder_id, cell, _EPOCH + timedelta(microseconds=at))
+    return LiveLocation(responder_id, cell, _EPOCH + timedelta(microseconds=at))
 
 
 def _micros(at: datetime) -> int:

@@ -9,12 +9,12 @@ import h3.api.basic_int as h3
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from aed.geo import Datum
-from aed.responders.rules import VAGUEST_METRES, LivePlace
+from aed.responders.rules import MAX_ACCURACY_METRES, LiveLocation
 
 Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
 
 
-class PhonePlaceIn(BaseModel):
+class PhoneLocationIn(BaseModel):
     """Where a phone is."""
 
     model_config = ConfigDict(
@@ -28,32 +28,35 @@ class PhonePlaceIn(BaseModel):
     lon: float
     datum: Datum = Datum.WGS84
     accuracy_metres: float | None = Field(
-        None, gt=0, le=VAGUEST_METRES, description="How far off it may be; vaguer than this says too little"
+        None,
+        gt=0,
+        le=MAX_ACCURACY_METRES,
+        description="How far off it may be; vaguer than this says too little",
     )
     at: Moment | None = Field(None, description="When the phone was there; left out: now")
 
 
-class LivePlaceIn(PhonePlaceIn):
+class LiveLocationIn(PhoneLocationIn):
     """Of it the cell is kept, and nothing finer."""
 
 
-class LivePlaceHeldOut(BaseModel):
+class StoredLocationOut(BaseModel):
     cell: str = Field(description="H3 index")
     at: datetime
     expires_at: datetime
 
 
-class LivePlaceOut(BaseModel):
+class LiveLocationOut(BaseModel):
     """What is kept of where the own phone is, and until when; null: nothing."""
 
-    held: LivePlaceHeldOut | None
+    held: StoredLocationOut | None
 
     @classmethod
-    def of(cls, place: LivePlace | None) -> Self:
+    def of(cls, place: LiveLocation | None) -> Self:
         if place is None:
             return cls(held=None)
         return cls(
-            held=LivePlaceHeldOut(
+            held=StoredLocationOut(
                 cell=h3.int_to_str(place.cell),
                 at=place.at,
                 expires_at=place.expires_at,

@@ -17,7 +17,7 @@ from aed.responders.rules import (
     ConsentKind,
     PlaceKind,
     ResponderState,
-    wording_in_force,
+    current_wording,
 )
 
 Until = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
@@ -102,7 +102,7 @@ class WordingOut(BaseModel):
                 version=each.version,
                 en=each.en,
                 zh=each.zh,
-                is_in_force=each == wording_in_force(kind),
+                is_in_force=each == current_wording(kind),
             )
             for kind, wordings in WORDINGS.items()
             for each in wordings

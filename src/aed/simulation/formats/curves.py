@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from aed.simulation.rules.figures import Compared, Sharing, Simulated
-from aed.simulation.rules.policies import Way
+from aed.simulation.rules.policies import Strategy
 from aed.walking.streets import Floats
 
 MINUTES: Final = 20
@@ -27,15 +27,15 @@ class _Line(NamedTuple):
 
 
 _OPEN: Final = {
-    Way.LINE: ("#8a8a8a", "1.5 3"),
-    Way.LINE_AND_HOURS: ("#7a5c00", "8 3 1.5 3"),
-    Way.WALK: ("#1a5fb4", "7 3"),
-    Way.SPLIT: ("#8f2ba8", "3 2"),
-    Way.SPLIT_30: ("#4b0082", "2 2 6 2"),
-    Way.EVERYONE: ("#008080", "10 2 2 2 2 2"),
-    Way.ONE_FETCH: ("#d1690a", "12 3 3 3 3 3"),
-    Way.PLAN_ONCE: ("#0b6b3a", "14 4"),
-    Way.PLAN: ("#b00020", ""),
+    Strategy.LINE: ("#8a8a8a", "1.5 3"),
+    Strategy.LINE_AND_HOURS: ("#7a5c00", "8 3 1.5 3"),
+    Strategy.WALK: ("#1a5fb4", "7 3"),
+    Strategy.SPLIT: ("#8f2ba8", "3 2"),
+    Strategy.SPLIT_30: ("#4b0082", "2 2 6 2"),
+    Strategy.EVERYONE: ("#008080", "10 2 2 2 2 2"),
+    Strategy.ONE_FETCH: ("#d1690a", "12 3 3 3 3 3"),
+    Strategy.PLAN_ONCE: ("#0b6b3a", "14 4"),
+    Strategy.PLAN: ("#b00020", ""),
 }
 
 
@@ -45,8 +45,8 @@ def _lines() -> list[_Line]:
         _Line(way.value, colour, dashes, Compared(way, Sharing.OPEN))
         for way, (colour, dashes) in _OPEN.items()
     ]
-    closed = Compared(Way.PLAN, Sharing.CLOSED)
-    return [*found, _Line(f"{Way.PLAN.value}, private devices closed", "#000000", "2 5", closed)]
+    closed = Compared(Strategy.PLAN, Sharing.CLOSED)
+    return [*found, _Line(f"{Strategy.PLAN.value}, private devices closed", "#000000", "2 5", closed)]
 
 
 def curves(found: Simulated) -> str:

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from aed.simulation.rules.outcome import Outcome
-from aed.simulation.rules.policies import Way
+from aed.simulation.rules.outcome import SimulatedOutcome
+from aed.simulation.rules.policies import Strategy
 from aed.simulation.rules.world import Flags
 from aed.walking.streets import Floats
 
@@ -47,7 +47,7 @@ class Outcomes:
     is_alone: Flags
 
 
-def outcomes(found: Sequence[Outcome]) -> Outcomes:
+def outcomes(found: Sequence[SimulatedOutcome]) -> Outcomes:
     cpr, shock, is_before, alerts, wasted, survival, valenzuela, is_alone = zip(*found, strict=True)
     return Outcomes(
         np.array(cpr),
@@ -118,7 +118,7 @@ def summary(found: Simulated, which: Compared) -> Summary:
     without_cpr = these.cpr_seconds[~found.had_cpr]
     cpr = np.quantile(without_cpr, [0.5, 0.9]) if len(without_cpr) else np.zeros(2)
     shock = np.quantile(these.shock_seconds, [0.5, 0.9])
-    against = found.by.get(Compared(Way.WALK, which.sharing), these)
+    against = found.by.get(Compared(Strategy.WALK, which.sharing), these)
     alone = these.is_alone[~found.had_cpr]
     return Summary(
         cpr_median_seconds=float(cpr[0]),

@@ -23,7 +23,7 @@ _SEED_OF_INCIDENTS: Final = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Incident:
+class SimulatedIncident:
     """One patient. Times count from the alert."""
 
     place: Footings
@@ -47,7 +47,9 @@ class Incident:
     """Of each responder, at that moment."""
 
 
-def draw_incident(number: int, world: World, responders: int, numbers: Assumptions, *, seed: int) -> Incident:
+def draw_incident(
+    number: int, world: World, responders: int, numbers: Assumptions, *, seed: int
+) -> SimulatedIncident:
     """Incident `number` of a seed: the same whatever others are drawn."""
     random = np.random.default_rng((seed, _SEED_OF_INCIDENTS, number))
     is_at_home = random.random() < numbers.share_at_home or not len(world.elsewhere)
@@ -55,7 +57,7 @@ def draw_incident(number: int, world: World, responders: int, numbers: Assumptio
     place = houses.take([int(random.integers(len(houses)))])
     at = _moment(random, numbers.year, world.time_zone)
     expected = _about(random, numbers.ambulance_seconds, numbers.ambulance_spread)
-    return Incident(
+    return SimulatedIncident(
         place=place,
         at=at,
         since_seconds=_about(random, numbers.since_seconds, numbers.since_spread),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from aed.incidents.plan.rules.survival import Patient, expected_survival
 from aed.simulation.rules.assumptions import Numbers
-from aed.simulation.rules.policies import Asked
+from aed.simulation.rules.policies import AskedResponder
 from aed.simulation.rules.scene import Scene
 from aed.simulation.rules.valenzuela import valenzuela_survival
 
@@ -21,7 +21,7 @@ class Journey(NamedTuple):
     arrives_seconds: float
 
 
-def journey(scene: Scene, asked: Asked, numbers: Numbers) -> Journey:
+def journey(scene: Scene, asked: AskedResponder, numbers: Numbers) -> Journey:
     """By the walking network, however he was chosen."""
     off = asked.at_seconds + float(scene.truth.answers_after_seconds[asked.person])
     down, up = float(scene.people_floor_seconds[asked.person]), scene.floor_seconds
@@ -33,7 +33,7 @@ def journey(scene: Scene, asked: Asked, numbers: Numbers) -> Journey:
     return Journey(off, there, there + numbers.opening_seconds + back + up)
 
 
-class Outcome(NamedTuple):
+class SimulatedOutcome(NamedTuple):
     """What became of one patient. Seconds from the alert."""
 
     cpr_seconds: float
@@ -62,7 +62,7 @@ class _There(NamedTuple):
     works: float
 
 
-def outcome(scene: Scene, asked: Sequence[Asked], numbers: Numbers) -> Outcome:
+def outcome(scene: Scene, asked: Sequence[AskedResponder], numbers: Numbers) -> SimulatedOutcome:
     """What became of it.
 
     1. Who comes, by his luck; when, by the streets.
@@ -92,7 +92,7 @@ def outcome(scene: Scene, asked: Sequence[Asked], numbers: Numbers) -> Outcome:
     truly = Patient(scene.patient.since_seconds, ambulance, scene.patient.has_cpr)
     since = scene.patient.since_seconds
     shock = min(first_device, ambulance) + numbers.settings.survival.pads_seconds
-    return Outcome(
+    return SimulatedOutcome(
         cpr_seconds=0.0 if scene.patient.has_cpr else min(first, ambulance),
         shock_seconds=shock,
         is_shock_before_ambulance=first_device < ambulance,

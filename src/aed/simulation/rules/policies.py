@@ -16,7 +16,7 @@ from aed.simulation.rules.scene import Lengths, Scene
 from aed.simulation.rules.world import Flags
 
 
-class Asked(NamedTuple):
+class AskedResponder(NamedTuple):
     """One who is asked, by his number in the scene: to go to the patient, or to bring a device."""
 
     person: int
@@ -25,10 +25,10 @@ class Asked(NamedTuple):
     """From the alert."""
 
 
-type Policy = Callable[[Scene], list[Asked]]
+type Policy = Callable[[Scene], list[AskedResponder]]
 
 
-class Way(StrEnum):
+class Strategy(StrEnum):
     """The ways that are compared, in the order of the table."""
 
     LINE = "straight line"
@@ -42,40 +42,40 @@ class Way(StrEnum):
     PLAN = "plan, in waves"
 
 
-def nearest_by_line(scene: Scene, count: int) -> list[Asked]:
+def nearest_by_line(scene: Scene, count: int) -> list[AskedResponder]:
     """A map with pins: the nearest people and devices by the straight line, whatever the devices' hours."""
     return _nearest(scene.line, np.ones(len(scene.chance), dtype=bool), count)
 
 
-def nearest_by_line_and_hours(scene: Scene, count: int) -> list[Asked]:
+def nearest_by_line_and_hours(scene: Scene, count: int) -> list[AskedResponder]:
     """The same without the devices that are closed."""
     return _nearest(scene.line, scene.chance > 0, count)
 
 
-def nearest_on_foot(scene: Scene, count: int) -> list[Asked]:
+def nearest_on_foot(scene: Scene, count: int) -> list[AskedResponder]:
     """The same by walking time."""
     return _nearest(scene.walk, scene.chance > 0, count)
 
 
-def _nearest(lengths: Lengths, is_usable: Flags, count: int) -> list[Asked]:
+def _nearest(lengths: Lengths, is_usable: Flags, count: int) -> list[AskedResponder]:
     """The nearest so many are asked. Whoever of them is soonest there by way of a device brings it, the
     others go direct; one who is alone goes direct."""
     return _with_one_fetch(lengths, is_usable, _in_order(lengths, count))
 
 
-def _with_one_fetch(lengths: Lengths, is_usable: Flags, people: list[int]) -> list[Asked]:
+def _with_one_fetch(lengths: Lengths, is_usable: Flags, people: list[int]) -> list[AskedResponder]:
     if len(people) > 1:
         best = _best_fetch(np.where(is_usable, lengths.by_device, np.inf), people)
         if best is not None:
-            return [Asked(person, best[1] if person == best[0] else None) for person in people]
-    return [Asked(person) for person in people]
+            return [AskedResponder(person, best[1] if person == best[0] else None) for person in people]
+    return [AskedResponder(person) for person in people]
 
 
 NEAR_METRES: Final = 1_000.0
 """By straight line: the radius of Stockholm's and Zurich's first systems, and of many others."""
 
 
-def everyone_near(scene: Scene) -> list[Asked]:
+def everyone_near(scene: Scene) -> list[AskedResponder]:
     """Everyone within a kilometre, one of them for the device that is soonest there; the others go direct."""
     near = np.flatnonzero(scene.line.people <= NEAR_METRES)
     people = near[np.argsort(scene.walk.people[near], kind="stable")].tolist()
@@ -84,27 +84,27 @@ def everyone_near(scene: Scene) -> list[Asked]:
     )
 
 
-def fixed_split(scene: Scene, count: int) -> list[Asked]:
+def fixed_split(scene: Scene, count: int) -> list[AskedResponder]:
     """Two go direct, one brings a device, and so on: the soonest on foot for each, no device twice."""
     left = _in_order(scene.walk, scene.people_count)
     by_device = np.where(scene.chance > 0, scene.walk.by_device, np.inf)
-    asked: list[Asked] = []
+    asked: list[AskedResponder] = []
     while left and len(asked) < count:
         best = _best_fetch(by_device, left) if len(asked) % 3 == 2 else None
         if best is None:
-            asked.append(Asked(left.pop(0)))
+            asked.append(AskedResponder(left.pop(0)))
         else:
-            asked.append(Asked(*best))
+            asked.append(AskedResponder(*best))
             left.remove(best[0])
             by_device[:, best[1]] = np.inf
     return asked
 
 
-def one_fetch_only(scene: Scene) -> list[Asked]:
+def one_fetch_only(scene: Scene) -> list[AskedResponder]:
     """A single person is asked: who can be there with a device soonest on foot."""
     people = _in_order(scene.walk, scene.people_count)
     best = _best_fetch(np.where(scene.chance > 0, scene.walk.by_device, np.inf), people)
-    return [] if best is None else [Asked(*best)]
+    return [] if best is None else [AskedResponder(*best)]
 
 
 def _in_order(lengths: Lengths, count: int) -> list[int]:

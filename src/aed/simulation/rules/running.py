@@ -13,10 +13,10 @@ from aed.simulation.rules.areas import square_kilometres
 from aed.simulation.rules.assumptions import Numbers
 from aed.simulation.rules.figures import Compared, Sharing, Simulated, outcomes
 from aed.simulation.rules.incident import draw_incident
-from aed.simulation.rules.outcome import Outcome, outcome
+from aed.simulation.rules.outcome import SimulatedOutcome, outcome
 from aed.simulation.rules.policies import (
     Policy,
-    Way,
+    Strategy,
     everyone_near,
     fixed_split,
     nearest_by_line,
@@ -39,15 +39,15 @@ def policies(numbers: Numbers) -> Mapping[str, Policy]:
     """The ways of choosing, with their numbers."""
     count = numbers.assumptions.asked
     return {
-        Way.LINE: partial(nearest_by_line, count=count),
-        Way.LINE_AND_HOURS: partial(nearest_by_line_and_hours, count=count),
-        Way.WALK: partial(nearest_on_foot, count=count),
-        Way.SPLIT: partial(fixed_split, count=count),
-        Way.SPLIT_30: partial(fixed_split, count=30),
-        Way.EVERYONE: everyone_near,
-        Way.ONE_FETCH: one_fetch_only,
-        Way.PLAN_ONCE: partial(plan_in_waves, numbers=numbers, waves=1),
-        Way.PLAN: partial(plan_in_waves, numbers=numbers, waves=numbers.assumptions.waves),
+        Strategy.LINE: partial(nearest_by_line, count=count),
+        Strategy.LINE_AND_HOURS: partial(nearest_by_line_and_hours, count=count),
+        Strategy.WALK: partial(nearest_on_foot, count=count),
+        Strategy.SPLIT: partial(fixed_split, count=count),
+        Strategy.SPLIT_30: partial(fixed_split, count=30),
+        Strategy.EVERYONE: everyone_near,
+        Strategy.ONE_FETCH: one_fetch_only,
+        Strategy.PLAN_ONCE: partial(plan_in_waves, numbers=numbers, waves=1),
+        Strategy.PLAN: partial(plan_in_waves, numbers=numbers, waves=numbers.assumptions.waves),
     }
 
 
@@ -81,7 +81,7 @@ def simulate(
     people = spread_responders(world, count, np.random.default_rng((seed, _SEED_OF_PEOPLE)))
     surroundings = Surroundings(world, people, numbers)
     ways = ways if ways is not None else policies(numbers)
-    found: dict[Compared, list[Outcome]] = {
+    found: dict[Compared, list[SimulatedOutcome]] = {
         Compared(way, sharing): [] for sharing in sharings for way in ways
     }
     had_cpr: list[bool] = []

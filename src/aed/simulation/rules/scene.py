@@ -15,7 +15,7 @@ from aed.lookup.arrival import chance_of, chance_reachable
 from aed.registry.rules.device import Readiness, access_at
 from aed.registry.rules.reachability import hour_band
 from aed.simulation.rules.assumptions import Numbers
-from aed.simulation.rules.incident import Incident
+from aed.simulation.rules.incident import SimulatedIncident
 from aed.simulation.rules.world import Flags, World
 from aed.walking.footing import Footings
 from aed.walking.streets import Floats
@@ -109,7 +109,7 @@ class Surroundings:
         self._closed = world.closed_gates()
         self._from_device: dict[int, tuple[Floats, Floats]] = {}
 
-    def scene(self, incident: Incident) -> Scene:
+    def scene(self, incident: SimulatedIncident) -> Scene:
         """The scene of an incident."""
         here, arrival = _position(incident.place, 0), self._numbers.settings.arrival
         people_line = distances_metres(here, self._people.lats, self._people.lons)
@@ -156,7 +156,7 @@ class Surroundings:
             self._from_device[device] = line, self._walks(start, self._people)
         return self._from_device[device]
 
-    def _chance(self, device: int, incident: Incident) -> float:
+    def _chance(self, device: int, incident: SimulatedIncident) -> float:
         """By its hours, and by how many of those that nobody is known to have checked are ready."""
         one = self._world.devices[device]
         hours = hours_at(

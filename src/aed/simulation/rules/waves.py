@@ -10,12 +10,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from aed.incidents.plan.rules.offers import Offer
-from aed.incidents.plan.rules.planner import Case, plan
-from aed.incidents.plan.rules.survival import Patient, chance_still
+from aed.incidents.plan.rules.planner import PlanCase, plan
+from aed.incidents.plan.rules.survival import Patient, probability_after_silence
 from aed.incidents.rules import Task
 from aed.simulation.rules.assumptions import Numbers
 from aed.simulation.rules.outcome import journey
-from aed.simulation.rules.policies import Asked
+from aed.simulation.rules.policies import AskedResponder
 from aed.simulation.rules.scene import Scene
 from aed.walking.travel import direct_seconds, fetch_seconds, walk_seconds
 
@@ -23,7 +23,7 @@ DEVICES_EACH: Final = 3
 """Each person may bring one of so many devices, the soonest first: the others are hardly ever worth it."""
 
 
-def plan_in_waves(scene: Scene, numbers: Numbers, *, waves: int) -> list[Asked]:
+def plan_in_waves(scene: Scene, numbers: Numbers, *, waves: int) -> list[AskedResponder]:
     """Whom the plan asks, and when.
 
     1. What is known at that moment: who has declined, who is on the way, who is silent, who has arrived, and
@@ -34,7 +34,7 @@ def plan_in_waves(scene: Scene, numbers: Numbers, *, waves: int) -> list[Asked]:
 
     With a single wave the plan is made once, whatever happens.
     """
-    asked: list[Asked] = []
+    asked: list[AskedResponder] = []
     useless: frozenset[int] = frozenset()
     moments = [wave * numbers.assumptions.next_wave_seconds for wave in range(waves)]
     while moments:
@@ -46,14 +46,14 @@ def plan_in_waves(scene: Scene, numbers: Numbers, *, waves: int) -> list[Asked]:
         if known.has_device:
             break
         useless |= known.useless_devices
-        case = Case(
+        case = PlanCase(
             Patient(scene.patient.since_seconds + now, expected, scene.patient.has_cpr or known.has_cpr),
             tuple(_offers(scene, numbers, {each.person for each in asked}, useless)),
             asked=known.asked,
             on_the_way=known.on_the_way,
         )
         made = plan(case, planning=numbers.settings.planning, survival=numbers.settings.survival)
-        new = [Asked(step.offer.person_id, step.offer.device_id, now) for step in made.steps]
+        new = [AskedResponder(step.offer.person_id, step.offer.device_id, now) for step in made.steps]
         asked += new
         if waves > 1:
             for moment in _finds_nothing(scene, new, numbers):
@@ -61,7 +61,7 @@ def plan_in_waves(scene: Scene, numbers: Numbers, *, waves: int) -> list[Asked]:
     return asked
 
 
-def _finds_nothing(scene: Scene, asked: list[Asked], numbers: Numbers) -> Iterator[float]:
+def _finds_nothing(scene: Scene, asked: list[AskedResponder], numbers: Numbers) -> Iterator[float]:
     """When each of those who come stands before a device that cannot be had."""
     for each in asked:
         comes = scene.truth.luck[each.person] < numbers.truly.there
@@ -106,7 +106,7 @@ class _Known(NamedTuple):
     useless_devices: frozenset[int]
 
 
-def _known(scene: Scene, asked: list[Asked], now: float, numbers: Numbers) -> _Known:
+def _known(scene: Scene, asked: list[AskedResponder], now: float, numbers: Numbers) -> _Known:
     planning, reaction = numbers.settings.planning, numbers.settings.arrival.reaction_seconds
     truly = numbers.truly
     offers: list[Offer] = []
@@ -131,7 +131,7 @@ def _known(scene: Scene, asked: list[Asked], now: float, numbers: Numbers) -> _K
             continue
         if not has_answered or luck >= truly.seen:
             waited = now - each.at_seconds
-            chance = chance_still(planning.chance_there, waited, planning.answers_after_seconds)
+            chance = probability_after_silence(planning.chance_there, waited, planning.answers_after_seconds)
             seconds = reaction + taken.arrives_seconds - taken.sets_off_seconds
         elif luck < truly.accepted and taken.arrives_seconds > now:
             on_the_way.add(each.person)

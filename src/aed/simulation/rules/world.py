@@ -26,7 +26,7 @@ _TRIES_AT_MOST = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class SimulatedDevice:
     """One device of a list, as far as its list tells."""
 
     position: Position
@@ -48,7 +48,7 @@ class World:
     """Houses in them."""
     elsewhere: Footings
     """Other houses."""
-    devices: tuple[Device, ...]
+    devices: tuple[SimulatedDevice, ...]
     time_zone: str
 
     @property

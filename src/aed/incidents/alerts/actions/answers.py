@@ -11,48 +11,63 @@ from sqlalchemy.orm import Session
 
 from aed.errors import Conflict
 from aed.geo import Position
-from aed.incidents import queries as queries
-from aed.incidents.alerts.actions.calling import hold, plan_and_call
-from aed.incidents.alerts.actions.devices import leave_device_to_another, standing_of, take_device_news
-from aed.incidents.alerts.actions.stopping import _lane, is_needed_again, leave_others
-from aed.incidents.alerts.queries import has_been_at, seconds_left
-from aed.incidents.alerts.rules import after
-from aed.incidents.models import Alert, AlertAnswer, AlertPlace
-from aed.incidents.record.actions import enter
-from aed.incidents.rules import COARSE_AFTER, COMES, GONE_AFTER, PLACES_APART, AlertState, Said, State, Task
+from aed.incidents import queries
+from aed.incidents.alerts.actions.calling import lock_for_planning, plan_and_alert
+from aed.incidents.alerts.actions.devices import go_direct_if_device_taken, situation_of, update_device_state
+from aed.incidents.alerts.actions.stopping import (
+    _lane,
+    is_needed_again,
+    leave_other_incidents,
+)
+from aed.incidents.alerts.queries import has_reached_device, remaining_seconds
+from aed.incidents.alerts.rules import apply_reply
+from aed.incidents.models import Alert, AlertLocation, StoredReply
+from aed.incidents.record.actions import append_entry
+from aed.incidents.rules import (
+    COMING_STATES,
+    EXACT_LOCATION_KEPT_FOR,
+    LOCATION_KEPT_FOR,
+    MIN_LOCATION_INTERVAL,
+    AlertReply,
+    AlertState,
+    IncidentState,
+    Task,
+)
 from aed.notifications import actions as outbox
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
 
-def is_repeated(session: Session, alert_id: int, key: UUID, said: Said, *, at: datetime) -> bool:
+def is_duplicate_reply(
+    session: Session, alert_id: int, key: UUID, reply: AlertReply, *, at: datetime
+) -> bool:
     """Return whether this tap was counted already; remember it otherwise.
 
     The incident is held by this transaction: the same tap twice in one moment is counted by the first.
     Raises Conflict for other words under a key that is taken. visibility: the person's own taps.
     """
-    known = session.get(AlertAnswer, (alert_id, str(key)))
+    known = session.get(StoredReply, (alert_id, str(key)))
     if known is None:
-        session.add(AlertAnswer(alert_id=alert_id, key=str(key), said=said, at=at))
+        session.add(StoredReply(alert_id=alert_id, key=str(key), reply=reply, at=at))
         session.flush()
         return False
-    if known.said is not said:
+    if known.reply is not reply:
         raise Conflict("Another answer was sent under this key: make up a new one.", field="key")
     return True
 
 
-def forget_taps(session: Session, *, before: datetime) -> int:
+def delete_old_reply_keys(session: Session, *, before: datetime) -> int:
     """Delete the keys of taps from before then; return how many. visibility: for the timetable."""
-    return session.connection().execute(delete(AlertAnswer).where(AlertAnswer.at <= before)).rowcount
+    return session.connection().execute(delete(StoredReply).where(StoredReply.at <= before)).rowcount
 
 
 # --- what they say --------------------------------------------------------------------------------------
 
 
-def take_answer(
+def take_reply(
     session: Session,
     alert_id: int,
-    said: Said,
+    reply: AlertReply,
     *,
     by: str,
     at: datetime,
@@ -70,18 +85,18 @@ def take_answer(
 
     visibility: whoever has the link was called, or the caller dispatches the incident.
     """
-    incident = hold(session, queries.alert_with_all(session, alert_id).incident_id)
-    alert = queries.alert_with_all(session, alert_id)
-    if key is not None and is_repeated(session, alert.id, key, said, at=at):
+    incident = lock_for_planning(session, queries.alert_by_id(session, alert_id).incident_id)
+    alert = queries.alert_by_id(session, alert_id)
+    if key is not None and is_duplicate_reply(session, alert.id, key, reply, at=at):
         return alert
-    if is_needed_again(session, incident, alert, said, at=at, settings=settings):
+    if is_needed_again(session, incident, alert, reply, at=at, settings=settings):
         alert.state = AlertState.ASKED
     before = alert.state
-    standing = after(standing_of(alert), said)
+    standing = apply_reply(situation_of(alert), reply)
     new = standing.state
-    is_a_sign = said in (Said.DEVICE_ATTACHED, Said.SHOCK_GIVEN, Said.HANDED_OVER)
-    is_over = incident.state is State.CLOSED or before is AlertState.STOPPED
-    has_news = take_device_news(
+    is_a_sign = reply in (AlertReply.DEVICE_ATTACHED, AlertReply.SHOCK_GIVEN, AlertReply.HANDED_OVER)
+    is_over = incident.state is IncidentState.CLOSED or before is AlertState.STOPPED
+    has_news = update_device_state(
         session,
         incident,
         alert,
@@ -91,29 +106,31 @@ def take_answer(
         settings=settings,
     )
     if is_over and has_news:
-        enter(session, incident, "said", by, at, alert=alert.id, person=alert.person_id, said=said)
+        append_entry(session, incident, "said", by, at, alert=alert.id, person=alert.person_id, said=reply)
         return alert
     if is_over or (new is before and not is_a_sign and not has_news):
-        if is_over or (before is AlertState.STOOD_DOWN and said is not Said.SEEN):
-            enter(session, incident, "said_too_late", by, at, alert=alert.id, said=said)
+        if is_over or (before is AlertState.STOOD_DOWN and reply is not AlertReply.SEEN):
+            append_entry(session, incident, "said_too_late", by, at, alert=alert.id, said=reply)
         return alert
     alert.state = new
-    _remember(alert, new, at)
-    enter(session, incident, "said", by, at, alert=alert.id, person=alert.person_id, said=said)
+    _set_timestamps(alert, new, at)
+    append_entry(session, incident, "said", by, at, alert=alert.id, person=alert.person_id, said=reply)
     if new is AlertState.DECLINED:
         outbox.take_back(session, [_lane(alert)], at)
     if new is AlertState.THERE and alert.task is not Task.GUIDE and not incident.has_cpr:
         incident.has_cpr = True
-    if new in COMES and before not in COMES:
-        leave_others(session, incident, alert.person_id, at=at)
+    if new in COMING_STATES and before not in COMING_STATES:
+        leave_other_incidents(session, incident, alert.person_id, at=at)
     session.flush()
-    if new in COMES and alert.device_id is not None:
-        leave_device_to_another(session, incident, alert, at=at, network=network, settings=settings)
-    if (new is not before and new is not AlertState.SEEN) or (has_news and said is not Said.DEVICE_RETURNED):
-        plan_and_call(
+    if new in COMING_STATES and alert.device_id is not None:
+        go_direct_if_device_taken(session, incident, alert, at=at, network=network, settings=settings)
+    if (new is not before and new is not AlertState.SEEN) or (
+        has_news and reply is not AlertReply.DEVICE_RETURNED
+    ):
+        plan_and_alert(
             session,
             incident,
-            because=f"{said} by {alert.id}",
+            reason=f"{reply} by {alert.id}",
             at=at,
             network=network,
             settings=settings,
@@ -121,10 +138,10 @@ def take_answer(
     return alert
 
 
-def _remember(alert: Alert, state: AlertState, at: datetime) -> None:
+def _set_timestamps(alert: Alert, state: AlertState, at: datetime) -> None:
     """When it came to this, and to what must have been before."""
     alert.seen_at = alert.seen_at or at
-    if state in COMES:
+    if state in COMING_STATES:
         alert.accepted_at = alert.accepted_at or at
         alert.ended_at = None
     if state is AlertState.THERE:
@@ -133,7 +150,7 @@ def _remember(alert: Alert, state: AlertState, at: datetime) -> None:
         alert.ended_at = at
 
 
-def take_place(
+def take_location(
     session: Session,
     alert_id: int,
     here: Position,
@@ -148,20 +165,23 @@ def take_place(
     later than a newer one changes nothing. Raises Conflict for somebody who has not accepted, and once it is
     over. visibility: whoever has the link was called.
     """
-    alert = queries.alert_with_all(session, alert_id)
-    incident = queries.with_all(session, alert.incident_id)
-    if incident.state is State.CLOSED or alert.state is AlertState.STOPPED:
+    alert = queries.alert_by_id(session, alert_id)
+    incident = queries.incident_by_id(session, alert.incident_id)
+    if incident.state is IncidentState.CLOSED or alert.state is AlertState.STOPPED:
         raise Conflict("The call is over: nobody needs to know where you are. Thank you.")
-    if alert.state not in COMES:
+    if alert.state not in COMING_STATES:
         raise Conflict("Accept first: only of those who come is it asked where they are.")
     newest = session.scalar(
-        select(AlertPlace.at).where(AlertPlace.alert_id == alert.id).order_by(AlertPlace.at.desc()).limit(1)
+        select(AlertLocation.at)
+        .where(AlertLocation.alert_id == alert.id)
+        .order_by(AlertLocation.at.desc())
+        .limit(1)
     )
-    if newest is not None and at < newest + PLACES_APART:
+    if newest is not None and at < newest + MIN_LOCATION_INTERVAL:
         return
-    was_at_device = alert.device is not None and has_been_at(session, alert)
+    was_at_device = alert.device is not None and has_reached_device(session, alert)
     session.add(
-        AlertPlace(
+        AlertLocation(
             alert_id=alert.id,
             cell=h3.latlng_to_cell(here.lat, here.lon, settings.responder_cell_resolution),
             lat=here.lat,
@@ -170,7 +190,7 @@ def take_place(
         )
     )
     if alert.state is not AlertState.THERE:
-        seconds = seconds_left(
+        seconds = remaining_seconds(
             session,
             incident,
             alert,
@@ -184,13 +204,15 @@ def take_place(
     session.flush()
 
 
-def forget_places(session: Session, *, at: datetime) -> tuple[int, int]:
+def prune_locations(session: Session, *, at: datetime) -> tuple[int, int]:
     """What is a day old is coarse, and what is 90 days old gone: (so many, so many)."""
     connection = session.connection()
     coarse = connection.execute(
-        update(AlertPlace)
-        .where(AlertPlace.at <= at - COARSE_AFTER, AlertPlace.lat.is_not(None))
+        update(AlertLocation)
+        .where(AlertLocation.at <= at - EXACT_LOCATION_KEPT_FOR, AlertLocation.lat.is_not(None))
         .values(lat=None, lon=None)
     ).rowcount
-    gone = connection.execute(delete(AlertPlace).where(AlertPlace.at <= at - GONE_AFTER)).rowcount
+    gone = connection.execute(
+        delete(AlertLocation).where(AlertLocation.at <= at - LOCATION_KEPT_FOR)
+    ).rowcount
     return coarse, gone

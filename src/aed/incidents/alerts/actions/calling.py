@@ -13,19 +13,33 @@ from sqlalchemy.orm import Session
 from aed.accounts.actions.tokens import key_hash
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict
-from aed.incidents import queries as queries
-from aed.incidents.alerts.actions.stopping import _lane, as_it_stands, call_away, stand_down, with_device
-from aed.incidents.alerts.queries import busy_elsewhere, in_exercises
-from aed.incidents.messages import call_words
+from aed.incidents import queries
+from aed.incidents.alerts.actions.stopping import (
+    _lane,
+    current_offer,
+    leave_exercises,
+    people_with_device,
+    stand_down,
+)
+from aed.incidents.alerts.queries import busy_elsewhere, people_in_exercises
+from aed.incidents.messages import alert_text
 from aed.incidents.models import Alert, Incident, IncidentPlan
-from aed.incidents.plan.queries.case import case_of_incident
-from aed.incidents.plan.queries.show_up import planning_of
+from aed.incidents.plan.queries.case import build_case_of_incident
+from aed.incidents.plan.queries.show_up import planning_with_learned_rates
 from aed.incidents.plan.rules.offers import Offer, shown_order, shown_seconds
-from aed.incidents.plan.rules.planner import by_hand, plan
-from aed.incidents.plan.rules.sufficiency import enough_in, silent_and_needless, without_needless
-from aed.incidents.plan.schemas import Inputs, inputs_as_json, plan_as_json
-from aed.incidents.record.actions import enter
-from aed.incidents.rules import LIVE, AlertState, Hazard, Kind, State, lapses_at, may_be_asked_again
+from aed.incidents.plan.rules.planner import offers_by_benefit, plan
+from aed.incidents.plan.rules.sufficiency import drop_unneeded, silent_and_unneeded, sufficiency_in_case
+from aed.incidents.plan.schemas import PlanInputs, dump_inputs, dump_plan
+from aed.incidents.record.actions import append_entry
+from aed.incidents.rules import (
+    LIVE_STATES,
+    AlertState,
+    Hazard,
+    IncidentKind,
+    IncidentState,
+    can_be_alerted_again,
+    lapses_at,
+)
 from aed.notifications import actions as outbox
 from aed.notifications.actions import Call, Notice
 from aed.settings import Settings
@@ -34,31 +48,31 @@ from aed.walking.network import WalkingNetwork
 log = structlog.get_logger("aed")
 
 KEY_PREFIX: Final = "call_"
-CALLED: Final = "/v1/alerts/"
-_QUIET: Final = timedelta(minutes=2)
+ALERT_PATH: Final = "/v1/alerts/"
+_IDLE_REPLAN_AFTER: Final = timedelta(minutes=2)
 """When nobody else could help, it is looked at again after so long."""
 
 
-def hold(session: Session, incident_id: int) -> Incident:
+def lock_for_planning(session: Session, incident_id: int) -> Incident:
     """The incident with its region and estate, and nobody else plans in its region until this transaction
     ends: nobody is called to two patients at once. Raises NotFound.
 
     visibility: the caller says whose it is.
     """
-    take_turns(session, queries.region_of(session, incident_id))
-    return queries.held(session, incident_id)
+    lock_region(session, queries.region_id_of(session, incident_id))
+    return queries.lock_incident(session, incident_id)
 
 
-def take_turns(session: Session, region_id: int) -> None:
+def lock_region(session: Session, region_id: int) -> None:
     """One at a time in a region."""
     exclusive_lock(session, f"incidents of region {region_id}")
 
 
-def plan_and_call(
+def plan_and_alert(
     session: Session,
     incident: Incident,
     *,
-    because: str,
+    reason: str,
     at: datetime,
     network: WalkingNetwork | None,
     settings: Settings,
@@ -93,27 +107,27 @@ def plan_and_call(
     is_held = incident.calling_held_at is not None and more == 0
     if is_held or incident.hazard is Hazard.NOBODY_IS_SENT:
         return 0
-    learned = planning_of(session, incident, settings.planning, at=at)
+    learned = planning_with_learned_rates(session, incident, settings.planning, at=at)
     settings = settings.model_copy(update={"planning": learned})
     is_first = incident.version == 1  # planning amends it
     alerts = [] if is_first else queries.alerts(session, incident.id)
-    asked = [as_it_stands(each, at, settings) for each in alerts if each.state in LIVE]
-    again = {each.person_id: each for each in alerts if may_be_asked_again(each.state, each.stopped_because)}
+    asked = [current_offer(each, at, settings) for each in alerts if each.state in LIVE_STATES]
+    again = {each.person_id: each for each in alerts if can_be_alerted_again(each.state, each.stop_reason)}
     called = {each.person_id for each in alerts} - again.keys()
-    case = case_of_incident(
+    case = build_case_of_incident(
         session,
         incident,
         at=at,
         asked=asked,
-        not_these=called | busy_elsewhere(session, incident, at=at, numbers=settings.planning),
+        excluded_people=called | busy_elsewhere(session, incident, at=at, numbers=settings.planning),
         network=network,
         settings=settings,
     )
     if more == 0:
-        enough = enough_in(case, with_device=with_device(alerts), planning=settings.planning)
-        stand_down(session, incident, alerts, silent_and_needless(case, enough), at=at)
-        case = without_needless(case, enough)
-    inputs = Inputs(case, settings.planning, settings.survival)
+        enough = sufficiency_in_case(case, with_device=people_with_device(alerts), planning=settings.planning)
+        stand_down(session, incident, alerts, silent_and_unneeded(case, enough), at=at)
+        case = drop_unneeded(case, enough)
+    inputs = PlanInputs(case, settings.planning, settings.survival)
     made = plan(case, planning=settings.planning, survival=settings.survival)
     number = 1 if is_first else queries.plans_made(session, incident.id) + 1
     session.add(
@@ -121,33 +135,33 @@ def plan_and_call(
             incident_id=incident.id,
             number=number,
             made_at=at,
-            because=because,
-            inputs=inputs_as_json(inputs),
-            outcome=plan_as_json(made),
+            reason=reason,
+            inputs=dump_inputs(inputs),
+            outcome=dump_plan(made),
         )
     )
     offers = [step.offer for step in made.steps]
     if incident.calling_held_at is not None:
-        offers = by_hand(made, more)
+        offers = offers_by_benefit(made, more)
     elif more:
-        offers += by_hand(made, len(offers) + more)[len(offers) :]
+        offers += offers_by_benefit(made, len(offers) + more)[len(offers) :]
     offers.sort(key=shown_order)
     _call(session, incident, offers, again, number=number, at=at, settings=settings)
-    enter(
+    append_entry(
         session,
         incident,
         "planned",
         "plan",
         at,
         number=number,
-        because=because,
+        because=reason,
         asked=[{"person": each.person_id, "task": each.task, "device": each.device_id} for each in offers],
     )
     is_waiting = bool(offers) or any(each.state in (AlertState.ASKED, AlertState.SEEN) for each in alerts)
     wait = timedelta(seconds=settings.planning.wave_seconds)
-    incident.look_at = at + (wait if is_waiting else max(wait, _QUIET))
+    incident.replan_at = at + (wait if is_waiting else max(wait, _IDLE_REPLAN_AFTER))
     if incident.calling_held_at is not None:
-        incident.look_at = None
+        incident.replan_at = None
     session.flush()
     return len(offers)
 
@@ -173,26 +187,26 @@ def _call(
         if alert.device_taken_at is None or alert.device_returned_at is not None:
             # Somebody who has a device in their hands brings that one.
             alert.task, alert.device_id = offer.task, offer.device_id
-            alert.works, alert.saved = offer.works, offer.saved
+            alert.p_device_works, alert.seconds_saved = offer.works, offer.saved
             alert.fetch_failure = alert.out_device_id = alert.device_settled_at = None
         alert.due_at, alert.asked_at, alert.plan_number = at + timedelta(seconds=offer.seconds), at, number
         alert.coarse_due_at = at + timedelta(seconds=shown_seconds(offer))
         alert.state, alert.key_hash = AlertState.ASKED, key_hash(key)
-        alert.seen_at = alert.accepted_at = alert.there_at = alert.ended_at = alert.stopped_because = None
+        alert.seen_at = alert.accepted_at = alert.there_at = alert.ended_at = alert.stop_reason = None
         alerts.append(alert)
     session.add_all(alerts)
     session.flush()
-    if incident.kind is Kind.TEST:
+    if incident.kind is IncidentKind.TEST:
         return
     people = [each.person_id for each in alerts]
     in_exercise: set[int] = set()
-    if people and incident.kind is Kind.REAL:
-        in_exercise = in_exercises(session, people, at=at, numbers=settings.planning)
-        call_away(session, incident, people, at=at)
+    if people and incident.kind is IncidentKind.REAL:
+        in_exercise = people_in_exercises(session, people, at=at, numbers=settings.planning)
+        leave_exercises(session, incident, people, at=at)
     calls = []
     for alert, key in zip(alerts, keys, strict=True):
-        link = f"{settings.public_url}{CALLED}{key}" if settings.public_url is not None else None
-        text_en, text_zh = call_words(
+        link = f"{settings.public_url}{ALERT_PATH}{key}" if settings.public_url is not None else None
+        text_en, text_zh = alert_text(
             incident.kind,
             alert.task,
             _where(incident),
@@ -210,7 +224,7 @@ def _where(incident: Incident) -> tuple[str, str] | None:
     return (estate.name_en, estate.name_zh) if estate is not None else None
 
 
-def may_be_answered(incident: Incident) -> None:
+def require_open(incident: Incident) -> None:
     """Raises Conflict for one that is closed."""
-    if incident.state is State.CLOSED:
+    if incident.state is IncidentState.CLOSED:
         raise Conflict("This incident is closed.")

@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 from aed.database.geometry import position_of
 from aed.geo import Position
 from aed.incidents import queries as incidents
-from aed.incidents.alerts import queries as queries
-from aed.incidents.alerts.queries import newest_places, seconds_left
-from aed.incidents.alerts.rules import Standing, is_out
-from aed.incidents.messages import WhyDirect, go_direct_words
+from aed.incidents.alerts import queries
+from aed.incidents.alerts.queries import latest_locations, remaining_seconds
+from aed.incidents.alerts.rules import AlertSituation, is_device_unavailable
+from aed.incidents.messages import GoDirectReason, go_direct_text
 from aed.incidents.models import Alert, Incident
-from aed.incidents.record.actions import enter
-from aed.incidents.rules import COMES, Kind, State, Task
+from aed.incidents.record.actions import append_entry
+from aed.incidents.rules import COMING_STATES, IncidentKind, IncidentState, Task
 from aed.notifications import actions as outbox
 from aed.notifications.actions import Call, Notice
 from aed.registry.models import Device
@@ -24,9 +24,9 @@ from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
 
-def standing_of(alert: Alert) -> Standing:
+def situation_of(alert: Alert) -> AlertSituation:
     """The alert as the rules see it."""
-    return Standing(
+    return AlertSituation(
         state=alert.state,
         task=alert.task,
         has_accepted=alert.accepted_at is not None,
@@ -37,11 +37,11 @@ def standing_of(alert: Alert) -> Standing:
     )
 
 
-def take_device_news(
+def update_device_state(
     session: Session,
     incident: Incident,
     alert: Alert,
-    now: Standing,
+    now: AlertSituation,
     *,
     at: datetime,
     network: WalkingNetwork | None,
@@ -56,20 +56,20 @@ def take_device_news(
     After the end of the incident it is written all the same, and nobody is re-tasked. The incident is held.
     visibility: the person's own call.
     """
-    before, device, device_id = standing_of(alert), alert.device, alert.device_id or alert.out_device_id
+    before, device, device_id = situation_of(alert), alert.device, alert.device_id or alert.out_device_id
     _keep(session, alert, before, now, kind=incident.kind, at=at)
     is_new = now._replace(state=before.state, has_accepted=before.has_accepted) != before
-    if not is_new or device_id is None or incident.state is State.CLOSED:
+    if not is_new or device_id is None or incident.state is IncidentState.CLOSED:
         return is_new
     why = None
     if now.failure is not None and now.failure is not before.failure:
-        why = WhyDirect.CANNOT_BE_HAD
-        _enter(session, incident, alert, device_id, WhyDirect.HERE_WITHOUT_DEVICE, at)
+        why = GoDirectReason.CANNOT_BE_HAD
+        _enter(session, incident, alert, device_id, GoDirectReason.HERE_WITHOUT_DEVICE, at)
         if device is not None:
             here = position_of(device.position)
             _arrives_from(session, incident, alert, here, at=at, network=network, settings=settings)
     elif now.has_device and not before.has_device:
-        why = WhyDirect.SOMEBODY_HAS_IT
+        why = GoDirectReason.SOMEBODY_HAS_IT
     if why is not None:
         send_others_direct(
             session, incident, device_id, why, but={alert.id}, at=at, network=network, settings=settings
@@ -78,7 +78,13 @@ def take_device_news(
 
 
 def _keep(
-    session: Session, alert: Alert, before: Standing, now: Standing, *, kind: Kind, at: datetime
+    session: Session,
+    alert: Alert,
+    before: AlertSituation,
+    now: AlertSituation,
+    *,
+    kind: IncidentKind,
+    at: datetime,
 ) -> None:
     """visibility: the person's own call."""
     device_id = alert.device_id if alert.device_id is not None else alert.out_device_id
@@ -86,7 +92,7 @@ def _keep(
         fetches = now.task is Task.FETCH
         alert.task, alert.device_id = now.task, device_id if fetches else None
         alert.device = session.get(Device, device_id) if fetches else None
-        alert.works = 1.0
+        alert.p_device_works = 1.0
     if (now.failure, now.has_device) != (before.failure, before.has_device):
         alert.device_settled_at = None
     alert.fetch_failure = now.failure
@@ -97,7 +103,7 @@ def _keep(
     if now.is_used:
         alert.device_used_at = alert.device_used_at or at
     alert.device_returned_at = (alert.device_returned_at or at) if now.is_returned else None
-    if is_out(now, kind):
+    if is_device_unavailable(now, kind):
         alert.out_device_id = device_id
     elif not now.is_returned:  # one that is back is released by upkeep, which closes its question
         alert.out_device_id = None
@@ -105,11 +111,11 @@ def _keep(
 
 
 def _enter(
-    session: Session, incident: Incident, alert: Alert, device_id: int, why: WhyDirect, at: datetime
+    session: Session, incident: Incident, alert: Alert, device_id: int, why: GoDirectReason, at: datetime
 ) -> None:
     """visibility: the incident is the caller's."""
     said = {"person": alert.person_id, "task": Task.DIRECT, "device": device_id, "why": why}
-    enter(session, incident, "retasked", "plan", at, alert=alert.id, **said)
+    append_entry(session, incident, "retasked", "plan", at, alert=alert.id, **said)
 
 
 def _arrives_from(
@@ -123,14 +129,14 @@ def _arrives_from(
     settings: Settings,
 ) -> None:
     """visibility: the person's own call."""
-    seconds = seconds_left(
+    seconds = remaining_seconds(
         session, incident, alert, here, at=at, has_device=False, network=network, settings=settings
     )
     alert.due_at = at + timedelta(seconds=seconds)
     session.flush()
 
 
-def release(session: Session, alert: Alert, *, at: datetime) -> None:
+def release_device(session: Session, alert: Alert, *, at: datetime) -> None:
     """Upkeep knows what became of the device: this alert no longer keeps it from anybody."""
     alert.device_settled_at = at
     session.flush()
@@ -140,7 +146,7 @@ def go_direct(
     session: Session,
     incident: Incident,
     alert: Alert,
-    why: WhyDirect,
+    why: GoDirectReason,
     *,
     at: datetime,
     network: WalkingNetwork | None,
@@ -155,15 +161,15 @@ def go_direct(
     """
     assert alert.device_id is not None
     _enter(session, incident, alert, alert.device_id, why, at)
-    alert.task, alert.device_id, alert.device, alert.works = Task.DIRECT, None, None, 1.0
+    alert.task, alert.device_id, alert.device, alert.p_device_works = Task.DIRECT, None, None, 1.0
     alert.out_device_id = None
     session.flush()
-    newest = newest_places(session, [alert.id]).get(alert.id)
+    newest = latest_locations(session, [alert.id]).get(alert.id)
     if newest is not None and newest.lat is not None and newest.lon is not None:
         here = Position(newest.lat, newest.lon)
         _arrives_from(session, incident, alert, here, at=at, network=network, settings=settings)
-    if is_told and incident.kind is not Kind.TEST:
-        text_en, text_zh = go_direct_words(incident.kind, why)
+    if is_told and incident.kind is not IncidentKind.TEST:
+        text_en, text_zh = go_direct_text(incident.kind, why)
         notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
         call = Call(alert.person_id, f"call/{alert.id}", notice, incident.region.country)
         outbox.call(session, [call], at)
@@ -173,7 +179,7 @@ def send_others_direct(
     session: Session,
     incident: Incident,
     device_id: int,
-    why: WhyDirect,
+    why: GoDirectReason,
     *,
     but: Collection[int],
     at: datetime,
@@ -186,15 +192,17 @@ def send_others_direct(
     held by one transaction at a time, so their incidents are as well.
     visibility: each hears of their own call.
     """
-    for alert in queries.fetchers_of(session, device_id, region_id=incident.region_id):
+    for alert in queries.alerts_fetching(session, device_id, region_id=incident.region_id):
         if alert.id in but:
             continue
         theirs = incident
         if alert.incident_id != incident.id:
-            theirs = incidents.held(session, alert.incident_id)
-            if theirs.state is State.CLOSED or (incident.kind is Kind.TEST) != (theirs.kind is Kind.TEST):
+            theirs = incidents.lock_incident(session, alert.incident_id)
+            if theirs.state is IncidentState.CLOSED or (incident.kind is IncidentKind.TEST) != (
+                theirs.kind is IncidentKind.TEST
+            ):
                 continue
-            theirs.look_at = at
+            theirs.replan_at = at
         go_direct(
             session,
             theirs,
@@ -203,11 +211,11 @@ def send_others_direct(
             at=at,
             network=network,
             settings=settings,
-            is_told=alert.state in COMES,
+            is_told=alert.state in COMING_STATES,
         )
 
 
-def leave_device_to_another(
+def go_direct_if_device_taken(
     session: Session,
     incident: Incident,
     alert: Alert,
@@ -223,6 +231,6 @@ def leave_device_to_another(
     """
     if alert.device_id is None or alert.device_taken_at is not None:
         return
-    if queries.is_out_because_of_another(session, alert.device_id, alert.id, incident.id):
-        why = WhyDirect.SOMEBODY_HAS_IT
+    if queries.is_device_taken_by_another(session, alert.device_id, alert.id, incident.id):
+        why = GoDirectReason.SOMEBODY_HAS_IT
         go_direct(session, incident, alert, why, at=at, network=network, settings=settings, is_told=False)

@@ -8,15 +8,24 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from aed.incidents import queries as queries
+from aed.incidents import queries
 from aed.incidents.alerts.queries import other_alerts
-from aed.incidents.messages import over_words, stood_down_words
+from aed.incidents.messages import over_text, stood_down_text
 from aed.incidents.models import Alert, Incident
-from aed.incidents.plan.queries.case import Asked
-from aed.incidents.plan.rules.offers import Offer, chance_now
-from aed.incidents.plan.rules.sufficiency import enough_of
-from aed.incidents.record.actions import enter
-from aed.incidents.rules import COMES, LIVE, AlertState, Kind, Said, StopReason, Task, ambulance_seconds
+from aed.incidents.plan.queries.case import AskedPerson
+from aed.incidents.plan.rules.offers import Offer, arrival_probability
+from aed.incidents.plan.rules.sufficiency import sufficiency_of
+from aed.incidents.record.actions import append_entry
+from aed.incidents.rules import (
+    COMING_STATES,
+    LIVE_STATES,
+    AlertReply,
+    AlertState,
+    IncidentKind,
+    StopReason,
+    Task,
+    ambulance_seconds,
+)
 from aed.notifications import actions as outbox
 from aed.notifications.actions import Call, Notice
 from aed.settings import Settings
@@ -38,60 +47,69 @@ def stand_down(
     if not unneeded:
         return 0
     outbox.take_back(session, [f"call/{each.id}" for each in unneeded], at)
-    text_en, text_zh = stood_down_words(incident.kind)
+    text_en, text_zh = stood_down_text(incident.kind)
     notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at + timedelta(minutes=5)))
     for each in unneeded:
         each.state, each.ended_at = AlertState.STOOD_DOWN, at
-    if incident.kind is not Kind.TEST:
+    if incident.kind is not IncidentKind.TEST:
         country = incident.region.country
         calls = [Call(each.person_id, f"over/{each.id}", notice, country) for each in unneeded]
         outbox.call(session, calls, at)
-    enter(session, incident, "stood_down", "plan", at, alerts=[each.id for each in unneeded])
+    append_entry(session, incident, "stood_down", "plan", at, alerts=[each.id for each in unneeded])
     session.flush()
     return len(unneeded)
 
 
-def as_it_stands(alert: Alert, at: datetime, settings: Settings) -> Asked:
+def current_offer(alert: Alert, at: datetime, settings: Settings) -> AskedPerson:
     """Somebody who was called, with the chance and the time of now."""
     waited = (at - (alert.seen_at or alert.asked_at)).total_seconds()
     seconds = 0.0 if alert.state is AlertState.THERE else max(0.0, (alert.due_at - at).total_seconds())
-    chance = chance_now(alert.state, waited_seconds=waited, numbers=settings.planning)
+    chance = arrival_probability(alert.state, waited_seconds=waited, numbers=settings.planning)
     due = alert.shown_due_at
     shown = max(0.0, (due - at).total_seconds()) if due is not None else None
     offer = Offer(
-        alert.person_id, alert.task, seconds, chance, alert.device_id, alert.works, alert.saved, shown
+        alert.person_id,
+        alert.task,
+        seconds,
+        chance,
+        alert.device_id,
+        alert.p_device_works,
+        alert.seconds_saved,
+        shown,
     )
-    return Asked(offer, alert.state in COMES)
+    return AskedPerson(offer, alert.state in COMING_STATES)
 
 
-def with_device(alerts: Sequence[Alert]) -> set[int]:
+def people_with_device(alerts: Sequence[Alert]) -> set[int]:
     """Who has a device in their hands, by person."""
     return {
         each.person_id
         for each in alerts
-        if each.state in COMES and each.device_taken_at is not None and each.device_returned_at is None
+        if each.state in COMING_STATES
+        and each.device_taken_at is not None
+        and each.device_returned_at is None
     }
 
 
 def is_needed_again(
-    session: Session, incident: Incident, alert: Alert, said: Said, *, at: datetime, settings: Settings
+    session: Session, incident: Incident, alert: Alert, reply: AlertReply, *, at: datetime, settings: Settings
 ) -> bool:
     """Whether somebody who was stood down and now accepts is needed after all: others have dropped out.
 
     visibility: the person's own call.
     """
-    if alert.state is not AlertState.STOOD_DOWN or said not in (Said.ACCEPT, Said.ON_THE_WAY):
+    if alert.state is not AlertState.STOOD_DOWN or reply not in (AlertReply.ACCEPT, AlertReply.ON_THE_WAY):
         return False
     alerts = queries.alerts(session, incident.id)
-    live = [each for each in alerts if each.state in LIVE]
-    enough = enough_of(
-        [as_it_stands(each, at, settings).offer for each in live if each.state in COMES],
-        with_device=with_device(live),
+    live = [each for each in alerts if each.state in LIVE_STATES]
+    enough = sufficiency_of(
+        [current_offer(each, at, settings).offer for each in live if each.state in COMING_STATES],
+        with_device=people_with_device(live),
         can_a_device_come=any(each.task is Task.FETCH for each in live),
         ambulance_seconds=ambulance_seconds(incident.ambulance_at, at, settings.planning),
         planning=settings.planning,
     )
-    return not enough.is_needless(as_it_stands(alert, at, settings).offer)
+    return not enough.is_unneeded(current_offer(alert, at, settings).offer)
 
 
 def _lane(alert: Alert) -> str:
@@ -101,7 +119,7 @@ def _lane(alert: Alert) -> str:
 # --- the stop -------------------------------------------------------------------------------------------
 
 
-def call_off(session: Session, incident: Incident, *, at: datetime) -> int:
+def stop_all(session: Session, incident: Incident, *, at: datetime) -> int:
     """Nobody is called any longer, and whoever was is told that it is over; how many were.
 
     What waits in the outbox is taken back in this transaction. Of an incident that it holds, with its region.
@@ -109,26 +127,26 @@ def call_off(session: Session, incident: Incident, *, at: datetime) -> int:
     """
     called = queries.alerts(session, incident.id)
     outbox.take_back(session, [_lane(each) for each in called], at)
-    alerts = [each for each in called if each.state in LIVE]
-    text_en, text_zh = over_words(incident.kind)
+    alerts = [each for each in called if each.state in LIVE_STATES]
+    text_en, text_zh = over_text(incident.kind)
     notice = Notice(text_en, text_zh, expires_at=at + timedelta(hours=1))
     calls = []
     for alert in alerts:
-        if incident.kind is not Kind.TEST and alert.state is not AlertState.THERE:
+        if incident.kind is not IncidentKind.TEST and alert.state is not AlertState.THERE:
             calls.append(Call(alert.person_id, f"over/{alert.id}", notice, incident.region.country))
-        alert.state, alert.ended_at, alert.stopped_because = AlertState.STOPPED, at, StopReason.OVER
+        alert.state, alert.ended_at, alert.stop_reason = AlertState.STOPPED, at, StopReason.OVER
     outbox.call(session, calls, at)
-    incident.look_at = None
+    incident.replan_at = None
     session.flush()
     return len(alerts)
 
 
-def lane_of(alert: Alert, what: str) -> str:
+def ordering_key(alert: Alert, what: str) -> str:
     """Return the name under which messages of that kind to that person wait."""
     return f"{what}/{alert.id}"
 
 
-def call_back(
+def stop_alerts(
     session: Session,
     incident: Incident,
     alerts: Sequence[Alert],
@@ -144,44 +162,44 @@ def call_back(
     """
     if not alerts:
         return 0
-    outbox.take_back(session, [lane_of(each, "call") for each in alerts], at)
-    text_en, text_zh = words if words is not None else over_words(incident.kind)
+    outbox.take_back(session, [ordering_key(each, "call") for each in alerts], at)
+    text_en, text_zh = words if words is not None else over_text(incident.kind)
     notice = Notice(text_en, text_zh, expires_at=at + timedelta(hours=1))
     calls = []
     for alert in alerts:
-        if incident.kind is not Kind.TEST:
-            lane = lane_of(alert, f"{reason}/{at.timestamp():.0f}")
+        if incident.kind is not IncidentKind.TEST:
+            lane = ordering_key(alert, f"{reason}/{at.timestamp():.0f}")
             calls.append(Call(alert.person_id, lane, notice, incident.region.country))
-        alert.state, alert.ended_at, alert.stopped_because = AlertState.STOPPED, at, reason
-        enter(session, incident, "stopped", "plan", at, alert=alert.id, because=reason)
+        alert.state, alert.ended_at, alert.stop_reason = AlertState.STOPPED, at, reason
+        append_entry(session, incident, "stopped", "plan", at, alert=alert.id, because=reason)
     outbox.call(session, calls, at)
     session.flush()
     return len(alerts)
 
 
-_NOT_REAL = (Kind.EXERCISE, Kind.TEST)
+_NOT_REAL = (IncidentKind.EXERCISE, IncidentKind.TEST)
 
 
-def call_away(session: Session, incident: Incident, person_ids: Sequence[int], *, at: datetime) -> int:
+def leave_exercises(session: Session, incident: Incident, person_ids: Sequence[int], *, at: datetime) -> int:
     """Take people who are called to a real patient out of exercises and tests; return how many alerts end.
 
     Nothing is sent: the call to the real patient says that it goes before the exercise.
     visibility: of the incident that the caller holds.
     """
-    if incident.kind is not Kind.REAL or not person_ids:
+    if incident.kind is not IncidentKind.REAL or not person_ids:
         return 0
     found = other_alerts(session, person_ids, not_of=incident.id, kinds=_NOT_REAL)
     return _leave(session, found, StopReason.CALLED_AWAY, at=at)
 
 
-def leave_others(session: Session, incident: Incident, person_id: int, *, at: datetime) -> int:
+def leave_other_incidents(session: Session, incident: Incident, person_id: int, *, at: datetime) -> int:
     """Take somebody who comes to this patient out of all others; return how many alerts end.
 
     The last word counts: people who accepted two calls go to the one that they accepted last. Those others
     are planned again at once. An exercise takes nobody out of a real incident.
     visibility: of the incident that the caller holds.
     """
-    kinds = tuple(Kind) if incident.kind is Kind.REAL else _NOT_REAL
+    kinds = tuple(IncidentKind) if incident.kind is IncidentKind.REAL else _NOT_REAL
     found = other_alerts(session, [person_id], not_of=incident.id, kinds=kinds)
     return _leave(session, found, StopReason.COMES_ELSEWHERE, at=at)
 
@@ -196,13 +214,15 @@ def _leave(session: Session, found: Sequence[tuple[int, int]], reason: StopReaso
     for incident_id, alert_id in found:
         by_incident[incident_id].append(alert_id)
     for incident_id in sorted(by_incident):
-        other = queries.held(session, incident_id)
+        other = queries.lock_incident(session, incident_id)
         for alert_id in by_incident[incident_id]:
             alert = session.get_one(Alert, alert_id)
             outbox.take_back(session, [f"call/{alert.id}"], at)
-            alert.state, alert.ended_at, alert.stopped_because = AlertState.STOPPED, at, reason
-            enter(session, other, "left", "plan", at, alert=alert.id, person=alert.person_id, because=reason)
-        if other.look_at is not None:
-            other.look_at = at
+            alert.state, alert.ended_at, alert.stop_reason = AlertState.STOPPED, at, reason
+            append_entry(
+                session, other, "left", "plan", at, alert=alert.id, person=alert.person_id, because=reason
+            )
+        if other.replan_at is not None:
+            other.replan_at = at
     session.flush()
     return len(found)

@@ -16,9 +16,9 @@ function newKey() {
   const hex = [...crypto.getRandomValues(new Uint8Array(16))].map(each => each.toString(16).padStart(2, "0"));
   return hex.join("").replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, "$1-$2-4$3-a$4-$5");
 }
-async function post(said, key) {
+async function post(reply, key) {
   const answer = await fetch(here, {
-    method: "POST", credentials: "omit", body: JSON.stringify({said, key}),
+    method: "POST", credentials: "omit", body: JSON.stringify({reply, key}),
     headers: {"Content-Type": "application/json", "Accept": "application/json"}});
   if (answer.ok) return;
   const told = await answer.json().catch(() => ({}));
@@ -32,7 +32,7 @@ async function send(tap) {
   buttons.forEach(each => { each.disabled = true; });
   for (let wait = 500; ; wait = Math.min(2 * wait, 8000)) {
     try {
-      await post(tap.said, tap.key);
+      await post(tap.reply, tap.key);
       stored(localStorage, pending, null);
       stored(sessionStorage, received, tap.label);
       location.reload();
@@ -50,7 +50,7 @@ async function send(tap) {
   }
 }
 for (const button of buttons) button.onclick = () => {
-  const tap = {said: button.value, key: newKey(), label: button.textContent.trim()};
+  const tap = {reply: button.value, key: newKey(), label: button.textContent.trim()};
   stored(localStorage, pending, JSON.stringify(tap));
   send(tap);
 };
@@ -80,7 +80,7 @@ async function sendPlace(found) {
   sentAt = Date.now();
   const {latitude: lat, longitude: lon, accuracy} = found.coords;
   if (accuracy > 1000) return;
-  const answer = await fetch(here + "/place", {
+  const answer = await fetch(here + "/location", {
     method: "PUT", credentials: "omit", headers: {"Content-Type": "application/json"},
     body: JSON.stringify({lat, lon, accuracy_metres: Math.max(accuracy, 1)})});
   if (answer.status === 409) { navigator.geolocation.clearWatch(watch); location.reload(); }

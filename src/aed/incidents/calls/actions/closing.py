@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from aed.incidents.alerts.actions.stopping import call_off
+from aed.incidents.alerts.actions.stopping import stop_all
 from aed.incidents.calls.queries import dispatchers_to_remind
-from aed.incidents.messages import still_open_words
+from aed.incidents.messages import still_open_text
 from aed.incidents.models import Incident
-from aed.incidents.record.actions import enter
-from aed.incidents.rules import Kind, Outcome, State, lapses_at
+from aed.incidents.record.actions import append_entry
+from aed.incidents.rules import IncidentKind, IncidentOutcome, IncidentState, lapses_at
 from aed.notifications import actions as outbox
 from aed.notifications.actions import Notice
 from aed.settings import Planning
@@ -19,33 +19,33 @@ from aed.settings import Planning
 TIMETABLE = "timetable"
 
 
-def end(
-    session: Session, incident: Incident, outcome: Outcome, *, by: str, note: str | None, at: datetime
+def close_and_stop_alerts(
+    session: Session, incident: Incident, outcome: IncidentOutcome, *, by: str, note: str | None, at: datetime
 ) -> None:
     """Close an open incident that this transaction holds, and call everybody off.
 
     visibility: the incident is the caller's.
     """
-    call_off(session, incident, at=at)
-    incident.state, incident.outcome = State.CLOSED, outcome
+    stop_all(session, incident, at=at)
+    incident.state, incident.outcome = IncidentState.CLOSED, outcome
     incident.closed_at, incident.closed_by = at, by
-    enter(session, incident, "closed", by, at, outcome=outcome, note=note)
+    append_entry(session, incident, "closed", by, at, outcome=outcome, note=note)
 
 
-def end_if_over(session: Session, incident: Incident, *, at: datetime, numbers: Planning) -> bool:
+def close_if_lapsed(session: Session, incident: Incident, *, at: datetime, numbers: Planning) -> bool:
     """Close an incident whose time is over, as lapsed; return whether it did. A second worker does nothing.
 
     visibility: the incident is the caller's, who holds it.
     """
-    if incident.state is State.CLOSED or not is_over(incident, at=at, numbers=numbers):
+    if incident.state is IncidentState.CLOSED or not is_over(incident, at=at, numbers=numbers):
         return False
-    end(session, incident, Outcome.LAPSED, by=TIMETABLE, note=None, at=at)
+    close_and_stop_alerts(session, incident, IncidentOutcome.LAPSED, by=TIMETABLE, note=None, at=at)
     return True
 
 
 def is_over(incident: Incident, *, at: datetime, numbers: Planning) -> bool:
     """Return whether nobody is called there any longer: it is closed, or its time is over."""
-    if incident.state is State.CLOSED:
+    if incident.state is IncidentState.CLOSED:
         return True
     return at >= lapses_at(
         incident.kind,
@@ -63,7 +63,7 @@ def remind_if_due(session: Session, incident: Incident, *, at: datetime, numbers
     visibility: the incident is the caller's, who holds it; it goes to its dispatchers.
     """
     expected = incident.ambulance_at + timedelta(seconds=numbers.remind_after_seconds)
-    is_due = incident.kind is Kind.REAL and incident.reminded_at is None and expected <= at
+    is_due = incident.kind is IncidentKind.REAL and incident.reminded_at is None and expected <= at
     if not is_due or is_over(incident, at=at, numbers=numbers):
         return None
     incident.reminded_at = at
@@ -72,10 +72,12 @@ def remind_if_due(session: Session, incident: Incident, *, at: datetime, numbers
     )
     minutes = round((at - incident.ambulance_at).total_seconds() / 60)
     hours = max(1, round((ends_at - at).total_seconds() / 3600))
-    text_en, text_zh = still_open_words(incident.id, minutes=minutes, hours=hours)
+    text_en, text_zh = still_open_text(incident.id, minutes=minutes, hours=hours)
     notice = Notice(text_en, text_zh, "An incident is still open", "事件尚未结束", expires_at=ends_at)
     people = dispatchers_to_remind(session, incident)
     for person_id in people:
         outbox.tell(session, person_id, notice, at, country=incident.region.country)
-    enter(session, incident, "reminded", TIMETABLE, at, minutes=minutes, lapses_at=ends_at, people=people)
+    append_entry(
+        session, incident, "reminded", TIMETABLE, at, minutes=minutes, lapses_at=ends_at, people=people
+    )
     return len(people)

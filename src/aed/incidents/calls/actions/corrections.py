@@ -10,19 +10,19 @@ from aed.accounts.models import Region
 from aed.accounts.rules import Viewer
 from aed.errors import Conflict, NotFound
 from aed.geo import Position, distance_metres
-from aed.incidents import queries as queries
-from aed.incidents.alerts.actions.calling import hold, may_be_answered, plan_and_call
-from aed.incidents.alerts.actions.stopping import lane_of
-from aed.incidents.alerts.queries import has_been_at, newest_places, seconds_left
-from aed.incidents.calls.actions.lifecycle import confirm, held_for
-from aed.incidents.calls.actions.steering import Now
-from aed.incidents.calls.schemas import PlaceAmend, SplitIn
-from aed.incidents.messages import moved_words
+from aed.incidents import queries
+from aed.incidents.alerts.actions.calling import lock_for_planning, plan_and_alert, require_open
+from aed.incidents.alerts.actions.stopping import ordering_key
+from aed.incidents.alerts.queries import has_reached_device, latest_locations, remaining_seconds
+from aed.incidents.calls.actions.lifecycle import confirm_incident, lock_for_dispatcher
+from aed.incidents.calls.actions.steering import PlanningContext
+from aed.incidents.calls.schemas import LocationCorrection, SplitReportIn
+from aed.incidents.messages import location_corrected_text
 from aed.incidents.models import Alert, Incident, IncidentReport
-from aed.incidents.permissions import may_dispatch
-from aed.incidents.plan.queries.case import seconds_of_everybody
-from aed.incidents.record.actions import enter
-from aed.incidents.rules import LIVE, AlertState, Kind, State
+from aed.incidents.permissions import require_dispatcher
+from aed.incidents.plan.queries.case import arrival_seconds_by_offer
+from aed.incidents.record.actions import append_entry
+from aed.incidents.rules import LIVE_STATES, AlertState, IncidentKind, IncidentState
 from aed.notifications import actions as outbox
 from aed.notifications.actions import Call, Notice
 from aed.registry.queries.estates import estate_at
@@ -32,7 +32,9 @@ _SAME_PLACE_METRES = 0.5
 """Two positions this near are one, written with other decimals."""
 
 
-def correct_place(session: Session, who: Viewer, incident_id: int, told: PlaceAmend, *, now: Now) -> Incident:
+def correct_location(
+    session: Session, who: Viewer, incident_id: int, told: LocationCorrection, *, now: PlanningContext
+) -> Incident:
     """What is given of the place holds from now on; the plan is made again, and people are told.
 
     1. Position, floor, address and door code are replaced where they are given; null empties the last two.
@@ -46,23 +48,23 @@ def correct_place(session: Session, who: Viewer, incident_id: int, told: PlaceAm
     and for a place in another region than the caller dispatches; InvalidInput for a floor, storey and room
     that contradict each other.
     """
-    incident = held_for(session, who, incident_id)
-    may_be_answered(incident)
+    incident = lock_for_dispatcher(session, who, incident_id)
+    require_open(incident)
     before = Position(incident.lat, incident.lon)
     changed = _take(incident, told)
     here = Position(incident.lat, incident.lon)
     if not changed:
         return incident
-    confirm(incident, at=now.at)
+    confirm_incident(incident, at=now.at)
     if "position" in changed:
         estate = estate_at(session, here)
         if estate is not None and estate.region_id != incident.region_id:
-            may_dispatch(who, estate.region_id)
+            require_dispatcher(who, estate.region_id)
         incident.estate_id = estate.id if estate is not None else None
     incident.place_corrected_at = now.at
     session.flush()
-    incident = queries.held(session, incident.id)
-    enter(
+    incident = queries.lock_incident(session, incident.id)
+    append_entry(
         session,
         incident,
         "place",
@@ -74,14 +76,14 @@ def correct_place(session: Session, who: Viewer, incident_id: int, told: PlaceAm
         changed=sorted(changed),
         metres=round(distance_metres(before, here)),
     )
-    alerts = [each for each in queries.alerts(session, incident.id) if each.state in LIVE]
+    alerts = [each for each in queries.alerts(session, incident.id) if each.state in LIVE_STATES]
     if changed & {"position", "floor"}:
-        _expect_anew(session, incident, alerts, before, now)
-    _tell_of_the_place(session, incident, alerts, now.at)
-    plan_and_call(
+        _update_arrival_times(session, incident, alerts, before, now)
+    _notify_of_location(session, incident, alerts, now.at)
+    plan_and_alert(
         session,
         incident,
-        because="place corrected",
+        reason="place corrected",
         at=now.at,
         network=now.network,
         settings=now.settings,
@@ -89,7 +91,7 @@ def correct_place(session: Session, who: Viewer, incident_id: int, told: PlaceAm
     return incident
 
 
-def _take(incident: Incident, told: PlaceAmend) -> set[str]:
+def _take(incident: Incident, told: LocationCorrection) -> set[str]:
     """Set what is given; return what changed by that."""
     changed: set[str] = set()
     floor = _floor(told, incident.region)  # first: what is refused sets nothing
@@ -108,7 +110,7 @@ def _take(incident: Incident, told: PlaceAmend) -> set[str]:
     return changed
 
 
-def _floor(told: PlaceAmend | SplitIn, region: Region) -> int | None:
+def _floor(told: LocationCorrection | SplitReportIn, region: Region) -> int | None:
     """Return the floor that is meant, as the incident's region counts; None if none is given.
 
     Raises InvalidInput where floor, storey and room contradict each other.
@@ -121,12 +123,14 @@ def _floor(told: PlaceAmend | SplitIn, region: Region) -> int | None:
     )
 
 
-def _expect_anew(
-    session: Session, incident: Incident, alerts: list[Alert], before: Position, now: Now
+def _update_arrival_times(
+    session: Session, incident: Incident, alerts: list[Alert], before: Position, now: PlanningContext
 ) -> None:
     """visibility: for the plan, of people whom it has called."""
-    places = newest_places(session, [each.id for each in alerts])
-    seconds = seconds_of_everybody(session, incident, at=now.at, network=now.network, settings=now.settings)
+    places = latest_locations(session, [each.id for each in alerts])
+    seconds = arrival_seconds_by_offer(
+        session, incident, at=now.at, network=now.network, settings=now.settings
+    )
     arrival = now.settings.arrival
     farther = (
         distance_metres(before, Position(incident.lat, incident.lon))
@@ -138,13 +142,13 @@ def _expect_anew(
             continue
         place = places.get(alert.id)
         if place is not None and place.lat is not None and place.lon is not None:
-            left = seconds_left(
+            left = remaining_seconds(
                 session,
                 incident,
                 alert,
                 Position(place.lat, place.lon),
                 at=now.at,
-                has_device=alert.device is not None and has_been_at(session, alert),
+                has_device=alert.device is not None and has_reached_device(session, alert),
                 network=now.network,
                 settings=now.settings,
             )
@@ -164,21 +168,29 @@ def _expect_anew(
     session.flush()
 
 
-def _tell_of_the_place(session: Session, incident: Incident, alerts: list[Alert], at: datetime) -> None:
+def _notify_of_location(session: Session, incident: Incident, alerts: list[Alert], at: datetime) -> None:
     """visibility: to people who were called; the place itself is shown behind the link."""
-    if incident.kind is Kind.TEST:
+    if incident.kind is IncidentKind.TEST:
         return
     estate = incident.estate
     where = (estate.name_en, estate.name_zh) if estate is not None else None
-    text_en, text_zh = moved_words(incident.kind, where)
+    text_en, text_zh = location_corrected_text(incident.kind, where)
     notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
     stamp = f"place/{at.timestamp():.0f}"
-    calls = [Call(each.person_id, lane_of(each, stamp), notice, incident.region.country) for each in alerts]
+    calls = [
+        Call(each.person_id, ordering_key(each, stamp), notice, incident.region.country) for each in alerts
+    ]
     outbox.call(session, calls, at)
 
 
-def split(
-    session: Session, who: Viewer, incident_id: int, report_id: int, told: SplitIn, *, now: Now
+def split_report(
+    session: Session,
+    who: Viewer,
+    incident_id: int,
+    report_id: int,
+    told: SplitReportIn,
+    *,
+    now: PlanningContext,
 ) -> Incident:
     """A report that was joined to an incident is of another patient: it makes an incident of its own.
 
@@ -193,22 +205,22 @@ def split(
     visibility: of an incident that the caller dispatches.
     """
     first = queries.incident(session, who, incident_id)
-    may_dispatch(who, first.region_id)
-    first = hold(session, first.id)
+    require_dispatcher(who, first.region_id)
+    first = lock_for_planning(session, first.id)
     report = session.get(IncidentReport, report_id, populate_existing=True)
     if report is None:
         raise NotFound(f"There is no report {report_id} here.", field="report_id")
     if report.split_from_id == first.id:
-        return queries.held(session, report.incident_id)
+        return queries.lock_incident(session, report.incident_id)
     if report.incident_id != first.id:
         raise NotFound(f"There is no report {report_id} here.", field="report_id")
-    may_be_answered(first)
+    require_open(first)
     if len(queries.reports(session, first.id)) < 2:
         raise Conflict("This is the only report of the incident: correct its place instead.")
     here = told.position.position() if told.position is not None else Position(report.lat, report.lon)
     estate = estate_at(session, here)
     if estate is not None and estate.region_id != first.region_id:
-        may_dispatch(who, estate.region_id)
+        require_dispatcher(who, estate.region_id)
     ambulance_at = first.ambulance_at
     if told.ambulance_seconds is not None:
         ambulance_at = now.at + timedelta(seconds=told.ambulance_seconds)
@@ -217,7 +229,7 @@ def split(
         floor = report.floor
     second = Incident(
         kind=first.kind,
-        state=State.OPEN,
+        state=IncidentState.OPEN,
         region_id=first.region_id,
         estate_id=estate.id if estate is not None else None,
         lat=here.lat,
@@ -226,7 +238,7 @@ def split(
         address=told.address or report.address,
         door_code=told.door_code or report.door_code,
         has_cpr=told.has_cpr,
-        collapsed_at=min(report.told_at, now.at),
+        collapsed_at=min(report.reported_at, now.at),
         opened_at=now.at,
         opened_by=who.name,
         confirmed_at=now.at,
@@ -237,10 +249,10 @@ def split(
     report.incident_id, report.split_from_id = second.id, first.id
     report.lat, report.lon = here.lat, here.lon
     session.flush()
-    confirm(first, at=now.at)
-    enter(session, first, "split", who.name, now.at, report=report.id, into=second.id)
-    second = queries.held(session, second.id)
-    enter(
+    confirm_incident(first, at=now.at)
+    append_entry(session, first, "split", who.name, now.at, report=report.id, into=second.id)
+    second = queries.lock_incident(session, second.id)
+    append_entry(
         session,
         second,
         "opened",
@@ -253,7 +265,7 @@ def split(
         has_cpr=second.has_cpr,
         split_from=first.id,
     )
-    plan_and_call(
-        session, second, because="another patient", at=now.at, network=now.network, settings=now.settings
+    plan_and_alert(
+        session, second, reason="another patient", at=now.at, network=now.network, settings=now.settings
     )
     return second

@@ -14,15 +14,22 @@ from aed.accounts.queries.regions import region_by_code
 from aed.accounts.rules import Viewer
 from aed.errors import Conflict, InvalidInput, TooManyOpen
 from aed.geo import Position
-from aed.incidents import queries as queries
-from aed.incidents.alerts.actions.calling import hold, may_be_answered, plan_and_call, take_turns
-from aed.incidents.alerts.actions.stopping import call_off
-from aed.incidents.calls.actions.closing import end, is_over
-from aed.incidents.calls.queries import open_around, unconfirmed
+from aed.incidents import queries
+from aed.incidents.alerts.actions.calling import lock_for_planning, lock_region, plan_and_alert, require_open
+from aed.incidents.alerts.actions.stopping import stop_all
+from aed.incidents.calls.actions.closing import close_and_stop_alerts, is_over
+from aed.incidents.calls.queries import count_unconfirmed, open_incidents_in_region
 from aed.incidents.models import Incident, IncidentReport
-from aed.incidents.permissions import dispatches, may_dispatch, may_open_an_incident
-from aed.incidents.record.actions import enter
-from aed.incidents.rules import AgeGroup, Hazard, Kind, Outcome, State, same_patient
+from aed.incidents.permissions import is_dispatcher, require_dispatcher, require_incident_reporter
+from aed.incidents.record.actions import append_entry
+from aed.incidents.rules import (
+    AgeGroup,
+    Hazard,
+    IncidentKind,
+    IncidentOutcome,
+    IncidentState,
+    find_same_patient,
+)
 from aed.incidents.schemas import PatientReportIn
 from aed.registry.actions.record import flush
 from aed.registry.models import Estate
@@ -31,11 +38,11 @@ from aed.registry.rules.storeys import floor_meant
 from aed.settings import Planning, Settings
 from aed.walking.network import WalkingNetwork
 
-LONGEST_AGO: Final = timedelta(hours=6)
+MAX_REPORT_AGE: Final = timedelta(hours=6)
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 
-def take_report(
+def report_patient(
     session: Session,
     who: Viewer,
     new: PatientReportIn,
@@ -59,14 +66,14 @@ def take_report(
     number that is taken, or whose incident is over; TooManyOpen (`limits.require_room`).
     """
     here = new.position.position()
-    said_at = _said_at(said_at, at)
+    said_at = _clamp_reported_at(said_at, at)
     estate = estate_at(session, here)
     region_id = _region(session, who, new, estate)
-    may_open_an_incident(who, estate.id if estate is not None else None, region_id)
+    require_incident_reporter(who, estate.id if estate is not None else None, region_id)
     collapsed_at = new.collapsed_at or said_at
-    if not at - LONGEST_AGO <= collapsed_at <= at + _CLOCKS_DIFFER:
+    if not at - MAX_REPORT_AGE <= collapsed_at <= at + _CLOCKS_DIFFER:
         raise InvalidInput("collapsed_at lies within the last six hours.", field="collapsed_at")
-    take_turns(session, region_id)
+    lock_region(session, region_id)
     digest = hashlib.sha256(new.model_dump_json().encode()).hexdigest()
     counts = session.get_one(Region, region_id).counts_ground_as_one
     floor = floor_meant(floor=new.floor, storey=new.storey, room=new.room, counts_ground_as_one=counts)
@@ -76,9 +83,9 @@ def take_report(
         return known
     numbers = settings.planning
     known_patients = []
-    if not (new.is_another_patient and dispatches(who, region_id)):
-        known_patients = open_around(session, region_id, new.kind, at=at, numbers=numbers)
-    same = same_patient(
+    if not (new.is_another_patient and is_dispatcher(who, region_id)):
+        known_patients = open_incidents_in_region(session, region_id, new.kind, at=at, numbers=numbers)
+    same = find_same_patient(
         known_patients,
         kind=new.kind,
         position=here,
@@ -87,24 +94,26 @@ def take_report(
         numbers=numbers,
     )
     if same is not None:
-        incident = queries.held(session, same.id)
-        _learn(incident, new, said_at)
+        incident = queries.lock_incident(session, same.id)
+        _fill_in_unknown(incident, new, said_at)
     else:
         estate_id = estate.id if estate is not None else None
-        require_room(session, who, new.kind, estate_id=estate_id, region_id=region_id, at=at, numbers=numbers)
+        require_report_quota(
+            session, who, new.kind, estate_id=estate_id, region_id=region_id, at=at, numbers=numbers
+        )
         moments = _Moments(min(collapsed_at, at), said_at, at)
-        incident = _opened(session, who, new, here, estate, region_id, moments, settings)
-    if same is not None and dispatches(who, region_id):
-        confirm(incident, at=at)
+        incident = _create_incident(session, who, new, here, estate, region_id, moments, settings)
+    if same is not None and is_dispatcher(who, region_id):
+        confirm_incident(incident, at=at)
     session.add(
         IncidentReport(
             incident_id=incident.id,
             key=str(new.key),
             digest=digest,
             case_number=new.case_number,
-            told_by=who.name,
+            reported_by=who.name,
             by_id=who.person_id,
-            told_at=at,
+            reported_at=at,
             lat=here.lat,
             lon=here.lon,
             note=new.note,
@@ -114,7 +123,7 @@ def take_report(
         )
     )
     flush(session, "This report arrived twice in the same moment: send it again.", "key")
-    enter(
+    append_entry(
         session,
         incident,
         "joined" if same is not None else "opened",
@@ -126,10 +135,10 @@ def take_report(
         lon=here.lon,
         has_cpr=new.has_cpr,
     )
-    plan_and_call(
+    plan_and_alert(
         session,
         incident,
-        because="reported again" if same is not None else "opened",
+        reason="reported again" if same is not None else "opened",
         at=at,
         network=network,
         settings=settings,
@@ -163,7 +172,7 @@ def _known(
         report = queries.report_by_case(session, who.name, new.case_number)
     if report is None:
         return None
-    incident = queries.held(session, report.incident_id)
+    incident = queries.lock_incident(session, report.incident_id)
     if is_over(incident, at=at, numbers=settings.planning):
         field = "key" if report.key == str(new.key) else "case_number"
         name = "this key" if field == "key" else f"the case number {new.case_number}"
@@ -176,9 +185,9 @@ def _known(
     return incident
 
 
-def _said_at(said_at: datetime | None, at: datetime) -> datetime:
+def _clamp_reported_at(said_at: datetime | None, at: datetime) -> datetime:
     """Neither in the future nor longer ago than anything that is told here."""
-    return max(min(said_at or at, at), at - LONGEST_AGO)
+    return max(min(said_at or at, at), at - MAX_REPORT_AGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +197,7 @@ class _Moments:
     at: datetime
 
 
-def _opened(
+def _create_incident(
     session: Session,
     who: Viewer,
     new: PatientReportIn,
@@ -203,7 +212,7 @@ def _opened(
         seconds = settings.planning.ambulance_seconds
     incident = Incident(
         kind=new.kind,
-        state=State.OPEN,
+        state=IncidentState.OPEN,
         region_id=region_id,
         estate_id=estate.id if estate is not None else None,
         lat=here.lat,
@@ -218,14 +227,14 @@ def _opened(
         ambulance_at=moments.said_at + timedelta(seconds=seconds),
         age_group=new.age_group,
         hazard=new.hazard,
-        confirmed_at=moments.at if dispatches(who, region_id) else None,
+        confirmed_at=moments.at if is_dispatcher(who, region_id) else None,
     )
     session.add(incident)
     session.flush()
-    return queries.held(session, incident.id)
+    return queries.lock_incident(session, incident.id)
 
 
-def _learn(incident: Incident, new: PatientReportIn, said_at: datetime) -> None:
+def _fill_in_unknown(incident: Incident, new: PatientReportIn, said_at: datetime) -> None:
     """What the first report did not say."""
     if incident.age_group is AgeGroup.UNKNOWN:
         incident.age_group = new.age_group
@@ -239,7 +248,7 @@ def _learn(incident: Incident, new: PatientReportIn, said_at: datetime) -> None:
         incident.ambulance_at = said_at + timedelta(seconds=new.ambulance_seconds)
 
 
-def confirm(incident: Incident, *, at: datetime) -> None:
+def confirm_incident(incident: Incident, *, at: datetime) -> None:
     """Note that a dispatcher takes the report for a patient: reports that none has confirmed take nobody away
     from it (`queries.in_force.busy_elsewhere`)."""
     incident.confirmed_at = incident.confirmed_at or at
@@ -248,14 +257,14 @@ def confirm(incident: Incident, *, at: datetime) -> None:
 # --- how it goes on -------------------------------------------------------------------------------------
 
 
-def held_for(session: Session, who: Viewer, incident_id: int) -> Incident:
+def lock_for_dispatcher(session: Session, who: Viewer, incident_id: int) -> Incident:
     """The incident, held, for whoever dispatches it. Raises NotFound, NotSignedIn, NotAllowed."""
     found = queries.incident(session, who, incident_id)
-    may_dispatch(who, found.region_id)
-    return hold(session, found.id)
+    require_dispatcher(who, found.region_id)
+    return lock_for_planning(session, found.id)
 
 
-def tell_of_ambulance(
+def update_ambulance(
     session: Session,
     who: Viewer,
     incident_id: int,
@@ -270,22 +279,22 @@ def tell_of_ambulance(
 
     Raises Conflict for a closed incident.
     """
-    incident = held_for(session, who, incident_id)
-    may_be_answered(incident)
-    confirm(incident, at=at)
-    incident.ambulance_at = _said_at(said_at, at) + timedelta(seconds=seconds)
+    incident = lock_for_dispatcher(session, who, incident_id)
+    require_open(incident)
+    confirm_incident(incident, at=at)
+    incident.ambulance_at = _clamp_reported_at(said_at, at) + timedelta(seconds=seconds)
     incident.reminded_at = None
-    enter(session, incident, "ambulance", who.name, at, seconds=seconds)
+    append_entry(session, incident, "ambulance", who.name, at, seconds=seconds)
     if seconds > 0:
         incident.ambulance_there_at = None
-        plan_and_call(session, incident, because="ambulance", at=at, network=network, settings=settings)
+        plan_and_alert(session, incident, reason="ambulance", at=at, network=network, settings=settings)
     else:
         incident.ambulance_there_at = incident.ambulance_there_at or at
-        call_off(session, incident, at=at)
+        stop_all(session, incident, at=at)
     return incident
 
 
-def tell_of_signs(
+def update_signs(
     session: Session,
     who: Viewer,
     incident_id: int,
@@ -296,43 +305,49 @@ def tell_of_signs(
     settings: Settings,
 ) -> Incident:
     """What is known of the patient; it is planned again. Raises Conflict for a closed incident."""
-    incident = held_for(session, who, incident_id)
-    may_be_answered(incident)
-    confirm(incident, at=at)
+    incident = lock_for_dispatcher(session, who, incident_id)
+    require_open(incident)
+    confirm_incident(incident, at=at)
     if incident.has_cpr is not has_cpr:
         incident.has_cpr = has_cpr
-        enter(session, incident, "signs", who.name, at, has_cpr=has_cpr)
+        append_entry(session, incident, "signs", who.name, at, has_cpr=has_cpr)
         if incident.ambulance_there_at is None:
-            plan_and_call(session, incident, because="signs", at=at, network=network, settings=settings)
+            plan_and_alert(session, incident, reason="signs", at=at, network=network, settings=settings)
     return incident
 
 
-def close(
-    session: Session, who: Viewer, incident_id: int, outcome: Outcome, note: str | None, *, at: datetime
+def close_incident(
+    session: Session,
+    who: Viewer,
+    incident_id: int,
+    outcome: IncidentOutcome,
+    note: str | None,
+    *,
+    at: datetime,
 ) -> Incident:
     """It is over: everybody is called off. The same again changes nothing; one that lapsed gets its outcome.
 
     Raises Conflict where it was closed otherwise, InvalidInput for the outcome of what closes by itself.
     """
-    incident = held_for(session, who, incident_id)
-    if outcome is Outcome.LAPSED:
+    incident = lock_for_dispatcher(session, who, incident_id)
+    if outcome is IncidentOutcome.LAPSED:
         raise InvalidInput("Lapsed is what closes by itself: say how it ended.", field="outcome")
-    if incident.outcome is Outcome.LAPSED:
+    if incident.outcome is IncidentOutcome.LAPSED:
         incident.outcome = outcome
-        enter(session, incident, "outcome", who.name, at, outcome=outcome, note=note)
+        append_entry(session, incident, "outcome", who.name, at, outcome=outcome, note=note)
         return incident
-    if incident.state is State.CLOSED:
+    if incident.state is IncidentState.CLOSED:
         if incident.outcome is not outcome:
             raise Conflict(f"It was closed already: {incident.outcome}.", field="outcome")
         return incident
-    end(session, incident, outcome, by=who.name, note=note, at=at)
+    close_and_stop_alerts(session, incident, outcome, by=who.name, note=note, at=at)
     return incident
 
 
-def require_room(
+def require_report_quota(
     session: Session,
     who: Viewer,
-    kind: Kind,
+    kind: IncidentKind,
     *,
     estate_id: int | None,
     region_id: int,
@@ -345,9 +360,11 @@ def require_room(
     The region is held by this transaction (`calling.take_turns`), so two reports in one moment cannot both
     take the last place. Raises TooManyOpen, which says to call the emergency number.
     """
-    if dispatches(who, region_id):
+    if is_dispatcher(who, region_id):
         return
-    own, in_estate = unconfirmed(session, kind, by=who.name, estate_id=estate_id, at=at, numbers=numbers)
+    own, in_estate = count_unconfirmed(
+        session, kind, by=who.name, estate_id=estate_id, at=at, numbers=numbers
+    )
     if own < numbers.open_per_person and in_estate < numbers.open_per_estate:
         return
     whose = "You have" if own >= numbers.open_per_person else "This estate has"

@@ -14,17 +14,17 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.rules import Viewer
 from aed.errors import Conflict, NotFound
-from aed.incidents import queries as queries
-from aed.incidents.alerts.actions.calling import may_be_answered, plan_and_call
-from aed.incidents.alerts.actions.stopping import call_back, lane_of
-from aed.incidents.calls.actions.lifecycle import confirm, held_for
-from aed.incidents.calls.queries import require_known
+from aed.incidents import queries
+from aed.incidents.alerts.actions.calling import plan_and_alert, require_open
+from aed.incidents.alerts.actions.stopping import ordering_key, stop_alerts
+from aed.incidents.calls.actions.lifecycle import confirm_incident, lock_for_dispatcher
+from aed.incidents.calls.queries import require_person_or_device
 from aed.incidents.calls.schemas import AskMoreIn, ExclusionIn, HazardIn
-from aed.incidents.messages import hazard_words
+from aed.incidents.messages import hazard_text
 from aed.incidents.models import Incident, IncidentExclusion
 from aed.incidents.plan.queries.case import exclusions
-from aed.incidents.record.actions import enter
-from aed.incidents.rules import LIVE, AgeGroup, Hazard, Kind, StopReason
+from aed.incidents.record.actions import append_entry
+from aed.incidents.rules import LIVE_STATES, AgeGroup, Hazard, IncidentKind, StopReason
 from aed.notifications import actions as outbox
 from aed.notifications.actions import Call, Notice
 from aed.settings import Settings
@@ -32,7 +32,7 @@ from aed.walking.network import WalkingNetwork
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class PlanningContext:
     """What every plan needs: the moment, the streets, the settings."""
 
     at: datetime
@@ -41,7 +41,7 @@ class Now:
 
 
 @dataclass(frozen=True, slots=True)
-class Steered:
+class SteeringResult:
     """The incident as it stands now, and how many more were called by that."""
 
     incident: Incident
@@ -50,17 +50,17 @@ class Steered:
 
 
 def _open_one(session: Session, who: Viewer, incident_id: int, *, at: datetime) -> Incident:
-    incident = held_for(session, who, incident_id)
-    may_be_answered(incident)
-    confirm(incident, at=at)
+    incident = lock_for_dispatcher(session, who, incident_id)
+    require_open(incident)
+    confirm_incident(incident, at=at)
     return incident
 
 
-def _plan(session: Session, incident: Incident, because: str, now: Now, *, more: int = 0) -> int:
-    return plan_and_call(
+def _plan(session: Session, incident: Incident, because: str, now: PlanningContext, *, more: int = 0) -> int:
+    return plan_and_alert(
         session,
         incident,
-        because=because,
+        reason=because,
         at=now.at,
         network=now.network,
         settings=now.settings,
@@ -68,24 +68,28 @@ def _plan(session: Session, incident: Incident, because: str, now: Now, *, more:
     )
 
 
-def hold_calling(session: Session, who: Viewer, incident_id: int, *, held: bool, now: Now) -> Steered:
+def hold_calling(
+    session: Session, who: Viewer, incident_id: int, *, held: bool, now: PlanningContext
+) -> SteeringResult:
     """Ask nobody more until it is resumed; whoever was asked stays asked. Resumed, it is planned at once.
 
     The same again changes nothing. Raises NotFound, NotSignedIn, NotAllowed; Conflict for a closed incident.
     """
     incident = _open_one(session, who, incident_id, at=now.at)
     if held is (incident.calling_held_at is not None):
-        return Steered(incident)
+        return SteeringResult(incident)
     incident.calling_held_at = now.at if held else None
-    enter(session, incident, "held" if held else "resumed", who.name, now.at)
+    append_entry(session, incident, "held" if held else "resumed", who.name, now.at)
     if held:
-        incident.look_at = None
+        incident.replan_at = None
         session.flush()
-        return Steered(incident)
-    return Steered(incident, _plan(session, incident, "resumed", now))
+        return SteeringResult(incident)
+    return SteeringResult(incident, _plan(session, incident, "resumed", now))
 
 
-def ask_more(session: Session, who: Viewer, incident_id: int, told: AskMoreIn, *, now: Now) -> Steered:
+def ask_more(
+    session: Session, who: Viewer, incident_id: int, told: AskMoreIn, *, now: PlanningContext
+) -> SteeringResult:
     """Ask so many more now, the best of those whom the plan would leave, also while calling is held.
 
     The same request again (by its key) asks nobody. Raises as `hold_calling` does; Conflict where a hazard
@@ -98,23 +102,27 @@ def ask_more(session: Session, who: Viewer, incident_id: int, told: AskMoreIn, *
         raise Conflict("The ambulance is there: nobody is called any longer.")
     key = str(told.key)
     for event in queries.events(session, incident.id):
-        if event.kind == "asked_more" and orjson.loads(event.said)["key"] == key:
-            return Steered(incident)
-    enter(session, incident, "asked_more", who.name, now.at, people=told.people, key=key)
-    return Steered(incident, _plan(session, incident, "asked for more", now, more=told.people))
+        if event.kind == "asked_more" and orjson.loads(event.payload)["key"] == key:
+            return SteeringResult(incident)
+    append_entry(session, incident, "asked_more", who.name, now.at, people=told.people, key=key)
+    return SteeringResult(incident, _plan(session, incident, "asked for more", now, more=told.people))
 
 
-def widen(session: Session, who: Viewer, incident_id: int, metres: float, *, now: Now) -> Steered:
+def set_radius(
+    session: Session, who: Viewer, incident_id: int, metres: float, *, now: PlanningContext
+) -> SteeringResult:
     """Look for people within that radius from now on. Raises as `hold_calling` does."""
     incident = _open_one(session, who, incident_id, at=now.at)
     if incident.radius_metres == metres:
-        return Steered(incident)
+        return SteeringResult(incident)
     incident.radius_metres = metres
-    enter(session, incident, "radius", who.name, now.at, metres=metres)
-    return Steered(incident, _plan(session, incident, "radius", now))
+    append_entry(session, incident, "radius", who.name, now.at, metres=metres)
+    return SteeringResult(incident, _plan(session, incident, "radius", now))
 
 
-def tell_of_age(session: Session, who: Viewer, incident_id: int, age: AgeGroup, *, now: Now) -> Steered:
+def set_age_group(
+    session: Session, who: Viewer, incident_id: int, age: AgeGroup, *, now: PlanningContext
+) -> SteeringResult:
     """How old the patient is: whoever fetches a device is shown what is known of its pads for children.
 
     Raises as `hold_calling` does.
@@ -122,12 +130,14 @@ def tell_of_age(session: Session, who: Viewer, incident_id: int, age: AgeGroup, 
     incident = _open_one(session, who, incident_id, at=now.at)
     if incident.age_group is not age:
         incident.age_group = age
-        enter(session, incident, "patient", who.name, now.at, age_group=age)
+        append_entry(session, incident, "patient", who.name, now.at, age_group=age)
         session.flush()
-    return Steered(incident)
+    return SteeringResult(incident)
 
 
-def tell_of_hazard(session: Session, who: Viewer, incident_id: int, told: HazardIn, *, now: Now) -> Steered:
+def set_hazard(
+    session: Session, who: Viewer, incident_id: int, told: HazardIn, *, now: PlanningContext
+) -> SteeringResult:
     """Whether people may be sent to the scene.
 
     1. `nobody_is_sent`: everybody who was called is called back and told not to go, and nobody is called.
@@ -139,25 +149,29 @@ def tell_of_hazard(session: Session, who: Viewer, incident_id: int, told: Hazard
     incident = _open_one(session, who, incident_id, at=now.at)
     before = incident.hazard, incident.hazard_note
     if before == (told.hazard, told.note):
-        return Steered(incident)
+        return SteeringResult(incident)
     incident.hazard, incident.hazard_note = told.hazard, told.note
-    enter(session, incident, "hazard", who.name, now.at, hazard=told.hazard, has_note=told.note is not None)
-    alerts = [each for each in queries.alerts(session, incident.id) if each.state in LIVE]
+    append_entry(
+        session, incident, "hazard", who.name, now.at, hazard=told.hazard, has_note=told.note is not None
+    )
+    alerts = [each for each in queries.alerts(session, incident.id) if each.state in LIVE_STATES]
     if told.hazard is Hazard.NOBODY_IS_SENT:
-        call_back(session, incident, alerts, StopReason.HAZARD, at=now.at, words=hazard_words(told.hazard))
-        incident.look_at = None
+        stop_alerts(session, incident, alerts, StopReason.HAZARD, at=now.at, words=hazard_text(told.hazard))
+        incident.replan_at = None
         session.flush()
-        return Steered(incident)
-    if told.hazard is Hazard.INFORM and incident.kind is not Kind.TEST:
-        text_en, text_zh = hazard_words(told.hazard)
+        return SteeringResult(incident)
+    if told.hazard is Hazard.INFORM and incident.kind is not IncidentKind.TEST:
+        text_en, text_zh = hazard_text(told.hazard)
         notice = Notice(text_en, text_zh, expires_at=now.at + timedelta(hours=1))
         country = incident.region.country
-        calls = [Call(each.person_id, lane_of(each, "hazard"), notice, country) for each in alerts]
+        calls = [Call(each.person_id, ordering_key(each, "hazard"), notice, country) for each in alerts]
         outbox.call(session, calls, now.at)
-    return Steered(incident, _plan(session, incident, "hazard", now))
+    return SteeringResult(incident, _plan(session, incident, "hazard", now))
 
 
-def exclude(session: Session, who: Viewer, incident_id: int, given: ExclusionIn, *, now: Now) -> Steered:
+def exclude(
+    session: Session, who: Viewer, incident_id: int, given: ExclusionIn, *, now: PlanningContext
+) -> SteeringResult:
     """Take a person or a device out of the plan. Somebody who was asked is told that they are not needed.
 
     A device: people who were sent for it are called back, and may be asked for something else at once.
@@ -168,8 +182,8 @@ def exclude(session: Session, who: Viewer, incident_id: int, given: ExclusionIn,
     standing = exclusions(session, incident.id)
     for each in standing:
         if (each.person_id, each.device_id) == (given.person_id, given.device_id):
-            return Steered(incident, exclusion=each)
-    require_known(session, who, person_id=given.person_id, device_id=given.device_id)
+            return SteeringResult(incident, exclusion=each)
+    require_person_or_device(session, who, person_id=given.person_id, device_id=given.device_id)
     made = IncidentExclusion(
         incident_id=incident.id,
         person_id=given.person_id,
@@ -179,7 +193,7 @@ def exclude(session: Session, who: Viewer, incident_id: int, given: ExclusionIn,
     )
     session.add(made)
     session.flush()
-    enter(
+    append_entry(
         session,
         incident,
         "excluded",
@@ -192,19 +206,19 @@ def exclude(session: Session, who: Viewer, incident_id: int, given: ExclusionIn,
     stopped = [
         each
         for each in queries.alerts(session, incident.id)
-        if each.state in LIVE
+        if each.state in LIVE_STATES
         and (
             each.person_id == given.person_id
             or (given.device_id is not None and each.device_id == given.device_id)
         )
     ]
-    call_back(session, incident, stopped, StopReason.EXCLUDED, at=now.at)
-    return Steered(incident, _plan(session, incident, "exclusion", now), made)
+    stop_alerts(session, incident, stopped, StopReason.EXCLUDED, at=now.at)
+    return SteeringResult(incident, _plan(session, incident, "exclusion", now), made)
 
 
 def lift_exclusion(
-    session: Session, who: Viewer, incident_id: int, exclusion_id: int, *, now: Now
-) -> Steered:
+    session: Session, who: Viewer, incident_id: int, exclusion_id: int, *, now: PlanningContext
+) -> SteeringResult:
     """Undo an exclusion: the person may be called again, the device fetched. The same again changes nothing.
 
     Raises as `hold_calling` does; NotFound for an exclusion that is none of this incident.
@@ -215,7 +229,7 @@ def lift_exclusion(
     if found is None or found.incident_id != incident.id:
         raise NotFound(f"There is no exclusion {exclusion_id} here.", field="exclusion_id")
     if found.lifted_at is not None:
-        return Steered(incident, exclusion=found)
+        return SteeringResult(incident, exclusion=found)
     found.lifted_at, found.lifted_by = now.at, who.name
-    enter(session, incident, "exclusion_lifted", who.name, now.at, exclusion=found.id)
-    return Steered(incident, _plan(session, incident, "exclusion lifted", now), found)
+    append_entry(session, incident, "exclusion_lifted", who.name, now.at, exclusion=found.id)
+    return SteeringResult(incident, _plan(session, incident, "exclusion lifted", now), found)

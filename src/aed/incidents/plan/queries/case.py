@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 from aed.accounts.rules.viewer import TIMETABLE
 from aed.geo import Position, distance_metres, distances_metres
 from aed.incidents.models import Incident, IncidentExclusion
-from aed.incidents.plan.queries.guides import Saved, guides_of, saved_by_a_guide
+from aed.incidents.plan.queries.guides import GuideSavings, available_guides, guide_savings
 from aed.incidents.plan.rules.offers import Offer, shown_seconds
-from aed.incidents.plan.rules.planner import Case
+from aed.incidents.plan.rules.planner import PlanCase
 from aed.incidents.plan.rules.survival import Patient
-from aed.incidents.rules import Kind, Task, ambulance_seconds
+from aed.incidents.rules import IncidentKind, Task, ambulance_seconds
 from aed.lookup.answer import NearbyDevice, Question
 from aed.lookup.arrival import estimated_walk_metres
 from aed.lookup.buildings import Buildings, Spot
@@ -33,7 +33,7 @@ from aed.walking.travel import NO_WAY, Leg, direct_seconds, fetch_seconds, leg_s
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedPerson:
     """Somebody who was asked already, as he stands now."""
 
     offer: Offer
@@ -41,38 +41,40 @@ class Asked:
     """He has said so."""
 
 
-MOST_LOOKED_AT: Final = 1_000
+MAX_PEOPLE_SEARCHED: Final = 1_000
 """People: no plan looks through more, busy ones included."""
-_FEW_GUIDES: Final = 5
+_MAX_GUIDES: Final = 5
 """One is asked at a time; the first of these may be asked for something else."""
 
 
 @dataclass(frozen=True, slots=True)
-class Guides:
+class EstateGuides:
     """Who could open the gates of the estate in which the patient is, whoever is asked first in front."""
 
     estate_id: int
     people: Sequence[int]
 
 
-def case_of(
+def build_case(
     connection: Connection,
     patient: Patient,
     here: Position,
     *,
     floor: int,
     at: datetime,
-    asked: Sequence[Asked],
-    not_these: Collection[int],
-    not_devices: Collection[int] = (),
+    asked: Sequence[AskedPerson],
+    excluded_people: Collection[int],
+    excluded_devices: Collection[int] = (),
     sent_from: SentFrom | None = None,
-    guides: Guides | None = None,
+    guides: EstateGuides | None = None,
     precision: Precision = Precision.EXACT,
     network: WalkingNetwork | None,
     settings: Settings,
-) -> Case:
-    """The case at that moment. `not_these`, by person, are not thought of: they are out already, or have said
-    no; nor are `not_devices`. `sent_from`: only devices that somebody may be sent for from there; None: all.
+) -> PlanCase:
+    """Build the case at that moment: every task that somebody could be given.
+
+    `excluded_people` (person ids) are busy or have declined; `excluded_devices` were taken out by a
+    dispatcher. `sent_from` limits the search to devices that may be fetched from there; None: all.
     With `Precision.CELL` people are taken to be at the centres of their cells, so that whom the plan asks
     tells no more than the cell; each offer has the seconds that may be shown in either case.
 
@@ -86,11 +88,11 @@ def case_of(
     """
     numbers = settings.planning
     # As many free people are thought of, however many of the nearest are out already.
-    looked_at = min(numbers.people + len(not_these), MOST_LOOKED_AT)
+    looked_at = min(numbers.people + len(excluded_people), MAX_PEOPLE_SEARCHED)
     question = Question(
         here,
         at,
-        limit=numbers.devices + len(not_devices),
+        limit=numbers.devices + len(excluded_devices),
         floor=floor,
         responders=looked_at,
         sent_from=sent_from,
@@ -98,20 +100,22 @@ def case_of(
         is_for_plan=True,
     )
     found = nearest(connection, TIMETABLE, question, network=network, settings=settings)
-    devices = [each for each in found.devices if each.row.id not in not_devices][: numbers.devices]
+    devices = [each for each in found.devices if each.row.id not in excluded_devices][: numbers.devices]
     if not any(_is_in_reach(near, patient, settings) for near in devices):
         # Pads past their date: only while there is nothing else.
-        devices += [each for each in found.last_resort if each.row.id not in not_devices]
-    people = [each for each in found.responders or [] if each.person_id not in not_these][: numbers.people]
+        devices += [each for each in found.last_resort if each.row.id not in excluded_devices]
+    people = [each for each in found.responders or [] if each.person_id not in excluded_people][
+        : numbers.people
+    ]
     exact = [Spot(each.position, each.floor) for each in people]
     cells = [Spot(each.cell_centre, 0) for each in people]
     seconds, shown = (
         _seconds_to_devices(connection, spots, devices, patient, here, at, network, settings)
         for spots in (exact, cells)
     )
-    saved = Saved([0.0] * len(people), [0.0] * len(devices), 0.0)
+    saved = GuideSavings([0.0] * len(people), [0.0] * len(devices), 0.0)
     if guides is not None:
-        saved = saved_by_a_guide(
+        saved = guide_savings(
             connection,
             guides.estate_id,
             here,
@@ -125,18 +129,18 @@ def case_of(
     offers: dict[tuple[int, int | None], Offer] = {}
     for each, to_devices, shown_to, saves in zip(people, seconds, shown, saved.people, strict=True):
         person = each.person_id
-        if person in not_these:
+        if person in excluded_people:
             continue
         for offer in _offers(person, each, to_devices, shown_to, devices, saves, saved.devices, settings):
             known = offers.get((person, offer.device_id))
             if known is None or offer.seconds < known.seconds:  # one person may be in the register twice
                 offers[person, offer.device_id] = offer
-    return Case(
+    return PlanCase(
         patient,
         tuple(sorted(offers.values(), key=lambda offer: offer.order)),
         tuple(each.offer for each in asked),
         frozenset(each.offer.person_id for each in asked if each.comes),
-        _guides(guides, not_these, settings),
+        _guides(guides, excluded_people, settings),
         saved.ambulance,
         devices_usable=len(devices),
         devices_unusable=len(found.unusable),
@@ -148,15 +152,17 @@ def _is_in_reach(near: NearbyDevice, patient: Patient, settings: Settings) -> bo
     return fetch_seconds(0.0, _to_patient(near, settings), near.pace) < patient.ambulance_seconds
 
 
-def _guides(guides: Guides | None, not_these: Collection[int], settings: Settings) -> tuple[Offer, ...]:
+def _guides(
+    guides: EstateGuides | None, excluded_people: Collection[int], settings: Settings
+) -> tuple[Offer, ...]:
     if guides is None:
         return ()
     numbers = settings.planning
     seconds = direct_seconds(numbers.guide_seconds, settings.arrival)
-    free = [person for person in guides.people if person not in not_these]
+    free = [person for person in guides.people if person not in excluded_people]
     return tuple(
         Offer(each, Task.GUIDE, seconds, numbers.chance_there, shown_seconds=seconds)
-        for each in free[:_FEW_GUIDES]
+        for each in free[:_MAX_GUIDES]
     )
 
 
@@ -264,19 +270,19 @@ def _seconds_to_devices(
     return [[each[person] for each in seconds] for person in range(len(people))]
 
 
-def case_of_incident(
+def build_case_of_incident(
     session: Session,
     incident: Incident,
     *,
     at: datetime,
-    asked: Sequence[Asked],
-    not_these: Collection[int],
+    asked: Sequence[AskedPerson],
+    excluded_people: Collection[int],
     network: WalkingNetwork | None,
     settings: Settings,
-) -> Case:
+) -> PlanCase:
     """Return the case of an incident that was read with its estate.
 
-    1. People and devices that a dispatcher has excluded are left out, beside `not_these` people.
+    1. People and devices that a dispatcher has excluded are left out, beside `excluded_people` people.
     2. People are looked for within the radius that a dispatcher has set, if one has.
     3. Only devices that somebody may be sent for from there.
     4. Only the plan of a real incident reckons with exact places. Tests and exercises, of which anybody may
@@ -287,7 +293,7 @@ def case_of_incident(
     """
     guides = None
     if incident.estate_id is not None:
-        guides = Guides(incident.estate_id, guides_of(session, incident.estate_id, at=at))
+        guides = EstateGuides(incident.estate_id, available_guides(session, incident.estate_id, at=at))
     # Exclusions come by a dispatcher's hand: there are none before the first plan.
     excluded = exclusions(session, incident.id) if incident.version > 1 else []
     not_people = {each.person_id for each in excluded if each.person_id is not None}
@@ -295,24 +301,24 @@ def case_of_incident(
         settings = settings.model_copy(update={"responder_radius_metres": incident.radius_metres})
     seconds = ambulance_seconds(incident.ambulance_at, at, settings.planning)
     since = max(0.0, (at - incident.collapsed_at).total_seconds())
-    return case_of(
+    return build_case(
         session.connection(),
         Patient(since, seconds, incident.has_cpr),
         Position(incident.lat, incident.lon),
         floor=incident.floor,
         at=at,
         asked=asked,
-        not_these={*not_these, *not_people},
-        not_devices={each.device_id for each in excluded if each.device_id is not None},
+        excluded_people={*excluded_people, *not_people},
+        excluded_devices={each.device_id for each in excluded if each.device_id is not None},
         sent_from=sent_from(session, incident.estate),
         guides=guides,
-        precision=Precision.EXACT if incident.kind is Kind.REAL else Precision.CELL,
+        precision=Precision.EXACT if incident.kind is IncidentKind.REAL else Precision.CELL,
         network=network,
         settings=settings,
     )
 
 
-def seconds_of_everybody(
+def arrival_seconds_by_offer(
     session: Session,
     incident: Incident,
     *,
@@ -325,8 +331,8 @@ def seconds_of_everybody(
 
     visibility: for when people are expected whom the plan has called.
     """
-    case = case_of_incident(
-        session, incident, at=at, asked=(), not_these=(), network=network, settings=settings
+    case = build_case_of_incident(
+        session, incident, at=at, asked=(), excluded_people=(), network=network, settings=settings
     )
     return {(each.person_id, each.device_id): (each.seconds, shown_seconds(each)) for each in case.offers}
 

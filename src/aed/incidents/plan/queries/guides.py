@@ -16,7 +16,7 @@ from aed.accounts.rules.roles import HeldRole
 from aed.accounts.rules.viewer import TIMETABLE
 from aed.geo import Position
 from aed.hours.evaluation import Opening, hours_at
-from aed.incidents.plan.rules.offers import wait_of
+from aed.incidents.plan.rules.offers import gate_wait_seconds
 from aed.lookup.walks import Ways, passing_of, sent_for_gates
 from aed.notifications.queries import can_be_told
 from aed.registry import queries as registry
@@ -36,7 +36,7 @@ _ROLES: Final = (HeldRole.LEAD, HeldRole.KEEPER, HeldRole.ESTATE_MANAGER)
 """Who is asked first in front."""
 
 
-def guides_of(session: Session, estate_id: int, *, at: datetime) -> list[int]:
+def available_guides(session: Session, estate_id: int, *, at: datetime) -> list[int]:
     """Who may be asked to open the gate and hold the lift there now, by person: who is asked first in front.
 
     Only people who agreed to be called, have not declared to be under 18, are not paused, and are not outside
@@ -93,7 +93,7 @@ def _away(session: Session, person_ids: Collection[int], at: datetime) -> set[in
     return away
 
 
-class Saved(NamedTuple):
+class GuideSavings(NamedTuple):
     """Seconds that each saves on the way to the patient when somebody guides."""
 
     people: list[float]
@@ -102,7 +102,7 @@ class Saved(NamedTuple):
     ambulance: float
 
 
-def saved_by_a_guide(
+def guide_savings(
     connection: Connection,
     estate_id: int,
     here: Position,
@@ -113,7 +113,7 @@ def saved_by_a_guide(
     at: datetime,
     network: WalkingNetwork | None,
     settings: Settings,
-) -> Saved:
+) -> GuideSavings:
     """1. The lift, held, where the patient is so high that it is worth taking then.
     2. The ways to the patient as the gates stand, and with those of the patient's estate open.
     3. The crew takes the gate that keeps it waiting least; gates that nobody has registered are taken to be
@@ -126,7 +126,7 @@ def saved_by_a_guide(
     lift = floor_seconds(floor, arrival) - floor_seconds(floor, arrival, lift_held_seconds=held)
     gates = sent_for_gates(connection, here, _ESTATE_METRES)()
     own = [gate for gate in gates if gate.estate_id == estate_id]
-    waits = [wait_of(passing_of(connection, gate, TIMETABLE, at), arrival) for gate in own]
+    waits = [gate_wait_seconds(passing_of(connection, gate, TIMETABLE, at), arrival) for gate in own]
     crew = lift + min(waits, default=arrival.guarded_gate_seconds)
     places = [*people, *devices]
     saved = [lift] * len(places)
@@ -135,7 +135,7 @@ def saved_by_a_guide(
             _at_gates(connection, estate_id, here, places, at, network, gates, settings)
         ):
             saved[number] += seconds
-    return Saved(saved[: len(people)], saved[len(people) :], crew)
+    return GuideSavings(saved[: len(people)], saved[len(people) :], crew)
 
 
 def _at_gates(

@@ -11,20 +11,22 @@ from sqlalchemy.orm import Session
 
 from aed.accounts.models import Region
 from aed.incidents.models import Alert, Incident, ShowUpCount
-from aed.incidents.plan.rules.show_up import Past, ShowUp, learned, time_of_day, total
-from aed.incidents.rules import Kind, State, Task, TimeOfDay
+from aed.incidents.plan.rules.show_up import PastAlert, ShowUpCounts, learn_rates, sum_counts, time_of_day
+from aed.incidents.rules import IncidentKind, IncidentState, Task, TimeOfDay
 from aed.settings import Planning
 
 _AT_ONCE = 1_000
 
 
-def planning_of(session: Session, incident: Incident, planning: Planning, *, at: datetime) -> Planning:
+def planning_with_learned_rates(
+    session: Session, incident: Incident, planning: Planning, *, at: datetime
+) -> Planning:
     """Return the settings with the chances that the incident's region has shown at this time of day.
 
     The plan's record keeps them with the other settings, so that it is planned again from the same.
     visibility: counts, for the plan.
     """
-    of_region: dict[TimeOfDay, ShowUp] = {}
+    of_region: dict[TimeOfDay, ShowUpCounts] = {}
     rows = session.execute(
         select(
             ShowUpCount.time_of_day,
@@ -36,7 +38,7 @@ def planning_of(session: Session, incident: Incident, planning: Planning, *, at:
         ).where(ShowUpCount.region_id == incident.region_id)
     )
     for when, *counts in rows:
-        of_region[when] = ShowUp(*counts)
+        of_region[when] = ShowUpCounts(*counts)
     everywhere = session.execute(
         select(
             func.coalesce(func.sum(ShowUpCount.asked), 0),
@@ -47,16 +49,16 @@ def planning_of(session: Session, incident: Incident, planning: Planning, *, at:
         )
     ).one()
     now = time_of_day(at.astimezone(ZoneInfo(incident.region.time_zone)))
-    return learned(
+    return learn_rates(
         planning,
-        ShowUp(*(int(each) for each in everywhere)),
-        total(of_region.values()),
-        of_region.get(now, ShowUp()),
+        ShowUpCounts(*(int(each) for each in everywhere)),
+        sum_counts(of_region.values()),
+        of_region.get(now, ShowUpCounts()),
         weight=planning.show_up_prior_people,
     )
 
 
-def past_alerts(session: Session, *, since: datetime) -> Iterator[tuple[int, TimeOfDay, Past]]:
+def past_alerts(session: Session, *, since: datetime) -> Iterator[tuple[int, TimeOfDay, PastAlert]]:
     """Yield (region, time of day, alert) of real incidents that were opened since and are closed.
 
     Exercises and tests do not count: people come to them who would not come at night. Guides do not either.
@@ -79,15 +81,15 @@ def past_alerts(session: Session, *, since: datetime) -> Iterator[tuple[int, Tim
         .join(Incident, Incident.id == Alert.incident_id)
         .join(Region, Region.id == Incident.region_id)
         .where(
-            Incident.kind == Kind.REAL,
-            Incident.state == State.CLOSED,
+            Incident.kind == IncidentKind.REAL,
+            Incident.state == IncidentState.CLOSED,
             Incident.opened_at >= since,
             Alert.task != Task.GUIDE,
         )
         .execution_options(yield_per=_AT_ONCE)
     )
     for row in rows:
-        past = Past(
+        past = PastAlert(
             row.state,
             row.asked_at,
             row.seen_at,

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from aed.incidents.plan.rules.offers import Offer
-from aed.incidents.plan.rules.planner import Case, Left, Plan, Why
+from aed.incidents.plan.rules.planner import NotAsked, NotAskedReason, Plan, PlanCase
 from aed.incidents.plan.rules.survival import expected_survival
 from aed.incidents.rules import Task
 from aed.settings import Survival
@@ -26,12 +26,12 @@ class ShownOffer:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownLeft:
+class ShownNotAsked:
     """Somebody who is not asked, how soon they could be at the patient, and why they are not."""
 
     person_id: int
     seconds: float | None
-    why: Why
+    why: NotAskedReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ class ShownPlan:
 
     asked_before: tuple[ShownOffer, ...]
     asked: tuple[ShownOffer, ...]
-    left: tuple[ShownLeft, ...]
+    left: tuple[ShownNotAsked, ...]
     survival_before: float | None
     survival: float | None
 
 
-def shown_plan(case: Case, made: Plan, survival: Survival) -> ShownPlan:
+def shown_plan(case: PlanCase, made: Plan, survival: Survival) -> ShownPlan:
     """Return what may be shown of a plan that was made of this case."""
     asked = sorted((step.offer for step in made.steps), key=_order)
     before = sorted(case.asked, key=_order)
@@ -68,18 +68,18 @@ def _shown(offer: Offer) -> ShownOffer:
     return ShownOffer(offer.person_id, offer.task, offer.device_id, offer.shown_seconds, offer.chance)
 
 
-def _left(left: Left, direct: Offer, case: Case) -> ShownLeft:
+def _left(left: NotAsked, direct: Offer, case: PlanCase) -> ShownNotAsked:
     """Whether somebody is too late is judged by the time that is shown."""
     why, seconds = left.why, direct.shown_seconds
     if seconds is not None:
         if seconds >= case.patient.ambulance_seconds:
-            why = Why.AFTER_THE_AMBULANCE
-        elif why is Why.AFTER_THE_AMBULANCE:
-            why = Why.GAINS_TOO_LITTLE
-    return ShownLeft(left.offer.person_id, seconds, why)
+            why = NotAskedReason.AFTER_THE_AMBULANCE
+        elif why is NotAskedReason.AFTER_THE_AMBULANCE:
+            why = NotAskedReason.GAINS_TOO_LITTLE
+    return ShownNotAsked(left.offer.person_id, seconds, why)
 
 
-def _expected(case: Case, coming: Iterable[Offer], survival: Survival) -> float | None:
+def _expected(case: PlanCase, coming: Iterable[Offer], survival: Survival) -> float | None:
     """None where a time is not known. A guide is not reckoned with."""
     shown: list[Offer] = []
     for offer in coming:
@@ -90,7 +90,7 @@ def _expected(case: Case, coming: Iterable[Offer], survival: Survival) -> float 
     return expected_survival(case.patient, shown, survival)
 
 
-class WhyNoFetch(StrEnum):
+class NoFetchReason(StrEnum):
     """The first of these that holds."""
 
     NO_DEVICE = "no_device"
@@ -103,36 +103,36 @@ class WhyNoFetch(StrEnum):
     WAVE_IS_FULL = "wave_is_full"
 
 
-WHY_NO_FETCH_WORDS: Final = {
-    WhyNoFetch.NO_DEVICE: (
+NO_FETCH_TEXTS: Final = {
+    NoFetchReason.NO_DEVICE: (
         "No AED is registered here that may be sent for.",
         "附近没有可调用的已登记AED。",
     ),
-    WhyNoFetch.NONE_USABLE: (
+    NoFetchReason.NONE_USABLE: (
         "No AED near by can be used now: they are closed, expired or out of service.",
         "附近的AED目前均不可用（未开放、已过期或停用）。",
     ),
-    WhyNoFetch.NOBODY_FREE: (
+    NoFetchReason.NOBODY_FREE: (
         "Nobody who may be called is near and free.",
         "附近没有可呼叫的空闲志愿者。",
     ),
-    WhyNoFetch.TOO_FAR: (
+    NoFetchReason.TOO_FAR: (
         "Every AED is too far: nobody could bring one before the ambulance is there.",
         "AED距离过远，无人能在救护车到达前送达。",
     ),
-    WhyNoFetch.AFTER_THE_AMBULANCE: (
+    NoFetchReason.AFTER_THE_AMBULANCE: (
         "The ambulance is there before anybody could bring an AED.",
         "救护车将先于任何AED到达。",
     ),
-    WhyNoFetch.ANOTHER_IS_COMING: (
+    NoFetchReason.ANOTHER_IS_COMING: (
         "Somebody who said that they come brings an AED sooner.",
         "已有人在取送AED，且更早到达。",
     ),
-    WhyNoFetch.GAINS_TOO_LITTLE: (
+    NoFetchReason.GAINS_TOO_LITTLE: (
         "Fetching an AED would gain too little: going straight to the patient helps more.",
         "取AED获益过小，直接前往患者处更有帮助。",
     ),
-    WhyNoFetch.WAVE_IS_FULL: (
+    NoFetchReason.WAVE_IS_FULL: (
         "As many are asked as one wave takes; others are asked if too few answer.",
         "本批次人数已满；如答复不足将继续呼叫。",
     ),
@@ -140,8 +140,8 @@ WHY_NO_FETCH_WORDS: Final = {
 
 
 def why_nobody_fetches(
-    case: Case, made: Plan, *, devices_usable: int | None, devices_unusable: int | None
-) -> WhyNoFetch | None:
+    case: PlanCase, made: Plan, *, devices_usable: int | None, devices_unusable: int | None
+) -> NoFetchReason | None:
     """Return why nobody brings a device; None where somebody is asked to, or has been.
 
     The counts are of the devices that were found near the patient; None: not known, in plans of earlier
@@ -154,18 +154,18 @@ def why_nobody_fetches(
     fetches = [each for each in case.offers if each.task is Task.FETCH]
     if not fetches:
         if devices_usable == 0:
-            return WhyNoFetch.NONE_USABLE if devices_unusable else WhyNoFetch.NO_DEVICE
-        return WhyNoFetch.TOO_FAR if case.offers else WhyNoFetch.NOBODY_FREE
+            return NoFetchReason.NONE_USABLE if devices_unusable else NoFetchReason.NO_DEVICE
+        return NoFetchReason.TOO_FAR if case.offers else NoFetchReason.NOBODY_FREE
     if all(each.seconds >= case.patient.ambulance_seconds for each in fetches):
-        return WhyNoFetch.AFTER_THE_AMBULANCE
+        return NoFetchReason.AFTER_THE_AMBULANCE
     brought = [
         each.seconds
         for each in case.asked
         if each.device_id is not None and each.person_id in case.on_the_way
     ]
     if brought and all(each.seconds >= min(brought) for each in fetches):
-        return WhyNoFetch.ANOTHER_IS_COMING
+        return NoFetchReason.ANOTHER_IS_COMING
     left = [each for each in made.left if each.offer.task is Task.FETCH]
-    if any(each.why is Why.WAVE_IS_FULL for each in left):
-        return WhyNoFetch.WAVE_IS_FULL
-    return WhyNoFetch.GAINS_TOO_LITTLE
+    if any(each.why is NotAskedReason.WAVE_IS_FULL for each in left):
+        return NoFetchReason.WAVE_IS_FULL
+    return NoFetchReason.GAINS_TOO_LITTLE

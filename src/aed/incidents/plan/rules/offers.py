@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from aed.incidents.plan.rules.survival import Coming, Patient, chance_still, expected_score, expected_survival
+from aed.incidents.plan.rules.survival import (
+    ComingPerson,
+    Patient,
+    expected_score,
+    expected_survival,
+    probability_after_silence,
+)
 from aed.incidents.rules import AlertState, Task
 from aed.registry.rules.gate import Passing
 from aed.settings import Arrival, Planning, Survival
@@ -47,11 +53,11 @@ def shown_order(offer: Offer) -> tuple[float, int]:
     return shown_seconds(offer), offer.person_id
 
 
-MIN_HANDS: Final = 2
+MIN_RESCUERS: Final = 2
 """Compressions are exhausting: rescuers change over every two minutes, so one person is not enough."""
 
 
-def chance_of_somebody(coming: Iterable[Coming], *, before_seconds: float) -> float:
+def probability_anyone_arrives(coming: Iterable[ComingPerson], *, before_seconds: float) -> float:
     """Return the chance that at least one of these people is at the patient before that moment."""
     nobody = 1.0
     for each in coming:
@@ -60,7 +66,9 @@ def chance_of_somebody(coming: Iterable[Coming], *, before_seconds: float) -> fl
     return 1.0 - nobody
 
 
-def chance_of_several(coming: Iterable[Coming], *, at_least: int, before_seconds: float) -> float:
+def probability_at_least_arrive(
+    coming: Iterable[ComingPerson], *, at_least: int, before_seconds: float
+) -> float:
     """Return the chance that at least so many of these people are at the patient before that moment."""
     chances = [1.0] + [0.0] * at_least
     for each in coming:
@@ -72,7 +80,7 @@ def chance_of_several(coming: Iterable[Coming], *, at_least: int, before_seconds
     return chances[at_least]
 
 
-def chance_of_device(coming: Iterable[Coming], *, before_seconds: float) -> float:
+def probability_device_arrives(coming: Iterable[ComingPerson], *, before_seconds: float) -> float:
     """Return the chance that a working device is at the patient before that moment.
 
     Two people who are sent to the same device bring it or fail together, if it does not work.
@@ -89,13 +97,13 @@ def chance_of_device(coming: Iterable[Coming], *, before_seconds: float) -> floa
     return 1.0 - none
 
 
-def enough_accepted(
+def is_promise_kept(
     accepted: Sequence[Offer],
     *,
     ambulance_seconds: float,
     planning: Planning,
     needs_device: bool = False,
-    at_least: int = MIN_HANDS,
+    at_least: int = MIN_RESCUERS,
 ) -> bool:
     """Return whether those who have accepted are enough, so that those who are silent can be stood down.
 
@@ -104,22 +112,24 @@ def enough_accepted(
     `needs_device`: and one of them brings a working device before it (ask this of those who fetch).
     """
     people = [each for each in accepted if each.task is not Task.GUIDE]
-    chance = chance_of_several(people, at_least=at_least, before_seconds=ambulance_seconds)
+    chance = probability_at_least_arrive(people, at_least=at_least, before_seconds=ambulance_seconds)
     if chance < planning.promise_chance:
         return False
     if not needs_device:
         return True
-    return chance_of_device(people, before_seconds=ambulance_seconds) >= planning.promise_chance
+    return probability_device_arrives(people, before_seconds=ambulance_seconds) >= planning.promise_chance
 
 
-def chance_now(state: AlertState, *, waited_seconds: float, numbers: Planning) -> float:
+def arrival_probability(state: AlertState, *, waited_seconds: float, numbers: Planning) -> float:
     """The chance that somebody who was asked is at the patient in the end, by what is known of him now."""
     match state:
         case AlertState.ASKED:
-            return chance_still(numbers.chance_there, waited_seconds, numbers.answers_after_seconds)
+            return probability_after_silence(
+                numbers.chance_there, waited_seconds, numbers.answers_after_seconds
+            )
         case AlertState.SEEN:
             seen = numbers.chance_there / numbers.chance_seen
-            return chance_still(seen, waited_seconds, numbers.answers_after_seconds)
+            return probability_after_silence(seen, waited_seconds, numbers.answers_after_seconds)
         case AlertState.ACCEPTED | AlertState.ON_THE_WAY:
             return numbers.chance_there / numbers.chance_accepted
         case AlertState.THERE:
@@ -128,7 +138,7 @@ def chance_now(state: AlertState, *, waited_seconds: float, numbers: Planning) -
             return 0.0
 
 
-def wait_of(passed: Passing, numbers: Arrival) -> float:
+def gate_wait_seconds(passed: Passing, numbers: Arrival) -> float:
     """Seconds that a gate keeps somebody waiting who comes from outside."""
     match passed:
         case Passing.FREELY:
@@ -139,7 +149,7 @@ def wait_of(passed: Passing, numbers: Arrival) -> float:
             return numbers.closed_gate_seconds
 
 
-def guided(seconds: float, saved: float, guide_seconds: float) -> float:
+def arrival_with_guide(seconds: float, saved: float, guide_seconds: float) -> float:
     """When somebody is at the patient's side whom a guide saves so much, if the guide is at the gate then.
 
     Who was there before the guide has waited already; who waits when the guide comes, waits no longer.
@@ -156,14 +166,14 @@ class Guide(NamedTuple):
 
     def eased(self, patient: Patient) -> Patient:
         """The patient, if the guide comes."""
-        seconds = guided(patient.ambulance_seconds, self.ambulance_saved, self.offer.seconds)
+        seconds = arrival_with_guide(patient.ambulance_seconds, self.ambulance_saved, self.offer.seconds)
         return patient._replace(ambulance_seconds=seconds)
 
     def sooner(self, offer: Offer) -> Offer:
         """The same person, if the guide comes."""
         if offer.saved <= 0:
             return offer
-        seconds = guided(offer.seconds, offer.saved, self.offer.seconds)
+        seconds = arrival_with_guide(offer.seconds, offer.saved, self.offer.seconds)
         # Said out: `_replace` takes twice as long, of what a plan does most.
         return Offer(offer.person_id, offer.task, seconds, offer.chance, offer.device_id, offer.works)
 

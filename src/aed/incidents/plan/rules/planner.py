@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from aed.incidents.plan.rules.offers import Guide, Offer, chance_of_somebody, expected_with_guide
-from aed.incidents.plan.rules.search import MAX_PER_DEVICE, Search
+from aed.incidents.plan.rules.offers import Guide, Offer, expected_with_guide, probability_anyone_arrives
+from aed.incidents.plan.rules.search import MAX_PEOPLE_PER_DEVICE, ArrangementSearch
 from aed.incidents.plan.rules.survival import Patient, ambulance_moments, expected_survival
 from aed.incidents.rules import Task
 from aed.settings import Planning, Survival
@@ -38,7 +38,7 @@ class Purpose(StrEnum):
     """Beyond that: for the time it saves."""
 
 
-class Why(StrEnum):
+class NotAskedReason(StrEnum):
     """Why somebody who could be asked is not."""
 
     PROMISE_MET = "promise_met"
@@ -53,7 +53,7 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class PlanCase:
     """What is known at a moment."""
 
     patient: Patient
@@ -73,7 +73,7 @@ class Case:
     """How many were found besides that cannot be used now."""
 
 
-class Step(NamedTuple):
+class PlannedStep(NamedTuple):
     """One who is asked, and what that adds to the expected score in the end, in per cent."""
 
     offer: Offer
@@ -81,37 +81,37 @@ class Step(NamedTuple):
     purpose: Purpose = Purpose.VALUE
 
 
-class Left(NamedTuple):
+class NotAsked(NamedTuple):
     """The best that somebody who is not asked could have done."""
 
     offer: Offer
     adds: float
-    why: Why
+    why: NotAskedReason
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Who is to be asked now, whoever matters most first; what that is expected to be worth; who is left."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[PlannedStep, ...]
     survival_before: float
     """With those alone who have been asked already, in per cent."""
     survival: float
-    left: tuple[Left, ...]
+    left: tuple[NotAsked, ...]
     chance_in_time: float = 0.0
     """That somebody who was asked is at the patient before the ambulance."""
 
 
-def by_hand(made: Plan, count: int) -> list[Offer]:
+def offers_by_benefit(made: Plan, count: int) -> list[Offer]:
     """Return so many offers in the order in which they help most: those of the plan, then those it leaves.
 
     People who would be there only after the ambulance come last.
     """
-    left = sorted(made.left, key=lambda each: each.why is Why.AFTER_THE_AMBULANCE)
+    left = sorted(made.left, key=lambda each: each.why is NotAskedReason.AFTER_THE_AMBULANCE)
     return [*(each.offer for each in made.steps), *(each.offer for each in left)][:count]
 
 
-def is_the_same(one: Plan, other: Plan) -> bool:
+def is_same_plan(one: Plan, other: Plan) -> bool:
     """Whether two plans ask the same people for the same, for the same gain but for rounding: a release may
     add up in another order."""
     return (
@@ -130,7 +130,7 @@ def _figures(made: Plan) -> list[float]:
     return [made.survival_before, made.survival, made.chance_in_time, *adds]
 
 
-def choices(case: Case, planning: Planning) -> list[Offer]:
+def useful_offers(case: PlanCase, planning: Planning) -> list[Offer]:
     """The offers that are worth a thought: of people not asked yet, there before the ambulance if it
     is as late as it may be, and with a device before one that is on its way. In order."""
     ambulance = ambulance_moments(case.patient.ambulance_seconds, planning.ambulance_spread)[-1].seconds
@@ -151,7 +151,7 @@ def choices(case: Case, planning: Planning) -> list[Offer]:
     return sorted(found, key=lambda each: each.order)
 
 
-def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
+def plan(case: PlanCase, *, planning: Planning, survival: Survival) -> Plan:
     """Return whom to ask now.
 
     1. Drop what cannot be there in time (`choices`).
@@ -159,14 +159,14 @@ def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
     3. Ask one person to guide where that adds enough, with those who come then.
     4. Say what each adds and is asked for, and why everybody else is not asked.
     """
-    from_now = choices(case, planning)
+    from_now = useful_offers(case, planning)
     standing = next((each for each in case.asked if each.task is Task.GUIDE), None)
     guide, chosen = _arranged(case, from_now, standing, planning, survival)
     search = _beside(case, guide, planning, survival)
     score = search.score(chosen)
     purposes = _purposes(case, chosen, planning)
     steps = [
-        Step(
+        PlannedStep(
             each,
             score - search.score([other for other in chosen if other is not each]),
             purposes.get(each.person_id, Purpose.VALUE),
@@ -175,7 +175,7 @@ def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
     ]
     steps.sort(key=lambda step: (-step.adds, step.offer.order))
     if guide is not None and guide is not standing:
-        steps.append(Step(guide, _guide_adds(case, guide, chosen, planning, survival)))
+        steps.append(PlannedStep(guide, _guide_adds(case, guide, chosen, planning, survival)))
     return Plan(
         tuple(steps),
         _survival(case, standing, (), survival),
@@ -186,7 +186,7 @@ def plan(case: Case, *, planning: Planning, survival: Survival) -> Plan:
 
 
 def _arranged(
-    case: Case, from_now: Sequence[Offer], standing: Offer | None, planning: Planning, survival: Survival
+    case: PlanCase, from_now: Sequence[Offer], standing: Offer | None, planning: Planning, survival: Survival
 ) -> tuple[Offer | None, list[Offer]]:
     """Who guides, and the best arrangement beside that.
 
@@ -208,7 +208,7 @@ def _arranged(
 
 
 def _is_better_with(
-    case: Case,
+    case: PlanCase,
     guide: Offer,
     beside: Sequence[Offer],
     alone: Sequence[Offer],
@@ -226,13 +226,13 @@ def _is_better_with(
     return kept or not before
 
 
-def _chance_in_time(case: Case, chosen: Sequence[Offer]) -> float:
+def _chance_in_time(case: PlanCase, chosen: Sequence[Offer]) -> float:
     coming = [each for each in (*case.asked, *chosen) if each.task is not Task.GUIDE]
-    return chance_of_somebody(coming, before_seconds=case.patient.ambulance_seconds)
+    return probability_anyone_arrives(coming, before_seconds=case.patient.ambulance_seconds)
 
 
 def _searched(
-    case: Case,
+    case: PlanCase,
     from_now: Sequence[Offer],
     guide: Offer | None,
     planning: Planning,
@@ -242,20 +242,20 @@ def _searched(
 ) -> list[Offer]:
     """The best arrangement beside that guide."""
     others = [each for each in from_now if guide is None or each.person_id != guide.person_id]
-    search = Search(case.patient, case.asked, others, planning, survival, _as_guide(case, guide))
+    search = ArrangementSearch(case.patient, case.asked, others, planning, survival, _as_guide(case, guide))
     return search.best(begin)
 
 
-def _beside(case: Case, guide: Offer | None, planning: Planning, survival: Survival) -> Search:
+def _beside(case: PlanCase, guide: Offer | None, planning: Planning, survival: Survival) -> ArrangementSearch:
     """What arrangements beside that guide are worth."""
-    return Search(case.patient, case.asked, (), planning, survival, _as_guide(case, guide))
+    return ArrangementSearch(case.patient, case.asked, (), planning, survival, _as_guide(case, guide))
 
 
-def _as_guide(case: Case, offer: Offer | None) -> Guide | None:
+def _as_guide(case: PlanCase, offer: Offer | None) -> Guide | None:
     return Guide(offer, case.ambulance_saved) if offer is not None else None
 
 
-def _survival(case: Case, guide: Offer | None, chosen: Sequence[Offer], survival: Survival) -> float:
+def _survival(case: PlanCase, guide: Offer | None, chosen: Sequence[Offer], survival: Survival) -> float:
     """The formula's own expectation, in per cent: for the record."""
     coming = [each for each in (*case.asked, *chosen) if each.task is not Task.GUIDE]
     as_guide = _as_guide(case, guide)
@@ -264,7 +264,7 @@ def _survival(case: Case, guide: Offer | None, chosen: Sequence[Offer], survival
     return expected_with_guide(case.patient, coming, as_guide, survival)
 
 
-def _purposes(case: Case, chosen: Sequence[Offer], planning: Planning) -> dict[int, Purpose]:
+def _purposes(case: PlanCase, chosen: Sequence[Offer], planning: Planning) -> dict[int, Purpose]:
     """Who goes direct for the promise, by person: the soonest, until it is kept and enough go direct."""
     ambulance, promise = case.patient.ambulance_seconds, planning.promise_chance
     coming = [each for each in case.asked if each.task is not Task.GUIDE]
@@ -276,7 +276,7 @@ def _purposes(case: Case, chosen: Sequence[Offer], planning: Planning) -> dict[i
     for each in directs:
         direct = sum(other.task is Task.DIRECT for other in coming)
         if direct >= planning.min_direct and (
-            chance_of_somebody(coming, before_seconds=ambulance) >= promise - _ROUNDING
+            probability_anyone_arrives(coming, before_seconds=ambulance) >= promise - _ROUNDING
         ):
             break
         found[each.person_id] = Purpose.PROMISE
@@ -285,13 +285,13 @@ def _purposes(case: Case, chosen: Sequence[Offer], planning: Planning) -> dict[i
 
 
 def _guide_adds(
-    case: Case, guide: Offer, beside: Sequence[Offer], planning: Planning, survival: Survival
+    case: PlanCase, guide: Offer, beside: Sequence[Offer], planning: Planning, survival: Survival
 ) -> float:
     with_guide, alone = (_beside(case, each, planning, survival) for each in (guide, None))
     return with_guide.score(beside) - alone.score(beside)
 
 
-def _free_guide(case: Case, from_now: Sequence[Offer], chosen: Sequence[Offer]) -> Offer | None:
+def _free_guide(case: PlanCase, from_now: Sequence[Offer], chosen: Sequence[Offer]) -> Offer | None:
     """Who could guide, where there is anything to save: the first, of those who can do nothing else in time
     if there are any."""
     if not _saves(case, from_now):
@@ -306,40 +306,44 @@ def _free_guide(case: Case, from_now: Sequence[Offer], chosen: Sequence[Offer]) 
     return next((each for each in free if each.person_id not in useful), free[0] if free else None)
 
 
-def _saves(case: Case, coming: Sequence[Offer]) -> bool:
+def _saves(case: PlanCase, coming: Sequence[Offer]) -> bool:
     return case.ambulance_saved > 0 or any(each.saved > 0 for each in (*case.asked, *coming))
 
 
 def _left(
-    case: Case,
+    case: PlanCase,
     from_now: Sequence[Offer],
     chosen: Sequence[Offer],
     guide: Offer | None,
     planning: Planning,
     survival: Survival,
-) -> tuple[Left, ...]:
+) -> tuple[NotAsked, ...]:
     """Everybody who could have been asked and is not, whoever would have added most first."""
     busy = {each.person_id for each in (*case.asked, *chosen)} | ({guide.person_id} if guide else set())
     search = _beside(case, guide, planning, survival)
     now, price = search.score(chosen), planning.min_gain_percent
     is_full = len(chosen) >= planning.max_alerts_per_wave
     sent = Counter(each.device_id for each in (*case.asked, *chosen) if each.device_id is not None)
-    best: dict[int, Left] = {}
+    best: dict[int, NotAsked] = {}
     for offer in sorted(from_now, key=lambda each: (-search.bound(each), each.order)):
         known = best.get(offer.person_id)
         if offer.person_id not in busy and (known is None or search.bound(offer) > known.adds):
             adds = search.score([*chosen, offer]) - now
             if is_full:
-                why = Why.WAVE_IS_FULL
-            elif offer.device_id is not None and sent[offer.device_id] >= MAX_PER_DEVICE and adds > price:
-                why = Why.TWO_TO_THIS_DEVICE
+                why = NotAskedReason.WAVE_IS_FULL
+            elif (
+                offer.device_id is not None
+                and sent[offer.device_id] >= MAX_PEOPLE_PER_DEVICE
+                and adds > price
+            ):
+                why = NotAskedReason.TWO_TO_THIS_DEVICE
             elif offer.task is Task.DIRECT and not case.patient.has_cpr:
-                why = Why.PROMISE_MET
+                why = NotAskedReason.PROMISE_MET
             else:
-                why = Why.GAINS_TOO_LITTLE
+                why = NotAskedReason.GAINS_TOO_LITTLE
             if known is None or adds > known.adds:
-                best[offer.person_id] = Left(offer, adds, why)
+                best[offer.person_id] = NotAsked(offer, adds, why)
     for offer in sorted(case.offers, key=lambda each: each.order):
         if offer.person_id not in busy and offer.chance > 0:
-            best.setdefault(offer.person_id, Left(offer, 0.0, Why.AFTER_THE_AMBULANCE))
+            best.setdefault(offer.person_id, NotAsked(offer, 0.0, NotAskedReason.AFTER_THE_AMBULANCE))
     return tuple(sorted(best.values(), key=lambda left: (-left.adds, left.offer.order)))

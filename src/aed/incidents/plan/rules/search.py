@@ -19,24 +19,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, islice, product
 from typing import Final, NamedTuple
 
-from aed.incidents.plan.rules.offers import Guide, Offer, chance_of_somebody, expected_score_with_guide
-from aed.incidents.plan.rules.survival import AmbulanceAt, Patient, ambulance_moments, expected_score
+from aed.incidents.plan.rules.offers import (
+    Guide,
+    Offer,
+    expected_score_with_guide,
+    probability_anyone_arrives,
+)
+from aed.incidents.plan.rules.survival import AmbulanceMoment, Patient, ambulance_moments, expected_score
 from aed.incidents.rules import Task
 from aed.settings import Planning, Survival
 
-FEW: Final = 2_000
+MAX_EXHAUSTIVE_ARRANGEMENTS: Final = 2_000
 """So many arrangements are all tried; about ten milliseconds."""
-MAX_PER_DEVICE: Final = 2
+MAX_PEOPLE_PER_DEVICE: Final = 2
 """So many people are sent to one device: a second in case the first does not come."""
 _MIN_BETTER: Final = 1e-9
 """Two arrangements nearer than this are equally good."""
-_MAX_LOOKS: Final = 300
+_MAX_EVALUATIONS: Final = 300
 """So many arrangements are looked at to improve one, a few milliseconds; a quarter beside a guide."""
-_DEVICES_EACH: Final = 3
+_MAX_DEVICES_PER_PERSON: Final = 3
 """To improve an arrangement, so many devices are thought of for each person: those that add most."""
 
-_FEW_PEOPLE: Final = 12
-_MAX_LOOKS_OF_FEW: Final = 1_500
+_SMALL_GROUP_PEOPLE: Final = 12
+_MAX_EVALUATIONS_SMALL_GROUP: Final = 1_500
 """Of few people each counts, and any two may change their tasks."""
 
 type Arrangement = Mapping[int, Offer]
@@ -45,7 +50,7 @@ type _Task = tuple[int, Offer | None]
 """What a person does from now on; None: nothing."""
 
 
-class Limits(NamedTuple):
+class PromiseLimits(NamedTuple):
     """What every arrangement has to reach."""
 
     chance_soon: float
@@ -57,7 +62,7 @@ class Limits(NamedTuple):
     take turns."""
 
 
-def _weighted(moments: Sequence[AmbulanceAt]) -> list[tuple[float, float]]:
+def _weighted(moments: Sequence[AmbulanceMoment]) -> list[tuple[float, float]]:
     """Each moment with its own chance."""
     found, not_yet = [], 1.0
     for each in moments:
@@ -66,7 +71,7 @@ def _weighted(moments: Sequence[AmbulanceAt]) -> list[tuple[float, float]]:
     return found
 
 
-class Search:
+class ArrangementSearch:
     """The best arrangement for a patient.
 
     `asked` have been asked already; `choices`, in order, are what others could do, each of them one thing.
@@ -94,7 +99,7 @@ class Search:
         self._price, self._spread = planning.min_gain_percent, planning.ambulance_spread
         self._ambulance = _weighted(ambulance_moments(patient.ambulance_seconds, self._spread))
         self._soon_seconds = min(planning.promise_seconds, patient.ambulance_seconds)
-        self.limits = Limits(0.0, 0.0, 0)
+        self.limits = PromiseLimits(0.0, 0.0, 0)
 
     def score(self, chosen: Sequence[Offer]) -> float:
         """The expected score of the formula when these are asked too, in per cent."""
@@ -137,7 +142,7 @@ class Search:
         return fetching | {each.person_id: each for each in relief}
 
     def _searched(self, promised: Arrangement, begin: Sequence[Offer] | None = None) -> Arrangement:
-        if math.prod(1 + len(ways) for ways in self._by_person.values()) <= FEW:
+        if math.prod(1 + len(ways) for ways in self._by_person.values()) <= MAX_EXHAUSTIVE_ARRANGEMENTS:
             return self._best_of_all(promised)
         grown = self._grown(promised) if begin is None else {each.person_id: each for each in begin}
         return self._grown(self._improved(grown))
@@ -176,24 +181,24 @@ class Search:
             return False
         return self._in_time(chosen) >= self._planning.promise_chance
 
-    def _limits(self, promised: Arrangement) -> Limits:
+    def _limits(self, promised: Arrangement) -> PromiseLimits:
         """What the promise comes to with the people who are near."""
         if self._patient.has_cpr:
-            return Limits(0.0, 0.0, min(self._planning.min_direct, self._direct_count(promised), 1))
+            return PromiseLimits(0.0, 0.0, min(self._planning.min_direct, self._direct_count(promised), 1))
         promise = self._planning.promise_chance
         soon = self._soon(promised)
-        return Limits(
+        return PromiseLimits(
             promise if soon >= promise else 0.0,
             min(promise, self._in_time(promised)),
             min(self._planning.min_direct, self._direct_count(promised)),
         )
 
     def _soon(self, chosen: Arrangement) -> float:
-        return chance_of_somebody([*self._asked, *chosen.values()], before_seconds=self._soon_seconds)
+        return probability_anyone_arrives([*self._asked, *chosen.values()], before_seconds=self._soon_seconds)
 
     def _in_time(self, chosen: Arrangement) -> float:
         coming = [*self._asked, *chosen.values()]
-        return chance_of_somebody(coming, before_seconds=self._patient.ambulance_seconds)
+        return probability_anyone_arrives(coming, before_seconds=self._patient.ambulance_seconds)
 
     def _direct_count(self, chosen: Arrangement) -> int:
         return sum(each.task is Task.DIRECT for each in (*self._asked, *chosen.values()))
@@ -222,7 +227,7 @@ class Search:
         for each in (*self._asked, *chosen.values()):
             if each.device_id == device and each.person_id != offer.person_id:
                 others += 1
-        return others < MAX_PER_DEVICE
+        return others < MAX_PEOPLE_PER_DEVICE
 
     # --- what an arrangement is worth --------------------------------------------------------------------
 
@@ -275,9 +280,9 @@ class Search:
 
     def _improved(self, chosen: Arrangement) -> Arrangement:
         """With each change that makes it better, until there is none."""
-        worth, left = self._worth(chosen), _MAX_LOOKS if self._guide is None else _MAX_LOOKS // 4
-        if len(self._by_person) <= _FEW_PEOPLE:
-            left = _MAX_LOOKS_OF_FEW
+        worth, left = self._worth(chosen), _MAX_EVALUATIONS if self._guide is None else _MAX_EVALUATIONS // 4
+        if len(self._by_person) <= _SMALL_GROUP_PEOPLE:
+            left = _MAX_EVALUATIONS_SMALL_GROUP
         is_better = True
         while is_better and left > 0:
             is_better = False
@@ -303,7 +308,7 @@ class Search:
             for way in self._nearest_to(chosen[person].device_id):
                 if way.person_id not in chosen:
                     yield from (((way.person_id, way), one) for one in self._other_tasks(person, chosen))
-        if len(self._by_person) <= _FEW_PEOPLE:
+        if len(self._by_person) <= _SMALL_GROUP_PEOPLE:
             every = [one for person in self._by_person for one in self._other_tasks(person, chosen)]
             yield from ((one, two) for one, two in combinations(every, 2) if one[0] != two[0])
 
@@ -318,7 +323,7 @@ class Search:
             return []
         if device_id not in self._soonest_by_device:
             ways = [way for way in self._choices if way.device_id == device_id]
-            self._soonest_by_device[device_id] = ways[:_DEVICES_EACH]
+            self._soonest_by_device[device_id] = ways[:_MAX_DEVICES_PER_PERSON]
         return self._soonest_by_device[device_id]
 
     def _likely(self, person: int) -> list[Offer]:
@@ -329,7 +334,7 @@ class Search:
                 (way for way in ways if way.task is Task.FETCH),
                 key=lambda way: (-self.bound(way), way.order),
             )
-            self._likely_ways[person] = direct + fetch[:_DEVICES_EACH]
+            self._likely_ways[person] = direct + fetch[:_MAX_DEVICES_PER_PERSON]
         return self._likely_ways[person]
 
     def _way(self, person: int, device_id: int | None) -> Offer | None:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from aed.incidents.rules import AlertState, TimeOfDay
 from aed.settings import Planning
 
-ANSWERS_WITHIN: Final = timedelta(minutes=3)
+MIN_TIME_TO_ANSWER: Final = timedelta(minutes=3)
 """Somebody who was not needed any longer sooner than this after being asked tells nothing by silence."""
 
 
@@ -25,7 +25,7 @@ def time_of_day(local: datetime) -> TimeOfDay:
     return TimeOfDay.DAY if local.hour < 17 else TimeOfDay.EVENING
 
 
-class ShowUp(NamedTuple):
+class ShowUpCounts(NamedTuple):
     """People counted at each step. `due`: of those who accepted, who should have been there by the end."""
 
     asked: int = 0
@@ -35,12 +35,12 @@ class ShowUp(NamedTuple):
     there: int = 0
 
 
-def total(counts: Iterable[ShowUp]) -> ShowUp:
+def sum_counts(counts: Iterable[ShowUpCounts]) -> ShowUpCounts:
     rows = list(counts)
-    return ShowUp(*(sum(each) for each in zip(*rows, strict=True))) if rows else ShowUp()
+    return ShowUpCounts(*(sum(each) for each in zip(*rows, strict=True))) if rows else ShowUpCounts()
 
 
-class Past(NamedTuple):
+class PastAlert(NamedTuple):
     """One alert of a closed real incident, as far as it matters here."""
 
     state: AlertState
@@ -54,16 +54,16 @@ class Past(NamedTuple):
     """When the ambulance was there, or the incident was closed."""
 
 
-def counted(past: Past) -> ShowUp:
+def counts_of_alert(past: PastAlert) -> ShowUpCounts:
     """What one alert tells; nothing where it ended before it could tell."""
     until = min(past.ended_at or past.over_at, past.over_at)
     has_answered = past.accepted_at is not None or past.state is AlertState.DECLINED
-    if not has_answered and past.there_at is None and until - past.asked_at < ANSWERS_WITHIN:
-        return ShowUp()
+    if not has_answered and past.there_at is None and until - past.asked_at < MIN_TIME_TO_ANSWER:
+        return ShowUpCounts()
     has_accepted = past.accepted_at is not None
     is_there = past.there_at is not None
     is_due = has_accepted and (is_there or past.state is AlertState.DECLINED or past.due_at <= past.over_at)
-    return ShowUp(
+    return ShowUpCounts(
         asked=1,
         seen=int(past.seen_at is not None or has_accepted),
         accepted=int(has_accepted),
@@ -72,7 +72,7 @@ def counted(past: Past) -> ShowUp:
     )
 
 
-class Rates(NamedTuple):
+class ShowUpRates(NamedTuple):
     """The chance of each step, given the one before."""
 
     seen: float
@@ -80,11 +80,11 @@ class Rates(NamedTuple):
     there: float
 
 
-def learned(
-    planning: Planning, everywhere: ShowUp, region: ShowUp, now: ShowUp, *, weight: float
+def learn_rates(
+    planning: Planning, everywhere: ShowUpCounts, region: ShowUpCounts, now: ShowUpCounts, *, weight: float
 ) -> Planning:
     """Return the settings with the chances that were learned: `now` is the region's at this time of day."""
-    rates = Rates(
+    rates = ShowUpRates(
         planning.chance_seen,
         planning.chance_accepted / planning.chance_seen,
         planning.chance_there / planning.chance_accepted,
@@ -103,8 +103,8 @@ def learned(
     )
 
 
-def _moved(prior: Rates, counts: ShowUp, weight: float) -> Rates:
-    return Rates(
+def _moved(prior: ShowUpRates, counts: ShowUpCounts, weight: float) -> ShowUpRates:
+    return ShowUpRates(
         _mean(prior.seen, counts.seen, counts.asked, weight),
         _mean(prior.accepted, counts.accepted, counts.seen, weight),
         _mean(prior.there, counts.there, counts.due, weight),

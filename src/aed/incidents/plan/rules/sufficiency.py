@@ -11,19 +11,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from aed.incidents.plan.rules.offers import Offer, enough_accepted
-from aed.incidents.plan.rules.planner import Case
+from aed.incidents.plan.rules.offers import Offer, is_promise_kept
+from aed.incidents.plan.rules.planner import PlanCase
 from aed.incidents.rules import Task
 from aed.settings import Planning
 
 
-class Enough(NamedTuple):
+class Sufficiency(NamedTuple):
     """From which moment on another person adds nothing that is needed; infinite: everybody is needed."""
 
     direct_after_seconds: float = math.inf
     fetch_after_seconds: float = math.inf
 
-    def is_needless(self, offer: Offer) -> bool:
+    def is_unneeded(self, offer: Offer) -> bool:
         """By the time that may be shown: who is stood down must not tell where somebody is."""
         seconds = offer.seconds if offer.shown_seconds is None else offer.shown_seconds
         match offer.task:
@@ -35,14 +35,14 @@ class Enough(NamedTuple):
                 return False
 
 
-def enough_of(
+def sufficiency_of(
     accepted: Sequence[Offer],
     *,
     with_device: Collection[int],
     can_a_device_come: bool,
     ambulance_seconds: float,
     planning: Planning,
-) -> Enough:
+) -> Sufficiency:
     """Return when enough of those who have accepted are there.
 
     1. *Direct* is enough once the promise holds with those who have accepted (`promise.enough_accepted`),
@@ -64,20 +64,20 @@ def enough_of(
         is_fetched = not can_a_device_come or any(each.task is Task.FETCH for each in coming)
         if directs < planning.min_direct or not is_fetched:
             continue
-        if not enough_accepted(first, ambulance_seconds=ambulance_seconds, planning=planning):
+        if not is_promise_kept(first, ambulance_seconds=ambulance_seconds, planning=planning):
             continue
         direct_after = min(direct_after, first[-1].seconds)
-        if enough_accepted(first, ambulance_seconds=ambulance_seconds, planning=planning, needs_device=True):
+        if is_promise_kept(first, ambulance_seconds=ambulance_seconds, planning=planning, needs_device=True):
             fetch_after = min(fetch_after, first[-1].seconds)
     if math.isfinite(direct_after):
         fetch_after = min(fetch_after, in_hand)
-    return Enough(direct_after, fetch_after)
+    return Sufficiency(direct_after, fetch_after)
 
 
-def enough_in(case: Case, *, with_device: Collection[int], planning: Planning) -> Enough:
+def sufficiency_in_case(case: PlanCase, *, with_device: Collection[int], planning: Planning) -> Sufficiency:
     """The same of a case: a device can come if anybody could bring one before the ambulance."""
     ambulance = case.patient.ambulance_seconds
-    return enough_of(
+    return sufficiency_of(
         [each for each in case.asked if each.person_id in case.on_the_way],
         with_device=with_device,
         can_a_device_come=any(
@@ -88,21 +88,21 @@ def enough_in(case: Case, *, with_device: Collection[int], planning: Planning) -
     )
 
 
-def without_needless(case: Case, enough: Enough) -> Case:
+def drop_unneeded(case: PlanCase, enough: Sufficiency) -> PlanCase:
     """The case without those who would add nothing that is needed: those who are silent, and those whom the
     plan would ask."""
-    silent = set(silent_and_needless(case, enough))
+    silent = set(silent_and_unneeded(case, enough))
     return replace(
         case,
-        offers=tuple(each for each in case.offers if not enough.is_needless(each)),
+        offers=tuple(each for each in case.offers if not enough.is_unneeded(each)),
         asked=tuple(each for each in case.asked if each.person_id not in silent),
     )
 
 
-def silent_and_needless(case: Case, enough: Enough) -> list[int]:
+def silent_and_unneeded(case: PlanCase, enough: Sufficiency) -> list[int]:
     """Who was asked, has not answered, and is not needed; by person."""
     return [
         each.person_id
         for each in case.asked
-        if each.person_id not in case.on_the_way and enough.is_needless(each)
+        if each.person_id not in case.on_the_way and enough.is_unneeded(each)
     ]

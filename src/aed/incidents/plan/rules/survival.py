@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Protocol
 from aed.settings import Survival
 
 
-class Coming(Protocol):
+class ComingPerson(Protocol):
     """Somebody who may come: with this chance, at this moment, perhaps with a device."""
 
     @property
@@ -51,7 +51,7 @@ class Patient(NamedTuple):
 _BY_TIME: Final = attrgetter("seconds")
 
 
-def expected_survival(patient: Patient, coming: Sequence[Coming], numbers: Survival) -> float:
+def expected_survival(patient: Patient, coming: Sequence[ComingPerson], numbers: Survival) -> float:
     """The expectation of the formula over who comes and which device works. Exact.
 
     1. By who is first at the patient: all before are absent, those after are independent of it.
@@ -91,7 +91,7 @@ def expected_survival(patient: Patient, coming: Sequence[Coming], numbers: Survi
     return expected + nobody_yet * max(0.0, best - (per_cpr + per_shock) * ambulance)
 
 
-def _average_shocks(in_time: Sequence[Coming], ambulance: float) -> list[float] | None:
+def _average_shocks(in_time: Sequence[ComingPerson], ambulance: float) -> list[float] | None:
     """When the first device that works is there on average, of those that come from each place in the order
     on; None where two fetch the same device, which then come or fail together."""
     shocks = [ambulance] * (len(in_time) + 1)
@@ -113,7 +113,7 @@ def _with_first(
     best: float,
     per_shock: float,
     ambulance: float,
-    in_time: Sequence[Coming],
+    in_time: Sequence[ComingPerson],
 ) -> float:
     """What is expected when that one is the first to come; `best`: what it comes to with a device at once."""
     expected, none_yet = 0.0, 1.0
@@ -136,31 +136,31 @@ def _with_first(
     return expected + none_yet * max(0.0, best - per_shock * ambulance)
 
 
-class AmbulanceAt(NamedTuple):
+class AmbulanceMoment(NamedTuple):
     """A moment at which the ambulance may come, with the chance that it does if it has not come before."""
 
     seconds: float
     chance: float
 
 
-def ambulance_moments(ambulance_seconds: float, spread: float) -> tuple[AmbulanceAt, ...]:
+def ambulance_moments(ambulance_seconds: float, spread: float) -> tuple[AmbulanceMoment, ...]:
     """Return when the ambulance may come, the earliest first; the last moment is certain.
 
     The estimate is the median, the error log-normal with that `spread` (standard deviation of its logarithm):
     three moments that have its mean and variance (Gauss-Hermite), of weights 1/6, 2/3 and 1/6.
     """
     if spread <= 0.0:
-        return (AmbulanceAt(ambulance_seconds, 1.0),)
+        return (AmbulanceMoment(ambulance_seconds, 1.0),)
     factor = math.exp(spread * math.sqrt(3.0))
     return (
-        AmbulanceAt(ambulance_seconds / factor, 1 / 6),
-        AmbulanceAt(ambulance_seconds, 4 / 5),
-        AmbulanceAt(ambulance_seconds * factor, 1.0),
+        AmbulanceMoment(ambulance_seconds / factor, 1 / 6),
+        AmbulanceMoment(ambulance_seconds, 4 / 5),
+        AmbulanceMoment(ambulance_seconds * factor, 1.0),
     )
 
 
 def expected_score(
-    patient: Patient, coming: Sequence[Coming], numbers: Survival, *, spread: float = 0.0
+    patient: Patient, coming: Sequence[ComingPerson], numbers: Survival, *, spread: float = 0.0
 ) -> float:
     """Return the formula's expectation without its floor at 0: what the plan makes as large as it can.
 
@@ -216,7 +216,7 @@ def expected_score(
     )
 
 
-def chance_still(chance: float, waited_seconds: float, answers_after_seconds: float) -> float:
+def probability_after_silence(chance: float, waited_seconds: float, answers_after_seconds: float) -> float:
     """What is left of the chance that somebody comes who has not answered for so long.
 
     Whoever comes answers after a while that is exponential with this mean (Bayes' rule).
