@@ -25,7 +25,7 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE, Role, Scope, Viewer
+from aed.accounts.permissions import ANYONE, Role, Scope, Viewer
 from aed.cli.lookup import print_answer
 from aed.cli.screen import say
 from aed.cli.server import bring_up_to_date
@@ -36,7 +36,7 @@ from aed.imports.batches import ImportReport
 from aed.imports.devices.actions import import_devices
 from aed.lookup.answer import Question
 from aed.lookup.search import nearest
-from aed.registry.rules.device import Access, access_at
+from aed.registry.devices.rules import Access, access_at
 from aed.settings import Settings
 from aed.simulation.rules.areas import shares_of, somewhere_in
 from aed.walking.build import build_network

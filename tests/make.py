@@ -16,17 +16,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts import actions as accounts
-from aed.accounts.access import viewer_of_person
-from aed.accounts.actions import accounts as account_actions
-from aed.accounts.actions import passwords
-from aed.accounts.actions import roles as role_actions
-from aed.accounts.actions.tokens import key_hash
-from aed.accounts.models import Person, Region, RoleGrant, SignIn
-from aed.accounts.rules import ANYONE, Role, Scope, Viewer
-from aed.accounts.rules.roles import HeldRole
-from aed.accounts.schemas import RegionIn
-from aed.accounts.schemas.people import PersonIn, RoleIn
+from aed.accounts.authentication import viewer_of_person
+from aed.accounts.people import actions as people_actions
+from aed.accounts.people.models import Person
+from aed.accounts.people.schemas import PersonIn
+from aed.accounts.permissions import ANYONE, HeldRole, Role, Scope, Viewer
+from aed.accounts.regions import Region, RegionIn, put_region
+from aed.accounts.roles import actions as role_actions
+from aed.accounts.roles.models import RoleGrant
+from aed.accounts.roles.schemas import RoleIn
+from aed.accounts.sessions import SignIn
+from aed.accounts.sign_in import passwords
+from aed.accounts.tokens import create_token, key_hash
 from aed.database.geometry import position_of
 from aed.geo import Position
 from aed.imports.devices.models import Review, SourceRecord
@@ -42,13 +43,15 @@ from aed.issuers import actions as issuer_actions
 from aed.issuers.models import Issuer
 from aed.issuers.schemas import IssuerIn
 from aed.notifications.models import Outgoing
-from aed.registry.actions import devices as device_actions
-from aed.registry.actions import estates as estate_actions
-from aed.registry.actions.buildings import BuildingGiven, put_buildings
-from aed.registry.models import Building, Change, Device, Estate, Gate
-from aed.registry.rules.device import ConsumableKind
-from aed.registry.schemas.devices import ConsumableIn, DeviceIn
-from aed.registry.schemas.estates import EstateIn, GateIn
+from aed.registry.changes import Change
+from aed.registry.devices import actions as device_actions
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import ConsumableKind
+from aed.registry.devices.schemas import ConsumableIn, DeviceIn
+from aed.registry.estates import actions as estate_actions
+from aed.registry.estates.actions import BuildingGiven, put_buildings
+from aed.registry.estates.models import Building, Estate, Gate
+from aed.registry.estates.schemas import EstateIn, GateIn
 from aed.responders.actions import (
     CertificateGiven,
     PlaceGiven,
@@ -124,7 +127,7 @@ def region(session: Session, code: str = "CN-33", **given: Any) -> Region:
         "emergency_number": "120",
         "holiday_calendar": "CN",
     }
-    return accounts.put_region(session, RegionIn.model_validate(fields | given))[0]
+    return put_region(session, RegionIn.model_validate(fields | given))[0]
 
 
 def square(centre: Position, *, metres: float = 200.0) -> dict[str, Any]:
@@ -609,7 +612,7 @@ def person(
     """Somebody with an account, who signs in by codes unless there is a password."""
     number = next(_numbers)
     fields = {"name": f"Person {number}", "phone": phone or f"+86 138 0014 {number % 10000:04d}"}
-    made = account_actions.add_person(
+    made = people_actions.add_person(
         session, ADMINISTRATOR, PersonIn.model_validate(fields | given), country="CN", at=NOW
     )
     if password is not None:
@@ -680,7 +683,7 @@ def role(
         estate_id=estate.id if estate is not None else None,
         region=region.code if region is not None else None,
     )
-    return role_actions.grant_role(session, ADMINISTRATOR, of, given, at=NOW)
+    return role_actions.grant_role(session, ADMINISTRATOR, of.id, given, at=NOW)
 
 
 def somebody(
@@ -711,7 +714,7 @@ def key(
     writes: bool = False,
 ) -> dict[str, str]:
     """The Authorization header of a new token."""
-    made = accounts.create_token(
+    made = create_token(
         session,
         name=f"token {next(_numbers)}",
         role=role,

@@ -24,13 +24,13 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from aed import __version__
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.app import create_app, make_routes_ready
 from aed.cli.server import bring_up_to_date
 from aed.database.session import open_database
 from aed.errors import AedError
 from aed.http.problems import MAX_INSTANCE_CHARACTERS
-from aed.registry.models import Change
+from aed.registry.changes import Change
 from aed.settings import LogFormat, Settings
 from tests import make
 from tests.make import PATIENT

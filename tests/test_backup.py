@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from typer.testing import CliRunner
 
 from aed import migrations
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.backup import postgres, whole
 from aed.backup.archive import MANIFEST, Kind, read_manifest
 from aed.backup.folder import PARTIAL
@@ -34,7 +34,7 @@ from aed.cli import app as commands
 from aed.database.session import Database, open_database, transaction
 from aed.database.types import Table
 from aed.errors import AedError, BackupFailed, BackupUnusable, Conflict, DatabaseUnavailable, InvalidInput
-from aed.registry.models import Device
+from aed.registry.devices.models import Device
 from aed.settings import Settings
 from tests import make
 from tests.apps import app_on

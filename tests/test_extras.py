@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from aed import clock
 from aed.app import create_app
 from aed.errors import ExtraNotInstalled
-from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
 from aed.notifications.channels import channels_of
+from aed.notifications.endpoints import EndpointGiven, put_endpoint
 from aed.notifications.rules import Channel, Postponed
 from aed.responders.live import live_places
 from aed.settings import Settings

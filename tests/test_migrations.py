@@ -13,8 +13,8 @@ from sqlalchemy import inspect, select, text
 from sqlalchemy.orm import Session
 
 from aed import migrations
-from aed.accounts.models import Account, Person
-from aed.accounts.rules import ANYONE
+from aed.accounts.people.models import Account, Person
+from aed.accounts.permissions import ANYONE
 from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database
 from aed.database.types import Table
@@ -23,7 +23,9 @@ from aed.imports.devices.models import Review, SourceRecord
 from aed.lookup.answer import Question
 from aed.lookup.search import nearest
 from aed.notifications.models import Outgoing
-from aed.registry.models import Change, Device, Estate
+from aed.registry.changes import Change
+from aed.registry.devices.models import Device
+from aed.registry.estates.models import Estate
 from aed.responders.models import Consent
 from aed.settings import Settings
 from tests import make

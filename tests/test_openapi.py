@@ -29,12 +29,11 @@ from schemathesis.specs.openapi.checks import (
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.rules import Role
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import HeldRole, Role
 from aed.app import create_app
 from aed.certificates.models import PersonPair
-from aed.notifications.actions import Notice, put_to_endpoint
-from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
+from aed.notifications.endpoints import EndpointGiven, put_endpoint
+from aed.notifications.enqueue import Notice, put_to_endpoint
 from aed.notifications.rules import Channel
 from aed.settings import Settings
 from tests import make

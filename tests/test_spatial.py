@@ -14,8 +14,7 @@ from pyproj import Geod
 from sqlalchemy import Row, delete, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.permissions import ANYONE, Audience
 from aed.database.boxes import index_table, inside_box, window_around
 from aed.database.geometry import latitude, longitude, point
 from aed.database.session import Database
@@ -23,10 +22,11 @@ from aed.errors import InvalidInput
 from aed.geo import Datum, Position
 from aed.lookup.answer import Question
 from aed.lookup.search import nearest
-from aed.registry import queries
-from aed.registry.models import Device
-from aed.registry.queries.nearby import PUBLIC_NEAREST
-from aed.registry.rules.device import DeviceState
+from aed.registry import nearby as nearby_queries
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
+from aed.registry.nearby import PUBLIC_NEAREST
 from aed.settings import Settings
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
@@ -118,7 +118,7 @@ def test_a_ring_holds_everything_that_it_says_it_holds(session: Session, databas
 
     with database.read_sessions() as reader:
         connection = reader.connection()
-        statement = queries.nearest_devices(connection.dialect, ANYONE)
+        statement = nearby_queries.nearest_devices(connection.dialect, ANYONE)
 
         @modestly
         @given(
@@ -306,7 +306,7 @@ def test_the_index_of_public_devices_is_looked_at_first_whatever_is_known_of_the
 ) -> None:
     """Whoever had SQLite count its tables before the index was there had it go through all devices."""
     register(session, clustered(2_000))
-    asked = queries.nearest_devices(database.engine.dialect, ANYONE)
+    asked = nearby_queries.nearest_devices(database.engine.dialect, ANYONE)
     here = {**asked.constants, **window_around(PATIENT, 500.0)}
 
     def first_step() -> str:
@@ -391,7 +391,7 @@ def test_a_place_comes_back_to_the_last_digit(session: Session) -> None:
             select(latitude(Device.position), longitude(Device.position)).where(Device.id == id_)
         ).one()
         assert tuple(row) == (place.lat, place.lon)
-        assert queries.device(session, ADMINISTRATOR, id_).origin_lat == place.lat
+        assert device_queries.device(session, ADMINISTRATOR, id_).origin_lat == place.lat
 
 
 def test_a_device_at_a_pole_is_registered_like_any_other(session: Session) -> None:

@@ -15,8 +15,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed.accounts.api.requests import SIGNING_IN
-from aed.accounts.models import Region
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
+from aed.accounts.regions import Region
 from aed.errors import TooBusy
 from aed.geo import Position
 from aed.http.concurrency_limits import RETRY_AFTER_SECONDS, Queue, Turns, turn

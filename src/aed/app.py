@@ -47,11 +47,13 @@ from aed.lookup import api as lookup_api
 from aed.lookup.inline import AtHand
 from aed.lookup.responder_search_limit import ResponderLookups
 from aed.migrations import has_schema, head
-from aed.notifications import actions as outbox
 from aed.notifications import api as notifications_api
+from aed.notifications import enqueue as putting_actions
 from aed.personal_data import api as personal_data_api
-from aed.registry import api as registry_api
-from aed.registry.queries.holidays import days_until_calendars_end, warnings_of_calendars
+from aed.registry.devices import api as devices_api
+from aed.registry.estates import api as estates_api
+from aed.registry.holidays import api as holidays_api
+from aed.registry.holidays.queries import days_until_calendars_end, warnings_of_calendars
 from aed.responders import api as responders_api
 from aed.responders.api.intake import Intake
 from aed.responders.live import close_live_places, live_places
@@ -103,7 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.responder_lookups = ResponderLookups(settings.responder_lookups_per_hour)
     app.state.request_metrics = RequestMetrics()
     app.state.queues = {}  # of aed.http.concurrency_limits
-    app.state.send = outbox.put
+    app.state.send = putting_actions.put
     app.state.timetable = schedule.TIMETABLE
     app.state.calendar_days = days_until_calendars_end
     app.state.network = network_at(settings.walking_network)
@@ -117,7 +119,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         centres_api,
         cap_api,
         responders_api,
-        registry_api,
+        devices_api,
+        estates_api,
+        holidays_api,
         accounts_api,
         issuers_api,
         personal_data_api,

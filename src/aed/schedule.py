@@ -13,8 +13,8 @@ from typing import Final
 
 import structlog
 
-from aed.accounts.actions.security import forget_events
-from aed.accounts.actions.sign_in import forget_what_is_over
+from aed.accounts.security_log import forget_events
+from aed.accounts.sign_in.actions import forget_what_is_over
 from aed.certificates.jobs import look_for_duplicates
 from aed.database.session import Database, transaction
 from aed.debrief.follow_up.jobs import anonymise_patients, debrief_incidents, settle_devices
@@ -30,8 +30,8 @@ from aed.incidents.jobs import close_lapsed_incidents, estimate_paces, replan_du
 from aed.incidents.plan.actions import count_show_up
 from aed.incidents.record.actions import anchor_heads
 from aed.incidents.rules import LOCATION_KEPT_FOR
-from aed.notifications.actions.claiming import remove_dead_links
 from aed.notifications.channels import channels_of
+from aed.notifications.claims import remove_dead_links
 from aed.notifications.jobs import forget_messages
 from aed.responders.live import live_places
 from aed.settings import Settings
@@ -47,9 +47,10 @@ from aed.upkeep.jobs import (
     tell_of_calendars,
 )
 from aed.walking.file import network_at
-from aed.worker.actions.runs import forget_runs
-from aed.worker.jobs import Job, Now, Watch, Worker
+from aed.worker.jobs import Job, Now, Watch
+from aed.worker.loop import Worker
 from aed.worker.rules import Counts, daily, every
+from aed.worker.runs import forget_runs
 
 log = structlog.get_logger("aed")
 

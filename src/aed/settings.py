@@ -49,7 +49,7 @@ type ByHour = tuple[Chance, Chance, Chance, Chance]
 
 class UnknownHours(BaseModel):
     """The chance that a device whose hours are not known can be reached, by class of place: by day (7-18),
-    in the evening (18-22), at night (22-7), on a day off (`aed.registry.rules.reachability`)."""
+    in the evening (18-22), at night (22-7), on a day off (`aed.registry.devices.reachability`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -207,7 +207,7 @@ BACK_FROM_PROVIDER: Final = "/v1/sign-in/provider/back"
 
 
 class SignInProvider(BaseModel):
-    """An operator's own OpenID provider (`aed.accounts.actions.provider`)."""
+    """An operator's own OpenID provider (`aed.accounts.sign_in.identity_provider`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -9,17 +9,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.access import viewer_of_person
-from aed.accounts.actions.tokens import key_hash
-from aed.accounts.models import Person, Region, SignIn
-from aed.accounts.rules import Role
-from aed.accounts.rules.roles import HeldRole
-from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, csrf_token
+from aed.accounts.authentication import viewer_of_person
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import HeldRole, Role
+from aed.accounts.regions import Region
+from aed.accounts.sessions import SignIn
+from aed.accounts.sign_in.rules import COOKIE, CSRF_HEADER, csrf_token
+from aed.accounts.tokens import key_hash
 from aed.certificates.models import PersonPair
-from aed.notifications.actions import Notice, put_to_endpoint
-from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
+from aed.notifications.endpoints import EndpointGiven, put_endpoint
+from aed.notifications.enqueue import Notice, put_to_endpoint
 from aed.notifications.rules import Channel
-from aed.registry.models import Estate
+from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate, Responder
 from aed.training.actions import results
 from aed.training.models import TrainingSession

@@ -11,13 +11,19 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.actions import audit, tokens
-from aed.accounts.actions import roles as role_actions
-from aed.accounts.models import AuditEntry, AuditKey
-from aed.accounts.queries import audit as queries
-from aed.accounts.rules import Role, Scope
-from aed.accounts.rules.audit import keyed_hash
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.audit_log import (
+    AuditEntry,
+    AuditKey,
+    Replayed,
+    audit_keys,
+    hash_of_entry,
+    keyed_hash,
+    replay,
+)
+from aed.accounts.audit_verification import unrecorded
+from aed.accounts.permissions import HeldRole, Role, Scope
+from aed.accounts.roles import actions as role_actions
+from aed.accounts.tokens import create_token, revoke_token
 from aed.database.encryption.keyring import generate_key
 from aed.database.session import Database, open_database
 from aed.incidents import queries as incidents
@@ -44,20 +50,16 @@ def a_world(session: Session) -> int:
     make.role(session, person, HeldRole.RESIDENT, estate=estate)
     grant = make.role(session, person, HeldRole.KEEPER, estate=estate)
     role_actions.revoke_role(session, ADMINISTRATOR, grant.id, at=NOW)
-    tokens.create_token(
-        session, name="old", role=Role.ADMINISTRATOR, scopes=[Scope.READ], at=NOW, who="cli:me"
-    )
-    tokens.revoke_token(session, name="old", at=NOW, who="cli:me")
+    create_token(session, name="old", role=Role.ADMINISTRATOR, scopes=[Scope.READ], at=NOW, who="cli:me")
+    revoke_token(session, name="old", at=NOW, who="cli:me")
     incident = make.incident(session)
     session.commit()
     return incident.id
 
 
-def verified(session: Session) -> queries.Replayed:
-    key_of = audit.audit_keys(session)
-    return queries.replay(
-        session, lambda before, each: audit.hash_of_entry(key_of(each.key_id), before, each)
-    )
+def verified(session: Session) -> Replayed:
+    key_of = audit_keys(session)
+    return replay(session, lambda before, each: hash_of_entry(key_of(each.key_id), before, each))
 
 
 def test_roles_people_and_tokens_are_chained_with_who_and_when(session: Session) -> None:
@@ -65,7 +67,7 @@ def test_roles_people_and_tokens_are_chained_with_who_and_when(session: Session)
 
     said = verified(session)
     assert said.first_broken is None
-    assert queries.unrecorded(session, said) == []
+    assert unrecorded(session, said) == []
     entries = session.scalars(select(AuditEntry).order_by(AuditEntry.number)).all()
     told = [(each.subject.value, each.action, each.who) for each in entries]
     assert told[0] == ("log", "begun", "program")
@@ -113,7 +115,7 @@ def test_a_role_or_token_that_was_changed_past_the_log_is_found(
     a_world(session)
     session.execute(text(done))
     session.commit()
-    wrong = queries.unrecorded(session, verified(session))
+    wrong = unrecorded(session, verified(session))
     assert any(found in each for each in wrong), wrong
 
 
@@ -133,7 +135,7 @@ def test_a_role_or_token_that_was_put_into_the_database_is_found(session: Sessio
         )
     )
     session.commit()
-    wrong = queries.unrecorded(session, verified(session))
+    wrong = unrecorded(session, verified(session))
     assert sum("past the audit log" in each for each in wrong) == 2
 
 
@@ -147,7 +149,7 @@ def test_erasing_a_person_leaves_the_log_whole_and_names_nobody(session: Session
 
     said = verified(session)
     assert said.first_broken is None
-    assert queries.unrecorded(session, said) == []
+    assert unrecorded(session, said) == []
     assert "Wang Fang" not in everything(session)
 
 

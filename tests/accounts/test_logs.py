@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
-from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER
+from aed.accounts.permissions import Role
+from aed.accounts.sign_in.rules import COOKIE, CSRF_HEADER
 from aed.logs import without_rows
 from tests import make
 from tests.accounts.conftest import codes_sent

@@ -17,12 +17,12 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts import queries
-from aed.accounts.actions import accounts, known_people
-from aed.accounts.models import Person
-from aed.accounts.rules import Role
-from aed.accounts.rules.phone import e164, masked
-from aed.accounts.schemas.people import PersonAmend
+from aed.accounts.people import actions as people_actions
+from aed.accounts.people import queries as people_queries
+from aed.accounts.people.models import Person
+from aed.accounts.people.rules import e164, masked
+from aed.accounts.people.schemas import PersonAmend
+from aed.accounts.permissions import Role
 from aed.database.session import Database
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed
 from aed.notifications.channels import Deliver, spool
@@ -94,7 +94,7 @@ def test_a_masked_number_cannot_be_rung() -> None:
 def test_a_correction_is_kept_with_who_and_when_and_its_numbers_masked(session: Session) -> None:
     person = make.person(session, phone="138 0013 8000", name="王芳")
 
-    accounts.amend_person(
+    people_actions.amend_person(
         session,
         ADMINISTRATOR,
         person.id,
@@ -104,7 +104,7 @@ def test_a_correction_is_kept_with_who_and_when_and_its_numbers_masked(session: 
         at=NOW + timedelta(days=1),
     )
 
-    newest, first = queries.person_history(session, person.id)
+    newest, first = people_queries.person_history(session, person.id)
     assert newest.fields == {
         "name": ["王芳", "王芳芳"],
         "phone": ["+86*********00", "+86*********01"],
@@ -112,11 +112,11 @@ def test_a_correction_is_kept_with_who_and_when_and_its_numbers_masked(session: 
     assert (newest.who, newest.at) == ("test", NOW + timedelta(days=1))
     assert first.fields["name"] == [None, "王芳"]
     assert person.phone == "+8613800138001"
-    assert queries.account_by_phone(session, "+8613800138000") is None
+    assert people_queries.account_by_phone(session, "+8613800138000") is None
 
 
 def amend(session: Session, person_id: int, *, version: int = 1, **change: str | None) -> None:
-    accounts.amend_person(
+    people_actions.amend_person(
         session,
         ADMINISTRATOR,
         person_id,
@@ -150,17 +150,17 @@ def test_an_older_version_is_refused_and_nothing_changes(session: Session) -> No
     amend(session, person.id, version=2, name="王芳芳")
 
     assert (person.name, person.version) == ("王芳芳", 2)
-    assert len(queries.person_history(session, person.id)) == 2, "what changes nothing is not kept"
+    assert len(people_queries.person_history(session, person.id)) == 2, "what changes nothing is not kept"
 
 
 def test_somebody_from_a_list_gets_an_account_by_a_correction(session: Session) -> None:
     make.responder(session)
     known = session.scalars(select(Person)).one()
-    assert queries.account_of(session, known.id) is None
+    assert people_queries.account_of(session, known.id) is None
 
     amend(session, known.id, phone="138 0013 8000")
 
-    account = queries.account_of(session, known.id)
+    account = people_queries.account_of(session, known.id)
     assert account is not None
     assert account.phone == "+8613800138000"
 
@@ -175,19 +175,19 @@ def test_everyone_of_a_list_gets_an_account_but_those_who_share_a_number(session
         ("invented", "+86 100 0000 0001"),
         ("none", None),
     ):
-        known_people.person(session, name=name, phone=phone)
+        people_actions.person(session, name=name, phone=phone)
 
-    done = accounts.open_accounts(session, ADMINISTRATOR, country="CN", at=NOW)
+    done = people_actions.open_accounts(session, ADMINISTRATOR, country="CN", at=NOW)
 
     assert (done.opened, done.shared, done.unusable) == (1, 3, 2)
-    found = queries.account_by_phone(session, "+8613800138001")
+    found = people_queries.account_by_phone(session, "+8613800138001")
     assert found is not None
     assert found[1].name == "own"
-    (opened,) = queries.person_history(session, found[1].id)
+    (opened,) = people_queries.person_history(session, found[1].id)
     assert opened.fields == {"account": [None, "+86*********01"]}
-    assert accounts.open_accounts(session, ADMINISTRATOR, country="CN", at=NOW).opened == 0
+    assert people_actions.open_accounts(session, ADMINISTRATOR, country="CN", at=NOW).opened == 0
     with pytest.raises(NotAllowed):
-        accounts.open_accounts(session, make.dispatcher(make.region(session)), country="CN", at=NOW)
+        people_actions.open_accounts(session, make.dispatcher(make.region(session)), country="CN", at=NOW)
 
 
 def test_the_previous_releases_statement_still_adds_a_person(session: Session) -> None:

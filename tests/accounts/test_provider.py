@@ -15,14 +15,15 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts import queries
-from aed.accounts.actions.sign_in import forget_what_is_over
-from aed.accounts.actions.throttling import count_address
-from aed.accounts.models import Account, Identity, Person, ProviderRequest, RoleGrant, SignIn
-from aed.accounts.rules import Role
-from aed.accounts.rules.roles import HeldRole
-from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, PROVIDER_COOKIE, Way
-from aed.accounts.rules.vouched import vouched
+from aed.accounts.people import queries as people_queries
+from aed.accounts.people.models import Account, Identity, Person
+from aed.accounts.permissions import HeldRole, Role
+from aed.accounts.roles.models import RoleGrant
+from aed.accounts.sessions import SignIn
+from aed.accounts.sign_in.actions import forget_what_is_over
+from aed.accounts.sign_in.models import ProviderRequest
+from aed.accounts.sign_in.rules import COOKIE, CSRF_HEADER, PROVIDER_COOKIE, Way, vouched
+from aed.accounts.sign_in.throttling import count_address
 from aed.database.session import Database
 from aed.errors import InvalidInput
 from aed.settings import BACK_FROM_PROVIDER, Settings, SignInProvider, load_settings
@@ -130,7 +131,7 @@ def test_a_verified_number_signs_in_and_from_then_on_the_identity_does(
     assert sign_in(another(browser)).status_code == 401
     linked = session.scalars(select(Identity)).one()
     assert (linked.provider, linked.subject, linked.linked_by) == (provider.url, "u-17", "phone_number")
-    newest = queries.person_history(session, person_id)[0]
+    newest = people_queries.person_history(session, person_id)[0]
     assert newest.fields == {"identity": [None, provider.url]}
 
 

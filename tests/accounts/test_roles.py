@@ -9,17 +9,18 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from aed.accounts import queries
-from aed.accounts.access import viewer_of_person
-from aed.accounts.actions import roles
-from aed.accounts.models import Person, RoleGrant
-from aed.accounts.rules import ANYONE, Role, Viewer
-from aed.accounts.rules.roles import HeldRole, Holding, may_give
-from aed.accounts.schemas.people import RoleIn
+from aed.accounts.authentication import viewer_of_person
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import ANYONE, HeldRole, Holding, Role, Viewer, may_give
+from aed.accounts.roles import actions as roles
+from aed.accounts.roles import queries as role_queries
+from aed.accounts.roles.models import RoleGrant
+from aed.accounts.roles.schemas import RoleIn
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
-from aed.registry import queries as registry
-from aed.registry.models import Estate
-from aed.registry.queries import nearest_devices
+from aed.registry.devices import queries as device_queries
+from aed.registry.estates import queries as estate_queries
+from aed.registry.estates.models import Estate
+from aed.registry.nearby import nearest_devices
 from aed.responders.queries import nearest_places
 from tests import make
 from tests.accounts.conftest import Browser
@@ -75,8 +76,8 @@ def test_whoever_holds_nothing_sees_what_everyone_sees(session: Session) -> None
     viewer = held(session)
 
     assert viewer.is_signed_in
-    assert [row.id for row in registry.devices(session, viewer, limit=10)] == [public.id]
-    assert registry.estates(session, viewer, limit=10) == []
+    assert [row.id for row in device_queries.devices(session, viewer, limit=10)] == [public.id]
+    assert estate_queries.estates(session, viewer, limit=10) == []
 
 
 def test_a_person_sees_what_each_of_the_roles_sees(session: Session) -> None:
@@ -98,10 +99,14 @@ def test_a_person_sees_what_each_of_the_roles_sees(session: Session) -> None:
     )
 
     assert viewer.role is Role.DISPATCHER
-    assert [row.id for row in registry.devices(session, viewer, limit=10)] == [
+    assert [row.id for row in device_queries.devices(session, viewer, limit=10)] == [
         each.id for each in devices[:3]
     ]
-    assert [each.id for each in registry.estates(session, viewer, limit=10)] == [home.id, kept.id, served.id]
+    assert [each.id for each in estate_queries.estates(session, viewer, limit=10)] == [
+        home.id,
+        kept.id,
+        served.id,
+    ]
     assert viewer.belongs_to(home.id)
     assert viewer.belongs_to(kept.id)
     assert not viewer.belongs_to(served.id)
@@ -119,8 +124,8 @@ def test_the_manager_of_a_region_knows_its_estates_and_not_what_stands_in_the_st
 
     viewer = held(session, (HeldRole.ESTATE_MANAGER, {"region": make.region(session, "CN")}))
 
-    assert [row.id for row in registry.devices(session, viewer, limit=10)] == [in_it.id]
-    assert [each.id for each in registry.estates(session, viewer, limit=10)] == [estate.id]
+    assert [row.id for row in device_queries.devices(session, viewer, limit=10)] == [in_it.id]
+    assert [each.id for each in estate_queries.estates(session, viewer, limit=10)] == [estate.id]
     assert not viewer.sees_responders
 
 
@@ -173,7 +178,7 @@ def test_a_role_is_held_where_it_means_something(
     person = make.person(session)
 
     with pytest.raises(InvalidInput) as refused:
-        roles.grant_role(session, ADMINISTRATOR, person, RoleIn(role=role, **place), at=NOW)
+        roles.grant_role(session, ADMINISTRATOR, person.id, RoleIn(role=role, **place), at=NOW)
 
     assert refused.value.field == field
     assert "held on" in refused.value.detail
@@ -184,11 +189,11 @@ def test_whoever_covers_nothing_gives_nothing_and_learns_of_no_estate(session: S
     resident = held(session, (HeldRole.RESIDENT, {"estate": make.estate(session)}))
 
     with pytest.raises(NotSignedIn):
-        roles.grant_role(session, ANYONE, person, RoleIn(role=HeldRole.RESIDENT, estate_id=999), at=NOW)
+        roles.grant_role(session, ANYONE, person.id, RoleIn(role=HeldRole.RESIDENT, estate_id=999), at=NOW)
     for estate_id in (1, 999):
         with pytest.raises(NotAllowed):
             roles.grant_role(
-                session, resident, person, RoleIn(role=HeldRole.RESIDENT, estate_id=estate_id), at=NOW
+                session, resident, person.id, RoleIn(role=HeldRole.RESIDENT, estate_id=estate_id), at=NOW
             )
 
 
@@ -203,7 +208,7 @@ def test_nobody_rises_by_an_own_gift(session: Session) -> None:
 
     def gives(who: Viewer, role: HeldRole, **place: Any) -> bool:
         try:
-            roles.grant_role(session, who, person, RoleIn(role=role, **place), at=NOW)
+            roles.grant_role(session, who, person.id, RoleIn(role=role, **place), at=NOW)
         except NotAllowed:
             return False
         return True
@@ -229,9 +234,9 @@ def test_a_role_is_held_once_and_may_be_given_again_after_it_was_taken(session: 
     roles.revoke_role(session, ADMINISTRATOR, first.id, at=NOW)
     again = make.role(session, person, HeldRole.KEEPER, estate=estate)
 
-    both = queries.role_grants(session, ADMINISTRATOR, limit=10, person_id=person.id, also_revoked=True)
+    both = role_queries.role_grants(session, ADMINISTRATOR, limit=10, person_id=person.id, also_revoked=True)
     assert [(each.id, each.revoked_by) for each in both] == [(first.id, "test"), (again.id, None)]
-    assert [each.id for each in queries.role_grants(session, ADMINISTRATOR, limit=10)] == [again.id]
+    assert [each.id for each in role_queries.role_grants(session, ADMINISTRATOR, limit=10)] == [again.id]
 
 
 def test_the_database_itself_refuses_a_role_that_is_held_nowhere(session: Session) -> None:

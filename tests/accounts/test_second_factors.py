@@ -20,12 +20,14 @@ from sqlalchemy.orm import Session
 from webauthn.helpers import bytes_to_base64url
 
 from aed import clock
-from aed.accounts.actions import second_factors
-from aed.accounts.actions.tokens import key_hash
-from aed.accounts.models import RecoveryCode, Region, SecondFactor, SecurityEvent, SignIn
-from aed.accounts.queries import people_signed_in
-from aed.accounts.rules.roles import HeldRole
-from aed.accounts.rules.sign_in import COOKIE
+from aed.accounts.permissions import HeldRole
+from aed.accounts.regions import Region
+from aed.accounts.security_log import SecurityEvent
+from aed.accounts.sessions import SignIn, people_signed_in
+from aed.accounts.sign_in import second_factors
+from aed.accounts.sign_in.models import RecoveryCode, SecondFactor
+from aed.accounts.sign_in.rules import COOKIE
+from aed.accounts.tokens import key_hash
 from aed.settings import Settings
 from tests import make
 from tests.accounts.conftest import Browser, forget_tries

@@ -10,7 +10,7 @@ import httpx2
 import orjson
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules.sign_in import COOKIE
+from aed.accounts.sign_in.rules import COOKIE
 from tests import make
 from tests.commands import serving
 

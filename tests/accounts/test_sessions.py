@@ -17,14 +17,16 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts import queries
-from aed.accounts.actions import passwords, sign_in
-from aed.accounts.actions import roles as role_actions
-from aed.accounts.actions.tokens import create_token, key_hash, revoke_token
-from aed.accounts.models import RoleGrant, SecurityEvent, SignIn, Token
-from aed.accounts.rules import Role, Scope
-from aed.accounts.rules.roles import HeldRole
-from aed.accounts.rules.sign_in import COOKIE
+from aed.accounts.people import queries as people_queries
+from aed.accounts.permissions import HeldRole, Role, Scope
+from aed.accounts.roles import actions as role_actions
+from aed.accounts.roles.models import RoleGrant
+from aed.accounts.security_log import SecurityEvent
+from aed.accounts.sessions import SignIn, end_sign_ins, note_sessions_seen, people_signed_in
+from aed.accounts.sign_in import actions as sign_in
+from aed.accounts.sign_in import passwords
+from aed.accounts.sign_in.rules import COOKIE
+from aed.accounts.tokens import Token, create_token, key_hash, revoke_token
 from aed.database.session import Database
 from aed.errors import InvalidInput
 from aed.settings import Settings
@@ -67,8 +69,8 @@ def test_a_session_that_is_idle_for_too_long_is_over(
     session.commit()
     assert own.me()["role"] == "anyone"
     key = key_hash(own.client.cookies[COOKIE])
-    assert queries.people_signed_in(session, [key], at=clock.now()) == {}
-    sign_in.note_sessions_seen(session, [key], at=clock.now())
+    assert people_signed_in(session, [key], at=clock.now()) == {}
+    note_sessions_seen(session, [key], at=clock.now())
     session.commit()
     assert own.me()["role"] == "anyone", "what is over is not revived by a phone's place"
 
@@ -135,7 +137,7 @@ def test_a_stream_ends_within_seconds_of_a_lost_right(
     )
     done = sign_in.open_sign_in(
         session,
-        queries.person(session, ADMINISTRATOR, person_id)[0],
+        people_queries.person(session, ADMINISTRATOR, person_id)[0],
         browser=sign_in.Browser("10.0.0.1"),
         lasts=timedelta(days=1),
         at=at,
@@ -149,7 +151,7 @@ def test_a_stream_ends_within_seconds_of_a_lost_right(
             grant = session.scalars(select(RoleGrant)).one()
             role_actions.revoke_role(session, ADMINISTRATOR, grant.id, at=clock.now())
         elif how == "session":
-            passwords.end_sign_ins(session, person_id, at=clock.now())
+            end_sign_ins(session, person_id, at=clock.now())
         else:
             revoke_token(session, name=name, at=clock.now())
         session.commit()
@@ -241,7 +243,7 @@ def test_security_events_tell_what_happened_and_no_number(
     stranger.sign_in(PHONE, password="a wrong password")
     stranger.sign_in("+86 138 0013 8999", password="a wrong password")
     own.sign_in(PHONE, password=PASSWORD)
-    person = queries.person(session, ADMINISTRATOR, person_id)[0]
+    person = people_queries.person(session, ADMINISTRATOR, person_id)[0]
     make.role(session, person, HeldRole.KEEPER, estate=make.estate(session))
     office, reader = (
         make.key(session, Role.ADMINISTRATOR),

@@ -14,11 +14,15 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.actions import known_browser, passwords, sign_in
-from aed.accounts.actions.passwords import HASHER, NOBODYS
-from aed.accounts.models import SignIn, SignInCode
-from aed.accounts.rules.roles import HeldRole
-from aed.accounts.rules.sign_in import COOKIE, Browser
+from aed.accounts.permissions import HeldRole
+from aed.accounts.sessions import SignIn
+from aed.accounts.sign_in import actions as sign_in
+from aed.accounts.sign_in import passwords
+from aed.accounts.sign_in import throttling as sign_in_throttling
+from aed.accounts.sign_in.models import SignInCode
+from aed.accounts.sign_in.passwords import HASHER, NOBODYS
+from aed.accounts.sign_in.rules import COOKIE, Browser
+from aed.accounts.sign_in.throttling import remember
 from aed.database.session import Database
 from aed.errors import CodeNeeded, NotSignedIn, TooBusy
 from aed.notifications.models import Outgoing
@@ -104,11 +108,11 @@ def test_a_code_is_good_for_five_tries(browser: Browsers, person_id: int, sessio
 
 
 def test_a_code_is_good_for_ten_minutes(database: Database, person_id: int, session: Session) -> None:
-    from aed.notifications import actions as outbox
+    from aed.notifications import enqueue as putting_actions
 
     asked_at = clock.now()
     phone = "+8613800138000"
-    sign_in.ask_for_code(database, phone=phone, browser=ONE, send=outbox.put, at=asked_at)
+    sign_in.ask_for_code(database, phone=phone, browser=ONE, send=putting_actions.put, at=asked_at)
     (code,) = codes_sent(session)
 
     def by_code(minutes: float) -> sign_in.SignedIn:
@@ -176,7 +180,7 @@ def test_of_many_who_send_the_same_code_at_once_one_gets_in(
 def test_of_two_codes_that_one_browser_asks_for_at_once_one_is_good(
     browser: Browsers, database: Database, person_id: int, session: Session
 ) -> None:
-    from aed.notifications import actions as outbox
+    from aed.notifications import enqueue as putting_actions
 
     together = threading.Barrier(2)
 
@@ -186,7 +190,7 @@ def test_of_two_codes_that_one_browser_asks_for_at_once_one_is_good(
             database,
             phone="+8613800138000",
             browser=Browser(f"10.0.0.{number}", code_key="the same"),
-            send=outbox.put,
+            send=putting_actions.put,
             at=clock.now(),
         )
 
@@ -390,7 +394,7 @@ def test_a_stranger_neither_replaces_nor_uses_up_the_code_that_somebody_asked_fo
 def test_strangers_use_up_no_text_messages_of_a_known_browser(
     browser: Browsers, database: Database, person_id: int, session: Session
 ) -> None:
-    from aed.notifications import actions as outbox
+    from aed.notifications import enqueue as putting_actions
 
     own = browser()
     own.sign_in(PHONE, password=PASSWORD)
@@ -398,7 +402,9 @@ def test_strangers_use_up_no_text_messages_of_a_known_browser(
         with contextlib.suppress(TooBusy):
             stranger = Browser(f"10.0.0.{number}")
             at = clock.now()
-            sign_in.ask_for_code(database, phone="+8613800138000", browser=stranger, send=outbox.put, at=at)
+            sign_in.ask_for_code(
+                database, phone="+8613800138000", browser=stranger, send=putting_actions.put, at=at
+            )
     assert len(codes_sent(session)) == 5, "as many as strangers may have sent in an hour"
     assert browser().ask_for_code(PHONE).status_code == 429
 
@@ -409,20 +415,20 @@ def test_strangers_use_up_no_text_messages_of_a_known_browser(
 def test_a_browser_is_known_to_the_accounts_that_were_signed_in_there_alone(database: Database) -> None:
     keys, at = database.keys, clock.now()
     mine, yours = "+8613800138000", "+8613800138001"
-    cookie = known_browser.remember(keys, None, mine, at=at)
-    name = known_browser.known_as(keys, cookie, mine, at=at)
+    cookie = remember(keys, None, mine, at=at)
+    name = sign_in_throttling.known_as(keys, cookie, mine, at=at)
 
     assert name is not None
-    assert known_browser.known_as(keys, cookie, yours, at=at) is None
-    both = known_browser.remember(keys, cookie, yours, at=at)
-    assert known_browser.known_as(keys, both, mine, at=at) == name
-    assert known_browser.known_as(keys, both, yours, at=at) not in (None, name)
-    assert known_browser.known_as(keys, cookie, mine, at=at + timedelta(days=181)) is None
+    assert sign_in_throttling.known_as(keys, cookie, yours, at=at) is None
+    both = remember(keys, cookie, yours, at=at)
+    assert sign_in_throttling.known_as(keys, both, mine, at=at) == name
+    assert sign_in_throttling.known_as(keys, both, yours, at=at) not in (None, name)
+    assert sign_in_throttling.known_as(keys, cookie, mine, at=at + timedelta(days=181)) is None
     forged = cookie.replace(name, "x" * len(name))
     for wrong in (forged, "", "~~..~", "a.99999999.b", "é.1.é", cookie[:-1], None):
-        assert known_browser.known_as(keys, wrong, mine, at=at) is None
+        assert sign_in_throttling.known_as(keys, wrong, mine, at=at) is None
     for number in range(20):
-        both = known_browser.remember(keys, both, f"+86139{number:08}", at=at)
+        both = remember(keys, both, f"+86139{number:08}", at=at)
     assert len(both) < 600
 
 

@@ -10,18 +10,17 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts import actions, queries
-from aed.accounts.access import viewer_by_key
-from aed.accounts.models import Token
-from aed.accounts.rules import ANYONE, Role, Scope, Viewer, may_administer, may_write_estate
-from aed.accounts.schemas import RegionIn
+from aed.accounts.authentication import viewer_by_key
+from aed.accounts.permissions import ANYONE, Role, Scope, Viewer, may_administer, may_write_estate
+from aed.accounts.regions import RegionIn, estates_sharing, put_region, regions_below
+from aed.accounts.tokens import Token, create_token, revoke_token
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from tests import make
 from tests.make import NOW
 
 
 def administrators_key(session: Session, name: str = "office", **given: object) -> str:
-    return actions.create_token(
+    return create_token(
         session,
         **{"name": name, "role": Role.ADMINISTRATOR, "scopes": list(Scope), "at": NOW, **given},  # type: ignore[arg-type] # a test's keywords
     )
@@ -88,7 +87,7 @@ def test_revoking_closes_at_once_for_the_next_request(session: Session, client: 
     session.commit()
     assert client.get("/v1/me", headers=headers).json()["role"] == "administrator"
 
-    actions.revoke_token(session, name="office", at=clock.now())
+    revoke_token(session, name="office", at=clock.now())
     session.commit()
 
     assert client.get("/v1/me", headers=headers).status_code == 401
@@ -98,12 +97,12 @@ def test_revoking_closes_at_once_for_the_next_request(session: Session, client: 
 def test_revoking_twice_keeps_the_first_moment(session: Session) -> None:
     administrators_key(session)
 
-    actions.revoke_token(session, name="office", at=NOW)
-    actions.revoke_token(session, name="office", at=NOW + timedelta(days=1))
+    revoke_token(session, name="office", at=NOW)
+    revoke_token(session, name="office", at=NOW + timedelta(days=1))
 
     assert session.scalar(select(Token.revoked_at)) == NOW
     with pytest.raises(NotFound):
-        actions.revoke_token(session, name="nobody's", at=NOW)
+        revoke_token(session, name="nobody's", at=NOW)
 
 
 def test_two_tokens_of_one_name_are_refused_and_the_first_still_opens(session: Session) -> None:
@@ -132,7 +131,7 @@ def test_a_token_names_the_estate_or_region_of_its_role(
     session: Session, role: Role, given: dict[str, int], field: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
-        actions.create_token(session, name="odd", role=role, scopes=[Scope.READ], at=NOW, **given)  # type: ignore[arg-type] # as above
+        create_token(session, name="odd", role=role, scopes=[Scope.READ], at=NOW, **given)  # type: ignore[arg-type] # as above
 
     assert refused.value.field == field
 
@@ -146,10 +145,10 @@ def test_a_members_viewer_knows_the_neighbourhood_and_a_dispatchers_all_below(se
     next_door = make.estate(session, in_region="city", neighbourhood="lane")
     other = make.estate(session, in_region="city")
 
-    assert queries.regions_below(session, province.id) == (province.id, city.id, district.id)
-    assert queries.regions_below(session, district.id) == (district.id,)
-    assert queries.estates_sharing(session, ours.id) == (ours.id, next_door.id)
-    assert queries.estates_sharing(session, other.id) == (other.id,), "no neighbourhood is nobody's"
+    assert regions_below(session, province.id) == (province.id, city.id, district.id)
+    assert regions_below(session, district.id) == (district.id,)
+    assert estates_sharing(session, ours.id) == (ours.id, next_door.id)
+    assert estates_sharing(session, other.id) == (other.id,), "no neighbourhood is nobody's"
 
 
 def test_a_region_cannot_lie_below_itself(session: Session) -> None:
@@ -166,7 +165,7 @@ def test_a_region_cannot_lie_below_itself(session: Session) -> None:
     }
 
     with pytest.raises(InvalidInput) as refused:
-        actions.put_region(session, RegionIn.model_validate(given))
+        put_region(session, RegionIn.model_validate(given))
 
     assert refused.value.field == "parent"
 

@@ -16,7 +16,7 @@ import httpx2
 from PIL import Image
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from tests import make
 from tests.attack.load import Sender
 from tests.make import PATIENT

@@ -29,8 +29,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
-from aed.accounts.actions import create_token
-from aed.accounts.rules import Role, Scope
+from aed.accounts.permissions import Role, Scope
+from aed.accounts.tokens import create_token
 from aed.database.encryption.keys import SETTING
 from aed.database.session import open_database, transaction
 from aed.geo import Position

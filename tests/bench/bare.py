@@ -14,10 +14,10 @@ from scipy.sparse.csgraph import dijkstra
 from sqlalchemy import make_url
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from aed.accounts.rules import ANYONE
+from aed.accounts.permissions import ANYONE
 from aed.database.session import open_database
 from aed.geo import Position, distances_metres, mercator_degrees
-from aed.registry import queries as registry
+from aed.registry import nearby as nearby_queries
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -31,7 +31,7 @@ def nearest_on_postgis(url: str, limit: int) -> Prepared:
     """
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     connection = psycopg.connect(plain, autocommit=True, options="-c jit=off -c timezone=UTC")
-    nearest = registry.nearest_devices(PGDialect_psycopg(), ANYONE)  # type: ignore[no-untyped-call] # as SQLAlchemy has it
+    nearest = nearby_queries.nearest_devices(PGDialect_psycopg(), ANYONE)  # type: ignore[no-untyped-call] # as SQLAlchemy has it
 
     statement = nearest.limited(limit)
 
@@ -52,8 +52,8 @@ def nearest_on_spatialite(path: Path, limit: int) -> Prepared:
     pooled = database.engine.raw_connection()
     connection = pooled.driver_connection
     assert isinstance(connection, sqlite3.Connection)
-    nearest = registry.nearest_devices(database.engine.dialect, ANYONE)
-    lat, lon = (registry.DeviceNearby._fields.index(name) for name in ("lat", "lon"))
+    nearest = nearby_queries.nearest_devices(database.engine.dialect, ANYONE)
+    lat, lon = (nearby_queries.DeviceNearby._fields.index(name) for name in ("lat", "lon"))
 
     def prepared(here: Position) -> Callable[[], object]:
         metres = 500.0

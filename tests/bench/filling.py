@@ -13,11 +13,11 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 from aed import migrations
-from aed.accounts.rules import Role, Scope, Viewer
+from aed.accounts.permissions import Role, Scope, Viewer
 from aed.database.encryption.keyring import EncryptedKind, KeyRing
 from aed.database.encryption.keys import keyring_from_settings
 from aed.database.session import open_database, transaction
-from aed.registry.actions.holidays import seed_china
+from aed.registry.holidays.actions import seed_china
 from aed.settings import Settings
 from tests.bench.population import COLUMNS, Population, Row
 

@@ -26,9 +26,9 @@ import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.actions.tokens import key_hash
-from aed.accounts.models import SignIn
-from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, csrf_token
+from aed.accounts.sessions import SignIn
+from aed.accounts.sign_in.rules import COOKIE, CSRF_HEADER, csrf_token
+from aed.accounts.tokens import key_hash
 from aed.database.bulk import insert_many
 from aed.database.session import Database, open_database, transaction
 from aed.geo import Position

@@ -12,13 +12,12 @@ from pathlib import Path
 
 from sqlalchemy import insert, select, text
 
-from aed.accounts.models import Person
-from aed.accounts.rules.message import Message
-from aed.accounts.rules.person import Language, PhoneChannel
+from aed.accounts.people.models import Person
+from aed.accounts.people.rules import Language, Message, PhoneChannel
 from aed.cli.server import bring_up_to_date
 from aed.clock import now
 from aed.database.session import Database, open_database, transaction
-from aed.notifications.actions import put
+from aed.notifications.enqueue import put
 from aed.notifications.models import Outgoing
 from aed.settings import Settings
 from tests.bench.ratio import Ratio

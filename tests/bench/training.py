@@ -24,7 +24,7 @@ import numpy as np
 import psycopg
 from sqlalchemy import make_url
 
-from aed.accounts.rules import Role, Viewer
+from aed.accounts.permissions import Role, Viewer
 from aed.database.session import open_database
 from aed.database.statements import bind_moment
 from aed.geo import Position, distances_metres, mercator_degrees

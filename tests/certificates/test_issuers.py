@@ -9,10 +9,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.access import viewer_of_person
-from aed.accounts.rules import ANYONE, Role
-from aed.accounts.rules.roles import HeldRole
-from aed.accounts.rules.trust import Trust
+from aed.accounts.authentication import viewer_of_person
+from aed.accounts.permissions import ANYONE, HeldRole, Role
+from aed.accounts.trust import Trust
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.issuers import actions, queries
 from aed.issuers.models import Issuer

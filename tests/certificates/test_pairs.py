@@ -10,11 +10,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from aed.accounts.access import viewer_of_person
-from aed.accounts.actions import known_people
-from aed.accounts.models import Account, Person, PersonChange, RoleGrant
-from aed.accounts.rules import Role, Viewer
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.authentication import viewer_of_person
+from aed.accounts.people import actions as people_actions
+from aed.accounts.people.models import Account, Person, PersonChange
+from aed.accounts.permissions import HeldRole, Role, Viewer
+from aed.accounts.roles.models import RoleGrant
 from aed.certificates.actions.joining import BY_HAND, STAYS, _columns_that_name_people
 from aed.certificates.actions.pairs import decide_pair, find_pairs
 from aed.certificates.models import PersonPair
@@ -23,7 +23,7 @@ from aed.certificates.rules.likeness import LIKELY, PairDecision, Somebody, like
 from aed.database.types import Table
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.lookup.responders import NearbyResponder
-from aed.registry.models import Device
+from aed.registry.devices.models import Device
 from aed.responders.actions import offering
 from aed.responders.models import Certificate, Responder
 from aed.responders.queries import consents_in_force
@@ -296,10 +296,10 @@ def test_the_list_that_told_of_the_other_goes_on_telling_of_the_one(
 
     told = {"name": f"{NAME} Wang Xiaoming", "phone": "13800138000"}
     again(session, withdrawn.id, Trust.VERIFIED, date(2030, 1, 1), **told)
-    (known,) = (known_people.person(session, name=f"{NAME} Wang Xiaoming", phone="13800138000"),)
+    (known,) = (people_actions.person(session, name=f"{NAME} Wang Xiaoming", phone="13800138000"),)
 
     assert known.id == one
-    assert known_people.people(session, [(known.name, "13800138000")])
+    assert people_actions.people(session, [(known.name, "13800138000")])
     assert session.get_one(Responder, withdrawn.id).state is ResponderState.WITHDRAWN
     assert len(called(session, settings)) == 1
     assert (

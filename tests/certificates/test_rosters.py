@@ -15,9 +15,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.access import viewer_of_person
-from aed.accounts.rules import ANYONE, Role
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.authentication import viewer_of_person
+from aed.accounts.permissions import ANYONE, HeldRole, Role
 from aed.certificates.actions.linking import begin_checks
 from aed.certificates.models import CertificateCheck, IssuerEntry
 from aed.certificates.rules.checking import CheckState

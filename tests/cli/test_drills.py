@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from aed.registry.models import Device
+from aed.registry.devices.models import Device
 from aed.settings import Settings
 from tests import make
 from tests.cli.conftest import Aed, Said

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.models import Account, Identity, Person
+from aed.accounts.people.models import Account, Identity, Person
 from aed.responders.models import Certificate
 from aed.responders.rules import Trust
 from tests import make

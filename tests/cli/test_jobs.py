@@ -11,10 +11,10 @@ import pytest
 from aed import schedule
 from aed.database.session import Database, database_now, transaction
 from aed.settings import Settings
-from aed.worker.actions.lease import take_lease
-from aed.worker.actions.runs import begin_run
 from aed.worker.jobs import Job, Now
+from aed.worker.lease import take_lease
 from aed.worker.rules import Counts, every
+from aed.worker.runs import begin_run
 from tests.cli.conftest import Aed
 from tests.notifications.sinks import receiving, says
 

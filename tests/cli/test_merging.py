@@ -9,7 +9,8 @@ from sqlalchemy import func, select
 
 from aed.database.session import Database
 from aed.imports.devices.models import Review, SourceRecord
-from aed.registry.models import Change, Device
+from aed.registry.changes import Change
+from aed.registry.devices.models import Device
 from tests import make
 from tests.cli.conftest import Aed
 from tests.imports.lists import DEVICE, table

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from aed import clock
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import HeldRole
 from aed.database.session import Database, transaction
-from aed.notifications.actions import Notice, tell
+from aed.notifications.enqueue import Notice, tell
 from tests import make
 from tests.cli.conftest import Aed
 

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role, Scope, Viewer
+from aed.accounts.permissions import Role, Scope, Viewer
 from aed.database.session import Database, read_session
 from aed.debrief.follow_up.jobs import anonymise_patients
 from aed.debrief.outcomes.actions import record_outcome

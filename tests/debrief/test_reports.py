@@ -6,9 +6,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules import Role
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import HeldRole, Role
 from aed.database.session import Database
 from aed.debrief.follow_up.jobs import debrief_incidents
 from aed.debrief.outcomes.actions import record_outcome

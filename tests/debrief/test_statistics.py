@@ -15,8 +15,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules import ANYONE, Role, Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.database.session import Database
 from aed.debrief.outcomes.actions import record_outcome
 from aed.debrief.outcomes.rules import (

@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy import inspect, select, text
 from sqlalchemy.orm import Session
 
-from aed.accounts import queries
-from aed.accounts.actions import accounts, known_people
-from aed.accounts.models import Account, Person
-from aed.accounts.rules.message import Message
-from aed.accounts.rules.person import Language, PhoneChannel
+from aed.accounts.people import actions as people_actions
+from aed.accounts.people import queries as people_queries
+from aed.accounts.people.models import Account, Person
+from aed.accounts.people.rules import Language, Message, PhoneChannel
 from aed.database.bulk import insert_many
 from aed.database.encryption.columns import Encrypted, EncryptedFields, register_keyring
 from aed.database.session import Database
+from aed.errors import Conflict
 from aed.imports.devices.models import SourceRecord
-from aed.notifications import actions as outbox
+from aed.notifications import enqueue as putting_actions
 from aed.notifications.models import Outgoing
 from aed.personal_data.key_rotation import sealed_columns
 from tests import make
@@ -41,11 +41,11 @@ def everything(session: Session) -> str:
 
 def test_no_number_lies_in_the_database_wherever_one_is_kept(session: Session) -> None:
     person = make.person(session, phone="138 0013 8000")
-    known_people.person(session, name="of a list", phone="+86 138-0013-8001")
+    people_actions.person(session, name="of a list", phone="+86 138-0013-8001")
     insert_many(session, Person, [{"name": "many", "phone": "13800138002", "language": "zh"}])
-    accounts.open_accounts(session, ADMINISTRATOR, country="CN", at=NOW)
+    people_actions.open_accounts(session, ADMINISTRATOR, country="CN", at=NOW)
     message = Message(person.id, PhoneChannel.SMS, "+8613800138000", Language.ZH, "text", "文")
-    outbox.put(session, message, NOW)
+    putting_actions.put(session, message, NOW)
     fields = {
         "keeper_name": "Wu",
         "keeper_phone": "+86 138 0013 8003",
@@ -107,14 +107,14 @@ def test_a_number_is_found_however_it_is_written_and_whichever_key_sealed_it(
     session.expire_all()
 
     for person, phone in ((first, "+8613800138000"), (second, "+8613800138001")):
-        found = queries.account_by_phone(session, phone)
+        found = people_queries.account_by_phone(session, phone)
         assert found is not None
         assert found[1].id == person.id
         assert (
-            known_people.person(session, name=person.name, phone=f"{phone[:3]} {phone[3:]}").id == person.id
+            people_actions.person(session, name=person.name, phone=f"{phone[:3]} {phone[3:]}").id == person.id
         )
-        assert known_people.people(session, [(person.name, phone)])[person.name, phone].id == person.id
-    assert queries.account_by_phone(session, "+8613800138002") is None
+        assert people_actions.people(session, [(person.name, phone)])[person.name, phone].id == person.id
+    assert people_queries.account_by_phone(session, "+8613800138002") is None
 
 
 def test_one_number_is_one_account_while_the_keys_are_being_changed(
@@ -125,7 +125,7 @@ def test_one_number_is_one_account_while_the_keys_are_being_changed(
     make.person(session, phone="138 0013 8000")
     register_keyring(database.engine.dialect, ring(new, old))
 
-    with pytest.raises(accounts.Conflict, match="already"):
+    with pytest.raises(Conflict, match="already"):
         make.person(session, phone="+86 138 0013 8000")
 
 
@@ -137,11 +137,11 @@ def test_a_list_that_writes_a_number_otherwise_means_the_same_person(session: Se
         ("Wu", None),
         ("Li", None),
     ]
-    found = known_people.people(session, wanted)
+    found = people_actions.people(session, wanted)
 
     assert len({person.id for person in found.values()}) == 3
     assert found["Wu", "13800138000"].phone == "13800138000", "as it was written first"
-    assert known_people.people(session, wanted) == found
+    assert people_actions.people(session, wanted) == found
 
 
 def test_a_sealed_column_cannot_be_asked_what_it_cannot_answer() -> None:

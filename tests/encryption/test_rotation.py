@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from aed.accounts import queries
-from aed.accounts.models import Person
+from aed.accounts.people import queries as people_queries
+from aed.accounts.people.models import Person
 from aed.database.encryption.columns import register_keyring
 from aed.database.encryption.keyring import EncryptionKey
 from aed.database.session import Database, open_database, read_session, transaction
@@ -57,7 +57,7 @@ def test_keys_are_changed_while_others_sign_in_and_read(session: Session, settin
             phone = f"+861380013{8000 + number % 60}"
             for one in (database, before):
                 with read_session(one) as reading:
-                    found = queries.account_by_phone(reading, phone)
+                    found = people_queries.account_by_phone(reading, phone)
                     if found is None or found[0].phone != phone:
                         missed.append(phone)
             number += 1
@@ -78,7 +78,7 @@ def test_keys_are_changed_while_others_sign_in_and_read(session: Session, settin
         each.close()
     alone = with_keys(settings, new)
     with read_session(alone) as reading:
-        assert queries.account_by_phone(reading, "+8613800138059") is not None
+        assert people_queries.account_by_phone(reading, "+8613800138059") is not None
         assert reading.scalars(select(SourceRecord.fields)).one() == FIELDS
     alone.close()
 

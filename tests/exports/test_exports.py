@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database
 from aed.errors import NotSignedIn
@@ -37,10 +37,11 @@ from aed.exports.queries import EVERYTHING, every_device
 from aed.exports.rules import ExportFormat
 from aed.imports.devices.actions import import_devices
 from aed.imports.estates import import_estates
-from aed.registry.actions import devices as device_actions
-from aed.registry.models import Device, Estate
-from aed.registry.rules.device import ConsumableKind
-from aed.registry.schemas.devices import ConsumableIn
+from aed.registry.devices import actions as device_actions
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import ConsumableKind
+from aed.registry.devices.schemas import ConsumableIn
+from aed.registry.estates.models import Estate
 from aed.settings import Settings
 from tests import make
 from tests.exports.conftest import Gdal, serving

@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from tests import make
 from tests.exports.conftest import Gdal
 from tests.make import PATIENT, east_of, north_of

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE, Role
+from aed.accounts.permissions import ANYONE, Role
 from aed.database.session import Database, read_session
 from aed.exports import tiles
 from aed.exports.rules import BUFFER, CELL, EXTENT, Tile
 from aed.geo import Position
-from aed.registry.actions import devices as device_actions
+from aed.registry.devices import actions as device_actions
 from tests import make
 from tests.make import ADMINISTRATOR, NOW, PATIENT, east_of, north_of
 

@@ -18,8 +18,8 @@ from tests.make import PATIENT
 from tests.test_app import assert_problem
 
 from aed import clock
-from aed.accounts.models import Token
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
+from aed.accounts.tokens import Token
 from aed.app import create_app
 from aed.http.headers import DEFAULTS
 from aed.http.home import prefers_chinese

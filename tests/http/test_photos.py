@@ -17,7 +17,7 @@ from tests import make
 from tests.http.conftest import Served
 from tests.make import PATIENT
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.upkeep.formats.photo import MAX_PIXELS
 
 NEAREST = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}"

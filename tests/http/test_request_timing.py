@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.orm import Session
 from tests import make
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.app import create_app
 from aed.settings import Settings
 

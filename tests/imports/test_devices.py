@@ -10,16 +10,15 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.rules import ANYONE
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.permissions import ANYONE, Audience
 from aed.errors import InvalidInput, NotSignedIn
 from aed.imports import batches as taking
 from aed.imports.devices.actions import import_devices
-from aed.registry import queries
-from aed.registry.actions import devices as by_hand
-from aed.registry.models import Change, Consumable, Device
-from aed.registry.rules.device import DeviceState
-from aed.registry.schemas.devices import DeviceAmend
+from aed.registry.changes import Change, changes
+from aed.registry.devices import actions as by_hand
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.rules import DeviceState
+from aed.registry.devices.schemas import DeviceAmend
 from tests import make
 from tests.imports import lists
 from tests.imports.lists import DEVICE, counts, feature, geojson, point, reasons, table
@@ -63,10 +62,10 @@ def test_a_changed_cell_changes_that_device_and_is_in_its_history(session: Sessi
     assert counts(lists.devices(session, table(tmp_path, *rows))) == (0, 1, 4, 0)
 
     session.commit()
-    newest, first = queries.changes(session, subject="devices", subject_id=str(device(session, "3").id))
+    newest, first = changes(session, subject="devices", subject_id=str(device(session, "3").id))
     assert (newest.fields, newest.who, newest.at) == ({"place_en": ["Hall", "Lobby"]}, "test", NOW)
     assert first.fields["place_en"] == [None, "Hall"]
-    assert len(queries.changes(session, subject="devices", subject_id=str(device(session, "2").id))) == 1
+    assert len(changes(session, subject="devices", subject_id=str(device(session, "2").id))) == 1
 
 
 def test_an_empty_cell_leaves_what_stands(session: Session, tmp_path: Path) -> None:
@@ -165,7 +164,7 @@ def test_what_somebody_amended_by_hand_stays_whatever_the_list_says(session: Ses
 
     session.commit()
     assert (device(session).place_en, device(session).maker) == ("Attic", "B")
-    assert len(queries.changes(session, subject="devices", subject_id=str(found.id))) == 3
+    assert len(changes(session, subject="devices", subject_id=str(found.id))) == 3
 
 
 def test_the_second_of_two_rows_of_one_device_is_set_aside(session: Session, tmp_path: Path) -> None:

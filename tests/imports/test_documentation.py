@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.permissions import Audience
 from aed.geo import Datum
 from aed.imports.schemas import (
     PERSON_COLUMNS,
@@ -21,8 +21,8 @@ from aed.imports.schemas import (
     ResponderRow,
     columns,
 )
-from aed.registry.rules.device import Cabinet, DeviceState, Entry
-from aed.registry.rules.gate import Passage
+from aed.registry.devices.rules import Cabinet, DeviceState, Entry
+from aed.registry.estates.rules import Passage
 from aed.responders.rules import CertificateKind, PlaceKind, Trust
 from tests.imports.lists import ROOT
 

@@ -24,7 +24,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import schedule
-from aed.accounts.rules import ANYONE, Viewer
+from aed.accounts.permissions import ANYONE, Viewer
 from aed.database.session import Database, transaction
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.http.outbound_urls import Address, redirected, target_of, why_refused
@@ -35,8 +35,9 @@ from aed.imports.feeds import jobs
 from aed.imports.feeds.actions import LEASE, FeedGiven, claim_feed, put_feed, remove_feed
 from aed.imports.feeds.fetching import FetchFailed, Fetching, Validators, fetch
 from aed.imports.feeds.models import Feed, FeedResult, next_due
-from aed.registry.models import Change, Device
-from aed.registry.rules.device import DeviceState
+from aed.registry.changes import Change
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
 from aed.settings import Settings
 from aed.worker.jobs import Job, Now
 from aed.worker.rules import every

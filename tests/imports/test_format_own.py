@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from python_calamine import CalamineWorkbook
 
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.permissions import Audience
 from aed.files.formula_escaping import neutral
 from aed.geo import Datum
 from aed.imports.formats.recognise import read_devices
 from aed.imports.formats.table import CHOICES, EXPLANATIONS, SHEET, template_csv, template_xlsx
 from aed.imports.schemas import DeviceRow, columns
-from aed.registry.rules.device import Cabinet, DeviceState, Entry
+from aed.registry.devices.rules import Cabinet, DeviceState, Entry
 
 ROW = TypeAdapter(DeviceRow)
 

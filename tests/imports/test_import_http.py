@@ -22,11 +22,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.database.session import Database, exclusive_lock, transaction
 from aed.imports.devices.models import SourceRecord
-from aed.registry.models import Change, Device
-from aed.registry.rules.device import DeviceState
+from aed.registry.changes import Change
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
 from aed.settings import Settings
 from tests import make
 from tests.commands import ROOT, environment

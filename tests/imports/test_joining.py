@@ -10,16 +10,16 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from aed.imports.devices import queries
 from aed.imports.devices.actions import DeviceReport, import_devices
 from aed.imports.devices.decisions import decide, join_devices
 from aed.imports.devices.rules import Decision, ReviewKind, Thresholds
-from aed.registry import queries as registry
-from aed.registry.actions.devices import withdraw_device
-from aed.registry.models import Device
-from aed.registry.rules.device import DeviceState
+from aed.registry.changes import changes
+from aed.registry.devices.actions import withdraw_device
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
 from tests import make
 from tests.imports.lists import DEVICE, counts, table
 from tests.make import ADMINISTRATOR, ANYONE, NOW, PATIENT, north_of
@@ -57,7 +57,7 @@ def test_the_other_is_withdrawn_and_what_was_told_of_it_is_told_of_the_kept_one(
 
     kept, other = devices(session)
     assert (kept.state, kept.maker, other.state) == (DeviceState.IN_SERVICE, "Mindray", DeviceState.WITHDRAWN)
-    newest, before = registry.changes(session, subject="devices", subject_id="2")[:2]
+    newest, before = changes(session, subject="devices", subject_id="2")[:2]
     assert newest.fields == {"same_device_as": [None, 1]}
     assert before.fields["state"] == ["in_service", "withdrawn"]
 
@@ -102,7 +102,7 @@ def test_another_decision_about_it_can_be_made(session: Session, tmp_path: Path)
     session.commit()
 
     assert [each.state.value for each in devices(session)] == ["in_service", "in_service"]
-    newest = registry.changes(session, subject="devices", subject_id="2")[0]
+    newest = changes(session, subject="devices", subject_id="2")[0]
     assert newest.fields == {"same_device_as": [1, None]}
     assert counts(take(session, tmp_path, THEIRS | {"maker": "Schiller"})) == (0, 1, 0, 0)
     kept, other = devices(session)

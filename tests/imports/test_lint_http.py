@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.settings import Settings
 from tests import make
 from tests.imports import lists

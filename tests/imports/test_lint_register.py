@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE, Role, Viewer
+from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.errors import NotAllowed, NotSignedIn
 from aed.geo import Datum, Position, from_wgs84
 from aed.imports.findings import Finding, FindingKind
 from aed.imports.lint.linting import WHOLE_FILE, lint_list
-from aed.registry.models import Change
+from aed.registry.changes import Change
 from tests import make
 from tests.cli.conftest import Aed, aed, run
 from tests.imports import lists

@@ -20,7 +20,7 @@ from aed.imports.devices.rules import (
     digest_of,
     merge,
 )
-from aed.registry.rules.origin import BY_HAND, Origin, Origins
+from aed.registry.devices.origins import BY_HAND, Origin, Origins
 from tests.make import NOW, PATIENT, north_of
 
 SOURCES = ("a", "b", "c")

@@ -11,19 +11,19 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.errors import InvalidInput, NotSignedIn
 from aed.imports.devices import queries
 from aed.imports.devices.actions import DeviceReport, import_devices
 from aed.imports.devices.decisions import decide, put_source
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.rules import Decision, ReviewKind, Thresholds
-from aed.registry import queries as registry
-from aed.registry.actions import devices as by_hand
-from aed.registry.models import Change, Device
-from aed.registry.rules.device import DeviceState
-from aed.registry.rules.origin import origins_in
-from aed.registry.schemas.devices import DeviceAmend
+from aed.registry.changes import Change, changes
+from aed.registry.devices import actions as by_hand
+from aed.registry.devices.models import Device
+from aed.registry.devices.origins import origins_in
+from aed.registry.devices.rules import DeviceState
+from aed.registry.devices.schemas import DeviceAmend
 from tests import make
 from tests.imports.lists import DEVICE, counts, table
 from tests.make import ADMINISTRATOR, ANYONE, NOW, PATIENT, north_of
@@ -193,7 +193,7 @@ def test_another_decision_joins_and_withdraws_the_superfluous_one(session: Sessi
 
     ours, theirs = devices(session)
     assert (ours.maker, theirs.state) == ("Mindray", DeviceState.WITHDRAWN)
-    newest = registry.changes(session, subject="devices", subject_id=str(theirs.id))[0]
+    newest = changes(session, subject="devices", subject_id=str(theirs.id))[0]
     assert newest.fields == {"same_device_as": [None, ours.id]}
     assert counts(take(session, tmp_path, MAYBE | {"maker": "Schiller"})) == (0, 1, 0, 0)
     assert devices(session)[0].maker == "Schiller"

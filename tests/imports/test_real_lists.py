@@ -8,10 +8,12 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.permissions import Audience
 from aed.imports.devices.actions import import_devices
 from aed.imports.responders import import_responders
-from aed.registry.models import Change, Device, Estate, Gate
+from aed.registry.changes import Change
+from aed.registry.devices.models import Device
+from aed.registry.estates.models import Estate, Gate
 from aed.responders.models import Responder, ResponderPlace
 from tests import make
 from tests.imports import lists

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
+from aed.accounts.people.models import Person
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from tests import make
 from tests.imports import lists

@@ -8,7 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from tests import make
 from tests.imports.lists import fill_in
 

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from aed.database.session import Database, transaction
 from aed.imports.devices.actions import import_devices
-from aed.registry.models import Change, Consumable, Device
+from aed.registry.changes import Change
+from aed.registry.devices.models import Consumable, Device
 from tests import make
 from tests.commands import ROOT, environment
 from tests.imports.lists import DEVICE, counts, table

@@ -9,7 +9,7 @@ import orjson
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE, Viewer
+from aed.accounts.permissions import ANYONE, Viewer
 from aed.geo import Position
 from aed.lookup.answer import Answer, NearbyDevice, Question
 from aed.lookup.schemas import NearbyDeviceOut, NearestOut, answer_out

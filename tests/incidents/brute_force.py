@@ -14,19 +14,19 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.rules import Role, Viewer
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.permissions import Audience, Role, Viewer
 from aed.database.geometry import position_of
 from aed.geo import Position, distance_metres
 from aed.hours.evaluation import HolidayCalendar, Opening, hours_at
 from aed.lookup.answer import Answer, NearbyDevice, Question
 from aed.lookup.arrival import chance_of, chance_reachable, fetch
 from aed.lookup.buildings import SAME_DOOR_METRES
-from aed.registry import queries as registry
-from aed.registry.models import Consumable, Device, EstatePace, Gate
-from aed.registry.rules.device import ConsumableState, DeviceState, access_at, readiness_on
-from aed.registry.rules.gate import GateState, Passage
-from aed.registry.rules.reachability import hour_band, place_class
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.reachability import hour_band, place_class
+from aed.registry.devices.rules import ConsumableState, DeviceState, access_at, readiness_on
+from aed.registry.estates.models import EstatePace, Gate
+from aed.registry.estates.rules import GateState, Passage
+from aed.registry.holidays import queries as holiday_queries
 from aed.settings import Settings
 from aed.walking.network import Crossing, WalkingNetwork
 from aed.walking.travel import Leg, Pace, floors_between, metres_of_wait, pace_at, seconds_of_wait
@@ -76,7 +76,7 @@ def whole_register(session: Session) -> list[Known]:
         select(Device).options(joinedload(Device.region), joinedload(Device.estate)).order_by(Device.id)
     ).all()
     calendars = {
-        name: registry.holiday_calendar(session, name)
+        name: holiday_queries.holiday_calendar(session, name)
         for name in {device.region.holiday_calendar for device in devices}
         if name is not None
     }
@@ -131,7 +131,7 @@ def gates_as_they_stand(
             gate.opening_hours,
             question.at,
             time_zone="Asia/Shanghai",
-            calendar=registry.holiday_calendar(session, "CN"),
+            calendar=holiday_queries.holiday_calendar(session, "CN"),
         ).state
         is_at_home = viewer.role is Role.MEMBER and viewer.estate_id == gate.estate_id
         is_dispatch = viewer.role in (Role.DISPATCHER, Role.ADMINISTRATOR)

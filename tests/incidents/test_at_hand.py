@@ -16,10 +16,10 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.geo import Position
-from aed.registry.actions.holidays import drop_holiday_year
-from aed.registry.models import HolidayCalendar
+from aed.registry.holidays.actions import drop_holiday_year
+from aed.registry.holidays.models import HolidayCalendar
 from aed.settings import Settings
 from aed.walking.file import save_network
 from tests import make

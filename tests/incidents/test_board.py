@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.database.session import Database, transaction
 from aed.incidents.calls.actions import lifecycle
 from aed.incidents.live.api import LiveBoard

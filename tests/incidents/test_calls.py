@@ -21,8 +21,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.rules import Role
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import HeldRole, Role
 from aed.database.session import Database, open_database, read_session, transaction
 from aed.errors import Conflict
 from aed.incidents import jobs, queries
@@ -41,8 +40,8 @@ from aed.incidents.rules import (
     IncidentState,
 )
 from aed.incidents.schemas import PatientReportIn
-from aed.notifications.actions.endpoints import EndpointGiven, new_secret, put_endpoint
 from aed.notifications.channels import channels_of
+from aed.notifications.endpoints import EndpointGiven, new_secret, put_endpoint
 from aed.notifications.jobs import send_waiting
 from aed.notifications.models import Outgoing
 from aed.notifications.rules import Channel, Letter, Postponed

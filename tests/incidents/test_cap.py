@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.rules import ANYONE, Viewer
+from aed.accounts.permissions import ANYONE, Viewer
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.files.xml_tree import MOST_BYTES, MOST_DEEP
 from aed.geo import Position, distance_metres

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 
 from aed import clock
-from aed.accounts.rules import ANYONE
+from aed.accounts.permissions import ANYONE
 from aed.database.session import Database
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.incidents import queries

@@ -9,8 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import HeldRole, Role
 from aed.errors import Conflict, NotAllowed, NotFound
 from aed.geo import Position
 from aed.incidents import queries

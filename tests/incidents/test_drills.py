@@ -11,15 +11,15 @@ import pytest
 from sqlalchemy.orm import Session
 
 from aed import schedule
-from aed.accounts.rules import ANYONE
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import ANYONE, HeldRole
 from aed.database.geometry import position_of
 from aed.database.session import Database
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound
 from aed.incidents.drills.actions import withdraw_drill
 from aed.lookup.arrival import Basis
-from aed.registry.actions.devices import withdraw_device
-from aed.registry.models import Device, Estate, EstatePace
+from aed.registry.devices.actions import withdraw_device
+from aed.registry.devices.models import Device
+from aed.registry.estates.models import Estate, EstatePace
 from aed.settings import Settings
 from aed.walking.travel import Pace, walk_seconds
 from tests import make

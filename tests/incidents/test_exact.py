@@ -16,15 +16,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE, Viewer
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.permissions import ANYONE, Audience, Viewer
 from aed.database.geometry import point
 from aed.geo import Datum, Position
 from aed.lookup.answer import Answer, Question
 from aed.lookup.search import nearest
-from aed.registry.models import Consumable, Device, Estate, EstatePace, Gate
-from aed.registry.rules.device import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
-from aed.registry.rules.gate import GateState, Passage
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
+from aed.registry.estates.models import Estate, EstatePace, Gate
+from aed.registry.estates.rules import GateState, Passage
 from aed.settings import Settings
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.database.session import Database
 from aed.debrief.follow_up.jobs import debrief_incidents, settle_devices
 from aed.errors import Conflict
@@ -22,8 +22,8 @@ from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Alert, Incident, IncidentEvent
 from aed.incidents.rules import AlertReply, AlertState, FetchFailure, IncidentKind, IncidentOutcome, Task
 from aed.notifications.models import Outgoing
-from aed.registry.models import Device
-from aed.registry.rules.device import Readiness
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import Readiness
 from aed.settings import Settings
 from aed.upkeep.jobs import ask_after_devices
 from aed.upkeep.models import CallOut, Quarantine, Report

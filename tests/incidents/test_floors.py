@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE
+from aed.accounts.permissions import ANYONE
 from aed.settings import Settings
 from tests import make
 from tests.incidents.asking import ask, chinese, english, fetched, ids, shown

@@ -9,10 +9,11 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE, Role, Viewer
+from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.geo import Position
 from aed.lookup.arrival import Basis
-from aed.registry.models import Device, Estate, Gate
+from aed.registry.devices.models import Device
+from aed.registry.estates.models import Estate, Gate
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 from tests import make

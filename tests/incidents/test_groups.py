@@ -8,14 +8,14 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.incidents.calls.actions.lifecycle import report_patient
 from aed.incidents.models import Alert
 from aed.incidents.schemas import PatientReportIn
 from aed.lookup.schemas import NearbyDeviceOut
-from aed.registry.actions.devices import fit_consumable
-from aed.registry.rules.device import ConsumableKind, Readiness
-from aed.registry.schemas.devices import ConsumableIn
+from aed.registry.devices.actions import fit_consumable
+from aed.registry.devices.rules import ConsumableKind, Readiness
+from aed.registry.devices.schemas import ConsumableIn
 from aed.settings import Settings
 from tests import make
 from tests.incidents.asking import get

@@ -14,8 +14,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import HeldRole
 from aed.incidents import queries
 from aed.incidents.calls.actions import lifecycle
 from aed.incidents.models import Incident
@@ -32,7 +32,7 @@ from aed.incidents.plan.rules.survival import Patient, expected_score, expected_
 from aed.incidents.plan.schemas import load_inputs
 from aed.incidents.rules import Task
 from aed.incidents.schemas import PatientReportIn
-from aed.registry.models import Estate
+from aed.registry.estates.models import Estate
 from aed.responders.actions import consents
 from aed.responders.rules import ConsentKind
 from aed.settings import Planning, Settings, Survival

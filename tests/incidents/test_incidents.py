@@ -10,8 +10,7 @@ import pytest
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE, Role, Scope, Viewer
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import ANYONE, HeldRole, Role, Scope, Viewer
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.geo import Position
 from aed.incidents import queries

@@ -25,8 +25,8 @@ import httpx2
 import pytest
 from sqlalchemy import func, select
 
-from aed.accounts.actions.tokens import key_hash
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
+from aed.accounts.tokens import key_hash
 from aed.database.session import Database, read_session, transaction
 from aed.incidents import queries
 from aed.incidents.models import Alert, Incident

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import HeldRole
 from aed.incidents import queries
 from aed.incidents.models import Incident
 from aed.incidents.plan.schemas import load_inputs
-from aed.registry.actions import estates as estate_actions
-from aed.registry.schemas.estates import EstateAmend
+from aed.registry.estates import actions as estate_actions
+from aed.registry.estates.schemas import EstateAmend
 from aed.settings import Settings
 from tests import make
 from tests.incidents.test_incidents import report

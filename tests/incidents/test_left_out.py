@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE, Viewer
+from aed.accounts.permissions import ANYONE, Viewer
 from aed.database.boxes import window_around
 from aed.database.geometry import point
 from aed.database.nearest import ExpandingSearch
@@ -18,9 +18,9 @@ from aed.database.sieve import sifted
 from aed.geo import Position, in_mainland_china
 from aed.lookup.answer import Answer
 from aed.lookup.walks import Ways
-from aed.registry import queries as registry
-from aed.registry.models import Device
-from aed.registry.queries.nearby import OutOfService
+from aed.registry import nearby as nearby_queries
+from aed.registry.devices.models import Device
+from aed.registry.nearby import OutOfService
 from aed.settings import Settings
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork
@@ -276,7 +276,7 @@ def test_what_goes_wrong_while_it_is_asked_back_is_told_as_it_is_and_the_next_qu
 
 
 def test_a_statement_that_goes_wrong_by_itself_says_so(session: Session) -> None:
-    asked = registry.nearest_devices(session.connection().dialect, ANYONE)
+    asked = nearby_queries.nearest_devices(session.connection().dialect, ANYONE)
     told = {**asked.constants, **window_around(PATIENT, 500.0)}
 
     with pytest.raises(DBAPIError, match="no such table: nowhere"):

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE, Viewer
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.permissions import ANYONE, Audience, Viewer
 from aed.lookup.answer import Question
 from aed.lookup.arrival import Basis
 from aed.lookup.search import nearest
-from aed.registry.rules.device import Access, Entry
+from aed.registry.devices.rules import Access, Entry
 from aed.settings import Settings
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import HeldRole, Viewer
 from aed.database.session import Database, read_session
 from aed.errors import Conflict, InvalidInput, TooManyOpen
 from aed.incidents import jobs, queries

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.database.session import Database, transaction
 from aed.errors import DatabaseUnavailable
 from aed.incidents.calls.actions import lifecycle

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE, Role, Viewer
-from aed.registry.actions import devices as device_actions
+from aed.accounts.permissions import ANYONE, Role, Viewer
+from aed.registry.devices import actions as device_actions
 from aed.settings import Settings
 from tests import make
 from tests.incidents.asking import ask, get, ids, shown

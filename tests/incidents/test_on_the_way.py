@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.geo import Position, distance_metres
 from aed.incidents.alerts.actions.answers import prune_locations, take_location
 from aed.incidents.models import Alert, AlertLocation

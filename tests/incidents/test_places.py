@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE
+from aed.accounts.permissions import ANYONE
 from aed.geo import Datum, Position, distance_metres, from_wgs84
 from aed.lookup.arrival import Basis
 from aed.settings import Settings

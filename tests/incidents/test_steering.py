@@ -11,8 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import HeldRole, Role
 from aed.database.session import Database
 from aed.errors import Conflict, NotAllowed, NotFound
 from aed.incidents import jobs, queries
@@ -21,9 +20,9 @@ from aed.incidents.calls.actions.steering import PlanningContext
 from aed.incidents.calls.schemas import AskMoreIn, ExclusionIn, HazardIn
 from aed.incidents.models import Incident
 from aed.incidents.rules import LIVE_STATES, AgeGroup, AlertReply, AlertState, Hazard, StopReason, Task
-from aed.registry.actions import devices as device_actions
-from aed.registry.rules.device import ConsumableKind
-from aed.registry.schemas.devices import ConsumableIn
+from aed.registry.devices import actions as device_actions
+from aed.registry.devices.rules import ConsumableKind
+from aed.registry.devices.schemas import ConsumableIn
 from aed.responders.models import Responder
 from aed.settings import Settings
 from tests import make

@@ -9,9 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.incidents import queries
-from aed.registry.schemas.fields import StoreyOut
+from aed.registry.fields import StoreyOut
 from tests import make
 from tests.make import PATIENT, north_of
 

@@ -10,10 +10,10 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE, Role
-from aed.registry.actions import devices as device_actions
-from aed.registry.rules.device import Access, ConsumableKind, Readiness
-from aed.registry.schemas.devices import ConsumableIn
+from aed.accounts.permissions import ANYONE, Role
+from aed.registry.devices import actions as device_actions
+from aed.registry.devices.rules import Access, ConsumableKind, Readiness
+from aed.registry.devices.schemas import ConsumableIn
 from aed.settings import Settings
 from tests import make
 from tests.incidents.asking import ask, chinese, english, get, ids, shown

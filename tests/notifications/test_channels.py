@@ -29,9 +29,8 @@ from sqlalchemy.orm import Session
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from aed import clock
-from aed.accounts.rules.person import Language
+from aed.accounts.people.rules import Language
 from aed.errors import InvalidInput
-from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
 from aed.notifications.channels import (
     channels_of,
     dingtalk,
@@ -43,6 +42,7 @@ from aed.notifications.channels import (
 )
 from aed.notifications.channels import email as mail
 from aed.notifications.channels.posting import Post
+from aed.notifications.endpoints import EndpointGiven, put_endpoint
 from aed.notifications.rules import Channel, Endpoint, Letter, NotDelivered, Postponed, Refused
 from aed.settings import MailSecurity, Settings
 from tests.make import ADMINISTRATOR

@@ -12,14 +12,12 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE
-from aed.accounts.rules.free_text import quote
-from aed.accounts.rules.message import Message
-from aed.accounts.rules.person import Language, PhoneChannel
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.free_text import quote
+from aed.accounts.people.rules import Language, Message, PhoneChannel
+from aed.accounts.permissions import ANYONE, HeldRole
 from aed.incidents.messages import alert_text
 from aed.incidents.rules import IncidentKind, Task
-from aed.notifications.actions import put
+from aed.notifications.enqueue import put
 from aed.notifications.models import Outgoing
 from aed.training.rules.notice import Notice, Occasion, words
 from aed.upkeep.actions.reports import report_device

@@ -14,16 +14,16 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.models import Person
-from aed.accounts.rules import ANYONE, Role
-from aed.accounts.rules.message import Message
-from aed.accounts.rules.person import Language
-from aed.accounts.rules.person import PhoneChannel as Telephone
+from aed.accounts.people.models import Person
+from aed.accounts.people.rules import Language, Message
+from aed.accounts.people.rules import PhoneChannel as Telephone
+from aed.accounts.permissions import ANYONE, Role
 from aed.database.session import Database, transaction
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
+from aed.notifications import claims as claiming
 from aed.notifications import queries
-from aed.notifications.actions import Notice, claiming, put, put_body, put_to_endpoint, tell
-from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint, remove_endpoint
+from aed.notifications.endpoints import EndpointGiven, put_endpoint, remove_endpoint
+from aed.notifications.enqueue import Notice, put, put_body, put_to_endpoint, tell
 from aed.notifications.jobs import Outages, Sent, forget_messages, send_channel, send_waiting
 from aed.notifications.models import EndpointRow, Outgoing
 from aed.notifications.rules import (

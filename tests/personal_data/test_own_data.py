@@ -11,11 +11,13 @@ from sqlalchemy import Column, ForeignKey, String, func, select
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.orm import Session
 
-from aed.accounts.actions import accounts
-from aed.accounts.models import Account, Person, PersonChange, SignIn, SignInCode, SignInTries
-from aed.accounts.queries import own_or_office
-from aed.accounts.rules import ANYONE, Viewer
-from aed.accounts.schemas.people import PersonAmend
+from aed.accounts.people import actions as people_actions
+from aed.accounts.people.models import Account, Person, PersonChange
+from aed.accounts.people.queries import own_or_office
+from aed.accounts.people.schemas import PersonAmend
+from aed.accounts.permissions import ANYONE, Viewer
+from aed.accounts.sessions import SignIn
+from aed.accounts.sign_in.models import SignInCode, SignInTries
 from aed.database.encryption.columns import Encrypted, EncryptedFields
 from aed.database.types import Table
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
@@ -35,7 +37,8 @@ from aed.personal_data.rules import (
     without_keeper,
 )
 from aed.personal_data.schemas import OwnDataOut
-from aed.registry.models import Change, Device
+from aed.registry.changes import Change
+from aed.registry.devices.models import Device
 from aed.responders.models import Consent, Responder, ResponderPlace
 from aed.training.actions import enrolling
 from aed.training.models import Assessment, Attendance, Enrolment, TrainingSession
@@ -273,7 +276,7 @@ def test_twice_changes_nothing_and_nobody_amends_who_was_erased(session: Session
     with pytest.raises(Conflict):
         make.offer(session, person)
     with pytest.raises(Conflict):
-        accounts.amend_person(
+        people_actions.amend_person(
             session,
             ADMINISTRATOR,
             person.id,

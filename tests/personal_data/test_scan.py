@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from tests import make
 from tests.commands import serving
 from tests.personal_data.world import NAME, NOTE, OLD_NAME, OLD_PHONE, PHONE, certificate_of, somebody

@@ -8,27 +8,18 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.actions import accounts
-from aed.accounts.actions.security import log_event
-from aed.accounts.actions.throttling import account_keys
-from aed.accounts.actions.tokens import key_hash
-from aed.accounts.models import (
-    Account,
-    Identity,
-    Person,
-    RecoveryCode,
-    RoleGrant,
-    SecondFactor,
-    SignIn,
-    SignInCode,
-    SignInTries,
-)
-from aed.accounts.rules import Viewer
-from aed.accounts.rules.message import Message
-from aed.accounts.rules.person import Language, PhoneChannel
-from aed.accounts.rules.roles import HeldRole
-from aed.accounts.rules.security import FactorKind, SecurityEventKind
-from aed.accounts.schemas.people import PersonAmend
+from aed.accounts.people import actions as people_actions
+from aed.accounts.people.models import Account, Identity, Person
+from aed.accounts.people.rules import Language, Message, PhoneChannel
+from aed.accounts.people.schemas import PersonAmend
+from aed.accounts.permissions import HeldRole, Viewer
+from aed.accounts.roles.models import RoleGrant
+from aed.accounts.security_log import SecurityEventKind, log_event
+from aed.accounts.sessions import SignIn
+from aed.accounts.sign_in.models import RecoveryCode, SecondFactor, SignInCode, SignInTries
+from aed.accounts.sign_in.rules import FactorKind
+from aed.accounts.sign_in.throttling import account_keys
+from aed.accounts.tokens import key_hash
 from aed.certificates.models import CertificateCheck, IssuerEntry, PersonPair
 from aed.certificates.rules.checking import CheckState
 from aed.database.encryption.columns import keyring_of
@@ -39,10 +30,10 @@ from aed.imports.devices.rules import ReviewKind
 from aed.incidents.models import AlertLocation, Drill, IncidentExclusion, IncidentReport, StoredReply
 from aed.incidents.rules import AlertReply
 from aed.lookup.arrival import Basis
-from aed.notifications import actions as outbox
+from aed.notifications import enqueue as putting_actions
 from aed.notifications.models import EndpointRow
 from aed.notifications.rules import Channel as Reached
-from aed.registry.models import Device
+from aed.registry.devices.models import Device
 from aed.responders.live import live_places_of
 from aed.responders.models import Certificate
 from aed.responders.rules import live_location
@@ -69,7 +60,7 @@ def somebody(session: Session) -> Person:
     """She has an account, was renamed and renumbered, offers to help, keeps a device, learnt, passed, taught,
     waits for a course, decided a question, stands in lists as a keeper, got messages, is signed in."""
     person = make.person(session, name=OLD_NAME, phone=OLD_PHONE, password="four words are enough")
-    accounts.amend_person(
+    people_actions.amend_person(
         session,
         ADMINISTRATOR,
         person.id,
@@ -100,7 +91,7 @@ def somebody(session: Session) -> Person:
     make.enrolment(session, to_come, NAME, phone=PHONE)
     for texts in (("Come, Ouyangnana", "来"), ("Your code is 123456", "码")):
         message = Message(person.id, PhoneChannel.SMS, PHONE, Language.EN, *texts)
-        outbox.put(session, message, NOW)
+        putting_actions.put(session, message, NOW)
     session.add(
         SignIn(person_id=person.id, key_hash=key_hash("k"), created_at=NOW, expires_at=NOW.replace(year=2099))
     )
@@ -241,7 +232,9 @@ def _reachable(session: Session, person: Person) -> None:
     )
     session.add(endpoint)
     session.flush()
-    outbox.put_to_endpoint(session, endpoint, outbox.Notice(text_en="Come", text_zh="来"), NOW)
+    putting_actions.put_to_endpoint(
+        session, endpoint, putting_actions.Notice(text_en="Come", text_zh="来"), NOW
+    )
 
 
 def _told_by_lists(session: Session, kept: Device) -> None:

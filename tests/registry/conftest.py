@@ -11,8 +11,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 from tests import make
 
-from aed.accounts.rules import Role
-from aed.registry.models import Estate
+from aed.accounts.permissions import Role
+from aed.registry.estates.models import Estate
 
 
 @dataclass(frozen=True)

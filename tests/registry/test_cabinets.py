@@ -11,9 +11,8 @@ from tests import make
 from tests.make import PATIENT, east_of, north_of
 
 from aed import clock
-from aed.accounts.models import Person
-from aed.accounts.rules import Role
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Audience, Role
 from aed.incidents.models import Alert
 from aed.incidents.rules import Task
 

@@ -13,9 +13,10 @@ from tests import make
 from tests.make import PATIENT, east_of, north_of
 from tests.registry.conftest import Desk
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.geo import Datum, Position, distance_metres, from_wgs84
-from aed.registry.models import Change, Device
+from aed.registry.changes import Change
+from aed.registry.devices.models import Device
 
 HERE = {"lat": PATIENT.lat, "lon": PATIENT.lon}
 NEW: dict[str, Any] = {"region": "CN-33", "position": HERE}

@@ -17,7 +17,8 @@ from tests import make
 from tests.make import PATIENT
 from tests.registry.conftest import Desk
 
-from aed.registry.models import Change, Device
+from aed.registry.changes import Change
+from aed.registry.devices.models import Device
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from tests import make
 from tests.make import PATIENT, north_of
 from tests.statements import statements_of
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 
 NEAREST = f"/v1/nearest?lat={PATIENT.lat}&lon={PATIENT.lon}&limit=10"
 

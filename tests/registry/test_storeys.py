@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aed.errors import InvalidInput
-from aed.registry.rules.storeys import (
+from aed.registry.storeys import (
     HIGHEST_FLOOR,
     LOWEST_FLOOR,
     floor_meant,

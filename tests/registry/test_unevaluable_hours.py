@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 from tests import make
 from tests.make import NOW, PATIENT, north_of
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.hours import timetable
-from aed.registry.models import Device, Gate
+from aed.registry.devices.models import Device
+from aed.registry.estates.models import Gate
 from aed.responders.models import Responder, ResponderPlace
 
 REFUSED_TODAY = "easter-Mar Su[-1] 08:00-18:00"

@@ -12,15 +12,16 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.database.geometry import position_of
 from aed.geo import Position, distance_metres
 from aed.hours.evaluation import hours_at
 from aed.lookup.answer import Question
 from aed.lookup.responders import NearbyResponder, Precision
 from aed.lookup.search import nearest
-from aed.registry import queries as registry
-from aed.registry.queries.estates import estate_at
+from aed.registry import nearby as nearby_queries
+from aed.registry.estates.queries import estate_at
+from aed.registry.holidays import queries as holiday_queries
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.rules import Availability, availability
 from aed.settings import Settings
@@ -53,7 +54,7 @@ def slow(
     settings: Settings,
 ) -> list[tuple[float, int, Availability]]:
     """Seconds, id and availability of everyone who may be called, soonest first."""
-    calendar = registry.holiday_calendar(session, "CN")
+    calendar = holiday_queries.holiday_calendar(session, "CN")
     places = session.scalars(select(ResponderPlace).order_by(ResponderPlace.id)).all()
     positions = [position_of(place.position) for place in places]
     if question.precision is Precision.CELL:
@@ -175,7 +176,7 @@ def test_responders_come_in_the_order_in_which_they_can_be_there(
             precision=precision,
         )
         network = TOWN if number % 8 != 7 else None
-        registry.nearest_devices.cache_clear()  # near earlier questions the walks would reach farther
+        nearby_queries.nearest_devices.cache_clear()  # near earlier questions the walks would reach farther
 
         answer = nearest(
             session.connection(), viewer, question, network=network, settings=settings

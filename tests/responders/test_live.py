@@ -21,10 +21,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock, schedule
-from aed.accounts.actions.tokens import key_hash
-from aed.accounts.models import Person
-from aed.accounts.rules import Role
-from aed.accounts.rules.sign_in import COOKIE, CSRF_HEADER, csrf_token
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Role
+from aed.accounts.sign_in.rules import COOKIE, CSRF_HEADER, csrf_token
+from aed.accounts.tokens import key_hash
 from aed.database.bulk import insert_many
 from aed.database.session import Database, transaction
 from aed.errors import AedError, Conflict, InvalidInput, LivePlacesUnavailable, NotSignedIn

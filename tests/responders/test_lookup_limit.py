@@ -12,7 +12,7 @@ import structlog
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.lookup.responder_search_limit import ResponderLookups
 from aed.settings import Settings
 from tests import make

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
+from aed.accounts.people.models import Person
 from aed.errors import Conflict, NotAllowed, NotSignedIn
 from aed.responders.actions import (
     CertificateGiven,

@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules import ANYONE, Viewer
-from aed.accounts.rules.roles import HeldRole
-from aed.accounts.rules.trust import Trust
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import ANYONE, HeldRole, Viewer
+from aed.accounts.trust import Trust
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.lookup.responders import NearbyResponder, Precision
 from aed.responders import queries

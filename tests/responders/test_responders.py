@@ -13,8 +13,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules import ANYONE, Role, Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import ANYONE, Role, Viewer
 from aed.geo import Position
 from aed.lookup.arrival import Basis
 from aed.lookup.responders import NearbyResponder, Precision

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.database.geometry import point
 from aed.geo import Position, distance_metres, distances_metres
 from aed.incidents.alerts.actions.answers import take_reply

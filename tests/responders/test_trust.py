@@ -9,11 +9,9 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from aed.accounts import actions as accounts
-from aed.accounts.models import Region
-from aed.accounts.rules import Viewer
-from aed.accounts.rules.trust import ORDER, is_enough
-from aed.accounts.schemas import RegionIn
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region, RegionIn, put_region
+from aed.accounts.trust import ORDER, is_enough
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responder
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind, PlaceKind, Trust
@@ -43,7 +41,7 @@ def needs(session: Session, code: str, trust: Trust | None, **given: Any) -> Non
         "emergency_number": "120",
         "trust_needed": trust,
     }
-    accounts.put_region(session, RegionIn.model_validate(fields | given))
+    put_region(session, RegionIn.model_validate(fields | given))
 
 
 def certificate_of(session: Session, responder_id: int) -> Certificate:

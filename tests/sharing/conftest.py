@@ -13,12 +13,11 @@ from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts import actions as accounts
-from aed.accounts.rules import Role, Scope
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.permissions import Audience, Role, Scope
+from aed.accounts.tokens import create_token, revoke_token
 from aed.database.session import open_database
-from aed.registry.actions import devices as device_actions
-from aed.registry.actions import estates as estate_actions
+from aed.registry.devices import actions as device_actions
+from aed.registry.estates import actions as estate_actions
 from aed.settings import Settings
 from tests import make
 from tests.apps import app_on
@@ -143,11 +142,9 @@ def _build(session: Session, world: World) -> None:
         "not a bearer": {"Authorization": "Basic YTpi"},
         "empty": {"Authorization": "Bearer "},
     }
-    revoked = accounts.create_token(
-        session, name="revoked", role=Role.ADMINISTRATOR, scopes=list(Scope), at=NOW
-    )
-    accounts.revoke_token(session, name="revoked", at=NOW)
-    expired = accounts.create_token(
+    revoked = create_token(session, name="revoked", role=Role.ADMINISTRATOR, scopes=list(Scope), at=NOW)
+    revoke_token(session, name="revoked", at=NOW)
+    expired = create_token(
         session,
         name="expired",
         role=Role.ADMINISTRATOR,

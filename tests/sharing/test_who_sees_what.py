@@ -9,7 +9,7 @@ from typing import Any
 import h3
 import pytest
 
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.permissions import Audience
 from aed.geo import Position
 from tests.make import PATIENT, north_of
 from tests.sharing.conftest import STANDING, STATES, Kind, World

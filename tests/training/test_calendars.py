@@ -13,10 +13,9 @@ from icalendar import Calendar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.access import viewer_of_person
-from aed.accounts.models import Person
-from aed.accounts.rules import ANYONE
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.authentication import viewer_of_person
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import ANYONE, HeldRole
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.training.actions import calendars as actions
 from aed.training.actions import enrolling

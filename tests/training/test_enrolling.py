@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules import Scope, Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Scope, Viewer
 from aed.errors import ChangedMeanwhile, Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.training.actions import enrolling
 from aed.training.actions.sessions import amend_session, cancel_session

@@ -14,12 +14,12 @@ from scipy.stats import poisson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
+from aed.accounts.people.models import Person
 from aed.database.session import Database
 from aed.geo import Position, distance_metres
 from aed.hours.evaluation import Opening, hours_at
-from aed.registry.models import Estate
-from aed.registry.queries import holiday_calendar
+from aed.registry.estates.models import Estate
+from aed.registry.holidays.queries import holiday_calendar
 from aed.responders.models import Responder
 from aed.responders.rules import ResponderState
 from aed.settings import Settings

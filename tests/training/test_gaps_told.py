@@ -13,10 +13,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import HeldRole
 from aed.database.geometry import position_of
-from aed.registry.models import Building, Estate
+from aed.registry.estates.models import Building, Estate
 from tests import make
 from tests.accounts.everyone import signed_in
 from tests.cli.conftest import Aed, aed, run

@@ -11,8 +11,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
-from aed.registry.models import Estate
+from aed.accounts.permissions import Role
+from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate
 from aed.training.models import TrainingSession
 from tests import make

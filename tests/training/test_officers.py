@@ -10,9 +10,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.access import viewer_of_person
-from aed.accounts.rules.roles import HeldRole
-from aed.registry.models import Estate
+from aed.accounts.authentication import viewer_of_person
+from aed.accounts.permissions import HeldRole
+from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate
 from aed.training.queries import certificates
 from tests import make

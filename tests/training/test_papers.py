@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import HeldRole
 from aed.errors import InvalidInput, PaperNotMade, SigningKeysUnusable
 from aed.files import typesetting
 from aed.responders.models import Certificate, Responder

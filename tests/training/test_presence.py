@@ -11,10 +11,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.access import viewer_of_person
-from aed.accounts.models import Person
-from aed.accounts.rules import ANYONE, Viewer
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.authentication import viewer_of_person
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import ANYONE, HeldRole, Viewer
 from aed.errors import AedError, Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.settings import Settings
 from aed.training.actions import presence

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
+from aed.accounts.people.models import Person
 from aed.responders.models import Certificate
 from aed.training.actions.results import Result, open_for_results, put_results, revoke
 from aed.training.models import Course, TrainingSession

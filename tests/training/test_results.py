@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules import Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
-from aed.registry.actions.record import Outcome
+from aed.registry.changes import Outcome
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind, ResponderState
 from aed.training.actions import enrolling

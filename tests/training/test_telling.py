@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
+from aed.accounts.people.models import Person
 from aed.database.session import Database, transaction
 from aed.errors import Conflict, InvalidInput
 from aed.notifications.channels import spool

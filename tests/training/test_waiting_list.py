@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from aed.database.session import Database
 from aed.errors import Conflict
-from aed.registry.models import Change
+from aed.registry.changes import Change
 from aed.training.actions import enrolling
 from aed.training.actions.sessions import amend_session
 from aed.training.models import Enrolment

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session
 
-from aed.accounts.access import viewer_of_person
-from aed.accounts.models import Person
-from aed.accounts.rules import Viewer
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.authentication import viewer_of_person
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import HeldRole, Viewer
 from aed.errors import NotAllowed, NotFound
-from aed.registry.models import Estate
+from aed.registry.estates.models import Estate
 from aed.training.models import TrainingSession
 from aed.training.queries import rosters, sessions
 from aed.training.rules.who import runs_training

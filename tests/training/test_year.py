@@ -23,13 +23,14 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import HeldRole
 from aed.database.geometry import position_of
 from aed.geo import distance_metres
 from aed.notifications.models import Outgoing
-from aed.registry.models import Building, Change, Estate
-from aed.registry.queries import holiday_calendar
+from aed.registry.changes import Change
+from aed.registry.estates.models import Building, Estate
+from aed.registry.holidays.queries import holiday_calendar
 from aed.training.rules.course import last_valid_day, months_after
 from aed.training.rules.week import AWAY, HOURS, NOT_KNOWN, THERE, Week, hour_states
 from tests import make

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE
+from aed.accounts.permissions import ANYONE
 from aed.lookup.answer import Question
 from aed.lookup.search import nearest
-from aed.registry.actions.devices import amend_device
-from aed.registry.models import Device
-from aed.registry.rules.device import Access, DeviceState
-from aed.registry.schemas.devices import DeviceAmend
+from aed.registry.devices.actions import amend_device
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import Access, DeviceState
+from aed.registry.devices.schemas import DeviceAmend
 from aed.settings import Settings
 from aed.upkeep.actions.confirming import confirm_fact
 from aed.upkeep.queries.quarantines import standing_quarantines

@@ -11,7 +11,7 @@ from icalendar import Calendar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import HeldRole
 from aed.upkeep.actions.reports import MOST_FROM_ONE
 from aed.upkeep.formats.labels import check_address, label_sheets
 from aed.upkeep.models import Report

@@ -9,13 +9,12 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import HeldRole, Role
 from aed.database.session import database_now
 from aed.hours.holiday_calendar import CalendarEnd, ending_words, notice_threshold
 from aed.notifications.models import Outgoing
-from aed.registry.actions.holidays import drop_holiday_year, seed_china
-from aed.registry.models import HolidayCalendar, HolidayYear
+from aed.registry.holidays.actions import drop_holiday_year, seed_china
+from aed.registry.holidays.models import HolidayCalendar, HolidayYear
 from aed.settings import Settings
 from aed.upkeep.actions.calendar_notices import tell_of_ending_calendars
 from tests import make

@@ -10,12 +10,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import ANYONE, HeldRole
 from aed.database.session import Database
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.notifications.models import Outgoing
-from aed.registry.models import Device
+from aed.registry.devices.models import Device
 from aed.settings import Returns
 from aed.upkeep.actions.call_outs import close_call_out, tell_of_call_out
 from aed.upkeep.actions.errands import answer_errand

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from aed.database.geometry import position_of
 from aed.errors import Conflict, InvalidInput
-from aed.registry.actions.devices import withdraw_device
-from aed.registry.models import Consumable, Device
-from aed.registry.rules.origin import BY_HAND, origins_in
+from aed.registry.devices.actions import withdraw_device
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.origins import BY_HAND, origins_in
 from aed.upkeep.models import Check
 from aed.upkeep.queries.quarantines import standing_quarantines
 from aed.upkeep.rules.quarantine import Reason

@@ -13,11 +13,11 @@ from icalendar import Calendar
 from openpyxl import load_workbook
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE, Viewer
-from aed.registry.actions.devices import fit_consumable, withdraw_device
-from aed.registry.models import Device
-from aed.registry.rules.device import ConsumableKind
-from aed.registry.schemas.devices import ConsumableIn
+from aed.accounts.permissions import ANYONE, Viewer
+from aed.registry.devices.actions import fit_consumable, withdraw_device
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import ConsumableKind
+from aed.registry.devices.schemas import ConsumableIn
 from aed.upkeep.formats.calendar import due_calendar
 from aed.upkeep.formats.sheets import due_sheet, replacement_sheet
 from aed.upkeep.queries.due import Duties, Whose, duties, replacements

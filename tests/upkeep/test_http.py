@@ -14,7 +14,7 @@ from openpyxl import load_workbook
 from PIL import Image
 from sqlalchemy.orm import Session
 
-from aed.registry.models import Device
+from aed.registry.devices.models import Device
 from aed.upkeep.formats.photo import LONGEST_SIDE, MAX_PIXELS
 from tests import make
 from tests.registry.conftest import Desk

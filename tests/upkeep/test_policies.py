@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import ANYONE, HeldRole
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from aed.upkeep.actions.policies import amend_policy, create_policy, withdraw_policy
 from aed.upkeep.queries.policies import policies, policy, policy_for, terms_of

@@ -9,16 +9,15 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import ANYONE, HeldRole
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
 from aed.lookup.answer import Answer, Question
 from aed.lookup.search import nearest
 from aed.notifications.models import Outgoing
-from aed.registry.actions.devices import amend_device
-from aed.registry.models import Device
-from aed.registry.rules.device import DeviceState
-from aed.registry.schemas.devices import DeviceAmend
+from aed.registry.devices.actions import amend_device
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
+from aed.registry.devices.schemas import DeviceAmend
 from aed.settings import Settings
 from aed.upkeep.models import Quarantine
 from aed.upkeep.queries.quarantines import standing_quarantines

@@ -11,10 +11,10 @@ from hypothesis import strategies as some
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE
+from aed.accounts.permissions import ANYONE
 from aed.errors import Conflict, NotAllowed, NotSignedIn
 from aed.notifications.models import Outgoing
-from aed.registry.models import Device
+from aed.registry.devices.models import Device
 from aed.upkeep.actions.recalls import announce_recall, apply_open_recalls, close_recall
 from aed.upkeep.jobs import look_after
 from aed.upkeep.models import Quarantine, Recall

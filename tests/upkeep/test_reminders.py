@@ -7,15 +7,16 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from aed.accounts.models import Person
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import HeldRole
 from aed.database.session import Database, read_session, transaction
 from aed.notifications.models import Outgoing
-from aed.registry.actions import devices as device_actions
-from aed.registry.actions.found import replace_consumable
-from aed.registry.models import Device, Estate
-from aed.registry.rules.device import ConsumableKind
-from aed.registry.schemas.devices import ConsumableIn
+from aed.registry.devices import actions as device_actions
+from aed.registry.devices.corrections import replace_consumable
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import ConsumableKind
+from aed.registry.devices.schemas import ConsumableIn
+from aed.registry.estates.models import Estate
 from aed.settings import Reminding
 from aed.upkeep import jobs
 from aed.upkeep.actions import reminding

@@ -12,13 +12,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.models import Person
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import HeldRole
 from aed.database.session import Database, read_session, transaction
-from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint
+from aed.notifications.endpoints import EndpointGiven, put_endpoint
 from aed.notifications.models import Outgoing
 from aed.notifications.rules import Channel
-from aed.registry.models import Estate
+from aed.registry.estates.models import Estate
 from aed.settings import Reminding, Settings
 from aed.upkeep import jobs
 from aed.upkeep.actions.reminding import prefer

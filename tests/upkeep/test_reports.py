@@ -8,11 +8,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE, Viewer
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import ANYONE, HeldRole, Viewer
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn, TooBusy
 from aed.notifications.models import Outgoing
-from aed.registry.models import Device
+from aed.registry.devices.models import Device
 from aed.upkeep.actions.reports import (
     MOST_FROM_ONE,
     MOST_OF_A_DEVICE,

@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules import ANYONE
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import ANYONE, HeldRole
 from aed.database.session import Database
 from aed.errors import NotAllowed, NotSignedIn
 from aed.notifications.models import Outgoing
-from aed.registry.models import Device
-from aed.registry.rules.trust import chance_ready, confidence
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import chance_ready, confidence
 from aed.responders.models import Responder
 from aed.settings import Arrival, Trust
 from aed.upkeep.actions.confirming import confirm_fact

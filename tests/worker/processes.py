@@ -19,13 +19,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from aed import clock, schedule
-from aed.accounts.rules.message import Message
-from aed.accounts.rules.person import Language, PhoneChannel
+from aed.accounts.people.rules import Language, Message, PhoneChannel
 from aed.app import create_app
 from aed.cli.server import bring_up_to_date
 from aed.database.session import Database, open_database, transaction
 from aed.logs import set_up_logs
-from aed.notifications.actions import put
+from aed.notifications.enqueue import put
 from aed.settings import Settings
 from aed.upkeep.jobs import remind_of_expiry, send_reminders
 from aed.worker.jobs import Job, Now

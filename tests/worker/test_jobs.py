@@ -14,14 +14,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from aed import schedule
-from aed.accounts.rules import Role
+from aed.accounts.permissions import Role
 from aed.database.session import Database, database_now, transaction
 from aed.errors import Conflict
 from aed.settings import Settings
-from aed.worker.actions.lease import take_lease
-from aed.worker.actions.runs import begin_run, end_run, forget_runs
-from aed.worker.jobs import Job, Now, run_by_hand, try_out
-from aed.worker.jobs.job import fenced
+from aed.worker.jobs import Job, Now, fenced, run_by_hand, try_out
+from aed.worker.lease import take_lease
 from aed.worker.models import JobRun, Lease
 from aed.worker.rules import (
     MOST_TRIES,
@@ -35,6 +33,7 @@ from aed.worker.rules import (
     next_due,
     when_words,
 )
+from aed.worker.runs import begin_run, end_run, forget_runs
 from tests import make
 from tests.make import NOW
 from tests.waiting import eventually

@@ -23,7 +23,7 @@ from sqlalchemy import func, select, text
 
 from aed.database.session import Database, transaction
 from aed.notifications.models import Outgoing
-from aed.registry.models import Estate
+from aed.registry.estates.models import Estate
 from aed.upkeep.models import Reminder
 from aed.worker.models import JobRun, Lease
 from tests import make

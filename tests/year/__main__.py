@@ -16,7 +16,7 @@ from pathlib import Path
 
 from aed import migrations
 from aed.database.session import open_database, read_session, transaction
-from aed.registry.actions.holidays import seed_china
+from aed.registry.holidays.actions import seed_china
 from aed.settings import Settings
 from tests import make
 from tests.throwaway_postgres import throwaway_postgres

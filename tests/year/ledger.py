@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final
 
-from aed.registry.rules.device import NEEDED_KINDS, ConsumableKind
+from aed.registry.devices.rules import NEEDED_KINDS, ConsumableKind
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.quarantine import Reason
 

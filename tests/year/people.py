@@ -11,9 +11,9 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.access import viewer_of_person
-from aed.accounts.rules import Viewer
-from aed.registry.rules.device import ConsumableKind
+from aed.accounts.authentication import viewer_of_person
+from aed.accounts.permissions import Viewer
+from aed.registry.devices.rules import ConsumableKind
 from aed.upkeep.actions.checks import take_check
 from aed.upkeep.actions.recalls import announce_recall
 from aed.upkeep.actions.reminding import answer

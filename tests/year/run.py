@@ -13,8 +13,8 @@ from typing import Final
 from sqlalchemy import select
 
 from aed import schedule
-from aed.accounts.models import Person
-from aed.accounts.rules import ANYONE
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import ANYONE
 from aed.database.session import Database, read_session, transaction
 from aed.lookup.answer import Question
 from aed.lookup.search import nearest

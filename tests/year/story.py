@@ -11,8 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from aed.notifications.models import Outgoing
-from aed.registry.models import Consumable
-from aed.registry.rules.device import ConsumableState
+from aed.registry.devices.models import Consumable
+from aed.registry.devices.rules import ConsumableState
 from aed.upkeep.models import Quarantine, Reminder, ReminderFor, ReminderMessage
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.number import short_number

@@ -12,12 +12,14 @@ from zoneinfo import ZoneInfo
 from geoalchemy2 import WKTElement
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person, RoleGrant
-from aed.accounts.rules.roles import HeldRole
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Audience, HeldRole
+from aed.accounts.roles.models import RoleGrant
 from aed.geo import Datum, Position
-from aed.registry.models import Change, Consumable, Device, Estate
-from aed.registry.rules.device import ConsumableKind
+from aed.registry.changes import Change
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.rules import ConsumableKind
+from aed.registry.estates.models import Estate
 from aed.upkeep.actions.policies import create_policy
 from aed.upkeep.schemas.policies import PolicyIn
 from tests import make

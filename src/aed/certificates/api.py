@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from aed import clock
-from aed.accounts.access import ViewerDep
+from aed.accounts.authentication import ViewerDep
 from aed.certificates.actions import pairs as actions
 from aed.certificates.queries import checks as check_queries
 from aed.certificates.queries import pairs as pair_queries

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from aed.accounts.models import Person
+from aed.accounts.people.models import Person
 from aed.certificates.rules.checking import CheckState
 from aed.certificates.rules.likeness import PairDecision
 from aed.database.encryption.columns import Encrypted, EncryptedFields

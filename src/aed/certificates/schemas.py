@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aed.accounts.models import Person
-from aed.accounts.schemas import Id
+from aed.accounts.fields import Id
+from aed.accounts.people.models import Person
 from aed.certificates.models import IssuerEntry, PersonPair
 from aed.certificates.queries.checks import Check
 from aed.certificates.rules.checking import CheckState

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.actions.audit import audit_keys, hash_of_entry, old_form_digest
-from aed.accounts.models import AuditEntry
-from aed.accounts.queries import audit as log_queries
+from aed.accounts import audit_log as accounts_audit_log
+from aed.accounts.audit_log import AuditEntry, audit_keys, hash_of_entry, old_form_digest, replay
+from aed.accounts.audit_verification import unrecorded
 from aed.backup.archive import read_manifest
 from aed.cli.context import operator, reading
 from aed.cli.screen import say, table
@@ -89,15 +89,15 @@ def _verify_log(session: Session) -> list[str]:
     def expected(before: str, entry: AuditEntry) -> str:
         return hash_of_entry(key_of(entry.key_id), before, entry)
 
-    said = log_queries.replay(session, expected)
-    last = log_queries.head(session)
+    said = replay(session, expected)
+    last = accounts_audit_log.head(session)
     say(
         f"The audit log of roles, people and tokens has {said.entries} entries"
         + (f", the last {last[1][:16]}." if last else ".")
     )
     if said.first_broken is not None:
         return [f"Not as written: entry {said.first_broken} of the audit log."]
-    wrong = log_queries.unrecorded(session, said)
+    wrong = unrecorded(session, said)
     if said.began is not None and old_form_digest(session) != said.began["old_form"]:
         wrong.append(
             "Entries of incidents' records that have no key are not those from before keys were used."

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import ANYONE, Role, Scope, Viewer
+from aed.accounts.permissions import ANYONE, Role, Scope, Viewer
 from aed.database.session import Database, dry_run, open_database, read_session, transaction
 from aed.errors import InvalidInput
 from aed.settings import Settings, load_settings
@@ -27,6 +27,8 @@ def opened(settings: Settings | None = None) -> Iterator[Database]:
 @contextmanager
 def writing(settings: Settings | None = None) -> Iterator[Session]:
     """One transaction for one command."""
+    import aed.tables  # noqa: F401 - a row is written after the rows that it refers to
+
     with opened(settings) as database, transaction(database) as session:
         yield session
 
@@ -42,6 +44,8 @@ def writing_much() -> Iterator[Session]:
 @contextmanager
 def trying_much() -> Iterator[Session]:
     """The same, and nothing of it stays."""
+    import aed.tables  # noqa: F401 - as above
+
     patient = {"lock_timeout_ms": 600_000, "statement_timeout_ms": 600_000}
     settings = load_settings().model_copy(update=patient)
     with opened(settings) as database, dry_run(database) as session:
@@ -71,12 +75,10 @@ def viewer_as(session: Session, text: str) -> Viewer:
     if kind == "administrator" and not rest:
         return operator()
     if kind == "dispatcher" and rest:
-        from aed.accounts import queries as accounts
+        from aed.accounts.regions import region_by_code, regions_below
 
-        region = accounts.region_by_code(session, rest)
-        return Viewer(
-            role=Role.DISPATCHER, name=f"cli:{text}", region_ids=accounts.regions_below(session, region.id)
-        )
+        region = region_by_code(session, rest)
+        return Viewer(role=Role.DISPATCHER, name=f"cli:{text}", region_ids=regions_below(session, region.id))
     if kind == "estate" and rest:
         return _member(session, rest)
     raise InvalidInput(
@@ -86,20 +88,20 @@ def viewer_as(session: Session, text: str) -> Viewer:
 
 
 def _member(session: Session, which: str) -> Viewer:
-    from aed.accounts import queries as accounts
-    from aed.registry import queries as registry
+    from aed.accounts.regions import estates_sharing
+    from aed.registry.estates import queries as estate_queries
 
     source, slash, source_id = which.partition("/")
     if slash:
-        estate_id = registry.estate_id_of(session, source=source, source_id=source_id)
+        estate_id = estate_queries.estate_id_of(session, source=source, source_id=source_id)
     else:
         estate_id = int(which) if which.isascii() and which.isdecimal() and len(which) < 19 else None
     if estate_id is None:
         raise InvalidInput(f"There is no estate '{which}': see aed estates list.", field="as")
-    estate = registry.estate(session, operator(), estate_id)
+    estate = estate_queries.estate(session, operator(), estate_id)
     return Viewer(
         role=Role.MEMBER,
         name=f"cli:estate:{which}",
         estate_id=estate.id,
-        estate_ids=accounts.estates_sharing(session, estate.id),
+        estate_ids=estates_sharing(session, estate.id),
     )

@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from aed import clock
-from aed.accounts.models import Region
+from aed.accounts.regions import Region
 from aed.cli.context import operator, reading, writing
 from aed.cli.lookup import network_if_any
 from aed.cli.register.rows import After, Id
@@ -21,9 +21,9 @@ from aed.incidents.drills.actions import estimate_estate_pace, report_drill, wit
 from aed.incidents.drills.schemas import DrillIn
 from aed.lookup.moment import parse_moment
 from aed.lookup.pace import Between
-from aed.registry import queries as registry
-from aed.registry.rules.storeys import storey_label
-from aed.registry.schemas.fields import PositionIn
+from aed.registry.devices import queries as device_queries
+from aed.registry.fields import PositionIn
+from aed.registry.storeys import storey_label
 from aed.settings import load_settings
 from aed.walking.travel import estate_pace
 
@@ -81,7 +81,7 @@ def list_drills(device_id: Id, before: After = 0) -> None:
     """The drills of a device that count, the last told first."""
     with reading() as session:
         found = queries.drills(session, operator(), device_id, limit=SHOWN + 1, before_id=before or None)
-        region_id = registry.device(session, operator(), device_id).region_id
+        region_id = device_queries.device(session, operator(), device_id).region_id
         counts = session.get_one(Region, region_id).counts_ground_as_one
     rows = [
         (

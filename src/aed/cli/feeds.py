@@ -21,7 +21,7 @@ from aed.imports.formats.mapping import text_of_mapping
 from aed.imports.formats.recognise import DeviceFormat
 from aed.schedule import fetching, is_run_here
 from aed.settings import load_settings
-from aed.worker.jobs.worker import PATIENT_MS
+from aed.worker.loop import PATIENT_MS
 
 feeds = typer.Typer(no_args_is_help=True)
 

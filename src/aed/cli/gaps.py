@@ -11,7 +11,7 @@ import typer
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts import queries as accounts
+from aed.accounts.regions import region_by_code, regions_below
 from aed.cli.context import operator, reading
 from aed.cli.files import whole, write_whole
 from aed.cli.lookup import network_if_any
@@ -75,7 +75,7 @@ def gaps(
 def _asked(session: Session, estate: int | None, region: str | None) -> list[queries.EstateAsked]:
     region_ids = None
     if region is not None:
-        region_ids = accounts.regions_below(session, accounts.region_by_code(session, region).id)
+        region_ids = regions_below(session, region_by_code(session, region).id)
     asked = queries.estates_run_by(session, operator(), estate_id=estate, region_ids=region_ids)
     if not asked:
         raise NotFound("There is no such estate: see aed estates list.", field="estate")

@@ -38,7 +38,7 @@ from aed.incidents.rules import (
     IncidentState,
 )
 from aed.incidents.schemas import PatientReportIn
-from aed.registry.rules.storeys import both_words
+from aed.registry.storeys import both_words
 from aed.settings import load_settings
 
 SHOWN = 50

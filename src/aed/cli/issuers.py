@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.accounts import queries as accounts
+from aed.accounts.regions import region_by_code
 from aed.certificates.queries import checks as check_queries
 from aed.certificates.rules.checking import CheckState
 from aed.cli.context import opened, operator, reading, trying_much, writing, writing_much
@@ -93,7 +93,7 @@ def show_list(
 ) -> None:
     """The issuers, in order of id."""
     with reading() as session:
-        region_id = accounts.region_by_code(session, region).id if region is not None else None
+        region_id = region_by_code(session, region).id if region is not None else None
         found = queries.issuers(session, limit=SHOWN, after_id=after, region_id=region_id)
         courses = queries.courses_of(session, [each.id for each in found])
         rows = [

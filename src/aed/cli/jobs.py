@@ -17,7 +17,7 @@ from aed.logs import set_up_logs
 from aed.settings import load_settings
 from aed.worker import queries
 from aed.worker.jobs import run_by_hand, try_out
-from aed.worker.jobs.worker import PATIENT_MS
+from aed.worker.loop import PATIENT_MS
 from aed.worker.models import JobRun
 from aed.worker.rules import Result, next_due, when_words
 

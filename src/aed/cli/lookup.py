@@ -13,8 +13,7 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.accounts.rules import ANYONE, Viewer
-from aed.accounts.rules.sharing_ladder import is_of_the_house
+from aed.accounts.permissions import ANYONE, Viewer, is_of_the_house
 from aed.cli.context import opened, viewer_as
 from aed.cli.screen import Entry, entries, heading, paragraph, say, warn
 from aed.database.session import read_session
@@ -35,8 +34,8 @@ from aed.lookup.reasons import (
 from aed.lookup.search import nearest
 from aed.lookup.storeys import counts_ground_as_one_at
 from aed.lookup.walks import GatePassed
-from aed.registry.rules.device import Access
-from aed.registry.rules.storeys import floor_meant
+from aed.registry.devices.rules import Access
+from aed.registry.storeys import floor_meant
 from aed.responders.rules import Availability, CertificateKind
 from aed.settings import Settings, load_settings
 from aed.walking.file import load_network, save_network

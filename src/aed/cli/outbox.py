@@ -11,16 +11,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from py_vapid.utils import b64urlencode
 
 from aed import clock
-from aed.accounts.rules.person import Language
+from aed.accounts.people.rules import Language
 from aed.cli.context import opened, operator, reading, writing
 from aed.cli.screen import say, table
 from aed.database.session import database_now, read_session
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.notifications import queries
-from aed.notifications.actions import Notice, put_to_endpoint
-from aed.notifications.actions.claiming import cancel, send_again
-from aed.notifications.actions.endpoints import EndpointGiven, put_endpoint, remove_endpoint
 from aed.notifications.channels import channels_of
+from aed.notifications.claims import cancel, send_again
+from aed.notifications.endpoints import EndpointGiven, put_endpoint, remove_endpoint
+from aed.notifications.enqueue import Notice, put_to_endpoint
 from aed.notifications.jobs import send_waiting
 from aed.notifications.rules import Channel, OutboxState, Wait, masked
 from aed.notifications.schemas import state_of

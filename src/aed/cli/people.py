@@ -13,14 +13,18 @@ import typer
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts import queries
-from aed.accounts.actions import accounts, passwords
-from aed.accounts.actions import roles as role_actions
-from aed.accounts.models import RoleGrant
-from aed.accounts.rules.person import Language, PhoneChannel
-from aed.accounts.rules.phone import e164
-from aed.accounts.rules.roles import HeldRole
-from aed.accounts.schemas.people import PersonAmend, PersonIn, RoleIn
+from aed.accounts.people import actions as people_actions
+from aed.accounts.people import queries as people_queries
+from aed.accounts.people.rules import Language, PhoneChannel, e164
+from aed.accounts.people.schemas import PersonAmend, PersonIn
+from aed.accounts.permissions import HeldRole
+from aed.accounts.regions import codes_of_regions, region_by_code
+from aed.accounts.roles import actions as role_actions
+from aed.accounts.roles import queries as role_queries
+from aed.accounts.roles.models import RoleGrant
+from aed.accounts.roles.schemas import RoleIn
+from aed.accounts.sessions import end_sign_ins
+from aed.accounts.sign_in import passwords
 from aed.cli.context import operator, reading, writing, writing_much
 from aed.cli.duplicates import add_commands
 from aed.cli.register.fields import Fields, fields_in
@@ -51,7 +55,7 @@ def person_id_of(session: Session, person: str) -> int:
     """
     if re.fullmatch("[0-9]{1,9}", person):
         return int(person)
-    found = queries.account_by_phone(session, e164(person, country=load_settings().phone_country))
+    found = people_queries.account_by_phone(session, e164(person, country=load_settings().phone_country))
     if found is None:
         raise NotFound("Nobody signs in with this telephone number.")
     return found[0].person_id
@@ -76,7 +80,7 @@ def add(
     given += [f"{field}={value}" for field, value in further.items() if value is not None]
     new = fields_in(PersonIn, given)
     with writing() as session:
-        person = accounts.add_person(
+        person = people_actions.add_person(
             session, operator(), new, country=load_settings().phone_country, at=clock.now()
         )
         said = f"Person {person.id} is {person.name}."
@@ -96,7 +100,7 @@ def show_all(after: After = 0) -> None:
                 person.channel,
                 "password" if account and account.password_hash else "codes" if account else "no account",
             )
-            for person, account in queries.people(session, operator(), limit=SHOWN, after_id=after)
+            for person, account in people_queries.people(session, operator(), limit=SHOWN, after_id=after)
         ]
     table(None, ["id", "name", "phone", "language", "channel", "signs in by"], rows)
     if len(rows) == SHOWN:
@@ -108,11 +112,13 @@ def show(person: PersonArgument) -> None:
     """One person, with the roles held, and the history."""
     with reading() as session:
         person_id = person_id_of(session, person)
-        found, account = queries.person(session, operator(), person_id)
-        held = queries.role_grants(session, operator(), limit=SHOWN, person_id=person_id, also_revoked=True)
-        codes = queries.codes_of_regions(session, (each.region_id for each in held if each.region_id))
-        changes = queries.person_history(session, person_id)
-        linked = queries.identities_of(session, operator(), person_id)
+        found, account = people_queries.person(session, operator(), person_id)
+        held = role_queries.role_grants(
+            session, operator(), limit=SHOWN, person_id=person_id, also_revoked=True
+        )
+        codes = codes_of_regions(session, (each.region_id for each in held if each.region_id))
+        changes = people_queries.person_history(session, person_id)
+        linked = people_queries.identities_of(session, operator(), person_id)
         signs_in = "no account"
         if account is not None:
             signs_in = "by password or code" if account.password_hash is not None else "by code"
@@ -156,8 +162,8 @@ def amend(person_id: Id, fields: Fields, version: Version = None) -> None:
     """Correct name, phone, email, language or channel. A phone opens an account where there was none."""
     change = fields_in(PersonAmend, fields)
     with writing() as session:
-        present, _account = queries.person(session, operator(), person_id)
-        person, _account = accounts.amend_person(
+        present, _account = people_queries.person(session, operator(), person_id)
+        person, _account = people_actions.amend_person(
             session,
             operator(),
             person_id,
@@ -180,8 +186,8 @@ def open_accounts(
     with writing_much() as session:
         country = load_settings().phone_country
         if region is not None:
-            country = queries.region_by_code(session, region).country
-        done = accounts.open_accounts(session, operator(), country=country, at=clock.now())
+            country = region_by_code(session, region).country
+        done = people_actions.open_accounts(session, operator(), country=country, at=clock.now())
     say(
         f"Opened: {done.opened}. Numbers of several people: {done.shared}. No usable number: {done.unusable}."
     )
@@ -207,8 +213,8 @@ def sign_out(person: PersonArgument) -> None:
     """End every sign-in of the person."""
     with writing() as session:
         person_id = person_id_of(session, person)
-        queries.person(session, operator(), person_id)
-        ended = passwords.end_sign_ins(session, person_id, at=clock.now())
+        people_queries.person(session, operator(), person_id)
+        ended = end_sign_ins(session, person_id, at=clock.now())
     say(f"Sign-ins ended: {ended}.")
 
 
@@ -216,7 +222,9 @@ def sign_out(person: PersonArgument) -> None:
 def unlink(person_id: Id) -> None:
     """No identity provider signs the person in any more, until it is linked anew. Every sign-in ends."""
     with writing() as session:
-        from aed.accounts.actions import provider  # late: an HTTP client and OpenID Connect
+        from aed.accounts.sign_in import (
+            identity_provider as provider,  # late: an HTTP client and OpenID Connect
+        )
 
         ended = provider.unlink(session, operator(), person_id, at=clock.now())
     say(f"Links to identity providers ended: {ended}.")
@@ -232,7 +240,7 @@ def export(
 ) -> None:
     """All that is held about the person, as JSON. A file is readable by its owner only."""
     with reading() as session:
-        person = queries.own_or_office(session, operator(), person_id)
+        person = people_queries.own_or_office(session, operator(), person_id)
         told = OwnDataOut.of(session, person, at=clock.now()).model_dump_json(indent=2)
     if to is None:
         say(told)
@@ -251,7 +259,7 @@ def erase(
     """Erase what is held about the person. What the history needs stays, and names nobody. For good."""
     if not yes:
         with reading() as session:
-            person = queries.own_or_office(session, operator(), person_id)
+            person = people_queries.own_or_office(session, operator(), person_id)
             question = (
                 f"Erase all that is held about person {person_id}, {person.name}? It cannot be taken back."
             )
@@ -290,8 +298,8 @@ def grant(
         RoleIn, [f"role={role}", *(f"{name}={value}" for name, value in place.items() if value is not None)]
     )
     with writing() as session:
-        found, _account = queries.person(session, operator(), person_id_of(session, person))
-        made = role_actions.grant_role(session, operator(), found, new, at=clock.now())
+        found, _account = people_queries.person(session, operator(), person_id_of(session, person))
+        made = role_actions.grant_role(session, operator(), found.id, new, at=clock.now())
         said = f"Role {made.id}: {found.name} is {role}."
     say(said)
 
@@ -317,17 +325,17 @@ def list_roles(
 ) -> None:
     """Who is what, and where."""
     with reading() as session:
-        found = queries.role_grants(
+        found = role_queries.role_grants(
             session,
             operator(),
             limit=SHOWN,
             after_id=after,
             person_id=person,
             estate_id=estate,
-            region_id=queries.region_by_code(session, region).id if region is not None else None,
+            region_id=region_by_code(session, region).id if region is not None else None,
             also_revoked=revoked,
         )
-        codes = queries.codes_of_regions(session, (each.region_id for each in found if each.region_id))
+        codes = codes_of_regions(session, (each.region_id for each in found if each.region_id))
         rows = [(*(shown := _shown(each, codes))[:1], each.person_id, *shown[1:]) for each in found]
     table(None, ["id", "person", "role", "on", "since", "until"], rows)
     if len(rows) == SHOWN:

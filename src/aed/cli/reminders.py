@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from aed.accounts import queries as accounts
+from aed.accounts.people import queries as people_queries
 from aed.cli.context import operator, reading, writing
 from aed.cli.register.rows import After
 from aed.cli.screen import say, table
@@ -91,7 +91,7 @@ def preferences(
             raise InvalidInput("--from-hour must be before --until-hour.", field="from_hour")
         hours = Hours(from_hour, until_hour)
     with writing() as session:
-        person, _ = accounts.person(session, operator(), person_id)
+        person, _ = people_queries.person(session, operator(), person_id)
         found = preference_of(session, person.id)
         if clear or hours is not None or days_before is not None:
             found = prefer(session, person.id, hours=hours, days_before=days_before)

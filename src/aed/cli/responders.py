@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.accounts.models import Region
+from aed.accounts.regions import Region
 from aed.cli.context import operator, reading, writing
 from aed.cli.register.fields import validated
 from aed.cli.register.rows import SHOWN, After, Id
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
 from aed.geo import Datum
-from aed.registry.rules.storeys import both_words
+from aed.registry.storeys import both_words
 from aed.responders import queries
 from aed.responders.actions import offering
 from aed.responders.rules import WORDINGS, ConsentKind, PlaceKind, current_wording

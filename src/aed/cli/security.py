@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.accounts import queries
-from aed.accounts.actions import second_factors
-from aed.accounts.actions.passwords import end_sign_ins
-from aed.accounts.actions.sign_in import end_session
-from aed.accounts.rules.security import SecurityEventKind
+from aed.accounts.people import queries as people_queries
+from aed.accounts.security_log import SecurityEventKind, security_events
+from aed.accounts.sessions import end_session, end_sign_ins, open_sessions
+from aed.accounts.sign_in import second_factors
 from aed.cli.context import operator, reading, writing
 from aed.cli.screen import say, table
 
@@ -28,7 +27,7 @@ def events(
 ) -> None:
     """The log of security events, the newest first."""
     with reading() as session:
-        found = queries.security_events(session, operator(), limit=limit, kind=kind, person_id=person)
+        found = security_events(session, operator(), limit=limit, kind=kind, person_id=person)
         rows = [
             (
                 f"{each.at:%Y-%m-%d %H:%M:%S}",
@@ -47,7 +46,7 @@ def events(
 def sessions(person_id: Person) -> None:
     """The browsers in which a person is signed in."""
     with reading() as session:
-        queries.person(session, operator(), person_id)
+        people_queries.person(session, operator(), person_id)
         rows = [
             (
                 each.id,
@@ -57,7 +56,7 @@ def sessions(person_id: Person) -> None:
                 "waits for a second factor" if each.is_limited and each.second_factor_at is None else "",
                 each.user_agent,
             )
-            for each in queries.open_sessions(session, person_id, at=clock.now())
+            for each in open_sessions(session, person_id, at=clock.now())
         ]
     table(None, ["id", "since (UTC)", "last seen", "from", "", "browser"], rows)
 
@@ -69,7 +68,7 @@ def sign_out(
 ) -> None:
     """End a person's sessions. What they watch ends within seconds."""
     with writing() as session:
-        queries.person(session, operator(), person_id)
+        people_queries.person(session, operator(), person_id)
         if only is not None:
             end_session(session, person_id, only, at=clock.now())
             ended = 1

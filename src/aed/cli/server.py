@@ -18,7 +18,7 @@ from aed.errors import DatabaseUnavailable
 from aed.http.connections import check_forwarding, check_open_files, protocol_for
 from aed.logs import set_up_logs
 from aed.personal_data.key_rotation import check_keys
-from aed.registry.actions.holidays import seed_china
+from aed.registry.holidays.actions import seed_china
 from aed.settings import load_settings
 
 log = structlog.get_logger("aed")

@@ -19,7 +19,7 @@ from aed.incidents.calls.schemas import AskMoreIn, ExclusionIn, HazardIn, Locati
 from aed.incidents.models import Incident
 from aed.incidents.plan.queries.case import exclusions
 from aed.incidents.rules import AgeGroup, Hazard
-from aed.registry.rules.storeys import both_words
+from aed.registry.storeys import both_words
 from aed.settings import load_settings
 
 _Incident = Annotated[int, typer.Argument(min=1, help="The incident's number", metavar="INCIDENT")]

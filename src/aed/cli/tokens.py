@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.accounts import actions
-from aed.accounts import queries as accounts
-from aed.accounts.rules import Role, Scope
+from aed.accounts import tokens as accounts_tokens
+from aed.accounts.permissions import Role, Scope
+from aed.accounts.regions import region_by_code
+from aed.accounts.tokens import create_token, revoke_token
 from aed.cli.context import operator, reading, writing
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
@@ -39,14 +40,14 @@ def create(
     now, settings = clock.now(), load_settings()
     expires_at = None if no_expiry else now + timedelta(days=days or settings.token_days)
     with writing() as session:
-        key = actions.create_token(
+        key = create_token(
             session,
             name=name,
             role=role,
             scopes=scope or [Scope.READ],
             at=now,
             estate_id=estate,
-            region_id=accounts.region_by_code(session, region).id if region is not None else None,
+            region_id=region_by_code(session, region).id if region is not None else None,
             expires_at=expires_at,
             who=operator().name,
         )
@@ -68,7 +69,7 @@ def show_all() -> None:
                 f"{token.expires_at:%Y-%m-%d}" if token.expires_at else "never",
                 "revoked" if token.revoked_at else "",
             )
-            for token in accounts.tokens(session)
+            for token in accounts_tokens.tokens(session)
         ]
     table(None, ["name", "role", "scopes", "estate", "region", "made", "expires", ""], rows)
 
@@ -77,5 +78,5 @@ def show_all() -> None:
 def revoke(name: Annotated[str, typer.Argument(help="Its name")]) -> None:
     """From now on it opens nothing."""
     with writing() as session:
-        actions.revoke_token(session, name=name, at=clock.now(), who=operator().name)
+        revoke_token(session, name=name, at=clock.now(), who=operator().name)
     say(f"{name} is revoked.")

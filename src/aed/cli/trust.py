@@ -15,8 +15,8 @@ from aed.cli.register.rows import After, Id
 from aed.cli.screen import say, table
 from aed.cli.upkeep import SHOWN, show_readiness
 from aed.errors import InvalidInput
-from aed.registry import queries as registry
-from aed.registry.rules.trust import chance_ready
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.rules import chance_ready
 from aed.settings import load_settings
 from aed.upkeep.actions import call_outs as call_out_actions
 from aed.upkeep.actions.confirming import confirm_fact
@@ -41,7 +41,7 @@ def show_trust(device_id: Id) -> None:
     """Position, hours and readiness of a device: when confirmed, by whom, and the confidence left."""
     settings = load_settings()
     with reading() as session:
-        device = registry.device(session, operator(), device_id)
+        device = device_queries.device(session, operator(), device_id)
         found = trust_of(session, device, at=clock.now(), numbers=settings.trust)
     rows = [
         (each.fact, f"{each.at:%Y-%m-%d}" if each.at else "never", each.by, f"{each.confidence:.2f}")

@@ -18,7 +18,7 @@ from aed.cli.register.fields import fields_in
 from aed.cli.register.rows import After, Id
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
-from aed.registry import queries as registry
+from aed.registry.devices import queries as device_queries
 from aed.settings import load_settings
 from aed.upkeep.actions import photos as photo_actions
 from aed.upkeep.actions import reports as report_actions
@@ -55,7 +55,7 @@ checks = typer.Typer(no_args_is_help=True)
 def show_form(device_id: Id, kind: CheckKind = CheckKind.CHECK) -> None:
     """What a check of the device asks today."""
     with reading() as session:
-        device = registry.device(session, operator(), device_id)
+        device = device_queries.device(session, operator(), device_id)
         standing = [each.reason for each in quarantine_queries.standing_quarantines(session, device.id)]
         asks = asked_of(terms_of(policy_for(session, device)).asks, standing)
     for question in GLANCE_ASKS if kind is CheckKind.GLANCE else asks:
@@ -109,7 +109,7 @@ def add_check(
 
 
 def _all_well(session: Session, device_id: int, kind: CheckKind) -> dict[Question, bool]:
-    device = registry.device(session, operator(), device_id)
+    device = device_queries.device(session, operator(), device_id)
     standing = [each.reason for each in quarantine_queries.standing_quarantines(session, device.id)]
     asks = asked_of(terms_of(policy_for(session, device)).asks, standing)
     return dict.fromkeys(GLANCE_ASKS if kind is CheckKind.GLANCE else asks, True)
@@ -160,7 +160,7 @@ def show_readiness(device_id: Id) -> None:
     """Whether the device would be offered now, and why not."""
     within = load_settings().arrival.checked_within_days
     with reading() as session:
-        device = registry.device(session, operator(), device_id)
+        device = device_queries.device(session, operator(), device_id)
         found = readiness_of(session, device, at=clock.now(), checked_within_days=within)
         ready = ReadinessOut.of(found)
     say(f"Device {ready.number} is {'usable' if ready.is_usable else 'NOT usable'} ({ready.readiness}).")

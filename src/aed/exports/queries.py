@@ -11,19 +11,19 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, func, null, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.models import Person, Region
-from aed.accounts.queries.visibility import known_to, visible_to
-from aed.accounts.rules import Viewer
-from aed.accounts.rules.sharing_ladder import Audience, is_of_the_house
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Audience, Viewer, is_of_the_house
+from aed.accounts.regions import Region
+from aed.accounts.visibility import known_to, visible_to
 from aed.database.boxes import inside_box, overlapping_box
 from aed.database.geometry import latitude, longitude
 from aed.database.session import Database, read_session
 from aed.exports.rules import Bounds, Days
 from aed.geo import Datum
-from aed.registry.models import Consumable, Device, Estate, Gate
-from aed.registry.rules.device import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
-from aed.registry.rules.estate import EstateState
-from aed.registry.rules.gate import GateState
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
+from aed.registry.estates.models import Estate, Gate
+from aed.registry.estates.rules import EstateState, GateState
 
 DEVICES_AT_ONCE = 2_000
 

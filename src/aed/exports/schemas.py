@@ -9,10 +9,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from shapely.geometry import mapping
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.database.geometry import position_of, shape_of
 from aed.exports.queries import PublishedDevice
-from aed.registry.models import Estate, Gate
+from aed.registry.estates.models import Estate, Gate
 
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 

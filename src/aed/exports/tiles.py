@@ -8,15 +8,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Double, Integer, Select, case, cast, func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.queries.visibility import visible_to
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.visibility import visible_to
 from aed.database.boxes import inside_box
 from aed.database.geometry import latitude, longitude
 from aed.database.statements import inline_text
 from aed.database.vector_tile import vector_tile
 from aed.exports.rules import BUFFER, CELL, CLUSTERED_BELOW_ZOOM, EXTENT, MOST_SINGLE_DEVICES, Tile
-from aed.registry.models import Device
-from aed.registry.rules.device import DeviceState
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
 
 LAYER = "devices"
 

@@ -10,15 +10,15 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer, may_administer
+from aed.accounts.permissions import Viewer, may_administer
 from aed.database.session import exclusive_lock
 from aed.errors import AedError, InvalidInput
 from aed.imports.coordinates import why_no_position
 from aed.imports.formats.records import Record
 from aed.imports.rules import printable, reason_of
 from aed.imports.schemas import PlacedRow
-from aed.registry import queries as registry
-from aed.registry.actions.record import Outcome
+from aed.registry.changes import Outcome
+from aed.registry.estates import queries as estate_queries
 
 ROWS_AT_ONCE = 500
 MOST_TOLD = 1_000
@@ -243,13 +243,13 @@ class Estates:
             if (source, source_id) not in self._known:
                 unknown.setdefault(source, set()).add(source_id)
         for source, source_ids in unknown.items():
-            found = registry.estate_ids_of(self._session, source=source, source_ids=source_ids)
+            found = estate_queries.estate_ids_of(self._session, source=source, source_ids=source_ids)
             self._known |= {(source, source_id): estate_id for source_id, estate_id in found.items()}
 
     def id_of(self, source: str, source_id: str) -> int:
         found = self._known.get((source, source_id))
         if found is None:
-            found = registry.estate_id_of(self._session, source=source, source_id=source_id)
+            found = estate_queries.estate_id_of(self._session, source=source, source_id=source_id)
             if found is None:
                 raise InvalidInput(
                     f"The source '{source}' has no estate '{source_id}': import its estates first.",

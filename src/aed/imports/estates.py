@@ -14,9 +14,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts import actions as accounts
-from aed.accounts.rules import Viewer
-from aed.accounts.schemas import RegionIn
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import RegionIn, put_region
 from aed.database.geometry import shape_of
 from aed.errors import InvalidInput
 from aed.imports.batches import (
@@ -34,15 +33,15 @@ from aed.imports.formats.recognise import read_table_or_own
 from aed.imports.formats.records import Record
 from aed.imports.formats.table import with_boundary
 from aed.imports.schemas import BuildingRow, EstateRow, EstatesFileRow, GateRow, RegionRow, columns
-from aed.registry import queries as registry
-from aed.registry.actions import estates as estate_actions
-from aed.registry.actions.buildings import BuildingGiven, forget_buildings, put_buildings
-from aed.registry.actions.place import belongs_to
-from aed.registry.actions.record import Outcome
-from aed.registry.models import Estate
-from aed.registry.rules.estate import EstateState
-from aed.registry.schemas.estates import EstateIn, GateIn
-from aed.registry.schemas.fields import PositionIn
+from aed.registry.changes import Outcome
+from aed.registry.estates import actions as estate_actions
+from aed.registry.estates import queries as estate_queries
+from aed.registry.estates.actions import BuildingGiven, forget_buildings, put_buildings
+from aed.registry.estates.models import Estate
+from aed.registry.estates.placement import belongs_to
+from aed.registry.estates.rules import EstateState
+from aed.registry.estates.schemas import EstateIn, GateIn
+from aed.registry.fields import PositionIn
 
 type Row = RegionRow | EstateRow | GateRow | BuildingRow
 
@@ -116,7 +115,7 @@ def _put(session: Session, who: Viewer, row: Row, estates: Estates, *, at: datet
     match row:
         case RegionRow():
             given = RegionIn.model_validate(row.model_dump(exclude={"kind"}, exclude_unset=True))
-            return Outcome.of(accounts.put_region(session, given)[1])
+            return Outcome.of(put_region(session, given)[1])
         case EstateRow():
             estate = EstateIn.model_validate(row.model_dump(exclude={"kind"}, exclude_unset=True))
             return estate_actions.put_estate(session, who, estate, at=at)[1]
@@ -143,7 +142,7 @@ def _put_gate(session: Session, who: Viewer, row: GateRow, estates: Estates, *, 
 def _put_building(session: Session, who: Viewer, row: BuildingRow, estates: Estates) -> Outcome:
     estate_id = estates.id_of(row.estate_source or row.source, row.estate)
     given = PositionIn(lat=row.lat, lon=row.lon, datum=row.datum)
-    belongs_to(registry.estate(session, who, estate_id), given.position(), given)
+    belongs_to(estate_queries.estate(session, who, estate_id), given.position(), given)
     building = BuildingGiven(
         row.source, row.source_id, estate_id, row.name_en, row.name_zh, row.floors, given.position()
     )

@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
-from aed.accounts import queries as accounts
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import region_by_code
 from aed.imports.batches import Estates, ImportReport, Progress, begin_import, finished, take, valid_rows
 from aed.imports.formats.recognise import read_table_or_own
 from aed.imports.formats.records import Record
 from aed.imports.schemas import ResponderRef, ResponderRow, columns, needed_columns
-from aed.registry.actions.record import Outcome
+from aed.registry.changes import Outcome
 from aed.responders.actions import CertificateGiven, PlaceGiven, ResponderGiven, put_responders
 
 type Person = Sequence[ResponderRow]
@@ -174,7 +174,7 @@ class _RegionIds:
 
     def of(self, code: str) -> int:
         if code not in self._known:
-            self._known[code] = accounts.region_by_code(self._session, code).id
+            self._known[code] = region_by_code(self._session, code).id
         return self._known[code]
 
 

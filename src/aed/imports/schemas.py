@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from aed.accounts.rules.sharing_ladder import Audience
-from aed.accounts.schemas import Code, Id, Name, Phone, RegionIn, TimeZone, Words
+from aed.accounts.fields import Code, Id, Name, Phone, TimeZone, Words
+from aed.accounts.permissions import Audience
+from aed.accounts.regions import RegionIn
 from aed.geo import Datum, Position, position_from
 from aed.imports.rules import day_written
-from aed.registry.rules.device import Cabinet, DeviceState, Entry
-from aed.registry.rules.gate import Passage
-from aed.registry.schemas.fields import Day, Floor, Label, OpeningHours, Ref, Source, Storey
+from aed.registry.devices.rules import Cabinet, DeviceState, Entry
+from aed.registry.estates.rules import Passage
+from aed.registry.fields import Day, Floor, Label, OpeningHours, Ref, Source, Storey
 from aed.responders.rules import CertificateKind, PlaceKind, Trust
 from aed.training.rules.enrolment import AttendanceState
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from aed.accounts.rules.free_text import PLACE_CHARACTERS, quote
+from aed.accounts.free_text import PLACE_CHARACTERS, quote
 from aed.incidents.rules import Hazard, IncidentKind, Task
 
 _TASKS: Final = {

@@ -19,7 +19,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from aed.accounts.models import Person, Region
+from aed.accounts.people.models import Person
+from aed.accounts.regions import Region
 from aed.database.encryption.columns import Encrypted
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.incidents.rules import (
@@ -37,7 +38,8 @@ from aed.incidents.rules import (
 )
 from aed.lookup.arrival import Basis
 from aed.notifications.models import EndpointRow
-from aed.registry.models import Device, Estate
+from aed.registry.devices.models import Device
+from aed.registry.estates.models import Estate
 
 _OPEN = text("state = 'open'")
 _IS_OUT = text("out_device_id IS NOT NULL AND device_settled_at IS NULL")

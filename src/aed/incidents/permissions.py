@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aed.accounts.rules import Role, Scope, Viewer
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import HeldRole, Role, Scope, Viewer
 from aed.errors import NotAllowed, NotSignedIn
 
 DRILL_REPORTER_ROLES: Final = frozenset(

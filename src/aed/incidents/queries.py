@@ -8,9 +8,9 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.models import Person
-from aed.accounts.queries.visibility import may_be_called_by
-from aed.accounts.rules import Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
+from aed.accounts.visibility import may_be_called_by
 from aed.errors import NotFound
 from aed.incidents.models import (
     Alert,

@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from aed.accounts.schemas import Code, Id, Words
+from aed.accounts.fields import Code, Id, Words
 from aed.geo import Position
 from aed.incidents.models import Alert, AlertLocation, Incident, IncidentEvent, IncidentReport
 from aed.incidents.rules import (
@@ -26,7 +26,7 @@ from aed.incidents.rules import (
     IncidentState,
     Task,
 )
-from aed.registry.schemas.fields import Floor, PositionIn, PositionOut, Room, Storey, StoreyOut
+from aed.registry.fields import Floor, PositionIn, PositionOut, Room, Storey, StoreyOut
 from aed.responders.rules import cell_middle
 
 _LONG = Annotated[Words, Field(max_length=500)]

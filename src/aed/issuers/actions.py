@@ -10,16 +10,16 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from aed.accounts import queries as accounts
-from aed.accounts.rules import Viewer, may_administer
-from aed.accounts.rules.trust import Trust
+from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.regions import region_by_code
+from aed.accounts.trust import Trust
 from aed.errors import Conflict, InvalidInput
 from aed.issuers import queries
 from aed.issuers.models import Issuer, IssuerCourse, IssuerName
 from aed.issuers.queries import may_look_after
 from aed.issuers.rules import IssuerKind, IssuerState, VerifiedBy, plain_name
 from aed.issuers.schemas import IssuerAmend, IssuerCourseIn, IssuerIn
-from aed.registry.actions.record import (
+from aed.registry.changes import (
     flush,
     keep_note,
     none_only_where_allowed,
@@ -31,7 +31,7 @@ from aed.registry.actions.record import (
 
 def create_issuer(session: Session, who: Viewer, new: IssuerIn, *, at: datetime) -> Issuer:
     """Raises NotFound, NotSignedIn, NotAllowed, and Conflict for a code or name that another has."""
-    region_id = accounts.region_by_code(session, new.region).id if new.region is not None else None
+    region_id = region_by_code(session, new.region).id if new.region is not None else None
     may_look_after(who, region_id)
     _may_give(who, new.trust_in_lists, new.query_url)
     issuer = Issuer(

@@ -8,16 +8,15 @@ from fastapi import APIRouter, Path, Response
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts import queries as accounts
-from aed.accounts.access import ViewerDep
-from aed.accounts.rules import Viewer
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import region_by_code
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, IfMatch, Limit, OfRegion, after, tag, version_in
 from aed.issuers import actions, queries
 from aed.issuers.models import Issuer
 from aed.issuers.schemas import IssuerAmend, IssuerIn, IssuerOut, IssuersPage
-from aed.registry import queries as registry
-from aed.registry.schemas.fields import ChangeOut
+from aed.registry.changes import ChangeOut, changes
 
 router = APIRouter(tags=["issuers"])
 
@@ -33,7 +32,7 @@ def list_issuers(
     cursor: Cursor = None,
 ) -> IssuersPage:
     """Who issues certificates, with their courses, a page at a time; the same for everyone."""
-    region_id = accounts.region_by_code(session, region).id if region is not None else None
+    region_id = region_by_code(session, region).id if region is not None else None
     found = queries.issuers(session, limit=limit + 1, after_id=after(cursor), region_id=region_id)
     page = IssuersPage(issuers=_out(session, viewer, *found[:limit]))
     if len(found) > limit:
@@ -85,10 +84,7 @@ def list_issuer_history(session: ReadSession, viewer: ViewerDep, issuer_id: Issu
     """Who changed what and when, newest first. For those who look after it."""
     issuer = queries.issuer(session, issuer_id)
     queries.may_look_after(viewer, issuer.region_id)
-    return [
-        ChangeOut.of(change)
-        for change in registry.changes(session, subject="issuers", subject_id=str(issuer.id))
-    ]
+    return [ChangeOut.of(change) for change in changes(session, subject="issuers", subject_id=str(issuer.id))]
 
 
 def _out(session: Session, viewer: Viewer, *found: Issuer) -> list[IssuerOut]:

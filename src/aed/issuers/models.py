@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from aed.accounts.models import Region
-from aed.accounts.rules.trust import Trust
+from aed.accounts.regions import Region
+from aed.accounts.trust import Trust
 from aed.database.types import BigIntId, Table, Versioned, enum_column
 from aed.issuers.rules import CertificateKind, IssuerKind, IssuerState, VerifiedBy
 

@@ -8,8 +8,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.rules import Scope, Viewer
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import HeldRole, Scope, Viewer
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.issuers.models import Issuer, IssuerCourse, IssuerName
 from aed.issuers.rules import plain_name

@@ -7,8 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.rules.trust import Trust
-from aed.accounts.schemas import Code, Id, Name
+from aed.accounts.fields import Code, Id, Name
+from aed.accounts.trust import Trust
 from aed.issuers.models import Issuer, IssuerCourse
 from aed.issuers.rules import CertificateKind, IssuerKind, IssuerState, VerifiedBy
 

@@ -11,10 +11,10 @@ from aed.lookup.arrival import Basis, Fetch
 from aed.lookup.grouping import Bringing
 from aed.lookup.responders import NearbyResponder, Precision
 from aed.lookup.walks import GatePassed
-from aed.registry.queries import DeviceNearby, OutOfService
-from aed.registry.queries.sending import SentFrom
-from aed.registry.rules.device import Access, AccessAt, Readiness
-from aed.registry.rules.reachability import HourBand, PlaceClass
+from aed.registry.devices.dispatchable import SentFrom
+from aed.registry.devices.reachability import HourBand, PlaceClass
+from aed.registry.devices.rules import Access, AccessAt, Readiness
+from aed.registry.nearby import DeviceNearby, OutOfService
 from aed.walking.travel import NO_WAY, Leg, Pace
 from aed.walking.way import Walk
 

@@ -21,8 +21,8 @@ from starlette.background import BackgroundTask
 from starlette.types import Receive, Scope, Send
 
 from aed import clock
-from aed.accounts.access import ViewerDep, viewer_asking
-from aed.accounts.rules import Viewer
+from aed.accounts.authentication import ViewerDep, viewer_asking
+from aed.accounts.permissions import Viewer
 from aed.database.dependencies import database_of
 from aed.database.event_loop import WouldWait
 from aed.database.session import ask, read_session
@@ -35,7 +35,7 @@ from aed.lookup.responder_search_limit import ResponderLookups
 from aed.lookup.schemas import NearestIn, NearestOut, answer_out
 from aed.lookup.search import is_soon_answered, nearest
 from aed.lookup.storeys import counts_ground_as_one_at
-from aed.registry.rules.storeys import floor_meant
+from aed.registry.storeys import floor_meant
 
 security_log = structlog.get_logger("aed.security")
 _LOGGED_RESOLUTION: Final = 7

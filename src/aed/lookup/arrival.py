@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from aed.registry.rules.device import Access, AccessAt, Readiness
-from aed.registry.rules.reachability import HourBand, PlaceClass, chance_unknown
-from aed.registry.rules.trust import chance_ready
+from aed.registry.devices.reachability import HourBand, PlaceClass, chance_unknown
+from aed.registry.devices.rules import Access, AccessAt, Readiness, chance_ready
 from aed.settings import Arrival
 from aed.walking.basis import Basis as Basis  # the lookup's own word
 from aed.walking.travel import Leg, Pace, fetch_seconds, leg_seconds, metres_walked_in

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection
 
 from aed.geo import Position, distance_metres
-from aed.registry import queries as registry
+from aed.registry import nearby as nearby_queries
 from aed.settings import Arrival
 from aed.walking.travel import floors_between
 
@@ -54,7 +54,7 @@ class Buildings:
     def _building_at(self, place: Position) -> int | None:
         """visibility: whether two places are in one building."""
         if place not in self._known:
-            around = registry.buildings_around(self._connection.dialect)
+            around = nearby_queries.buildings_around(self._connection.dialect)
             near = [
                 (distance_metres(place, Position(row.lat, row.lon)), row.id)
                 for row in around.send(self._connection, place, within_metres=BUILDING_METRES)()

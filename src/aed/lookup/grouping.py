@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from aed.lookup.arrival import expected_seconds
-from aed.registry.rules.device import Access
+from aed.registry.devices.rules import Access
 from aed.settings import Arrival
 from aed.walking.travel import Leg, Pace, leg_seconds, most_cost_metres, opening_seconds
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from aed.geo import Position
-from aed.registry.models import EstatePace
-from aed.registry.queries.estates import estate_at
+from aed.registry.estates.models import EstatePace
+from aed.registry.estates.queries import estate_at
 from aed.settings import Arrival
 from aed.walking.travel import Pace, pace_at
 

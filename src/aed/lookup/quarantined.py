@@ -6,10 +6,10 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.geo import metres_to_each
 from aed.lookup.answer import QuarantinedDevice, Question
-from aed.registry import queries as registry
+from aed.registry import nearby as nearby_queries
 from aed.settings import Settings
 
 MAX_QUARANTINED: Final = 5
@@ -20,7 +20,7 @@ def quarantined_near(
 ) -> list[QuarantinedDevice]:
     """Return the nearest devices out of service that this viewer may see, as far as one would fetch them."""
     within = settings.arrival.max_fetch_metres
-    rings = registry.nearest_out_of_service(connection.dialect, viewer).rings(
+    rings = nearby_queries.nearest_out_of_service(connection.dialect, viewer).rings(
         connection, question.here, at_least=MAX_QUARANTINED, within_metres=within
     )
     rows = rings.widen(about=MAX_QUARANTINED + 3, to_metres=within)

@@ -7,9 +7,9 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from aed.lookup.arrival import Basis
-from aed.registry.rules.device import Access, AccessAt, Readiness
-from aed.registry.rules.reachability import HourBand, PlaceClass
-from aed.registry.rules.storeys import storey_words
+from aed.registry.devices.reachability import HourBand, PlaceClass
+from aed.registry.devices.rules import Access, AccessAt, Readiness
+from aed.registry.storeys import storey_words
 
 type Words = dict[str, str]
 """{"en": …, "zh": …}"""

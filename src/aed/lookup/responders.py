@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.database.statements import bind_keys, bind_moment
 from aed.database.types import as_date, as_datetime
 from aed.geo import Position, distances_metres
@@ -24,7 +24,7 @@ from aed.lookup.arrival import Basis, estimated_walk_metres
 from aed.lookup.buildings import Buildings, Spot
 from aed.lookup.paces import pace_to
 from aed.lookup.walks import Ways
-from aed.registry import queries as registry
+from aed.registry import nearby as nearby_queries
 from aed.responders import queries as responders
 from aed.responders.live import live_places
 from aed.responders.queries import PlaceNearby
@@ -258,7 +258,7 @@ def _is_of_age(of_age: bool | int | None, numbers: Planning) -> bool:
 
 
 def _availability(connection: Connection, row: PlaceNearby, at: datetime) -> Availability | None:
-    calendar = registry.calendar_of(connection, row.holiday_calendar, row.calendar_version)
+    calendar = nearby_queries.calendar_of(connection, row.holiday_calendar, row.calendar_version)
     return availability(
         at=at,
         today=at.astimezone(ZoneInfo(row.time_zone)).date(),

@@ -15,16 +15,15 @@ from typing import Any, Literal
 import h3
 from pydantic import BaseModel, ConfigDict, Field
 
-from aed.accounts.rules import Viewer
-from aed.accounts.rules.sharing_ladder import is_of_the_house
+from aed.accounts.permissions import Viewer, is_of_the_house
 from aed.geo import Datum, Position, in_mainland_china, map_links
 from aed.lookup import reasons
 from aed.lookup.answer import Answer, NearbyDevice, QuarantinedDevice
 from aed.lookup.arrival import Basis
 from aed.lookup.responders import NearbyResponder
-from aed.registry.rules.device import Access, Cabinet, Readiness
-from aed.registry.rules.storeys import storey_words
-from aed.registry.schemas.fields import Room, Storey
+from aed.registry.devices.rules import Access, Cabinet, Readiness
+from aed.registry.fields import Room, Storey
+from aed.registry.storeys import storey_words
 from aed.responders.rules import Availability, CertificateKind
 from aed.settings import Settings
 

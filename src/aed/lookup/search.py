@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Dialect
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.database.event_loop import needs_a_thread
 from aed.database.execute import drain_on_error
 from aed.database.nearest import ExpandingSearch, Nearest
@@ -34,11 +34,19 @@ from aed.lookup.grouping import bringing, is_too_far, max_cost_in_time
 from aed.lookup.quarantined import quarantined_near
 from aed.lookup.responders import nearest_responders
 from aed.lookup.walks import LocalTime, Ways, sent_for_gates
-from aed.registry import queries as registry
-from aed.registry.queries import DeviceNearby, GateNearby
-from aed.registry.rules.device import Access, AccessAt, DeviceState, Entry, Readiness, access_at, readiness_on
-from aed.registry.rules.reachability import HourBand, hour_band, place_class
-from aed.registry.rules.trust import confidence
+from aed.registry import nearby as nearby_queries
+from aed.registry.devices.reachability import HourBand, hour_band, place_class
+from aed.registry.devices.rules import (
+    Access,
+    AccessAt,
+    DeviceState,
+    Entry,
+    Readiness,
+    access_at,
+    confidence,
+    readiness_on,
+)
+from aed.registry.nearby import DeviceNearby, GateNearby
 from aed.settings import Settings
 from aed.walking.footing import Footing, Footings
 from aed.walking.network import WalkingNetwork
@@ -96,8 +104,8 @@ def _statement(dialect: Dialect, viewer: Viewer, question: Question) -> Nearest[
     Functions are cached by how they are called: an argument that is left out is not the same as its default.
     """
     if question.sent_from is None:
-        return registry.nearest_devices(dialect, viewer)
-    return registry.nearest_devices(dialect, viewer, question.sent_from)
+        return nearby_queries.nearest_devices(dialect, viewer)
+    return nearby_queries.nearest_devices(dialect, viewer, question.sent_from)
 
 
 def nearest(
@@ -157,7 +165,7 @@ def _nearest(
     search.describe([*devices, *unusable])
     if viewer.is_signed_in:
         for near in (*devices, *unusable):
-            near.row = registry.with_keepers_phone(connection, viewer, near.row)
+            near.row = nearby_queries.with_keepers_phone(connection, viewer, near.row)
     return Answer(
         question=question,
         basis=search.basis,
@@ -350,7 +358,9 @@ class _Search:
             self.ways = self._ways(self._network, start)
         if self.ways is not None and self.ways.local is None and self._order:
             near = self._rows[self._order[0]]
-            calendar = registry.calendar_of(self._connection, near.holiday_calendar, near.calendar_version)
+            calendar = nearby_queries.calendar_of(
+                self._connection, near.holiday_calendar, near.calendar_version
+            )
             self.ways.local = LocalTime(near.time_zone, calendar)
 
     def _walked(self, ways: Ways) -> list[NearbyDevice]:
@@ -563,7 +573,7 @@ class _Search:
     def _access(self, hours: _Hours, row: DeviceNearby) -> AccessAt:
         """Asked once for all devices with the same hours in the same place."""
         at, zone = self._question.at, row.time_zone
-        calendar = registry.calendar_of(self._connection, row.holiday_calendar, row.calendar_version)
+        calendar = nearby_queries.calendar_of(self._connection, row.holiday_calendar, row.calendar_version)
         found = hours_at(row.opening_hours, at, time_zone=zone, calendar=calendar)
         local = at.astimezone(ZoneInfo(zone))
         self._today[zone] = local.date()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Region
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region
 from aed.geo import Position, in_mainland_china
-from aed.registry.queries.estates import estate_at
+from aed.registry.estates.queries import estate_at
 
 
 def counts_ground_as_one_at(session: Session, viewer: Viewer, here: Position) -> bool:

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.database.nearest import Located
 from aed.geo import Position
 from aed.hours.evaluation import HolidayCalendar, Opening, hours_at
-from aed.registry import queries as registry
-from aed.registry.queries import GateNearby
-from aed.registry.rules.gate import Passage, Passing, passing
+from aed.registry import nearby as nearby_queries
+from aed.registry.estates.rules import Passage, Passing, passing
+from aed.registry.nearby import GateNearby
 from aed.settings import Arrival
 from aed.walking.footing import Footing, Footings
 from aed.walking.network import Barrier, WalkingNetwork
@@ -219,7 +219,7 @@ class Ways:
         if self._registered_within < within_metres:
             return False
         calendars = ((row.holiday_calendar, row.calendar_version) for row in self._registered)
-        if not all(registry.has_calendar(self._connection, *calendar) for calendar in calendars):
+        if not all(nearby_queries.has_calendar(self._connection, *calendar) for calendar in calendars):
             return False
         barriers = self._network.barriers_near(self._here, within_metres)
         return all(barrier.opening_hours is None for barrier in barriers)
@@ -285,7 +285,7 @@ class Ways:
 
 
 def _hours_of(connection: Connection, row: GateNearby, at: datetime) -> Opening:
-    calendar = registry.calendar_of(connection, row.holiday_calendar, row.calendar_version)
+    calendar = nearby_queries.calendar_of(connection, row.holiday_calendar, row.calendar_version)
     return hours_at(row.opening_hours, at, time_zone=row.time_zone, calendar=calendar).state
 
 
@@ -307,7 +307,7 @@ def sent_for_gates(
     connection: Connection, here: Position, within_metres: float
 ) -> Callable[[], Sequence[GateNearby]]:
     """Asks for the gates that a walk of that length may meet; what is given back reads them."""
-    return registry.gates_around(connection.dialect).send(
+    return nearby_queries.gates_around(connection.dialect).send(
         connection, here, within_metres=within_metres + _BESIDE_THE_STREET_METRES
     )
 

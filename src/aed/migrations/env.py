@@ -7,18 +7,6 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection
 
-import aed.accounts.models
-import aed.certificates.models
-import aed.debrief.outcomes.models
-import aed.imports.devices.models
-import aed.incidents.models
-import aed.issuers.models
-import aed.notifications.models
-import aed.registry.models
-import aed.responders.models
-import aed.training.models
-import aed.upkeep.models
-import aed.worker.models  # noqa: F401 - the models register themselves
 from aed.database.types import Table
 
 

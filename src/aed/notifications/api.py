@@ -12,15 +12,15 @@ from py_vapid import Vapid02
 from py_vapid.utils import b64urlencode
 
 from aed import clock
-from aed.accounts.access import ViewerDep
-from aed.accounts.rules import Viewer
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.http.parameters import Cursor, Limit, after
+from aed.notifications import endpoints as endpoint_actions
 from aed.notifications import queries
-from aed.notifications.actions import endpoints as endpoint_actions
-from aed.notifications.actions.claiming import cancel, send_again
-from aed.notifications.actions.endpoints import EndpointGiven
+from aed.notifications.claims import cancel, send_again
+from aed.notifications.endpoints import EndpointGiven
 from aed.notifications.rules import Channel, OutboxState
 from aed.notifications.schemas import (
     EndpointIn,

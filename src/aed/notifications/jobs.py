@@ -18,9 +18,9 @@ from sqlalchemy.orm import Session
 
 from aed.database.session import Database, read_session, transaction
 from aed.errors import DatabaseUnavailable
-from aed.notifications.actions import claiming
-from aed.notifications.actions.claiming import LEASE
+from aed.notifications import claims as claiming
 from aed.notifications.channels import Deliver
+from aed.notifications.claims import LEASE
 from aed.notifications.models import Outgoing
 from aed.notifications.rules import Channel, Letter, NotDelivered, Postponed
 

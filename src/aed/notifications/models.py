@@ -8,7 +8,7 @@ from uuid import uuid4
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from aed.accounts.rules.person import Language
+from aed.accounts.people.rules import Language
 from aed.database.encryption.columns import Encrypted
 from aed.database.types import BigIntId, Table, enum_column
 from aed.notifications.rules import Channel

@@ -11,8 +11,8 @@ from typing import Final
 from sqlalchemy import ColumnElement, column, exists, func, or_, select, table
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules import Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
 from aed.database.types import UtcDateTime
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.notifications.models import EndpointRow, Outgoing

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 from urllib.parse import parse_qsl, unquote
 
-from aed.accounts.rules.person import Language
+from aed.accounts.people.rules import Language
 from aed.errors import AedError
 
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from aed.accounts.rules.person import Language
+from aed.accounts.people.rules import Language
 from aed.notifications.models import EndpointRow, Outgoing
 from aed.notifications.rules import Channel, OutboxState, Wait, WaitReason, masked
 

@@ -11,21 +11,23 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
-from aed.accounts import queries as accounts
-from aed.accounts.actions.audit import record
-from aed.accounts.actions.throttling import account_keys
-from aed.accounts.models import Person, PersonChange, RoleGrant, SecurityEvent, SignInCode, SignInTries
-from aed.accounts.rules import Role, Scope, Viewer
-from aed.accounts.rules.audit import AuditSubject
-from aed.accounts.rules.person import Language, PhoneChannel
+from aed.accounts.audit_log import AuditSubject, record
+from aed.accounts.people import queries as people_queries
+from aed.accounts.people.models import Person, PersonChange
+from aed.accounts.people.rules import Language, PhoneChannel
+from aed.accounts.permissions import Role, Scope, Viewer
+from aed.accounts.roles.models import RoleGrant
+from aed.accounts.security_log import SecurityEvent
+from aed.accounts.sign_in.models import SignInCode, SignInTries
+from aed.accounts.sign_in.throttling import account_keys
 from aed.database.encryption.columns import keyring_of
 from aed.database.types import Table
 from aed.errors import Conflict
 from aed.imports.devices.models import SourceRecord
 from aed.personal_data.queries import entries_of, is_theirs, table_of, told_by_issuers, told_by_lists
 from aed.personal_data.rules import HELD, MASKED, Erasure, Held, masked_number
-from aed.registry.actions.record import record_amendment
-from aed.registry.models import Change, Device
+from aed.registry.changes import Change, record_amendment
+from aed.registry.devices.models import Device
 from aed.responders.actions import consents
 from aed.training.actions import enrolling
 from aed.training.models import Enrolment, TrainingSession
@@ -47,7 +49,7 @@ def erase(session: Session, who: Viewer, person_id: int, *, at: datetime) -> boo
 
     Raises what `accounts.queries.own_or_office` raises.
     """
-    person = accounts.own_or_office(session, who, person_id)
+    person = people_queries.own_or_office(session, who, person_id)
     if person.erased_at is not None:
         return False
     office = dataclasses.replace(who, role=Role.ADMINISTRATOR, scopes=frozenset(Scope))
@@ -137,7 +139,7 @@ def _out_of_lists(session: Session, person: Person) -> None:
 
 
 def _forget_sign_ins(session: Session, person: Person) -> None:
-    account = accounts.account_of(session, person.id)
+    account = people_queries.account_of(session, person.id)
     ring = keyring_of(session.get_bind().dialect)
     for phone in {each for each in (person.phone, account.phone if account else None) if each is not None}:
         keys = account_keys(ring, phone)

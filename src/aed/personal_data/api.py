@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from aed import clock
-from aed.accounts import queries as accounts
-from aed.accounts.access import ViewerDep
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.people import queries as people_queries
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import RowId
 from aed.personal_data import actions
@@ -20,7 +20,7 @@ def get_personal_data(
     session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response
 ) -> OwnDataOut:
     """All that is held about the person, as a file. For the person, and the network's administrator."""
-    person = accounts.own_or_office(session, viewer, person_id)
+    person = people_queries.own_or_office(session, viewer, person_id)
     response.headers["Content-Disposition"] = f'attachment; filename="person-{person_id}.json"'
     response.headers["Cache-Control"] = "no-store"
     return OwnDataOut.of(session, person, at=clock.now())

@@ -13,7 +13,7 @@ from sqlalchemy import JSON, Column, ColumnElement, Select, Text, and_, cast, or
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
+from aed.accounts.people.models import Person
 from aed.certificates.models import IssuerEntry
 from aed.database.encryption.keyring import EncryptedKind, normalized
 from aed.database.geometry import position_of

@@ -23,15 +23,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Region
-from aed.accounts.queries.visibility import may_be_called_by
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region
+from aed.accounts.visibility import may_be_called_by
 from aed.database.compiled import Compiled, compiled
 from aed.database.geometry import latitude, longitude, position_of
 from aed.database.nearest import Nearest, nearest_first
 from aed.database.statements import inline_text, key_in_param, late_param
 from aed.geo import Position
-from aed.registry.models import Estate, HolidayCalendar
+from aed.registry.estates.models import Estate
+from aed.registry.holidays.models import HolidayCalendar
 from aed.responders.models import Certificate, Consent, LiveLocationRow, Responder, ResponderPlace
 from aed.responders.rules import MERGED, ConsentKind, ResponderState, Trust
 

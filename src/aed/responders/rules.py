@@ -12,7 +12,7 @@ from typing import Final
 
 import h3.api.basic_int as h3
 
-from aed.accounts.rules.trust import Trust as Trust
+from aed.accounts.trust import Trust as Trust
 from aed.errors import InvalidInput
 from aed.geo import Position
 from aed.hours.evaluation import Opening

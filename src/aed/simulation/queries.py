@@ -10,14 +10,14 @@ import numpy as np
 import shapely
 from pydantic import TypeAdapter
 
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.permissions import Audience
 from aed.errors import InvalidInput
 from aed.imports.batches import ImportReport, valid_rows
 from aed.imports.formats.osm_buildings import read_buildings, read_residential_areas
 from aed.imports.formats.recognise import read_devices
 from aed.imports.schemas import DeviceRow, columns
-from aed.registry.rules.device import DeviceState
-from aed.registry.rules.reachability import place_class
+from aed.registry.devices.reachability import place_class
+from aed.registry.devices.rules import DeviceState
 from aed.simulation.rules.world import SimulatedDevice, World, on_streets
 from aed.walking.build import build_network
 from aed.walking.network import WalkingNetwork

@@ -8,10 +8,11 @@ from geoalchemy2 import WKBElement, WKTElement
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from aed.accounts.models import Person, Region
+from aed.accounts.people.models import Person
+from aed.accounts.regions import Region
 from aed.database.geometry import point_type
 from aed.database.types import BigIntId, Table, Versioned, enum_column
-from aed.registry.models import Estate
+from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate
 from aed.responders.rules import CertificateKind
 from aed.training.rules.calendar import CalendarKind

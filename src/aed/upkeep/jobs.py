@@ -10,9 +10,9 @@ from typing import Final
 
 from sqlalchemy import select
 
-from aed.accounts.rules import TIMETABLE
+from aed.accounts.permissions import TIMETABLE
 from aed.database.session import Database, exclusive_lock, read_session, transaction
-from aed.registry.models import Device
+from aed.registry.devices.models import Device
 from aed.settings import Reminding, Returns, Trust
 from aed.upkeep.actions import addressing, reminders, reminding
 from aed.upkeep.actions.asking import ask_nearby

@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueC
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from aed.database.types import BigIntId, Table, Versioned, enum_column
-from aed.registry.models import Device
+from aed.registry.devices.models import Device
 from aed.upkeep.rules.call_out import RetrievalOutcome
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.facts import Fact

@@ -9,14 +9,14 @@ from apscheduler.triggers.base import BaseTrigger
 from fastapi import APIRouter, Depends, Path, Request, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
-from aed.accounts.access import ViewerDep
+from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession
 from aed.database.session import database_now
 from aed.errors import NotFound
 from aed.http.parameters import Cursor, Limit
 from aed.notifications.queries import may_see_the_outbox
 from aed.worker import queries
-from aed.worker.formats import metrics_text
+from aed.worker.metrics import metrics_text
 from aed.worker.rules import next_due, when_words
 from aed.worker.schemas import JobOut, JobsOut, RunOut, RunsPage, WorkerOut
 

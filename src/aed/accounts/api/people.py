@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from aed import clock
-from aed.accounts import queries
-from aed.accounts.access import ViewerDep
-from aed.accounts.actions import accounts as actions
 from aed.accounts.api.requests import PersonId, SettingsDep
-from aed.accounts.rules import Viewer
-from aed.accounts.schemas.people import PeoplePage, PersonAmend, PersonChangeOut, PersonIn, PersonOut
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.people import actions as people_actions
+from aed.accounts.people import queries as people_queries
+from aed.accounts.people.schemas import PeoplePage, PersonAmend, PersonChangeOut, PersonIn, PersonOut
+from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotSignedIn
 from aed.http.parameters import Cursor, IfMatch, Limit, after, tag, version_in
@@ -29,7 +29,7 @@ def list_people(
 ) -> PeoplePage:
     """The people that you answer for, and yourself, a page at a time."""
     _signed_in(viewer)
-    found = queries.people(session, viewer, limit=limit + 1, after_id=after(cursor))
+    found = people_queries.people(session, viewer, limit=limit + 1, after_id=after(cursor))
     page = PeoplePage(people=[PersonOut.of(*each) for each in found[:limit]])
     if len(found) > limit:
         page.next = str(page.people[-1].id)
@@ -41,17 +41,17 @@ def add_person(
     session: WriteSession, viewer: ViewerDep, settings: SettingsDep, new: PersonIn, response: Response
 ) -> PersonOut:
     """Adds a person with an account and, if given, a role."""
-    person = actions.add_person(session, viewer, new, country=settings.phone_country, at=clock.now())
+    person = people_actions.add_person(session, viewer, new, country=settings.phone_country, at=clock.now())
     response.headers["Location"] = f"/v1/people/{person.id}"
     tag(response, person.version)
-    return PersonOut.of(person, queries.account_of(session, person.id))
+    return PersonOut.of(person, people_queries.account_of(session, person.id))
 
 
 @router.get("/people/{person_id}")
 def get_person(session: ReadSession, viewer: ViewerDep, person_id: PersonId, response: Response) -> PersonOut:
     """One person."""
     _signed_in(viewer)
-    person, account = queries.person(session, viewer, person_id)
+    person, account = people_queries.person(session, viewer, person_id)
     tag(response, person.version)
     return PersonOut.of(person, account)
 
@@ -68,7 +68,7 @@ def amend_person(
 ) -> PersonOut:
     """Corrects what is given; refused (412) when somebody else amended it since it was read."""
     _signed_in(viewer)
-    person, account = actions.amend_person(
+    person, account = people_actions.amend_person(
         session,
         viewer,
         person_id,
@@ -87,5 +87,5 @@ def list_person_history(
 ) -> list[PersonChangeOut]:
     """Who changed what and when, newest first."""
     _signed_in(viewer)
-    queries.person(session, viewer, person_id)
-    return [PersonChangeOut.of(change) for change in queries.person_history(session, person_id)]
+    people_queries.person(session, viewer, person_id)
+    return [PersonChangeOut.of(change) for change in people_queries.person_history(session, person_id)]

@@ -10,15 +10,15 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aed import clock
-from aed.accounts.access import ViewerDep, address_of, key_in_cookie
-from aed.accounts.actions import provider as actions
-from aed.accounts.actions.provider import CameBack
-from aed.accounts.actions.sign_in import sign_out
 from aed.accounts.api.requests import MANY_SIGN_IN, PersonId, SettingsDep, put_sign_in_cookie
-from aed.accounts.queries import identities_of
-from aed.accounts.rules.sign_in import PROVIDER_COOKIE, PROVIDER_MAY_TAKE, Browser, csrf_token
-from aed.accounts.schemas.people import IdentityOut
-from aed.accounts.schemas.sign_in import SignedInOut
+from aed.accounts.authentication import ViewerDep, address_of, key_in_cookie
+from aed.accounts.people.queries import identities_of
+from aed.accounts.people.schemas import IdentityOut
+from aed.accounts.sessions import sign_out
+from aed.accounts.sign_in import identity_provider as actions
+from aed.accounts.sign_in.identity_provider import CameBack
+from aed.accounts.sign_in.rules import PROVIDER_COOKIE, PROVIDER_MAY_TAKE, Browser, csrf_token
+from aed.accounts.sign_in.schemas import SignedInOut
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import transaction
 from aed.errors import NotSignedIn

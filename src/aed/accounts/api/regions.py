@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from aed.accounts import queries
-from aed.accounts.models import Region
-from aed.accounts.schemas import RegionOut
+from aed.accounts.regions import Region, RegionOut, regions
 from aed.database.dependencies import ReadSession
 
 router = APIRouter()
@@ -15,7 +13,7 @@ router = APIRouter()
 @router.get("/regions")
 def list_regions(session: ReadSession) -> list[RegionOut]:
     """The regions, with their emergency numbers; the same for everyone."""
-    found = queries.regions(session)
+    found = regions(session)
     codes = {region.id: region.code for region in found}
     return [region_out(region, parent=codes.get(region.parent_id or 0)) for region in found]
 

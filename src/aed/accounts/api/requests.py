@@ -8,8 +8,8 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Path, Request, Response
 
-from aed.accounts.access import address_of
-from aed.accounts.rules.sign_in import COOKIE, address_key
+from aed.accounts.authentication import address_of
+from aed.accounts.sign_in.rules import COOKIE, address_key
 from aed.http.concurrency_limits import Turns, turn
 from aed.settings import Settings
 

@@ -8,12 +8,14 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts import queries
-from aed.accounts.access import ViewerDep
-from aed.accounts.actions import roles as actions
 from aed.accounts.api.requests import GrantId, PersonId
-from aed.accounts.models import RoleGrant
-from aed.accounts.schemas.people import RoleIn, RoleOut, RolesPage
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.people import queries as people_queries
+from aed.accounts.regions import codes_of_regions, region_by_code
+from aed.accounts.roles import actions
+from aed.accounts.roles import queries as role_queries
+from aed.accounts.roles.models import RoleGrant
+from aed.accounts.roles.schemas import RoleIn, RoleOut, RolesPage
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotSignedIn
 from aed.http.parameters import Cursor, Limit, after, tag
@@ -22,7 +24,7 @@ router = APIRouter()
 
 
 def _out(session: Session, *grants: RoleGrant) -> list[RoleOut]:
-    codes = queries.codes_of_regions(session, (each.region_id for each in grants if each.region_id))
+    codes = codes_of_regions(session, (each.region_id for each in grants if each.region_id))
     return [RoleOut.of(each, codes) for each in grants]
 
 
@@ -40,8 +42,8 @@ def list_roles(
     """The roles held where you administer or manage, and your own, a page at a time."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Roles are shown to those who answer for them: send a token, or sign in.")
-    region_id = queries.region_by_code(session, region).id if region is not None else None
-    found = queries.role_grants(
+    region_id = region_by_code(session, region).id if region is not None else None
+    found = role_queries.role_grants(
         session,
         viewer,
         limit=limit + 1,
@@ -64,8 +66,8 @@ def grant_role(
     """Gives the person a role."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Giving roles needs an administrator: send a token, or sign in.")
-    person, _account = queries.person(session, viewer, person_id)
-    grant = actions.grant_role(session, viewer, person, new, at=clock.now())
+    person, _account = people_queries.person(session, viewer, person_id)
+    grant = actions.grant_role(session, viewer, person.id, new, at=clock.now())
     response.headers["Location"] = f"/v1/roles/{grant.id}"
     tag(response, _version(grant))
     return _out(session, grant)[0]
@@ -76,7 +78,7 @@ def get_role(session: ReadSession, viewer: ViewerDep, grant_id: GrantId, respons
     """One role that somebody holds, or held."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Roles are shown to those who answer for them: send a token, or sign in.")
-    grant = queries.role_grant(session, viewer, grant_id)
+    grant = role_queries.role_grant(session, viewer, grant_id)
     tag(response, _version(grant))
     return _out(session, grant)[0]
 

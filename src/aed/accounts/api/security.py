@@ -11,19 +11,16 @@ from fastapi import APIRouter, Path, Query, Request
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts import queries
-from aed.accounts.access import OwnSessionDep, ViewerDep, address_of
-from aed.accounts.actions import passkeys
-from aed.accounts.actions import second_factors as actions
-from aed.accounts.actions.known_browser import known_as
-from aed.accounts.actions.security import log_event
-from aed.accounts.actions.sign_in import end_session
-from aed.accounts.actions.throttling import count_try
 from aed.accounts.api.requests import MANY_SIGN_IN, SettingsDep
-from aed.accounts.models import SignIn
-from aed.accounts.rules.security import SecurityEventKind
-from aed.accounts.rules.sign_in import DEVICE_COOKIE, Browser, Way, csrf_token
-from aed.accounts.schemas.security import (
+from aed.accounts.authentication import OwnSessionDep, ViewerDep, address_of
+from aed.accounts.people import queries as people_queries
+from aed.accounts.security_log import SecurityEventKind, log_event, security_events
+from aed.accounts.sessions import SignIn, end_session, open_sessions
+from aed.accounts.sign_in import passkeys
+from aed.accounts.sign_in import queries as sign_in_queries
+from aed.accounts.sign_in import second_factors as actions
+from aed.accounts.sign_in.rules import DEVICE_COOKIE, Browser, Way, csrf_token
+from aed.accounts.sign_in.schemas import (
     AppIn,
     AppOut,
     FactorOut,
@@ -37,6 +34,7 @@ from aed.accounts.schemas.security import (
     SecurityEventsPage,
     SignInOut,
 )
+from aed.accounts.sign_in.throttling import count_try, known_as
 from aed.database.dependencies import DatabaseDep, ReadSession, WriteSession
 from aed.database.session import Database, read_session, transaction
 from aed.errors import NotSignedIn
@@ -65,7 +63,7 @@ def _whole(session: Session, key: str, *, at: datetime) -> SignIn:
 def list_sign_ins(session: ReadSession, key: OwnSessionDep) -> list[SignInOut]:
     """The browsers in which you are signed in, the newest first."""
     own = _whole(session, key, at=clock.now())
-    found = queries.open_sessions(session, own.person_id, at=clock.now())
+    found = open_sessions(session, own.person_id, at=clock.now())
     return [SignInOut.of(each, own_id=own.id) for each in found]
 
 
@@ -83,11 +81,11 @@ def end_sign_in(session: WriteSession, key: OwnSessionDep, sign_in_id: SignInId)
 def get_second_factors(session: ReadSession, key: OwnSessionDep) -> SecondFactorsOut:
     """Your second factors, and whether this session waits for one."""
     own = actions.sign_in_by_key(session, key, at=clock.now())
-    is_demanded = own.is_limited or queries.must_give_second_factor(session, own.person_id)
+    is_demanded = own.is_limited or sign_in_queries.must_give_second_factor(session, own.person_id)
     return SecondFactorsOut(
         is_needed=own.second_factor_at is None and is_demanded,
-        factors=[FactorOut.of(each) for each in queries.second_factors(session, own.person_id)],
-        recovery_codes_left=queries.recovery_codes_left(session, own.person_id),
+        factors=[FactorOut.of(each) for each in sign_in_queries.second_factors(session, own.person_id)],
+        recovery_codes_left=sign_in_queries.recovery_codes_left(session, own.person_id),
         csrf_token=csrf_token(key),
     )
 
@@ -137,7 +135,7 @@ def _give(
     at = clock.now()
     with read_session(database) as session:
         own = actions.sign_in_by_key(session, key, at=at)
-        account = queries.account_of(session, own.person_id)
+        account = people_queries.account_of(session, own.person_id)
         whose = account.phone if account is not None else f"person:{own.person_id}"
     cookie = request.cookies.get(DEVICE_COOKIE)
     browser = Browser(address_of(request), known_as(database.keys, cookie, whose, at=at))
@@ -223,7 +221,7 @@ def list_security_events(
     cursor: Cursor = None,
 ) -> SecurityEventsPage:
     """Sign-ins, failures, second factors, roles and tokens, the newest first. For network administrators."""
-    found = queries.security_events(
+    found = security_events(
         session,
         viewer,
         limit=limit + 1,

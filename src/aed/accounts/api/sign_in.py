@@ -8,14 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from aed import clock
-from aed.accounts.access import ViewerDep, address_of, key_in_cookie
-from aed.accounts.actions import sign_in as actions
-from aed.accounts.actions.known_browser import known_as, remember
-from aed.accounts.actions.passwords import end_sign_ins
-from aed.accounts.actions.sign_in import Send, SignedIn
+from aed.accounts import sessions as accounts_sessions
 from aed.accounts.api.requests import ONE_AT_A_TIME, SettingsDep, put_cookie, put_sign_in_cookie
-from aed.accounts.rules.phone import e164
-from aed.accounts.rules.sign_in import (
+from aed.accounts.authentication import ViewerDep, address_of, key_in_cookie
+from aed.accounts.people.rules import e164
+from aed.accounts.sessions import end_sign_ins
+from aed.accounts.sign_in import actions
+from aed.accounts.sign_in.actions import Send, SignedIn
+from aed.accounts.sign_in.rules import (
     CODE_COOKIE,
     CODE_IS_GOOD_FOR,
     COOKIE,
@@ -24,7 +24,7 @@ from aed.accounts.rules.sign_in import (
     Browser,
     csrf_token,
 )
-from aed.accounts.schemas.sign_in import (
+from aed.accounts.sign_in.schemas import (
     CodeIn,
     CodeOut,
     HeldRoleOut,
@@ -33,6 +33,7 @@ from aed.accounts.schemas.sign_in import (
     SignInIn,
     ViewerOut,
 )
+from aed.accounts.sign_in.throttling import known_as, remember
 from aed.database.dependencies import DatabaseDep, WriteSession
 from aed.database.session import Database, transaction
 
@@ -80,7 +81,7 @@ def sign_in(
     before = key_in_cookie(request)
     if before is not None:
         with transaction(database) as session:  # its cookie is overwritten: nobody could end it any more
-            actions.sign_out(session, before, at=clock.now())
+            accounts_sessions.sign_out(session, before, at=clock.now())
     put_sign_in_cookie(response, done.key, lasts=lasts)
     known = remember(database.keys, request.cookies.get(DEVICE_COOKIE), phone, at=at)
     put_cookie(response, DEVICE_COOKIE, known, lasts=KNOWN_FOR)
@@ -161,7 +162,7 @@ def sign_out(
     key = key_in_cookie(request)
     if key is None:
         return
-    actions.sign_out(session, key, at=clock.now())
+    accounts_sessions.sign_out(session, key, at=clock.now())
     if everywhere and viewer.person_id is not None:
         end_sign_ins(session, viewer.person_id, at=clock.now())
     response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")

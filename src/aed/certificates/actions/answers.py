@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import TIMETABLE
+from aed.accounts.permissions import TIMETABLE
 from aed.certificates.actions.checks import Checked, put_checks
 from aed.certificates.actions.rosters import Effects, follow
 from aed.certificates.models import CertificateCheck, IssuerLine

@@ -12,15 +12,15 @@ from sqlalchemy import Table as SqlTable
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from aed.accounts.actions.audit import record
-from aed.accounts.actions.passwords import end_sign_ins
-from aed.accounts.models import Account, Person, PersonChange, RoleGrant
-from aed.accounts.rules import TIMETABLE, Viewer
-from aed.accounts.rules.audit import AuditSubject
-from aed.accounts.rules.phone import masked
+from aed.accounts.audit_log import AuditSubject, record
+from aed.accounts.people.models import Account, Person, PersonChange
+from aed.accounts.people.rules import masked
+from aed.accounts.permissions import TIMETABLE, Viewer
+from aed.accounts.roles.models import RoleGrant
+from aed.accounts.sessions import end_sign_ins
 from aed.database.types import Table
 from aed.errors import Conflict
-from aed.registry.actions.record import flush, record_amendment
+from aed.registry.changes import flush, record_amendment
 from aed.responders.actions import consents
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.rules import ResponderState

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import TIMETABLE
+from aed.accounts.permissions import TIMETABLE
 from aed.certificates.actions.checks import Checked, put_checks
 from aed.certificates.actions.rosters import Effects, follow
 from aed.certificates.models import CertificateCheck

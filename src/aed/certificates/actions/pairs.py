@@ -8,7 +8,7 @@ from itertools import batched, chain
 from sqlalchemy import delete, or_
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.certificates.actions.joining import join_people
 from aed.certificates.models import PersonPair
 from aed.certificates.queries import pairs as queries

@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.certificates.actions.checks import Checked, put_checks
 from aed.certificates.models import IssuerEntry
 from aed.certificates.queries import rosters as queries
@@ -24,7 +24,7 @@ from aed.certificates.rules.comparing import Facts, Finding, Holder, Said, compa
 from aed.database.bulk import insert_many
 from aed.issuers.models import Issuer
 from aed.issuers.rules import CertificateKind
-from aed.registry.models import Change
+from aed.registry.changes import Change
 from aed.responders.models import Certificate
 from aed.responders.rules import Trust
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules import Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
 from aed.certificates.models import CertificateCheck, IssuerLine
 from aed.certificates.rules.checking import CheckState
 from aed.issuers.models import Issuer

@@ -13,8 +13,8 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, joinedload
 
-from aed.accounts.models import Person
-from aed.accounts.rules import Scope, Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Scope, Viewer
 from aed.certificates.models import PersonPair
 from aed.certificates.rules.comparing import bare_phone, blocking_name
 from aed.certificates.rules.likeness import Somebody

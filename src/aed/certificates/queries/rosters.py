@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
+from aed.accounts.people.models import Person
 from aed.certificates.models import IssuerEntry
 from aed.certificates.rules.comparing import Facts, Holder
 from aed.database.bulk import in_array

@@ -7,17 +7,15 @@ from typing import Annotated
 import typer
 
 from aed import clock
-from aed.accounts import queries as accounts
+from aed.accounts.regions import region_by_code
 from aed.cli.context import operator, reading, writing
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import LARGEST_ID, SHOWN, After, Id, Kind, add_commands
 from aed.cli.screen import say, table
-from aed.registry import queries
-from aed.registry.actions import devices
-from aed.registry.actions.cabinets import set_cabinet_code
-from aed.registry.rules.storeys import storey_label
-from aed.registry.schemas.cabinets import CabinetCodeIn
-from aed.registry.schemas.devices import (
+from aed.registry.devices import actions as devices
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.cabinet_codes import CabinetCodeIn, set_cabinet_code
+from aed.registry.devices.schemas import (
     ConsumableAmend,
     ConsumableIn,
     ConsumableOut,
@@ -25,6 +23,8 @@ from aed.registry.schemas.devices import (
     DeviceIn,
     DeviceOut,
 )
+from aed.registry.estates import queries as estate_queries
+from aed.registry.storeys import storey_label
 
 devices_group = typer.Typer(no_args_is_help=True)
 consumables_group = typer.Typer(no_args_is_help=True)
@@ -34,7 +34,7 @@ add_commands(
         name="device",
         amending="Amend what is given.",
         withdrawing="The device is no longer there; its history stays.",
-        read=queries.device,
+        read=device_queries.device,
         shown=lambda device: DeviceOut.of(device, operator()),
         shape=DeviceAmend,
         amend=devices.amend_device,
@@ -47,7 +47,7 @@ add_commands(
         name="consumable",
         amending="Correct what was written of it.",
         withdrawing="It is no longer in the device.",
-        read=lambda session, who, consumable_id: queries.consumable(session, who, consumable_id)[0],
+        read=lambda session, who, consumable_id: device_queries.consumable(session, who, consumable_id)[0],
         shown=ConsumableOut.of,
         shape=ConsumableAmend,
         amend=devices.amend_consumable,
@@ -100,15 +100,15 @@ def list_devices(
     """The devices, a hundred at a time."""
     with reading() as session:
         if region is not None:
-            accounts.region_by_code(session, region)
+            region_by_code(session, region)
         if estate is not None:
-            queries.estate(session, operator(), estate)
+            estate_queries.estate(session, operator(), estate)
         rows = [
             (each.id, each.place_zh or each.place_en,
              storey_label(each.floor, counts_ground_as_one=bool(each.counts_ground_as_one)),
              each.opening_hours or "?", each.audience, each.state,
              each.first_expiry, f"{each.lat:.5f}, {each.lon:.5f}")
-            for each in queries.devices(
+            for each in device_queries.devices(
                 session, operator(), limit=SHOWN, after_id=after, estate_id=estate, region=region
             )
         ]  # fmt: skip

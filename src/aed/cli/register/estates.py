@@ -9,9 +9,9 @@ from aed.cli.context import operator, reading, writing
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import SHOWN, After, Id, Kind, add_commands
 from aed.cli.screen import say, table
-from aed.registry import queries
-from aed.registry.actions import estates
-from aed.registry.schemas.estates import EstateAmend, EstateIn, EstateOut, GateAmend, GateIn, GateOut
+from aed.registry.estates import actions as estate_actions
+from aed.registry.estates import queries as estate_queries
+from aed.registry.estates.schemas import EstateAmend, EstateIn, EstateOut, GateAmend, GateIn, GateOut
 
 estates_group = typer.Typer(no_args_is_help=True)
 gates_group = typer.Typer(no_args_is_help=True)
@@ -21,11 +21,11 @@ add_commands(
         name="estate",
         amending="Amend what is given.",
         withdrawing="Withdraw an estate and its gates; refused while devices stand in it.",
-        read=queries.estate,
+        read=estate_queries.estate,
         shown=EstateOut.of,
         shape=EstateAmend,
-        amend=estates.amend_estate,
-        withdraw=estates.withdraw_estate,
+        amend=estate_actions.amend_estate,
+        withdraw=estate_actions.withdraw_estate,
     ),
 )
 add_commands(
@@ -34,11 +34,11 @@ add_commands(
         name="gate",
         amending="Amend what is given.",
         withdrawing="The gate is no longer there; its history stays.",
-        read=queries.gate,
+        read=estate_queries.gate,
         shown=GateOut.of,
         shape=GateAmend,
-        amend=estates.amend_gate,
-        withdraw=estates.withdraw_gate,
+        amend=estate_actions.amend_gate,
+        withdraw=estate_actions.withdraw_gate,
     ),
 )
 
@@ -47,7 +47,7 @@ add_commands(
 def add_estate(given: Fields) -> None:
     """Register an estate; boundary=@FILE holds GeoJSON."""
     with writing() as session:
-        estate = estates.create_estate(session, operator(), fields_in(EstateIn, given), at=clock.now())
+        estate = estate_actions.create_estate(session, operator(), fields_in(EstateIn, given), at=clock.now())
         say(f"Estate {estate.id} is registered.")
 
 
@@ -65,7 +65,7 @@ def list_estates(after: After = 0) -> None:
                 each.guard_phone,
                 each.state,
             )
-            for each in queries.estates(session, operator(), limit=SHOWN, after_id=after)
+            for each in estate_queries.estates(session, operator(), limit=SHOWN, after_id=after)
         ]
     table(None, ["id", "name", "名称", "region", "neighbourhood", "guard", "state"], rows)
 
@@ -74,7 +74,9 @@ def list_estates(after: After = 0) -> None:
 def add_gate(estate_id: Id, given: Fields) -> None:
     """Register a gate of an estate."""
     with writing() as session:
-        gate = estates.create_gate(session, operator(), estate_id, fields_in(GateIn, given), at=clock.now())
+        gate = estate_actions.create_gate(
+            session, operator(), estate_id, fields_in(GateIn, given), at=clock.now()
+        )
         say(f"Gate {gate.id} is registered.")
 
 
@@ -82,9 +84,11 @@ def add_gate(estate_id: Id, given: Fields) -> None:
 def list_gates(estate_id: Id) -> None:
     """The gates of an estate."""
     with reading() as session:
-        queries.estate(session, operator(), estate_id)
+        estate_queries.estate(session, operator(), estate_id)
         rows = [
             (each.id, each.name_en, each.name_zh, each.passage, each.opening_hours, each.state)
-            for each in (GateOut.of(gate) for gate in queries.gates(session, operator(), estate_id=estate_id))
+            for each in (
+                GateOut.of(gate) for gate in estate_queries.gates(session, operator(), estate_id=estate_id)
+            )
         ]
     table(None, ["id", "name", "名称", "who passes", "hours", "state"], rows)

@@ -11,9 +11,9 @@ from aed import clock
 from aed.cli.context import operator, reading, writing
 from aed.cli.screen import say, table
 from aed.errors import InvalidInput
-from aed.registry import queries
-from aed.registry.actions import holidays
-from aed.registry.schemas.holidays import HolidayYearIn, SpecialDay
+from aed.registry.holidays import actions as holidays
+from aed.registry.holidays import queries as holiday_queries
+from aed.registry.holidays.schemas import HolidayYearIn, SpecialDay
 
 holidays_group = typer.Typer(no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The calendar, such as CN")]
@@ -26,7 +26,7 @@ def list_holidays() -> None:
     with reading() as session:
         rows = [
             (calendar.name, " ".join(str(year) for year in years), calendar.version)
-            for calendar, years in queries.holiday_calendars(session)
+            for calendar, years in holiday_queries.holiday_calendars(session)
         ]
     table(None, ["calendar", "years", "version"], rows)
 
@@ -35,7 +35,7 @@ def list_holidays() -> None:
 def show_holidays(name: Name, year: Year) -> None:
     """The special days of a year."""
     with reading() as session:
-        _, days = queries.holiday_year(session, name, year)
+        _, days = holiday_queries.holiday_year(session, name, year)
         rows = [(special.day, f"{special.day:%a}", special.kind) for special in days]
     table(f"{name} {year}", ["day", "", "kind"], rows)
 
@@ -50,7 +50,9 @@ def put_holidays(
     """The calendar holds exactly these special days for that year."""
     days = [*_days(holiday, "holiday"), *_days(workday, "workday")]
     with writing() as session:
-        known = {calendar.name: calendar.version for calendar, _ in queries.holiday_calendars(session)}
+        known = {
+            calendar.name: calendar.version for calendar, _ in holiday_queries.holiday_calendars(session)
+        }
         holidays.put_holiday_year(
             session, operator(), name, year, HolidayYearIn(days=days), version=known.get(name), at=clock.now()
         )
@@ -61,7 +63,7 @@ def put_holidays(
 def drop_holidays(name: Name, year: Year) -> None:
     """The calendar no longer holds that year: what depends on it becomes unknown."""
     with writing() as session:
-        calendar, _ = queries.holiday_year(session, name, year)
+        calendar, _ = holiday_queries.holiday_year(session, name, year)
         holidays.drop_holiday_year(session, operator(), name, year, version=calendar.version, at=clock.now())
         say(f"{name} no longer holds {year}.")
 

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from aed.accounts import actions as accounts_actions
-from aed.accounts import queries as accounts
-from aed.accounts.schemas import RegionIn
+from aed.accounts import regions as accounts_regions
+from aed.accounts.regions import RegionIn, region_by_code
 from aed.cli.context import reading, writing
 from aed.cli.register.fields import Fields, fields_in
 from aed.cli.register.rows import show_all
@@ -21,7 +20,7 @@ regions = typer.Typer(no_args_is_help=True)
 def put_region(given: Fields) -> None:
     """Add a region, or amend the one with that code."""
     with writing() as session:
-        region, _ = accounts_actions.put_region(session, fields_in(RegionIn, given))
+        region, _ = accounts_regions.put_region(session, fields_in(RegionIn, given))
         say(f"Region {region.code} is {region.name_en} {region.name_zh}.")
 
 
@@ -29,8 +28,10 @@ def put_region(given: Fields) -> None:
 def show_region(code: Annotated[str, typer.Argument(help="Its code")]) -> None:
     """All of one region."""
     with reading() as session:
-        region = accounts.region_by_code(session, code)
-        parent = next((each.code for each in accounts.regions(session) if each.id == region.parent_id), None)
+        region = region_by_code(session, code)
+        parent = next(
+            (each.code for each in accounts_regions.regions(session) if each.id == region.parent_id), None
+        )
         shown = {name: getattr(region, name) for name in RegionIn.model_fields if name != "parent"}
         show_all(RegionIn.model_validate({**shown, "parent": parent}))
 
@@ -48,6 +49,6 @@ def list_regions() -> None:
                 each.emergency_number,
                 each.holiday_calendar,
             )
-            for each in accounts.regions(session)
+            for each in accounts_regions.regions(session)
         ]
     table(None, ["code", "name", "名称", "time zone", "emergency", "holidays"], rows)

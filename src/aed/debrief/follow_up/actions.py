@@ -7,13 +7,13 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules.viewer import TIMETABLE
+from aed.accounts.permissions import TIMETABLE
 from aed.debrief.follow_up import rules as caring
 from aed.incidents.alerts.actions.devices import release_device
 from aed.incidents.models import Alert, Incident
 from aed.incidents.rules import AlertState, FetchFailure, IncidentState
-from aed.registry import queries as registry
-from aed.registry.rules.device import DeviceState
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.rules import DeviceState
 from aed.settings import Settings
 from aed.upkeep.actions import quarantines
 from aed.upkeep.actions.call_outs import close_call_out, tell_of_call_out
@@ -59,7 +59,7 @@ def settle_device(
         return True
     if alert.fetch_failure is not None:
         reason, note = _FAILED[alert.fetch_failure]
-        device = registry.device(session, TIMETABLE, device.id, for_update=True)
+        device = device_queries.device(session, TIMETABLE, device.id, for_update=True)
         failed = ReportIn(kind=ReportKind.NOT_FETCHED, note=note)
         report = keep_report(session, TIMETABLE, device, failed, from_key=None, at=at)
         quarantines.begin(session, TIMETABLE, device, [reason], at=at, said=note, report=report)

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules.viewer import TIMETABLE
+from aed.accounts.permissions import TIMETABLE
 from aed.database.session import Database, read_session, transaction
 from aed.debrief.follow_up import rules as caring
 from aed.debrief.follow_up.actions import open_device_question, settle_device
@@ -23,8 +23,8 @@ from aed.incidents.drills.actions import time_exercise
 from aed.incidents.models import Alert, Incident
 from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import IncidentKind
-from aed.notifications import actions as outbox
-from aed.notifications.actions import Notice
+from aed.notifications import enqueue as putting_actions
+from aed.notifications.enqueue import Notice
 from aed.settings import Settings
 from aed.upkeep.actions.call_outs import close_call_out
 from aed.upkeep.rules.call_out import RetrievalOutcome
@@ -166,5 +166,5 @@ def _a_day_later(session: Session, incident: Incident, at: datetime, settings: S
 
 def _tell(session: Session, incident: Incident, alert: Alert, words: tuple[str, str], at: datetime) -> None:
     notice = Notice(*words)
-    if not outbox.tell(session, alert.person_id, notice, at, country=incident.region.country):
+    if not putting_actions.tell(session, alert.person_id, notice, at, country=incident.region.country):
         log.warning("person cannot be told", person=alert.person_id)

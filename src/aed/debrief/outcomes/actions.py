@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.debrief.outcomes import queries
 from aed.debrief.outcomes.models import PatientOutcome
 from aed.debrief.outcomes.rules import (
@@ -24,7 +24,7 @@ from aed.incidents.calls.actions.lifecycle import MAX_REPORT_AGE, lock_for_dispa
 from aed.incidents.models import Incident
 from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import IncidentKind
-from aed.registry.actions.record import flush
+from aed.registry.changes import flush
 
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 _LONGEST_TRIED: Final = timedelta(days=1)

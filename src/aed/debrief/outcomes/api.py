@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from aed import clock
-from aed.accounts.access import ViewerDep
+from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.debrief.outcomes import queries
 from aed.debrief.outcomes.actions import record_outcome

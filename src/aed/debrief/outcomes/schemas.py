@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from aed.accounts.schemas import Id
+from aed.accounts.fields import Id
 from aed.debrief.outcomes.models import PatientOutcome
 from aed.debrief.outcomes.queries import items_in
 from aed.debrief.outcomes.rules import (

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Response
 
-from aed.accounts.access import ViewerDep
+from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession
 from aed.debrief.reports.formats import report_pdf
 from aed.debrief.reports.queries import after_action

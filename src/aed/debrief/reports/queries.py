@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.debrief.follow_up.rules import fetch_key
 from aed.debrief.outcomes.queries import items_in, measured, outcome_of
 from aed.debrief.outcomes.rules import CoreItems, RecordedTimes

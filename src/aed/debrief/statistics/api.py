@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
 
-from aed.accounts.access import ViewerDep
+from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession
 from aed.debrief.statistics import queries
 from aed.debrief.statistics.formats import MEDIA_TYPES, TableFormat, written

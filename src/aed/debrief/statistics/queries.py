@@ -11,9 +11,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import Session
 
-from aed.accounts import queries as accounts
-from aed.accounts.models import Region
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region, region_by_code, regions_below
 from aed.debrief.outcomes.models import PatientOutcome
 from aed.debrief.outcomes.queries import items_in, measured_of
 from aed.debrief.statistics.rules import (
@@ -82,7 +81,7 @@ def _regions(session: Session, viewer: Viewer, code: str | None) -> _Regions:
     """The region and those below it; without a code a dispatcher's own, and all for everybody else."""
     ids: Collection[int] | None = None
     if code is not None:
-        ids = accounts.regions_below(session, accounts.region_by_code(session, code).id)
+        ids = regions_below(session, region_by_code(session, code).id)
     elif viewer.region_ids and not viewer.is_administrator:
         ids = viewer.region_ids
     statement = select(Region.id, Region.code, Region.time_zone).order_by(Region.id)

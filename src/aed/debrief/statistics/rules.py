@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.debrief.outcomes import rules as utstein
 from aed.debrief.outcomes.rules import (
     AGE_BANDS,

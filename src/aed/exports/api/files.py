@@ -12,8 +12,8 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from aed import clock
-from aed.accounts.access import ViewerDep
-from aed.accounts.rules import Viewer
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Viewer
 from aed.database.dependencies import DatabaseDep
 from aed.errors import TooBusy
 from aed.exports.formats.writing import FORMS, chosen, exported

@@ -20,8 +20,8 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import URL
 
 from aed import clock
-from aed.accounts.access import ViewerDep
-from aed.accounts.rules import Viewer
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession
 from aed.errors import InvalidInput, InvalidQuery, NotFound
 from aed.exports import queries as devices

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Response
 
-from aed.accounts.access import ViewerDep
+from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import DatabaseDep
 from aed.database.session import retry_on_stale_connection
 from aed.errors import InvalidInput

@@ -8,7 +8,7 @@ from datetime import date
 from aed.exports.formats.tables import Cell, Pages, csv_of
 from aed.exports.queries import PublishedDevice
 from aed.exports.rules import plain_hours
-from aed.registry.rules.device import DeviceState, Entry
+from aed.registry.devices.rules import DeviceState, Entry
 
 COLUMNS = (
     "c_gid",

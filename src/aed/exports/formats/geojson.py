@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 from shapely.geometry import mapping
 
-from aed.accounts.models import Region
+from aed.accounts.regions import Region
 from aed.database.geometry import position_of, shape_of
 from aed.exports.formats.tables import Cell, Pages, own_row
 from aed.exports.queries import PublishedDevice
-from aed.registry.models import Estate, Gate
+from aed.registry.estates.models import Estate, Gate
 
 _BEGINS = b'{"type":"FeatureCollection","features":[\n'
 _ENDS = b"\n]}\n"

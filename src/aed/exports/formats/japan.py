@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from aed.exports.formats.tables import Cell, Pages, csv_of
 from aed.exports.queries import PublishedDevice
 from aed.exports.rules import plain_hours
-from aed.registry.rules.device import DeviceState
+from aed.registry.devices.rules import DeviceState
 
 COLUMNS = (
     "全国地方公共団体コード",

@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.permissions import Audience
 from aed.exports.formats.tables import Pages
 from aed.exports.queries import PublishedDevice
 from aed.files.xml_text import xml_attribute
-from aed.registry.rules.device import Cabinet, DeviceState, Entry
+from aed.registry.devices.rules import Cabinet, DeviceState, Entry
 
 OSM = "osm"
 LONGEST_VALUE = 255

@@ -13,7 +13,7 @@ from aed.exports.queries import PublishedDevice
 from aed.files.formula_escaping import neutral
 from aed.files.workbooks import workbook
 from aed.imports.schemas import DeviceRow, columns
-from aed.registry.rules.storeys import storey_sign
+from aed.registry.storeys import storey_sign
 
 MOST_ROWS_OF_A_SHEET = 1_048_575
 """Below the header: what XLSX can hold."""

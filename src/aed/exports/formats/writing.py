@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from aed.accounts import queries as accounts
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import region_by_code, regions_below
 from aed.database.session import Database, read_session
 from aed.errors import NotSignedIn
 from aed.exports import queries as estate_queries
@@ -91,7 +91,7 @@ def chosen(database: Database, *, bbox: str | None, region: str | None) -> Choic
     if region is None:
         return Choice(bounds)
     with read_session(database) as session:
-        return Choice(bounds, accounts.regions_below(session, accounts.region_by_code(session, region).id))
+        return Choice(bounds, regions_below(session, region_by_code(session, region).id))
 
 
 def exported(

@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.certificates.actions.linking import link_to_issuer
 from aed.certificates.actions.rosters import Effects, Line, take_lines
 from aed.certificates.queries import rosters as queries
@@ -25,7 +25,7 @@ from aed.imports.rules import printable
 from aed.issuers import queries as issuers
 from aed.issuers.models import IssuerCourse
 from aed.issuers.rules import CertificateKind, plain_name
-from aed.registry.actions.record import Outcome
+from aed.registry.changes import Outcome
 from aed.training.rules.course import last_valid_day
 
 LONGEST: Final = {"name": 200, "number": 100, "holder_id_hash": 128, "phone": 32, "course": 64}

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.errors import AedError, Conflict
 from aed.files.formula_escaping import as_meant
 from aed.imports.batches import ImportReport, Progress, finished, take, valid_rows, without_duplicates
@@ -19,7 +19,7 @@ from aed.imports.formats.recognise import read_table_or_own
 from aed.imports.formats.records import Record
 from aed.imports.formats.roster import RosterLine, write_roster
 from aed.imports.schemas import RosterRow, columns, needed_columns
-from aed.registry.actions.record import Outcome
+from aed.registry.changes import Outcome
 from aed.training.actions.results import Result, open_for_results, put_results
 from aed.training.queries import rosters, sessions
 from aed.training.rules.enrolment import STANDS, MarkedBy

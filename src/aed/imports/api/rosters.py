@@ -12,8 +12,8 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
 from aed import clock
-from aed.accounts.access import ViewerDep
-from aed.accounts.rules import Viewer, may_administer
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Viewer, may_administer
 from aed.database.dependencies import DatabaseDep, ReadSession
 from aed.database.session import Database, dry_run, open_database, read_session, transaction
 from aed.http.parameters import in_turn

@@ -12,9 +12,8 @@ from typing import Final
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
-from aed.accounts import queries as accounts
-from aed.accounts.models import Region
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region, region_by_code, region_of_estate
 from aed.errors import AedError, InvalidInput
 from aed.imports.batches import (
     ROWS_AT_ONCE,
@@ -39,8 +38,8 @@ from aed.imports.formats.recognise import DeviceFormat, read_devices
 from aed.imports.formats.records import Reading, Record
 from aed.imports.formats.table import SET_ASIDE_COLUMNS
 from aed.imports.schemas import DeviceRow, columns
-from aed.registry.actions.record import Outcome
-from aed.registry.rules.storeys import floor_meant
+from aed.registry.changes import Outcome
+from aed.registry.storeys import floor_meant
 
 
 def import_devices(
@@ -79,7 +78,7 @@ def import_devices(
     listed = Listed(session)
     ranks, estates = queries.ranks(session), Estates(session)
     if region is not None:
-        accounts.region_by_code(session, region)
+        region_by_code(session, region)
     merging = Merging(
         session=session,
         who=who,
@@ -273,7 +272,7 @@ class Storeys:
         if row.estate is not None:
             estate_id = self.estates.id_of(row.estate_source or row.source, row.estate)
             if estate_id not in self._ways:
-                region_id = accounts.region_of_estate(self.session, estate_id)
+                region_id = region_of_estate(self.session, estate_id)
                 self._ways[estate_id] = self.session.get_one(Region, region_id).counts_ground_as_one
             return self._ways[estate_id]
         code = row.region or self.region
@@ -282,5 +281,5 @@ class Storeys:
                 "A storey needs a region or an estate, which says how it counts.", field="storey"
             )
         if code not in self._ways:
-            self._ways[code] = accounts.region_by_code(self.session, code).counts_ground_as_one
+            self._ways[code] = region_by_code(self.session, code).counts_ground_as_one
         return self._ways[code]

@@ -13,9 +13,9 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
 from aed import clock
-from aed.accounts.access import ViewerDep
-from aed.accounts.rules import Viewer, may_administer
-from aed.accounts.schemas import Id
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.fields import Id
+from aed.accounts.permissions import Viewer, may_administer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.database.session import dry_run, open_database, transaction
 from aed.http.parameters import in_turn
@@ -30,9 +30,9 @@ from aed.imports.devices.rules import Decision, ReviewKind, thresholds_in
 from aed.imports.formats.recognise import DeviceFormat
 from aed.imports.formats.table import TEMPLATES, TemplateFormat
 from aed.imports.uploads import FILE_BODY, MOST_SHOWN, PATIENT_MS, SentFile, SetAsideOut, sent_file
-from aed.registry import queries as registry
-from aed.registry.actions.record import Outcome
-from aed.registry.schemas.devices import DeviceOut
+from aed.registry.changes import Outcome
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.schemas import DeviceOut
 from aed.settings import Settings
 
 
@@ -379,7 +379,7 @@ def merge_devices(
     """
     join_devices(session, viewer, device_id, given.other_id, at=clock.now())
     session.expire_all()  # what a list says was put beside the ORM
-    device = registry.device(session, viewer, device_id)
+    device = device_queries.device(session, viewer, device_id)
     response.headers["ETag"] = f'"{device.version}"'
     return DeviceOut.of(device, viewer)
 

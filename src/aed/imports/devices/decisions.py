@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer, may_administer
+from aed.accounts.permissions import Viewer, may_administer
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput
 from aed.imports.batches import ROWS_AT_ONCE as AT_ONCE
@@ -30,10 +30,10 @@ from aed.imports.devices.rules import (
     ReviewKind,
     Thresholds,
 )
-from aed.registry import queries as registry
-from aed.registry.actions.lists import stand_apart, withdraw_as_same
-from aed.registry.rules.device import DeviceState
-from aed.registry.rules.origin import BY_HAND
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.lists import stand_apart, withdraw_as_same
+from aed.registry.devices.origins import BY_HAND
+from aed.registry.devices.rules import DeviceState
 
 
 def decide(
@@ -212,7 +212,7 @@ def join_devices(session: Session, who: Viewer, kept_id: int, other_id: int, *, 
     if kept_id == other_id:
         raise InvalidInput(f"Device {kept_id} is itself already: name two.", field="other_id")
     for device_id in (kept_id, other_id):
-        device = registry.device(session, who, device_id, for_update=True)
+        device = device_queries.device(session, who, device_id, for_update=True)
         if device.state is DeviceState.WITHDRAWN:
             raise Conflict(f"Device {device_id} is withdrawn: only devices that stand are joined.")
     records = queries.records_of(session, [other_id])

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.database.bulk import insert_many
 from aed.imports.batches import Estates
 from aed.imports.devices import queries
@@ -20,8 +20,8 @@ from aed.imports.devices.models import SourceRecord
 from aed.imports.devices.queries import Identity, Kept
 from aed.imports.devices.rules import Decision, Ranks, ReviewKind, Thresholds, digest_of
 from aed.imports.schemas import DeviceRow
-from aed.registry.actions.lists import put_devices
-from aed.registry.actions.record import Outcome
+from aed.registry.changes import Outcome
+from aed.registry.devices.lists import put_devices
 
 
 @dataclass(frozen=True, slots=True)

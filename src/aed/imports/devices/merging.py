@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.errors import InvalidInput
 from aed.imports.batches import Estates
 from aed.imports.devices import queries
@@ -28,12 +28,12 @@ from aed.imports.devices.rules import (
     claims_of,
     merge,
 )
-from aed.registry.actions.lists import DeviceGiven, put_devices
-from aed.registry.actions.record import Outcome
-from aed.registry.rules.device import EXPIRY, ConsumableKind, DeviceState
-from aed.registry.rules.origin import Origin, Origins, origins_in
-from aed.registry.schemas.devices import DeviceIn, KeeperIn
-from aed.registry.schemas.fields import PositionIn
+from aed.registry.changes import Outcome
+from aed.registry.devices.lists import DeviceGiven, put_devices
+from aed.registry.devices.origins import Origin, Origins, origins_in
+from aed.registry.devices.rules import EXPIRY, ConsumableKind, DeviceState
+from aed.registry.devices.schemas import DeviceIn, KeeperIn
+from aed.registry.fields import PositionIn
 
 NO_LONGER_LISTED: Final = "No longer listed by "
 """How the reason of a device begins that went out of service because no list has it any more."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Column, MetaData, String, Table, literal, select, text, update
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.database.bulk import in_array, insert_many
 from aed.imports.batches import Estates, Progress, further
 from aed.imports.devices import queries
@@ -19,11 +19,11 @@ from aed.imports.devices.merging import NO_LONGER_LISTED, ask, hold
 from aed.imports.devices.models import Review, SourceRecord
 from aed.imports.devices.queries import Identity
 from aed.imports.devices.rules import Decision, Ranks, ReviewKind, Thresholds
-from aed.registry.actions.lists import DeviceGiven, put_devices
-from aed.registry.rules.device import DeviceState
-from aed.registry.rules.origin import BY_HAND
-from aed.registry.schemas.devices import DeviceIn
-from aed.registry.schemas.fields import PositionIn
+from aed.registry.devices.lists import DeviceGiven, put_devices
+from aed.registry.devices.origins import BY_HAND
+from aed.registry.devices.rules import DeviceState
+from aed.registry.devices.schemas import DeviceIn
+from aed.registry.fields import PositionIn
 
 AT_ONCE: Final = 500
 EXAMPLES: Final = 20

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
-from aed.accounts.models import Person, Region
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Audience
+from aed.accounts.regions import Region
 from aed.database.boxes import ids_near_each
 from aed.database.bulk import in_array
 from aed.database.geometry import latitude, longitude
@@ -18,8 +19,8 @@ from aed.errors import NotFound
 from aed.geo import Datum, Position
 from aed.imports.devices.models import ListSource, Review, SourceRecord
 from aed.imports.devices.rules import ReviewKind
-from aed.registry.models import Consumable, Device
-from aed.registry.rules.device import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
 
 type Identity = tuple[str, str]
 """A source, and its id of a device."""

@@ -13,8 +13,8 @@ from typing import Any, Final
 import orjson
 
 from aed.geo import Datum, to_wgs84
-from aed.registry.rules.device import DeviceState
-from aed.registry.rules.origin import BY_HAND, Origins
+from aed.registry.devices.origins import BY_HAND, Origins
+from aed.registry.devices.rules import DeviceState
 from aed.settings import Settings
 
 type Claims = Mapping[str, Any]

@@ -12,8 +12,8 @@ from typing import Final
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from aed.accounts import queries as accounts
-from aed.accounts.rules import Viewer, may_administer
+from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.regions import region_by_code
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.http.outbound_urls import target_of
 from aed.imports.devices.decisions import check_name
@@ -88,7 +88,7 @@ def _check(session: Session, given: FeedGiven, by: Fetching) -> None:
             raise InvalidInput("A mapping is a format of its own: give one of the two.", field="format")
         mapping_from(given.mapping, "The mapping")
     if given.region is not None:
-        accounts.region_by_code(session, given.region)
+        region_by_code(session, given.region)
     if given.source is not None:
         check_name(given.source, field="source")
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Role, Scope, Viewer
+from aed.accounts.permissions import Role, Scope, Viewer
 from aed.database.session import Database, read_session, transaction
 from aed.errors import AedError, Conflict
 from aed.imports.batches import Progress, refuse_bad_rows

@@ -17,7 +17,7 @@ from aed.imports.formats.mapping import WORDS, FieldRule, Mapping, Names, Transf
 from aed.imports.formats.records import Record
 from aed.imports.formats.values import hours_of
 from aed.imports.rules import printable
-from aed.registry.rules.device import Entry
+from aed.registry.devices.rules import Entry
 
 LONGEST: Final = {"maker": 100, "model": 100, "serial": 100, "keeper_name": 200, "estate": 128, "region": 32}
 LONGEST_WORDS: Final = 2_000

@@ -22,7 +22,7 @@ from aed.geo import Datum
 from aed.imports.findings import FindingKind
 from aed.imports.rules import printable
 from aed.imports.schemas import DeviceRow
-from aed.registry.schemas.fields import Source
+from aed.registry.fields import Source
 
 MOST_BYTES_OF_A_MAPPING: Final = 200_000
 DEEPEST: Final = 12

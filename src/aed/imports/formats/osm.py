@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.permissions import Audience
 from aed.errors import InvalidInput
 from aed.imports.findings import Finding, FindingKind, Severity
 from aed.imports.formats.files import Row, head_of
@@ -17,7 +17,7 @@ from aed.imports.formats.json_stream import first_value, json_object, objects
 from aed.imports.formats.records import Record, Unit
 from aed.imports.formats.values import clean, is_chinese, understood
 from aed.imports.rules import printable
-from aed.registry.rules.device import Cabinet, Entry
+from aed.registry.devices.rules import Cabinet, Entry
 
 SOURCE: Final = "osm"
 LAT_COLUMNS: Final = ("@lat", "lat", "latitude", "y")

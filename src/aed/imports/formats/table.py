@@ -15,7 +15,7 @@ from typing import Final, Literal
 import shapely
 from shapely.geometry import mapping
 
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.permissions import Audience
 from aed.errors import InvalidInput
 from aed.files.formula_escaping import as_meant
 from aed.files.workbooks import workbook
@@ -23,7 +23,7 @@ from aed.geo import Datum
 from aed.imports.formats.files import Row, csv_rows, encoding_of, encoding_or_chinese
 from aed.imports.formats.records import Record
 from aed.imports.schemas import DeviceRow, columns, needed_columns
-from aed.registry.rules.device import Cabinet, DeviceState, Entry
+from aed.registry.devices.rules import Cabinet, DeviceState, Entry
 
 SET_ASIDE_COLUMNS = ("set_aside_at", "set_aside_why")
 """In a list of rows that were set aside. Passed over, so that such a list can be put right and read."""

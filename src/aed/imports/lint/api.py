@@ -10,8 +10,8 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
 from aed import clock
-from aed.accounts.access import ViewerDep
-from aed.accounts.rules import Viewer
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Viewer
 from aed.database.dependencies import DatabaseDep
 from aed.database.session import Database, read_session
 from aed.errors import NotSignedIn

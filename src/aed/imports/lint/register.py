@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.queries.visibility import visible_to
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.visibility import visible_to
 from aed.database.boxes import inside_box
 from aed.database.geometry import latitude, longitude, shape_of
 from aed.errors import NotAllowed, NotSignedIn
@@ -29,9 +29,10 @@ from aed.imports.lint.duplicates import (
 )
 from aed.imports.lint.notes import ListNotes, estate_hash
 from aed.imports.lint.places import Places, metres_apart, on_the_globe, tree_of
-from aed.registry import queries as registry
-from aed.registry.models import Device, Estate
-from aed.registry.rules.device import DeviceState
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
+from aed.registry.estates import queries as estate_queries
+from aed.registry.estates.models import Estate
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
@@ -237,7 +238,7 @@ def _find_estates(
     by_estate = _Finder(notes.hashes_of("estates"))
     after_id = 0
     while True:
-        page = registry.estates(session, viewer, limit=ESTATES_AT_ONCE, after_id=after_id)
+        page = estate_queries.estates(session, viewer, limit=ESTATES_AT_ONCE, after_id=after_id)
         for estate in page:
             after_id = estate.id
             rows = set(by_estate.rows(estate_hash(estate.source, estate.source_id), at_most=10_000))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse
 
 from aed import clock
-from aed.accounts.actions.tokens import key_hash
+from aed.accounts.tokens import key_hash
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
 from aed.geo import position_from
@@ -20,7 +20,7 @@ from aed.incidents.alerts.queries import child_pads_of
 from aed.incidents.alerts.schemas import AlertDetailsOut, AlertLocationIn
 from aed.incidents.rules import NEEDS_CHILD_PADS, ChildPads
 from aed.incidents.schemas import AlertReplyIn
-from aed.registry import queries as registry
+from aed.registry.devices.cabinet_codes import cabinet_code
 from aed.responders.rules import location_moment
 
 router = APIRouter(tags=["incidents"])
@@ -101,7 +101,7 @@ def _told(session: ReadSession, alert_key: str) -> AlertDetailsOut:
     """visibility: whoever has the key was called."""
     alert = queries.alert_by_id(session, queries.alert_by_key(session, key_hash(alert_key)).id)
     incident = queries.incident_by_id(session, alert.incident_id)
-    kept = registry.cabinet_code(session, alert.device_id) if alert.device_id is not None else None
+    kept = cabinet_code(session, alert.device_id) if alert.device_id is not None else None
     code, now = kept.code if kept is not None else None, clock.now()
     pads = ChildPads.NOT_KNOWN
     if alert.device_id is not None and incident.age_group in NEEDS_CHILD_PADS:

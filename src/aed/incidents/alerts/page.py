@@ -23,7 +23,7 @@ from aed.incidents.rules import (
     IncidentKind,
     Task,
 )
-from aed.registry.schemas.fields import StoreyOut
+from aed.registry.fields import StoreyOut
 
 _TITLE: Final = "急救呼叫 Call"
 _TASKS: Final = {

@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.rules.viewer import TIMETABLE
+from aed.accounts.permissions import TIMETABLE
 from aed.database.geometry import position_of
 from aed.geo import Position, distance_metres
 from aed.incidents.models import Alert, AlertLocation, Incident
@@ -28,8 +28,8 @@ from aed.lookup.arrival import estimated_walk_metres
 from aed.lookup.buildings import Buildings, Spot
 from aed.lookup.paces import pace_in, pace_to
 from aed.lookup.walks import Ways
-from aed.registry.models import Consumable
-from aed.registry.rules.device import ConsumableKind, ConsumableState
+from aed.registry.devices.models import Consumable
+from aed.registry.devices.rules import ConsumableKind, ConsumableState
 from aed.settings import Planning, Settings
 from aed.walking.network import WalkingNetwork
 from aed.walking.travel import Leg, Pace, leg_seconds, opening_seconds

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from aed.accounts.schemas import Id
+from aed.accounts.fields import Id
 from aed.database.geometry import position_of
 from aed.geo import Position, map_links
 from aed.incidents.models import Alert, Incident
@@ -23,7 +23,7 @@ from aed.incidents.rules import (
     IncidentState,
     Task,
 )
-from aed.registry.schemas.fields import PositionOut, StoreyOut
+from aed.registry.fields import PositionOut, StoreyOut
 from aed.responders.schemas.live import PhoneLocationIn
 
 

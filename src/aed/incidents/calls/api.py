@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Query, Request
 
 from aed import clock
-from aed.accounts.access import ViewerDep
+from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import TooBusy
 from aed.http.concurrency_limits import Turns, turn

@@ -9,17 +9,18 @@ from typing import Final
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person, Region, RoleGrant
-from aed.accounts.queries.visibility import visible_to
-from aed.accounts.rules import Viewer
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import HeldRole, Viewer
+from aed.accounts.regions import Region
+from aed.accounts.roles.models import RoleGrant
+from aed.accounts.visibility import visible_to
 from aed.errors import NotFound
 from aed.geo import Position
 from aed.incidents.models import Incident, IncidentReport
 from aed.incidents.queries import is_active_at
 from aed.incidents.rules import IncidentKind, IncidentState, KnownIncident
 from aed.notifications.queries import can_be_told
-from aed.registry.models import Device
+from aed.registry.devices.models import Device
 from aed.settings import Planning
 
 

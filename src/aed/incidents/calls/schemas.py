@@ -10,12 +10,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.schemas import Id, Words
+from aed.accounts.fields import Id, Words
 from aed.incidents.models import Alert, Incident, IncidentExclusion
 from aed.incidents.plan.schemas import NoFetchReasonOut
 from aed.incidents.rules import LIVE_STATES, MAX_AMBULANCE_SECONDS, AgeGroup, Hazard, IncidentKind, Task
 from aed.incidents.schemas import IncidentOut
-from aed.registry.schemas.fields import Floor, PositionIn, Room, Storey
+from aed.registry.fields import Floor, PositionIn, Room, Storey
 
 
 class OpenedIncidentOut(IncidentOut):

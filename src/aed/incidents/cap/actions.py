@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from aed.geo import Position, distance_metres
 from aed.incidents.calls.actions import lifecycle

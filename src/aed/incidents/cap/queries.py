@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 import orjson
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.geo import Position
 from aed.incidents.cap.rules import STATUS_OF, CapMessage, CapMessageType, CapReference
 from aed.incidents.models import Incident, IncidentEvent
 from aed.incidents.queries import events, incident
 from aed.incidents.record.queries import case_numbers
 from aed.incidents.rules import MAX_AMBULANCE_SECONDS, AlertReply, IncidentState
-from aed.registry.rules.storeys import storey_sign
+from aed.registry.storeys import storey_sign
 from aed.settings import Settings
 
 _CHANGES: Final = frozenset({"opened", "joined", "ambulance", "signs", "place", "closed"})

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from aed.accounts.queries.regions import region_by_code
-from aed.accounts.rules import Viewer, may_administer
+from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.regions import region_by_code
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput, NotFound
 from aed.incidents.calls.actions import lifecycle
@@ -30,15 +30,9 @@ from aed.incidents.models import DispatchCentre, Incident, IncidentMessage
 from aed.incidents.queries import report_by_case
 from aed.incidents.record.queries import clear_centre_cache
 from aed.incidents.schemas import IncidentOut
-from aed.notifications.actions.endpoints import (
-    EndpointGiven,
-    change_secret,
-    close_endpoint,
-    new_secret,
-    put_endpoint,
-)
+from aed.notifications.endpoints import EndpointGiven, change_secret, close_endpoint, new_secret, put_endpoint
 from aed.notifications.rules import Channel
-from aed.registry.actions.record import flush
+from aed.registry.changes import flush
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
-from aed.accounts.queries.regions import regions_below
-from aed.accounts.rules import Role, Scope, Viewer
+from aed.accounts.permissions import Role, Scope, Viewer
+from aed.accounts.regions import regions_below
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.incidents.models import DispatchCentre, IncidentMessage
 from aed.notifications.models import EndpointRow

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
-from aed.accounts.schemas import Code, Words
+from aed.accounts.fields import Code, Words
 from aed.incidents.models import DispatchCentre
 from aed.incidents.schemas import AmbulanceIn, CloseIn, PatientReportIn, SignsIn
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.database.geometry import position_of
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict, InvalidInput
@@ -23,9 +23,10 @@ from aed.incidents.permissions import require_drill_deleter, require_drill_repor
 from aed.lookup.arrival import Basis, estimated_walk_metres
 from aed.lookup.buildings import Buildings, Spot
 from aed.lookup.pace import Estimate, estimate
-from aed.registry import queries as registry
-from aed.registry.models import Device, EstatePace
-from aed.registry.rules.device import DeviceState
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
+from aed.registry.estates.models import EstatePace
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -55,7 +56,7 @@ def report_drill(
     Raises NotFound, NotSignedIn, NotAllowed; Conflict for a withdrawn device, one of no estate, and for
     another drill under a key that is taken; InvalidInput for a start too far away or a time that cannot be.
     """
-    device = registry.device(session, who, device_id, for_update=True)
+    device = device_queries.device(session, who, device_id, for_update=True)
     require_drill_reporter(who, device.estate_id, device.region_id)
     digest = hashlib.sha256(f"{device_id} {new.model_dump_json(exclude={'ran_at'})}".encode()).hexdigest()
     known = queries.drill_by_key(session, str(new.key))

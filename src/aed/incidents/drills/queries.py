@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from sqlalchemy import select, union
 from sqlalchemy.orm import Session
 
-from aed.accounts.queries.visibility import of_the_house, visible_to
-from aed.accounts.rules import Viewer
-from aed.accounts.rules.sharing_ladder import is_of_the_house
+from aed.accounts.permissions import Viewer, is_of_the_house
+from aed.accounts.visibility import of_the_house, visible_to
 from aed.errors import NotAllowed, NotFound, NotSignedIn
 from aed.incidents.models import Drill
 from aed.lookup.arrival import Basis
 from aed.lookup.pace import Timed
-from aed.registry import queries as registry
-from aed.registry.models import Device, Estate, EstatePace
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.models import Device
+from aed.registry.estates import queries as estate_queries
+from aed.registry.estates.models import Estate, EstatePace
 
 
 def drill_by_key(session: Session, key: str) -> Drill | None:
@@ -48,7 +49,7 @@ def drills(
     visibility: of a device that the viewer may see, to its own people; else it raises NotFound, NotSignedIn
     or NotAllowed.
     """
-    device = registry.device(session, viewer, device_id)
+    device = device_queries.device(session, viewer, device_id)
     if not is_of_the_house(viewer, device.estate_id, device.region_id):
         if not viewer.is_signed_in:
             raise NotSignedIn("Drills are told to the device's own people: send a token, or sign in.")
@@ -93,7 +94,7 @@ def estates_with_drills(session: Session) -> list[int]:
 
 def estate_of_insider(session: Session, viewer: Viewer, estate_id: int) -> Estate:
     """An estate whose drills are the viewer's business. Raises NotFound, NotSignedIn, NotAllowed."""
-    estate = registry.estate(session, viewer, estate_id)
+    estate = estate_queries.estate(session, viewer, estate_id)
     if not is_of_the_house(viewer, estate.id, estate.region_id):
         raise NotAllowed("The pace of an estate is told to its own people and its region's dispatchers.")
     return estate

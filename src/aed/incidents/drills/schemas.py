@@ -8,11 +8,11 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from aed.accounts.schemas import Id, Words
+from aed.accounts.fields import Id, Words
 from aed.incidents.models import Drill
 from aed.lookup.arrival import Basis
 from aed.lookup.pace import Between, Estimate
-from aed.registry.schemas.fields import PositionIn, PositionOut
+from aed.registry.fields import PositionIn, PositionOut
 from aed.settings import Settings
 from aed.walking.travel import estate_pace
 

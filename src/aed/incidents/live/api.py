@@ -16,8 +16,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from aed import clock
-from aed.accounts.access import ViewerDep, while_unchanged
-from aed.accounts.rules import Viewer
+from aed.accounts.authentication import ViewerDep, while_unchanged
+from aed.accounts.permissions import Viewer
 from aed.database.session import Database, read_session
 from aed.errors import AedError
 from aed.http.parameters import RowId

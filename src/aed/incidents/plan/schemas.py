@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, Field, TypeAdapter
 
-from aed.accounts.schemas import Id
+from aed.accounts.fields import Id
 from aed.incidents.models import IncidentPlan
 from aed.incidents.plan.rules.disclosure import (
     NO_FETCH_TEXTS,

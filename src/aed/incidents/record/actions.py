@@ -11,8 +11,15 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session, object_session
 
-from aed.accounts.actions.audit import audit_keys, record, signing_key
-from aed.accounts.rules.audit import NOTHING_BEFORE, AuditSubject, keyed_hash, moment_text
+from aed.accounts.audit_log import (
+    NOTHING_BEFORE,
+    AuditSubject,
+    audit_keys,
+    keyed_hash,
+    moment_text,
+    record,
+    signing_key,
+)
 from aed.incidents.models import DispatchCentre, Incident, IncidentEvent
 from aed.incidents.record.queries import (
     SETTLED_AFTER,
@@ -23,7 +30,7 @@ from aed.incidents.record.queries import (
     incidents_head,
 )
 from aed.incidents.record.rules import centre_payload, people_counts
-from aed.notifications import actions as outbox
+from aed.notifications import enqueue as putting_actions
 from aed.notifications.models import EndpointRow
 
 
@@ -150,7 +157,7 @@ def notify_centres(
     ).decode()
     for endpoint in endpoints:
         lane = f"e{endpoint.id}/incident/{incident.id}"
-        outbox.put_body(session, endpoint, body, entry.at, lane=lane)
+        putting_actions.put_body(session, endpoint, body, entry.at, lane=lane)
     return len(endpoints)
 
 
@@ -177,5 +184,5 @@ def anchor_heads(session: Session, *, at: datetime) -> int:
         .order_by(EndpointRow.id)
     ).all()
     for endpoint in endpoints:
-        outbox.put_body(session, endpoint, body, at, lane=f"e{endpoint.id}/audit")
+        putting_actions.put_body(session, endpoint, body, at, lane=f"e{endpoint.id}/audit")
     return len(endpoints)

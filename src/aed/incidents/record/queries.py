@@ -11,8 +11,8 @@ from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Region
-from aed.accounts.queries import audit
+from aed.accounts.audit_log import entry_hash, head
+from aed.accounts.regions import Region
 from aed.incidents.models import Alert, DispatchCentre, IncidentEvent, IncidentReport
 from aed.incidents.rules import AlertState
 from aed.notifications.models import EndpointRow
@@ -48,7 +48,7 @@ def audit_head(session: Session, *, at: datetime) -> AuditHead:
 
     visibility: hashes and counts, which tell nothing.
     """
-    last = audit.head(session)
+    last = head(session)
     return AuditHead(
         audit_log=LogHead(number=last[0], hash=last[1]) if last is not None else None,
         incidents=incidents_head(session, until=(at - SETTLED_AFTER).astimezone(UTC)),
@@ -76,7 +76,7 @@ def find_differences(session: Session, kept: AuditHead) -> list[str]:
     """
     wrong = []
     if kept.audit_log is not None:
-        found = audit.entry_hash(session, kept.audit_log.number)
+        found = entry_hash(session, kept.audit_log.number)
         if found is None:
             wrong.append(f"The audit log had {kept.audit_log.number} entries, and has fewer.")
         elif found != kept.audit_log.hash:

@@ -14,11 +14,11 @@ import structlog
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules import Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
 from aed.database.session import exclusive_lock
 from aed.errors import InvalidInput, LivePlacesUnavailable
-from aed.registry.actions.record import flush
+from aed.registry.changes import flush
 from aed.responders.live import live_places_of
 from aed.responders.models import Consent, Responder, ResponderPlace
 from aed.responders.queries import consents_in_force, responder_ids_of, speaks_for_themselves

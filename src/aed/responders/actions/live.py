@@ -8,8 +8,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from aed.accounts import queries as accounts
-from aed.accounts.actions.sign_in import note_sessions_seen
+from aed.accounts.sessions import note_sessions_seen, people_signed_in
 from aed.database.session import shared_lock
 from aed.errors import AedError, Conflict, NotSignedIn
 from aed.geo import Position
@@ -43,7 +42,7 @@ def take_live_locations(
     visibility: each is for the person's own phone.
     """
     shared_lock(session, WITHDRAWAL_LOCK)
-    people = accounts.people_signed_in(session, {each.key_hash for each in said}, at=at)
+    people = people_signed_in(session, {each.key_hash for each in said}, at=at)
     note_sessions_seen(session, {each.key_hash for each in said}, at=at)
     sharing = queries.sharing(session, set(people.values()))
     kept, refused = [], []

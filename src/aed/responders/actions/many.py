@@ -11,9 +11,9 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts import actions as accounts
-from aed.accounts.models import Person
-from aed.accounts.rules import Viewer, may_administer
+from aed.accounts.people import actions as people_actions
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer, may_administer
 from aed.database.bulk import in_array, insert_many, reserve_ids
 from aed.database.geometry import point, position_of
 from aed.issuers import queries as issuers
@@ -118,7 +118,7 @@ def _add(
 
     visibility: an administrator's, see put_responders.
     """
-    people = accounts.people(session, ((each.name, each.phone) for each in new))
+    people = people_actions.people(session, ((each.name, each.phone) for each in new))
     agreed = _agreed(session, [person.id for person in people.values()])
     by_person: dict[int, ResponderGiven] = {}
     for each in new:

@@ -8,13 +8,14 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts import queries as accounts
-from aed.accounts.models import Person, Region
-from aed.accounts.rules import Viewer
+from aed.accounts.people import queries as people_queries
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region, region_by_code, region_of_estate
 from aed.database.session import exclusive_lock
 from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotFound
-from aed.registry.actions.record import flush
-from aed.registry.rules.storeys import floor_meant
+from aed.registry.changes import flush
+from aed.registry.storeys import floor_meant
 from aed.responders.actions import consents
 from aed.responders.actions.registering import PlaceGiven, put_places
 from aed.responders.models import Responder
@@ -31,7 +32,7 @@ def require_offer_access(session: Session, who: Viewer, person_id: int) -> Perso
 
     Raises what `accounts.queries.own_or_office` raises, and Conflict for one whose data was erased.
     """
-    person = accounts.own_or_office(session, who, person_id)
+    person = people_queries.own_or_office(session, who, person_id)
     if person.erased_at is not None:
         raise Conflict("The data of this person was erased: add the person anew.", field="person_id")
     return person
@@ -152,8 +153,8 @@ def _lock_offer(session: Session, person_id: int) -> None:
 def _home_of(session: Session, new: OfferIn) -> tuple[int | None, int | None]:
     """(estate, region)"""
     if new.estate_id is not None:
-        return new.estate_id, accounts.region_of_estate(session, new.estate_id)
-    return None, accounts.region_by_code(session, new.region).id if new.region is not None else None
+        return new.estate_id, region_of_estate(session, new.estate_id)
+    return None, region_by_code(session, new.region).id if new.region is not None else None
 
 
 def _withdraw_other_entries(session: Session, entry: Responder) -> None:

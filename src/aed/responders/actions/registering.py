@@ -11,15 +11,15 @@ from typing import Final
 from sqlalchemy import delete, or_, select, true
 from sqlalchemy.orm import Session
 
-from aed.accounts import actions as accounts
-from aed.accounts.models import Person
-from aed.accounts.rules import Viewer, may_administer
+from aed.accounts.people import actions as people_actions
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer, may_administer
 from aed.database.geometry import point, position_of
 from aed.errors import Conflict
 from aed.geo import Position
 from aed.issuers import queries as issuers
 from aed.issuers.rules import IssuerState
-from aed.registry.actions.record import flush, record_amendment, record_new
+from aed.registry.changes import flush, record_amendment, record_new
 from aed.responders.actions.consents import record_stated_consents
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.queries import offer_of, speaks_for_themselves
@@ -148,7 +148,9 @@ def _person(session: Session, known: Responder | None, given: ResponderGiven) ->
         if person.name == given.name:
             person.language = given.language or person.language
             return person
-    person = accounts.person(session, name=given.name, phone=given.phone, language=given.language or "zh")
+    person = people_actions.person(
+        session, name=given.name, phone=given.phone, language=given.language or "zh"
+    )
     person.language = given.language or person.language
     return person
 

@@ -11,9 +11,9 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from aed import clock
-from aed.accounts.access import ViewerDep, key_of_own_change
-from aed.accounts.actions.tokens import key_hash
-from aed.accounts.rules import Viewer
+from aed.accounts.authentication import ViewerDep, key_of_own_change
+from aed.accounts.permissions import Viewer
+from aed.accounts.tokens import key_hash
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotAllowed, NotSignedIn
 from aed.geo import position_from

@@ -7,8 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
-from aed.accounts.schemas import Code, Id
-from aed.registry.schemas.fields import Floor, OpeningHours, PositionIn, PositionOut, Storey, StoreyOut
+from aed.accounts.fields import Code, Id
+from aed.registry.fields import Floor, OpeningHours, PositionIn, PositionOut, Storey, StoreyOut
 from aed.responders.models import Consent
 from aed.responders.queries import Offer
 from aed.responders.rules import (

@@ -12,8 +12,8 @@ from aed.geo import Position, distances_metres, in_mainland_china
 from aed.hours.evaluation import china_calendar, hours_at
 from aed.incidents.plan.rules.survival import Patient
 from aed.lookup.arrival import chance_of, chance_reachable
-from aed.registry.rules.device import Readiness, access_at
-from aed.registry.rules.reachability import hour_band
+from aed.registry.devices.reachability import hour_band
+from aed.registry.devices.rules import Readiness, access_at
 from aed.simulation.rules.assumptions import Numbers
 from aed.simulation.rules.incident import SimulatedIncident
 from aed.simulation.rules.world import Flags, World

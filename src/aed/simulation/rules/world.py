@@ -12,8 +12,8 @@ from shapely.geometry.base import BaseGeometry
 
 from aed.errors import InvalidInput
 from aed.geo import Position
-from aed.registry.rules.device import Entry
-from aed.registry.rules.reachability import PlaceClass
+from aed.registry.devices.reachability import PlaceClass
+from aed.registry.devices.rules import Entry
 from aed.simulation.rules.areas import shares_of, somewhere_in
 from aed.walking.footing import Footings
 from aed.walking.network import WalkingNetwork

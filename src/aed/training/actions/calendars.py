@@ -11,12 +11,12 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.actions.tokens import key_hash
-from aed.accounts.models import Person
-from aed.accounts.rules import Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
+from aed.accounts.tokens import key_hash
 from aed.errors import InvalidInput, NotAllowed, NotFound
-from aed.registry import queries as registry
-from aed.registry.actions.record import flush
+from aed.registry.changes import flush
+from aed.registry.estates import queries as estate_queries
 from aed.training.models import CalendarAddress
 from aed.training.queries import calendars as queries
 from aed.training.queries import rosters
@@ -75,7 +75,7 @@ def _may_have(session: Session, who: Viewer, *, person_id: int | None, estate_id
     if estate_id is not None:
         region_id = rosters.region_of_estate(session, estate_id)
         if region_id is None or not runs_training(who, estate_id, region_id):
-            estate = registry.estate(session, who, estate_id)  # whoever may not see it is told of none
+            estate = estate_queries.estate(session, who, estate_id)  # whoever may not see it is told of none
             may_run_training(who, estate.id, estate.region_id)
         return
     if not who.is_administrator and who.person_id != person_id:

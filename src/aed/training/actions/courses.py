@@ -8,10 +8,10 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer, may_administer
+from aed.accounts.permissions import Viewer, may_administer
 from aed.errors import Conflict, InvalidInput
 from aed.issuers.actions import own_issuer
-from aed.registry.actions.record import (
+from aed.registry.changes import (
     flush,
     keep_note,
     none_only_where_allowed,

@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from aed.accounts import actions as accounts
-from aed.accounts.models import Person
-from aed.accounts.rules import TIMETABLE, Viewer
+from aed.accounts.people import actions as people_actions
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import TIMETABLE, Viewer
 from aed.errors import Conflict, NotAllowed, NotFound
-from aed.registry.actions.record import flush, record_amendment, record_new, same_version
+from aed.registry.changes import flush, record_amendment, record_new, same_version
 from aed.training.actions.telling import tell
 from aed.training.models import Enrolment, TrainingSession
 from aed.training.queries import courses as course_queries
@@ -55,7 +55,7 @@ def enrol(session: Session, who: Viewer, session_id: int, new: EnrolmentIn, *, a
     settle(session, who, training, at=at)
     _open_to_enrolment(training, at=at)
     if person is None:
-        person = accounts.person(session, name=new.name, phone=new.phone, language=new.language)
+        person = people_actions.person(session, name=new.name, phone=new.phone, language=new.language)
     known = rosters.estate_of_person(session, person.id)
     if new.estate_id is not None and region_id is None:
         raise NotFound(f"There is no estate {new.estate_id}.", field="estate_id")

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules import TIMETABLE, Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import TIMETABLE, Viewer
 from aed.errors import Conflict, InvalidInput, NotAllowed, NotSignedIn
-from aed.registry.actions.record import flush
+from aed.registry.changes import flush
 from aed.training.actions.results import Result, put_results
 from aed.training.models import Enrolment, PresenceCodeUsed, TrainingSession
 from aed.training.queries import presence as queries

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.errors import Conflict, NotFound
 from aed.issuers.actions import own_issuer
-from aed.registry.actions.record import Outcome, flush, record_amendment, record_new
+from aed.registry.changes import Outcome, flush, record_amendment, record_new
 from aed.responders.actions import Award, award_certificate, revoke_certificate
 from aed.responders.models import Certificate
 from aed.training.models import Assessment, Attendance, Enrolment, TrainingSession

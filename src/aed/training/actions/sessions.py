@@ -7,12 +7,12 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from aed.accounts import actions as accounts
-from aed.accounts import queries as accounts_queries
-from aed.accounts.rules import Viewer
+from aed.accounts.people import actions as people_actions
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import region_by_code
 from aed.database.geometry import point, position_of
 from aed.errors import Conflict, InvalidInput
-from aed.registry.actions.record import (
+from aed.registry.changes import (
     amended_fields,
     flush,
     none_only_where_allowed,
@@ -37,11 +37,7 @@ TOLD: Final = frozenset({"starts_at", "ends_at", "position", "place_en", "place_
 def create_session(session: Session, who: Viewer, new: SessionIn, *, at: datetime) -> TrainingSession:
     """A session is planned, and can be enrolled in from now on."""
     estate = estate_queries.estate(session, who, new.estate_id) if new.estate_id is not None else None
-    region_id = (
-        estate.region_id
-        if estate is not None
-        else accounts_queries.region_by_code(session, new.region or "").id
-    )
+    region_id = estate.region_id if estate is not None else region_by_code(session, new.region or "").id
     may_run_training(who, new.estate_id, region_id)
     course = course_queries.course_by_code(session, new.course)
     if course.state is CourseState.WITHDRAWN:
@@ -136,7 +132,9 @@ def cancel_session(
 
 
 def _trainer(session: Session, given: TrainerIn | None) -> int | None:
-    return accounts.person(session, name=given.name, phone=given.phone).id if given is not None else None
+    return (
+        people_actions.person(session, name=given.name, phone=given.phone).id if given is not None else None
+    )
 
 
 def _planned(training: TrainingSession) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from aed.notifications import actions as outbox
+from aed.notifications import enqueue as putting_actions
 from aed.training.models import Enrolment, TrainingSession
 from aed.training.rules.notice import Notice, Occasion, words
 
@@ -44,8 +44,8 @@ def tell(
     )
     for each in enrolments:
         text_en, text_zh = words(notice, occasion, until=each.offer_expires_at)
-        told = outbox.Notice(text_en, text_zh, expires_at=_unwanted_from(each, training, notice))
-        outbox.tell(session, each.person_id, told, at, country=training.region.country)
+        told = putting_actions.Notice(text_en, text_zh, expires_at=_unwanted_from(each, training, notice))
+        putting_actions.tell(session, each.person_id, told, at, country=training.region.country)
 
 
 def _unwanted_from(enrolment: Enrolment, training: TrainingSession, notice: Notice) -> datetime | None:

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Path, Query, Response
 
 from aed import clock
-from aed.accounts.access import ViewerDep
-from aed.accounts.actions.tokens import key_hash
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.tokens import key_hash
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import NotFound
 from aed.http.parameters import Cursor, Limit, after

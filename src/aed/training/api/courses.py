@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Response
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.access import ViewerDep
+from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, IfMatch, Limit, after, tag, version_in
 from aed.training.actions import courses as actions

@@ -8,13 +8,11 @@ from fastapi import APIRouter, Path, Request, Response
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.access import ViewerDep
-from aed.accounts.rules import Viewer
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, IfMatch, Limit, after, tag, version_in
-from aed.registry.actions.record import Outcome
-from aed.registry.queries import changes
-from aed.registry.schemas.fields import ChangeOut
+from aed.registry.changes import ChangeOut, Outcome, changes
 from aed.training.actions import enrolling, results
 from aed.training.api.sessions import SessionId
 from aed.training.queries import rosters, sessions

@@ -9,8 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from aed import clock
-from aed.accounts import queries as accounts
-from aed.accounts.access import ViewerDep
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.regions import region_by_code, regions_below
 from aed.database.dependencies import ReadSession
 from aed.errors import NotFound
 from aed.http.parameters import Cursor, OfEstate, OfRegion, after
@@ -66,7 +66,7 @@ def list_gaps(
     may_see_gaps(viewer)
     region_ids = None
     if region is not None:
-        region_ids = accounts.regions_below(session, accounts.region_by_code(session, region).id)
+        region_ids = regions_below(session, region_by_code(session, region).id)
     asked = queries.estates_run_by(
         session, viewer, estate_id=estate_id, region_ids=region_ids, after_id=after(cursor), limit=limit + 1
     )

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Response
 from fastapi.responses import HTMLResponse
 
 from aed import clock
-from aed.accounts.access import ViewerDep
-from aed.accounts.rules import TIMETABLE
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import TIMETABLE
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.errors import AedError, Conflict, InvalidInput
 from aed.files.typesetting import qr_svg

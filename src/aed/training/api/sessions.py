@@ -9,12 +9,12 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.access import ViewerDep
-from aed.accounts.rules import Viewer
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Bbox, IfMatch, Limit, OfEstate, OfRegion, box_in, tag, version_in
-from aed.registry.queries import Box, changes
-from aed.registry.schemas.fields import ChangeOut
+from aed.registry.changes import ChangeOut, changes
+from aed.registry.devices.queries import Box
 from aed.training.actions import sessions as actions
 from aed.training.models import TrainingSession
 from aed.training.queries import sessions as queries

@@ -9,10 +9,11 @@ from datetime import datetime
 from sqlalchemy import func, select, union_all
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.models import Person
-from aed.accounts.rules import Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
 from aed.errors import NotFound
-from aed.registry.models import Change, Estate
+from aed.registry.changes import Change
+from aed.registry.estates.models import Estate
 from aed.training.models import CalendarAddress, Enrolment, TrainingSession
 from aed.training.queries.seen import on_rosters_of
 from aed.training.rules.calendar import LOOKS_BACK, CalendarKind

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from sqlalchemy import and_, func, or_, select, union_all
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person, Region
-from aed.accounts.rules import Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region
 from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
 from aed.responders.models import Certificate, Responder
 from aed.responders.rules import CertificateKind

@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.queries.visibility import known_to
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.visibility import known_to
 from aed.errors import NotFound
-from aed.registry.models import Estate
+from aed.registry.estates.models import Estate
 from aed.training.queries.seen import run_by
 
 

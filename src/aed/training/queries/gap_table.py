@@ -25,8 +25,8 @@ from sqlalchemy.orm import Session
 from aed.database.types import as_date, as_datetime
 from aed.geo import Position, distances_metres
 from aed.hours.evaluation import HolidayCalendar
-from aed.registry import queries as registry
-from aed.registry.queries import Box
+from aed.registry.devices.queries import Box
+from aed.registry.holidays import queries as holiday_queries
 from aed.settings import Settings
 from aed.training.queries import gaps as queries
 from aed.training.queries.gaps import EstateAsked, House
@@ -91,7 +91,7 @@ def gap_table(
     for estate_id, found in queries.lapsing_counts(session, asked, at=at).items():
         lapses[estate_id] = [Lapse(row.valid_until, row.kind, row.certificates) for row in found]
     calendars = {
-        name: registry.holiday_calendar(session, name)
+        name: holiday_queries.holiday_calendar(session, name)
         for name in {estate.holiday_calendar for estate in asked}
         if name is not None
     }

@@ -14,14 +14,14 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Row, and_, exists, func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Region
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region
 from aed.database.boxes import inside_box
 from aed.database.geometry import latitude, longitude, shape_of
 from aed.geo import Position
-from aed.registry.models import Building, Estate
-from aed.registry.queries import Box
-from aed.registry.rules.estate import EstateState
+from aed.registry.devices.queries import Box
+from aed.registry.estates.models import Building, Estate
+from aed.registry.estates.rules import EstateState
 from aed.responders.models import Certificate, Responder, ResponderPlace
 from aed.responders.queries import counts_for_calling
 from aed.responders.rules import CertificateKind, ResponderState

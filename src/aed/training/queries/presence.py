@@ -7,8 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Account, Person
-from aed.accounts.rules.phone import e164
+from aed.accounts.people.models import Account, Person
+from aed.accounts.people.rules import e164
 from aed.errors import InvalidInput
 from aed.training.models import Attendance, Enrolment, PresenceCodeUsed
 from aed.training.rules.enrolment import STANDS, AttendanceState, EnrolmentState

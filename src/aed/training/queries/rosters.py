@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import Session, aliased, joinedload
 
-from aed.accounts.models import Person
-from aed.accounts.rules import Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
 from aed.errors import NotFound
-from aed.registry.models import Estate
+from aed.registry.estates.models import Estate
 from aed.responders.models import Certificate, Responder
 from aed.training.models import Assessment, Attendance, Course, Enrolment, TrainingSession
 from aed.training.queries.seen import on_rosters_of

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, false, or_, true
 
-from aed.accounts.rules import Role, Scope, Viewer
+from aed.accounts.permissions import Role, Scope, Viewer
 from aed.training.models import TrainingSession
 from aed.training.rules.session import SessionAudience
 from aed.training.rules.who import ENROL, RUN_IN_ESTATES, RUN_IN_REGIONS

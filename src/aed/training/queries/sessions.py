@@ -9,11 +9,11 @@ from typing import NamedTuple
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.models import Region
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region
 from aed.database.boxes import inside_box
 from aed.errors import NotFound
-from aed.registry.queries import Box
+from aed.registry.devices.queries import Box
 from aed.training.models import Course, Enrolment, TrainingSession
 from aed.training.queries.seen import told_of
 from aed.training.rules.enrolment import HOLDS_A_PLACE, EnrolmentState

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from aed.accounts.rules.free_text import PLACE_CHARACTERS, REASON_CHARACTERS, quote
+from aed.accounts.free_text import PLACE_CHARACTERS, REASON_CHARACTERS, quote
 
 
 class Notice(StrEnum):

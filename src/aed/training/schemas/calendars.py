@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aed.accounts.schemas import Id
+from aed.accounts.fields import Id
 from aed.training.models import CalendarAddress
 from aed.training.rules.calendar import CalendarKind
 

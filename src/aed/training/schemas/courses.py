@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.schemas import Code, Id, Name
+from aed.accounts.fields import Code, Id, Name
 from aed.responders.rules import CertificateKind
 from aed.training.models import Course
 from aed.training.rules.course import CourseState

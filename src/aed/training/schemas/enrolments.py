@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.schemas import Id, Name, Phone, Words
+from aed.accounts.fields import Id, Name, Phone, Words
 from aed.responders.rules import CertificateKind
 from aed.training.queries.rosters import RosterRow
 from aed.training.rules.enrolment import AttendanceState, EnrolmentState

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aed.accounts.schemas import Id
-from aed.registry.schemas.fields import PositionOut
+from aed.accounts.fields import Id
+from aed.registry.fields import PositionOut
 from aed.responders.rules import CertificateKind
 from aed.training.rules.gaps import BuildingGaps, EstateGaps, Lapse, Suggestion
 from aed.training.rules.week import HOURS

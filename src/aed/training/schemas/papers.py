@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aed.accounts.schemas import Id
+from aed.accounts.fields import Id
 
 
 class PublicCertificateOut(BaseModel):

@@ -7,10 +7,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.rules import Viewer
-from aed.accounts.schemas import Code, Id, Name, Phone, Words
+from aed.accounts.fields import Code, Id, Name, Phone, Words
+from aed.accounts.permissions import Viewer
 from aed.database.geometry import position_of
-from aed.registry.schemas.fields import PositionIn, PositionOut
+from aed.registry.fields import PositionIn, PositionOut
 from aed.training.models import TrainingSession
 from aed.training.queries.sessions import Places
 from aed.training.rules.session import SessionAudience, SessionState

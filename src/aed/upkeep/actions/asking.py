@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
+from aed.accounts.people.models import Person
 from aed.settings import Trust
 from aed.upkeep.actions.errands import ask_of_fact
 from aed.upkeep.queries import nearby

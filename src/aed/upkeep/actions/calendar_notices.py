@@ -10,12 +10,12 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Region
+from aed.accounts.regions import Region
 from aed.hours.holiday_calendar import CalendarEnd, ending_words, notice_threshold
-from aed.notifications import actions as outbox
-from aed.notifications.actions import Notice
-from aed.registry.models import HolidayCalendarNotice
-from aed.registry.queries.holidays import calendar_ends
+from aed.notifications import enqueue as putting_actions
+from aed.notifications.enqueue import Notice
+from aed.registry.holidays.models import HolidayCalendarNotice
+from aed.registry.holidays.queries import calendar_ends
 from aed.settings import Reminding
 from aed.upkeep.queries.who_hears import WhoHears
 from aed.upkeep.rules.reminders import hours_of, is_by_day
@@ -58,7 +58,7 @@ def tell_of_ending_calendars(session: Session, *, at: datetime, by: Reminding) -
             expires_at=at + _WANTED_FOR,
         )
         reached = sum(
-            bool(outbox.tell(session, person_id, notice, at, country=country))
+            bool(putting_actions.tell(session, person_id, notice, at, country=country))
             for person_id, country in sorted(people.items())
         )
         if reached == 0:

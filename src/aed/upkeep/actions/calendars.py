@@ -8,11 +8,11 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.actions.tokens import key_hash
-from aed.accounts.queries.regions import region_by_code
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import region_by_code
+from aed.accounts.tokens import key_hash
 from aed.errors import Conflict, NotFound
-from aed.registry import queries as registry
+from aed.registry.estates import queries as estate_queries
 from aed.upkeep.models import DueCalendar
 from aed.upkeep.queries.calendars import calendars_of, own_person_id
 from aed.upkeep.schemas.due import DueCalendarIn
@@ -33,7 +33,7 @@ def make_calendar(
     if len(calendars_of(session, who)) >= MOST_OF_ONE:
         raise Conflict(f"One person has at most {MOST_OF_ONE} addresses: revoke one.")
     if new.estate_id is not None:
-        registry.estate(session, who, new.estate_id)
+        estate_queries.estate(session, who, new.estate_id)
     region = region_by_code(session, new.region) if new.region is not None else None
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     made = DueCalendar(

@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.actions.tokens import key_hash
-from aed.accounts.models import Person
-from aed.accounts.rules import Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
+from aed.accounts.tokens import key_hash
 from aed.errors import Conflict, InvalidInput, NotFound
-from aed.registry import queries as registry
-from aed.registry.actions.record import flush
-from aed.registry.models import Device
-from aed.registry.rules.device import DeviceState
+from aed.registry.changes import flush
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
 from aed.settings import Returns
 from aed.upkeep.actions import quarantines
 from aed.upkeep.actions.reports import keep_report
@@ -60,7 +60,7 @@ def tell_of_call_out(
     that there is not, Conflict for another call-out under the key.
     visibility: whether there is a person of that id, no more.
     """
-    device = registry.device(session, who, new.device_id, for_update=True)
+    device = device_queries.device(session, who, new.device_id, for_update=True)
     may_tell_of_a_fetch(who, device.estate_id, device.region_id)
     known = queries.call_out_by_key(session, str(new.key))
     if known is not None:
@@ -105,7 +105,7 @@ def close_call_out(
     visibility: through `queries.call_out`.
     """
     found = queries.call_out(session, who, call_out_id)
-    device = registry.device(session, who, found.device_id, for_update=True)
+    device = device_queries.device(session, who, found.device_id, for_update=True)
     may_tell_of_a_fetch(who, device.estate_id, device.region_id)
     session.refresh(found, with_for_update=True)
     if found.outcome is outcome:

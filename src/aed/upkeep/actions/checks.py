@@ -10,15 +10,15 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
-from aed.accounts.rules.free_text import REASON_CHARACTERS, quote
+from aed.accounts.free_text import REASON_CHARACTERS, quote
+from aed.accounts.permissions import Viewer
 from aed.errors import Conflict, InvalidInput
-from aed.registry import queries as registry
-from aed.registry.actions.found import amend_as_found, doubt_access, local_day, replace_consumable
-from aed.registry.actions.record import flush
-from aed.registry.models import Device
-from aed.registry.rules.device import ConsumableKind, DeviceState
-from aed.registry.schemas.devices import ConsumableIn, DeviceAmend
+from aed.registry.changes import flush
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.corrections import amend_as_found, doubt_access, local_day, replace_consumable
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import ConsumableKind, DeviceState
+from aed.registry.devices.schemas import ConsumableIn, DeviceAmend
 from aed.upkeep.actions import quarantines
 from aed.upkeep.actions.call_outs import answered_by_check
 from aed.upkeep.actions.confirming import put_confirmed
@@ -59,7 +59,7 @@ def take_check(session: Session, who: Viewer, device_id: int, new: CheckIn, *, a
 
     Raises Conflict for another check under a key that is taken.
     """
-    device = registry.device(session, who, device_id, for_update=True)
+    device = device_queries.device(session, who, device_id, for_update=True)
     may_check(who, new.kind, device.estate_id, device.region_id)
     said = new.model_dump_json(exclude={"answered_at"})  # when it is sent again it may say so otherwise
     digest = hashlib.sha256(f"{device_id} {said}".encode()).hexdigest()

@@ -7,12 +7,12 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.errors import Conflict
-from aed.registry import queries as registry
-from aed.registry.actions.found import confirm_access, doubt_access
-from aed.registry.models import Device
-from aed.registry.rules.device import DeviceState
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.corrections import confirm_access, doubt_access
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
 from aed.upkeep.actions.reports import keep_report
 from aed.upkeep.models import Confirmed
 from aed.upkeep.queries.errands import open_errands_of
@@ -32,7 +32,7 @@ def confirm_fact(session: Session, who: Viewer, device_id: int, new: ConfirmIn, 
 
     For whoever may glance at it. Raises NotFound, NotSignedIn, NotAllowed, and Conflict for a withdrawn one.
     """
-    device = registry.device(session, who, device_id, for_update=True)
+    device = device_queries.device(session, who, device_id, for_update=True)
     may_check(who, CheckKind.GLANCE, device.estate_id, device.region_id)
     if device.state is DeviceState.WITHDRAWN:
         raise Conflict("This device has been withdrawn from the register.", field="device_id")

@@ -8,12 +8,12 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.actions.tokens import key_hash
-from aed.accounts.models import Person
-from aed.accounts.rules import Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
+from aed.accounts.tokens import key_hash
 from aed.errors import Conflict, InvalidInput, NotFound
-from aed.registry.models import Device
-from aed.registry.rules.device import DeviceState
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
 from aed.upkeep.actions.call_outs import close_call_out_as
 from aed.upkeep.actions.confirming import put_answer
 from aed.upkeep.actions.telling import tell_person

@@ -8,10 +8,10 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.errors import Conflict, NotFound
-from aed.registry import queries as registry
-from aed.registry.actions.record import flush
+from aed.registry.changes import flush
+from aed.registry.devices import queries as device_queries
 from aed.upkeep.formats.photo import Picture
 from aed.upkeep.models import Check, Photo
 from aed.upkeep.queries import checks as queries
@@ -59,7 +59,7 @@ def _check_to_show(session: Session, who: Viewer, check_key: str, *, for_update:
     check = queries.check_by_key(session, check_key)
     if check is None:
         raise NotFound("There is no check under this key: send the check first.", field="check")
-    device = registry.device(session, who, check.device_id, for_update=for_update)
+    device = device_queries.device(session, who, check.device_id, for_update=for_update)
     may_check(who, check.kind, device.estate_id, device.region_id)
     return check
 

@@ -6,15 +6,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer, may_write_estate
-from aed.registry import queries as registry
-from aed.registry.actions.record import (
-    flush,
-    none_only_where_allowed,
-    record_amendment,
-    record_new,
-    same_version,
-)
+from aed.accounts.permissions import Viewer, may_write_estate
+from aed.registry.changes import flush, none_only_where_allowed, record_amendment, record_new, same_version
+from aed.registry.estates import queries as estate_queries
 from aed.upkeep.models import Policy
 from aed.upkeep.queries import policies as queries
 from aed.upkeep.rules.states import PolicyState
@@ -69,7 +63,7 @@ def _may_decide(session: Session, who: Viewer, estate_id: int | None) -> None:
     if estate_id is not None:
         if who.person_id is None:
             may_write_estate(who, estate_id)  # before a stranger learns which estates there are
-        region_id = registry.estate(session, who, estate_id).region_id
+        region_id = estate_queries.estate(session, who, estate_id).region_id
     may_decide_policy(who, estate_id, region_id)
 
 

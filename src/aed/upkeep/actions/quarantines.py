@@ -7,10 +7,10 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
-from aed.registry.actions.record import flush, record_amendment
-from aed.registry.models import Device
-from aed.registry.rules.device import DeviceState
+from aed.accounts.permissions import Viewer
+from aed.registry.changes import flush, record_amendment
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
 from aed.upkeep.actions.telling import tell_keepers
 from aed.upkeep.models import Check, Quarantine, Recall, Report
 from aed.upkeep.queries import quarantines as queries

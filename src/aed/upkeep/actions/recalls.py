@@ -10,11 +10,11 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.rules import Viewer, may_administer
-from aed.accounts.rules.free_text import PLACE_CHARACTERS, quote
+from aed.accounts.free_text import PLACE_CHARACTERS, quote
+from aed.accounts.permissions import Viewer, may_administer
 from aed.errors import Conflict
-from aed.registry.actions.record import flush, record_amendment, record_new, same_version
-from aed.registry.models import Device
+from aed.registry.changes import flush, record_amendment, record_new, same_version
+from aed.registry.devices.models import Device
 from aed.upkeep.actions import quarantines
 from aed.upkeep.actions.telling import tell_keepers
 from aed.upkeep.models import Recall

@@ -15,11 +15,11 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules import Viewer
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer
 from aed.errors import NotFound, NotSignedIn
-from aed.notifications import actions as outbox
-from aed.notifications.actions import Notice
+from aed.notifications import enqueue as putting_actions
+from aed.notifications.enqueue import Notice
 from aed.settings import Reminding
 from aed.upkeep.models import Reminder, ReminderFor, ReminderMessage, ReminderPreference
 from aed.upkeep.queries import told as queries
@@ -127,7 +127,7 @@ def _tell_one(
     )
     subject_en, subject_zh = subject(len(lines))
     notice = Notice(text_en, text_zh, subject_en, subject_zh, expires_at=at + _WANTED_FOR)
-    if not outbox.tell(session, person.id, notice, at, country=country):
+    if not putting_actions.tell(session, person.id, notice, at, country=country):
         log.warning("cannot be reminded", person=person.id)
         return False
     message = ReminderMessage(person_id=person.id, day=day, put_at=at, key_hash=_hash(key))

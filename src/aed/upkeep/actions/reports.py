@@ -9,12 +9,11 @@ import structlog
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
-from aed.accounts.rules.sharing_ladder import is_of_the_house
+from aed.accounts.permissions import Viewer, is_of_the_house
 from aed.errors import Conflict, TooBusy
-from aed.registry import queries as registry
-from aed.registry.models import Device
-from aed.registry.rules.device import DeviceState
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
 from aed.upkeep.actions import quarantines
 from aed.upkeep.actions.telling import tell_keepers
 from aed.upkeep.models import Report
@@ -47,7 +46,7 @@ def report_device(
 
     Raises TooBusy for more than a stranger would send, NotFound for a device that the viewer may not see.
     """
-    device = registry.device(session, who, device_id, for_update=True)
+    device = device_queries.device(session, who, device_id, for_update=True)
     if new.kind in BY_NAME_ONLY:
         may_tell_of_a_fetch(who, device.estate_id, device.region_id)
     if device.state is DeviceState.WITHDRAWN:
@@ -134,7 +133,7 @@ def close_report(
     Raises Conflict for one that is closed already.
     """
     found = queries.report(session, who, report_id)
-    device = registry.device(session, who, found.device_id, for_update=True)
+    device = device_queries.device(session, who, found.device_id, for_update=True)
     may_check(who, CheckKind.CHECK, device.estate_id, device.region_id)
     session.refresh(found, with_for_update=True)
     if found.state is not ReportState.OPEN:

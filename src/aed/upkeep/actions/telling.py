@@ -8,13 +8,13 @@ from datetime import datetime
 import structlog
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person
-from aed.accounts.rules import Viewer
-from aed.accounts.rules.free_text import PLACE_CHARACTERS, quote
-from aed.accounts.rules.person import Language
-from aed.notifications import actions as outbox
-from aed.notifications.actions import Notice
-from aed.registry.models import Device
+from aed.accounts.free_text import PLACE_CHARACTERS, quote
+from aed.accounts.people.models import Person
+from aed.accounts.people.rules import Language
+from aed.accounts.permissions import Viewer
+from aed.notifications import enqueue as putting_actions
+from aed.notifications.enqueue import Notice
+from aed.registry.devices.models import Device
 from aed.upkeep.queries.keepers import told_of_devices
 from aed.upkeep.rules.number import short_number
 
@@ -45,7 +45,7 @@ def tell_person(
     notice = Notice(
         text_en=f"{_named(devices, Language.EN)}: {en}", text_zh=f"{_named(devices, Language.ZH)}：{zh}"
     )
-    if not outbox.tell(session, person.id, notice, at, country=devices[0].region.country):
+    if not putting_actions.tell(session, person.id, notice, at, country=devices[0].region.country):
         log.warning("person cannot be told", person=person.id)
         return False
     return True

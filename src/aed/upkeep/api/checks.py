@@ -12,14 +12,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from aed import clock
-from aed.accounts.access import ViewerDep
-from aed.accounts.rules import Viewer
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession, database_of
 from aed.database.session import Database, read_session
 from aed.errors import NotSignedIn
 from aed.http.concurrency_limits import Turns, turn
 from aed.http.parameters import Cursor, Limit, RowId, after
-from aed.registry import queries as registry
+from aed.registry.devices import queries as device_queries
 from aed.upkeep.actions.checks import take_check
 from aed.upkeep.actions.photos import add_photo, require_photo
 from aed.upkeep.api.whose import WhoseDep
@@ -51,7 +51,7 @@ def check_device(
     network may try until it is answered."""
     now = clock.now()
     taken = take_check(session, viewer, device_id, new, at=now)
-    device = registry.device(session, viewer, taken.device.id)
+    device = device_queries.device(session, viewer, taken.device.id)
     ready = readiness_of(session, device, at=now, checked_within_days=_checked_within_days(request))
     return CheckResultOut(check=CheckOut.of(taken.check), device=ReadinessOut.of(ready))
 
@@ -80,7 +80,7 @@ def get_readiness(
     request: Request, session: ReadSession, viewer: ViewerDep, device_id: RowId
 ) -> ReadinessOut:
     """Whether the device would be offered now, and why not; for everyone who may see it."""
-    device = registry.device(session, viewer, device_id)
+    device = device_queries.device(session, viewer, device_id)
     within = _checked_within_days(request)
     return ReadinessOut.of(readiness_of(session, device, at=clock.now(), checked_within_days=within))
 

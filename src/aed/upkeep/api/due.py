@@ -10,8 +10,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.access import ViewerDep, viewer_of_person
-from aed.accounts.rules import Viewer
+from aed.accounts.authentication import ViewerDep, viewer_of_person
+from aed.accounts.permissions import Viewer
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Limit, RowId
 from aed.upkeep.actions import calendars as actions

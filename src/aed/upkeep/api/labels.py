@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from aed.accounts.access import ViewerDep
+from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession
 from aed.errors import InvalidInput, NotFound, NotSignedIn
 from aed.http.parameters import OfEstate, OfRegion

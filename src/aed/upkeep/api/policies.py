@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from aed import clock
-from aed.accounts.access import ViewerDep
+from aed.accounts.authentication import ViewerDep
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, IfMatch, Limit, RowId, after, tag, version_in
-from aed.registry import queries as registry
-from aed.registry.queries import changes
-from aed.registry.schemas.fields import ChangeOut
+from aed.registry.changes import ChangeOut, changes
+from aed.registry.devices import queries as device_queries
+from aed.registry.estates import queries as estate_queries
 from aed.upkeep.actions import policies as actions
 from aed.upkeep.queries import policies as queries
 from aed.upkeep.queries.quarantines import standing_quarantines
@@ -82,7 +82,9 @@ def withdraw_policy(
 def list_policy_history(session: ReadSession, viewer: ViewerDep, policy_id: RowId) -> list[ChangeOut]:
     """Every version of it, newest first: who changed what and when. For those who may amend it."""
     policy = queries.policy(session, viewer, policy_id)
-    estate = registry.estate(session, viewer, policy.estate_id) if policy.estate_id is not None else None
+    estate = (
+        estate_queries.estate(session, viewer, policy.estate_id) if policy.estate_id is not None else None
+    )
     may_decide_policy(viewer, policy.estate_id, estate.region_id if estate is not None else None)
     return [ChangeOut.of(each) for each in changes(session, subject="policies", subject_id=str(policy.id))]
 
@@ -92,7 +94,7 @@ def get_check_form(
     session: ReadSession, viewer: ViewerDep, device_id: RowId, kind: CheckKind = CheckKind.CHECK
 ) -> FormOut:
     """What a check of this device asks today, by the policy in force; for everyone who may see the device."""
-    device = registry.device(session, viewer, device_id)
+    device = device_queries.device(session, viewer, device_id)
     policy = queries.policy_for(session, device)
     standing = {each.reason for each in standing_quarantines(session, device.id)}
     terms = queries.terms_of(policy)

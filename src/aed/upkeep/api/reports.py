@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from aed import clock
-from aed.accounts.access import ViewerDep, address_of
-from aed.accounts.rules.sign_in import address_key
+from aed.accounts.authentication import ViewerDep, address_of
+from aed.accounts.sign_in.rules import address_key
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Cursor, Limit, RowId, after
 from aed.upkeep.actions import reports as actions

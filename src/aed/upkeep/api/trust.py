@@ -10,14 +10,13 @@ from fastapi import APIRouter, Path, Request
 from sqlalchemy.orm import Session
 
 from aed import clock
-from aed.accounts.access import ViewerDep
-from aed.accounts.rules import Viewer
-from aed.accounts.rules.sharing_ladder import is_of_the_house
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Viewer, is_of_the_house
 from aed.database.dependencies import ReadSession, WriteSession
 from aed.http.parameters import Limit, RowId
-from aed.registry import queries as registry
-from aed.registry.models import Device
-from aed.registry.rules.trust import chance_ready
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import chance_ready
 from aed.settings import Settings
 from aed.upkeep.actions.confirming import confirm_fact
 from aed.upkeep.actions.errands import answer_errand
@@ -43,7 +42,7 @@ Which = Annotated[
 def get_trust(request: Request, session: ReadSession, viewer: ViewerDep, device_id: RowId) -> TrustOut:
     """When position, hours and readiness were last confirmed, and how much of that still holds; for everyone
     who may see the device."""
-    device = registry.device(session, viewer, device_id)
+    device = device_queries.device(session, viewer, device_id)
     return _trust_out(session, viewer, device, settings=request.app.state.settings, at=clock.now())
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
-from aed.accounts.access import ViewerDep
+from aed.accounts.authentication import ViewerDep
 from aed.errors import NotSignedIn
 from aed.http.parameters import OfEstate, OfRegion
 from aed.upkeep.queries.whose import Whose

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from aed.registry.rules.trust import chance_ready, confidence
+from aed.registry.devices.rules import chance_ready, confidence
 from aed.settings import Arrival, Trust
 
 _WIDTH, _HEIGHT = 720, 300

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Final
 
 from aed.files.workbooks import workbook
-from aed.registry.rules.device import ConsumableKind
+from aed.registry.devices.rules import ConsumableKind
 from aed.upkeep.queries.due import Duties, Replacement
 from aed.upkeep.rules.due import WORDS, Matter, months_after
 from aed.upkeep.rules.number import short_number

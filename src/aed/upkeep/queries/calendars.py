@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.actions.tokens import key_hash
-from aed.accounts.models import Region
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region
+from aed.accounts.tokens import key_hash
 from aed.errors import NotFound, NotSignedIn
 from aed.upkeep.models import DueCalendar
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.queries.visibility import of_the_house, visible_to
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.visibility import of_the_house, visible_to
 from aed.errors import NotFound
-from aed.registry.models import Device
+from aed.registry.devices.models import Device
 from aed.upkeep.models import CallOut
 from aed.upkeep.queries.whose import Whose, narrowed
 

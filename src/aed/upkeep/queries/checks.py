@@ -8,12 +8,11 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.queries.visibility import of_the_house, visible_to
-from aed.accounts.rules import Viewer
-from aed.accounts.rules.sharing_ladder import is_of_the_house
+from aed.accounts.permissions import Viewer, is_of_the_house
+from aed.accounts.visibility import of_the_house, visible_to
 from aed.errors import NotAllowed, NotFound, NotSignedIn
-from aed.registry import queries as registry
-from aed.registry.models import Device
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.models import Device
 from aed.upkeep.models import Check, Photo, Report
 from aed.upkeep.queries.whose import Whose, narrowed
 from aed.upkeep.rules.policy import CheckKind
@@ -26,7 +25,7 @@ def device_of_the_house(session: Session, viewer: Viewer, device_id: int) -> Dev
 
     Raises NotFound when the viewer may not see it at all, else NotSignedIn or NotAllowed.
     """
-    device = registry.device(session, viewer, device_id)
+    device = device_queries.device(session, viewer, device_id)
     if not is_of_the_house(viewer, device.estate_id, device.region_id):
         if not viewer.is_signed_in:
             raise NotSignedIn("The upkeep of a device is told to its own people: send a token, or sign in.")

@@ -13,12 +13,14 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row, Select, String, cast, func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Region
-from aed.accounts.queries.visibility import of_the_house, visible_to
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region
+from aed.accounts.visibility import of_the_house, visible_to
 from aed.errors import InvalidInput
-from aed.registry.models import Change, Consumable, Device, Estate
-from aed.registry.rules.device import ConsumableKind, ConsumableState, DeviceState
+from aed.registry.changes import Change
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.rules import ConsumableKind, ConsumableState, DeviceState
+from aed.registry.estates.models import Estate
 from aed.upkeep.models import Check, Quarantine
 from aed.upkeep.queries.policies import all_in_force
 from aed.upkeep.queries.whose import Whose, narrowed

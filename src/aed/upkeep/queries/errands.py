@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from aed.accounts.actions.tokens import key_hash
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.tokens import key_hash
 from aed.errors import NotFound, NotSignedIn
 from aed.upkeep.models import CallOut, Errand
 

@@ -9,9 +9,10 @@ from itertools import batched
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person, RoleGrant
-from aed.accounts.rules.roles import HeldRole
-from aed.registry.models import Device
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import HeldRole
+from aed.accounts.roles.models import RoleGrant
+from aed.registry.devices.models import Device
 
 _AT_ONCE = 1_000
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from aed.accounts.models import Region
-from aed.accounts.queries.visibility import of_the_house, visible_to
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region
+from aed.accounts.visibility import of_the_house, visible_to
 from aed.errors import InvalidInput
-from aed.registry.models import Device, Estate
-from aed.registry.rules.device import DeviceState
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
+from aed.registry.estates.models import Estate
 from aed.upkeep.queries.whose import Whose, narrowed
 
 MOST_LABELS = 2_000

@@ -10,14 +10,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from aed.accounts.models import RoleGrant
-from aed.accounts.rules.roles import HeldRole
-from aed.accounts.rules.sharing_ladder import Audience
+from aed.accounts.permissions import Audience, HeldRole
+from aed.accounts.roles.models import RoleGrant
 from aed.database.boxes import ids_near_each
 from aed.database.geometry import latitude, longitude, position_of
 from aed.geo import Position, distance_metres
-from aed.registry.models import Device
-from aed.registry.rules.device import DeviceState
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
 from aed.responders.models import Responder, ResponderPlace
 from aed.responders.rules import ResponderState
 from aed.settings import Trust

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.queries.visibility import known_to
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.visibility import known_to
 from aed.errors import NotFound
-from aed.registry.models import Device, Estate
+from aed.registry.devices.models import Device
+from aed.registry.estates.models import Estate
 from aed.upkeep.models import Policy
 from aed.upkeep.rules.policy import DEFAULT, Question, Scope, Terms, closest
 from aed.upkeep.rules.states import PolicyState

@@ -10,9 +10,9 @@ from itertools import batched
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.accounts.queries.visibility import of_the_house, visible_to
-from aed.accounts.rules import Viewer
-from aed.registry.models import Device
+from aed.accounts.permissions import Viewer
+from aed.accounts.visibility import of_the_house, visible_to
+from aed.registry.devices.models import Device
 from aed.upkeep.models import Check, Quarantine
 from aed.upkeep.queries.whose import Whose, narrowed
 from aed.upkeep.rules.policy import CheckKind

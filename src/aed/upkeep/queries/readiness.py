@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import literal, select
 from sqlalchemy.orm import Session
 
-from aed.registry.models import Device
-from aed.registry.queries.out_on_call import out_on_call
-from aed.registry.rules.device import NEEDED_KINDS, ConsumableKind, Readiness, readiness_on
+from aed.registry.devices.dispatchable import out_on_call
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import NEEDED_KINDS, ConsumableKind, Readiness, readiness_on
 from aed.upkeep.models import Quarantine
 from aed.upkeep.queries.quarantines import standing_quarantines
 

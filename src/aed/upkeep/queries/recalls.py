@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.queries.visibility import of_the_house, visible_to
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.visibility import of_the_house, visible_to
 from aed.errors import NotFound
-from aed.registry.models import Device, Estate
-from aed.registry.rules.device import DeviceState
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import DeviceState
+from aed.registry.estates.models import Estate
 from aed.upkeep.models import Quarantine, Recall
 from aed.upkeep.rules.recall import in_range
 from aed.upkeep.rules.states import RecallState

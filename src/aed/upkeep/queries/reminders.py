@@ -20,12 +20,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
-from aed.accounts.models import Region
-from aed.accounts.queries.visibility import of_the_house, visible_to
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region
+from aed.accounts.visibility import of_the_house, visible_to
 from aed.database.types import days_between
-from aed.registry.models import Consumable, Device, Estate
-from aed.registry.rules.device import ConsumableState, DeviceState
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.rules import ConsumableState, DeviceState
+from aed.registry.estates.models import Estate
 from aed.settings import Reminding
 from aed.upkeep.models import Check, Quarantine, Reminder, ReminderFor, ReminderMessage
 from aed.upkeep.queries.whose import Whose, narrowed

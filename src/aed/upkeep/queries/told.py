@@ -10,9 +10,10 @@ from datetime import date, datetime
 from sqlalchemy import ColumnElement, and_, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Region
+from aed.accounts.regions import Region
 from aed.errors import NotFound
-from aed.registry.models import Device, Estate
+from aed.registry.devices.models import Device
+from aed.registry.estates.models import Estate
 from aed.upkeep.models import Reminder, ReminderFor, ReminderMessage, ReminderPreference
 from aed.upkeep.queries.reminders import time_zone
 from aed.upkeep.rules.due import Matter

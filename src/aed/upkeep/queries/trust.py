@@ -9,8 +9,8 @@ from datetime import UTC, datetime, time, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.registry.models import Device
-from aed.registry.rules.trust import confidence
+from aed.registry.devices.models import Device
+from aed.registry.devices.rules import confidence
 from aed.settings import Trust
 from aed.upkeep.models import Confirmed
 from aed.upkeep.rules.facts import Fact, half_life_days

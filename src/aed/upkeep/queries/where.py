@@ -7,7 +7,8 @@ from collections.abc import Collection
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from aed.registry.models import Device, Estate
+from aed.registry.devices.models import Device
+from aed.registry.estates.models import Estate
 
 
 def places_of(session: Session, device_ids: Collection[int]) -> dict[int, tuple[str | None, str | None]]:

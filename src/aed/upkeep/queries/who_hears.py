@@ -10,10 +10,12 @@ from datetime import date, datetime
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person, Region, RoleGrant
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import HeldRole
+from aed.accounts.regions import Region
+from aed.accounts.roles.models import RoleGrant
 from aed.notifications.queries import can_be_told
-from aed.registry.models import Device
+from aed.registry.devices.models import Device
 from aed.upkeep.models import Reminder, ReminderFor, ReminderPreference
 from aed.upkeep.rules.due import Matter
 from aed.upkeep.rules.reminders import Answer, Level

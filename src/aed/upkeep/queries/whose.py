@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
-from aed.accounts.queries.regions import region_by_code, regions_below
-from aed.registry.models import Device
+from aed.accounts.regions import region_by_code, regions_below
+from aed.registry.devices.models import Device
 
 
 @dataclass(frozen=True, slots=True)

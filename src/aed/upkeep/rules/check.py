@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from aed.errors import InvalidInput
-from aed.registry.rules.device import ConsumableKind
+from aed.registry.devices.rules import ConsumableKind
 from aed.upkeep.rules.policy import CheckKind, Question
 from aed.upkeep.rules.quarantine import Reason
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from aed.accounts.rules.free_text import PLACE_CHARACTERS, quote
+from aed.accounts.free_text import PLACE_CHARACTERS, quote
 from aed.settings import Reminding
 from aed.upkeep.rules.due import WORDS, Matter
 

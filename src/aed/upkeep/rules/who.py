@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aed.accounts.rules import Role, Scope, Viewer, may_administer, may_write_estate
-from aed.accounts.rules.roles import HeldRole
+from aed.accounts.permissions import HeldRole, Role, Scope, Viewer, may_administer, may_write_estate
 from aed.errors import NotAllowed, NotSignedIn
 from aed.upkeep.rules.policy import CheckKind
 

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from aed.accounts.schemas import Id, Words
-from aed.registry.schemas.fields import Label
+from aed.accounts.fields import Id, Words
+from aed.registry.fields import Label
 from aed.upkeep.models import CallOut
 from aed.upkeep.rules.call_out import RetrievalOutcome
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.schemas import Id, Words
-from aed.registry.rules.device import ConsumableKind, DeviceState, Readiness
-from aed.registry.schemas.fields import Day, Floor, Label, PositionIn
+from aed.accounts.fields import Id, Words
+from aed.registry.devices.rules import ConsumableKind, DeviceState, Readiness
+from aed.registry.fields import Day, Floor, Label, PositionIn
 from aed.upkeep.models import Check, Photo, Quarantine, Report
 from aed.upkeep.queries.readiness import DeviceReadiness
 from aed.upkeep.rules.number import short_number

@@ -6,8 +6,8 @@ from datetime import date, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aed.accounts.schemas import Id
-from aed.registry.rules.device import ConsumableKind
+from aed.accounts.fields import Id
+from aed.registry.devices.rules import ConsumableKind
 from aed.upkeep.models import DueCalendar
 from aed.upkeep.queries.due import Duties, Replacement
 from aed.upkeep.rules.due import WORDS, Due, Matter

@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.schemas import Id, Name
-from aed.registry.schemas.fields import Label
+from aed.accounts.fields import Id, Name
+from aed.registry.fields import Label
 from aed.upkeep.models import Policy
 from aed.upkeep.rules.policy import DEFAULT_ASKS, MUST_ASK, WORDS, CheckKind, Question
 from aed.upkeep.rules.states import PolicyState

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.schemas import Id, Words
-from aed.registry.schemas.fields import Day, Label
+from aed.accounts.fields import Id, Words
+from aed.registry.fields import Day, Label
 from aed.upkeep.models import Recall
 from aed.upkeep.queries.recalls import Progress, Recalled
 from aed.upkeep.rules.recall import in_range

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from aed.accounts.schemas import Id
+from aed.accounts.fields import Id
 from aed.upkeep.models import ReminderPreference
 from aed.upkeep.queries.reminders import Listed
 from aed.upkeep.queries.told import Told

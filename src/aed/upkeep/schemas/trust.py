@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aed.accounts.schemas import Id, Words
+from aed.accounts.fields import Id, Words
 from aed.upkeep.models import CallOut, Errand
 from aed.upkeep.queries.trust import Trusted
 from aed.upkeep.rules.call_out import ANSWERS

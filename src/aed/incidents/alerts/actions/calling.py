@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 from sqlalchemy.orm import Session
 
-from aed.accounts.actions.tokens import key_hash
+from aed.accounts.tokens import key_hash
 from aed.database.session import exclusive_lock
 from aed.errors import Conflict
 from aed.incidents import queries
@@ -40,8 +40,8 @@ from aed.incidents.rules import (
     can_be_alerted_again,
     lapses_at,
 )
-from aed.notifications import actions as outbox
-from aed.notifications.actions import Call, Notice
+from aed.notifications import enqueue as putting_actions
+from aed.notifications.enqueue import Call, Notice
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -215,7 +215,7 @@ def _call(
         )
         notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
         calls.append(Call(alert.person_id, _lane(alert), notice, incident.region.country))
-    for person_id in sorted(outbox.call(session, calls, at)):
+    for person_id in sorted(putting_actions.call(session, calls, at)):
         log.warning("person cannot be called", person=person_id)
 
 

@@ -17,9 +17,9 @@ from aed.incidents.messages import GoDirectReason, go_direct_text
 from aed.incidents.models import Alert, Incident
 from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import COMING_STATES, IncidentKind, IncidentState, Task
-from aed.notifications import actions as outbox
-from aed.notifications.actions import Call, Notice
-from aed.registry.models import Device
+from aed.notifications import enqueue as putting_actions
+from aed.notifications.enqueue import Call, Notice
+from aed.registry.devices.models import Device
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -172,7 +172,7 @@ def go_direct(
         text_en, text_zh = go_direct_text(incident.kind, why)
         notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at) + timedelta(minutes=5))
         call = Call(alert.person_id, f"call/{alert.id}", notice, incident.region.country)
-        outbox.call(session, [call], at)
+        putting_actions.call(session, [call], at)
 
 
 def send_others_direct(

@@ -26,8 +26,8 @@ from aed.incidents.rules import (
     Task,
     ambulance_seconds,
 )
-from aed.notifications import actions as outbox
-from aed.notifications.actions import Call, Notice
+from aed.notifications import enqueue as putting_actions
+from aed.notifications.enqueue import Call, Notice
 from aed.settings import Settings
 
 
@@ -46,7 +46,7 @@ def stand_down(
     ]
     if not unneeded:
         return 0
-    outbox.take_back(session, [f"call/{each.id}" for each in unneeded], at)
+    putting_actions.take_back(session, [f"call/{each.id}" for each in unneeded], at)
     text_en, text_zh = stood_down_text(incident.kind)
     notice = Notice(text_en, text_zh, expires_at=max(incident.ambulance_at, at + timedelta(minutes=5)))
     for each in unneeded:
@@ -54,7 +54,7 @@ def stand_down(
     if incident.kind is not IncidentKind.TEST:
         country = incident.region.country
         calls = [Call(each.person_id, f"over/{each.id}", notice, country) for each in unneeded]
-        outbox.call(session, calls, at)
+        putting_actions.call(session, calls, at)
     append_entry(session, incident, "stood_down", "plan", at, alerts=[each.id for each in unneeded])
     session.flush()
     return len(unneeded)
@@ -126,7 +126,7 @@ def stop_all(session: Session, incident: Incident, *, at: datetime) -> int:
     visibility: to those who were called.
     """
     called = queries.alerts(session, incident.id)
-    outbox.take_back(session, [_lane(each) for each in called], at)
+    putting_actions.take_back(session, [_lane(each) for each in called], at)
     alerts = [each for each in called if each.state in LIVE_STATES]
     text_en, text_zh = over_text(incident.kind)
     notice = Notice(text_en, text_zh, expires_at=at + timedelta(hours=1))
@@ -135,7 +135,7 @@ def stop_all(session: Session, incident: Incident, *, at: datetime) -> int:
         if incident.kind is not IncidentKind.TEST and alert.state is not AlertState.THERE:
             calls.append(Call(alert.person_id, f"over/{alert.id}", notice, incident.region.country))
         alert.state, alert.ended_at, alert.stop_reason = AlertState.STOPPED, at, StopReason.OVER
-    outbox.call(session, calls, at)
+    putting_actions.call(session, calls, at)
     incident.replan_at = None
     session.flush()
     return len(alerts)
@@ -162,7 +162,7 @@ def stop_alerts(
     """
     if not alerts:
         return 0
-    outbox.take_back(session, [ordering_key(each, "call") for each in alerts], at)
+    putting_actions.take_back(session, [ordering_key(each, "call") for each in alerts], at)
     text_en, text_zh = words if words is not None else over_text(incident.kind)
     notice = Notice(text_en, text_zh, expires_at=at + timedelta(hours=1))
     calls = []
@@ -172,7 +172,7 @@ def stop_alerts(
             calls.append(Call(alert.person_id, lane, notice, incident.region.country))
         alert.state, alert.ended_at, alert.stop_reason = AlertState.STOPPED, at, reason
         append_entry(session, incident, "stopped", "plan", at, alert=alert.id, because=reason)
-    outbox.call(session, calls, at)
+    putting_actions.call(session, calls, at)
     session.flush()
     return len(alerts)
 
@@ -217,7 +217,7 @@ def _leave(session: Session, found: Sequence[tuple[int, int]], reason: StopReaso
         other = queries.lock_incident(session, incident_id)
         for alert_id in by_incident[incident_id]:
             alert = session.get_one(Alert, alert_id)
-            outbox.take_back(session, [f"call/{alert.id}"], at)
+            putting_actions.take_back(session, [f"call/{alert.id}"], at)
             alert.state, alert.ended_at, alert.stop_reason = AlertState.STOPPED, at, reason
             append_entry(
                 session, other, "left", "plan", at, alert=alert.id, person=alert.person_id, because=reason

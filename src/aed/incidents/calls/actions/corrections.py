@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Region
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region
 from aed.errors import Conflict, NotFound
 from aed.geo import Position, distance_metres
 from aed.incidents import queries
@@ -23,10 +23,10 @@ from aed.incidents.permissions import require_dispatcher
 from aed.incidents.plan.queries.case import arrival_seconds_by_offer
 from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import LIVE_STATES, AlertState, IncidentKind, IncidentState
-from aed.notifications import actions as outbox
-from aed.notifications.actions import Call, Notice
-from aed.registry.queries.estates import estate_at
-from aed.registry.rules.storeys import floor_meant
+from aed.notifications import enqueue as putting_actions
+from aed.notifications.enqueue import Call, Notice
+from aed.registry.estates.queries import estate_at
+from aed.registry.storeys import floor_meant
 
 _SAME_PLACE_METRES = 0.5
 """Two positions this near are one, written with other decimals."""
@@ -180,7 +180,7 @@ def _notify_of_location(session: Session, incident: Incident, alerts: list[Alert
     calls = [
         Call(each.person_id, ordering_key(each, stamp), notice, incident.region.country) for each in alerts
     ]
-    outbox.call(session, calls, at)
+    putting_actions.call(session, calls, at)
 
 
 def split_report(

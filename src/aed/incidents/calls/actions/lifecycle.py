@@ -9,9 +9,8 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Region
-from aed.accounts.queries.regions import region_by_code
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
+from aed.accounts.regions import Region, region_by_code
 from aed.errors import Conflict, InvalidInput, TooManyOpen
 from aed.geo import Position
 from aed.incidents import queries
@@ -31,10 +30,10 @@ from aed.incidents.rules import (
     find_same_patient,
 )
 from aed.incidents.schemas import PatientReportIn
-from aed.registry.actions.record import flush
-from aed.registry.models import Estate
-from aed.registry.queries.estates import estate_at
-from aed.registry.rules.storeys import floor_meant
+from aed.registry.changes import flush
+from aed.registry.estates.models import Estate
+from aed.registry.estates.queries import estate_at
+from aed.registry.storeys import floor_meant
 from aed.settings import Planning, Settings
 from aed.walking.network import WalkingNetwork
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import orjson
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules import Viewer
+from aed.accounts.permissions import Viewer
 from aed.errors import Conflict, NotFound
 from aed.incidents import queries
 from aed.incidents.alerts.actions.calling import plan_and_alert, require_open
@@ -25,8 +25,8 @@ from aed.incidents.models import Incident, IncidentExclusion
 from aed.incidents.plan.queries.case import exclusions
 from aed.incidents.record.actions import append_entry
 from aed.incidents.rules import LIVE_STATES, AgeGroup, Hazard, IncidentKind, StopReason
-from aed.notifications import actions as outbox
-from aed.notifications.actions import Call, Notice
+from aed.notifications import enqueue as putting_actions
+from aed.notifications.enqueue import Call, Notice
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
@@ -165,7 +165,7 @@ def set_hazard(
         notice = Notice(text_en, text_zh, expires_at=now.at + timedelta(hours=1))
         country = incident.region.country
         calls = [Call(each.person_id, ordering_key(each, "hazard"), notice, country) for each in alerts]
-        outbox.call(session, calls, now.at)
+        putting_actions.call(session, calls, now.at)
     return SteeringResult(incident, _plan(session, incident, "hazard", now))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.rules.viewer import TIMETABLE
+from aed.accounts.permissions import TIMETABLE
 from aed.geo import Position, distance_metres, distances_metres
 from aed.incidents.models import Incident, IncidentExclusion
 from aed.incidents.plan.queries.guides import GuideSavings, available_guides, guide_savings
@@ -26,7 +26,7 @@ from aed.lookup.buildings import Buildings, Spot
 from aed.lookup.responders import NearbyResponder, Precision
 from aed.lookup.search import nearest
 from aed.lookup.walks import Ways
-from aed.registry.queries.sending import SentFrom, sent_from
+from aed.registry.devices.dispatchable import SentFrom, sent_from
 from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 from aed.walking.travel import NO_WAY, Leg, direct_seconds, fetch_seconds, leg_seconds, most_cost_metres

@@ -11,17 +11,18 @@ import numpy as np
 from sqlalchemy import Connection, false, func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Person, Region, RoleGrant
-from aed.accounts.rules.roles import HeldRole
-from aed.accounts.rules.viewer import TIMETABLE
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import TIMETABLE, HeldRole
+from aed.accounts.regions import Region
+from aed.accounts.roles.models import RoleGrant
 from aed.geo import Position
 from aed.hours.evaluation import Opening, hours_at
 from aed.incidents.plan.rules.offers import gate_wait_seconds
 from aed.lookup.walks import Ways, passing_of, sent_for_gates
 from aed.notifications.queries import can_be_told
-from aed.registry import queries as registry
-from aed.registry.models import Estate
-from aed.registry.queries import GateNearby
+from aed.registry.estates.models import Estate
+from aed.registry.holidays import queries as holiday_queries
+from aed.registry.nearby import GateNearby
 from aed.responders.models import Consent, Responder
 from aed.responders.rules import ConsentKind, ResponderState
 from aed.settings import Settings
@@ -86,7 +87,9 @@ def _away(session: Session, person_ids: Collection[int], at: datetime) -> set[in
     )
     away = set()
     for person_id, paused_until, hours, time_zone, calendar_name in rows:
-        calendar = registry.holiday_calendar(session, calendar_name) if calendar_name is not None else None
+        calendar = (
+            holiday_queries.holiday_calendar(session, calendar_name) if calendar_name is not None else None
+        )
         state = hours_at(hours, at, time_zone=time_zone, calendar=calendar).state
         if state is Opening.CLOSED or (paused_until is not None and paused_until > at):
             away.add(person_id)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from aed.accounts.models import Region
+from aed.accounts.regions import Region
 from aed.incidents.models import Alert, Incident, ShowUpCount
 from aed.incidents.plan.rules.show_up import PastAlert, ShowUpCounts, learn_rates, sum_counts, time_of_day
 from aed.incidents.rules import IncidentKind, IncidentState, Task, TimeOfDay

@@ -13,7 +13,7 @@ from aed.incidents.plan.rules.survival import (
     probability_after_silence,
 )
 from aed.incidents.rules import AlertState, Task
-from aed.registry.rules.gate import Passing
+from aed.registry.estates.rules import Passing
 from aed.settings import Arrival, Planning, Survival
 
 

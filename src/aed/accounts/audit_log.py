@@ -1,0 +1,304 @@
+"""The audit log of roles, people and tokens: each entry is signed with the one before."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Index, String, Text, column, func, inspect, select, table
+from sqlalchemy.dialects.postgresql import insert as insert_on_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_on_sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from aed.accounts import audit_log as accounts_audit_log
+from aed.database.encryption.columns import Encrypted, keyring_of
+from aed.database.session import exclusive_lock
+from aed.database.types import BigIntId, Table, enum_column
+from aed.errors import KeysUnusable
+
+NOTHING_BEFORE: Final = "0" * 64
+
+
+class AuditSubject(StrEnum):
+    """What an entry of the audit log is about."""
+
+    ROLE = "role"
+    PERSON = "person"
+    TOKEN = "token"
+    AGREEMENT = "agreement"
+    """Who opened what to whom."""
+    LOG = "log"
+    """The log itself: its beginning, and how the records of incidents stood at a moment."""
+
+
+def keyed_hash(key: bytes, before: str, *parts: str) -> str:
+    """Return the hash of an entry. Each part goes in with its length, so that no two entries look alike."""
+    told = "".join(f"{len(part)}:{part}" for part in (before, *parts))
+    return hmac.digest(key, told.encode("utf-8", "surrogatepass"), "sha256").hex()
+
+
+def moment_text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+class AuditEntry(Table):
+    """One change of a role, a person or a token. Never amended: each is signed together with the one before.
+
+    Nothing in it tells who a person is, so that it stays whole when a person's data is erased.
+    """
+
+    __tablename__ = "audit_log"
+    __table_args__ = (Index("ix_audit_log_subject", "subject", "subject_id"),)
+
+    number: Mapped[int] = mapped_column(BigIntId, primary_key=True, autoincrement=False)
+    """Without gaps, from 1."""
+    at: Mapped[datetime]
+    who: Mapped[str] = mapped_column(String(200))
+    subject: Mapped[AuditSubject] = mapped_column(enum_column(AuditSubject))
+    subject_id: Mapped[str] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(32))
+    details: Mapped[str] = mapped_column(Text)
+    """JSON."""
+    hash: Mapped[str] = mapped_column(String(64))
+    """HMAC-SHA256 over the hash of the one before and all of this one."""
+    key_id: Mapped[str] = mapped_column(String(8))
+
+
+class AuditKey(Table):
+    """A key with which records were signed. It is kept, sealed, when the key that it was made from goes."""
+
+    __tablename__ = "audit_keys"
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    key_id: Mapped[str] = mapped_column(String(8), unique=True)
+    secret: Mapped[str] = mapped_column(Encrypted("audit_keys.secret"))
+    """Hexadecimal."""
+
+
+def head(session: Session) -> tuple[int, str] | None:
+    """The number and the hash of the last entry.
+
+    visibility: they tell nothing.
+    """
+    last = session.execute(
+        select(AuditEntry.number, AuditEntry.hash).order_by(AuditEntry.number.desc()).limit(1)
+    ).first()
+    return (last.number, last.hash) if last is not None else None
+
+
+def entry_hash(session: Session, number: int) -> str | None:
+    """visibility: it tells nothing."""
+    return session.scalar(select(AuditEntry.hash).where(AuditEntry.number == number))
+
+
+@dataclass
+class Replayed:
+    """What the audit log says, entry by entry."""
+
+    entries: int = 0
+    first_broken: int | None = None
+    """The number of the first entry that is not what was written, or that follows a gap."""
+    began: dict[str, Any] | None = None
+    """Details of the first entry."""
+    roles: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    """By id of the grant, the last action and its details."""
+    tokens: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+
+
+def replay(session: Session, expected_hash: Callable[[str, AuditEntry], str]) -> Replayed:
+    """Go through the log, and look whether each entry is as it was written.
+
+    visibility: for who verifies, on the machine itself.
+    """
+    found, before = Replayed(), NOTHING_BEFORE
+    for entry in _entries(session):
+        if entry.number != found.entries + 1 or entry.hash != expected_hash(before, entry):
+            found.first_broken = found.entries + 1
+            return found
+        before, found.entries = entry.hash, entry.number
+        details = json.loads(entry.details)
+        if entry.number == 1:
+            found.began = details
+        if entry.subject is AuditSubject.ROLE:
+            action, earlier = found.roles.get(entry.subject_id, (entry.action, {}))
+            if entry.action != "moved":  # to another entry of the same person: it stands, or not, as before
+                action = entry.action
+            found.roles[entry.subject_id] = (action, {**earlier, **details})
+        if entry.subject is AuditSubject.TOKEN:
+            found.tokens[entry.subject_id] = (entry.action, details)
+    return found
+
+
+def _entries(session: Session) -> Iterator[AuditEntry]:
+    after = 0
+    while True:
+        page = session.scalars(
+            select(AuditEntry).where(AuditEntry.number > after).order_by(AuditEntry.number).limit(1000)
+        ).all()
+        yield from page
+        if not page:
+            return
+        after = page[-1].number
+        session.expunge_all()
+
+
+def last_ids(session: Session) -> dict[str, int]:
+    """The newest role and token, as of now.
+
+    visibility: numbers.
+    """
+    return {
+        "last_role": session.scalar(select(func.max(_role_grants.c.id))) or 0,
+        "last_token": session.scalar(select(func.max(_tokens.c.id))) or 0,
+    }
+
+
+BEGUN: Final = "begun"
+_role_grants, _tokens = table("role_grants", column("id")), table("tokens", column("id"))
+_events = table(
+    "incident_events", column("incident_id"), column("number"), column("hash"), column("key_id")
+)  # its model lies on a higher layer
+
+
+def record(
+    session: Session,
+    who: str,
+    subject: AuditSubject,
+    subject_id: int | str,
+    action: str,
+    *,
+    at: datetime,
+    **details: Any,
+) -> AuditEntry:
+    """Add an entry to the audit log, in the transaction that makes the change. One at a time.
+
+    `details` must tell nobody's name or number: the entry is never changed.
+    """
+    exclusive_lock(session, "audit log")
+    session.flush()
+    last = session.execute(
+        select(AuditEntry.number, AuditEntry.hash, AuditEntry.key_id)
+        .order_by(AuditEntry.number.desc())
+        .limit(1)
+    ).first()
+    before = (last.number, last.hash, last.key_id) if last is not None else None
+    if before is None:
+        began: dict[str, Any] = {"old_form": old_form_digest(session), **accounts_audit_log.last_ids(session)}
+        # What is recorded first was written a moment ago: it belongs to the log.
+        if subject is AuditSubject.ROLE:
+            began["last_role"] = min(began["last_role"], int(subject_id) - 1)
+        if subject is AuditSubject.TOKEN:
+            began["last_token"] = min(began["last_token"], int(subject_id) - 1)
+        first = _entry(session, None, "program", AuditSubject.LOG, "1", BEGUN, at, began)
+        before = (first.number, first.hash, first.key_id)
+    return _entry(session, before, who, subject, str(subject_id), action, at, details)
+
+
+def _entry(
+    session: Session,
+    last: tuple[int, str, str] | None,
+    who: str,
+    subject: AuditSubject,
+    subject_id: str,
+    action: str,
+    at: datetime,
+    details: dict[str, Any],
+) -> AuditEntry:
+    number, before = (last[0] + 1, last[1]) if last is not None else (1, NOTHING_BEFORE)
+    key_id, key = signing_key(session, used_before=last[2] if last is not None else None)
+    entry = AuditEntry(
+        number=number,
+        at=at,
+        who=who[:200],
+        subject=subject,
+        subject_id=subject_id[:64],
+        action=action,
+        details=orjson.dumps(details, option=orjson.OPT_SORT_KEYS).decode(),
+        key_id=key_id,
+        hash="",
+    )
+    entry.hash = hash_of_entry(key, before, entry)
+    session.add(entry)
+    session.flush()
+    return entry
+
+
+def hash_of_entry(key: bytes, before: str, entry: AuditEntry) -> str:
+    """Return the hash that the entry has, if nobody has changed it."""
+    return keyed_hash(
+        key,
+        before,
+        str(entry.number),
+        moment_text(entry.at),
+        entry.who,
+        entry.subject,
+        entry.subject_id,
+        entry.action,
+        entry.details,
+        entry.key_id,
+    )
+
+
+def old_form_digest(session: Session) -> dict[str, Any]:
+    """Return how many entries of incidents' records are of the old form, without a key, and their digest.
+
+    visibility: a count and a digest.
+    """
+    if "incident_events" not in inspect(session.connection()).get_table_names():
+        return {"entries": 0, "digest": hashlib.sha256().hexdigest()}
+    digest, count = hashlib.sha256(), 0
+    asked = (
+        select(_events.c.incident_id, _events.c.number, _events.c.hash)
+        .where(_events.c.key_id.is_(None))
+        .order_by(_events.c.incident_id, _events.c.number)
+    )
+    for incident_id, number, hash_ in session.execute(asked).yield_per(1000):
+        digest.update(f"{incident_id} {number} {hash_}\n".encode())
+        count += 1
+    return {"entries": count, "digest": digest.hexdigest()}
+
+
+# --- keys -----------------------------------------------------------------------------------------------
+
+
+def signing_key(session: Session, *, used_before: str | None) -> tuple[str, bytes]:
+    """Return the id of the key that signs now, and the key; kept sealed in the database from its first use.
+
+    `used_before`: the id of the key that signed the entry before, which is kept already.
+    """
+    found = keyring_of(session.get_bind().dialect).audit_key()
+    assert found is not None  # the first of the ring
+    key_id, key = found
+    if key_id != used_before:
+        is_sqlite = session.get_bind().dialect.name == "sqlite"
+        insert = (insert_on_sqlite if is_sqlite else insert_on_postgresql)(AuditKey)
+        session.execute(
+            insert.values(key_id=key_id, secret=key.hex()).on_conflict_do_nothing(index_elements=["key_id"])
+        )
+    return key_id, key
+
+
+def audit_keys(session: Session) -> Callable[[str], bytes]:
+    """Return what gives the audit key of an id, of the ring or as it was kept. Raises KeysUnusable."""
+    ring, known = keyring_of(session.get_bind().dialect), dict[str, bytes]()
+
+    def key(key_id: str) -> bytes:
+        if key_id not in known:
+            held = ring.audit_key(key_id)
+            kept = session.scalar(select(AuditKey).where(AuditKey.key_id == key_id)) if held is None else None
+            if held is None and kept is None:
+                raise KeysUnusable(
+                    f"A record is signed with the key {key_id}, which neither {ring.source} nor the "
+                    "database has."
+                )
+            known[key_id] = held[1] if held is not None else bytes.fromhex(kept.secret if kept else "")
+        return known[key_id]
+
+    return key

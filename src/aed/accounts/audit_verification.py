@@ -1,0 +1,49 @@
+"""Compare the tables of roles and tokens with the audit log."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from aed.accounts.audit_log import Replayed
+from aed.accounts.roles.models import RoleGrant
+from aed.accounts.tokens import Token
+
+
+def unrecorded(session: Session, said: Replayed) -> list[str]:
+    """What stands in the tables of roles and tokens and is not what the log says, each in a sentence.
+
+    Roles and tokens from before the log began are not in it, and are left out.
+    visibility: for who verifies, on the machine itself.
+    """
+    before = said.began or {}
+    wrong = []
+    for grant in session.scalars(select(RoleGrant).where(RoleGrant.id > before.get("last_role", 0))):
+        known = said.roles.get(str(grant.id))
+        place = {
+            "role": grant.role,
+            "person": grant.person_id,
+            "estate": grant.estate_id,
+            "region": grant.region_id,
+        }
+        if known is None:
+            wrong.append(f"Role {grant.id} of person {grant.person_id} was granted past the audit log.")
+        elif any(known[1].get(name) != value for name, value in place.items()):
+            wrong.append(f"Role {grant.id} of person {grant.person_id} is not the one that was granted.")
+    for grant_id, (action, _details) in said.roles.items():
+        row = session.get(RoleGrant, int(grant_id))
+        if row is None:
+            wrong.append(f"Role {grant_id} is in the audit log, and gone.")
+        elif action == "revoked" and row.revoked_at is None:
+            wrong.append(f"Role {grant_id} was revoked, and stands again.")
+    for token in session.scalars(select(Token).where(Token.id > before.get("last_token", 0))):
+        known = said.tokens.get(str(token.id))
+        if known is None:
+            wrong.append(f"Token {token.id} ('{token.name}') was made past the audit log.")
+        elif known[0] == "revoked" and token.revoked_at is None:
+            wrong.append(f"Token {token.id} ('{token.name}') was revoked, and is good again.")
+        elif known[0] == "made" and (
+            known[1].get("role") != token.role or known[1].get("key_hash") != token.key_hash
+        ):
+            wrong.append(f"Token {token.id} ('{token.name}') is not the one that was made.")
+    return wrong

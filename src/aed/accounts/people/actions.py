@@ -1,0 +1,294 @@
+"""Add and amend people, open their accounts, and find the people that a list names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import batched
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
+
+from aed.accounts.audit_log import AuditSubject, record
+from aed.accounts.people import queries as people_queries
+from aed.accounts.people.models import Account, Person, PersonChange
+from aed.accounts.people.rules import e164, masked, plain_email
+from aed.accounts.people.schemas import PersonAmend, PersonIn
+from aed.accounts.permissions import Scope, Viewer, may_administer
+from aed.accounts.regions import region_by_code
+from aed.accounts.roles.actions import grant_role, may_give_that
+from aed.accounts.sessions import end_sign_ins
+from aed.database.bulk import insert_many
+from aed.database.encryption.columns import blind_index, keyring_of
+from aed.database.encryption.keyring import EncryptedKind, normalized
+from aed.database.session import exclusive_lock
+from aed.errors import ChangedMeanwhile, Conflict, InvalidInput, NotAllowed, NotSignedIn
+
+
+def add_person(session: Session, who: Viewer, new: PersonIn, *, country: str, at: datetime) -> Person:
+    """A person with an account and, if given, a role.
+
+    `country`: where a number is at home that has no country code and comes without a region.
+    Raises Conflict when somebody has that number, NotAllowed for who may not give the role.
+    """
+    if new.role is not None:
+        may_give_that(session, who, new.role)
+    else:
+        may_administer(who)
+    phone = _e164(session, new.phone, region=new.region, country=country)
+    person = Person(name=new.name, phone=phone, language=new.language.value, channel=new.channel)
+    session.add(person)
+    session.flush()
+    account = _open_account(session, person, phone, at=at)
+    fields: dict[str, Any] = {
+        "name": [None, new.name],
+        "phone": [None, masked(phone)],
+        "language": [None, new.language.value],
+        "channel": [None, new.channel.value],
+    }
+    if new.email is not None:
+        may_administer(who)
+        _put_email(session, account, new.email, fields)
+    _keep(session, who, person, fields, at=at)
+    session.flush()
+    if new.role is not None:
+        grant_role(session, who, person.id, new.role, at=at)
+    return person
+
+
+def amend_person(
+    session: Session,
+    who: Viewer,
+    person_id: int,
+    change: PersonAmend,
+    *,
+    version: int,
+    country: str,
+    at: datetime,
+) -> tuple[Person, Account | None]:
+    """What is given in `change` holds from now on; a number opens the account where there was none.
+
+    Anyone corrects the own name, language and channel. Number and e-mail address are the network's
+    administrator's to change: whoever holds them can sign in. With them every sign-in ends.
+    """
+    if not who.is_signed_in:
+        raise NotSignedIn("Correcting a person needs a token: send Authorization: Bearer …, or sign in.")
+    person, account = people_queries.person(session, who, person_id)
+    is_office = who.is_administrator and Scope.WRITE in who.scopes
+    if not is_office and (who.person_id != person_id or {"phone", "email"} & change.model_fields_set):
+        raise NotAllowed("Only the network's administrator may change this; one's own name anyone.")
+    if person.erased_at is not None:
+        raise Conflict("The data of this person was erased: add the person anew.", field="person_id")
+    if person.version != version:
+        raise ChangedMeanwhile(
+            f"The person is at version {person.version} now. Read it again, and send its ETag in If-Match."
+        )
+    fields: dict[str, Any] = {}
+    for name in ("name", "language", "channel"):
+        if name not in change.model_fields_set:
+            continue
+        now = getattr(change, name)
+        if now is None:
+            raise InvalidInput(f"{name} cannot be null.", field=name)
+        before = getattr(person, name)
+        if before != now:
+            fields[name] = [before, str(now)]
+            setattr(person, name, now if name == "channel" else str(now))
+    if "phone" in change.model_fields_set:
+        if change.phone is None:
+            raise InvalidInput("phone cannot be null.", field="phone")
+        phone = _e164(session, change.phone, region=change.region, country=country)
+        if account is None or account.phone != phone or person.phone != phone:
+            fields["phone"] = [masked(person.phone) if person.phone else None, masked(phone)]
+            person.phone = phone
+            if account is None:
+                account = _open_account(session, person, phone, at=at)
+            else:
+                if account.phone != phone:
+                    _not_taken(session, phone)
+                account.phone = phone
+                _flush(session)
+                end_sign_ins(session, person_id, at=at)
+    if "email" in change.model_fields_set:
+        if account is None:
+            raise Conflict("The person has no account yet: give a phone too.", field="email")
+        if _put_email(session, account, change.email, fields):
+            person.version = person.version + 1  # ETags stand for what hangs on the person too
+            end_sign_ins(session, person_id, at=at)
+    if fields:
+        _keep(session, who, person, fields, at=at)
+    _flush(session)
+    return person, account
+
+
+def _put_email(session: Session, account: Account, written: str | None, fields: dict[str, Any]) -> bool:
+    """Whether that is another address than before. Raises Conflict for one that somebody has."""
+    email = plain_email(written) if written is not None else None
+    if email == account.email:
+        return False
+    taken = people_queries.account_by_email(session, email) if email is not None else None
+    if taken is not None:
+        raise Conflict("Somebody is known by this e-mail address already.", field="email")
+    fields["email"] = [_masked_email(account.email), _masked_email(email)]
+    account.email = email
+    return True
+
+
+def _masked_email(email: str | None) -> str | None:
+    """Enough to recognise, and not to write to."""
+    return f"{email[0]}***@{email.rpartition('@')[2]}" if email is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """How many people of lists got an account, and why others did not."""
+
+    opened: int
+    shared: int
+    """Several people have the number, or somebody signs in with it already: a person must say whose it is."""
+    unusable: int
+    """There is no number that can be rung."""
+
+
+def open_accounts(session: Session, who: Viewer, *, country: str, at: datetime) -> Opened:
+    """Everyone who came with a list, and whose number is nobody else's, can sign in by codes from now on.
+
+    visibility: for the network's administrator.
+    """
+    may_administer(who)
+    _one_at_a_time(session)
+    taken = set(session.scalars(select(Account.phone)))
+    without = select(Person.id, Person.phone).outerjoin(Account, Account.person_id == Person.id)
+    people_of: dict[str, list[int]] = {}
+    unusable = 0
+    for person_id, written in session.execute(without.where(Account.person_id.is_(None))).yield_per(10_000):
+        try:
+            people_of.setdefault(e164(written or "", country=country), []).append(person_id)
+        except InvalidInput:
+            unusable += 1
+    whose = {phone: ids[0] for phone, ids in people_of.items() if len(ids) == 1 and phone not in taken}
+    for batch in batched(whose.items(), 10_000):
+        insert_many(
+            session,
+            Account,
+            [{"person_id": person_id, "phone": phone, "opened_at": at} for phone, person_id in batch],
+        )
+        insert_many(
+            session,
+            PersonChange,
+            [
+                {"person_id": id_, "at": at, "who": who.name, "fields": {"account": [None, masked(phone)]}}
+                for phone, id_ in batch
+            ],
+        )
+    if whose:
+        record(session, who.name, AuditSubject.PERSON, "many", "accounts opened", at=at, count=len(whose))
+    counted = sum(len(ids) for ids in people_of.values())
+    return Opened(opened=len(whose), shared=counted - len(whose), unusable=unusable)
+
+
+def _open_account(session: Session, person: Person, phone: str, *, at: datetime) -> Account:
+    _not_taken(session, phone)
+    account = Account(person_id=person.id, phone=phone, opened_at=at)
+    session.add(account)
+    _flush(session)
+    return account
+
+
+def _not_taken(session: Session, phone: str) -> None:
+    """Raises Conflict where somebody has the number.
+
+    While keys are being changed, the index alone would not know of one that is sealed with another key.
+    """
+    _one_at_a_time(session)
+    if people_queries.account_by_phone(session, phone) is not None:
+        raise Conflict("Somebody signs in with this number already.", field="phone")
+
+
+def _one_at_a_time(session: Session) -> None:
+    exclusive_lock(session, "opening of accounts")
+
+
+def _flush(session: Session) -> None:
+    try:
+        session.flush()
+    except StaleDataError:
+        raise ChangedMeanwhile("Somebody else amended it at this moment. Read it again.") from None
+    except IntegrityError:
+        raise Conflict("Somebody signs in with this number already.", field="phone") from None
+
+
+def _e164(session: Session, written: str, *, region: str | None, country: str) -> str:
+    at_home = region_by_code(session, region).country if region is not None else country
+    return e164(written, country=at_home)
+
+
+def _keep(session: Session, who: Viewer, person: Person, fields: Mapping[str, Any], *, at: datetime) -> None:
+    session.add(PersonChange(person_id=person.id, at=at, who=who.name, fields=dict(fields)))
+    record(session, who.name, AuditSubject.PERSON, person.id, "amended", at=at, fields=sorted(fields))
+
+
+def people(
+    session: Session, wanted: Iterable[tuple[str, str | None]]
+) -> dict[tuple[str, str | None], Person]:
+    """The people with these names and phones, those added that are unknown. In few statements for many.
+
+    visibility: whoever gives a name and a phone knows both already.
+    """
+    missing = dict.fromkeys(wanted)
+    if not missing:
+        return {}
+    found: dict[tuple[str, str | None], Person] = {}
+    ring = keyring_of(session.get_bind().dialect)
+    phones = {phone for _, phone in missing if phone is not None}
+    sealed = sorted(
+        each for phone in phones for each in ring.blind_index_prefixes(phone, kind=EncryptedKind.PHONE)
+    )
+    for condition in (
+        blind_index(Person.phone).in_(sealed),
+        Person.phone.is_(None) & Person.name.in_(sorted({name for name, phone in missing if phone is None})),
+    ):
+        known_people = select(Person).where(condition, Person.erased_at.is_(None)).order_by(Person.id)
+        for known in session.scalars(known_people).all():
+            if _as_known(known.name, known.phone) not in found:
+                found[_as_known(known.name, known.phone)] = _stands_for(session, known)
+    made: dict[tuple[str, str | None], Person] = {}
+    for name, phone in missing:
+        if _as_known(name, phone) not in found:
+            made.setdefault(_as_known(name, phone), Person(name=name, phone=phone, language="zh"))
+    session.add_all(made.values())
+    session.flush()
+    found |= made
+    return {(name, phone): found[_as_known(name, phone)] for name, phone in missing}
+
+
+def _as_known(name: str, phone: str | None) -> tuple[str, str | None]:
+    """By which people are told from each other: it does not matter how a number is written."""
+    return name, normalized(phone, EncryptedKind.PHONE) if phone is not None else None
+
+
+def person(session: Session, *, name: str, phone: str | None, language: str = "zh") -> Person:
+    """The person with that name and phone, added when unknown.
+
+    visibility: whoever gives a name and a phone knows both already.
+    """
+    known = select(Person).where(Person.name == name, Person.erased_at.is_(None))
+    known = known.where(Person.phone == phone) if phone is not None else known.where(Person.phone.is_(None))
+    found = session.scalars(known.limit(1)).first()
+    if found is None:
+        found = Person(name=name, phone=phone, language=language)
+        session.add(found)
+        session.flush()
+    return _stands_for(session, found)
+
+
+def _stands_for(session: Session, person: Person) -> Person:
+    """The person, or whom a person said that this entry is the same as.
+
+    visibility: whoever gives a name and a phone knows both already.
+    """
+    return person if person.joined_into_id is None else session.get_one(Person, person.joined_into_id)

@@ -1,0 +1,85 @@
+"""People, their accounts and identities, and the history of both."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aed.accounts.people.rules import PhoneChannel
+from aed.database.encryption.columns import Encrypted
+from aed.database.encryption.keyring import BLIND_INDEX_LENGTH, EncryptedKind
+from aed.database.types import BigIntId, Table, Versioned, enum_column
+
+
+class Person(Versioned, Table):
+    """Somebody: a keeper, a responder, a resident."""
+
+    __tablename__ = "people"
+    __table_args__ = (Index("ix_people_phone", text(f"substr(phone, 1, {BLIND_INDEX_LENGTH})")),)
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    phone: Mapped[str | None] = mapped_column(Encrypted("people.phone", EncryptedKind.PHONE))
+    """As a list or a register gave it; E.164 for whoever has an account."""
+    language: Mapped[str] = mapped_column(String(8), default="zh")
+    channel: Mapped[PhoneChannel] = mapped_column(
+        enum_column(PhoneChannel), default=PhoneChannel.SMS, server_default=text("'sms'")
+    )
+    version: Mapped[int] = mapped_column(server_default=text("1"))
+    joined_into_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    """Who stands for this person, after somebody said that two entries are one. What a list says of this name
+    and number then counts for that one."""
+    erased_at: Mapped[datetime | None]
+    """Since then nothing here tells who it was."""
+
+
+class Account(Table):
+    """How a person signs in: one number, one account."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        Index("uq_accounts_phone", text(f"substr(phone, 1, {BLIND_INDEX_LENGTH})"), unique=True),
+        Index("uq_accounts_email", text(f"substr(email, 1, {BLIND_INDEX_LENGTH})"), unique=True),
+    )
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True, autoincrement=False)
+    phone: Mapped[str] = mapped_column(Encrypted("accounts.phone", EncryptedKind.PHONE))
+    """E.164."""
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    """argon2id, with its parameters and salt; None for whoever signs in by codes alone."""
+    opened_at: Mapped[datetime]
+    password_set_at: Mapped[datetime | None]
+    email: Mapped[str | None] = mapped_column(Encrypted("accounts.email", EncryptedKind.EMAIL))
+    """By which an operator's identity provider may name the person; in small letters."""
+
+
+class Identity(Table):
+    """Who a person is to an identity provider."""
+
+    __tablename__ = "identities"
+    __table_args__ = (Index("uq_identities_subject", "provider", "subject", unique=True),)
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    provider: Mapped[str] = mapped_column(String(500))
+    """Its issuer identifier, a URL."""
+    subject: Mapped[str] = mapped_column(String(255))
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    linked_at: Mapped[datetime]
+    linked_by: Mapped[str] = mapped_column(String(200))
+    """The claim by which it was found whose it is."""
+
+
+class PersonChange(Table):
+    """Who changed what of a person, and when. Numbers are masked in it."""
+
+    __tablename__ = "person_changes"
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    at: Mapped[datetime]
+    who: Mapped[str] = mapped_column(String(200))
+    fields: Mapped[dict[str, Any]]
+    """{field: [before, now]}."""

@@ -1,0 +1,125 @@
+"""Read people, accounts and identities, as far as the viewer may know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, exists, false, or_, select, true
+from sqlalchemy.orm import Session
+
+from aed.accounts.people.models import Account, Identity, Person, PersonChange
+from aed.accounts.permissions import Scope, Viewer
+from aed.accounts.roles.models import RoleGrant
+from aed.accounts.roles.queries import held_where_known_to
+from aed.errors import NotAllowed, NotFound, NotSignedIn
+
+
+def people_known_to(viewer: Viewer) -> ColumnElement[bool]:
+    """The people that the viewer may read of: oneself, and who holds or held a role that one may know of.
+
+    visibility: it is a predicate itself.
+    """
+    if viewer.is_administrator:
+        return true()
+    if viewer.person_id is None:
+        return false()
+    held = exists().where(RoleGrant.person_id == Person.id, held_where_known_to(viewer))
+    return or_(Person.id == viewer.person_id, held)
+
+
+def person(session: Session, viewer: Viewer, person_id: int) -> tuple[Person, Account | None]:
+    """One person, with the account if there is one. Raises NotFound when there is none for this viewer."""
+    row = session.execute(
+        select(Person, Account)
+        .outerjoin(Account, Account.person_id == Person.id)
+        .where(Person.id == person_id, people_known_to(viewer))
+    ).first()
+    if row is None:
+        raise NotFound(f"There is no person {person_id} that you may see.", field="person_id")
+    return row[0], row[1]
+
+
+def own_or_office(session: Session, viewer: Viewer, person_id: int) -> Person:
+    """The person, for themselves and for the network's administrator.
+
+    Raises NotSignedIn, NotAllowed, and NotFound where the viewer may not even know of the person.
+    """
+    if not viewer.is_signed_in:
+        raise NotSignedIn("Sign in: this is for the person alone.")
+    found, _account = person(session, viewer, person_id)
+    is_office = viewer.is_administrator and Scope.WRITE in viewer.scopes
+    if viewer.person_id != person_id and not is_office:
+        raise NotAllowed("This is for the person, and the network's administrator on the person's word.")
+    return found
+
+
+def people(
+    session: Session, viewer: Viewer, *, limit: int, after_id: int = 0
+) -> Sequence[tuple[Person, Account | None]]:
+    """A page of people in order of id; an entry that was joined to another is not one."""
+    found = session.execute(
+        select(Person, Account)
+        .outerjoin(Account, Account.person_id == Person.id)
+        .where(Person.id > after_id, Person.joined_into_id.is_(None), people_known_to(viewer))
+        .order_by(Person.id)
+        .limit(limit)
+    ).all()
+    return [(row[0], row[1]) for row in found]
+
+
+def person_history(session: Session, person_id: int, *, limit: int = 200) -> Sequence[PersonChange]:
+    """Newest first.
+
+    visibility: the caller has made sure that the viewer may see the person.
+    """
+    return session.scalars(
+        select(PersonChange)
+        .where(PersonChange.person_id == person_id)
+        .order_by(PersonChange.id.desc())
+        .limit(limit)
+    ).all()
+
+
+def account_by_phone(session: Session, phone: str) -> tuple[Account, Person] | None:
+    """The account of an E.164 number.
+
+    visibility: whoever signs in says the number; what is answered tells no stranger whether there is one.
+    """
+    row = session.execute(
+        select(Account, Person).join(Person, Person.id == Account.person_id).where(Account.phone == phone)
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+def account_by_email(session: Session, email: str) -> tuple[Account, Person] | None:
+    """The account of an address, in small letters.
+
+    visibility: an identity provider has verified that it is the asker's own.
+    """
+    row = session.execute(
+        select(Account, Person).join(Person, Person.id == Account.person_id).where(Account.email == email)
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+def person_by_identity(session: Session, provider: str, subject: str) -> Person | None:
+    """Who that is here to whom the provider gave that subject.
+
+    visibility: the provider vouches that it is the asker.
+    """
+    return session.scalar(
+        select(Person)
+        .join(Identity, Identity.person_id == Person.id)
+        .where(Identity.provider == provider, Identity.subject == subject)
+    )
+
+
+def identities_of(session: Session, viewer: Viewer, person_id: int) -> Sequence[Identity]:
+    """By which providers' word the person signs in, in order of time. Raises NotFound."""
+    known, _account = person(session, viewer, person_id)
+    return session.scalars(select(Identity).where(Identity.person_id == known.id).order_by(Identity.id)).all()
+
+
+def account_of(session: Session, person_id: int) -> Account | None:
+    """visibility: for the person's own password and sign-ins, and for whoever may amend the person."""
+    return session.get(Account, person_id)

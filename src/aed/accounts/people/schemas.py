@@ -1,0 +1,137 @@
+"""People in requests and responses."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aed.accounts.fields import Code, Id, Name
+from aed.accounts.people.models import Account, Identity, Person, PersonChange
+from aed.accounts.people.rules import Language, PhoneChannel
+from aed.accounts.roles.schemas import RoleIn
+
+WrittenPhone = Annotated[
+    str,
+    Field(
+        min_length=3,
+        max_length=64,
+        description="As people write it; without a country code it is taken for one of the region's country",
+    ),
+]
+
+Email = Annotated[
+    str,
+    Field(
+        min_length=3,
+        max_length=254,
+        pattern=r"^[^@\s]+@[^@\s]+$",
+        description="By which the operator's identity provider may name the person",
+    ),
+]
+
+
+class PersonIn(BaseModel):
+    """A person to add, who may sign in by codes from then on."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"name": "王芳", "phone": "+44 7911 123456", "language": "zh", "channel": "sms"},
+                {
+                    "name": "Li Wei",
+                    "phone": "138 0013 8001",
+                    "region": "CN-33",
+                    "language": "en",
+                    "role": {"role": "responder", "region": "CN-33"},
+                },
+            ]
+        },
+    )
+
+    name: Name
+    phone: WrittenPhone
+    region: Code | None = Field(None, description="Where a number without a country code is at home")
+    email: Email | None = None
+    language: Language = Language.ZH
+    channel: PhoneChannel = PhoneChannel.SMS
+    role: RoleIn | None = Field(
+        None, description="Given with it; only the network's administrator may leave it out"
+    )
+
+
+class PersonAmend(BaseModel):
+    """What is to be corrected. By number and e-mail address one signs in: the network's administrator alone
+    changes them."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"name": "王芳芳", "language": "en"}]}
+    )
+
+    name: Name | None = None
+    phone: WrittenPhone | None = None
+    region: Code | None = Field(None, description="Where a number without a country code is at home")
+    email: Email | None = Field(None, description="null takes it away")
+    language: Language | None = None
+    channel: PhoneChannel | None = None
+
+
+class PersonOut(BaseModel):
+    """A person, for whoever may know of them."""
+
+    id: Id
+    name: str
+    phone: str | None
+    email: str | None
+    language: str
+    channel: PhoneChannel
+    has_account: bool
+    has_password: bool
+    version: int
+
+    @classmethod
+    def of(cls, person: Person, account: Account | None) -> PersonOut:
+        return cls(
+            id=person.id,
+            name=person.name,
+            phone=account.phone if account is not None else person.phone,
+            email=account.email if account is not None else None,
+            language=person.language,
+            channel=person.channel,
+            has_account=account is not None,
+            has_password=account is not None and account.password_hash is not None,
+            version=person.version,
+        )
+
+
+class PeoplePage(BaseModel):
+    """People in order of id; `next` is the cursor of the following page."""
+
+    people: list[PersonOut]
+    next: str | None = None
+
+
+class PersonChangeOut(BaseModel):
+    """One change of a person. Numbers are masked."""
+
+    at: datetime
+    who: str
+    fields: dict[str, Any]
+
+    @classmethod
+    def of(cls, change: PersonChange) -> PersonChangeOut:
+        return cls(at=change.at, who=change.who, fields=change.fields)
+
+
+class IdentityOut(BaseModel):
+    """An identity provider by whose word the person signs in."""
+
+    provider: str
+    linked_at: datetime
+    linked_by: str = Field(description="What it was found by: phone_number, email, or added")
+
+    @classmethod
+    def of(cls, identity: Identity) -> IdentityOut:
+        return cls(provider=identity.provider, linked_at=identity.linked_at, linked_by=identity.linked_by)

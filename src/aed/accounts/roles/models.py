@@ -1,0 +1,48 @@
+"""Roles granted to people."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from aed.accounts.permissions import HeldRole
+from aed.database.types import BigIntId, Table, enum_column
+
+
+class RoleGrant(Table):
+    """A role that a person holds or held. Rows stay; a revoked one says when, and by whom."""
+
+    __tablename__ = "role_grants"
+    __table_args__ = (
+        CheckConstraint("region_id IS NULL OR estate_id IS NULL", name="one_place"),
+        CheckConstraint(
+            "role = 'administrator' OR region_id IS NOT NULL OR estate_id IS NOT NULL", name="some_place"
+        ),
+        CheckConstraint("role <> 'dispatcher' OR region_id IS NOT NULL", name="dispatcher_of_a_region"),
+        CheckConstraint("(revoked_at IS NULL) = (revoked_by IS NULL)", name="revoked_by_somebody"),
+        # One standing grant of a role for a place; 0 stands for no estate or no region.
+        Index(
+            "uq_role_grants_standing",
+            "person_id",
+            "role",
+            text("coalesce(region_id, 0)"),
+            text("coalesce(estate_id, 0)"),
+            unique=True,
+            postgresql_where=text("revoked_at IS NULL"),
+            sqlite_where=text("revoked_at IS NULL"),
+        ),
+        Index("ix_role_grants_estate_id", "estate_id"),
+        Index("ix_role_grants_region_id", "region_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
+    role: Mapped[HeldRole] = mapped_column(enum_column(HeldRole))
+    region_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"))
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"))
+    granted_at: Mapped[datetime]
+    granted_by: Mapped[str] = mapped_column(String(200))
+    revoked_at: Mapped[datetime | None]
+    revoked_by: Mapped[str | None] = mapped_column(String(200))

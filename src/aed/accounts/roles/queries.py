@@ -1,0 +1,106 @@
+"""Read the roles that people hold, as far as the viewer may know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, and_, column, false, or_, select, table, true
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import HeldRole, Holding, Viewer
+from aed.accounts.regions import regions_below
+from aed.accounts.roles.models import RoleGrant
+from aed.errors import NotFound
+
+_estates = table("estates", column("id"), column("region_id"))
+
+
+def held_where_known_to(viewer: Viewer) -> ColumnElement[bool]:
+    """The grants, standing or not, that the viewer may know of.
+
+    1. The network's administrator: all.
+    2. The administrator of a region: those on it, below it, and on the estates there.
+    3. The manager of an estate, or of a region's: those on the estates alone.
+    4. Everyone: the own ones.
+
+    visibility: it is a predicate itself.
+    """
+    if viewer.is_administrator:
+        return true()
+    parts: list[ColumnElement[bool]] = []
+    if viewer.person_id is not None:
+        parts.append(RoleGrant.person_id == viewer.person_id)
+    for holding in viewer.holdings:
+        if holding.role not in (HeldRole.ADMINISTRATOR, HeldRole.ESTATE_MANAGER):
+            continue
+        if holding.estate_id is not None:
+            parts.append(RoleGrant.estate_id == holding.estate_id)
+            continue
+        parts.append(
+            RoleGrant.estate_id.in_(select(_estates.c.id).where(_estates.c.region_id.in_(holding.region_ids)))
+        )
+        if holding.role is HeldRole.ADMINISTRATOR:
+            parts.append(RoleGrant.region_id.in_(holding.region_ids))
+    return or_(*parts) if parts else false()
+
+
+# --- roles ----------------------------------------------------------------------------------------------
+
+
+def holdings_of(session: Session, person_id: int) -> tuple[Holding, ...]:
+    """The roles that the person holds now, in the order in which they were given.
+
+    visibility: it is what a viewer is made of.
+    """
+    grants = session.execute(
+        select(RoleGrant.role, RoleGrant.estate_id, RoleGrant.region_id)
+        .where(RoleGrant.person_id == person_id, RoleGrant.revoked_at.is_(None))
+        .order_by(RoleGrant.id)
+    ).all()
+    below = {
+        grant.region_id: regions_below(session, grant.region_id)
+        for grant in grants
+        if grant.region_id is not None
+    }
+    return tuple(
+        Holding(
+            role=grant.role,
+            estate_id=grant.estate_id,
+            region_ids=below[grant.region_id] if grant.region_id is not None else (),
+        )
+        for grant in grants
+    )
+
+
+def role_grant(session: Session, viewer: Viewer, grant_id: int) -> RoleGrant:
+    """Raises NotFound when there is none, or none for this viewer."""
+    found = session.scalar(select(RoleGrant).where(RoleGrant.id == grant_id, held_where_known_to(viewer)))
+    if found is None:
+        raise NotFound(f"There is no role {grant_id} that you may see.", field="grant_id")
+    return found
+
+
+def role_grants(
+    session: Session,
+    viewer: Viewer,
+    *,
+    limit: int,
+    after_id: int = 0,
+    person_id: int | None = None,
+    estate_id: int | None = None,
+    region_id: int | None = None,
+    also_revoked: bool = False,
+) -> Sequence[RoleGrant]:
+    """A page of roles in order of id; those that stand, unless the revoked ones are asked for too."""
+    conditions = [RoleGrant.id > after_id, held_where_known_to(viewer)]
+    if person_id is not None:
+        conditions.append(RoleGrant.person_id == person_id)
+    if estate_id is not None:
+        conditions.append(RoleGrant.estate_id == estate_id)
+    if region_id is not None:
+        conditions.append(RoleGrant.region_id == region_id)
+    if not also_revoked:
+        conditions.append(RoleGrant.revoked_at.is_(None))
+    return session.scalars(
+        select(RoleGrant).where(and_(*conditions)).order_by(RoleGrant.id).limit(limit)
+    ).all()

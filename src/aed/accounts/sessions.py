@@ -1,0 +1,148 @@
+"""Signed-in browser sessions: reading, renewing and ending them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    ForeignKey,
+    String,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from aed.accounts import sessions as accounts_sessions
+from aed.accounts.security_log import SecurityEventKind, log_event
+from aed.accounts.tokens import key_hash
+from aed.database.encryption.columns import Encrypted
+from aed.database.session import SETTINGS
+from aed.database.types import BigIntId, Table
+from aed.errors import NotFound
+
+SEEN_WITHIN: Final = timedelta(minutes=15)
+"""How exactly it is known when a session was last used: more would be a write with every request."""
+
+
+def open_sessions(session: Session, person_id: int, *, at: datetime) -> Sequence[SignIn]:
+    """The person's sessions that are neither ended nor over, the newest first.
+
+    visibility: for the person, and for who may administer.
+    """
+    return session.scalars(
+        select(SignIn).where(SignIn.person_id == person_id, *is_open(session, at)).order_by(SignIn.id.desc())
+    ).all()
+
+
+def is_open(session: Session, at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """visibility: it is a predicate itself."""
+    return (
+        SignIn.ended_at.is_(None),
+        SignIn.expires_at > at,
+        func.coalesce(SignIn.last_seen_at, SignIn.created_at) > idle_since(session, at),
+    )
+
+
+class SignIn(Table):
+    """A browser that is signed in, by the hash of its cookie's key."""
+
+    __tablename__ = "sign_ins"
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    last_seen_at: Mapped[datetime | None]
+    """Within a quarter of an hour; None: not since it began. One that is idle for too long is over."""
+    user_agent: Mapped[str | None] = mapped_column(String(200))
+    """What the browser calls itself, for the person's own list."""
+    address: Mapped[str | None] = mapped_column(Encrypted("sign_ins.address"))
+    """From where it was signed in."""
+    is_limited: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """When it began a second factor was due: until that is given, it is good for nothing else."""
+    second_factor_at: Mapped[datetime | None]
+    challenge: Mapped[str | None] = mapped_column(String(128))
+    """What a passkey is to sign, once, before `challenge_until`."""
+    challenge_until: Mapped[datetime | None]
+
+
+def idle_since(session: Session, at: datetime) -> datetime:
+    """A session that was not used since then is over."""
+    hours: int = session.info[SETTINGS].sign_in_idle_hours
+    return at - timedelta(hours=hours)
+
+
+def signed_in(session: Session, key_hash: str, *, at: datetime) -> SignIn | None:
+    """The sign-in with that hash, unless ended, over or idle for too long at `at`.
+
+    It may be limited: then it is good for nothing but giving a second factor.
+    """
+    found = session.scalar(select(SignIn).where(SignIn.key_hash == key_hash))
+    if found is None or found.ended_at is not None or found.expires_at <= at:
+        return None
+    return found if (found.last_seen_at or found.created_at) > idle_since(session, at) else None
+
+
+def people_signed_in(session: Session, key_hashes: Collection[str], *, at: datetime) -> dict[str, int]:
+    """The same of many: whose sign-ins these are, of those that hold at `at`."""
+    found = session.execute(
+        select(SignIn.key_hash, SignIn.person_id).where(
+            SignIn.key_hash.in_(key_hashes),
+            SignIn.ended_at.is_(None),
+            SignIn.expires_at > at,
+            func.coalesce(SignIn.last_seen_at, SignIn.created_at) > idle_since(session, at),
+            or_(~SignIn.is_limited, SignIn.second_factor_at.is_not(None)),
+        )
+    )
+    return {row.key_hash: row.person_id for row in found}
+
+
+def end_sign_ins(session: Session, person_id: int, *, at: datetime) -> int:
+    """Signed out everywhere; how many sign-ins that were."""
+    ended = session.execute(
+        update(SignIn).where(SignIn.person_id == person_id, SignIn.ended_at.is_(None)).values(ended_at=at)
+    )
+    assert isinstance(ended, CursorResult)
+    return ended.rowcount
+
+
+def note_sessions_seen(session: Session, key_hashes: Collection[str], *, at: datetime) -> None:
+    """These sessions are used: none is idle, or written to more often than is needed to know that."""
+    session.execute(
+        update(SignIn)
+        .where(
+            SignIn.key_hash.in_(key_hashes),
+            func.coalesce(SignIn.last_seen_at, SignIn.created_at) <= at - SEEN_WITHIN,
+            func.coalesce(SignIn.last_seen_at, SignIn.created_at) > accounts_sessions.idle_since(session, at),
+            SignIn.ended_at.is_(None),
+        )
+        .values(last_seen_at=at),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def end_session(session: Session, person_id: int, session_id: int, *, at: datetime) -> None:
+    """End one of the person's own sessions. Raises NotFound."""
+    found = session.get(SignIn, session_id)
+    if found is None or found.person_id != person_id or found.ended_at is not None:
+        raise NotFound("You have no such session.", field="session_id")
+    found.ended_at = at
+    kind = SecurityEventKind.SIGN_OUT
+    log_event(session, kind, at=at, person_id=person_id, detail=f"session {session_id}")
+    session.flush()
+
+
+def sign_out(session: Session, key: str, *, at: datetime) -> None:
+    """The cookie with that key opens nothing from now on. An unknown key changes nothing."""
+    session.execute(
+        update(SignIn).where(SignIn.key_hash == key_hash(key), SignIn.ended_at.is_(None)).values(ended_at=at)
+    )

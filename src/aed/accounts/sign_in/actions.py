@@ -1,0 +1,277 @@
+"""Signing in by password or one-time code, and out again.
+
+What a stranger sees does not depend on whether there is an account: the same answer, after the same counting
+and the same hashing. Tries are counted in a transaction of their own, before anything is compared, so that
+neither a failure nor many processes at once lose one. No hash is computed within a transaction."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import ColumnElement, CursorResult, bindparam, delete, select, text, update
+from sqlalchemy.orm import Session
+
+from aed.accounts.people import queries as people_queries
+from aed.accounts.people.models import Account, Person
+from aed.accounts.people.rules import Language, Message
+from aed.accounts.security_log import SecurityEventKind, log_event
+from aed.accounts.sessions import SignIn
+from aed.accounts.sign_in import queries as sign_in_queries
+from aed.accounts.sign_in.models import ProviderRequest, SignInCode, SignInTries
+from aed.accounts.sign_in.passwords import hashed, is_right, may_be_one, put_password
+from aed.accounts.sign_in.rules import (
+    CODE_DIGITS,
+    CODE_IS_GOOD_FOR,
+    LONGEST_LIMIT,
+    TRIES_OF_A_CODE,
+    Browser,
+    Way,
+)
+from aed.accounts.sign_in.throttling import account_keys, count_try, forget_tries
+from aed.accounts.tokens import key_hash
+from aed.database.encryption.columns import keyring_of
+from aed.database.encryption.keyring import KeyRing
+from aed.database.session import Database, read_session, transaction
+from aed.database.types import UtcDateTime
+from aed.errors import NotSignedIn
+
+type Send = Callable[[Session, Message, datetime], object]
+"""Puts a message where it is sent from, within the transaction. What sends it lies on a floor above."""
+
+WRONG: Final = (
+    "The number, the password or the code is not right, or the code is no longer good. Ask for a new code."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A new sign-in. The key is stored nowhere."""
+
+    key: str
+    person_id: int
+    name: str
+    expires_at: datetime
+    needs_second_factor: bool
+    """Until it is given the session is good for nothing else."""
+
+
+def sign_in_by_password(
+    database: Database, *, phone: str, password: str, browser: Browser, lasts: timedelta, at: datetime
+) -> SignedIn:
+    """Raises NotSignedIn, in one sentence for every reason; TooBusy, and CodeNeeded, after too many tries."""
+    count_try(database, Way.PASSWORD, phone=phone, browser=browser, at=at)
+    with read_session(database) as session:
+        found = people_queries.account_by_phone(session, phone)
+    kept = found[0].password_hash if found is not None else None
+    if not is_right(password, kept):
+        raise _wrong(database, phone, browser, at=at)
+    with transaction(database) as session:
+        again = people_queries.account_by_phone(session, phone)
+        if again is None or again[0].password_hash != kept:
+            raise NotSignedIn(WRONG)  # changed at this moment
+        return _signed_in(session, *again, way=Way.PASSWORD, browser=browser, lasts=lasts, at=at)
+
+
+def sign_in_by_code(
+    database: Database,
+    *,
+    phone: str,
+    code: str,
+    browser: Browser,
+    lasts: timedelta,
+    at: datetime,
+    new_password: str | None = None,
+) -> SignedIn:
+    """The same with a code: good for ten minutes, for five tries, and once.
+
+    With a new password, which counts from now on, every other sign-in ends: so it is set the first time,
+    changed, and set again when it was forgotten.
+
+    1. Take one of the tries of the code that this browser asked for; nobody elsewhere can use them up. In
+       another browser, one of the few tries that others have at the newest code.
+    2. Compare.
+    3. Use it up, if nobody else did meanwhile.
+    """
+    if new_password is not None:
+        may_be_one(new_password, field="new_password", about=[phone])
+    with transaction(database) as session:
+        kept = _take_own_try(session, database.keys, phone, browser.code_key, at=at)
+    if kept is None:
+        count_try(database, Way.CODE, phone=phone, browser=browser, at=at)
+        with transaction(database) as session:
+            kept = _take_others_try(session, database.keys, phone, browser.code_key, at=at)
+    if not is_right("".join(code.split()), kept):
+        raise _wrong(database, phone, browser, at=at)
+    new_hash = hashed(new_password) if new_password is not None else None
+    with transaction(database) as session:
+        used = session.execute(
+            update(SignInCode)
+            .where(*_good(database.keys, phone, at), SignInCode.code_hash == kept)
+            .values(used_at=at)
+        )
+        assert isinstance(used, CursorResult)
+        found = people_queries.account_by_phone(session, phone)
+        if used.rowcount != 1 or found is None:
+            raise NotSignedIn(WRONG)
+        if new_hash is not None:
+            put_password(session, found[0], new_hash, who=f"person:{found[1].id}", at=at)
+        return _signed_in(session, *found, way=Way.CODE, browser=browser, lasts=lasts, at=at)
+
+
+def _wrong(database: Database, phone: str, browser: Browser, *, at: datetime) -> NotSignedIn:
+    """Log that somebody failed to sign in, in the same way whether there is such an account or not."""
+    account = account_keys(database.keys, phone)[0]
+    with transaction(database) as session:
+        kind = SecurityEventKind.SIGN_IN_FAILED
+        log_event(session, kind, at=at, account_key=account, address=browser.address)
+    return NotSignedIn(WRONG)
+
+
+def _good(keys: KeyRing, phone: str, at: datetime) -> tuple[ColumnElement[bool], ...]:
+    """The codes that an account may still be signed in with."""
+    return (
+        SignInCode.account_key.in_(account_keys(keys, phone)),
+        SignInCode.used_at.is_(None),
+        SignInCode.expires_at > at,
+    )
+
+
+def _take_own_try(
+    session: Session, keys: KeyRing, phone: str, code_key: str | None, *, at: datetime
+) -> str | None:
+    """The hash of the code that this browser asked for, if it has a try left."""
+    if code_key is None:
+        return None
+    return session.scalar(
+        update(SignInCode)
+        .where(
+            *_good(keys, phone, at),
+            SignInCode.browser_hash == key_hash(code_key),
+            SignInCode.tries < TRIES_OF_A_CODE,
+        )
+        .values(tries=SignInCode.tries + 1)
+        .returning(SignInCode.code_hash)
+    )
+
+
+def _take_others_try(
+    session: Session, keys: KeyRing, phone: str, code_key: str | None, *, at: datetime
+) -> str | None:
+    """The hash of the newest code of another browser, if others than that one have a try left."""
+    newest = session.scalar(
+        select(SignInCode.browser_hash)
+        .where(*_good(keys, phone, at), SignInCode.browser_hash != key_hash(code_key or ""))
+        .order_by(SignInCode.expires_at.desc())
+        .limit(1)
+    )
+    return session.scalar(
+        update(SignInCode)
+        .where(
+            *_good(keys, phone, at),
+            SignInCode.browser_hash == newest,
+            SignInCode.others_tries < TRIES_OF_A_CODE,
+        )
+        .values(others_tries=SignInCode.others_tries + 1)
+        .returning(SignInCode.code_hash)
+    )
+
+
+def ask_for_code(database: Database, *, phone: str, browser: Browser, send: Send, at: datetime) -> str:
+    """Send a new code, if there is an account, and return the key of the browser that asked for it.
+
+    The code that this browser asked for before is no longer good. Without an account a code is made and kept
+    all the same, which nobody learns. Raises TooBusy.
+    """
+    count_try(database, Way.ASK_FOR_CODE, phone=phone, browser=browser, at=at)
+    code = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}"
+    code_key = browser.code_key or secrets.token_urlsafe(32)
+    kept, expires_at = hashed(code), at + CODE_IS_GOOD_FOR
+    with transaction(database) as session:
+        account, *others = account_keys(database.keys, phone)
+        session.execute(delete(SignInCode).where(SignInCode.account_key.in_(others)))
+        given = {"account": account, "browser": key_hash(code_key), "hash": kept, "expires_at": expires_at}
+        session.execute(_PUT_CODE, given)
+        found = people_queries.account_by_phone(session, phone)
+        if found is not None:
+            send(session, _message(*found, code=code, expires_at=expires_at), at)
+    return code_key
+
+
+_PUT_CODE: Final = text(
+    "INSERT INTO sign_in_codes "
+    "(account_key, browser_hash, code_hash, expires_at, tries, others_tries, used_at) "
+    "VALUES (:account, :browser, :hash, :expires_at, 0, 0, NULL) "
+    "ON CONFLICT (account_key, browser_hash) DO UPDATE SET code_hash = excluded.code_hash, "
+    "expires_at = excluded.expires_at, tries = 0, others_tries = 0, used_at = NULL"
+).bindparams(bindparam("expires_at", type_=UtcDateTime))
+
+
+def _message(account: Account, person: Person, *, code: str, expires_at: datetime) -> Message:
+    minutes = int(CODE_IS_GOOD_FOR.total_seconds() // 60)
+    return Message(
+        person_id=person.id,
+        channel=person.channel,
+        phone=account.phone,
+        language=Language.EN if person.language == Language.EN else Language.ZH,
+        text_en=f"{code} is your code for signing in, good for {minutes} minutes. Tell it to nobody.",
+        text_zh=f"登录验证码：{code}，{minutes}分钟内有效。请勿告诉任何人。",
+        expires_at=expires_at,
+        is_secret=True,
+    )
+
+
+def _signed_in(
+    session: Session,
+    account: Account,
+    person: Person,
+    *,
+    way: Way,
+    browser: Browser,
+    lasts: timedelta,
+    at: datetime,
+) -> SignedIn:
+    keys = keyring_of(session.get_bind().dialect)
+    forget_tries(session, keys, way, phone=account.phone, browser=browser)
+    return open_sign_in(session, person, browser=browser, lasts=lasts, at=at)
+
+
+def open_sign_in(
+    session: Session, person: Person, *, browser: Browser, lasts: timedelta, at: datetime
+) -> SignedIn:
+    """Open a session of somebody who has proved who they are; a limited one where a second factor is due."""
+    key = secrets.token_urlsafe(32)
+    is_limited = sign_in_queries.must_give_second_factor(session, person.id)
+    session.add(
+        SignIn(
+            person_id=person.id,
+            key_hash=key_hash(key),
+            created_at=at,
+            expires_at=at + lasts,
+            last_seen_at=at,
+            user_agent=browser.user_agent[:200] if browser.user_agent else None,
+            address=browser.address[:64],
+            is_limited=is_limited,
+        )
+    )
+    kind = SecurityEventKind.SIGN_IN
+    log_event(session, kind, at=at, person_id=person.id, address=browser.address)
+    session.flush()
+    return SignedIn(
+        key=key,
+        person_id=person.id,
+        name=person.name,
+        expires_at=at + lasts,
+        needs_second_factor=is_limited,
+    )
+
+
+def forget_what_is_over(session: Session, *, at: datetime) -> None:
+    """Counts, codes, sign-ins and visits to a provider that matter to nobody any longer are gone."""
+    session.execute(delete(SignInTries).where(SignInTries.since <= at - LONGEST_LIMIT))
+    session.execute(delete(SignInCode).where(SignInCode.expires_at <= at - LONGEST_LIMIT))
+    session.execute(delete(SignIn).where(SignIn.expires_at <= at))
+    session.execute(delete(ProviderRequest).where(ProviderRequest.expires_at <= at))

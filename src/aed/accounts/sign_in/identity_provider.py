@@ -1,0 +1,214 @@
+"""Signing in by an operator's identity provider: who left for it, who comes back, and whom that is here."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from aed.accounts.audit_log import AuditSubject, record
+from aed.accounts.people import queries as people_queries
+from aed.accounts.people.models import Account, Identity, Person, PersonChange
+from aed.accounts.people.rules import masked
+from aed.accounts.permissions import Scope, Viewer
+from aed.accounts.sessions import end_sign_ins
+from aed.accounts.sign_in.actions import SignedIn, open_sign_in
+from aed.accounts.sign_in.models import ProviderRequest
+from aed.accounts.sign_in.openid_connect import where_to_sign_in, who_came_back
+from aed.accounts.sign_in.rules import PROVIDER_MAY_TAKE, Browser, Vouched, Way
+from aed.accounts.sign_in.throttling import count_address
+from aed.accounts.tokens import key_hash
+from aed.database.session import Database, transaction
+from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
+from aed.settings import SignInProvider
+
+AGAIN: Final = (
+    "This way back from the identity provider is not, or no longer, open in this browser. Begin to sign in "
+    "again, and come back within ten minutes."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SentAway:
+    """A browser that is to go to the provider."""
+
+    url: str
+    browser_key: str
+    """For its cookie: nobody else comes back in its place."""
+
+
+def send_away(
+    database: Database, provider: SignInProvider, *, address: str, return_to: str | None, at: datetime
+) -> SentAway:
+    """The browser is expected back for ten minutes. Raises NotFound where no provider is set up, TooBusy,
+    ProviderFailed."""
+    may_be_used(provider)
+    count_address(database, Way.PROVIDER, address=address, at=at)
+    state, nonce, browser_key = (secrets.token_urlsafe(32) for _ in range(3))
+    verifier = secrets.token_urlsafe(64)
+    url = where_to_sign_in(provider, state=state, nonce=nonce, verifier=verifier)
+    with transaction(database) as session:
+        session.add(
+            ProviderRequest(
+                state_hash=key_hash(state),
+                browser_hash=key_hash(browser_key),
+                nonce=nonce,
+                verifier=verifier,
+                return_to=return_to,
+                expires_at=at + PROVIDER_MAY_TAKE,
+            )
+        )
+    return SentAway(url, browser_key)
+
+
+def may_be_used(provider: SignInProvider) -> None:
+    if not provider.is_set_up:
+        raise NotFound("No identity provider is set up here: sign in by password or code.")
+
+
+@dataclass(frozen=True, slots=True)
+class CameBack:
+    """What the provider sent the browser back with (RFC 6749 4.1.2, RFC 9207)."""
+
+    browser_key: str | None
+    state: str | None
+    code: str | None
+    error: str | None
+    said_by: str | None
+
+
+def take_back(
+    database: Database,
+    provider: SignInProvider,
+    came: CameBack,
+    *,
+    country: str,
+    browser: Browser,
+    lasts: timedelta,
+    at: datetime,
+) -> tuple[SignedIn, str | None]:
+    """The sign-in of whom the provider vouches for, and the page that the browser wants to go to.
+
+    1. What was noted when it left is taken, once, by the same browser.
+    2. The provider is asked who that is, outside of any transaction.
+    3. Whom that is here: who came by this identity before; else who has the number or the address that the
+       provider has verified; else, if so set, somebody new without any role.
+
+    Raises NotFound where no provider is set up, NotSignedIn, ProviderFailed, Conflict.
+    """
+    may_be_used(provider)
+    if came.state is None or came.browser_key is None:
+        raise NotSignedIn(AGAIN)
+    with transaction(database) as session:
+        left = session.execute(
+            delete(ProviderRequest)
+            .where(
+                ProviderRequest.state_hash == key_hash(came.state),
+                ProviderRequest.browser_hash == key_hash(came.browser_key),
+                ProviderRequest.expires_at > at,
+            )
+            .returning(ProviderRequest.nonce, ProviderRequest.verifier, ProviderRequest.return_to)
+        ).first()
+    if left is None:
+        raise NotSignedIn(AGAIN)
+    if came.error is not None or not came.code:
+        raise NotSignedIn("The identity provider signed nobody in. Begin again, or sign in another way.")
+    found = who_came_back(
+        provider,
+        code=came.code,
+        said_by=came.said_by,
+        nonce=left.nonce,
+        verifier=left.verifier,
+        country=country,
+        at=at,
+    )
+    try:
+        with transaction(database) as session:
+            person = _whose(session, found, adds_people=provider.adds_people, at=at)
+            return open_sign_in(session, person, browser=browser, lasts=lasts, at=at), left.return_to
+    except IntegrityError:
+        raise Conflict("Somebody signs in as the same person at this moment. Try again.") from None
+
+
+def _whose(session: Session, found: Vouched, *, adds_people: bool, at: datetime) -> Person:
+    """Who that is here; the link is kept, so that a changed number or address changes nothing."""
+    known = people_queries.person_by_identity(session, found.provider, found.subject)
+    if known is not None:
+        return known
+    by_claim: dict[str, Person] = {}
+    if found.phone is not None and (row := people_queries.account_by_phone(session, found.phone)) is not None:
+        by_claim["phone_number"] = row[1]
+    if found.email is not None and (row := people_queries.account_by_email(session, found.email)) is not None:
+        by_claim["email"] = row[1]
+    if len({person.id for person in by_claim.values()}) > 1:
+        raise Conflict(
+            "The number and the e-mail address that the identity provider knows you by belong to two people "
+            "here. An administrator corrects one of them, or joins the two (aed people duplicates)."
+        )
+    if by_claim:
+        claim, person = next(iter(by_claim.items()))
+        _link(session, found, person, claim, {}, at=at)
+        return person
+    if not adds_people or found.name is None:
+        raise NotSignedIn(
+            "The identity provider vouches for you, but nobody here has that number or e-mail address. Ask "
+            "an administrator to put it into your entry, then sign in again."
+        )
+    person = Person(name=found.name, phone=found.phone, language="zh")
+    session.add(person)
+    session.flush()
+    fields: dict[str, Any] = {"name": [None, found.name]}
+    if found.phone is not None:
+        account = Account(person_id=person.id, phone=found.phone, email=found.email, opened_at=at)
+        session.add(account)
+        fields["phone"] = [None, masked(found.phone)]
+    _link(session, found, person, "added", fields, at=at)
+    return person
+
+
+def _link(
+    session: Session, found: Vouched, person: Person, claim: str, fields: dict[str, Any], *, at: datetime
+) -> None:
+    session.add(
+        Identity(
+            provider=found.provider,
+            subject=found.subject,
+            person_id=person.id,
+            linked_at=at,
+            linked_by=claim,
+        )
+    )
+    fields = {**fields, "identity": [None, found.provider]}
+    session.add(PersonChange(person_id=person.id, at=at, who=f"provider:{claim}", fields=fields))
+    by = f"provider:{claim}"
+    record(session, by, AuditSubject.PERSON, person.id, "identity linked", at=at, fields=sorted(fields))
+    session.flush()
+
+
+def unlink(session: Session, who: Viewer, person_id: int, *, at: datetime) -> int:
+    """No provider's word signs this person in any more, until a number or an address does so again; every
+    sign-in ends. How many links that were.
+
+    For oneself, and for the network's administrator. Raises NotSignedIn, NotFound, NotAllowed.
+    """
+    if not who.is_signed_in:
+        raise NotSignedIn("Ending a link to a provider needs a token: send one, or sign in.")
+    people_queries.person(session, who, person_id)
+    is_office = who.is_administrator and Scope.WRITE in who.scopes
+    if who.person_id != person_id and not is_office:
+        raise NotAllowed("Only the person, or the network's administrator, ends the link to a provider.")
+    linked = people_queries.identities_of(session, who, person_id)
+    for each in linked:
+        session.delete(each)
+        fields = {"identity": [each.provider, None]}
+        session.add(PersonChange(person_id=person_id, at=at, who=who.name, fields=fields))
+    if linked:
+        record(session, who.name, AuditSubject.PERSON, person_id, "identities unlinked", at=at)
+        end_sign_ins(session, person_id, at=at)
+    session.flush()
+    return len(linked)

@@ -1,0 +1,283 @@
+"""Asking an operator's identity provider over HTTP (OpenID Connect Core 1.0, code flow with PKCE).
+
+Its word is law for who somebody is, and for nothing else: it may be down, slow, or answer garbage.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, ClassVar, Final
+
+import httpx2
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+from joserfc.jws import JWSRegistry
+from pydantic import BaseModel, Field, ValidationError
+
+from aed import __version__
+from aed.accounts.sign_in.rules import Vouched, vouched
+from aed.errors import AedError, NotSignedIn
+from aed.settings import SignInProvider, is_private_from_others
+
+SCOPE: Final = "openid profile email phone"
+MOST_BYTES: Final = 200_000
+LEEWAY_SECONDS: Final = 60
+"""By which the provider's clock may be wrong."""
+ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
+"""Of signatures that only the provider can make: none, and those with a shared secret, are not among them."""
+WELL_KNOWN: Final = "/.well-known/openid-configuration"
+
+
+class ProviderFailed(AedError):
+    """The identity provider could not be asked, or what it answers cannot be believed."""
+
+    status: ClassVar[int] = 503
+    code: ClassVar[str] = "identity-provider-failed"
+    title: ClassVar[str] = "The identity provider does not answer as it should"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"{detail} Sign in by password or code, or try again later.")
+
+
+class Metadata(BaseModel):
+    """What a provider tells of itself (OpenID Connect Discovery 1.0), as far as it matters here."""
+
+    issuer: str
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    userinfo_endpoint: str | None = None
+    token_endpoint_auth_methods_supported: list[str] = Field(default=["client_secret_basic"])
+    id_token_signing_alg_values_supported: list[str] = Field(default=["RS256"])
+    authorization_response_iss_parameter_supported: bool = False
+
+    @property
+    def algorithms(self) -> list[str]:
+        """In which its signatures are believed."""
+        return [each for each in ALGORITHMS if each in self.id_token_signing_alg_values_supported]
+
+
+def where_to_sign_in(provider: SignInProvider, *, state: str, nonce: str, verifier: str) -> str:
+    """The provider's page to which the browser goes. Raises ProviderFailed."""
+    with _talking(provider) as client:
+        metadata = _metadata(client, provider)
+        url, _state = client.create_authorization_url(
+            metadata.authorization_endpoint, state=state, nonce=nonce, code_verifier=verifier
+        )
+    return str(url)
+
+
+def who_came_back(
+    provider: SignInProvider,
+    *,
+    code: str,
+    said_by: str | None,
+    nonce: str,
+    verifier: str,
+    country: str,
+    at: datetime,
+) -> Vouched:
+    """For whom the provider vouches.
+
+    1. Its own address is asked for what it is; `said_by`, who says that the browser comes from there, must
+       be the same (RFC 9207).
+    2. The code is exchanged for its word, which must be signed by one of its keys, for this program, for this
+       browser (nonce), and not be over.
+    3. What that does not say of the person is asked of it.
+
+    Raises ProviderFailed; NotSignedIn for a code that is no longer good.
+    """
+    from authlib.common.errors import AuthlibBaseError  # late: 4 MB, its parts together
+
+    with _talking(provider) as client:
+        metadata = _metadata(client, provider)
+        if said_by is None and metadata.authorization_response_iss_parameter_supported:
+            raise ProviderFailed("What came back does not say that it comes from the identity provider.")
+        if said_by is not None and said_by != metadata.issuer:
+            raise ProviderFailed("What came back is from another provider than the one that was asked.")
+        client.token_endpoint_auth_method = _way_of_knowing_us(provider, metadata)
+        try:
+            token = client.fetch_token(
+                metadata.token_endpoint,
+                grant_type="authorization_code",
+                code=code,
+                code_verifier=verifier,
+                redirect_uri=provider.redirect_url,
+            )
+        except AuthlibBaseError as error:
+            if error.error == "invalid_grant":
+                raise NotSignedIn("The provider's word is no longer good: begin to sign in again.") from None
+            raise ProviderFailed(
+                f"The identity provider refuses this program ({_short(error.error)}): compare "
+                "AED_SIGN_IN_PROVIDER__… with what it was registered with there."
+            ) from error
+        claims = _believed(client, metadata, token, provider, nonce=nonce, at=at)
+        found = vouched(claims, country=country)
+        if found is None:
+            raise ProviderFailed("The identity provider does not say who it is that signed in.")
+        if metadata.userinfo_endpoint is None or (found.phone and found.email and found.name):
+            return found
+        return vouched(_more(client, metadata.userinfo_endpoint, claims), country=country) or found
+
+
+# --- how it is asked ------------------------------------------------------------------------------------
+
+
+class _Bounded(httpx2.BaseTransport):
+    """Whole answers, of a size and within a time, however slowly they come."""
+
+    def __init__(self, seconds: float) -> None:
+        self._inner = httpx2.HTTPTransport(
+            verify=httpx2.create_ssl_context(),
+            trust_env=False,
+            limits=httpx2.Limits(max_keepalive_connections=0),  # none is kept that it may have closed
+        )
+        self._end = time.monotonic() + seconds
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        left = max(self._end - time.monotonic(), 0.001)
+        request.extensions["timeout"] = httpx2.Timeout(left).as_dict()
+        answer = self._inner.handle_request(request)
+        content = bytearray()
+        try:
+            for chunk in answer.iter_raw():
+                content += chunk
+                if len(content) > MOST_BYTES:
+                    raise httpx2.ReadError(f"it sends more than {MOST_BYTES} bytes", request=request)
+                if time.monotonic() >= self._end:
+                    raise httpx2.ReadTimeout("it takes too long", request=request)
+        finally:
+            answer.close()
+        return httpx2.Response(answer.status_code, headers=answer.headers, content=bytes(content))
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+@contextmanager
+def _talking(provider: SignInProvider) -> Iterator[Any]:
+    """authlib's client, which ships no types. What goes wrong with the other side is a ProviderFailed."""
+    from authlib.integrations.httpx_client import OAuth2Client
+
+    client = OAuth2Client(
+        client_id=provider.client_id,
+        client_secret=provider.client_secret.get_secret_value() or None,
+        scope=SCOPE,
+        redirect_uri=provider.redirect_url,
+        code_challenge_method="S256",
+        transport=_Bounded(provider.seconds),
+        trust_env=False,
+        follow_redirects=False,
+        headers={"User-Agent": f"aed/{__version__}", "Accept-Encoding": "identity"},
+    )
+    try:
+        yield client
+    except httpx2.TimeoutException:
+        raise ProviderFailed(f"The identity provider did not answer within {provider.seconds:g} s.") from None
+    except httpx2.HTTPStatusError as error:
+        raise ProviderFailed(f"The identity provider answered {error.response.status_code}.") from None
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise ProviderFailed(f"The identity provider cannot be asked: {_short(error)}.") from None
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the whole"
+        raise ProviderFailed(
+            f"The identity provider answers otherwise than agreed: {_short(where)}."
+        ) from None
+    except (ValueError, RecursionError):
+        raise ProviderFailed("The identity provider answers with what is no JSON.") from None
+    finally:
+        client.close()
+
+
+def _metadata(client: Any, provider: SignInProvider) -> Metadata:
+    found = Metadata.model_validate(_json(client, provider.url.rstrip("/") + WELL_KNOWN))
+    if found.issuer.rstrip("/") != provider.url.rstrip("/"):
+        raise ProviderFailed(
+            f"The identity provider says that it is {_short(found.issuer)}, not what is set in "
+            "AED_SIGN_IN_PROVIDER__URL."
+        )
+    for url in (
+        found.authorization_endpoint,
+        found.token_endpoint,
+        found.jwks_uri,
+        found.userinfo_endpoint,
+    ):
+        if url is not None and not is_private_from_others(url):
+            raise ProviderFailed(f"The identity provider names an address without https: {_short(url)}.")
+    return found
+
+
+def _json(client: Any, url: str, *, withhold_token: bool = True) -> Any:
+    answer = client.request("GET", url, withhold_token=withhold_token)
+    if answer.status_code != 200:
+        raise ProviderFailed(f"The identity provider answered {answer.status_code}.")
+    return answer.json()
+
+
+def _way_of_knowing_us(provider: SignInProvider, metadata: Metadata) -> str:
+    """How the token endpoint knows this program."""
+    if not provider.client_secret.get_secret_value():
+        return "none"
+    known = metadata.token_endpoint_auth_methods_supported
+    is_only_in_body = "client_secret_basic" not in known and "client_secret_post" in known
+    return "client_secret_post" if is_only_in_body else "client_secret_basic"
+
+
+# --- what is believed -----------------------------------------------------------------------------------
+
+
+def _believed(
+    client: Any,
+    metadata: Metadata,
+    token: Mapping[str, Any],
+    provider: SignInProvider,
+    *,
+    nonce: str,
+    at: datetime,
+) -> dict[str, Any]:
+    """The claims of its ID token (OpenID Connect Core 3.1.3.7). Raises ProviderFailed."""
+    from authlib.oidc.core import CodeIDToken
+
+    if not isinstance(token.get("id_token"), str):
+        raise ProviderFailed("The identity provider gives no ID token: has it been asked as openid?")
+    keys = _json(client, metadata.jwks_uri)
+    if not isinstance(keys, dict) or not isinstance(keys.get("keys"), list):
+        raise ProviderFailed("The identity provider has no list of keys at its jwks_uri.")
+    known = [each for each in keys["keys"] if isinstance(each, dict) and each.get("kty") in ("RSA", "EC")]
+    try:
+        read = jwt.decode(
+            token["id_token"],
+            KeySet.import_key_set({"keys": known}),
+            registry=JWSRegistry(algorithms=metadata.algorithms, strict_check_header=False),
+        )
+        CodeIDToken(
+            read.claims,
+            read.header,
+            {
+                "iss": {"essential": True, "value": metadata.issuer},
+                "aud": {"essential": True, "value": provider.client_id},
+            },
+            {"nonce": nonce, "client_id": provider.client_id, "access_token": token.get("access_token")},
+        ).validate(now=int(at.timestamp()), leeway=LEEWAY_SECONDS)
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        raise ProviderFailed(
+            f"What the identity provider says cannot be believed: {_short(error)}."
+        ) from error
+    return dict(read.claims)
+
+
+def _more(client: Any, url: str, claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims, and what else the provider says of the same person. Raises ProviderFailed."""
+    said = _json(client, url, withhold_token=False)
+    if not isinstance(said, dict) or said.get("sub") != claims["sub"]:
+        raise ProviderFailed("The identity provider tells of somebody else than who signed in.")
+    return {**said, **claims}
+
+
+def _short(said: object) -> str:
+    """Fit for a sentence: what others send may be long, or no text."""
+    return "".join(each if each.isprintable() else " " for each in str(said)[:100]).strip().rstrip(".")

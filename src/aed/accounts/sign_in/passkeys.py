@@ -1,0 +1,174 @@
+"""Passkeys as second factors (WebAuthn), by the library `webauthn`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import webauthn
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
+from webauthn.helpers.exceptions import WebAuthnException
+from webauthn.helpers.structs import PublicKeyCredentialDescriptor, UserVerificationRequirement
+
+from aed.accounts.people.models import Person
+from aed.accounts.sessions import SignIn
+from aed.accounts.sign_in import queries as sign_in_queries
+from aed.accounts.sign_in.models import SecondFactor
+from aed.accounts.sign_in.rules import CHALLENGE_GOOD_FOR, FACTORS_OF_A_PERSON, FactorKind
+from aed.accounts.sign_in.second_factors import ISSUER, added, given, require_factor_given
+from aed.errors import Conflict, InvalidInput, NotFound, NotSignedIn
+
+type Options = dict[str, Any]
+"""JSON as the library has it, for `navigator.credentials`."""
+
+
+def _site(public_url: str | None) -> tuple[str, str]:
+    """The site's name and origin, for which alone a passkey is good. Raises NotFound where there is none."""
+    if public_url is None:
+        raise NotFound("Passkeys are bound to the address of the site: set AED_PUBLIC_URL, or use an app.")
+    parts = urlsplit(public_url)
+    return parts.hostname or "", f"{parts.scheme}://{parts.netloc}"
+
+
+def _passkeys(session: Session, person_id: int) -> list[SecondFactor]:
+    return [
+        each for each in sign_in_queries.second_factors(session, person_id) if each.kind is FactorKind.PASSKEY
+    ]
+
+
+def _descriptors(passkeys: list[SecondFactor]) -> list[PublicKeyCredentialDescriptor]:
+    return [
+        PublicKeyCredentialDescriptor(id=base64url_to_bytes(each.credential_id))
+        for each in passkeys
+        if each.credential_id is not None
+    ]
+
+
+def _put_challenge(sign_in: SignIn, challenge: bytes, at: datetime) -> None:
+    sign_in.challenge, sign_in.challenge_until = bytes_to_base64url(challenge), at + CHALLENGE_GOOD_FOR
+
+
+def _take_challenge(sign_in: SignIn, at: datetime) -> bytes:
+    """Once; raises NotSignedIn for one that is over."""
+    challenge, until = sign_in.challenge, sign_in.challenge_until
+    sign_in.challenge = sign_in.challenge_until = None
+    if challenge is None or until is None or until <= at:
+        raise NotSignedIn("That took too long, or was done already. Begin anew.")
+    return base64url_to_bytes(challenge)
+
+
+def begin_adding(session: Session, sign_in: SignIn, *, public_url: str | None, at: datetime) -> Options:
+    """Return what the browser's `navigator.credentials.create` needs.
+
+    visibility: the person's own session.
+    """
+    site, _origin = _site(public_url)
+    require_factor_given(session, sign_in)
+    if len(sign_in_queries.second_factors(session, sign_in.person_id)) >= FACTORS_OF_A_PERSON:
+        raise Conflict(f"You have {FACTORS_OF_A_PERSON} second factors: remove one first.")
+    person = session.get_one(Person, sign_in.person_id)
+    options = webauthn.generate_registration_options(
+        rp_id=site,
+        rp_name=ISSUER,
+        user_id=f"person:{person.id}".encode(),
+        user_name=person.name,
+        exclude_credentials=_descriptors(_passkeys(session, person.id)),
+    )
+    _put_challenge(sign_in, options.challenge, at)
+    found: Options = orjson.loads(webauthn.options_to_json(options))
+    return found
+
+
+def add(
+    session: Session,
+    sign_in: SignIn,
+    name: str,
+    credential: Options,
+    *,
+    public_url: str | None,
+    at: datetime,
+) -> list[str]:
+    """Take the passkey that the browser has made into use; new recovery codes if it is the first factor.
+
+    Raises InvalidInput for one that is not for this site or not for this moment.
+    """
+    site, origin = _site(public_url)
+    require_factor_given(session, sign_in)
+    challenge = _take_challenge(sign_in, at)
+    try:
+        verified = webauthn.verify_registration_response(
+            credential=credential,
+            expected_challenge=challenge,
+            expected_rp_id=site,
+            expected_origin=origin,
+        )
+    except WebAuthnException:
+        raise InvalidInput(
+            "This passkey is not for this site, or not for this try.", field="credential"
+        ) from None
+    credential_id = bytes_to_base64url(verified.credential_id)
+    if session.scalar(select(SecondFactor.id).where(SecondFactor.credential_id == credential_id)) is not None:
+        raise Conflict("This passkey is in use already.", field="credential")
+    factor = SecondFactor(
+        person_id=sign_in.person_id,
+        kind=FactorKind.PASSKEY,
+        name=name,
+        secret=bytes_to_base64url(verified.credential_public_key),
+        credential_id=credential_id,
+        sign_count=verified.sign_count,
+        added_at=at,
+    )
+    session.add(factor)
+    return added(session, sign_in, factor, at=at)
+
+
+def begin_giving(session: Session, sign_in: SignIn, *, public_url: str | None, at: datetime) -> Options:
+    """Return what `navigator.credentials.get` needs. Raises NotFound where there is no passkey."""
+    site, _origin = _site(public_url)
+    passkeys = _passkeys(session, sign_in.person_id)
+    if not passkeys:
+        raise NotFound("You have no passkey here.")
+    options = webauthn.generate_authentication_options(
+        rp_id=site,
+        allow_credentials=_descriptors(passkeys),
+        user_verification=UserVerificationRequirement.PREFERRED,
+    )
+    _put_challenge(sign_in, options.challenge, at)
+    found: Options = orjson.loads(webauthn.options_to_json(options))
+    return found
+
+
+def give(
+    session: Session,
+    sign_in: SignIn,
+    credential: Options,
+    *,
+    public_url: str | None,
+    address: str,
+    at: datetime,
+) -> bool:
+    """Take what a passkey has signed; False for a wrong one. The session is whole from then on."""
+    site, origin = _site(public_url)
+    challenge = _take_challenge(sign_in, at)
+    known = {each.credential_id: each for each in _passkeys(session, sign_in.person_id)}
+    factor = known.get(str(credential.get("id")))
+    if factor is None:
+        return False
+    try:
+        verified = webauthn.verify_authentication_response(
+            credential=credential,
+            expected_challenge=challenge,
+            expected_rp_id=site,
+            expected_origin=origin,
+            credential_public_key=base64url_to_bytes(factor.secret),
+            credential_current_sign_count=factor.sign_count,
+        )
+    except WebAuthnException:
+        return False
+    factor.sign_count = verified.new_sign_count
+    given(session, sign_in, factor, address=address, at=at)
+    return True

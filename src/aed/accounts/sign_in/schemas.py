@@ -1,0 +1,230 @@
+"""Sign-in, sessions, second factors and security events in requests and responses."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from aed.accounts.fields import Id
+from aed.accounts.people.schemas import WrittenPhone
+from aed.accounts.security_log import SecurityEvent, SecurityEventKind
+from aed.accounts.sessions import SignIn
+from aed.accounts.sign_in.models import SecondFactor
+from aed.accounts.sign_in.rules import LONGEST_PASSWORD, FactorKind
+
+Password = Annotated[SecretStr, Field(min_length=1, max_length=LONGEST_PASSWORD)]
+OneTimeCode = Annotated[SecretStr, Field(min_length=1, max_length=20)]
+
+
+class SignInIn(BaseModel):
+    """A number, and either its password or the code that was sent to it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"phone": "+86 138 0013 8000", "password": "a long pass phrase"}]},
+    )
+
+    phone: WrittenPhone
+    password: Password | None = None
+    code: OneTimeCode | None = None
+    new_password: Password | None = Field(
+        None, description="With a code: the password from now on; every other sign-in ends"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.password is None) == (self.code is None):
+            raise ValueError("give either the password or the code")
+        if self.new_password is not None and self.code is None:
+            raise ValueError("a new password is set with a code, also when the old one is known")
+        return self
+
+
+class CodeIn(BaseModel):
+    """A number that wants a code."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"phone": "138 0013 8000"}]})
+
+    phone: WrittenPhone
+
+
+class CodeOut(BaseModel):
+    """The same for every number, whether an account has it or not."""
+
+    detail: str
+    good_for_minutes: int
+
+
+class SignedInOut(BaseModel):
+    """Who is signed in now, by a cookie. `csrf_token` goes into X-CSRF-Token of every change."""
+
+    person_id: Id
+    name: str
+    csrf_token: str
+    expires_at: datetime
+    needs_second_factor: bool = Field(
+        description="Until it is given (/v1/sign-in/second-factor) this sign-in is good for nothing else"
+    )
+
+
+class HeldRoleOut(BaseModel):
+    """A role as it is held now."""
+
+    role: str
+    estate_id: Id | None
+    region_ids: list[Id]
+
+
+class ViewerOut(BaseModel):
+    """Who the caller is, as the server understands it."""
+
+    role: str = Field(examples=["anyone", "member", "dispatcher", "administrator"])
+    name: str
+    scopes: list[str]
+    estate_id: int | None
+    region_ids: list[int]
+
+
+class SignedInViewerOut(ViewerOut):
+    """The same of a person, with what is held now."""
+
+    person_id: Id
+    roles: list[HeldRoleOut]
+    csrf_token: str = Field(description="For X-CSRF-Token of every change")
+
+
+FactorName = Annotated[str, Field(min_length=1, max_length=100, examples=["my telephone"])]
+Code = Annotated[SecretStr, Field(min_length=6, max_length=40)]
+
+
+class SignInOut(BaseModel):
+    """A browser in which you are signed in."""
+
+    id: Id
+    signed_in_at: datetime
+    last_seen_at: datetime = Field(description="Within a quarter of an hour")
+    expires_at: datetime
+    address: str | None = Field(description="From where it was signed in")
+    user_agent: str | None = Field(description="What the browser calls itself")
+    is_this: bool = Field(description="The one that asks")
+
+    @classmethod
+    def of(cls, row: SignIn, *, own_id: int) -> Self:
+        return cls(
+            id=row.id,
+            signed_in_at=row.created_at,
+            last_seen_at=row.last_seen_at or row.created_at,
+            expires_at=row.expires_at,
+            address=row.address,
+            user_agent=row.user_agent,
+            is_this=row.id == own_id,
+        )
+
+
+class FactorOut(BaseModel):
+    """A second factor, without its secret."""
+
+    id: Id
+    kind: FactorKind
+    name: str
+    added_at: datetime
+    last_used_at: datetime | None
+
+    @classmethod
+    def of(cls, row: SecondFactor) -> Self:
+        return cls(
+            id=row.id, kind=row.kind, name=row.name, added_at=row.added_at, last_used_at=row.last_used_at
+        )
+
+
+class SecondFactorsOut(BaseModel):
+    """Which second factors you have, and whether this session waits for one."""
+
+    is_needed: bool = Field(description="This session is good for nothing else until one is given")
+    factors: list[FactorOut]
+    recovery_codes_left: int
+    csrf_token: str = Field(description="For X-CSRF-Token of every change")
+
+
+class SecondFactorIn(BaseModel):
+    """An app's code, or a recovery code."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "123 456"}]})
+
+    code: Code
+
+
+class AppIn(BaseModel):
+    """An authenticator app to add."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"name": "my telephone"}]})
+
+    name: FactorName = "app"
+
+
+class AppOut(BaseModel):
+    """What the app is given. It is shown once; the app counts after its first code."""
+
+    id: Id
+    secret: str
+    uri: str = Field(description="For a QR code: otpauth://totp/…")
+
+
+class RecoveryCodesOut(BaseModel):
+    """Codes that stand in for a lost second factor, each once. They are shown once: print them."""
+
+    recovery_codes: list[str]
+
+
+class PasskeyIn(BaseModel):
+    """What `navigator.credentials.create` answered, as JSON."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"credential": {"id": "AQI"}}]})
+
+    name: FactorName = "passkey"
+    credential: dict[str, Any]
+
+
+class PasskeyGivenIn(BaseModel):
+    """What `navigator.credentials.get` answered, as JSON."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"credential": {"id": "AQI"}}]})
+
+    credential: dict[str, Any]
+
+
+class OptionsOut(BaseModel):
+    """What the browser is asked with: `navigator.credentials.create({publicKey})`, or `get`."""
+
+    public_key: dict[str, Any]
+
+
+class SecurityEventOut(BaseModel):
+    """Something that matters to whoever looks for misuse. No telephone number is in it."""
+
+    id: Id
+    at: datetime
+    kind: SecurityEventKind
+    person_id: Id | None
+    account: str | None = Field(description="The beginning of a keyed hash: the same for the same number")
+    address: str | None
+    detail: str | None
+
+    @classmethod
+    def of(cls, row: SecurityEvent) -> Self:
+        return cls(
+            id=row.id,
+            at=row.at,
+            kind=row.kind,
+            person_id=row.person_id,
+            account=row.account_key[:12] if row.account_key is not None else None,
+            address=row.address,
+            detail=row.detail,
+        )
+
+
+class SecurityEventsPage(BaseModel):
+    events: list[SecurityEventOut]
+    next: str | None = Field(None, description="The cursor of the next page")

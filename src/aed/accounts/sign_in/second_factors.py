@@ -1,0 +1,239 @@
+"""Second factors: added, confirmed, given at sign-in, removed; and recovery codes for when one is lost.
+
+Whoever changes factors must have given one in that session, but for the first.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import pyotp
+from sqlalchemy import CursorResult, delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from aed.accounts.audit_log import AuditSubject, record
+from aed.accounts.people import queries as people_queries
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.security_log import SecurityEventKind, log_event
+from aed.accounts.sessions import SignIn, signed_in
+from aed.accounts.sign_in import queries as sign_in_queries
+from aed.accounts.sign_in.models import RecoveryCode, SecondFactor
+from aed.accounts.sign_in.rules import FACTORS_OF_A_PERSON, RECOVERY_CODES, FactorKind
+from aed.accounts.tokens import key_hash
+from aed.errors import Conflict, NotAllowed, NotFound, NotSignedIn
+
+ISSUER: Final = "AED network"
+WRONG_CODE: Final = "The code is not right, or was used already. Wait for the next one, and type that."
+STEP_SECONDS: Final = 30
+_STEPS_OFF: Final = (0, -1, 1)
+"""A telephone's clock may be half a minute off."""
+
+
+def sign_in_by_key(session: Session, key: str, *, at: datetime, lock: bool = False) -> SignIn:
+    """Return the session of a browser, limited or not. Raises NotSignedIn."""
+    found = signed_in(session, key_hash(key), at=at)
+    if found is None:
+        raise NotSignedIn("Sign in first.")
+    if lock:
+        session.refresh(found, with_for_update=True)
+    return found
+
+
+def require_factor_given(session: Session, sign_in: SignIn) -> None:
+    """Raise NotAllowed where the person has a second factor that was not given in this session."""
+    if sign_in.second_factor_at is None and sign_in_queries.second_factors(session, sign_in.person_id):
+        raise NotAllowed("Give your second factor first: POST /v1/sign-in/second-factor.")
+
+
+# --- adding ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NewApp:
+    """An authenticator app that is being added. The secret is shown once."""
+
+    factor_id: int
+    secret: str
+    uri: str
+
+
+def add_app(session: Session, sign_in: SignIn, name: str, *, at: datetime) -> NewApp:
+    """Begin to add an authenticator app; it counts once its first code was given.
+
+    visibility: the person's own session.
+    """
+    require_factor_given(session, sign_in)
+    _has_room(session, sign_in.person_id)
+    session.execute(
+        delete(SecondFactor).where(
+            SecondFactor.person_id == sign_in.person_id, SecondFactor.confirmed_at.is_(None)
+        )
+    )
+    secret = pyotp.random_base32()
+    factor = SecondFactor(
+        person_id=sign_in.person_id, kind=FactorKind.TOTP, name=name, secret=secret, added_at=at
+    )
+    session.add(factor)
+    session.flush()
+    person = session.get_one(Person, sign_in.person_id)
+    uri = pyotp.TOTP(secret).provisioning_uri(name=person.name, issuer_name=ISSUER)
+    return NewApp(factor.id, secret, uri)
+
+
+def confirm_app(session: Session, sign_in: SignIn, factor_id: int, code: str, *, at: datetime) -> list[str]:
+    """Take an app into use by its first code; return new recovery codes if it is the first factor.
+
+    Raises NotFound, NotSignedIn for a wrong code.
+    """
+    require_factor_given(session, sign_in)
+    factor = session.get(SecondFactor, factor_id)
+    if factor is None or factor.person_id != sign_in.person_id or factor.confirmed_at is not None:
+        raise NotFound("No app is being added under that number: begin anew.", field="factor_id")
+    if not _takes(session, factor, code, at=at):
+        raise NotSignedIn(WRONG_CODE)
+    return added(session, sign_in, factor, at=at)
+
+
+def added(session: Session, sign_in: SignIn, factor: SecondFactor, *, at: datetime) -> list[str]:
+    """The factor counts from now on, in this session too. New recovery codes, if it is the first."""
+    is_first = not sign_in_queries.second_factors(session, sign_in.person_id)
+    factor.confirmed_at = factor.last_used_at = at
+    sign_in.second_factor_at = at
+    _end_others(session, sign_in, at=at)
+    by = f"person:{sign_in.person_id}"
+    record(session, by, AuditSubject.PERSON, sign_in.person_id, "second factor added", at=at)
+    kind = SecurityEventKind.SECOND_FACTOR_ADDED
+    log_event(session, kind, at=at, person_id=sign_in.person_id, detail=factor.kind.value)
+    session.flush()
+    return new_recovery_codes(session, sign_in) if is_first else []
+
+
+def _has_room(session: Session, person_id: int) -> None:
+    if len(sign_in_queries.second_factors(session, person_id)) >= FACTORS_OF_A_PERSON:
+        raise Conflict(f"You have {FACTORS_OF_A_PERSON} second factors: remove one first.")
+
+
+def _end_others(session: Session, sign_in: SignIn, *, at: datetime) -> None:
+    """Sessions that were opened without the factor end."""
+    session.execute(
+        update(SignIn)
+        .where(
+            SignIn.person_id == sign_in.person_id,
+            SignIn.id != sign_in.id,
+            SignIn.ended_at.is_(None),
+            SignIn.second_factor_at.is_(None),
+        )
+        .values(ended_at=at)
+    )
+
+
+def new_recovery_codes(session: Session, sign_in: SignIn) -> list[str]:
+    """Make recovery codes, which replace those before. They are stored nowhere."""
+    require_factor_given(session, sign_in)
+    if not sign_in_queries.second_factors(session, sign_in.person_id):
+        raise Conflict("Recovery codes stand in for a second factor: add one first.")
+    session.execute(delete(RecoveryCode).where(RecoveryCode.person_id == sign_in.person_id))
+    codes = [pyotp.random_base32(length=32)[:16].lower() for _ in range(RECOVERY_CODES)]
+    session.add_all(RecoveryCode(person_id=sign_in.person_id, code_hash=key_hash(each)) for each in codes)
+    session.flush()
+    return [f"{each[:4]}-{each[4:8]}-{each[8:12]}-{each[12:]}" for each in codes]
+
+
+# --- giving ---------------------------------------------------------------------------------------------
+
+
+def give_code(session: Session, sign_in: SignIn, code: str, *, address: str, at: datetime) -> bool:
+    """Take an app's code, or a recovery code; False for a wrong one. The session is whole from then on."""
+    plain = "".join(code.split()).replace("-", "").lower()
+    for factor in sign_in_queries.second_factors(session, sign_in.person_id):
+        if factor.kind is FactorKind.TOTP and _takes(session, factor, plain, at=at):
+            given(session, sign_in, factor, address=address, at=at)
+            return True
+    used = session.execute(
+        update(RecoveryCode)
+        .where(
+            RecoveryCode.person_id == sign_in.person_id,
+            RecoveryCode.code_hash == key_hash(plain),
+            RecoveryCode.used_at.is_(None),
+        )
+        .values(used_at=at)
+    )
+    assert isinstance(used, CursorResult)
+    if used.rowcount == 1:
+        sign_in.second_factor_at = at
+        kind = SecurityEventKind.RECOVERY_CODE_USED
+        log_event(session, kind, at=at, person_id=sign_in.person_id, address=address)
+        return True
+    return False
+
+
+def given(session: Session, sign_in: SignIn, factor: SecondFactor, *, address: str, at: datetime) -> None:
+    """The session is whole: the person has proved to have that factor."""
+    factor.last_used_at = sign_in.second_factor_at = at
+    kind = SecurityEventKind.SECOND_FACTOR
+    log_event(session, kind, at=at, person_id=sign_in.person_id, address=address, detail=factor.kind.value)
+    session.flush()
+
+
+def _takes(session: Session, factor: SecondFactor, code: str, *, at: datetime) -> bool:
+    """Whether it is the app's code of now, half a minute ago or to come, and of no step that was taken."""
+    totp, now = pyotp.TOTP(factor.secret), int(at.timestamp()) // STEP_SECONDS
+    plain = "".join(code.split())
+    for step in (now + off for off in _STEPS_OFF):
+        if not secrets.compare_digest(totp.at(step * STEP_SECONDS).encode(), plain.encode()):
+            continue
+        taken = session.execute(
+            update(SecondFactor)
+            .where(
+                SecondFactor.id == factor.id,
+                or_(SecondFactor.last_step.is_(None), SecondFactor.last_step < step),
+            )
+            .values(last_step=step)
+        )
+        assert isinstance(taken, CursorResult)
+        return taken.rowcount == 1
+    return False
+
+
+# --- removing -------------------------------------------------------------------------------------------
+
+
+def remove(session: Session, sign_in: SignIn, factor_id: int, *, at: datetime) -> None:
+    """Remove one of the person's own factors; with the last one the recovery codes go. Raises NotFound."""
+    require_factor_given(session, sign_in)
+    factor = session.get(SecondFactor, factor_id)
+    if factor is None or factor.person_id != sign_in.person_id:
+        raise NotFound("You have no such second factor.", field="factor_id")
+    session.delete(factor)
+    session.flush()
+    if not sign_in_queries.second_factors(session, sign_in.person_id):
+        session.execute(delete(RecoveryCode).where(RecoveryCode.person_id == sign_in.person_id))
+    by = f"person:{sign_in.person_id}"
+    record(session, by, AuditSubject.PERSON, sign_in.person_id, "second factor removed", at=at)
+    kind = SecurityEventKind.SECOND_FACTOR_REMOVED
+    log_event(session, kind, at=at, person_id=sign_in.person_id, detail=factor.kind.value)
+
+
+def remove_all(session: Session, who: Viewer, person_id: int, *, at: datetime) -> int:
+    """Remove every factor of somebody who has lost them, and end their sessions; how many there were.
+
+    For the network's administrator, who has made sure who is asking.
+    """
+    may_administer(who)
+    people_queries.person(session, who, person_id)
+    factors = session.scalars(select(SecondFactor).where(SecondFactor.person_id == person_id)).all()
+    for each in factors:
+        session.delete(each)
+    session.execute(delete(RecoveryCode).where(RecoveryCode.person_id == person_id))
+    session.execute(
+        update(SignIn).where(SignIn.person_id == person_id, SignIn.ended_at.is_(None)).values(ended_at=at)
+    )
+    if factors:
+        record(session, who.name, AuditSubject.PERSON, person_id, "second factors removed", at=at)
+        kind = SecurityEventKind.SECOND_FACTOR_REMOVED
+        log_event(session, kind, at=at, person_id=person_id, detail=f"all, by {who.name}")
+    return len(factors)

@@ -1,0 +1,136 @@
+"""API tokens of programs."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from aed.accounts.audit_log import AuditSubject, record
+from aed.accounts.permissions import Role, Scope
+from aed.accounts.security_log import SecurityEventKind, log_event
+from aed.database.types import BigIntId, Table, enum_column
+from aed.errors import Conflict, InvalidInput, NotFound
+
+
+class Token(Table):
+    """A program's key to the API. Only its hash is stored; the key is shown once."""
+
+    __tablename__ = "tokens"
+    __table_args__ = (
+        CheckConstraint("(role = 'member') = (estate_id IS NOT NULL)", name="member_of_an_estate"),
+        CheckConstraint("(role = 'dispatcher') = (region_id IS NOT NULL)", name="dispatcher_of_a_region"),
+        Index("uq_tokens_name", "name", unique=True),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    """SHA-256 in hexadecimal of a key of 256 random bits: nothing slower is needed for such a key."""
+    role: Mapped[Role] = mapped_column(enum_column(Role))
+    scopes: Mapped[list[str]]
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"))
+    region_id: Mapped[int | None] = mapped_column(ForeignKey("regions.id"))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+def valid_token(session: Session, key_hash: str, *, at: datetime) -> Token | None:
+    """The token with that hash, unless revoked or expired at `at`."""
+    token = session.scalar(select(Token).where(Token.key_hash == key_hash))
+    if token is None or token.revoked_at is not None:
+        return None
+    return None if token.expires_at is not None and token.expires_at <= at else token
+
+
+def expired_token(session: Session, key_hash: str, *, at: datetime) -> Token | None:
+    """The token with that hash, if it has expired and was not revoked."""
+    token = session.scalar(select(Token).where(Token.key_hash == key_hash))
+    is_expired = token is not None and token.expires_at is not None and token.expires_at <= at
+    return token if token is not None and is_expired and token.revoked_at is None else None
+
+
+def tokens(session: Session) -> Sequence[Token]:
+    return session.scalars(select(Token).order_by(Token.id)).all()
+
+
+KEY_PREFIX = "aed_"
+"""So that a key lying about is recognised for what it is."""
+
+
+def key_hash(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def create_token(
+    session: Session,
+    *,
+    name: str,
+    role: Role,
+    scopes: Iterable[Scope],
+    at: datetime,
+    estate_id: int | None = None,
+    region_id: int | None = None,
+    expires_at: datetime | None = None,
+    who: str = "program",
+) -> str:
+    """A new token; returns its key, which is stored nowhere."""
+    scopes = list(scopes)
+    if (role is Role.MEMBER) != (estate_id is not None):
+        raise InvalidInput("A member's token names its estate, and no other token does.", field="estate")
+    if (role is Role.DISPATCHER) != (region_id is not None):
+        raise InvalidInput("A dispatcher's token names its region, and no other token does.", field="region")
+    key = KEY_PREFIX + secrets.token_urlsafe(32)
+    session.add(
+        Token(
+            name=name,
+            key_hash=key_hash(key),
+            role=role,
+            scopes=sorted(scopes),
+            estate_id=estate_id,
+            region_id=region_id,
+            created_at=at,
+            expires_at=expires_at,
+        )
+    )
+    try:
+        session.flush()
+    except IntegrityError:
+        raise Conflict(
+            f"There is a token named '{name}' already, or its estate is unknown.", field="name"
+        ) from None
+    log_event(session, SecurityEventKind.TOKEN_MADE, at=at, detail=name)
+    made = session.execute(select(Token.id, Token.key_hash).where(Token.name == name)).one()
+    record(
+        session,
+        who,
+        AuditSubject.TOKEN,
+        made.id,
+        "made",
+        at=at,
+        role=role.value,
+        key_hash=made.key_hash,
+        scopes=sorted(each.value for each in scopes),
+        estate=estate_id,
+        region=region_id,
+    )
+    return key
+
+
+def revoke_token(session: Session, *, name: str, at: datetime, who: str = "program") -> Token:
+    """From now on the token opens nothing. Revoking twice changes nothing."""
+    token = session.scalar(select(Token).where(Token.name == name))
+    if token is None:
+        raise NotFound(f"There is no token named '{name}'.", field="name")
+    if token.revoked_at is None:
+        token.revoked_at = at
+        log_event(session, SecurityEventKind.TOKEN_REVOKED, at=at, detail=name)
+        record(session, who, AuditSubject.TOKEN, token.id, "revoked", at=at)
+        session.flush()
+    return token

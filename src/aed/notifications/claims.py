@@ -1,0 +1,402 @@
+"""Taking messages out of the outbox under a claim, and recording how each ended."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import ColumnElement, CursorResult, Executable, and_, exists, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from aed.accounts.people.rules import Language
+from aed.accounts.permissions import Viewer, may_administer
+from aed.errors import Conflict, NotFound
+from aed.notifications.endpoints import close_endpoint
+from aed.notifications.models import EndpointRow, Outgoing
+from aed.notifications.rules import (
+    LINK_REMOVED,
+    LONGEST_RATE,
+    MOST_TRIES,
+    RATES,
+    Channel,
+    Endpoint,
+    Letter,
+    NotDelivered,
+    Postponed,
+    Refused,
+    free_at,
+    wait_after,
+    without_links,
+)
+
+LEASE: Final = timedelta(minutes=2)
+"""How long a claim holds; what has not been tried by then is anybody's again."""
+LINKS_KEPT: Final = timedelta(days=7)
+"""So long a dead letter without an end of its own keeps its links: it may be sent again within a week."""
+UNWANTED: Final = "Nobody wanted it any longer."
+
+_WAITING: Final = (Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None))
+_InLane = aliased(Outgoing)  # visibility: only a name
+
+
+def _due(at: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        *_WAITING,
+        Outgoing.due_at <= at,
+        or_(Outgoing.claimed_until.is_(None), Outgoing.claimed_until <= at),
+    )
+
+
+def due_channels(session: Session, *, at: datetime) -> list[Channel]:
+    """The channels that have something to send.
+
+    visibility: for the worker; whether there is one, no more.
+    """
+    asked = select(
+        *(
+            exists().where(Outgoing.channel == channel, *_due(at)).correlate(None).label(channel)
+            for channel in Channel
+        )
+    )
+    found = session.execute(asked).one()
+    return [channel for channel, is_due in zip(Channel, found, strict=True) if is_due]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    id: int
+    endpoint_id: int | None
+    lane: str | None
+
+
+def claim(session: Session, *, channel: Channel, by: str, at: datetime, most: int) -> list[Letter]:
+    """Messages of the channel that are `by`'s to send until LEASE is over; none where there are none.
+
+    1. Codes first, then what has been due for longest.
+    2. Of each lane the first that is not done with; where lanes are fewer than `most`, what follows it there
+       as well. Whoever gets them sends those of a lane one after the other, and none after one that failed.
+    3. What a bot may not send yet is put off until it may.
+    4. The UPDATE is the claim. PostgreSQL passes over rows that another claims at this moment; SQLite has
+       one writer.
+
+    visibility: for the worker, which sends to the recipient alone.
+    """
+    found: list[_Found] = []
+    # As a value, and not as a join: without statistics PostgreSQL walks the whole outbox for each message.
+    first_of_lane = (
+        select(_InLane.id)
+        .where(_InLane.lane == Outgoing.lane, _InLane.sent_at.is_(None), _InLane.given_up_at.is_(None))
+        .order_by(_InLane.id)
+        .limit(1)
+        .correlate(Outgoing)
+        .scalar_subquery()
+    )
+    for is_secret in (True, False):
+        asked = (
+            select(Outgoing.id, Outgoing.endpoint_id, Outgoing.lane)
+            .where(
+                Outgoing.channel == channel,
+                Outgoing.is_secret.is_(is_secret),
+                *_due(at),
+                or_(Outgoing.expires_at.is_(None), Outgoing.expires_at > at),
+                or_(Outgoing.lane.is_(None), Outgoing.id == first_of_lane),
+            )
+            .order_by(Outgoing.due_at, Outgoing.id)
+            .limit(most - len(found))
+            .with_for_update(skip_locked=True)
+        )
+        if len(found) < most:
+            found += [_Found(*row) for row in session.execute(asked)]
+    if channel in RATES:
+        found = [each for each in found if _may_be_sent(session, each, channel=channel, at=at)]
+    elif 0 < len(found) < most:
+        found += _that_follow(session, found, at=at, most=most - len(found))
+    if not found:
+        return []
+    rows = session.execute(
+        update(Outgoing)
+        .where(Outgoing.id.in_([each.id for each in found]), *_due(at))
+        .values(claim=by, claimed_until=at + LEASE, tries=Outgoing.tries + 1, tried_at=at)
+        .returning(*_LETTER)
+        .execution_options(synchronize_session=False)
+    ).all()
+    ids = {each.endpoint_id for each in found if each.endpoint_id is not None}
+    endpoints = _endpoints(session, ids, at=at)
+    order = {each.id: number for number, each in enumerate(found)}
+    letters = []
+    for row in sorted(rows, key=lambda each: order[each.id]):
+        is_chinese = row.language is Language.ZH
+        letters.append(
+            Letter(
+                id=row.id,
+                key=row.key,
+                channel=row.channel,
+                recipient=row.recipient,
+                language=row.language,
+                subject=(row.subject_zh if is_chinese else row.subject_en) or "",
+                text=(row.text_zh if is_chinese else row.text_en) or "",
+                created_at=row.created_at,
+                expires_at=row.expires_at,
+                tries=row.tries,
+                endpoint=endpoints.get(row.endpoint_id),
+                lane=row.lane,
+                is_secret=row.is_secret,
+                body=row.body,
+            )
+        )
+    return letters
+
+
+def is_still_wanted(session: Session, letter: Letter, *, by: str) -> bool:
+    """Whether it is `by`'s to send, and was neither sent nor taken back. visibility: for the worker."""
+    asked = select(Outgoing.id).where(Outgoing.id == letter.id, Outgoing.claim == by, *_WAITING)
+    return session.scalar(asked) is not None
+
+
+_LETTER: Final = (
+    Outgoing.id,
+    Outgoing.key,
+    Outgoing.channel,
+    Outgoing.recipient,
+    Outgoing.language,
+    Outgoing.subject_en,
+    Outgoing.subject_zh,
+    Outgoing.text_en,
+    Outgoing.text_zh,
+    Outgoing.created_at,
+    Outgoing.expires_at,
+    Outgoing.tries,
+    Outgoing.endpoint_id,
+    Outgoing.lane,
+    Outgoing.is_secret,
+    Outgoing.body,
+)
+
+
+def _endpoints(session: Session, ids: Collection[int], *, at: datetime) -> dict[int | None, Endpoint]:
+    """visibility: for the worker."""
+    if not ids:
+        return {}
+    asked = select(EndpointRow).where(EndpointRow.id.in_(ids))
+    return {
+        row.id: Endpoint(row.id, row.name, row.address, row.secret, row.old_secret_at(at))
+        for row in session.scalars(asked)
+    }
+
+
+def _that_follow(session: Session, firsts: Sequence[_Found], *, at: datetime, most: int) -> list[_Found]:
+    """What is due behind these in their lanes, up to the first that is not, in order of id.
+
+    visibility: for the worker.
+    """
+    lanes = {each.lane for each in firsts if each.lane is not None}
+    is_ready = and_(*_due(at), or_(Outgoing.expires_at.is_(None), Outgoing.expires_at > at))
+    rows = session.execute(
+        select(Outgoing.id, Outgoing.endpoint_id, Outgoing.lane, is_ready.label("is_ready"))
+        .where(Outgoing.lane.in_(lanes), *_WAITING, Outgoing.id.not_in([each.id for each in firsts]))
+        .order_by(Outgoing.lane, Outgoing.id)
+        .limit(most)
+    )
+    found = []
+    for row in rows:
+        if not row.is_ready:
+            lanes.discard(row.lane)
+        elif row.lane in lanes:
+            found.append(_Found(row.id, row.endpoint_id, row.lane))
+    return found
+
+
+def _may_be_sent(session: Session, found: _Found, *, channel: Channel, at: datetime) -> bool:
+    """Whether the bot's rate leaves room at this moment; if not, the message is due when there is.
+
+    visibility: for the worker.
+    """
+    most = max(rate.most for rate in RATES[channel])
+    tried = session.scalars(
+        select(Outgoing.tried_at)
+        .where(Outgoing.endpoint_id == found.endpoint_id, Outgoing.tried_at > at - LONGEST_RATE)
+        .order_by(Outgoing.tried_at.desc())
+        .limit(most)
+    ).all()
+    free = free_at([moment for moment in tried if moment is not None], RATES[channel], at=at)
+    if free > at:
+        _change(session, update(Outgoing).where(Outgoing.id == found.id).values(due_at=free))
+    return free <= at
+
+
+# --- How it ended ---------------------------------------------------------------------------------------
+
+
+def sent(session: Session, letters: Sequence[Letter], *, by: str, at: datetime) -> int:
+    """They were delivered; secrets are forgotten here. How many were still `by`'s to record."""
+    if not letters:
+        return 0
+    ids = [letter.id for letter in letters]
+    recorded = _change(
+        session,
+        update(Outgoing)
+        .where(Outgoing.id.in_(ids), Outgoing.claim == by, *_WAITING)
+        .values(sent_at=at, claim=None, claimed_until=None, why=None),
+    )
+    _forget_secrets(session, ids)
+    _remove_links(session, Outgoing.id.in_(ids), Outgoing.sent_at.is_not(None))
+    return recorded
+
+
+def failed(session: Session, letter: Letter, error: NotDelivered, *, by: str, at: datetime) -> None:
+    """It is tried again later, or given up: at once when it was refused, else after enough tries.
+
+    An endpoint that is gone gets nothing any longer.
+    """
+    mine = update(Outgoing).where(Outgoing.id == letter.id, Outgoing.claim == by, *_WAITING)
+    free = {"claim": None, "claimed_until": None, "why": error.detail[:300]}
+    if isinstance(error, Refused) or letter.tries >= MOST_TRIES:
+        _change(session, mine.values(given_up_at=at, **free))
+        _forget_secrets(session, [letter.id])
+        if isinstance(error, Refused) and error.is_endpoint_gone and letter.endpoint is not None:
+            close_endpoint(session, letter.endpoint.id, why=error.detail[:300], at=at)
+        return
+    wait = wait_after(letter.tries, chance=random.random())
+    if isinstance(error, Postponed) and error.wait is not None:
+        wait = max(wait, error.wait)
+    is_down = isinstance(error, Postponed) and error.is_channel_down
+    _change(session, mine.values(due_at=at + wait, is_channel_down=is_down, **free))
+    if isinstance(error, Postponed) and error.is_channel_down and letter.server is not None:
+        _put_off(session, letter.server, until=at + wait)
+
+
+def _put_off(session: Session, endpoint_id: int, *, until: datetime) -> None:
+    """What else waits for that server is not tried before: one that is down keeps nobody else waiting."""
+    _change(
+        session,
+        update(Outgoing)
+        .where(Outgoing.endpoint_id == endpoint_id, *_WAITING, Outgoing.due_at < until)
+        .values(due_at=until),
+    )
+
+
+def give_back(session: Session, letters: Sequence[Letter], *, by: str) -> None:
+    """They were claimed and not tried: as if they had not been claimed."""
+    if letters:
+        _change(
+            session,
+            update(Outgoing)
+            .where(Outgoing.id.in_([letter.id for letter in letters]), Outgoing.claim == by, *_WAITING)
+            .values(claim=None, claimed_until=None, tries=Outgoing.tries - 1),
+        )
+
+
+def free_claims_of(session: Session, by: str) -> int:
+    """What a worker that is no more had claimed is anybody's again, without waiting; how many there were."""
+    return _change(
+        session,
+        update(Outgoing).where(Outgoing.claim == by, *_WAITING).values(claim=None, claimed_until=None),
+    )
+
+
+def give_up_the_unwanted(session: Session, *, at: datetime) -> int:
+    """What nobody wants any longer is not sent, and its secrets are forgotten. How many there were.
+
+    visibility: for the worker.
+    """
+    over = session.scalars(select(Outgoing.id).where(*_due(at), Outgoing.expires_at <= at).limit(1000)).all()
+    if over:
+        _change(session, update(Outgoing).where(Outgoing.id.in_(over)).values(given_up_at=at, why=UNWANTED))
+        _forget_secrets(session, over)
+        _remove_links(session, Outgoing.id.in_(over), Outgoing.given_up_at.is_not(None))
+    return len(over)
+
+
+def remove_dead_links(session: Session, *, at: datetime) -> int:
+    """Take the links out of dead letters that have expired, or were given up long ago; how many there were.
+
+    Until then an administrator can send them again as they were.
+    visibility: for the timetable.
+    """
+    return _remove_links(
+        session,
+        Outgoing.given_up_at.is_not(None),
+        or_(Outgoing.expires_at <= at, Outgoing.given_up_at <= at - LINKS_KEPT),
+    )
+
+
+def _remove_links(session: Session, *which: ColumnElement[bool]) -> int:
+    """visibility: what stays tells less."""
+    has_link = or_(*(column.like("%://%") for column in (Outgoing.text_en, Outgoing.text_zh, Outgoing.body)))
+    texts = (Outgoing.text_en, Outgoing.text_zh, Outgoing.body)
+    rows = session.execute(select(Outgoing.id, *texts).where(*which, has_link).limit(1000)).all()
+    changed = 0
+    for row in rows:
+        found = {each.key: without_links(getattr(row, each.key)) for each in texts}
+        if any(found[each.key] != getattr(row, each.key) for each in texts):
+            changed += _change(session, update(Outgoing).where(Outgoing.id == row.id).values(found))
+    return changed
+
+
+def send_again(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -> Outgoing:
+    """A dead message is tried again from now on, with the same key: a receiver that has it keeps one.
+
+    Raises NotFound, and Conflict for one that is not dead or whose text is forgotten.
+    visibility: an administrator's.
+    """
+    may_administer(who)
+    found = session.get(Outgoing, outgoing_id, with_for_update=True)
+    if found is None:
+        raise NotFound(f"There is no message {outgoing_id}.", field="message_id")
+    if found.given_up_at is None:
+        raise Conflict("Only a message that was given up is sent again; this one waits or was sent.")
+    if found.text_en is None and found.text_zh is None and found.body is None:
+        raise Conflict("Its text was a secret and is forgotten: let the person ask for a new one.")
+    if any(text is not None and LINK_REMOVED in text for text in (found.text_en, found.text_zh, found.body)):
+        raise Conflict("Its link was removed, since nobody should use it any longer: let a new one be made.")
+    if found.endpoint_id is not None:
+        endpoint = session.get(EndpointRow, found.endpoint_id)
+        if endpoint is None or endpoint.closed_at is not None:
+            raise Conflict("Its endpoint was removed: nothing can be sent there.")
+    found.given_up_at = found.expires_at = None
+    found.tries, found.due_at = 0, at
+    session.flush()
+    return found
+
+
+def cancel(session: Session, who: Viewer, outgoing_id: int, *, at: datetime) -> Outgoing:
+    """Give up a message that waits, so that it is not sent; what waits behind it goes on.
+
+    Raises NotFound, and Conflict for one that was sent or given up, or is being sent at this moment.
+    visibility: an administrator's.
+    """
+    may_administer(who)
+    found = session.get(Outgoing, outgoing_id, with_for_update=True)
+    if found is None:
+        raise NotFound(f"There is no message {outgoing_id}.", field="message_id")
+    if found.sent_at is not None:
+        raise Conflict("This message was sent already.")
+    if found.given_up_at is not None:
+        raise Conflict("This message was given up already.")
+    if found.claimed_until is not None and found.claimed_until > at:
+        raise Conflict("This message is being sent at this moment. Look again in two minutes.")
+    found.given_up_at, found.why = at, f"Cancelled by {who.name}."[:300]
+    found.claim = found.claimed_until = None
+    session.flush()
+    _forget_secrets(session, [found.id])
+    session.refresh(found)
+    return found
+
+
+def _forget_secrets(session: Session, ids: Collection[int]) -> None:
+    ended = or_(Outgoing.sent_at.is_not(None), Outgoing.given_up_at.is_not(None))
+    _change(
+        session,
+        update(Outgoing)
+        .where(Outgoing.id.in_(ids), Outgoing.is_secret, ended)
+        .values(text_en=None, text_zh=None),
+    )
+
+
+def _change(session: Session, statement: Executable) -> int:
+    done = session.execute(statement, execution_options={"synchronize_session": False})
+    assert isinstance(done, CursorResult)
+    return int(done.rowcount)

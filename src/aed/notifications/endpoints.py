@@ -1,0 +1,202 @@
+"""Endpoints: where messages go that need more than a number."""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
+
+from aed.accounts.people.models import Person
+from aed.accounts.people.rules import Language
+from aed.accounts.permissions import Viewer, may_administer
+from aed.errors import Conflict, InvalidInput, NotFound, requires_extra
+from aed.http.outbound_urls import target_of, why_refused
+from aed.notifications import queries
+from aed.notifications.models import EndpointRow, Outgoing
+from aed.notifications.rules import TO_NUMBERS, Channel, apprise_refusal
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_MAILBOX: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\]{1,64}@[A-Za-z0-9.-]{1,189}")
+
+HOSTS: Final = {
+    Channel.DINGTALK: ("oapi.dingtalk.com",),
+    Channel.WECOM: ("qyapi.weixin.qq.com",),
+    Channel.FEISHU: ("open.feishu.cn", "open.larksuite.com"),
+}
+"""Where the platforms' bots are: nothing else is taken for one, unless private targets are allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointGiven:
+    """What an endpoint is to be."""
+
+    name: str
+    channel: Channel
+    address: str
+    secret: str | None = None
+    language: Language = Language.ZH
+    person_id: int | None = None
+
+
+def put_endpoint(
+    session: Session, who: Viewer, given: EndpointGiven, *, at: datetime, is_private_allowed: bool = False
+) -> EndpointRow:
+    """Messages can go there from now on. Raises InvalidInput, Conflict for a name that is taken, NotFound."""
+    may_administer(who)
+    _check(session, given, is_private_allowed=is_private_allowed)
+    if queries.endpoint(session, given.name) is not None:
+        raise Conflict(f"There is an endpoint '{given.name}' already: remove it first, or take another name.")
+    return _added(session, given, at=at)
+
+
+def subscribe(
+    session: Session, who: Viewer, given: EndpointGiven, *, at: datetime, is_private_allowed: bool = False
+) -> EndpointRow:
+    """The person's own browser is an endpoint from now on; the same one again changes its keys."""
+    if who.person_id is None or given.person_id != who.person_id or given.channel is not Channel.WEB_PUSH:
+        raise InvalidInput("A browser is subscribed by the person who is signed in there.")
+    _check(session, given, is_private_allowed=is_private_allowed)
+    found = queries.endpoint(session, given.name)
+    if found is None:
+        return _added(session, given, at=at)
+    found.address, found.secret, found.language = given.address, given.secret, given.language
+    session.flush()
+    return found
+
+
+def _added(session: Session, given: EndpointGiven, *, at: datetime) -> EndpointRow:
+    row = EndpointRow(
+        name=given.name,
+        channel=given.channel,
+        person_id=given.person_id,
+        language=given.language,
+        address=given.address,
+        secret=given.secret,
+        created_at=at,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def remove_endpoint(session: Session, who: Viewer, name: str, *, at: datetime) -> None:
+    """Nothing is sent there any longer; what waits for it is given up. Raises NotFound."""
+    may_administer(who)
+    found = queries.endpoint(session, name)
+    if found is None:
+        raise NotFound(f"There is no endpoint '{name}'.", field="name")
+    close_endpoint(session, found.id, why="Its endpoint was removed.", at=at)
+
+
+def unsubscribe(session: Session, who: Viewer, name: str, *, at: datetime) -> None:
+    """The person's own browser gets nothing any longer. One that is not there changes nothing."""
+    found = queries.endpoint(session, name)
+    if found is not None and found.person_id is not None and found.person_id == who.person_id:
+        close_endpoint(session, found.id, why="Its endpoint was removed.", at=at)
+
+
+def close_endpoint(session: Session, endpoint_id: int, *, why: str, at: datetime) -> None:
+    """Its keys are forgotten, and what waits for it is given up."""
+    unsynchronized = {"synchronize_session": False}
+    session.execute(
+        update(EndpointRow)
+        .where(EndpointRow.id == endpoint_id)
+        .values(closed_at=at, secret=None, old_secret=None, old_secret_until=None, address=""),
+        execution_options=unsynchronized,
+    )
+    session.execute(
+        update(Outgoing)
+        .where(
+            Outgoing.endpoint_id == endpoint_id, Outgoing.sent_at.is_(None), Outgoing.given_up_at.is_(None)
+        )
+        .values(given_up_at=at, why=why, claim=None, claimed_until=None),
+        execution_options=unsynchronized,
+    )
+
+
+# --- Secrets of webhooks --------------------------------------------------------------------------------
+
+
+def new_secret() -> str:
+    """256 random bits, as standardwebhooks.com writes them."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def change_secret(session: Session, endpoint: EndpointRow, *, at: datetime, overlap: timedelta) -> str:
+    """A new secret, which is shown nowhere again. The one before is good besides it for as long as `overlap`;
+    what goes out meanwhile is signed with both. One that was before that is forgotten."""
+    endpoint.old_secret, endpoint.old_secret_until = None, None
+    if overlap > timedelta(0):
+        endpoint.old_secret, endpoint.old_secret_until = endpoint.secret, at + overlap
+    endpoint.secret = made = new_secret()
+    session.flush()
+    return made
+
+
+# --- What is taken --------------------------------------------------------------------------------------
+
+
+def _check(session: Session, given: EndpointGiven, *, is_private_allowed: bool) -> None:
+    """visibility: only whether the person is there."""
+    if not _NAME.fullmatch(given.name):
+        raise InvalidInput(
+            "An endpoint's name is of a-z, 0-9, '-', '_' and '.', at most 64, such as gate-group.",
+            field="name",
+        )
+    if given.person_id is not None and session.get(Person, given.person_id) is None:
+        raise NotFound(f"There is no person {given.person_id}.", field="person_id")
+    match given.channel:
+        case channel if channel in TO_NUMBERS:
+            raise InvalidInput("A number needs no endpoint: the person's own is used.", field="channel")
+        case Channel.EMAIL:
+            if not _MAILBOX.fullmatch(given.address):
+                raise InvalidInput("An e-mail address looks like name@example.org.", field="address")
+        case Channel.APPRISE:
+            refusal = apprise_refusal(given.address)
+            if refusal is not None:
+                raise InvalidInput(refusal, field="address")
+            with requires_extra("apprise", needed_by="The channel 'apprise'", field="channel"):
+                import apprise  # late: 6 MB
+
+            if not apprise.Apprise.instantiate(given.address, suppress_exceptions=True):
+                raise InvalidInput("Apprise does not know this address; see its guide.", field="address")
+        case _:
+            _check_url(given, is_private_allowed=is_private_allowed)
+
+
+def _check_url(given: EndpointGiven, *, is_private_allowed: bool) -> None:
+    target = target_of(given.address)
+    if not is_private_allowed:
+        if target.scheme != "https":
+            raise InvalidInput("Messages go over https only.", field="address")
+        hosts = HOSTS.get(given.channel)
+        if hosts is not None and target.host not in hosts:
+            raise InvalidInput(
+                f"The address of a bot of this kind begins with https://{hosts[0]}/.", field="address"
+            )
+    why = (
+        why_refused(target.address, is_private_allowed=is_private_allowed)
+        if target.address is not None
+        else None
+    )
+    if why is not None:
+        raise InvalidInput(f"{target.host} is {why}: nothing is sent there.", field="address")
+    if given.channel is Channel.WEBHOOK:
+        if given.secret is None:
+            raise InvalidInput("A webhook needs the secret that it is signed with (whsec_…).", field="secret")
+        try:
+            Webhook(given.secret)
+        except (ValueError, RuntimeError, EmptyWebhookSecretError):
+            raise InvalidInput(
+                "A webhook's secret is whsec_ and base64, as standardwebhooks.com has it.", field="secret"
+            ) from None
+    if given.channel is Channel.WEB_PUSH and given.secret is None:
+        raise InvalidInput("A browser's subscription has keys: p256dh and auth.", field="keys")

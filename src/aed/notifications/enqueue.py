@@ -1,0 +1,226 @@
+"""Putting messages into the outbox, in the transaction that has the reason for them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import uuid4
+
+from sqlalchemy import CursorResult, select, update
+from sqlalchemy.orm import Session, class_mapper
+
+from aed.accounts.free_text import one_line
+from aed.accounts.people.models import Person
+from aed.accounts.people.rules import Language, Message, e164
+from aed.database.bulk import insert_many
+from aed.database.session import not_after_wall_clock
+from aed.errors import InvalidInput, NotFound
+from aed.notifications import queries
+from aed.notifications.models import EndpointRow, Outgoing
+from aed.notifications.rules import Channel
+
+TAKEN_BACK: Final = "It was called off."
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What is told, in both languages. The subject is for channels that have one."""
+
+    text_en: str
+    text_zh: str
+    subject_en: str | None = None
+    subject_zh: str | None = None
+    expires_at: datetime | None = None
+
+
+def put(session: Session, message: Message, at: datetime) -> Outgoing:
+    """It is sent to that number once this transaction is committed.
+
+    Codes for signing in have a lane of their own: they wait behind no reminder.
+    """
+    lane = f"p{message.person_id}" + ("/secret" if message.is_secret else "")
+    outgoing = _to_number(session, message, at, lane=lane)
+    session.add(outgoing)
+    session.flush()
+    return outgoing
+
+
+def put_to_endpoint(session: Session, endpoint: EndpointRow, notice: Notice, at: datetime) -> Outgoing:
+    """The same to an endpoint: a bot, a program, a mailbox, a browser."""
+    outgoing = _to_endpoint(session, endpoint, notice, at, lane=f"e{endpoint.id}", is_secret=False)
+    session.add(outgoing)
+    session.flush()
+    return outgoing
+
+
+def put_body(session: Session, endpoint: EndpointRow, body: str, at: datetime, *, lane: str) -> Outgoing:
+    """JSON that a program gets as it is, in the order of its lane; tried as long as any other message.
+
+    It is no secret: one that was given up can be sent again.
+    """
+    outgoing = Outgoing(
+        person_id=endpoint.person_id,
+        endpoint_id=endpoint.id,
+        channel=endpoint.channel,
+        recipient=endpoint.name,
+        lane=f"{endpoint.channel}/{lane}",
+        language=endpoint.language,
+        body=body,
+        is_secret=False,
+        created_at=at,
+        due_at=not_after_wall_clock(session, at),
+        tries=0,
+    )
+    session.add(outgoing)
+    session.flush()
+    return outgoing
+
+
+def _to_number(session: Session, message: Message, at: datetime, *, lane: str) -> Outgoing:
+    channel = Channel(message.channel)
+    return Outgoing(
+        person_id=message.person_id,
+        channel=channel,
+        recipient=message.phone,
+        lane=f"{channel}/{lane}",
+        language=message.language,
+        text_en=one_line(message.text_en),
+        text_zh=one_line(message.text_zh),
+        is_secret=message.is_secret,
+        created_at=at,
+        due_at=not_after_wall_clock(session, at),
+        expires_at=message.expires_at,
+        tries=0,
+    )
+
+
+def _to_endpoint(
+    session: Session, endpoint: EndpointRow, notice: Notice, at: datetime, *, lane: str, is_secret: bool
+) -> Outgoing:
+    return Outgoing(
+        person_id=endpoint.person_id,
+        endpoint_id=endpoint.id,
+        channel=endpoint.channel,
+        recipient=endpoint.address if endpoint.channel is Channel.EMAIL else endpoint.name,
+        lane=f"{endpoint.channel}/{lane}",
+        language=endpoint.language,
+        subject_en=notice.subject_en,
+        subject_zh=notice.subject_zh,
+        text_en=notice.text_en,
+        text_zh=notice.text_zh,
+        is_secret=is_secret,
+        created_at=at,
+        due_at=not_after_wall_clock(session, at),
+        expires_at=notice.expires_at,
+        tries=0,
+    )
+
+
+def tell(
+    session: Session, person_id: int, notice: Notice, at: datetime, *, country: str | None = None
+) -> Sequence[Outgoing]:
+    """The person is told on every way there is: the endpoints of the person's own, else by telephone.
+
+    Empty for somebody who cannot be reached. `country` is where a number without a country code is at home;
+    one that is no number goes out as it is written, and is a dead letter that says so. Raises NotFound.
+    visibility: to the person alone.
+    """
+    person = session.get(Person, person_id)
+    if person is None:
+        raise NotFound(f"There is no person {person_id}.", field="person_id")
+    endpoints = queries.endpoints_of(session, person_id)
+    if endpoints:
+        return [put_to_endpoint(session, each, notice, at) for each in endpoints]
+    if not person.phone:
+        return []
+    message = Message(
+        person_id=person.id,
+        channel=person.channel,
+        phone=person.phone if country is None else _rung(person.phone, country=country),
+        language=Language.EN if person.language == Language.EN else Language.ZH,
+        text_en=notice.text_en,
+        text_zh=notice.text_zh,
+        expires_at=notice.expires_at,
+    )
+    return [put(session, message, at)]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a person is called for. The lane is that call's alone: by it the call is taken back."""
+
+    person_id: int
+    lane: str
+    notice: Notice
+    country: str
+    """Where a number without a country code is at home."""
+
+
+def call(session: Session, calls: Sequence[Call], at: datetime) -> set[int]:
+    """These people are called on every way at once, the own endpoints and the telephone: three statements,
+    whatever their number. By number those to whom there is no way.
+
+    Such messages go before all others, wait for none, and nobody keeps their text.
+    visibility: to these people alone.
+    """
+    ids = [each.person_id for each in calls]
+    people = {each.id: each for each in session.scalars(select(Person).where(Person.id.in_(ids)))}
+    endpoints = queries.endpoints_of_each(session, ids)
+    unreachable, made = set(ids), []
+    for each in calls:
+        person = people.get(each.person_id)
+        for endpoint in endpoints.get(each.person_id, ()):
+            made.append(_to_endpoint(session, endpoint, each.notice, at, lane=each.lane, is_secret=True))
+        if person is not None and person.phone:
+            message = Message(
+                person_id=person.id,
+                channel=person.channel,
+                phone=_rung(person.phone, country=each.country),
+                language=Language.EN if person.language == Language.EN else Language.ZH,
+                text_en=each.notice.text_en,
+                text_zh=each.notice.text_zh,
+                expires_at=each.notice.expires_at,
+                is_secret=True,
+            )
+            made.append(_to_number(session, message, at, lane=each.lane))
+    insert_many(session, Outgoing, [_as_row(each) for each in made])
+    return unreachable - {each.person_id for each in made if each.person_id is not None}
+
+
+def _as_row(outgoing: Outgoing) -> dict[str, object]:
+    """Ten that go out at once are written in a third of the time in which a session would."""
+    return {name: getattr(outgoing, name) for name in _COLUMNS} | {"key": uuid4().hex}
+
+
+_COLUMNS: Final = tuple(
+    each.key for each in class_mapper(Outgoing).column_attrs if each.key not in ("id", "is_channel_down")
+)
+
+
+def take_back(session: Session, lanes: Collection[str], at: datetime) -> int:
+    """What `call` put into these lanes and was not sent yet is not sent any more; how many there were.
+
+    One that a worker holds already is not sent either, unless it is on its way at this very moment: before
+    each try the worker looks once more.
+    """
+    done = session.execute(
+        update(Outgoing)
+        .where(
+            Outgoing.lane.in_([f"{channel}/{lane}" for lane in lanes for channel in Channel]),
+            Outgoing.sent_at.is_(None),
+            Outgoing.given_up_at.is_(None),
+        )
+        .values(given_up_at=at, why=TAKEN_BACK, text_en=None, text_zh=None, claim=None, claimed_until=None),
+        execution_options={"synchronize_session": False},
+    )
+    assert isinstance(done, CursorResult)
+    return int(done.rowcount)
+
+
+def _rung(phone: str, *, country: str) -> str:
+    try:
+        return e164(phone, country=country)
+    except InvalidInput:
+        return phone

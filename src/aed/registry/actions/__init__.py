@@ -1,1 +1,0 @@
-"""Writing the register. Each action checks who may, keeps what changed, and flushes; none commits."""

@@ -1,0 +1,226 @@
+"""The history of the register: who changed which row, when, from what to what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from enum import Enum, StrEnum
+from typing import Any, Final, Protocol
+
+from geoalchemy2 import WKBElement, WKTElement
+from pydantic import (
+    BaseModel,
+    Field,
+)
+from shapely.geometry import Point
+from sqlalchemy import (
+    Index,
+    String,
+    select,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import (
+    Mapped,
+    Session,
+    class_mapper,
+    mapped_column,
+)
+from sqlalchemy.orm.attributes import instance_state
+from sqlalchemy.orm.exc import StaleDataError
+
+from aed.accounts.permissions import Viewer
+from aed.database.bulk import insert_many
+from aed.database.geometry import position_of, shape_of
+from aed.database.types import BigIntId, Table
+from aed.errors import ChangedMeanwhile, Conflict, InvalidInput
+
+
+class Change(Table):
+    """One change of one row: who, when, what it was and what it became. Never amended, never deleted."""
+
+    __tablename__ = "changes"
+    __table_args__ = (Index("ix_changes_subject", "subject", "subject_id"),)
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    subject: Mapped[str] = mapped_column(String(32))
+    """The table's name."""
+    subject_id: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+    who: Mapped[str] = mapped_column(String(200))
+    fields: Mapped[dict[str, Any]]
+    """{field: [before, after]}; before is null in the first change of a row."""
+
+
+class Outcome(StrEnum):
+    """What putting a row did."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+
+    @classmethod
+    def of(cls, is_new: bool | None) -> Outcome:
+        """True for new, False for changed, None for unchanged."""
+        return cls.UNCHANGED if is_new is None else cls.NEW if is_new else cls.CHANGED
+
+
+class VersionedRow(Protocol):
+    """A row whose version is counted."""
+
+    version: Any  # Any: a mapped column, which is an int when it is read
+
+
+class RecordedRow(Protocol):
+    """A row whose every change is kept: one with a key of its own."""
+
+    __tablename__: Any  # Any: what SQLAlchemy says of it too
+    id: Any  # Any: see version
+
+
+def same_version(row: VersionedRow, version: int | None) -> None:
+    if row.version != version:
+        raise ChangedMeanwhile(
+            f"It is at version {row.version} now. Read it again, amend that, and send its ETag in If-Match."
+        )
+
+
+def flush(session: Session, taken: str, field: str | None) -> None:
+    """Flushes; a clash with another writer is said as what it is."""
+    try:
+        session.flush()
+    except StaleDataError:
+        raise ChangedMeanwhile("Somebody else amended it at this moment. Read it again.") from None
+    except IntegrityError:
+        raise Conflict(taken, field=field) from None
+
+
+def none_only_where_allowed(row: RecordedRow, given: BaseModel, names: Iterable[str]) -> None:
+    columns = class_mapper(type(row)).columns
+    for name in names:
+        if getattr(given, name) is None and name in columns and not columns[name].nullable:
+            raise InvalidInput(f"{name} cannot be null.", field=name)
+
+
+def record_new(session: Session, who: Viewer, row: RecordedRow, *, at: datetime) -> None:
+    """Keeps every field of a row that was just flushed for the first time."""
+    fields = {name: [None, now] for name in _recorded(row) if (now := _plain(getattr(row, name))) is not None}
+    _keep(session, who, row, fields, at=at)
+
+
+def keep_new(
+    session: Session,
+    who: Viewer,
+    model: type[RecordedRow],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    at: datetime,
+) -> None:
+    """The same for many rows that were just inserted, by column."""
+    said = who.name
+    insert_many(
+        session,
+        Change,
+        [
+            {
+                "subject": model.__tablename__,
+                "subject_id": str(row["id"]),
+                "at": at,
+                "who": said,
+                "fields": {
+                    name: [None, _plain(value)]
+                    for name, value in row.items()
+                    if value is not None and name not in _NOT_RECORDED
+                },
+            }
+            for row in rows
+        ],
+    )
+
+
+def record_amendment(session: Session, who: Viewer, row: RecordedRow, *, at: datetime) -> Outcome:
+    """Keeps what is different in `row` from what is stored, if anything is. To be called before the flush."""
+    fields = amended_fields(row)
+    if not fields:
+        return Outcome.UNCHANGED
+    _keep(session, who, row, fields, at=at)
+    return Outcome.CHANGED
+
+
+def keep_note(
+    session: Session, who: Viewer, row: RecordedRow, fields: dict[str, Any], *, at: datetime
+) -> None:
+    """What is to be known of a change and is no field of the row."""
+    _keep(session, who, row, fields, at=at)
+
+
+def amended_fields(row: RecordedRow) -> dict[str, Any]:
+    """{column: [before, now]} of what is different in `row` from what is stored."""
+    fields: dict[str, Any] = {}
+    state = instance_state(row)
+    for name in _recorded(row):
+        history = state.attrs[name].history
+        if history.has_changes():
+            before = _plain(history.deleted[0]) if history.deleted else None
+            now = _plain(getattr(row, name))
+            if before != now:
+                fields[name] = [before, now]
+    return fields
+
+
+_NOT_RECORDED: Final = ("id", "version", "origins")
+
+
+def _recorded(row: RecordedRow) -> list[str]:
+    return [column.key for column in class_mapper(type(row)).column_attrs if column.key not in _NOT_RECORDED]
+
+
+def _keep(session: Session, who: Viewer, row: RecordedRow, fields: dict[str, Any], *, at: datetime) -> None:
+    session.add(Change(subject=row.__tablename__, subject_id=str(row.id), at=at, who=who.name, fields=fields))
+
+
+def _plain(value: object) -> object:
+    """A value as JSON keeps it: points as [lat, lon], areas as WKT."""
+    if value is None or type(value) in (str, int, float):
+        return value
+    if isinstance(value, WKTElement) and value.data.startswith("POINT("):
+        here = position_of(value)
+        return [here.lat, here.lon]
+    if isinstance(value, WKBElement | WKTElement):
+        shape = shape_of(value)
+        return [shape.y, shape.x] if isinstance(shape, Point) else shape.wkt
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, date):  # and datetime
+        return value.isoformat()
+    return value
+
+
+def changes(session: Session, *, subject: str, subject_id: str, limit: int = 200) -> Sequence[Change]:
+    """The history of one row, newest first.
+
+    visibility: the caller has made sure that the viewer may see the row, and its history.
+    """
+    return session.scalars(
+        select(Change)
+        .where(Change.subject == subject, Change.subject_id == subject_id)
+        .order_by(Change.id.desc())
+        .limit(limit)
+    ).all()
+
+
+class ChangeOut(BaseModel):
+    at: datetime
+    who: str
+    subject: str
+    subject_id: str
+    fields: dict[str, Any] = Field(description="{field: [before, after]}")
+
+    @classmethod
+    def of(cls, change: Change) -> ChangeOut:
+        return cls(
+            at=change.at,
+            who=change.who,
+            subject=change.subject,
+            subject_id=change.subject_id,
+            fields=change.fields,
+        )

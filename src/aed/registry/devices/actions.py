@@ -1,0 +1,229 @@
+"""Creating, amending and withdrawing devices and their consumables."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from aed.accounts.people import actions as people_actions
+from aed.accounts.permissions import Viewer, may_keep_devices, may_write_estate
+from aed.accounts.regions import Region, region_by_code
+from aed.database.geometry import point, position_of
+from aed.errors import Conflict, InvalidInput, NotAllowed
+from aed.registry.changes import (
+    amended_fields,
+    flush,
+    none_only_where_allowed,
+    record_amendment,
+    record_new,
+    same_version,
+)
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.origin_actions import amended_by_hand
+from aed.registry.devices.origins import Origin, Origins, attributes_of
+from aed.registry.devices.rules import EXPIRY, ConsumableState, DeviceState
+from aed.registry.devices.schemas import ConsumableAmend, ConsumableIn, DeviceAmend, DeviceIn, KeeperIn
+from aed.registry.estates import queries as estate_queries
+from aed.registry.estates.models import Estate
+from aed.registry.estates.placement import belongs_to, still_served
+from aed.registry.fields import PositionIn
+from aed.registry.storeys import floor_meant
+
+
+def create_device(session: Session, who: Viewer, new: DeviceIn, *, at: datetime) -> Device:
+    """A new device. Raises Conflict when its source knows it already."""
+    estate, region_id = _where_it_belongs(session, who, new)
+    device = Device(
+        source=new.source,
+        source_id=new.source_id or str(uuid.uuid4()),
+        region_id=region_id,
+        estate_id=new.estate_id,
+        origins=Origins({}, Origin(new.source, at)).as_json(),
+    )
+    given = _with_floor(session, new, region_id)
+    put_fields(session, device, given, set(DeviceAmend.model_fields) - {"storey"}, estate)
+    session.add(device)
+    flush(session, f"The source '{device.source}' has a device '{device.source_id}' already.", "source_id")
+    record_new(session, who, device, at=at)
+    return device
+
+
+def _where_it_belongs(session: Session, who: Viewer, new: DeviceIn) -> tuple[Estate | None, int]:
+    """The estate, if any, and the region of a new device, if the viewer may register one there."""
+    if who.person_id is None:
+        may_keep_devices(who, new.estate_id)  # before a stranger learns which estates and regions there are
+    elif not who.holdings:
+        raise NotAllowed("Only those who keep or administer devices may register one.")
+    if new.estate_id is not None:
+        estate = estate_queries.estate(session, who, new.estate_id)
+        may_keep_devices(who, estate.id, region_id=estate.region_id)
+        still_served(estate)
+        return estate, estate.region_id
+    if new.region is None:
+        raise InvalidInput("Say where it belongs: estate_id, or region.", field="region")
+    region_id = region_by_code(session, new.region).id
+    may_keep_devices(who, None, region_id=region_id)
+    return None, region_id
+
+
+_HOW_ONE_GETS_IN: Final = frozenset(
+    {"entry", "opening_hours", "how_to_get_in_en", "how_to_get_in_zh", "cabinet"}
+)
+"""Amending one of these settles a doubt about access."""
+
+
+def amend_device(
+    session: Session, who: Viewer, device_id: int, change: DeviceAmend, *, version: int, at: datetime
+) -> Device:
+    """What is given in `change` holds from now on.
+
+    Raises ChangedMeanwhile when `version` is not the present one.
+    """
+    device = device_queries.device(session, who, device_id)
+    may_keep_devices(who, device.estate_id, region_id=device.region_id)
+    same_version(device, version)
+    if device.is_quarantined and change.model_fields_set & {"state", "out_of_service_reason"}:
+        raise Conflict(
+            f"It is quarantined ({device.out_of_service_reason}): only a check that answers this brings it "
+            "back into service.",
+            field="state",
+        )
+    estate = estate_queries.estate(session, who, device.estate_id) if device.estate_id is not None else None
+    change = _with_floor(session, change, device.region_id)
+    none_only_where_allowed(device, change, change.model_fields_set)
+    put_fields(session, device, change, set(change.model_fields_set), estate)
+    if change.model_fields_set & _HOW_ONE_GETS_IN:
+        device.access_doubted_at = None
+    amended = amended_fields(device)
+    record_amendment(session, who, device, at=at)
+    flush(session, "The device cannot be amended so.", None)
+    amended_by_hand(session, device, attributes_of(amended), at=at)
+    return device
+
+
+def _with_floor[Given: (DeviceIn, DeviceAmend)](session: Session, given: Given, region_id: int) -> Given:
+    """Return what is given with the floor that its storey means. Raises InvalidInput if they contradict."""
+    if given.storey is None:
+        return _without_storey(given)
+    floor = floor_meant(
+        floor=given.floor if "floor" in given.model_fields_set else None,
+        storey=given.storey,
+        room=None,
+        counts_ground_as_one=session.get_one(Region, region_id).counts_ground_as_one,
+    )
+    return _without_storey(given.model_copy(update={"floor": floor}))
+
+
+def _without_storey[Given: (DeviceIn, DeviceAmend)](given: Given) -> Given:
+    found = given.model_copy()
+    found.model_fields_set.discard("storey")
+    return found
+
+
+def withdraw_device(session: Session, who: Viewer, device_id: int, *, version: int, at: datetime) -> Device:
+    """The device is no longer there. Its history stays."""
+    device = device_queries.device(session, who, device_id)
+    may_write_estate(who, device.estate_id, region_id=device.region_id)
+    same_version(device, version)
+    device.state, device.out_of_service_reason = DeviceState.WITHDRAWN, None
+    record_amendment(session, who, device, at=at)
+    flush(session, "The device cannot be withdrawn.", None)
+    amended_by_hand(session, device, ["state"], at=at)
+    return device
+
+
+def put_fields(
+    session: Session, device: Device, given: DeviceIn | DeviceAmend, names: set[str], estate: Estate | None
+) -> None:
+    """Puts the named fields of `given` on the device."""
+    if "keeper" in names:
+        # First of all: asking for the person would flush what is amended already, past the record.
+        _put_keeper(session, device, given.keeper)
+    if "position" in names and given.position is not None:
+        _put_position(device, given.position, estate)
+    if device.is_quarantined:  # a list does not know of it
+        names = names - {"state", "out_of_service_reason"}
+    for name in names - {"position", "keeper", "storey"}:
+        setattr(device, name, getattr(given, name))
+    reason = device.out_of_service_reason if device.state is DeviceState.OUT_OF_SERVICE else None
+    if "out_of_service_reason" in names:
+        reason = given.out_of_service_reason
+    device.out_of_service_reason = checked_reason(device.state, reason)
+
+
+def checked_reason(state: DeviceState, reason: str | None) -> str | None:
+    """The reason of a device in that state. Raises InvalidInput where one lacks, or is too much."""
+    if state is DeviceState.OUT_OF_SERVICE:
+        if not reason:
+            raise InvalidInput("Say why it is out of service.", field="out_of_service_reason")
+        return reason
+    if reason:
+        raise InvalidInput("A reason belongs to state 'out_of_service'.", field="out_of_service_reason")
+    return None
+
+
+def _put_position(device: Device, given: PositionIn, estate: Estate | None) -> None:
+    here = given.position()
+    if estate is not None:
+        belongs_to(estate, here, given)
+    if device.id is None or position_of(device.position) != here:
+        device.position = point(here)
+    device.origin_datum, device.origin_lat, device.origin_lon = given.datum, given.lat, given.lon
+
+
+def _put_keeper(session: Session, device: Device, keeper: KeeperIn | None) -> None:
+    device.keeper = people_actions.person(session, name=keeper.name, phone=keeper.phone) if keeper else None
+    device.keeper_id = device.keeper.id if device.keeper else None
+
+
+def fit_consumable(
+    session: Session, who: Viewer, device_id: int, new: ConsumableIn, *, at: datetime
+) -> Consumable:
+    """Pads or a battery are in the device from now on."""
+    device = device_queries.device(session, who, device_id)
+    may_keep_devices(who, device.estate_id, region_id=device.region_id)
+    consumable = Consumable(
+        device_id=device.id,
+        kind=new.kind,
+        lot=new.lot,
+        expires_on=new.expires_on,
+        state=ConsumableState.FITTED,
+    )
+    session.add(consumable)
+    session.flush()
+    record_new(session, who, consumable, at=at)
+    amended_by_hand(session, device, [EXPIRY[consumable.kind]], at=at)
+    return consumable
+
+
+def amend_consumable(
+    session: Session, who: Viewer, consumable_id: int, change: ConsumableAmend, *, version: int, at: datetime
+) -> Consumable:
+    consumable, device = device_queries.consumable(session, who, consumable_id)
+    may_keep_devices(who, device.estate_id, region_id=device.region_id)
+    same_version(consumable, version)
+    none_only_where_allowed(consumable, change, change.model_fields_set)
+    for name in change.model_fields_set:
+        setattr(consumable, name, getattr(change, name))
+    record_amendment(session, who, consumable, at=at)
+    flush(session, "The consumable cannot be amended so.", None)
+    amended_by_hand(session, device, [EXPIRY[consumable.kind]], at=at)
+    return consumable
+
+
+def withdraw_consumable(
+    session: Session, who: Viewer, consumable_id: int, *, version: int, at: datetime
+) -> Consumable:
+    """It is no longer in the device."""
+    consumable, device = device_queries.consumable(session, who, consumable_id)
+    may_keep_devices(who, device.estate_id, region_id=device.region_id)
+    same_version(consumable, version)
+    consumable.state = ConsumableState.WITHDRAWN
+    record_amendment(session, who, consumable, at=at)
+    flush(session, "The consumable cannot be withdrawn.", None)
+    amended_by_hand(session, device, [EXPIRY[consumable.kind]], at=at)
+    return consumable

@@ -1,0 +1,193 @@
+"""Routes of devices and consumables."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from aed import clock
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import Audience, may_keep_devices
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.http.parameters import (
+    Bbox,
+    Cursor,
+    IfMatch,
+    Limit,
+    OfEstate,
+    OfRegion,
+    RowId,
+    after,
+    box_in,
+    tag,
+    version_in,
+)
+from aed.registry.changes import ChangeOut, changes
+from aed.registry.devices import actions
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.cabinet_codes import CabinetCodeIn, CabinetCodeOut, cabinet_code, set_cabinet_code
+from aed.registry.devices.rules import DeviceState
+from aed.registry.devices.schemas import (
+    ConsumableAmend,
+    ConsumableIn,
+    ConsumableOut,
+    DeviceAmend,
+    DeviceFeature,
+    DeviceIn,
+    DeviceOut,
+    DevicePage,
+    Link,
+)
+from aed.registry.parameters import DeviceId, may_see_history
+
+router = APIRouter(tags=["registry"])
+
+
+@router.get("/devices")
+def list_devices(
+    request: Request,
+    session: ReadSession,
+    viewer: ViewerDep,
+    bbox: Bbox = None,
+    estate_id: OfEstate = None,
+    region: OfRegion = None,
+    audience: Audience | None = None,
+    state: DeviceState | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> DevicePage:
+    """The devices that you may know of, as GeoJSON, a page at a time."""
+    rows = device_queries.devices(
+        session,
+        viewer,
+        limit=limit + 1,
+        after_id=after(cursor),
+        box=device_queries.Box(*box_in(bbox)) if bbox is not None else None,
+        estate_id=estate_id,
+        region=region,
+        audience=audience,
+        state=state,
+    )
+    page = DevicePage(features=[DeviceFeature.of(row) for row in rows[:limit]])
+    if len(rows) > limit:
+        following = request.url.include_query_params(cursor=rows[limit - 1].id)
+        page.links.append(Link(rel="next", href=f"{following.path}?{following.query}"))
+    return page
+
+
+@router.get("/devices/{device_id}")
+def get_device(session: ReadSession, viewer: ViewerDep, device_id: DeviceId, response: Response) -> DeviceOut:
+    """One device."""
+    device = device_queries.device(session, viewer, device_id)
+    tag(response, device.version)
+    return DeviceOut.of(device, viewer)
+
+
+@router.post("/devices", status_code=201)
+def create_device(session: WriteSession, viewer: ViewerDep, new: DeviceIn, response: Response) -> DeviceOut:
+    """Registers a device."""
+    created = actions.create_device(session, viewer, new, at=clock.now())
+    response.headers["Location"] = f"/v1/devices/{created.id}"
+    tag(response, created.version)
+    return DeviceOut.of(device_queries.device(session, viewer, created.id), viewer)
+
+
+@router.patch("/devices/{device_id}")
+def amend_device(
+    session: WriteSession,
+    viewer: ViewerDep,
+    device_id: DeviceId,
+    change: DeviceAmend,
+    response: Response,
+    if_match: IfMatch = None,
+) -> DeviceOut:
+    """Amends what is given; refused (412) when somebody else amended it since it was read."""
+    device = actions.amend_device(
+        session, viewer, device_id, change, version=version_in(if_match), at=clock.now()
+    )
+    tag(response, device.version)
+    return DeviceOut.of(device, viewer)
+
+
+@router.delete("/devices/{device_id}", status_code=204)
+def withdraw_device(
+    session: WriteSession, viewer: ViewerDep, device_id: DeviceId, if_match: IfMatch = None
+) -> None:
+    """Withdraws a device; its history stays."""
+    actions.withdraw_device(session, viewer, device_id, version=version_in(if_match), at=clock.now())
+
+
+@router.get("/devices/{device_id}/history")
+def list_device_history(session: ReadSession, viewer: ViewerDep, device_id: DeviceId) -> list[ChangeOut]:
+    """Who changed what and when, newest first; for those who may amend it."""
+    device = device_queries.device(session, viewer, device_id)
+    may_see_history(may_keep_devices, viewer, device.estate_id, region_id=device.region_id)
+    return [ChangeOut.of(change) for change in changes(session, subject="devices", subject_id=str(device.id))]
+
+
+# --- consumables ----------------------------------------------------------------------------------------
+
+
+@router.post("/devices/{device_id}/consumables", status_code=201)
+def fit_consumable(
+    session: WriteSession, viewer: ViewerDep, device_id: DeviceId, new: ConsumableIn, response: Response
+) -> ConsumableOut:
+    """Pads or a battery are fitted."""
+    fitted = actions.fit_consumable(session, viewer, device_id, new, at=clock.now())
+    response.headers["Location"] = f"/v1/consumables/{fitted.id}"
+    tag(response, fitted.version)
+    return ConsumableOut.of(fitted)
+
+
+@router.get("/consumables/{consumable_id}")
+def get_consumable(
+    session: ReadSession, viewer: ViewerDep, consumable_id: RowId, response: Response
+) -> ConsumableOut:
+    """One consumable."""
+    found, _device = device_queries.consumable(session, viewer, consumable_id)
+    tag(response, found.version)
+    return ConsumableOut.of(found)
+
+
+@router.patch("/consumables/{consumable_id}")
+def amend_consumable(
+    session: WriteSession,
+    viewer: ViewerDep,
+    consumable_id: RowId,
+    change: ConsumableAmend,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ConsumableOut:
+    """Corrects what was written of it."""
+    found = actions.amend_consumable(
+        session, viewer, consumable_id, change, version=version_in(if_match), at=clock.now()
+    )
+    tag(response, found.version)
+    return ConsumableOut.of(found)
+
+
+@router.delete("/consumables/{consumable_id}", status_code=204)
+def withdraw_consumable(
+    session: WriteSession, viewer: ViewerDep, consumable_id: RowId, if_match: IfMatch = None
+) -> None:
+    """It is no longer in the device."""
+    actions.withdraw_consumable(session, viewer, consumable_id, version=version_in(if_match), at=clock.now())
+
+
+@router.get("/devices/{device_id}/cabinet-code")
+def get_cabinet_code(
+    session: ReadSession, viewer: ViewerDep, device_id: DeviceId, response: Response
+) -> CabinetCodeOut:
+    """What opens the cabinet, for those who keep the device. Whoever is called to fetch it is told with the
+    patient's place, after accepting."""
+    device = device_queries.device(session, viewer, device_id)
+    may_see_history(may_keep_devices, viewer, device.estate_id, region_id=device.region_id)
+    response.headers["Cache-Control"] = "no-store"
+    return CabinetCodeOut.of(cabinet_code(session, device.id))
+
+
+@router.put("/devices/{device_id}/cabinet-code", status_code=204)
+def put_cabinet_code(
+    session: WriteSession, viewer: ViewerDep, device_id: DeviceId, given: CabinetCodeIn
+) -> None:
+    """The code holds from now on. It is sealed at rest, and stands in no list, export or history."""
+    set_cabinet_code(session, viewer, device_id, given.code, at=clock.now())

@@ -1,0 +1,72 @@
+"""What opens the cabinet of a device."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
+
+from aed.accounts.fields import Words
+from aed.accounts.permissions import Viewer, may_keep_devices
+from aed.errors import Conflict
+from aed.registry.changes import keep_note
+from aed.registry.devices import queries as device_queries
+from aed.registry.devices.models import CabinetCode
+from aed.registry.devices.rules import DeviceState
+
+
+def cabinet_code(session: Session, device_id: int) -> CabinetCode | None:
+    """visibility: the caller has made sure that the viewer keeps the device, or fetches it."""
+    return session.get(CabinetCode, device_id)
+
+
+class CabinetCodeIn(BaseModel):
+    """What opens the cabinet; null: it has no code any longer."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "4711#"}]})
+
+    code: Annotated[Words, Field(min_length=1, max_length=50)] | None
+
+
+class CabinetCodeOut(BaseModel):
+    """What opens the cabinet, since when, and who said so; null: no code is known."""
+
+    code: str | None
+    set_at: datetime | None
+    set_by: str | None
+
+    @classmethod
+    def of(cls, kept: CabinetCode | None) -> Self:
+        if kept is None:
+            return cls(code=None, set_at=None, set_by=None)
+        return cls(code=kept.code, set_at=kept.set_at.astimezone(UTC), set_by=kept.set_by)
+
+
+def set_cabinet_code(
+    session: Session, who: Viewer, device_id: int, code: str | None, *, at: datetime
+) -> None:
+    """The code holds from now on; None: there is none. The history says that it was set, and not to what.
+
+    Raises NotFound, NotSignedIn, NotAllowed; Conflict for a device that is not there any longer.
+    visibility: of a device that the writer keeps.
+    """
+    device = device_queries.device(session, who, device_id)
+    may_keep_devices(who, device.estate_id, region_id=device.region_id)
+    if device.state is DeviceState.WITHDRAWN:
+        raise Conflict("This device has been withdrawn from the register.", field="device_id")
+    kept = session.get(CabinetCode, device.id)
+    before = kept.code if kept is not None else None
+    if before == code:
+        return
+    if kept is not None and code is None:
+        session.delete(kept)
+    elif kept is not None:
+        kept.code, kept.set_at, kept.set_by = code or "", at, who.name
+    else:
+        session.add(CabinetCode(device_id=device.id, code=code, set_at=at, set_by=who.name))
+    told = {True: "set", False: None}
+    fields = {"cabinet_code": [told[before is not None], told[code is not None]]}
+    keep_note(session, who, device, fields, at=at)
+    session.flush()

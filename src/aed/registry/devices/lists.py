@@ -1,0 +1,319 @@
+"""Devices as lists tell of them: many at once, in few statements."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, joinedload
+
+from aed.accounts.people import actions as people_actions
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer, may_administer
+from aed.accounts.regions import region_by_code
+from aed.database.bulk import insert_many, reserve_ids
+from aed.database.geometry import point
+from aed.errors import Conflict, InvalidInput, NotFound
+from aed.registry.changes import Outcome, changes, flush, keep_new, keep_note, record_amendment
+from aed.registry.devices.actions import checked_reason, put_fields
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.origin_actions import put_origins
+from aed.registry.devices.origins import Origin, Origins
+from aed.registry.devices.rules import ConsumableKind, ConsumableState, DeviceState
+from aed.registry.devices.schemas import DeviceAmend, DeviceIn, KeeperIn
+from aed.registry.estates.models import Estate
+from aed.registry.estates.placement import belongs_to, still_served
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceGiven:
+    """A device as lists tell of it. What is not given in `device` stays as it is."""
+
+    device: DeviceIn
+    expiry: Mapping[ConsumableKind, date]
+    """When what is fitted expires."""
+    is_withdrawn: bool = False
+    device_id: int | None = None
+    """Which device is meant; None: one that is not registered yet."""
+    origins: Origins | None = None
+    """Where its attributes come from; None: those that are given from `device.source`, now."""
+
+
+def put_devices(
+    session: Session,
+    who: Viewer,
+    given: Sequence[DeviceGiven],
+    *,
+    region: str | None = None,
+    at: datetime,
+) -> list[tuple[int, Outcome]]:
+    """The devices are as given: each created, amended, or left alone; their ids in the order of `given`.
+
+    `given` names no device twice. Where a device belongs (`estate_id`, `region`) is one thing: given, it is
+    replaced as a whole; `region` is where new ones belong that say neither. Raises what `create_device`
+    raises, and then nothing of `given` may be kept.
+    """
+    may_administer(who)
+    standing = _standing(session, given, region)
+    amended = iter(_amend(session, who, [each for each in given if each.device_id is not None], standing, at))
+    added = iter(_add(session, who, [each for each in given if each.device_id is None], standing, at))
+    return [
+        (next(added), Outcome.NEW) if each.device_id is None else (each.device_id, next(amended))
+        for each in given
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What stands of a list of devices, and what they refer to."""
+
+    devices: Mapping[int, Device]
+    estates: Mapping[int, Estate]
+    region_ids: Mapping[str, int]
+    default_region_id: int | None
+    """Where new devices belong that do not say."""
+    keepers: Mapping[tuple[str, str | None], Person]
+
+    def belonging(self, given: DeviceIn, device: Device | None) -> tuple[int, Estate | None]:
+        """The region and the estate; as before, of a device that stands, where none is given."""
+        if given.estate_id is not None:
+            estate = self.estates.get(given.estate_id)
+            if estate is None:
+                raise NotFound(f"There is no estate {given.estate_id}.", field="estate")
+            if device is None or device.estate_id != estate.id:
+                still_served(estate)
+            return estate.region_id, estate
+        if given.region is not None:
+            return self.region_ids[given.region], None
+        if device is not None:
+            return device.region_id, self.estates.get(device.estate_id or 0)
+        if self.default_region_id is None:
+            raise InvalidInput("Say where it belongs: an estate, or a region.", field="region")
+        return self.default_region_id, None
+
+
+def _standing(session: Session, given: Sequence[DeviceGiven], region: str | None) -> _Standing:
+    ids = [each.device_id for each in given if each.device_id is not None]
+    devices: dict[int, Device] = {}
+    if ids:
+        found = session.scalars(
+            # visibility: for an administrator, see put_devices
+            select(Device).where(Device.id.in_(ids)).options(joinedload(Device.keeper))
+        )
+        devices = {device.id: device for device in found}
+    estate_ids = {each.device.estate_id for each in given} | {each.estate_id for each in devices.values()}
+    estate_ids.discard(None)
+    estates: Sequence[Estate] = []
+    if estate_ids:
+        # visibility: for an administrator, see put_devices
+        estates = session.scalars(select(Estate).where(Estate.id.in_(estate_ids))).all()
+    regions = sorted({each.device.region for each in given if each.device.region is not None})
+    return _Standing(
+        devices=devices,
+        estates={estate.id: estate for estate in estates},
+        region_ids={code: region_by_code(session, code).id for code in regions},
+        default_region_id=region_by_code(session, region).id if region is not None else None,
+        keepers=people_actions.people(
+            session,
+            [
+                (each.device.keeper.name, each.device.keeper.phone)
+                for each in given
+                if each.device.keeper is not None
+                and not _is_kept(devices.get(each.device_id or 0), each.device.keeper)
+            ],
+        ),
+    )
+
+
+def _is_kept(device: Device | None, keeper: KeeperIn) -> bool:
+    """Whether the device has that keeper already, of whom no phone is given now."""
+    return (
+        keeper.phone is None
+        and device is not None
+        and device.keeper is not None
+        and device.keeper.name == keeper.name
+    )
+
+
+def withdraw_as_same(session: Session, who: Viewer, device_id: int, *, same_as: int, at: datetime) -> None:
+    """The device is withdrawn: it is another one, told a second time. Its history says which."""
+    may_administer(who)
+    superfluous = session.get_one(Device, device_id)  # visibility: for an administrator
+    superfluous.state, superfluous.out_of_service_reason = DeviceState.WITHDRAWN, None
+    record_amendment(session, who, superfluous, at=at)
+    keep_note(session, who, superfluous, {"same_device_as": [None, same_as]}, at=at)
+    flush(session, "The device cannot be withdrawn.", None)
+
+
+def stand_apart(session: Session, who: Viewer, device_id: int, *, at: datetime) -> None:
+    """A device that was withdrawn as the same as another stands again, as it stood before. One that was
+    withdrawn for another reason stays withdrawn."""
+    may_administer(who)
+    joined = session.get_one(Device, device_id)  # visibility: for an administrator
+    history = changes(session, subject=Device.__tablename__, subject_id=str(device_id))
+    is_joined = bool(history) and "same_device_as" in history[0].fields
+    if joined.state is not DeviceState.WITHDRAWN or not is_joined:
+        return
+    withdrawn, said = history[1].fields, history[0].fields["same_device_as"]
+    joined.state = DeviceState(withdrawn["state"][0])
+    joined.out_of_service_reason = withdrawn.get("out_of_service_reason", (None,))[0]
+    record_amendment(session, who, joined, at=at)
+    keep_note(session, who, joined, {"same_device_as": [said[1], None]}, at=at)
+    flush(session, "The device cannot stand again.", None)
+
+
+# --- New ones -------------------------------------------------------------------------------------------
+
+
+def _add(
+    session: Session, who: Viewer, given: Sequence[DeviceGiven], standing: _Standing, at: datetime
+) -> list[int]:
+    """The devices, what is fitted in them, and the record of both; without the ORM, which is slow."""
+    ids = reserve_ids(session, Device, len(given)) if given else []
+    rows = [_row(device_id, each, standing, at) for device_id, each in zip(ids, given, strict=True)]
+    fitted = [
+        (device_id, kind, day)
+        for device_id, each in zip(ids, given, strict=True)
+        for kind, day in each.expiry.items()
+    ]
+    keys = reserve_ids(session, Consumable, len(fitted)) if fitted else []
+    consumables = [
+        {
+            "id": key,
+            "device_id": device_id,
+            "kind": kind,
+            "lot": None,
+            "expires_on": day,
+            "state": ConsumableState.FITTED,
+            "version": 1,
+        }
+        for key, (device_id, kind, day) in zip(keys, fitted, strict=True)
+    ]
+    try:
+        insert_many(session, Device, rows)
+        insert_many(session, Consumable, consumables)
+    except IntegrityError:
+        taken = "A source has one of these devices already, or it cannot be registered so."
+        raise Conflict(taken, field="source_id") from None
+    keep_new(session, who, Device, rows, at=at)
+    keep_new(session, who, Consumable, consumables, at=at)
+    return ids
+
+
+_PLAIN = sorted(
+    set(DeviceAmend.model_fields) - {"position", "storey", "keeper", "state", "out_of_service_reason"}
+)
+"""Fields that a device keeps by the same name, as they are given."""
+
+
+def _row(device_id: int, given: DeviceGiven, standing: _Standing, at: datetime) -> dict[str, Any]:
+    new = given.device
+    region_id, estate = standing.belonging(new, None)
+    here = new.position.position()
+    if estate is not None:
+        belongs_to(estate, here, new.position)
+    keeper = standing.keepers[new.keeper.name, new.keeper.phone] if new.keeper is not None else None
+    state = DeviceState.WITHDRAWN if given.is_withdrawn else new.state
+    origins = given.origins or Origins({}, Origin(new.source, at))
+    return {
+        "id": device_id,
+        "source": new.source,
+        "source_id": new.source_id or str(uuid.uuid4()),
+        "region_id": region_id,
+        "estate_id": estate.id if estate is not None else None,
+        "position": point(here),
+        "origin_datum": new.position.datum,
+        "origin_lat": new.position.lat,
+        "origin_lon": new.position.lon,
+        **{name: getattr(new, name) for name in _PLAIN},
+        "keeper_id": keeper.id if keeper is not None else None,
+        "state": state,
+        "out_of_service_reason": checked_reason(state, new.out_of_service_reason),
+        "origins": origins.as_json(),
+        "version": 1,
+    }
+
+
+# --- Those that stand -----------------------------------------------------------------------------------
+
+
+def _amend(
+    session: Session, who: Viewer, given: Sequence[DeviceGiven], standing: _Standing, at: datetime
+) -> list[Outcome]:
+    devices = [standing.devices[each.device_id or 0] for each in given]
+    outcomes: list[Outcome] = []
+    for each, device in zip(given, devices, strict=True):
+        _put_again(session, device, each.device, standing)
+        if each.is_withdrawn:
+            device.state, device.out_of_service_reason = DeviceState.WITHDRAWN, None
+        outcomes.append(record_amendment(session, who, device, at=at))
+    flush(session, "A source has one of these devices already, or it cannot be amended so.", "source_id")
+    for number in _put_expiry(session, who, given, devices, at):
+        outcomes[number] = Outcome.CHANGED
+    for each, device in zip(given, devices, strict=True):
+        if each.origins is not None:
+            put_origins(session, device, each.origins)
+    return outcomes
+
+
+def _put_again(session: Session, device: Device, given: DeviceIn, standing: _Standing) -> None:
+    device.region_id, estate = standing.belonging(given, device)
+    device.estate_id = estate.id if estate is not None else None
+    names = given.model_fields_set & set(DeviceAmend.model_fields) - {"keeper"}
+    put_fields(session, device, given, names, estate)
+    if "keeper" in given.model_fields_set and given.keeper is None:
+        device.keeper, device.keeper_id = None, None
+    elif given.keeper is not None and not _is_kept(device, given.keeper):
+        device.keeper = standing.keepers[given.keeper.name, given.keeper.phone]
+        device.keeper_id = device.keeper.id
+
+
+def _put_expiry(
+    session: Session, who: Viewer, given: Sequence[DeviceGiven], devices: Sequence[Device], at: datetime
+) -> set[int]:
+    """What is fitted expires when it is said to; the places in `given` of those where it did not."""
+    if not any(each.expiry for each in given):
+        return set()
+    fitted = fitted_in(session, [device.id for device in devices])
+    changed: set[int] = set()
+    added: list[dict[str, Any]] = []
+    for number, (each, device) in enumerate(zip(given, devices, strict=True)):
+        for kind, day in each.expiry.items():
+            items = fitted.get((device.id, kind), [])
+            if any(item.expires_on == day for item in items):
+                continue
+            changed.add(number)
+            if items:
+                items[0].expires_on = day
+                record_amendment(session, who, items[0], at=at)
+            else:
+                state = ConsumableState.FITTED
+                added.append({"device_id": device.id, "kind": kind, "expires_on": day, "state": state})
+    flush(session, "The consumables cannot be amended so.", None)
+    keys = reserve_ids(session, Consumable, len(added)) if added else []
+    rows = [{"id": key, "lot": None, "version": 1, **row} for key, row in zip(keys, added, strict=True)]
+    insert_many(session, Consumable, rows)
+    keep_new(session, who, Consumable, rows, at=at)
+    return changed
+
+
+def fitted_in(
+    session: Session, device_ids: Sequence[int]
+) -> dict[tuple[int, ConsumableKind], list[Consumable]]:
+    """What is fitted in these devices, by kind, soonest to expire first.
+
+    visibility: for an administrator, see put_devices.
+    """
+    found: dict[tuple[int, ConsumableKind], list[Consumable]] = {}
+    for consumable in session.scalars(
+        select(Consumable)
+        .where(Consumable.device_id.in_(device_ids), Consumable.state == ConsumableState.FITTED)
+        .order_by(Consumable.expires_on, Consumable.id)
+    ):
+        found.setdefault((consumable.device_id, consumable.kind), []).append(consumable)
+    return found

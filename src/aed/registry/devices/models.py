@@ -1,0 +1,123 @@
+"""Devices, their consumables and cabinet codes."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from geoalchemy2 import WKBElement, WKTElement
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Audience
+from aed.accounts.regions import Region
+from aed.database.encryption.columns import Encrypted
+from aed.database.geometry import point_type
+from aed.database.types import BigIntId, Table, Versioned, enum_column
+from aed.geo import Datum
+from aed.registry.devices.rules import Cabinet, ConsumableKind, ConsumableState, DeviceState, Entry
+from aed.registry.estates.models import Estate
+
+
+class Device(Versioned, Table):
+    """One defibrillator in one place."""
+
+    __tablename__ = "devices"
+    __table_args__ = (
+        UniqueConstraint("source", "source_id"),
+        CheckConstraint(
+            "(state = 'out_of_service') = (out_of_service_reason IS NOT NULL)",
+            name="reason_when_out_of_service",
+        ),
+        CheckConstraint("floor BETWEEN -20 AND 200", name="floor_of_a_building"),
+        Index("ix_devices_region_id", "region_id"),
+        Index("ix_devices_estate_id", "estate_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"))
+    estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"))
+    source: Mapped[str] = mapped_column(String(64))
+    source_id: Mapped[str] = mapped_column(String(128))
+    position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
+    """WGS-84."""
+    origin_datum: Mapped[Datum] = mapped_column(enum_column(Datum))
+    origin_lat: Mapped[float]
+    origin_lon: Mapped[float]
+    """What was given, in the datum it was given in."""
+    place_en: Mapped[str | None] = mapped_column(Text)
+    place_zh: Mapped[str | None] = mapped_column(Text)
+    floor: Mapped[int] = mapped_column(default=0)
+    """0 is the ground floor, -1 the one below."""
+    opening_hours: Mapped[str | None] = mapped_column(Text)
+    """Normalised OSM expression; None: not known."""
+    hours_as_written: Mapped[str | None] = mapped_column(Text)
+    """What the source says, kept when it is not (yet) understood."""
+    entry: Mapped[Entry] = mapped_column(enum_column(Entry), default=Entry.FREE)
+    how_to_get_in_en: Mapped[str | None] = mapped_column(Text)
+    how_to_get_in_zh: Mapped[str | None] = mapped_column(Text)
+    cabinet: Mapped[Cabinet] = mapped_column(enum_column(Cabinet), default=Cabinet.UNKNOWN)
+    maker: Mapped[str | None] = mapped_column(String(100))
+    model: Mapped[str | None] = mapped_column(String(100))
+    serial: Mapped[str | None] = mapped_column(String(100))
+    keeper_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
+    audience: Mapped[Audience] = mapped_column(enum_column(Audience), default=Audience.ESTATE)
+    state: Mapped[DeviceState] = mapped_column(enum_column(DeviceState), default=DeviceState.IN_SERVICE)
+    out_of_service_reason: Mapped[str | None] = mapped_column(Text)
+    is_quarantined: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """By upkeep, which keeps it in step with its quarantines: only a check brings the device back."""
+    last_checked_on: Mapped[date | None]
+    access_doubted_at: Mapped[datetime | None]
+    """When somebody by name found that one does not get in as described: until that is confirmed or amended,
+    access is unknown."""
+    origins: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """Which source each attribute comes from, and when: see `rules.origin`. Empty: all from `source`."""
+
+    keeper: Mapped[Person | None] = relationship(lazy="raise")
+    estate: Mapped[Estate | None] = relationship(lazy="raise")
+    region: Mapped[Region] = relationship(lazy="raise")
+    consumables: Mapped[list[Consumable]] = relationship(
+        lazy="raise",
+        order_by="Consumable.expires_on",
+        viewonly=True,
+        primaryjoin="and_(Consumable.device_id == Device.id, Consumable.state == 'fitted')",
+    )
+
+
+class CabinetCode(Table):
+    """What opens the cabinet of a device: for its keepers, and for who fetches it. Its history is that of the
+    device, without the code."""
+
+    __tablename__ = "cabinet_codes"
+
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), primary_key=True, autoincrement=False)
+    code: Mapped[str] = mapped_column(Encrypted("cabinet_codes.code"))
+    set_at: Mapped[datetime]
+    set_by: Mapped[str] = mapped_column(String(200))
+
+
+class Consumable(Versioned, Table):
+    """Pads or a battery: what expires."""
+
+    __tablename__ = "consumables"
+    __table_args__ = (
+        Index("ix_consumables_fitted", "device_id", "state", "expires_on", "kind"),
+        Index(  # what the nightly sweep for reminders reads
+            "ix_consumables_expiring",
+            "expires_on",
+            "device_id",
+            "kind",
+            postgresql_where=text("state = 'fitted'"),
+            sqlite_where=text("state = 'fitted'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    kind: Mapped[ConsumableKind] = mapped_column(enum_column(ConsumableKind))
+    lot: Mapped[str | None] = mapped_column(String(100))
+    expires_on: Mapped[date]
+    state: Mapped[ConsumableState] = mapped_column(
+        enum_column(ConsumableState), default=ConsumableState.FITTED
+    )

@@ -1,0 +1,141 @@
+"""Reading devices and what is fitted in them, as the viewer may see them; and the history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
+
+from aed.accounts.permissions import Audience, Viewer
+from aed.accounts.regions import Region
+from aed.accounts.visibility import visible_to
+from aed.database.boxes import inside_box
+from aed.database.geometry import latitude, longitude
+from aed.database.statements import inline_text
+from aed.errors import NotFound
+from aed.registry.devices.models import Consumable, Device
+from aed.registry.devices.rules import NEEDED_KINDS, ConsumableKind, ConsumableState, DeviceState
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box of degrees."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+
+def first_expiry(
+    device_id: InstrumentedAttribute[int] | ColumnElement[int],
+    kinds: Sequence[ConsumableKind] = NEEDED_KINDS,
+) -> ColumnElement[date]:
+    """The day on which a device can no longer be used on an adult, asked for each row: the first of its
+    fitted pads and battery to expire. A child's pads do not count: the device works without them.
+
+    visibility: a part of statements that choose the devices.
+    """
+    return (
+        select(func.min(Consumable.expires_on))
+        .where(
+            Consumable.device_id == device_id,
+            Consumable.state == inline_text(ConsumableState.FITTED),
+            Consumable.kind.in_([inline_text(kind) for kind in kinds]),
+        )
+        .scalar_subquery()
+    )
+
+
+def device(session: Session, viewer: Viewer, device_id: int, *, for_update: bool = False) -> Device:
+    """One device with its keeper, estate, region and fitted consumables.
+
+    Raises NotFound when there is none, or none for this viewer.
+    """
+    statement = (
+        select(Device)
+        .where(Device.id == device_id, visible_to(viewer, Device))
+        .options(
+            joinedload(Device.keeper),
+            joinedload(Device.estate),
+            joinedload(Device.region),
+            selectinload(Device.consumables),
+        )
+    )
+    if for_update:
+        statement = statement.with_for_update(of=Device)
+    found = session.scalar(statement)
+    if found is None:
+        raise NotFound(f"There is no device {device_id} that you may see.", field="device_id")
+    return found
+
+
+def devices(
+    session: Session,
+    viewer: Viewer,
+    *,
+    limit: int,
+    after_id: int = 0,
+    box: Box | None = None,
+    estate_id: int | None = None,
+    region: str | None = None,
+    audience: Audience | None = None,
+    state: DeviceState | None = None,
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """A page of devices in order of id, with plain columns: one statement, whatever the page holds."""
+    statement = (
+        select(
+            Device.id,
+            latitude(Device.position).label("lat"),
+            longitude(Device.position).label("lon"),
+            Device.source,
+            Device.source_id,
+            Region.code.label("region"),
+            Region.counts_ground_as_one,
+            Device.estate_id,
+            Device.place_en,
+            Device.place_zh,
+            Device.floor,
+            Device.opening_hours,
+            Device.entry,
+            Device.audience,
+            Device.state,
+            first_expiry(Device.id).label("first_expiry"),
+            Device.version,
+        )
+        .join(Region, Region.id == Device.region_id)
+        .where(visible_to(viewer, Device), Device.id > after_id)
+        .order_by(Device.id)
+        .limit(limit)
+    )
+    if box is not None:
+        statement = statement.where(
+            inside_box(
+                session, Device.position, west=box.west, south=box.south, east=box.east, north=box.north
+            )
+        )
+    if estate_id is not None:
+        statement = statement.where(Device.estate_id == estate_id)
+    if region is not None:
+        statement = statement.where(Region.code == region)
+    if audience is not None:
+        statement = statement.where(Device.audience == audience)
+    if state is not None:
+        statement = statement.where(Device.state == state)
+    return session.execute(statement).all()
+
+
+def consumable(session: Session, viewer: Viewer, consumable_id: int) -> tuple[Consumable, Device]:
+    """One consumable and its device, if the viewer may see that."""
+    row = session.execute(
+        select(Consumable, Device)
+        .join(Device, Device.id == Consumable.device_id)
+        .where(Consumable.id == consumable_id, visible_to(viewer, Device))
+    ).first()
+    if row is None:
+        raise NotFound(f"There is no consumable {consumable_id} that you may see.", field="consumable_id")
+    return row[0], row[1]

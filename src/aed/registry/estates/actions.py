@@ -1,0 +1,274 @@
+"""Create, amend and withdraw estates and gates; import buildings."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import column, delete, select, table
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Viewer, may_administer, may_write_estate
+from aed.accounts.regions import region_by_code
+from aed.database.bulk import in_array
+from aed.database.geometry import area, point, position_of, shape_of
+from aed.errors import Conflict
+from aed.geo import Position
+from aed.registry.changes import (
+    Outcome,
+    flush,
+    none_only_where_allowed,
+    record_amendment,
+    record_new,
+    same_version,
+)
+from aed.registry.estates import queries as estate_queries
+from aed.registry.estates.models import Building, Estate, Gate
+from aed.registry.estates.placement import belongs_to, still_served
+from aed.registry.estates.rules import EstateState, GateState, parse_boundary
+from aed.registry.estates.schemas import EstateAmend, EstateIn, GateAmend, GateIn
+
+_devices = table(
+    "devices", column("id"), column("estate_id"), column("state")
+)  # its model lies on a higher layer
+
+
+def create_estate(session: Session, who: Viewer, new: EstateIn, *, at: datetime) -> Estate:
+    """A new estate, by who administers its region. Raises Conflict when its source knows it already."""
+    if not who.holdings:
+        may_administer(who)
+    region = region_by_code(session, new.region)
+    may_administer(who, region_id=region.id)
+    if new.neighbourhood is not None:
+        may_administer(who)  # joining a neighbourhood shows one what the others share
+    estate = Estate(
+        source=new.source,
+        source_id=new.source_id or str(uuid.uuid4()),
+        region=region,
+        name_en=new.name_en,
+        name_zh=new.name_zh,
+        neighbourhood=new.neighbourhood,
+        time_zone=new.time_zone,
+        guard_phone=new.guard_phone,
+        boundary=area(parse_boundary(new.boundary)),
+        emergency_override=new.emergency_override,
+        state=EstateState.STANDING,
+    )
+    session.add(estate)
+    flush(session, f"The source '{estate.source}' has an estate '{estate.source_id}' already.", "source_id")
+    record_new(session, who, estate, at=at)
+    return estate
+
+
+def put_estate(session: Session, who: Viewer, given: EstateIn, *, at: datetime) -> tuple[Estate, Outcome]:
+    """The source's estate is as given: created, amended, or left alone when it is so already."""
+    may_administer(who)
+    estate = session.scalar(
+        select(Estate).where(  # visibility: an administrator's
+            Estate.source == given.source, Estate.source_id == given.source_id
+        )
+    )
+    if estate is None:
+        return create_estate(session, who, given, at=at), Outcome.NEW
+    estate.region_id = region_by_code(session, given.region).id
+    for name in given.model_fields_set & set(EstateAmend.model_fields) - {"boundary"}:
+        setattr(estate, name, getattr(given, name))
+    boundary = parse_boundary(given.boundary)
+    if not shape_of(estate.boundary).equals(boundary):
+        estate.boundary = area(boundary)
+    estate.state = EstateState.STANDING
+    outcome = record_amendment(session, who, estate, at=at)
+    flush(session, "The estate cannot be amended so.", None)
+    return estate, outcome
+
+
+def amend_estate(
+    session: Session, who: Viewer, estate_id: int, change: EstateAmend, *, version: int, at: datetime
+) -> Estate:
+    estate = estate_queries.estate(session, who, estate_id)
+    may_write_estate(who, estate.id, region_id=estate.region_id)
+    same_version(estate, version)
+    none_only_where_allowed(estate, change, change.model_fields_set)
+    if "neighbourhood" in change.model_fields_set and change.neighbourhood != estate.neighbourhood:
+        may_administer(who)  # joining a neighbourhood shows one what the others share
+    for name in change.model_fields_set - {"boundary"}:
+        setattr(estate, name, getattr(change, name))
+    if change.boundary is not None:
+        boundary = parse_boundary(change.boundary)
+        if not shape_of(estate.boundary).equals(boundary):
+            estate.boundary = area(boundary)
+    record_amendment(session, who, estate, at=at)
+    flush(session, "The estate cannot be amended so.", None)
+    return estate
+
+
+def withdraw_estate(session: Session, who: Viewer, estate_id: int, *, version: int, at: datetime) -> Estate:
+    """The estate is no longer served. Refused while devices stand in it; its gates go with it."""
+    if not who.holdings:
+        may_administer(who)
+    estate = estate_queries.estate(session, who, estate_id)
+    may_administer(who, region_id=estate.region_id)
+    same_version(estate, version)
+    standing = session.scalar(
+        select(_devices.c.id)
+        # visibility: an administrator's own act, and only whether there is one
+        .where(_devices.c.estate_id == estate.id, _devices.c.state != "withdrawn")
+        .limit(1)
+    )
+    if standing is not None:
+        raise Conflict("Devices still stand in this estate; withdraw them first.", field="estate_id")
+    for gate in estate_queries.gates(session, who, estate_id=estate.id):
+        gate.state = GateState.WITHDRAWN
+        record_amendment(session, who, gate, at=at)
+    estate.state = EstateState.WITHDRAWN
+    record_amendment(session, who, estate, at=at)
+    flush(session, "The estate cannot be withdrawn.", None)
+    return estate
+
+
+def _region_of(session: Session, who: Viewer, gate: Gate) -> int:
+    return estate_queries.estate(session, who, gate.estate_id).region_id
+
+
+def create_gate(session: Session, who: Viewer, estate_id: int, new: GateIn, *, at: datetime) -> Gate:
+    estate = estate_queries.estate(session, who, estate_id)
+    may_write_estate(who, estate.id, region_id=estate.region_id)
+    still_served(estate)
+    here = new.position.position()
+    belongs_to(estate, here, new.position)
+    gate = Gate(
+        estate_id=estate.id,
+        source=new.source,
+        source_id=new.source_id or str(uuid.uuid4()),
+        name_en=new.name_en,
+        name_zh=new.name_zh,
+        position=point(here),
+        passage=new.passage,
+        opening_hours=new.opening_hours,
+        state=GateState.STANDING,
+    )
+    session.add(gate)
+    flush(session, f"The source '{gate.source}' has a gate '{gate.source_id}' already.", "source_id")
+    record_new(session, who, gate, at=at)
+    return gate
+
+
+def put_gate(session: Session, who: Viewer, estate_id: int, given: GateIn, *, at: datetime) -> Outcome:
+    """The source's gate is as given: created, amended, or left alone when it is so already."""
+    may_administer(who)
+    gate = session.scalar(
+        select(Gate).where(  # visibility: an administrator's
+            Gate.source == given.source, Gate.source_id == given.source_id
+        )
+    )
+    if gate is None:
+        create_gate(session, who, estate_id, given, at=at)
+        return Outcome.NEW
+    here = given.position.position()
+    belongs_to(estate_queries.estate(session, who, estate_id), here, given.position)
+    gate.estate_id, gate.state = estate_id, GateState.STANDING
+    if position_of(gate.position) != here:
+        gate.position = point(here)
+    for name in given.model_fields_set & set(GateAmend.model_fields) - {"position"}:
+        setattr(gate, name, getattr(given, name))
+    outcome = record_amendment(session, who, gate, at=at)
+    flush(session, "The gate cannot be amended so.", None)
+    return outcome
+
+
+def amend_gate(
+    session: Session, who: Viewer, gate_id: int, change: GateAmend, *, version: int, at: datetime
+) -> Gate:
+    gate = estate_queries.gate(session, who, gate_id)
+    may_write_estate(who, gate.estate_id, region_id=_region_of(session, who, gate))
+    same_version(gate, version)
+    none_only_where_allowed(gate, change, change.model_fields_set)
+    if change.position is not None:
+        here = change.position.position()
+        # First of all: asking for the estate would flush what is amended already, past the record.
+        belongs_to(estate_queries.estate(session, who, gate.estate_id), here, change.position)
+        if position_of(gate.position) != here:
+            gate.position = point(here)
+    for name in change.model_fields_set - {"position"}:
+        setattr(gate, name, getattr(change, name))
+    record_amendment(session, who, gate, at=at)
+    flush(session, "The gate cannot be amended so.", None)
+    return gate
+
+
+def withdraw_gate(session: Session, who: Viewer, gate_id: int, *, version: int, at: datetime) -> Gate:
+    gate = estate_queries.gate(session, who, gate_id)
+    may_write_estate(who, gate.estate_id, region_id=_region_of(session, who, gate))
+    same_version(gate, version)
+    gate.state = GateState.WITHDRAWN
+    record_amendment(session, who, gate, at=at)
+    flush(session, "The gate cannot be withdrawn.", None)
+    return gate
+
+
+@dataclass(frozen=True, slots=True)
+class BuildingGiven:
+    source: str
+    source_id: str
+    estate_id: int
+    name_en: str
+    name_zh: str
+    floors: int | None
+    position: Position
+
+
+def put_buildings(session: Session, who: Viewer, given: Sequence[BuildingGiven]) -> list[Outcome]:
+    """Each source's buildings are as given: added, amended, or left alone; in few statements for many.
+
+    visibility: an administrator's.
+    """
+    may_administer(who)
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for each in given:
+        wanted[each.source].append(each.source_id)
+    known = {
+        (row.source, row.source_id): row
+        for source, source_ids in wanted.items()
+        for row in session.scalars(
+            select(Building).where(
+                Building.source == source, in_array(session, Building.source_id, source_ids)
+            )
+        )
+    }
+    outcomes = []
+    for each in given:
+        found = known.get((each.source, each.source_id))
+        is_new = found is None
+        if found is None:
+            found = Building(source=each.source, source_id=each.source_id, position=point(each.position))
+            session.add(found)
+        for name in ("estate_id", "name_en", "name_zh", "floors"):
+            setattr(found, name, getattr(each, name))
+        if position_of(found.position) != each.position:
+            found.position = point(each.position)
+        has_changed = is_new or session.is_modified(found)
+        outcomes.append(Outcome.of(is_new if has_changed else None))
+    session.flush()
+    return outcomes
+
+
+def forget_buildings(
+    session: Session, who: Viewer, *, source: str, of_estates: Iterable[int], but: Collection[str]
+) -> int:
+    """The source's buildings in these estates are gone, but those named; how many were.
+
+    visibility: an administrator's.
+    """
+    may_administer(who)
+    standing = session.execute(
+        select(Building.id, Building.source_id).where(
+            Building.source == source, Building.estate_id.in_(sorted(set(of_estates)))
+        )
+    )
+    gone = [row.id for row in standing if row.source_id not in but]
+    if gone:
+        session.execute(delete(Building).where(Building.id.in_(gone)))
+    return len(gone)

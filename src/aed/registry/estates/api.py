@@ -1,0 +1,128 @@
+"""Routes of estates and gates."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from aed import clock
+from aed.accounts.authentication import ViewerDep
+from aed.accounts.permissions import may_write_estate
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.http.parameters import Cursor, IfMatch, Limit, RowId, after, tag, version_in
+from aed.registry.changes import ChangeOut, changes
+from aed.registry.estates import actions as estate_actions
+from aed.registry.estates import queries as estate_queries
+from aed.registry.estates.schemas import EstateAmend, EstateIn, EstateOut, GateAmend, GateIn, GateOut
+from aed.registry.parameters import may_see_history
+
+router = APIRouter(tags=["registry"])
+
+
+@router.get("/estates")
+def list_estates(
+    session: ReadSession, viewer: ViewerDep, limit: Limit = 100, cursor: Cursor = None
+) -> list[EstateOut]:
+    """The estates that you know: your neighbourhood's, or your region's. Go on with cursor=the last id."""
+    return [
+        EstateOut.of(estate)
+        for estate in estate_queries.estates(session, viewer, limit=limit, after_id=after(cursor))
+    ]
+
+
+@router.get("/estates/{estate_id}")
+def get_estate(session: ReadSession, viewer: ViewerDep, estate_id: RowId, response: Response) -> EstateOut:
+    """One estate."""
+    estate = estate_queries.estate(session, viewer, estate_id)
+    tag(response, estate.version)
+    return EstateOut.of(estate)
+
+
+@router.post("/estates", status_code=201)
+def create_estate(session: WriteSession, viewer: ViewerDep, new: EstateIn, response: Response) -> EstateOut:
+    """Registers an estate."""
+    estate = estate_actions.create_estate(session, viewer, new, at=clock.now())
+    response.headers["Location"] = f"/v1/estates/{estate.id}"
+    tag(response, estate.version)
+    return EstateOut.of(estate)
+
+
+@router.patch("/estates/{estate_id}")
+def amend_estate(
+    session: WriteSession,
+    viewer: ViewerDep,
+    estate_id: RowId,
+    change: EstateAmend,
+    response: Response,
+    if_match: IfMatch = None,
+) -> EstateOut:
+    """Amends what is given."""
+    estate = estate_actions.amend_estate(
+        session, viewer, estate_id, change, version=version_in(if_match), at=clock.now()
+    )
+    tag(response, estate.version)
+    return EstateOut.of(estate)
+
+
+@router.delete("/estates/{estate_id}", status_code=204)
+def withdraw_estate(
+    session: WriteSession, viewer: ViewerDep, estate_id: RowId, if_match: IfMatch = None
+) -> None:
+    """Withdraws an estate and its gates; refused while devices stand in it."""
+    estate_actions.withdraw_estate(session, viewer, estate_id, version=version_in(if_match), at=clock.now())
+
+
+@router.get("/estates/{estate_id}/history")
+def list_estate_history(session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> list[ChangeOut]:
+    """Who changed what and when, newest first."""
+    estate = estate_queries.estate(session, viewer, estate_id)
+    may_see_history(may_write_estate, viewer, estate.id, region_id=estate.region_id)
+    return [ChangeOut.of(change) for change in changes(session, subject="estates", subject_id=str(estate.id))]
+
+
+@router.get("/estates/{estate_id}/gates")
+def list_gates(session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> list[GateOut]:
+    """The gates of an estate."""
+    estate_queries.estate(session, viewer, estate_id)
+    return [GateOut.of(gate) for gate in estate_queries.gates(session, viewer, estate_id=estate_id)]
+
+
+@router.post("/estates/{estate_id}/gates", status_code=201)
+def create_gate(
+    session: WriteSession, viewer: ViewerDep, estate_id: RowId, new: GateIn, response: Response
+) -> GateOut:
+    """Registers a gate."""
+    gate = estate_actions.create_gate(session, viewer, estate_id, new, at=clock.now())
+    response.headers["Location"] = f"/v1/gates/{gate.id}"
+    tag(response, gate.version)
+    return GateOut.of(gate)
+
+
+@router.get("/gates/{gate_id}")
+def get_gate(session: ReadSession, viewer: ViewerDep, gate_id: RowId, response: Response) -> GateOut:
+    """One gate."""
+    gate = estate_queries.gate(session, viewer, gate_id)
+    tag(response, gate.version)
+    return GateOut.of(gate)
+
+
+@router.patch("/gates/{gate_id}")
+def amend_gate(
+    session: WriteSession,
+    viewer: ViewerDep,
+    gate_id: RowId,
+    change: GateAmend,
+    response: Response,
+    if_match: IfMatch = None,
+) -> GateOut:
+    """Amends what is given; the next lookup walks by it."""
+    gate = estate_actions.amend_gate(
+        session, viewer, gate_id, change, version=version_in(if_match), at=clock.now()
+    )
+    tag(response, gate.version)
+    return GateOut.of(gate)
+
+
+@router.delete("/gates/{gate_id}", status_code=204)
+def withdraw_gate(session: WriteSession, viewer: ViewerDep, gate_id: RowId, if_match: IfMatch = None) -> None:
+    """Withdraws a gate."""
+    estate_actions.withdraw_gate(session, viewer, gate_id, version=version_in(if_match), at=clock.now())

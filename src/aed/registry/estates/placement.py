@@ -1,0 +1,61 @@
+"""Whether a position can be meant: it must lie in the estate or near it."""
+
+from __future__ import annotations
+
+from shapely.geometry import Point
+from shapely.ops import nearest_points
+
+from aed.database.geometry import shape_of
+from aed.errors import Conflict, InvalidInput
+from aed.geo import Datum, Position, distance_metres, to_wgs84
+from aed.registry.estates.models import Estate
+from aed.registry.estates.rules import EstateState
+from aed.registry.fields import PositionIn
+
+NEAR_ENOUGH_METRES = 200.0
+"""Farther than this from the boundary is taken for a mistake in the coordinates (a datum slip is 500 m)."""
+
+
+def still_served(estate: Estate) -> None:
+    """Passes unless the estate is withdrawn: nothing new is registered in such a one."""
+    if estate.state is EstateState.WITHDRAWN:
+        raise Conflict(f"The estate {estate.name_en} is withdrawn.", field="estate_id")
+
+
+def belongs_to(estate: Estate, here: Position, given: PositionIn) -> None:
+    """Passes when `here` lies in the estate or near it; else names the datum that would put it there."""
+    away = _metres_outside(estate, here)
+    if away <= NEAR_ENOUGH_METRES:
+        return
+    for datum in Datum:
+        if (
+            datum is not given.datum
+            and _metres_outside(estate, to_wgs84(given.lat, given.lon, datum)) <= NEAR_ENOUGH_METRES
+        ):
+            raise InvalidInput(
+                f"It lies {away:.0f} m outside the boundary of {estate.name_en} when read as "
+                f"{given.datum.upper()}, but inside or near it as {datum.upper()}: give datum={datum}.",
+                field="position.datum",
+            )
+    if (
+        abs(given.lon) <= 90.0
+        and _metres_outside(estate, Position(given.lon, given.lat)) <= NEAR_ENOUGH_METRES
+    ):
+        raise InvalidInput(
+            f"Latitude {given.lat:g} and longitude {given.lon:g} look swapped: the other way round it lies "
+            f"in {estate.name_en}.",
+            field="position",
+        )
+    raise InvalidInput(
+        f"It lies {away:.0f} m outside the boundary of {estate.name_en}: check the coordinates, "
+        "or leave out the estate.",
+        field="position",
+    )
+
+
+def _metres_outside(estate: Estate, here: Position) -> float:
+    boundary, spot = shape_of(estate.boundary), Point(here.lon, here.lat)
+    if boundary.intersects(spot):
+        return 0.0
+    nearest = nearest_points(boundary, spot)[0]
+    return distance_metres(here, Position(nearest.y, nearest.x))

@@ -1,0 +1,98 @@
+"""Estates and gates: states, boundaries, and who may pass a gate."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import shapely
+from shapely.geometry import MultiPolygon, Polygon, shape
+from shapely.validation import explain_validity
+
+from aed.errors import InvalidInput
+from aed.hours.evaluation import Opening
+
+
+class EstateState(StrEnum):
+    STANDING = "standing"
+    WITHDRAWN = "withdrawn"
+
+
+class Passage(StrEnum):
+    """Who may pass a gate while it is open."""
+
+    OPEN = "open"
+    GUARDED = "guarded"
+    """A guard lets others in, after a moment."""
+    RESIDENTS = "residents"
+    """Members of the estate only."""
+
+
+class GateState(StrEnum):
+    STANDING = "standing"
+    WITHDRAWN = "withdrawn"
+
+
+class Passing(StrEnum):
+    """What a gate means for one traveller at one moment."""
+
+    FREELY = "freely"
+    AFTER_A_WAIT = "after_a_wait"
+    NOT = "not"
+
+
+def passing(passage: Passage, hours: Opening, *, is_member: bool, guard_can_be_rung: bool) -> Passing:
+    """A closed gate stops everyone. Hours that are not known stop nobody: they are said in the reasons.
+
+    A dispatcher can ring the guard (`guard_can_be_rung`), who opens a residents' gate too.
+    """
+    if hours is Opening.CLOSED:
+        return Passing.NOT
+    if is_member or passage is Passage.OPEN:
+        return Passing.FREELY
+    if passage is Passage.GUARDED or guard_can_be_rung:
+        return Passing.AFTER_A_WAIT
+    return Passing.NOT
+
+
+MAX_VERTICES = 10_000
+_LARGEST_DEGREES = 1.0
+
+
+def parse_boundary(geojson: dict[str, Any]) -> Polygon | MultiPolygon:
+    """A GeoJSON Polygon or MultiPolygon in WGS-84 as a valid shapely one.
+
+    Raises InvalidInput (field `boundary`) for anything else, coordinates out of range, too many vertices,
+    edges that cross, or an extent that no estate has.
+    """
+    kind = geojson.get("type")
+    if kind not in ("Polygon", "MultiPolygon"):
+        raise InvalidInput("A boundary is a GeoJSON Polygon or MultiPolygon.", field="boundary")
+    try:
+        found = shape(geojson)
+        found = shapely.force_2d(found)
+    except (
+        shapely.errors.ShapelyError,
+        ValueError,
+        OverflowError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+    ) as error:
+        raise InvalidInput(f"The boundary's coordinates cannot be read: {error}.", field="boundary") from None
+    if not isinstance(found, Polygon | MultiPolygon) or found.is_empty:
+        raise InvalidInput("The boundary holds no area.", field="boundary")
+    if shapely.get_num_coordinates(found) > MAX_VERTICES:
+        raise InvalidInput(f"A boundary has at most {MAX_VERTICES} vertices.", field="boundary")
+    west, south, east, north = found.bounds
+    if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):  # also refuses NaN
+        raise InvalidInput(
+            "The boundary lies outside the earth's degrees: GeoJSON wants [longitude, latitude].",
+            field="boundary",
+        )
+    if east - west > _LARGEST_DEGREES or north - south > _LARGEST_DEGREES:
+        raise InvalidInput("The boundary is larger than any estate: over one degree.", field="boundary")
+    if not found.is_valid:
+        raise InvalidInput(f"The boundary is not a simple area: {explain_validity(found)}.", field="boundary")
+    return found

@@ -1,0 +1,121 @@
+"""The kinds of fields that the registry's input is made of, and the record of a change."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from aed.accounts.fields import Words
+from aed.accounts.regions import Region
+from aed.errors import InvalidInput
+from aed.geo import Datum, Position, position_from
+from aed.hours.evaluation import parse_hours
+from aed.registry.storeys import spoken_storey, storey_words
+
+
+def _understood_hours(value: str) -> str:
+    try:
+        return parse_hours(value)
+    except InvalidInput as error:
+        raise ValueError(error.detail) from None
+
+
+def _blank_is_absent(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+OpeningHours = Annotated[
+    str, Field(max_length=1000, examples=["Mo-Fr 08:30-17:30; PH off"]), AfterValidator(_understood_hours)
+]
+Ref = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$"),
+]
+Source = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
+Floor = Annotated[
+    int,
+    Field(
+        ge=-20,
+        le=200,
+        description="0 is the ground floor: 3楼 in China is 2. Or send `storey`",
+    ),
+]
+Storey = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=20,
+        description="As people there say it: 3, 3楼, B1, -1, 地下一层, G. The region says how it counts",
+        examples=["3楼"],
+    ),
+]
+Room = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=20,
+        description="Its last two digits count on the storey: 301 is on storey 3",
+        examples=["301室"],
+    ),
+]
+Label = Annotated[Words, Field(max_length=100)]
+Day = Annotated[date, Field(ge=date(1990, 1, 1), le=date(2100, 12, 31))]
+
+
+class PositionIn(BaseModel):
+    """Coordinates as the giver has them, with the datum that they are in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lat: float = Field(allow_inf_nan=False, examples=[30.29])
+    lon: float = Field(allow_inf_nan=False, examples=[120.1])
+    datum: Datum = Datum.WGS84
+
+    @model_validator(mode="after")
+    def _on_earth(self) -> Self:
+        try:
+            self.position()
+        except InvalidInput as error:
+            raise ValueError(error.detail) from None
+        return self
+
+    def position(self) -> Position:
+        """In WGS-84."""
+        return position_from(self.lat, self.lon, self.datum)
+
+
+class StoreyOut(BaseModel):
+    """A floor in the words of the place, with its number: `3楼（floor 2）`."""
+
+    en: str
+    zh: str
+
+    @classmethod
+    def of(cls, floor: int, region: Region) -> StoreyOut:
+        return cls(**storey_words(floor, counts_ground_as_one=region.counts_ground_as_one))
+
+    @classmethod
+    def spoken(cls, floor: int, region: Region) -> StoreyOut:
+        """For people on their way: the words of the place without the number of the API."""
+        return cls(**spoken_storey(floor, counts_ground_as_one=region.counts_ground_as_one))
+
+
+class PositionOut(BaseModel):
+    """WGS-84."""
+
+    lat: float
+    lon: float
+
+
+Blank = BeforeValidator(_blank_is_absent)
+"""For rows of files, where an empty cell means "not given"."""

@@ -1,0 +1,128 @@
+"""Putting and dropping the years of holiday calendars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from aed.accounts.permissions import Viewer, may_administer
+from aed.errors import ChangedMeanwhile, InvalidInput, VersionNeeded
+from aed.hours.evaluation import china_calendar
+from aed.hours.holiday_calendar import DayKind
+from aed.registry.changes import Change, flush, same_version
+from aed.registry.holidays import queries as holiday_queries
+from aed.registry.holidays.models import HolidayCalendar, HolidayDay, HolidayYear
+from aed.registry.holidays.schemas import HolidayYearIn
+
+
+def put_holiday_year(
+    session: Session,
+    who: Viewer,
+    name: str,
+    year: int,
+    given: HolidayYearIn,
+    *,
+    version: int | None,
+    at: datetime,
+) -> HolidayCalendar:
+    """The calendar holds exactly these special days for that year. `version` None: for a new calendar."""
+    may_administer(who)
+    days: dict[date, DayKind] = {}
+    for special in given.days:
+        if special.day.year != year:
+            raise InvalidInput(f"{special.day} does not lie in {year}.", field="days")
+        if special.day in days:
+            raise InvalidInput(f"{special.day} is given twice.", field="days")
+        days[special.day] = special.kind
+    return _hold_year(session, who, name, year, days, version=version, at=at)
+
+
+def drop_holiday_year(
+    session: Session, who: Viewer, name: str, year: int, *, version: int, at: datetime
+) -> HolidayCalendar:
+    """The calendar no longer holds that year: hours that depend on its holidays become unknown."""
+    may_administer(who)
+    holiday_queries.holiday_year(session, name, year)
+    return _hold_year(session, who, name, year, None, version=version, at=at)
+
+
+def seed_china(session: Session, who: Viewer, *, at: datetime) -> None:
+    """The calendar CN as the State Council announced it, for the years that are known; added when missing."""
+    may_administer(who)
+    known = china_calendar()
+    held = session.get(HolidayCalendar, known.name)
+    for year in sorted(known.years):
+        if held is not None and session.get(HolidayYear, (known.name, year)) is not None:
+            continue
+        days = {day: DayKind.HOLIDAY for day in known.holidays if day.year == year}
+        days |= {day: DayKind.WORKDAY for day in known.workdays if day.year == year}
+        held = _hold_year(session, who, known.name, year, days, version=held.version if held else None, at=at)
+
+
+def _hold_year(
+    session: Session,
+    who: Viewer,
+    name: str,
+    year: int,
+    days: Mapping[date, DayKind] | None,
+    *,
+    version: int | None,
+    at: datetime,
+) -> HolidayCalendar:
+    calendar = session.get(HolidayCalendar, name)
+    if calendar is None:
+        if version is not None:
+            raise ChangedMeanwhile(f"There is no calendar '{name}' yet: leave out If-Match.")
+        calendar = HolidayCalendar(name=name)
+        session.add(calendar)
+        flush(session, f"There is a calendar '{name}' already.", "calendar")
+    else:
+        if version is None:
+            raise VersionNeeded(f"The calendar '{name}' is there already: send its ETag in If-Match.")
+        # The days are rows of their own, so the calendar's version is moved by hand, as a claim.
+        claimed = session.scalar(
+            update(HolidayCalendar)
+            .where(HolidayCalendar.name == name, HolidayCalendar.version == version)
+            .values(version=HolidayCalendar.version + 1)
+            .returning(HolidayCalendar.version)
+            .execution_options(synchronize_session=False)
+        )
+        if claimed is None:
+            same_version(calendar, version)
+            raise ChangedMeanwhile("Somebody else amended it at this moment. Read it again.")
+    first, last = date(year, 1, 1), date(year, 12, 31)
+    before = {
+        day.day.isoformat(): day.kind.value
+        for day in session.scalars(
+            select(HolidayDay).where(HolidayDay.calendar_name == name, HolidayDay.day.between(first, last))
+        )
+    }
+    session.execute(
+        delete(HolidayDay).where(HolidayDay.calendar_name == name, HolidayDay.day.between(first, last))
+    )
+    held = session.get(HolidayYear, (name, year))
+    if days is None:
+        if held is not None:
+            session.delete(held)
+    else:
+        if held is None:
+            session.add(HolidayYear(calendar_name=name, year=year))
+        session.flush()
+        session.add_all(HolidayDay(calendar_name=name, day=day, kind=kind) for day, kind in days.items())
+    after = {day.isoformat(): kind.value for day, kind in sorted(days.items())} if days is not None else None
+    session.add(
+        Change(
+            subject="holiday_calendars",
+            subject_id=name,
+            at=at,
+            who=who.name,
+            fields={str(year): [before, after]},
+        )
+    )
+    session.flush()
+    session.expire_all()
+    session.refresh(calendar)
+    return calendar

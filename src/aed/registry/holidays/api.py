@@ -1,0 +1,72 @@
+"""Routes of holiday calendars."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from aed import clock
+from aed.accounts.authentication import ViewerDep
+from aed.database.dependencies import ReadSession, WriteSession
+from aed.http.parameters import IfMatch, tag, version_in
+from aed.registry.holidays import actions
+from aed.registry.holidays import queries as holiday_queries
+from aed.registry.holidays.schemas import HolidayCalendarOut, HolidayYearIn, HolidayYearOut
+from aed.registry.parameters import CalendarName, Year
+
+router = APIRouter(tags=["registry"])
+
+
+@router.get("/holidays")
+def list_holiday_calendars(session: ReadSession) -> list[HolidayCalendarOut]:
+    """The holiday calendars and the years that each holds; the same for everyone."""
+    return [
+        HolidayCalendarOut(name=calendar.name, years=years, version=calendar.version)
+        for calendar, years in holiday_queries.holiday_calendars(session)
+    ]
+
+
+@router.get("/holidays/{calendar}/{year}")
+def get_holiday_year(
+    session: ReadSession, calendar: CalendarName, year: Year, response: Response
+) -> HolidayYearOut:
+    """The special days of one year. A year that is not held is 404: its holidays are unknown, not none."""
+    found, days = holiday_queries.holiday_year(session, calendar, year)
+    tag(response, found.version)
+    return HolidayYearOut.of(found, year, days)
+
+
+@router.put("/holidays/{calendar}/{year}")
+def put_holiday_year(
+    session: WriteSession,
+    viewer: ViewerDep,
+    calendar: CalendarName,
+    year: Year,
+    given: HolidayYearIn,
+    response: Response,
+    if_match: IfMatch = None,
+) -> HolidayYearOut:
+    """Puts a whole year: all its holidays and make-up workdays. A new calendar needs no If-Match."""
+    actions.put_holiday_year(
+        session,
+        viewer,
+        calendar,
+        year,
+        given,
+        version=version_in(if_match) if if_match is not None else None,
+        at=clock.now(),
+    )
+    found, days = holiday_queries.holiday_year(session, calendar, year)
+    tag(response, found.version)
+    return HolidayYearOut.of(found, year, days)
+
+
+@router.delete("/holidays/{calendar}/{year}", status_code=204)
+def delete_holiday_year(
+    session: WriteSession,
+    viewer: ViewerDep,
+    calendar: CalendarName,
+    year: Year,
+    if_match: IfMatch = None,
+) -> None:
+    """The calendar no longer holds that year."""
+    actions.drop_holiday_year(session, viewer, calendar, year, version=version_in(if_match), at=clock.now())

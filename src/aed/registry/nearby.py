@@ -1,0 +1,320 @@
+"""What the lookup asks: the devices and gates around a place, and the holidays that their hours need."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    Engine,
+    Select,
+    String,
+    Subquery,
+    case,
+    cast,
+    func,
+    null,
+    select,
+)
+from sqlalchemy.orm import Session, aliased
+
+from aed.accounts.people.models import Person
+from aed.accounts.permissions import Viewer, is_of_the_house
+from aed.accounts.regions import Region
+from aed.accounts.visibility import visible_to
+from aed.database.boxes import BoxQuery, box_query
+from aed.database.encryption.columns import keyring_of
+from aed.database.event_loop import needs_a_thread
+from aed.database.geometry import latitude, longitude
+from aed.database.nearest import Nearest, nearest_first
+from aed.database.statements import inline_text
+from aed.errors import KeysUnusable
+from aed.hours.evaluation import HolidayCalendar as Calendar
+from aed.registry.devices.dispatchable import SentFrom, may_be_sent_for, out_on_call
+from aed.registry.devices.models import Device
+from aed.registry.devices.queries import first_expiry
+from aed.registry.devices.rules import ConsumableKind, DeviceState, Entry
+from aed.registry.estates.models import Building, Estate, EstatePace, Gate
+from aed.registry.estates.rules import GateState
+from aed.registry.holidays.models import HolidayCalendar
+from aed.registry.holidays.queries import holiday_calendar
+
+
+class DeviceNearby(NamedTuple):
+    """What the lookup asks of one device. Dates are text on SQLite: see `aed.database.session.as_date`."""
+
+    id: int
+    lat: float
+    lon: float
+    floor: int
+    opening_hours: str | None
+    entry: str
+    how_to_get_in_en: str | None
+    how_to_get_in_zh: str | None
+    place_en: str | None
+    place_zh: str | None
+    cabinet: str
+    last_checked_on: date | str | None
+    estate_id: int | None
+    region_id: int
+    first_expiry: date | str | None
+    battery_expiry: date | str | None
+    estate_en: str | None
+    estate_zh: str | None
+    guard_phone: str | None
+    time_zone: str
+    emergency_number: str
+    counts_ground_as_one: bool
+    region_code: str
+    holiday_calendar: str | None
+    calendar_version: int | None
+    seconds_per_metre: float | None
+    """The estate's own, from drills; so the next."""
+    pick_up_seconds: float | None
+    least_seconds_per_metre: float | None
+    """Of all estates; so the next."""
+    least_pick_up_seconds: float | None
+    out_alert: int | None
+    """The call because of which the device is out; None when it is in its place."""
+    keeper_name: str | None
+    keeper_phone: str | None
+    """As it is sealed: see `with_keepers_phone`."""
+
+
+def with_keepers_phone(connection: Connection, viewer: Viewer, row: DeviceNearby) -> DeviceNearby:
+    """The row with the keeper's number opened, for whoever may ring it.
+
+    The device is told of all the same when the key of that number is missing: somebody waits for it.
+    """
+    if row.keeper_phone is None:
+        return row
+    if not is_of_the_house(viewer, row.estate_id, row.region_id):
+        return row._replace(keeper_phone=None)
+    try:
+        opened = keyring_of(connection.dialect).decrypt(row.keeper_phone, place="people.phone")
+    except KeysUnusable as error:
+        import structlog  # late: rare, and 0.1 s of every command
+
+        log = structlog.get_logger("aed")
+        log.error("a keeper's number is not told", device=row.id, why=error.detail)
+        opened = None
+    return row._replace(keeper_phone=opened)
+
+
+AnyPace = aliased(EstatePace)
+PUBLIC_NEAREST = "ix_devices_public_nearest"
+"""The index of the devices in service that anybody may see."""
+
+
+def entry_in_force() -> ColumnElement[str]:
+    """How one gets at a device; unknown while what is described is doubted. visibility: a column."""
+    return case(
+        (Device.access_doubted_at.is_not(None), inline_text(Entry.UNKNOWN)), else_=cast(Device.entry, String)
+    )
+
+
+@lru_cache(maxsize=512)
+def nearest_devices(
+    dialect: Dialect, viewer: Viewer, sent_from: SentFrom | None = None
+) -> Nearest[DeviceNearby]:
+    """The compiled statement for the nearest devices in service that this viewer may see; of those, where
+    `sent_from` says where a patient is, the ones that somebody may be sent for.
+
+    Plain columns; estates, regions and keepers are joined to the chosen few only. A stranger's statement
+    does not even ask for keepers and guards' phones of devices that need no one.
+    """
+    inner = select(
+        Device.id,
+        latitude(Device.position).label("lat"),
+        longitude(Device.position).label("lon"),
+        Device.floor,
+        Device.opening_hours,
+        entry_in_force().label("entry"),
+        Device.how_to_get_in_en,
+        Device.how_to_get_in_zh,
+        Device.place_en,
+        Device.place_zh,
+        Device.cabinet,
+        Device.last_checked_on,
+        Device.estate_id,
+        Device.region_id,
+        Device.keeper_id,
+    ).where(visible_to(viewer, Device), Device.state == inline_text(DeviceState.IN_SERVICE))
+    if sent_from is not None:
+        inner = inner.where(may_be_sent_for(sent_from))
+
+    def joined(near: Subquery) -> Select[*tuple[Any, ...]]:
+        statement = (
+            select(
+                *(column for column in near.c if column.key != Device.keeper_id.key),
+                first_expiry(near.c.id).label("first_expiry"),
+                first_expiry(near.c.id, [ConsumableKind.BATTERY]).label("battery_expiry"),
+                Estate.name_en.label("estate_en"),
+                Estate.name_zh.label("estate_zh"),
+                Estate.guard_phone,
+                func.coalesce(Estate.time_zone, Region.time_zone).label("time_zone"),
+                Region.emergency_number,
+                Region.counts_ground_as_one,
+                Region.code.label("region_code"),
+                Region.holiday_calendar,
+                HolidayCalendar.version.label("calendar_version"),
+                EstatePace.seconds_per_metre,
+                EstatePace.pick_up_seconds,
+                select(func.min(AnyPace.seconds_per_metre))
+                .scalar_subquery()
+                .label("least_seconds_per_metre"),
+                select(func.min(AnyPace.pick_up_seconds)).scalar_subquery().label("least_pick_up_seconds"),
+                out_on_call(near.c.id).label("out_alert"),
+            )
+            .select_from(near)
+            .join(Region, Region.id == near.c.region_id)
+            .outerjoin(Estate, Estate.id == near.c.estate_id)
+            .outerjoin(EstatePace, EstatePace.estate_id == near.c.estate_id)
+            .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
+        )
+        if viewer.is_signed_in:
+            return statement.add_columns(
+                Person.name.label("keeper_name"), Person.phone.label("keeper_phone")
+            ).outerjoin(Person, Person.id == near.c.keeper_id)
+        return statement.add_columns(null().label("keeper_name"), null().label("keeper_phone"))
+
+    return nearest_first(
+        dialect,
+        inner,
+        Device.position,
+        joined=joined,
+        row=DeviceNearby,
+        window_index=None if viewer.is_signed_in else PUBLIC_NEAREST,
+    )
+
+
+class OutOfService(NamedTuple):
+    """What the lookup asks of a device near by that is out of service."""
+
+    id: int
+    lat: float
+    lon: float
+    floor: int
+    place_en: str | None
+    place_zh: str | None
+    reason: str
+    """English and Chinese where upkeep quarantined it; what somebody wrote where it was done by hand."""
+
+
+OUT_OF_SERVICE_NEAREST = "ix_devices_out_of_service_nearest"
+
+
+@lru_cache(maxsize=512)
+def nearest_out_of_service(dialect: Dialect, viewer: Viewer) -> Nearest[OutOfService]:
+    """The compiled statement for the nearest devices that are out of service and that this viewer may see."""
+    inner = select(
+        Device.id,
+        latitude(Device.position).label("lat"),
+        longitude(Device.position).label("lon"),
+        Device.floor,
+        Device.place_en,
+        Device.place_zh,
+        Device.out_of_service_reason.label("reason"),
+    ).where(visible_to(viewer, Device), Device.state == inline_text(DeviceState.OUT_OF_SERVICE))
+    return nearest_first(
+        dialect,
+        inner,
+        Device.position,
+        joined=lambda near: select(*near.c),
+        row=OutOfService,
+        window_index=OUT_OF_SERVICE_NEAREST,
+    )
+
+
+class GateNearby(NamedTuple):
+    """What a walk asks of one gate."""
+
+    id: int
+    lat: float
+    lon: float
+    name_en: str
+    name_zh: str
+    passage: str
+    opening_hours: str | None
+    estate_id: int
+    time_zone: str
+    holiday_calendar: str | None
+    calendar_version: int | None
+
+
+@lru_cache(maxsize=16)
+def gates_around(dialect: Dialect) -> BoxQuery[GateNearby]:
+    """The compiled statement for the standing gates in a box around a place.
+
+    visibility: every walker meets every gate; the answer tells of one only where a way passes it.
+    """
+    statement = (
+        select(
+            Gate.id,
+            latitude(Gate.position).label("lat"),
+            longitude(Gate.position).label("lon"),
+            Gate.name_en,
+            Gate.name_zh,
+            Gate.passage,
+            Gate.opening_hours,
+            Gate.estate_id,
+            func.coalesce(Estate.time_zone, Region.time_zone).label("time_zone"),
+            Region.holiday_calendar,
+            HolidayCalendar.version.label("calendar_version"),
+        )
+        .join(Estate, Estate.id == Gate.estate_id)
+        .join(Region, Region.id == Estate.region_id)
+        .outerjoin(HolidayCalendar, HolidayCalendar.name == Region.holiday_calendar)
+        .where(Gate.state == inline_text(GateState.STANDING))
+        .order_by(Gate.id)
+    )
+    return box_query(dialect, statement, Gate.position, row=GateNearby)
+
+
+class BuildingNearby(NamedTuple):
+    """A building of an estate, at its entrance."""
+
+    id: int
+    lat: float
+    lon: float
+
+
+@lru_cache(maxsize=2)
+def buildings_around(dialect: Dialect) -> BoxQuery[BuildingNearby]:
+    """The compiled statement for the buildings in a box around a place.
+
+    visibility: whether two places are in one building; no building is named.
+    """
+    statement = select(
+        Building.id, latitude(Building.position).label("lat"), longitude(Building.position).label("lon")
+    ).order_by(Building.id)
+    return box_query(dialect, statement, Building.position, row=BuildingNearby)
+
+
+_calendars: dict[tuple[Engine, str, int], Calendar] = {}
+_MOST_CALENDARS = 64
+
+
+def has_calendar(connection: Connection, name: str | None, version: int | None) -> bool:
+    """Whether `calendar_of` answers without asking the database."""
+    return name is None or version is None or (connection.engine, name, version) in _calendars
+
+
+def calendar_of(connection: Connection, name: str | None, version: int | None) -> Calendar | None:
+    """A region's holiday calendar for the lookup, kept in memory for as long as its version stands."""
+    if name is None or version is None:
+        return None
+    key = (connection.engine, name, version)
+    found = _calendars.get(key)
+    if found is None:
+        needs_a_thread()
+        with Session(connection) as session:
+            found = holiday_calendar(session, name)
+        if len(_calendars) >= _MOST_CALENDARS:
+            _calendars.clear()
+        _calendars[key] = found
+    return found

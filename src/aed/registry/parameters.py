@@ -1,0 +1,25 @@
+"""What the routes of the register have in common: what is named in a path, and who sees a history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated
+
+from fastapi import Path
+
+from aed.accounts.permissions import Scope, Viewer
+from aed.errors import NotSignedIn
+
+DeviceId = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
+CalendarName = Annotated[str, Path(pattern="^[A-Za-z0-9._:-]{1,32}$", examples=["CN"])]
+Year = Annotated[int, Path(ge=1990, le=2100, examples=[2026])]
+
+
+def may_see_history(
+    may_amend: Callable[..., None], viewer: Viewer, estate_id: int | None, *, region_id: int
+) -> None:
+    """Passes for those whom `may_amend` lets pass, those who may only read included."""
+    if not viewer.is_signed_in:
+        raise NotSignedIn("The history is shown to those who may amend it: send a token.")
+    may_amend(replace(viewer, scopes=frozenset(Scope)), estate_id, region_id=region_id)

@@ -1,0 +1,28 @@
+"""Import every table, so that foreign keys between tables of different packages resolve."""
+
+from __future__ import annotations
+
+# ruff: noqa: F401
+import aed.accounts.audit_log
+import aed.accounts.people.models
+import aed.accounts.regions
+import aed.accounts.roles.models
+import aed.accounts.security_log
+import aed.accounts.sessions
+import aed.accounts.sign_in.models
+import aed.accounts.tokens
+import aed.certificates.models
+import aed.debrief.outcomes.models
+import aed.imports.devices.models
+import aed.imports.feeds.models
+import aed.incidents.models
+import aed.issuers.models
+import aed.notifications.models
+import aed.registry.changes
+import aed.registry.devices.models
+import aed.registry.estates.models
+import aed.registry.holidays.models
+import aed.responders.models
+import aed.training.models
+import aed.upkeep.models
+import aed.worker.models

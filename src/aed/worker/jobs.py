@@ -1,0 +1,195 @@
+"""What a job is, and one run of it, recorded whatever comes of it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import uuid4
+
+import structlog
+from apscheduler.triggers.base import BaseTrigger
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, sessionmaker
+
+from aed.database.session import Database, database_now, dry_run_database, transaction, with_wall_clock
+from aed.errors import AedError, Conflict, DatabaseUnavailable
+from aed.settings import Settings
+from aed.worker.lease import is_ours
+from aed.worker.rules import Counts, LeaseLost, Result
+from aed.worker.runs import begin_run, end_run, hold_run
+
+log = structlog.get_logger("aed")
+
+type Now = Callable[[], datetime]
+"""Asked again by whatever takes long. With `--at` it stands still."""
+
+LONGEST_SAID: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something that is done again and again.
+
+    It may be cut off at any moment and begun anew: what it does is done once all the same.
+    """
+
+    name: str
+    when: BaseTrigger
+    run: Callable[[Database, Settings, Now], Counts | None]
+    what: str
+    """One line for people."""
+    asks_others: bool = False
+    """It asks other servers: that cannot be tried out, and is of today whatever the moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Something that cannot wait for a timetable: it is looked after every second, and no run is recorded.
+
+    As a job it may be cut off at any moment.
+    """
+
+    name: str
+    run: Callable[[Database, Settings, Now], None]
+
+
+def worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def new_token() -> str:
+    return uuid4().hex
+
+
+def fenced(database: Database, token: str) -> Database:
+    """The same database, on which nothing is committed once another worker holds the lease."""
+    writing = sessionmaker(database.engine, expire_on_commit=False, info=database.write_sessions.kw["info"])
+
+    def look(session: Session) -> None:
+        if not is_ours(session, token):
+            raise LeaseLost("Another worker has taken over; nothing of this was kept.")
+
+    event.listen(writing, "before_commit", look)
+    return replace(database, write_sessions=writing)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    result: Result
+    said: str | None = None
+    counts: Counts | None = None
+
+
+def done(job: Job, database: Database, settings: Settings, now: Now) -> Ended:
+    """The job was run, and what came of it; no failure passes, but every one is told."""
+    try:
+        return Ended(Result.DONE, counts=job.run(database, settings, now))
+    except AedError as error:
+        log.warning("job failed", job=job.name, why=error.detail)
+        return Ended(Result.FAILED, said=error.detail[:LONGEST_SAID])
+    except DBAPIError as error:
+        why = str(error.orig).strip().splitlines()
+        log.warning("job failed", job=job.name, why=why[0] if why else type(error).__name__)
+        return Ended(Result.FAILED, said=f"The database refused ({type(error.orig).__name__}).")
+    except Exception as error:  # one job's mistake ends no other job: it is logged whole, and kept as failed
+        log.error("job failed", job=job.name, exc_info=error)
+        return Ended(Result.FAILED, said=f"A mistake of this program: {type(error).__name__}. See the log.")
+
+
+# --- by hand --------------------------------------------------------------------------------------------
+
+HELD_FOR: Final = timedelta(seconds=20)
+
+
+def run_by_hand(
+    job: Job, database: Database, settings: Settings, *, at: datetime | None, who: str
+) -> tuple[Ended, float]:
+    """One run at a person's wish, and its seconds. `at`: as if it were that moment.
+
+    It changes nothing about when the timetable runs it. Messages that a later day puts into the outbox are
+    due at once: one that waited for that day would keep back everything behind it. Raises Conflict while the
+    job is going on elsewhere.
+    """
+    token = new_token()
+    with transaction(database) as session:
+        started_at = database_now(session)
+        run_id = begin_run(
+            session,
+            job.name,
+            due_at=at or started_at,
+            token=token,
+            worker=who,
+            at=started_at,
+            lasts=HELD_FOR,
+            is_by_hand=True,
+        )
+    if run_id is None:
+        raise Conflict(f"The job '{job.name}' is being run at this moment. Try again when it has ended.")
+    with _held(database, run_id, token):
+        if at is None:
+            ended = done(job, database, settings, _now_of(database))
+        else:
+            ended = done(job, with_wall_clock(database, started_at), settings, lambda: at)
+    with transaction(database) as session:
+        ended_at = database_now(session)
+        end_run(
+            session,
+            run_id,
+            token=token,
+            result=ended.result,
+            said=ended.said,
+            counts=ended.counts,
+            at=ended_at,
+        )
+    return ended, (ended_at - started_at).total_seconds()
+
+
+def try_out(job: Job, database: Database, settings: Settings, *, at: datetime) -> Ended:
+    """What the job would do at that moment. Nothing of it stays, and no run is recorded.
+
+    Raises Conflict for a job that asks other servers.
+    """
+    if job.asks_others:
+        raise Conflict(
+            f"The job '{job.name}' asks other servers, so it cannot be tried out: run it without --at."
+        )
+    here_alone = settings.model_copy(update={"live_places_url": ""})  # a cluster would not roll back
+    with dry_run_database(database) as tried:
+        return done(job, tried, here_alone, lambda: at)
+
+
+def _now_of(database: Database) -> Now:
+    def now() -> datetime:
+        with database.read_sessions() as session:
+            return database_now(session)
+
+    return now
+
+
+@contextmanager
+def _held(database: Database, run_id: int, token: str) -> Iterator[None]:
+    """The run is kept from being taken for one that was cut off."""
+    over = threading.Event()
+
+    def keep() -> None:
+        while not over.wait(HELD_FOR.total_seconds() / 4):
+            try:
+                with transaction(database) as session:
+                    hold_run(session, run_id, token=token, at=database_now(session), lasts=HELD_FOR)
+            except DatabaseUnavailable as error:
+                log.warning("run not held", why=error.detail)
+
+    keeper = threading.Thread(target=keep, name="aed-held", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join()

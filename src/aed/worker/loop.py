@@ -1,0 +1,308 @@
+"""The worker: keeps its lease, runs what is due, sends what waits. Two of them never both act."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from aed.database.session import open_database, read_session, transaction
+from aed.errors import AedError
+from aed.notifications import claims as claiming
+from aed.notifications.channels import Deliver
+from aed.notifications.jobs import Outages, Sent, send_channel
+from aed.notifications.rules import Channel
+from aed.settings import Settings
+from aed.worker import queries
+from aed.worker.jobs import Ended, Job, Watch, done, fenced, new_token, worker_name
+from aed.worker.lease import give_lease_back, take_lease
+from aed.worker.rules import again_at, last_due
+from aed.worker.runs import begin_run, end_run, end_runs_of, hold_run
+
+log = structlog.get_logger("aed")
+
+LOOK_SECONDS: Final = 1.0
+"""How often it is asked which jobs are due; in memory, by the database's clock."""
+DELIVERY_LOOK_SECONDS: Final = 0.5
+PATIENT_MS: Final = 600_000
+"""What a job does may take longer than what somebody waits for."""
+STOP_SECONDS: Final = 20.0
+KEPT_CONNECTIONS: Final = 3
+"""Between the jobs, which begin together and then wait: one of SpatiaLite takes 2 to 10 MB."""
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while the machine sleeps
+
+
+def _seconds() -> float:
+    return time.clock_gettime(_CLOCK)
+
+
+class Worker:
+    """Runs the timetable and delivers the outbox, while it holds the lease.
+
+    1. The lease is taken and renewed by the database's clock; what time it is, is learned there too, so that
+       a machine whose clock is wrong is as good as any other.
+    2. Without an answer for as long as the lease lasts, the worker takes itself for replaced, and begins
+       nothing. What is still going on cannot commit once another has the lease.
+    3. Who takes the lease from another frees what that one had claimed and begun.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        timetable: Sequence[Job],
+        channels: Mapping[Channel, Deliver],
+        watches: Sequence[Watch] = (),
+    ) -> None:
+        patient = {
+            "lock_timeout_ms": PATIENT_MS,
+            "statement_timeout_ms": PATIENT_MS,
+            "threads": min(64, len(timetable) + len(channels) + len(watches) + 2),
+        }
+        self._settings, self._timetable, self._channels = settings, timetable, channels
+        self._watches = watches
+        self._database = open_database(settings.model_copy(update=patient), kept=KEPT_CONNECTIONS)
+        self._keeping = open_database(settings.model_copy(update={"threads": 2}))
+        self._lasts = timedelta(seconds=settings.worker_lease_seconds)
+        self._name, self._token = worker_name(), new_token()
+        self._held_until = float("-inf")
+        self._clock: tuple[datetime, float] = (datetime.min.replace(tzinfo=UTC), 0.0)
+        self._outages = Outages()
+        self._lock = threading.Lock()
+        self._going_on: dict[str, str] = {}
+        """What is under way, and under which token."""
+        self._runs: dict[int, str] = {}
+        self._settled: dict[str, datetime] = {}
+        """The due moments that need no further look."""
+        self._stopping, self._stop_at = threading.Event(), float("inf")
+        self._keeper = threading.Thread(target=self._keep, name="aed-lease", daemon=True)
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={
+                "default": ThreadPoolExecutor(2),
+                "jobs": ThreadPoolExecutor(max(1, len(timetable) + len(watches))),
+                "channels": ThreadPoolExecutor(max(1, len(channels))),
+            },
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+
+    def start(self) -> None:
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it tells of each look, each second
+        self._keeper.start()
+        for look, seconds in ((self._look, LOOK_SECONDS), (self._look_at_the_outbox, DELIVERY_LOOK_SECONDS)):
+            self._scheduler.add_job(look, IntervalTrigger(seconds=seconds), name=look.__name__)
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Nothing begins any longer; what is going on has a while to end; then another may act at once."""
+        self._stop_at = _seconds() + STOP_SECONDS
+        self._stopping.set()
+        self._scheduler.shutdown(wait=False)
+        while self._going_on and _seconds() < self._stop_at:
+            time.sleep(0.05)  # what is going on tells nobody when it ends, and at most this much is lost
+        self._keeper.join()
+        if not self._going_on:
+            try:
+                with transaction(self._keeping) as session:
+                    give_lease_back(session, token=self._token)
+            except AedError as error:
+                log.warning("lease not given back", why=error.detail)
+            self._database.close()
+        self._keeping.close()
+
+    @property
+    def acts(self) -> bool:
+        """Whether the lease is held."""
+        return _seconds() < self._held_until and not self._stopping.is_set()
+
+    def now(self) -> datetime:
+        """The time by the database's clock, as it was told last."""
+        told, at = self._clock
+        return told + timedelta(seconds=_seconds() - at)
+
+    # --- the lease ---------------------------------------------------------------------------------------
+
+    def _keep(self) -> None:
+        pause = self._lasts.total_seconds() / 4
+        while True:
+            try:
+                self._renew()
+            except AedError as error:
+                log.warning("lease not renewed", why=error.detail)
+            except Exception as error:  # a thread that ended would lose the lease for good: said, and again
+                log.error("lease not renewed", exc_info=error)
+            if self._stopping.wait(pause):
+                if not self._going_on or _seconds() > self._stop_at:
+                    return
+                time.sleep(0.5)  # what is still going on keeps the lease
+
+    def _renew(self) -> None:
+        asked = _seconds()
+        with transaction(self._keeping) as session:
+            taken = take_lease(session, token=self._token, holder=self._name, lasts=self._lasts)
+            if taken is None:
+                lost = self._held_until > float("-inf")
+                self._held_until = float("-inf")
+                self._token = new_token()  # what the former one began stays without the right to commit
+                if lost:
+                    log.warning("lease lost", worker=self._name)
+                return
+            if taken.before is not None:
+                end_runs_of(session, taken.before, at=taken.at)
+                claiming.free_claims_of(session, taken.before)
+            for run_id, token in list(self._runs.items()):
+                hold_run(session, run_id, token=token, at=taken.at, lasts=self._lasts)
+        is_new = self._held_until == float("-inf")
+        if is_new:
+            with self._lock:
+                self._settled.clear()
+        self._clock = (taken.at, _seconds())
+        self._held_until = asked + self._lasts.total_seconds()
+        if is_new:
+            log.info("lease taken", worker=self._name)
+
+    # --- jobs --------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Begins every job whose latest due moment was not seen to yet: one that was missed, once."""
+        if not self.acts:
+            return
+        now, token = self.now(), self._token
+        for job in self._timetable:
+            due = last_due(job.when, now)
+            if due is None or self._settled.get(job.name) == due:
+                continue
+            self._begin(job.name, token, "jobs", partial(self._run, job, due, token))
+        for watch in self._watches:
+            self._begin(f"watch {watch.name}", token, "jobs", partial(self._watch, watch, token))
+
+    def _watch(self, watch: Watch, token: str) -> None:
+        watch.run(fenced(self._database, token), self._settings, self.now)
+
+    def _run(self, job: Job, due: datetime, token: str) -> None:
+        with read_session(self._database) as session:
+            last = queries.due_done(session, job.name)
+        now = self.now()
+        if last is not None and last.ended_at is not None and last.due_at >= due:
+            again = again_at(last.result, last.tries, last.ended_at)
+            if last.due_at > due or again is None:
+                self._settled[job.name] = due
+                return
+            if again > now:
+                return
+        database = fenced(self._database, token)
+        with transaction(database) as session:
+            run_id = begin_run(
+                session,
+                job.name,
+                due_at=due,
+                token=token,
+                worker=self._name,
+                at=now,
+                lasts=self._lasts,
+            )
+        if run_id is None:
+            return
+        self._runs[run_id] = token
+        try:
+            ended = done(job, database, self._settings, self.now)
+            self._record(run_id, token, ended)
+        finally:
+            self._runs.pop(run_id, None)
+
+    def _record(self, run_id: int, token: str, ended: Ended) -> None:
+        """A database that is restarted is waited for. What cannot be recorded counts as cut off, and is run
+        again."""
+        until = _seconds() + 2 * self._lasts.total_seconds()
+        while True:
+            try:
+                with transaction(self._keeping) as session:
+                    is_kept = end_run(
+                        session,
+                        run_id,
+                        token=token,
+                        result=ended.result,
+                        said=ended.said,
+                        counts=ended.counts,
+                        at=self.now(),
+                    )
+            except AedError as error:
+                if _seconds() > until:
+                    log.warning("run not recorded", run=run_id, why=error.detail)
+                    return
+                time.sleep(0.5)  # a database that is being started: a process restarts in seconds
+            else:
+                if not is_kept:
+                    log.warning("run not recorded", run=run_id, why="Another worker has taken over.")
+                return
+
+    # --- messages ----------------------------------------------------------------------------------------
+
+    def _look_at_the_outbox(self) -> None:
+        if not self.acts:
+            return
+        token = self._token
+        try:
+            with read_session(self._keeping) as session:
+                due = claiming.due_channels(session, at=self.now())
+        except AedError as error:
+            log.warning("outbox not read", why=error.detail)
+            return
+        for channel in due:
+            if channel in self._channels and self._outages.is_over(channel):
+                self._begin(f"channel {channel}", token, "channels", partial(self._send, channel, token))
+
+    def _send(self, channel: Channel, token: str) -> None:
+        sent: Sent = send_channel(
+            self._database,
+            self.now,
+            channel=channel,
+            deliver=self._channels[channel],
+            by=token,
+            outages=self._outages,
+            goes_on=lambda: self.acts and self._token == token,
+        )
+        if sent != Sent():
+            log.info(
+                "messages",
+                channel=str(channel),
+                sent=sent.sent,
+                postponed=sent.postponed,
+                refused=sent.refused,
+            )
+
+    # --- both --------------------------------------------------------------------------------------------
+
+    def _begin(self, what: str, token: str, executor: str, run: Callable[[], None]) -> None:
+        """It runs on a thread of its own, unless it is under way already."""
+        with self._lock:
+            if what in self._going_on:
+                return
+            self._going_on[what] = token
+
+        def guarded() -> None:
+            try:
+                if self.acts:
+                    run()
+            except AedError as error:
+                log.warning("not done", what=what, why=error.detail)
+            except Exception as error:  # the scheduler would tell of it in words of its own
+                log.error("not done", what=what, exc_info=error)
+            finally:
+                with self._lock:
+                    self._going_on.pop(what, None)
+
+        try:
+            self._scheduler.add_job(guarded, executor=executor, name=what)
+        except BaseException:  # what did not begin is not going on; nothing is swallowed
+            with self._lock:
+                self._going_on.pop(what, None)
+            raise
