@@ -61,12 +61,12 @@ def _compiled_statements() -> Iterator[None]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out, on PostGIS, tests that say that nothing of them is up to the database."""
-    left_out = [
-        each for each in items if each.get_closest_marker("one_engine") and _engine_of(each) == "postgis"
-    ]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [each for each in items if each not in left_out]
+    kept, left_out = [], []
+    for item in items:
+        is_left_out = item.get_closest_marker("one_engine") is not None and _engine_of(item) == "postgis"
+        (left_out if is_left_out else kept).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
 
 
 def _engine_of(item: pytest.Item) -> object:

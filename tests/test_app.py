@@ -202,6 +202,7 @@ def test_a_body_that_is_no_form_is_refused_and_nothing_is_written(office: TestCl
     assert written(office) == 0
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", ""])
 def test_another_content_type_is_refused(office: TestClient, kind: str) -> None:
     answer = office.post(

@@ -226,6 +226,7 @@ WRONG = {
 }
 
 
+@pytest.mark.one_engine("reading a file")
 @pytest.mark.parametrize(("bad", "said"), WRONG.values(), ids=WRONG.keys())
 def test_a_bad_row_is_set_aside_with_what_would_be_right_and_the_others_count(
     session: Session, chapter: int, tmp_path: Path, bad: list[str], said: str
@@ -239,6 +240,7 @@ def test_a_bad_row_is_set_aside_with_what_would_be_right_and_the_others_count(
     assert "19900307" not in str(told.fields), "a whole identity number is kept nowhere"
 
 
+@pytest.mark.one_engine("reading a file")
 @pytest.mark.parametrize(
     "written",
     ["2027-05-31", "2027/5/31", "20270531", "31.05.2027", "2027年5月31日", "46538", "2027-05-31 00:00:00"],
@@ -297,6 +299,7 @@ def test_a_workbook_with_a_title_and_real_dates(session: Session, chapter: int, 
     ]
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -115,6 +115,7 @@ def test_more_bad_rows_than_fit_are_counted(aed: Aed, region: None, tmp_path: Pa
     assert "… and 10 more" in said.out
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize("kind", ["devices", "estates", "responders"])
 def test_a_file_that_is_none_is_refused_in_a_sentence(aed: Aed, kind: str, tmp_path: Path) -> None:
     contents = {
@@ -152,6 +153,7 @@ def test_lists_of_one_format_are_filed_under_who_keeps_each(
     assert "source: jp.south\n" in aed("devices", "show", 2).out
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     ("source", "says"),
     [

@@ -65,6 +65,7 @@ def test_each_viewer_sees_what_is_theirs(aed: Aed, devices: None) -> None:
         assert len(dispatcher["responders"]) == 1
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     "viewer",
     [
@@ -93,6 +94,7 @@ def test_a_datum_moves_the_point(aed: Aed, devices: None) -> None:
     assert metres() > 400
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     "words",
     [
@@ -138,6 +140,7 @@ def test_a_network_is_built_shown_and_used(aed: Aed, devices: None, tmp_path: Pa
     aed("walking", "build", DISTRICT / "streets.osm.pbf", "--to", tmp_path / "new" / "folder.npz")
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize("content", [b"", b"no extract", None])
 def test_an_extract_that_is_none_is_refused(aed: Aed, tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "streets.osm.pbf"

@@ -106,6 +106,7 @@ def test_an_estate_with_devices_is_not_withdrawn(aed: Aed, estate: str, device: 
     assert "Devices still stand" in aed("estates", "withdraw", estate, fails=True).err
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     ("words", "says"),
     [

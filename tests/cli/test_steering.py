@@ -111,6 +111,7 @@ def test_each_command_is_said_and_done(aed: Aed, session: Session, incident: int
     assert "whole" in aed("audit", "verify").out
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -178,6 +178,7 @@ def test_a_box_a_region_and_those_below_it_choose(session: Session, client: Test
     assert _places(client.get("/v1/export/csv?bbox=120.11,30.28,120.09,30.30")) == {"b"}  # the long way round
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     ("path", "status", "field"),
     [

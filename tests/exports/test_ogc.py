@@ -144,6 +144,7 @@ def test_a_box_and_a_span_of_days_choose(session: Session, client: TestClient) -
     assert ids("datetime=2026-01-01/2026-12-31&limit=1") == {west.id, east.id}
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     ("path", "status"),
     [

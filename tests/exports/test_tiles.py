@@ -122,6 +122,7 @@ def test_an_empty_tile_has_no_content_and_a_tag(client: TestClient) -> None:
     assert client.get("/tiles/3/1/1.mvt", headers={"If-None-Match": tag}).status_code == 304
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     "path",
     ["/tiles/23/0/0.mvt", "/tiles/-1/0/0.mvt", "/tiles/0/1/0.mvt", "/tiles/3/0/8.mvt", "/tiles/1/a/0.mvt"],

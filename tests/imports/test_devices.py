@@ -202,6 +202,7 @@ def test_bad_rows_among_good_ones_are_found_whatever_the_batch(session: Session,
     assert session.query(Change).where(Change.subject == "devices").count() == 36
 
 
+@pytest.mark.one_engine("reading a file")
 @pytest.mark.parametrize(
     ("cells", "column", "right"),
     [
@@ -368,6 +369,7 @@ def test_own_geojson_says_the_same_as_own_csv(session: Session, tmp_path: Path) 
     assert counts(lists.devices(session, table(tmp_path, *rows))) == (0, 0, 2, 0)
 
 
+@pytest.mark.one_engine("reading a file")
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [

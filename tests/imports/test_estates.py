@@ -196,6 +196,7 @@ def test_coordinates_the_wrong_way_round_are_told(session: Session, tmp_path: Pa
     assert session.query(Device).count() == 0
 
 
+@pytest.mark.one_engine("reading a file")
 @pytest.mark.parametrize(
     ("cells", "reason"),
     [

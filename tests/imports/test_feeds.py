@@ -706,6 +706,7 @@ def test_a_stranger_and_a_reader_follow_nothing(session: Session) -> None:
             remove_feed(session, who, "example")
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     ("given", "field"),
     [

@@ -115,6 +115,7 @@ def test_a_changed_cell_changes_that_person(
     assert counts(lists.responders(session, table(tmp_path, RESPONDER | cells, other))) == (0, 1, 1, 0)
 
 
+@pytest.mark.one_engine("reading a file")
 @pytest.mark.parametrize(
     ("cells", "reason"),
     [

@@ -87,6 +87,7 @@ def test_where_somebody_is_is_asked_after_accepting_and_told_to_dispatchers_alon
     assert client.put("/v1/alerts/call_nobodys/location", json=EXACT).status_code == 404
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     ("change", "field"),
     [

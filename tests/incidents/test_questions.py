@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 HERE = {"lat": "30.29", "lon": "120.1"}
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     ("given", "field", "says"),
     [

@@ -47,6 +47,7 @@ def test_the_region_says_how_it_counts(session: Session, client: TestClient) -> 
     assert answer["asked"]["storey"] == {"en": "storey 3 (floor 3)", "zh": "3楼（floor 3）"}
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     ("said", "field", "words"),
     [

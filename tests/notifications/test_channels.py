@@ -574,6 +574,7 @@ def test_apprise_reaches_what_it_knows() -> None:
     assert isinstance(refusal(lambda: by_apprise(letter(Channel.APPRISE, "nonsense://x"))), Refused)
 
 
+@pytest.mark.one_engine("how other programs are reached")
 @pytest.mark.parametrize(
     "address",
     [

@@ -436,6 +436,7 @@ def test_a_person_is_told_at_the_own_endpoints_else_by_telephone(
         tell(session, keeper.id + 1000, notice, NOW)
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     ("channel", "address", "secret"),
     [

@@ -592,6 +592,7 @@ def test_a_stranger_a_token_and_a_page_without_its_word_are_refused_first(
     assert http.get("/v1/location", headers=mine).json() == {"held": None}
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     ("change", "field"),
     [

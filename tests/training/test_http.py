@@ -158,6 +158,7 @@ def test_an_estate_runs_its_own_training_and_nobody_elses(
     ]
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

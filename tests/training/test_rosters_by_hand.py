@@ -52,6 +52,7 @@ def take(session: Session, training: TrainingSession, path: Path) -> Any:
 # --- encodings ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_engine("reading a file")
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030"])
 def test_a_table_is_read_in_the_encodings_that_chinese_windows_writes(
     session: Session, training: TrainingSession, tmp_path: Path, encoding: str
@@ -80,6 +81,7 @@ def test_a_table_that_comes_back_marked_is_utf_8_whatever_it_was(
     assert "attendance: " in text
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -241,6 +241,7 @@ def test_a_photo_is_kept_upright_smaller_and_without_a_trace_of_where_it_was_tak
     assert nobody.get(f"/v1/photos/{first.json()['id']}").status_code == 404
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     "sent",
     [b"", b"no picture", make.jpeg()[:-200], b"GIF89a" + bytes(40)],

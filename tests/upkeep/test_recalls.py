@@ -129,6 +129,7 @@ def test_the_same_recall_is_entered_once(session: Session) -> None:
         make.recall(session, reference="HL-7")
 
 
+@pytest.mark.one_engine("a refusal before any statement")
 @pytest.mark.parametrize(
     ("given_", "said"),
     [
