@@ -415,7 +415,7 @@ def worlds(
     made = []
     for url in (f"sqlite:///{path}", copy_database(postgis_template, "openapi")):
         database = open_database(Settings(database_url=url))
-        with database.writing() as session:
+        with database.write_sessions() as session:
             made.append(World(url, make_known(session), administrator(session)))
         database.close()
     return made

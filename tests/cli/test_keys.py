@@ -9,12 +9,11 @@ import httpx2
 import pytest
 from sqlalchemy.orm import Session
 
-from aed.database.encryption.keyring import EncryptionKey
+from aed.database.encryption.keyring import EncryptionKey, generate_key
 from tests import make
 from tests.cli.conftest import Aed
 from tests.commands import KEY, serving
 from tests.commands import aed as process
-from tests.encryption.test_keyring import new_key
 
 PHONE = "+8613800138000"
 
@@ -24,7 +23,7 @@ def test_a_wrong_or_a_missing_key_gets_a_sentence(
 ) -> None:
     person = make.person(session, phone="138 0013 8000")
     session.commit()
-    wrong = new_key()
+    wrong = generate_key()
     monkeypatch.setenv("AED_ENCRYPTION_KEYS", wrong)
     for command in (("people", "show", person.id), ("people", "list"), ("keys", "rotate")):
         said = aed(*command, fails=True)
@@ -63,7 +62,7 @@ def test_a_server_with_a_wrong_key_does_not_start(
     monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/aed.sqlite")
     run("db", "upgrade")
     run("people", "add", "Wang", PHONE)
-    wrong = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/aed.sqlite", "AED_ENCRYPTION_KEYS": new_key()}
+    wrong = {"AED_DATABASE_URL": f"sqlite:///{tmp_path}/aed.sqlite", "AED_ENCRYPTION_KEYS": generate_key()}
     said = process("serve", "--port", "0", cwd=tmp_path, **wrong)
     assert (said.returncode, "Traceback" in said.stderr) == (1, False)
     assert EncryptionKey.of(KEY).id in said.stderr
@@ -112,7 +111,7 @@ def test_a_backup_is_of_use_with_its_key_and_says_which(
     assert PHONE in run("people", "list").out
 
     monkeypatch.setenv("AED_DATABASE_URL", f"sqlite:///{tmp_path}/third.sqlite")
-    monkeypatch.setenv("AED_ENCRYPTION_KEYS", new_key())
+    monkeypatch.setenv("AED_ENCRYPTION_KEYS", generate_key())
     assert EncryptionKey.of(KEY).id in run("restore", tmp_path / "b.zip", fails=True).err
     monkeypatch.setenv("AED_ENCRYPTION_KEYS", KEY)
     assert PHONE in run("people", "list").out

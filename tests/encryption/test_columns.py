@@ -14,6 +14,7 @@ from aed.accounts.people.models import Account, Person
 from aed.accounts.people.rules import Language, Message, PhoneChannel
 from aed.database.bulk import insert_many
 from aed.database.encryption.columns import Encrypted, EncryptedFields, register_keyring
+from aed.database.encryption.keyring import generate_key
 from aed.database.session import Database
 from aed.errors import Conflict
 from aed.imports.devices.models import SourceRecord
@@ -21,7 +22,7 @@ from aed.notifications import enqueue as putting_actions
 from aed.notifications.models import Outgoing
 from aed.personal_data.key_rotation import sealed_columns
 from tests import make
-from tests.encryption.test_keyring import new_key, ring
+from tests.encryption.test_keyring import ring
 from tests.make import ADMINISTRATOR, NOW
 
 DIGITS = "13800138"
@@ -98,7 +99,7 @@ def test_no_column_that_is_called_like_a_number_is_left_open() -> None:
 def test_a_number_is_found_however_it_is_written_and_whichever_key_sealed_it(
     session: Session, database: Database
 ) -> None:
-    old, new = new_key(), new_key()
+    old, new = generate_key(), generate_key()
     register_keyring(database.engine.dialect, ring(old))
     first = make.person(session, phone="138 0013 8000")
     register_keyring(database.engine.dialect, ring(new, old))
@@ -120,7 +121,7 @@ def test_a_number_is_found_however_it_is_written_and_whichever_key_sealed_it(
 def test_one_number_is_one_account_while_the_keys_are_being_changed(
     session: Session, database: Database
 ) -> None:
-    old, new = new_key(), new_key()
+    old, new = generate_key(), generate_key()
     register_keyring(database.engine.dialect, ring(old))
     make.person(session, phone="138 0013 8000")
     register_keyring(database.engine.dialect, ring(new, old))

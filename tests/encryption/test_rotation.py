@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from aed.accounts.people import queries as people_queries
 from aed.accounts.people.models import Person
 from aed.database.encryption.columns import register_keyring
-from aed.database.encryption.keyring import EncryptionKey
+from aed.database.encryption.keyring import EncryptionKey, generate_key
 from aed.database.session import Database, open_database, read_session, transaction
 from aed.errors import KeysUnusable
 from aed.imports.devices.models import SourceRecord
@@ -21,7 +21,6 @@ from aed.personal_data import key_rotation as rotation
 from aed.settings import Settings
 from tests import make
 from tests.commands import KEY
-from tests.encryption.test_keyring import new_key
 from tests.make import NOW, PATIENT
 
 FIELDS = {"keeper_name": "Wu", "keeper_phone": "+86 138 0013 8003"}
@@ -45,7 +44,7 @@ def some(session: Session, count: int) -> None:
 
 def test_keys_are_changed_while_others_sign_in_and_read(session: Session, settings: Settings) -> None:
     some(session, 60)
-    new = new_key()
+    new = generate_key()
     database = with_keys(settings, new, KEY)
     before = with_keys(settings, KEY, new)  # a process that was not restarted since: it opens both
     missed: list[str] = []
@@ -88,7 +87,7 @@ def test_a_rotation_that_was_broken_off_goes_on_where_it_was(
 ) -> None:
     some(session, 25)
     monkeypatch.setattr(rotation, "BATCH", 10)  # several batches of few rows
-    database = with_keys(settings, new_key(), KEY)
+    database = with_keys(settings, generate_key(), KEY)
 
     def break_off(looked_at: int) -> None:
         if looked_at >= 20:
@@ -110,7 +109,7 @@ def test_what_somebody_changes_meanwhile_is_not_written_over(
     session: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some(session, 1)
-    database = with_keys(settings, new_key(), KEY)
+    database = with_keys(settings, generate_key(), KEY)
     person_id = session.scalars(select(Person.id)).one()
     session.commit()
     with read_session(database) as reading:
@@ -146,7 +145,7 @@ def test_a_wrong_key_is_noticed_at_the_start(session: Session, database: Databas
     rotation.check_keys(database)
     register_keyring(database.engine.dialect, database.keys)
     stranger = with_keys(
-        Settings(database_url=database.engine.url.render_as_string(hide_password=False)), new_key()
+        Settings(database_url=database.engine.url.render_as_string(hide_password=False)), generate_key()
     )
     with pytest.raises(KeysUnusable, match=EncryptionKey.of(KEY).id):
         rotation.check_keys(stranger)
@@ -167,7 +166,7 @@ def test_the_lookup_answers_though_the_keepers_number_cannot_be_read(
             (near,) = nearest(connection, dispatcher, question, network=None, settings=settings).devices
         return near.row.id, near.row.keeper_name, near.row.keeper_phone
 
-    stranger, known = with_keys(settings, new_key()), with_keys(settings, KEY)
+    stranger, known = with_keys(settings, generate_key()), with_keys(settings, KEY)
     assert told(known) == (device.id, "Wang", "+86 138 0013 8000")
     assert told(stranger) == (device.id, "Wang", None)
     stranger.close()
