@@ -1,5 +1,4 @@
-"""What the timetable does with incidents: it plans again where too few have answered, closes what is over,
-and reminds dispatchers of what nobody closed."""
+"""Jobs of incidents: plan again where too few replied, close what has lapsed, remind dispatchers."""
 
 from __future__ import annotations
 
@@ -27,8 +26,10 @@ _AT_ONCE = 100
 def replan_due_incidents(
     database: Database, at: datetime, *, network_of: Callable[[], WalkingNetwork | None], settings: Settings
 ) -> tuple[int, int]:
-    """Every open incident whose wave is over has been planned again: (so many, so many called). Each in a
-    transaction of its own; one that fails keeps no other."""
+    """Plan every open incident again whose wave is over: (incidents planned, people alerted).
+
+    Each incident has its own transaction; a failure does not stop the others.
+    """
     with read_session(database) as session:
         due = due_for_replanning(session, at, numbers=settings.planning, limit=_AT_ONCE)
     if not due:
@@ -51,10 +52,10 @@ def replan_due_incidents(
 
 
 def close_lapsed_incidents(database: Database, at: datetime, *, settings: Settings) -> tuple[int, int]:
-    """Close incidents whose time is over, and remind dispatchers of those nobody closed: (closed, reminded).
+    """Close lapsed incidents, and remind dispatchers of those nobody closed: (closed, reminded).
 
-    Each in a transaction of its own that looks again under the lock: two workers do it once, one that dies
-    leaves the rest to the next run, and one that fails keeps no other.
+    Each incident has its own transaction and is checked again under its lock: two workers do it once, a
+    worker that dies leaves the rest to the next run, and a failure does not stop the others.
     """
     numbers = settings.planning
     with read_session(database) as session:
@@ -73,8 +74,8 @@ def close_lapsed_incidents(database: Database, at: datetime, *, settings: Settin
 def estimate_paces(database: Database, *, settings: Settings) -> int:
     """Estimate each estate's pace from its drills again, and return how many changed.
 
-    A stored pace follows each drill, but not the formula and the settings that it is estimated by: after an
-    upgrade the lookup would mix an old pace with new arithmetic. Each estate in a transaction of its own.
+    The stored pace is updated by each drill, but not by changes of the formula or the settings: after an
+    upgrade the lookup would mix an old pace with new arithmetic. Each estate has its own transaction.
     """
     with read_session(database) as session:
         estate_ids = estates_with_drills(session)

@@ -1,5 +1,7 @@
-"""What is said to those who are called, in English and Chinese. Nothing tells where the patient is but
-roughly: that is told behind the link, once they accept."""
+"""Messages to people who are alerted, in English and Chinese.
+
+They name only the estate: the exact location is behind the link, once the person accepts.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ def alert_text(
     *,
     leaves_exercise: bool = False,
 ) -> tuple[str, str]:
-    """The call: what has happened, roughly where, what is asked, and where to answer."""
+    """The alert: what has happened, roughly where, what is asked, and the link to reply."""
     en, zh = _TASKS[task]
     at_en = f" at {quote(where[0], limit=PLACE_CHARACTERS)}" if where is not None else " near you"
     at_zh = quote(where[1], limit=PLACE_CHARACTERS) if where is not None else "您附近"
@@ -71,12 +73,12 @@ _HAZARD_WORDS: Final = {
 
 
 def hazard_text(hazard: Hazard) -> tuple[str, str]:
-    """Warn people who were called already. What the danger is stands behind the link."""
+    """Warn people who were alerted already. The hazard itself is described behind the link."""
     return _HAZARD_WORDS[hazard]
 
 
 def location_corrected_text(kind: IncidentKind, where: tuple[str, str] | None) -> tuple[str, str]:
-    """Tell people who were called that the patient is elsewhere; the place itself is behind the link."""
+    """Tell people who were alerted that the patient's location was corrected; it is shown behind the link."""
     at_en = f" It is at {where[0]}." if where is not None else ""
     at_zh = f"现地点：{where[1]}。" if where is not None else ""
     return _marked(
@@ -87,13 +89,13 @@ def location_corrected_text(kind: IncidentKind, where: tuple[str, str] | None) -
 
 
 class GoDirectReason(StrEnum):
-    """Why somebody who was to fetch a device goes straight to the patient instead."""
+    """Why a person who was to fetch a device goes straight to the patient instead."""
 
     HERE_WITHOUT_DEVICE = "here_without_device"
-    """Their own words: it is not there, or cannot be got out. No message says so again."""
+    """The person reported it themselves, so no message is sent."""
     SOMEBODY_HAS_IT = "somebody_has_it"
     CANNOT_BE_HAD = "cannot_be_had"
-    """Another person's words."""
+    """Another person reported it."""
 
 
 _WHY_DIRECT: Final[Mapping[GoDirectReason, tuple[str, str]]] = {
@@ -103,7 +105,7 @@ _WHY_DIRECT: Final[Mapping[GoDirectReason, tuple[str, str]]] = {
 
 
 def go_direct_text(kind: IncidentKind, why: GoDirectReason) -> tuple[str, str]:
-    """That somebody goes straight to the patient instead of fetching a device."""
+    """Ask a person to go straight to the patient instead of fetching a device."""
     en, zh = _WHY_DIRECT[why]
     return _marked(
         kind,
@@ -113,7 +115,7 @@ def go_direct_text(kind: IncidentKind, why: GoDirectReason) -> tuple[str, str]:
 
 
 def stood_down_text(kind: IncidentKind) -> tuple[str, str]:
-    """That enough others come."""
+    """Tell a person that enough others are coming."""
     return _marked(
         kind,
         "Enough people are on their way: you need not go this time. Thank you. If that changes, we call you.",
@@ -122,7 +124,7 @@ def stood_down_text(kind: IncidentKind) -> tuple[str, str]:
 
 
 def over_text(kind: IncidentKind) -> tuple[str, str]:
-    """That nobody is needed any longer."""
+    """Tell a person that the call is over."""
     return _marked(
         kind,
         "The call is over: you are not needed any longer. Thank you.",

@@ -1,4 +1,4 @@
-"""Who may tell of a drill and take one back, open an incident and say how it goes on."""
+"""Who may record and withdraw drills, report incidents, and dispatch them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ DRILL_DELETER_ROLES: Final = frozenset({HeldRole.LEAD, HeldRole.ESTATE_MANAGER, 
 
 
 def require_drill_reporter(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
-    """Passes for whoever is of the device's estate, and may write.
+    """Require a person of the device's estate with the scope `write`.
 
-    Raises NotSignedIn for anyone, NotAllowed for everybody else.
+    Raises NotSignedIn for anonymous viewers, NotAllowed for everybody else.
     """
     if not viewer.is_signed_in:
         raise NotSignedIn("A drill is told with a name: send a token, or sign in.")
@@ -41,9 +41,9 @@ def require_drill_reporter(viewer: Viewer, estate_id: int | None, region_id: int
 
 
 def require_drill_deleter(viewer: Viewer, by_id: int | None, estate_id: int, region_id: int) -> None:
-    """Passes for whoever told of it, for the estate's manager and lead, for an administrator above.
+    """Require the person who recorded the drill, the estate's manager or lead, or an administrator above.
 
-    Raises as `may_tell_of_a_drill` does.
+    Raises as `require_drill_reporter` does.
     """
     require_drill_reporter(viewer, estate_id, region_id)
     if viewer.is_administrator or viewer.person_id is None or viewer.person_id == by_id:
@@ -58,9 +58,9 @@ INCIDENT_REPORTER_ROLES: Final = DRILL_REPORTER_ROLES
 
 
 def require_incident_reporter(viewer: Viewer, estate_id: int | None, region_id: int) -> None:
-    """Passes for a dispatcher of the region, and for whoever is of the estate where the patient is.
+    """Require a dispatcher of the region, or a person of the estate where the patient is.
 
-    Raises NotSignedIn for anyone, NotAllowed for everybody else.
+    Raises NotSignedIn for anonymous viewers, NotAllowed for everybody else.
     """
     if not viewer.is_signed_in:
         raise NotSignedIn("An incident is opened with a name: send a token, or sign in. Call first.")
@@ -79,7 +79,9 @@ def require_incident_reporter(viewer: Viewer, estate_id: int | None, region_id: 
 
 
 def require_incident_viewer(viewer: Viewer) -> None:
-    """Passes for dispatchers and administrators, who see those of their regions. Raises as the others do."""
+    """Require a dispatcher or an administrator; queries limit them to their regions. Raises as the others
+    do.
+    """
     if not viewer.is_signed_in:
         raise NotSignedIn("Incidents are told to dispatchers: send a token, or sign in.")
     if not viewer.sees_responders:
@@ -87,9 +89,9 @@ def require_incident_viewer(viewer: Viewer) -> None:
 
 
 def require_dispatcher(viewer: Viewer, region_id: int) -> None:
-    """Passes for whoever says how an incident goes on: a dispatcher of its region, an administrator.
+    """Require a dispatcher or an administrator of the region, with the scope `write`.
 
-    Raises NotSignedIn for anyone, NotAllowed for everybody else.
+    Raises NotSignedIn for anonymous viewers, NotAllowed for everybody else.
     """
     if not viewer.is_signed_in:
         raise NotSignedIn("This is for the region's dispatchers: send a token, or sign in.")
@@ -100,7 +102,7 @@ def require_dispatcher(viewer: Viewer, region_id: int) -> None:
 
 
 def is_dispatcher(viewer: Viewer, region_id: int) -> bool:
-    """Return whether the viewer is a dispatcher of the region, or administers it."""
+    """True if the viewer is a dispatcher or an administrator of the region."""
     if viewer.is_administrator:
         return True
     if viewer.person_id is not None:

@@ -1,4 +1,4 @@
-"""Reading incidents. They are told to the dispatchers of their region; to whoever was called, by the link."""
+"""Read incidents, visible to dispatchers of their region, and to people who were alerted by their link."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from aed.settings import Planning
 
 
 def _visible_to(viewer: Viewer) -> ColumnElement[bool]:
-    """A dispatcher is told of the incidents of the region, as of those who may be called there."""
+    """Select incidents of regions that the viewer dispatches."""
     return may_be_called_by(viewer, region_id=Incident.region_id)
 
 
 def incident(session: Session, viewer: Viewer, incident_id: int) -> Incident:
-    """With its region and estate. Raises NotFound when there is none that the viewer is told of."""
+    """Return an incident with its region and estate. Raises NotFound if the viewer may not see it."""
     found = session.scalar(
         select(Incident)
         .where(Incident.id == incident_id, _visible_to(viewer))
@@ -51,7 +51,10 @@ def incidents(
     limit: int,
     before_id: int | None = None,
 ) -> Sequence[Incident]:
-    """The newest first, with regions and estates. Raises NotSignedIn, NotAllowed for who is no dispatcher."""
+    """List incidents with regions and estates, newest first.
+
+    Raises NotSignedIn, NotAllowed for anybody but dispatchers and administrators.
+    """
     require_incident_viewer(viewer)
     asked = select(Incident).where(_visible_to(viewer))
     if state is not None:
@@ -65,7 +68,7 @@ def incidents(
 
 
 def incident_by_id(session: Session, incident_id: int) -> Incident:
-    """With its region and estate. visibility: of a call that the caller has found."""
+    """Return an incident with its region and estate. visibility: of a call that the caller has found."""
     return session.scalars(
         select(Incident)
         .where(Incident.id == incident_id)
@@ -74,7 +77,7 @@ def incident_by_id(session: Session, incident_id: int) -> Incident:
 
 
 def region_id_of(session: Session, incident_id: int) -> int:
-    """Raises NotFound. visibility: a number, for taking turns."""
+    """Return the region of an incident. Raises NotFound. visibility: an id, for locking."""
     found = session.scalar(select(Incident.region_id).where(Incident.id == incident_id))
     if found is None:
         raise NotFound(f"There is no incident {incident_id}.", field="incident_id")
@@ -82,9 +85,9 @@ def region_id_of(session: Session, incident_id: int) -> int:
 
 
 def lock_incident(session: Session, incident_id: int) -> Incident:
-    """The incident with its region and estate, and nobody else changes it until this transaction ends.
+    """Return the incident with its region and estate, locked until this transaction ends. Raises NotFound.
 
-    visibility: the caller says whose it is. Raises NotFound.
+    visibility: the caller checks whose it is.
     """
     found = session.scalar(
         select(Incident)
@@ -99,7 +102,7 @@ def lock_incident(session: Session, incident_id: int) -> Incident:
 
 
 def report_by_key(session: Session, key: str) -> IncidentReport | None:
-    """visibility: the key is known to whoever made it up, and to nobody else."""
+    """visibility: only the sender of the report knows the key."""
     return session.scalar(select(IncidentReport).where(IncidentReport.key == key))
 
 
@@ -113,7 +116,7 @@ def report_by_case(session: Session, reported_by: str, case_number: str) -> Inci
 
 
 def last_report_by(session: Session, incident_id: int, reported_by: str) -> IncidentReport | None:
-    """visibility: what the caller has told."""
+    """visibility: the caller's own reports."""
     return session.scalar(
         select(IncidentReport)
         .where(IncidentReport.incident_id == incident_id, IncidentReport.reported_by == reported_by)
@@ -123,7 +126,7 @@ def last_report_by(session: Session, incident_id: int, reported_by: str) -> Inci
 
 
 def messages_by_key(session: Session, viewer: Viewer, key: str) -> Sequence[IncidentMessage]:
-    """What programs have told under that name, of incidents that the viewer is told of; the first first."""
+    """List messages that programs sent under that key, of incidents that the viewer may see, oldest first."""
     return session.scalars(
         select(IncidentMessage)
         .join(Incident, Incident.id == IncidentMessage.incident_id)
@@ -143,7 +146,7 @@ def reports(session: Session, incident_id: int) -> Sequence[IncidentReport]:
 
 
 def alerts(session: Session, incident_id: int) -> Sequence[Alert]:
-    """All who were called, with the devices, in the order in which they were.
+    """List all alerts of an incident with their devices, oldest first.
 
     visibility: of an incident that the caller has found for the viewer.
     """
@@ -156,7 +159,7 @@ def alerts(session: Session, incident_id: int) -> Sequence[Alert]:
 
 
 def alert_by_key(session: Session, key_hash: str) -> Alert:
-    """Raises NotFound. visibility: whoever has the key was called."""
+    """Return the alert with this link. Raises NotFound. visibility: a person with the key was alerted."""
     found = session.scalar(select(Alert).where(Alert.key_hash == key_hash))
     if found is None:
         raise NotFound("There is no such call: use the link of your latest message.", field="key")
@@ -164,12 +167,15 @@ def alert_by_key(session: Session, key_hash: str) -> Alert:
 
 
 def alert_by_id(session: Session, alert_id: int) -> Alert:
-    """With its device. visibility: of a call that the caller has found."""
+    """Return an alert with its device. visibility: of a call that the caller has found."""
     return session.scalars(select(Alert).where(Alert.id == alert_id).options(joinedload(Alert.device))).one()
 
 
 def alert_of(session: Session, incident_id: int, alert_id: int) -> Alert:
-    """Raises NotFound. visibility: of an incident that the caller has found for the viewer."""
+    """Return an alert of this incident. Raises NotFound.
+
+    visibility: of an incident that the caller has found for the viewer.
+    """
     found = session.get(Alert, alert_id)
     if found is None or found.incident_id != incident_id:
         raise NotFound(f"Nobody was called under the number {alert_id}.", field="alert_id")
@@ -209,14 +215,19 @@ def plans_made(session: Session, incident_id: int) -> int:
 
 
 def events(session: Session, incident_id: int) -> Sequence[IncidentEvent]:
-    """The record in order. visibility: of an incident that the caller has found for the viewer."""
+    """List the record of an incident in order.
+
+    visibility: of an incident that the caller has found for the viewer.
+    """
     return session.scalars(
         select(IncidentEvent).where(IncidentEvent.incident_id == incident_id).order_by(IncidentEvent.number)
     ).all()
 
 
 def events_after(session: Session, last: Mapping[int, int]) -> Sequence[IncidentEvent]:
-    """What stands in these records beyond these numbers, in order. visibility: the caller asked whose."""
+    """List entries after these numbers (by incident), in order. visibility: the caller checks whose they
+    are.
+    """
     if not last:
         return []
     beyond = or_(
@@ -232,9 +243,9 @@ def events_after(session: Session, last: Mapping[int, int]) -> Sequence[Incident
 def entries_since(
     session: Session, since: datetime, *, viewer: Viewer | None = None
 ) -> Sequence[tuple[IncidentEvent, Incident]]:
-    """What was entered since into all records, with the incidents and their regions, in order.
+    """List entries of all records since then, with their incidents and regions, in order.
 
-    visibility: with a viewer only of incidents that the viewer is told of; else the caller asks whose.
+    visibility: with a viewer, only incidents that the viewer may see; otherwise the caller checks.
     """
     asked = (
         select(IncidentEvent, Incident)
@@ -249,7 +260,7 @@ def entries_since(
 
 
 def due_for_debriefing(session: Session, *, limit: int) -> Sequence[int]:
-    """What is over, and nobody was thanked yet. visibility: for the timetable."""
+    """List incidents that are over and whose people were not thanked yet. visibility: for a job."""
     return session.scalars(
         select(Incident.id)
         .where(Incident.closed_at.is_not(None), Incident.debriefed_at.is_(None))
@@ -259,7 +270,7 @@ def due_for_debriefing(session: Session, *, limit: int) -> Sequence[int]:
 
 
 def due_for_follow_up(session: Session, *, debriefed_before: datetime, limit: int) -> Sequence[int]:
-    """Where people were thanked by then, and nobody was asked again. visibility: for the timetable."""
+    """List incidents that were debriefed by then and not followed up yet. visibility: for a job."""
     return session.scalars(
         select(Incident.id)
         .where(
@@ -273,20 +284,20 @@ def due_for_follow_up(session: Session, *, debriefed_before: datetime, limit: in
 
 
 def all_ids(session: Session) -> Sequence[int]:
-    """visibility: numbers, for the operator."""
+    """visibility: ids, for the operator."""
     return session.scalars(select(Incident.id).order_by(Incident.id)).all()
 
 
 def names_of(session: Session, person_ids: Collection[int]) -> dict[int, str]:
-    """visibility: dispatchers are told who comes; the schema shows the names of those who accepted alone."""
+    """Return names by person id. visibility: dispatchers see who comes; the schema hides all others."""
     rows = session.execute(select(Person.id, Person.name).where(Person.id.in_(person_ids)))
     return {row.id: row.name for row in rows}
 
 
 def is_active_at(at: datetime, numbers: Planning) -> ColumnElement[bool]:
-    """Select open incidents whose time is not over: `rules.incident.lapses_at`, in SQL.
+    """Select open incidents whose time is not over: `rules.lapses_at` in SQL.
 
-    A job closes the others; until it has, they are treated as closed. visibility: it is a predicate itself.
+    A job closes the others; until then they are treated as closed. visibility: it is a predicate itself.
     """
     since = {kind: at - max_duration(kind, numbers) for kind in IncidentKind}
     return and_(

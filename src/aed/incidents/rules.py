@@ -15,13 +15,13 @@ MAX_AMBULANCE_SECONDS: Final = 14_400
 
 
 class IncidentKind(StrEnum):
-    """Told apart from the start, and never changed."""
+    """Whether an incident is real. Set when it is opened, and never changed."""
 
     REAL = "real"
     EXERCISE = "exercise"
-    """A drill: people are called, and told that it is one."""
+    """People are alerted, and every message says that it is an exercise."""
     TEST = "test"
-    """Of the line: it is planned, and nobody is called."""
+    """A line test: a plan is made, and nobody is alerted."""
 
 
 class IncidentState(StrEnum):
@@ -30,41 +30,41 @@ class IncidentState(StrEnum):
 
 
 class IncidentOutcome(StrEnum):
-    """How it ended."""
+    """How an incident ended."""
 
     HANDED_OVER = "handed_over"
-    """The ambulance has the patient."""
+    """The ambulance has taken over the patient."""
     FALSE_ALARM = "false_alarm"
     CALLED_OFF = "called_off"
-    """Nobody is needed: the patient is well, or help of another kind is there."""
+    """Help is not needed: the patient is well, or other help is there."""
     LAPSED = "lapsed"
-    """Nobody closed it: it closed by itself when its time was over."""
+    """Closed automatically when its time was over."""
 
 
 class AlertReply(StrEnum):
-    """What somebody who was called says, by a link or through a dispatcher."""
+    """What a person who was alerted replies, by their link or through a dispatcher."""
 
     SEEN = "seen"
     ACCEPT = "accept"
     DECLINE = "decline"
-    """At once, or after having accepted: the person does not come."""
+    """The person does not come; also after having accepted."""
     ON_THE_WAY = "on_the_way"
     THERE = "there"
     DEVICE_TAKEN = "device_taken"
     """The person has the device in their hands."""
     DEVICE_NOT_THERE = "device_not_there"
-    """Said before the cabinet: it is empty, or there is none."""
+    """At the cabinet: it is empty, or there is none."""
     CANNOT_OPEN = "cannot_open"
-    """Said before the cabinet or its door: the device cannot be got out."""
+    """At the cabinet: it or a door on the way cannot be opened."""
     DEVICE_RETURNED = "device_returned"
-    """The device is back in its place, unused."""
+    """The device is back in its cabinet, unused."""
     DEVICE_ATTACHED = "device_attached"
     SHOCK_GIVEN = "shock_given"
     HANDED_OVER = "handed_over"
 
 
 class AlertState(StrEnum):
-    """Where somebody who was called stands."""
+    """How far the person who was alerted has come."""
 
     ASKED = "asked"
     SEEN = "seen"
@@ -73,28 +73,28 @@ class AlertState(StrEnum):
     THERE = "there"
     DECLINED = "declined"
     STOPPED = "stopped"
-    """It is over."""
+    """The incident is over, or the person is needed elsewhere: see StopReason."""
     STOOD_DOWN = "stood_down"
-    """Enough others come: not needed as long as that is so."""
+    """Enough others come. The person may be alerted again if they drop out."""
 
 
 class StopReason(StrEnum):
-    """Why somebody who was called is not needed at that patient any longer."""
+    """Why an alert was stopped."""
 
     OVER = "over"
-    """The incident was closed, or the ambulance is there."""
+    """The incident was closed, or the ambulance has arrived."""
     CALLED_AWAY = "called_away"
-    """From an exercise or a test to a real patient."""
+    """From an exercise or a line test to a real patient."""
     COMES_ELSEWHERE = "comes_elsewhere"
-    """The person said that they come to another patient."""
+    """The person accepted a call to another patient."""
     EXCLUDED = "excluded"
-    """A dispatcher took the person, or the device that they were to fetch, out of the plan."""
+    """A dispatcher excluded the person, or the device that they were to fetch."""
     HAZARD = "hazard"
-    """Nobody is sent there for now."""
+    """Nobody is sent to the scene for now."""
 
 
 COMING_STATES: Final = frozenset({AlertState.ACCEPTED, AlertState.ON_THE_WAY, AlertState.THERE})
-"""Said that he comes, and has not said otherwise: who knows where the patient is."""
+"""The person has accepted and not declined since: they see where the patient is."""
 LIVE_STATES: Final = frozenset({AlertState.ASKED, AlertState.SEEN}) | COMING_STATES
 _ORDER: Final = (
     AlertState.ASKED,
@@ -118,10 +118,13 @@ _BECOMES: Final = {
 
 
 def next_state(state: AlertState, reply: AlertReply) -> AlertState:
-    """Where somebody stands after saying that. What was said already, or is older news, changes nothing;
-    who declined and then accepts comes after all; nothing is changed by words that come after the stop.
-    Somebody who was stood down is needed again only if they are at the patient's side all the same; a later
-    "accept" is for `rules.enough` to judge."""
+    """Return the state after a reply.
+
+    1. A repeated or older reply changes nothing; nothing changes a stopped alert.
+    2. A person who declined and then accepts is coming.
+    3. A person who was stood down counts again only if they are at the patient's side; a late "accept" is for
+       `plan.rules.sufficiency` to judge.
+    """
     if state is AlertState.STOPPED or reply is AlertReply.DEVICE_RETURNED:
         return state
     if reply is AlertReply.DECLINE:
@@ -137,25 +140,24 @@ def next_state(state: AlertState, reply: AlertReply) -> AlertState:
 # --- where those are who come -----------------------------------------------------------------------------
 
 EXACT_LOCATION_KEPT_FOR: Final = timedelta(hours=24)
-"""From then on only the rough area is kept."""
+"""After this long only the rough area (H3 cell) is kept."""
 LOCATION_KEPT_FOR: Final = timedelta(days=90)
 AT_DEVICE_METRES: Final = 30.0
-"""This near on the map somebody is where the device hangs."""
+"""Closer than this to the device on the map, a person counts as having reached it."""
 MIN_LOCATION_INTERVAL: Final = timedelta(seconds=5)
-"""Places that come sooner one after the other say nothing more."""
+"""Locations that follow sooner after another are ignored."""
 
 
 REALERT_REASONS: Final = frozenset(
     {StopReason.OVER, StopReason.EXCLUDED, StopReason.HAZARD, StopReason.COMES_ELSEWHERE}
 )
-"""After these somebody may be called to the same patient once more, if it goes on: a dispatcher took back
-what was said, or the other patient needs them no longer."""
+"""Alerts that ended for these reasons may be sent again to the same person, if the incident goes on."""
 
 
 def can_be_alerted_again(state: AlertState, reason: StopReason | None) -> bool:
-    """Return whether somebody whose alert ended may be called to the same patient once more.
+    """True if a person whose alert ended may be alerted to the same patient again.
 
-    Those who were stood down because enough others came may be, if those drop out.
+    People who were stood down may be, if others drop out.
     """
     if state is AlertState.STOOD_DOWN:
         return True
@@ -166,9 +168,9 @@ def can_be_alerted_again(state: AlertState, reason: StopReason | None) -> bool:
 
 
 def max_duration(kind: IncidentKind, numbers: Planning) -> timedelta:
-    """Return how long an incident of that kind stays open without anybody closing it.
+    """Return how long an incident of that kind stays open if nobody closes it.
 
-    A real one counts from its opening or, if that is later, from when the ambulance is expected.
+    For a real one, counted from its opening or from the expected arrival of the ambulance, if that is later.
     """
     match kind:
         case IncidentKind.TEST:
@@ -182,17 +184,17 @@ def max_duration(kind: IncidentKind, numbers: Planning) -> timedelta:
 def lapses_at(
     kind: IncidentKind, *, opened_at: datetime, ambulance_at: datetime, numbers: Planning
 ) -> datetime:
-    """Return the moment from which an open incident no longer counts, whether or not a job has closed it."""
+    """Return when an open incident stops counting, whether or not a job has closed it by then."""
     since = max(opened_at, ambulance_at) if kind is IncidentKind.REAL else opened_at
     return since + max_duration(kind, numbers)
 
 
 def ambulance_seconds(ambulance_at: datetime, at: datetime, numbers: Planning) -> float:
-    """Return the seconds until the ambulance is there, for planning, as long as nobody says that it is.
+    """Return the seconds until the ambulance arrives, for planning.
 
-    Estimates are often some minutes short: one that has passed means that the ambulance is still
-    `overdue_ambulance_seconds` away, and people are still asked. After `overdue_seconds` it is taken to be
-    there (return 0) and nobody new is asked: the crew may have arrived without anybody saying so.
+    Estimates are often some minutes short: after one has passed, the ambulance is taken to be
+    `overdue_ambulance_seconds` away, and people are still alerted. After `overdue_seconds` it is taken to
+    have arrived (0), and nobody new is alerted: the crew may have arrived without anybody reporting it.
     """
     left = (ambulance_at - at).total_seconds()
     if left > 0:
@@ -205,7 +207,7 @@ def ambulance_seconds(ambulance_at: datetime, at: datetime, numbers: Planning) -
 
 @dataclass(frozen=True, slots=True)
 class KnownIncident:
-    """An open incident, as far as it matters whether a report is of the same patient."""
+    """What of an open incident decides whether a report is of the same patient."""
 
     id: int
     kind: IncidentKind
@@ -223,9 +225,9 @@ def find_same_patient(
     at: datetime,
     numbers: Planning,
 ) -> KnownIncident | None:
-    """The open incident that a report is of, the nearest; None: a new one.
+    """Return the nearest open incident that a report is of; None: it is a new patient.
 
-    Of the same kind, within the distance and the time, and not of another floor when the report names one.
+    An incident matches if kind, distance and time do, and the floor, when the report names one.
     """
     found = [
         (metres, each.id, each)
@@ -239,25 +241,25 @@ def find_same_patient(
 
 
 class Task(StrEnum):
-    """What somebody is asked to do."""
+    """What a person is asked to do."""
 
     DIRECT = "direct"
     """Go straight to the patient."""
     FETCH = "fetch"
     """Bring a device to the patient."""
     GUIDE = "guide"
-    """Open the gate, hold the lift."""
+    """Open the gate and hold the lift for others."""
 
 
 class FetchFailure(StrEnum):
-    """Why somebody who stood before the cabinet came away without the device."""
+    """Why a person came away from the cabinet without the device."""
 
     NOT_THERE = "not_there"
     CANNOT_OPEN = "cannot_open"
 
 
 class TimeOfDay(StrEnum):
-    """By the clock of the region."""
+    """Part of the day, by the region's local time."""
 
     NIGHT = "night"
     """22:00 to 06:00; asleep."""
@@ -270,12 +272,12 @@ class TimeOfDay(StrEnum):
 
 
 class AgeGroup(StrEnum):
-    """How old the patient is, as far as it matters for the pads."""
+    """The patient's age group, as far as it matters for the pads."""
 
     UNKNOWN = "unknown"
     ADULT = "adult"
     CHILD = "child"
-    """From one year to about eight, or under 25 kg."""
+    """One to about eight years, or under 25 kg."""
     INFANT = "infant"
     """Under one year."""
 
@@ -293,13 +295,13 @@ class Hazard(StrEnum):
 
     NONE = "none"
     INFORM = "inform"
-    """People are called, and told of it before they accept."""
+    """People are alerted, and see the hazard before they accept."""
     NOBODY_IS_SENT = "nobody_is_sent"
-    """Nobody is called, and everybody who was is called back."""
+    """Nobody is alerted, and everybody who was is called back."""
 
 
 class ChildPads(StrEnum):
-    """What is known of a device's pads for children."""
+    """What is known of a device's child pads."""
 
     FITTED = "fitted"
     EXPIRED = "expired"

@@ -1,4 +1,4 @@
-"""Incidents, calls and plans, in and out."""
+"""Request and response bodies that all features of incidents share."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LONG = Annotated[Words, Field(max_length=500)]
 
 
 class PatientReportIn(BaseModel):
-    """Where a patient is, as somebody tells it. Sent again under the same key it is the same report."""
+    """A report of a patient. Sent again under the same key, it is the same report."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -83,7 +83,7 @@ class PatientReportIn(BaseModel):
 
 
 class AmbulanceIn(BaseModel):
-    """What is known of the ambulance."""
+    """When the ambulance arrives."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"seconds": 240}]})
 
@@ -104,7 +104,7 @@ class SignsIn(BaseModel):
 
 
 class CloseIn(BaseModel):
-    """How it ended."""
+    """How the incident ended."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"outcome": "handed_over"}]})
 
@@ -113,7 +113,7 @@ class CloseIn(BaseModel):
 
 
 class AlertReplyIn(BaseModel):
-    """What somebody who was called says."""
+    """The reply of a person who was alerted."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -132,7 +132,7 @@ class AlertReplyIn(BaseModel):
 
 
 class AlertLocationOut(BaseModel):
-    """Where somebody who comes was last, by the phone: exact for a day, then the middle of a rough area."""
+    """The latest location of a person who comes: exact for a day, then the centre of their cell."""
 
     alert: Id
     position: PositionOut
@@ -155,7 +155,7 @@ class AlertLocationOut(BaseModel):
 
 
 class AlertOut(BaseModel):
-    """One who was called, for dispatchers: by number; a name comes with having accepted."""
+    """An alert, for dispatchers. The name is shown once the person has accepted."""
 
     id: Id
     person_id: Id
@@ -217,7 +217,7 @@ class PatientReportOut(BaseModel):
 
 
 class IncidentOut(BaseModel):
-    """An incident as it stands."""
+    """An incident."""
 
     id: Id
     kind: IncidentKind
@@ -270,7 +270,7 @@ class IncidentOut(BaseModel):
 
 
 class IncidentFull(IncidentOut):
-    """With all that dispatchers see."""
+    """An incident with everything that dispatchers see."""
 
     address: str | None
     door_code: str | None
@@ -298,14 +298,14 @@ class IncidentFull(IncidentOut):
 
 
 class IncidentPage(BaseModel):
-    """The newest first. More follows when `next` is not null: send it as `cursor`."""
+    """Incidents, newest first. If `next` is not null, send it as `cursor` for the next page."""
 
     incidents: list[IncidentOut]
     next: str | None
 
 
 class RecordEntryOut(BaseModel):
-    """One entry of the record."""
+    """An entry of an incident's record."""
 
     number: int
     at: datetime
@@ -327,7 +327,7 @@ class RecordEntryOut(BaseModel):
 
 
 class BoardEntryOut(BaseModel):
-    """One entry of a record, and of which incident."""
+    """An entry of a record, with its incident."""
 
     incident: Id
     region: str

@@ -1,4 +1,4 @@
-"""What is behind the link of a call: what is told, what is answered, where one is on the way."""
+"""Routes behind the link of an alert: read it, reply, share a location."""
 
 from __future__ import annotations
 
@@ -41,8 +41,11 @@ AlertKey = Annotated[
 def get_alert(
     session: ReadSession, wants_page: WantsPage, alert_key: AlertKey, response: Response
 ) -> AlertDetailsOut | Response:
-    """What is told to whoever was called, by the link of the call; as a page with buttons for a browser. The
-    patient's place comes with having accepted. Nothing is answered by opening it."""
+    """Get an alert by its secret link; a browser gets a page with buttons.
+
+    The patient's location is included once the person has accepted. Opening the link does not count as a
+    reply.
+    """
     try:
         told = _told(session, alert_key)
     except NotFound as error:
@@ -62,9 +65,10 @@ def get_alert(
 def reply_to_alert(
     request: Request, session: WriteSession, alert_key: AlertKey, reply: AlertReplyIn
 ) -> AlertDetailsOut:
-    """What somebody who was called says, with one tap: whether they come, how far they are, and before the
-    cabinet whether they have the device, it is not there, or it cannot be got out. However often the phone
-    sends a tap under its `key`, it counts once."""
+    """Reply to an alert: accept, decline, report progress, or report what happened at the cabinet.
+
+    A reply that is sent again under the same `key` counts once.
+    """
     alert, state = queries.alert_by_key(session, key_hash(alert_key)), request.app.state
     take_reply(
         session,
@@ -83,9 +87,11 @@ def reply_to_alert(
 def set_responder_position(
     request: Request, session: WriteSession, alert_key: AlertKey, given: AlertLocationIn
 ) -> None:
-    """Where somebody who comes is, exactly: for the dispatchers, and for when the person will be there. Every
-    ten seconds is enough. Taken from whoever has accepted, as long as the incident is open; after a day only
-    the rough area is kept, after 90 days nothing."""
+    """Share the exact location of a person who has accepted, for the dispatchers and the arrival estimate.
+
+    Once every ten seconds is enough. Accepted while the incident is open. The exact location is deleted after
+    a day, the rough area after 90 days.
+    """
     alert, state, now = queries.alert_by_key(session, key_hash(alert_key)), request.app.state, clock.now()
     take_location(
         session,
@@ -98,7 +104,7 @@ def set_responder_position(
 
 
 def _told(session: ReadSession, alert_key: str) -> AlertDetailsOut:
-    """visibility: whoever has the key was called."""
+    """visibility: a person with the key was alerted."""
     alert = queries.alert_by_id(session, queries.alert_by_key(session, key_hash(alert_key)).id)
     incident = queries.incident_by_id(session, alert.incident_id)
     kept = cabinet_code(session, alert.device_id) if alert.device_id is not None else None

@@ -57,11 +57,13 @@ REPORTS: Final = Turns(
     otherwise="Too many reports arrive at this moment. Call the emergency number now: the dispatcher can "
     "open this one. 此刻报告过多，请立即拨打急救电话，由调度员处理。",
 )
-"""Of all who are no dispatchers. Planning takes the interpreter and SQLite's lock for some 50 ms."""
+"""Reports by everybody except dispatchers wait in this queue: planning holds the interpreter and SQLite's
+write lock for some 50 ms.
+"""
 
 
 async def _turn(request: Request, viewer: ViewerDep) -> AsyncIterator[None]:
-    """Dispatchers and administrators wait for nobody's report."""
+    """Queue reports; those of dispatchers and administrators pass without waiting."""
     if viewer.sees_responders or not viewer.is_signed_in:
         yield
         return
@@ -76,10 +78,12 @@ TurnDep = Annotated[None, Depends(_turn, scope="function")]
 def create_incident(
     request: Request, _turn: TurnDep, session: WriteSession, viewer: ViewerDep, new: PatientReportIn
 ) -> OpenedIncidentOut:
-    """Somebody has told of a patient: call the emergency number first. People nearby are called at once, by
-    the plan. For dispatchers of the region, and for people of the estate where the patient is. The same
-    report again, and another of the same patient, answers the incident that there is. Answers how many are
-    called, and when the first is expected. A case number of an incident that is over is a conflict."""
+    """Report a patient, and alert people nearby. Call the emergency number first.
+
+    For dispatchers of the region, and for people of the estate where the patient is. A repeated report, or
+    another report of the same patient, returns the incident that exists. Returns how many people are alerted
+    and when the first could arrive. Conflict: the case number belongs to an incident that is over.
+    """
     state, now = request.app.state, clock.now()
     if new.kind is not IncidentKind.REAL and state.responder_lookups.count(viewer.name, now) is None:
         raise TooBusy("Too many tests and exercises within the hour. Real incidents are always taken.")
@@ -108,7 +112,7 @@ def list_incidents(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> IncidentPage:
-    """The incidents of your region, the newest first; for dispatchers."""
+    """List the incidents of your regions, newest first. For dispatchers."""
     found = queries.incidents(
         session, viewer, state=state, kind=kind, limit=limit + 1, before_id=after(cursor) or None
     )
@@ -120,7 +124,7 @@ def list_incidents(
 
 @router.get("/incidents/{incident_id}")
 def get_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> IncidentFull:
-    """An incident with its reports and whom it called; for dispatchers of its region."""
+    """Get an incident with its reports and alerts. For dispatchers of its region."""
     found = queries.incident(session, viewer, incident_id)
     alerts = queries.alerts(session, found.id)
     names = queries.names_of(session, [each.person_id for each in alerts])
@@ -130,15 +134,19 @@ def get_incident(session: ReadSession, viewer: ViewerDep, incident_id: RowId) ->
 
 @router.get("/incidents/{incident_id}/plans")
 def list_incident_plans(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> list[PlanOut]:
-    """Every plan that was made: who was asked to do what, and why others were not; for dispatchers of its
-    region. Times are reckoned from the centres of people's cells until they accept."""
+    """List the plans of an incident: who was asked to do what, and why others were not.
+
+    For dispatchers of its region. Until a person accepts, times are computed from the centre of their cell.
+    """
     found = queries.incident(session, viewer, incident_id)
     return [plan_out(each) for each in queries.plans(session, found.id)]
 
 
 @router.get("/incidents/{incident_id}/record")
 def get_incident_record(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> list[RecordEntryOut]:
-    """All that happened, in order; each entry holds the hash of the one before. For dispatchers."""
+    """Get the record of an incident in order; each entry holds the hash of the one before. For
+    dispatchers.
+    """
     found = queries.incident(session, viewer, incident_id)
     return [RecordEntryOut.of(each) for each in queries.events(session, found.id)]
 
@@ -147,7 +155,7 @@ def get_incident_record(session: ReadSession, viewer: ViewerDep, incident_id: Ro
 def set_ambulance(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AmbulanceIn
 ) -> IncidentOut:
-    """When the ambulance will be there, in seconds from now; 0: it is, and everybody is called off."""
+    """Set when the ambulance arrives, in seconds from now; 0: it has arrived, and all alerts are stopped."""
     state = request.app.state
     return IncidentOut.of(
         lifecycle.update_ambulance(
@@ -166,7 +174,7 @@ def set_ambulance(
 def set_signs(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: SignsIn
 ) -> IncidentOut:
-    """What is known of the patient."""
+    """Set what is known of the patient. For dispatchers of the region."""
     state = request.app.state
     return IncidentOut.of(
         lifecycle.update_signs(
@@ -185,7 +193,7 @@ def set_signs(
 def close_incident(
     session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: CloseIn
 ) -> IncidentOut:
-    """It is over: everybody is called off, and hears so."""
+    """Close an incident; everybody who was alerted is notified."""
     return IncidentOut.of(
         lifecycle.close_incident(session, viewer, incident_id, told.outcome, told.note, at=clock.now())
     )
@@ -200,7 +208,7 @@ def answer_alert_on_behalf(
     alert_id: RowId,
     reply: AlertReplyIn,
 ) -> IncidentFull:
-    """What somebody who was called has told the dispatcher, by telephone or radio."""
+    """Reply to an alert for a person who told the dispatcher by telephone or radio."""
     found = queries.incident(session, viewer, incident_id)
     require_dispatcher(viewer, found.region_id)
     alert = queries.alert_of(session, found.id, alert_id)
@@ -222,8 +230,10 @@ def answer_alert_on_behalf(
 def correct_incident_place(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: LocationCorrection
 ) -> IncidentOut:
-    """Correct where the patient is: everybody who was called is told, and the plan is made again. For
-    dispatchers of its region."""
+    """Correct the patient's location: people who were alerted are notified, and the plan is made again.
+
+    For dispatchers of the region.
+    """
     state = request.app.state
     now = PlanningContext(clock.now(), state.network, state.settings)
     return IncidentOut.of(corrections.correct_location(session, viewer, incident_id, told, now=now))
@@ -238,8 +248,9 @@ def split_report(
     patient_report_id: RowId,
     told: SplitReportIn,
 ) -> IncidentOut:
-    """The report is of another patient: it makes an incident of its own, which is answered. For dispatchers
-    of its region."""
+    """Split off a report that is of another patient, and return the new incident. For dispatchers of the
+    region.
+    """
     state = request.app.state
     now = PlanningContext(clock.now(), state.network, state.settings)
     return IncidentOut.of(
@@ -260,7 +271,7 @@ def _out(done: SteeringResult) -> SteeringResultOut:
 def set_alerting_hold(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: HoldIn
 ) -> SteeringResultOut:
-    """Ask nobody more until it is resumed; those who were asked stay asked. For dispatchers of its region."""
+    """Hold or resume alerting; people who were asked stay asked. For dispatchers of the region."""
     return _out(steering.hold_calling(session, viewer, incident_id, held=told.held, now=_now(request)))
 
 
@@ -268,7 +279,7 @@ def set_alerting_hold(
 def alert_more_responders(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AskMoreIn
 ) -> SteeringResultOut:
-    """Ask so many more now, the best of those whom the plan leaves; for dispatchers of its region."""
+    """Alert this many more people now, the best that the plan left out. For dispatchers of the region."""
     return _out(steering.ask_more(session, viewer, incident_id, told, now=_now(request)))
 
 
@@ -276,7 +287,7 @@ def alert_more_responders(
 def set_incident_radius(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: RadiusIn
 ) -> SteeringResultOut:
-    """Look for people within that radius from now on; for dispatchers of its region."""
+    """Set the radius within which people are searched. For dispatchers of the region."""
     return _out(steering.set_radius(session, viewer, incident_id, told.metres, now=_now(request)))
 
 
@@ -284,7 +295,7 @@ def set_incident_radius(
 def set_patient(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: AgeGroupIn
 ) -> SteeringResultOut:
-    """Set the patient's age group; people who fetch a device see what is known of its pads for children."""
+    """Set the patient's age group; people who fetch a device then see what is known of its child pads."""
     return _out(steering.set_age_group(session, viewer, incident_id, told.age_group, now=_now(request)))
 
 
@@ -292,13 +303,13 @@ def set_patient(
 def set_hazard(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, told: HazardIn
 ) -> SteeringResultOut:
-    """Set whether people may be sent to the scene: as usual, only informed, or nobody. For dispatchers."""
+    """Set the hazard at the scene: none, inform people, or send nobody. For dispatchers of the region."""
     return _out(steering.set_hazard(session, viewer, incident_id, told, now=_now(request)))
 
 
 @router.get("/incidents/{incident_id}/exclusions")
 def list_exclusions(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> list[ExclusionOut]:
-    """List the people and devices that are taken out of the plan; for dispatchers of its region."""
+    """List the people and devices that are excluded from the plan. For dispatchers of the region."""
     found = queries.incident(session, viewer, incident_id)
     return [ExclusionOut.of(each) for each in exclusions(session, found.id)]
 
@@ -307,7 +318,7 @@ def list_exclusions(session: ReadSession, viewer: ViewerDep, incident_id: RowId)
 def create_exclusion(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, given: ExclusionIn
 ) -> SteeringResultOut:
-    """Take a person or a device out of the plan; somebody who was asked is told that they are not needed."""
+    """Exclude a person or a device from the plan; people who were asked are notified."""
     return _out(steering.exclude(session, viewer, incident_id, given, now=_now(request)))
 
 
@@ -315,5 +326,5 @@ def create_exclusion(
 def delete_exclusion(
     request: Request, session: WriteSession, viewer: ViewerDep, incident_id: RowId, exclusion_id: RowId
 ) -> SteeringResultOut:
-    """Undo an exclusion; for dispatchers of its region."""
+    """Lift an exclusion. For dispatchers of the region."""
     return _out(steering.lift_exclusion(session, viewer, incident_id, exclusion_id, now=_now(request)))

@@ -1,4 +1,4 @@
-"""Routes of the Common Alerting Protocol: incidents in, and out."""
+"""Routes of the Common Alerting Protocol (CAP 1.2)."""
 
 from __future__ import annotations
 
@@ -54,12 +54,14 @@ def receive_cap_message(
     viewer: ViewerDep,
     content: Annotated[bytes, Depends(_content)],
 ) -> IncidentOut:
-    """A message of CAP 1.2. An Alert of the category Health is a report of the patient in its area; an Update
-    tells of the ambulance and of CPR, a Cancel closes, both by `references`. `status` says whether it is real
-    (Actual), an Exercise or a Test. Parameters of `info` say what CAP has no element for: floor (0: the
-    ground floor), storey (the same in the words of the place: 3F, B1), address, has_cpr (true, false),
-    ambulance_seconds (from `sent`; 0: it is there), region, and of a Cancel the outcome (handed_over,
-    false_alarm, called_off). The same sender and identifier again is the same message.
+    """Receive a CAP 1.2 message.
+
+    An Alert of the category Health reports a patient in its area. An Update sets the ambulance's arrival, CPR
+    or a corrected area; a Cancel closes the incident; both find it by `references`. `status` is the kind of
+    incident: Actual (real), Exercise or Test. Parameters of `info` carry what CAP has no element for: floor
+    (0: ground floor), storey (as written on site: 3F, B1), address, has_cpr (true, false), ambulance_seconds
+    (from `sent`; 0: it has arrived), region, and in a Cancel outcome (handed_over, false_alarm, called_off).
+    The same sender and identifier again is the same message.
     """
     state = request.app.state
     return process_cap(
@@ -75,8 +77,10 @@ def receive_cap_message(
 def get_incident_as_cap(
     request: Request, session: ReadSession, viewer: ViewerDep, incident_id: RowId
 ) -> Response:
-    """An incident as a message of CAP 1.2, restricted to dispatch centres, in Chinese and English: an Alert,
-    after that an Update, when it is closed a Cancel. For dispatchers of its region."""
+    """Get an incident as a CAP 1.2 message in Chinese and English, restricted to dispatch centres.
+
+    An Alert, an Update after changes, a Cancel once it is closed. For dispatchers of its region.
+    """
     message, found = cap_message_of(session, viewer, incident_id, request.app.state.settings)
     return Response(
         cap_of_incident(message, found), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"}

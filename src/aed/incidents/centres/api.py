@@ -1,4 +1,4 @@
-"""Routes of dispatch centres: connecting them, and what they tell by signed messages."""
+"""Routes of dispatch centres: connect them, and receive their signed messages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CentreName = Annotated[str, Path(max_length=64, pattern="^[a-z0-9][a-z0-9_.-]*$"
 
 @router.get("/centres")
 def list_centres(session: ReadSession, viewer: ViewerDep) -> list[CentreOut]:
-    """The dispatch centres that are connected. For network administrators."""
+    """List the connected dispatch centres. For network administrators."""
     found = queries.centres(session, viewer)
     waiting = backlog(session, [each.endpoint_id for each in found])
     return [CentreOut.of(each, waiting) for each in found]
@@ -42,8 +42,11 @@ def list_centres(session: ReadSession, viewer: ViewerDep) -> list[CentreOut]:
 def add_centre(
     request: Request, session: WriteSession, viewer: ViewerDep, new: CentreIn, response: Response
 ) -> CentreMade:
-    """Connects a dispatch centre: its signed messages are believed, and it is told what happens to the
-    incidents of its region. The secret that both sides sign with is shown this once."""
+    """Connect a dispatch centre: its signed messages are accepted, and it is notified of incidents in its
+    region.
+
+    The secret that both sides sign with is shown only in this response.
+    """
     made, secret = actions.add_centre(
         session,
         viewer,
@@ -59,7 +62,7 @@ def add_centre(
 
 @router.get("/centres/{centre}")
 def get_centre(session: ReadSession, viewer: ViewerDep, centre: CentreName) -> CentreOut:
-    """One centre without its address and secret."""
+    """Get a dispatch centre, without its address and secret."""
     found = queries.centre(session, viewer, centre)
     return CentreOut.of(found, backlog(session, [found.endpoint_id]))
 
@@ -68,8 +71,10 @@ def get_centre(session: ReadSession, viewer: ViewerDep, centre: CentreName) -> C
 def rotate_centre_secret(
     session: WriteSession, viewer: ViewerDep, centre: CentreName, how: SecretIn, response: Response
 ) -> SecretOut:
-    """A new secret, shown this once. The one before stays good for a while; what the centre is told meanwhile
-    is signed with both."""
+    """Create a new secret, shown only in this response.
+
+    The previous one stays valid for a while; notifications are signed with both meanwhile.
+    """
     overlap = timedelta(hours=how.overlap_hours)
     response.headers["Cache-Control"] = "no-store"
     return SecretOut(secret=actions.rotate_secret(session, viewer, centre, at=clock.now(), overlap=overlap))
@@ -77,7 +82,7 @@ def rotate_centre_secret(
 
 @router.delete("/centres/{centre}", status_code=204)
 def withdraw_centre(session: WriteSession, viewer: ViewerDep, centre: CentreName) -> None:
-    """Believes and tells it nothing any longer, and forgets its secret."""
+    """Disconnect a dispatch centre and delete its secret."""
     actions.withdraw_centre(session, viewer, centre, at=clock.now())
 
 
@@ -99,9 +104,12 @@ def receive_centre_message(
     centre: CentreName,
     sent: Annotated[SignedMessage, Depends(_signed)],
 ) -> IncidentOut:
-    """What a dispatch centre tells, signed as standardwebhooks.com has it: of a patient, and by its case
-    number of the ambulance, of the patient's signs, of the end. Sent again under its webhook-id it is
-    answered the same, and nothing happens twice. No token: the signature says who it is."""
+    """Receive a message that a dispatch centre has signed (standardwebhooks.com).
+
+    It reports a patient or, by case number, sets the ambulance's arrival or the patient's signs, or closes
+    the incident. A message with the same webhook-id is processed once and answered the same. Authenticated by
+    the signature; no token is needed.
+    """
     state = request.app.state
     return process_message(
         session, centre, sent, at=clock.now(), network=state.network, settings=state.settings

@@ -1,4 +1,4 @@
-"""Routes of drills, and of the pace that follows from them."""
+"""Routes of drills, and of the pace computed from them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ router = APIRouter(tags=["drills"])
 def record_drill(
     request: Request, session: WriteSession, viewer: ViewerDep, device_id: RowId, new: DrillIn
 ) -> DrillOut:
-    """Somebody has fetched the device, and timed it. For people of its estate. The same one sent again
-    changes nothing and is answered alike."""
+    """Record a timed fetch of a device. For people of its estate. The same drill sent again is recorded
+    once.
+    """
     state = request.app.state
     drill = report_drill(
         session, viewer, device_id, new, network=state.network, settings=state.settings, at=clock.now()
@@ -32,7 +33,7 @@ def record_drill(
 def list_drills(
     session: ReadSession, viewer: ViewerDep, device_id: RowId, limit: Limit = 100, cursor: Cursor = None
 ) -> DrillPage:
-    """The drills of a device that count, the last told first; for its own people and its dispatchers."""
+    """List the drills of a device that count, latest first. For people of its estate and dispatchers."""
     found = queries.drills(session, viewer, device_id, limit=limit + 1, before_id=after(cursor) or None)
     return DrillPage(
         drills=[DrillOut.of(each) for each in found[:limit]],
@@ -42,12 +43,14 @@ def list_drills(
 
 @router.delete("/drills/{drill_id}", status_code=204, response_class=Response)
 def delete_drill(request: Request, session: WriteSession, viewer: ViewerDep, drill_id: RowId) -> None:
-    """It was no such fetch after all: it does not count. For whoever told of it, and the estate's manager."""
+    """Withdraw a drill so that it no longer counts. For the person who recorded it, and the estate's
+    manager.
+    """
     withdraw_drill(session, viewer, drill_id, settings=request.app.state.settings, at=clock.now())
 
 
 @router.get("/estates/{estate_id}/pace")
 def get_pace(request: Request, session: ReadSession, viewer: ViewerDep, estate_id: RowId) -> PaceOut:
-    """How fast a device is fetched there, by its drills; for the estate's own people and its dispatchers."""
+    """Get how fast devices are fetched in an estate, by its drills. For its own people and dispatchers."""
     estate, settings = queries.estate_of_insider(session, viewer, estate_id), request.app.state.settings
     return PaceOut.of(estate.id, estimate_estate_pace(session, estate.id, settings), settings)

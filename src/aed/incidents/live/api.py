@@ -31,11 +31,11 @@ log = structlog.get_logger("aed")
 router = APIRouter(tags=["incidents"])
 
 POLL_SECONDS: Final = 0.25
-"""How often new entries are asked for, once for all who watch."""
+"""How often the database is polled for new entries, once for all watchers of a process."""
 KEEPALIVE_SECONDS: Final = 15.0
-"""After so long without an entry a line is sent that says nothing: proxies take silence for an end."""
+"""A comment line is sent after this long without an event, because proxies close silent connections."""
 MAX_QUEUED_EVENTS: Final = 500
-"""A watcher who is so many entries behind is let go, and resumes where it was."""
+"""A watcher with this many unread events is disconnected, and resumes where it was."""
 
 EVENT_STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"text/event-stream": {}}, "description": "Events as they come"}
@@ -43,11 +43,11 @@ EVENT_STREAM: Final[dict[int | str, dict[str, Any]]] = {
 
 type _Told = RecordEntryOut | AlertLocationOut
 type _Entries = asyncio.Queue[_Told | None]
-"""None: there is no more to come here."""
+"""None marks the end of the stream."""
 
 
 def enqueue_or_end[Told](entries: asyncio.Queue[Told | None], told: Told) -> bool:
-    """Whether it was put; a queue that is full is emptied, and ends."""
+    """Put an event into a watcher's queue; True if there was room. A full queue is emptied and ended."""
     try:
         entries.put_nowait(told)
     except asyncio.QueueFull:
@@ -59,24 +59,26 @@ def enqueue_or_end[Told](entries: asyncio.Queue[Told | None], told: Told) -> boo
 
 
 class LiveRecords:
-    """New entries of the records that somebody watches, read once for all who watch in this process.
+    """New record entries and locations of watched incidents, read once for all watchers of a process.
 
-    Numbers of a record have no gaps and are committed in order, so what is new is what is beyond the last.
+    Entry numbers have no gaps and are committed in order, so new entries are those after the last one seen.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._watchers: dict[int, set[_Entries]] = {}
         self._seen: dict[int, int] = {}
-        """By incident the last entry that has been handed to its watchers."""
+        """The last entry that was handed to watchers, by incident."""
         self._last_place = 0
-        """The same of places, of all incidents."""
+        """The last location that was handed to watchers, over all incidents."""
         self._looking: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def watching(self, incident_id: int, after: int) -> AsyncIterator[tuple[list[_Told], _Entries]]:
-        """The entries after that number which there are, and where those are who come; and then what comes of
-        both, some of it twice."""
+        """Yield the entries after that number and the latest locations, and a queue of what follows.
+
+        The queue may repeat some of them.
+        """
         entries: _Entries = asyncio.Queue(MAX_QUEUED_EVENTS)
         self._watchers.setdefault(incident_id, set()).add(entries)
         try:
@@ -96,7 +98,7 @@ class LiveRecords:
                 self._seen.pop(incident_id, None)
 
     async def _look(self) -> None:
-        """As long as somebody watches."""
+        """Poll as long as anybody watches."""
         try:
             while self._watchers:
                 await asyncio.sleep(POLL_SECONDS)  # nothing tells of an entry of another process
@@ -132,7 +134,7 @@ class LiveRecords:
     def _places_after(
         self, incident_ids: Collection[int], last_id: int
     ) -> Sequence[tuple[int, int, AlertLocationOut]]:
-        """(incident, number of the place, the place)"""
+        """Return (incident, location id, location) of locations after the last one."""
         with read_session(self._database) as session:
             found = locations_after(session, incident_ids, last_id)
             return [
@@ -164,9 +166,11 @@ async def watch_incident(
         int | None, Header(ge=0, le=2**31 - 1, description="The last entry that you have; sent by browsers")
     ] = None,
 ) -> StreamingResponse:
-    """The record of an incident, entry by entry as it grows, and as `place` where those are who come:
-    server-sent events. For dispatchers. It ends after a while (`AED_LIVE_SECONDS`); browsers ask again by
-    themselves and miss nothing."""
+    """Follow one incident as server-sent events: record entries as they are written, and `place` events.
+
+    For dispatchers. The stream ends after `AED_LIVE_SECONDS`; browsers reconnect by themselves and miss
+    nothing.
+    """
     live: LiveRecords = request.app.state.live
     database, seconds = request.app.state.database, request.app.state.settings.live_seconds
 
@@ -205,7 +209,7 @@ async def _stream(live: LiveRecords, incident_id: int, last: int, *, until: floa
 
 
 def _sent(told: _Told) -> bytes:
-    """A place has no number: one asks for entries from where one was, and gets the newest places."""
+    """Encode an event. Locations have no id: a client resumes by entry and gets the latest locations."""
     lines: dict[str, Any] = {"event": "place", "data": told.model_dump_json()}
     if isinstance(told, RecordEntryOut):
         lines = {"id": told.number, "event": told.kind, "data": told.model_dump_json()}
@@ -213,12 +217,14 @@ def _sent(told: _Told) -> bytes:
 
 
 COMMIT_LAG: Final = timedelta(seconds=10)
-"""An entry bears the moment at which it began: others may be committed before it, but none so much later."""
+"""An entry's time is when its transaction began; others may be committed before it, but not this much
+later.
+"""
 MAX_OPEN_INCIDENTS: Final = 200
-"""So many open incidents, the newest, are told at the beginning."""
+"""How many open incidents, the newest, are sent when a watcher connects."""
 
 type _BoardEntries = asyncio.Queue[BoardEntryOut | None]
-"""None: there is no more to come here."""
+"""None marks the end of the stream."""
 
 
 @dataclass(eq=False, slots=True)
@@ -228,19 +234,18 @@ class _Watcher:
 
 
 class LiveBoard:
-    """New entries of all records, read once for all who watch in this process, handed to those whose regions
-    they are of."""
+    """New entries of all records, read once for all watchers of a process, handed out by region."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._watchers: set[_Watcher] = set()
         self._handed: dict[tuple[int, int], datetime] = {}
-        """What was read lately, by incident and number."""
+        """When each entry that was read lately was written, by incident and number."""
         self._looking: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def watching(self, viewer: Viewer) -> AsyncIterator[_BoardEntries]:
-        """What comes from now on."""
+        """Yield a queue of the entries that are written from now on."""
         watcher = _Watcher(viewer)
         if self._looking is None:
             self._handed.clear()
@@ -254,7 +259,7 @@ class LiveBoard:
             self._watchers.discard(watcher)
 
     async def _look(self) -> None:
-        """As long as somebody watches."""
+        """Poll as long as anybody watches."""
         try:
             while self._watchers:
                 await asyncio.sleep(POLL_SECONDS)  # nothing tells of an entry of another process
@@ -271,7 +276,7 @@ class LiveBoard:
             self._looking = None
 
     async def _look_once(self) -> Sequence[tuple[int, BoardEntryOut]]:
-        """What was not read before, by region."""
+        """Return entries that were not read before, with their regions."""
         since = clock.now() - COMMIT_LAG
         found = await run_in_threadpool(self._since, since)
         new = [
@@ -308,10 +313,12 @@ async def watch_incidents(
         int | None, Header(ge=0, le=2**53, description="The last event that you have; sent by browsers")
     ] = None,
 ) -> StreamingResponse:
-    """Every incident of your regions as it goes on: at the beginning the open ones, each as `incident`, then
-    the entries of their records as they come; server-sent events, for dispatchers. It ends after a while
-    (`AED_LIVE_SECONDS`); browsers ask again by themselves and miss nothing: after that an entry may come
-    twice, and is known by its incident and number."""
+    """Follow all incidents of your regions as server-sent events, for dispatchers.
+
+    Open incidents come first, each as `incident`, then record entries as they are written. The stream ends
+    after `AED_LIVE_SECONDS`; browsers reconnect by themselves and miss nothing, but an entry may then come
+    twice: compare incident and number.
+    """
     require_incident_viewer(viewer)
     board: LiveBoard = request.app.state.board
     until = time.monotonic() + request.app.state.settings.live_seconds
@@ -342,7 +349,7 @@ async def _board_stream(
 
 
 def _at_the_beginning(database: Database, viewer: Viewer, last: int | None) -> list[bytes]:
-    """The open incidents; for who resumes, the entries since then."""
+    """Return the open incidents or, for a watcher that resumes, the entries since its last one."""
     with read_session(database) as session:
         if last is None:
             found = queries.incidents(
@@ -356,6 +363,6 @@ def _at_the_beginning(database: Database, viewer: Viewer, last: int | None) -> l
 
 
 def _board_event(told: BoardEntryOut) -> bytes:
-    """Its id is its moment, in microseconds since 1970: there is no number over all records."""
+    """Encode an event. Its id is its time in microseconds since 1970: there is no number across records."""
     moment = int(told.entry.at.timestamp() * 1e6)
     return f"id: {moment}\nevent: {told.entry.kind}\ndata: {told.model_dump_json()}\n\n".encode()
