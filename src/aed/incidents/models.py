@@ -47,7 +47,7 @@ _NOT_DEBRIEFED = text("closed_at IS NOT NULL AND (debriefed_at IS NULL OR follow
 
 
 def _one_of(enumeration: type[StrEnum]) -> Enum:
-    """Return a column of values without a CHECK: SQLite adds none to a table that is there."""
+    """Return an enumeration's column without a CHECK: SQLite cannot add one to an existing table."""
     return Enum(
         enumeration,
         values_callable=lambda members: [member.value for member in members],
@@ -81,33 +81,35 @@ class Incident(Versioned, Table):
     )
     region_id: Mapped[int] = mapped_column(ForeignKey("regions.id"), index=True)
     estate_id: Mapped[int | None] = mapped_column(ForeignKey("estates.id"), index=True)
-    """Within whose boundary the patient is."""
+    """The estate whose boundary contains the patient."""
     lat: Mapped[float] = mapped_column(Double)
-    """Degrees, WGS-84; so the next."""
+    """Degrees, WGS-84, as is `lon`."""
     lon: Mapped[float] = mapped_column(Double)
     floor: Mapped[int] = mapped_column(default=0)
     address: Mapped[str | None] = mapped_column(Encrypted("incidents.address"))
-    """Beyond the gate: building, stairs, flat. For those who come, and the dispatchers."""
+    """Beyond the gate: building, stairs, flat. Shown to people who accepted, and to dispatchers."""
     door_code: Mapped[str | None] = mapped_column(Encrypted("incidents.door_code"))
     has_cpr: Mapped[bool] = mapped_column(default=False)
-    """Somebody there is doing compressions."""
+    """Somebody at the scene is doing compressions."""
     collapsed_at: Mapped[datetime]
-    """As far as anybody knows; else when it was reported."""
+    """As far as is known; otherwise when it was reported."""
     opened_at: Mapped[datetime]
     opened_by: Mapped[str] = mapped_column(String(200))
     ambulance_at: Mapped[datetime]
-    """When it is expected at the patient's side."""
+    """When the ambulance is expected at the patient's side."""
     ambulance_there_at: Mapped[datetime | None]
     confirmed_at: Mapped[datetime | None]
-    """When a dispatcher first reported it or said how it goes on; None: only other people's word."""
+    """When a dispatcher first reported or updated it; None: only other people have reported it."""
     reminded_at: Mapped[datetime | None]
-    """When its dispatchers were reminded that it is still open; None again once they say anything new."""
+    """When its dispatchers were reminded that it is still open; cleared when the ambulance's arrival
+    changes.
+    """
     place_corrected_at: Mapped[datetime | None]
-    """When a dispatcher last said that the patient is elsewhere."""
+    """When a dispatcher last corrected the location."""
     calling_held_at: Mapped[datetime | None]
-    """Since when nobody more is asked unless a dispatcher says so."""
+    """Since when alerting has been on hold; None: it is not."""
     radius_metres: Mapped[float | None] = mapped_column(Double)
-    """How far people are looked for; None: as it is set for all."""
+    """Radius within which people are searched; None: the setting."""
     age_group: Mapped[AgeGroup] = mapped_column(
         _one_of(AgeGroup), default=AgeGroup.UNKNOWN, server_default=text("'unknown'")
     )
@@ -116,12 +118,12 @@ class Incident(Versioned, Table):
     )
     hazard_note: Mapped[str | None] = mapped_column(Encrypted("incidents.hazard_note"))
     replan_at: Mapped[datetime | None]
-    """When it is planned again without anybody saying anything."""
+    """When it is due to be planned again if nothing happens before."""
     closed_at: Mapped[datetime | None]
     closed_by: Mapped[str | None] = mapped_column(String(200))
     outcome: Mapped[IncidentOutcome | None] = mapped_column(enum_column(IncidentOutcome, name="outcome"))
     debriefed_at: Mapped[datetime | None]
-    """When those who came were thanked, and devices asked after."""
+    """When those who came were thanked, and questions about their devices were opened."""
     followed_up_at: Mapped[datetime | None]
     """When those who were at the patient's side were asked how they are."""
     version: Mapped[int] = mapped_column(server_default=text("1"))
@@ -131,7 +133,7 @@ class Incident(Versioned, Table):
 
 
 class IncidentReport(Table):
-    """What somebody said of a patient. Two of one patient belong to one incident."""
+    """A report of a patient. Reports of the same patient belong to the same incident."""
 
     __tablename__ = "incident_reports"
     __table_args__ = (
@@ -142,10 +144,10 @@ class IncidentReport(Table):
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id"), index=True)
     key: Mapped[str] = mapped_column(String(36))
-    """Made up by whoever tells of it: the same again is the same report."""
+    """Chosen by the reporter: a report sent again under the same key is the same report."""
     digest: Mapped[str] = mapped_column(String(64))
     case_number: Mapped[str | None] = mapped_column(String(64))
-    """Of the dispatch centre."""
+    """The dispatch centre's own number."""
     reported_by: Mapped[str] = mapped_column(String(200))
     by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     reported_at: Mapped[datetime]
@@ -153,15 +155,15 @@ class IncidentReport(Table):
     lon: Mapped[float] = mapped_column(Double)
     note: Mapped[str | None] = mapped_column(Encrypted("incident_reports.note"))
     floor: Mapped[int | None]
-    """As this report has it; so the next two. For taking two patients apart who were taken for one."""
+    """As this report says, as are `address` and `door_code`: needed if two patients were taken for one."""
     address: Mapped[str | None] = mapped_column(Encrypted("incident_reports.address"))
     door_code: Mapped[str | None] = mapped_column(Encrypted("incident_reports.door_code"))
     split_from_id: Mapped[int | None] = mapped_column(BigInteger)
-    """The incident that it was joined to, until a dispatcher said that it is another patient."""
+    """The incident that the report was joined to before a dispatcher split it off."""
 
 
 class IncidentExclusion(Table):
-    """A person or a device that a dispatcher took out of an incident's plan, until it is lifted."""
+    """A person or a device that a dispatcher excluded from an incident's plan, until it is lifted."""
 
     __tablename__ = "incident_exclusions"
     __table_args__ = (
@@ -180,7 +182,7 @@ class IncidentExclusion(Table):
 
 
 class Alert(Table):
-    """One person who is called to one incident: once, whatever happens."""
+    """The alert of one person to one incident; a person has at most one per incident."""
 
     __tablename__ = "alerts"
     __table_args__ = (
@@ -196,61 +198,62 @@ class Alert(Table):
     task: Mapped[Task] = mapped_column(enum_column(Task))
     device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"), index=True)
     p_device_works: Mapped[float] = mapped_column(Double)
-    """The chance that the device is there and works, as it was planned."""
+    """Probability that the device is in place and works, as planned."""
     seconds_saved: Mapped[float] = mapped_column(Double, server_default=text("0"))
-    """Seconds that a guide saves on the way, as it was planned."""
+    """Seconds that a guide saves the person, as planned."""
     plan_number: Mapped[int]
-    """By which plan of the incident."""
+    """Number of the incident's plan that sent the alert."""
     due_at: Mapped[datetime]
-    """When the person is at the patient's side, if the person comes. Exact: see `shown_due_at`."""
+    """When the person would be at the patient's side. Exact: show `shown_due_at` instead."""
     coarse_due_at: Mapped[datetime | None]
-    """The same reckoned from the centre of the cell that the person was in. None: of an older alert."""
+    """The same computed from the centre of the person's cell. None: an alert of an earlier release."""
     state: Mapped[AlertState] = mapped_column(enum_column(AlertState), default=AlertState.ASKED)
     key_hash: Mapped[str] = mapped_column(String(64))
-    """Of the link by which it is answered."""
+    """Hash of the secret in the alert's link."""
     asked_at: Mapped[datetime]
     seen_at: Mapped[datetime | None]
     accepted_at: Mapped[datetime | None]
     there_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    """Declined or stopped."""
+    """When the person declined, or the alert was stopped."""
     stop_reason: Mapped[StopReason | None] = mapped_column(_one_of(StopReason))
-    """None for alerts that were stopped before these were kept."""
+    """None for alerts of releases that did not store it."""
     device_taken_at: Mapped[datetime | None]
-    """When the person said that they have the device; so the next two."""
+    """When the person reported having the device; `device_used_at` and `device_returned_at` likewise."""
     device_used_at: Mapped[datetime | None]
     device_returned_at: Mapped[datetime | None]
     fetch_failure: Mapped[FetchFailure | None] = mapped_column(enum_column(FetchFailure))
-    """Why the person came away without the device; the task is direct then."""
+    """Why the person came away without the device; their task is direct from then on."""
     out_device_id: Mapped[int | None] = mapped_column(ForeignKey("devices.id"))
-    """The device that is not offered because of this alert, as `rules.answering.is_out` says; kept in step by
-    `actions.fetched_devices`."""
+    """The device that is not offered to others because of this alert (`alerts.rules.is_device_unavailable`);
+    kept in step by `alerts.actions.devices`.
+    """
     device_settled_at: Mapped[datetime | None]
-    """Since when upkeep knows what became of that device: it says from then on whether it is offered."""
+    """When upkeep took over: from then on it decides whether the device is offered."""
 
     person: Mapped[Person] = relationship(lazy="raise")
     device: Mapped[Device | None] = relationship(lazy="raise", foreign_keys=[device_id])
 
     @property
     def shown_due_at(self) -> datetime | None:
-        """When the person is there, as dispatchers see it: exact once the person has accepted."""
+        """Arrival time as dispatchers see it: exact only once the person has accepted."""
         return self.coarse_due_at if self.accepted_at is None else self.due_at
 
 
 class StoredReply(Table):
-    """A tap on the page of a call, known by its key: sent again, it changes nothing."""
+    """A reply that was received, by its key: the same reply sent again is ignored."""
 
     __tablename__ = "alert_answers"
 
     alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id"), primary_key=True, autoincrement=False)
     key: Mapped[str] = mapped_column(String(36), primary_key=True)
-    """Made up by the phone, once for each tap."""
+    """Chosen by the phone, once per tap."""
     reply: Mapped[AlertReply] = mapped_column(enum_column(AlertReply, name="reply"))
     at: Mapped[datetime]
 
 
 class AlertLocation(Table):
-    """Where somebody was on the way to a patient, by the phone."""
+    """Location of a person on the way to a patient, reported by their phone."""
 
     __tablename__ = "alert_places"
     __table_args__ = (
@@ -261,15 +264,15 @@ class AlertLocation(Table):
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     alert_id: Mapped[int] = mapped_column(ForeignKey("alerts.id"))
     cell: Mapped[int] = mapped_column(BigInteger)
-    """Of H3."""
+    """H3 index."""
     lat: Mapped[float | None] = mapped_column(Double)
-    """Degrees, WGS-84; so the next. For a day."""
+    """Degrees, WGS-84, as is `lon`. Deleted after a day."""
     lon: Mapped[float | None] = mapped_column(Double)
     at: Mapped[datetime] = mapped_column(index=True)
 
 
 class IncidentPlan(Table):
-    """A plan with all that it follows from: made again from that, it is the same."""
+    """A plan with all its inputs: planned again from them, it is the same."""
 
     __tablename__ = "incident_plans"
 
@@ -280,13 +283,13 @@ class IncidentPlan(Table):
     made_at: Mapped[datetime]
     reason: Mapped[str] = mapped_column(String(100))
     inputs: Mapped[str] = mapped_column(Text)
-    """JSON: the case and the numbers."""
+    """JSON of PlanInputs: the case and the settings."""
     outcome: Mapped[str] = mapped_column(Text)
-    """JSON: who is asked, what each adds, who is left and why."""
+    """JSON of Plan: who is asked, what each adds, who is not asked and why."""
 
 
 class IncidentEvent(Table):
-    """One thing that happened. Never amended: each holds the hash of the one before."""
+    """An entry of an incident's record. Entries are never changed; each holds the hash of the one before."""
 
     __tablename__ = "incident_events"
 
@@ -298,17 +301,17 @@ class IncidentEvent(Table):
     kind: Mapped[str] = mapped_column(String(32))
     who: Mapped[str] = mapped_column(String(200))
     payload: Mapped[str] = mapped_column(Text)
-    """JSON."""
+    """JSON object."""
     hash: Mapped[str] = mapped_column(String(64))
-    """HMAC-SHA256 over the hash of the one before and all of this one."""
+    """HMAC-SHA256 over the previous entry's hash and this entry."""
     key_id: Mapped[str | None] = mapped_column(String(8))
-    """Of the key that signed it; None: of the old form, a plain SHA-256."""
+    """Id of the key that signed it; None: an entry of an earlier release, hashed with plain SHA-256."""
 
 
 class DispatchCentre(Table):
-    """A dispatch centre of a region: its signed messages are believed, and it is told what happens there.
+    """A dispatch centre of a region: it sends signed messages, and is notified of incidents there.
 
-    Its name, address and secrets are its endpoint's; it is one as long as that is open.
+    Name, address and secrets are those of its endpoint. It is connected while the endpoint is open.
     """
 
     __tablename__ = "centres"
@@ -322,12 +325,12 @@ class DispatchCentre(Table):
 
     @property
     def teller(self) -> str:
-        """Who it is in records."""
+        """The name under which records mention it."""
         return f"centre:{self.endpoint.name}"
 
 
 class IncidentMessage(Table):
-    """What a program has told of an incident under an id of its own. The same again is answered the same."""
+    """A message that a program sent under an id of its own: sent again, it gets the same answer."""
 
     __tablename__ = "incident_messages"
     __table_args__ = (UniqueConstraint("reported_by", "key"),)
@@ -336,16 +339,16 @@ class IncidentMessage(Table):
     incident_id: Mapped[int] = mapped_column(ForeignKey("incidents.id"), index=True)
     reported_by: Mapped[str] = mapped_column(String(200))
     key: Mapped[str] = mapped_column(String(64))
-    """SHA-256 of what the program calls it."""
+    """SHA-256 of the program's id."""
     digest: Mapped[str] = mapped_column(String(64))
-    """Of what it said."""
+    """SHA-256 of the message."""
     answer: Mapped[str] = mapped_column(Text)
-    """JSON: the incident as it stood afterwards."""
+    """JSON: the incident after the message was processed."""
     reported_at: Mapped[datetime]
 
 
 class Drill(Table):
-    """One timed fetch, from a start to the device and back; with the walk as the lookup had it then."""
+    """A timed fetch, from a start to the device and back, with the walk that the lookup computed for it."""
 
     __tablename__ = "drills"
     __table_args__ = (
@@ -356,36 +359,38 @@ class Drill(Table):
 
     id: Mapped[int] = mapped_column(BigIntId, primary_key=True)
     key: Mapped[str] = mapped_column(String(36), unique=True)
-    """Made up by whoever tells of it, once for each."""
+    """Chosen by the reporter, once per drill."""
     digest: Mapped[str] = mapped_column(String(64))
-    """Of what was said: the same again is the same drill."""
+    """SHA-256 of the report: the same report again is the same drill."""
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id"), index=True)
     estate_id: Mapped[int] = mapped_column(ForeignKey("estates.id"), index=True)
-    """The device's at the time."""
+    """The device's estate at the time."""
     start_lat: Mapped[float] = mapped_column(Double)
-    """Degrees, WGS-84; so the next."""
+    """Degrees, WGS-84, as is `start_lon`."""
     start_lon: Mapped[float] = mapped_column(Double)
     start_floor: Mapped[int]
     device_floor: Mapped[int]
     seconds: Mapped[float] = mapped_column(Double)
-    """From the start to the device and back at the start, as timed."""
+    """From leaving the start to being back with the device."""
     walk_metres: Mapped[float] = mapped_column(Double)
-    """One way; in an exercise half of the way by the device to the patient."""
+    """One way; in an exercise, half of the way by the device to the patient."""
     basis: Mapped[Basis] = mapped_column(enum_column(Basis))
     floor_seconds: Mapped[float] = mapped_column(Double)
-    """There and back on stairs and in lifts, as the lookup reckons."""
+    """Seconds on stairs and in lifts, there and back, as the lookup computes them."""
     ran_at: Mapped[datetime]
     reported_at: Mapped[datetime]
     by_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"), index=True)
     by_name: Mapped[str] = mapped_column(String(200))
     note: Mapped[str | None] = mapped_column(String(500))
     withdrawn_at: Mapped[datetime | None]
-    """It was no such fetch after all: it does not count."""
+    """Since when it does not count."""
     withdrawn_by: Mapped[str | None] = mapped_column(String(200))
 
 
 class ShowUpCount(Table):
-    """People of a region's real calls at a time of day; counted anew each night from the alerts."""
+    """How many people of a region's real calls saw, accepted and came, by time of day; recounted each
+    night.
+    """
 
     __tablename__ = "show_up_counts"
     __table_args__ = (CheckConstraint("there <= due AND due <= accepted AND seen <= asked", name="in_order"),)

@@ -1,6 +1,6 @@
-"""The page behind the link of a call: what is asked, buttons to answer; the place once one has accepted.
+"""The page behind the link of an alert: the task, buttons to reply, and the location once accepted.
 
-It reads without scripts, and fetches nothing from anywhere else. How it looks and works: `call/` beside this.
+It is readable without scripts, and loads nothing from elsewhere. Script and style are in `call/`.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ _MAPS: Final = {
 
 
 def alert_page(told: AlertDetailsOut) -> Page:
-    """In Chinese and English. It says "seen" by itself once it is shown, and nothing else."""
+    """Render the page in Chinese and English. Once shown, its script replies "seen", and nothing else by
+    itself.
+    """
     body = '<p role="status"></p>'
     if told.kind is IncidentKind.EXERCISE:
         body = f'<p class="drill">演练，无真实患者 EXERCISE, no real patient</p>{body}'
@@ -98,7 +100,7 @@ def alert_page(told: AlertDetailsOut) -> Page:
 
 
 def _notes(told: AlertDetailsOut) -> str:
-    """What people must know before they go on: a danger, a new place, how old the patient is."""
+    """Render what people must know before they go on: a hazard, a corrected location, the age group."""
     notes = ""
     if told.hazard is not Hazard.NONE:
         note = f"<br>{escape(told.hazard_note)}" if told.hazard_note else ""
@@ -252,8 +254,9 @@ def _links(links: dict[str, str]) -> str:
 
 
 BEATS_PER_MINUTE: Final = 110
-"""Compressions at 100 to 120 a minute, 5 to 6 cm deep, changed over every 2 minutes: European Resuscitation
-Council 2021, American Heart Association 2020."""
+"""Compressions at 100 to 120 a minute, 5 to 6 cm deep, rescuers change over every 2 minutes: European
+Resuscitation Council 2021, American Heart Association 2020.
+"""
 
 _STEPS: Final = (
     ("叫患者、拍双肩：无反应、无正常呼吸？", "No response and no normal breathing?"),
@@ -286,4 +289,4 @@ def _cpr() -> str:
 
 
 CPR: Final = _cpr()
-"""HTML; what people gave is not in it."""
+"""HTML without any user input."""

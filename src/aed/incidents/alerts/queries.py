@@ -1,4 +1,4 @@
-"""Read who is called, who is busy elsewhere, and where they and the devices are."""
+"""Read who is alerted or busy elsewhere, and where people and devices are."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from aed.walking.travel import Leg, Pace, leg_seconds, opening_seconds
 
 
 def is_device_taken_by_another(session: Session, device_id: int, alert_id: int, incident_id: int) -> bool:
-    """Whether somebody else has the device, or has found that it cannot be had.
+    """True if another person has the device, or found that it cannot be had.
 
-    A second person of the same incident may go for it until the first has it in their hands.
-    visibility: that it is out.
+    A second person of the same incident may go for it until the first has it in their hands. visibility: only
+    that it is unavailable.
     """
     found = session.scalars(
         select(Alert).where(
@@ -56,10 +56,7 @@ def is_device_taken_by_another(session: Session, device_id: int, alert_id: int, 
 
 
 def alerts_fetching(session: Session, device_id: int, *, region_id: int) -> Sequence[Alert]:
-    """Alerts of open incidents of the region that ask for this device, with the device.
-
-    visibility: for re-tasking them.
-    """
+    """List alerts of open incidents of the region that fetch this device. visibility: for re-tasking them."""
     return session.scalars(
         select(Alert)
         .join(Incident, Incident.id == Alert.incident_id)
@@ -75,9 +72,8 @@ def alerts_fetching(session: Session, device_id: int, *, region_id: int) -> Sequ
 
 
 def unsettled_devices(session: Session, *, after_id: int, limit: int) -> Sequence[tuple[int, int]]:
-    """(alert, incident) of which upkeep does not know yet what became of the device, in order of the alert.
-
-    visibility: for the timetable.
+    """List (alert, incident) whose device upkeep has not taken over yet, by alert id. visibility: for a
+    job.
     """
     rows = session.execute(
         select(Alert.id, Alert.incident_id)
@@ -92,17 +88,17 @@ _UNANSWERED: Final = LIVE_STATES - COMING_STATES
 
 
 def busy_elsewhere(session: Session, incident: Incident, *, at: datetime, numbers: Planning) -> set[int]:
-    """Return the people who are not to be called to this incident because of another, by number.
+    """Return the ids of people who must not be alerted to this incident because of another.
 
     1. A real patient loses nobody to a test, an exercise or an incident whose time is over.
-    2. People who said that they come to another real patient are busy; so are those who were asked less than
-       `asked_elsewhere_seconds` ago. After that, silence means no.
-    3. A patient whom a dispatcher has confirmed loses nobody to a report that none has, unless that person
-       comes: invented reports must not take the people away.
-    4. An exercise calls nobody who is called to a real patient, whenever that was. A test is planned as a
-       real one is.
+    2. People who accepted a call to another real patient are busy, and so are those who were asked less than
+       `asked_elsewhere_seconds` ago. After that, silence counts as no.
+    3. A patient whom a dispatcher has confirmed loses nobody to an unconfirmed report, unless that person has
+       accepted: invented reports must not take people away.
+    4. An exercise alerts nobody who is alerted to a real patient, however long ago. A test is planned as a
+       real incident.
 
-    visibility: only numbers; nobody is called to two at once.
+    visibility: only ids; nobody is alerted to two incidents at once.
     """
     lately = Alert.asked_at > at - timedelta(seconds=numbers.asked_elsewhere_seconds)
     comes, asked = Alert.state.in_(COMING_STATES), and_(Alert.state.in_(_UNANSWERED), lately)
@@ -126,10 +122,7 @@ def busy_elsewhere(session: Session, incident: Incident, *, at: datetime, number
 def people_in_exercises(
     session: Session, person_ids: Sequence[int], *, at: datetime, numbers: Planning
 ) -> set[int]:
-    """Return who of these is called to an exercise at this moment.
-
-    visibility: for the words of the call to a real patient.
-    """
+    """Return which of these people are alerted to an exercise now. visibility: for the text of an alert."""
     return set(
         session.scalars(
             select(Alert.person_id)
@@ -149,7 +142,7 @@ def other_alerts(
 ) -> Sequence[tuple[int, int]]:
     """List (incident, alert) of these people's live alerts in other open incidents of those kinds.
 
-    visibility: for taking these people out of them.
+    visibility: for stopping them.
     """
     rows = session.execute(
         select(Alert.incident_id, Alert.id)
@@ -167,9 +160,9 @@ def other_alerts(
 
 
 _LONGER_THAN_STRAIGHT = 4.0
-"""No farther than so many times the straight line is a way looked for."""
+"""Walks longer than this many times the straight line are not searched."""
 _ROUND_THE_BLOCK_METRES = 600.0
-"""And this, where the line is short; waits at gates count as metres."""
+"""Added to that limit, for short lines; waits at gates count as metres."""
 
 
 def remaining_seconds(
@@ -183,10 +176,10 @@ def remaining_seconds(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> float:
-    """How long somebody who is `here` needs to the patient: by the device, unless he has been there already.
+    """Return how long a person at `here` needs to the patient, by the device unless they have been there.
 
-    On the streets with the gates as they stand; by the straight line where no way is known.
-    visibility: for the plan, and for those who see the incident.
+    On the walking network with the gates as they are now; by the straight line where no walk is known.
+    visibility: for the plan, and for people who see the incident.
     """
     arrival, patient = settings.arrival, Spot(Position(incident.lat, incident.lon), incident.floor)
     start = Spot(here, 0)  # a phone does not tell on which floor it is
@@ -228,7 +221,7 @@ def _leg(
 
 
 def has_reached_device(session: Session, alert: Alert) -> bool:
-    """Whether somebody who fetches a device was seen where it hangs. visibility: of the person's own call."""
+    """True if a person who fetches a device was located at it. visibility: of the person's own call."""
     assert alert.device is not None
     device = position_of(alert.device.position)
     places = session.execute(
@@ -242,7 +235,7 @@ def has_reached_device(session: Session, alert: Alert) -> bool:
 
 
 class ExactLocation(NamedTuple):
-    """Where a phone was, and when."""
+    """Exact location of a phone at a moment."""
 
     lat: float
     lon: float
@@ -250,7 +243,7 @@ class ExactLocation(NamedTuple):
 
 
 def first_exact_location(session: Session, alert_id: int) -> ExactLocation | None:
-    """Where somebody set out from. visibility: for timing an exercise."""
+    """Return where a person set out from. visibility: for timing an exercise."""
     found = session.scalar(
         select(AlertLocation)
         .where(AlertLocation.alert_id == alert_id, AlertLocation.lat.is_not(None))
@@ -263,7 +256,10 @@ def first_exact_location(session: Session, alert_id: int) -> ExactLocation | Non
 
 
 def latest_locations(session: Session, alert_ids: Collection[int]) -> Mapping[int, AlertLocation]:
-    """Of each the newest, by alert. visibility: of an incident that the caller has found for the viewer."""
+    """Return the latest location of each alert, by alert id.
+
+    visibility: of an incident that the caller has found for the viewer.
+    """
     newest = (
         select(AlertLocation.alert_id, func.max(AlertLocation.at).label("at"))
         .where(AlertLocation.alert_id.in_(alert_ids))
@@ -279,16 +275,16 @@ def latest_locations(session: Session, alert_ids: Collection[int]) -> Mapping[in
 
 
 def last_location_id(session: Session) -> int:
-    """visibility: a number."""
+    """visibility: an id."""
     return session.scalar(select(func.coalesce(func.max(AlertLocation.id), 0))) or 0
 
 
 def locations_after(
     session: Session, incident_ids: Collection[int], last_id: int
 ) -> Sequence[tuple[int, AlertLocation, Alert]]:
-    """What those who come to these incidents have said since, with the incident and the alert, in order.
+    """List (incident, location, alert) that were reported since, in order.
 
-    visibility: the caller asked whose.
+    visibility: the caller checks whose they are.
     """
     if not incident_ids:
         return []
@@ -302,10 +298,7 @@ def locations_after(
 
 
 def child_pads_of(session: Session, device_id: int, *, today: date) -> ChildPads:
-    """Return whether pads for children are fitted, and not expired.
-
-    visibility: of a device that somebody fetches.
-    """
+    """Return whether child pads are fitted and not expired. visibility: of a device that somebody fetches."""
     fitted, last = session.execute(
         select(func.count(), func.max(Consumable.expires_on)).where(
             Consumable.device_id == device_id,

@@ -1,4 +1,4 @@
-"""What becomes of an alert when the person who was called says something: state, task, and the device."""
+"""How a reply changes an alert: its state, its task, and the device."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _ON_THE_PATIENT: Final = (AlertReply.DEVICE_ATTACHED, AlertReply.SHOCK_GIVEN)
 
 
 class AlertSituation(NamedTuple):
-    """Where somebody who was called stands."""
+    """State of an alert as far as replies depend on it."""
 
     state: AlertState
     task: Task
     has_accepted: bool = False
-    """Has come to accept at some time: who has not was never told where the device is."""
+    """The person has accepted at some time; others never saw where the device is."""
     has_device: bool = False
     failure: FetchFailure | None = None
     is_used: bool = False
@@ -41,12 +41,12 @@ class AlertSituation(NamedTuple):
 
 
 def apply_reply(before: AlertSituation, reply: AlertReply) -> AlertSituation:
-    """Return the standing after those words. The same words again return the same standing.
+    """Return the situation after a reply. The same reply again changes nothing.
 
-    1. The state follows `becomes`.
-    2. Without a device there ("not there", "cannot open") somebody who fetches goes straight to the patient.
-    3. "I have it" after that takes it back: a wrong tap, or it was found after all.
-    4. What is said of the device counts after the end too: where it is stays worth knowing.
+    1. The state follows `rules.next_state`.
+    2. A person who reports "not there" or "cannot open" goes straight to the patient.
+    3. "I have it" after that reverts it: a wrong tap, or the device was found after all.
+    4. Replies about the device count after the end too: where it is stays worth knowing.
     """
     now = before._replace(state=next_state(before.state, reply))
     if now.state in COMING_STATES:
@@ -65,13 +65,14 @@ def apply_reply(before: AlertSituation, reply: AlertReply) -> AlertSituation:
 
 
 def is_device_unavailable(standing: AlertSituation, kind: IncidentKind) -> bool:
-    """Whether the device that somebody was sent for must not be offered to anybody else.
+    """True if the device that the person was sent for must not be offered to others.
 
-    - A test of the line takes nothing out: nobody is called.
-    - An exercise takes a device out only when somebody says that they have it in their hands, or that it
-      cannot be had: then it really is not in its place, and sending a rescuer there would cost a patient
-      minutes. That somebody accepted in an exercise takes nothing from a real patient.
-    - For a real patient it is out from acceptance until it is declined untaken, or known to be back.
+    - A line test never makes a device unavailable: nobody is alerted.
+    - An exercise does only when a person reports having the device, or that it cannot be had: then it really
+      is not in its place, and sending a rescuer there would cost a patient minutes. Accepting in an exercise
+      takes nothing from a real patient.
+    - For a real patient it is unavailable from acceptance until the person declines without it, or it is
+      known to be back.
     """
     if kind is IncidentKind.TEST or standing.is_returned:
         return False

@@ -1,4 +1,4 @@
-"""What is told to somebody who was called, and where the person is."""
+"""Request and response bodies of alerts, for people who were alerted."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from aed.responders.schemas.live import PhoneLocationIn
 
 
 class AlertLocationIn(PhoneLocationIn):
-    """Where somebody who comes is."""
+    """Location of a person who comes."""
 
 
 class DeviceToFetch(BaseModel):
-    """What to bring, and from where."""
+    """The device to fetch, and where it is."""
 
     id: Id
     position: PositionOut
@@ -50,7 +50,7 @@ class DeviceToFetch(BaseModel):
 
 
 class PatientLocation(BaseModel):
-    """Where the patient is: for those who have accepted."""
+    """Where the patient is; for people who have accepted."""
 
     position: PositionOut
     floor: int
@@ -62,7 +62,7 @@ class PatientLocation(BaseModel):
 
 
 class AlertDetailsOut(BaseModel):
-    """What is told to somebody who was called. The place comes with having accepted."""
+    """An alert as the person sees it. The patient's location is included once they have accepted."""
 
     kind: IncidentKind
     state: AlertState

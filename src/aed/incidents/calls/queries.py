@@ -1,4 +1,4 @@
-"""Read which open incidents count, which are due for a job, and who is reminded."""
+"""Read incidents that a report may be of, that are due for a job, and who is to be reminded."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from aed.settings import Planning
 def open_incidents_in_region(
     session: Session, region_id: int, kind: IncidentKind, *, at: datetime, numbers: Planning
 ) -> list[KnownIncident]:
-    """List the incidents of that kind which a report may be of.
+    """List open incidents of that kind that a new report may be of.
 
-    visibility: for finding out whether a report is of one of them.
+    visibility: for matching a report.
     """
     since = at - timedelta(minutes=numbers.same_patient_minutes)
     rows = session.execute(
@@ -71,7 +71,7 @@ def count_unconfirmed(
 
 
 def due_for_replanning(session: Session, at: datetime, *, numbers: Planning, limit: int) -> Sequence[int]:
-    """List the incidents that are to be planned again, real ones first. visibility: for the timetable."""
+    """List incidents that are due to be planned again, real ones first. visibility: for a job."""
     return session.scalars(
         select(Incident.id)
         .where(Incident.replan_at <= at, is_active_at(at, numbers))
@@ -81,7 +81,7 @@ def due_for_replanning(session: Session, at: datetime, *, numbers: Planning, lim
 
 
 def lapsed_incidents(session: Session, at: datetime, *, numbers: Planning, limit: int) -> Sequence[int]:
-    """List the open incidents whose time is over. visibility: for the timetable."""
+    """List open incidents whose time is over. visibility: for a job."""
     return session.scalars(
         select(Incident.id)
         .where(Incident.state == IncidentState.OPEN, ~is_active_at(at, numbers))
@@ -91,10 +91,7 @@ def lapsed_incidents(session: Session, at: datetime, *, numbers: Planning, limit
 
 
 def due_for_reminder(session: Session, at: datetime, *, numbers: Planning, limit: int) -> Sequence[int]:
-    """List real incidents that nobody closed though the ambulance was expected a while ago.
-
-    visibility: for the timetable.
-    """
+    """List real incidents still open a while after the ambulance was expected. visibility: for a job."""
     expected = at - timedelta(seconds=numbers.remind_after_seconds)
     return session.scalars(
         select(Incident.id)
@@ -110,11 +107,11 @@ def due_for_reminder(session: Session, at: datetime, *, numbers: Planning, limit
 
 
 MAX_REMINDED: Final = 20
-"""A region with more dispatchers has a board that somebody watches."""
+"""A region with more dispatchers has somebody watching the board."""
 
 
 def dispatchers_to_remind(session: Session, incident: Incident) -> list[int]:
-    """Return the dispatchers who reported this patient; where none did, all of the region and above.
+    """Return the dispatchers who reported this patient; if none did, all of the region and above.
 
     visibility: they dispatch there, and see the incident.
     """
@@ -149,9 +146,9 @@ def dispatchers_to_remind(session: Session, incident: Incident) -> list[int]:
 def require_person_or_device(
     session: Session, who: Viewer, *, person_id: int | None, device_id: int | None
 ) -> None:
-    """Pass for a person or a device that there is. Raises NotFound.
+    """Require that the person and the device exist. Raises NotFound.
 
-    visibility: people are only numbers to a dispatcher, as the plan shows them.
+    visibility: dispatchers see people as ids only, as in the plan.
     """
     if person_id is not None and session.scalar(select(Person.id).where(Person.id == person_id)) is None:
         raise NotFound(f"There is no person {person_id}.", field="person_id")

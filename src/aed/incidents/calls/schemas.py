@@ -19,7 +19,7 @@ from aed.registry.fields import Floor, PositionIn, Room, Storey
 
 
 class OpenedIncidentOut(IncidentOut):
-    """The incident as it stands, and what was done."""
+    """The incident, and what reporting it did."""
 
     case_number: str | None
     is_new: bool = Field(description="False: the report joined an incident that was open, or was sent before")
@@ -58,7 +58,7 @@ class OpenedIncidentOut(IncidentOut):
 
 
 def _first(live: Sequence[Alert], task: Task, at: datetime) -> int | None:
-    """Whole minutes, by the times that may be shown of people who have not accepted."""
+    """Return whole minutes until the first arrives, by the times that may be shown."""
     moments = [each.shown_due_at for each in live if each.task is task]
     seconds = [(each - at).total_seconds() for each in moments if each is not None]
     return max(0, math.ceil(min(seconds) / 60)) if seconds else None
@@ -69,7 +69,7 @@ _CODE = Annotated[Words, Field(max_length=50)]
 
 
 class LocationCorrection(BaseModel):
-    """What of the place is wrong, as it is right. What is left out stays."""
+    """A correction of the patient's location. Fields that are left out stay."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -91,7 +91,7 @@ class LocationCorrection(BaseModel):
 
 
 class SplitReportIn(BaseModel):
-    """What is known of the other patient beyond the report. What is left out is as it was reported."""
+    """What is known of the other patient beyond the report. Fields that are left out are the report's."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"floor": 2}]})
 
@@ -108,7 +108,7 @@ class SplitReportIn(BaseModel):
 
 
 class HoldIn(BaseModel):
-    """Whether more people are asked without a dispatcher."""
+    """Whether alerting is on hold."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"held": True}]})
 
@@ -116,7 +116,7 @@ class HoldIn(BaseModel):
 
 
 class AskMoreIn(BaseModel):
-    """How many more are asked now. Sent again under the same key nobody is asked."""
+    """How many more people to alert now. Sent again under the same key, nobody is alerted."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -128,7 +128,7 @@ class AskMoreIn(BaseModel):
 
 
 class RadiusIn(BaseModel):
-    """How far people are looked for."""
+    """The radius within which people are searched."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"metres": 2000}]})
 
@@ -136,7 +136,7 @@ class RadiusIn(BaseModel):
 
 
 class AgeGroupIn(BaseModel):
-    """How old the patient is."""
+    """The patient's age group."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"age_group": "child"}]})
 
@@ -144,7 +144,7 @@ class AgeGroupIn(BaseModel):
 
 
 class HazardIn(BaseModel):
-    """Whether people may be sent to the scene."""
+    """The hazard at the scene, and whether people may be sent."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -158,7 +158,7 @@ class HazardIn(BaseModel):
 
 
 class ExclusionIn(BaseModel):
-    """A person or a device that is taken out of the plan: one of the two."""
+    """A person or a device to exclude from the plan: exactly one of them."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"device_id": 1}]})
 
@@ -173,7 +173,7 @@ class ExclusionIn(BaseModel):
 
 
 class ExclusionOut(BaseModel):
-    """What was taken out of a plan, and by whom."""
+    """An exclusion from a plan."""
 
     id: Id
     person_id: Id | None
@@ -196,7 +196,7 @@ class ExclusionOut(BaseModel):
 
 
 class SteeringResultOut(IncidentOut):
-    """The incident as it stands now."""
+    """The incident after the change."""
 
     asked: int = Field(description="So many were called by this")
     exclusion: ExclusionOut | None = None

@@ -1,4 +1,4 @@
-"""Taking in messages of the Common Alerting Protocol: they do what the routes of incidents do."""
+"""Process messages of the Common Alerting Protocol."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from aed.walking.network import WalkingNetwork
 
 MAX_NOTE_LENGTH: Final = 500
 _REPEATED_METRES: Final = 5.0
-"""Areas this near are the same, written with other decimals."""
+"""Areas whose centres are this close are the same, written with other decimals."""
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 
@@ -41,15 +41,15 @@ def process_cap(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> IncidentOut:
-    """What a CAP 1.2 message says has been done, once for its sender and identifier.
+    """Process a CAP 1.2 message, once per sender and identifier.
 
-    1. An Alert is a report of a patient; its sender and identifier are the case.
-    2. An Update tells of the ambulance, of CPR and of a corrected place, a Cancel closes: both find the
-       incident by references.
-    3. The status is the kind, and can never change.
+    1. An Alert reports a patient; its sender and identifier are the case number.
+    2. An Update sets the ambulance's arrival, CPR or a corrected place; a Cancel closes. Both find the
+       incident by their references.
+    3. The status is the kind of incident, which never changes.
 
     Raises NotSignedIn, NotAllowed, NotFound; InvalidInput, which names the element; Conflict for an Update or
-    Cancel of another kind, and as the routes of incidents do.
+    Cancel of another kind; and what the routes of incidents raise.
     """
     if not who.is_signed_in:
         raise NotSignedIn("A message is taken from somebody with a name: send a token, or sign in.")
@@ -120,7 +120,7 @@ def _report(message: CapMessage, who: Viewer) -> PatientReportIn:
 
 
 def _as_told(error: ValidationError) -> InvalidInput:
-    """A parameter that cannot be meant, by its name."""
+    """Turn a validation error of a parameter into InvalidInput that names it."""
     wrong = error.errors(include_url=False, include_input=False)[0]
     field = str(wrong["loc"][0])
     return InvalidInput(f"{field}: {wrong['msg']}.", field=field)
@@ -170,10 +170,11 @@ def _update(
 
 
 def _moved(message: CapMessage, before: Position | None) -> LocationCorrection | None:
-    """What an Update corrects of the place that its sender told before; None: nothing.
+    """Return the correction that an Update makes to the place that its sender reported; None: there is
+    none.
 
-    Updates repeat the area: only one that differs from the sender's own last word is a correction. What a
-    dispatcher has corrected by hand stays as it is.
+    Updates repeat the area: only an area that differs from the sender's previous one is a correction. A
+    dispatcher's own correction stays.
     """
     if message.position is None or before is None:
         return None
@@ -191,9 +192,10 @@ def _moved(message: CapMessage, before: Position | None) -> LocationCorrection |
 
 
 def _referred_to(session: Session, who: Viewer, message: CapMessage) -> Incident:
-    """Told by the viewer, else by another whose incidents the viewer sees: a program may have a new token.
+    """Return the incident that the message refers to.
 
-    Raises NotFound; Conflict where the message is of another kind.
+    Messages of the viewer come first, then those of others that the viewer may see: a program may have a new
+    token. Raises NotFound; Conflict if the incident is of another kind.
     """
     for each in message.references:
         known = messages_by_key(session, who, message_key(message_name(each.sender, each.identifier)))

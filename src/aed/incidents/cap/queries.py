@@ -1,4 +1,4 @@
-"""An incident as a message of the Common Alerting Protocol."""
+"""Describe an incident as a message of the Common Alerting Protocol."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _CHANGES_WHEN_SAID: Final = frozenset(
 def cap_message_of(
     session: Session, viewer: Viewer, incident_id: int, settings: Settings
 ) -> tuple[CapMessage, Incident]:
-    """The incident as it stands, with its region and estate: an Alert, after that an Update with references
-    to all before, and when it is closed a Cancel.
+    """Return the current CAP message of an incident: an Alert, then Updates, then a Cancel once it is
+    closed.
 
-    Each entry of the record that changes what is said is a message of its own: asked again without one in
-    between, it is the same message. Raises NotFound. visibility: as the incident.
+    Each record entry that changes the content is a message of its own; requested again without one, the
+    message is the same. Raises NotFound. visibility: as the incident.
     """
     found = incident(session, viewer, incident_id)
     entries = [each for each in events(session, found.id) if _changes(each)]
@@ -64,7 +64,7 @@ def cap_message_of(
 
 
 def sender_of(settings: Settings) -> str:
-    """Who sends: the name by which this program is reached, where it has one."""
+    """Return the sender of our messages: the host of the public URL, if it is set."""
     return urlsplit(settings.public_url).netloc if settings.public_url is not None else "aed.invalid"
 
 
@@ -89,7 +89,7 @@ def _second(moment: datetime) -> datetime:
 
 
 def _ambulance_seconds(found: Incident, sent: datetime) -> float:
-    """Whole; 0 only when it is there."""
+    """Return whole seconds until the ambulance arrives; 0 only once it has."""
     if found.ambulance_there_at is not None:
         return 0.0
     left = round((found.ambulance_at - sent).total_seconds())

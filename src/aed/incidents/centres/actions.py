@@ -47,11 +47,11 @@ def add_centre(
     at: datetime,
     is_private_allowed: bool,
 ) -> tuple[DispatchCentre, str]:
-    """A centre of that region is connected; with the secret that both sides sign with, which is shown nowhere
-    again. `address`: where it is told what happens.
+    """Connect a dispatch centre of the region; return it with the signing secret, which is not shown
+    again.
 
-    Raises NotSignedIn, NotAllowed; InvalidInput for a name or an address that cannot be; Conflict for a name
-    that is taken; NotFound for a region.
+    `address` is where it is notified. Raises NotSignedIn, NotAllowed; InvalidInput for an unusable name or
+    address; Conflict for a name that is taken; NotFound for the region.
     """
     may_administer(who)
     found, secret = region_by_code(session, region), new_secret()
@@ -65,7 +65,7 @@ def add_centre(
 
 
 def rotate_secret(session: Session, who: Viewer, name: str, *, at: datetime, overlap: timedelta) -> str:
-    """A new secret; the one before is good besides it for as long as `overlap`, both ways.
+    """Create a new secret; the previous one stays valid for `overlap`, in both directions.
 
     Raises NotSignedIn, NotAllowed, NotFound.
     """
@@ -74,10 +74,7 @@ def rotate_secret(session: Session, who: Viewer, name: str, *, at: datetime, ove
 
 
 def withdraw_centre(session: Session, who: Viewer, name: str, *, at: datetime) -> None:
-    """Nothing of it is believed and nothing told to it any longer; its secret is forgotten.
-
-    Raises NotSignedIn, NotAllowed, NotFound.
-    """
+    """Disconnect a dispatch centre and delete its secret. Raises NotSignedIn, NotAllowed, NotFound."""
     may_administer(who)
     endpoint_id = queries.centre(session, who, name).endpoint_id
     close_endpoint(session, endpoint_id, why="The centre was withdrawn.", at=at)
@@ -93,10 +90,10 @@ def process_message(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> IncidentOut:
-    """What the centre of that name has signed is done, as a dispatcher of its region does it; once.
+    """Check a centre's signature, and carry out its message as a dispatcher of its region would, once.
 
-    Raises WrongSignature, for a centre that is unknown too; InvalidInput for a body that says nothing known
-    here; Conflict for another message under the id; and whatever the dispatcher would be told.
+    Raises WrongSignature, also for an unknown centre; InvalidInput for an unknown body; Conflict for another
+    message under the same id; and what the dispatcher's actions raise.
     """
     centre = queries.centre_by_name(session, name)
     endpoint = centre.endpoint if centre is not None else None
@@ -174,12 +171,12 @@ def _incident(session: Session, who: Viewer, case_number: str) -> int:
 def process_once(
     session: Session, who: Viewer, name: str, body: bytes, done: Callable[[], Incident], *, at: datetime
 ) -> IncidentOut:
-    """`done` has happened once: the answer is the incident as it stood after that, this time and each other.
+    """Run `done` once for this message; return the incident as it was afterwards, also for repetitions.
 
-    1. One at a time of a teller: the same twice in one moment is done by the first.
-    2. What was refused is not remembered: sent again it is tried again.
+    1. Messages of one sender are processed one at a time.
+    2. A refused message is not stored: sent again, it is tried again.
 
-    `name`: what the program calls its message. Raises Conflict for another message of that name, and what
+    `name` is the sender's own id of the message. Raises Conflict for another message under that id, and what
     `done` raises.
     """
     exclusive_lock(session, f"messages of {who.name}")
@@ -206,7 +203,9 @@ def process_once(
 
 
 def delete_old_messages(session: Session, *, before: datetime) -> int:
-    """What programs told before then is done once more if it is sent again; of so many messages."""
+    """Delete messages that were processed before then; return how many. Sent again, they are processed
+    again.
+    """
     told = delete(IncidentMessage).where(IncidentMessage.reported_at <= before)
     return session.connection().execute(told).rowcount
 

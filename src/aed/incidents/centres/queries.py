@@ -1,4 +1,4 @@
-"""Reading dispatch centres, and what programs have told."""
+"""Read dispatch centres, and the messages that programs have sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aed.notifications.models import EndpointRow
 
 
 def require_network_administrator(viewer: Viewer) -> None:
-    """Passes for a network administrator, who may only read too. Raises NotSignedIn, NotAllowed."""
+    """Require a network administrator, read-only ones included. Raises NotSignedIn, NotAllowed."""
     if not viewer.is_signed_in:
         raise NotSignedIn("This is for network administrators: send a token, or sign in.")
     if not viewer.is_administrator:
@@ -23,7 +23,7 @@ def require_network_administrator(viewer: Viewer) -> None:
 
 
 def centres(session: Session, viewer: Viewer) -> Sequence[DispatchCentre]:
-    """Those that are connected, by name, with their regions; a network has few.
+    """List the connected centres by name, with their regions. A network has few.
 
     visibility: only for a network administrator.
     """
@@ -47,7 +47,7 @@ def centre(session: Session, viewer: Viewer, name: str) -> DispatchCentre:
 
 
 def centre_by_name(session: Session, name: str) -> DispatchCentre | None:
-    """With its endpoint and region. visibility: for finding out whether a message is signed by it."""
+    """Return a centre with its endpoint and region. visibility: for checking whether it signed a message."""
     return session.scalar(
         select(DispatchCentre)
         .join(DispatchCentre.endpoint)
@@ -57,7 +57,7 @@ def centre_by_name(session: Session, name: str) -> DispatchCentre | None:
 
 
 def viewer_of_centre(session: Session, found: DispatchCentre) -> Viewer:
-    """A dispatcher of its region and all below it, who has proved to be the centre."""
+    """Return the viewer that a centre acts as: a dispatcher of its region and all regions below."""
     below = regions_below(session, found.region_id)
     return Viewer(
         role=Role.DISPATCHER,
@@ -68,7 +68,7 @@ def viewer_of_centre(session: Session, found: DispatchCentre) -> Viewer:
 
 
 def message_by_key(session: Session, reported_by: str, key: str) -> IncidentMessage | None:
-    """visibility: of whoever told it."""
+    """visibility: of the sender."""
     return session.scalar(
         select(IncidentMessage).where(IncidentMessage.reported_by == reported_by, IncidentMessage.key == key)
     )

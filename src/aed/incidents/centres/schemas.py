@@ -1,4 +1,4 @@
-"""Dispatch centres, and their messages."""
+"""Request and response bodies of dispatch centres, and the messages that they send."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CaseNumber = Annotated[Words, Field(min_length=1, max_length=64, description="Th
 
 
 class CentreIn(BaseModel):
-    """A dispatch centre that is to be connected."""
+    """A dispatch centre to connect."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -35,7 +35,7 @@ class CentreIn(BaseModel):
 
 
 class SecretIn(BaseModel):
-    """How a secret is changed."""
+    """How to change a secret."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap_hours": 24}]})
 
@@ -73,7 +73,7 @@ class CentreOut(BaseModel):
 
 
 class CentreMade(CentreOut, SecretOut):
-    """A centre that was just connected, with its secret."""
+    """A newly connected centre with its secret."""
 
     @classmethod
     def with_secret(cls, centre: DispatchCentre, secret: str) -> CentreMade:
@@ -168,4 +168,4 @@ CENTRE_MESSAGE_BODY: Final[dict[str, Any]] = {
         },
     }
 }
-"""What OpenAPI says of a body whose bytes are what is signed."""
+"""OpenAPI description of the body; it is read as bytes, because those are signed."""

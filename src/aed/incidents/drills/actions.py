@@ -1,4 +1,4 @@
-"""Taking in drills, also those that an exercise has timed, and what they come to."""
+"""Record drills, also those timed in exercises, and estimate the estate's pace from them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from aed.settings import Settings
 from aed.walking.network import WalkingNetwork
 
 MAX_START_METRES: Final = 3_000.0
-"""Nobody fetches a device from farther away."""
+"""Starts farther from the device than this are refused."""
 MAX_DRILL_AGE: Final = timedelta(days=365)
 _EXERCISES: Final = UUID("4b1f6a0e-3c0e-4f43-8f2b-6d2a7a1c9e55")
-"""The space of names in which a fetch of an exercise has its key."""
+"""UUID namespace of the keys of fetches timed in exercises."""
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 
@@ -48,13 +48,13 @@ def report_drill(
     settings: Settings,
     at: datetime,
 ) -> Drill:
-    """The drill is kept, and the estate's pace is what its drills then come to.
+    """Store a timed fetch, and update the estate's pace.
 
-    The walk is measured as the lookup measures it, without waits at gates: whoever lives there knows them.
-    One that was sent before under its key is answered as it was then.
+    The walk is computed as in the lookup, without waits at gates: residents know them. A drill that was sent
+    before under its key is returned unchanged.
 
-    Raises NotFound, NotSignedIn, NotAllowed; Conflict for a withdrawn device, one of no estate, and for
-    another drill under a key that is taken; InvalidInput for a start too far away or a time that cannot be.
+    Raises NotFound, NotSignedIn, NotAllowed; Conflict for a withdrawn device, for one of no estate, and for
+    another drill under a key that is taken; InvalidInput for a start too far away or an impossible time.
     """
     device = device_queries.device(session, who, device_id, for_update=True)
     require_drill_reporter(who, device.estate_id, device.region_id)
@@ -116,11 +116,12 @@ def time_exercise(
     settings: Settings,
     at: datetime,
 ) -> Drill | None:
-    """Who fetched a device in an exercise has timed a fetch: from where the phone was first, by the device,
-    to the patient. As a drill it walks half of that way there, and half back. None where that is not known:
-    without a place, for a device of no estate, or where nobody got there. Once for an alert.
+    """Store a device fetch of an exercise as a drill: first location of the phone, device, patient.
 
-    visibility: for the timetable; what comes of it is told as other drills are.
+    Its walk is half of that way. Returns None without a location, for a device of no estate, or if the person
+    did not arrive. Once per alert.
+
+    visibility: for a job; the drill is shown as others are.
     """
     first, device = first_exact_location(session, alert.id), alert.device
     if first is None or device is None or device.estate_id is None or alert.there_at is None:
@@ -163,7 +164,7 @@ def time_exercise(
 
 
 def withdraw_drill(session: Session, who: Viewer, drill_id: int, *, settings: Settings, at: datetime) -> None:
-    """It does not count any longer; the second time nothing happens.
+    """Withdraw a drill so that it no longer counts; a second time changes nothing.
 
     Raises NotFound, NotSignedIn, NotAllowed.
     """
@@ -176,7 +177,7 @@ def withdraw_drill(session: Session, who: Viewer, drill_id: int, *, settings: Se
 
 
 def estimate_estate_pace(session: Session, estate_id: int, settings: Settings) -> Estimate:
-    """What the drills of an estate come to.
+    """Estimate the pace of an estate from its drills.
 
     visibility: of an estate that the caller has found for the viewer.
     """
@@ -187,7 +188,7 @@ def estimate_estate_pace(session: Session, estate_id: int, settings: Settings) -
 def _walk(
     network: WalkingNetwork | None, start: Position, device: Device, straight: float, settings: Settings
 ) -> tuple[float, Basis]:
-    """Metres one way, on the streets where they are known."""
+    """Return metres one way, on the walking network where it is known, and how they were computed."""
     if network is not None:
         here = position_of(device.position)
         reach = network.reach(start, within_metres=settings.walking_reach_metres)
@@ -199,11 +200,12 @@ def _walk(
 
 
 def update_estate_pace(session: Session, estate_id: int, settings: Settings) -> bool:
-    """Store the pace that an estate's drills come to, or remove it if they are too few; True if it changed.
+    """Store the pace estimated from an estate's drills, or delete it if they are too few; True if it
+    changed.
 
     The lookup uses a stored pace, and the general one elsewhere.
 
-    visibility: follows from drills that somebody may tell of.
+    visibility: computed from drills that their reporters may see.
     """
     exclusive_lock(session, f"pace of estate {estate_id}")
     found, kept = estimate_estate_pace(session, estate_id, settings), session.get(EstatePace, estate_id)

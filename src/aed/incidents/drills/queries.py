@@ -1,4 +1,4 @@
-"""Reading drills. They are told to the estate's own people and its region's dispatchers."""
+"""Read drills, visible to people of the estate and dispatchers of its region."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from aed.registry.estates.models import Estate, EstatePace
 
 
 def drill_by_key(session: Session, key: str) -> Drill | None:
-    """visibility: the key is known to whoever made it up, and to nobody else."""
+    """visibility: only the reporter knows the key."""
     return session.scalar(select(Drill).where(Drill.key == key))
 
 
 def drill(session: Session, viewer: Viewer, drill_id: int) -> tuple[Drill, Device]:
-    """Raises NotFound when there is none, or none of a device that is the viewer's business."""
+    """Return a drill with its device. Raises NotFound if the viewer may not see it."""
     found = session.execute(
         select(Drill, Device)
         .join(Device, Device.id == Drill.device_id)
@@ -44,10 +44,10 @@ def drills(
     limit: int,
     before_id: int | None = None,
 ) -> Sequence[Drill]:
-    """The drills of a device that count, the last told first.
+    """List the drills of a device that count, latest first.
 
-    visibility: of a device that the viewer may see, to its own people; else it raises NotFound, NotSignedIn
-    or NotAllowed.
+    visibility: of a device that the viewer may see, to people of its estate. Raises NotFound, NotSignedIn,
+    NotAllowed.
     """
     device = device_queries.device(session, viewer, device_id)
     if not is_of_the_house(viewer, device.estate_id, device.region_id):
@@ -61,10 +61,10 @@ def drills(
 
 
 def timed_fetches(session: Session, estate_id: int, *, newest: int) -> list[Timed]:
-    """What counts of the newest drills of an estate.
+    """List the newest drills of an estate as timed fetches.
 
-    Walks that were measured on the streets are not mixed with those that were estimated: the latter count
-    only where there are none of the former.
+    Walks measured on the walking network are not mixed with estimated ones, which count only if there are no
+    others.
 
     visibility: of an estate that the caller has found for the viewer.
     """
@@ -85,15 +85,12 @@ def timed_fetches(session: Session, estate_id: int, *, newest: int) -> list[Time
 
 
 def estates_with_drills(session: Session) -> list[int]:
-    """Return the estates that have drills or a stored pace, by id.
-
-    visibility: for the timetable; nothing of it is told.
-    """
+    """Return the ids of estates that have drills or a stored pace. visibility: for a job."""
     return sorted(session.scalars(union(select(Drill.estate_id), select(EstatePace.estate_id))))
 
 
 def estate_of_insider(session: Session, viewer: Viewer, estate_id: int) -> Estate:
-    """An estate whose drills are the viewer's business. Raises NotFound, NotSignedIn, NotAllowed."""
+    """Return an estate if the viewer may see its drills. Raises NotFound, NotSignedIn, NotAllowed."""
     estate = estate_queries.estate(session, viewer, estate_id)
     if not is_of_the_house(viewer, estate.id, estate.region_id):
         raise NotAllowed("The pace of an estate is told to its own people and its region's dispatchers.")

@@ -1,4 +1,4 @@
-"""Drills and paces, in and out."""
+"""Request and response bodies of drills and paces."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from aed.walking.travel import estate_pace
 
 
 class DrillIn(BaseModel):
-    """A fetch that was timed: from the start to the device and back. Sent again under the same key it is the
-    same drill."""
+    """A timed fetch, from the start to the device and back. Sent again under the same key, it is the same
+    drill.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -46,7 +47,7 @@ class DrillIn(BaseModel):
 
 
 class DrillOut(BaseModel):
-    """A drill as it counts."""
+    """A drill."""
 
     id: Id
     key: str
@@ -82,14 +83,14 @@ class DrillOut(BaseModel):
 
 
 class DrillPage(BaseModel):
-    """The last told first. More follows when `next` is not null: send it as `cursor`."""
+    """Drills, latest first. If `next` is not null, send it as `cursor` for the next page."""
 
     drills: list[DrillOut]
     next: str | None
 
 
 class IntervalEstimateOut(BaseModel):
-    """An estimate, and the interval that holds the true value in 95 of 100."""
+    """An estimate with its 95 % interval."""
 
     value: float
     low: float
@@ -103,7 +104,7 @@ class IntervalEstimateOut(BaseModel):
 
 
 class PaceOut(BaseModel):
-    """How fast a device is fetched at an estate: from its drills, and what the lookup reckons with."""
+    """How fast devices are fetched in an estate, by its drills, and whether the lookup uses it."""
 
     estate_id: Id
     drills: int = Field(description="How many count")

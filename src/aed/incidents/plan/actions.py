@@ -1,4 +1,4 @@
-"""Counting how many of those who were asked came."""
+"""Count how many of the people who were alerted came."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from aed.incidents.rules import TimeOfDay
 
 
 def count_show_up(session: Session, *, at: datetime, within_days: int) -> int:
-    """Count anew, per region and time of day, what became of the real calls of so many days; return of how
-    many people. The same run twice counts the same. visibility: for the timetable; nobody is named."""
+    """Recount the real calls of the last `within_days`, per region and time of day; return how many
+    people.
+
+    visibility: for a job; nobody is named.
+    """
     exclusive_lock(session, "counting who came")
     found: dict[tuple[int, TimeOfDay], list[ShowUpCounts]] = defaultdict(list)
     for region_id, when, past in past_alerts(session, since=at - timedelta(days=within_days)):

@@ -26,7 +26,7 @@ _FROM_THE_CELL = "Until at the patient's side, reckoned from the centre of the c
 
 
 class PlanPatientOut(BaseModel):
-    """The patient, when it was planned."""
+    """The patient at the time of planning."""
 
     since_seconds: float = Field(description="Since the collapse")
     ambulance_seconds: float = Field(description="Until the ambulance is expected")
@@ -34,7 +34,7 @@ class PlanPatientOut(BaseModel):
 
 
 class PlannedTaskOut(BaseModel):
-    """Somebody who is asked, by number."""
+    """A person who is asked, by id."""
 
     person_id: Id
     task: Task
@@ -54,7 +54,7 @@ class PlannedTaskOut(BaseModel):
 
 
 class NotAskedOut(BaseModel):
-    """Somebody who could be asked and is not."""
+    """A person who could have been asked and is not."""
 
     person_id: Id
     seconds: int | None = Field(description=_FROM_THE_CELL)
@@ -66,7 +66,7 @@ class NotAskedOut(BaseModel):
 
 
 class NoFetchReasonOut(BaseModel):
-    """Why nobody fetches a device, in a sentence."""
+    """Why nobody fetches a device, as a code and a sentence."""
 
     code: NoFetchReason
     en: str
@@ -84,8 +84,11 @@ class NoFetchReasonOut(BaseModel):
 
 
 class PlanOut(BaseModel):
-    """A plan: who is asked to do what, who is left and why. The plan of a real incident reckons with where
-    people are; the times here are reckoned from the centres of their cells, so that they tell no address."""
+    """A plan: who is asked to do what, who is not, and why.
+
+    Plans of real incidents use exact locations; the times shown here are computed from the centres of
+    people's cells, so that they reveal no address.
+    """
 
     number: int
     made_at: datetime
@@ -128,7 +131,7 @@ def _rounded(seconds: float | None) -> int | None:
 
 
 class PlanInputs(NamedTuple):
-    """All that a plan follows from."""
+    """All inputs of a plan."""
 
     case: PlanCase
     planning: Planning
@@ -140,7 +143,7 @@ _RENAMED = (
     ("least_direct", "min_direct"),
     ("most_at_once", "max_alerts_per_wave"),
 )
-"""Settings that plans of earlier releases name otherwise."""
+"""Settings that earlier releases stored under other names."""
 _INPUTS = TypeAdapter(PlanInputs)
 _PLAN = TypeAdapter(Plan)
 
@@ -150,7 +153,7 @@ def dump_inputs(inputs: PlanInputs) -> str:
 
 
 def load_inputs(text: str) -> PlanInputs:
-    """Read back what `inputs_as_json` wrote, by any release. Raises ValueError for anything else."""
+    """Parse what `dump_inputs` of any release wrote. Raises ValueError for anything else."""
     for old, new in _RENAMED:
         text = text.replace(f'"{old}":', f'"{new}":')
     return _INPUTS.validate_json(text)
@@ -161,22 +164,22 @@ def dump_plan(made: Plan) -> str:
 
 
 def load_plan(text: str) -> Plan:
-    """The same back. Raises ValueError for what is none."""
+    """Parse what `dump_plan` wrote. Raises ValueError for anything else."""
     return _PLAN.validate_json(text)
 
 
 def shown_record(inputs: str, outcome: str) -> tuple[PlanCase, ShownPlan]:
-    """The case, and what dispatchers may see of the plan. Raises ValueError for what is none."""
+    """Return the case, and what dispatchers may see of the plan. Raises ValueError for anything else."""
     kept = load_inputs(inputs)
     return kept.case, shown_plan(kept.case, load_plan(outcome), kept.survival)
 
 
 def plan_out(plan: IncidentPlan) -> PlanOut:
-    """Return the plan with named fields. Raises ValueError for what is none."""
+    """Return a stored plan as dispatchers see it. Raises ValueError if it cannot be parsed."""
     case, shown = shown_record(plan.inputs, plan.outcome)
     return PlanOut.of(plan, case, load_plan(plan.outcome), shown)
 
 
 def why_nobody_fetches_out(plan: IncidentPlan) -> NoFetchReasonOut | None:
-    """Return why nobody fetches a device by that plan; None where somebody does."""
+    """Return why nobody fetches a device in that plan; None if somebody does."""
     return NoFetchReasonOut.of(load_inputs(plan.inputs).case, load_plan(plan.outcome))

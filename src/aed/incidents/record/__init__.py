@@ -1,1 +1,1 @@
-"""The signed record of an incident, told to dispatch centres entry by entry."""
+"""The signed record of an incident, sent to dispatch centres entry by entry."""

@@ -37,10 +37,10 @@ from aed.notifications.models import EndpointRow
 def append_entry(
     session: Session, incident: Incident, what: str, who: str, at: datetime, **said: Any
 ) -> None:
-    """It stands in the record, and the dispatch centres of the region are told. The incident is held by this
-    transaction (`queries.incidents.held`).
+    """Append an entry to the record, and notify the region's dispatch centres.
 
-    visibility: the incident is the caller's.
+    The incident is locked by this transaction (`queries.lock_incident`). visibility: the incident is the
+    caller's.
     """
     last = session.execute(
         select(IncidentEvent.number, IncidentEvent.hash, IncidentEvent.key_id)
@@ -83,19 +83,19 @@ def _signed(key: bytes, before: str, entry: IncidentEvent) -> str:
 def legacy_hash(
     before: str, incident_id: int, number: int, at: datetime, kind: str, who: str, said: str
 ) -> str:
-    """The hash of an entry of the old form, which has no key: SHA-256 over a line each."""
+    """Return the hash of an entry of earlier releases, without a key: SHA-256 over one line per field."""
     moment = at.astimezone(UTC).isoformat(timespec="microseconds")
     lines = (before, str(incident_id), str(number), moment, kind, who, said)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def first_broken_entry(events: Sequence[IncidentEvent]) -> int | None:
-    """The number of the first entry that is not what was written, or that follows a gap; None: all is whole.
+    """Return the number of the first entry that was changed or follows a gap; None: all are intact.
 
-    `events` are those of one incident in order, read by a session. An entry of the old form, without a key,
-    stands before all others or is broken. That entries are missing at the end does not show here: for that
-    `aed audit verify --against` compares with what a backup or a dispatch centre has.
-    Raises KeysUnusable where the key of an entry is to be had nowhere.
+    `events` are all entries of one incident in order, read by a session. Entries of earlier releases, without
+    a key, must come before all others. Missing entries at the end are not detected here: `aed audit verify
+    --against` compares with a backup or a dispatch centre. Raises KeysUnusable if an entry's key is not
+    available.
     """
     before, expected, is_keyed = NOTHING_BEFORE, 1, False
     key_of: Callable[[str], bytes] | None = None
@@ -118,19 +118,19 @@ def first_broken_entry(events: Sequence[IncidentEvent]) -> int | None:
 
 
 def canonical_json(said: dict[str, Any]) -> str:
-    """One text for one content."""
+    """Return JSON with sorted keys: equal content gives equal text."""
     return orjson.dumps(said, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def notify_centres(
     session: Session, incident: Incident, entry: IncidentEvent, said: Mapping[str, Any]
 ) -> int:
-    """The entry goes to each centre of the region, once this transaction is committed; to how many.
+    """Enqueue the entry for each dispatch centre of the region; return how many.
 
-    1. It is put into the outbox in the transaction that writes the entry: neither is there without the other.
-    2. What is told of one incident to one centre has a lane: it arrives in the order of the record.
+    1. The message is stored in the transaction that writes the entry: neither exists without the other.
+    2. Messages about one incident to one centre share an ordering key, and arrive in the order of the record.
 
-    visibility: the centres dispatch there. Nobody's name, number or door is in it.
+    visibility: the centres dispatch there. No names, telephone numbers or door codes are sent.
     """
     told = centre_payload(entry.kind, said)
     if told is None:
@@ -162,9 +162,9 @@ def notify_centres(
 
 
 def anchor_heads(session: Session, *, at: datetime) -> int:
-    """Write into the audit log how incidents' records stand, and tell every centre its head; to how many.
+    """Write the digest of all incident records into the audit log, and send its head to every centre.
 
-    visibility: hashes and counts, which tell nothing.
+    Returns how many centres. visibility: hashes and counts.
     """
     stand = incidents_head(session, until=(at - SETTLED_AFTER).astimezone(UTC))
     said = stand.model_dump(mode="json")

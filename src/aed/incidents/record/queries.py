@@ -18,7 +18,7 @@ from aed.incidents.rules import AlertState
 from aed.notifications.models import EndpointRow
 
 SETTLED_AFTER: Final = timedelta(minutes=10)
-"""Entries bear the moment at which their transaction began: by then all of them are committed."""
+"""Entries carry the time at which their transaction began: after this long, all of them are committed."""
 
 
 class LogHead(BaseModel):
@@ -29,7 +29,7 @@ class LogHead(BaseModel):
 
 
 class IncidentsHead(BaseModel):
-    """All entries of incidents' records up to a moment."""
+    """Digest of all record entries up to a moment."""
 
     until: AwareDatetime
     entries: int = Field(ge=0)
@@ -37,17 +37,16 @@ class IncidentsHead(BaseModel):
 
 
 class AuditHead(BaseModel):
-    """How the records stood. Whoever keeps it can tell later that nothing was cut off or changed since."""
+    """State of the audit log and the records at a moment, to prove later that nothing was removed or
+    changed.
+    """
 
     audit_log: LogHead | None = None
     incidents: IncidentsHead
 
 
 def audit_head(session: Session, *, at: datetime) -> AuditHead:
-    """How the records stand.
-
-    visibility: hashes and counts, which tell nothing.
-    """
+    """Return the state of the audit log and the incident records. visibility: hashes and counts."""
     last = head(session)
     return AuditHead(
         audit_log=LogHead(number=last[0], hash=last[1]) if last is not None else None,
@@ -70,9 +69,9 @@ def incidents_head(session: Session, *, until: datetime) -> IncidentsHead:
 
 
 def find_differences(session: Session, kept: AuditHead) -> list[str]:
-    """What is no longer as it was when `kept` was made, each in a sentence; nothing, if all of it still is.
+    """Describe each difference from an earlier state in a sentence; an empty list if there is none.
 
-    visibility: for who verifies, on the machine itself.
+    visibility: for the operator.
     """
     wrong = []
     if kept.audit_log is not None:
@@ -93,7 +92,7 @@ def find_differences(session: Session, kept: AuditHead) -> list[str]:
 
 
 def endpoints_of_centres(session: Session, region_id: int) -> Sequence[EndpointRow]:
-    """Where the centres of a region and of those above it are told; asked once in a transaction.
+    """List the endpoints of the centres of a region and those above it, cached per transaction.
 
     visibility: they dispatch there, and see its incidents.
     """
@@ -111,7 +110,7 @@ _CACHE_KEY: Final = "centres that are told"
 
 
 def clear_centre_cache(session: Session) -> None:
-    """A centre was connected or withdrawn in this transaction."""
+    """Clear the cached endpoints after a centre was connected or withdrawn in this transaction."""
     session.info.pop(_CACHE_KEY, None)
 
 
@@ -128,12 +127,12 @@ def _endpoints_of_centres(session: Session, region_id: int) -> Sequence[Endpoint
 
 
 def alert_states(session: Session, incident_id: int) -> Sequence[AlertState]:
-    """How those who were called stand. visibility: counts, for the centres of its region."""
+    """List the states of an incident's alerts. visibility: counts, for the centres of its region."""
     return session.scalars(select(Alert.state).where(Alert.incident_id == incident_id)).all()
 
 
 def case_numbers(session: Session, incident_id: int) -> list[str]:
-    """The centres' own, the first first. visibility: for the centres of its region."""
+    """List the centres' own case numbers, oldest first. visibility: for the centres of its region."""
     rows = session.scalars(
         select(IncidentReport.case_number)
         .where(IncidentReport.incident_id == incident_id, IncidentReport.case_number.is_not(None))

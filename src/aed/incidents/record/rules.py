@@ -1,4 +1,4 @@
-"""What of a record is told to dispatch centres: nobody's name, number or door."""
+"""What dispatch centres are sent of a record: no names, telephone numbers or door codes."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _SENT_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "closed": ("outcome",),
     "outcome": ("outcome",),
 }
-"""By the kind of an entry, which of its words go out. Entries of other kinds are not told."""
+"""Fields that are sent, by the kind of entry. Entries of other kinds are not sent."""
 
 
 def centre_payload(kind: str, said: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What is told of an entry of the record; None: nothing. Of a plan how many it asks, by task."""
+    """Return what is sent of an entry; None: nothing. A plan is sent as the number of people per task."""
     names = _SENT_FIELDS.get(kind)
     if names is None:
         return None
@@ -47,7 +47,7 @@ def centre_payload(kind: str, said: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def people_counts(states: Iterable[AlertState]) -> dict[str, int]:
-    """How many were called, how many of them come, how many are there."""
+    """Count the people who were alerted, who are coming, and who have arrived."""
     all_of_them = list(states)
     return {
         "called": len(all_of_them),

@@ -1,4 +1,4 @@
-"""Take the answers and the locations of people who were called."""
+"""Process replies and locations of people who were alerted."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ from aed.walking.network import WalkingNetwork
 def is_duplicate_reply(
     session: Session, alert_id: int, key: UUID, reply: AlertReply, *, at: datetime
 ) -> bool:
-    """Return whether this tap was counted already; remember it otherwise.
+    """True if a reply with this key was received before; otherwise store the key.
 
-    The incident is held by this transaction: the same tap twice in one moment is counted by the first.
-    Raises Conflict for other words under a key that is taken. visibility: the person's own taps.
+    The incident is locked, so that of two identical requests one is a duplicate. Raises Conflict if the key
+    was used for another reply. visibility: the person's own replies.
     """
     known = session.get(StoredReply, (alert_id, str(key)))
     if known is None:
@@ -57,7 +57,7 @@ def is_duplicate_reply(
 
 
 def delete_old_reply_keys(session: Session, *, before: datetime) -> int:
-    """Delete the keys of taps from before then; return how many. visibility: for the timetable."""
+    """Delete the keys of replies from before then; return how many. visibility: for a job."""
     return session.connection().execute(delete(StoredReply).where(StoredReply.at <= before)).rowcount
 
 
@@ -75,15 +75,16 @@ def take_reply(
     settings: Settings,
     key: UUID | None = None,
 ) -> Alert:
-    """Take what somebody who was called says; plan again where that changes anything.
+    """Process a reply to an alert, and plan again if it changes anything.
 
-    1. A tap that was counted already (by its `key`) changes nothing, whatever came in between.
-    2. State, task and device follow `rules.answering.after`. The same again, older news, and words that come
-       after the stop change nothing; where the device is counts after the stop too.
-    3. Somebody who came away without the device, or whose device another has, goes straight to the patient.
-    4. Somebody who was stood down and accepts late comes if they are needed again; their page says which.
+    1. A reply whose `key` was received before changes nothing, whatever came in between.
+    2. State, task and device follow `alerts.rules.apply_reply`. Repeated or older replies, and replies after
+       the stop change nothing; where the device is counts after the stop too.
+    3. A person who came away without the device, or whose device another person has, goes straight to the
+       patient.
+    4. A person who was stood down and accepts late comes if they are needed again; their page says which.
 
-    visibility: whoever has the link was called, or the caller dispatches the incident.
+    visibility: a person with the link was alerted, or the caller dispatches the incident.
     """
     incident = lock_for_planning(session, queries.alert_by_id(session, alert_id).incident_id)
     alert = queries.alert_by_id(session, alert_id)
@@ -139,7 +140,7 @@ def take_reply(
 
 
 def _set_timestamps(alert: Alert, state: AlertState, at: datetime) -> None:
-    """When it came to this, and to what must have been before."""
+    """Set the time of the new state, and of states that must have come before."""
     alert.seen_at = alert.seen_at or at
     if state in COMING_STATES:
         alert.accepted_at = alert.accepted_at or at
@@ -159,11 +160,11 @@ def take_location(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> None:
-    """The place counts from now on, and so does when the person will be at the patient's side.
+    """Store the location of a person who comes, and update their arrival time.
 
-    The next plan reckons with that; a place alone makes none. One that comes right after another, twice, or
-    later than a newer one changes nothing. Raises Conflict for somebody who has not accepted, and once it is
-    over. visibility: whoever has the link was called.
+    It does not trigger planning; the next plan uses it. A location that follows another too soon, is repeated
+    or older changes nothing. Raises Conflict if the person has not accepted, or the incident is over.
+    visibility: a person with the link was alerted.
     """
     alert = queries.alert_by_id(session, alert_id)
     incident = queries.incident_by_id(session, alert.incident_id)
@@ -205,7 +206,7 @@ def take_location(
 
 
 def prune_locations(session: Session, *, at: datetime) -> tuple[int, int]:
-    """What is a day old is coarse, and what is 90 days old gone: (so many, so many)."""
+    """Coarsen locations after a day, and delete them after 90 days; return (coarsened, deleted)."""
     connection = session.connection()
     coarse = connection.execute(
         update(AlertLocation)

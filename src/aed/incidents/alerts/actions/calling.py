@@ -1,4 +1,4 @@
-"""Planning an incident, calling whom the plan asks, and calling everybody off."""
+"""Plan an incident, and alert the people whom the plan asks."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ log = structlog.get_logger("aed")
 KEY_PREFIX: Final = "call_"
 ALERT_PATH: Final = "/v1/alerts/"
 _IDLE_REPLAN_AFTER: Final = timedelta(minutes=2)
-"""When nobody else could help, it is looked at again after so long."""
+"""If nobody else could help, the incident is planned again after this long."""
 
 
 def lock_for_planning(session: Session, incident_id: int) -> Incident:
-    """The incident with its region and estate, and nobody else plans in its region until this transaction
-    ends: nobody is called to two patients at once. Raises NotFound.
+    """Lock an incident and its region until this transaction ends, so that nobody is alerted to two
+    patients.
 
-    visibility: the caller says whose it is.
+    Returns it with its region and estate. Raises NotFound. visibility: the caller checks whose it is.
     """
     lock_region(session, queries.region_id_of(session, incident_id))
     return queries.lock_incident(session, incident_id)
 
 
 def lock_region(session: Session, region_id: int) -> None:
-    """One at a time in a region."""
+    """Take the region's planning lock."""
     exclusive_lock(session, f"incidents of region {region_id}")
 
 
@@ -78,23 +78,23 @@ def plan_and_alert(
     settings: Settings,
     more: int = 0,
 ) -> int:
-    """It is planned by what is known at this moment, and whoever is to be asked is called; how many.
+    """Plan the incident with what is known now, and alert the people who are to be asked; return how many.
 
-    1. Who was asked already, and how likely each is to come now, by what the region's past real calls show.
-    2. Who else could come, who is not out elsewhere and has not said no.
-    3. Who is silent and no longer needed is stood down, as enough others come (`rules.enough`).
-    4. The plan, kept with all that it follows from.
-    5. An alert and its messages for each, in this transaction: once for a person, unless they were stood down
-       or a dispatcher has taken back why it was stopped. In the order of the times that may be shown: the
-       plan's own order follows from where people are.
+    1. People who were asked already, and how likely each still comes, by the show-up rates of the region.
+    2. People who could be asked: not busy elsewhere, and have not declined.
+    3. Stand down people who have not replied and are no longer needed (`plan.rules.sufficiency`).
+    4. Make the plan, and store it with its inputs.
+    5. Store an alert and enqueue messages for each person: once per person, unless they were stood down or a
+       dispatcher lifted the reason for the stop. Ordered by the times that may be shown, because the plan's
+       own order depends on exact locations.
 
-    Only the plan of a real incident reckons with exact places. Tests and exercises, of which anybody may open
-    one after the other, take everybody to be at the centre of their cell (docs/decide/responder-privacy.md).
+    Only plans of real incidents use exact locations. Tests and exercises, which anybody may open repeatedly,
+    take everybody to be at the centre of their cell (docs/decide/responder-privacy.md).
 
-    Nobody while a dispatcher holds it or a hazard forbids it. `more`: so many besides of those whom the plan
-    leaves, whatever it says of them; while it is held, so many in all.
-    Nobody once the ambulance is there, or its time is over. Of an open incident that this transaction holds.
-    visibility: it is the caller's.
+    Nobody is alerted while calling is on hold, a hazard forbids it, the ambulance has arrived, or the
+    incident's time is over. `more`: this many people in addition, from those whom the plan leaves out; while
+    calling is on hold, this many in all. The incident is open and locked by this transaction. visibility: it
+    is the caller's.
     """
     ends_at = lapses_at(
         incident.kind,
@@ -176,9 +176,9 @@ def _call(
     at: datetime,
     settings: Settings,
 ) -> None:
-    """An alert for each, and messages unless it is a test of the line.
+    """Store an alert for each offer, and enqueue the messages; tests of the line send none.
 
-    `again`: by person, alerts that were stopped and begin anew, under another link.
+    `again`: stopped alerts by person, which start anew under another link.
     """
     keys = [KEY_PREFIX + secrets.token_urlsafe(16) for _ in offers]
     alerts = []
@@ -225,6 +225,6 @@ def _where(incident: Incident) -> tuple[str, str] | None:
 
 
 def require_open(incident: Incident) -> None:
-    """Raises Conflict for one that is closed."""
+    """Require an open incident. Raises Conflict."""
     if incident.state is IncidentState.CLOSED:
         raise Conflict("This incident is closed.")

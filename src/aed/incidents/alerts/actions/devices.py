@@ -1,4 +1,4 @@
-"""Devices that somebody is sent for: which are out, and who is re-tasked because of that."""
+"""Track the devices that people fetch, and re-task people when a device is not available."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from aed.walking.network import WalkingNetwork
 
 
 def situation_of(alert: Alert) -> AlertSituation:
-    """The alert as the rules see it."""
+    """Return the alert's situation for the rules."""
     return AlertSituation(
         state=alert.state,
         task=alert.task,
@@ -47,14 +47,14 @@ def update_device_state(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> bool:
-    """Write what is known of the device now; return whether anything changed.
+    """Store the device's new state; return whether anything changed.
 
-    1. Task, device and whether it is out follow the standing.
-    2. Who came away without it goes straight to the patient, from where the device should have been.
+    1. Task, device and availability follow `now`.
+    2. A person who came away without the device goes straight to the patient, from the device's place.
     3. Everybody else who was to fetch the same device goes straight to the patient.
 
-    After the end of the incident it is written all the same, and nobody is re-tasked. The incident is held.
-    visibility: the person's own call.
+    After the incident's end it is stored too, but nobody is re-tasked. The incident is locked. visibility:
+    the person's own call.
     """
     before, device, device_id = situation_of(alert), alert.device, alert.device_id or alert.out_device_id
     _keep(session, alert, before, now, kind=incident.kind, at=at)
@@ -137,7 +137,7 @@ def _arrives_from(
 
 
 def release_device(session: Session, alert: Alert, *, at: datetime) -> None:
-    """Upkeep knows what became of the device: this alert no longer keeps it from anybody."""
+    """Note that upkeep decides from now on whether the device is offered."""
     alert.device_settled_at = at
     session.flush()
 
@@ -153,11 +153,11 @@ def go_direct(
     settings: Settings,
     is_told: bool = True,
 ) -> None:
-    """Somebody who was to fetch a device goes straight to the patient instead: the page of the call shows it
-    and, where `is_told`, a message says so.
+    """Send a person who was to fetch a device straight to the patient instead.
 
-    When they arrive is computed from where their phone was last; without that it stays what it was, the
-    later of the two. The incident is held. visibility: the person's own call.
+    Their page shows it; a message is sent if `is_told`. The arrival time is computed from the last location
+    of their phone; without one it stays, being the later of the two. The incident is locked. visibility: the
+    person's own call.
     """
     assert alert.device_id is not None
     _enter(session, incident, alert, alert.device_id, why, at)
@@ -186,11 +186,11 @@ def send_others_direct(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> None:
-    """Everybody else who was to fetch this device goes straight to the patient, `but` (alerts) excepted.
+    """Send everybody else who was to fetch this device straight to the patient, except the alerts in
+    `but`.
 
-    Those who fetch it for another open incident of the region too: it is planned again at once. A region is
-    held by one transaction at a time, so their incidents are as well.
-    visibility: each hears of their own call.
+    Also in other open incidents of the region, which are then planned again at once: the region's lock covers
+    them. visibility: each hears of their own call.
     """
     for alert in queries.alerts_fetching(session, device_id, region_id=incident.region_id):
         if alert.id in but:
@@ -224,10 +224,10 @@ def go_direct_if_device_taken(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> None:
-    """Send somebody who comes for a device straight to the patient when somebody else has it meanwhile.
+    """Send a person straight to the patient if another person has taken the device meanwhile.
 
-    Their page says so as they accept: no message is sent. The incident is held.
-    visibility: the person's own call.
+    Their page says so as they accept, so no message is sent. The incident is locked. visibility: the person's
+    own call.
     """
     if alert.device_id is None or alert.device_taken_at is not None:
         return

@@ -1,4 +1,4 @@
-"""Stop people who were called: they are not needed, or are needed elsewhere."""
+"""Stop alerts of people who are not needed, or are needed elsewhere."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from aed.settings import Settings
 def stand_down(
     session: Session, incident: Incident, alerts: Sequence[Alert], people: Collection[int], *, at: datetime
 ) -> int:
-    """Tell these people, who have not answered, that enough others come; return how many.
+    """Notify people who have not replied that enough others come; return how many.
 
-    A call that is still in the outbox is cancelled. They may be called again if others drop out. The
-    incident is held. visibility: each hears of their own call.
+    Messages still in the outbox are cancelled. They may be alerted again if others drop out. The incident is
+    locked. visibility: each hears of their own call.
     """
     unneeded = [
         each
@@ -61,7 +61,7 @@ def stand_down(
 
 
 def current_offer(alert: Alert, at: datetime, settings: Settings) -> AskedPerson:
-    """Somebody who was called, with the chance and the time of now."""
+    """Return an alert as an offer, with the probability and the time left as of now."""
     waited = (at - (alert.seen_at or alert.asked_at)).total_seconds()
     seconds = 0.0 if alert.state is AlertState.THERE else max(0.0, (alert.due_at - at).total_seconds())
     chance = arrival_probability(alert.state, waited_seconds=waited, numbers=settings.planning)
@@ -81,7 +81,7 @@ def current_offer(alert: Alert, at: datetime, settings: Settings) -> AskedPerson
 
 
 def people_with_device(alerts: Sequence[Alert]) -> set[int]:
-    """Who has a device in their hands, by person."""
+    """Return the ids of people who have a device in their hands."""
     return {
         each.person_id
         for each in alerts
@@ -94,7 +94,7 @@ def people_with_device(alerts: Sequence[Alert]) -> set[int]:
 def is_needed_again(
     session: Session, incident: Incident, alert: Alert, reply: AlertReply, *, at: datetime, settings: Settings
 ) -> bool:
-    """Whether somebody who was stood down and now accepts is needed after all: others have dropped out.
+    """True if a person who was stood down and now accepts is needed, because others dropped out.
 
     visibility: the person's own call.
     """
@@ -120,10 +120,10 @@ def _lane(alert: Alert) -> str:
 
 
 def stop_all(session: Session, incident: Incident, *, at: datetime) -> int:
-    """Nobody is called any longer, and whoever was is told that it is over; how many were.
+    """Stop all alerts of an incident, and notify people who are not there yet; return how many.
 
-    What waits in the outbox is taken back in this transaction. Of an incident that it holds, with its region.
-    visibility: to those who were called.
+    Messages still in the outbox are cancelled. The incident and its region are locked. visibility: to people
+    who were alerted.
     """
     called = queries.alerts(session, incident.id)
     putting_actions.take_back(session, [_lane(each) for each in called], at)
@@ -142,7 +142,7 @@ def stop_all(session: Session, incident: Incident, *, at: datetime) -> int:
 
 
 def ordering_key(alert: Alert, what: str) -> str:
-    """Return the name under which messages of that kind to that person wait."""
+    """Return the outbox ordering key of this kind of message to the person."""
     return f"{what}/{alert.id}"
 
 
@@ -155,10 +155,10 @@ def stop_alerts(
     at: datetime,
     words: tuple[str, str] | None = None,
 ) -> int:
-    """Stop these alerts, which are live; return how many. People who are on the way are told so.
+    """Stop these live alerts and notify the people; return how many.
 
-    A call that was not sent yet is not sent any more. `words`: what is said instead of that it is over.
-    visibility: to those who were called, of an incident that the caller holds.
+    Messages still in the outbox are cancelled. `words` replaces the text that the call is over. visibility:
+    to people who were alerted, of an incident that the caller has locked.
     """
     if not alerts:
         return 0
@@ -181,10 +181,11 @@ _NOT_REAL = (IncidentKind.EXERCISE, IncidentKind.TEST)
 
 
 def leave_exercises(session: Session, incident: Incident, person_ids: Sequence[int], *, at: datetime) -> int:
-    """Take people who are called to a real patient out of exercises and tests; return how many alerts end.
+    """Take people who are alerted to a real patient out of exercises and tests; return how many alerts
+    end.
 
-    Nothing is sent: the call to the real patient says that it goes before the exercise.
-    visibility: of the incident that the caller holds.
+    Nothing is sent: the call to the real patient says that it comes first. visibility: of an incident that
+    the caller has locked.
     """
     if incident.kind is not IncidentKind.REAL or not person_ids:
         return 0
@@ -193,11 +194,11 @@ def leave_exercises(session: Session, incident: Incident, person_ids: Sequence[i
 
 
 def leave_other_incidents(session: Session, incident: Incident, person_id: int, *, at: datetime) -> int:
-    """Take somebody who comes to this patient out of all others; return how many alerts end.
+    """Take a person who comes to this patient out of all other incidents; return how many alerts end.
 
-    The last word counts: people who accepted two calls go to the one that they accepted last. Those others
-    are planned again at once. An exercise takes nobody out of a real incident.
-    visibility: of the incident that the caller holds.
+    The last reply counts: people who accepted two calls go to the one that they accepted last. The other
+    incidents are planned again at once. An exercise takes nobody out of a real incident. visibility: of an
+    incident that the caller has locked.
     """
     kinds = tuple(IncidentKind) if incident.kind is IncidentKind.REAL else _NOT_REAL
     found = other_alerts(session, [person_id], not_of=incident.id, kinds=kinds)
@@ -207,8 +208,8 @@ def leave_other_incidents(session: Session, incident: Incident, person_id: int, 
 def _leave(session: Session, found: Sequence[tuple[int, int]], reason: StopReason, *, at: datetime) -> int:
     """End these alerts, given as (incident, alert).
 
-    The incidents are locked in order of number, so that two transactions cannot wait for each other.
-    visibility: of people who come to the caller's patient.
+    Incidents are locked in order of id, so that two transactions cannot deadlock. visibility: of people who
+    come to the caller's patient.
     """
     by_incident: dict[int, list[int]] = defaultdict(list)
     for incident_id, alert_id in found:

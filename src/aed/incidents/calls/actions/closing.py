@@ -1,4 +1,4 @@
-"""The end of an incident: by a dispatcher, or by itself when its time is over; and reminding of open ones."""
+"""Close incidents, by a dispatcher or when they lapse, and remind dispatchers of open ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TIMETABLE = "timetable"
 def close_and_stop_alerts(
     session: Session, incident: Incident, outcome: IncidentOutcome, *, by: str, note: str | None, at: datetime
 ) -> None:
-    """Close an open incident that this transaction holds, and call everybody off.
+    """Close an open incident that this transaction has locked, and stop all alerts.
 
     visibility: the incident is the caller's.
     """
@@ -33,9 +33,9 @@ def close_and_stop_alerts(
 
 
 def close_if_lapsed(session: Session, incident: Incident, *, at: datetime, numbers: Planning) -> bool:
-    """Close an incident whose time is over, as lapsed; return whether it did. A second worker does nothing.
+    """Close an incident as lapsed if its time is over; True if it did. A second worker does nothing.
 
-    visibility: the incident is the caller's, who holds it.
+    visibility: the incident is the caller's, who has locked it.
     """
     if incident.state is IncidentState.CLOSED or not is_over(incident, at=at, numbers=numbers):
         return False
@@ -44,7 +44,7 @@ def close_if_lapsed(session: Session, incident: Incident, *, at: datetime, numbe
 
 
 def is_over(incident: Incident, *, at: datetime, numbers: Planning) -> bool:
-    """Return whether nobody is called there any longer: it is closed, or its time is over."""
+    """True if nobody is alerted to it any longer: it is closed, or its time is over."""
     if incident.state is IncidentState.CLOSED:
         return True
     return at >= lapses_at(
@@ -56,11 +56,12 @@ def is_over(incident: Incident, *, at: datetime, numbers: Planning) -> bool:
 
 
 def remind_if_due(session: Session, incident: Incident, *, at: datetime, numbers: Planning) -> int | None:
-    """Remind the dispatchers of a real incident that it is still open; return how many people were told.
+    """Remind the dispatchers of a real incident that it is still open; return how many people were
+    notified.
 
-    None: there is nothing to remind of (any longer). The centres of the region are told by the record, and
-    those who watch see it there. Once for each estimate of the ambulance: a new one starts it anew.
-    visibility: the incident is the caller's, who holds it; it goes to its dispatchers.
+    None: there is nothing to remind of. Centres and watchers see it by the record. Once for each estimate of
+    the ambulance's arrival. visibility: the incident is the caller's, who has locked it; it goes to its
+    dispatchers.
     """
     expected = incident.ambulance_at + timedelta(seconds=numbers.remind_after_seconds)
     is_due = incident.kind is IncidentKind.REAL and incident.reminded_at is None and expected <= at

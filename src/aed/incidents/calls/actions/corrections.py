@@ -1,4 +1,4 @@
-"""Putting right what was reported wrongly: an incident's place, and two patients who were taken for one."""
+"""Correct an incident's location, and split two patients who were taken for one."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ from aed.registry.estates.queries import estate_at
 from aed.registry.storeys import floor_meant
 
 _SAME_PLACE_METRES = 0.5
-"""Two positions this near are one, written with other decimals."""
+"""Positions this close are the same, written with other decimals."""
 
 
 def correct_location(
     session: Session, who: Viewer, incident_id: int, told: LocationCorrection, *, now: PlanningContext
 ) -> Incident:
-    """What is given of the place holds from now on; the plan is made again, and people are told.
+    """Correct the location of an incident, and plan it again.
 
-    1. Position, floor, address and door code are replaced where they are given; null empties the last two.
-    2. When each who was called is expected is reckoned anew: from the phone's place where it says one, else
-       from the place by which the person was called.
-    3. Everybody who was called and has not said no is told that the place was corrected; where it is now is
-       shown behind the link, to those who have accepted.
-    4. It stands in the record, which the centres and all who watch are told of, and the plan is made again.
+    1. Replace position, floor, address and door code where they are given; null clears the last two.
+    2. Compute the arrival time of each alerted person again: from the phone's location if it is known,
+       otherwise from the place by which the person was alerted.
+    3. Notify everybody who was alerted and has not declined; the new location itself is behind the link, for
+       people who have accepted.
+    4. Append to the record, which notifies centres and watchers, and plan again.
 
-    The same again changes nothing. Raises NotFound, NotSignedIn, NotAllowed; Conflict for a closed incident,
-    and for a place in another region than the caller dispatches; InvalidInput for a floor, storey and room
-    that contradict each other.
+    The same correction again changes nothing. Raises NotFound, NotSignedIn, NotAllowed; Conflict for a closed
+    incident, and for a place in a region that the caller does not dispatch; InvalidInput for a floor, storey
+    and room that contradict each other.
     """
     incident = lock_for_dispatcher(session, who, incident_id)
     require_open(incident)
@@ -92,7 +92,7 @@ def correct_location(
 
 
 def _take(incident: Incident, told: LocationCorrection) -> set[str]:
-    """Set what is given; return what changed by that."""
+    """Set the given fields; return the names of those that changed."""
     changed: set[str] = set()
     floor = _floor(told, incident.region)  # first: what is refused sets nothing
     if told.position is not None:
@@ -111,9 +111,9 @@ def _take(incident: Incident, told: LocationCorrection) -> set[str]:
 
 
 def _floor(told: LocationCorrection | SplitReportIn, region: Region) -> int | None:
-    """Return the floor that is meant, as the incident's region counts; None if none is given.
+    """Return the floor that is meant, by the region's way of counting; None if none is given.
 
-    Raises InvalidInput where floor, storey and room contradict each other.
+    Raises InvalidInput if floor, storey and room contradict each other.
     """
     return floor_meant(
         floor=told.floor,
@@ -126,7 +126,7 @@ def _floor(told: LocationCorrection | SplitReportIn, region: Region) -> int | No
 def _update_arrival_times(
     session: Session, incident: Incident, alerts: list[Alert], before: Position, now: PlanningContext
 ) -> None:
-    """visibility: for the plan, of people whom it has called."""
+    """visibility: for the plan, of people whom it has alerted."""
     places = latest_locations(session, [each.id for each in alerts])
     seconds = arrival_seconds_by_offer(
         session, incident, at=now.at, network=now.network, settings=now.settings
@@ -169,7 +169,7 @@ def _update_arrival_times(
 
 
 def _notify_of_location(session: Session, incident: Incident, alerts: list[Alert], at: datetime) -> None:
-    """visibility: to people who were called; the place itself is shown behind the link."""
+    """visibility: to people who were alerted; the location itself is behind the link."""
     if incident.kind is IncidentKind.TEST:
         return
     estate = incident.estate
@@ -192,17 +192,15 @@ def split_report(
     *,
     now: PlanningContext,
 ) -> Incident:
-    """A report that was joined to an incident is of another patient: it makes an incident of its own.
+    """Split off a report that is of another patient: it gets an incident of its own.
 
-    1. The report goes to the new incident, with its case number and key: sent again it finds that one.
-    2. The place is the report's, unless another is given now; the ambulance is the first incident's, unless
-       it is given.
-    3. It is planned at once. Nothing joins the two again.
+    1. The report moves to the new incident with its case number and key: sent again, it finds that one.
+    2. The location is the report's and the ambulance's arrival is the first incident's, unless given.
+    3. The new incident is planned at once, and the two are never joined again.
 
-    Asked again for the same report it answers the incident that was made. Raises NotFound for a report that
-    is not of this incident; Conflict for the only report of an incident, and for a closed one; InvalidInput
-    for a floor, storey and room that contradict each other.
-    visibility: of an incident that the caller dispatches.
+    Called again for the same report, it returns the same incident. Raises NotFound for a report of another
+    incident; Conflict for the only report of an incident, and for a closed one; InvalidInput for a floor,
+    storey and room that contradict each other. visibility: of an incident that the caller dispatches.
     """
     first = queries.incident(session, who, incident_id)
     require_dispatcher(who, first.region_id)

@@ -1,4 +1,4 @@
-"""Open an incident from a report, and update and close it."""
+"""Open an incident from a report, update it, and close it."""
 
 from __future__ import annotations
 
@@ -51,18 +51,19 @@ def report_patient(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> Incident:
-    """Somebody has told of a patient: an incident is opened, planned, and people are called. All of it in one
+    """Take a report of a patient: open an incident or join one, plan it, and alert people, in one
     transaction.
 
-    1. The same report again (by its key, or by the centre's case number) answers the incident that it made,
-       as long as that is open.
-    2. One at a time in a region: two reports of one patient in the same moment make one incident.
-    3. A report of a patient who is known joins that incident, and it is planned again.
+    1. The same report again (by its key, or by the centre's case number) returns its incident while that is
+       open.
+    2. Reports of a region are processed one at a time: two of one patient in the same moment make one
+       incident.
+    3. A report of a known patient joins that incident, which is planned again.
 
-    Seconds count from `said_at`: a message may have been on its way for a while. None: from now.
+    Seconds count from `said_at`, because a message may have been on its way for a while; None: from now.
 
-    Raises NotSignedIn, NotAllowed, NotFound, InvalidInput; Conflict for another report under a key or a case
-    number that is taken, or whose incident is over; TooManyOpen (`limits.require_room`).
+    Raises NotSignedIn, NotAllowed, NotFound, InvalidInput; Conflict for another report under a key or case
+    number that is taken, or whose incident is over; TooManyOpen (`require_report_quota`).
     """
     here = new.position.position()
     said_at = _clamp_reported_at(said_at, at)
@@ -158,10 +159,10 @@ def _region(session: Session, who: Viewer, new: PatientReportIn, estate: Estate 
 def _known(
     session: Session, who: Viewer, new: PatientReportIn, digest: str, *, at: datetime, settings: Settings
 ) -> Incident | None:
-    """Return the incident of a report that was taken before.
+    """Return the incident of a report that was received before.
 
-    Raises Conflict for another report under its key; and where that incident is over, because nobody would
-    be called: the caller must not believe that this patient is being helped.
+    Raises Conflict for another report under its key, and if that incident is over: nobody would be alerted,
+    and the caller must not believe that this patient is being helped.
     """
     report = queries.report_by_key(session, str(new.key))
     if report is not None:
@@ -185,7 +186,7 @@ def _known(
 
 
 def _clamp_reported_at(said_at: datetime | None, at: datetime) -> datetime:
-    """Neither in the future nor longer ago than anything that is told here."""
+    """Return the moment, limited to the past `MAX_REPORT_AGE`."""
     return max(min(said_at or at, at), at - MAX_REPORT_AGE)
 
 
@@ -234,7 +235,7 @@ def _create_incident(
 
 
 def _fill_in_unknown(incident: Incident, new: PatientReportIn, said_at: datetime) -> None:
-    """What the first report did not say."""
+    """Fill in what the first report did not say."""
     if incident.age_group is AgeGroup.UNKNOWN:
         incident.age_group = new.age_group
     if incident.hazard is Hazard.NONE:
@@ -248,8 +249,9 @@ def _fill_in_unknown(incident: Incident, new: PatientReportIn, said_at: datetime
 
 
 def confirm_incident(incident: Incident, *, at: datetime) -> None:
-    """Note that a dispatcher takes the report for a patient: reports that none has confirmed take nobody away
-    from it (`queries.in_force.busy_elsewhere`)."""
+    """Mark the incident as confirmed by a dispatcher: unconfirmed reports take nobody away from it
+    (`alerts.queries.busy_elsewhere`).
+    """
     incident.confirmed_at = incident.confirmed_at or at
 
 
@@ -257,7 +259,7 @@ def confirm_incident(incident: Incident, *, at: datetime) -> None:
 
 
 def lock_for_dispatcher(session: Session, who: Viewer, incident_id: int) -> Incident:
-    """The incident, held, for whoever dispatches it. Raises NotFound, NotSignedIn, NotAllowed."""
+    """Lock the incident for a dispatcher of its region. Raises NotFound, NotSignedIn, NotAllowed."""
     found = queries.incident(session, who, incident_id)
     require_dispatcher(who, found.region_id)
     return lock_for_planning(session, found.id)
@@ -274,7 +276,8 @@ def update_ambulance(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> Incident:
-    """When it will be there, from `said_at`; 0: it is, and everybody is called off at once.
+    """Set when the ambulance arrives, in seconds from `said_at`; 0: it has arrived, and all alerts are
+    stopped.
 
     Raises Conflict for a closed incident.
     """
@@ -303,7 +306,7 @@ def update_signs(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> Incident:
-    """What is known of the patient; it is planned again. Raises Conflict for a closed incident."""
+    """Set what is known of the patient, and plan again. Raises Conflict for a closed incident."""
     incident = lock_for_dispatcher(session, who, incident_id)
     require_open(incident)
     confirm_incident(incident, at=at)
@@ -324,9 +327,9 @@ def close_incident(
     *,
     at: datetime,
 ) -> Incident:
-    """It is over: everybody is called off. The same again changes nothing; one that lapsed gets its outcome.
+    """Close an incident and stop all alerts. Repeating it changes nothing; a lapsed one gets its outcome.
 
-    Raises Conflict where it was closed otherwise, InvalidInput for the outcome of what closes by itself.
+    Raises Conflict if it was closed with another outcome, InvalidInput for the outcome `lapsed`.
     """
     incident = lock_for_dispatcher(session, who, incident_id)
     if outcome is IncidentOutcome.LAPSED:
@@ -353,11 +356,11 @@ def require_report_quota(
     at: datetime,
     numbers: Planning,
 ) -> None:
-    """Pass for dispatchers, and for others as long as they and their estate have few open reports.
+    """Require that a reporter who is no dispatcher, and their estate, have few open reports.
 
-    Reports that a dispatcher has confirmed do not count, and a report that joins an incident needs no room.
-    The region is held by this transaction (`calling.take_turns`), so two reports in one moment cannot both
-    take the last place. Raises TooManyOpen, which says to call the emergency number.
+    Reports that a dispatcher has confirmed do not count, and a report that joins an incident is always taken.
+    The region is locked by this transaction, so two simultaneous reports cannot both take the last place.
+    Raises TooManyOpen, which says to call the emergency number.
     """
     if is_dispatcher(who, region_id):
         return

@@ -1,7 +1,6 @@
-"""The dispatcher's hand on an incident: hold, exclude, ask more, widen, the patient's age, a hazard.
+"""A dispatcher's control of an incident: hold, exclude, ask more, radius, age group, hazard.
 
-Each of these is written into the record with the name of whoever did it, and makes the plan anew where that
-changes anything.
+Each change is recorded with the dispatcher's name, and the incident is planned again where it matters.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from aed.walking.network import WalkingNetwork
 
 @dataclass(frozen=True, slots=True)
 class PlanningContext:
-    """What every plan needs: the moment, the streets, the settings."""
+    """What every plan needs: the time, the walking network, the settings."""
 
     at: datetime
     network: WalkingNetwork | None
@@ -42,7 +41,7 @@ class PlanningContext:
 
 @dataclass(frozen=True, slots=True)
 class SteeringResult:
-    """The incident as it stands now, and how many more were called by that."""
+    """The incident after a change, and how many people were alerted by it."""
 
     incident: Incident
     asked: int = 0
@@ -71,9 +70,9 @@ def _plan(session: Session, incident: Incident, because: str, now: PlanningConte
 def hold_calling(
     session: Session, who: Viewer, incident_id: int, *, held: bool, now: PlanningContext
 ) -> SteeringResult:
-    """Ask nobody more until it is resumed; whoever was asked stays asked. Resumed, it is planned at once.
+    """Hold or resume alerting. People who were asked stay asked; resuming plans at once.
 
-    The same again changes nothing. Raises NotFound, NotSignedIn, NotAllowed; Conflict for a closed incident.
+    Repeating it changes nothing. Raises NotFound, NotSignedIn, NotAllowed; Conflict for a closed incident.
     """
     incident = _open_one(session, who, incident_id, at=now.at)
     if held is (incident.calling_held_at is not None):
@@ -90,10 +89,10 @@ def hold_calling(
 def ask_more(
     session: Session, who: Viewer, incident_id: int, told: AskMoreIn, *, now: PlanningContext
 ) -> SteeringResult:
-    """Ask so many more now, the best of those whom the plan would leave, also while calling is held.
+    """Alert this many more people, the best that the plan left out, also while calling is on hold.
 
-    The same request again (by its key) asks nobody. Raises as `hold_calling` does; Conflict where a hazard
-    forbids to send anybody.
+    The same request again (by its key) alerts nobody. Raises as `hold_calling` does; Conflict if a hazard
+    forbids sending anybody, or the ambulance has arrived.
     """
     incident = _open_one(session, who, incident_id, at=now.at)
     if incident.hazard is Hazard.NOBODY_IS_SENT:
@@ -111,7 +110,7 @@ def ask_more(
 def set_radius(
     session: Session, who: Viewer, incident_id: int, metres: float, *, now: PlanningContext
 ) -> SteeringResult:
-    """Look for people within that radius from now on. Raises as `hold_calling` does."""
+    """Set the radius within which people are searched. Raises as `hold_calling` does."""
     incident = _open_one(session, who, incident_id, at=now.at)
     if incident.radius_metres == metres:
         return SteeringResult(incident)
@@ -123,7 +122,7 @@ def set_radius(
 def set_age_group(
     session: Session, who: Viewer, incident_id: int, age: AgeGroup, *, now: PlanningContext
 ) -> SteeringResult:
-    """How old the patient is: whoever fetches a device is shown what is known of its pads for children.
+    """Set the patient's age group: people who fetch a device then see what is known of its child pads.
 
     Raises as `hold_calling` does.
     """
@@ -138,11 +137,11 @@ def set_age_group(
 def set_hazard(
     session: Session, who: Viewer, incident_id: int, told: HazardIn, *, now: PlanningContext
 ) -> SteeringResult:
-    """Whether people may be sent to the scene.
+    """Set whether people may be sent to the scene.
 
-    1. `nobody_is_sent`: everybody who was called is called back and told not to go, and nobody is called.
-    2. `inform`: people are called; those who were called already hear of it at once.
-    3. `none`: as usual; who was called back may be called again.
+    1. `nobody_is_sent`: everybody who was alerted is called back and warned, and nobody is alerted.
+    2. `inform`: people are alerted; those who were alerted already are warned at once.
+    3. `none`: as usual; people who were called back may be alerted again.
 
     Raises as `hold_calling` does.
     """
@@ -172,11 +171,11 @@ def set_hazard(
 def exclude(
     session: Session, who: Viewer, incident_id: int, given: ExclusionIn, *, now: PlanningContext
 ) -> SteeringResult:
-    """Take a person or a device out of the plan. Somebody who was asked is told that they are not needed.
+    """Exclude a person or a device from the plan, and notify people who were asked.
 
-    A device: people who were sent for it are called back, and may be asked for something else at once.
-    The same again answers the exclusion that there is. Raises as `hold_calling` does; NotFound for a person
-    or device that there is not.
+    People who were sent for an excluded device are called back, and may be asked for something else at once.
+    Excluding the same again returns the existing exclusion. Raises as `hold_calling` does; NotFound for an
+    unknown person or device.
     """
     incident = _open_one(session, who, incident_id, at=now.at)
     standing = exclusions(session, incident.id)
@@ -219,10 +218,11 @@ def exclude(
 def lift_exclusion(
     session: Session, who: Viewer, incident_id: int, exclusion_id: int, *, now: PlanningContext
 ) -> SteeringResult:
-    """Undo an exclusion: the person may be called again, the device fetched. The same again changes nothing.
+    """Lift an exclusion: the person may be alerted again, the device fetched. Repeating it changes
+    nothing.
 
-    Raises as `hold_calling` does; NotFound for an exclusion that is none of this incident.
-    visibility: of an incident that the caller dispatches.
+    Raises as `hold_calling` does; NotFound for an exclusion of another incident. visibility: of an incident
+    that the caller dispatches.
     """
     incident = _open_one(session, who, incident_id, at=now.at)
     found = session.get(IncidentExclusion, exclusion_id)
