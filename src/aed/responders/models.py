@@ -1,4 +1,4 @@
-"""People who may be called, their certificates, and where they are by default."""
+"""Tables of people who may be called, their certificates, default places, live locations and consents."""
 
 from __future__ import annotations
 
@@ -39,23 +39,25 @@ class Responder(Table):
     source: Mapped[str] = mapped_column(String(64))
     source_id: Mapped[str] = mapped_column(String(128))
     availability: Mapped[str | None] = mapped_column(Text)
-    """When they may be called, as an OSM expression; None: not known."""
+    """When they may be called, as an OSM opening hours expression; None: not known."""
     paused_until: Mapped[datetime | None]
     of_age: Mapped[bool | None]
-    """Whether the person has declared to be 18 or older; None: nobody has asked. No date of birth is kept."""
+    """Whether the person declared to be 18 or older; None: not asked. No date of birth is stored."""
     state: Mapped[ResponderState] = mapped_column(enum_column(ResponderState), default=ResponderState.ACTIVE)
-    """Active only while the person's consent to being called is in force, which the lookup does not ask for:
-    `actions.consents` keeps the two in step."""
+    """Active only while the consent to being called is in force. The lookup reads only this;
+    `actions.consents` keeps the two in step.
+    """
     joined_into_id: Mapped[int | None] = mapped_column(ForeignKey("responders.id"), index=True)
-    """The entry that stands for the same person, after a person said that two are one. What a list says of
-    this one then counts for that one."""
+    """The entry that replaces this one after two entries of one person were merged. What a list says of this
+    entry then counts for that one.
+    """
 
     person: Mapped[Person] = relationship(lazy="raise")
     region: Mapped[Region] = relationship(lazy="raise")
 
 
 class Certificate(Table):
-    """What a person may do, who says so, until when."""
+    """A certificate: what the person may do, who issued it, until when."""
 
     __tablename__ = "certificates"
     __table_args__ = (
@@ -74,28 +76,28 @@ class Certificate(Table):
     responder_id: Mapped[int] = mapped_column(ForeignKey("responders.id"))
     kind: Mapped[CertificateKind] = mapped_column(enum_column(CertificateKind))
     issuer: Mapped[str] = mapped_column(String(200))
-    """As it was written."""
+    """As written in the source."""
     issuer_id: Mapped[int | None] = mapped_column(ForeignKey("issuers.id"))
-    """Who that is, where it is known."""
+    """The known issuer of that name, if there is one."""
     trust: Mapped[Trust] = mapped_column(enum_column(Trust), server_default=text("'documented'"))
-    """Who says that it is right; whether that is enough to be called is its region's to say."""
+    """Who confirmed it; the region decides whether that is enough to be called."""
     holder_id: Mapped[str | None] = mapped_column(Encrypted("certificates.holder_id"))
-    """The holder's identity number as the issuer's roster shows it, masked; never whole."""
+    """The holder's identity number as on the issuer's roster, masked."""
     number: Mapped[str | None] = mapped_column(String(100))
     issued_on: Mapped[date | None]
     valid_until: Mapped[date]
     """The last day on which it is valid."""
     is_awarded: Mapped[bool] = mapped_column(default=False, server_default=false())
-    """Awarded by a training of this network, which made up its number; else a source tells of it."""
+    """Awarded by a training of this network, which chose its number; otherwise reported by a source."""
     revoked_at: Mapped[datetime | None]
-    """From this moment it is valid no more, whatever `valid_until` says."""
+    """Invalid from then on, whatever `valid_until` says."""
     revoked_why: Mapped[str | None] = mapped_column(Text)
 
     responder: Mapped[Responder] = relationship(lazy="raise")
 
 
 class ResponderPlace(Table):
-    """Where a responder is by default, and when."""
+    """Where a responder usually is, and when."""
 
     __tablename__ = "responder_places"
 
@@ -105,12 +107,14 @@ class ResponderPlace(Table):
     position: Mapped[WKBElement | WKTElement] = mapped_column(point_type())
     floor: Mapped[int] = mapped_column(default=0)
     hours: Mapped[str | None] = mapped_column(Text)
-    """When the person is there, as an OSM expression; None: not known."""
+    """When the person is there, as an OSM opening hours expression; None: not known."""
 
 
 class LiveLocationRow(Table):
-    """Where a responder on duty is, by the phone: its newest word. Kept only with the consent to it, which
-    `actions.consents` and `actions.live` keep in step, and asked for only until `expires_at`.
+    """Latest location of a responder on duty, reported by their phone.
+
+    Stored only with the consent to it (`actions.consents` and `actions.live` keep them in step), and used
+    only until `expires_at`.
     """
 
     __tablename__ = "live_places"
@@ -118,13 +122,15 @@ class LiveLocationRow(Table):
 
     responder_id: Mapped[int] = mapped_column(ForeignKey("responders.id"), primary_key=True)
     cell: Mapped[int] = mapped_column(BigInteger, index=True)
-    """Of H3; it is looked for by these."""
+    """H3 index; the lookup searches by it."""
     at: Mapped[datetime]
     expires_at: Mapped[datetime]
 
 
 class Consent(Table):
-    """What a person agreed to, when, in which words; and when it was withdrawn. Rows stay."""
+    """A consent: what a person agreed to, when, to which wording, and when it was withdrawn. Rows are
+    kept.
+    """
 
     __tablename__ = "consents"
     __table_args__ = (
@@ -143,12 +149,12 @@ class Consent(Table):
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id"), index=True)
     kind: Mapped[ConsentKind] = mapped_column(enum_column(ConsentKind))
     wording: Mapped[str] = mapped_column(String(32))
-    """The version of the words."""
+    """Version of the wording."""
     given_at: Mapped[datetime]
-    """For one that a list states: when the list was first read."""
+    """For a consent stated by a list: when the list was first read."""
     given_by: Mapped[str] = mapped_column(String(200))
-    """Who put it down: the person, or whoever has the person's signature."""
+    """Who entered it: the person, or somebody who has the person's signature."""
     stated_by: Mapped[str | None] = mapped_column(String(64))
-    """The list that says so; None: the person did."""
+    """The list that states it; None: the person gave it."""
     withdrawn_at: Mapped[datetime | None]
     withdrawn_by: Mapped[str | None] = mapped_column(String(200))

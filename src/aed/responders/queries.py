@@ -1,5 +1,6 @@
-"""Reading responders, whom only dispatchers see, where they are by default and on duty; and what a person
-offers and agreed to, for the person."""
+"""Read responders: for the lookup, where they are by default and on duty; for a person, their offer and
+consents.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ from aed.responders.rules import MERGED, ConsentKind, ResponderState, Trust
 
 
 class PlaceNearby(NamedTuple):
-    """What the lookup asks of one place of a responder. Dates and moments are text on SQLite."""
+    """What the lookup reads of one place of a responder. Dates and moments are text on SQLite."""
 
     id: int
     responder_id: int
@@ -53,22 +54,21 @@ class PlaceNearby(NamedTuple):
     estate_id: int | None
     region_id: int
     on_duty_id: int | None
-    """The person's own key while a live place in the database says that the person is elsewhere."""
+    """The responder's id while a live location in the database says that they are elsewhere."""
     valid_until: date | str | None
     certificate_kind: str
-    """Null without a certificate; but then `valid_until` is, and nobody without one is called."""
+    """Null without a certificate; `valid_until` is null then too, and the person is not called."""
     time_zone: str
-    """The estate's, else the region's: where a day of a certificate ends."""
+    """The estate's, otherwise the region's: where a certificate's last day ends."""
     holiday_calendar: str | None
     calendar_version: int | None
 
 
 def counts_for_calling() -> ColumnElement[bool]:
-    """Certificates that are not revoked, and believed as far as their responder's region needs it.
+    """Select certificates that are not revoked and trusted as far as their responder's region requires.
 
-    `Region` must be part of the statement. Whether they have run out is asked apart.
-
-    visibility: it is a predicate itself.
+    `Region` must be part of the statement. Expiry is checked separately. visibility: it is a predicate
+    itself.
     """
     verified, documented, declared = (
         inline_text(each) for each in (Trust.VERIFIED, Trust.DOCUMENTED, Trust.SELF_DECLARED)
@@ -85,11 +85,11 @@ def counts_for_calling() -> ColumnElement[bool]:
 
 @lru_cache(maxsize=256)
 def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
-    """The compiled statement for the default places of active responders, nearest first.
+    """Return the compiled statement for default places of active responders, nearest first.
 
-    Who is on duty at the moment that is told later, as `live_at`, is told too, and not left out here: where
-    everybody is, the search for the nearest of the others would go through the whole country. No name and no
-    phone is asked for: nothing that a dispatcher may not see yet leaves the database.
+    People on duty at `live_at` are marked, not excluded: where everybody is on duty, a search for the nearest
+    others would scan the whole country. No names and telephone numbers are selected: nothing leaves the
+    database that a dispatcher may not see yet.
     """
     on_duty = (
         select(LiveLocationRow.responder_id)
@@ -124,9 +124,9 @@ def nearest_places(dialect: Dialect, viewer: Viewer) -> Nearest[PlaceNearby]:
 
 
 def _with_what_counts_for_calling(near: Subquery) -> Select[*tuple[Any, ...]]:
-    """What else is asked of the few responders that were chosen.
+    """Add the other columns for the few responders that were chosen.
 
-    visibility: whoever calls has chosen them by the viewer's predicate.
+    visibility: the caller has chosen them by the viewer's predicate.
     """
     best = (
         select(func.max(Certificate.valid_until))
@@ -162,7 +162,7 @@ def _with_what_counts_for_calling(near: Subquery) -> Select[*tuple[Any, ...]]:
 
 
 class OnDuty(NamedTuple):
-    """What the lookup asks of a responder who has a live place. Dates and moments are text on SQLite."""
+    """What the lookup reads of a responder who has a live location. Dates and moments are text on SQLite."""
 
     responder_id: int
     person_id: int
@@ -178,7 +178,7 @@ class OnDuty(NamedTuple):
     calendar_version: int | None
 
     def at_place(self, here: Position) -> PlaceNearby:
-        """Somebody on duty is where the phone is; on which floor it does not say."""
+        """Return the person as a place at their phone; its floor is not known."""
         return PlaceNearby(
             id=self.responder_id,
             responder_id=self.responder_id,
@@ -208,7 +208,7 @@ def _holds_at_that_moment() -> ColumnElement[bool]:
 
 
 class LivePlaceFound(NamedTuple):
-    """A row of live places. A moment is text on SQLite."""
+    """A row of live locations. Moments are text on SQLite."""
 
     responder_id: int
     cell: int
@@ -217,9 +217,9 @@ class LivePlaceFound(NamedTuple):
 
 @lru_cache(maxsize=2)
 def live_places_in_cells(dialect: Dialect) -> Compiled[LivePlaceFound]:
-    """The compiled statement for what is in one of the `live_cells` and holds at the moment `live_at`.
+    """Return the compiled statement for live locations in `live_cells` that are valid at `live_at`.
 
-    visibility: whoever calls asks which of these responders the viewer may call.
+    visibility: the caller checks which of these responders the viewer may call.
     """
     there = select(LiveLocationRow.responder_id, LiveLocationRow.cell, LiveLocationRow.at).where(
         key_in_param(dialect, LiveLocationRow.cell, "live_cells"), _holds_at_that_moment()
@@ -229,9 +229,9 @@ def live_places_in_cells(dialect: Dialect) -> Compiled[LivePlaceFound]:
 
 @lru_cache(maxsize=256)
 def on_duty(dialect: Dialect, viewer: Viewer) -> Compiled[OnDuty]:
-    """The compiled statement for active responders of the `live_keys`, whose live places are known.
+    """Return the compiled statement for active responders `live_keys`, whose live locations are known.
 
-    Where these are kept elsewhere nobody knows of consents: who has withdrawn it is not among them.
+    A store outside the database does not know of consents: people who withdrew theirs are left out here.
     """
     consent = (
         select(Consent.id)
@@ -260,7 +260,7 @@ def on_duty(dialect: Dialect, viewer: Viewer) -> Compiled[OnDuty]:
 
 
 class Sharing(NamedTuple):
-    """Whether a live place of a person may be kept, and as whose."""
+    """Whether a live location of a person may be stored, and for which entry."""
 
     responder_id: int
     paused_until: datetime | None
@@ -268,9 +268,9 @@ class Sharing(NamedTuple):
 
 
 def sharing(session: Session, person_ids: Collection[int]) -> dict[int, Sharing]:
-    """Of people who offer to help: who may share a live place.
+    """Return which of these people offer to help and may share a live location.
 
-    visibility: each is asked of for the person's own phone.
+    visibility: each is read for the person's own phone.
     """
     found = session.execute(
         select(Responder.person_id, Responder.id, Responder.paused_until, Consent.id)
@@ -289,7 +289,7 @@ def sharing(session: Session, person_ids: Collection[int]) -> dict[int, Sharing]
 
 
 def responder_ids_of(session: Session, person_id: int) -> list[int]:
-    """Every entry of the person, of those too who are called no more.
+    """Return the ids of all entries of the person, inactive ones included.
 
     visibility: the caller has made sure that it is the person, or the office.
     """
@@ -301,20 +301,20 @@ def responder_ids_of(session: Session, person_id: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a person offers, and what was agreed to."""
+    """What a person offers, and has agreed to."""
 
     entry: Responder | None
     """None: neither the person nor a list ever offered anything."""
     region: Region | None
-    """Of the entry."""
+    """Region of the entry."""
     places: Sequence[tuple[ResponderPlace, Position]]
     consents: Sequence[Consent]
-    """Those in force."""
+    """Consents in force."""
     certificates: Sequence[Certificate]
 
     @property
     def version(self) -> int:
-        """Another one as soon as what can be amended is otherwise; 48 bits."""
+        """Return a 48-bit version that changes whenever anything that can be amended does."""
         told: list[object] = [*sorted(each.id for each in self.consents)]
         if self.entry is not None:
             until = self.entry.paused_until
@@ -334,9 +334,9 @@ def consents_in_force(session: Session, person_id: int) -> dict[ConsentKind, Con
 
 
 def speaks_for_themselves(session: Session, person_id: int) -> bool:
-    """Whether the person ever gave or withdrew a consent, so that no list speaks for them any more.
+    """True if the person ever gave or withdrew a consent, so that lists no longer speak for them.
 
-    visibility: for whoever imports, an administrator.
+    visibility: for an administrator who imports.
     """
     was_withdrawn = Consent.withdrawn_by != MERGED  # null: it is in force
     own = or_(Consent.stated_by.is_(None), was_withdrawn)
@@ -344,7 +344,7 @@ def speaks_for_themselves(session: Session, person_id: int) -> bool:
 
 
 def consents(session: Session, person_id: int, *, limit: int, after_id: int = 0) -> Sequence[Consent]:
-    """A page of all that were ever given, in order of id.
+    """Return a page of all consents ever given, by id.
 
     visibility: the caller has made sure that it is the person, or the office.
     """
@@ -357,8 +357,7 @@ def consents(session: Session, person_id: int, *, limit: int, after_id: int = 0)
 
 
 def entry_to_offer(session: Session, person_id: int) -> Responder | None:
-    """Of what lists and trainings tell of the person, the entry with the certificate that is valid longest;
-    of several alike the one that is called.
+    """Return the entry with the certificate that is valid longest; of equals, the active one.
 
     visibility: the caller has made sure that it is the person, or the office.
     """
@@ -376,7 +375,7 @@ def entry_to_offer(session: Session, person_id: int) -> Responder | None:
 
 
 def offer_of(session: Session, person_id: int) -> Offer:
-    """What the person offers: the entry that is called, else the one that would be.
+    """Return what the person offers: the active entry, otherwise the one that would become active.
 
     visibility: the caller has made sure that it is the person, or the office.
     """

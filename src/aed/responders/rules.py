@@ -1,4 +1,4 @@
-"""Decisions about responders: who may be called at a moment, and what is kept of where they are."""
+"""Rules of responders: who may be called at a moment, and what is stored of their location."""
 
 from __future__ import annotations
 
@@ -31,16 +31,17 @@ class ResponderState(StrEnum):
 
 
 def merged_trust(known: Trust, given: Trust) -> Trust | None:
-    """How far a certificate is believed after a list told of it again; None: the list changes nothing of it.
+    """Return the trust in a certificate after a list mentions it again; None: the list changes nothing.
 
-    What its issuer has confirmed is not changed by a list that claims less; of two lists the later one holds.
+    What its issuer has confirmed is not changed by a list that claims less; of two lists the later one
+    counts.
     """
     return None if known is Trust.VERIFIED and given is not Trust.VERIFIED else given
 
 
 class Availability(StrEnum):
     AVAILABLE = "available"
-    """Their hours say so, and that they are at this place."""
+    """Their hours say that they are available, and at this place."""
     UNKNOWN = "unknown"
     """They may be called; their hours, or whether they are here, are not known."""
 
@@ -54,11 +55,11 @@ def availability(
     availability_hours: Opening,
     place_hours: Opening,
 ) -> Availability | None:
-    """Whether a person may be called at this place now; None: no.
+    """Return whether a person may be called at this place now; None: no.
 
-    1. A certificate that is valid today, its last day included.
-    2. Not paused.
-    3. Not outside the hours that they gave, and not elsewhere by the hours of this place.
+    1. A certificate is valid today, its last day included.
+    2. They are not paused.
+    3. They are not outside the hours that they gave, and not elsewhere by the hours of this place.
     """
     if valid_until is None or valid_until < today:
         return None
@@ -75,18 +76,18 @@ def availability(
 
 
 class ConsentKind(StrEnum):
-    """What a person agrees to, each for itself."""
+    """What a person agrees to; each consent is separate."""
 
     BEING_CALLED = "being_called"
     PLACE_ON_DUTY = "place_on_duty"
-    """That the place is kept where the person is on duty (of kind `work`)."""
+    """Storing the place where the person is on duty (kind `work`)."""
     LIVE_PLACE = "live_place"
-    """That the person's phone says where it is, as long as the person is on duty."""
+    """Sharing the location of the person's phone while on duty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The words that are agreed to. Amended words are a new version; the old ones stay."""
+    """The wording of a consent. A changed wording is a new version; old ones are kept."""
 
     version: str
     en: str
@@ -94,9 +95,9 @@ class Wording:
 
 
 MERGED: Final = "joined"
-"""Who ended a consent where two entries of one person became one: nobody withdrew it."""
+"""`withdrawn_by` of consents that ended because two entries of one person were merged."""
 STATED_BY_A_LIST: Final = "list"
-"""The version where a list says that the person agreed: whoever keeps the list has the words."""
+"""Version of consents that a list states: the keeper of the list has the wording."""
 
 WORDINGS: Final[Mapping[ConsentKind, tuple[Wording, ...]]] = {
     ConsentKind.BEING_CALLED: (
@@ -128,7 +129,7 @@ WORDINGS: Final[Mapping[ConsentKind, tuple[Wording, ...]]] = {
         ),
     ),
 }
-"""The last one of each is asked for."""
+"""The last one of each kind is the current one."""
 
 
 def current_wording(kind: ConsentKind) -> Wording:
@@ -136,38 +137,40 @@ def current_wording(kind: ConsentKind) -> Wording:
 
 
 def has_consent_for_places(kinds: Iterable[PlaceKind], consents: Collection[ConsentKind]) -> bool:
-    """A place of duty is kept only with the consent to that."""
+    """True if the consents allow storing places of these kinds: a place of work needs one."""
     return PlaceKind.WORK not in kinds or ConsentKind.PLACE_ON_DUTY in consents
 
 
 # --- live places ----------------------------------------------------------------------------------------
 
 LIVE_LOCATION_LIFETIME: Final = timedelta(minutes=15)
-"""A phone sends its place every five minutes: it may miss two."""
+"""Phones report every five minutes: two reports may be missed."""
 MAX_CLOCK_SKEW: Final = timedelta(minutes=1)
-"""A phone's clock may be so much ahead of ours."""
+"""A phone's clock may be ahead by this much."""
 MAX_ACCURACY_METRES: Final = 1_000.0
-"""Beyond this a phone does not know in which part of a town it is."""
+"""Reports that are less accurate than this are refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveLocation:
-    """Where a responder on duty is, as far as it is kept."""
+    """Stored location of a responder on duty."""
 
     responder_id: int
     cell: int
-    """Of H3: nothing finer is kept. Out on a call, a place is told to that call (`aed.incidents`)."""
+    """H3 index: nothing finer is stored. On a call, the exact location goes to that call
+    (`aed.incidents`).
+    """
     at: datetime
     """When the phone was there."""
 
     @property
     def expires_at(self) -> datetime:
-        """From then on it says nothing any more."""
+        """When it stops being used."""
         return self.at + LIVE_LOCATION_LIFETIME
 
     @property
     def position(self) -> Position:
-        """Where the person is looked for: in the middle of the cell."""
+        """The centre of the cell, from where the person is searched."""
         return cell_middle(self.cell)
 
     def holds_at(self, at: datetime) -> bool:
@@ -175,7 +178,7 @@ class LiveLocation:
 
 
 def live_location(responder_id: int, here: Position, *, at: datetime, resolution: int) -> LiveLocation:
-    """What of a phone's place is kept: its cell, and nothing finer."""
+    """Return what is stored of a phone's location: its cell, and nothing finer."""
     return LiveLocation(responder_id, h3.latlng_to_cell(here.lat, here.lon, resolution), at)
 
 
@@ -185,7 +188,9 @@ def cell_middle(cell: int) -> Position:
 
 
 def edge_metres(cell: int) -> float:
-    """About how long its edges are: from its middle to its corners."""
+    """Return the approximate edge length of a cell, which is also the distance from its centre to its
+    corners.
+    """
     return math.sqrt(h3.cell_area(cell, unit="m^2") * 2.0 / (3.0 * math.sqrt(3.0)))
 
 
@@ -195,7 +200,7 @@ def centre_of_cell(here: Position, resolution: int) -> Position:
 
 
 def max_metres_from_centre(near: Position, resolution: int) -> float:
-    """No place in a cell near here is farther from the centre of its cell."""
+    """Return an upper bound of the distance from a place near here to the centre of its cell."""
     return (
         edge_metres(h3.latlng_to_cell(near.lat, near.lon, resolution))
         * CELL_SIZE_TOLERANCE
@@ -204,17 +209,17 @@ def max_metres_from_centre(near: Position, resolution: int) -> float:
 
 
 SPHERE_TOLERANCE: Final = 1.01
-"""What is measured on a sphere may be off by less than this."""
+"""Lengths measured on a sphere are off by less than this factor."""
 CELL_SIZE_TOLERANCE: Final = 1.15
-"""Cells near each other differ in length by less than this."""
+"""Cells near each other differ in length by less than this factor."""
 
 
 def cells_around(here: Position, within_metres: float, *, resolution: int) -> list[int]:
-    """Every cell in which a place within the distance can lie, and few more.
+    """Return every cell that can contain a place within the distance, and few more.
 
-    1. As many rings of cells as can reach there. In its worst direction a ring is one and a half edges wide;
-       there is an edge more on this side, since `here` is not the middle of its cell, and one on the other.
-    2. Without those whose middles are farther than the distance and an edge.
+    1. Take as many rings of cells as can reach there. In its worst direction a ring is one and a half edges
+       wide; one edge is added on this side, since `here` is not the centre of its cell, and one on the other.
+    2. Drop cells whose centres are farther than the distance and an edge.
     """
     cell = h3.latlng_to_cell(here.lat, here.lon, resolution)
     edge = edge_metres(cell)
@@ -228,7 +233,9 @@ def cells_around(here: Position, within_metres: float, *, resolution: int) -> li
 
 
 def location_moment(given: datetime | None, *, now: datetime) -> datetime:
-    """When a phone was where it says: now, unless it says when. Raises InvalidInput for what cannot be."""
+    """Return when a phone was at the reported place; now if it does not say. Raises InvalidInput if
+    impossible.
+    """
     if given is None:
         return now
     if given > now + MAX_CLOCK_SKEW:

@@ -1,4 +1,4 @@
-"""What a message says here."""
+"""Parse CAP 1.2 messages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _CASE: Final = re.compile(r'"([^"]*)"|(\S+)')
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """An element of CAP, whose own elements are those that the standard has, none oftener than it says."""
+    """A CAP element; its children must be those of the standard, none more often than it allows."""
 
     element: Element
     path: str
@@ -74,7 +74,7 @@ class _Part:
         return [e for e in self.element.children if e.name == name and e.namespace == NAMESPACE]
 
     def one_of(self, name: str) -> None:
-        """Every value of the element is one that the standard has, and there is one."""
+        """Require that every value of the element is one that the standard allows, and that there is one."""
         for value in self.texts(name) or [self.text(name)]:
             _value(value, sorted(VALUES[name]), self.field(name))
 
@@ -87,9 +87,9 @@ class _Part:
 
 
 def read_cap(content: bytes) -> CapMessage:
-    """What the message says. What no element of CAP is for is read from parameters, by `Parameter`.
+    """Parse a message. What CAP has no element for is read from parameters (`CapParameter`).
 
-    Raises InvalidInput, which names the element that is missing or cannot be meant; TooLarge.
+    Raises InvalidInput, which names the element that is missing or wrong; TooLarge.
     """
     root = xml_tree(content)
     if root.name != "alert" or root.namespace != NAMESPACE:
@@ -202,7 +202,7 @@ def _references(text: str) -> Iterator[CapReference]:
 
 
 def _parameters(infos: list[_Part]) -> dict[CapParameter, str]:
-    """Those that are known here; the same in each language."""
+    """Return the known parameters; they must be the same in each language."""
     found: dict[CapParameter, str] = {}
     known = {each.value: each for each in CapParameter}
     for info in infos:
@@ -247,9 +247,9 @@ def _outcome(text: str | None) -> IncidentOutcome | None:
 
 
 def _place(areas: list[_Part]) -> Position | None:
-    """The one place that the areas are of: their circles', else their polygons'.
+    """Return the one place of the areas: of their circles, otherwise their polygons.
 
-    Raises InvalidInput for several, and for one that is too large.
+    Raises InvalidInput for several places, and for one that is too large.
     """
     circles = [_centre(text, area.field("circle")) for area in areas for text in area.texts("circle")]
     polygons = [_within(text, area.field("polygon")) for area in areas for text in area.texts("polygon")]
@@ -269,7 +269,7 @@ def _centre(text: str, field: str) -> Position:
 
 
 def _within(text: str, field: str) -> Position:
-    """A point in the polygon."""
+    """Return a point in the polygon."""
     pairs = [_PAIR.fullmatch(each) for each in text.split()]
     corners = [_position(pair[1], pair[2], field) for pair in pairs if pair is not None]
     if len(corners) < max(4, len(pairs)) or corners[0] != corners[-1]:

@@ -1,4 +1,4 @@
-"""What a message of the Common Alerting Protocol (CAP 1.2, OASIS) says of an incident."""
+"""The content of a CAP 1.2 message (Common Alerting Protocol, OASIS) about an incident."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aed.incidents.rules import IncidentKind, IncidentOutcome
 
 MAX_CASE_LENGTH: Final = 64
 MAX_AREA_RADIUS_METRES: Final = 1_000.0
-"""A place that is larger is no patient's."""
+"""A larger area is not a patient's place."""
 
 
 class CapStatus(StrEnum):
@@ -47,17 +47,17 @@ class CapParameter(StrEnum):
     FLOOR = "floor"
     """A whole number; 0 is the ground floor."""
     STOREY = "storey"
-    """The same in the words of the place: 3F, 3楼, B1. The region says how it counts."""
+    """As written on site: 3F, 3楼, B1. The region says how it counts."""
     ADDRESS = "address"
     """Beyond the gate: building, stairs, flat."""
     HAS_CPR = "has_cpr"
     """true or false: somebody there is doing compressions."""
     AMBULANCE_SECONDS = "ambulance_seconds"
-    """From `sent` until it is at the patient's side; 0: it is there."""
+    """From `sent` until the ambulance is at the patient's side; 0: it has arrived."""
     REGION = "region"
-    """A region's code, where the place is in no estate."""
+    """A region's code, if the place is in no estate."""
     OUTCOME = "outcome"
-    """Of a Cancel: handed_over, false_alarm or called_off."""
+    """In a Cancel: handed_over, false_alarm or called_off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +71,17 @@ class CapReference:
 
 @dataclass(frozen=True, slots=True)
 class CapMessage:
-    """A message, in the terms of this program."""
+    """A CAP message in the terms of this program."""
 
     identifier: str
     sender: str
     sent: datetime
-    """To the second."""
+    """Whole seconds."""
     status: CapStatus
     message: CapMessageType
     references: tuple[CapReference, ...] = ()
     cases: tuple[str, ...] = ()
-    """What others call the incident."""
+    """Case numbers of others for the incident."""
     position: Position | None = None
     floor: int | None = None
     storey: str | None = None
@@ -93,7 +93,7 @@ class CapMessage:
     onset: datetime | None = None
     expires: datetime | None = None
     words: str | None = field(default=None, compare=False)
-    """What it says to people."""
+    """Free text for people."""
 
     @property
     def name(self) -> str:
@@ -101,12 +101,12 @@ class CapMessage:
 
 
 def message_name(sender: str, identifier: str) -> str:
-    """One of a kind: neither holds a space."""
+    """Return a unique name: neither part contains a space."""
     return f"cap {sender} {identifier}"
 
 
 def case_number_of(message: CapMessage) -> str:
-    """The case number under which an Alert is reported."""
+    """Return the case number under which an Alert is reported."""
     case = f"{message.sender} {message.identifier}"
     if len(case) <= MAX_CASE_LENGTH:
         return case
@@ -114,7 +114,7 @@ def case_number_of(message: CapMessage) -> str:
 
 
 def incident_kind_of(status: CapStatus) -> IncidentKind:
-    """Raises InvalidInput for what is about the systems, or not finished."""
+    """Return the kind of incident. Raises InvalidInput for System and Draft."""
     kind = _KIND_OF.get(status)
     if kind is None:
         raise InvalidInput(

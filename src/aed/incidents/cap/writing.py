@@ -1,4 +1,4 @@
-"""An incident as a message, for dispatch centres."""
+"""Write an incident as a CAP 1.2 message."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RADIUS_KM: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class CapPlace:
-    """What people are told of where it is, and whom to call."""
+    """The place in words, and the number to call."""
 
     en: str
     zh: str
@@ -55,8 +55,10 @@ _MARKS: Final = {
 
 
 def write_cap(message: CapMessage, place: CapPlace) -> bytes:
-    """The message as XML, in Chinese and English; for dispatch centres alone (scope Restricted). Its elements
-    stand in the order of the standard's schema. No names are in it."""
+    """Return the message as XML in Chinese and English, with scope Restricted (dispatch centres only).
+
+    Elements are in the order of the standard's schema. It contains no names.
+    """
     mark_en, mark_zh = _MARKS.get(message.status, ("", ""))
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
@@ -83,7 +85,7 @@ def write_cap(message: CapMessage, place: CapPlace) -> bytes:
 
 
 def cap_of_incident(message: CapMessage, found: Incident) -> bytes:
-    """The same for an incident that was read with its region and estate."""
+    """Return the message of an incident that was read with its region and estate."""
     region, estate = found.region, found.estate
     named = estate if estate is not None else region
     place = CapPlace(named.name_en, named.name_zh, region.name_en, region.emergency_number)
@@ -220,5 +222,5 @@ TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", re.ASCI
 
 
 def written(moment: datetime) -> str:
-    """UTC, to the second: -00:00, and never Z."""
+    """Format a moment as CAP requires: UTC to the second, `-00:00` and never `Z`."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}-00:00"

@@ -1,4 +1,4 @@
-"""Whether a message is signed as standardwebhooks.com has it: by a secret that both sides know."""
+"""Verify message signatures as in standardwebhooks.com: HMAC with a shared secret."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_ID_LENGTH: Final = 256
 
 
 class WrongSignature(AedError):
-    """It is signed by nobody who is known here, or not at this time. More is not said."""
+    """The message is not signed by a known sender, or not within the time limit."""
 
     status: ClassVar[int] = 401
     code: ClassVar[str] = "wrong-signature"
@@ -27,21 +27,21 @@ class WrongSignature(AedError):
 
 @dataclass(frozen=True, slots=True)
 class SignedMessage:
-    """A message as it came: the three headers, and the body byte for byte."""
+    """A message as received: the three headers, and the body byte for byte."""
 
     id: str
     timestamp: str
-    """Seconds since 1970, as it was written."""
+    """Seconds since 1970, as received."""
     signatures: str
-    """`v1,` and base64; several with spaces between them, while a secret is changed."""
+    """`v1,` and base64; several separated by spaces while a secret is being changed."""
     body: bytes
 
 
 def require_valid_signature(sent: SignedMessage, secrets: Sequence[str], *, at: datetime) -> None:
-    """Passes for a message that is signed by one of the secrets, not longer than TOLERANCE ago. Every secret
-    is compared with every signature in constant time.
+    """Require a message that was signed with one of the secrets, at most TOLERANCE ago.
 
-    Raises WrongSignature, and says of a wrong one no more than that.
+    Every secret is compared with every signature in constant time. Raises WrongSignature, without saying
+    which.
     """
     signed = b".".join((sent.id.encode(), sent.timestamp.encode(), sent.body))
     given = [each for each in map(_decoded, sent.signatures.split(" ")[:10]) if each is not None]

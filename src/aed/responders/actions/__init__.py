@@ -1,5 +1,6 @@
-"""Writes: registering.py responders of lists, and certificates; many.py the same for long lists; offering.py
-people who offer themselves; consents.py what they agreed to."""
+"""Change responders: of lists (registering, many), by their own offers (offering), consents, live
+locations.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What people agreed to: given, stated by lists, withdrawn; and who may be called follows from it.
+"""Give, state and withdraw consents, and keep who may be called in step.
 
-A responder is active only while the consent to being called is in force: every function here keeps the two in
-step, so that the lookup asks for the state alone.
+A responder is active only while the consent to being called is in force, so that the lookup reads only the
+state.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from aed.responders.rules import (
 log = structlog.get_logger("aed")
 
 WITHDRAWAL_LOCK: Final = "withdrawing of consents"
-"""Whoever withdraws does so alone: no place comes in between that would be kept although it may not be."""
+"""Withdrawals take this lock alone, so that no location is stored in between that may not be."""
 
 
 def give_consent(
     session: Session, who: Viewer, person_id: int, kind: ConsentKind, *, wording: str, at: datetime
 ) -> None:
-    """The consent is in force, in the words that are asked for today. One that stands in them stays as it is.
+    """Record a consent to the current wording. A consent to it that is in force stays.
 
-    A statement of a list gives way to the person's own word. Raises InvalidInput for other words.
+    It replaces a consent stated by a list. Raises InvalidInput for another version of the wording.
     """
     now = current_wording(kind)
     if wording != now.version:
@@ -63,10 +63,10 @@ def give_consent(
 def record_stated_consents(
     session: Session, who: Viewer, person_id: int, source: str, places: Iterable[PlaceKind], *, at: datetime
 ) -> bool:
-    """A list says that the person may be called, and where: whoever keeps it has the consents, which is put
-    down as the list's word. Whether it counts.
+    """Record the consents that a list states for a person; True if they count.
 
-    What the person said counts more: whoever withdrew, or gave the own word, is not spoken for.
+    The person's own word counts more: if they ever gave or withdrew a consent, the list does not speak for
+    them.
     """
     standing = consents_in_force(session, person_id)
     if speaks_for_themselves(session, person_id):
@@ -93,10 +93,10 @@ def record_stated_consents(
 def withdraw_consent(
     session: Session, who: Viewer, person_id: int, kind: ConsentKind, *, at: datetime
 ) -> bool:
-    """It is no longer in force, and what was kept because of it is gone. False: it was not in force.
+    """Withdraw a consent, and delete what was stored because of it. False: it was not in force.
 
-    Without the consent to being called nobody calls the person, and no place is kept. Places of phones that
-    come at this moment wait, and are refused then.
+    Without the consent to being called the person is not called, and no place is kept. Locations of phones
+    that arrive at this moment wait, and are then refused.
     """
     exclusive_lock(session, WITHDRAWAL_LOCK)
     standing = consents_in_force(session, person_id).get(kind)
@@ -118,7 +118,7 @@ def withdraw_consent(
 
 
 def delete_live_location(session: Session, person_id: int) -> None:
-    """No place of the person's phone is kept. Where that cannot be reached, it expires; nobody is told it."""
+    """Delete the live location of the person's phone. If the store cannot be reached, it expires unused."""
     try:
         live_places_of(session).forget(session.connection(), responder_ids_of(session, person_id))
     except LivePlacesUnavailable as error:  # who withdraws is not kept waiting for it
@@ -138,13 +138,13 @@ def _deactivate(session: Session, person_id: int) -> None:
 
 
 def merge_consents(session: Session, who: Viewer, kept_id: int, other_id: int, *, at: datetime) -> None:
-    """Before two entries of one person become one, one word of the two counts for each consent.
+    """Reconcile the consents of two entries of one person before they are merged.
 
-    1. What the person said themselves, in whichever entry, counts more than what a list says of the other.
-    2. Of two words of the person the later one counts.
-    3. Where both agree, the kept entry's consent stands, and the other's ends.
+    1. What the person said, in either entry, counts more than what a list says of the other.
+    2. Of two statements of the person the later one counts.
+    3. If both agree, the kept entry's consent stays, and the other's ends.
 
-    visibility: whoever calls has seen to it that `who` may join the two.
+    visibility: the caller has checked that `who` may merge the two.
     """
     ids = (kept_id, other_id)
     speaking = [each for each in ids if speaks_for_themselves(session, each)]
@@ -171,6 +171,6 @@ def merge_consents(session: Session, who: Viewer, kept_id: int, other_id: int, *
 
 
 def withdraw_all_consents(session: Session, who: Viewer, person: Person, *, at: datetime) -> bool:
-    """The person is called no more; every consent is withdrawn. False: there was nothing to withdraw."""
+    """Withdraw all consents, so that the person is not called any more. False: there were none."""
     withdrawn = [withdraw_consent(session, who, person.id, kind, at=at) for kind in ConsentKind]
     return any(withdrawn)

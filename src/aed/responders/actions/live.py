@@ -1,4 +1,4 @@
-"""Live places of people on duty: taken, many at a time, and forgotten."""
+"""Store and delete live locations of people on duty, many at a time."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from aed.responders.rules import live_location
 
 @dataclass(frozen=True, slots=True)
 class LocationReport:
-    """What one phone says."""
+    """Location reported by one phone."""
 
     key_hash: str
-    """Of the sign-in."""
+    """Hash of the session key."""
     here: Position
     at: datetime
-    """When it was there."""
+    """When the phone was there."""
 
 
 def take_live_locations(
     session: Session, said: Sequence[LocationReport], *, resolution: int, at: datetime
 ) -> list[AedError | None]:
-    """The places are kept of all who may share one; for each: None, or why it is not kept.
+    """Store the locations of people who may share one; return for each None, or why it was refused.
 
-    1. Nobody withdraws meanwhile: whoever has withdrawn is seen, whoever is about to waits, and forgets then.
-    2. Who is signed in, is called, is not paused and has agreed: two statements for all together.
-    3. The newest place of each is kept, as a cell.
+    1. Take the shared lock: whoever has withdrawn is seen, whoever is about to waits, and deletes then.
+    2. Check that they are signed in, active, not paused and have agreed: two statements for all together.
+    3. Store the latest location of each, as a cell.
 
     visibility: each is for the person's own phone.
     """
@@ -74,6 +74,6 @@ def _why_not(person_id: int | None, found: Sharing | None, *, at: datetime) -> A
 
 
 def delete_live_location(session: Session, person_id: int) -> None:
-    """No place of the person's phone is kept. Raises LivePlacesUnavailable."""
+    """Delete the live location of the person's phone. Raises LivePlacesUnavailable."""
     ids = queries.responder_ids_of(session, person_id)
     live_places_of(session).forget(session.connection(), ids)

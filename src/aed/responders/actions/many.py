@@ -1,4 +1,4 @@
-"""Many responders of a list at once: a long list is mostly people who are new, or who stand as it says."""
+"""Register many responders of a list at once: most are new, or unchanged."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from aed.responders.rules import (
 )
 
 type Ref = tuple[str, str]
-"""A source, and its own id of a responder."""
+"""(source, its own id of a responder)"""
 
 
 def put_responders(
     session: Session, who: Viewer, given: Sequence[ResponderGiven], *, at: datetime
 ) -> list[bool | None]:
-    """Each responder is as given; of each, True when new, False when changed, None when it was so already.
+    """Register responders as given; return for each True if new, False if changed, None if unchanged.
 
-    1. Those who stand as they are given are left alone.
-    2. Those whom no list has told of before are written in few statements for all.
-    3. The others, such as people who speak for themselves, are put one by one: see `put_responder`.
+    1. Skip those that are unchanged.
+    2. Insert those that no list has mentioned before, in few statements for all.
+    3. Register the others, such as people who speak for themselves, one by one (`put_responder`).
 
-    No two of `given` are the same responder of a source. Raises what `put_responder` raises.
+    No two of `given` may be the same responder of a source. Raises what `put_responder` raises.
 
     visibility: an administrator's.
     """
@@ -69,7 +69,7 @@ def _ref(given: ResponderGiven) -> Ref:
 
 
 class _Believed:
-    """How far lists are believed that name these issuers."""
+    """How far lists are trusted that name these issuers."""
 
     def __init__(self, session: Session, given: Iterable[ResponderGiven]) -> None:
         names = {each.certificate.issuer for each in given}
@@ -88,11 +88,11 @@ class _Believed:
 
 @dataclass(slots=True)
 class _Agreed:
-    """What somebody agreed to, or a list says so."""
+    """What a person agreed to, or a list says so."""
 
     in_force: set[ConsentKind] = field(default_factory=set)
     speaks: bool = False
-    """Ever gave or withdrew a consent: no list speaks for them any more."""
+    """The person ever gave or withdrew a consent: lists no longer speak for them."""
 
 
 def _agreed(session: Session, person_ids: Collection[int]) -> defaultdict[int, _Agreed]:
@@ -114,7 +114,7 @@ def _agreed(session: Session, person_ids: Collection[int]) -> defaultdict[int, _
 def _add(
     session: Session, who: Viewer, new: Sequence[ResponderGiven], believed: _Believed, *, at: datetime
 ) -> set[Ref]:
-    """Those who are written now: not who speaks for themselves, nor the second entry of one person.
+    """Insert new responders; return which. Leaves out people who speak for themselves, and second entries.
 
     visibility: an administrator's, see put_responders.
     """
@@ -184,7 +184,7 @@ def _add(
 
 
 def _stated(given: ResponderGiven) -> list[ConsentKind]:
-    """What a list says that the person agreed to: see `consents.state_for_a_list`."""
+    """Return what a list states that the person agreed to (`consents.record_stated_consents`)."""
     at_work = any(place.kind is PlaceKind.WORK for place in given.places)
     return [ConsentKind.BEING_CALLED, *([ConsentKind.PLACE_ON_DUTY] if at_work else [])]
 
@@ -207,7 +207,7 @@ def _certificate(responder_id: int, given: CertificateGiven, believed: _Believed
 
 
 class _Entry(NamedTuple):
-    """What stands of a responder, by columns."""
+    """The columns of a stored responder."""
 
     id: int
     source: str
@@ -257,7 +257,7 @@ class _Standing:
     places: list[PlaceGiven] = field(default_factory=list)
 
     def is_as(self, given: ResponderGiven, believed: _Believed) -> bool:
-        """Whether a list speaks for the person, and nothing would change. What is not given stays."""
+        """True if a list speaks for the person and nothing would change. What is not given stays."""
         entry = self.entry
         return (
             entry.erased_at is None
@@ -281,7 +281,7 @@ class _Standing:
 
 
 def _standing(session: Session, given: Iterable[ResponderGiven]) -> Mapping[Ref, _Standing]:
-    """What stands of those who are known, in four statements for each source.
+    """Read the known responders, in four statements per source.
 
     visibility: an administrator's, see put_responders.
     """
@@ -298,10 +298,7 @@ def _standing(session: Session, given: Iterable[ResponderGiven]) -> Mapping[Ref,
 
 
 def _entries(session: Session, source: str, source_ids: Sequence[str]) -> dict[int, _Standing]:
-    """By the responder's id.
-
-    visibility: an administrator's, see put_responders.
-    """
+    """Return entries by responder id. visibility: an administrator's, see put_responders."""
     statement = (
         select(
             Responder.id,

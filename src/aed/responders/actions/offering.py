@@ -1,4 +1,4 @@
-"""People who offer to help: where and when they can be called, pausing, leaving."""
+"""Let people offer to help: where and when they can be called, pausing, leaving."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from aed.responders.rules import ConsentKind, ResponderState, has_consent_for_pl
 from aed.responders.schemas.offers import OfferAmend, OfferIn, OfferPlaceIn
 
 OFFERED = "offered"
-"""The source of a responder of whom no list tells."""
+"""Source of responders that no list mentions."""
 
 
 def require_offer_access(session: Session, who: Viewer, person_id: int) -> Person:
-    """The person, for themselves and for the office.
+    """Return the person, for themselves and for the office.
 
-    Raises what `accounts.queries.own_or_office` raises, and Conflict for one whose data was erased.
+    Raises what `own_or_office` raises, and Conflict for a person whose data was erased.
     """
     person = people_queries.own_or_office(session, who, person_id)
     if person.erased_at is not None:
@@ -39,10 +39,10 @@ def require_offer_access(session: Session, who: Viewer, person_id: int) -> Perso
 
 
 def make_offer(session: Session, who: Viewer, person_id: int, new: OfferIn, *, at: datetime) -> Offer:
-    """The person may be called from now on, where and when the offer says, with a certificate that is valid.
+    """Record an offer to help: the person may be called where and when it says, with a valid certificate.
 
-    Where a list tells of the person already, its entry is taken over; from now on the person speaks.
-    Raises Conflict where an offer of the person's own stands, InvalidInput for a consent that is missing.
+    An entry of a list is taken over; from then on the person speaks for themselves. Raises Conflict if the
+    person has an offer already, InvalidInput for a missing consent.
     """
     person = require_offer_access(session, who, person_id)
     _lock_offer(session, person_id)
@@ -90,11 +90,10 @@ def amend_offer(
     version: int | None = None,
     at: datetime,
 ) -> Offer:
-    """What is given in `change` holds from now on: hours, places, a pause (null: it is over), consents (null:
-    withdrawn). Without a `version` it is amended as it stands.
+    """Change hours, places, a pause (null: ended) or consents (null: withdrawn) of an offer.
 
-    Raises NotFound where there is no offer, ChangedMeanwhile for one of another version, Conflict where so
-    far only a list speaks; a consent can be withdrawn all the same.
+    Without a `version` it is changed unconditionally. Raises NotFound without an offer, ChangedMeanwhile for
+    another version, Conflict if only a list has spoken so far; a consent can be withdrawn all the same.
     """
     require_offer_access(session, who, person_id)
     _lock_offer(session, person_id)
@@ -139,26 +138,26 @@ def _put_consents(
 
 
 def withdraw_offer(session: Session, who: Viewer, person_id: int, *, at: datetime) -> None:
-    """The person is called no more. Leaving twice changes nothing."""
+    """Withdraw an offer: the person is not called any more. A second time changes nothing."""
     person = require_offer_access(session, who, person_id)
     _lock_offer(session, person_id)
     consents.withdraw_all_consents(session, who, person, at=at)
 
 
 def _lock_offer(session: Session, person_id: int) -> None:
-    """Nobody leaves in one browser while the same person amends in another."""
+    """Lock the person's offer, so that it is not changed and withdrawn at the same time."""
     exclusive_lock(session, f"amending of the offer of person {person_id}")
 
 
 def _home_of(session: Session, new: OfferIn) -> tuple[int | None, int | None]:
-    """(estate, region)"""
+    """Return (estate, region)."""
     if new.estate_id is not None:
         return new.estate_id, region_of_estate(session, new.estate_id)
     return None, region_by_code(session, new.region).id if new.region is not None else None
 
 
 def _withdraw_other_entries(session: Session, entry: Responder) -> None:
-    """Nobody is called twice: what other lists tell of the person is not called."""
+    """Deactivate other entries of the person, so that nobody is called twice."""
     for other in session.scalars(
         # visibility: the person's own
         select(Responder).where(Responder.person_id == entry.person_id, Responder.id != entry.id)
@@ -184,7 +183,7 @@ def _put_places(session: Session, person_id: int, entry: Responder, places: Sequ
 
 
 def _floor(place: OfferPlaceIn, counts_ground_as_one: bool) -> int:
-    """Return the floor that is meant. Raises InvalidInput where floor and storey contradict each other."""
+    """Return the floor that is meant. Raises InvalidInput if floor and storey contradict each other."""
     floor = floor_meant(
         floor=place.floor if "floor" in place.model_fields_set else None,
         storey=place.storey,

@@ -1,4 +1,4 @@
-"""Registering responders of lists; awarding and revoking certificates."""
+"""Register responders of lists; award and revoke certificates."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from aed.responders.rules import CertificateKind, PlaceKind, ResponderState, Tru
 
 @dataclass(frozen=True, slots=True)
 class PlaceGiven:
-    """Where somebody is by default."""
+    """A default place of a person."""
 
     kind: PlaceKind
     position: Position
@@ -44,12 +44,12 @@ class CertificateGiven:
     issued_on: date | None
     valid_until: date
     trust: Trust | None = None
-    """How far the list says that it is believed; None: as far as the issuer is in lists."""
+    """Trust that the list claims; None: the issuer's trust in lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResponderGiven:
-    """A person who may be called, as a source tells of them. What is None is not given."""
+    """A person who may be called, as a source describes them. None: not given."""
 
     source: str
     source_id: str
@@ -65,11 +65,11 @@ class ResponderGiven:
 
 
 def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: datetime) -> bool | None:
-    """The responder is as given. True when new, False when changed, None when it was so already.
+    """Register a responder as given; return True if new, False if changed, None if unchanged.
 
-    A list states that its people may be called (see `consents.state_for_a_list`); but whoever gave or
-    withdrew a consent themselves is not spoken for: then the list adds and amends the certificate alone, of
-    the entry that is called. Raises Conflict for somebody whose data was erased.
+    A list states that its people may be called (`consents.record_stated_consents`). For people who gave or
+    withdrew a consent themselves it only adds and changes the certificate of their active entry. Raises
+    Conflict for a person whose data was erased.
 
     visibility: an administrator's.
     """
@@ -126,10 +126,10 @@ def put_responder(session: Session, who: Viewer, given: ResponderGiven, *, at: d
 
 
 def _is_of_one_entered_twice(session: Session, known: Responder, given: ResponderGiven) -> bool:
-    """Whether the entry was joined to another, and its row still tells of that person: by the name or the
-    number of either entry. Lists use their numbers again.
+    """True if the entry was merged into another, and its row still describes that person.
 
-    visibility: an administrator's, see put_responder.
+    By name or telephone number of either entry, because lists reuse their ids. visibility: an
+    administrator's, see put_responder.
     """
     if known.joined_into_id is None:
         return False
@@ -139,7 +139,7 @@ def _is_of_one_entered_twice(session: Session, known: Responder, given: Responde
 
 
 def _person(session: Session, known: Responder | None, given: ResponderGiven) -> Person:
-    """Who it is: the same person as before when name and phone are, or no phone is given.
+    """Return the person: the same as before if name and telephone are, or no telephone is given.
 
     visibility: for an administrator, see put_responder.
     """
@@ -156,7 +156,7 @@ def _person(session: Session, known: Responder | None, given: ResponderGiven) ->
 
 
 def _put_certificate(session: Session, responder_id: int, given: CertificateGiven) -> bool:
-    """Adds the certificate, or amends the one with the same issuer and number. True when that changed it.
+    """Add the certificate, or change the one with the same issuer and number. True if that changed it.
 
     visibility: an administrator's, see put_responder.
     """
@@ -187,7 +187,7 @@ def _put_certificate(session: Session, responder_id: int, given: CertificateGive
 
 
 def put_places(session: Session, responder_id: int, given: Sequence[PlaceGiven]) -> bool:
-    """The person's places are exactly these. True when that changed them.
+    """Set the person's default places. True if that changed them.
 
     visibility: for the person, and for an administrator.
     """
@@ -217,16 +217,16 @@ def put_places(session: Session, responder_id: int, given: Sequence[PlaceGiven])
 # --- awarding -------------------------------------------------------------------------------------------
 
 AWARDED_BY: Final = "training"
-"""The source of a person who learnt and of whom no list tells."""
+"""Source of people who were trained here and that no list mentions."""
 _DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's: no letter that is read as a digit."""
+"""Crockford's base 32: no digits that look like letters."""
 _RANDOM_DIGITS: Final = 10
-"""50 bits: a number that somebody makes up is nobody's."""
+"""50 bits: an invented number matches no certificate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Award:
-    """What a person gets, and where the person is at home."""
+    """A certificate to award, and where the person lives."""
 
     person_id: int
     region_id: int
@@ -240,11 +240,11 @@ class Award:
 
 
 def award_certificate(session: Session, who: Viewer, award: Award, *, at: datetime) -> Certificate:
-    """A new certificate with a number of its own. Whoever calls has seen to it that `who` may.
+    """Award a certificate with a new number. The caller has checked that `who` may.
 
-    Somebody who is no responder yet gets an entry that nobody calls: to be called one offers oneself.
+    A person who is no responder yet gets an inactive entry: to be called they must offer to help.
 
-    visibility: for who assessed the person, and by the person's key.
+    visibility: for the assessor, and by the person's id.
     """
     responder = session.scalar(
         select(Responder)
@@ -284,7 +284,7 @@ def award_certificate(session: Session, who: Viewer, award: Award, *, at: dateti
 def revoke_certificate(
     session: Session, who: Viewer, certificate: Certificate, *, why: str, at: datetime
 ) -> None:
-    """It is valid no more. Revoking twice changes nothing. Whoever calls has seen to it that `who` may."""
+    """Revoke a certificate. A second time changes nothing. The caller has checked that `who` may."""
     if certificate.revoked_at is not None:
         return
     certificate.revoked_at, certificate.revoked_why = at, why

@@ -1,4 +1,4 @@
-"""Places of phones that come at about the same time go into one transaction."""
+"""Store locations of phones that arrive at about the same time in one transaction."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from aed.errors import AedError, TooBusy
 from aed.responders.actions.live import LocationReport, take_live_locations
 
 GATHER_SECONDS: Final = 0.05
-"""One transaction in so long; a phone that comes after a quiet time waits for nobody. Each commit costs the
-lookups beside it something, and a phone that sends every five minutes does not mind."""
+"""One transaction per this long; a phone that comes after a quiet time does not wait. Each commit slows
+concurrent lookups, and a phone that reports every five minutes does not mind waiting.
+"""
 AT_ONCE: Final = 500
 MAX_WAITING: Final = 5_000
-"""More than two seconds of the whole network's phones: then the database does not keep up."""
+"""More than two seconds' worth of all phones of the network: the database is not keeping up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class _Waiting:
 
 
 class Intake:
-    """A queue in the process, with one writer as long as anybody waits. Lives in one event loop."""
+    """A queue in this process, with one writer while anything is queued. Belongs to one event loop."""
 
     def __init__(self, database: Database, *, resolution: int) -> None:
         self._database, self._resolution = database, resolution
@@ -38,7 +39,9 @@ class Intake:
         self._next_at = 0.0
 
     async def put(self, said: LocationReport) -> None:
-        """Kept and committed. Raises why not: what `take_live_places` tells, or that nothing answers."""
+        """Store a location and wait for the commit. Raises the reason why it was refused or could not be
+        stored.
+        """
         if len(self._waiting) >= MAX_WAITING:
             raise TooBusy("Too many phones send their place at this moment. Try again in a few seconds.")
         waiting = _Waiting(said, asyncio.get_running_loop().create_future())

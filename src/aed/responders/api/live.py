@@ -1,4 +1,4 @@
-"""Where a phone on duty is: sent, looked at and taken back by its owner."""
+"""Routes of the location of one's own phone while on duty."""
 
 from __future__ import annotations
 
@@ -29,9 +29,8 @@ OWN: Final = "Sign in as the person whose phone it is."
 
 
 class _Direct(APIRoute):
-    """Without FastAPI's resolving of dependencies, as the lookup's route: it is asked 1,000 times a second.
-
-    Who it is, is asked for many at once, where the place is kept.
+    """A route without FastAPI's dependency resolution, as in the lookup: it takes 1,000 requests a second.
+    Who is signed in is checked for many requests at once, where the location is stored.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -60,16 +59,16 @@ direct = APIRouter(route_class=_Direct)
 
 @direct.put("/location", status_code=204)
 def share_live_location(given: LiveLocationIn) -> None:
-    """Where the own phone is, while on duty: every five minutes, and soon after a move.
+    """Share the location of your phone while on duty, every five minutes and soon after a move.
 
-    Kept as a cell of about a tenth of a square kilometre, for 15 minutes, with the consent `live_place`: the
-    person is called from there, and not from the places of the offer. 409 says what is missing.
+    Stored as a cell of about a tenth of a square kilometre for 15 minutes, with the consent `live_place`: you
+    are called from there instead of from the places of your offer. 409 says what is missing.
     """
 
 
 @router.get("/location")
 def get_live_place(session: ReadSession, viewer: ViewerDep) -> LiveLocationOut:
-    """What is kept of where the own phone is, and until when."""
+    """Get what is stored of your phone's location, and until when."""
     ids = responder_ids_of(session, _oneself(viewer))
     held = live_places_of(session).held(session.connection(), ids, at=clock.now())
     return LiveLocationOut.of(max(held.values(), key=lambda place: place.at, default=None))
@@ -77,7 +76,7 @@ def get_live_place(session: ReadSession, viewer: ViewerDep) -> LiveLocationOut:
 
 @router.delete("/location", status_code=204)
 def go_off_duty(session: WriteSession, viewer: ViewerDep) -> None:
-    """Off duty: what is kept of where the own phone is, is deleted. Twice changes nothing."""
+    """Go off duty: the stored location of your phone is deleted. A second time changes nothing."""
     delete_live_location(session, _oneself(viewer))
 
 

@@ -17,7 +17,7 @@ router = APIRouter()
 
 @router.get("/consents")
 def list_consent_wordings() -> list[WordingOut]:
-    """The words of the consents, those of the past too; the same for everyone."""
+    """List the wordings of all consents, past ones included. Public."""
     return WordingOut.all()
 
 
@@ -25,7 +25,7 @@ def list_consent_wordings() -> list[WordingOut]:
 def list_consents(
     session: ReadSession, viewer: ViewerDep, person_id: RowId, limit: Limit = 100, cursor: Cursor = None
 ) -> ConsentsPage:
-    """What the person ever agreed to, a page at a time. For the person alone, and the office."""
+    """List all consents that a person ever gave, page by page. For the person and the office."""
     actions.require_offer_access(session, viewer, person_id)
     found = queries.consents(session, person_id, limit=limit + 1, after_id=after(cursor))
     page = ConsentsPage(consents=[ConsentOut.of(each) for each in found[:limit]])
@@ -36,7 +36,7 @@ def list_consents(
 
 @router.get("/people/{person_id}/offer")
 def get_offer(session: ReadSession, viewer: ViewerDep, person_id: RowId, response: Response) -> OfferOut:
-    """Where and when the person can be called, and what was agreed to. For the person and the office."""
+    """Get where and when the person can be called, and what they agreed to. For the person and the office."""
     actions.require_offer_access(session, viewer, person_id)
     return _told(person_id, queries.offer_of(session, person_id), response)
 
@@ -45,7 +45,7 @@ def get_offer(session: ReadSession, viewer: ViewerDep, person_id: RowId, respons
 def create_offer(
     session: WriteSession, viewer: ViewerDep, person_id: RowId, new: OfferIn, response: Response
 ) -> OfferOut:
-    """Offers to help: the person may be called from now on, if a certificate is valid."""
+    """Offer to help: the person may be called from now on if they have a valid certificate."""
     made = actions.make_offer(session, viewer, person_id, new, at=clock.now())
     response.headers["Location"] = f"/v1/people/{person_id}/offer"
     return _told(person_id, made, response)
@@ -60,7 +60,7 @@ def amend_offer(
     response: Response,
     if_match: IfMatch = None,
 ) -> OfferOut:
-    """Hours, places, a pause, or a consent given or withdrawn."""
+    """Change hours, places, a pause, or give or withdraw consents."""
     made = actions.amend_offer(
         session, viewer, person_id, change, version=version_in(if_match), at=clock.now()
     )
@@ -69,7 +69,9 @@ def amend_offer(
 
 @router.delete("/people/{person_id}/offer", status_code=204)
 def withdraw_offer(session: WriteSession, viewer: ViewerDep, person_id: RowId) -> None:
-    """Leaves: every consent is withdrawn, nobody calls, the places are deleted. Twice changes nothing."""
+    """Withdraw the offer: all consents are withdrawn and the places deleted. A second time changes
+    nothing.
+    """
     actions.withdraw_offer(session, viewer, person_id, at=clock.now())
 
 

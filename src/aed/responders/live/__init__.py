@@ -1,7 +1,7 @@
-"""Where live places are kept: one interface, two ways, a file each.
+"""Stores of live locations: one interface, two implementations.
 
-in_database.py  a table; the default
-in_valkey.py    a Redis or Valkey Cluster, once one database is not enough
+in_database.py: a table; the default
+in_valkey.py: a Redis or Valkey Cluster, for when one database is not enough
 """
 
 from __future__ import annotations
@@ -26,48 +26,50 @@ if TYPE_CHECKING:
 
 
 class LivePlaces(Protocol):
-    """The newest place of each responder whose phone sends any. What has expired is never answered.
+    """Store of the latest location of each responder who shares one. Expired locations are never returned.
 
-    `connection` is that of the transaction, or of the lookup: what is kept in the database is part of it.
-    Writes raise LivePlacesUnavailable; a lookup goes on without, and the log says so.
+    `connection` is that of the transaction or the lookup: what is stored in the database is part of it.
+    Writes raise LivePlacesUnavailable; a lookup goes on without, and logs it.
     """
 
     def put(self, connection: Connection, places: Sequence[LiveLocation], *, at: datetime) -> None:
-        """Each of these holds until it expires, or a newer one of the same responder has come."""
+        """Store these locations; each is valid until it expires or a newer one of the same responder
+        arrives.
+        """
 
     def held(
         self, connection: Connection, responder_ids: Collection[int], *, at: datetime
     ) -> dict[int, LiveLocation]:
-        """Those of these responders that hold at the moment."""
+        """Return the locations of these responders that are valid at that moment."""
 
     def forget(self, connection: Connection, responder_ids: Collection[int]) -> None:
-        """No place of these responders is kept."""
+        """Delete all locations of these responders."""
 
     def expire(self, connection: Connection, *, at: datetime) -> int:
-        """What has expired is deleted; how much that was, where somebody counts."""
+        """Delete expired locations; return how many, where that is known."""
 
     def near(
         self, connection: Connection, here: Position, *, within_metres: float, at: datetime
     ) -> Callable[[], list[LiveLocation]]:
-        """The places within the distance and a bit farther that hold at the moment, each responder's once.
+        """Start reading the locations within the distance that are valid at that moment; call the result to
+        finish.
 
-        The question is sent; what is given back reads the answer, see `aed.database.Compiled.sent`.
-
-        visibility: whoever calls asks which of these responders the viewer may call.
+        May return some that are slightly farther; each responder once. visibility: the caller checks which of
+        these responders the viewer may call.
         """
 
     def without_those_on_duty(
         self, connection: Connection, places: Sequence[PlaceNearby], *, at: datetime
     ) -> Sequence[PlaceNearby]:
-        """Default places of people who are there: not of those whose live place says where they are."""
+        """Filter default places: leave out people whose live location says that they are elsewhere."""
 
 
 _clusters: Final[dict[str, InValkey]] = {}
-"""The clients of this process, by URL. One connects when it is first asked."""
+"""Clients of this process by URL; each connects on first use."""
 
 
 def live_places(settings: Settings) -> LivePlaces:
-    """Where they are kept, as it is set."""
+    """Return the configured store."""
     if settings.live_places_url:
         with requires_extra("cluster", needed_by="AED_LIVE_PLACES_URL"):
             from aed.responders.live.in_valkey import InValkey  # late: 8 MB
@@ -77,11 +79,11 @@ def live_places(settings: Settings) -> LivePlaces:
 
 
 def close_live_places() -> None:
-    """Nothing is connected any more. Whoever asks again connects again."""
+    """Close all connections; a later use connects again."""
     for cluster in _clusters.values():
         cluster.close()
 
 
 def live_places_of(session: Session) -> LivePlaces:
-    """Where they are kept beside the session's database."""
+    """Return the store that belongs to the session's database."""
     return live_places(session.info[SETTINGS])

@@ -1,4 +1,4 @@
-"""Live places as rows of a table."""
+"""Live locations as rows of a table."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _PUT_ALL: Final = {
 @dataclass(frozen=True, slots=True)
 class InDatabase:
     resolution: int
-    """Of the cells. After it was set anew, a place is found once it is sent again."""
+    """H3 resolution. After a change, a location is found once it is reported again."""
 
     def put(self, connection: Connection, places: Sequence[LiveLocation], *, at: datetime) -> None:
         if not places:
@@ -84,7 +84,7 @@ class InDatabase:
     def without_those_on_duty(
         self, connection: Connection, places: Sequence[PlaceNearby], *, at: datetime
     ) -> Sequence[PlaceNearby]:
-        """The statement that found them has asked it."""
+        """Nothing to do: the statement that found them has checked it."""
         return [place for place in places if place.on_duty_id is None]
 
 

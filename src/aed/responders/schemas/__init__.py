@@ -1,1 +1,1 @@
-"""What crosses the boundary: offers to help, consents, live places."""
+"""Request and response bodies of offers, consents and live locations."""

@@ -1,4 +1,4 @@
-"""Where a phone on duty is, in and out."""
+"""Request and response bodies of phone locations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezon
 
 
 class PhoneLocationIn(BaseModel):
-    """Where a phone is."""
+    """Location of a phone."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -37,7 +37,7 @@ class PhoneLocationIn(BaseModel):
 
 
 class LiveLocationIn(PhoneLocationIn):
-    """Of it the cell is kept, and nothing finer."""
+    """Location of a phone on duty. Only its cell is stored."""
 
 
 class StoredLocationOut(BaseModel):
@@ -47,7 +47,7 @@ class StoredLocationOut(BaseModel):
 
 
 class LiveLocationOut(BaseModel):
-    """What is kept of where the own phone is, and until when; null: nothing."""
+    """What is stored of your phone's location, and until when; null: nothing."""
 
     held: StoredLocationOut | None
 

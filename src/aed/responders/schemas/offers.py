@@ -1,4 +1,4 @@
-"""Offers to help and consents, in and out."""
+"""Request and response bodies of offers and consents."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Version = Annotated[str, Field(min_length=1, max_length=32, examples=["2026-11"]
 
 
 class OfferPlaceIn(BaseModel):
-    """Where the person can be called; never told to anybody exactly before an alert is accepted."""
+    """A place where the person can be called; not shown exactly to anybody before an alert is accepted."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,7 +40,7 @@ Places = Annotated[list[OfferPlaceIn], Field(max_length=10)]
 
 
 class OfferIn(BaseModel):
-    """An offer to help, with the version of the words of each consent that is given."""
+    """An offer to help, with the version of the wording of each consent that is given."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -86,7 +86,7 @@ class OfferAmend(BaseModel):
 
 
 class WordingOut(BaseModel):
-    """The words of a consent; `is_in_force`: those that are asked for today."""
+    """Wording of a consent; `is_in_force`: it is the current one."""
 
     kind: ConsentKind
     version: str
@@ -110,7 +110,7 @@ class WordingOut(BaseModel):
 
 
 class ConsentOut(BaseModel):
-    """A consent that was given, until it was withdrawn."""
+    """A consent, until it was withdrawn."""
 
     id: Id
     kind: ConsentKind
@@ -136,7 +136,7 @@ class ConsentOut(BaseModel):
 
 
 class ConsentsPage(BaseModel):
-    """Consents in order of id; `next` is the cursor of the following page."""
+    """Consents by id; `next` is the cursor of the next page."""
 
     consents: list[ConsentOut]
     next: str | None = None
@@ -158,7 +158,7 @@ class OfferCertificateOut(BaseModel):
 
 
 class OfferOut(BaseModel):
-    """What a person offers, and whether anything stands against being called."""
+    """What a person offers, and whether anything prevents calling them."""
 
     person_id: Id
     state: ResponderState

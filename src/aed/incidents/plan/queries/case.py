@@ -1,4 +1,4 @@
-"""What is known at a moment: who could come, how soon, with which device."""
+"""Read what is known at a moment: who could come, how soon, with which device."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ from aed.walking.travel import NO_WAY, Leg, direct_seconds, fetch_seconds, leg_s
 
 @dataclass(frozen=True, slots=True)
 class AskedPerson:
-    """Somebody who was asked already, as he stands now."""
+    """A person who was asked already, as of now."""
 
     offer: Offer
     comes: bool
-    """He has said so."""
+    """The person has accepted."""
 
 
 MAX_PEOPLE_SEARCHED: Final = 1_000
-"""People: no plan looks through more, busy ones included."""
+"""The most people that a plan searches, busy ones included."""
 _MAX_GUIDES: Final = 5
-"""One is asked at a time; the first of these may be asked for something else."""
+"""One guide is asked at a time; the first of these may be asked for something else."""
 
 
 @dataclass(frozen=True, slots=True)
 class EstateGuides:
-    """Who could open the gates of the estate in which the patient is, whoever is asked first in front."""
+    """People who could open the gates of the patient's estate, in order of preference."""
 
     estate_id: int
     people: Sequence[int]
@@ -71,20 +71,20 @@ def build_case(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> PlanCase:
-    """Build the case at that moment: every task that somebody could be given.
+    """Build the case at that moment: every task that a person could be given.
 
-    `excluded_people` (person ids) are busy or have declined; `excluded_devices` were taken out by a
-    dispatcher. `sent_from` limits the search to devices that may be fetched from there; None: all.
-    With `Precision.CELL` people are taken to be at the centres of their cells, so that whom the plan asks
-    tells no more than the cell; each offer has the seconds that may be shown in either case.
+    `excluded_people` (person ids) are busy or have declined; `excluded_devices` were excluded by a
+    dispatcher. `sent_from` limits the search to devices that may be fetched from there; None: all. With
+    `Precision.CELL` people are taken to be at the centres of their cells, so that whom the plan asks reveals
+    no more than the cell; each offer has the seconds that may be shown in either case.
 
-    1. The lookup's own search: the soonest devices that are usable now, and whoever may be called now.
-    2. From each device, with the gates as they stand, the way to each of these people.
-    3. Direct: who comes reacts and walks. Fetch: to the device, opens the cabinet, and on to the patient. The
-       times are those of `aed.walking.travel`, from receipt of the call: nothing for answering comes on top.
-    4. Where the patient is in an estate, what is saved on each of these ways when somebody guides.
+    1. Run the lookup: the soonest devices that are usable now, and people who may be called now.
+    2. From each device, with the gates as they are now, compute the walk to each of these people.
+    3. Direct: the person reacts and walks. Fetch: they walk to the device, open the cabinet, and go on to the
+       patient. The times are those of `aed.walking.travel`, from receipt of the call; answering adds nothing.
+    4. If the patient is in an estate, compute what a guide saves on each of these ways.
 
-    visibility: for the plan; it names people by number, and goes to dispatchers and into the record.
+    visibility: for the plan; it names people by id, and goes to dispatchers and into the record.
     """
     numbers = settings.planning
     # As many free people are thought of, however many of the nearest are out already.
@@ -148,7 +148,7 @@ def build_case(
 
 
 def _is_in_reach(near: NearbyDevice, patient: Patient, settings: Settings) -> bool:
-    """Whether somebody who stands beside it now would be at the patient with it before the ambulance."""
+    """True if a person who stands beside the device now would bring it before the ambulance."""
     return fetch_seconds(0.0, _to_patient(near, settings), near.pace) < patient.ambulance_seconds
 
 
@@ -212,7 +212,7 @@ def _offers(
 
 
 def _to_patient(near: NearbyDevice, settings: Settings) -> float:
-    """Seconds from the device to the patient."""
+    """Return the seconds from the device to the patient."""
     return leg_seconds(near.way, near.floors, near.pace, settings.arrival)
 
 
@@ -226,8 +226,10 @@ def _seconds_to_devices(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> list[list[float]]:
-    """By person's spot and device: from the one's place and floor to the other's. Infinite where the device
-    would come after the ambulance: no farther need anybody look for a way."""
+    """Return the seconds from each person to each device, floors included.
+
+    Infinite if the device would come after the ambulance: no longer walk needs to be searched.
+    """
     if not people:
         return []
     arrival = settings.arrival
@@ -280,14 +282,13 @@ def build_case_of_incident(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> PlanCase:
-    """Return the case of an incident that was read with its estate.
+    """Build the case of an incident that was read with its estate.
 
-    1. People and devices that a dispatcher has excluded are left out, beside `excluded_people` people.
-    2. People are looked for within the radius that a dispatcher has set, if one has.
-    3. Only devices that somebody may be sent for from there.
-    4. Only the plan of a real incident reckons with exact places. Tests and exercises, of which anybody may
-       open one after the other, take everybody to be at the centre of their cell
-       (docs/decide/responder-privacy.md).
+    1. Leave out people and devices that a dispatcher has excluded, beside `excluded_people`.
+    2. Search people within the radius that a dispatcher has set, if any.
+    3. Use only devices that may be fetched from there.
+    4. Use exact locations only for real incidents. Tests and exercises, which anybody may open repeatedly,
+       take everybody to be at the centre of their cell (docs/decide/responder-privacy.md).
 
     visibility: for the plan.
     """
@@ -326,10 +327,10 @@ def arrival_seconds_by_offer(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> dict[tuple[int, int | None], tuple[float, float]]:
-    """Return how soon each who could be called would be at the patient, by person and device: seconds, and
-    those that may be shown.
+    """Return how soon each person could be at the patient, by (person, device): (exact seconds, shown
+    seconds).
 
-    visibility: for when people are expected whom the plan has called.
+    visibility: for the arrival times of people whom the plan has alerted.
     """
     case = build_case_of_incident(
         session, incident, at=at, asked=(), excluded_people=(), network=network, settings=settings
@@ -338,7 +339,7 @@ def arrival_seconds_by_offer(
 
 
 def exclusions(session: Session, incident_id: int) -> Sequence[IncidentExclusion]:
-    """List what is excluded at this moment. visibility: of an incident that the caller has found."""
+    """List the current exclusions. visibility: of an incident that the caller has found."""
     return session.scalars(
         select(IncidentExclusion)
         .where(IncidentExclusion.incident_id == incident_id, IncidentExclusion.lifted_at.is_(None))

@@ -1,4 +1,4 @@
-"""Who may open the estate's gates and hold the lift, and what that saves those who come."""
+"""Find who may open the estate's gates and hold the lift, and what that saves people who come."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from aed.walking.network import WalkingNetwork
 from aed.walking.travel import Leg, floor_seconds, general_pace, leg_seconds
 
 _ESTATE_METRES: Final = 1_500.0
-"""No gate of an estate is farther from anywhere within it."""
+"""No gate of an estate is farther than this from any place in it."""
 
 
 _ROLES: Final = (HeldRole.LEAD, HeldRole.KEEPER, HeldRole.ESTATE_MANAGER)
-"""Who is asked first in front."""
+"""In order of preference."""
 
 
 def available_guides(session: Session, estate_id: int, *, at: datetime) -> list[int]:
-    """Who may be asked to open the gate and hold the lift there now, by person: who is asked first in front.
+    """Return the ids of people who may be asked to guide there now, in order of preference.
 
     Only people who agreed to be called, have not declared to be under 18, are not paused, and are not outside
     the hours that they gave.
 
-    visibility: for the call to one of them.
+    visibility: for the alert to one of them.
     """
     consent = select(Consent.person_id).where(
         Consent.kind == ConsentKind.BEING_CALLED, Consent.withdrawn_at.is_(None)
@@ -68,7 +68,9 @@ def available_guides(session: Session, estate_id: int, *, at: datetime) -> list[
 
 
 def _away(session: Session, person_ids: Collection[int], at: datetime) -> set[int]:
-    """Who of these is paused, or outside the hours that they gave. visibility: as `guides_of`."""
+    """Return which of these are paused, or outside the hours that they gave. visibility: as
+    `available_guides`.
+    """
     rows = session.execute(
         select(
             Responder.person_id,
@@ -97,11 +99,11 @@ def _away(session: Session, person_ids: Collection[int], at: datetime) -> set[in
 
 
 class GuideSavings(NamedTuple):
-    """Seconds that each saves on the way to the patient when somebody guides."""
+    """Seconds that a guide saves on each way to the patient."""
 
     people: list[float]
     devices: list[float]
-    """From each of the devices on."""
+    """From each device on."""
     ambulance: float
 
 
@@ -117,10 +119,12 @@ def guide_savings(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> GuideSavings:
-    """1. The lift, held, where the patient is so high that it is worth taking then.
-    2. The ways to the patient as the gates stand, and with those of the patient's estate open.
-    3. The crew takes the gate that keeps it waiting least; gates that nobody has registered are taken to be
-       guarded, as those of managed estates are.
+    """Compute what a guide saves.
+
+    1. The lift, held, if the patient is high enough to take it.
+    2. The walks to the patient with the gates as they are now, less those with the estate's gates open.
+    3. The crew takes the gate with the shortest wait; without registered gates it is taken to be guarded, as
+       in managed estates.
 
     visibility: seconds, for the plan.
     """
@@ -151,7 +155,7 @@ def _at_gates(
     gates: Sequence[GateNearby],
     settings: Settings,
 ) -> list[float]:
-    """Of each place; 0 where no way is known. visibility: as `saved_by_a_guide`."""
+    """Return what is saved from each place; 0 if no walk is known. visibility: as `guide_savings`."""
     start = network.start_at(here)
     if start is None:
         return [0.0] * len(places)
@@ -177,7 +181,7 @@ def _at_gates(
 
 
 def _saved_seconds(now: Leg, then: Leg, settings: Settings) -> float:
-    """How much sooner somebody is there; 0 where no way is known. Which pace it is changes little."""
+    """Return how much sooner a person is there; 0 if no walk is known. The pace matters little."""
     if math.isinf(now.metres) or math.isinf(then.metres):
         return 0.0
     arrival, pace = settings.arrival, general_pace(settings.arrival)

@@ -1,4 +1,4 @@
-"""How many of those who were asked came: of past real calls, for the next plan."""
+"""Read how many of the people who were asked came, in past real calls."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _AT_ONCE = 1_000
 def planning_with_learned_rates(
     session: Session, incident: Incident, planning: Planning, *, at: datetime
 ) -> Planning:
-    """Return the settings with the chances that the incident's region has shown at this time of day.
+    """Return the settings with the show-up rates of the incident's region at this time of day.
 
-    The plan's record keeps them with the other settings, so that it is planned again from the same.
+    They are stored with the plan's inputs, so that it can be planned again from the same.
     visibility: counts, for the plan.
     """
     of_region: dict[TimeOfDay, ShowUpCounts] = {}
@@ -59,10 +59,10 @@ def planning_with_learned_rates(
 
 
 def past_alerts(session: Session, *, since: datetime) -> Iterator[tuple[int, TimeOfDay, PastAlert]]:
-    """Yield (region, time of day, alert) of real incidents that were opened since and are closed.
+    """Yield (region, time of day, alert) of closed real incidents that were opened since then.
 
     Exercises and tests do not count: people come to them who would not come at night. Guides do not either.
-    visibility: for the timetable, which counts them.
+    visibility: for a job, which counts them.
     """
     rows = session.execute(
         select(

@@ -16,7 +16,7 @@ from aed.settings import Survival
 
 @dataclass(frozen=True, slots=True)
 class ShownOffer:
-    """One task, with the time that may be shown. None: planned by a release that kept no such time."""
+    """A task as dispatchers see it. `seconds` is None in plans of releases that stored no such time."""
 
     person_id: int
     task: Task
@@ -27,7 +27,7 @@ class ShownOffer:
 
 @dataclass(frozen=True, slots=True)
 class ShownNotAsked:
-    """Somebody who is not asked, how soon they could be at the patient, and why they are not."""
+    """A person who is not asked, how soon they could be at the patient, and why they are not."""
 
     person_id: int
     seconds: float | None
@@ -36,7 +36,9 @@ class ShownNotAsked:
 
 @dataclass(frozen=True, slots=True)
 class ShownPlan:
-    """Who is asked and who is left, the soonest first; expected survival in per cent, of what is shown."""
+    """A plan as dispatchers see it: people soonest first, expected survival in per cent from the times
+    shown.
+    """
 
     asked_before: tuple[ShownOffer, ...]
     asked: tuple[ShownOffer, ...]
@@ -46,7 +48,7 @@ class ShownPlan:
 
 
 def shown_plan(case: PlanCase, made: Plan, survival: Survival) -> ShownPlan:
-    """Return what may be shown of a plan that was made of this case."""
+    """Return what dispatchers may see of a plan for this case."""
     asked = sorted((step.offer for step in made.steps), key=_order)
     before = sorted(case.asked, key=_order)
     direct = {offer.person_id: offer for offer in case.offers if offer.task is Task.DIRECT}
@@ -69,7 +71,7 @@ def _shown(offer: Offer) -> ShownOffer:
 
 
 def _left(left: NotAsked, direct: Offer, case: PlanCase) -> ShownNotAsked:
-    """Whether somebody is too late is judged by the time that is shown."""
+    """Judge by the time that is shown whether a person would be too late."""
     why, seconds = left.why, direct.shown_seconds
     if seconds is not None:
         if seconds >= case.patient.ambulance_seconds:
@@ -80,7 +82,7 @@ def _left(left: NotAsked, direct: Offer, case: PlanCase) -> ShownNotAsked:
 
 
 def _expected(case: PlanCase, coming: Iterable[Offer], survival: Survival) -> float | None:
-    """None where a time is not known. A guide is not reckoned with."""
+    """Return the expected survival; None if a time is not known. Guides are not counted."""
     shown: list[Offer] = []
     for offer in coming:
         if offer.shown_seconds is None:
@@ -91,7 +93,7 @@ def _expected(case: PlanCase, coming: Iterable[Offer], survival: Survival) -> fl
 
 
 class NoFetchReason(StrEnum):
-    """The first of these that holds."""
+    """Why nobody fetches a device: the first of these that holds."""
 
     NO_DEVICE = "no_device"
     NONE_USABLE = "none_usable"
@@ -142,10 +144,9 @@ NO_FETCH_TEXTS: Final = {
 def why_nobody_fetches(
     case: PlanCase, made: Plan, *, devices_usable: int | None, devices_unusable: int | None
 ) -> NoFetchReason | None:
-    """Return why nobody brings a device; None where somebody is asked to, or has been.
+    """Return why nobody fetches a device; None if somebody is asked to, or was.
 
-    The counts are of the devices that were found near the patient; None: not known, in plans of earlier
-    releases.
+    The counts are of devices near the patient; None: not known, in plans of earlier releases.
     """
     if any(step.offer.task is Task.FETCH for step in made.steps):
         return None

@@ -1,4 +1,4 @@
-"""What a person could do for a patient, and how likely it is that enough of them come in time."""
+"""What a person could do for a patient, and the probability that enough people arrive in time."""
 
 from __future__ import annotations
 
@@ -18,38 +18,41 @@ from aed.settings import Arrival, Planning, Survival
 
 
 class Offer(NamedTuple):
-    """One task that a person could do, or has been given."""
+    """A task that a person could do, or has been given."""
 
     person_id: int
     task: Task
     seconds: float
-    """From now until at the patient's side, with the device if one is fetched; for a guide, at the gate."""
+    """From now until they are at the patient's side, with the device if they fetch one; for a guide, at the
+    gate.
+    """
     chance: float
-    """That this person comes when asked; of one who was asked already, as it is now."""
+    """Probability that the person comes; for a person who was asked already, as of now."""
     device_id: int | None = None
     works: float = 1.0
-    """The chance that the device is there and works."""
+    """Probability that the device is in place and works."""
     saved: float = 0.0
-    """Of the seconds, what is saved when somebody guides."""
+    """How many of the seconds a guide saves."""
     shown_seconds: float | None = None
-    """What dispatchers see in place of `seconds` until the person accepts: reckoned from the centre of the
-    cell that the person is in. None: not an offer of this release, or of somebody who was asked before."""
+    """What dispatchers see instead of `seconds` until the person accepts, computed from the centre of their
+    cell. None: an offer of an earlier release.
+    """
 
     @property
     def order(self) -> tuple[float, int, int]:
-        """The soonest first; who is as soon as another, by number."""
+        """Sort key: soonest first, then by person and device."""
         return self.seconds, self.person_id, -1 if self.device_id is None else self.device_id
 
 
 def shown_seconds(offer: Offer) -> float:
-    """Return what may be shown of when the person is there. Raises ValueError where that is not known."""
+    """Return the seconds that may be shown. Raises ValueError if they are not known."""
     if offer.shown_seconds is None:
         raise ValueError("this offer has no seconds that may be shown")
     return offer.shown_seconds
 
 
 def shown_order(offer: Offer) -> tuple[float, int]:
-    """Order offers without telling who is nearer within a cell."""
+    """Sort key that does not reveal who is nearer within a cell."""
     return shown_seconds(offer), offer.person_id
 
 
@@ -58,7 +61,7 @@ MIN_RESCUERS: Final = 2
 
 
 def probability_anyone_arrives(coming: Iterable[ComingPerson], *, before_seconds: float) -> float:
-    """Return the chance that at least one of these people is at the patient before that moment."""
+    """Return the probability that at least one of these people is at the patient before that moment."""
     nobody = 1.0
     for each in coming:
         if each.seconds < before_seconds:
@@ -69,7 +72,9 @@ def probability_anyone_arrives(coming: Iterable[ComingPerson], *, before_seconds
 def probability_at_least_arrive(
     coming: Iterable[ComingPerson], *, at_least: int, before_seconds: float
 ) -> float:
-    """Return the chance that at least so many of these people are at the patient before that moment."""
+    """Return the probability that at least `at_least` of these people are at the patient before that
+    moment.
+    """
     chances = [1.0] + [0.0] * at_least
     for each in coming:
         if each.seconds < before_seconds:
@@ -81,9 +86,9 @@ def probability_at_least_arrive(
 
 
 def probability_device_arrives(coming: Iterable[ComingPerson], *, before_seconds: float) -> float:
-    """Return the chance that a working device is at the patient before that moment.
+    """Return the probability that a working device is at the patient before that moment.
 
-    Two people who are sent to the same device bring it or fail together, if it does not work.
+    Two people who are sent to the same device both fail if it does not work.
     """
     not_fetched: dict[int, float] = {}
     works: dict[int, float] = {}
@@ -105,11 +110,11 @@ def is_promise_kept(
     needs_device: bool = False,
     at_least: int = MIN_RESCUERS,
 ) -> bool:
-    """Return whether those who have accepted are enough, so that those who are silent can be stood down.
+    """True if the people who accepted are enough, so that those who have not replied can be stood down.
 
-    `accepted` are people who said that they come, with the chances of now (`incident.chance_now`); guides
-    do not count. Enough: with `planning.promise_chance`, `at_least` of them are there before the ambulance.
-    `needs_device`: and one of them brings a working device before it (ask this of those who fetch).
+    `accepted` have accepted, with the probabilities of now (`arrival_probability`); guides do not count.
+    Enough means: with `planning.promise_chance`, `at_least` of them arrive before the ambulance and, if
+    `needs_device`, one of them brings a working device before it.
     """
     people = [each for each in accepted if each.task is not Task.GUIDE]
     chance = probability_at_least_arrive(people, at_least=at_least, before_seconds=ambulance_seconds)
@@ -121,7 +126,7 @@ def is_promise_kept(
 
 
 def arrival_probability(state: AlertState, *, waited_seconds: float, numbers: Planning) -> float:
-    """The chance that somebody who was asked is at the patient in the end, by what is known of him now."""
+    """Return the probability that a person who was asked arrives in the end, by what is known now."""
     match state:
         case AlertState.ASKED:
             return probability_after_silence(
@@ -139,7 +144,7 @@ def arrival_probability(state: AlertState, *, waited_seconds: float, numbers: Pl
 
 
 def gate_wait_seconds(passed: Passing, numbers: Arrival) -> float:
-    """Seconds that a gate keeps somebody waiting who comes from outside."""
+    """Return how long a gate keeps a person waiting who comes from outside."""
     match passed:
         case Passing.FREELY:
             return 0.0
@@ -150,27 +155,28 @@ def gate_wait_seconds(passed: Passing, numbers: Arrival) -> float:
 
 
 def arrival_with_guide(seconds: float, saved: float, guide_seconds: float) -> float:
-    """When somebody is at the patient's side whom a guide saves so much, if the guide is at the gate then.
+    """Return when a person arrives if a guide, who saves them `saved` seconds, is at the gate at
+    `guide_seconds`.
 
-    Who was there before the guide has waited already; who waits when the guide comes, waits no longer.
+    A person who passed before the guide came has waited already; one who is waiting then waits no longer.
     """
     return max(seconds - saved, min(seconds, guide_seconds))
 
 
 class Guide(NamedTuple):
-    """Somebody who may guide."""
+    """A person who could guide."""
 
     offer: Offer
     ambulance_saved: float
-    """Seconds that this saves the ambulance's crew."""
+    """Seconds that the guide saves the ambulance's crew."""
 
     def eased(self, patient: Patient) -> Patient:
-        """The patient, if the guide comes."""
+        """Return the patient as if the guide came."""
         seconds = arrival_with_guide(patient.ambulance_seconds, self.ambulance_saved, self.offer.seconds)
         return patient._replace(ambulance_seconds=seconds)
 
     def sooner(self, offer: Offer) -> Offer:
-        """The same person, if the guide comes."""
+        """Return the same person's offer as if the guide came."""
         if offer.saved <= 0:
             return offer
         seconds = arrival_with_guide(offer.seconds, offer.saved, self.offer.seconds)
@@ -179,7 +185,7 @@ class Guide(NamedTuple):
 
 
 def expected_with_guide(patient: Patient, coming: Sequence[Offer], guide: Guide, numbers: Survival) -> float:
-    """The expected survival, in per cent, over whether the guide comes too. Exact."""
+    """Return the expected survival in per cent over whether the guide comes. Exact."""
     without = expected_survival(patient, coming, numbers)
     sooner = [guide.sooner(each) for each in coming]
     chance = guide.offer.chance
@@ -189,7 +195,7 @@ def expected_with_guide(patient: Patient, coming: Sequence[Offer], guide: Guide,
 def expected_score_with_guide(
     patient: Patient, coming: Sequence[Offer], guide: Guide, numbers: Survival, *, spread: float = 0.0
 ) -> float:
-    """The same of the score (`survival.expected_score`)."""
+    """Return the expected score (`survival.expected_score`) over whether the guide comes. Exact."""
     without = expected_score(patient, coming, numbers, spread=spread)
     sooner = [guide.sooner(each) for each in coming]
     chance = guide.offer.chance

@@ -1,12 +1,12 @@
-"""Who is asked to do what: a pure function of what is known at a moment.
+"""Decide whom to ask to do what: a pure function of what is known at a moment.
 
-First a promise: people are asked to go direct until somebody is at the patient before the ambulance with the
-promised chance, however late the ambulance is and whatever survival comes to by then. Then value: whoever
-else saves the patient more time than asking costs, by the formula's weights (`survival`), most of them by
-fetching a device. The plan is the same for the same inputs, in whatever order they come.
+First the promise: ask people to go direct until somebody is at the patient before the ambulance with the
+promised probability, however late the ambulance is. Then value: ask anybody else who saves the patient more
+time than asking costs, by the formula's weights (`survival`); most of them fetch a device. The same inputs
+give the same plan, in any order.
 
-Where somebody does compressions already, that person is the one the promise is about: it asks for nobody but
-one relief, who goes direct, and value decides who fetches.
+If somebody is doing compressions already, the promise asks only for one person to relieve them, who goes
+direct; value decides who fetches.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _ROUNDING: Final = 1e-6
 
 
 class Purpose(StrEnum):
-    """What somebody is asked for."""
+    """What a person is asked for."""
 
     PROMISE = "promise"
     """So that somebody is there before the ambulance."""
     RELIEF = "relief"
-    """So that the one who does compressions already is relieved."""
+    """To relieve the person who is doing compressions."""
     VALUE = "value"
-    """Beyond that: for the time it saves."""
+    """For the time it saves beyond that."""
 
 
 class NotAskedReason(StrEnum):
-    """Why somebody who could be asked is not."""
+    """Why a person who could be asked is not."""
 
     PROMISE_MET = "promise_met"
     """Enough others go direct; one more would help less than asking costs."""
@@ -49,7 +49,7 @@ class NotAskedReason(StrEnum):
     """It would help less than asking costs."""
     AFTER_THE_AMBULANCE = "after_the_ambulance"
     WAVE_IS_FULL = "wave_is_full"
-    """More would help; they are asked if too few of these come."""
+    """More people would help; they are asked if too few of these come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +58,23 @@ class PlanCase:
 
     patient: Patient
     offers: tuple[Offer, ...]
-    """What people who have not been asked could do: each person's ways, one of which may be taken."""
+    """Tasks of people who were not asked yet; at most one task per person is chosen."""
     asked: tuple[Offer, ...] = ()
-    """What people have been asked to do who have not said no, with the chances of now."""
+    """Tasks of people who were asked and have not declined, with the probabilities of now."""
     on_the_way: frozenset[int] = frozenset()
-    """Of those, by person, who has said that he comes: after a device that he brings no other is sent for."""
+    """Ids of those who have accepted. No device is sent for that would arrive after one that they bring."""
     guides: tuple[Offer, ...] = ()
-    """Who could open the gate and hold the lift, whoever is asked first in front: one of them at once."""
+    """People who could open the gate and hold the lift, in order of preference; one at a time is asked."""
     ambulance_saved: float = 0.0
     """Seconds that a guide saves the ambulance's crew."""
     devices_usable: int | None = None
-    """How many devices were found that could be fetched; None: not known, in plans of earlier releases."""
+    """Number of devices that could be fetched; None: not known, in plans of earlier releases."""
     devices_unusable: int | None = None
-    """How many were found besides that cannot be used now."""
+    """Number of other devices near by that cannot be used now."""
 
 
 class PlannedStep(NamedTuple):
-    """One who is asked, and what that adds to the expected score in the end, in per cent."""
+    """A person to ask, and what that adds to the expected score, in per cent."""
 
     offer: Offer
     adds: float
@@ -82,7 +82,7 @@ class PlannedStep(NamedTuple):
 
 
 class NotAsked(NamedTuple):
-    """The best that somebody who is not asked could have done."""
+    """The best that a person who is not asked could have done."""
 
     offer: Offer
     adds: float
@@ -91,29 +91,28 @@ class NotAsked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Who is to be asked now, whoever matters most first; what that is expected to be worth; who is left."""
+    """Who is to be asked now, most valuable first, what it is expected to gain, and who is not asked."""
 
     steps: tuple[PlannedStep, ...]
     survival_before: float
-    """With those alone who have been asked already, in per cent."""
+    """Expected survival in per cent with only those who were asked already."""
     survival: float
     left: tuple[NotAsked, ...]
     chance_in_time: float = 0.0
-    """That somebody who was asked is at the patient before the ambulance."""
+    """Probability that somebody who was asked is at the patient before the ambulance."""
 
 
 def offers_by_benefit(made: Plan, count: int) -> list[Offer]:
-    """Return so many offers in the order in which they help most: those of the plan, then those it leaves.
+    """Return the first `count` offers by benefit: those of the plan, then those that it leaves out.
 
-    People who would be there only after the ambulance come last.
+    People who would arrive after the ambulance come last.
     """
     left = sorted(made.left, key=lambda each: each.why is NotAskedReason.AFTER_THE_AMBULANCE)
     return [*(each.offer for each in made.steps), *(each.offer for each in left)][:count]
 
 
 def is_same_plan(one: Plan, other: Plan) -> bool:
-    """Whether two plans ask the same people for the same, for the same gain but for rounding: a release may
-    add up in another order."""
+    """True if two plans ask the same people for the same tasks, with equal gains up to rounding."""
     return (
         [(step.offer, step.purpose) for step in one.steps]
         == [(step.offer, step.purpose) for step in other.steps]
@@ -131,8 +130,11 @@ def _figures(made: Plan) -> list[float]:
 
 
 def useful_offers(case: PlanCase, planning: Planning) -> list[Offer]:
-    """The offers that are worth a thought: of people not asked yet, there before the ambulance if it
-    is as late as it may be, and with a device before one that is on its way. In order."""
+    """Return the offers worth considering, in order.
+
+    The person was not asked yet, and arrives before the latest moment of the ambulance and, with a device,
+    before one that is on its way.
+    """
     ambulance = ambulance_moments(case.patient.ambulance_seconds, planning.ambulance_spread)[-1].seconds
     brought = [
         each.seconds
@@ -152,12 +154,12 @@ def useful_offers(case: PlanCase, planning: Planning) -> list[Offer]:
 
 
 def plan(case: PlanCase, *, planning: Planning, survival: Survival) -> Plan:
-    """Return whom to ask now.
+    """Return the plan: whom to ask now.
 
-    1. Drop what cannot be there in time (`choices`).
-    2. Find the best arrangement of what is left: the promise, then value (`arrangement`).
-    3. Ask one person to guide where that adds enough, with those who come then.
-    4. Say what each adds and is asked for, and why everybody else is not asked.
+    1. Drop offers that cannot be there in time (`useful_offers`).
+    2. Find the best arrangement of the rest: the promise, then value (`search`).
+    3. Ask one person to guide if that adds enough for those who come.
+    4. Compute what each person adds and is asked for, and why everybody else is not asked.
     """
     from_now = useful_offers(case, planning)
     standing = next((each for each in case.asked if each.task is Task.GUIDE), None)
@@ -188,9 +190,9 @@ def plan(case: PlanCase, *, planning: Planning, survival: Survival) -> Plan:
 def _arranged(
     case: PlanCase, from_now: Sequence[Offer], standing: Offer | None, planning: Planning, survival: Survival
 ) -> tuple[Offer | None, list[Offer]]:
-    """Who guides, and the best arrangement beside that.
+    """Choose the guide, and the best arrangement beside them.
 
-    Somebody guides who is not needed otherwise. Where all who could are asked for something else, one of them
+    A person guides who is not needed otherwise. If all who could are asked for something else, one of them
     guides if the arrangement of the others is better for it.
     """
     if standing is not None:
@@ -215,7 +217,7 @@ def _is_better_with(
     planning: Planning,
     survival: Survival,
 ) -> bool:
-    """Whether the guide with those beside is worth more than the others alone, and breaks no promise."""
+    """True if the guide with those beside is worth more than the others alone, and breaks no promise."""
     with_guide = _beside(case, guide, planning, survival).worth(beside) - planning.min_gain_percent
     if with_guide <= _beside(case, None, planning, survival).worth(alone):
         return False
@@ -240,14 +242,14 @@ def _searched(
     *,
     begin: Sequence[Offer] | None = None,
 ) -> list[Offer]:
-    """The best arrangement beside that guide."""
+    """Return the best arrangement beside that guide."""
     others = [each for each in from_now if guide is None or each.person_id != guide.person_id]
     search = ArrangementSearch(case.patient, case.asked, others, planning, survival, _as_guide(case, guide))
     return search.best(begin)
 
 
 def _beside(case: PlanCase, guide: Offer | None, planning: Planning, survival: Survival) -> ArrangementSearch:
-    """What arrangements beside that guide are worth."""
+    """Return a search that evaluates arrangements beside that guide."""
     return ArrangementSearch(case.patient, case.asked, (), planning, survival, _as_guide(case, guide))
 
 
@@ -256,7 +258,7 @@ def _as_guide(case: PlanCase, offer: Offer | None) -> Guide | None:
 
 
 def _survival(case: PlanCase, guide: Offer | None, chosen: Sequence[Offer], survival: Survival) -> float:
-    """The formula's own expectation, in per cent: for the record."""
+    """Return the formula's expectation in per cent, for the record."""
     coming = [each for each in (*case.asked, *chosen) if each.task is not Task.GUIDE]
     as_guide = _as_guide(case, guide)
     if as_guide is None:
@@ -265,7 +267,9 @@ def _survival(case: PlanCase, guide: Offer | None, chosen: Sequence[Offer], surv
 
 
 def _purposes(case: PlanCase, chosen: Sequence[Offer], planning: Planning) -> dict[int, Purpose]:
-    """Who goes direct for the promise, by person: the soonest, until it is kept and enough go direct."""
+    """Return who goes direct for the promise, by person: the soonest, until it is kept and enough go
+    direct.
+    """
     ambulance, promise = case.patient.ambulance_seconds, planning.promise_chance
     coming = [each for each in case.asked if each.task is not Task.GUIDE]
     directs = [each for each in chosen if each.task is Task.DIRECT]
@@ -292,8 +296,9 @@ def _guide_adds(
 
 
 def _free_guide(case: PlanCase, from_now: Sequence[Offer], chosen: Sequence[Offer]) -> Offer | None:
-    """Who could guide, where there is anything to save: the first, of those who can do nothing else in time
-    if there are any."""
+    """Return a person who could guide, if there is anything to save; preferably one who can do nothing else
+    in time.
+    """
     if not _saves(case, from_now):
         return None
     busy = {each.person_id for each in (*case.asked, *chosen)}
@@ -318,7 +323,7 @@ def _left(
     planning: Planning,
     survival: Survival,
 ) -> tuple[NotAsked, ...]:
-    """Everybody who could have been asked and is not, whoever would have added most first."""
+    """Return everybody who could have been asked and is not, by what they would have added."""
     busy = {each.person_id for each in (*case.asked, *chosen)} | ({guide.person_id} if guide else set())
     search = _beside(case, guide, planning, survival)
     now, price = search.score(chosen), planning.min_gain_percent

@@ -1,14 +1,14 @@
-"""The search for the best arrangement: who goes direct, who fetches which device, who is not asked.
+"""Search for the best arrangement: who goes direct, who fetches which device, who is not asked.
 
-An arrangement has to keep the promise first, as far as the people near the patient allow (`Limits`); of those
-that do, the one with the highest expected score is best, less a price for each person who is asked.
+An arrangement must keep the promise, as far as the people near the patient allow (`PromiseLimits`). Among
+those that do, the one with the highest expected score is best, less a price for each person who is asked.
 
-1. People go direct, the soonest first, until the promise is kept.
-2. Whoever adds most is added, one after the other, while they add more than asking costs.
-3. Each change of one person's task that makes it better is made. Where a change breaks the promise, others
-   go direct in that person's place.
+1. Add people who go direct, soonest first, until the promise is kept.
+2. Add the person who adds most, one after the other, while they add more than asking costs.
+3. Apply each change of one person's task that improves it. If a change breaks the promise, others go direct
+   in that person's place.
 
-Few arrangements are all tried. The same offers give the same arrangement, in whatever order they come.
+Small numbers of arrangements are all tried. The same offers give the same arrangement, in any order.
 """
 
 from __future__ import annotations
@@ -30,40 +30,39 @@ from aed.incidents.rules import Task
 from aed.settings import Planning, Survival
 
 MAX_EXHAUSTIVE_ARRANGEMENTS: Final = 2_000
-"""So many arrangements are all tried; about ten milliseconds."""
+"""Up to this many arrangements are all tried; about ten milliseconds."""
 MAX_PEOPLE_PER_DEVICE: Final = 2
-"""So many people are sent to one device: a second in case the first does not come."""
+"""At most this many people are sent to one device: a second in case the first does not come."""
 _MIN_BETTER: Final = 1e-9
-"""Two arrangements nearer than this are equally good."""
+"""Two arrangements closer than this are equally good."""
 _MAX_EVALUATIONS: Final = 300
-"""So many arrangements are looked at to improve one, a few milliseconds; a quarter beside a guide."""
+"""Arrangements evaluated to improve one, a few milliseconds; a quarter of it beside a guide."""
 _MAX_DEVICES_PER_PERSON: Final = 3
-"""To improve an arrangement, so many devices are thought of for each person: those that add most."""
+"""Devices considered per person when an arrangement is improved: those that add most."""
 
 _SMALL_GROUP_PEOPLE: Final = 12
 _MAX_EVALUATIONS_SMALL_GROUP: Final = 1_500
-"""Of few people each counts, and any two may change their tasks."""
+"""With few people each counts, and any two may change their tasks."""
 
 type Arrangement = Mapping[int, Offer]
-"""Who is asked, by person."""
+"""Who is asked to do what, by person id."""
 type _Task = tuple[int, Offer | None]
-"""What a person does from now on; None: nothing."""
+"""(person id, new task); None: nothing."""
 
 
 class PromiseLimits(NamedTuple):
-    """What every arrangement has to reach."""
+    """What every arrangement must reach."""
 
     chance_soon: float
-    """That somebody is there within `promise_seconds`; 0 where too few people are that near."""
+    """Probability that somebody arrives within `promise_seconds`; 0 if too few people are that near."""
     chance_in_time: float
-    """That somebody is there before the ambulance."""
+    """Probability that somebody arrives before the ambulance."""
     direct: int
-    """So many go direct, with those who have been asked to before. Where compressions are under way: one, to
-    take turns."""
+    """How many go direct, including people who were asked before; one, to take turns, if CPR is under way."""
 
 
 def _weighted(moments: Sequence[AmbulanceMoment]) -> list[tuple[float, float]]:
-    """Each moment with its own chance."""
+    """Return each moment with its unconditional probability."""
     found, not_yet = [], 1.0
     for each in moments:
         found.append((each.seconds, not_yet * each.chance))
@@ -72,10 +71,10 @@ def _weighted(moments: Sequence[AmbulanceMoment]) -> list[tuple[float, float]]:
 
 
 class ArrangementSearch:
-    """The best arrangement for a patient.
+    """Find the best arrangement for a patient.
 
-    `asked` have been asked already; `choices`, in order, are what others could do, each of them one thing.
-    `guide` is asked too.
+    `asked` were asked already; `choices`, in order, are what others could do, one task each. `guide` is asked
+    too.
     """
 
     def __init__(
@@ -102,7 +101,7 @@ class ArrangementSearch:
         self.limits = PromiseLimits(0.0, 0.0, 0)
 
     def score(self, chosen: Sequence[Offer]) -> float:
-        """The expected score of the formula when these are asked too, in per cent."""
+        """Return the expected score in per cent if these are asked too."""
         coming = [*self._asked, *chosen]
         if self._guide is None:
             return expected_score(self._patient, coming, self._survival, spread=self._spread)
@@ -111,13 +110,13 @@ class ArrangementSearch:
         )
 
     def worth(self, chosen: Sequence[Offer]) -> float:
-        """The score, less the price of each who is asked."""
+        """Return the score less the price of each person who is asked."""
         return self.score(chosen) - self._price * len(chosen)
 
     def best(self, begin: Sequence[Offer] | None = None) -> list[Offer]:
-        """The best arrangement, in order: of few the very best, of many within a few in a thousand of it.
+        """Return the best arrangement, in order: exact for few people, within a few per mille for many.
 
-        `begin`: a good one, to begin with where not all are tried; one that keeps the promise.
+        `begin` is an arrangement to start from that keeps the promise.
         """
         promised = self._promised()
         self.limits = self._limits(promised)
@@ -135,7 +134,7 @@ class ArrangementSearch:
         return sorted(chosen.values(), key=lambda each: each.order)
 
     def _soonest_relief(self, chosen: Arrangement) -> Arrangement:
-        """The same with the soonest of those who are left going direct: the score sees no difference."""
+        """Let the soonest of those who are free go direct: the score does not depend on who does."""
         fetching = {person: each for person, each in chosen.items() if each.task is Task.FETCH}
         free = [each for each in self._directs if each.person_id not in fetching]
         relief = free[: len(chosen) - len(fetching)]
@@ -157,9 +156,12 @@ class ArrangementSearch:
     # --- the promise -------------------------------------------------------------------------------------
 
     def _promised(self) -> dict[int, Offer]:
-        """Those who go direct for the promise, the soonest first: until somebody is there soon enough, else
-        before the ambulance, with the promised chance; or everybody who could be. The likeliest, where the
-        promise takes more than one wave."""
+        """Return who goes direct for the promise, soonest first.
+
+        People are added until somebody is there soon enough, or else before the ambulance, with the promised
+        probability; or everybody who could be. If the promise takes more than one wave, the likeliest are
+        chosen.
+        """
         chosen: dict[int, Offer] = {}
         for offer in self._directs:
             is_late = offer.seconds >= self._patient.ambulance_seconds
@@ -182,7 +184,7 @@ class ArrangementSearch:
         return self._in_time(chosen) >= self._planning.promise_chance
 
     def _limits(self, promised: Arrangement) -> PromiseLimits:
-        """What the promise comes to with the people who are near."""
+        """Return what the promise amounts to with the people who are near."""
         if self._patient.has_cpr:
             return PromiseLimits(0.0, 0.0, min(self._planning.min_direct, self._direct_count(promised), 1))
         promise = self._planning.promise_chance
@@ -204,7 +206,7 @@ class ArrangementSearch:
         return sum(each.task is Task.DIRECT for each in (*self._asked, *chosen.values()))
 
     def is_allowed(self, chosen: Arrangement) -> bool:
-        """Whether it keeps the promise, is one wave, and sends not too many to one device."""
+        """True if it keeps the promise, fits in one wave, and sends not too many people to one device."""
         if len(chosen) > self._planning.max_alerts_per_wave:
             return False
         if self._is_short(chosen):
@@ -220,7 +222,7 @@ class ArrangementSearch:
         )
 
     def _has_room(self, offer: Offer, chosen: Arrangement) -> bool:
-        """Whether the device is not one that enough others are sent to."""
+        """True if the device is not one that enough others are sent to."""
         if offer.device_id is None:
             return True
         device, others = offer.device_id, 0
@@ -235,7 +237,7 @@ class ArrangementSearch:
         return self.worth(tuple(chosen.values()))
 
     def bound(self, offer: Offer) -> float:
-        """No more than this is added by asking for that, whoever else is asked."""
+        """Return an upper bound of what that offer adds, whoever else is asked."""
         numbers = self._survival
         seconds = offer.seconds if self._guide is None else offer.seconds - offer.saved
         sooner = sum(weight * max(0.0, at - seconds) for at, weight in self._ambulance) / 60
@@ -256,10 +258,10 @@ class ArrangementSearch:
         return best
 
     def _grown(self, chosen: Arrangement) -> Arrangement:
-        """With whoever adds most, one after the other.
+        """Add the person who adds most, one after the other.
 
-        What somebody adds never rises while others are added: what it was when it was last computed bounds
-        it, and only the first by that bound is computed again.
+        What a person adds never rises while others are added: the last computed value is a bound, and only
+        the first by that bound is computed again.
         """
         grown, worth = dict(chosen), self._worth(chosen)
         waiting = [(-self.bound(offer), offer.order, offer) for offer in self._choices]
@@ -279,7 +281,7 @@ class ArrangementSearch:
         return grown
 
     def _improved(self, chosen: Arrangement) -> Arrangement:
-        """With each change that makes it better, until there is none."""
+        """Apply changes that improve it until there is none."""
         worth, left = self._worth(chosen), _MAX_EVALUATIONS if self._guide is None else _MAX_EVALUATIONS // 4
         if len(self._by_person) <= _SMALL_GROUP_PEOPLE:
             left = _MAX_EVALUATIONS_SMALL_GROUP
@@ -294,8 +296,9 @@ class ArrangementSearch:
         return chosen
 
     def _changes(self, chosen: Arrangement) -> Iterator[tuple[_Task, ...]]:
-        """One who is asked does something else; two change their tasks; somebody who is not asked fetches in
-        another's place; of few people, any two do something else."""
+        """Yield possible changes: one person does something else; two swap tasks; a person who is not asked
+        fetches in another's place; with few people, any two do something else.
+        """
         asked = sorted(chosen, key=lambda each: chosen[each].order)
         for person in asked:
             yield from ((one,) for one in self._other_tasks(person, chosen))
@@ -318,7 +321,7 @@ class ArrangementSearch:
         return tasks if now is None else [(person, None), *tasks]
 
     def _nearest_to(self, device_id: int | None) -> list[Offer]:
-        """Who could fetch that soonest."""
+        """Return who could fetch that device soonest."""
         if device_id is None:
             return []
         if device_id not in self._soonest_by_device:
@@ -341,7 +344,7 @@ class ArrangementSearch:
         return next((each for each in self._by_person[person] if each.device_id == device_id), None)
 
     def _changed(self, chosen: Arrangement, change: Iterable[_Task]) -> Arrangement | None:
-        """With these new tasks; others go direct where the promise would be broken. None: it cannot be."""
+        """Apply a change; others go direct where the promise would break. None: it is not possible."""
         tasks: dict[int, Offer | None] = {**chosen, **dict(change)}
         changed = {person: way for person, way in tasks.items() if way is not None}
         for _, way in change:

@@ -1,8 +1,9 @@
-"""How many of those who are asked come: learned from real calls, per region and time of day.
+"""Learn how many of the people who are asked come, from real calls, per region and time of day.
 
-Each of three rates (asked -> seen -> accepted -> there) starts from what was published and moves with what
-was counted: `(weight * prior + happened) / (weight + counted)`, the mean of a beta distribution. What all
-regions have counted is the prior of a region, and the region's is the prior of each time of day there."""
+Each of three rates (asked -> seen -> accepted -> there) starts from a published value and moves with the
+counts: `(weight * prior + happened) / (weight + counted)`, the mean of a beta distribution. The counts of all
+regions are the prior of a region, and the region's are the prior of each time of day there.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from aed.incidents.rules import AlertState, TimeOfDay
 from aed.settings import Planning
 
 MIN_TIME_TO_ANSWER: Final = timedelta(minutes=3)
-"""Somebody who was not needed any longer sooner than this after being asked tells nothing by silence."""
+"""Silence of a person who was stopped sooner than this after being asked says nothing."""
 
 
 def time_of_day(local: datetime) -> TimeOfDay:
@@ -26,7 +27,7 @@ def time_of_day(local: datetime) -> TimeOfDay:
 
 
 class ShowUpCounts(NamedTuple):
-    """People counted at each step. `due`: of those who accepted, who should have been there by the end."""
+    """People counted at each step. `due`: of those who accepted, who should have arrived by the end."""
 
     asked: int = 0
     seen: int = 0
@@ -41,7 +42,7 @@ def sum_counts(counts: Iterable[ShowUpCounts]) -> ShowUpCounts:
 
 
 class PastAlert(NamedTuple):
-    """One alert of a closed real incident, as far as it matters here."""
+    """An alert of a closed real incident, as far as it is counted."""
 
     state: AlertState
     asked_at: datetime
@@ -51,11 +52,11 @@ class PastAlert(NamedTuple):
     due_at: datetime
     ended_at: datetime | None
     over_at: datetime
-    """When the ambulance was there, or the incident was closed."""
+    """When the ambulance arrived, or the incident was closed."""
 
 
 def counts_of_alert(past: PastAlert) -> ShowUpCounts:
-    """What one alert tells; nothing where it ended before it could tell."""
+    """Return what one alert counts; nothing if it ended before it could tell."""
     until = min(past.ended_at or past.over_at, past.over_at)
     has_answered = past.accepted_at is not None or past.state is AlertState.DECLINED
     if not has_answered and past.there_at is None and until - past.asked_at < MIN_TIME_TO_ANSWER:
@@ -73,7 +74,7 @@ def counts_of_alert(past: PastAlert) -> ShowUpCounts:
 
 
 class ShowUpRates(NamedTuple):
-    """The chance of each step, given the one before."""
+    """Probability of each step, given the one before."""
 
     seen: float
     accepted: float
@@ -83,7 +84,7 @@ class ShowUpRates(NamedTuple):
 def learn_rates(
     planning: Planning, everywhere: ShowUpCounts, region: ShowUpCounts, now: ShowUpCounts, *, weight: float
 ) -> Planning:
-    """Return the settings with the chances that were learned: `now` is the region's at this time of day."""
+    """Return the settings with the learned probabilities. `now` counts the region at this time of day."""
     rates = ShowUpRates(
         planning.chance_seen,
         planning.chance_accepted / planning.chance_seen,

@@ -1,7 +1,7 @@
-"""When enough people have accepted, so that those who are silent are stood down and nobody else is asked.
+"""Decide when enough people have accepted, so that silent people are stood down and nobody else is asked.
 
-It errs on the side of too many. Nobody who has accepted is ever stood down, and neither is anybody who would
-be there sooner than those who are enough. Guides are left alone: who opens the gate is no rescuer.
+It errs on the side of too many. Nobody who has accepted is ever stood down, nor anybody who would arrive
+sooner than those who are enough. Guides are left alone: a person who opens the gate is no rescuer.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from aed.settings import Planning
 
 
 class Sufficiency(NamedTuple):
-    """From which moment on another person adds nothing that is needed; infinite: everybody is needed."""
+    """From which moment on another person is not needed; infinite: everybody is needed."""
 
     direct_after_seconds: float = math.inf
     fetch_after_seconds: float = math.inf
 
     def is_unneeded(self, offer: Offer) -> bool:
-        """By the time that may be shown: who is stood down must not tell where somebody is."""
+        """Decide by the time that may be shown: being stood down must not reveal where a person is."""
         seconds = offer.seconds if offer.shown_seconds is None else offer.shown_seconds
         match offer.task:
             case Task.DIRECT:
@@ -43,14 +43,14 @@ def sufficiency_of(
     ambulance_seconds: float,
     planning: Planning,
 ) -> Sufficiency:
-    """Return when enough of those who have accepted are there.
+    """Return when enough of the people who have accepted are there.
 
-    1. *Direct* is enough once the promise holds with those who have accepted (`promise.enough_accepted`),
+    1. *Direct* is enough once the promise holds with those who have accepted (`is_promise_kept`),
        `min_direct` of them go direct, and somebody fetches a device if one can come before the ambulance.
-    2. *Fetch* is enough, once *direct* is, when the promise holds for a working device too, or as soon as
-       somebody has a device in their hands (`with_device`, by person).
+    2. *Fetch* is enough, once *direct* is, when the promise holds for a working device too, or when somebody
+       has a device in their hands (`with_device`, person ids).
 
-    The moment is that of the last person it takes.
+    The moment is the arrival of the last person it takes.
     """
     coming = sorted(
         (each for each in accepted if each.task is not Task.GUIDE and each.seconds < ambulance_seconds),
@@ -75,7 +75,7 @@ def sufficiency_of(
 
 
 def sufficiency_in_case(case: PlanCase, *, with_device: Collection[int], planning: Planning) -> Sufficiency:
-    """The same of a case: a device can come if anybody could bring one before the ambulance."""
+    """Return the same for a case: a device can come if anybody could bring one before the ambulance."""
     ambulance = case.patient.ambulance_seconds
     return sufficiency_of(
         [each for each in case.asked if each.person_id in case.on_the_way],
@@ -89,8 +89,7 @@ def sufficiency_in_case(case: PlanCase, *, with_device: Collection[int], plannin
 
 
 def drop_unneeded(case: PlanCase, enough: Sufficiency) -> PlanCase:
-    """The case without those who would add nothing that is needed: those who are silent, and those whom the
-    plan would ask."""
+    """Return the case without silent people and offers that are not needed."""
     silent = set(silent_and_unneeded(case, enough))
     return replace(
         case,
@@ -100,7 +99,7 @@ def drop_unneeded(case: PlanCase, enough: Sufficiency) -> PlanCase:
 
 
 def silent_and_unneeded(case: PlanCase, enough: Sufficiency) -> list[int]:
-    """Who was asked, has not answered, and is not needed; by person."""
+    """Return the ids of people who were asked, have not replied and are not needed."""
     return [
         each.person_id
         for each in case.asked

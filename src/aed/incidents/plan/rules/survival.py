@@ -4,9 +4,9 @@
 
 It compares plans, and is never shown as a prognosis.
 
-Each who was asked comes with a chance, independently of the others, and then at a known moment; each device
-works with a chance. Who is asked for a device and finds that another has taken it comes all the same, and can
-do compressions. The ambulance comes at a known moment and brings all three.
+Each person who was asked comes with a probability, independently of the others, at a known moment; each
+device works with a probability. A person who finds that another has taken the device comes all the same, and
+can do compressions. The ambulance comes at a known moment and brings all three.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from aed.settings import Survival
 
 
 class ComingPerson(Protocol):
-    """Somebody who may come: with this chance, at this moment, perhaps with a device."""
+    """A person who may come: with a probability, at a moment, perhaps with a device."""
 
     @property
     def seconds(self) -> float:
@@ -34,14 +34,14 @@ class ComingPerson(Protocol):
 
     @property
     def works(self) -> float:
-        """The chance that the device is there and works."""
+        """Probability that the device is in place and works."""
 
 
 class Patient(NamedTuple):
-    """What is so whoever is asked."""
+    """What does not depend on who is asked."""
 
     since_seconds: float
-    """How long ago the heart stopped, as far as anybody knows."""
+    """Seconds since the collapse, as far as is known."""
     ambulance_seconds: float
     """From now until the ambulance is at the patient's side."""
     has_cpr: bool = False
@@ -52,12 +52,12 @@ _BY_TIME: Final = attrgetter("seconds")
 
 
 def expected_survival(patient: Patient, coming: Sequence[ComingPerson], numbers: Survival) -> float:
-    """The expectation of the formula over who comes and which device works. Exact.
+    """Return the expectation of the formula over who comes and which device works. Exact.
 
-    1. By who is first at the patient: all before are absent, those after are independent of it.
-    2. For each such case, by which device is first there. As long as the formula stays above nothing, what
-       counts is when that is on average, which is reckoned once from the last fetch to the first (O(n)); else
-       it is summed up fetch by fetch (O(n * fetches)).
+    1. Condition on who is first at the patient: all before are absent, those after are independent of it.
+    2. For each case, condition on which device is first there. While the formula stays above zero, only the
+       mean time matters, which is computed once from the last fetch to the first (O(n)); otherwise it is
+       summed fetch by fetch (O(n * fetches)).
     """
     per_cpr, per_shock = numbers.per_minute_to_cpr / 60, numbers.per_minute_to_shock / 60
     ambulance, pads = patient.ambulance_seconds, numbers.pads_seconds
@@ -92,8 +92,10 @@ def expected_survival(patient: Patient, coming: Sequence[ComingPerson], numbers:
 
 
 def _average_shocks(in_time: Sequence[ComingPerson], ambulance: float) -> list[float] | None:
-    """When the first device that works is there on average, of those that come from each place in the order
-    on; None where two fetch the same device, which then come or fail together."""
+    """Return the mean arrival of the first working device among those from each index on.
+
+    None if two people fetch the same device, which then come or fail together.
+    """
     shocks = [ambulance] * (len(in_time) + 1)
     devices = set()
     for number in range(len(in_time) - 1, -1, -1):
@@ -115,7 +117,9 @@ def _with_first(
     ambulance: float,
     in_time: Sequence[ComingPerson],
 ) -> float:
-    """What is expected when that one is the first to come; `best`: what it comes to with a device at once."""
+    """Return the expectation if that person is the first to come; `best` is the survival with a device at
+    once.
+    """
     expected, none_yet = 0.0, 1.0
     untaken: dict[int, float] = {}
     for number in range(first, len(in_time)):
@@ -137,17 +141,17 @@ def _with_first(
 
 
 class AmbulanceMoment(NamedTuple):
-    """A moment at which the ambulance may come, with the chance that it does if it has not come before."""
+    """A moment at which the ambulance may come, with the probability given that it has not come before."""
 
     seconds: float
     chance: float
 
 
 def ambulance_moments(ambulance_seconds: float, spread: float) -> tuple[AmbulanceMoment, ...]:
-    """Return when the ambulance may come, the earliest first; the last moment is certain.
+    """Return when the ambulance may come, earliest first; the last moment is certain.
 
     The estimate is the median, the error log-normal with that `spread` (standard deviation of its logarithm):
-    three moments that have its mean and variance (Gauss-Hermite), of weights 1/6, 2/3 and 1/6.
+    three moments with its mean and variance (Gauss-Hermite), of weights 1/6, 2/3 and 1/6.
     """
     if spread <= 0.0:
         return (AmbulanceMoment(ambulance_seconds, 1.0),)
@@ -162,13 +166,13 @@ def ambulance_moments(ambulance_seconds: float, spread: float) -> tuple[Ambulanc
 def expected_score(
     patient: Patient, coming: Sequence[ComingPerson], numbers: Survival, *, spread: float = 0.0
 ) -> float:
-    """Return the formula's expectation without its floor at 0: what the plan makes as large as it can.
+    """Return the formula's expectation without its floor at 0: what the planner maximises.
 
-    The floor says that nothing matters any more once the ambulance is late, where people matter most. Without
+    With the floor nothing would matter any more once the ambulance is late, when people matter most. Without
     it a minute sooner is worth the same at any time, and a late patient's score falls below 0. Exact: the
-    moments of the first compressions and of the first shock are each expected for themselves, over who comes
-    and over when the ambulance does (`ambulance_moments`). What one more person adds never rises with who
-    else comes (a sum of expected maxima is submodular). O(n log n).
+    moments of the first compressions and of the first shock are each expected separately, over who comes and
+    when the ambulance does (`ambulance_moments`). What one more person adds never rises with who else comes
+    (a sum of expected maxima is submodular). O(n log n).
     """
     per_cpr = 0.0 if patient.has_cpr else numbers.per_minute_to_cpr / 60
     per_shock = numbers.per_minute_to_shock / 60
@@ -217,9 +221,9 @@ def expected_score(
 
 
 def probability_after_silence(chance: float, waited_seconds: float, answers_after_seconds: float) -> float:
-    """What is left of the chance that somebody comes who has not answered for so long.
+    """Return the probability that a person still comes who has not answered for so long.
 
-    Whoever comes answers after a while that is exponential with this mean (Bayes' rule).
+    People who come answer after an exponential time with this mean (Bayes' rule).
     """
     stays_away = 1.0 - chance
     if stays_away <= 0.0:
