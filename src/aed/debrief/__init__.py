@@ -1,3 +1,4 @@
-"""After a call: every device that was sent for is asked after, and everyone who came is thanked and asked how
-they are. What became of the patient is told, reported for learning, and counted by year. Incidents tell
-nobody; it is found here."""
+"""After an incident: thank people, settle devices, record the patient's outcome, report and count.
+
+Incidents do not know of this package; it reads them.
+"""

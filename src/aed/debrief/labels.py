@@ -1,4 +1,4 @@
-"""What comes after a call in English and Chinese: items, values, moments, tasks, and why it was planned."""
+"""Labels in English and Chinese: items, values, moments, tasks, and reasons of plans."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aed.incidents.plan.rules.planner import NotAskedReason
 from aed.incidents.rules import AlertReply, AlertState, IncidentKind, IncidentOutcome, Task
 
 type Label = tuple[str, str]
-"""English, Chinese."""
+"""(English, Chinese)"""
 
 ITEM_LABELS: Final[dict[str, Label]] = {
     "arrest": ("Confirmed as cardiac arrest", "确认为心脏骤停"),
@@ -153,7 +153,7 @@ _REPLY_LABELS: Final[dict[str, Label]] = {
 
 
 def plan_reason_label(because: str) -> Label:
-    """Why a plan was made; what no words are known of is said as it is."""
+    """Return why a plan was made; an unknown reason is returned as it is."""
     if because in _PLAN_REASON_LABELS:
         return _PLAN_REASON_LABELS[because]
     said, _, number = because.partition(" by ")

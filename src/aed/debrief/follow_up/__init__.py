@@ -1,1 +1,1 @@
-"""Thank those who were called, ask how they are, and settle the devices they fetched."""
+"""Thank people who were alerted, ask how they are, and settle the devices they fetched."""

@@ -1,4 +1,4 @@
-"""What becomes of the devices of calls: upkeep learns what people said of them."""
+"""Hand over to upkeep what became of devices that people fetched."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ _FAILED: Final = {
 def settle_device(
     session: Session, incident: Incident, alert: Alert, *, settings: Settings, at: datetime
 ) -> bool:
-    """Take what a call did with a device to upkeep; return whether upkeep knows all of it now.
+    """Hand over what a call did with a device; return whether upkeep knows all of it now.
 
-    1. Not there, or it cannot be got out: a failed fetch is recorded, and the device is quarantined until
-       somebody has checked it. Whoever says so stands before it.
-    2. Used: it is quarantined as used, at once.
-    3. Over, for this person: it is asked after. Back: that is answered. Silence is upkeep's to judge.
+    1. Not there, or cannot be opened: record a failed fetch, and quarantine the device until it is checked.
+       The person reported it at the cabinet.
+    2. Used: quarantine it as used, at once.
+    3. Over for this person: open a question about the device, answered if they reported it back. Silence is
+       for upkeep to judge.
+    4. The person left before they had it: it is in its place, and offered again.
 
-    4. Who left before they had it: it is in its place, and offered again.
-
-    Until then the device is out on call. The incident is held. visibility: for the timetable.
+    Until then the device is out on call. The incident is locked. visibility: for a job.
     """
     assert alert.out_device_id is not None
     device = labelled_device(session, alert.out_device_id)
@@ -90,7 +90,7 @@ def open_device_question(
 ) -> CallOut:
     """Open the question what became of the device; the same alert always has the same one.
 
-    visibility: for the timetable.
+    visibility: for a job.
     """
     known = call_out_by_key(session, str(caring.fetch_key(alert.id)))
     if known is not None:
@@ -109,6 +109,6 @@ def open_device_question(
 
 
 def _answer(session: Session, question: CallOut, outcome: RetrievalOutcome, at: datetime) -> None:
-    """visibility: for the timetable."""
+    """visibility: for a job."""
     if question.outcome is None:
         close_call_out(session, TIMETABLE, question.id, outcome, None, at=at)

@@ -1,4 +1,4 @@
-"""What the timetable does after calls."""
+"""Jobs after incidents: debrief, follow up, settle devices, anonymise patients."""
 
 from __future__ import annotations
 
@@ -42,13 +42,15 @@ def debrief_incidents(
     network_of: Callable[[], WalkingNetwork | None],
     settings: Settings,
 ) -> tuple[int, int]:
-    """Every incident that is over has been cared for, each in a transaction of its own: (so many at the end,
-    so many a day later).
+    """Debrief incidents that are over, and follow up a day later: (debriefed, followed up).
 
-    1. Every device that somebody set out to fetch is asked after; one that was used is out until a check.
-    2. A fetch in an exercise has timed its estate.
-    3. Everybody who was called is thanked, and told what can be told.
-    4. After a night, whoever was at a real patient's side is asked how they are.
+    1. Open a question about every device that a person set out to fetch; a used one is out until it is
+       checked.
+    2. Record the fetches of exercises as drills.
+    3. Thank everybody who was alerted.
+    4. After a night, ask people who were at a real patient's side how they are.
+
+    Each incident has its own transaction.
     """
     with read_session(database) as session:
         over = queries.due_for_debriefing(session, limit=_AT_ONCE)
@@ -67,7 +69,7 @@ def _cared_for(
     network: WalkingNetwork | None,
     settings: Settings,
 ) -> bool:
-    """What is due of it is done, unless another has done it meanwhile."""
+    """Do what is due for the incident, unless another worker has done it."""
     try:
         with transaction(database) as session:
             incident = lock_for_planning(session, incident_id)
@@ -84,8 +86,10 @@ def _cared_for(
 
 
 def settle_devices(database: Database, at: datetime, *, settings: Settings) -> int:
-    """Tell upkeep what calls did with devices; return of how many it knows now. Each in a transaction of its
-    own; one that fails keeps no other from being settled."""
+    """Hand over to upkeep what calls did with devices; return how many are settled now.
+
+    Each device has its own transaction; a failure does not stop the others.
+    """
     settled = last_id = 0
     while True:
         with read_session(database) as session:
@@ -104,8 +108,10 @@ def settle_devices(database: Database, at: datetime, *, settings: Settings) -> i
 
 
 def anonymise_patients(database: Database, at: datetime, *, keep_days: int) -> int:
-    """Who the patients of calls so long ago were has been forgotten: of so many. Each in a transaction of its
-    own, a thousand at most in one run."""
+    """Delete age and sex of patients of old incidents; return of how many.
+
+    Each has its own transaction, at most 1,000 in one run.
+    """
     with read_session(database) as session:
         due = due_for_anonymising(
             session, opened_before=at - timedelta(days=keep_days), limit=_FORGOTTEN_AT_ONCE
@@ -120,7 +126,7 @@ def anonymise_patients(database: Database, at: datetime, *, keep_days: int) -> i
 def _at_the_end(
     session: Session, incident: Incident, at: datetime, network: WalkingNetwork | None, settings: Settings
 ) -> None:
-    """visibility: for the timetable; each hears what concerns the person alone."""
+    """visibility: for a job; each person is told only what concerns them."""
     incident.debriefed_at = at
     if incident.kind is IncidentKind.TEST:
         return
@@ -150,7 +156,7 @@ def _at_the_end(
 
 
 def _a_day_later(session: Session, incident: Incident, at: datetime, settings: Settings) -> None:
-    """visibility: for the timetable; each hears what concerns the person alone."""
+    """visibility: for a job; each person is told only what concerns them."""
     incident.followed_up_at = at
     alerts = [
         each

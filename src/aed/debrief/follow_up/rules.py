@@ -1,4 +1,4 @@
-"""Whom one thanks after a call, whom one asks again after a day, and in which words."""
+"""Whom to thank after a call and to ask again after a day, and the texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aed.incidents.rules import AlertReply, AlertState, IncidentKind, IncidentOu
 
 
 class FetchingAlert(Protocol):
-    """What is asked of an alert of somebody who was to fetch a device."""
+    """What is read of the alert of a person who was to fetch a device."""
 
     @property
     def state(self) -> AlertState: ...
@@ -25,18 +25,18 @@ class FetchingAlert(Protocol):
 
 
 FOLLOW_UP_AFTER: Final = timedelta(hours=20)
-"""After a night: what one has seen comes back then."""
+"""After a night, because memories of what one has seen come back then."""
 _DEVICES: Final = UUID("8c1f0c52-6d1c-4a3e-9a57-0f3f0f6c2b11")
-"""The space of names in which a fetch has its key."""
+"""UUID namespace of the keys of fetches."""
 
 
 def fetch_key(alert_id: int) -> UUID:
-    """The key of the call-out that a fetch makes: the same fetch, the same call-out."""
+    """Return the key of the device question of a fetch: the same fetch has the same question."""
     return uuid5(_DEVICES, f"alert {alert_id}")
 
 
 def alerts_that_used_a_device(record: Iterable[tuple[str, str]]) -> set[int]:
-    """By alert, from the record's entries (kind, what was said): whose pads are on a patient."""
+    """Return the alerts whose device is on a patient, from the record's entries (kind, payload)."""
     used = set()
     for kind, text in record:
         said = json.loads(text)
@@ -49,11 +49,12 @@ _LEFT: Final = (StopReason.CALLED_AWAY, StopReason.COMES_ELSEWHERE)
 
 
 def may_have_taken_device(alert: FetchingAlert, kind: IncidentKind) -> bool:
-    """Whether somebody may have taken the device: it is asked after, and after silence quarantined.
+    """True if the person may have taken the device: upkeep asks about it, and quarantines it after
+    silence.
 
-    For a real patient whoever set out to fetch it, and neither declined nor left for another patient first;
-    in an exercise only who has taken it or arrived, so that no exercise costs a real patient a device that
-    nobody has touched.
+    For a real patient anybody who set out to fetch it, and neither declined nor left for another patient
+    first. In an exercise only people who took it or arrived, so that no exercise costs a real patient a
+    device that nobody has touched.
     """
     if alert.device_taken_at is not None or alert.there_at is not None:
         return True
@@ -62,14 +63,16 @@ def may_have_taken_device(alert: FetchingAlert, kind: IncidentKind) -> bool:
 
 
 def needs_follow_up(kind: IncidentKind, there_at: datetime | None) -> bool:
-    """Whoever was at a real patient's side has done or seen what stays with one."""
+    """True if the person was at a real patient's side, and is asked how they are."""
     return kind is IncidentKind.REAL and there_at is not None
 
 
 def thank_you_text(
     kind: IncidentKind, outcome: IncidentOutcome | None, contact: str | None, *, set_out: bool
 ) -> tuple[str, str]:
-    """English, Chinese. What became of the patient is not ours to tell; how the call ended is."""
+    """Return the thank-you message in English and Chinese. It says how the call ended, not what became of the
+    patient.
+    """
     if kind is IncidentKind.EXERCISE:
         return (
             "EXERCISE over. Thank you for taking part: each one makes the next call better.",
@@ -93,7 +96,7 @@ _THANKS: Final = {
         "今天曾就一起急救呼叫您。感谢您愿意随时待命。",
     ),
 }
-"""By whether somebody set out."""
+"""By whether the person set out."""
 _ENDED: Final = {
     IncidentOutcome.HANDED_OVER: ("The ambulance has taken over.", "患者已移交120急救人员。"),
     IncidentOutcome.FALSE_ALARM: ("It was a false alarm.", "事后确认为误报。"),
@@ -103,7 +106,7 @@ _ENDED: Final = {
 
 
 def follow_up_text(contact: str | None) -> tuple[str, str]:
-    """What one is asked a day later: English, Chinese."""
+    """Return the question of the day after in English and Chinese."""
     talk_en, talk_zh = _talk(contact)
     return (
         "Yesterday you helped in an emergency. How are you today? Bad sleep or pictures that come back are "

@@ -1,1 +1,1 @@
-"""What became of a patient (Utstein template)."""
+"""What became of a patient, by the Utstein template."""

@@ -1,4 +1,4 @@
-"""Telling what became of a patient, and forgetting who it was."""
+"""Record what became of a patient, and anonymise it later."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _LONGEST_TRIED: Final = timedelta(days=1)
 def record_outcome(
     session: Session, who: Viewer, incident_id: int, items: CoreItems, *, version: int, at: datetime
 ) -> PatientOutcome:
-    """The items are what is known of the patient from now on; version 0: nothing was told yet.
+    """Replace what is known of the patient; version 0: nothing was recorded yet.
 
-    The record says which items changed and by whom, and not what they are: it is never amended, and what is
-    known of a patient is.
+    The incident's record gets the names of the changed items only: records are never changed, what is known
+    of a patient is.
 
-    Raises NotFound, NotSignedIn, NotAllowed for who does not dispatch the incident; ChangedMeanwhile for
-    another version; InvalidInput for items that cannot all be true; Conflict for a test of the line, which
-    has no patient, and for who the patient was once that has been forgotten.
+    Raises NotFound, NotSignedIn, NotAllowed for anybody but its dispatchers; ChangedMeanwhile for another
+    version; InvalidInput for items that contradict each other; Conflict for a line test, which has no
+    patient, and for age or sex after they were deleted.
     """
     incident = lock_for_dispatcher(session, who, incident_id)
     if incident.kind is IncidentKind.TEST:
@@ -73,7 +73,7 @@ def record_outcome(
 
 
 def _must_fit(incident: Incident, items: CoreItems, at: datetime) -> None:
-    """The shock was after the collapse, as far as anybody knows, and has been."""
+    """Require that the first shock was after the collapse, as far as is known, and not in the future."""
     shock_at = items.first_shock_at
     if shock_at is None:
         return
@@ -86,10 +86,11 @@ def _must_fit(incident: Incident, items: CoreItems, at: datetime) -> None:
 
 
 def anonymise_patient(session: Session, incident: Incident, *, at: datetime) -> bool:
-    """Nobody knows any longer how old the patient was, and whether a man or a woman. The other items stay:
-    they are counted. Whether there was anything to forget. Of an incident that this transaction holds.
+    """Delete the patient's age and sex; True if there was anything to delete.
 
-    visibility: for the timetable.
+    The other items stay, because they are counted. The incident is locked by this transaction.
+
+    visibility: for a job.
     """
     outcome = queries.outcome_of(session, incident.id)
     if outcome is None or (outcome.age is None and outcome.sex is None):

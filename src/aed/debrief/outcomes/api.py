@@ -1,4 +1,4 @@
-"""Routes of what became of an incident's patient."""
+"""Routes of patient outcomes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ router = APIRouter(tags=["incidents"])
 def get_patient_outcome(
     session: ReadSession, viewer: ViewerDep, incident_id: RowId, response: Response
 ) -> PatientOutcomeOut:
-    """What became of the patient, by the core items of arrest reporting (Utstein 2014), beside what the
-    record of the call knows by itself; for dispatchers of the region. All unknown, at version 0, until
-    somebody tells."""
+    """Get what became of the patient (Utstein 2014 core items), beside what the incident's record knows.
+
+    For dispatchers of the region. Version 0 with everything unknown until something is recorded.
+    """
     incident = incidents.incident(session, viewer, incident_id)
     outcome = queries.outcome_of(session, incident.id)
     tag(response, outcome.version if outcome is not None else 0)
@@ -39,8 +40,11 @@ def set_patient_outcome(
     response: Response,
     if_match: IfMatch = None,
 ) -> PatientOutcomeOut:
-    """All that is known of the patient now: what is left out is unknown. Refused (412) when somebody else has
-    told meanwhile. The incident's record says which items changed, and not what they are."""
+    """Replace what is known of the patient; items that are left out are unknown.
+
+    Refused (412) if somebody else changed it meanwhile. The incident's record lists the changed items without
+    their values.
+    """
     outcome = record_outcome(
         session, viewer, incident_id, told.items(), version=version_in(if_match), at=clock.now()
     )

@@ -1,4 +1,4 @@
-"""What became of the patients of incidents."""
+"""Tables of patient outcomes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HELD = text("age IS NOT NULL OR sex IS NOT NULL")
 
 
 class PatientOutcome(Versioned, Table):
-    """What somebody told afterwards of an incident's patient; one row, amended as more is known."""
+    """What became of an incident's patient; one row, changed as more is known."""
 
     __tablename__ = "patient_outcomes"
     __table_args__ = (
@@ -44,7 +44,7 @@ class PatientOutcome(Versioned, Table):
     witnessed: Mapped[Witnessed] = mapped_column(enum_column(Witnessed))
     location: Mapped[ArrestLocation] = mapped_column(enum_column(ArrestLocation, name="location"))
     age: Mapped[str | None] = mapped_column(Encrypted("patient_outcomes.age"))
-    """Years, in figures."""
+    """Years, as digits."""
     sex: Mapped[str | None] = mapped_column(Encrypted("patient_outcomes.sex"))
     """None: unknown."""
     bystander_cpr: Mapped[BystanderCpr] = mapped_column(enum_column(BystanderCpr))
@@ -58,8 +58,8 @@ class PatientOutcome(Versioned, Table):
     cpc: Mapped[int | None]
     mrs: Mapped[int | None]
     reported_by: Mapped[str] = mapped_column(String(200))
-    """Who amended it last."""
+    """Who changed it last."""
     reported_at: Mapped[datetime]
     forgotten_at: Mapped[datetime | None]
-    """When age and sex were: nobody tells them again."""
+    """When age and sex were deleted; they are not accepted again."""
     version: Mapped[int] = mapped_column(server_default=text("1"))

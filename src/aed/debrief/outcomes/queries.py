@@ -1,4 +1,4 @@
-"""Reading what became of patients, and what the records of the calls know by themselves."""
+"""Read what became of patients, and what the incidents' records know."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def outcome_of(session: Session, incident_id: int) -> PatientOutcome | None:
 
 
 def items_in(row: Any) -> CoreItems:  # Any: an outcome, or a row with its columns
-    """The items of an outcome; of none (all its columns empty) all unknown."""
+    """Return the items of an outcome; all unknown if there is none (all columns empty)."""
     if row is None or row.arrest is None:
         return CoreItems()
     plain = {item: getattr(row, item) for item in STORED_AS_GIVEN}
@@ -35,7 +35,7 @@ def items_in(row: Any) -> CoreItems:  # Any: an outcome, or a row with its colum
 
 
 def due_for_anonymising(session: Session, *, opened_before: datetime, limit: int) -> Sequence[int]:
-    """Incidents from before then whose patient's age or sex is held. visibility: for the timetable."""
+    """List incidents from before then that still have their patient's age or sex. visibility: for a job."""
     return session.scalars(
         select(PatientOutcome.incident_id)
         .join(Incident, Incident.id == PatientOutcome.incident_id)
@@ -49,14 +49,14 @@ def due_for_anonymising(session: Session, *, opened_before: datetime, limit: int
 
 
 def measured(session: Session, incident: Incident) -> RecordedTimes:
-    """What the record of one incident knows. visibility: the caller has found it for the viewer."""
+    """Return what the record of one incident knows. visibility: the caller has found it for the viewer."""
     return measured_of(session, Incident.id == incident.id)[incident.id]
 
 
 def measured_of(session: Session, which: ColumnElement[bool]) -> dict[int, RecordedTimes]:
-    """What the records of incidents know, by incident, in three statements however many they are.
+    """Return what the records of incidents know, by incident, in three statements for any number.
 
-    visibility: the caller asks for those that it may count.
+    visibility: the caller selects those that it may count.
     """
     calls, there = _calls(session, which)
     told = _told(session, which)
@@ -85,7 +85,7 @@ def measured_of(session: Session, which: ColumnElement[bool]) -> dict[int, Recor
 def _calls(
     session: Session, which: ColumnElement[bool]
 ) -> tuple[dict[int, dict[Task, CallCounts]], dict[int, datetime]]:
-    """Counts by incident and task, and when the first who does not only open the gate was there.
+    """Return counts by incident and task, and when the first person other than a guide arrived.
 
     visibility: as `measured_of`.
     """
@@ -113,10 +113,10 @@ def _calls(
 
 
 def _told(session: Session, which: ColumnElement[bool]) -> dict[int, Any]:
-    """When it was first told, by incident: `compressions_at`, `attached_at`, `shock_at`.
+    """Return when `compressions_at`, `attached_at` and `shock_at` were first reported, by incident.
 
-    An entry's words are JSON with sorted keys and without blanks, which is what is looked for.
-    visibility: as `measured_of`.
+    Payloads are JSON with sorted keys and without blanks, so that text is searched. visibility: as
+    `measured_of`.
     """
     shock = _says(f'"said":"{AlertReply.SHOCK_GIVEN}"')
     attached = or_(shock, _says(f'"said":"{AlertReply.DEVICE_ATTACHED}"'))

@@ -1,10 +1,11 @@
-"""What is recorded of a patient: the core items of out-of-hospital arrest reporting that no record of the
-call can know.
+"""Core items of out-of-hospital cardiac arrest reporting that an incident's record cannot know.
 
 Source: the Utstein template in its update of 2014 (Perkins et al., Resuscitation 2015; 96:328, and
 Circulation 2015; 132:1286). A newer update exists (Grasner, Bray et al., Resuscitation 2024; 201:110288,
-doi:10.1016/j.resuscitation.2024.110288). Its text could not be read when this was written, so no item
-follows it: see `TEMPLATE_VERSION`. Each item can be unknown, which is the same as not recorded.
+doi:10.1016/j.resuscitation.2024.110288). Its text could not be read when this was written, so no item follows
+it: see `TEMPLATE_VERSION`.
+
+Each item can be unknown, which is the same as not recorded.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from aed.errors import InvalidInput
 from aed.incidents.rules import Task
 
 TEMPLATE_VERSION: Final = "Utstein 2014 (Perkins 2015)"
-"""Which version of the template the items and groups follow; the API and the tables say it."""
+"""Version of the template that items and groups follow; shown by the API and in tables."""
 
 
 class YesNo(StrEnum):
@@ -31,7 +32,7 @@ class YesNo(StrEnum):
 
 class Pathogenesis(StrEnum):
     MEDICAL = "medical"
-    """Of the heart, of another illness, or none other is obvious."""
+    """Cardiac, other medical, or no obvious cause."""
     TRAUMA = "trauma"
     OVERDOSE = "overdose"
     DROWNING = "drowning"
@@ -43,7 +44,7 @@ class Pathogenesis(StrEnum):
 class Witnessed(StrEnum):
     BYSTANDER = "bystander"
     EMS = "ems"
-    """By the ambulance's crew."""
+    """Witnessed by the ambulance's crew."""
     UNWITNESSED = "unwitnessed"
     UNKNOWN = "unknown"
 
@@ -70,7 +71,7 @@ class Sex(StrEnum):
 class BystanderCpr(StrEnum):
     NONE = "none"
     COMPRESSIONS = "compressions"
-    """And no breaths."""
+    """Without rescue breaths."""
     WITH_BREATHS = "with_breaths"
     OF_SOME_KIND = "of_some_kind"
     UNKNOWN = "unknown"
@@ -79,13 +80,13 @@ class BystanderCpr(StrEnum):
 class BystanderAed(StrEnum):
     NOT_USED = "not_used"
     NO_SHOCK = "no_shock"
-    """It was put on, and gave none."""
+    """The pads were attached, and no shock was advised."""
     SHOCK = "shock"
     UNKNOWN = "unknown"
 
 
 class Rhythm(StrEnum):
-    """The first that was seen on a monitor or judged by a device."""
+    """The first rhythm that was seen on a monitor or judged by a device."""
 
     VF = "vf"
     PULSELESS_VT = "pulseless_vt"
@@ -106,10 +107,10 @@ MAX_AGE_YEARS: Final = 130
 
 @dataclass(frozen=True, slots=True)
 class CoreItems:
-    """All of it unknown until somebody tells."""
+    """What is known of a patient; all of it unknown at first."""
 
     arrest: YesNo = YesNo.UNKNOWN
-    """Whether it was a cardiac arrest at all."""
+    """Whether it was a cardiac arrest."""
     resuscitation: YesNo = YesNo.UNKNOWN
     """Whether the ambulance's crew attempted it."""
     pathogenesis: Pathogenesis = Pathogenesis.UNKNOWN
@@ -119,17 +120,17 @@ class CoreItems:
     sex: Sex = Sex.UNKNOWN
     bystander_cpr: BystanderCpr = BystanderCpr.UNKNOWN
     dispatcher_cpr: YesNo = YesNo.UNKNOWN
-    """Whether the dispatcher told the caller how."""
+    """Whether the dispatcher instructed the caller."""
     bystander_aed: BystanderAed = BystanderAed.UNKNOWN
     first_rhythm: Rhythm = Rhythm.UNKNOWN
     first_shock_at: datetime | None = None
-    """By anybody, as it is known later; what the record of the call says of it stands beside it."""
+    """By anybody, as learned later; what the incident's record says is shown beside it."""
     rosc: YesNo = YesNo.UNKNOWN
-    """Whether the circulation came back, however briefly."""
+    """Return of spontaneous circulation, however brief."""
     survived_event: YesNo = YesNo.UNKNOWN
     """Handed over to the hospital with a circulation."""
     survived: YesNo = YesNo.UNKNOWN
-    """Left the hospital alive, or was alive after 30 days."""
+    """Discharged alive, or alive after 30 days."""
     cpc: int | None = None
     """Cerebral performance category, 1 (good) to 5 (dead)."""
     mrs: int | None = None
@@ -138,7 +139,7 @@ class CoreItems:
 
 ITEMS: Final = tuple(each.name for each in fields(CoreItems))
 IDENTIFYING_ITEMS: Final = ("age_years", "sex")
-"""Kept sealed, and forgotten after a while."""
+"""Stored encrypted, and deleted after a while."""
 STORED_AS_GIVEN: Final = tuple(each for each in ITEMS if each not in IDENTIFYING_ITEMS)
 _OF_AN_ARREST: Final = (
     "resuscitation",
@@ -148,7 +149,7 @@ _OF_AN_ARREST: Final = (
     "first_shock_at",
     "rosc",
 )
-"""What there is nothing to tell of where it was none."""
+"""Items that do not apply if it was no arrest."""
 DEAD_CPC: Final = 5
 DEAD_MRS: Final = 6
 
@@ -158,14 +159,14 @@ def is_recorded(items: CoreItems, item: str) -> bool:
 
 
 def changed_items(before: CoreItems, after: CoreItems) -> list[str]:
-    """Their names alone: what a record may say that everybody may read who may read the incident."""
+    """Return the names of the changed items: all that the incident's record may contain."""
     return [each for each in ITEMS if getattr(before, each) != getattr(after, each)]
 
 
 def is_favourable(items: CoreItems) -> bool | None:
-    """Whether the patient left with a brain that works well: CPC 1 or 2, mRS 0 to 3; None: not known.
+    """True if the patient left with a good neurological outcome: CPC 1 or 2, mRS 0 to 3; None: not known.
 
-    Who did not survive did not.
+    False if they did not survive.
     """
     if items.survived is YesNo.NO:
         return False
@@ -177,7 +178,7 @@ def is_favourable(items: CoreItems) -> bool | None:
 
 
 def require_consistent(items: CoreItems) -> None:
-    """Passes for items that can be true of one patient. Raises InvalidInput naming the item."""
+    """Require that the items can all be true of one patient. Raises InvalidInput naming the item."""
     if items.arrest is YesNo.NO:
         told = next((each for each in _OF_AN_ARREST if is_recorded(items, each)), None)
         if told is not None:
@@ -206,7 +207,7 @@ def _is_dead(value: int | None, dead: int) -> bool | None:
 
 
 def age_band(age_years: int | None) -> str:
-    """ "18-34" and the like; "unknown"."""
+    """Return a band such as "18-34", or "unknown"."""
     if age_years is None:
         return "unknown"
     first, last = next((first, last) for first, last in _BANDS if last is None or age_years <= last)
@@ -218,7 +219,7 @@ AGE_BANDS: Final = tuple(age_band(first) for first, _ in _BANDS)
 
 
 class CallCounts(NamedTuple):
-    """Of those who were asked for one task."""
+    """Counts of people who were asked for one task."""
 
     asked: int = 0
     seen: int = 0
@@ -227,20 +228,20 @@ class CallCounts(NamedTuple):
 
 
 def sum_call_counts(calls: Iterable[CallCounts]) -> CallCounts:
-    """Their sums."""
+    """Add up counts."""
     return CallCounts(*(sum(each) for each in zip(*calls, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedTimes:
-    """Moments are as they were told: None is what nobody has told."""
+    """What an incident's record knows: when things happened, and counts of people. None: not reported."""
 
     collapsed_at: datetime
     called_at: datetime
     first_there_at: datetime | None = None
-    """Of those who were asked to go straight or to fetch."""
+    """First arrival of a person who was asked to go direct or to fetch."""
     compressions_at: datetime | None = None
-    """Since when it is known that somebody does them: as reported, or since somebody was there."""
+    """When compressions were first known: as reported, or since somebody was there."""
     attached_at: datetime | None = None
     shock_at: datetime | None = None
     ambulance_there_at: datetime | None = None
@@ -251,7 +252,7 @@ class RecordedTimes:
         return sum_call_counts(self.calls.values())
 
     def seconds(self, moment: str) -> float | None:
-        """From the call until then; below 0 is what was told with a clock that is wrong, and counts as 0."""
+        """Return the seconds from the call until then; 0 if a wrong clock put it before the call."""
         at: datetime | None = getattr(self, moment)
         return None if at is None else max(0.0, (at - self.called_at).total_seconds())
 

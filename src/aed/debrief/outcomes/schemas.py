@@ -1,4 +1,4 @@
-"""What became of a patient, in and out."""
+"""Request and response bodies of patient outcomes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ from aed.incidents.rules import Task
 
 
 class PatientOutcomeIn(BaseModel):
-    """The core items of out-of-hospital arrest reporting (Utstein 2014; not yet the update of 2024) that
-    the record of the call cannot know. Each one that is left out is unknown, which is the same as not
-    recorded."""
+    """Utstein 2014 core items (not yet the update of 2024) that the incident's record cannot know.
+
+    An item that is left out is unknown, which is the same as not recorded.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -81,7 +82,7 @@ class PatientOutcomeIn(BaseModel):
 
 
 class CallCountsOut(BaseModel):
-    """Of those who were called."""
+    """Counts of people who were alerted."""
 
     asked: int
     seen: int
@@ -90,7 +91,7 @@ class CallCountsOut(BaseModel):
 
 
 class RecordedTimesOut(BaseModel):
-    """What the record of the call knows by itself. It is not overwritten by what is told afterwards."""
+    """What the incident's record knows by itself; not overwritten by what is recorded afterwards."""
 
     collapsed_at: datetime
     called_at: datetime
@@ -112,7 +113,7 @@ class RecordedTimesOut(BaseModel):
 
 
 class PatientOutcomeOut(PatientOutcomeIn):
-    """What somebody told of the patient, beside what the record of the call knows."""
+    """What was recorded of the patient, beside what the incident's record knows."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={})
 

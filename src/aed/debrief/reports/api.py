@@ -1,4 +1,4 @@
-"""The route of after-action reports."""
+"""Route of the after-action report."""
 
 from __future__ import annotations
 
@@ -24,8 +24,12 @@ _PDF: Final[dict[int | str, dict[str, Any]]] = {
 
 @router.get("/incidents/{incident_id}/report", response_class=Response, responses=_PDF)
 def get_incident_report(session: ReadSession, viewer: ViewerDep, incident_id: RowId) -> Response:
-    """What was planned and done, in Chinese and English, to learn from: for dispatchers of the region. People
-    are calls with a number. Of one that is still open it tells how it stands."""
+    """Get the after-action report of an incident as PDF, in Chinese and English. For dispatchers of the
+    region.
+
+    It shows what was planned and done, to learn from; people appear as numbers. An open incident is reported
+    as of now.
+    """
     content = report_pdf(after_action(session, viewer, incident_id))
     headers = {
         "Content-Disposition": f'inline; filename="incident-{incident_id}.pdf"',

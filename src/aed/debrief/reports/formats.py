@@ -1,4 +1,4 @@
-"""The after-action report as PDF, in Chinese and English. How it looks: report.typ beside this."""
+"""Render the after-action report as PDF, in Chinese and English; the layout is in report.typ."""
 
 from __future__ import annotations
 
@@ -39,8 +39,11 @@ type _Row = dict[str, Any]  # what a template takes
 
 
 def report_pdf(about: AfterAction) -> bytes:
-    """What was planned and done, for dispatchers to learn from: calls as numbers, nobody's name or telephone,
-    neither the patient's place nor age. Of the same record it is the same bytes. Raises PaperNotMade."""
+    """Render what was planned and done, for dispatchers to learn from.
+
+    People appear as numbers; names, telephone numbers, the patient's location and age are left out. The same
+    record gives the same bytes. Raises PaperNotMade.
+    """
     incident, zone = about.incident, ZoneInfo(about.incident.region.time_zone)
     estate, outcome = incident.estate, incident.outcome
     given = {
@@ -83,7 +86,7 @@ def report_pdf(about: AfterAction) -> bytes:
 
 
 def _timings(about: AfterAction, zone: ZoneInfo) -> Iterator[_Row]:
-    """What happened, in the order in which it should; whatever nobody told is there too, empty."""
+    """Yield what happened in the order in which it should; what nobody reported is included, empty."""
     incident, measured, expected = about.incident, about.measured, about.expected
     fetched = [
         each.there_at for each in about.alerts if each.task is Task.FETCH and each.there_at is not None
@@ -142,7 +145,7 @@ def _call(alert: Alert, opened_at: datetime) -> _Row:
 
 
 def _devices(about: AfterAction) -> list[_Row]:
-    """Each device that somebody was asked to fetch: how many were, and what came of it where one set out."""
+    """Return each device that somebody was asked to fetch: by how many, and what became of it."""
     fetches: dict[int, list[Alert]] = {}
     for alert in about.alerts:
         if alert.device_id is not None:
@@ -167,7 +170,7 @@ def _came(about: AfterAction, alert: Alert) -> Label:
 
 
 def _items(about: AfterAction, zone: ZoneInfo) -> Iterator[_Row]:
-    """What is known of the patient but for who it was."""
+    """Yield what is known of the patient, except age and sex."""
     for item in ITEMS:
         if item in IDENTIFYING_ITEMS or not is_recorded(about.items, item):
             continue
@@ -185,12 +188,12 @@ def _both(words: Label) -> dict[str, str]:
 
 
 def _after(moment: datetime | None, opened_at: datetime) -> str:
-    """Minutes and seconds after the call; before it with a minus."""
+    """Format minutes and seconds after the call; with a minus before it."""
     return _NOTHING if moment is None else _span((moment - opened_at).total_seconds(), plus="")
 
 
 def _apart(moment: datetime | None, planned: datetime | None) -> str:
-    """How much later than planned; earlier with a minus."""
+    """Format how much later than planned; with a minus if earlier."""
     if moment is None or planned is None:
         return ""
     return _span((moment - planned).total_seconds(), plus="+")

@@ -1,4 +1,4 @@
-"""All that an after-action report tells of one incident."""
+"""Read everything that an after-action report shows of one incident."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class AlertWave:
     reason: str
     asked: Mapping[Task, int]
     left: Mapping[NotAskedReason, int]
-    """Who was not asked, and why: the best that each could have done."""
+    """Number of people who were not asked, by the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedDevice:
-    """What the first plan expected, of those whom it asked. None: it asked nobody for that."""
+    """What the first plan expected of the people whom it asked. None: it asked nobody for that."""
 
     first_there_at: datetime | None
     device_there_at: datetime | None
@@ -47,7 +47,7 @@ class ExpectedDevice:
 
 @dataclass(frozen=True, slots=True)
 class AfterAction:
-    """One incident as it went. People are calls with a number: nobody is named."""
+    """One incident as it went. People appear as numbers."""
 
     incident: Incident
     reports: int
@@ -57,8 +57,9 @@ class AfterAction:
     expected: ExpectedDevice | None
     """None: nothing was planned."""
     returned: Mapping[int, Returned | None]
-    """By call to fetch a device, what came of the device; None: it is asked after. A call without one is of a
-    device that nobody set out for, or that has not been asked after yet."""
+    """What became of the device, by number of the fetching alert; None: the question is open. Alerts without
+    a question are left out.
+    """
     measured: RecordedTimes
     items: CoreItems
     entries: int
@@ -69,7 +70,7 @@ class AfterAction:
 
 
 def after_action(session: Session, viewer: Viewer, incident_id: int) -> AfterAction:
-    """Raises NotFound when there is no incident that the viewer is told of."""
+    """Read the report of an incident. Raises NotFound if the viewer may not see it."""
     incident = incidents.incident(session, viewer, incident_id)
     alerts, events = incidents.alerts(session, incident.id), incidents.events(session, incident.id)
     plans = incidents.plans(session, incident.id)
@@ -119,7 +120,7 @@ def after_action(session: Session, viewer: Viewer, incident_id: int) -> AfterAct
 
 
 def _returned(session: Session, alerts: Sequence[Alert]) -> dict[int, Returned | None]:
-    """visibility: of an incident that the caller has found for the viewer; whose devices they sent for."""
+    """visibility: of an incident that the caller has found for the viewer, whose devices they sent for."""
     keys = {str(fetch_key(each.id)): each.id for each in alerts if each.task is Task.FETCH}
     rows = session.execute(select(CallOut.key, CallOut.outcome).where(CallOut.key.in_(keys)))
     return {keys[row.key]: row.outcome for row in rows}

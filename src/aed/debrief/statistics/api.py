@@ -1,4 +1,4 @@
-"""Routes of a year in numbers."""
+"""Routes of yearly statistics."""
 
 from __future__ import annotations
 
@@ -42,10 +42,12 @@ def get_yearly_statistics(
     ] = False,
     form: Form = TableFormat.JSON,
 ) -> Response:
-    """A year of arrests by the Utstein template of 2014 (the update of 2024 is not followed yet): counts,
-    outcomes, intervals, and what is missing. Nobody is named. The dispatchers and administrators of the
-    regions are told every count; for everybody else who is signed in a count below 5 is not told, and every
-    other one to the nearest 5."""
+    """Get a year of cardiac arrests by the Utstein template of 2014: counts, outcomes, intervals,
+    completeness.
+
+    Dispatchers and administrators of the regions see every count. For other people who are signed in, counts
+    below 5 are hidden and all others rounded to 5.
+    """
     asked = queries.YearQuery(year, kind, region)
     shown = StatisticsOut.of(queries.year_in_numbers(session, viewer, asked, to_pass_on=to_pass_on))
     return _answer(shown, form, f"statistics-{year}")
@@ -60,9 +62,12 @@ def list_anonymous_cases(
     kind: OfKind = CountedKind.REAL,
     form: Form = TableFormat.JSON,
 ) -> Response:
-    """The cases of a year, a row each: ages in bands, months for days, regions for places, no names and no
-    numbers of incidents. For dispatchers and administrators of the regions: single rows may still be
-    recognised by who was there, and are not to be published."""
+    """List the cases of a year, a row each, with age bands, months and regions, and without names or incident
+    ids.
+
+    For dispatchers and administrators of the regions. Single rows may still be recognised by people who were
+    there: do not publish them.
+    """
     asked = queries.YearQuery(year, kind, region)
     shown = CasesOut.of(asked, queries.cases_of_year(session, viewer, asked))
     return _answer(shown, form, f"cases-{year}")

@@ -1,7 +1,7 @@
-"""A year in numbers, and its cases, as CSV and XLSX.
+"""Write yearly statistics and cases as CSV and XLSX.
 
-CSV holds a line for each number, for machines; XLSX a sheet for each table, for people. Both say what is not
-told as `<5`.
+CSV has a line for each number, for machines; XLSX a sheet for each table, for people. Both show a hidden
+count as `<5`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CSV_COLUMNS: Final = ("table", "row", "column", "number", "row_en", "row_zh")
 
 
 def written(shown: StatisticsOut | CasesOut, form: TableFormat) -> bytes:
-    """A year, or its cases, as that kind of file."""
+    """Write statistics or cases in that format."""
     if form is TableFormat.JSON:
         return shown.model_dump_json().encode()
     if isinstance(shown, CasesOut):
@@ -52,7 +52,7 @@ class SheetRow(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """One table of a year: `columns` name its numbers."""
+    """One table of a year; `columns` name its numbers."""
 
     name: str
     words: Label
@@ -96,11 +96,11 @@ _MAY_BE_EMPTY: Final = frozenset(
         *("accepted_median", "there_median", "missing_per_cent"),
     }
 )
-"""What is no count: none of it is nothing, and is not hidden."""
+"""Columns that are no counts: an empty one is nothing, not hidden."""
 
 
 def sheets_of(found: StatisticsOut) -> list[Sheet]:
-    """All tables of a year."""
+    """Return all tables of a year."""
     totals = [
         SheetRow("incidents", ("incidents", "事件"), (_count(found.incidents),)),
         SheetRow("still_open", ("of these, still open", "其中尚未结束"), (_count(found.still_open),)),
@@ -171,7 +171,7 @@ def _item(item: str, value: str) -> Label:
 
 
 def about_year(found: StatisticsOut) -> list[tuple[str, Label, Cell]]:
-    """What the numbers are of."""
+    """Describe what the numbers are of."""
     regions = found.region or ""
     said: list[tuple[str, Label, Cell]] = [
         ("year", ("year", "年份"), found.year),
@@ -188,7 +188,7 @@ def about_year(found: StatisticsOut) -> list[tuple[str, Label, Cell]]:
 
 
 def _statistics_csv(found: StatisticsOut) -> bytes:
-    """UTF-8 with a byte order mark: a line for each number."""
+    """Write UTF-8 with a byte order mark, a line for each number."""
     lines: list[Sequence[Cell]] = [CSV_COLUMNS]
     lines += [("about", key, "", value, *words) for key, words, value in about_year(found)]
     for sheet in sheets_of(found):
@@ -199,7 +199,7 @@ def _statistics_csv(found: StatisticsOut) -> bytes:
 
 
 def _statistics_xlsx(found: StatisticsOut) -> bytes:
-    """A sheet `about`, and one for each table."""
+    """Write a sheet `about`, and one for each table."""
     into = io.BytesIO()
     with workbook(into) as book:
         bold = book.add_format({"bold": True})
@@ -220,13 +220,13 @@ def _statistics_xlsx(found: StatisticsOut) -> bytes:
 
 
 def _cases_csv(found: CasesOut) -> bytes:
-    """UTF-8 with a byte order mark: a line for each case."""
+    """Write UTF-8 with a byte order mark, a line for each case."""
     columns = tuple(CaseOut.model_fields)
     return _csv([columns, *(_case(each, columns) for each in found.cases)])
 
 
 def _cases_xlsx(found: CasesOut) -> bytes:
-    """One sheet named `cases`."""
+    """Write one sheet named `cases`."""
     columns = tuple(CaseOut.model_fields)
     into = io.BytesIO()
     with workbook(into) as book:

@@ -1,4 +1,4 @@
-"""The incidents of a year, to be counted."""
+"""Read the incidents of a year for statistics."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ from aed.incidents.rules import IncidentKind
 
 @dataclass(frozen=True, slots=True)
 class YearQuery:
-    """A year of one kind of incident. `region` is the code that was asked for, with all below it; None: all
-    that the viewer may ask for."""
+    """A year of one kind of incident. `region` is a code and includes all regions below; None: all that the
+    viewer may see.
+    """
 
     year: int
     kind: CountedKind
@@ -46,17 +47,16 @@ class YearInNumbers:
 
 
 type _Regions = Mapping[int, tuple[str, str]]
-"""By id: code and time zone."""
+"""(code, time zone) by region id."""
 
 
 def year_in_numbers(
     session: Session, viewer: Viewer, asked: YearQuery, *, to_pass_on: bool = False
 ) -> YearInNumbers:
-    """The counts of a year. All of them for the dispatchers and administrators of its regions; for everybody
-    else who is signed in, and `to_pass_on`, they are coarsened: below 5 is not told, and every other one is
-    told to the nearest 5.
+    """Count a year.
 
-    Raises NotSignedIn; NotFound for a region that there is not.
+    Dispatchers and administrators of its regions get every count. For other people, and if `to_pass_on`,
+    counts below 5 are hidden and all others rounded to 5. Raises NotSignedIn; NotFound for an unknown region.
     """
     require_signed_in(viewer)
     regions = _regions(session, viewer, asked.region)
@@ -67,9 +67,9 @@ def year_in_numbers(
 
 
 def cases_of_year(session: Session, viewer: Viewer, asked: YearQuery) -> list[CountedIncident]:
-    """Each incident of the year, for dispatchers and administrators of its regions.
+    """Return each incident of the year, for dispatchers and administrators of its regions.
 
-    Raises NotSignedIn, NotAllowed; NotFound for a region that there is not.
+    Raises NotSignedIn, NotAllowed; NotFound for an unknown region.
     """
     require_signed_in(viewer)
     regions = _regions(session, viewer, asked.region)
@@ -78,7 +78,7 @@ def cases_of_year(session: Session, viewer: Viewer, asked: YearQuery) -> list[Co
 
 
 def _regions(session: Session, viewer: Viewer, code: str | None) -> _Regions:
-    """The region and those below it; without a code a dispatcher's own, and all for everybody else."""
+    """Return the region and those below; without a code a dispatcher's own, or all for everybody else."""
     ids: Collection[int] | None = None
     if code is not None:
         ids = regions_below(session, region_by_code(session, code).id)
@@ -91,10 +91,10 @@ def _regions(session: Session, viewer: Viewer, code: str | None) -> _Regions:
 
 
 def _cases(session: Session, asked: YearQuery, regions: _Regions) -> list[CountedIncident]:
-    """The incidents of that kind which were opened in the year, as it is where they were, in order of time.
-    Four statements, however many incidents.
+    """Return incidents of that kind that were opened in the year by local time, oldest first.
 
-    visibility: the caller has asked `rules.who` what the viewer is told of them.
+    Four statements for any number of incidents. visibility: the caller has checked what the viewer may see of
+    them.
     """
     which = and_(Incident.kind == IncidentKind(asked.kind), _in_year(regions, asked.year))
     measured = measured_of(session, which)

@@ -1,8 +1,8 @@
-"""A year of arrests in numbers, as the Utstein template has them.
+"""Count a year of cardiac arrests by the Utstein template.
 
-Counts are of patients, or of people who were asked; nobody is named. What is passed on outside the region's
-dispatchers is coarsened: a count below 5 is not told at all, and every other one to the nearest 5, so that no
-small one follows from the difference of two larger ones, of a region and those below it either.
+Counts are of patients, or of people who were asked; nobody is named. Outside the region's dispatchers they
+are coarsened: counts below 5 are hidden and all others rounded to 5, so that no small count follows from the
+difference of two larger ones, such as of a region and those below it.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ from aed.incidents.rules import IncidentOutcome, IncidentState, Task
 
 
 class CountedKind(StrEnum):
-    """What is counted, one or the other. Tests of the line never are."""
+    """What is counted, one or the other. Line tests never are."""
 
     REAL = "real"
     EXERCISE = "exercise"
 
 
 MIN_SHOWN_COUNT: Final = 5
-"""Below this somebody might be recognised."""
+"""Smaller counts are hidden, because somebody might be recognised."""
 
 
 @dataclass(frozen=True, slots=True)
 class CountedIncident:
-    """One incident, as far as it counts."""
+    """One incident, as far as it is counted."""
 
     region: str
     opened_at: datetime
-    """As the clocks show it there."""
+    """Local time."""
     state: IncidentState
     outcome: IncidentOutcome | None
     items: CoreItems
@@ -68,7 +68,7 @@ class CountedIncident:
 
     @property
     def is_false_alarm(self) -> bool:
-        """Unless it is told afterwards that it was none."""
+        """True unless an arrest was recorded afterwards."""
         return self.outcome is IncidentOutcome.FALSE_ALARM and self.items.arrest is not YesNo.YES
 
     @property
@@ -77,21 +77,21 @@ class CountedIncident:
 
     @property
     def is_resuscitated(self) -> bool:
-        """An arrest in which resuscitation was attempted: whom the template follows."""
+        """True for an arrest in which resuscitation was attempted: the patients that the template follows."""
         return self.items.arrest is YesNo.YES and self.items.resuscitation is YesNo.YES
 
 
 class ItemCount(NamedTuple):
-    """How many of one item have one value."""
+    """How many cases have one value of one item."""
 
     item: str
     value: str
     cases: int | None
-    """None: too few to be told; so in all that follows."""
+    """None: too few to show, as in all tables below."""
 
 
 class OutcomeGroup(NamedTuple):
-    """What became of some of the patients in whom resuscitation was attempted."""
+    """Outcomes of a group of patients in whom resuscitation was attempted."""
 
     group: str
     patients: int | None
@@ -99,7 +99,7 @@ class OutcomeGroup(NamedTuple):
     survived_event: int | None
     survived: int | None
     survival_known: int | None
-    """Of how many it is known whether they survived: what the percentage is of."""
+    """Number of patients whose survival is known, the base of the percentage."""
     survived_per_cent: float | None
     favourable: int | None
 
@@ -115,7 +115,7 @@ class TimeInterval(NamedTuple):
 
 
 class AlertCounts(NamedTuple):
-    """People who were asked for one task, or any; and in the median incident in which somebody was."""
+    """People who were asked for a task, or any; and the median of incidents in which somebody was."""
 
     task: str
     asked: int | None
@@ -128,7 +128,7 @@ class AlertCounts(NamedTuple):
 
 
 class Completeness(NamedTuple):
-    """How many of those of whom an item should be known it is not."""
+    """How many cases lack an item that should be known."""
 
     item: str
     of: int | None
@@ -138,19 +138,19 @@ class Completeness(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """A year of one kind of incident: real ones and exercises are never in one."""
+    """A year of one kind of incident; real ones and exercises are never mixed."""
 
     incidents: int | None
     still_open: int | None
     false_alarms: int | None
     arrests: tuple[ItemCount, ...]
     resuscitation: tuple[ItemCount, ...]
-    """Of the arrests."""
+    """Of arrests."""
     patients: tuple[ItemCount, ...]
-    """Of those in whom resuscitation was attempted."""
+    """Of patients in whom resuscitation was attempted."""
     groups: tuple[OutcomeGroup, ...]
     intervals: tuple[TimeInterval, ...]
-    """Of all that may have been an arrest."""
+    """Of all incidents that may have been an arrest."""
     calls: tuple[AlertCounts, ...]
     completeness: tuple[Completeness, ...]
 
@@ -174,7 +174,9 @@ _VALUES: Final[dict[str, Sequence[str]]] = {
 
 
 def _is_comparator(items: CoreItems) -> bool:
-    """Who is compared between systems: seen by a bystander, in a rhythm that a shock can end."""
+    """True for the group that is compared between systems: witnessed by a bystander, with a shockable
+    rhythm.
+    """
     return items.witnessed is Witnessed.BYSTANDER and items.first_rhythm in SHOCKABLE
 
 
@@ -194,11 +196,11 @@ GROUPS: Final[dict[str, Callable[[CoreItems], bool]]] = {
     "bystander_aed_shock": lambda items: items.bystander_aed is BystanderAed.SHOCK,
 }
 TOLD_SHOCK: Final = "first_shock_told"
-"""The interval by what was told later by hand, beside that of the record."""
+"""The interval by what was recorded later by hand, beside that of the incident's record."""
 
 
 def statistics_of(cases: Iterable[CountedIncident], *, is_coarse: bool) -> Statistics:
-    """All of it in one pass over the cases, and one over the patients. `is_coarse`: to be passed on."""
+    """Count in one pass over the cases and one over the patients. `is_coarse`: coarsen, to pass it on."""
     told = _coarse if is_coarse else _exact
     numbers: Counter[str] = Counter()
     arrests: Counter[str] = Counter()
@@ -238,7 +240,7 @@ def statistics_of(cases: Iterable[CountedIncident], *, is_coarse: bool) -> Stati
 
 
 def seconds_until(case: CountedIncident, moment: str) -> float | None:
-    """From the call; `TOLD_SHOCK` is by what was told later."""
+    """Return the seconds from the call; `TOLD_SHOCK` is by what was recorded later."""
     if moment != TOLD_SHOCK:
         return case.measured.seconds(moment)
     at = case.items.first_shock_at
@@ -261,7 +263,7 @@ def _coarse(count: int) -> int | None:
 
 
 def _per_cent(part: int | None, whole: int | None) -> float | None:
-    """Of what is told, so that it tells no more."""
+    """Return the percentage of shown counts, so that it reveals no more."""
     return round(100 * part / whole, 1) if part is not None and whole else None
 
 
@@ -331,8 +333,11 @@ def _calls_made(task: str, calls: Sequence[CallCounts], told: _Told) -> AlertCou
 def _completeness(
     arrests: Counter[str], attempts: Counter[str], patients: Sequence[CoreItems], told: _Told
 ) -> tuple[Completeness, ...]:
-    """`arrest` of all that was no false alarm, `resuscitation` of arrests, the others of those in whom it was
-    attempted. One of CPC and mRS is enough, of those who survived."""
+    """Count missing items.
+
+    `arrest` of all cases that were no false alarm, `resuscitation` of arrests, the others of patients in whom
+    it was attempted. One of CPC and mRS is enough, of those who survived.
+    """
     counts = [
         ("arrest", arrests.total(), arrests[YesNo.UNKNOWN]),
         ("resuscitation", attempts.total(), attempts[YesNo.UNKNOWN]),
@@ -353,19 +358,21 @@ def _completeness(
 
 
 def require_signed_in(viewer: Viewer) -> None:
-    """Passes for whoever is signed in. Raises NotSignedIn."""
+    """Require a person who is signed in. Raises NotSignedIn."""
     if not viewer.is_signed_in:
         raise NotSignedIn("Statistics are for those who take part: send a token, or sign in.")
 
 
 def sees_small_counts(viewer: Viewer, region_ids: Collection[int]) -> bool:
-    """The dispatchers and administrators of all these regions know each incident anyway; what anybody else is
-    told is coarsened, so that nobody is recognised by it."""
+    """True for dispatchers and administrators of all these regions, who know each incident anyway.
+
+    Everybody else gets coarsened counts, so that nobody is recognised.
+    """
     return viewer.is_administrator or (viewer.sees_responders and set(region_ids) <= set(viewer.region_ids))
 
 
 def require_case_viewer(viewer: Viewer, region_ids: Collection[int]) -> None:
-    """Passes for dispatchers and administrators of all these regions. Raises NotSignedIn, NotAllowed."""
+    """Require a dispatcher or administrator of all these regions. Raises NotSignedIn, NotAllowed."""
     require_signed_in(viewer)
     if not sees_small_counts(viewer, region_ids):
         raise NotAllowed("Single cases are shown to the dispatchers of their region: ask for statistics.")

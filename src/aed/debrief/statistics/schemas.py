@@ -1,4 +1,4 @@
-"""A year in numbers, and its cases, out."""
+"""Response bodies of yearly statistics and cases."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ItemCountOut(BaseModel):
 
 
 class OutcomeGroupOut(BaseModel):
-    """What became of some of those in whom resuscitation was attempted."""
+    """Outcomes of a group of patients in whom resuscitation was attempted."""
 
     group: str = Field(examples=["utstein_comparator"])
     patients: int | None
@@ -48,7 +48,7 @@ class OutcomeGroupOut(BaseModel):
 
 
 class IntervalOut(BaseModel):
-    """Seconds from the call, of all that may have been an arrest."""
+    """Seconds from the call, of all incidents that may have been an arrest."""
 
     until: str
     cases: int | None
@@ -58,7 +58,7 @@ class IntervalOut(BaseModel):
 
 
 class CallsMadeOut(BaseModel):
-    """People who were asked for one task, or any; and in the median incident in which somebody was."""
+    """People who were asked for a task, or any; and the median of incidents in which somebody was."""
 
     task: str
     asked: int | None
@@ -71,7 +71,7 @@ class CallsMadeOut(BaseModel):
 
 
 class CompletenessOut(BaseModel):
-    """Of how many an item should be known, and is not."""
+    """How many cases lack an item that should be known."""
 
     item: str
     of: int | None
@@ -80,7 +80,7 @@ class CompletenessOut(BaseModel):
 
 
 class StatisticsOut(BaseModel):
-    """A year of arrests by the Utstein template of 2014."""
+    """A year of cardiac arrests by the Utstein template of 2014."""
 
     template: str = Field(
         TEMPLATE_VERSION,
@@ -125,7 +125,7 @@ class StatisticsOut(BaseModel):
 
 
 class CaseOut(BaseModel):
-    """One incident without whatever tells whose it was: no number, no day, no place but the region."""
+    """One incident without anything that identifies it: no id, no day, no place but the region."""
 
     region: str
     month: int
@@ -191,7 +191,7 @@ def _whole(seconds: float | None) -> float | None:
 
 
 class CasesOut(BaseModel):
-    """The cases of a year, in an order that tells nothing."""
+    """The cases of a year, in an order that reveals nothing."""
 
     year: int
     kind: CountedKind
